@@ -1,0 +1,167 @@
+"""Every exception that the relay raises, and every reason for which it closes a client.
+
+RelayError
+├── SettingsError          settings that are refused at start
+├── ChannelError           a channel name that is refused
+├── Refused                a request that is answered with an HTTP error
+└── BrokerError            the bus can't do what was asked
+    ├── SubscribeError     the bus refused a subscription
+    └── PublishError       a message was not, or perhaps not, delivered to the bus
+        ├── BusUnavailable     never sent: the bus was away for longer than the publish timeout
+        ├── DeliveryUnknown    sent, but the link broke before the bus answered
+        ├── PublishBufferFull  never sent: too much was waiting for the bus already
+        └── PublishRefused     the bus answered with an error
+
+Exceptions hold data; their text is made in `__str__`.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+class Disconnect(enum.Enum):
+    """Why the relay closes a client: WebSocket close code (RFC 6455, section 7.4) and reason.
+
+    Two more are `websockets`' own: 1002 for a breach of the protocol, 1009 for a message that is too big.
+    """
+
+    GOING_AWAY = (1001, "going away")
+    INVALID_TEXT = (1007, "text is not valid UTF-8")
+    TOO_MANY_FRAGMENTS = (1009, "too many fragments")
+    KEEPALIVE_TIMEOUT = (1011, "keepalive timeout")
+    SLOW_CONSUMER = (1013, "slow consumer")
+    BUS_UNAVAILABLE = (1013, "bus unavailable")
+    DELIVERY_UNKNOWN = (1013, "delivery unknown")
+    PUBLISH_BUFFER_FULL = (1013, "publish buffer full")
+    PUBLISH_REFUSED = (1013, "refused by the bus")
+
+    def __init__(self, code: int, reason: str) -> None:
+        self.code = code
+        self.reason = reason
+
+
+class RelayError(Exception):
+    """Base of all errors of this package."""
+
+
+@dataclass(frozen=True, slots=True)
+class SettingProblem:
+    """One setting that was refused.
+
+    Args:
+        variable: name of the environment variable.
+        given: what was given, with secrets masked.
+        allowed: what would have been accepted.
+    """
+
+    variable: str
+    given: str
+    allowed: str
+
+    def __str__(self) -> str:
+        return f"{self.variable}: got {self.given}; allowed: {self.allowed}"
+
+
+class SettingsError(RelayError):
+    """Settings that can't be used; holds every problem, not only the first one."""
+
+    def __init__(self, problems: list[SettingProblem]) -> None:
+        super().__init__(problems)
+        self.problems = problems
+
+    def __str__(self) -> str:
+        return "\n".join(str(problem) for problem in self.problems)
+
+
+class ChannelError(RelayError):
+    """A channel name that breaks the rules of `relay.channel`."""
+
+    def __init__(self, name: str, rule: str) -> None:
+        super().__init__(name, rule)
+        self.name = name
+        self.rule = rule
+
+    def __str__(self) -> str:
+        return f"channel {self.name[:80]!r}: {self.rule}"
+
+
+class Refused(RelayError):
+    """A request that is answered with an HTTP error instead of an upgrade.
+
+    Args:
+        status: HTTP status, 4xx or 5xx.
+        reason: a sentence for the client.
+    """
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(status, reason)
+        self.status = status
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+class BrokerError(RelayError):
+    """The bus can't do what was asked."""
+
+
+class SubscribeError(BrokerError):
+    """The bus refused a subscription.
+
+    Args:
+        channel: name of the channel.
+        reply: what the bus answered.
+    """
+
+    def __init__(self, channel: str, reply: str) -> None:
+        super().__init__(channel, reply)
+        self.channel = channel
+        self.reply = reply
+
+    def __str__(self) -> str:
+        return f"subscribing to {self.channel!r} was refused: {self.reply}"
+
+
+class PublishError(BrokerError):
+    """A message that was not, or perhaps not, delivered to the bus.
+
+    Args:
+        detail: what happened, for logs and for the caller; never shown to WebSocket clients.
+    """
+
+    disconnect: ClassVar[Disconnect]
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return f"{self.disconnect.reason}: {self.detail}"
+
+
+class BusUnavailable(PublishError):
+    """The message was not sent: the bus was away for too long."""
+
+    disconnect = Disconnect.BUS_UNAVAILABLE
+
+
+class DeliveryUnknown(PublishError):
+    """The message was sent, and the link broke before the bus answered; it is not sent again."""
+
+    disconnect = Disconnect.DELIVERY_UNKNOWN
+
+
+class PublishBufferFull(PublishError):
+    """The message was not sent: too many bytes were waiting for the bus already."""
+
+    disconnect = Disconnect.PUBLISH_BUFFER_FULL
+
+
+class PublishRefused(PublishError):
+    """The bus answered with an error; the message was not delivered."""
+
+    disconnect = Disconnect.PUBLISH_REFUSED

@@ -1,0 +1,35 @@
+"""What travels: one message of one channel."""
+
+from __future__ import annotations
+
+import enum
+from typing import NamedTuple
+
+ORIGIN_BYTES = 16
+"""Size of a connection's id: 8 random bytes of its gateway, then a 64-bit number."""
+
+NO_ORIGIN = bytes(ORIGIN_BYTES)
+"""Origin of a message that no WebSocket client sent (a back end, `redis-cli`)."""
+
+
+class Kind(enum.IntEnum):
+    """Kind of a payload; the two that a WebSocket knows (RFC 6455, section 5.6)."""
+
+    TEXT = 0
+    BINARY = 1
+
+
+class Message(NamedTuple):
+    """One message, as the hub fans it out. A tuple: it is made once per message on the hot path.
+
+    Args:
+        channel: name of the channel.
+        payload: the sender's bytes, untouched; valid UTF-8 when the kind is TEXT.
+        kind: text or binary.
+        origin: id of the connection that sent it (16 bytes); `NO_ORIGIN` for none.
+    """
+
+    channel: str
+    payload: bytes
+    kind: Kind = Kind.TEXT
+    origin: bytes = NO_ORIGIN
