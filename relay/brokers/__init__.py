@@ -1,0 +1,130 @@
+"""The contract of a bus, and how one is found by its URL.
+
+An implementation is one module (or package) `relay.brokers.NAME` that exports `broker_class`; the scheme
+of `RELAY_BROKER_URL` names it. One contract suite, `tests/brokers/test_contract.py`, runs over all of them.
+"""
+
+from __future__ import annotations
+
+import abc
+from asyncio import Future
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from relay.counters import Counters
+from relay.errors import PublishError
+from relay.message import Message
+
+MODULES = {"memory": "memory", "redis": "redis", "rediss": "redis", "unix": "redis"}
+"""URL scheme → module of `relay.brokers`."""
+
+
+class Source(Protocol):
+    """Who publishes, so that a failure finds its way back."""
+
+    def publish_failed(self, error: PublishError) -> None:
+        """Be told, once or more often, that messages of this source were not, or perhaps not, delivered.
+
+        The broker has dropped everything of this source that was still waiting. Must not raise.
+        """
+
+
+class Sink(Protocol):
+    """Who receives from the bus: the node. All calls are synchronous and must not raise."""
+
+    def receive(self, message: Message) -> None:
+        """Take one message of a subscribed channel; calls come in the order of the bus."""
+
+    def gap(self, channels: int, seconds: float) -> None:
+        """Be told that messages of so many channels may have been missed during so many seconds."""
+
+    def writable(self) -> None:
+        """Be told that publishing may go on, after `Broker.publish` had returned False."""
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerOptions:
+    """What a broker is made with.
+
+    Args:
+        url: where the bus is.
+        prefix: of every channel name on the bus, so that deployments can share one.
+        ca_file: PEM file of the authority that signed the bus's certificate; None: the system's.
+        timeout: seconds to connect, and of silence before a link counts as dead.
+        probe_interval: seconds between end-to-end probes.
+        publish_timeout: seconds for which a message waits while the bus is away.
+        publish_buffer_bytes: bytes of all messages that wait for the bus or for its answer.
+    """
+
+    url: str
+    prefix: str = "relay:"
+    ca_file: str | None = None
+    timeout: float = 3.0
+    probe_interval: float = 1.0
+    publish_timeout: float = 5.0
+    publish_buffer_bytes: int = 16 * 1024 * 1024
+
+
+class Broker(abc.ABC):
+    """A bus between gateways.
+
+    Guarantees: a message reaches every gateway whose subscription was acknowledged before it was published;
+    all of them, the publisher's own included, receive the messages of a channel in one and the same order;
+    the messages of one source keep theirs. A message is not sent twice. What can't be kept is told: to the
+    source (`Source.publish_failed`) or to the node (`Sink.gap`).
+
+    Args:
+        options: see `BrokerOptions`.
+        sink: who receives.
+        counters: where the broker counts.
+    """
+
+    @abc.abstractmethod
+    def __init__(self, options: BrokerOptions, sink: Sink, counters: Counters) -> None: ...
+
+    @abc.abstractmethod
+    async def start(self) -> None:
+        """Begin to connect, and keep connected until `stop`. Does not wait for the bus."""
+
+    @abc.abstractmethod
+    async def stop(self) -> None:
+        """Deliver what waits (for the publish timeout at most), then disconnect. Leaves no task behind."""
+
+    @abc.abstractmethod
+    def subscribe(self, channel: str) -> Future[None]:
+        """Ask for the messages of a channel.
+
+        Returns:
+            A future that is done when the bus has acknowledged the subscription; it fails with
+            `SubscribeError` when the bus refuses. It waits as long as the bus is away.
+        """
+
+    @abc.abstractmethod
+    def unsubscribe(self, channel: str) -> None:
+        """End a subscription; nothing happens when there is none."""
+
+    @abc.abstractmethod
+    def publish(self, message: Message, source: Source) -> bool:
+        """Accept a message. Never waits; a failure is told to the source, later or during the call.
+
+        Returns:
+            Whether the source may go on; after False it must pause until `Sink.writable`.
+        """
+
+    @property
+    @abc.abstractmethod
+    def problems(self) -> list[str]:
+        """What keeps the bus from working now, in words; empty when messages get through."""
+
+
+def load_broker(options: BrokerOptions, sink: Sink, counters: Counters) -> Broker:
+    """Make the broker that a URL names.
+
+    Raises:
+        KeyError: no broker has this scheme (settings refuse it before).
+    """
+    module = import_module(f"relay.brokers.{MODULES[urlsplit(options.url).scheme]}")
+    broker_class: type[Broker] = module.broker_class
+    return broker_class(options, sink, counters)

@@ -1,0 +1,51 @@
+"""How a message is written on the bus.
+
+    offset  size  meaning
+         0     2  FF 72: no UTF-8 text begins with FF, so no plain text is taken for an envelope
+         2     1  version (high four bits) and kind (low four bits: 0 text, 1 binary)
+         3    16  origin: id of the connection that sent it; zeros for none
+        19     -  the payload, untouched
+
+Anything that doesn't begin like this is a plain payload: what `redis-cli PUBLISH relay:lobby hello` sends.
+It is text when it is valid UTF-8, and binary otherwise.
+"""
+
+from __future__ import annotations
+
+from relay.message import NO_ORIGIN, ORIGIN_BYTES, Kind, Message
+
+VERSION = 1
+HEADER_BYTES = 3 + ORIGIN_BYTES
+
+_MAGIC = b"\xff\x72"
+_PREFIX = {kind: _MAGIC + bytes([VERSION << 4 | kind]) for kind in Kind}
+_KIND = {prefix: kind for kind, prefix in _PREFIX.items()}
+
+
+class EnvelopeError(ValueError):
+    """Bytes that begin like an envelope of a version or kind that this gateway doesn't know."""
+
+
+def seal(message: Message) -> bytes:
+    """Return the bytes that carry a message on the bus."""
+    return _PREFIX[message.kind] + message.origin + message.payload
+
+
+def open_envelope(channel: str, data: bytes) -> Message:
+    """Return the message that was received on a channel.
+
+    Raises:
+        EnvelopeError: the header is broken or from another version.
+    """
+    kind = _KIND.get(data[:3])
+    if kind is not None:
+        if len(data) < HEADER_BYTES:
+            raise EnvelopeError(f"envelope of {len(data)} bytes, expected at least {HEADER_BYTES}")
+        return Message(channel, data[HEADER_BYTES:], kind, data[3:HEADER_BYTES])
+    if data.startswith(_MAGIC):
+        raise EnvelopeError(f"envelope of unknown version or kind {data[2:3].hex()!r}")
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return Message(channel, data, Kind.BINARY, NO_ORIGIN)
+    return Message(channel, data, Kind.TEXT, NO_ORIGIN)

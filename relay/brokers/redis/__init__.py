@@ -1,0 +1,5 @@
+"""The bus over Redis pub/sub."""
+
+from relay.brokers.redis.broker import RedisBroker
+
+broker_class = RedisBroker

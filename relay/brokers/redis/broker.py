@@ -1,0 +1,143 @@
+"""Redis as the bus: one link to listen, one to publish, and a probe through both."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from contextlib import suppress
+
+import structlog
+
+from relay.brokers import Broker, BrokerOptions, Sink, Source
+from relay.brokers.envelope import seal
+from relay.brokers.redis.address import parse_address
+from relay.brokers.redis.publications import Publications
+from relay.brokers.redis.subscriptions import Subscriptions
+from relay.counters import Counters
+from relay.errors import PublishError
+from relay.message import Message
+
+log = structlog.get_logger("relay.bus")
+
+
+class RedisBroker(Broker):
+    """A bus over Redis pub/sub, one Redis channel per relay channel.
+
+    Messages go out only while both links are open: a gateway that is deaf would not hear what its own clients
+    say. Whether messages really get through is asked of Redis itself: each `probe_interval` the broker
+    publishes to a channel of its own and expects to hear it within `timeout`.
+    """
+
+    def __init__(self, options: BrokerOptions, sink: Sink, counters: Counters) -> None:
+        self._options = options
+        self._counters = counters
+        self._prefix = options.prefix
+        # With a space, which no client's channel has: nobody can listen to it or talk into it.
+        self._probe_channel = f"{options.prefix} probe {secrets.token_hex(8)}"
+        self._address = parse_address(options.url, options.ca_file)
+        self._probe_number = 0
+        self._probe_sent_at: float | None = None
+        self._probe_task: asyncio.Task[None] | None = None
+        self._echo_problem: str | None = "bus not probed yet"
+        self._subscriptions = Subscriptions(
+            self._address,
+            options.timeout,
+            options.probe_interval,
+            counters,
+            prefix=options.prefix,
+            probe=self._probe_channel,
+            sink=sink,
+            echo=self._echo,
+            opened=self._flush,
+        )
+        self._publications = Publications(
+            self._address,
+            options.timeout,
+            options.probe_interval,
+            counters,
+            gate=lambda: self._subscriptions.open,
+            writable=sink.writable,
+            publish_timeout=options.publish_timeout,
+            buffer_bytes=options.publish_buffer_bytes,
+        )
+
+    async def start(self) -> None:
+        """Begin to connect and to probe."""
+        await self._subscriptions.start()
+        await self._publications.start()
+        self._probe_task = asyncio.create_task(self._probe(), name="relay bus probe")
+
+    async def stop(self) -> None:
+        """Send what waits, then disconnect."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._options.publish_timeout):
+                await self._publications.drain()
+        if self._probe_task is not None:
+            self._probe_task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._probe_task
+        await self._publications.stop()
+        await self._subscriptions.stop()
+
+    def subscribe(self, channel: str) -> asyncio.Future[None]:
+        """See `Broker.subscribe`."""
+        return self._subscriptions.subscribe(channel)
+
+    def unsubscribe(self, channel: str) -> None:
+        """See `Broker.unsubscribe`."""
+        self._subscriptions.unsubscribe(channel)
+
+    def publish(self, message: Message, source: Source) -> bool:
+        """See `Broker.publish`."""
+        return self._publications.publish((self._prefix + message.channel).encode(), seal(message), source)
+
+    @property
+    def problems(self) -> list[str]:
+        """Links that are down and probes that are missing, in words."""
+        links = [
+            f"bus {name}: {link.problem}"
+            for name, link in (("subscriptions", self._subscriptions), ("publications", self._publications))
+            if link.problem is not None
+        ]
+        return links or ([self._echo_problem] if self._echo_problem else [])
+
+    def publish_failed(self, error: PublishError) -> None:
+        """Take note that a probe did not get through; the broker is the probe's own source."""
+        self._echo_problem = f"probe: {error}"
+        self._probe_sent_at = None
+
+    def _flush(self) -> None:
+        self._publications.flush()
+        self._publications.resume()
+
+    def _echo(self, payload: bytes) -> None:
+        if self._probe_sent_at is None or payload != b"%d" % self._probe_number:
+            return
+        now = asyncio.get_running_loop().time()
+        self._counters.bus_round_trip_seconds = now - self._probe_sent_at
+        self._counters.bus_last_echo = now
+        self._probe_sent_at = None
+        self._echo_problem = None
+
+    async def _probe(self) -> None:
+        """Publish to ourselves, again and again; a subscription link that doesn't hear it is started anew."""
+        loop = asyncio.get_running_loop()
+        interval, timeout = self._options.probe_interval, self._options.timeout
+        while True:
+            if not self._publications.passing:
+                self._probe_sent_at = None
+                self._echo_problem = "bus not probed since the last outage"
+            elif self._probe_sent_at is None:
+                self._probe_number += 1
+                self._probe_sent_at = loop.time()
+                self._publications.publish(self._probe_channel.encode(), b"%d" % self._probe_number, self)
+            elif loop.time() - self._probe_sent_at >= timeout:
+                self._echo_problem = f"probe not heard for {timeout:g} s"
+                log.error("bus deaf", reason=self._echo_problem)
+                self._probe_sent_at = None
+                self._subscriptions.abort(self._echo_problem)
+            pause = interval if self._echo_problem is None else min(interval, 0.1)
+            due = loop.time() + pause
+            await asyncio.sleep(pause)
+            if loop.time() - due > interval:
+                self._probe_sent_at = None  # this process was stalled, not the bus: ask again

@@ -1,0 +1,171 @@
+"""Publishing from a back end, straight to Redis, without a gateway.
+
+Built on redis-py: a back end publishes seldom, compared with a gateway, and its connection pool, TLS and
+log-in are what back ends know. Its retries are turned off: they would send a message twice.
+"""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any, Self
+
+import redis
+import redis.asyncio
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.retry import Retry
+
+from relay.brokers.envelope import seal
+from relay.channel import check_channel
+from relay.errors import BusUnavailable, DeliveryUnknown, PublishError, PublishRefused
+from relay.message import Kind, Message
+
+DEFAULT_PREFIX = "relay:"
+DEFAULT_TIMEOUT_SECONDS = 3.0
+
+
+def _options(ca_file: str | None, timeout: float) -> dict[str, Any]:
+    options: dict[str, Any] = {"socket_timeout": timeout, "socket_connect_timeout": timeout, "protocol": 2}
+    if ca_file is not None:
+        options["ssl_ca_certs"] = ca_file
+    return options
+
+
+def _command(prefix: str, channel: str, data: str | bytes) -> tuple[str, bytes]:
+    kind = Kind.TEXT if isinstance(data, str) else Kind.BINARY
+    payload = data.encode() if isinstance(data, str) else bytes(data)
+    return prefix + check_channel(channel), seal(Message(channel, payload, kind))
+
+
+def _translate(error: RedisError, connected: bool) -> PublishError:
+    """Say what an error of redis-py means for the message.
+
+    Args:
+        error: what redis-py raised.
+        connected: whether the message may have been sent.
+    """
+    if isinstance(error, ResponseError):
+        return PublishRefused(str(error))
+    if isinstance(error, RedisConnectionError | RedisTimeoutError) and not connected:
+        return BusUnavailable(str(error))
+    return DeliveryUnknown(str(error))
+
+
+class Publisher:
+    """Publishes to channels from blocking code: Django, Celery, a script. Safe to share between threads.
+
+    Args:
+        url: `redis://`, `rediss://` or `unix://`, as redis-py takes it.
+        prefix: of the relay's channels on the bus (`RELAY_BROKER_PREFIX`).
+        ca_file: PEM file of the authority to trust; None: the system's.
+        timeout: seconds to connect, and to wait for Redis' answer.
+
+    Raises:
+        ValueError: the URL is not one of these.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        prefix: str = DEFAULT_PREFIX,
+        ca_file: str | None = None,
+        timeout: float = DEFAULT_TIMEOUT_SECONDS,
+    ) -> None:
+        self._prefix = prefix
+        self._pool = redis.ConnectionPool.from_url(url, retry=Retry(NoBackoff(), 0), **_options(ca_file, timeout))
+
+    def publish(self, channel: str, data: str | bytes) -> int:
+        """Send a message to every client of a channel.
+
+        Args:
+            channel: its name.
+            data: text is sent as a text message, bytes as a binary one.
+
+        Returns:
+            How many gateways have heard it (0: no client listens).
+
+        Raises:
+            ChannelError: the name is not legal.
+            BusUnavailable: Redis can't be reached; the message was not sent.
+            DeliveryUnknown: the connection broke after sending; the message may have been delivered.
+            PublishRefused: Redis answered with an error.
+        """
+        name, payload = _command(self._prefix, channel, data)
+        connected = False
+        try:
+            connection = self._pool.get_connection()
+            connected = True
+            try:
+                connection.send_command("PUBLISH", name, payload)  # type: ignore[no-untyped-call]
+                return int(connection.read_response())
+            finally:
+                self._pool.release(connection)
+        except RedisError as error:
+            raise _translate(error, connected) from error
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._pool.disconnect()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class AsyncPublisher:
+    """Publishes to channels from asyncio code: FastAPI, aiohttp, a worker.
+
+    Args, guarantees and errors are those of `Publisher`.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        prefix: str = DEFAULT_PREFIX,
+        ca_file: str | None = None,
+        timeout: float = DEFAULT_TIMEOUT_SECONDS,
+    ) -> None:
+        self._prefix = prefix
+        self._pool = redis.asyncio.ConnectionPool.from_url(
+            url, retry=AsyncRetry(NoBackoff(), 0), **_options(ca_file, timeout)
+        )
+
+    async def publish(self, channel: str, data: str | bytes) -> int:
+        """Send a message to every client of a channel; see `Publisher.publish`."""
+        name, payload = _command(self._prefix, channel, data)
+        connected = False
+        try:
+            connection = await self._pool.get_connection()  # type: ignore[no-untyped-call]
+            connected = True
+            try:
+                await connection.send_command("PUBLISH", name, payload)
+                return int(await connection.read_response())
+            except BaseException:
+                # Also when cancelled: a late answer must not be taken for that of the next command.
+                await connection.disconnect(nowait=True)
+                raise
+            finally:
+                await self._pool.release(connection)
+        except RedisError as error:
+            raise _translate(error, connected) from error
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._pool.disconnect()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()

@@ -1,0 +1,160 @@
+"""A link that is kept open: connect, log in, watch, and start again when it breaks."""
+
+from __future__ import annotations
+
+import abc
+import asyncio
+import random
+from contextlib import suppress
+
+import hiredis
+import structlog
+
+from relay.brokers.redis.address import Address
+from relay.brokers.redis.link import Link, LinkClosed, Replies, open_link, pack
+from relay.counters import Counters
+
+BACKOFF_BASE_SECONDS = 0.1
+BACKOFF_LIMIT_SECONDS = 2.0
+
+PING = pack("PING")
+
+log = structlog.get_logger("relay.bus")
+
+
+def backoff(attempt: int) -> float:
+    """Return seconds to wait before connection attempt number `attempt` (from 0), with full jitter.
+
+    Full jitter, so that the gateways of a deployment don't knock together when their Redis is back.
+    """
+    return random.uniform(0, min(BACKOFF_LIMIT_SECONDS, BACKOFF_BASE_SECONDS * 2 ** min(attempt, 10)))
+
+
+class SupervisedLink(abc.ABC):
+    """One of a broker's links, reopened until it is stopped.
+
+    A PING goes out every `interval`; a link on which one stays unanswered for `timeout` seconds is aborted.
+    TCP alone would notice a silent peer after minutes.
+
+    Args:
+        address: of the Redis.
+        name: what the link is for; shown in logs and, with a prefix, in Redis' `CLIENT LIST`.
+        timeout: seconds to connect, and of silence before the link counts as dead.
+        interval: seconds between two PINGs.
+        counters: where connects and losses are counted.
+    """
+
+    def __init__(self, address: Address, name: str, timeout: float, interval: float, counters: Counters) -> None:
+        self._address = address
+        self._name = name
+        self._timeout = timeout
+        self._interval = interval
+        self._counters = counters
+        self._task: asyncio.Task[None] | None = None
+        self.link: Link | None = None
+        self.problem: str | None = "not connected yet"
+
+    @property
+    def open(self) -> bool:
+        """Whether the link is logged in and ready for use."""
+        return self.problem is None
+
+    async def start(self) -> None:
+        """Begin to connect."""
+        self._task = asyncio.create_task(self._supervise(), name=f"relay bus {self._name}")
+
+    async def stop(self) -> None:
+        """Disconnect and end the task."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+            self._task = None
+
+    def abort(self, reason: str) -> None:
+        """Drop the link; it is reopened at once."""
+        if self.link is not None:
+            self.link.abort(reason)
+
+    @abc.abstractmethod
+    async def opened(self, link: Link) -> None:
+        """Bring a fresh link into use; `open` becomes true when this returns."""
+
+    @abc.abstractmethod
+    def lost(self, reason: str) -> None:
+        """Settle what a broken link leaves behind. Called once after each `opened`, even an interrupted one."""
+
+    @abc.abstractmethod
+    def replies_received(self, replies: Replies) -> None:
+        """Take all replies that are complete; see `LinkOwner`."""
+
+    @abc.abstractmethod
+    def link_writable(self) -> None:
+        """Go on writing; see `LinkOwner`."""
+
+    @abc.abstractmethod
+    def ping(self, link: Link) -> None:
+        """Write a PING; its reply comes in turn."""
+
+    async def _supervise(self) -> None:
+        attempt = 0
+        while True:
+            try:
+                link = await open_link(self._address, self, f"relay-{self._name}", self._timeout)
+                if await self._use(link):
+                    attempt = 0
+            except (OSError, hiredis.ReplyError, UnicodeError) as error:
+                self.problem = f"can't connect: {_describe(error)}"
+                log.warning("bus unreachable", link=self._name, address=str(self._address), error=_describe(error))
+            except Exception:
+                # A fault of ours must not leave the gateway deaf: start the link again.
+                self.problem = "link failed"
+                log.exception("bus link failed", link=self._name)
+            await asyncio.sleep(backoff(attempt))
+            attempt += 1
+
+    async def _use(self, link: Link) -> bool:
+        """Use a link until it is gone; return whether it had come into use."""
+        self.link = link
+        self._counters.bus_connects += 1
+        watch = asyncio.create_task(self._watch(link), name=f"relay bus {self._name} watch")
+        try:
+            with suppress(LinkClosed):
+                await self.opened(link)
+            if not link.closed.done():
+                self.problem = None
+                log.info("bus connected", link=self._name, address=str(self._address))
+            await link.closed
+        finally:
+            came_into_use = self.open
+            link.abort("stopped")
+            self.link = None
+            self.problem = f"link lost: {link.closed.result()}"
+            self._counters.bus_losses += 1
+            watch.cancel()
+            with suppress(asyncio.CancelledError):
+                await watch
+            self.lost(self.problem)
+        log.warning("bus lost", link=self._name, address=str(self._address), reason=link.closed.result())
+        return came_into_use
+
+    async def _watch(self, link: Link) -> None:
+        """Ping a link, and abort it when it stays silent."""
+        loop = asyncio.get_running_loop()
+        pinged_at: float | None = None
+        while not link.closed.done():
+            due = loop.time() + self._interval
+            await asyncio.sleep(self._interval)
+            now = loop.time()
+            if now - due > self._interval:
+                continue  # this process was stalled, not Redis: read first what has arrived meanwhile
+            if pinged_at is not None and link.heard_at < pinged_at:
+                if now - pinged_at >= self._timeout:
+                    link.abort(f"silent for {self._timeout:g} s")
+                continue
+            pinged_at = now
+            self.ping(link)
+
+
+def _describe(error: Exception) -> str:
+    return str(error) or type(error).__name__

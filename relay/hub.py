@@ -1,0 +1,148 @@
+"""Who on this gateway listens to what, and the fan-out.
+
+The hub is pure: it knows no sockets and no event loop. It calls `schedule` when the first message of a
+batch arrives; its owner answers, at the end of the tick or a little later, with one `flush`.
+
+A flush joins the frames of a channel's batch once and hands the same bytes to every subscriber, so that
+under load the cost per delivery is a share of one write. Only a subscriber that sent a message of the
+batch, and did not ask for its echo, gets bytes of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from relay.counters import Counters
+from relay.message import Message
+
+MAX_BATCH_BYTES = 256 * 1024
+"""Payload bytes after which a channel's batch is flushed without waiting for the tick or the write delay."""
+
+Encoder = Callable[[Message], bytes]
+
+
+class Subscriber(Protocol):
+    """What the hub delivers to.
+
+    Attributes:
+        id: 16 bytes, unique over all gateways; the origin of its messages.
+        echo: whether it gets its own messages back.
+    """
+
+    id: bytes
+    echo: bool
+
+    @property
+    def encode(self) -> Encoder:
+        """Encoder of its wire format: one function object shared by all subscribers of that format."""
+
+    def deliver(self, data: bytes, count: int) -> None:
+        """Write `count` encoded messages. Must not raise or block; may leave the hub during the call."""
+
+
+class _Channel:
+    """Subscribers of one channel, grouped by encoder, and the messages that wait for the next flush."""
+
+    __slots__ = ("batch", "batch_bytes", "groups")
+
+    def __init__(self) -> None:
+        self.groups: dict[Encoder, dict[bytes, Subscriber]] = {}
+        self.batch: list[Message] = []
+        self.batch_bytes = 0
+
+
+class Hub:
+    """Subscribers of all channels of one gateway.
+
+    Args:
+        counters: where messages, deliveries and writes are counted.
+        schedule: called when a flush is wanted; must lead to a call of `flush`, later.
+    """
+
+    def __init__(self, counters: Counters, schedule: Callable[[], None]) -> None:
+        self._counters = counters
+        self._schedule = schedule
+        self._channels: dict[str, _Channel] = {}
+        self._dirty: list[_Channel] = []
+
+    def __len__(self) -> int:
+        """Return the number of channels that have a subscriber."""
+        return len(self._channels)
+
+    def subscribers(self, channel: str) -> int:
+        """Return how many subscribers a channel has."""
+        entry = self._channels.get(channel)
+        return 0 if entry is None else sum(map(len, entry.groups.values()))
+
+    def add(self, channel: str, subscriber: Subscriber) -> None:
+        """Deliver the messages of a channel to a subscriber from now on. Adding twice changes nothing."""
+        entry = self._channels.get(channel)
+        if entry is None:
+            entry = self._channels[channel] = _Channel()
+        entry.groups.setdefault(subscriber.encode, {})[subscriber.id] = subscriber
+
+    def remove(self, channel: str, subscriber: Subscriber) -> None:
+        """Stop delivering; nothing happens when it wasn't subscribed."""
+        entry = self._channels.get(channel)
+        if entry is None:
+            return
+        group = entry.groups.get(subscriber.encode)
+        if group is None or group.pop(subscriber.id, None) is None:
+            return
+        if not group:
+            del entry.groups[subscriber.encode]
+            if not entry.groups:
+                del self._channels[channel]
+
+    def receive(self, message: Message) -> None:
+        """Take a message from the bus; it reaches the subscribers at the next flush."""
+        channel = self._channels.get(message.channel)
+        if channel is None:
+            return  # the last subscriber left and the bus hasn't been told yet
+        if not channel.batch:
+            if not self._dirty:
+                self._schedule()
+            self._dirty.append(channel)
+        channel.batch.append(message)
+        channel.batch_bytes += len(message.payload)
+        if channel.batch_bytes >= MAX_BATCH_BYTES:
+            self._fan_out(channel)
+
+    def flush(self) -> None:
+        """Deliver everything that was received since the last flush."""
+        dirty, self._dirty = self._dirty, []
+        for channel in dirty:
+            if channel.batch:
+                self._fan_out(channel)
+
+    def _fan_out(self, channel: _Channel) -> None:
+        batch, channel.batch, channel.batch_bytes = channel.batch, [], 0
+        count = len(batch)
+        origins = {message.origin for message in batch}
+        counters = self._counters
+        counters.messages_delivered += count
+        for encode, group in channel.groups.copy().items():
+            frames = [encode(message) for message in batch]
+            data = frames[0] if count == 1 else b"".join(frames)
+            # A copy: a subscriber that turns out to be slow leaves while we iterate.
+            if senders := [id for id in origins if id in group and not group[id].echo]:
+                others = group.copy()
+                for sender in senders:
+                    own = others.pop(sender)
+                    self._deliver_to_sender(own, batch, frames)
+                subscribers = list(others.values())
+            else:
+                subscribers = list(group.values())
+            for subscriber in subscribers:
+                subscriber.deliver(data, count)
+            counters.deliveries += count * len(subscribers)
+            counters.writes += len(subscribers)
+
+    def _deliver_to_sender(self, subscriber: Subscriber, batch: list[Message], frames: list[bytes]) -> None:
+        id = subscriber.id
+        others = [frame for frame, message in zip(frames, batch, strict=True) if message.origin != id]
+        if others:
+            subscriber.deliver(b"".join(others), len(others))
+            self._counters.deliveries += len(others)
+            self._counters.writes += 1

@@ -1,0 +1,172 @@
+"""One gateway as the bus sees it: the hub, the broker, and the subscriptions between them."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import secrets
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import structlog
+
+from relay.brokers import BrokerOptions, Source, load_broker
+from relay.counters import Counters
+from relay.hub import Hub
+from relay.message import Message
+
+UNSUBSCRIBE_DELAY_SECONDS = 1.0
+
+log = structlog.get_logger("relay.node")
+
+
+@dataclass(slots=True)
+class Interest:
+    """This gateway's claim on one channel of the bus, shared by all clients that want it.
+
+    Args:
+        channel: name of the channel.
+        holders: clients that are subscribed or about to be.
+        release: timer of the delayed unsubscribe; None while somebody holds the interest.
+    """
+
+    channel: str
+    holders: int = 0
+    release: asyncio.TimerHandle | None = field(default=None, repr=False)
+
+
+class Node:
+    """Hub and broker of one gateway. Everything from the bus reader to the sockets is synchronous.
+
+    Args:
+        options: where the bus is and how it is used.
+        counters: where everything is counted.
+        write_delay: seconds that must pass between two fan-outs; 0: one at the end of each tick. The first
+            message after a quiet spell always goes out at once.
+        unsubscribe_delay: seconds from the last client's leaving a channel to telling the bus, so that
+            flapping clients never reach it.
+    """
+
+    def __init__(
+        self,
+        options: BrokerOptions,
+        counters: Counters,
+        *,
+        write_delay: float = 0.0,
+        unsubscribe_delay: float = UNSUBSCRIBE_DELAY_SECONDS,
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.counters = counters
+        self.hub = Hub(counters, self._schedule_flush)
+        self._broker = load_broker(options, self, counters)
+        self._write_delay = write_delay
+        self._unsubscribe_delay = unsubscribe_delay
+        self._flushed_at = 0.0
+        self._interests: dict[str, Interest] = {}
+        self._paused: set[PausableSource] = set()
+        self._id = secrets.token_bytes(8)
+        self._numbers = itertools.count(1)
+
+    async def start(self) -> None:
+        """Begin to connect to the bus; does not wait for it."""
+        await self._broker.start()
+
+    async def stop(self) -> None:
+        """Publish what was accepted, then leave the bus."""
+        await self._broker.stop()
+        for interest in self._interests.values():
+            if interest.release is not None:
+                interest.release.cancel()
+        self.hub.flush()
+
+    @property
+    def problems(self) -> list[str]:
+        """What keeps messages from getting through the bus, in words; empty when all is well."""
+        return self._broker.problems
+
+    @property
+    def interests(self) -> int:
+        """Number of channels that this gateway is, or is about to be, subscribed to on the bus."""
+        return len(self._interests)
+
+    def new_id(self) -> bytes:
+        """Return an id for a connection: 16 bytes, unique over all gateways."""
+        return self._id + next(self._numbers).to_bytes(8, "big")
+
+    def claim(self, channel: str) -> tuple[Interest, asyncio.Future[None]]:
+        """Want a channel of the bus.
+
+        Returns:
+            The interest, to be given back with `release`, and a future that is done when the bus has
+            acknowledged: add the subscriber to the hub then, not before. The future is shared; it fails with
+            `SubscribeError` when the bus refuses.
+        """
+        acknowledged = self._broker.subscribe(channel)
+        interest = self._interests.get(channel)
+        if interest is None:
+            interest = self._interests[channel] = Interest(channel)
+        elif interest.release is not None:
+            interest.release.cancel()
+            interest.release = None
+        interest.holders += 1
+        return interest, acknowledged
+
+    def release(self, interest: Interest) -> None:
+        """Give back a claim. A while after the last one, the bus is told."""
+        interest.holders -= 1
+        if not interest.holders:
+            interest.release = self._loop.call_later(self._unsubscribe_delay, self._unsubscribe, interest)
+
+    def publish(self, message: Message, source: PausableSource) -> None:
+        """Give a message to the bus; pauses the source when the bus can't take more for now."""
+        if not self._broker.publish(message, source) and source not in self._paused:
+            self._paused.add(source)
+            source.pause_publishing()
+
+    def forget(self, source: PausableSource) -> None:
+        """Drop a source that is gone. What it has published stays on its way."""
+        self._paused.discard(source)
+
+    def receive(self, message: Message) -> None:
+        """Fan a message out at the end of the tick; called by the broker."""
+        self.hub.receive(message)
+
+    def gap(self, channels: int, seconds: float) -> None:
+        """Count and report that messages may have been missed; called by the broker."""
+        self.counters.gaps += 1
+        self.counters.gap_channels += channels
+        log.warning("gap", channels=channels, seconds=round(seconds, 3))
+
+    def writable(self) -> None:
+        """Let the paused sources go on; called by the broker."""
+        paused, self._paused = self._paused, set()
+        for source in paused:
+            source.resume_publishing()
+
+    def _unsubscribe(self, interest: Interest) -> None:
+        del self._interests[interest.channel]
+        self._broker.unsubscribe(interest.channel)
+
+    def _schedule_flush(self) -> None:
+        due = self._flushed_at + self._write_delay
+        if due <= self._loop.time():
+            self._loop.call_soon(self._flush)
+        else:
+            self._loop.call_at(due, self._flush)
+
+    def _flush(self) -> None:
+        if self._write_delay:
+            self._flushed_at = self._loop.time()
+        self.hub.flush()
+
+
+class PausableSource(Source, Protocol):
+    """A source that can be told to publish no more for now."""
+
+    def pause_publishing(self) -> None:
+        """Stop reading from the client until `resume_publishing`."""
+
+    def resume_publishing(self) -> None:
+        """Read from the client again."""
+
+
