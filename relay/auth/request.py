@@ -1,0 +1,47 @@
+"""What a client asks for when it connects, as far as deciding about it needs to know."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, urlsplit
+
+from relay.errors import Refused
+
+MAX_PARAMETERS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectRequest:
+    """One opening handshake.
+
+    Args:
+        path: of the URL, still percent-encoded, without the query.
+        query: parameters of the URL, decoded; the last one of a name counts.
+        headers: request headers; look-up ignores case.
+        remote: address of the peer, for logs.
+    """
+
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    remote: str
+
+
+def parse_request(target: str, headers: Mapping[str, str], remote: str) -> ConnectRequest:
+    """Read a request target.
+
+    Args:
+        target: path and query, as they stand in the request line.
+        headers: request headers.
+        remote: address of the peer.
+
+    Raises:
+        Refused: the query is malformed.
+    """
+    try:
+        url = urlsplit(target)
+        query = parse_qsl(url.query, keep_blank_values=True, max_num_fields=MAX_PARAMETERS, errors="strict")
+    except ValueError:
+        raise Refused(400, "the URL's query is malformed") from None
+    return ConnectRequest(url.path, dict(query), headers, remote)

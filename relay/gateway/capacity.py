@@ -1,0 +1,24 @@
+"""How many clients one process can hold: file descriptors decide."""
+
+from __future__ import annotations
+
+import resource
+
+RESERVE = 64
+"""File descriptors kept for the bus, health checks, refusals, logs and the process itself."""
+
+
+def raise_descriptor_limit() -> int:
+    """Raise this process's soft limit of open files to its hard one; return the limit."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
+
+
+def default_max_connections() -> int:
+    """Return how many clients the limit of open files allows, less a reserve."""
+    soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return 1_000_000
+    return max(1, soft - min(RESERVE, soft // 4))

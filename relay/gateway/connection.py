@@ -1,0 +1,342 @@
+"""One open WebSocket.
+
+`websockets`' Sans-I/O protocol parses frames, answers pings and does the closing handshake. What this class
+adds is the way out: data frames arrive here ready-made from the hub and go straight to the transport.
+No task, timer or queue belongs to a connection; an idle one costs its memory and one ping per interval.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from websockets.frames import Frame, Opcode
+from websockets.protocol import State
+from websockets.server import ServerProtocol
+
+from relay.auth.identity import Identity
+from relay.errors import Disconnect, PublishError
+from relay.gateway.context import Context, websockets_logger
+from relay.hub import Encoder
+from relay.message import Kind, Message
+from relay.node import Interest
+from relay.protocols import plain
+
+CLOSE_TIMEOUT_SECONDS = 5.0
+"""How long a client may take to answer a close frame."""
+
+HIGH_WATER_BYTES = 64 * 1024
+LOW_WATER_BYTES = 16 * 1024
+
+MAX_FRAGMENTS = 4096
+"""Frames per message: the message size bounds their payloads, not the number of empty ones (`websockets` has 4096)."""
+
+PING = b"\x89\x00"
+
+
+class Connection(asyncio.BufferedProtocol):
+    """A client of one channel, from the end of its handshake to the end of its socket.
+
+    Args:
+        context: what all connections share.
+        session: the channel, and whether the client gets its own messages.
+        identity: who it is.
+        interest: its claim on the channel; released when it leaves.
+    """
+
+    __slots__ = (
+        "_close_timer",
+        "_context",
+        "_fragments",
+        "_held",
+        "_held_bytes",
+        "_interest",
+        "_kind",
+        "_muted",
+        "_paused",
+        "_transport",
+        "_ws",
+        "channel",
+        "echo",
+        "heard",
+        "id",
+        "identity",
+        "slot",
+    )
+
+    def __init__(
+        self, context: Context, session: plain.PlainSession, identity: Identity, interest: Interest
+    ) -> None:
+        self._context = context
+        self._interest: Interest | None = interest
+        # A fresh one: that of the handshake would keep its request and response for as long as the client stays.
+        self._ws = ServerProtocol(
+            state=State.OPEN, max_size=context.settings.max_message_bytes, logger=websockets_logger
+        )
+        self._transport: asyncio.Transport | None = None
+        self._fragments: list[bytes | bytearray | memoryview] | None = None
+        self._kind = Kind.TEXT
+        # Chunks that wait while the transport is full; None while it isn't.
+        self._held: list[bytes] | None = None
+        self._held_bytes = 0
+        self._paused = False
+        self._muted = False
+        self._close_timer: asyncio.TimerHandle | None = None
+        self.id = context.node.new_id()
+        self.channel = session.channel
+        self.echo = session.echo
+        self.identity = identity
+        self.heard = True
+        self.slot = -1
+
+    @property
+    def encode(self) -> Encoder:
+        """Frames of the plain protocol; see `Subscriber`."""
+        return plain.encode
+
+    def open(self, transport: asyncio.Transport, response: bytes, received: bytes) -> None:
+        """Take over a socket whose subscription the bus has acknowledged.
+
+        Args:
+            transport: of the socket; its reading is paused.
+            response: what completes the handshake.
+            received: what the client has sent after its handshake already.
+        """
+        context = self._context
+        self._transport = transport
+        high = min(HIGH_WATER_BYTES, context.send_buffer_bytes)
+        transport.set_write_buffer_limits(high, min(LOW_WATER_BYTES, high))
+        context.connections.add(self)
+        context.empty.clear()
+        context.counters.connections_open += 1
+        context.counters.connections_accepted += 1
+        context.node.hub.add(self.channel, self)
+        context.keepalive.add(self)
+        transport.write(response + context.welcome)
+        if received:
+            self._receive(received)
+        if not self._paused:
+            transport.resume_reading()
+
+    def deliver(self, data: bytes, count: int) -> None:
+        """Write messages; see `Subscriber`."""
+        held = self._held
+        if held is None:
+            if self._transport is not None:
+                self._transport.write(data)
+            return
+        size = len(data)
+        if self.buffered + size <= self._context.send_buffer_bytes:
+            held.append(data)
+            self._held_bytes += size
+            return
+        counters = self._context.counters
+        counters.deliveries -= count
+        counters.deliveries_dropped += count
+        if not self._context.drop_when_slow:
+            self.close(Disconnect.SLOW_CONSUMER)
+
+    @property
+    def buffered(self) -> int:
+        """Bytes that wait for the client."""
+        waiting = 0 if self._transport is None else self._transport.get_write_buffer_size()
+        return waiting + self._held_bytes
+
+    @property
+    def stuck(self) -> int:
+        """Bytes that the transport could not get rid of; when it stays the same, the client reads nothing."""
+        return 0 if self._transport is None else self._transport.get_write_buffer_size()
+
+    def close(self, disconnect: Disconnect) -> None:
+        """Begin the closing handshake; nothing happens when it has begun already."""
+        if self._ws.state is not State.OPEN:
+            return
+        if disconnect is Disconnect.SLOW_CONSUMER:
+            self._held, self._held_bytes = [] if self._held is not None else None, 0
+        else:
+            self._release_held()
+        self._context.counters.disconnects[disconnect.name] += 1
+        self._ws.send_close(disconnect.code, disconnect.reason)
+        self._resume_reading()
+        self._send()
+        self._leave()
+
+    def abort(self) -> None:
+        """Drop the socket at once."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    # What keepalive calls.
+
+    def ping(self) -> None:
+        """Send a ping, unless an answer could not get through anyway."""
+        if self._transport is not None and self._held is None and not self._paused:
+            self.heard = False
+            self._transport.write(PING)
+
+    def check_heard(self) -> None:
+        """Close a client that has sent nothing since its last ping."""
+        if not self.heard and self._held is None and not self._paused:
+            self.close(Disconnect.KEEPALIVE_TIMEOUT)
+
+    # What the node calls on a publisher.
+
+    def publish_failed(self, error: PublishError) -> None:
+        """Close, and publish nothing more; see `Source`."""
+        self._muted = True
+        self.close(error.disconnect)
+
+    def pause_publishing(self) -> None:
+        """Read no more for now; see `PausableSource`."""
+        if self._transport is not None and self._ws.state is State.OPEN:
+            self._paused = True
+            self._transport.pause_reading()
+
+    def resume_publishing(self) -> None:
+        """Read again; see `PausableSource`."""
+        self._resume_reading()
+
+    # What the transport calls.
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Lend the buffer that all connections share."""
+        return self._context.read_buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Parse what was read."""
+        self._receive(bytes(self._context.read_buffer[:nbytes]))
+
+    def eof_received(self) -> bool:
+        """Close our side too."""
+        self._ws.receive_eof()
+        self._send()
+        return False
+
+    def pause_writing(self) -> None:
+        """Keep further messages here while the transport is full."""
+        self._held = []
+        self._context.stalls.add(self)
+        if self.buffered > self._context.send_buffer_bytes and not self._context.drop_when_slow:
+            # Not within the write that filled the transport.
+            self._context.loop.call_soon(self.close, Disconnect.SLOW_CONSUMER)
+
+    def resume_writing(self) -> None:
+        """Write what was kept."""
+        self._context.stalls.discard(self)
+        self._release_held()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Leave everything, and let go of what would keep this object alive."""
+        context = self._context
+        self._leave()
+        if self._close_timer is not None:
+            self._close_timer.cancel()
+            self._close_timer = None
+        context.node.forget(self)
+        context.stalls.discard(self)
+        context.connections.discard(self)
+        if not context.connections:
+            context.empty.set()
+        context.counters.connections_open -= 1
+        context.counters.connections_closed[_close_code(self._ws)] += 1
+        self._transport = None
+        self._held = None
+        self._fragments = None
+
+    def _receive(self, data: bytes) -> None:
+        self.heard = True
+        ws = self._ws
+        ws.receive_data(data)
+        for event in ws.events_received():
+            assert isinstance(event, Frame)
+            opcode = event.opcode
+            if opcode is Opcode.TEXT or opcode is Opcode.BINARY:
+                self._kind = Kind.TEXT if opcode is Opcode.TEXT else Kind.BINARY
+                if event.fin:
+                    self._message(bytes(event.data))
+                else:
+                    self._fragments = [event.data]
+            elif opcode is Opcode.CONT and self._fragments is not None:
+                self._continue(event)
+        if ws.state is not State.OPEN:
+            self._leave()
+        if ws.writes:
+            self._send()
+
+    def _continue(self, frame: Frame) -> None:
+        fragments = self._fragments
+        assert fragments is not None
+        if len(fragments) >= MAX_FRAGMENTS:
+            self._fragments = None
+            self._fail(Disconnect.TOO_MANY_FRAGMENTS)
+            return
+        fragments.append(frame.data)
+        if frame.fin:
+            self._fragments = None
+            self._message(b"".join(fragments))
+
+    def _message(self, payload: bytes) -> None:
+        """Publish one whole message of the client."""
+        if self._muted:
+            return
+        kind = self._kind
+        if kind is Kind.TEXT:
+            try:
+                payload.decode()
+            except UnicodeDecodeError:
+                self._fail(Disconnect.INVALID_TEXT)
+                return
+        counters = self._context.counters
+        counters.messages_received += 1
+        counters.bytes_received += len(payload)
+        self._context.node.publish(Message(self.channel, payload, kind, self.id), self)
+
+    def _fail(self, disconnect: Disconnect) -> None:
+        """Fail the connection (RFC 6455, section 7.1.7): the client broke the protocol; hear it no more."""
+        self._muted = True
+        self._release_held()
+        if self._ws.state is State.OPEN:
+            self._context.counters.disconnects[disconnect.name] += 1
+        self._ws.fail(disconnect.code, disconnect.reason)
+        self._send()
+        self._leave()
+
+    def _send(self) -> None:
+        """Write what the protocol wants to say: pongs, close frames, the end of the stream."""
+        transport = self._transport
+        if transport is None:
+            return
+        for data in self._ws.data_to_send():
+            if not data:
+                # Half-close and keep reading: closing with unread data would reset the connection and take
+                # the close frame with it.
+                if not transport.is_closing() and transport.can_write_eof():
+                    transport.write_eof()
+            elif self._held is None or self._ws.state is not State.OPEN:
+                transport.write(data)
+            # else a pong for a client that doesn't read: RFC 6455, section 5.5.3 lets us answer later pings only
+        if self._close_timer is None and self._ws.close_expected():
+            self._close_timer = self._context.loop.call_later(CLOSE_TIMEOUT_SECONDS, self.abort)
+
+    def _release_held(self) -> None:
+        held, self._held, self._held_bytes = self._held, None, 0
+        if held and self._transport is not None:
+            self._transport.write(b"".join(held))
+
+    def _resume_reading(self) -> None:
+        if self._paused and self._transport is not None:
+            self._paused = False
+            self._transport.resume_reading()
+
+    def _leave(self) -> None:
+        """Be delivered to no more, and give back the claim on the channel."""
+        if self._interest is not None:
+            interest, self._interest = self._interest, None
+            self._context.node.hub.remove(self.channel, self)
+            self._context.keepalive.remove(self)
+            self._context.node.release(interest)
+
+
+def _close_code(ws: ServerProtocol) -> int:
+    """Return the code of the close frame that began the closing handshake; 1006 when there was none."""
+    first = ws.close_sent if ws.close_rcvd is None or not ws.close_rcvd_then_sent else ws.close_rcvd
+    return 1006 if first is None else int(first.code)

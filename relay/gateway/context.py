@@ -1,0 +1,80 @@
+"""What all connections of a gateway share."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from relay.counters import Counters
+from relay.frame import encode_frame
+from relay.message import Message
+from relay.node import Node
+from relay.settings import Settings
+
+if TYPE_CHECKING:
+    from relay.gateway.connection import Connection
+    from relay.gateway.handshake import Handshake
+    from relay.gateway.keepalive import Keepalive
+    from relay.gateway.stalls import Stalls
+
+READ_BUFFER_BYTES = 64 * 1024
+
+websockets_logger = logging.getLogger("relay.websockets")
+# Below warnings the library would log a line for each connection that ends.
+websockets_logger.setLevel(logging.WARNING)
+
+
+@dataclass(slots=True, eq=False)
+class Context:
+    """State and limits that connections need, looked up without going through the settings each time.
+
+    Args:
+        settings: of the gateway.
+        node: hub and broker.
+        counters: where everything is counted.
+        keepalive: pings all connections.
+        stalls: watches the connections that don't take what is written.
+        http: makes the handlers of connections that aren't WebSockets.
+        max_connections: WebSocket clients that are served at once.
+        loop: the event loop that all of this runs on.
+    """
+
+    settings: Settings
+    node: Node
+    counters: Counters
+    keepalive: Keepalive
+    stalls: Stalls
+    http: web.Server
+    max_connections: int
+    loop: asyncio.AbstractEventLoop
+    connections: set[Connection] = field(default_factory=set)
+    handshakes: dict[Handshake, float] = field(default_factory=dict)
+    draining: bool = False
+    # Set whenever the last client has gone.
+    empty: asyncio.Event = field(default_factory=asyncio.Event)
+    # One for all connections: what is read is parsed before the next read. It also bounds how much of one
+    # client is taken in before others have their turn.
+    read_buffer: memoryview = field(default_factory=lambda: memoryview(bytearray(READ_BUFFER_BYTES)))
+    send_buffer_bytes: int = field(init=False)
+    drop_when_slow: bool = field(init=False)
+    welcome: bytes = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.send_buffer_bytes = self.settings.send_buffer_bytes
+        self.drop_when_slow = self.settings.slow_consumer == "drop"
+        text = self.settings.welcome
+        self.welcome = b"" if text is None else encode_frame(Message("", text.encode()))
+
+    @property
+    def sockets(self) -> int:
+        """Number of client sockets that are open now, of whatever kind."""
+        return len(self.connections) + len(self.handshakes) + len(self.http.connections)
+
+    @property
+    def full(self) -> bool:
+        """Whether another WebSocket client has no place."""
+        return len(self.connections) >= self.max_connections

@@ -1,0 +1,211 @@
+"""A gateway: everything that one process runs, put together, started, drained and stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Coroutine
+from contextlib import suppress
+from types import TracebackType
+from typing import Any, Self
+
+import structlog
+from aiohttp import web
+
+from relay.brokers import BrokerOptions
+from relay.counters import Counters
+from relay.gateway.capacity import default_max_connections
+from relay.gateway.connection import CLOSE_TIMEOUT_SECONDS
+from relay.gateway.context import Context
+from relay.gateway.drain import close_evenly
+from relay.gateway.handshake import expire_handshakes
+from relay.gateway.keepalive import Keepalive
+from relay.gateway.listener import Listener
+from relay.gateway.stalls import Stalls
+from relay.node import Node
+from relay.settings import Settings
+from relay.web.app import build_app
+
+log = structlog.get_logger("relay.gateway")
+
+
+class Gateway:
+    """A relay gateway inside an asyncio program.
+
+        async with Gateway(Settings(port=0)) as gateway:
+            print(gateway.url)
+
+    Leaving the block drains it. One object is started once.
+
+    Args:
+        settings: None: from the environment.
+
+    Attributes:
+        settings: what it runs with.
+        counters: what it has counted; plain numbers, readable at any time.
+        port: where it listens, once started.
+    """
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self.settings = Settings() if settings is None else settings
+        self.counters = Counters()
+        self.port = self.settings.port
+        self._context: Context | None = None
+        self._listener: Listener | None = None
+        self._runner: web.AppRunner | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.drain()
+
+    @property
+    def url(self) -> str:
+        """Where clients connect, as `ws://HOST:PORT`."""
+        host = self.settings.host[0]
+        if host in ("0.0.0.0", "::"):
+            host = "localhost"
+        return f"ws://[{host}]:{self.port}" if ":" in host else f"ws://{host}:{self.port}"
+
+    @property
+    def problems(self) -> list[str]:
+        """What keeps it from serving clients now, in words; empty when it is ready."""
+        if self._context is None:
+            return ["not started"]
+        if self._context.draining:
+            return ["draining"]
+        return self._context.node.problems
+
+    @property
+    def ready(self) -> bool:
+        """Whether clients should be sent here."""
+        return not self.problems
+
+    async def start(self) -> None:
+        """Listen for clients, and begin to connect to the bus. Does not wait for the bus.
+
+        Raises:
+            OSError: an address can't be listened on.
+        """
+        settings = self.settings
+        options = BrokerOptions(
+            url=settings.broker_url,
+            prefix=settings.broker_prefix,
+            ca_file=None if settings.broker_ca_file is None else str(settings.broker_ca_file),
+            timeout=settings.broker_timeout,
+            probe_interval=settings.probe_interval,
+            publish_timeout=settings.publish_timeout,
+            publish_buffer_bytes=settings.publish_buffer_bytes,
+        )
+        node = Node(options, self.counters, write_delay=settings.write_delay / 1000)
+        app = build_app(lambda: self.problems)
+        self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
+        await self._runner.setup()
+        assert self._runner.server is not None
+        context = Context(
+            settings=settings,
+            node=node,
+            counters=self.counters,
+            keepalive=Keepalive(settings.ping_interval, settings.ping_timeout),
+            stalls=Stalls(settings.write_timeout, self.counters),
+            http=self._runner.server,
+            max_connections=settings.max_connections or default_max_connections(),
+            loop=asyncio.get_running_loop(),
+        )
+        listener = Listener(context)
+        try:
+            self.port = await listener.start(list(settings.host), settings.port)
+        except OSError:
+            await self._runner.cleanup()
+            raise
+        self._context, self._listener = context, listener
+        await node.start()
+        self._run("keepalive", context.keepalive.run())
+        self._run("stalls", context.stalls.run())
+        self._run("handshakes", expire_handshakes(context))
+        self._run("readiness", self._report_readiness())
+        log.info(
+            "listening",
+            host=list(settings.host),
+            port=self.port,
+            url=self.url,
+            max_connections=context.max_connections,
+            event_loop=type(context.loop).__module__.partition(".")[0],
+        )
+
+    async def drain(self) -> None:
+        """Say goodbye: become unready, wait, accept no more, close clients evenly, publish what was accepted."""
+        context, listener = self._context, self._listener
+        if context is None or listener is None or context.draining:
+            return
+        settings = self.settings
+        context.draining = True
+        log.info("draining", connections=len(context.connections), seconds=settings.drain_seconds)
+        await asyncio.sleep(settings.drain_delay)
+        listener.close()
+        await listener.wait_adopted()
+        for handshake in list(context.handshakes):
+            handshake.refuse_for_drain()
+        context.node.hub.flush()
+        await close_evenly(list(context.connections), settings.drain_seconds)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_TIMEOUT_SECONDS + 1):
+                while context.connections:
+                    await context.empty.wait()
+        await context.node.stop()
+        await self.stop()
+
+    async def stop(self) -> None:
+        """End at once: drop all clients, leave no task behind. After a drain nobody is left to be dropped."""
+        context, listener, runner = self._context, self._listener, self._runner
+        if context is None or listener is None or runner is None:
+            return
+        self._context = None
+        context.draining = True
+        listener.close()
+        await listener.wait_adopted()
+        for connection in list(context.connections):
+            connection.abort()
+        for handshake in list(context.handshakes):
+            handshake.abort()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await runner.cleanup()
+        await context.node.stop()
+        log.info("stopped", **_summary(self.counters))
+
+    def _run(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        self._tasks.append(asyncio.create_task(self._supervise(name, work), name=f"relay {name}"))
+
+    async def _supervise(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except Exception:
+            log.exception("task failed", task=name)
+            raise
+
+    async def _report_readiness(self) -> None:
+        """Log when the gateway becomes ready, and when it no longer is."""
+        reported: list[str] | None = None
+        while True:
+            problems = self.problems
+            if problems != reported:
+                if not problems:
+                    log.info("ready")
+                elif reported is None:
+                    log.info("starting", reasons=problems)
+                else:
+                    log.warning("not ready", reasons=problems)
+                reported = problems
+            await asyncio.sleep(0.1)
+
+
+def _summary(counters: Counters) -> dict[str, Any]:
+    values = {field.name: getattr(counters, field.name) for field in dataclasses.fields(counters)}
+    return {name: dict(value) if isinstance(value, dict) else value for name, value in values.items() if value}

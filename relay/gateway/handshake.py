@@ -1,0 +1,226 @@
+"""From a fresh socket to a WebSocket, to the HTTP handler, or to a refusal."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import re
+from http import HTTPStatus
+
+import structlog
+from websockets.datastructures import Headers
+from websockets.http11 import Request, Response
+from websockets.server import ServerProtocol
+
+from relay.auth.identity import Identity, identify
+from relay.auth.request import parse_request
+from relay.errors import Refused
+from relay.gateway.connection import Connection
+from relay.gateway.context import Context, websockets_logger
+from relay.node import Interest
+from relay.protocols import plain
+
+FULL = "this gateway is full"
+SHUTTING_DOWN = "this gateway is shutting down"
+
+EXPIRE_SECONDS = 0.25
+"""How often deadlines of handshakes are checked."""
+
+LINGER_SECONDS = 2.0
+"""How long a refused client may take to read its answer and close."""
+
+_UPGRADE = re.compile(rb"\r\nupgrade:[ \t]*websocket[ \t]*\r\n", re.IGNORECASE)
+
+log = structlog.get_logger("relay.gateway")
+
+
+class Handshake(asyncio.Protocol):
+    """The first request on a socket.
+
+    It reads the head only, within a deadline and limits of size and number of headers, and then hands the
+    socket on. A WebSocket's handshake is answered after the bus has acknowledged the subscription, so that
+    a client that sees it complete misses nothing from then on.
+
+    Args:
+        context: what all connections share.
+    """
+
+    __slots__ = ("_answered", "_buffer", "_context", "_interest", "_transport")
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._buffer = bytearray()
+        self._transport: asyncio.Transport | None = None
+        self._interest: Interest | None = None
+        self._answered = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Start the clock; called by the event loop."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._context.handshakes[self] = self._context.loop.time() + self._context.settings.handshake_timeout
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let go of everything; called by the event loop."""
+        self._transport = None
+        self._context.handshakes.pop(self, None)
+        self._release()
+
+    def data_received(self, data: bytes) -> None:
+        """Collect the head, and decide once it is whole; called by the event loop."""
+        buffer = self._buffer
+        if self._answered:
+            return
+        searched = max(0, len(buffer) - 3)
+        buffer += data
+        end = buffer.find(b"\r\n\r\n", searched)
+        settings = self._context.settings
+        if end > settings.max_header_bytes or (end < 0 and len(buffer) > settings.max_header_bytes):
+            self._refuse(431, f"the request head has more than {settings.max_header_bytes} bytes")
+        elif end < 0:
+            return
+        elif buffer.count(b"\r\n", 0, end) > settings.max_headers:
+            self._refuse(431, f"the request has more than {settings.max_headers} headers")
+        elif _UPGRADE.search(buffer, 0, end + 2):
+            self._upgrade(bytes(buffer[: end + 4]), bytes(buffer[end + 4 :]))
+        else:
+            self._hand_to_http(bytes(buffer))
+
+    def expire(self) -> None:
+        """End a handshake that has taken too long, or a refused client that doesn't leave."""
+        if self._answered or not self._buffer:
+            self.abort()
+        elif self._interest is not None:
+            self._refuse(503, "the bus did not acknowledge the subscription in time")
+        else:
+            self._refuse(408, "the request was not complete in time")
+
+    def abort(self) -> None:
+        """Drop the socket at once."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def refuse_for_drain(self) -> None:
+        """Send a client that is not connected yet to another gateway."""
+        if not self._answered:
+            self._refuse(503, SHUTTING_DOWN)
+
+    def _upgrade(self, head: bytes, received: bytes) -> None:
+        """Check a WebSocket handshake, and ask the bus for its channel."""
+        assert self._transport is not None
+        ws = ServerProtocol(logger=websockets_logger)
+        ws.receive_data(head)
+        events = ws.events_received()
+        if not events:
+            self._refuse(400, str(ws.handshake_exc))
+            return
+        request = events[0]
+        assert isinstance(request, Request)
+        response = ws.accept(request)
+        if response.status_code != 101:
+            self._answer(response)
+            return
+        peer = self._transport.get_extra_info("peername")
+        try:
+            asked = parse_request(request.path, request.headers, str(peer[0]) if peer else "")
+            session = plain.open_session(asked, self._context.settings.default_channel)
+            identity = identify(asked)
+            if self._context.draining:
+                raise Refused(503, SHUTTING_DOWN)
+            if self._context.full:
+                raise Refused(503, FULL)
+        except Refused as refused:
+            self._refuse(refused.status, refused.reason)
+            return
+        self._claim(session, identity, response.serialize(), received)
+
+    def _claim(self, session: plain.PlainSession, identity: Identity, response: bytes, received: bytes) -> None:
+        assert self._transport is not None
+        self._transport.pause_reading()
+        self._interest, acknowledged = self._context.node.claim(session.channel)
+        if acknowledged.done():
+            self._acknowledge(acknowledged, session, identity, response, received)
+        else:
+            acknowledged.add_done_callback(
+                lambda future: self._acknowledge(future, session, identity, response, received)
+            )
+
+    def _acknowledge(
+        self,
+        acknowledged: asyncio.Future[None],
+        session: plain.PlainSession,
+        identity: Identity,
+        response: bytes,
+        received: bytes,
+    ) -> None:
+        """Complete the handshake, now that the bus has answered."""
+        transport = self._transport
+        if transport is None or self._answered or self._interest is None:
+            if not acknowledged.cancelled():
+                acknowledged.exception()  # seen: nobody is left to be told
+            return
+        if acknowledged.cancelled() or acknowledged.exception() is not None:
+            self._refuse(503, "the bus refused the subscription")
+            return
+        if self._context.full:
+            self._refuse(503, FULL)
+            return
+        interest, self._interest = self._interest, None
+        self._context.handshakes.pop(self, None)
+        self._transport = None
+        connection = Connection(self._context, session, identity, interest)
+        transport.set_protocol(connection)
+        connection.open(transport, response, received)
+        log.debug("connected", channel=session.channel, user=identity.user)
+
+    def _hand_to_http(self, received: bytes) -> None:
+        """Let aiohttp go on, as if it had accepted the socket itself."""
+        transport = self._transport
+        assert transport is not None
+        self._transport = None
+        self._context.handshakes.pop(self, None)
+        handler = self._context.http()
+        transport.set_protocol(handler)
+        handler.connection_made(transport)
+        handler.data_received(received)
+
+    def _refuse(self, status: int, reason: str) -> None:
+        """Answer with an HTTP error that says why."""
+        body = f"{reason}\n".encode()
+        headers = Headers()
+        headers["Connection"] = "close"
+        headers["Content-Type"] = "text/plain; charset=utf-8"
+        headers["Content-Length"] = str(len(body))
+        if status == HTTPStatus.SERVICE_UNAVAILABLE:
+            # Spread, so that those who were refused together don't come back together.
+            headers["Retry-After"] = str(random.randint(1, 5))
+        self._answer(Response(status, HTTPStatus(status).phrase, headers, body))
+
+    def _answer(self, response: Response) -> None:
+        context = self._context
+        assert self._transport is not None
+        context.counters.connections_refused[response.status_code] += 1
+        log.debug("refused", status=response.status_code)
+        self._answered = True
+        self._release()
+        self._transport.write(response.serialize())
+        # Half-close, and read on until the client has closed: a reset would take the answer with it.
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        self._transport.resume_reading()
+        context.handshakes[self] = context.loop.time() + LINGER_SECONDS
+
+    def _release(self) -> None:
+        if self._interest is not None:
+            interest, self._interest = self._interest, None
+            self._context.node.release(interest)
+
+
+async def expire_handshakes(context: Context) -> None:
+    """End the handshakes whose deadline has passed, again and again, until cancelled."""
+    while True:
+        await asyncio.sleep(EXPIRE_SECONDS)
+        now = context.loop.time()
+        for handshake, deadline in list(context.handshakes.items()):
+            if deadline <= now:
+                handshake.expire()

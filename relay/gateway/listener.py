@@ -1,0 +1,151 @@
+"""Listening sockets and the accept loop.
+
+The loop is ours because those of asyncio and uvloop can't be told to wait: when file descriptors run out,
+asyncio logs a traceback for each client in the backlog (python/cpython#151615) and uvloop accepts and drops
+them. Here the clients stay in the kernel's backlog until there is room.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+
+import structlog
+
+from relay.gateway.capacity import RESERVE
+from relay.gateway.context import Context
+from relay.gateway.handshake import Handshake
+
+BACKLOG = 4096
+ACCEPTS_PER_TICK = 64
+PAUSE_SECONDS = 0.1
+LOG_SECONDS = 10.0
+
+_EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+log = structlog.get_logger("relay.gateway")
+
+
+class Listener:
+    """Accepts clients on some addresses, as long as there is room for them.
+
+    Args:
+        context: what all connections share.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._sockets: list[socket.socket] = []
+        self._adopting: set[asyncio.Task[None]] = set()
+        self._pause: asyncio.TimerHandle | None = None
+        self._logged_at: float | None = None
+        # Above this many sockets even refusals would use up the reserve.
+        self._max_sockets = context.max_connections + RESERVE // 2
+
+    async def start(self, hosts: list[str], port: int) -> int:
+        """Listen.
+
+        Args:
+            hosts: addresses or names; all addresses of a name are used.
+            port: TCP port; 0: any free one, the same for all addresses.
+
+        Returns:
+            The port.
+
+        Raises:
+            OSError: an address can't be used.
+        """
+        try:
+            for host in hosts:
+                for family, address in await _resolve(host, port):
+                    bound = _bind(family, (address, port))
+                    self._sockets.append(bound)
+                    port = port or bound.getsockname()[1]
+        except OSError:
+            self.close()
+            raise
+        self._resume()
+        return port
+
+    def close(self) -> None:
+        """Accept no more; the kernel refuses who comes now."""
+        if self._pause is not None:
+            self._pause.cancel()
+            self._pause = None
+        for listening in self._sockets:
+            self._context.loop.remove_reader(listening)
+            listening.close()
+        self._sockets.clear()
+
+    async def wait_adopted(self) -> None:
+        """Wait until every accepted socket has its transport."""
+        if self._adopting:
+            await asyncio.wait(self._adopting)
+
+    def _resume(self) -> None:
+        self._pause = None
+        for listening in self._sockets:
+            self._context.loop.add_reader(listening, self._accept, listening)
+
+    def _wait(self) -> None:
+        for listening in self._sockets:
+            self._context.loop.remove_reader(listening)
+        if self._pause is None:
+            self._pause = self._context.loop.call_later(PAUSE_SECONDS, self._resume)
+
+    def _accept(self, listening: socket.socket) -> None:
+        for _ in range(ACCEPTS_PER_TICK):
+            if self._context.sockets + len(self._adopting) >= self._max_sockets:
+                self._wait()
+                return
+            try:
+                accepted, _address = listening.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                if error.errno not in _EXHAUSTED:
+                    raise
+                self._exhausted(error)
+                return
+            accepted.setblocking(False)
+            task = self._context.loop.create_task(self._adopt(accepted))
+            self._adopting.add(task)
+            task.add_done_callback(self._adopting.discard)
+
+    def _exhausted(self, error: OSError) -> None:
+        self._context.counters.accept_errors += 1
+        now = self._context.loop.time()
+        if self._logged_at is None or now - self._logged_at >= LOG_SECONDS:
+            self._logged_at = now
+            log.error("accepting paused", error=error.strerror, sockets=self._context.sockets)
+        self._wait()
+
+    async def _adopt(self, accepted: socket.socket) -> None:
+        try:
+            await self._context.loop.connect_accepted_socket(lambda: Handshake(self._context), accepted)
+        except OSError:
+            accepted.close()  # the client is gone already
+
+
+async def _resolve(host: str, port: int) -> list[tuple[int, str]]:
+    """Return the families and addresses of a host, each once."""
+    loop = asyncio.get_running_loop()
+    infos = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    return list(dict.fromkeys((int(family), str(address[0])) for family, _, _, _, address in infos))
+
+
+def _bind(family: int, address: tuple[str, int]) -> socket.socket:
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            # Else `::` would take the port of `0.0.0.0` too, and listening on both would fail.
+            listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listening.bind(address)
+        listening.listen(BACKLOG)
+        listening.setblocking(False)
+    except OSError as error:
+        listening.close()
+        raise OSError(error.errno, f"can't listen on {address[0]} port {address[1]}: {error.strerror}") from error
+    return listening

@@ -1,0 +1,51 @@
+"""The plain protocol: a WebSocket is a channel, every message is a message. No client library needed.
+
+`ws://HOST/ws/CHANNEL`; `/` and `/ws` mean the default channel. `?echo=1`: also get one's own messages.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from relay.auth.request import ConnectRequest
+from relay.channel import channel_from_path
+from relay.errors import ChannelError, Refused
+from relay.frame import encode_frame
+
+ROOTS = ("/", "/ws", "/ws/")
+
+encode = encode_frame
+
+
+@dataclass(frozen=True, slots=True)
+class PlainSession:
+    """What a client of the plain protocol asks for.
+
+    Args:
+        channel: the one channel that it listens to and writes to.
+        echo: whether it gets its own messages back.
+    """
+
+    channel: str
+    echo: bool
+
+
+def open_session(request: ConnectRequest, default_channel: str) -> PlainSession:
+    """Read what a client asks for.
+
+    Raises:
+        Refused: with 404 for a path that isn't a WebSocket endpoint, with 400 for a bad channel or parameter.
+    """
+    if request.path in ROOTS:
+        channel = default_channel
+    elif request.path.startswith("/ws/"):
+        try:
+            channel = channel_from_path(request.path.removeprefix("/ws/"))
+        except ChannelError as error:
+            raise Refused(400, str(error)) from error
+    else:
+        raise Refused(404, "no WebSocket here; connect to /ws/CHANNEL")
+    echo = request.query.get("echo", "0")
+    if echo not in ("0", "1"):
+        raise Refused(400, "echo must be 0 or 1")
+    return PlainSession(channel, echo == "1")
