@@ -119,25 +119,26 @@ class Hub:
     def _fan_out(self, channel: _Channel) -> None:
         batch, channel.batch, channel.batch_bytes = channel.batch, [], 0
         count = len(batch)
-        origins = {message.origin for message in batch}
-        counters = self._counters
-        counters.messages_delivered += count
-        for encode, group in channel.groups.copy().items():
+        writes = 0
+        origins = {message.origin for message in batch} if count > 1 else (batch[0].origin,)
+        # Copies: a subscriber that turns out to be slow leaves while we iterate.
+        for encode, group in tuple(channel.groups.items()):
+            subscribers = list(group.values())
             frames = [encode(message) for message in batch]
+            for origin in origins:
+                sender = group.get(origin)
+                if sender is not None and not sender.echo:
+                    subscribers.remove(sender)
+                    if count > 1:
+                        self._deliver_to_sender(sender, batch, frames)
             data = frames[0] if count == 1 else b"".join(frames)
-            # A copy: a subscriber that turns out to be slow leaves while we iterate.
-            if senders := [id for id in origins if id in group and not group[id].echo]:
-                others = group.copy()
-                for sender in senders:
-                    own = others.pop(sender)
-                    self._deliver_to_sender(own, batch, frames)
-                subscribers = list(others.values())
-            else:
-                subscribers = list(group.values())
             for subscriber in subscribers:
                 subscriber.deliver(data, count)
-            counters.deliveries += count * len(subscribers)
-            counters.writes += len(subscribers)
+            writes += len(subscribers)
+        counters = self._counters
+        counters.messages_delivered += count
+        counters.deliveries += count * writes
+        counters.writes += writes
 
     def _deliver_to_sender(self, subscriber: Subscriber, batch: list[Message], frames: list[bytes]) -> None:
         id = subscriber.id

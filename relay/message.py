@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import enum
-from typing import NamedTuple
+
+import msgspec
 
 ORIGIN_BYTES = 16
 """Size of a connection's id: 8 random bytes of its gateway, then a 64-bit number."""
@@ -19,8 +20,11 @@ class Kind(enum.IntEnum):
     BINARY = 1
 
 
-class Message(NamedTuple):
-    """One message, as the hub fans it out. A tuple: it is made once per message on the hot path.
+class Message(msgspec.Struct, frozen=True, gc=False):
+    """One message, as the hub fans it out.
+
+    A struct of msgspec: made on the hot path, it costs a quarter of a NamedTuple and an eighth of a frozen
+    dataclass, and the garbage collector needn't look at it.
 
     Args:
         channel: name of the channel.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -58,6 +59,8 @@ class Node:
         self._loop = asyncio.get_running_loop()
         self.counters = counters
         self.hub = Hub(counters, self._schedule_flush)
+        # Called by the broker for each message: fanned out at the end of the tick.
+        self.receive: Callable[[Message], None] = self.hub.receive
         self._broker = load_broker(options, self, counters)
         self._write_delay = write_delay
         self._unsubscribe_delay = unsubscribe_delay
@@ -126,10 +129,6 @@ class Node:
     def forget(self, source: PausableSource) -> None:
         """Drop a source that is gone. What it has published stays on its way."""
         self._paused.discard(source)
-
-    def receive(self, message: Message) -> None:
-        """Fan a message out at the end of the tick; called by the broker."""
-        self.hub.receive(message)
 
     def gap(self, channels: int, seconds: float) -> None:
         """Count and report that messages may have been missed; called by the broker."""

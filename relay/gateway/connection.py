@@ -8,6 +8,7 @@ No task, timer or queue belongs to a connection; an idle one costs its memory an
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from websockets.frames import Frame, Opcode
 from websockets.protocol import State
@@ -16,6 +17,7 @@ from websockets.server import ServerProtocol
 from relay.auth.identity import Identity
 from relay.errors import Disconnect, PublishError
 from relay.gateway.context import Context, websockets_logger
+from relay.gateway.whole_frames import whole_frames
 from relay.hub import Encoder
 from relay.message import Kind, Message
 from relay.node import Interest
@@ -54,6 +56,7 @@ class Connection(asyncio.BufferedProtocol):
         "_muted",
         "_paused",
         "_transport",
+        "_write",
         "_ws",
         "channel",
         "echo",
@@ -70,9 +73,11 @@ class Connection(asyncio.BufferedProtocol):
         self._interest: Interest | None = interest
         # A fresh one: that of the handshake would keep its request and response for as long as the client stays.
         self._ws = ServerProtocol(
-            state=State.OPEN, max_size=context.settings.max_message_bytes, logger=websockets_logger
+            state=State.OPEN, max_size=context.max_message_bytes, logger=websockets_logger
         )
         self._transport: asyncio.Transport | None = None
+        # The transport's `write`, looked up once; the hub calls it for each delivery.
+        self._write: Callable[[bytes], object] = _discard
         self._fragments: list[bytes | bytearray | memoryview] | None = None
         self._kind = Kind.TEXT
         # Chunks that wait while the transport is full; None while it isn't.
@@ -103,6 +108,7 @@ class Connection(asyncio.BufferedProtocol):
         """
         context = self._context
         self._transport = transport
+        self._write = transport.write
         high = min(HIGH_WATER_BYTES, context.send_buffer_bytes)
         transport.set_write_buffer_limits(high, min(LOW_WATER_BYTES, high))
         context.connections.add(self)
@@ -121,8 +127,7 @@ class Connection(asyncio.BufferedProtocol):
         """Write messages; see `Subscriber`."""
         held = self._held
         if held is None:
-            if self._transport is not None:
-                self._transport.write(data)
+            self._write(data)
             return
         size = len(data)
         if self.buffered + size <= self._context.send_buffer_bytes:
@@ -239,22 +244,30 @@ class Connection(asyncio.BufferedProtocol):
         context.counters.connections_open -= 1
         context.counters.connections_closed[_close_code(self._ws)] += 1
         self._transport = None
+        self._write = _discard
         self._held = None
         self._fragments = None
 
     def _receive(self, data: bytes) -> None:
         self.heard = True
         ws = self._ws
+        if self._interest is not None and self._fragments is None and not ws.reader.buffer:
+            messages, used = whole_frames(data, self._context.max_message_bytes)
+            for kind, payload in messages:
+                self._message(kind, payload)
+            if used == len(data):
+                return
+            data = data[used:]
         ws.receive_data(data)
         for event in ws.events_received():
             assert isinstance(event, Frame)
             opcode = event.opcode
             if opcode is Opcode.TEXT or opcode is Opcode.BINARY:
-                self._kind = Kind.TEXT if opcode is Opcode.TEXT else Kind.BINARY
+                kind = Kind.TEXT if opcode is Opcode.TEXT else Kind.BINARY
                 if event.fin:
-                    self._message(bytes(event.data))
+                    self._message(kind, bytes(event.data))
                 else:
-                    self._fragments = [event.data]
+                    self._kind, self._fragments = kind, [event.data]
             elif opcode is Opcode.CONT and self._fragments is not None:
                 self._continue(event)
         if ws.state is not State.OPEN:
@@ -272,13 +285,12 @@ class Connection(asyncio.BufferedProtocol):
         fragments.append(frame.data)
         if frame.fin:
             self._fragments = None
-            self._message(b"".join(fragments))
+            self._message(self._kind, b"".join(fragments))
 
-    def _message(self, payload: bytes) -> None:
+    def _message(self, kind: Kind, payload: bytes) -> None:
         """Publish one whole message of the client."""
         if self._muted:
             return
-        kind = self._kind
         if kind is Kind.TEXT:
             try:
                 payload.decode()
@@ -334,6 +346,10 @@ class Connection(asyncio.BufferedProtocol):
             self._context.node.hub.remove(self.channel, self)
             self._context.keepalive.remove(self)
             self._context.node.release(interest)
+
+
+def _discard(data: bytes) -> None:
+    """Write nothing: there is no socket yet, or no longer."""
 
 
 def _close_code(ws: ServerProtocol) -> int:

@@ -60,10 +60,12 @@ class Context:
     # client is taken in before others have their turn.
     read_buffer: memoryview = field(default_factory=lambda: memoryview(bytearray(READ_BUFFER_BYTES)))
     send_buffer_bytes: int = field(init=False)
+    max_message_bytes: int = field(init=False)
     drop_when_slow: bool = field(init=False)
     welcome: bytes = field(init=False)
 
     def __post_init__(self) -> None:
+        self.max_message_bytes = self.settings.max_message_bytes
         self.send_buffer_bytes = self.settings.send_buffer_bytes
         self.drop_when_slow = self.settings.slow_consumer == "drop"
         text = self.settings.welcome

@@ -26,6 +26,9 @@ from relay.node import Node
 from relay.settings import Settings
 from relay.web.app import build_app
 
+READINESS_SECONDS = 0.1
+"""How often it is looked whether the gateway has become ready, or no longer is."""
+
 log = structlog.get_logger("relay.gateway")
 
 
@@ -192,18 +195,17 @@ class Gateway:
 
     async def _report_readiness(self) -> None:
         """Log when the gateway becomes ready, and when it no longer is."""
-        reported: list[str] | None = None
+        reported: bool | None = None
         while True:
             problems = self.problems
-            if problems != reported:
-                if not problems:
-                    log.info("ready")
-                elif reported is None:
-                    log.info("starting", reasons=problems)
-                else:
-                    log.warning("not ready", reasons=problems)
-                reported = problems
-            await asyncio.sleep(0.1)
+            if problems and reported:
+                log.warning("not ready", reasons=problems)
+            elif problems and reported is None:
+                log.info("starting", reasons=problems)
+            elif not problems and not reported:
+                log.info("ready")
+            reported = not problems
+            await asyncio.sleep(READINESS_SECONDS)
 
 
 def _summary(counters: Counters) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import asyncio
 import random
 import re
 from http import HTTPStatus
+from typing import cast
 
 import structlog
 from websockets.datastructures import Headers
@@ -56,8 +57,7 @@ class Handshake(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start the clock; called by the event loop."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one by its methods only
         self._context.handshakes[self] = self._context.loop.time() + self._context.settings.handshake_timeout
 
     def connection_lost(self, exc: Exception | None) -> None:

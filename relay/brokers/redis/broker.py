@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 import secrets
 from contextlib import suppress
+from functools import lru_cache
 
 import structlog
 
 from relay.brokers import Broker, BrokerOptions, Sink, Source
 from relay.brokers.envelope import seal
 from relay.brokers.redis.address import parse_address
+from relay.brokers.redis.link import pack
 from relay.brokers.redis.publications import Publications
 from relay.brokers.redis.subscriptions import Subscriptions
 from relay.counters import Counters
 from relay.errors import PublishError
 from relay.message import Message
+
+CACHED_CHANNELS = 4096
 
 log = structlog.get_logger("relay.bus")
 
@@ -32,6 +36,8 @@ class RedisBroker(Broker):
         self._options = options
         self._counters = counters
         self._prefix = options.prefix
+        # What a PUBLISH to a channel begins with. Formatting the rest takes half the time of packing it all.
+        self._publish_to = lru_cache(maxsize=CACHED_CHANNELS)(self._pack_publish_to)
         # With a space, which no client's channel has: nobody can listen to it or talk into it.
         self._probe_channel = f"{options.prefix} probe {secrets.token_hex(8)}"
         self._address = parse_address(options.url, options.ca_file)
@@ -48,7 +54,7 @@ class RedisBroker(Broker):
             probe=self._probe_channel,
             sink=sink,
             echo=self._echo,
-            opened=self._flush,
+            changed=lambda: self._publications.update(),
         )
         self._publications = Publications(
             self._address,
@@ -89,7 +95,10 @@ class RedisBroker(Broker):
 
     def publish(self, message: Message, source: Source) -> bool:
         """See `Broker.publish`."""
-        return self._publications.publish((self._prefix + message.channel).encode(), seal(message), source)
+        envelope = seal(message)
+        return self._publications.publish(
+            b"%b%d\r\n%b\r\n" % (self._publish_to(message.channel), len(envelope), envelope), source
+        )
 
     @property
     def problems(self) -> list[str]:
@@ -106,9 +115,9 @@ class RedisBroker(Broker):
         self._echo_problem = f"probe: {error}"
         self._probe_sent_at = None
 
-    def _flush(self) -> None:
-        self._publications.flush()
-        self._publications.resume()
+    def _pack_publish_to(self, channel: str) -> bytes:
+        key = (self._prefix + channel).encode()
+        return b"*3\r\n$7\r\nPUBLISH\r\n$%d\r\n%b\r\n$" % (len(key), key)
 
     def _echo(self, payload: bytes) -> None:
         if self._probe_sent_at is None or payload != b"%d" % self._probe_number:
@@ -130,7 +139,7 @@ class RedisBroker(Broker):
             elif self._probe_sent_at is None:
                 self._probe_number += 1
                 self._probe_sent_at = loop.time()
-                self._publications.publish(self._probe_channel.encode(), b"%d" % self._probe_number, self)
+                self._publications.publish(pack("PUBLISH", self._probe_channel, self._probe_number), self)
             elif loop.time() - self._probe_sent_at >= timeout:
                 self._echo_problem = f"probe not heard for {timeout:g} s"
                 log.error("bus deaf", reason=self._echo_problem)

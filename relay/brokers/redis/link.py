@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import hiredis
 
@@ -28,8 +28,8 @@ class LinkOwner(Protocol):
     def replies_received(self, replies: Replies) -> None:
         """Take all replies that are complete."""
 
-    def link_writable(self) -> None:
-        """Be told that the socket takes data again, after `Link.writable` was False."""
+    def link_writable(self, writable: bool) -> None:
+        """Be told that the socket is full, or that it takes data again."""
 
 
 class LinkClosed(ConnectionError):
@@ -88,9 +88,8 @@ class Link(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport; called by the event loop."""
-        assert isinstance(transport, asyncio.Transport)
-        transport.set_write_buffer_limits(HIGH_WATER_BYTES, LOW_WATER_BYTES)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one by its methods only
+        self._transport.set_write_buffer_limits(HIGH_WATER_BYTES, LOW_WATER_BYTES)
 
     def data_received(self, data: bytes) -> None:
         """Parse a chunk and hand on its replies; called by the event loop."""
@@ -107,11 +106,12 @@ class Link(asyncio.Protocol):
     def pause_writing(self) -> None:
         """Note that the socket is full; called by the transport."""
         self.writable = False
+        self._owner.link_writable(False)
 
     def resume_writing(self) -> None:
         """Note that the socket takes data again; called by the transport."""
         self.writable = True
-        self._owner.link_writable()
+        self._owner.link_writable(True)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Settle everything that waits; called by the event loop."""

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from itertools import islice
+from typing import NamedTuple
 
 import hiredis
 import structlog
 
 from relay.brokers import Source
 from relay.brokers.redis.address import Address
-from relay.brokers.redis.link import Link, Replies, pack
+from relay.brokers.redis.link import Link, Replies
 from relay.brokers.redis.supervised import PING, SupervisedLink
 from relay.counters import Counters
 from relay.errors import BusUnavailable, DeliveryUnknown, PublishBufferFull, PublishError, PublishRefused
@@ -22,16 +24,18 @@ LOW_WATER_BYTES = 256 * 1024
 log = structlog.get_logger("relay.bus")
 
 
-class _Publish:
-    """One command that waits for Redis, or for its answer. `source` None: a PING, which nobody waits for."""
+class Publication(NamedTuple):
+    """A message on its way to Redis.
 
-    __slots__ = ("accepted_at", "command", "size", "source")
+    Args:
+        source: who is told when it fails; None for a PING, which nobody waits for.
+        size: bytes of its command.
+        accepted_at: loop time, in seconds.
+    """
 
-    def __init__(self, command: bytes, source: Source | None, accepted_at: float) -> None:
-        self.command = command
-        self.size = len(command)
-        self.source = source
-        self.accepted_at = accepted_at
+    source: Source | None
+    size: int
+    accepted_at: float
 
 
 class Publications(SupervisedLink):
@@ -44,10 +48,13 @@ class Publications(SupervisedLink):
 
     Args:
         address, timeout, interval, counters: see `SupervisedLink`.
-        gate: whether messages may go out now; when it opens, call `flush`.
+        gate: whether messages may go out now; call `update` when it has changed.
         writable: called when sources that were told to pause may go on.
         publish_timeout: seconds.
         buffer_bytes: bound of all that waits for Redis or for its answer.
+
+    Attributes:
+        passing: whether a message that is published now goes out at the end of the tick.
     """
 
     def __init__(
@@ -68,29 +75,20 @@ class Publications(SupervisedLink):
         self._on_writable = writable
         self._publish_timeout = publish_timeout
         self._buffer_bytes = buffer_bytes
-        self._waiting: deque[_Publish] = deque()
-        self._in_flight: deque[_Publish] = deque()
+        # All that is on its way, in order; the last `len(_unsent)` of them are not written yet.
+        self._on_the_way: deque[Publication] = deque()
+        self._unsent: list[bytes] = []
         self._bytes = 0
         self._paused = False
         self._flush_scheduled = False
         self._deadline: asyncio.TimerHandle | None = None
         self._drained: asyncio.Future[None] | None = None
+        self.passing = False
 
-    @property
-    def passing(self) -> bool:
-        """Whether a message that is published now goes out at the end of the tick."""
-        return self.open and self._gate() and self.link is not None and self.link.writable
-
-    async def drain(self) -> None:
-        """Wait until nothing waits for Redis or for its answer."""
-        if self._bytes:
-            self._drained = self._loop.create_future()
-            await self._drained
-
-    def publish(self, channel: bytes, payload: bytes, source: Source) -> bool:
-        """Accept a message; see `Broker.publish`."""
-        command = pack(b"PUBLISH", channel, payload)
-        if self._bytes + len(command) > self._buffer_bytes:
+    def publish(self, command: bytes, source: Source) -> bool:
+        """Accept a packed PUBLISH; see `Broker.publish`."""
+        size = len(command)
+        if self._bytes + size > self._buffer_bytes:
             # What was accepted before still goes out: looking for it in a full queue, for each of many sources,
             # would stall everybody.
             self._paused = True
@@ -98,118 +96,140 @@ class Publications(SupervisedLink):
             self._counters.publish_failures[error.disconnect.name] += 1
             source.publish_failed(error)
             return False
-        self._waiting.append(_Publish(command, source, self._loop.time()))
-        self._bytes += len(command)
+        self._on_the_way.append(Publication(source, size, self._loop.time()))
+        self._unsent.append(command)
+        self._bytes += size
         if not self._flush_scheduled:
             self._flush_scheduled = True
-            self._loop.call_soon(self.flush)
-        if self._bytes < HIGH_WATER_BYTES and self.passing:
+            self._loop.call_soon(self._flush)
+        if self.passing and self._bytes < HIGH_WATER_BYTES:
             return True
         self._paused = True
         return False
+
+    def update(self) -> None:
+        """Look again whether messages may pass, and go on if they may."""
+        self.passing = self.open and self._gate() and self.link is not None and self.link.writable
+        if self.passing:
+            self._flush()
+            self._resume()
+
+    async def drain(self) -> None:
+        """Wait until nothing waits for Redis or for its answer."""
+        if self._bytes:
+            self._drained = self._loop.create_future()
+            await self._drained
 
     async def stop(self) -> None:
         """Disconnect; what still waits has failed."""
         await super().stop()
         if self._deadline is not None:
             self._deadline.cancel()
-        sources = {publish.source for publish in self._waiting if publish.source is not None}
+        sources = {publication.source for publication in self._on_the_way if publication.source is not None}
         if sources:
             self._fail(sources, BusUnavailable("the gateway ends"), 0)
 
-    def flush(self) -> None:
-        """Write everything that waits, if it may go out now."""
-        self._flush_scheduled = False
-        if not self._waiting:
-            return
-        if not self.passing or self.link is None:
-            self._arm_deadline()
-            return
-        waiting, self._waiting = self._waiting, deque()
-        self.link.write(b"".join([publish.command for publish in waiting]))
-        for publish in waiting:
-            publish.command = b""  # it is never sent again
-        self._in_flight.extend(waiting)
-        self.resume()
-
     async def opened(self, link: Link) -> None:
         """Go on with what waits, once `open` is true."""
-        self._loop.call_soon(self.flush)
-        self._loop.call_soon(self.resume)
+        self._loop.call_soon(self.update)
 
     def lost(self, reason: str) -> None:
         """Tell the sources of unanswered messages that their delivery is unknown."""
-        in_flight, self._in_flight = self._in_flight, deque()
-        self._bytes -= sum(publish.size for publish in in_flight)
-        sources = {publish.source for publish in in_flight if publish.source is not None}
+        self.passing = False
+        unanswered = [self._on_the_way.popleft() for _ in range(len(self._on_the_way) - len(self._unsent))]
+        self._bytes -= sum(publication.size for publication in unanswered)
+        sources = [publication.source for publication in unanswered if publication.source is not None]
         if sources:
-            count = sum(publish.source is not None for publish in in_flight)
-            log.warning("deliveries unknown", messages=count, sources=len(sources), reason=reason)
-            self._fail(sources, DeliveryUnknown(reason), count)
+            log.warning("deliveries unknown", messages=len(sources), sources=len(set(sources)), reason=reason)
+            self._fail(set(sources), DeliveryUnknown(reason), len(sources))
         self._arm_deadline()
-        self.resume()
+        self._resume()
 
-    def link_writable(self) -> None:
-        """Go on after the socket was full."""
-        self.flush()
+    def link_writable(self, writable: bool) -> None:
+        """Hold back while the socket is full."""
+        self.update()
 
     def ping(self, link: Link) -> None:
         """Write a PING, and keep the place of its reply among those of the messages."""
         link.write(PING)
-        self._in_flight.append(_Publish(b"", None, self._loop.time()))
+        self._on_the_way.insert(len(self._on_the_way) - len(self._unsent), Publication(None, 0, self._loop.time()))
 
     def replies_received(self, replies: Replies) -> None:
         """Settle the oldest unanswered message with each reply."""
         now = self._loop.time()
-        in_flight = self._in_flight
-        counters = self._counters
+        on_the_way = self._on_the_way
+        published, seconds, settled = 0, 0.0, 0
         while (reply := replies()) is not False:
-            if not in_flight:
+            if len(on_the_way) <= len(self._unsent):
                 self.abort(f"unexpected reply: {reply!r:.200}")
                 return
-            publish = in_flight.popleft()
-            self._bytes -= publish.size
-            if publish.source is None:
+            source, size, accepted_at = on_the_way.popleft()
+            settled += size
+            if source is None:
                 continue
             if isinstance(reply, hiredis.ReplyError):
-                counters.bus_errors += 1
+                self._counters.bus_errors += 1
                 log.error("publish refused", error=str(reply))
-                self._fail({publish.source}, PublishRefused(str(reply)), 1)
+                self._fail({source}, PublishRefused(str(reply)), 1)
             else:
-                counters.messages_published += 1
-                counters.publish_seconds += now - publish.accepted_at
-        self.resume()
+                published += 1
+                seconds += now - accepted_at
+        self._bytes -= settled
+        self._counters.messages_published += published
+        self._counters.publish_seconds += seconds
+        self._resume()
 
-    def resume(self) -> None:
-        """Let sources that were told to pause go on, if there is room."""
-        if not self._bytes and self._drained is not None and not self._drained.done():
-            self._drained.set_result(None)
-        if self._paused and self._bytes < LOW_WATER_BYTES and self.passing:
+    def _flush(self) -> None:
+        """Write everything that waits, if it may go out now."""
+        self._flush_scheduled = False
+        unsent = self._unsent
+        if not unsent:
+            return
+        if not self.passing or self.link is None:
+            self._arm_deadline()
+            return
+        self.link.write(unsent[0] if len(unsent) == 1 else b"".join(unsent))
+        unsent.clear()
+
+    def _resume(self) -> None:
+        """Let sources that were told to pause go on, if there is room; end the drain when nothing is left."""
+        if self._paused and self.passing and self._bytes < LOW_WATER_BYTES:
             self._paused = False
             self._on_writable()
+        if self._drained is not None and not self._bytes and not self._drained.done():
+            self._drained.set_result(None)
 
     def _arm_deadline(self) -> None:
-        if self._deadline is None and self._waiting:
-            due = self._waiting[0].accepted_at + self._publish_timeout
-            self._deadline = self._loop.call_at(due, self._expire)
+        if self._deadline is None and self._unsent:
+            oldest = self._on_the_way[-len(self._unsent)]
+            self._deadline = self._loop.call_at(oldest.accepted_at + self._publish_timeout, self._expire)
 
     def _expire(self) -> None:
         """Fail the messages that have waited too long."""
         self._deadline = None
         limit = self._loop.time() - self._publish_timeout
-        late = [publish for publish in self._waiting if publish.accepted_at <= limit]
-        sources = {publish.source for publish in late if publish.source is not None}
-        if sources:
+        late = [publication for publication in self._waiting() if publication.accepted_at <= limit]
+        if late:
+            sources = {publication.source for publication in late if publication.source is not None}
             log.warning("publish timeout", messages=len(late), sources=len(sources), problem=self.problem)
             self._fail(sources, BusUnavailable(f"waited for {self._publish_timeout:g} s"), 0)
         self._arm_deadline()
-        self.resume()
+        self._resume()
+
+    def _waiting(self) -> list[Publication]:
+        """Return what is not written yet."""
+        return list(islice(self._on_the_way, len(self._on_the_way) - len(self._unsent), None))
 
     def _fail(self, sources: set[Source], error: PublishError, count: int) -> None:
         """Tell sources, and drop what of theirs still waits; `count` messages are gone already."""
-        kept = deque(publish for publish in self._waiting if publish.source not in sources)
-        self._bytes -= sum(publish.size for publish in self._waiting if publish.source in sources)
-        self._counters.publish_failures[error.disconnect.name] += count + len(self._waiting) - len(kept)
-        self._waiting = kept
+        waiting = self._waiting()
+        kept = [entry for entry in zip(waiting, self._unsent, strict=True) if entry[0].source not in sources]
+        if len(kept) < len(waiting):
+            self._bytes -= sum(publication.size for publication in waiting if publication.source in sources)
+            for _ in waiting:
+                self._on_the_way.pop()
+            self._on_the_way.extend(publication for publication, _command in kept)
+            self._unsent[:] = [command for _publication, command in kept]
+        self._counters.publish_failures[error.disconnect.name] += count + len(waiting) - len(kept)
         for source in sources:
             source.publish_failed(error)

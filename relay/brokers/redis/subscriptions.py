@@ -51,7 +51,7 @@ class Subscriptions(SupervisedLink):
         probe: name, on the bus, of the channel on which the broker hears itself; always subscribed.
         sink: who gets the messages.
         echo: called with the payload of each message on the probe channel.
-        opened: called when the link has come into use.
+        changed: called when `open` has changed.
     """
 
     def __init__(
@@ -65,14 +65,14 @@ class Subscriptions(SupervisedLink):
         probe: str,
         sink: Sink,
         echo: Callable[[bytes], None],
-        opened: Callable[[], None],
+        changed: Callable[[], None],
     ) -> None:
         super().__init__(address, "subscriptions", timeout, interval, counters)
         self._prefix = prefix.encode()
         self._probe = probe.encode()
         self._sink = sink
         self._echo = echo
-        self._on_opened = opened
+        self._changed = changed
         self._wanted: dict[bytes, _Subscription] = {}
         # What Redis hasn't been told yet: (verb, channel); written at the end of the tick.
         self._outbox: list[tuple[bytes, bytes]] = []
@@ -121,7 +121,7 @@ class Subscriptions(SupervisedLink):
         self._lost_at = None
         self._missed.clear()
         # `open` turns true when this returns; what waited for it goes on right after.
-        asyncio.get_running_loop().call_soon(self._on_opened)
+        asyncio.get_running_loop().call_soon(self._changed)
 
     def lost(self, reason: str) -> None:
         """Remember which channels may miss messages from now on; none of them counts as heard any more."""
@@ -135,8 +135,9 @@ class Subscriptions(SupervisedLink):
         self._outbox.clear()
         self._unanswered.clear()
         self._synchronized = None
+        self._changed()
 
-    def link_writable(self) -> None:
+    def link_writable(self, writable: bool) -> None:
         """Nothing waits: subscriptions are few bytes."""
 
     def ping(self, link: Link) -> None:

@@ -89,8 +89,8 @@ class SupervisedLink(abc.ABC):
         """Take all replies that are complete; see `LinkOwner`."""
 
     @abc.abstractmethod
-    def link_writable(self) -> None:
-        """Go on writing; see `LinkOwner`."""
+    def link_writable(self, writable: bool) -> None:
+        """Hold back or go on writing; see `LinkOwner`."""
 
     @abc.abstractmethod
     def ping(self, link: Link) -> None:
