@@ -16,7 +16,6 @@ from relay.brokers.redis.link import pack
 from relay.brokers.redis.publications import Publications
 from relay.brokers.redis.subscriptions import Subscriptions
 from relay.counters import Counters
-from relay.errors import PublishError
 from relay.message import Message
 
 CACHED_CHANNELS = 4096
@@ -110,11 +109,6 @@ class RedisBroker(Broker):
         ]
         return links or ([self._echo_problem] if self._echo_problem else [])
 
-    def publish_failed(self, error: PublishError) -> None:
-        """Take note that a probe did not get through; the broker is the probe's own source."""
-        self._echo_problem = f"probe: {error}"
-        self._probe_sent_at = None
-
     def _pack_publish_to(self, channel: str) -> bytes:
         key = (self._prefix + channel).encode()
         return b"*3\r\n$7\r\nPUBLISH\r\n$%d\r\n%b\r\n$" % (len(key), key)
@@ -139,7 +133,7 @@ class RedisBroker(Broker):
             elif self._probe_sent_at is None:
                 self._probe_number += 1
                 self._probe_sent_at = loop.time()
-                self._publications.publish(pack("PUBLISH", self._probe_channel, self._probe_number), self)
+                self._publications.publish(pack("PUBLISH", self._probe_channel, self._probe_number), None)
             elif loop.time() - self._probe_sent_at >= timeout:
                 self._echo_problem = f"probe not heard for {timeout:g} s"
                 log.error("bus deaf", reason=self._echo_problem)

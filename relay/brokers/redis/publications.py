@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from itertools import islice
 from typing import NamedTuple
 
@@ -28,7 +28,7 @@ class Publication(NamedTuple):
     """A message on its way to Redis.
 
     Args:
-        source: who is told when it fails; None for a PING, which nobody waits for.
+        source: who is told when it fails; None for PINGs and probes, which count for nobody.
         size: bytes of its command.
         accepted_at: loop time, in seconds.
     """
@@ -85,16 +85,17 @@ class Publications(SupervisedLink):
         self._drained: asyncio.Future[None] | None = None
         self.passing = False
 
-    def publish(self, command: bytes, source: Source) -> bool:
-        """Accept a packed PUBLISH; see `Broker.publish`."""
+    def publish(self, command: bytes, source: Source | None) -> bool:
+        """Accept a packed PUBLISH; see `Broker.publish`. A probe has no source."""
         size = len(command)
         if self._bytes + size > self._buffer_bytes:
             # What was accepted before still goes out: looking for it in a full queue, for each of many sources,
             # would stall everybody.
             self._paused = True
-            error = PublishBufferFull(f"{self._bytes} bytes wait for the bus")
-            self._counters.publish_failures[error.disconnect.name] += 1
-            source.publish_failed(error)
+            if source is not None:
+                error = PublishBufferFull(f"{self._bytes} bytes wait for the bus")
+                self._counters.publish_failures[error.disconnect.name] += 1
+                source.publish_failed(error)
             return False
         self._on_the_way.append(Publication(source, size, self._loop.time()))
         self._unsent.append(command)
@@ -125,9 +126,7 @@ class Publications(SupervisedLink):
         await super().stop()
         if self._deadline is not None:
             self._deadline.cancel()
-        sources = {publication.source for publication in self._on_the_way if publication.source is not None}
-        if sources:
-            self._fail(sources, BusUnavailable("the gateway ends"), 0)
+        self._fail({publication.source for publication in self._on_the_way}, BusUnavailable("the gateway ends"), 0)
 
     async def opened(self, link: Link) -> None:
         """Go on with what waits, once `open` is true."""
@@ -210,7 +209,7 @@ class Publications(SupervisedLink):
         limit = self._loop.time() - self._publish_timeout
         late = [publication for publication in self._waiting() if publication.accepted_at <= limit]
         if late:
-            sources = {publication.source for publication in late if publication.source is not None}
+            sources = {publication.source for publication in late}
             log.warning("publish timeout", messages=len(late), sources=len(sources), problem=self.problem)
             self._fail(sources, BusUnavailable(f"waited for {self._publish_timeout:g} s"), 0)
         self._arm_deadline()
@@ -220,7 +219,7 @@ class Publications(SupervisedLink):
         """Return what is not written yet."""
         return list(islice(self._on_the_way, len(self._on_the_way) - len(self._unsent), None))
 
-    def _fail(self, sources: set[Source], error: PublishError, count: int) -> None:
+    def _fail(self, sources: Collection[Source | None], error: PublishError, count: int) -> None:
         """Tell sources, and drop what of theirs still waits; `count` messages are gone already."""
         waiting = self._waiting()
         kept = [entry for entry in zip(waiting, self._unsent, strict=True) if entry[0].source not in sources]
@@ -230,6 +229,10 @@ class Publications(SupervisedLink):
                 self._on_the_way.pop()
             self._on_the_way.extend(publication for publication, _command in kept)
             self._unsent[:] = [command for _publication, command in kept]
-        self._counters.publish_failures[error.disconnect.name] += count + len(waiting) - len(kept)
+            count += sum(publication.source is not None for publication in waiting)
+            count -= sum(publication.source is not None for publication, _command in kept)
+        if count:
+            self._counters.publish_failures[error.disconnect.name] += count
         for source in sources:
-            source.publish_failed(error)
+            if source is not None:
+                source.publish_failed(error)

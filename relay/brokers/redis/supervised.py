@@ -124,7 +124,8 @@ class SupervisedLink(abc.ABC):
             if not link.closed.done():
                 self.problem = None
                 log.info("bus connected", link=self._name, address=str(self._address))
-            await link.closed
+            # Not `await link.closed`: being cancelled here would cancel that future, for all who look at it.
+            await asyncio.wait((link.closed,))
         finally:
             came_into_use = self.open
             link.abort("stopped")

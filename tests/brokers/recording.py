@@ -1,0 +1,58 @@
+"""Sinks and sources that keep what they are told."""
+
+from __future__ import annotations
+
+from relay.brokers import Broker, BrokerOptions, load_broker
+from relay.counters import Counters
+from relay.errors import PublishError
+from relay.message import Kind, Message
+
+
+class RecordingSink:
+    """A node's side of a broker."""
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+        self.gaps: list[tuple[int, float]] = []
+        self.writable_calls = 0
+
+    def receive(self, message: Message) -> None:
+        self.messages.append(message)
+
+    def gap(self, channels: int, seconds: float) -> None:
+        self.gaps.append((channels, seconds))
+
+    def writable(self) -> None:
+        self.writable_calls += 1
+
+    def payloads(self, channel: str) -> list[bytes]:
+        """Return what was received on a channel."""
+        return [message.payload for message in self.messages if message.channel == channel]
+
+
+class RecordingSource:
+    """A publisher's side of a broker."""
+
+    def __init__(self) -> None:
+        self.errors: list[PublishError] = []
+
+    def publish_failed(self, error: PublishError) -> None:
+        self.errors.append(error)
+
+
+class Station:
+    """A broker with everything around it that a test wants to look at.
+
+    Args:
+        options: of the broker.
+    """
+
+    def __init__(self, options: BrokerOptions) -> None:
+        self.sink = RecordingSink()
+        self.source = RecordingSource()
+        self.counters = Counters()
+        self.broker: Broker = load_broker(options, self.sink, self.counters)
+
+    def say(self, channel: str, payload: bytes, kind: Kind = Kind.TEXT) -> bool:
+        """Publish a message of this station's source."""
+        return self.broker.publish(Message(channel, payload, kind), self.source)

@@ -1,0 +1,191 @@
+"""What every broker owes: the same cases over the memory broker, fakeredis and a real Redis."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+
+import pytest
+import pytest_asyncio
+from fakeredis import TcpFakeServer
+
+from relay.brokers import BrokerOptions
+from relay.message import Kind
+from tests.brokers.recording import Station
+from tests.harness.conditions import stays_true, wait_until
+from tests.harness.redis_server import RedisServer
+
+Stations = Callable[[], Awaitable[Station]]
+
+
+@pytest.fixture(scope="session")
+def fake_redis() -> Iterator[str]:
+    """A fakeredis behind a TCP port; its URL."""
+    server = TcpFakeServer(("127.0.0.1", 0), server_type="redis")
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"redis://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture(params=["memory", "fakeredis", "redis"])
+def options(request: pytest.FixtureRequest, prefix: str) -> BrokerOptions:
+    """Options of one of the buses."""
+    if request.param == "memory":
+        return BrokerOptions("memory://")
+    if request.param == "fakeredis":
+        return BrokerOptions(request.getfixturevalue("fake_redis"), prefix)
+    server: RedisServer = request.getfixturevalue("redis_server")
+    return BrokerOptions(server.url, prefix)
+
+
+@pytest_asyncio.fixture
+async def stations(options: BrokerOptions) -> AsyncIterator[Stations]:
+    """Start stations on one bus; the memory bus has one station only, which then plays all parts."""
+    started: list[Station] = []
+
+    async def start() -> Station:
+        if started and options.url == "memory://":
+            return started[0]
+        station = Station(options)
+        started.append(station)
+        await station.broker.start()
+        await wait_until(lambda: not station.broker.problems, what=lambda: station.broker.problems)
+        return station
+
+    yield start
+    for station in started:
+        await station.broker.stop()
+
+
+async def test_a_message_reaches_a_subscriber_on_another_station(stations: Stations) -> None:
+    here, there = await stations(), await stations()
+    await there.broker.subscribe("c")
+    assert here.say("c", b"hello")
+    await wait_until(lambda: there.sink.payloads("c") == [b"hello"])
+    assert here.source.errors == []
+
+
+async def test_the_publishers_own_station_hears_it_too(stations: Stations) -> None:
+    station = await stations()
+    await station.broker.subscribe("c")
+    station.say("c", b"hello")
+    await wait_until(lambda: station.sink.payloads("c") == [b"hello"])
+
+
+@pytest.mark.parametrize("kind", Kind)
+async def test_payloads_and_kinds_arrive_untouched(stations: Stations, kind: Kind) -> None:
+    here, there = await stations(), await stations()
+    await there.broker.subscribe("c")
+    payloads = [b"", b"\r\n", b"*3\r\n$7\r\nmessage\r\n", b"x" * 65536]
+    if kind is Kind.BINARY:
+        payloads += [bytes(range(256)), b"\xffr\x10 looks like an envelope"]
+    for payload in payloads:
+        here.say("c", payload, kind)
+    await wait_until(lambda: there.sink.payloads("c") == payloads)
+    assert {message.kind for message in there.sink.messages} == {kind}
+
+
+async def test_the_messages_of_a_source_keep_their_order(stations: Stations) -> None:
+    here, there = await stations(), await stations()
+    await there.broker.subscribe("c")
+    expected = [b"%d" % number for number in range(2000)]
+    for number, payload in enumerate(expected):
+        here.say("c", payload)
+        if number % 97 == 0:
+            await asyncio.sleep(0)
+    await wait_until(lambda: there.sink.payloads("c") == expected, what=lambda: len(there.sink.messages))
+
+
+async def test_all_stations_see_one_order(stations: Stations) -> None:
+    here, there = await stations(), await stations()
+    await asyncio.gather(here.broker.subscribe("c"), there.broker.subscribe("c"))
+    for number in range(200):
+        here.say("c", b"here %d" % number)
+        there.say("c", b"there %d" % number)
+        await asyncio.sleep(0)
+    await wait_until(lambda: len(here.sink.payloads("c")) == 400 == len(there.sink.payloads("c")))
+    assert here.sink.payloads("c") == there.sink.payloads("c")
+
+
+async def test_what_is_not_subscribed_is_not_received(stations: Stations) -> None:
+    here, there = await stations(), await stations()
+    await there.broker.subscribe("c")
+    for channel in ("d", "C", "c ", "cc", "*"):
+        here.say(channel, b"not for c")
+    here.say("c", b"end")
+    await wait_until(lambda: there.sink.payloads("c") == [b"end"])
+    assert len(there.sink.messages) == 1
+
+
+async def test_nothing_comes_after_unsubscribing(stations: Stations) -> None:
+    here, there = await stations(), await stations()
+    await asyncio.gather(there.broker.subscribe("c"), there.broker.subscribe("end"))
+    there.broker.unsubscribe("c")
+    there.broker.unsubscribe("never subscribed")
+    await there.broker.subscribe("later")
+    here.say("c", b"nobody")
+    here.say("end", b"")
+    await wait_until(lambda: there.sink.payloads("end"))
+    assert there.sink.payloads("c") == []
+
+
+async def test_subscribing_twice_delivers_once(stations: Stations) -> None:
+    here, there = await stations(), await stations()
+    await asyncio.gather(there.broker.subscribe("c"), there.broker.subscribe("c"))
+    await there.broker.subscribe("c")
+    here.say("c", b"1")
+    here.say("c", b"2")
+    await wait_until(lambda: len(there.sink.messages) >= 2)
+    assert there.sink.payloads("c") == [b"1", b"2"]
+
+
+async def test_subscribing_again_at_once_is_heard_when_acknowledged(stations: Stations) -> None:
+    here, there = await stations(), await stations()
+    await there.broker.subscribe("c")
+    for _ in range(20):
+        there.broker.unsubscribe("c")
+        await there.broker.subscribe("c")
+        before = len(there.sink.messages)
+        here.say("c", b"again")
+        await wait_until(lambda before=before: len(there.sink.messages) == before + 1)
+
+
+async def test_a_thousand_channels(stations: Stations) -> None:
+    here, there = await stations(), await stations()
+    channels = [f"c{number}" for number in range(1000)]
+    await asyncio.gather(*(there.broker.subscribe(channel) for channel in channels))
+    for channel in channels:
+        here.say(channel, channel.encode())
+    await wait_until(lambda: len(there.sink.messages) == 1000)
+    assert all(there.sink.payloads(channel) == [channel.encode()] for channel in channels[::50])
+
+
+async def test_stopping_delivers_first_and_leaves_no_task(options: BrokerOptions) -> None:
+    tasks = asyncio.all_tasks()
+    here, there = Station(options), Station(options)
+    if options.url == "memory://":
+        there = here
+    for station in {here, there}:
+        await station.broker.start()
+    await there.broker.subscribe("c")
+    await wait_until(lambda: not here.broker.problems)
+    for number in range(500):
+        here.say("c", b"%d" % number)
+    await here.broker.stop()
+    await wait_until(lambda: len(there.sink.messages) == 500)
+    assert here.source.errors == []
+    await there.broker.stop()
+    assert asyncio.all_tasks() == tasks
+
+
+async def test_counters_tell_what_was_published(stations: Stations) -> None:
+    station = await stations()
+    before = station.counters.messages_published
+    for _ in range(3):
+        station.say("nobody", b"")
+    await wait_until(lambda: station.counters.messages_published == before + 3)
+    assert await stays_true(lambda: not station.sink.messages, 0.02)

@@ -1,0 +1,55 @@
+"""What the path and query of a plain client mean."""
+
+from __future__ import annotations
+
+import pytest
+
+from relay.auth.request import parse_request
+from relay.errors import Refused
+from relay.protocols.plain import PlainSession, open_session
+
+
+def session(target: str) -> PlainSession:
+    """Open a session for a request target."""
+    return open_session(parse_request(target, {}, ""), "lobby")
+
+
+@pytest.mark.parametrize(
+    ("target", "channel"),
+    [
+        ("/", "lobby"),
+        ("/ws", "lobby"),
+        ("/ws/", "lobby"),
+        ("/?user=x", "lobby"),
+        ("/ws/chat", "chat"),
+        ("/ws/chat/rooms:1", "chat/rooms:1"),
+        ("/ws/a%2Fb%3A", "a/b:"),
+        ("/ws/%E6%97%A5", "日"),
+        ("/ws/a//b/", "a//b/"),
+    ],
+)
+def test_the_path_names_the_channel(target: str, channel: str) -> None:
+    assert session(target) == PlainSession(channel, echo=False)
+
+
+def test_echo_is_asked_for() -> None:
+    assert session("/ws/a?echo=1").echo
+    assert not session("/ws/a?echo=0").echo
+
+
+@pytest.mark.parametrize(
+    ("target", "status", "reason"),
+    [
+        ("/ws/a%20b", 400, "white space"),
+        ("/ws/%00", 400, "control"),
+        ("/ws/" + "x" * 256, 400, "255"),
+        ("/ws/%zz", 400, "percent"),
+        ("/ws/a?echo=yes", 400, "echo must be 0 or 1"),
+        ("/wss", 404, "/ws/CHANNEL"),
+        ("/healthz", 404, "/ws/CHANNEL"),
+    ],
+)
+def test_what_is_refused_and_why(target: str, status: int, reason: str) -> None:
+    with pytest.raises(Refused, match=reason) as caught:
+        session(target)
+    assert caught.value.status == status

@@ -1,0 +1,203 @@
+"""Fan-out, without any I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relay.counters import Counters
+from relay.hub import MAX_BATCH_BYTES, Encoder, Hub
+from relay.message import Message
+
+
+def payload_only(message: Message) -> bytes:
+    """Encode a message as its payload in brackets."""
+    return b"[" + message.payload + b"]"
+
+
+def shouted(message: Message) -> bytes:
+    """Encode a message otherwise."""
+    return message.payload.upper() + b"!"
+
+
+class Listener:
+    """A subscriber that keeps what it gets."""
+
+    def __init__(self, number: int, *, echo: bool = False, encoder: Encoder = payload_only) -> None:
+        self.id = number.to_bytes(16, "big")
+        self.echo = echo
+        self.chunks: list[bytes] = []
+        self.count = 0
+        self.on_delivery: Callable[[], None] = lambda: None
+        self._encoder = encoder
+
+    @property
+    def encode(self) -> Encoder:
+        return self._encoder
+
+    def deliver(self, data: bytes, count: int) -> None:
+        self.chunks.append(data)
+        self.count += count
+        self.on_delivery()
+
+    def say(self, text: str, channel: str = "c") -> Message:
+        """Return a message from this subscriber."""
+        return Message(channel, text.encode(), origin=self.id)
+
+
+class Bench:
+    """A hub whose flushes are counted and done by hand."""
+
+    def __init__(self) -> None:
+        self.counters = Counters()
+        self.scheduled = 0
+        self.hub = Hub(self.counters, self._schedule)
+
+    def _schedule(self) -> None:
+        self.scheduled += 1
+
+
+def test_a_message_reaches_everybody_but_its_sender_at_the_flush() -> None:
+    bench, a, b, c = Bench(), Listener(1), Listener(2), Listener(3)
+    for listener in (a, b, c):
+        bench.hub.add("c", listener)
+    bench.hub.receive(a.say("hi"))
+    assert b.chunks == []
+    bench.hub.flush()
+    assert (a.chunks, b.chunks, c.chunks) == ([], [b"[hi]"], [b"[hi]"])
+
+
+def test_echo_gets_its_own_messages_back() -> None:
+    bench, a = Bench(), Listener(1, echo=True)
+    bench.hub.add("c", a)
+    bench.hub.receive(a.say("hi"))
+    bench.hub.flush()
+    assert a.chunks == [b"[hi]"]
+
+
+def test_the_messages_of_a_tick_are_one_write_and_the_same_bytes() -> None:
+    bench, a, b, c = Bench(), Listener(1), Listener(2), Listener(3)
+    for listener in (a, b, c):
+        bench.hub.add("c", listener)
+    for text in ("1", "2", "3"):
+        bench.hub.receive(a.say(text))
+    assert bench.scheduled == 1
+    bench.hub.flush()
+    assert b.chunks == [b"[1][2][3]"]
+    assert b.chunks[0] is c.chunks[0]
+    assert b.count == 3
+    assert (bench.counters.deliveries, bench.counters.writes, bench.counters.messages_delivered) == (6, 2, 3)
+
+
+def test_a_sender_gets_the_others_messages_of_its_batch_in_order() -> None:
+    bench, a, b = Bench(), Listener(1), Listener(2)
+    bench.hub.add("c", a)
+    bench.hub.add("c", b)
+    for message in (a.say("a1"), b.say("b1"), a.say("a2"), b.say("b2")):
+        bench.hub.receive(message)
+    bench.hub.flush()
+    assert a.chunks == [b"[b1][b2]"]
+    assert b.chunks == [b"[a1][a2]"]
+    assert (bench.counters.deliveries, bench.counters.writes) == (4, 2)
+
+
+def test_channels_are_apart_and_scheduled_together() -> None:
+    bench, a, b = Bench(), Listener(1), Listener(2)
+    bench.hub.add("c", a)
+    bench.hub.add("d", b)
+    bench.hub.receive(Message("c", b"for a"))
+    bench.hub.receive(Message("d", b"for b"))
+    bench.hub.receive(Message("e", b"for nobody"))
+    assert bench.scheduled == 1
+    bench.hub.flush()
+    assert (a.chunks, b.chunks) == ([b"[for a]"], [b"[for b]"])
+    bench.hub.flush()
+    assert a.count == 1
+
+
+def test_each_encoding_is_made_once_for_all_its_subscribers() -> None:
+    bench, calls = Bench(), []
+
+    def counted(message: Message) -> bytes:
+        calls.append(message)
+        return payload_only(message)
+
+    listeners = [Listener(n, encoder=counted) for n in range(1, 51)]
+    loud = Listener(99, encoder=shouted)
+    for listener in [*listeners, loud]:
+        bench.hub.add("c", listener)
+    bench.hub.receive(Message("c", b"hi"))
+    bench.hub.flush()
+    assert len(calls) == 1
+    assert loud.chunks == [b"HI!"]
+    assert all(listener.chunks == [b"[hi]"] for listener in listeners)
+
+
+def test_a_subscriber_may_leave_during_its_delivery() -> None:
+    bench, a, b = Bench(), Listener(1), Listener(2)
+    for listener in (a, b):
+        bench.hub.add("c", listener)
+    a.on_delivery = lambda: bench.hub.remove("c", a)
+    bench.hub.receive(Message("c", b"1"))
+    bench.hub.flush()
+    bench.hub.receive(Message("c", b"2"))
+    bench.hub.flush()
+    assert (a.count, b.count) == (1, 2)
+
+
+def test_a_channel_without_subscribers_is_forgotten() -> None:
+    bench, a, b = Bench(), Listener(1), Listener(2, encoder=shouted)
+    bench.hub.add("c", a)
+    bench.hub.add("c", a)
+    bench.hub.add("c", b)
+    assert (len(bench.hub), bench.hub.subscribers("c"), bench.hub.subscribers("d")) == (1, 2, 0)
+    for listener in (a, a, b):
+        bench.hub.remove("c", listener)
+    bench.hub.remove("d", a)
+    assert (len(bench.hub), bench.hub.subscribers("c")) == (0, 0)
+
+
+def test_a_batch_whose_channel_was_left_goes_to_nobody() -> None:
+    bench, a, late = Bench(), Listener(1), Listener(2)
+    bench.hub.add("c", a)
+    bench.hub.receive(Message("c", b"1"))
+    bench.hub.remove("c", a)
+    bench.hub.add("c", late)
+    bench.hub.flush()
+    assert (a.chunks, late.chunks) == ([], [])
+
+
+def test_a_large_batch_does_not_wait_for_the_flush() -> None:
+    bench, a = Bench(), Listener(1)
+    bench.hub.add("c", a)
+    half = bytes(MAX_BATCH_BYTES // 2)
+    bench.hub.receive(Message("c", half))
+    assert a.count == 0
+    bench.hub.receive(Message("c", half))
+    assert a.count == 2
+    bench.hub.receive(Message("c", b"later"))
+    assert a.count == 2
+    bench.hub.flush()
+    assert a.count == 3
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.booleans()), max_size=40))
+def test_everybody_gets_the_others_messages_once_in_one_order(script: list[tuple[int, bool]]) -> None:
+    """Whatever is said by whom, and wherever the flushes fall."""
+    bench = Bench()
+    listeners = [Listener(n, echo=n == 0) for n in range(5)]
+    for listener in listeners:
+        bench.hub.add("c", listener)
+    said: list[tuple[int, bytes]] = []
+    for number, (speaker, flush) in enumerate(script):
+        bench.hub.receive(listeners[speaker].say(str(number)))
+        said.append((speaker, b"[%d]" % number))
+        if flush:
+            bench.hub.flush()
+    bench.hub.flush()
+    for n, listener in enumerate(listeners):
+        assert b"".join(listener.chunks) == b"".join(text for speaker, text in said if n == 0 or speaker != n)
+    assert bench.counters.deliveries == sum(listener.count for listener in listeners)
+    assert bench.counters.writes == sum(len(listener.chunks) for listener in listeners)
