@@ -167,5 +167,3 @@ class PausableSource(Source, Protocol):
 
     def resume_publishing(self) -> None:
         """Read from the client again."""
-
-

@@ -66,15 +66,11 @@ class Connection(asyncio.BufferedProtocol):
         "slot",
     )
 
-    def __init__(
-        self, context: Context, session: plain.PlainSession, identity: Identity, interest: Interest
-    ) -> None:
+    def __init__(self, context: Context, session: plain.PlainSession, identity: Identity, interest: Interest) -> None:
         self._context = context
         self._interest: Interest | None = interest
         # A fresh one: that of the handshake would keep its request and response for as long as the client stays.
-        self._ws = ServerProtocol(
-            state=State.OPEN, max_size=context.max_message_bytes, logger=websockets_logger
-        )
+        self._ws = ServerProtocol(state=State.OPEN, max_size=context.max_message_bytes, logger=websockets_logger)
         self._transport: asyncio.Transport | None = None
         # The transport's `write`, looked up once; the hub calls it for each delivery.
         self._write: Callable[[bytes], object] = _discard

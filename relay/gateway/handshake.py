@@ -24,6 +24,9 @@ from relay.protocols import plain
 FULL = "this gateway is full"
 SHUTTING_DOWN = "this gateway is shutting down"
 
+MAX_EARLY_BYTES = 64 * 1024
+"""What a client may send before its handshake is complete; more waits in the socket."""
+
 EXPIRE_SECONDS = 0.25
 """How often deadlines of handshakes are checked."""
 
@@ -73,6 +76,11 @@ class Handshake(asyncio.Protocol):
             return
         searched = max(0, len(buffer) - 3)
         buffer += data
+        if self._interest is not None:
+            # Messages before the handshake is complete: the connection will take them.
+            if len(buffer) > MAX_EARLY_BYTES and self._transport is not None:
+                self._transport.pause_reading()
+            return
         end = buffer.find(b"\r\n\r\n", searched)
         settings = self._context.settings
         if end > settings.max_header_bytes or (end < 0 and len(buffer) > settings.max_header_bytes):
@@ -82,18 +90,20 @@ class Handshake(asyncio.Protocol):
         elif buffer.count(b"\r\n", 0, end) > settings.max_headers:
             self._refuse(431, f"the request has more than {settings.max_headers} headers")
         elif _UPGRADE.search(buffer, 0, end + 2):
-            self._upgrade(bytes(buffer[: end + 4]), bytes(buffer[end + 4 :]))
+            head = bytes(buffer[: end + 4])
+            del buffer[: end + 4]
+            self._upgrade(head)
         else:
             self._hand_to_http(bytes(buffer))
 
     def expire(self) -> None:
         """End a handshake that has taken too long, or a refused client that doesn't leave."""
-        if self._answered or not self._buffer:
-            self.abort()
-        elif self._interest is not None:
+        if self._interest is not None:
             self._refuse(503, "the bus did not acknowledge the subscription in time")
-        else:
+        elif self._buffer and not self._answered:
             self._refuse(408, "the request was not complete in time")
+        else:
+            self.abort()
 
     def abort(self) -> None:
         """Drop the socket at once."""
@@ -105,7 +115,7 @@ class Handshake(asyncio.Protocol):
         if not self._answered:
             self._refuse(503, SHUTTING_DOWN)
 
-    def _upgrade(self, head: bytes, received: bytes) -> None:
+    def _upgrade(self, head: bytes) -> None:
         """Check a WebSocket handshake, and ask the bus for its channel."""
         assert self._transport is not None
         ws = ServerProtocol(logger=websockets_logger)
@@ -132,26 +142,18 @@ class Handshake(asyncio.Protocol):
         except Refused as refused:
             self._refuse(refused.status, refused.reason)
             return
-        self._claim(session, identity, response.serialize(), received)
-
-    def _claim(self, session: plain.PlainSession, identity: Identity, response: bytes, received: bytes) -> None:
-        assert self._transport is not None
-        self._transport.pause_reading()
         self._interest, acknowledged = self._context.node.claim(session.channel)
         if acknowledged.done():
-            self._acknowledge(acknowledged, session, identity, response, received)
+            self._acknowledge(acknowledged, session, identity, response)
         else:
-            acknowledged.add_done_callback(
-                lambda future: self._acknowledge(future, session, identity, response, received)
-            )
+            acknowledged.add_done_callback(lambda future: self._acknowledge(future, session, identity, response))
 
     def _acknowledge(
         self,
         acknowledged: asyncio.Future[None],
         session: plain.PlainSession,
         identity: Identity,
-        response: bytes,
-        received: bytes,
+        response: Response,
     ) -> None:
         """Complete the handshake, now that the bus has answered."""
         transport = self._transport
@@ -169,8 +171,10 @@ class Handshake(asyncio.Protocol):
         self._context.handshakes.pop(self, None)
         self._transport = None
         connection = Connection(self._context, session, identity, interest)
+        # uvloop takes up the new protocol's way of reading when reading is resumed.
+        transport.pause_reading()
         transport.set_protocol(connection)
-        connection.open(transport, response, received)
+        connection.open(transport, response.serialize(), bytes(self._buffer))
         log.debug("connected", channel=session.channel, user=identity.user)
 
     def _hand_to_http(self, received: bytes) -> None:

@@ -1,0 +1,134 @@
+"""Fixtures of all tests: a real Redis, gateways as processes and gateways in this process."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import AsyncExitStack, ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import pytest_asyncio
+
+from tests.harness import guard
+from tests.harness.certificate_authority import CertificateAuthority
+from tests.harness.gateway_process import GatewayProcess, Setting, end, launch
+from tests.harness.redis_server import RedisServer
+from tests.harness.tcp_proxy import TcpProxy
+
+if TYPE_CHECKING:
+    from relay import Gateway
+
+EVENT_LOOPS = ["uvloop", "asyncio"]
+
+GatewayFactory = Callable[..., Coroutine[Any, Any, list[GatewayProcess]]]
+EmbeddedFactory = Callable[..., Coroutine[Any, Any, "list[Gateway]"]]
+RedisFactory = Callable[..., RedisServer]
+ProxyFactory = Callable[[int], Coroutine[Any, Any, TcpProxy]]
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _guard() -> Iterator[None]:
+    """End the guard process after the last test."""
+    yield
+    guard.dismiss()
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    """A Redis for tests that leave it alone; each uses a prefix or a channel of its own."""
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture
+def own_redis() -> Iterator[RedisServer]:
+    """A Redis that the test may kill and pause."""
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture
+def redis_with() -> Iterator[RedisFactory]:
+    """Start servers with a password, TLS and the like: `redis_with(password=...)`; takes what `RedisServer` takes.
+
+    Ask for it before `gateways`: then these end before their Redis.
+    """
+    with ExitStack() as stack:
+        yield lambda **options: stack.enter_context(RedisServer(**options))
+
+
+@pytest.fixture(scope="session")
+def certificate_authority(tmp_path_factory: pytest.TempPathFactory) -> CertificateAuthority:
+    """A certificate authority of this test run."""
+    path: Path = tmp_path_factory.mktemp("authority")
+    return CertificateAuthority(path)
+
+
+@pytest.fixture
+def prefix() -> str:
+    """A prefix of Redis channels that no other test uses."""
+    return f"test-{next(_numbers)}:"
+
+
+@pytest.fixture
+def channel() -> str:
+    """A channel that no other test uses."""
+    return f"channel-{next(_numbers)}"
+
+
+@pytest.fixture(scope="session", params=EVENT_LOOPS)
+def cluster(request: pytest.FixtureRequest, redis_server: RedisServer) -> Iterator[list[GatewayProcess]]:
+    """Three gateways over one Redis with the default settings; shared, so tests must leave them as they were."""
+    settings = {"broker_url": redis_server.url, "event_loop": request.param}
+    gateways = [GatewayProcess(**settings) for _ in range(3)]
+    try:
+        for gateway in gateways:
+            gateway.start_blocking()
+        yield gateways
+    finally:
+        end(gateways)
+
+
+@pytest_asyncio.fixture
+async def gateways() -> AsyncIterator[GatewayFactory]:
+    """Start gateway processes: `await gateways(2, broker_url=...)`; ready when it returns.
+
+    Without a given `event_loop` they take uvloop and asyncio in turn, so that every test covers both.
+    At the end none of them may have complained in its log.
+    """
+    started: list[GatewayProcess] = []
+
+    async def start(count: int, **settings: Setting) -> list[GatewayProcess]:
+        fresh = [GatewayProcess(**{"event_loop": EVENT_LOOPS[n % 2], **settings}) for n in range(count)]
+        started.extend(fresh)
+        return await launch(*fresh)
+
+    try:
+        yield start
+    finally:
+        end(started)
+
+
+@pytest_asyncio.fixture
+async def embedded() -> AsyncIterator[EmbeddedFactory]:
+    """Start gateways inside the test's own event loop: `await embedded(2, broker_url=...)`."""
+    from relay import Gateway, Settings
+
+    async with AsyncExitStack() as stack:
+
+        async def start(count: int, **settings: Any) -> list[Gateway]:
+            given = {"port": 0, "drain_seconds": 0, "ping_interval": 3600, **settings}
+            return [await stack.enter_async_context(Gateway(Settings(**given))) for _ in range(count)]
+
+        yield start
+
+
+@pytest_asyncio.fixture
+async def proxy_to() -> AsyncIterator[ProxyFactory]:
+    """Start proxies in front of a port: `await proxy_to(port)`."""
+    async with AsyncExitStack() as stack:
+        yield lambda target: stack.enter_async_context(TcpProxy(target))

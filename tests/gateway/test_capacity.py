@@ -1,0 +1,28 @@
+"""File descriptors and what they allow."""
+
+from __future__ import annotations
+
+import resource
+
+import pytest
+
+from relay.gateway import capacity
+
+
+@pytest.mark.parametrize(
+    ("soft", "expected"),
+    [(1024, 960), (20_000, 19_936), (100, 75), (1, 1), (resource.RLIM_INFINITY, 1_000_000)],
+)
+def test_a_reserve_is_kept(monkeypatch: pytest.MonkeyPatch, soft: int, expected: int) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _which: (soft, soft))
+    assert capacity.default_max_connections() == expected
+
+
+def test_the_soft_limit_is_raised_to_the_hard_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = [(1024, 4096)]
+    monkeypatch.setattr(resource, "getrlimit", lambda _which: limits[-1])
+    monkeypatch.setattr(resource, "setrlimit", lambda _which, pair: limits.append(pair))
+    assert capacity.raise_descriptor_limit() == 4096
+    assert limits[-1] == (4096, 4096)
+    assert capacity.raise_descriptor_limit() == 4096
+    assert len(limits) == 2

@@ -1,0 +1,243 @@
+"""An open connection, seen from a raw socket."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+
+import pytest
+
+from relay import Gateway
+from relay.errors import BusUnavailable, Disconnect
+from relay.gateway.connection import MAX_FRAGMENTS, Connection
+from tests.conftest import EmbeddedFactory
+from tests.harness.conditions import stays_true, wait_until
+from tests.harness.raw_websocket import (
+    BINARY,
+    CLOSE,
+    CONTINUATION,
+    PING,
+    PONG,
+    TEXT,
+    RawWebSocket,
+    close_of,
+    encode_frame,
+)
+
+
+async def join(stack: AsyncExitStack, gateway: Gateway, target: str = "/ws/c") -> RawWebSocket:
+    """Connect a client."""
+    client = await stack.enter_async_context(RawWebSocket(gateway.port))
+    assert (await client.upgrade(target)).status == 101
+    return client
+
+
+@pytest.fixture(autouse=True)
+def _short_close_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Raw clients keep their side open: don't wait for them for seconds."""
+    monkeypatch.setattr("relay.gateway.connection.CLOSE_TIMEOUT_SECONDS", 0.1)
+
+
+def connections(gateway: Gateway) -> list[Connection]:
+    """Return the open connections of a gateway."""
+    assert gateway._context is not None
+    return list(gateway._context.connections)
+
+
+async def test_text_binary_empty_and_fragmented_messages_pass_with_their_kind(embedded: EmbeddedFactory) -> None:
+    (gateway,) = await embedded(1)
+    async with AsyncExitStack() as stack:
+        sender, receiver = await join(stack, gateway), await join(stack, gateway)
+        await sender.send_frame(TEXT, "grüezi".encode())
+        await sender.send_frame(BINARY, bytes(range(256)))
+        await sender.send_frame(TEXT)
+        await sender.send_frame(BINARY, b"one ", fin=False)
+        await sender.send_frame(PING, b"between")
+        await sender.send_frame(CONTINUATION, b"", fin=False)
+        await sender.send_frame(CONTINUATION, b"message")
+        received = [await receiver.frame() for _ in range(4)]
+        assert [(frame.opcode, frame.payload, frame.fin) for frame in received] == [
+            (TEXT, "grüezi".encode(), True),
+            (BINARY, bytes(range(256)), True),
+            (TEXT, b"", True),
+            (BINARY, b"one message", True),
+        ]
+        pong = await sender.frame()
+        assert (pong.opcode, pong.payload) == (PONG, b"between")
+        assert gateway.counters.messages_received == 4
+
+
+async def test_text_split_within_a_character_is_text(embedded: EmbeddedFactory) -> None:
+    (gateway,) = await embedded(1)
+    async with AsyncExitStack() as stack:
+        sender, receiver = await join(stack, gateway), await join(stack, gateway)
+        data = "日本".encode()
+        await sender.send_frame(TEXT, data[:2], fin=False)
+        await sender.send_frame(CONTINUATION, data[2:])
+        assert (await receiver.frame()).payload == data
+
+
+@pytest.mark.parametrize("pieces", [[b"\xff\xfe"], [b"\xe6\x97", b"\x28"]])
+async def test_invalid_text_closes_with_1007_and_reaches_nobody(embedded: EmbeddedFactory, pieces: list[bytes]) -> None:
+    (gateway,) = await embedded(1)
+    async with AsyncExitStack() as stack:
+        sender, receiver = await join(stack, gateway), await join(stack, gateway)
+        data = b"".join(
+            encode_frame(TEXT if n == 0 else CONTINUATION, piece, fin=n == len(pieces) - 1)
+            for n, piece in enumerate(pieces)
+        )
+        await sender.send(data + encode_frame(TEXT, b"after the fault"))
+        assert await sender.close_frame() == (1007, Disconnect.INVALID_TEXT.reason)
+        assert await stays_true(lambda: gateway.counters.deliveries == 0, 0.05)
+        assert gateway.counters.disconnects == {"INVALID_TEXT": 1}
+        await receiver.send_frame(PING)
+        assert (await receiver.frame()).opcode == PONG
+
+
+async def test_too_many_fragments_close_with_1009(embedded: EmbeddedFactory) -> None:
+    (gateway,) = await embedded(1)
+    async with AsyncExitStack() as stack:
+        sender = await join(stack, gateway)
+        empty = encode_frame(CONTINUATION, b"", fin=False)
+        await sender.send(encode_frame(TEXT, b"", fin=False) + empty * MAX_FRAGMENTS)
+        assert await sender.close_frame() == (1009, "too many fragments")
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (encode_frame(BINARY, bytes(1001)), 1009),
+        (b"\x82\xff" + (2**40).to_bytes(8, "big"), 1009),
+        (encode_frame(BINARY, bytes(600), fin=False) + encode_frame(CONTINUATION, bytes(600)), 1009),
+        (encode_frame(TEXT, b"x", masked=False), 1002),
+        (encode_frame(TEXT, b"x", reserved=4), 1002),
+        (encode_frame(3, b"x"), 1002),
+        (encode_frame(CONTINUATION, b"x"), 1002),
+        (encode_frame(PING, bytes(126)), 1002),
+        (encode_frame(CLOSE, b"\x00"), 1002),
+    ],
+)
+async def test_breaches_are_closed_with_the_codes_of_the_rfc(embedded: EmbeddedFactory, data: bytes, code: int) -> None:
+    (gateway,) = await embedded(1, max_message_bytes=1000)
+    async with AsyncExitStack() as stack:
+        client, other = await join(stack, gateway), await join(stack, gateway)
+        await client.send(data)
+        assert (await client.close_frame())[0] == code
+        await client.end()
+        await wait_until(lambda: gateway.counters.connections_closed == {code: 1})
+        assert len(connections(gateway)) == 1
+        await other.send_frame(PING)
+        assert (await other.frame()).opcode == PONG
+
+
+async def test_a_close_is_answered_and_counted(embedded: EmbeddedFactory) -> None:
+    (gateway,) = await embedded(1)
+    async with AsyncExitStack() as stack:
+        client = await join(stack, gateway)
+        await client.send_frame(CLOSE, (4000).to_bytes(2, "big") + b"bye")
+        assert await client.close_frame() == (4000, "bye")
+        await client.end()
+        await wait_until(lambda: gateway.counters.connections_closed == {4000: 1})
+
+
+async def test_a_reset_is_counted_as_1006(embedded: EmbeddedFactory) -> None:
+    (gateway,) = await embedded(1)
+    async with AsyncExitStack() as stack:
+        client, quiet = await join(stack, gateway), await join(stack, gateway)
+        client.abort()
+        quiet.close()
+        await wait_until(lambda: gateway.counters.connections_closed == {1006: 2})
+        assert gateway.counters.connections_open == 0
+
+
+async def test_the_welcome_is_the_first_message(embedded: EmbeddedFactory) -> None:
+    (gateway,) = await embedded(1, welcome="grüezi {}")
+    async with AsyncExitStack() as stack:
+        client = await join(stack, gateway)
+        frame = await client.frame()
+        assert (frame.opcode, frame.payload) == (TEXT, "grüezi {}".encode())
+
+
+async def test_a_client_that_does_not_answer_the_close_is_dropped(embedded: EmbeddedFactory) -> None:
+    (gateway,) = await embedded(1)
+    async with AsyncExitStack() as stack:
+        client = await join(stack, gateway)
+        (connection,) = connections(gateway)
+        connection.close(Disconnect.GOING_AWAY)
+        connection.close(Disconnect.SLOW_CONSUMER)
+        assert await client.close_frame() == (1001, "going away")
+        await client.end()
+        assert gateway.counters.disconnects == {"GOING_AWAY": 1}
+
+
+async def test_messages_sent_before_the_clients_close_are_accepted_while_closing(embedded: EmbeddedFactory) -> None:
+    """What crosses the relay's close frame on the way is not lost."""
+    (gateway,) = await embedded(1)
+    async with AsyncExitStack() as stack:
+        sender = await join(stack, gateway)
+        (connection,) = connections(gateway)
+        receiver = await join(stack, gateway)
+        connection.close(Disconnect.GOING_AWAY)
+        await sender.send_frame(TEXT, b"on its way")
+        assert (await receiver.frame()).payload == b"on its way"
+        await sender.send_frame(CLOSE, (1001).to_bytes(2, "big"))
+        assert close_of(await sender.frame())[0] == 1001
+
+
+async def test_after_a_failed_publish_nothing_more_is_published(embedded: EmbeddedFactory) -> None:
+    (gateway,) = await embedded(1)
+    async with AsyncExitStack() as stack:
+        sender = await join(stack, gateway)
+        (connection,) = connections(gateway)
+        receiver = await join(stack, gateway)
+        connection.publish_failed(BusUnavailable("test"))
+        connection.publish_failed(BusUnavailable("again"))
+        await sender.send_frame(TEXT, b"too late")
+        assert await sender.close_frame() == (1013, "bus unavailable")
+        await receiver.send_frame(PING)
+        assert (await receiver.frame()).opcode == PONG
+        assert gateway.counters.messages_received == 0
+
+
+async def test_a_paused_publisher_is_not_read_and_not_judged_by_keepalive(embedded: EmbeddedFactory) -> None:
+    (gateway,) = await embedded(1)
+    async with AsyncExitStack() as stack:
+        sender = await join(stack, gateway)
+        (connection,) = connections(gateway)
+        connection.pause_publishing()
+        await sender.send_frame(TEXT, b"x")
+        connection.heard = False
+        connection.check_heard()
+        connection.ping()
+        assert await stays_true(lambda: gateway.counters.messages_received == 0, 0.1)
+        connection.resume_publishing()
+        await wait_until(lambda: gateway.counters.messages_received == 1)
+
+
+async def test_a_ping_flood_of_a_client_that_does_not_read_takes_no_memory(embedded: EmbeddedFactory) -> None:
+    (gateway,) = await embedded(1)
+    async with AsyncExitStack() as stack:
+        flooder = await stack.enter_async_context(RawWebSocket(gateway.port, receive_buffer=4096))
+        assert (await flooder.upgrade("/ws/c")).status == 101
+        (connection,) = connections(gateway)
+        pings = encode_frame(PING, bytes(125)) * 500
+        largest = 0
+        for _ in range(120):
+            await flooder.send(pings)
+            largest = max(largest, connection.buffered)
+        assert largest < 512 * 1024
+
+
+async def test_half_closed_clients_are_closed(embedded: EmbeddedFactory) -> None:
+    (gateway,) = await embedded(1)
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+    writer.write(
+        b"GET /ws/c HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    )
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write_eof()
+    assert await reader.read() == b""
+    writer.close()
+    await writer.wait_closed()
+    await wait_until(lambda: gateway.counters.connections_open == 0)

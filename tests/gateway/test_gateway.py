@@ -1,0 +1,105 @@
+"""A gateway inside another program."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+import pytest
+
+from relay import Gateway, Settings
+from tests.harness.conditions import wait_until
+from tests.harness.free_port import free_port
+from tests.harness.raw_websocket import RawWebSocket
+from tests.harness.websocket_client import connected
+
+
+async def test_it_serves_inside_the_block_and_is_gone_after_it() -> None:
+    tasks = asyncio.all_tasks()
+    async with Gateway(Settings(port=0, drain_seconds=0)) as gateway:
+        assert gateway.ready
+        assert gateway.url == f"ws://127.0.0.1:{gateway.port}"
+        async with connected(f"{gateway.url}/ws/a", f"{gateway.url}/ws/a") as (a, b):
+            await a.send("hello")
+            assert await b.receive(1) == ["hello"]
+    assert gateway.problems == ["not started"]
+    with pytest.raises(OSError, match="Connect call failed"):
+        await asyncio.open_connection("127.0.0.1", gateway.port)
+    await wait_until(lambda: asyncio.all_tasks() == tasks)
+
+
+async def test_leaving_the_block_says_goodbye() -> None:
+    async with Gateway(Settings(port=0, drain_seconds=0)) as gateway:
+        async with connected(f"{gateway.url}/") as (client,):
+            await gateway.drain()
+            assert await client.ended() == (1001, "going away")
+        await gateway.drain()
+    assert gateway.counters.disconnects == {"GOING_AWAY": 1}
+
+
+async def test_stopping_drops_clients_at_once() -> None:
+    gateway = Gateway(Settings(port=0, drain_seconds=60))
+    await gateway.stop()
+    await gateway.drain()
+    await gateway.start()
+    async with connected(f"{gateway.url}/") as (client,), RawWebSocket(gateway.port) as undecided:
+        await undecided.send(b"GET /")
+        await gateway.stop()
+        assert (await client.ended())[0] == 1006
+        await undecided.end()
+    await gateway.stop()
+
+
+async def test_a_client_that_connects_while_draining_is_sent_elsewhere() -> None:
+    gateway = Gateway(Settings(port=0, drain_delay=0.5, drain_seconds=0))
+    await gateway.start()
+    async with RawWebSocket(gateway.port) as late, RawWebSocket(gateway.port) as undecided:
+        await undecided.send(b"GET /")
+        draining = asyncio.create_task(gateway.drain())
+        await wait_until(lambda: gateway.problems == ["draining"])
+        response = await late.upgrade("/ws/a")
+        assert (response.status, response.text) == (503, "this gateway is shutting down\n")
+        assert (await undecided.response()).status == 503
+        await draining
+
+
+async def test_a_taken_port_is_an_oserror_and_leaves_nothing() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        gateway = Gateway(Settings(port=port))
+        with pytest.raises(OSError, match=f"can't listen on 127.0.0.1 port {port}"):
+            await gateway.start()
+        assert gateway.problems == ["not started"]
+
+
+async def test_several_addresses_share_a_port() -> None:
+    async with Gateway(Settings(host=("127.0.0.1", "127.0.0.2"), port=0)) as gateway:
+        for host in ("127.0.0.1", "127.0.0.2"):
+            _, writer = await asyncio.open_connection(host, gateway.port)
+            writer.close()
+            await writer.wait_closed()
+
+
+@pytest.mark.parametrize(
+    ("host", "url"), [("0.0.0.0", "ws://localhost:8000"), ("::1", "ws://[::1]:8000"), ("relay", "ws://relay:8000")]
+)
+def test_the_url_is_one_that_clients_can_use(host: str, url: str) -> None:
+    assert Gateway(Settings(host=(host,), port=8000)).url == url
+
+
+async def test_it_tells_when_it_is_ready_and_when_not(capsys: pytest.CaptureFixture[str]) -> None:
+    async with Gateway(Settings(port=0, broker_url=f"redis://127.0.0.1:{free_port()}", publish_timeout=0)) as gateway:
+        assert not gateway.ready
+        await wait_until(lambda: any("can't connect" in problem for problem in gateway.problems))
+
+
+async def test_a_fault_in_a_background_task_is_logged(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def fail(self: object) -> None:
+        raise RuntimeError("injected")
+
+    monkeypatch.setattr("relay.gateway.keepalive.Keepalive.run", fail)
+    async with Gateway(Settings(port=0)):
+        await asyncio.sleep(0.01)
+    assert "injected" in capsys.readouterr().out

@@ -1,0 +1,81 @@
+"""The accept loop when things run out."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+from typing import Any
+
+import pytest
+
+from tests.conftest import EmbeddedFactory
+from tests.harness.conditions import stays_true, wait_until
+from tests.harness.raw_websocket import RawWebSocket
+from tests.harness.websocket_client import connected
+
+
+class Exhausted(socket.socket):
+    """A listening socket whose accept fails as long as it is told to."""
+
+    failures = 0
+    calls = 0
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        Exhausted.calls += 1
+        if Exhausted.failures:
+            Exhausted.failures -= 1
+            raise OSError(errno.EMFILE, "Too many open files")
+        return super().accept()
+
+
+async def test_running_out_of_descriptors_pauses_and_recovers(
+    embedded: EmbeddedFactory, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (gateway,) = await embedded(1)
+    listener = gateway._listener
+    assert listener is not None
+    original = listener._sockets[0]
+    copy = Exhausted(original.family, original.type, fileno=original.detach())
+    asyncio.get_running_loop().remove_reader(copy.fileno())
+    listener._sockets[0] = copy
+    listener._resume()
+    Exhausted.failures, Exhausted.calls = 3, 0
+    async with connected(f"{gateway.url}/ws/a"):
+        assert gateway.counters.accept_errors == 3
+        assert Exhausted.calls <= 6, "it waits instead of spinning"
+    assert capsys.readouterr().out.count("accepting paused") == 1
+
+
+async def test_clients_beyond_the_reserve_wait_in_the_backlog(embedded: EmbeddedFactory) -> None:
+    """Not even refusals may use up the file descriptors that the bus needs."""
+    (gateway,) = await embedded(1, max_connections=1)
+    listener, context = gateway._listener, gateway._context
+    assert listener is not None
+    assert context is not None
+    listener._max_sockets = 2
+    async with (
+        RawWebSocket(gateway.port) as first,
+        RawWebSocket(gateway.port) as second,
+        RawWebSocket(gateway.port) as third,
+    ):
+        assert (await first.upgrade("/")).status == 101
+        await wait_until(lambda: context.sockets == 2)
+        assert await stays_true(lambda: context.sockets == 2, 0.3)
+        second.close()
+        assert (await third.upgrade("/")).status == 503
+
+
+async def test_other_faults_of_accept_are_not_hidden(
+    embedded: EmbeddedFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (gateway,) = await embedded(1)
+    listener = gateway._listener
+    assert listener is not None
+
+    class Broken:
+        def accept(self) -> None:
+            raise OSError(errno.EBADF, "Bad file descriptor")
+
+    with pytest.raises(OSError, match="Bad file"):
+        listener._accept(Broken())  # type: ignore[arg-type]

@@ -1,0 +1,176 @@
+"""Claims on bus subscriptions, and pausing of publishers."""
+
+from __future__ import annotations
+
+import asyncio
+
+from relay.brokers import BrokerOptions, Source
+from relay.brokers.memory import MemoryBroker
+from relay.counters import Counters
+from relay.errors import PublishError
+from relay.hub import Encoder
+from relay.message import Message
+from relay.node import Node
+from tests.harness.conditions import wait_until
+
+
+class Client:
+    """A subscriber and publisher that notes what happens to it."""
+
+    def __init__(self, node: Node) -> None:
+        self.id = node.new_id()
+        self.echo = False
+        self.chunks: list[bytes] = []
+        self.paused = False
+
+    @property
+    def encode(self) -> Encoder:
+        return lambda message: message.payload
+
+    def deliver(self, data: bytes, count: int) -> None:
+        self.chunks.append(data)
+
+    def publish_failed(self, error: PublishError) -> None:
+        raise AssertionError(error)
+
+    def pause_publishing(self) -> None:
+        assert not self.paused
+        self.paused = True
+
+    def resume_publishing(self) -> None:
+        self.paused = False
+
+
+class Spy(MemoryBroker):
+    """A memory broker that keeps what it is asked for, and takes no more when told so."""
+
+    def __init__(self, options: BrokerOptions, sink: Node, counters: Counters) -> None:
+        super().__init__(options, sink, counters)
+        self.asked: list[str] = []
+        self.takes_more = True
+
+    def subscribe(self, channel: str) -> asyncio.Future[None]:
+        self.asked.append(f"+{channel}")
+        return super().subscribe(channel)
+
+    def unsubscribe(self, channel: str) -> None:
+        self.asked.append(f"-{channel}")
+        super().unsubscribe(channel)
+
+    def publish(self, message: Message, source: Source) -> bool:
+        super().publish(message, source)
+        return self.takes_more
+
+
+def make(*, unsubscribe_delay: float = 0.02, write_delay: float = 0.0) -> tuple[Node, Spy]:
+    """Return a node on a memory broker that is watched."""
+    node = Node(BrokerOptions("memory://"), Counters(), write_delay=write_delay, unsubscribe_delay=unsubscribe_delay)
+    spy = Spy(BrokerOptions("memory://"), node, node.counters)
+    node._broker = spy
+    return node, spy
+
+
+def join(node: Node, channel: str) -> Client:
+    """Subscribe a new client."""
+    client = Client(node)
+    node.claim(channel)
+    node.hub.add(channel, client)
+    return client
+
+
+async def test_ids_are_unique_over_nodes() -> None:
+    ids = {make()[0].new_id() for _ in range(50)} | {make()[0].new_id() for _ in range(50)}
+    assert len(ids) == 100
+    assert {len(id) for id in ids} == {16}
+
+
+async def test_the_bus_is_told_a_while_after_the_last_client_has_left() -> None:
+    node, spy = make()
+    first, _ = node.claim("c")
+    second, _ = node.claim("c")
+    node.release(first)
+    await asyncio.sleep(0.04)
+    assert "-c" not in spy.asked
+    node.release(second)
+    assert "-c" not in spy.asked
+    await wait_until(lambda: "-c" in spy.asked)
+    assert node.interests == 0
+
+
+async def test_flapping_clients_never_reach_the_bus() -> None:
+    node, spy = make(unsubscribe_delay=0.05)
+    for _ in range(50):
+        interest, _ = node.claim("c")
+        await asyncio.sleep(0)
+        node.release(interest)
+    assert "-c" not in spy.asked
+    interest, _ = node.claim("c")
+    await asyncio.sleep(0.08)
+    assert "-c" not in spy.asked
+    node.release(interest)
+    await wait_until(lambda: spy.asked[-1] == "-c")
+    assert spy.asked.count("-c") == 1
+
+
+async def test_messages_of_one_tick_are_fanned_out_together() -> None:
+    node, _ = make()
+    a, b = join(node, "c"), join(node, "c")
+    for number in range(3):
+        node.publish(Message("c", b"%d" % number, origin=a.id), a)
+    assert b.chunks == []
+    await asyncio.sleep(0)
+    assert b.chunks == [b"012"]
+
+
+async def test_a_write_delay_bounds_the_rate_but_not_the_first_message() -> None:
+    node, _ = make(write_delay=0.05)
+    a, b = join(node, "c"), join(node, "c")
+    node.publish(Message("c", b"first", origin=a.id), a)
+    await asyncio.sleep(0)
+    assert b.chunks == [b"first"]
+    for number in range(5):
+        node.publish(Message("c", b"%d" % number, origin=a.id), a)
+        await asyncio.sleep(0)
+    assert b.chunks == [b"first"]
+    await wait_until(lambda: len(b.chunks) == 2)
+    assert b.chunks[1] == b"01234"
+
+
+async def test_a_publisher_is_paused_once_and_resumed_when_the_bus_takes_more() -> None:
+    node, spy = make()
+    client = join(node, "c")
+    spy.takes_more = False
+    for _ in range(3):
+        node.publish(Message("c", b"x", origin=client.id), client)
+    assert client.paused
+    node.writable()
+    assert not client.paused
+
+
+async def test_a_publisher_that_has_left_is_not_resumed() -> None:
+    node, spy = make()
+    client = join(node, "c")
+    spy.takes_more = False
+    node.publish(Message("c", b"x", origin=client.id), client)
+    node.forget(client)
+    node.writable()
+    assert client.paused
+
+
+async def test_gaps_are_counted() -> None:
+    node, _ = make()
+    node.gap(7, 1.5)
+    node.gap(2, 0.1)
+    assert (node.counters.gaps, node.counters.gap_channels) == (2, 9)
+
+
+async def test_stopping_flushes_and_cancels_the_delayed_unsubscribe() -> None:
+    node, spy = make(unsubscribe_delay=0.02)
+    a, b = join(node, "c"), join(node, "c")
+    lonely, _ = node.claim("d")
+    node.publish(Message("c", b"last", origin=a.id), a)
+    node.release(lonely)
+    await node.stop()
+    assert b.chunks == [b"last"]
+    await asyncio.sleep(0.04)
+    assert "-d" not in spy.asked
