@@ -9,16 +9,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-import structlog
-
 from relay.brokers import BrokerOptions, Source, load_broker
 from relay.counters import Counters
 from relay.hub import Hub
+from relay.logs import Logger
 from relay.message import Message
 
 UNSUBSCRIBE_DELAY_SECONDS = 1.0
 
-log = structlog.get_logger("relay.node")
+log = Logger("relay.node")
 
 
 @dataclass(slots=True)

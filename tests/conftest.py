@@ -13,14 +13,13 @@ import pytest_asyncio
 
 from tests.harness import guard
 from tests.harness.certificate_authority import CertificateAuthority
+from tests.harness.deployment import EVENT_LOOPS, Deployment
 from tests.harness.gateway_process import GatewayProcess, Setting, end, launch
 from tests.harness.redis_server import RedisServer
 from tests.harness.tcp_proxy import TcpProxy
 
 if TYPE_CHECKING:
     from relay import Gateway
-
-EVENT_LOOPS = ["uvloop", "asyncio"]
 
 GatewayFactory = Callable[..., Coroutine[Any, Any, list[GatewayProcess]]]
 EmbeddedFactory = Callable[..., Coroutine[Any, Any, "list[Gateway]"]]
@@ -91,6 +90,21 @@ def cluster(request: pytest.FixtureRequest, redis_server: RedisServer) -> Iterat
         yield gateways
     finally:
         end(gateways)
+
+
+@pytest.fixture(scope="module")
+def _deployment() -> Iterator[Deployment]:
+    with Deployment() as deployment:
+        yield deployment
+
+
+@pytest_asyncio.fixture
+async def deployment(_deployment: Deployment) -> AsyncIterator[Deployment]:
+    """A Redis that the test may kill and pause, and two gateways; shared by a module, and healed after each test."""
+    try:
+        yield _deployment
+    finally:
+        await _deployment.heal()
 
 
 @pytest_asyncio.fixture

@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 
 import pytest
+from pydantic import Field
+from pydantic_settings import BaseSettings
 
 from relay.settings import Settings
 from relay.settings_report import Source, UnknownVariable, describe, sources, unknown_variables
@@ -81,3 +83,13 @@ def test_unknown_variables_are_found_with_the_nearest_name(monkeypatch: pytest.M
     assert str(found[0]) == "RELAY_PING_INTERVALL (.env) is not a setting; did you mean RELAY_PING_INTERVAL?"
     assert str(found[2]) == "RELAY_SOMETHING_ELSE_ALTOGETHER (env) is not a setting"
     assert "secret" not in repr(found)
+
+
+def test_a_setting_without_a_kind_is_a_mistake_of_the_program() -> None:
+    """Nobody could read what it allows."""
+
+    class Bare(BaseSettings):
+        name: str = Field("", json_schema_extra={"group": "None"})
+
+    with pytest.raises(TypeError, match="no Kind or Range"):
+        describe(Bare)

@@ -163,6 +163,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def abort(self) -> None:
         """Drop the socket at once."""
+        self._leave()
         if self._transport is not None:
             self._transport.abort()
 
@@ -207,7 +208,8 @@ class Connection(asyncio.BufferedProtocol):
         self._receive(bytes(self._context.read_buffer[:nbytes]))
 
     def eof_received(self) -> bool:
-        """Close our side too."""
+        """Close our side too. Leave first: uvloop's transport refuses writes after its `write_eof`."""
+        self._leave()
         self._ws.receive_eof()
         self._send()
         return False

@@ -9,7 +9,6 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
-import structlog
 from aiohttp import web
 
 from relay.brokers import BrokerOptions
@@ -22,6 +21,7 @@ from relay.gateway.handshake import expire_handshakes
 from relay.gateway.keepalive import Keepalive
 from relay.gateway.listener import Listener
 from relay.gateway.stalls import Stalls
+from relay.logs import Logger
 from relay.node import Node
 from relay.settings import Settings
 from relay.web.app import build_app
@@ -29,7 +29,7 @@ from relay.web.app import build_app
 READINESS_SECONDS = 0.1
 """How often it is looked whether the gateway has become ready, or no longer is."""
 
-log = structlog.get_logger("relay.gateway")
+log = Logger("relay.gateway")
 
 
 class Gateway:

@@ -8,7 +8,6 @@ import re
 from http import HTTPStatus
 from typing import cast
 
-import structlog
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
@@ -18,6 +17,7 @@ from relay.auth.request import parse_request
 from relay.errors import Refused
 from relay.gateway.connection import Connection
 from relay.gateway.context import Context, websockets_logger
+from relay.logs import Logger
 from relay.node import Interest
 from relay.protocols import plain
 
@@ -35,7 +35,7 @@ LINGER_SECONDS = 2.0
 
 _UPGRADE = re.compile(rb"\r\nupgrade:[ \t]*websocket[ \t]*\r\n", re.IGNORECASE)
 
-log = structlog.get_logger("relay.gateway")
+log = Logger("relay.gateway")
 
 
 class Handshake(asyncio.Protocol):
@@ -81,6 +81,10 @@ class Handshake(asyncio.Protocol):
             if len(buffer) > MAX_EARLY_BYTES and self._transport is not None:
                 self._transport.pause_reading()
             return
+        if buffer.startswith((b"\r", b"\n")):
+            # Empty lines before a request mean nothing (RFC 9112, section 2.2); aiohttp would wait after them for ever.
+            buffer[:] = buffer.lstrip(b"\r\n")
+            searched = 0
         end = buffer.find(b"\r\n\r\n", searched)
         settings = self._context.settings
         if end > settings.max_header_bytes or (end < 0 and len(buffer) > settings.max_header_bytes):

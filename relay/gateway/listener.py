@@ -11,11 +11,10 @@ import asyncio
 import errno
 import socket
 
-import structlog
-
 from relay.gateway.capacity import RESERVE
 from relay.gateway.context import Context
 from relay.gateway.handshake import Handshake
+from relay.logs import Logger
 
 BACKLOG = 4096
 ACCEPTS_PER_TICK = 64
@@ -24,7 +23,7 @@ LOG_SECONDS = 10.0
 
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
-log = structlog.get_logger("relay.gateway")
+log = Logger("relay.gateway")
 
 
 class Listener:

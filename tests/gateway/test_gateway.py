@@ -9,8 +9,8 @@ import pytest
 
 from relay import Gateway, Settings
 from tests.harness.conditions import wait_until
-from tests.harness.free_port import free_port
 from tests.harness.raw_websocket import RawWebSocket
+from tests.harness.redis_server import RedisServer
 from tests.harness.websocket_client import connected
 
 
@@ -87,14 +87,22 @@ def test_the_url_is_one_that_clients_can_use(host: str, url: str) -> None:
     assert Gateway(Settings(host=(host,), port=8000)).url == url
 
 
-async def test_it_tells_when_it_is_ready_and_when_not(capsys: pytest.CaptureFixture[str]) -> None:
-    async with Gateway(Settings(port=0, broker_url=f"redis://127.0.0.1:{free_port()}", publish_timeout=0)) as gateway:
+async def test_it_logs_when_it_becomes_ready_and_when_it_no_longer_is(
+    own_redis: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "relay")
+    async with Gateway(Settings(port=0, broker_url=own_redis.url, publish_timeout=0)) as gateway:
         assert not gateway.ready
-        await wait_until(lambda: any("can't connect" in problem for problem in gateway.problems))
+        await wait_until(lambda: [record.message for record in caplog.records].count("ready") == 1)
+        own_redis.kill()
+        await wait_until(lambda: "not ready" in caplog.text)
+        assert any("bus publications" in problem for problem in gateway.problems)
+        own_redis.start()
+        await wait_until(lambda: [record.message for record in caplog.records].count("ready") == 2)
 
 
 async def test_a_fault_in_a_background_task_is_logged(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def fail(self: object) -> None:
         raise RuntimeError("injected")
@@ -102,4 +110,4 @@ async def test_a_fault_in_a_background_task_is_logged(
     monkeypatch.setattr("relay.gateway.keepalive.Keepalive.run", fail)
     async with Gateway(Settings(port=0)):
         await asyncio.sleep(0.01)
-    assert "injected" in capsys.readouterr().out
+    assert "injected" in caplog.text

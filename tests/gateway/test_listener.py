@@ -30,7 +30,7 @@ class Exhausted(socket.socket):
 
 
 async def test_running_out_of_descriptors_pauses_and_recovers(
-    embedded: EmbeddedFactory, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    embedded: EmbeddedFactory, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     (gateway,) = await embedded(1)
     listener = gateway._listener
@@ -44,7 +44,7 @@ async def test_running_out_of_descriptors_pauses_and_recovers(
     async with connected(f"{gateway.url}/ws/a"):
         assert gateway.counters.accept_errors == 3
         assert Exhausted.calls <= 6, "it waits instead of spinning"
-    assert capsys.readouterr().out.count("accepting paused") == 1
+    assert caplog.text.count("accepting paused") == 1
 
 
 async def test_clients_beyond_the_reserve_wait_in_the_backlog(embedded: EmbeddedFactory) -> None:

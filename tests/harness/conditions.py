@@ -16,7 +16,7 @@ class ConditionTimeout(AssertionError):
     """A condition that stayed false; its text says which and for how long."""
 
 
-async def wait_until(condition: Condition, within: float = 5.0, what: Callable[[], object] | str = "") -> None:
+async def wait_until(condition: Condition, within: float = 10.0, what: Callable[[], object] | str = "") -> None:
     """Return as soon as a condition holds; the event loop goes on meanwhile.
 
     Args:
@@ -36,7 +36,7 @@ async def wait_until(condition: Condition, within: float = 5.0, what: Callable[[
         await asyncio.sleep(POLL_SECONDS)
 
 
-def wait_until_blocking(condition: Callable[[], object], within: float = 5.0, what: str = "") -> None:
+def wait_until_blocking(condition: Callable[[], object], within: float = 10.0, what: str = "") -> None:
     """Do what `wait_until` does, without an event loop; for fixtures that are shared by many tests."""
     began = time.monotonic()
     while not condition():

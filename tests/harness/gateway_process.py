@@ -16,7 +16,8 @@ from typing import Any
 
 from tests.harness import guard
 from tests.harness.conditions import wait_until, wait_until_blocking
-from tests.harness.http_response import HttpResponse, get
+from tests.harness.http_response import HttpResponse
+from tests.harness.readiness import all_told_ready, told_ready
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 20.0
@@ -94,16 +95,7 @@ class GatewayProcess:
 
     async def ready(self, expected: bool = True, within: float = 10.0) -> HttpResponse:
         """Return the answer of `/readyz` once it says ready, or not ready."""
-        answer: HttpResponse | None = None
-
-        async def is_as_expected() -> bool:
-            nonlocal answer
-            answer = await get(self.port, "/readyz")
-            return (answer.status == 200) is expected
-
-        await wait_until(is_as_expected, within, lambda: f"ready is {expected}; {answer}")
-        assert answer is not None
-        return answer
+        return await told_ready(self, expected, within)
 
     def start_blocking(self) -> None:
         """Wait until the gateway says that it is ready, without an event loop."""
@@ -166,7 +158,7 @@ class GatewayProcess:
 async def launch(*gateways: GatewayProcess) -> list[GatewayProcess]:
     """Wait until several gateways listen and are ready."""
     await asyncio.gather(*(gateway.listening() for gateway in gateways))
-    await asyncio.gather(*(gateway.ready() for gateway in gateways))
+    await all_told_ready(gateways)
     return list(gateways)
 
 

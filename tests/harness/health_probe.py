@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -16,44 +15,60 @@ INTERVAL_SECONDS = 0.02
 class HealthProbe:
     """Asks for `/healthz` in the background. An async context manager.
 
+    The machine itself may stand still for a while when others want its processors. A clock of the probe's own
+    notices that, and such time is not held against the gateway.
+
     Args:
         port: port of the gateway.
 
     Attributes:
         answers: how many answers came.
-        slowest_seconds: time that the slowest one took, the one under way included.
     """
 
     def __init__(self, port: int) -> None:
         self._port = port
-        self._task: asyncio.Task[None] | None = None
-        self._asked_at: float | None = None
-        self._slowest = 0.0
+        self._tasks: list[asyncio.Task[None]] = []
+        self._asked: tuple[float, float] | None = None
+        self._stall = 0.0
+        self._late = 0.0
         self.answers = 0
 
     async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._ask())
+        self._tasks = [asyncio.create_task(self._tick()), asyncio.create_task(self._ask())]
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        assert self._task is not None
-        self._task.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._task
+        for task in self._tasks:
+            task.cancel()
+        for result in await asyncio.gather(*self._tasks, return_exceptions=True):
+            if kind is None and isinstance(result, Exception):
+                raise result
 
     @property
-    def slowest_seconds(self) -> float:
-        under_way = 0.0 if self._asked_at is None else time.monotonic() - self._asked_at
-        return max(self._slowest, under_way)
+    def stall_seconds(self) -> float:
+        """Longest time for which the gateway was silent while this process was not, the one under way included."""
+        return max(self._stall, self._silence())
+
+    def _silence(self) -> float:
+        if self._asked is None:
+            return 0.0
+        moment, late = self._asked
+        return time.monotonic() - moment - (self._late - late)
+
+    async def _tick(self) -> None:
+        """Add up by how much a clock of this process is late."""
+        while True:
+            due = time.monotonic() + INTERVAL_SECONDS
+            await asyncio.sleep(INTERVAL_SECONDS)
+            self._late += time.monotonic() - due
 
     async def _ask(self) -> None:
         while True:
-            self._asked_at = time.monotonic()
+            self._asked = time.monotonic(), self._late
             response = await get(self._port, "/healthz", within=60.0)
             assert response.status == 200
-            self._slowest = max(self._slowest, time.monotonic() - self._asked_at)
-            self._asked_at = None
+            self._stall, self._asked = self.stall_seconds, None
             self.answers += 1
             await asyncio.sleep(INTERVAL_SECONDS)

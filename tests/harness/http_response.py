@@ -50,7 +50,7 @@ async def read_response(reader: asyncio.StreamReader) -> HttpResponse:
     return HttpResponse(status, headers, body)
 
 
-async def get(port: int, target: str, within: float = 5.0) -> HttpResponse:
+async def get(port: int, target: str, within: float = 10.0) -> HttpResponse:
     """Send a plain GET to a port of 127.0.0.1 over a fresh connection.
 
     Args:
@@ -63,7 +63,7 @@ async def get(port: int, target: str, within: float = 5.0) -> HttpResponse:
     )
 
 
-async def send_request(port: int, request: bytes, within: float = 5.0) -> HttpResponse:
+async def send_request(port: int, request: bytes, within: float = 10.0) -> HttpResponse:
     """Send exact bytes to a port of 127.0.0.1 and return the response."""
     async with asyncio.timeout(within):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)

@@ -7,6 +7,8 @@ import base64
 import os
 import socket
 import struct
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -83,7 +85,7 @@ class RawWebSocket:
     ) -> None:
         self.close()
 
-    async def upgrade(self, target: str, *headers: str, within: float = 5.0) -> HttpResponse:
+    async def upgrade(self, target: str, *headers: str, within: float = 10.0) -> HttpResponse:
         """Ask for a WebSocket and return the answer, whatever it is.
 
         Args:
@@ -97,7 +99,7 @@ class RawWebSocket:
         await self.send("\r\n".join(lines).encode() + b"\r\n\r\n")
         return await self.response(within)
 
-    async def response(self, within: float = 5.0) -> HttpResponse:
+    async def response(self, within: float = 10.0) -> HttpResponse:
         """Read an HTTP response."""
         async with asyncio.timeout(within):
             while b"\r\n\r\n" not in self._buffer:
@@ -119,7 +121,7 @@ class RawWebSocket:
         """Send one frame."""
         await self.send(encode_frame(opcode, payload, fin=fin, masked=masked))
 
-    async def frame(self, within: float = 5.0) -> Frame:
+    async def frame(self, within: float = 10.0) -> Frame:
         """Read one frame.
 
         Raises:
@@ -136,23 +138,29 @@ class RawWebSocket:
             return Frame(first & 0x0F, await self._take(size), bool(first & 0x80))
 
     async def frames_to_the_end(self, within: float = 10.0) -> list[Frame]:
-        """Read frames until the connection ends; a last frame that was cut short is left out."""
-        frames = []
+        """Read frames until the connection ends, and answer a close frame.
+
+        A last frame that was cut short is left out.
+        """
+        frames: list[Frame] = []
         async with asyncio.timeout(within):
             while True:
                 try:
                     frames.append(await self.frame(within))
                 except EOFError:
                     return frames
+                if frames[-1].opcode == CLOSE:
+                    with suppress(ConnectionError):
+                        await self.send_frame(CLOSE, frames[-1].payload[:2])
 
-    async def close_frame(self, within: float = 5.0) -> tuple[int, str]:
+    async def close_frame(self, within: float = 10.0) -> tuple[int, str]:
         """Skip frames up to the close frame, and return its code and reason."""
         async with asyncio.timeout(within):
             while (frame := await self.frame(within)).opcode != CLOSE:
                 pass
         return close_of(frame)
 
-    async def end(self, within: float = 5.0) -> None:
+    async def end(self, within: float = 10.0) -> None:
         """Read, and throw away, until the relay has ended the connection."""
         async with asyncio.timeout(within):
             try:
@@ -187,6 +195,28 @@ class RawWebSocket:
         if not data:
             raise EOFError
         self._buffer += data
+
+
+@asynccontextmanager
+async def upgraded(
+    port: int, target: str, count: int, receive_buffer: int | None = None
+) -> AsyncIterator[list[RawWebSocket]]:
+    """Open several WebSockets, one after the other; dropped at the end.
+
+    Args:
+        port: TCP port.
+        target: path and query.
+        count: how many.
+        receive_buffer: see `RawWebSocket`.
+    """
+    async with AsyncExitStack() as stack:
+        raws = []
+        for _ in range(count):
+            raw = await stack.enter_async_context(RawWebSocket(port, receive_buffer))
+            answer = await raw.upgrade(target)
+            assert answer.status == 101, answer
+            raws.append(raw)
+        yield raws
 
 
 def close_of(frame: Frame) -> tuple[int, str]:

@@ -157,6 +157,20 @@ class RedisServer:
         stats = self.admin.info("commandstats")
         return int(stats.get(f"cmdstat_{command}", {}).get("calls", 0))
 
+    def add_user(self, name: str, password: str, rights: str) -> str:
+        """Add an ACL user.
+
+        Args:
+            name: of the user.
+            password: of the user.
+            rights: rules as Redis writes them, separated by spaces.
+
+        Returns:
+            Address of the server, with this login.
+        """
+        self.admin.execute_command("ACL", "SETUSER", name, "on", f">{password}", *rights.split())  # type: ignore[no-untyped-call]
+        return f"redis://{name}:{password}@127.0.0.1:{self.port}/0"
+
     def kill_clients(self, kind: str) -> int:
         """Cut all connections of a type (`pubsub`, `normal`) but our own; return how many they were."""
         return int(self.admin.client_kill_filter(_type=kind, skipme=True))

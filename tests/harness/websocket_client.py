@@ -74,12 +74,12 @@ class WebSocketClient:
         """Return when the relay has read everything sent so far: it answered a later ping."""
         await (await self._connection.ping())
 
-    async def receive(self, count: int, within: float = 5.0) -> list[Payload]:
+    async def receive(self, count: int, within: float = 10.0) -> list[Payload]:
         """Wait until at least `count` messages were received in all, and return all of them."""
         await wait_until(lambda: len(self.received) >= count, within, lambda: f"{count} messages; {self!r}")
         return self.received
 
-    async def ended(self, within: float = 5.0) -> tuple[int | None, str | None]:
+    async def ended(self, within: float = 10.0) -> tuple[int | None, str | None]:
         """Wait until the connection has ended, and return close code and reason."""
         await wait_until(lambda: not self.is_open, within, lambda: f"connection ended; {self!r}")
         return self.close_code, self.close_reason

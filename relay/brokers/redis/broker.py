@@ -7,8 +7,6 @@ import secrets
 from contextlib import suppress
 from functools import lru_cache
 
-import structlog
-
 from relay.brokers import Broker, BrokerOptions, Sink, Source
 from relay.brokers.envelope import seal
 from relay.brokers.redis.address import parse_address
@@ -16,11 +14,12 @@ from relay.brokers.redis.link import pack
 from relay.brokers.redis.publications import Publications
 from relay.brokers.redis.subscriptions import Subscriptions
 from relay.counters import Counters
+from relay.logs import Logger
 from relay.message import Message
 
 CACHED_CHANNELS = 4096
 
-log = structlog.get_logger("relay.bus")
+log = Logger("relay.bus")
 
 
 class RedisBroker(Broker):

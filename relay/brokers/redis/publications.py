@@ -9,7 +9,6 @@ from itertools import islice
 from typing import NamedTuple
 
 import hiredis
-import structlog
 
 from relay.brokers import Source
 from relay.brokers.redis.address import Address
@@ -17,11 +16,12 @@ from relay.brokers.redis.link import Link, Replies
 from relay.brokers.redis.supervised import PING, SupervisedLink
 from relay.counters import Counters
 from relay.errors import BusUnavailable, DeliveryUnknown, PublishBufferFull, PublishError, PublishRefused
+from relay.logs import Logger
 
 HIGH_WATER_BYTES = 1024 * 1024
 LOW_WATER_BYTES = 256 * 1024
 
-log = structlog.get_logger("relay.bus")
+log = Logger("relay.bus")
 
 
 class Publication(NamedTuple):

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 
 import hiredis
-import structlog
 
 from relay.brokers import Sink
 from relay.brokers.envelope import EnvelopeError, open_envelope
@@ -17,11 +16,12 @@ from relay.brokers.redis.link import Link, Replies, pack
 from relay.brokers.redis.supervised import PING, SupervisedLink
 from relay.counters import Counters
 from relay.errors import SubscribeError
+from relay.logs import Logger
 
 BATCH = 512
 """Channels per SUBSCRIBE or UNSUBSCRIBE: one command must not keep Redis busy for long."""
 
-log = structlog.get_logger("relay.bus")
+log = Logger("relay.bus")
 
 
 class _Subscription:

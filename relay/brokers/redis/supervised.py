@@ -8,18 +8,18 @@ import random
 from contextlib import suppress
 
 import hiredis
-import structlog
 
 from relay.brokers.redis.address import Address
 from relay.brokers.redis.link import Link, LinkClosed, Replies, open_link, pack
 from relay.counters import Counters
+from relay.logs import Logger
 
 BACKOFF_BASE_SECONDS = 0.1
 BACKOFF_LIMIT_SECONDS = 2.0
 
 PING = pack("PING")
 
-log = structlog.get_logger("relay.bus")
+log = Logger("relay.bus")
 
 
 def backoff(attempt: int) -> float:
@@ -104,8 +104,10 @@ class SupervisedLink(abc.ABC):
                 if await self._use(link):
                     attempt = 0
             except (OSError, hiredis.ReplyError, UnicodeError) as error:
-                self.problem = f"can't connect: {_describe(error)}"
-                log.warning("bus unreachable", link=self._name, address=str(self._address), error=_describe(error))
+                problem = f"can't connect: {_describe(error)}"
+                if problem != self.problem:  # once, not at each of many attempts
+                    log.warning("bus unreachable", link=self._name, address=str(self._address), error=_describe(error))
+                self.problem = problem
             except Exception:
                 # A fault of ours must not leave the gateway deaf: start the link again.
                 self.problem = "link failed"

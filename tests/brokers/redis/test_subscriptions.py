@@ -52,8 +52,7 @@ async def test_many_subscriptions_are_few_commands(own_redis: RedisServer) -> No
 
 
 async def test_a_forbidden_channel_is_refused_and_its_batch_is_not(own_redis: RedisServer) -> None:
-    own_redis.allow("limited", "on", ">pw", "+@all", "~*", "resetchannels", "&relay:ok*", "&relay:?probe*"
-    )
+    own_redis.allow("limited", "on", ">pw", "+@all", "~*", "resetchannels", "&relay:ok*", "&relay:?probe*")
     station = Station(BrokerOptions(f"redis://limited:pw@127.0.0.1:{own_redis.port}"))
     await station.broker.start()
     await wait_until(lambda: not station.broker.problems)
@@ -128,7 +127,7 @@ async def test_plain_and_broken_messages_on_the_bus(station: Station, redis_serv
 
 
 async def test_a_gateway_that_hears_nothing_of_itself_starts_its_link_anew(
-    redis_server: RedisServer, prefix: str, capsys: pytest.CaptureFixture[str]
+    redis_server: RedisServer, prefix: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The deaf node: both links are up, Redis answers pings, and nothing is delivered."""
     station = Station(BrokerOptions(redis_server.url, prefix, timeout=0.3, probe_interval=0.1))
@@ -141,7 +140,7 @@ async def test_a_gateway_that_hears_nothing_of_itself_starts_its_link_anew(
     await station.broker.subscribe("keeps PING's answer an array")
     link.write(pack("UNSUBSCRIBE", *redis_server.admin.pubsub_channels(f"{prefix} probe*")))
     await wait_until(lambda: station.counters.bus_losses)
-    assert "probe not heard" in capsys.readouterr().out
+    assert "probe not heard" in caplog.text
     await wait_until(lambda: not station.broker.problems)
     assert station.counters.bus_losses == 1
     await station.broker.stop()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 
 import pytest
 
@@ -92,14 +91,14 @@ async def test_a_quiet_healthy_link_is_left_alone(redis_server: RedisServer) -> 
 
 
 async def test_a_fault_of_ours_starts_the_link_again(
-    redis_server: RedisServer, capsys: pytest.CaptureFixture[str]
+    redis_server: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     link = PlainLink(Address(port=redis_server.port))
     link.fault = RuntimeError("injected")
     await link.start()
     await wait_until(lambda: link.open)
     assert link.counters.bus_connects == 2
-    assert "injected" in capsys.readouterr().out
+    assert "injected" in caplog.text
     await link.stop()
 
 
@@ -134,14 +133,13 @@ async def test_garbage_ends_the_link() -> None:
     await server.wait_closed()
 
 
-async def test_a_wrong_password_is_said(own_redis: RedisServer, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_wrong_password_is_said(own_redis: RedisServer) -> None:
     own_redis.admin.config_set("requirepass", "right")
     for password, said in (("wrong", "WRONGPASS"), (None, "NOAUTH")):
         link = PlainLink(Address(port=own_redis.port, password=password))
         await link.start()
         await wait_until(lambda link=link, said=said: said in (link.problem or ""))
         await link.stop()
-    caplog.set_level(logging.INFO)
 
 
 async def test_nobody_there_is_a_connection_problem() -> None:

@@ -1,0 +1,67 @@
+# Everything a developer types. Needs make and Python 3.11 or newer; the rest goes into .venv.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
+
+# Options for `relay serve` and for pytest, such as: make run ARGS="--port 9000"
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint format bench redis clean
+
+help: ## show this list
+	@echo "make run      start a gateway on the memory broker      options: ARGS=\"--port 9000\""
+	@echo "make test     run the tests, with coverage              options: ARGS=\"-k settings\""
+	@echo "make lint     check style, formatting and types"
+	@echo "make format   format the code"
+	@echo "make bench    measure against an everyday relay         options: ARGS=\"...\""
+	@echo "make clean    remove the environment, caches and builds"
+
+run: $(VENV)/.stamp-run ## start a gateway
+	@exec $(BIN)/relay serve $(ARGS)
+
+# Part of the tests only, chosen by ARGS, can't reach the coverage of all of them.
+test: $(VENV)/.stamp-dev redis ## run the tests
+	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),--cov --cov-report=term)
+
+lint: $(VENV)/.stamp-dev ## check style, formatting and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.stamp-dev ## format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.stamp-dev redis ## measure
+	@$(BIN)/python -m bench $(ARGS)
+
+clean: ## remove what the other targets made
+	rm -rf $(VENV) build dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A stamp is newer than pyproject.toml once the dependencies named there are installed.
+$(VENV)/.stamp-run: pyproject.toml $(VENV)/bin/python
+	@echo "installing relay into $(VENV)"
+	@$(PIP) install --editable '.[uvloop]'
+	@touch $@
+
+$(VENV)/.stamp-dev: pyproject.toml $(VENV)/bin/python
+	@echo "installing relay and its development tools into $(VENV)"
+	@$(PIP) install --editable '.[dev]'
+	@touch $@ $(VENV)/.stamp-run
+
+$(VENV)/bin/python:
+	@command -v $(PYTHON) >/dev/null || { \
+		echo "There is no $(PYTHON): install Python 3.11 or newer, or name one: make PYTHON=/path/to/python" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "relay needs Python 3.11 or newer, $(PYTHON) is `$(PYTHON) --version`: make PYTHON=/path/to/python" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "$(PYTHON) can't make virtual environments; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+
+# The tests start Redis servers of their own: only the program is needed, not a service that runs.
+redis:
+	@command -v redis-server >/dev/null || sh tests/install-redis.sh

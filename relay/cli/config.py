@@ -1,0 +1,119 @@
+"""`relay config`: every setting with its value, source, type and meaning."""
+
+from __future__ import annotations
+
+import json
+import sys
+from itertools import groupby
+
+import click
+
+from relay.cli.options import SettingsCommand, load_settings
+from relay.redaction import escape_controls, mask_credentials
+from relay.settings import Settings
+from relay.settings_report import Description, Source, describe, sources, unknown_variables
+from relay.settings_values import show
+
+_HEADINGS = ("variable", "value", "source", "type", "meaning")
+_COLORS = {Source.DEFAULT: "dim", Source.ENV_FILE: "green", Source.ENVIRONMENT: "green", Source.FLAG: "yellow"}
+
+
+@click.command("config", cls=SettingsCommand)
+@click.option("--json", "form", flag_value="json", help="As JSON.")
+@click.option("--env", "form", flag_value="env", help="A .env file to start from: all defaults, as comments.")
+@click.option("--markdown", "form", flag_value="markdown", help="A Markdown table of all settings and defaults.")
+def command(form: str | None, **flags: str | None) -> None:
+    """Show every setting, its value and where it comes from.
+
+    Takes the same options as `relay serve`, to try them out. Passwords are masked. A table on a terminal, plain
+    aligned columns in a pipe.
+
+    Exit codes: 0; 2 when settings are wrong.
+    """
+    if form in ("env", "markdown"):
+        click.echo(_env_file() if form == "env" else _markdown())
+        return
+    settings = load_settings(flags)
+    for unknown in unknown_variables(Settings):
+        click.secho(f"relay: {unknown}", fg="yellow", err=True)
+    origins = sources(Settings, [name for name, value in flags.items() if value is not None])
+    if form == "json":
+        click.echo(json.dumps([_entry(settings, about, origins[about.name]) for about in describe(Settings)], indent=2))
+    elif sys.stdout.isatty():
+        _print_table(settings, origins)
+    else:
+        click.echo(_columns(settings, origins))
+
+
+def _entry(settings: Settings, about: Description, origin: Source) -> dict[str, object]:
+    value = getattr(settings, about.name)
+    return {
+        "variable": about.variable,
+        "value": mask_credentials(value) if isinstance(value, str) else value,
+        "source": origin.value,
+        "type": about.kind.name,
+        "allowed": about.kind.rule,
+        "default": about.default,
+        "group": about.group,
+        "meaning": about.meaning,
+    }
+
+
+def _cells(settings: Settings, about: Description, origin: Source) -> tuple[str, ...]:
+    kind = about.kind.rule if about.kind.name == "choice" else about.kind.name
+    return (about.variable, show(getattr(settings, about.name)), origin.value, kind, about.meaning)
+
+
+def _columns(settings: Settings, origins: dict[str, Source]) -> str:
+    """Return aligned columns without colours, nothing cut."""
+    rows = [_HEADINGS, *(_cells(settings, about, origins[about.name]) for about in describe(Settings))]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
+
+
+def _print_table(settings: Settings, origins: dict[str, Source]) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*_HEADINGS, box=SIMPLE_HEAD, pad_edge=False)
+    table.columns[0].no_wrap = True
+    table.columns[3].max_width = 14
+    for group, members in groupby(describe(Settings), key=lambda about: about.group):
+        table.add_row(Text(group, style="bold"))
+        for about in members:
+            # Text, not markup: a value may hold square brackets.
+            variable, value, source, kind, meaning = _cells(settings, about, origins[about.name])
+            style = _COLORS[origins[about.name]]
+            table.add_row(
+                Text(f"  {variable}", "cyan"),
+                Text(value, style),
+                Text(source, style),
+                Text(kind.replace("|", " | ")),  # with room for a line break
+                Text(meaning),
+            )
+        table.add_section()
+    Console().print(table)
+
+
+def _env_file() -> str:
+    """Return a `.env` file in which every setting is a comment with its default."""
+    lines = ["# Settings of relay. Remove the # before a name to set it; the environment and flags are stronger."]
+    for group, members in groupby(describe(Settings), key=lambda about: about.group):
+        lines += ["", f"## {group}"]
+        for about in members:
+            value = "" if Settings.model_fields[about.name].default is None else about.default
+            lines += ["", f"# {about.meaning}", f"# {about.kind}", f"#{about.variable}={value}"]
+    return "\n".join(lines)
+
+
+def _markdown() -> str:
+    """Return the table of settings of the README."""
+    lines = ["| variable | default | allowed | meaning |", "|---|---|---|---|"]
+    for about in describe(Settings):
+        cells = (f"`{about.variable}`", f"`{about.default}`", str(about.kind), about.meaning)
+        lines.append(f"| {' | '.join(escape_controls(cell).replace('|', chr(92) + '|') for cell in cells)} |")
+    return "\n".join(lines)

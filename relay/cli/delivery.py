@@ -1,0 +1,55 @@
+"""One message through a gateway, with proof that it arrived."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from aiohttp import ClientError, ClientSession, WSMsgType, WSServerHandshakeError
+from yarl import URL
+
+TIMEOUT_SECONDS: Final = 15.0
+"""Time for everything; more than the 5 s for which a gateway, by default, holds a message while its bus is away."""
+
+
+class NotDelivered(Exception):
+    """A message that did not come back; its text says why."""
+
+
+async def deliver(url: URL, payload: str | bytes, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
+    """Send one message and wait until it comes back from the bus, as its publisher's echo.
+
+    Args:
+        url: of the channel, with `echo=1`.
+        payload: text, or bytes for a binary message.
+        timeout_seconds: for everything.
+
+    Raises:
+        NotDelivered: it did not come back.
+    """
+    try:
+        async with asyncio.timeout(timeout_seconds), ClientSession() as session:
+            await _send(session, url, payload)
+    except TimeoutError:
+        raise NotDelivered(f"{url.origin()} did not answer within {timeout_seconds:g} s") from None
+    except WSServerHandshakeError as error:
+        raise NotDelivered(f"{url.origin()} answered HTTP {error.status}") from None
+    except ClientError as error:
+        raise NotDelivered(str(error)) from None
+
+
+async def _send(session: ClientSession, url: URL, payload: str | bytes) -> None:
+    async with session.ws_connect(url, max_msg_size=0) as socket:
+        if isinstance(payload, str):
+            await socket.send_str(payload)
+        else:
+            await socket.send_bytes(payload)
+        while True:
+            message = await socket.receive()
+            if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
+                if message.data == payload:
+                    return
+            elif message.type is WSMsgType.CLOSE:
+                raise NotDelivered(f"{url.origin()} closed with {message.data} {message.extra}".rstrip())
+            else:
+                raise NotDelivered(f"{url.origin()} broke the connection")

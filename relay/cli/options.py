@@ -1,0 +1,88 @@
+"""Settings as command-line options: made from the settings themselves, listed by group, checked together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import groupby
+from typing import Any
+
+import click
+
+from relay.errors import SettingProblem, SettingsError
+from relay.settings import ENV_FILE, Settings
+from relay.settings_report import Description, Source, describe, sources
+
+WRONG_SETTINGS = 2
+
+
+class SettingOption(click.Option):
+    """One setting as an option. Its value stays text: `Settings` reads and checks it, with all others."""
+
+    def __init__(self, description: Description) -> None:
+        super().__init__([description.flag, description.name], type=str, metavar=_metavar(description))
+        self.description = description
+
+    def row(self) -> tuple[str, str]:
+        """Return the option and its explanation for the help."""
+        about = self.description
+        limits = f"; {about.kind.rule}" if about.kind.rule and about.kind.name != "choice" else ""
+        return (
+            f"{click.style(about.flag, fg='cyan')} {self.metavar}",
+            f"{about.meaning}  [{about.variable}; default: {about.default}{limits}]",
+        )
+
+
+class SettingsCommand(click.Command):
+    """A command that takes every setting as an option, besides its own options."""
+
+    def __init__(self, *args: Any, **attributes: Any) -> None:
+        super().__init__(*args, **attributes)
+        self.params += [SettingOption(description) for description in describe(Settings)]
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write one list for each group of settings, then the command's own options."""
+        options = [param for param in self.get_params(ctx) if isinstance(param, SettingOption)]
+        for group, members in groupby(options, key=lambda option: option.description.group):
+            with formatter.section(click.style(group, bold=True)):
+                formatter.write_dl([option.row() for option in members])
+        own = [param for param in self.get_params(ctx) if not isinstance(param, SettingOption)]
+        with formatter.section(click.style("Options", bold=True)):
+            formatter.write_dl([row for param in own if (row := param.get_help_record(ctx)) is not None])
+
+
+def load_settings(flags: Mapping[str, str | None]) -> Settings:
+    """Return the settings, or list on standard error what is wrong with them and exit with 2.
+
+    Args:
+        flags: name of a setting → text of its flag; None when it was not given. Empty text unsets.
+    """
+    given = {name: value or None for name, value in flags.items() if value is not None}
+    try:
+        return Settings(**given)  # type: ignore[arg-type]  # text: pydantic reads it
+    except SettingsError as error:
+        _report(error.problems, given)
+        raise click.exceptions.Exit(WRONG_SETTINGS) from None
+
+
+def _report(problems: list[SettingProblem], given: Mapping[str, object]) -> None:
+    """Write a list of wrong settings for people."""
+    count = "1 setting is wrong" if len(problems) == 1 else f"{len(problems)} settings are wrong"
+    click.secho(f"relay: {count}", fg="red", bold=True, err=True)
+    # A broken .env can't be asked for what comes from it.
+    readable = all(problem.variable != ENV_FILE for problem in problems)
+    found = sources(Settings, given) if readable else {}
+    flags = {description.variable: description for description in describe(Settings)}
+    for problem in problems:
+        click.echo(err=True)
+        click.secho(f"  {problem.variable}", bold=True, err=True)
+        origin = ""
+        if description := flags.get(problem.variable):
+            source = found.get(description.name, Source.DEFAULT)
+            origin = f" ({description.flag if source is Source.FLAG else source.value})"
+        click.echo(f"    given:    {problem.given}{origin}", err=True)
+        click.echo(f"    allowed:  {problem.allowed}", err=True)
+
+
+def _metavar(description: Description) -> str:
+    kind = description.kind
+    return f"[{kind.rule}]" if kind.name == "choice" else kind.name.upper()

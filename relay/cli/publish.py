@@ -1,0 +1,97 @@
+"""`relay publish`: one message, straight to Redis or through a gateway."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from relay.cli.options import load_settings
+from relay.cli.target import Channel, channel_url
+from relay.settings import Settings
+
+NOT_DELIVERED = 1
+
+
+@click.command("publish")
+@click.argument("channel", type=Channel())
+@click.argument("message", required=False)
+@click.option("--binary", is_flag=True, help="Send a binary message; input is taken as it is.")
+@click.option("--gateway", metavar="URL", help="Send through this gateway, such as ws://127.0.0.1:8000.")
+@click.option("--broker-url", metavar="URL", help="Send straight to this Redis.  [RELAY_BROKER_URL]")
+@click.option("--broker-prefix", metavar="TEXT", help="Prefix of channels on Redis.  [RELAY_BROKER_PREFIX]")
+@click.option("--broker-ca-file", metavar="FILE", help="Authority to trust for rediss://.  [RELAY_BROKER_CA_FILE]")
+def command(channel: str, message: str | None, binary: bool, gateway: str | None, **broker: str | None) -> None:
+    """Send one message to a channel.
+
+    Without MESSAGE, or with "-", it is read from standard input; a text loses the last line break. With a Redis
+    broker it goes straight to Redis, and the answer is how many gateways heard it. Otherwise it goes through the
+    gateway of --gateway, or of RELAY_HOST and RELAY_PORT, and the answer comes when it was handed to the channel.
+
+    Exit codes: 0 sent; 1 not delivered; 2 wrong usage or settings.
+    """
+    if gateway is not None and any(value is not None for value in broker.values()):
+        raise click.UsageError("--gateway and the --broker options exclude each other")
+    settings = None if gateway is not None else load_settings(broker)
+    payload = _read(message, binary)
+    if settings is not None and settings.broker_url != "memory://":
+        _by_redis(settings, channel, payload)
+    else:
+        _by_gateway(gateway, channel, payload)
+
+
+def _read(message: str | None, binary: bool) -> str | bytes:
+    """Return the payload, from the argument or from standard input."""
+    if message is not None and message != "-":
+        data = os.fsencode(message)
+    else:
+        if sys.stdin.isatty():
+            click.echo("relay: type the message, then Ctrl-D", err=True)
+        data = sys.stdin.buffer.read()
+        if not binary:
+            data = data.removesuffix(b"\n").removesuffix(b"\r")
+    if binary:
+        return data
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        raise click.UsageError("the message is not UTF-8: send it with --binary") from None
+
+
+def _by_redis(settings: Settings, channel: str, payload: str | bytes) -> None:
+    from relay import Publisher
+    from relay.errors import PublishError
+
+    try:
+        with Publisher(
+            settings.broker_url,
+            prefix=settings.broker_prefix,
+            ca_file=settings.broker_ca_file,
+            timeout=settings.broker_timeout,
+        ) as publisher:
+            heard = publisher.publish(channel, payload)
+    except PublishError as error:
+        _fail(channel, str(error))
+    if heard:
+        click.echo(f"heard by {heard} gateway{'s' if heard > 1 else ''}")
+    else:
+        click.echo(f"heard by nobody: no gateway has a subscriber of {channel}")
+
+
+def _by_gateway(gateway: str | None, channel: str, payload: str | bytes) -> None:
+    import asyncio
+
+    from relay.cli.delivery import NotDelivered, deliver
+
+    url = channel_url(gateway, channel, echo=True)
+    try:
+        asyncio.run(deliver(url, payload))
+    except NotDelivered as error:
+        _fail(channel, str(error))
+    click.echo(f"delivered by {url.origin()}")
+
+
+def _fail(channel: str, reason: str) -> None:
+    click.secho(f"relay: not delivered to {channel}: {reason}", fg="red", err=True)
+    raise click.exceptions.Exit(NOT_DELIVERED)

@@ -1,0 +1,33 @@
+"""`relay subscribe`: a live tail of a channel."""
+
+from __future__ import annotations
+
+import click
+
+from relay.cli.target import Channel, channel_url
+
+
+@click.command("subscribe")
+@click.argument("channel", type=Channel())
+@click.option("--gateway", metavar="URL", help="Gateway to listen to; default: the one of RELAY_HOST and RELAY_PORT.")
+@click.option("--count", type=click.IntRange(min=1), metavar="N", help="End after N messages.")
+def command(channel: str, gateway: str | None, count: int | None) -> None:
+    """Print the messages of a channel as they come.
+
+    One a line, until Ctrl-C. Control characters are escaped; of a binary message the size and the first bytes are
+    shown. When the connection breaks it is made again, and standard error says so: messages of the time between are
+    not shown.
+
+    Exit codes: 0 after N messages, or when nobody reads the output any more; 1 refused by the gateway; 2 wrong usage
+    or settings; 130 Ctrl-C.
+    """
+    import asyncio
+
+    from relay.cli.tail import Refused, Tail
+
+    url = channel_url(gateway, channel)
+    try:
+        asyncio.run(Tail(url, count).run())
+    except Refused as error:
+        click.secho(f"relay: {error}", fg="red", err=True)
+        raise click.exceptions.Exit(1) from None

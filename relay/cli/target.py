@@ -1,0 +1,62 @@
+"""Where a client command finds a channel: the WebSocket URL of a gateway."""
+
+from __future__ import annotations
+
+from urllib.parse import quote, urlsplit
+
+import click
+from yarl import URL
+
+from relay.channel import check_channel
+from relay.cli.options import load_settings
+from relay.errors import ChannelError
+
+_SCHEMES = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
+_ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+
+
+class Channel(click.ParamType[str]):
+    """A legal channel name, checked before anything is connected."""
+
+    name = "channel"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the name, or fail with the rule that it breaks."""
+        try:
+            return check_channel(value)
+        except ChannelError as error:
+            self.fail(str(error), param, ctx)
+
+
+def channel_url(gateway: str | None, channel: str, *, echo: bool = False) -> URL:
+    """Return the WebSocket URL of a channel.
+
+    Args:
+        gateway: URL of a gateway, with or without a path before `/ws`; None: the one of this machine's settings.
+        channel: legal name of a channel.
+        echo: whether the client's own messages come back to it.
+
+    Raises:
+        click.UsageError: there is no such URL.
+    """
+    base = _own_gateway() if gateway is None else gateway
+    try:
+        parts = urlsplit(base)
+        _ = parts.port
+    except ValueError as error:
+        raise click.UsageError(f"--gateway {base!r}: {error}") from None
+    if parts.scheme not in _SCHEMES or not parts.hostname or parts.query or parts.fragment:
+        raise click.UsageError(f"--gateway {base!r}: must look like ws://host:8000 or wss://host")
+    path = parts.path.rstrip("/").removesuffix("/ws")
+    # Encoded here, slashes too: a URL library would tidy up a channel such as "a/../b".
+    text = f"{_SCHEMES[parts.scheme]}://{parts.netloc}{path}/ws/{quote(channel, safe=':')}{'?echo=1' if echo else ''}"
+    return URL(text, encoded=True)
+
+
+def _own_gateway() -> str:
+    """Return the URL at which a gateway with the settings of this environment listens."""
+    settings = load_settings({})
+    if settings.port == 0:
+        raise click.UsageError("RELAY_PORT is 0, any free port: say which gateway with --gateway ws://host:port")
+    host = _ANYWHERE.get(settings.host[0], settings.host[0])
+    return f"ws://[{host}]:{settings.port}" if ":" in host else f"ws://{host}:{settings.port}"

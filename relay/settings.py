@@ -1,0 +1,196 @@
+"""Every setting of a gateway, from `RELAY_*` variables, a `.env` file and keyword arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from relay.errors import SettingProblem, SettingsError
+from relay.redaction import mask_credentials
+from relay.settings_report import PREFIX, problems
+from relay.settings_values import (
+    BrokerPrefix,
+    BrokerUrl,
+    CaFile,
+    ChannelName,
+    Hosts,
+    Lowered,
+    Range,
+    Text,
+)
+
+ENV_FILE = ".env"
+
+Value = TypeVar("Value")
+
+
+def setting(default: Value, group: str, meaning: str) -> Value:
+    """Declare a field: its default, the heading it belongs under, and its one-line meaning."""
+    field: Value = Field(default, description=meaning, json_schema_extra={"group": group})
+    return field
+
+
+class Settings(BaseSettings):
+    """The settings of one gateway; frozen, checked all together when made.
+
+    Args:
+        **overrides: any field; stronger than the environment, which is stronger than `.env` in the working folder.
+            An empty variable counts as not set.
+
+    Raises:
+        SettingsError: holds every setting that can't be used.
+        TypeError: an override that is not a setting.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_file=ENV_FILE,
+        env_ignore_empty=True,
+        frozen=True,
+        dotenv_filtering="only_existing",
+        validate_default=True,
+        allow_inf_nan=False,
+        hide_input_in_errors=True,
+    )
+
+    host: Hosts = setting(("127.0.0.1",), "Listening", "Addresses to listen on.")
+    port: Annotated[int, Range("integer", 0, 65535)] = setting(
+        8000, "Listening", "TCP port to listen on; 0 takes any free one."
+    )
+    max_connections: Annotated[int, Range("integer", 1, 10_000_000)] | None = setting(
+        None, "Listening", "Clients at once; more get HTTP 503. Not set: from the file-descriptor limit."
+    )
+    handshake_timeout: Annotated[float, Range("seconds", 0.1, 300)] = setting(
+        10.0, "Listening", "Seconds in which a request must have arrived whole."
+    )
+    max_header_bytes: Annotated[int, Range("bytes", 1024, 1_048_576)] = setting(
+        16_384, "Listening", "Bytes of a request's line and headers together."
+    )
+    # websockets itself reads no more than 128 headers.
+    max_headers: Annotated[int, Range("integer", 1, 128)] = setting(100, "Listening", "Headers of one request.")
+
+    broker_url: BrokerUrl = setting("memory://", "Bus", "Where the bus is; memory:// is one gateway alone.")
+    broker_prefix: BrokerPrefix = setting(
+        "relay:", "Bus", "Prefix of every channel on Redis, so that deployments can share one."
+    )
+    broker_ca_file: CaFile | None = setting(
+        None, "Bus", "Authority to trust for rediss://. Not set: those of the system."
+    )
+    broker_timeout: Annotated[float, Range("seconds", 0.1, 60)] = setting(
+        3.0, "Bus", "Seconds to connect, and of silence before the link counts as dead."
+    )
+    probe_interval: Annotated[float, Range("seconds", 0.1, 60)] = setting(
+        1.0, "Bus", "Seconds between probes of the bus from end to end."
+    )
+    publish_timeout: Annotated[float, Range("seconds", 0, 3600)] = setting(
+        5.0, "Bus", "Seconds a publisher is slowed while the bus is away, before it is closed with 1013."
+    )
+
+    max_message_bytes: Annotated[int, Range("bytes", 1, 67_108_864)] = setting(
+        65_536, "Messages", "Largest message of a client; a larger one closes it with 1009."
+    )
+    publish_buffer_bytes: Annotated[int, Range("bytes", 1024, 2**40)] = setting(
+        16_777_216, "Messages", "Bytes of all messages that wait for the bus, for the whole gateway."
+    )
+    send_buffer_bytes: Annotated[int, Range("bytes", 1024, 2**30)] = setting(
+        1_048_576, "Messages", "Bytes that may wait for one client before it counts as slow."
+    )
+    slow_consumer: Annotated[Literal["close", "drop"], Lowered] = setting(
+        "close", "Messages", "A slow client is closed with 1013, or its newest messages are dropped and counted."
+    )
+    write_timeout: Annotated[float, Range("seconds", 0.1, 3600)] = setting(
+        30.0, "Messages", "Seconds without any progress of a client's buffer before it is closed."
+    )
+    write_delay: Annotated[float, Range("milliseconds", 0, 1000)] = setting(
+        0.0, "Messages", "Milliseconds between two writes to clients under load; more saves CPU."
+    )
+    default_channel: ChannelName = setting("lobby", "Messages", "Channel of clients that connect to / or /ws.")
+    welcome: Text | None = setting(None, "Messages", "First text message to each client. Not set: none.")
+
+    ping_interval: Annotated[float, Range("seconds", 0.1, 3600)] = setting(
+        25.0, "Keepalive", "Seconds between two pings of a client."
+    )
+    ping_timeout: Annotated[float, Range("seconds", 0.1, 3600)] = setting(
+        10.0, "Keepalive", "Seconds a client has to answer a ping; at most the interval."
+    )
+
+    drain_delay: Annotated[float, Range("seconds", 0, 3600)] = setting(
+        0.0, "Stopping", "Seconds between turning unready and refusing new clients."
+    )
+    drain_seconds: Annotated[float, Range("seconds", 0, 3600)] = setting(
+        5.0, "Stopping", "Seconds over which clients are closed at an even pace."
+    )
+
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], Lowered] = setting(
+        "info", "Process", "Least important log entries to write."
+    )
+    log_format: Annotated[Literal["auto", "console", "json"], Lowered] = setting(
+        "auto", "Process", "How log entries look; auto: console on a terminal, JSON elsewhere."
+    )
+    event_loop: Annotated[Literal["auto", "uvloop", "asyncio"], Lowered] = setting(
+        "auto", "Process", "Event loop of `relay serve`; auto: uvloop when it is installed."
+    )
+
+    # Hidden from type checkers, which then see a keyword for each field, with its type.
+    if not TYPE_CHECKING:
+
+        def __init__(self, **overrides: Any) -> None:
+            if unknown := sorted(set(overrides) - set(type(self).model_fields)):
+                raise TypeError(f"not a setting: {', '.join(unknown)}")
+            try:
+                super().__init__(**overrides)
+            except ValidationError as error:
+                raise SettingsError(problems(type(self), error)) from None
+            except (OSError, UnicodeDecodeError) as error:
+                problem = SettingProblem(ENV_FILE, str(error), "a readable UTF-8 file of NAME=value lines")
+                raise SettingsError([problem]) from None
+
+    def __repr_args__(self) -> Iterator[tuple[str, object]]:
+        """Mask passwords: a repr ends up in tracebacks and logs."""
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            yield name, mask_credentials(value) if isinstance(value, str) else value
+
+    # Pydantic hands a check only those earlier fields that are right: so checks over two fields are reported
+    # together with all others, and never because of a value that is reported already.
+
+    @field_validator("port", mode="before")
+    @classmethod
+    def _not_a_service_link(cls, value: object) -> object:
+        """Name the cause of a surprise: Kubernetes sets RELAY_PORT in every pod beside a Service called `relay`."""
+        if isinstance(value, str) and value.startswith("tcp://"):
+            raise ValueError("this is a Kubernetes service link; set enableServiceLinks: false")
+        return value
+
+    @field_validator("broker_ca_file")
+    @classmethod
+    def _only_with_tls(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and not str(info.data.get("broker_url", "rediss:")).startswith("rediss:"):
+            raise ValueError(f"{PREFIX}BROKER_URL does not start with rediss://")
+        return value
+
+    @field_validator("publish_buffer_bytes", "send_buffer_bytes")
+    @classmethod
+    def _room_for_a_message(cls, value: int, info: ValidationInfo) -> int:
+        """Refuse a buffer in which the largest allowed message has no room."""
+        if value < (largest := info.data.get("max_message_bytes", 0)):
+            raise ValueError(f"at least {PREFIX}MAX_MESSAGE_BYTES, which is {largest}")
+        return value
+
+    @field_validator("ping_timeout")
+    @classmethod
+    def _within_the_interval(cls, value: float, info: ValidationInfo) -> float:
+        if value > (interval := info.data.get("ping_interval", value)):
+            raise ValueError(f"at most {PREFIX}PING_INTERVAL, which is {interval:g}")
+        return value
+
+    @field_validator("event_loop")
+    @classmethod
+    def _installed(cls, value: str) -> str:
+        if value == "uvloop" and find_spec("uvloop") is None:
+            raise ValueError("uvloop is not installed: pip install 'relay-gateway[uvloop]'")
+        return value

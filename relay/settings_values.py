@@ -1,0 +1,200 @@
+"""The kinds of value that a setting can have: how one is read, checked, named and shown."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Final
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from annotated_types import BaseMetadata, Ge, GroupedMetadata, Le
+from pydantic import AfterValidator, BeforeValidator
+from pydantic_settings import NoDecode
+
+from relay.channel import check_channel
+from relay.errors import ChannelError
+from relay.redaction import escape_controls, mask_credentials
+
+SCHEMES: Final = ("memory", "redis", "rediss", "unix")
+
+_COMMON_OPTIONS = frozenset({"db", "username", "password"})
+_TLS_OPTIONS = frozenset({"ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_check_hostname", "ssl_cert_reqs"})
+_HOST_NAME = re.compile(r"(?=.{1,253}\Z)(?!-)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a value is, in words.
+
+    Args:
+        name: one word for tables, such as `seconds`.
+        rule: what is allowed; empty when the name says it all.
+    """
+
+    name: str
+    rule: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.rule}" if self.rule else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Range(GroupedMetadata):
+    """A number with a unit and inclusive bounds; says both to pydantic and to the reader.
+
+    Args:
+        unit: what is counted; `integer` for a plain number.
+        least: smallest allowed value.
+        most: largest allowed value.
+    """
+
+    unit: str
+    least: float
+    most: float
+
+    def __iter__(self) -> Iterator[BaseMetadata]:
+        yield Ge(self.least)
+        yield Le(self.most)
+
+    @property
+    def kind(self) -> Kind:
+        """The unit and the bounds in words."""
+        return Kind(self.unit, f"{show(self.least)} to {show(self.most)}")
+
+
+def show(value: object) -> str:
+    """Return a setting's value as one writes it in the environment, with secrets masked; None is `not set`."""
+    if value is None:
+        return "not set"
+    if isinstance(value, tuple):
+        return ",".join(show(item) for item in value)
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return escape_controls(mask_credentials(str(value)))
+
+
+def _split(value: object) -> object:
+    """Split a comma-separated list; leave what is a list already."""
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(","))
+    return value
+
+
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
+def _check_hosts(hosts: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse what is neither an IP address nor a host name; drop repeated addresses."""
+    wrong = [host for host in hosts if not _is_address(host) and not _HOST_NAME.match(host)]
+    if wrong or not hosts:
+        raise ValueError(f"not {', '.join(map(repr, wrong))}" if wrong else "at least one")
+    return tuple(dict.fromkeys(hosts))
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _check_default_channel(name: str) -> str:
+    try:
+        return check_channel(name)
+    except ChannelError as error:
+        raise ValueError(error.rule) from None
+
+
+def _check_prefix(prefix: str) -> str:
+    """Refuse what nobody could type after `redis-cli PUBLISH`."""
+    if not prefix.isprintable() or any(character.isspace() for character in prefix) or len(prefix.encode()) > 255:
+        raise ValueError
+    return prefix
+
+
+def _check_ca_file(path: str) -> str:
+    try:
+        ssl.create_default_context(cafile=path)
+    except (OSError, ValueError) as error:  # SSLError is an OSError
+        reason = "holds no PEM certificate" if isinstance(error, ssl.SSLError) else error
+        raise ValueError(f"this one can't be used: {reason}") from None
+    return path
+
+
+def _check_text(text: str) -> str:
+    """Refuse the half characters that undecodable bytes of the environment become."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError from None
+    return text
+
+
+def _check_broker_url(url: str) -> str:
+    """Refuse everything that would only fail, or be ignored, once the link to the bus is opened.
+
+    No reason repeats a part of the URL that may hold a password, as the standard library's own errors do.
+    """
+    if not url.isprintable() or " " in url:
+        raise ValueError("no control characters or white space")
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        raise ValueError("the host or the port is wrong; in a password, write / ? # as %2F %3F %23") from None
+    if parts.scheme not in SCHEMES:
+        raise ValueError("the scheme is none of these")
+    if parts.scheme == "memory":
+        if url != "memory://":
+            raise ValueError("memory:// takes nothing more")
+        return url
+    if parts.fragment:
+        raise ValueError("write # as %23")
+    if parts.scheme == "unix" and len(parts.path) < 2:
+        raise ValueError("unix:// needs the path of a socket")
+    if parts.scheme != "unix" and not parts.hostname:
+        raise ValueError("the host is missing")
+    _check_options(parts.scheme, parts.path, dict(parse_qsl(parts.query, keep_blank_values=True)))
+    return url
+
+
+def _check_options(scheme: str, path: str, options: dict[str, str]) -> None:
+    """Refuse options of a broker URL that would be ignored, and a database that is not a number."""
+    known = _COMMON_OPTIONS | _TLS_OPTIONS if scheme == "rediss" else _COMMON_OPTIONS
+    if not options.keys() <= known:
+        raise ValueError(f"options can be {', '.join(sorted(known))}")
+    database = "" if scheme == "unix" else unquote(path.strip("/"))
+    if not re.fullmatch("[0-9]{1,5}", options.get("db", "0")) or not re.fullmatch("[0-9]{0,5}", database):
+        raise ValueError("the database must be a number")
+
+
+Hosts = Annotated[
+    tuple[str, ...],
+    NoDecode,
+    BeforeValidator(_split),
+    AfterValidator(_check_hosts),
+    Kind("list", "IP addresses or host names, separated by commas"),
+]
+BrokerUrl = Annotated[
+    str,
+    AfterValidator(_check_broker_url),
+    Kind("URL", "memory://, redis://[user:password@]host[:port][/db], rediss://..., or unix:///path[?db=0]"),
+]
+BrokerPrefix = Annotated[
+    str, AfterValidator(_check_prefix), Kind("text", "up to 255 bytes, no control characters or white space")
+]
+CaFile = Annotated[
+    str, AfterValidator(_check_ca_file), Kind("file", "a PEM file that this process can read, and only with rediss://")
+]
+ChannelName = Annotated[
+    str,
+    AfterValidator(_check_default_channel),
+    Kind("channel", "1 to 255 bytes of UTF-8, no control characters or white space"),
+]
+Text = Annotated[str, AfterValidator(_check_text), Kind("text", "valid UTF-8")]
+Lowered = BeforeValidator(_lower)

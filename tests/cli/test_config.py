@@ -1,0 +1,119 @@
+"""`relay config`: every setting, in four forms."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from dotenv import dotenv_values
+
+from relay.settings import Settings
+from relay.settings_report import describe
+from tests.cli.command import invoke, on_terminal, run
+
+
+def test_a_pipe_gets_aligned_columns(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """One line a setting, no colours, nothing cut however narrow the terminal is."""
+    monkeypatch.setenv("COLUMNS", "20")
+    (tmp_path / ".env").write_text("RELAY_MAX_HEADERS=50\n")
+    monkeypatch.setenv("RELAY_WELCOME", "hello [red]there[/red]\x1b[31m" + "!" * 100)
+    result = invoke("config", "--port", "9000")
+    assert result.exit_code == 0
+    heading, *lines = result.stdout.splitlines()
+    assert re.split("  +", heading) == ["variable", "value", "source", "type", "meaning"]
+    rows = {cells[0]: cells for cells in (re.split("  +", line) for line in lines)}
+    assert list(rows) == [about.variable for about in describe(Settings)]
+    assert rows["RELAY_PORT"] == [
+        "RELAY_PORT", "9000", "flag", "integer", "TCP port to listen on; 0 takes any free one."
+    ]  # fmt: skip
+    assert rows["RELAY_MAX_HEADERS"][1:4] == ["50", ".env", "integer"]
+    assert rows["RELAY_WELCOME"][1:3] == ["hello [red]there[/red]\\x1b[31m" + "!" * 100, "env"]
+    assert rows["RELAY_SLOW_CONSUMER"][1:4] == ["close", "default", "close|drop"]
+    assert "\x1b" not in result.output
+    starts = {line.index(rows[line.split()[0]][4]) for line in lines}
+    assert len(starts) == 1
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_passwords_are_masked(form: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """In every form that shows values."""
+    monkeypatch.setenv("RELAY_BROKER_URL", "redis://user:secret@host/1")
+    result = invoke("config", *form)
+    assert result.exit_code == 0
+    assert "secret" not in result.output
+    assert "redis://user:***@host/1" in result.output
+
+
+def test_json_has_typed_values() -> None:
+    """For scripts."""
+    result = invoke("config", "--json", "--host", "127.0.0.1,::1", "--broker-timeout", "2.5")
+    entries = {entry["variable"]: entry for entry in json.loads(result.stdout)}
+    assert entries["RELAY_HOST"]["value"] == ["127.0.0.1", "::1"]
+    assert entries["RELAY_HOST"]["source"] == "flag"
+    assert entries["RELAY_MAX_CONNECTIONS"]["value"] is None
+    assert entries["RELAY_BROKER_TIMEOUT"] == {
+        "variable": "RELAY_BROKER_TIMEOUT",
+        "value": 2.5,
+        "source": "flag",
+        "type": "seconds",
+        "allowed": "0.1 to 60",
+        "default": "3",
+        "group": "Bus",
+        "meaning": "Seconds to connect, and of silence before the link counts as dead.",
+    }
+
+
+def test_the_env_file_sets_nothing_until_it_is_edited(tmp_path: Path) -> None:
+    """And with every # removed it holds the defaults, which are accepted."""
+    text = invoke("config", "--env").stdout
+    (tmp_path / ".env").write_text(text)
+    assert dotenv_values(tmp_path / ".env") == {}
+    (tmp_path / ".env").write_text(text.replace("#RELAY_", "RELAY_"))
+    assert set(dotenv_values(tmp_path / ".env")) == {about.variable for about in describe(Settings)}
+    assert Settings() == Settings.model_construct()
+
+
+def test_the_env_file_can_be_had_with_wrong_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is what one needs then."""
+    monkeypatch.setenv("RELAY_PORT", "many")
+    assert invoke("config", "--env").exit_code == 0
+    assert invoke("config").exit_code == 2
+
+
+def test_the_markdown_table_has_a_row_for_each_setting() -> None:
+    """With as many cells as its heading."""
+    lines = invoke("config", "--markdown").stdout.splitlines()
+    assert len(lines) == 2 + len(describe(Settings))
+    assert {len(re.findall(r"(?<!\\)\|", line)) for line in lines} == {5}
+
+
+def test_unknown_variables_are_named_on_standard_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the nearest name; they are no reason to fail."""
+    monkeypatch.setenv("RELAY_PROT", "9000")
+    result = invoke("config")
+    assert result.exit_code == 0
+    assert result.stderr == "relay: RELAY_PROT (env) is not a setting; did you mean RELAY_PORT?\n"
+
+
+async def test_a_real_pipe_gets_plain_text() -> None:
+    """With NO_COLOR or without."""
+    outcome = await run("config", RELAY_PORT=9000)
+    assert outcome.code == 0
+    assert "\x1b" not in outcome.output
+    assert outcome.errors == ""
+    assert re.search(r"^RELAY_PORT +9000 +env ", outcome.output, re.MULTILINE)
+
+
+@pytest.mark.parametrize("no_color", ["", "1"])
+async def test_a_terminal_gets_a_table(no_color: str) -> None:
+    """Within its width, in colours unless NO_COLOR is set."""
+    code, text = await on_terminal("config", columns=120, RELAY_WELCOME="[bold]x[/bold]", NO_COLOR=no_color)
+    assert code == 0
+    assert ("\x1b[36m" in text) is (no_color == "")
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", text)
+    assert "RELAY_PUBLISH_BUFFER_BYTES" in plain
+    assert "[bold]x[/bold]" in plain
+    assert "Keepalive" in plain
+    assert max(map(len, plain.splitlines())) <= 120

@@ -1,0 +1,92 @@
+"""One message through a gateway: delivered means that it came back."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from aiohttp import WSCloseCode, web
+from yarl import URL
+
+from relay.cli.delivery import NotDelivered, deliver
+from tests.cli.conftest import StandIn
+from tests.harness.free_port import free_port
+
+
+async def echo(request: web.Request) -> web.StreamResponse:
+    """Answer like a gateway with a welcome, on a channel where others talk too."""
+    connection = web.WebSocketResponse(max_msg_size=0)
+    await connection.prepare(request)
+    await connection.send_str("welcome")
+    async for message in connection:
+        await connection.send_bytes(b"somebody else")
+        await (connection.send_str if isinstance(message.data, str) else connection.send_bytes)(message.data)
+    return connection
+
+
+@pytest.mark.parametrize("payload", ["hello", "", b"\x00\xff", b"", "x" * 5_000_000])
+async def test_a_message_that_comes_back_is_delivered(stand_in: StandIn, payload: str | bytes) -> None:
+    """Whatever else comes before it."""
+    await deliver(URL(await stand_in(echo)), payload)
+
+
+async def test_a_close_is_told_with_its_reason(stand_in: StandIn) -> None:
+    """As the gateway gave it."""
+
+    async def refuse(request: web.Request) -> web.StreamResponse:
+        connection = web.WebSocketResponse()
+        await connection.prepare(request)
+        await connection.receive()
+        await connection.close(code=WSCloseCode.TRY_AGAIN_LATER, message=b"bus unavailable")
+        return connection
+
+    with pytest.raises(NotDelivered, match=r"ws://127.0.0.1:\d+ closed with 1013 bus unavailable"):
+        await deliver(URL(await stand_in(refuse)), "hello")
+
+
+async def test_a_broken_connection_is_told(stand_in: StandIn) -> None:
+    """Nobody knows whether the message got through."""
+
+    async def drop(request: web.Request) -> web.StreamResponse:
+        connection = web.WebSocketResponse()
+        await connection.prepare(request)
+        await connection.receive()
+        assert request.transport is not None
+        request.transport.abort()
+        return connection
+
+    with pytest.raises(NotDelivered):
+        await deliver(URL(await stand_in(drop)), "hello")
+
+
+async def test_a_refusal_is_told(stand_in: StandIn) -> None:
+    """With the status."""
+
+    async def full(request: web.Request) -> web.StreamResponse:
+        return web.Response(status=503)
+
+    with pytest.raises(NotDelivered, match="answered HTTP 503"):
+        await deliver(URL(await stand_in(full)), "hello")
+
+
+async def test_silence_is_not_waited_for_without_end(stand_in: StandIn) -> None:
+    """The bus may be away."""
+    ended = asyncio.Event()
+
+    async def swallow(request: web.Request) -> web.StreamResponse:
+        connection = web.WebSocketResponse()
+        await connection.prepare(request)
+        async for _ in connection:
+            pass
+        ended.set()
+        return connection
+
+    with pytest.raises(NotDelivered, match=r"did not answer within 0\.3 s"):
+        await deliver(URL(await stand_in(swallow)), "hello", timeout_seconds=0.3)
+    await ended.wait()
+
+
+async def test_nobody_there_is_told() -> None:
+    """No gateway listens at that port."""
+    with pytest.raises(NotDelivered, match="Cannot connect"):
+        await deliver(URL(f"ws://127.0.0.1:{free_port()}"), "hello")

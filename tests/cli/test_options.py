@@ -1,0 +1,77 @@
+"""Settings as flags, and the list of wrong ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from relay.cli.options import load_settings
+from relay.settings import Settings
+from relay.settings_report import describe
+from tests.cli.command import invoke
+
+
+def test_every_setting_is_a_flag_of_serve() -> None:
+    """With meaning, variable, default and allowed values, under its group."""
+    words = " ".join(invoke("serve", "--help").output.split())
+    for about in describe(Settings):
+        assert f"{about.flag} " in words
+        assert f"[{about.variable}; default: {about.default}" in words
+        assert about.meaning in words
+        assert f"{about.group}:" in words
+    assert "[RELAY_PORT; default: 8000; 0 to 65535]" in words
+
+
+def test_flags_are_read_like_variables() -> None:
+    """Lists, numbers, choices; a flag that was not given is None."""
+    settings = load_settings({"host": "127.0.0.1,::1", "port": "9000", "log_level": "DEBUG", "welcome": None})
+    assert (settings.host, settings.port, settings.log_level) == (("127.0.0.1", "::1"), 9000, "debug")
+
+
+def test_an_empty_flag_unsets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stronger than the environment, like every flag."""
+    monkeypatch.setenv("RELAY_WELCOME", "hello")
+    assert load_settings({"welcome": ""}).welcome is None
+    assert load_settings({"welcome": None}).welcome == "hello"
+
+
+@pytest.mark.parametrize("command", ["serve", "config"])
+def test_wrong_settings_are_listed_with_their_source(
+    command: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """All of them, on standard error, with exit code 2 and without a password."""
+    (tmp_path / ".env").write_text("RELAY_PING_TIMEOUT=99\n")
+    monkeypatch.setenv("RELAY_BROKER_URL", "redis://user:secret@host:port")
+    result = invoke(command, "--port", "many")
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert "secret" not in result.stderr
+    lines = result.stderr.splitlines()
+    assert lines[0] == "relay: 3 settings are wrong"
+    assert "    given:    'many' (--port)" in lines
+    assert "    given:    'redis://user:***@host:port' (env)" in lines
+    assert "    given:    '99' (.env)" in lines
+    assert "    allowed:  integer: 0 to 65535" in lines
+
+
+def test_a_single_wrong_setting_is_not_called_several(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A default that no longer fits another setting says that it is one."""
+    monkeypatch.setenv("RELAY_PING_INTERVAL", "5")
+    result = invoke("serve")
+    assert result.exit_code == 2
+    assert result.stderr.splitlines() == [
+        "relay: 1 setting is wrong",
+        "",
+        "  RELAY_PING_TIMEOUT",
+        "    given:    10 (default)",
+        "    allowed:  seconds: 0.1 to 3600 (at most RELAY_PING_INTERVAL, which is 5)",
+    ]
+
+
+def test_a_broken_env_file_is_listed_too(tmp_path: Path) -> None:
+    """It has no source but itself."""
+    (tmp_path / ".env").write_bytes(b"RELAY_WELCOME=\xff\n")
+    result = invoke("serve")
+    assert result.exit_code == 2
+    assert "  .env\n" in result.stderr

@@ -1,0 +1,126 @@
+"""`relay publish`: straight to Redis, or through a gateway."""
+
+from __future__ import annotations
+
+import pytest
+from aiohttp import web
+
+from tests.cli.command import Outcome, invoke, invoke_aside, run
+from tests.cli.conftest import StandIn
+from tests.conftest import EmbeddedFactory
+from tests.harness.free_port import free_port
+from tests.harness.redis_server import RedisServer
+from tests.harness.websocket_client import connected
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin", "expected"),
+    [
+        (["hello"], b"", "hello"),
+        (["-"], b"from a pipe\n", "from a pipe"),
+        ([], b"two\r\nlines\r\n", "two\r\nlines"),
+        ([], b"", ""),
+        ([], "雪\n\n".encode(), "雪\n"),
+        (["--binary", "hello"], b"", b"hello"),
+        (["--binary"], b"\x00\xff\n", b"\x00\xff\n"),
+        (["--", "--binary"], b"", "--binary"),
+    ],
+)
+async def test_a_message_goes_through_a_gateway(
+    embedded: EmbeddedFactory, channel: str, arguments: list[str], stdin: bytes, expected: str | bytes
+) -> None:
+    """On the memory broker there is no other way; the answer comes when the channel has it."""
+    (gateway,) = await embedded(1)
+    async with connected(f"{gateway.url}/ws/{channel}") as (listener,):
+        outcome = await invoke_aside("publish", "--gateway", gateway.url, channel, *arguments, stdin=stdin)
+        assert outcome == Outcome(0, f"delivered by {gateway.url}\n", "")
+        assert await listener.receive(1) == [expected]
+
+
+async def test_the_gateway_of_this_machine_is_found_in_the_settings(embedded: EmbeddedFactory, channel: str) -> None:
+    """RELAY_HOST and RELAY_PORT are those of the gateway."""
+    (gateway,) = await embedded(1)
+    assert (await run("publish", channel, "hello", RELAY_PORT=gateway.port)).code == 0
+
+
+async def test_a_message_goes_straight_to_redis(
+    embedded: EmbeddedFactory, redis_server: RedisServer, prefix: str, channel: str
+) -> None:
+    """And the answer counts the gateways that heard it."""
+    flags = ("--broker-url", redis_server.url, "--broker-prefix", prefix)
+    nobody = await invoke_aside("publish", *flags, channel, "hello")
+    assert nobody == Outcome(0, f"heard by nobody: no gateway has a subscriber of {channel}\n", "")
+    started = await embedded(2, broker_url=redis_server.url, broker_prefix=prefix)
+    async with connected(*(f"{gateway.url}/ws/{channel}" for gateway in started)) as clients:
+        outcome = await run("publish", channel, "hello", RELAY_BROKER_URL=redis_server.url, RELAY_BROKER_PREFIX=prefix)
+        assert outcome == Outcome(0, "heard by 2 gateways\n", "")
+        for client in clients:
+            assert await client.receive(1) == ["hello"]
+        await clients[0].close()
+        outcome = await invoke_aside("publish", *flags, "--binary", channel, stdin=b"\xff")
+        assert outcome.output in ("heard by 1 gateway\n", "heard by 2 gateways\n")
+        assert await clients[1].receive(2) == ["hello", b"\xff"]
+
+
+async def test_one_gateway_is_one_gateway(redis_server: RedisServer, embedded: EmbeddedFactory, channel: str) -> None:
+    """Not gateways."""
+    (gateway,) = await embedded(1, broker_url=redis_server.url)
+    async with connected(f"{gateway.url}/ws/{channel}"):
+        outcome = await invoke_aside("publish", "--broker-url", redis_server.url, channel, "hello")
+        assert outcome == Outcome(0, "heard by 1 gateway\n", "")
+
+
+async def test_redis_away_is_told(channel: str) -> None:
+    """One line, without a password; exit code 1."""
+    outcome = await run("publish", channel, "hello", RELAY_BROKER_URL=f"redis://user:secret@127.0.0.1:{free_port()}")
+    assert outcome.code == 1
+    assert outcome.output == ""
+    assert outcome.errors.startswith(f"relay: not delivered to {channel}: bus unavailable: ")
+    assert outcome.errors.count("\n") == 1
+    assert "secret" not in outcome.errors
+
+
+async def test_a_gateway_away_is_told(channel: str) -> None:
+    """One line; exit code 1."""
+    outcome = await run("publish", channel, "hello", RELAY_PORT=free_port())
+    assert outcome.code == 1
+    assert outcome.errors.startswith(f"relay: not delivered to {channel}: Cannot connect")
+    assert outcome.errors.count("\n") == 1
+
+
+async def test_a_refusing_gateway_is_told(stand_in: StandIn, channel: str) -> None:
+    """With what it answered."""
+
+    async def full(request: web.Request) -> web.StreamResponse:
+        return web.Response(status=503)
+
+    url = await stand_in(full)
+    outcome = await invoke_aside("publish", "--gateway", url, channel, "hello")
+    assert outcome == Outcome(1, "", f"relay: not delivered to {channel}: {url} answered HTTP 503\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["a b", "hello"], "white space"),
+        (["--gateway", "localhost", "lobby", "hello"], "must look like ws://host:8000"),
+        (["--gateway", "ws://h", "--broker-url", "redis://h", "lobby", "hello"], "exclude each other"),
+        (["lobby", "-"], "the message is not UTF-8: send it with --binary"),
+        (["--broker-url", "http://h", "lobby", "hello"], "1 setting is wrong"),
+        ([], "Missing argument 'CHANNEL'"),
+    ],
+)
+def test_wrong_usage_is_told_before_anything_is_sent(arguments: list[str], reason: str) -> None:
+    """Exit code 2."""
+    result = invoke("publish", *arguments, stdin=b"\xff")
+    assert result.exit_code == 2
+    assert reason in result.stderr
+
+
+async def test_settings_that_are_not_needed_do_not_matter(
+    embedded: EmbeddedFactory, channel: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With --gateway nothing is taken from them."""
+    (gateway,) = await embedded(1)
+    monkeypatch.setenv("RELAY_PORT", "many")
+    assert (await invoke_aside("publish", "--gateway", gateway.url, channel, "hello")).code == 0

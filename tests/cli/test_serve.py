@@ -1,0 +1,81 @@
+"""`relay serve` as a process."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+from asyncio.subprocess import Process
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.command import run, running
+from tests.harness.http_response import get
+
+
+async def entry(process: Process, event: str) -> dict[str, Any]:
+    """Read the log up to an event, and return its entry."""
+    assert process.stderr is not None
+    while line := await process.stderr.readline():
+        found: dict[str, Any] = json.loads(line)
+        if found["event"] == event:
+            return found
+    raise AssertionError(f"the log ended without {event!r}")
+
+
+@pytest.mark.parametrize("event_loop", ["asyncio", "uvloop"])
+async def test_a_gateway_serves_and_drains(event_loop: str) -> None:
+    """On the loop that was asked for; exit code 0."""
+    async with running("serve", "--port", "0", RELAY_EVENT_LOOP=event_loop) as process:
+        listening = await entry(process, "listening")
+        assert listening["event_loop"] == event_loop
+        assert (await get(listening["port"], "/healthz")).status == 200
+        process.send_signal(signal.SIGTERM)
+        await entry(process, "draining")
+        await entry(process, "stopped")
+        assert await process.wait() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_a_second_signal_ends_it_at_once(number: signal.Signals) -> None:
+    """However long the drain would have taken."""
+    async with running("serve", RELAY_PORT=0, RELAY_DRAIN_DELAY=600) as process:
+        await entry(process, "listening")
+        process.send_signal(signal.SIGTERM)
+        await entry(process, "draining")
+        process.send_signal(number)
+        assert await process.wait() == 128 + number
+
+
+async def test_a_taken_port_is_one_line() -> None:
+    """And exit code 1."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        outcome = await run("serve", "--port", str(port))
+    assert outcome.code == 1
+    assert outcome.errors == (
+        f"relay: cannot listen on 127.0.0.1 port {port}: it is taken; choose another with --port or RELAY_PORT\n"
+    )
+
+
+async def test_wrong_settings_are_listed() -> None:
+    """On standard error, with exit code 2."""
+    outcome = await run("serve", "--slow-consumer", "wait", RELAY_PORT="many")
+    assert outcome.code == 2
+    assert outcome.output == ""
+    assert outcome.errors.startswith("relay: 2 settings are wrong\n")
+
+
+async def test_unknown_variables_are_logged(tmp_path: Path) -> None:
+    """With the nearest name, before anything else."""
+    (tmp_path / ".env").write_text("RELAY_WELCOM=hello\n")
+    async with running("serve", RELAY_PORT=0, RELAY_PROT=1) as process:
+        first, second = await entry(process, "unknown setting"), await entry(process, "unknown setting")
+        assert (first["variable"], first["source"], first["nearest"]) == ("RELAY_WELCOM", ".env", "RELAY_WELCOME")
+        assert (second["variable"], second["source"], second["nearest"]) == ("RELAY_PROT", "env", "RELAY_PORT")
+        assert first["level"] == "warning"
+        await entry(process, "listening")
+        process.send_signal(signal.SIGTERM)
+        assert await process.wait() == 0

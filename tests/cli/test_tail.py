@@ -1,0 +1,228 @@
+"""A live tail: prints, comes back after a break, knows when to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+
+import pytest
+from aiohttp import web
+from yarl import URL
+
+from relay.cli import tail
+from relay.cli.tail import Refused, Tail, backoff, line
+from tests.cli.conftest import StandIn
+from tests.harness.free_port import free_port
+
+
+@pytest.fixture
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waits are short."""
+    monkeypatch.setattr(tail, "FIRST_DELAY_SECONDS", 0.01)
+
+
+@pytest.mark.parametrize(
+    ("payload", "expected"),
+    [
+        ("hello", "hello"),
+        ("", ""),
+        ("two\nlines\x1b[31m", "two\\nlines\\x1b[31m"),
+        ('{"雪": 1}', '{"雪": 1}'),
+        (b"\x00\xff", "\x1b[2mbinary, 2 bytes: 00ff\x1b[0m"),
+        (b"\x01" * 40, f"\x1b[2mbinary, 40 bytes: {'01' * 32}...\x1b[0m"),
+    ],
+)
+def test_a_message_is_one_line(payload: str | bytes, expected: str) -> None:
+    """Whatever is in it."""
+    assert line(payload) == expected
+
+
+def test_waits_grow_to_a_limit_and_differ() -> None:
+    """Clients that lost the same gateway must not come back together."""
+    for failures, longest in [(1, 0.5), (2, 1.0), (3, 2.0), (6, 15.0), (10_000, 15.0)]:
+        waits = [backoff(failures) for _ in range(200)]
+        assert longest / 2 <= min(waits) < max(waits) <= longest
+        assert len(set(waits)) > 100
+
+
+async def test_messages_are_printed_until_there_are_enough(
+    stand_in: StandIn, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not one more."""
+
+    async def talk(request: web.Request) -> web.StreamResponse:
+        connection = web.WebSocketResponse()
+        await connection.prepare(request)
+        await connection.send_str("one")
+        await connection.send_bytes(b"\xff")
+        await connection.send_str("three")
+        await connection.receive()
+        return connection
+
+    url = await stand_in(talk)
+    await Tail(URL(url), 2).run()
+    printed = capsys.readouterr()
+    assert printed.out == "one\nbinary, 1 bytes: ff\n"
+    assert printed.err == f"relay: listening to {url}\n"
+
+
+@pytest.mark.usefixtures("_impatient")
+async def test_it_comes_back_after_every_kind_of_break(stand_in: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
+    """A refusal for now, a close, a cut connection; each is told with the wait."""
+    calls = 0
+
+    async def unsteady(request: web.Request) -> web.StreamResponse:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            return web.Response(status=503)
+        connection = web.WebSocketResponse()
+        await connection.prepare(request)
+        if calls == 2:
+            await connection.close(code=1001, message=b"going\x1b away")
+        elif calls == 3:
+            assert request.transport is not None
+            request.transport.abort()
+        else:
+            await connection.send_str("at last")
+            await connection.receive()
+        return connection
+
+    url = await stand_in(unsteady)
+    await Tail(URL(url), 1).run()
+    printed = capsys.readouterr()
+    assert printed.out == "at last\n"
+    told = [text for text in printed.err.splitlines() if "trying again in" in text]
+    assert told[0].startswith(f"relay: {url} answered HTTP 503; trying again in 0.")
+    assert told[1].startswith(f"relay: {url} closed with 1001 going\\x1b away; ")
+    assert told[2].startswith(f"relay: {url} broke the connection; ")
+    assert len(told) == 3
+
+
+@pytest.mark.usefixtures("_impatient")
+async def test_a_gateway_that_asks_for_time_gets_it(stand_in: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
+    """Retry-After of a refusal; anything but seconds is ignored."""
+    calls = 0
+
+    async def full(request: web.Request) -> web.StreamResponse:
+        nonlocal calls
+        calls += 1
+        if calls < 3:
+            return web.Response(status=503, headers={"Retry-After": "1" if calls == 1 else "tomorrow"})
+        connection = web.WebSocketResponse()
+        await connection.prepare(request)
+        await connection.send_str("now")
+        await connection.receive()
+        return connection
+
+    url = await stand_in(full)
+    began = time.monotonic()
+    await Tail(URL(url), 1).run()
+    assert time.monotonic() - began >= 1.0
+    assert "answered HTTP 503; trying again in 1.0 s" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404])
+async def test_a_refusal_for_good_ends_it(stand_in: StandIn, status: int) -> None:
+    """Asking again would not help."""
+
+    async def refuse(request: web.Request) -> web.StreamResponse:
+        return web.Response(status=status)
+
+    with pytest.raises(Refused, match=f"refused with HTTP {status}"):
+        await Tail(URL(await stand_in(refuse)), None).run()
+
+
+@pytest.mark.usefixtures("_impatient")
+async def test_without_a_number_it_goes_on_until_it_is_refused(
+    stand_in: StandIn, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Such as by a gateway in whose place something else was started."""
+    calls = 0
+
+    async def replaced(request: web.Request) -> web.StreamResponse:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            return web.Response(status=404)
+        connection = web.WebSocketResponse()
+        await connection.prepare(request)
+        await connection.send_str("one")
+        await connection.send_str("two")
+        await connection.close()
+        return connection
+
+    with pytest.raises(Refused):
+        await Tail(URL(await stand_in(replaced)), None).run()
+    assert capsys.readouterr().out == "one\ntwo\n"
+
+
+@pytest.mark.usefixtures("_impatient")
+async def test_it_waits_for_a_gateway_that_is_not_there_yet(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be started first."""
+    waits: list[float] = []
+    tried = asyncio.Event()
+
+    async def wait(delay: float) -> None:
+        waits.append(delay)
+        if len(waits) == 3:
+            tried.set()
+            await asyncio.Event().wait()
+
+    monkeypatch.setattr(tail, "sleep", wait)
+    task = asyncio.create_task(Tail(URL(f"ws://127.0.0.1:{free_port()}"), None).run())
+    await tried.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert waits[0] < waits[2]
+    assert capsys.readouterr().err.count("Cannot connect to host 127.0.0.1") == 3
+
+
+async def test_a_good_connection_starts_the_waits_again(
+    stand_in: StandIn, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A gateway that is restarted once a day must not be waited for ever longer."""
+    monkeypatch.setattr(tail, "STEADY_SECONDS", -1.0)
+    failures: list[int] = []
+
+    def note(count: int) -> float:
+        failures.append(count)
+        return 0.0
+
+    monkeypatch.setattr(tail, "backoff", note)
+    calls = 0
+
+    async def close(request: web.Request) -> web.StreamResponse:
+        nonlocal calls
+        calls += 1
+        connection = web.WebSocketResponse()
+        await connection.prepare(request)
+        if calls == 4:
+            await connection.send_str("done")
+        await connection.close(code=1001)
+        return connection
+
+    await Tail(URL(await stand_in(close)), 1).run()
+    assert failures == [1, 1, 1]
+
+
+async def test_what_was_not_read_is_no_complaint_at_the_end(stand_in: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The interpreter flushes standard output when it ends, and would report that nobody reads it."""
+
+    async def quiet(request: web.Request) -> web.StreamResponse:
+        connection = web.WebSocketResponse()
+        await connection.prepare(request)
+        await connection.receive()
+        return connection
+
+    reader, writer = os.pipe()
+    with os.fdopen(writer, "w") as output:
+        output.write("unread")
+        os.close(reader)
+        monkeypatch.setattr("sys.stdout", output)
+        await Tail(URL(await stand_in(quiet)), None).run()
+        output.flush()

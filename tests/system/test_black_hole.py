@@ -1,0 +1,79 @@
+"""The network to Redis swallows everything without closing: the failure that TCP itself notices after minutes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from tests.conftest import EmbeddedFactory, GatewayFactory, ProxyFactory
+from tests.harness.conditions import wait_until
+from tests.harness.health_probe import HealthProbe
+from tests.harness.numbered_publisher import NumberedPublisher
+from tests.harness.outage import Outage, check_around_outage
+from tests.harness.readiness import all_told_ready
+from tests.harness.redis_server import RedisServer
+from tests.harness.websocket_client import connected
+
+NOTICE_SECONDS = 5.0
+STALL_SECONDS = 0.5
+
+
+async def test_a_black_hole_is_noticed_and_survived(
+    own_redis: RedisServer, proxy_to: ProxyFactory, gateways: GatewayFactory
+) -> None:
+    """With the default settings: noticed within 5 s, the event loop never stalls, and all is well when it heals."""
+    proxy = await proxy_to(own_redis.port)
+    pair = await gateways(2, broker_url=own_redis.url_of(port=proxy.port))
+    urls = [f"{gateway.url}/ws/news" for gateway in pair]
+    async with connected(*urls) as listeners, HealthProbe(pair[0].port) as first, HealthProbe(pair[1].port) as second:
+        async with (
+            NumberedPublisher(urls[0], "a", per_second=200) as one,
+            NumberedPublisher(urls[1], "b", per_second=200) as two,
+        ):
+            await wait_until(lambda: all(len(client.received) > 100 for client in listeners))
+            proxy.black_hole = True
+            began = time.monotonic()
+            await asyncio.gather(*(gateway.ready(False, within=NOTICE_SECONDS) for gateway in pair))
+            await wait_until(lambda: one.endings and two.endings, NOTICE_SECONDS - (time.monotonic() - began))
+            assert set(one.endings + two.endings) == {(1013, "delivery unknown")}
+            proxy.black_hole = False
+            await asyncio.gather(*(gateway.ready(within=10) for gateway in pair))
+            outage = Outage(began, time.monotonic())
+            for publisher in (one, two):
+                sessions = publisher.sessions
+                await wait_until(lambda sessions=sessions: len(sessions) > 1 and len(sessions[-1].sent_at) > 100, 10)
+        assert max(first.stall_seconds, second.stall_seconds) < STALL_SECONDS
+        await check_around_outage(listeners, [one, two], outage)
+        assert min(first.answers, second.answers) > 50
+    assert all(gateway.records("gap") for gateway in pair)
+
+
+async def test_a_network_that_is_cut_again_and_again_heals_each_time(
+    own_redis: RedisServer, proxy_to: ProxyFactory, embedded: EmbeddedFactory
+) -> None:
+    proxy = await proxy_to(own_redis.port)
+    one, two = await embedded(2, broker_url=own_redis.url_of(port=proxy.port))
+    await all_told_ready([one, two])
+    async with connected(f"{one.url}/ws/a", f"{two.url}/ws/a") as (sender, receiver):
+        for number in range(3):
+            proxy.cut()
+            await wait_until(lambda: own_redis.subscriptions("relay:a") == 2 and proxy.connections == 4)
+            await all_told_ready([one, two])
+            await sender.send(str(number))
+            assert await receiver.receive(number + 1) == [str(n) for n in range(number + 1)]
+
+
+async def test_a_redis_that_accepts_and_stays_silent_is_tried_again(
+    own_redis: RedisServer, proxy_to: ProxyFactory, embedded: EmbeddedFactory
+) -> None:
+    """A connection attempt has a deadline of its own."""
+    proxy = await proxy_to(own_redis.port)
+    proxy.black_hole = True
+    one, two = await embedded(2, broker_url=own_redis.url_of(port=proxy.port), broker_timeout=0.3, probe_interval=0.2)
+    await wait_until(lambda: proxy.accepted >= 8, 10)
+    await all_told_ready([one, two], False)
+    proxy.black_hole = False
+    await all_told_ready([one, two])
+    async with connected(f"{one.url}/ws/a", f"{two.url}/ws/a") as (sender, receiver):
+        await sender.send("at last")
+        assert await receiver.receive(1) == ["at last"]

@@ -1,0 +1,168 @@
+"""A message reaches every other client of its channel, on every gateway, and nobody else."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from relay import AsyncPublisher, Publisher
+from tests.conftest import EmbeddedFactory, GatewayFactory
+from tests.harness.gateway_process import GatewayProcess
+from tests.harness.history import Payload
+from tests.harness.raw_websocket import TEXT, Frame, RawWebSocket
+from tests.harness.redis_server import RedisServer
+from tests.harness.websocket_client import WebSocketClient, connected
+
+
+def one_on_each(gateways: list[GatewayProcess], channel: str, query: str = "") -> list[str]:
+    """Return an address of the channel on each gateway."""
+    return [f"{gateway.url}/ws/{channel}{query}" for gateway in gateways]
+
+
+async def all_got(clients: list[WebSocketClient], *messages: Payload) -> None:
+    """Check that each client has received exactly these messages."""
+    for client in clients:
+        assert await client.receive(len(messages)) == list(messages)
+
+
+@pytest.mark.parametrize("message", ["grüße 🎈", b"\x00\xff\r\n", "", b""])
+@pytest.mark.parametrize("count", [2, 3])
+async def test_a_message_reaches_the_others_everywhere_with_its_kind(
+    cluster: list[GatewayProcess], channel: str, message: Payload, count: int
+) -> None:
+    gateways = cluster[:count]
+    async with connected(*one_on_each(gateways, channel) * 2) as clients:
+        sender, *others = clients
+        await sender.send(message)
+        await all_got(others, message)
+        assert [type(client.received[0]) for client in others] == [type(message)] * len(others)
+
+
+async def test_a_sender_never_hears_itself(cluster: list[GatewayProcess], channel: str) -> None:
+    async with connected(*one_on_each(cluster, channel)) as (sender, *others):
+        for number in range(20):
+            await sender.send(f"{number}")
+        await all_got(others, *(f"{number}" for number in range(20)))
+        # What comes later shows that nothing of the above was still on its way to the sender.
+        await others[0].send("last")
+        assert await sender.receive(1) == ["last"]
+
+
+async def test_a_sender_with_echo_hears_itself_in_the_common_order(cluster: list[GatewayProcess], channel: str) -> None:
+    urls = [
+        f"{cluster[0].url}/ws/{channel}?echo=1",
+        f"{cluster[0].url}/ws/{channel}?echo=0",
+        *one_on_each(cluster, channel),
+    ]
+    async with connected(*urls) as (sender, *others):
+        messages = [f"{number}" for number in range(20)]
+        for message in messages:
+            await sender.send(message)
+        await all_got([sender, *others], *messages)
+
+
+async def test_channels_do_not_mix(cluster: list[GatewayProcess], channel: str) -> None:
+    other = channel + ":other"
+    async with (
+        connected(*one_on_each(cluster, channel)) as (sender, *here),
+        connected(*one_on_each(cluster, other)) as (elsewhere, *there),
+    ):
+        await sender.send("here")
+        await elsewhere.send("there")
+        await all_got(here, "here")
+        await all_got(there, "there")
+
+
+async def test_root_paths_are_the_default_channel(cluster: list[GatewayProcess]) -> None:
+    one, two, three = (gateway.url for gateway in cluster)
+    async with connected(f"{one}/", f"{two}/ws", f"{three}/ws/", f"{one}/ws/lobby") as (sender, *others):
+        await sender.send("in the lobby")
+        await all_got(others, "in the lobby")
+
+
+async def test_a_channel_is_percent_decoded(
+    cluster: list[GatewayProcess], channel: str, redis_server: RedisServer
+) -> None:
+    name = f"{channel}/é:%"
+    async with connected(
+        f"{cluster[0].url}/ws/{channel}/%C3%A9%3a%25", f"{cluster[1].url}/ws/{channel}%2F%C3%A9:%25"
+    ) as (
+        one,
+        two,
+    ):
+        assert redis_server.subscriptions(f"relay:{name}") == 2
+        await one.send("same")
+        await all_got([two], "same")
+
+
+async def test_a_plain_publish_to_redis_reaches_everyone(
+    cluster: list[GatewayProcess], channel: str, redis_server: RedisServer
+) -> None:
+    async with connected(*one_on_each(cluster, channel)) as clients:
+        assert redis_server.admin.publish(f"relay:{channel}", "hello") == 3
+        assert redis_server.admin.publish(f"relay:{channel}", b"\xfe\x00") == 3
+        await all_got(clients, "hello", b"\xfe\x00")
+
+
+async def test_publishers_of_back_ends_reach_everyone(
+    cluster: list[GatewayProcess], channel: str, redis_server: RedisServer
+) -> None:
+    async with connected(*one_on_each(cluster, channel)) as clients:
+        with Publisher(redis_server.url) as publisher:
+            assert publisher.publish(channel, "text") == 3
+        async with AsyncPublisher(redis_server.url) as publisher:
+            assert await publisher.publish(channel, b"bytes") == 3
+        await all_got(clients, "text", b"bytes")
+
+
+async def test_a_client_that_is_connected_misses_nothing(cluster: list[GatewayProcess], channel: str) -> None:
+    """The handshake completes after Redis has acknowledged: what is sent right after it arrives."""
+    for number in range(30):
+        name = f"{channel}-{number}"
+        async with connected(f"{cluster[0].url}/ws/{name}") as (sender,):
+            receiver = await WebSocketClient.connect(f"{cluster[1 + number % 2].url}/ws/{name}")
+            await sender.send("first")
+            assert await receiver.receive(1) == ["first"]
+            await receiver.close()
+
+
+async def test_a_welcome_is_the_first_message(
+    redis_server: RedisServer, prefix: str, embedded: EmbeddedFactory
+) -> None:
+    one, two = await embedded(2, broker_url=redis_server.url, broker_prefix=prefix, welcome="grüß Gott")
+    async with connected(f"{one.url}/", f"{two.url}/") as clients:
+        for client in clients:
+            assert await client.receive(1) == ["grüß Gott"]
+        await clients[0].send("hello")
+        assert await clients[1].receive(2) == ["grüß Gott", "hello"]
+    async with RawWebSocket(one.port) as raw:
+        await raw.upgrade("/")
+        assert await raw.frame() == Frame(TEXT, "grüß Gott".encode())
+
+
+async def test_one_gateway_alone_needs_no_redis(gateways: GatewayFactory, embedded: EmbeddedFactory) -> None:
+    (process,), (inside,) = await gateways(1, event_loop="uvloop"), await embedded(1)
+    for url in (process.url, inside.url):
+        async with connected(*[f"{url}/ws/a"] * 3, f"{url}/ws/b") as (sender, *others, stranger):
+            await sender.send("alone")
+            await all_got(others, "alone")
+            await stranger.send("elsewhere")
+            await stranger.flushed()
+            assert sender.received == stranger.received == []
+
+
+async def test_sending_to_clients_that_leave_is_no_error(cluster: list[GatewayProcess], channel: str) -> None:
+    async with connected(*one_on_each(cluster, channel) * 2) as (sender, *others):
+        stays, *leavers = others
+
+        async def leave(client: WebSocketClient, number: int) -> None:
+            await client.receive(number)
+            await (client.abort() if number % 2 else client.close())
+
+        leaving = [asyncio.create_task(leave(client, 5 * number)) for number, client in enumerate(leavers, 1)]
+        for number in range(100):
+            await sender.send(f"{number}")
+        await all_got([stays], *(f"{number}" for number in range(100)))
+        await asyncio.gather(*leaving)
+    assert not [line for gateway in cluster for line in gateway.complaints()]

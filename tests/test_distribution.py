@@ -1,0 +1,73 @@
+"""The wheel: complete, and independent of the checkout."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import relay
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of this checkout, built without network."""
+    folder = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+def test_the_name_and_the_version_are_those_of_the_package(wheel: Path) -> None:
+    """The version stands in one place."""
+    assert wheel.name == f"relay_gateway-{relay.__version__}-py3-none-any.whl"
+
+
+def test_every_file_of_the_package_is_in_it_and_nothing_else(wheel: Path) -> None:
+    """Types, templates and all; no tests."""
+    with zipfile.ZipFile(wheel) as archive:
+        packed = {name for name in archive.namelist() if ".dist-info/" not in name}
+    files = {str(path.relative_to(ROOT)) for path in (ROOT / "relay").rglob("*") if path.is_file()}
+    assert packed == {name for name in files if "__pycache__" not in name}
+    assert "relay/py.typed" in packed
+
+
+def test_it_brings_the_command_the_licence_and_its_needs(wheel: Path) -> None:
+    """What an installer reads."""
+    with zipfile.ZipFile(wheel) as archive:
+        texts = {name.rpartition("/")[2]: archive.read(name).decode() for name in archive.namelist()}
+    assert "relay = relay.cli:main" in texts["entry_points.txt"]
+    assert "MIT License" in texts["LICENSE"]
+    metadata = texts["METADATA"]
+    assert "License-Expression: MIT" in metadata
+    assert "Requires-Python: >=3.11" in metadata
+    assert "Provides-Extra: uvloop" in metadata
+    needs = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    assert metadata.count("Requires-Dist:") >= len(needs)
+
+
+def test_it_works_without_the_checkout(wheel: Path, tmp_path: Path) -> None:
+    """From a folder of its own."""
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path)
+    for code in ("-m relay --version", "-m relay serve --help", "-m relay config"):
+        process = subprocess.run(
+            [sys.executable, *code.split()],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(tmp_path)},
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        assert process.stdout
+    where = [sys.executable, "-c", "import relay.gateway; print(relay.gateway.__file__)"]
+    process = subprocess.run(where, cwd=tmp_path, check=True, capture_output=True, text=True)
+    assert process.stdout.startswith(str(tmp_path))

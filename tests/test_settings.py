@@ -1,0 +1,280 @@
+"""Settings: where they come from, what they allow, and how wrong ones are told."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from relay.errors import SettingProblem, SettingsError
+from relay.settings import Settings
+from tests.harness.certificate_authority import CertificateAuthority
+
+
+@pytest.fixture(autouse=True)
+def _empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in [name for name in os.environ if name.upper().startswith("RELAY_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+def problems_of(**overrides: Any) -> dict[str, SettingProblem]:
+    """Return what is wrong with settings, by variable."""
+    with pytest.raises(SettingsError) as refused:
+        Settings(**overrides)
+    return {problem.variable: problem for problem in refused.value.problems}
+
+
+def test_defaults_are_a_gateway_alone_on_this_machine() -> None:
+    """Without any configuration."""
+    settings = Settings()
+    assert settings.host == ("127.0.0.1",)
+    assert settings.port == 8000
+    assert settings.broker_url == "memory://"
+    assert settings.default_channel == "lobby"
+    assert settings.welcome is None
+    assert settings.max_connections is None
+
+
+def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Numbers, lists and choices are typed; names and choices in any case."""
+    monkeypatch.setenv("RELAY_PORT", "9001")
+    monkeypatch.setenv("RELAY_HOST", "127.0.0.1, ::1,localhost,::1")
+    monkeypatch.setenv("RELAY_WRITE_DELAY", "2.5")
+    monkeypatch.setenv("RELAY_SLOW_CONSUMER", "DROP")
+    monkeypatch.setenv("relay_max_connections", "10")
+    settings = Settings()
+    assert settings.port == 9001
+    assert settings.host == ("127.0.0.1", "::1", "localhost")
+    assert settings.write_delay == 2.5
+    assert settings.slow_consumer == "drop"
+    assert settings.max_connections == 10
+
+
+def test_an_empty_variable_is_not_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """In the environment and in .env."""
+    monkeypatch.setenv("RELAY_PORT", "")
+    (tmp_path / ".env").write_text("RELAY_WELCOME=\nRELAY_MAX_HEADERS=50\n")
+    settings = Settings()
+    assert (settings.port, settings.welcome, settings.max_headers) == (8000, None, 50)
+
+
+def test_keywords_beat_the_environment_which_beats_the_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The nearer to the one who starts it, the stronger."""
+    (tmp_path / ".env").write_text("RELAY_PORT=1\nRELAY_PING_INTERVAL=11\nRELAY_DRAIN_SECONDS=1\n")
+    monkeypatch.setenv("RELAY_PORT", "2")
+    monkeypatch.setenv("RELAY_PING_INTERVAL", "12")
+    settings = Settings(port=3)
+    assert (settings.port, settings.ping_interval, settings.drain_seconds) == (3, 12, 1)
+
+
+def test_settings_are_frozen() -> None:
+    """Nothing changes them once they are checked."""
+    settings = Settings()
+    with pytest.raises(ValidationError, match="frozen"):
+        settings.port = 1
+    assert hash(settings) == hash(Settings())
+
+
+def test_every_wrong_value_is_reported_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """From all places, each with what was given and what is allowed."""
+    (tmp_path / ".env").write_text("RELAY_PING_TIMEOUT=30\n")
+    monkeypatch.setenv("RELAY_PORT", "70000")
+    monkeypatch.setenv("RELAY_LOG_LEVEL", "loud")
+    found = problems_of(write_delay="soon")
+    assert found == {
+        "RELAY_PORT": SettingProblem("RELAY_PORT", "'70000'", "integer: 0 to 65535"),
+        "RELAY_LOG_LEVEL": SettingProblem("RELAY_LOG_LEVEL", "'loud'", "choice: debug|info|warning|error"),
+        "RELAY_WRITE_DELAY": SettingProblem("RELAY_WRITE_DELAY", "'soon'", "milliseconds: 0 to 1000"),
+        "RELAY_PING_TIMEOUT": SettingProblem(
+            "RELAY_PING_TIMEOUT", "'30'", "seconds: 0.1 to 3600 (at most RELAY_PING_INTERVAL, which is 25)"
+        ),
+    }
+
+
+def test_the_text_of_the_error_lists_all_problems() -> None:
+    """One line each."""
+    with pytest.raises(SettingsError) as refused:
+        Settings(port=-1, max_headers=0)
+    assert str(refused.value).splitlines() == [
+        "RELAY_PORT: got -1; allowed: integer: 0 to 65535",
+        "RELAY_MAX_HEADERS: got 0; allowed: integer: 1 to 128",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("host", ""),
+        ("host", ()),
+        ("host", "127.0.0.1,,::1"),
+        ("host", "[::1]"),
+        ("host", "a b"),
+        ("host", "http://localhost"),
+        ("port", "65536"),
+        ("port", "80a"),
+        ("max_connections", "0"),
+        ("handshake_timeout", "0"),
+        ("max_header_bytes", "1"),
+        ("broker_prefix", "a b"),
+        ("broker_prefix", "a\nb"),
+        ("broker_prefix", "\udcff"),
+        ("broker_prefix", "é" * 128),
+        ("broker_timeout", "nan"),
+        ("broker_timeout", "inf"),
+        ("broker_timeout", "61"),
+        ("probe_interval", "0"),
+        ("publish_timeout", "-1"),
+        ("slow_consumer", "wait"),
+        ("default_channel", "a b"),
+        ("default_channel", "x" * 256),
+        ("welcome", "\udcff"),
+        ("log_format", "xml"),
+        ("event_loop", "trio"),
+    ],
+)
+def test_a_wrong_value_is_refused(name: str, value: object) -> None:
+    """One variable, one problem."""
+    assert list(problems_of(**{name: value})) == [f"RELAY_{name.upper()}"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "memory://",
+        "redis://localhost",
+        "redis://localhost:6379/0",
+        "redis://user:p%40ss@redis.example.org:6380/15",
+        "redis://:pass@[::1]:6379",
+        "redis://localhost?db=3",
+        "rediss://host:6379/1?ssl_cert_reqs=none",
+        "unix:///run/redis.sock",
+        "unix:///run/redis.sock?db=2&password=x",
+    ],
+)
+def test_a_broker_url_is_accepted(url: str) -> None:
+    """All forms that the brokers know."""
+    assert Settings(broker_url=url).broker_url == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "localhost:6379",
+        "http://localhost",
+        "memory://there",
+        "redis://",
+        "redis:///0",
+        "redis://host:port",
+        "redis://user:secret/x@host",
+        "redis://user:secret#x@host",
+        "redis://user:1?secret@host",
+        "redis://host/0#secret",
+        "redis://host/secret",
+        "redis://host/-1",
+        "redis://host?secret=1",
+        "redis://host?ssl_cert_reqs=none",
+        "redis://h\nost",
+        "redis://user:secret℀@host",
+        "unix://",
+        "unix:///run/redis.sock?db=x",
+    ],
+)
+def test_a_broker_url_is_refused_without_showing_a_password(url: str) -> None:
+    """Neither in what was given nor in the reason."""
+    problem = problems_of(broker_url=url)["RELAY_BROKER_URL"]
+    assert problem.allowed.startswith("URL: memory://, redis://")
+    assert "secret" not in problem.allowed
+    if "@" in url:
+        assert "secret" not in problem.given
+
+
+def test_the_password_is_not_part_of_what_an_error_prints() -> None:
+    """Not even when the URL itself is right and another setting is wrong."""
+    with pytest.raises(SettingsError) as refused:
+        Settings(broker_url="redis://user:secret@host", port=-1)
+    assert "secret" not in str(refused.value)
+    assert "secret" not in repr(refused.value)
+    assert refused.value.__cause__ is None
+
+
+def test_settings_do_not_print_their_password() -> None:
+    """`repr` ends up in tracebacks and logs."""
+    assert "secret" not in repr(Settings(broker_url="redis://user:secret@host"))
+
+
+def test_a_ca_file_must_be_usable(tmp_path: Path, certificate_authority: CertificateAuthority) -> None:
+    """It exists, holds a certificate, and there is TLS to use it for."""
+    empty = tmp_path / "empty.pem"
+    empty.write_text("")
+    rediss = "rediss://localhost"
+    right = str(certificate_authority.ca_file)
+    assert Settings(broker_url=rediss, broker_ca_file=right).broker_ca_file == right
+    missing = problems_of(broker_url=rediss, broker_ca_file=str(tmp_path / "none.pem"))
+    assert "No such file" in missing["RELAY_BROKER_CA_FILE"].allowed
+    assert (
+        "no PEM certificate"
+        in problems_of(broker_url=rediss, broker_ca_file=str(empty))["RELAY_BROKER_CA_FILE"].allowed
+    )
+    without_tls = problems_of(broker_url="redis://localhost", broker_ca_file=right)
+    assert "does not start with rediss://" in without_tls["RELAY_BROKER_CA_FILE"].allowed
+
+
+def test_a_wrong_broker_url_is_not_blamed_on_the_ca_file(certificate_authority: CertificateAuthority) -> None:
+    """A check over two settings needs both to be right on their own."""
+    found = problems_of(broker_url="nonsense", broker_ca_file=str(certificate_authority.ca_file))
+    assert list(found) == ["RELAY_BROKER_URL"]
+
+
+@pytest.mark.parametrize("name", ["publish_buffer_bytes", "send_buffer_bytes"])
+def test_a_buffer_has_room_for_the_largest_message(name: str) -> None:
+    """Otherwise a message that is allowed could never pass."""
+    found = problems_of(**{name: 2000})
+    assert "at least RELAY_MAX_MESSAGE_BYTES, which is 65536" in found[f"RELAY_{name.upper()}"].allowed
+    small: dict[str, Any] = {name: 2000, "max_message_bytes": 2000}
+    assert getattr(Settings(**small), name) == 2000
+
+
+def test_a_kubernetes_service_link_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Service called `relay` sets RELAY_PORT in every pod of its namespace."""
+    monkeypatch.setenv("RELAY_PORT", "tcp://10.0.0.1:8000")
+    assert "enableServiceLinks" in problems_of()["RELAY_PORT"].allowed
+
+
+def test_uvloop_must_be_installed_to_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`auto` takes what is there."""
+    monkeypatch.setattr("relay.settings.find_spec", lambda name: None)
+    assert "pip install 'relay-gateway[uvloop]'" in problems_of(event_loop="uvloop")["RELAY_EVENT_LOOP"].allowed
+    assert Settings(event_loop="auto").event_loop == "auto"
+
+
+def test_an_override_that_is_no_setting_is_a_mistake_of_the_program() -> None:
+    """Silently ignored, it would look as if it worked."""
+    with pytest.raises(TypeError, match="not a setting: prot"):
+        Settings(prot=1)  # type: ignore[call-arg]
+
+
+def test_a_broken_env_file_is_a_problem(tmp_path: Path) -> None:
+    """Not a traceback."""
+    (tmp_path / ".env").write_bytes(b"RELAY_WELCOME=\xff\xfe\n")
+    assert problems_of()[".env"].allowed == "a readable UTF-8 file of NAME=value lines"
+
+
+def test_a_folder_called_env_is_ignored(tmp_path: Path) -> None:
+    """As some container mounts leave behind."""
+    (tmp_path / ".env").mkdir()
+    assert Settings().port == 8000
+
+
+def test_other_lines_of_the_env_file_are_ignored(tmp_path: Path) -> None:
+    """It may be shared with other programs; PORT is not ours."""
+    (tmp_path / ".env").write_text("PORT=1\nOTHER=2\nRELAY_NONE_OF_OURS=3\n")
+    assert Settings().port == 8000
+
+
+def test_a_long_wrong_value_is_cut() -> None:
+    """Somebody may have put a file into a variable."""
+    assert len(problems_of(port="x" * 5000)["RELAY_PORT"].given) < 130
