@@ -1,0 +1,45 @@
+"""What the README says that can be checked."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from relay.cli.config import command
+from relay.errors import Disconnect
+from relay.settings import Settings
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+BEGIN, END = "<!-- settings: begin (tests/test_readme.py keeps this table true) -->\n", "<!-- settings: end -->"
+
+
+def test_the_table_of_settings_is_true() -> None:
+    """Mend it with what `relay config --markdown` prints."""
+    written = README.partition(BEGIN)[2].partition(END)[0]
+    assert written.strip() == CliRunner().invoke(command, ["--markdown"]).output.strip()
+
+
+@pytest.mark.parametrize("disconnect", Disconnect)
+def test_every_close_code_is_explained(disconnect: Disconnect) -> None:
+    rows = [line for line in README.splitlines() if line.startswith(f"| {disconnect.code} |")]
+    assert any(disconnect.reason in row for row in rows)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/architecture.md", "docs/guarantees.md"])
+def test_files_that_are_named_exist(page: str) -> None:
+    text = (ROOT / page).read_text()
+    links = re.findall(r"\]\(([^)#]+)\)", text)
+    named = [link for link in links if "://" not in link]
+    assert all((ROOT / page).parent.joinpath(link).exists() for link in named), named
+    paths = re.findall(r"`((?:tests|relay|docs|bench)/[\w/]+\.(?:py|md))`", text)
+    assert all((ROOT / path).exists() for path in paths), paths
+
+
+def test_every_variable_that_is_named_is_a_setting() -> None:
+    names = {f"RELAY_{name.upper()}" for name in Settings.model_fields}
+    for page in ("README.md", "docs/architecture.md", "docs/guarantees.md"):
+        assert set(re.findall(r"RELAY_[A-Z_]+[A-Z]", (ROOT / page).read_text())) <= names, page
