@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from relay.message import Kind, Message
 
-_FIRST_BYTE = {Kind.TEXT: b"\x81", Kind.BINARY: b"\x82"}
+# By kind; tuples, because hashing a member of an enum is a call into Python.
+_FIRST_BYTES = (b"\x81", b"\x82")
+assert (Kind.TEXT, Kind.BINARY) == (0, 1)
 
 # Headers of all short frames, ready-made: most messages have fewer than 126 bytes.
-_SHORT = {kind: [first + bytes([size]) for size in range(126)] for kind, first in _FIRST_BYTE.items()}
+_SHORT = tuple([first + bytes([size]) for size in range(126)] for first in _FIRST_BYTES)
+_MEDIUM = tuple(first + b"\x7e" for first in _FIRST_BYTES)
+_LONG = tuple(first + b"\x7f" for first in _FIRST_BYTES)
 
 
 def encode_frame(message: Message) -> bytes:
@@ -21,5 +25,5 @@ def encode_frame(message: Message) -> bytes:
     if size < 126:
         return _SHORT[message.kind][size] + payload
     if size < 65536:
-        return b"%b\x7e%b%b" % (_FIRST_BYTE[message.kind], size.to_bytes(2, "big"), payload)
-    return b"%b\x7f%b%b" % (_FIRST_BYTE[message.kind], size.to_bytes(8, "big"), payload)
+        return _MEDIUM[message.kind] + size.to_bytes(2, "big") + payload
+    return _LONG[message.kind] + size.to_bytes(8, "big") + payload

@@ -119,19 +119,18 @@ class Hub:
     def _fan_out(self, channel: _Channel) -> None:
         batch, channel.batch, channel.batch_bytes = channel.batch, [], 0
         count = len(batch)
-        writes = 0
         origins = {message.origin for message in batch} if count > 1 else (batch[0].origin,)
+        writes = 0
         # Copies: a subscriber that turns out to be slow leaves while we iterate.
-        for encode, group in tuple(channel.groups.items()):
+        for encode, group in list(channel.groups.items()):
             subscribers = list(group.values())
             frames = [encode(message) for message in batch]
+            data = b"".join(frames) if count > 1 else frames[0]
             for origin in origins:
-                sender = group.get(origin)
-                if sender is not None and not sender.echo:
+                if origin in group and not (sender := group[origin]).echo:
                     subscribers.remove(sender)
                     if count > 1:
                         self._deliver_to_sender(sender, batch, frames)
-            data = frames[0] if count == 1 else b"".join(frames)
             for subscriber in subscribers:
                 subscriber.deliver(data, count)
             writes += len(subscribers)

@@ -18,8 +18,9 @@ VERSION = 1
 HEADER_BYTES = 3 + ORIGIN_BYTES
 
 _MAGIC = b"\xff\x72"
-_PREFIX = {kind: _MAGIC + bytes([VERSION << 4 | kind]) for kind in Kind}
-_KIND = {prefix: kind for kind, prefix in _PREFIX.items()}
+# By kind; a tuple, because hashing a member of an enum is a call into Python.
+_PREFIX = tuple(_MAGIC + bytes([VERSION << 4 | kind]) for kind in Kind)
+_KIND = {prefix: kind for kind, prefix in zip(Kind, _PREFIX, strict=True)}
 
 
 class EnvelopeError(ValueError):
