@@ -73,13 +73,17 @@ class Node:
         """Begin to connect to the bus; does not wait for it."""
         await self._broker.start()
 
+    async def drain(self) -> None:
+        """Publish what was accepted, and deliver what was received."""
+        await self._broker.drain()
+        self.hub.flush()
+
     async def stop(self) -> None:
-        """Publish what was accepted, then leave the bus."""
+        """Leave the bus at once."""
         await self._broker.stop()
         for interest in self._interests.values():
             if interest.release is not None:
                 interest.release.cancel()
-        self.hub.flush()
 
     @property
     def problems(self) -> list[str]:

@@ -164,13 +164,14 @@ async def test_gaps_are_counted() -> None:
     assert (node.counters.gaps, node.counters.gap_channels) == (2, 9)
 
 
-async def test_stopping_flushes_and_cancels_the_delayed_unsubscribe() -> None:
+async def test_draining_flushes_and_stopping_cancels_the_delayed_unsubscribe() -> None:
     node, spy = make(unsubscribe_delay=0.02)
     a, b = join(node, "c"), join(node, "c")
     lonely, _ = node.claim("d")
     node.publish(Message("c", b"last", origin=a.id), a)
     node.release(lonely)
-    await node.stop()
+    await node.drain()
     assert b.chunks == [b"last"]
+    await node.stop()
     await asyncio.sleep(0.04)
     assert "-d" not in spy.asked

@@ -89,8 +89,12 @@ class Broker(abc.ABC):
         """Begin to connect, and keep connected until `stop`. Does not wait for the bus."""
 
     @abc.abstractmethod
+    async def drain(self) -> None:
+        """Deliver what waits, for the publish timeout at most; what is left then has failed."""
+
+    @abc.abstractmethod
     async def stop(self) -> None:
-        """Deliver what waits (for the publish timeout at most), then disconnect. Leaves no task behind."""
+        """Disconnect at once. Tells the sources of what still waits, and leaves no task behind."""
 
     @abc.abstractmethod
     def subscribe(self, channel: str) -> Future[None]:

@@ -20,8 +20,11 @@ class MemoryBroker(Broker):
     async def start(self) -> None:
         """Nothing to connect to."""
 
-    async def stop(self) -> None:
+    async def drain(self) -> None:
         """Nothing waits here."""
+
+    async def stop(self) -> None:
+        """Nothing to disconnect from."""
 
     def subscribe(self, channel: str) -> asyncio.Future[None]:
         """Subscribe at once."""

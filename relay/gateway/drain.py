@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from relay.errors import Disconnect
-
-LOG_SECONDS = 1.0
 
 
 class Closable(Protocol):
@@ -18,17 +16,17 @@ class Closable(Protocol):
         """Begin the closing handshake."""
 
 
-async def close_evenly(connections: Sequence[Closable], seconds: float) -> None:
+async def close_evenly(connections: Sequence[Closable], seconds: float, flush: Callable[[], None]) -> None:
     """Close connections with `Disconnect.GOING_AWAY`, one after the other.
 
     Args:
         connections: those that are open now.
         seconds: from the first to the last, evenly spread.
+        flush: delivers what was received so far; called before each close, as nothing can follow a close frame.
     """
     loop = asyncio.get_running_loop()
     start = loop.time()
     for number, connection in enumerate(connections):
-        wait = start + seconds * number / len(connections) - loop.time()
-        if wait > 0:
-            await asyncio.sleep(wait)
+        await asyncio.sleep(max(0.0, start + seconds * number / len(connections) - loop.time()))
+        flush()
         connection.close(Disconnect.GOING_AWAY)

@@ -154,13 +154,12 @@ class Gateway:
         await listener.wait_adopted()
         for handshake in list(context.handshakes):
             handshake.refuse_for_drain()
-        context.node.hub.flush()
-        await close_evenly(list(context.connections), settings.drain_seconds)
+        await close_evenly(list(context.connections), settings.drain_seconds, context.node.hub.flush)
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_TIMEOUT_SECONDS + 1):
                 while context.connections:
                     await context.empty.wait()
-        await context.node.stop()
+        await context.node.drain()
         await self.stop()
 
     async def stop(self) -> None:

@@ -164,7 +164,7 @@ async def test_a_thousand_channels(stations: Stations) -> None:
     assert all(there.sink.payloads(channel) == [channel.encode()] for channel in channels[::50])
 
 
-async def test_stopping_delivers_first_and_leaves_no_task(options: BrokerOptions) -> None:
+async def test_draining_delivers_and_stopping_leaves_no_task(options: BrokerOptions) -> None:
     tasks = asyncio.all_tasks()
     here, there = Station(options), Station(options)
     if options.url == "memory://":
@@ -175,6 +175,7 @@ async def test_stopping_delivers_first_and_leaves_no_task(options: BrokerOptions
     await wait_until(lambda: not here.broker.problems)
     for number in range(500):
         here.say("c", b"%d" % number)
+    await here.broker.drain()
     await here.broker.stop()
     await wait_until(lambda: len(there.sink.messages) == 500)
     assert here.source.errors == []

@@ -24,7 +24,7 @@ class Client:
 async def test_clients_are_closed_evenly_over_the_time_given() -> None:
     log: list[float] = []
     began = asyncio.get_running_loop().time()
-    await close_evenly([Client(log) for _ in range(20)], 0.4)
+    await close_evenly([Client(log) for _ in range(20)], 0.4, lambda: None)
     for number, at in enumerate(log):
         assert at - began >= 0.02 * number - 0.001
     assert len(log) == 20
@@ -33,9 +33,20 @@ async def test_clients_are_closed_evenly_over_the_time_given() -> None:
 
 async def test_without_time_all_are_closed_at_once() -> None:
     log: list[float] = []
-    await close_evenly([Client(log) for _ in range(100)], 0.0)
+    await close_evenly([Client(log) for _ in range(100)], 0.0, lambda: None)
     assert len(log) == 100
 
 
 async def test_nobody_to_close() -> None:
-    await close_evenly([], 10.0)
+    await close_evenly([], 10.0, lambda: None)
+
+
+async def test_what_was_received_is_delivered_before_each_close() -> None:
+    log: list[str] = []
+
+    class Receiver:
+        def close(self, disconnect: Disconnect) -> None:
+            log.append("close")
+
+    await close_evenly([Receiver(), Receiver()], 0.0, lambda: log.append("flush"))
+    assert log == ["flush", "close", "flush", "close"]

@@ -71,11 +71,14 @@ class RedisBroker(Broker):
         await self._publications.start()
         self._probe_task = asyncio.create_task(self._probe(), name="relay bus probe")
 
-    async def stop(self) -> None:
-        """Send what waits, then disconnect."""
+    async def drain(self) -> None:
+        """Send what waits, and wait for Redis' answers."""
         with suppress(TimeoutError):
             async with asyncio.timeout(self._options.publish_timeout):
                 await self._publications.drain()
+
+    async def stop(self) -> None:
+        """Disconnect."""
         if self._probe_task is not None:
             self._probe_task.cancel()
             with suppress(asyncio.CancelledError):
