@@ -1,14 +1,13 @@
 """One open WebSocket.
 
-`websockets`' Sans-I/O protocol parses frames, answers pings and does the closing handshake. What this class
-adds is the way out: data frames arrive here ready-made from the hub and go straight to the transport.
-No task, timer or queue belongs to a connection; an idle one costs its memory and one ping per interval.
+`websockets`' Sans-I/O protocol parses frames, answers pings and does the closing handshake. Messages that arrive
+whole take a shorter way in, and all messages take the way out of `relay.gateway.outgoing`. No task, timer or queue
+belongs to a connection; an idle one costs its memory and one ping per interval.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
 from websockets.frames import Frame, Opcode
 from websockets.protocol import State
@@ -17,6 +16,7 @@ from websockets.server import ServerProtocol
 from relay.auth.identity import Identity
 from relay.errors import Disconnect, PublishError
 from relay.gateway.context import Context, websockets_logger
+from relay.gateway.outgoing import Outgoing
 from relay.gateway.whole_frames import whole_frames
 from relay.hub import Encoder
 from relay.message import Kind, Message
@@ -26,16 +26,13 @@ from relay.protocols import plain
 CLOSE_TIMEOUT_SECONDS = 5.0
 """How long a client may take to answer a close frame."""
 
-HIGH_WATER_BYTES = 64 * 1024
-LOW_WATER_BYTES = 16 * 1024
-
 MAX_FRAGMENTS = 4096
 """Frames per message: the message size bounds their payloads, not the number of empty ones (`websockets` has 4096)."""
 
 PING = b"\x89\x00"
 
 
-class Connection(asyncio.BufferedProtocol):
+class Connection(Outgoing):
     """A client of one channel, from the end of its handshake to the end of its socket.
 
     Args:
@@ -47,16 +44,11 @@ class Connection(asyncio.BufferedProtocol):
 
     __slots__ = (
         "_close_timer",
-        "_context",
         "_fragments",
-        "_held",
-        "_held_bytes",
         "_interest",
         "_kind",
         "_muted",
         "_paused",
-        "_transport",
-        "_write",
         "_ws",
         "channel",
         "echo",
@@ -67,18 +59,12 @@ class Connection(asyncio.BufferedProtocol):
     )
 
     def __init__(self, context: Context, session: plain.PlainSession, identity: Identity, interest: Interest) -> None:
-        self._context = context
+        super().__init__(context)
         self._interest: Interest | None = interest
         # A fresh one: that of the handshake would keep its request and response for as long as the client stays.
         self._ws = ServerProtocol(state=State.OPEN, max_size=context.max_message_bytes, logger=websockets_logger)
-        self._transport: asyncio.Transport | None = None
-        # The transport's `write`, looked up once; the hub calls it for each delivery.
-        self._write: Callable[[bytes], object] = _discard
         self._fragments: list[bytes | bytearray | memoryview] | None = None
         self._kind = Kind.TEXT
-        # Chunks that wait while the transport is full; None while it isn't.
-        self._held: list[bytes] | None = None
-        self._held_bytes = 0
         self._paused = False
         self._muted = False
         self._close_timer: asyncio.TimerHandle | None = None
@@ -103,10 +89,7 @@ class Connection(asyncio.BufferedProtocol):
             received: what the client has sent after its handshake already.
         """
         context = self._context
-        self._transport = transport
-        self._write = transport.write
-        high = min(HIGH_WATER_BYTES, context.send_buffer_bytes)
-        transport.set_write_buffer_limits(high, min(LOW_WATER_BYTES, high))
+        self._attach(transport)
         context.connections.add(self)
         context.empty.clear()
         context.counters.connections_open += 1
@@ -119,40 +102,12 @@ class Connection(asyncio.BufferedProtocol):
         if not self._paused:
             transport.resume_reading()
 
-    def deliver(self, data: bytes, count: int) -> None:
-        """Write messages; see `Subscriber`."""
-        held = self._held
-        if held is None:
-            self._write(data)
-            return
-        size = len(data)
-        if self.buffered + size <= self._context.send_buffer_bytes:
-            held.append(data)
-            self._held_bytes += size
-            return
-        counters = self._context.counters
-        counters.deliveries -= count
-        counters.deliveries_dropped += count
-        if not self._context.drop_when_slow:
-            self.close(Disconnect.SLOW_CONSUMER)
-
-    @property
-    def buffered(self) -> int:
-        """Bytes that wait for the client."""
-        waiting = 0 if self._transport is None else self._transport.get_write_buffer_size()
-        return waiting + self._held_bytes
-
-    @property
-    def stuck(self) -> int:
-        """Bytes that the transport could not get rid of; when it stays the same, the client reads nothing."""
-        return 0 if self._transport is None else self._transport.get_write_buffer_size()
-
     def close(self, disconnect: Disconnect) -> None:
         """Begin the closing handshake; nothing happens when it has begun already."""
         if self._ws.state is not State.OPEN:
             return
         if disconnect is Disconnect.SLOW_CONSUMER:
-            self._held, self._held_bytes = [] if self._held is not None else None, 0
+            self._drop_held()
         else:
             self._release_held()
         self._context.counters.disconnects[disconnect.name] += 1
@@ -164,8 +119,7 @@ class Connection(asyncio.BufferedProtocol):
     def abort(self) -> None:
         """Drop the socket at once."""
         self._leave()
-        if self._transport is not None:
-            self._transport.abort()
+        super().abort()
 
     # What keepalive calls.
 
@@ -214,19 +168,6 @@ class Connection(asyncio.BufferedProtocol):
         self._send()
         return False
 
-    def pause_writing(self) -> None:
-        """Keep further messages here while the transport is full."""
-        self._held = []
-        self._context.stalls.add(self)
-        if self.buffered > self._context.send_buffer_bytes and not self._context.drop_when_slow:
-            # Not within the write that filled the transport.
-            self._context.loop.call_soon(self.close, Disconnect.SLOW_CONSUMER)
-
-    def resume_writing(self) -> None:
-        """Write what was kept."""
-        self._context.stalls.discard(self)
-        self._release_held()
-
     def connection_lost(self, exc: Exception | None) -> None:
         """Leave everything, and let go of what would keep this object alive."""
         context = self._context
@@ -235,15 +176,12 @@ class Connection(asyncio.BufferedProtocol):
             self._close_timer.cancel()
             self._close_timer = None
         context.node.forget(self)
-        context.stalls.discard(self)
         context.connections.discard(self)
         if not context.connections:
             context.empty.set()
         context.counters.connections_open -= 1
         context.counters.connections_closed[_close_code(self._ws)] += 1
-        self._transport = None
-        self._write = _discard
-        self._held = None
+        self._detach()
         self._fragments = None
 
     def _receive(self, data: bytes) -> None:
@@ -327,11 +265,6 @@ class Connection(asyncio.BufferedProtocol):
         if self._close_timer is None and self._ws.close_expected():
             self._close_timer = self._context.loop.call_later(CLOSE_TIMEOUT_SECONDS, self.abort)
 
-    def _release_held(self) -> None:
-        held, self._held, self._held_bytes = self._held, None, 0
-        if held and self._transport is not None:
-            self._transport.write(b"".join(held))
-
     def _resume_reading(self) -> None:
         if self._paused and self._transport is not None:
             self._paused = False
@@ -344,10 +277,6 @@ class Connection(asyncio.BufferedProtocol):
             self._context.node.hub.remove(self.channel, self)
             self._context.keepalive.remove(self)
             self._context.node.release(interest)
-
-
-def _discard(data: bytes) -> None:
-    """Write nothing: there is no socket yet, or no longer."""
 
 
 def _close_code(ws: ServerProtocol) -> int:
