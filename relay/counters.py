@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Counters:
-    """Totals since the gateway started, but for `connections_open` and the two bus times, which are of now.
+    """Totals since the gateway started, but for `connections_open` and `bus_round_trip_seconds`, which are of now.
 
     Args:
         connections_open: WebSocket clients connected now.
@@ -32,7 +32,6 @@ class Counters:
         gaps: times that messages of subscribed channels may have been missed.
         gap_channels: channels touched by those gaps, summed.
         bus_round_trip_seconds: last end-to-end probe.
-        bus_last_echo: clock time of the last probe that came back; None before the first.
     """
 
     connections_open: int = 0
@@ -56,4 +55,3 @@ class Counters:
     gaps: int = 0
     gap_channels: int = 0
     bus_round_trip_seconds: float = 0.0
-    bus_last_echo: float | None = None

@@ -10,14 +10,17 @@ batch, and did not ask for its echo, gets bytes of its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Protocol
 
 from relay.counters import Counters
 from relay.message import Message
 
 MAX_BATCH_BYTES = 256 * 1024
-"""Payload bytes after which a channel's batch is flushed without waiting for the tick or the write delay."""
+"""Size at which a channel's batch is flushed without waiting for the tick or the write delay."""
+
+MESSAGE_OVERHEAD_BYTES = 256
+"""What a message counts for beside its payload, so that empty ones are bounded too."""
 
 Encoder = Callable[[Message], bytes]
 
@@ -105,7 +108,7 @@ class Hub:
                 self._schedule()
             self._dirty.append(channel)
         channel.batch.append(message)
-        channel.batch_bytes += len(message.payload)
+        channel.batch_bytes += len(message.payload) + MESSAGE_OVERHEAD_BYTES
         if channel.batch_bytes >= MAX_BATCH_BYTES:
             self._fan_out(channel)
 
@@ -119,30 +122,44 @@ class Hub:
     def _fan_out(self, channel: _Channel) -> None:
         batch, channel.batch, channel.batch_bytes = channel.batch, [], 0
         count = len(batch)
-        origins = {message.origin for message in batch} if count > 1 else (batch[0].origin,)
-        writes = 0
-        # Copies: a subscriber that turns out to be slow leaves while we iterate.
-        for encode, group in list(channel.groups.items()):
-            subscribers = list(group.values())
-            frames = [encode(message) for message in batch]
-            data = b"".join(frames) if count > 1 else frames[0]
-            for origin in origins:
-                if origin in group and not (sender := group[origin]).echo:
-                    subscribers.remove(sender)
-                    if count > 1:
-                        self._deliver_to_sender(sender, batch, frames)
-            for subscriber in subscribers:
-                subscriber.deliver(data, count)
-            writes += len(subscribers)
         counters = self._counters
         counters.messages_delivered += count
-        counters.deliveries += count * writes
-        counters.writes += writes
+        # Copies: a subscriber that turns out to be slow leaves while we iterate.
+        for encode, group in list(channel.groups.items()):
+            frames = [encode(message) for message in batch]
+            data = b"".join(frames) if count > 1 else frames[0]
+            subscribers: Collection[Subscriber] = list(group.values())
+            if any(message.origin in group for message in batch):
+                others = group.copy()
+                for sender, own in _senders(group, batch, frames):
+                    del others[sender.id]
+                    self._deliver_to_sender(sender, data, own, count)
+                subscribers = others.values()
+            for subscriber in subscribers:
+                subscriber.deliver(data, count)
+            counters.deliveries += count * len(subscribers)
+            counters.writes += len(subscribers)
 
-    def _deliver_to_sender(self, subscriber: Subscriber, batch: list[Message], frames: list[bytes]) -> None:
-        id = subscriber.id
-        others = [frame for frame, message in zip(frames, batch, strict=True) if message.origin != id]
-        if others:
-            subscriber.deliver(b"".join(others), len(others))
-            self._counters.deliveries += len(others)
-            self._counters.writes += 1
+    def _deliver_to_sender(self, sender: Subscriber, data: bytes, own: list[tuple[int, int]], count: int) -> None:
+        """Deliver a batch without the sender's own frames, whose places in the data are given."""
+        if len(own) == count:
+            return
+        starts = [0, *(end for _, end in own)]
+        ends = [*(start for start, _ in own), len(data)]
+        sender.deliver(b"".join([data[start:end] for start, end in zip(starts, ends, strict=True)]), count - len(own))
+        self._counters.deliveries += count - len(own)
+        self._counters.writes += 1
+
+
+def _senders(
+    group: dict[bytes, Subscriber], batch: list[Message], frames: list[bytes]
+) -> list[tuple[Subscriber, list[tuple[int, int]]]]:
+    """Return those who don't want their own messages back, each with the places of these in the joined frames."""
+    places: dict[bytes, list[tuple[int, int]]] = {}
+    start = 0
+    for message, frame in zip(batch, frames, strict=True):
+        end = start + len(frame)
+        if message.origin in group:
+            places.setdefault(message.origin, []).append((start, end))
+        start = end
+    return [(group[origin], own) for origin, own in places.items() if not group[origin].echo]

@@ -192,5 +192,5 @@ class Settings(BaseSettings):
     @classmethod
     def _installed(cls, value: str) -> str:
         if value == "uvloop" and find_spec("uvloop") is None:
-            raise ValueError("uvloop is not installed: pip install 'relay-gateway[uvloop]'")
+            raise ValueError("uvloop is not installed: pip install uvloop")
         return value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from relay.errors import Refused
 
@@ -37,11 +37,14 @@ def parse_request(target: str, headers: Mapping[str, str], remote: str) -> Conne
         remote: address of the peer.
 
     Raises:
-        Refused: the query is malformed.
+        Refused: the target is not a plain path, or its query is malformed.
     """
+    # Not by urlsplit: it drops tabs, reads `//host/path` as a host, and so sees another path than a proxy's rules do.
+    path, _, encoded = target.partition("?")
+    if not path.startswith("/") or path.startswith("//") or not target.isprintable() or "#" in target:
+        raise Refused(400, "the request target must be a path, without control characters and fragment")
     try:
-        url = urlsplit(target)
-        query = parse_qsl(url.query, keep_blank_values=True, max_num_fields=MAX_PARAMETERS, errors="strict")
+        query = parse_qsl(encoded, keep_blank_values=True, max_num_fields=MAX_PARAMETERS, errors="strict")
     except ValueError:
         raise Refused(400, "the URL's query is malformed") from None
-    return ConnectRequest(url.path, dict(query), headers, remote)
+    return ConnectRequest(path, dict(query), headers, remote)

@@ -10,15 +10,16 @@ from __future__ import annotations
 import asyncio
 
 from websockets.frames import Frame, Opcode
-from websockets.protocol import State
+from websockets.protocol import SEND_EOF, State
 from websockets.server import ServerProtocol
 
 from relay.auth.identity import Identity
 from relay.errors import Disconnect, PublishError
-from relay.gateway.context import Context, websockets_logger
+from relay.gateway.context import READ_BUFFER_BYTES, Context, websockets_logger
 from relay.gateway.outgoing import Outgoing
-from relay.gateway.whole_frames import whole_frames
+from relay.gateway.whole_frames import frame_end, whole_frames
 from relay.hub import Encoder
+from relay.logs import Logger
 from relay.message import Kind, Message
 from relay.node import Interest
 from relay.protocols import plain
@@ -30,6 +31,8 @@ MAX_FRAGMENTS = 4096
 """Frames per message: the message size bounds their payloads, not the number of empty ones (`websockets` has 4096)."""
 
 PING = b"\x89\x00"
+
+log = Logger("relay.gateway")
 
 
 class Connection(Outgoing):
@@ -47,7 +50,9 @@ class Connection(Outgoing):
         "_fragments",
         "_interest",
         "_kind",
+        "_missing",
         "_muted",
+        "_partial_header",
         "_paused",
         "_ws",
         "channel",
@@ -65,6 +70,9 @@ class Connection(Outgoing):
         self._ws = ServerProtocol(state=State.OPEN, max_size=context.max_message_bytes, logger=websockets_logger)
         self._fragments: list[bytes | bytearray | memoryview] | None = None
         self._kind = Kind.TEXT
+        # Where the next frame begins: after so many bytes, or after the header that has begun.
+        self._missing = 0
+        self._partial_header = b""
         self._paused = False
         self._muted = False
         self._close_timer: asyncio.TimerHandle | None = None
@@ -158,12 +166,20 @@ class Connection(Outgoing):
         return self._context.read_buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Parse what was read."""
-        self._receive(bytes(self._context.read_buffer[:nbytes]))
+        """Take in what was read; after a full buffer let others have their turn.
+
+        libuv would read the same socket up to 32 times in a row.
+        """
+        context = self._context
+        self._receive(bytes(context.read_buffer[:nbytes]))
+        if nbytes == READ_BUFFER_BYTES and not self._paused and self._transport is not None:
+            self._transport.pause_reading()
+            context.loop.call_soon(self._read_on)
 
     def eof_received(self) -> bool:
         """Close our side too. Leave first: uvloop's transport refuses writes after its `write_eof`."""
         self._leave()
+        self._release_held()
         self._ws.receive_eof()
         self._send()
         return False
@@ -180,20 +196,47 @@ class Connection(Outgoing):
         if not context.connections:
             context.empty.set()
         context.counters.connections_open -= 1
-        context.counters.connections_closed[_close_code(self._ws)] += 1
+        code = _close_code(self._ws)
+        context.counters.connections_closed[code] += 1
+        log.debug("disconnected", channel=self.channel, user=self.identity.user, code=code)
         self._detach()
         self._fragments = None
+        # Its frame and the protocol hold each other: without this, only a full garbage collection would free them.
+        self._ws.parser.close()
 
     def _receive(self, data: bytes) -> None:
+        """Take in a chunk: messages that arrived whole directly, everything else through the library.
+
+        The library gets whole frame headers only, so that it is always known where the next frame begins: a
+        payload must never be taken for frames.
+        """
         self.heard = True
+        if self._partial_header:
+            data, self._partial_header = self._partial_header + data, b""
+        position, end = min(self._missing, len(data)), len(data)
+        if position:
+            self._missing -= position
+            self._parse(data[:position])
+        while position < end:
+            if self._interest is not None and self._fragments is None:
+                messages, position = whole_frames(data, self._context.max_message_bytes, position)
+                for kind, payload in messages:
+                    self._message(kind, payload)
+                if position == end:
+                    break
+            stop = frame_end(data, position)
+            if stop is None:
+                self._partial_header = data[position:]
+                break
+            self._missing = max(0, stop - end)
+            self._parse(data[position:stop])
+            position = min(stop, end)
+        if self._ws.writes:
+            self._send()
+
+    def _parse(self, data: bytes) -> None:
+        """Let the library parse a frame or a piece of one."""
         ws = self._ws
-        if self._interest is not None and self._fragments is None and not ws.reader.buffer:
-            messages, used = whole_frames(data, self._context.max_message_bytes)
-            for kind, payload in messages:
-                self._message(kind, payload)
-            if used == len(data):
-                return
-            data = data[used:]
         ws.receive_data(data)
         for event in ws.events_received():
             assert isinstance(event, Frame)
@@ -208,8 +251,7 @@ class Connection(Outgoing):
                 self._continue(event)
         if ws.state is not State.OPEN:
             self._leave()
-        if ws.writes:
-            self._send()
+            self._release_held()
 
     def _continue(self, frame: Frame) -> None:
         fragments = self._fragments
@@ -253,21 +295,25 @@ class Connection(Outgoing):
         transport = self._transport
         if transport is None:
             return
-        for data in self._ws.data_to_send():
-            if not data:
-                # Half-close and keep reading: closing with unread data would reset the connection and take
-                # the close frame with it.
-                if not transport.is_closing() and transport.can_write_eof():
-                    transport.write_eof()
-            elif self._held is None or self._ws.state is not State.OPEN:
-                transport.write(data)
-            # else a pong for a client that doesn't read: RFC 6455, section 5.5.3 lets us answer later pings only
+        writes = self._ws.data_to_send()
+        data = b"".join(writes)
+        if data and (self._held is None or self._ws.state is not State.OPEN):
+            transport.write(data)
+        # else pongs for a client that doesn't read: RFC 6455, section 5.5.3 lets us answer later pings only
+        if SEND_EOF in writes and not transport.is_closing() and transport.can_write_eof():
+            # Half-close and keep reading: closing with unread data would reset the connection and take the
+            # close frame with it.
+            transport.write_eof()
         if self._close_timer is None and self._ws.close_expected():
             self._close_timer = self._context.loop.call_later(CLOSE_TIMEOUT_SECONDS, self.abort)
 
     def _resume_reading(self) -> None:
-        if self._paused and self._transport is not None:
+        if self._paused:
             self._paused = False
+            self._read_on()
+
+    def _read_on(self) -> None:
+        if not self._paused and self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
 
     def _leave(self) -> None:

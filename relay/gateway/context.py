@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from relay.gateway.keepalive import Keepalive
     from relay.gateway.stalls import Stalls
 
-READ_BUFFER_BYTES = 64 * 1024
+READ_BUFFER_BYTES = 16 * 1024
 
 websockets_logger = logging.getLogger("relay.websockets")
 # Below warnings the library would log a line for each connection that ends.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
@@ -24,10 +24,12 @@ from relay.gateway.stalls import Stalls
 from relay.logs import Logger
 from relay.node import Node
 from relay.settings import Settings
-from relay.web.app import build_app
+from relay.web.app import build_app, http_logger
 
 READINESS_SECONDS = 0.1
 """How often it is looked whether the gateway has become ready, or no longer is."""
+
+RESTART_SECONDS = 1.0
 
 log = Logger("relay.gateway")
 
@@ -57,6 +59,7 @@ class Gateway:
         self._listener: Listener | None = None
         self._runner: web.AppRunner | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._draining = False
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -80,7 +83,7 @@ class Gateway:
         """What keeps it from serving clients now, in words; empty when it is ready."""
         if self._context is None:
             return ["not started"]
-        if self._context.draining:
+        if self._draining:
             return ["draining"]
         return self._context.node.problems
 
@@ -106,8 +109,10 @@ class Gateway:
             publish_buffer_bytes=settings.publish_buffer_bytes,
         )
         node = Node(options, self.counters, write_delay=settings.write_delay / 1000)
-        app = build_app(lambda: self.problems)
-        self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
+        app = build_app(self.counters, lambda: self.problems)
+        self._runner = web.AppRunner(
+            app, access_log=None, handle_signals=False, shutdown_timeout=1.0, keepalive_timeout=0, logger=http_logger
+        )
         await self._runner.setup()
         assert self._runner.server is not None
         context = Context(
@@ -117,7 +122,7 @@ class Gateway:
             keepalive=Keepalive(settings.ping_interval, settings.ping_timeout),
             stalls=Stalls(settings.write_timeout, self.counters),
             http=self._runner.server,
-            max_connections=settings.max_connections or default_max_connections(),
+            max_connections=self._max_connections(),
             loop=asyncio.get_running_loop(),
         )
         listener = Listener(context)
@@ -128,10 +133,10 @@ class Gateway:
             raise
         self._context, self._listener = context, listener
         await node.start()
-        self._run("keepalive", context.keepalive.run())
-        self._run("stalls", context.stalls.run())
-        self._run("handshakes", expire_handshakes(context))
-        self._run("readiness", self._report_readiness())
+        self._run("keepalive", context.keepalive.run)
+        self._run("stalls", context.stalls.run)
+        self._run("handshakes", lambda: expire_handshakes(context))
+        self._run("readiness", self._report_readiness)
         log.info(
             "listening",
             host=list(settings.host),
@@ -144,12 +149,14 @@ class Gateway:
     async def drain(self) -> None:
         """Say goodbye: become unready, wait, accept no more, close clients evenly, publish what was accepted."""
         context, listener = self._context, self._listener
-        if context is None or listener is None or context.draining:
+        if context is None or listener is None or self._draining:
             return
         settings = self.settings
-        context.draining = True
+        self._draining = True
         log.info("draining", connections=len(context.connections), seconds=settings.drain_seconds)
+        # Who comes now is still let in: load balancers need this time to notice.
         await asyncio.sleep(settings.drain_delay)
+        context.draining = True
         listener.close()
         await listener.wait_adopted()
         for handshake in list(context.handshakes):
@@ -182,20 +189,33 @@ class Gateway:
         await context.node.stop()
         log.info("stopped", **_summary(self.counters))
 
-    def _run(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+    def _max_connections(self) -> int:
+        """Return how many clients are served at once: what is set, but never more than descriptors allow."""
+        possible = default_max_connections()
+        wanted = self.settings.max_connections or possible
+        if wanted > possible:
+            log.warning("max_connections is above the limit of open files", wanted=wanted, possible=possible)
+        return min(wanted, possible)
+
+    def _run(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         self._tasks.append(asyncio.create_task(self._supervise(name, work), name=f"relay {name}"))
 
-    async def _supervise(self, name: str, work: Coroutine[Any, Any, None]) -> None:
-        try:
-            await work
-        except Exception:
-            log.exception("task failed", task=name)
-            raise
+    async def _supervise(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Do background work that never ends; a fault in it must not be the end of it."""
+        while True:
+            try:
+                await work()
+                return
+            except Exception:
+                log.exception("task failed", task=name)
+            await asyncio.sleep(RESTART_SECONDS)
 
     async def _report_readiness(self) -> None:
         """Log when the gateway becomes ready, and when it no longer is."""
         reported: bool | None = None
         while True:
+            if self._draining:
+                return
             problems = self.problems
             if problems and reported:
                 log.warning("not ready", reasons=problems)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import re
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import cast
 
@@ -26,6 +27,9 @@ SHUTTING_DOWN = "this gateway is shutting down"
 
 MAX_EARLY_BYTES = 64 * 1024
 """What a client may send before its handshake is complete; more waits in the socket."""
+
+HTTP_SECONDS = 30.0
+"""How long a plain HTTP connection may last; aiohttp has no deadline for the rest of a request."""
 
 EXPIRE_SECONDS = 0.25
 """How often deadlines of handshakes are checked."""
@@ -49,7 +53,7 @@ class Handshake(asyncio.Protocol):
         context: what all connections share.
     """
 
-    __slots__ = ("_answered", "_buffer", "_context", "_interest", "_transport")
+    __slots__ = ("_answered", "_buffer", "_context", "_interest", "_transport", "_waiting")
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -57,6 +61,8 @@ class Handshake(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._interest: Interest | None = None
         self._answered = False
+        # The bus's acknowledgement, and what is called when it comes.
+        self._waiting: tuple[asyncio.Future[None], Callable[[asyncio.Future[None]], None]] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start the clock; called by the event loop."""
@@ -124,6 +130,7 @@ class Handshake(asyncio.Protocol):
         assert self._transport is not None
         ws = ServerProtocol(logger=websockets_logger)
         ws.receive_data(head)
+        ws.parser.close()
         events = ws.events_received()
         if not events:
             self._refuse(400, str(ws.handshake_exc))
@@ -132,6 +139,7 @@ class Handshake(asyncio.Protocol):
         assert isinstance(request, Request)
         response = ws.accept(request)
         if response.status_code != 101:
+            response.headers["Sec-WebSocket-Version"] = "13"  # RFC 6455, section 4.4
             self._answer(response)
             return
         peer = self._transport.get_extra_info("peername")
@@ -144,13 +152,19 @@ class Handshake(asyncio.Protocol):
             if self._context.full:
                 raise Refused(503, FULL)
         except Refused as refused:
+            log.debug("refused", path=request.path, status=refused.status, reason=refused.reason)
             self._refuse(refused.status, refused.reason)
             return
         self._interest, acknowledged = self._context.node.claim(session.channel)
         if acknowledged.done():
             self._acknowledge(acknowledged, session, identity, response)
         else:
-            acknowledged.add_done_callback(lambda future: self._acknowledge(future, session, identity, response))
+            # Soon enough for a client to be told: many give up after ten seconds.
+            context = self._context
+            deadline = context.loop.time() + context.settings.broker_timeout
+            context.handshakes[self] = min(context.handshakes[self], deadline)
+            self._waiting = (acknowledged, lambda future: self._acknowledge(future, session, identity, response))
+            acknowledged.add_done_callback(self._waiting[1])
 
     def _acknowledge(
         self,
@@ -172,6 +186,7 @@ class Handshake(asyncio.Protocol):
             self._refuse(503, FULL)
             return
         interest, self._interest = self._interest, None
+        self._waiting = None
         self._context.handshakes.pop(self, None)
         self._transport = None
         connection = Connection(self._context, session, identity, interest)
@@ -187,6 +202,7 @@ class Handshake(asyncio.Protocol):
         assert transport is not None
         self._transport = None
         self._context.handshakes.pop(self, None)
+        self._context.loop.call_later(HTTP_SECONDS, transport.abort)
         handler = self._context.http()
         transport.set_protocol(handler)
         handler.connection_made(transport)
@@ -208,7 +224,6 @@ class Handshake(asyncio.Protocol):
         context = self._context
         assert self._transport is not None
         context.counters.connections_refused[response.status_code] += 1
-        log.debug("refused", status=response.status_code)
         self._answered = True
         self._release()
         self._transport.write(response.serialize())
@@ -219,6 +234,12 @@ class Handshake(asyncio.Protocol):
         context.handshakes[self] = context.loop.time() + LINGER_SECONDS
 
     def _release(self) -> None:
+        self._buffer.clear()
+        if self._waiting is not None:
+            # The future is shared: it must not keep those who have left.
+            acknowledged, callback = self._waiting
+            acknowledged.remove_done_callback(callback)
+            self._waiting = None
         if self._interest is not None:
             interest, self._interest = self._interest, None
             self._context.node.release(interest)

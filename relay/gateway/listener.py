@@ -11,7 +11,7 @@ import asyncio
 import errno
 import socket
 
-from relay.gateway.capacity import RESERVE
+from relay.gateway.capacity import RESERVE, default_max_connections
 from relay.gateway.context import Context
 from relay.gateway.handshake import Handshake
 from relay.logs import Logger
@@ -40,7 +40,7 @@ class Listener:
         self._pause: asyncio.TimerHandle | None = None
         self._logged_at: float | None = None
         # Above this many sockets even refusals would use up the reserve.
-        self._max_sockets = context.max_connections + RESERVE // 2
+        self._max_sockets = default_max_connections() + RESERVE // 2
 
     async def start(self, hosts: list[str], port: int) -> int:
         """Listen.

@@ -103,6 +103,7 @@ class Outgoing(asyncio.BufferedProtocol, abc.ABC):
             self._held_bytes = 0
 
     def _release_held(self) -> None:
+        """Write what waits, whatever the transport holds already."""
         held, self._held, self._held_bytes = self._held, None, 0
         if held:
             self._write(b"".join(held))

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from relay.counters import Counters
+from relay.web.metrics import render_metrics
 
 _HOW_TO_CONNECT = """\
 This is a relay: connect with a WebSocket client.
@@ -12,29 +18,52 @@ This is a relay: connect with a WebSocket client.
     ws://{host}/ws/CHANNEL
 
 For example:  python -m websockets ws://{host}/ws/lobby
-Health:       GET /healthz (alive), GET /readyz (ready for clients)
+Health:       GET /healthz (alive), GET /readyz (ready for clients), GET /metrics (Prometheus)
 """
 
 
-def build_app(problems: Callable[[], list[str]]) -> web.Application:
+http_logger = logging.getLogger("relay.http")
+
+
+class _StrangersErrors(logging.Filter):
+    """Leaves out malformed requests: aiohttp logs a traceback for each, and strangers can send as many as they like."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Tell whether a record is about a fault of ours."""
+        error = record.exc_info[1] if record.exc_info else None
+        return not isinstance(error, HttpProcessingError | ConnectionError)
+
+
+http_logger.addFilter(_StrangersErrors())
+
+
+def build_app(counters: Counters, problems: Callable[[], list[str]]) -> web.Application:
     """Return the HTTP application.
 
     Args:
+        counters: what the gateway has counted.
         problems: says, in words, what keeps the gateway from serving clients now; empty when it is ready.
     """
 
     async def healthz(_request: web.Request) -> web.Response:
         """Tell that the process is alive: a restart would help nobody, whatever the bus does."""
-        return _closing(web.json_response({"status": "alive"}))
+        return web.json_response({"status": "alive"})
 
     async def readyz(_request: web.Request) -> web.Response:
         """Tell whether clients should be sent here."""
         reasons = problems()
-        return _closing(web.json_response({"ready": not reasons, "reasons": reasons}, status=503 if reasons else 200))
+        return web.json_response({"ready": not reasons, "reasons": reasons}, status=503 if reasons else 200)
+
+    async def metrics(_request: web.Request) -> web.Response:
+        """Tell what the gateway has counted."""
+        body = render_metrics(counters, lambda: not problems())
+        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     app = web.Application(client_max_size=64 * 1024)
+    app.on_response_prepare.append(_finish)
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
+    app.router.add_get("/metrics", metrics)
     app.router.add_route("*", "/", _upgrade_required)
     app.router.add_route("*", "/ws", _upgrade_required)
     app.router.add_route("*", "/ws/{channel:.*}", _upgrade_required)
@@ -42,16 +71,24 @@ def build_app(problems: Callable[[], list[str]]) -> web.Application:
     return app
 
 
+def _how_to_connect(request: web.Request) -> str:
+    host = request.host
+    return _HOW_TO_CONNECT.format(host=host if host.isascii() and host.isprintable() else "HOST")
+
+
 async def _upgrade_required(request: web.Request) -> web.Response:
-    text = _HOW_TO_CONNECT.format(host=request.host)
-    return _closing(web.Response(status=426, text=text, headers={"Upgrade": "websocket"}))
+    text = _how_to_connect(request)
+    return web.Response(status=426, text=text, headers={"Upgrade": "websocket"})
 
 
 async def _not_found(request: web.Request) -> web.Response:
-    return _closing(web.Response(status=404, text="Nothing here.\n\n" + _HOW_TO_CONNECT.format(host=request.host)))
+    return web.Response(status=404, text="Nothing here.\n\n" + _how_to_connect(request))
 
 
-def _closing(response: web.Response) -> web.Response:
-    """End the connection after the answer: a kept one would wait for its next request without a deadline."""
+async def _finish(_request: web.Request, response: web.StreamResponse) -> None:
+    """End the connection after every answer, aiohttp's own errors too, and leave out which versions answer.
+
+    A kept connection would wait for its next request without a deadline.
+    """
+    response.headers["Server"] = "relay"
     response.force_close()
-    return response

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from contextlib import AsyncExitStack
 
 import pytest
+from websockets.server import ServerProtocol
 
 from relay import Gateway
 from relay.errors import BusUnavailable, Disconnect
@@ -241,3 +243,74 @@ async def test_half_closed_clients_are_closed(embedded: EmbeddedFactory) -> None
     writer.close()
     await writer.wait_closed()
     await wait_until(lambda: gateway.counters.connections_open == 0)
+
+
+INNER = encode_frame(TEXT, b"forged")
+
+
+@pytest.mark.parametrize("frame", [encode_frame(BINARY, INNER * 30), encode_frame(BINARY, INNER), b"\x82\x80\0\0\0\0"])
+async def test_a_payload_is_never_taken_for_frames_wherever_the_stream_is_cut(
+    embedded: EmbeddedFactory, frame: bytes
+) -> None:
+    """Masks are the client's choice, so a payload can look like frames on the wire."""
+    (gateway,) = await embedded(1)
+    async with AsyncExitStack() as stack:
+        await join(stack, gateway)
+        (connection,) = connections(gateway)
+        ping, pong = encode_frame(PING, b"p"), encode_frame(PONG, b"p")
+        fragments = encode_frame(TEXT, b"a", fin=False) + ping + encode_frame(CONTINUATION, b"b")
+        stream = frame + ping + pong + fragments + frame + encode_frame(TEXT, b"next")
+        read: list[bytes] = []
+        connection._context.node.publish = lambda message, source: read.append(message.payload)  # type: ignore[method-assign]
+        connection._receive(stream)
+        whole, read[:] = list(read), []
+        assert [len(whole), whole[1], whole[-1]] == [4, b"ab", b"next"]
+        for cut in range(1, len(stream)):
+            connection._receive(stream[:cut])
+            connection._receive(stream[cut:])
+            assert read == whole, cut
+            read.clear()
+        for byte in stream:
+            connection._receive(bytes([byte]))
+        assert read == whole
+
+
+async def test_what_waits_for_a_client_comes_before_the_close(embedded: EmbeddedFactory) -> None:
+    """Also when the client, or its breach of the protocol, ends the connection."""
+    (gateway,) = await embedded(1, send_buffer_bytes=50_000_000)
+    for ending in (encode_frame(CLOSE, (1000).to_bytes(2, "big")), encode_frame(3, b"")):
+        async with AsyncExitStack() as stack:
+            sender = await join(stack, gateway)
+            slow = await stack.enter_async_context(RawWebSocket(gateway.port, receive_buffer=4096))
+            assert (await slow.upgrade("/ws/c")).status == 101
+            for _ in range(150):
+                await sender.send_frame(BINARY, bytes(60_000))
+            await wait_until(lambda: [c for c in connections(gateway) if c._held and c.buffered > 2_000_000], within=10)
+            await slow.send(ending)
+            frames = await slow.frames_to_the_end()
+            assert [frame.opcode for frame in frames] == [BINARY] * (len(frames) - 1) + [CLOSE]
+            assert len(frames) > 30
+    assert gateway.counters.deliveries_dropped == 0
+
+
+async def test_a_connection_leaves_no_reference_cycle(embedded: EmbeddedFactory) -> None:
+    """Full garbage collections are rare in a gateway; what needs one to be freed would pile up."""
+
+    def alive() -> int:
+        return sum(isinstance(thing, ServerProtocol) for thing in gc.get_objects())
+
+    (gateway,) = await embedded(1)
+    gc.collect()
+    before = alive()
+    gc.disable()
+    try:
+        for _ in range(10):
+            async with AsyncExitStack() as stack:
+                client, rude = await join(stack, gateway), await join(stack, gateway)
+                await client.send_frame(CLOSE, (1000).to_bytes(2, "big"))
+                await client.end()
+                rude.abort()
+        await wait_until(lambda: gateway.counters.connections_open == 0)
+        await wait_until(lambda: alive() == before)
+    finally:
+        gc.enable()

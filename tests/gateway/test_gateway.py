@@ -50,16 +50,19 @@ async def test_stopping_drops_clients_at_once() -> None:
     await gateway.stop()
 
 
-async def test_a_client_that_connects_while_draining_is_sent_elsewhere() -> None:
+async def test_clients_are_let_in_during_the_drain_delay_and_sent_elsewhere_after_it() -> None:
+    """Load balancers need the delay to notice; who comes meanwhile must not be turned away."""
     gateway = Gateway(Settings(port=0, drain_delay=0.5, drain_seconds=0))
     await gateway.start()
     async with RawWebSocket(gateway.port) as late, RawWebSocket(gateway.port) as undecided:
         await undecided.send(b"GET /")
         draining = asyncio.create_task(gateway.drain())
         await wait_until(lambda: gateway.problems == ["draining"])
-        response = await late.upgrade("/ws/a")
+        assert (await late.upgrade("/ws/a")).status == 101
+        assert await late.close_frame() == (1001, "going away")
+        response = await undecided.response()
         assert (response.status, response.text) == (503, "this gateway is shutting down\n")
-        assert (await undecided.response()).status == 503
+        late.close()
         await draining
 
 

@@ -15,6 +15,11 @@ from tests.harness.free_port import free_port
 from tests.harness.http_response import get, send_request
 from tests.harness.raw_websocket import TEXT, RawWebSocket
 
+UPGRADE = (
+    b"GET /ws/a HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
+
 
 async def refused(gateway: Gateway, target: str, *headers: str) -> tuple[int, str]:
     """Return status and reason of a refused upgrade."""
@@ -191,10 +196,7 @@ async def test_a_client_that_leaves_during_its_handshake_leaves_nothing(
     assert context is not None
     for outcome in (None, SubscribeError("a", "NOPERM")):
         async with RawWebSocket(gateway.port) as client:
-            await client.send(
-                b"GET /ws/a HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-            )
+            await client.send(UPGRADE)
             await wait_until(lambda: waiting)
             client.abort()
         await wait_until(lambda: not context.handshakes)
@@ -206,3 +208,44 @@ async def test_a_client_that_leaves_during_its_handshake_leaves_nothing(
         await wait_until(lambda: context.node.interests == 0, 3.0)
     assert gateway.counters.connections_accepted == 0
     assert len(context.node.hub) == 0
+
+
+async def test_early_data_of_clients_that_have_left_is_not_kept(
+    embedded: EmbeddedFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The acknowledgement is shared by all who wait for it; it must not keep those who have left."""
+    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    monkeypatch.setattr(MemoryBroker, "subscribe", lambda self, channel: future)
+    (gateway,) = await embedded(1)
+    context = gateway._context
+    assert context is not None
+    for _ in range(5):
+        async with RawWebSocket(gateway.port) as client:
+            await client.send(UPGRADE + bytes(1000))
+            await wait_until(lambda: context.node.interests == 1 and len(context.handshakes) == 1)
+            client.abort()
+            await wait_until(lambda: not context.handshakes)
+    assert not future._callbacks
+
+
+async def test_errors_of_the_http_side_end_the_connection_and_fill_no_log(
+    embedded: EmbeddedFactory, caplog: pytest.LogCaptureFixture
+) -> None:
+    (gateway,) = await embedded(1)
+    for request, status in [
+        (b"GET / HTTP/1.1\r\nHost: x\r\nExpect: n\r\n\r\n", 417),
+        (b"GET / HTTP/1.1\r\nHost: \xff\r\n\r\n", 426),
+        (b"GET / HTTP/1.1\r\nfoo bar\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
+    ]:
+        async with RawWebSocket(gateway.port) as client:
+            await client.send(request)
+            assert (await client.response()).status == status, request
+            await client.end(within=3)
+    assert "Traceback" not in caplog.text
+
+
+@pytest.mark.parametrize("target", ["//evil/ws/secret", "/ws/a\tb", "/ws/a#b", "http://x/ws/a", "ws/a"])
+async def test_targets_that_a_proxy_might_read_otherwise_are_refused(embedded: EmbeddedFactory, target: str) -> None:
+    (gateway,) = await embedded(1)
+    assert (await refused(gateway, target))[0] == 400

@@ -31,6 +31,7 @@ class HealthProbe:
         self._asked: tuple[float, float] | None = None
         self._stall = 0.0
         self._late = 0.0
+        self._due: float | None = None
         self.answers = 0
 
     async def __aenter__(self) -> Self:
@@ -51,22 +52,31 @@ class HealthProbe:
         """Longest time for which the gateway was silent while this process was not, the one under way included."""
         return max(self._stall, self._silence())
 
+    @property
+    def _lateness(self) -> float:
+        """By how much this process has been late so far; the delay that its clock has yet to notice included.
+
+        After a stall an answer may be handled before the clock is.
+        """
+        unnoticed = 0.0 if self._due is None else time.monotonic() - self._due
+        return self._late + max(0.0, unnoticed)
+
     def _silence(self) -> float:
         if self._asked is None:
             return 0.0
-        moment, late = self._asked
-        return time.monotonic() - moment - (self._late - late)
+        moment, lateness = self._asked
+        return time.monotonic() - moment - (self._lateness - lateness)
 
     async def _tick(self) -> None:
         """Add up by how much a clock of this process is late."""
         while True:
-            due = time.monotonic() + INTERVAL_SECONDS
+            self._due = time.monotonic() + INTERVAL_SECONDS
             await asyncio.sleep(INTERVAL_SECONDS)
-            self._late += time.monotonic() - due
+            self._late = self._lateness
 
     async def _ask(self) -> None:
         while True:
-            self._asked = time.monotonic(), self._late
+            self._asked = time.monotonic(), self._lateness
             response = await get(self._port, "/healthz", within=60.0)
             assert response.status == 200
             self._stall, self._asked = self.stall_seconds, None

@@ -138,7 +138,7 @@ class RawWebSocket:
             return Frame(first & 0x0F, await self._take(size), bool(first & 0x80))
 
     async def frames_to_the_end(self, within: float = 10.0) -> list[Frame]:
-        """Read frames until the connection ends, and answer a close frame.
+        """Read frames until the connection ends, answer a close frame, and close the socket.
 
         A last frame that was cut short is left out.
         """
@@ -148,6 +148,7 @@ class RawWebSocket:
                 try:
                     frames.append(await self.frame(within))
                 except EOFError:
+                    self.close()
                     return frames
                 if frames[-1].opcode == CLOSE:
                     with suppress(ConnectionError):

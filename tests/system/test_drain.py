@@ -13,9 +13,9 @@ from tests.conftest import EmbeddedFactory, GatewayFactory
 from tests.harness.conditions import wait_until
 from tests.harness.deployment import EVENT_LOOPS
 from tests.harness.gateway_process import GatewayProcess
-from tests.harness.history import check_history, first_disagreement, labelled
+from tests.harness.history import check_history, first_disagreement, label_of, labelled
 from tests.harness.http_response import get
-from tests.harness.raw_websocket import RawWebSocket
+from tests.harness.raw_websocket import RawWebSocket, close_of
 from tests.harness.redis_server import RedisServer
 from tests.harness.websocket_client import WebSocketClient, connected
 
@@ -136,12 +136,31 @@ async def test_an_idle_gateway_ends_at_once(gateways: GatewayFactory) -> None:
     assert all(gateway.records("stopped") for gateway in pair)
 
 
-async def test_a_client_that_never_answers_does_not_hold_up_the_end(embedded: EmbeddedFactory) -> None:
+async def test_a_client_that_never_answers_does_not_hold_up_the_end(
+    embedded: EmbeddedFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("relay.gateway.connection.CLOSE_TIMEOUT_SECONDS", 1.0)
     (gateway,) = await embedded(1)
     async with RawWebSocket(gateway.port) as deaf:
         await deaf.upgrade("/ws/a")
         async with asyncio.timeout(8):
             await gateway.drain()
+
+
+async def test_what_waits_for_a_slow_client_reaches_it_before_its_close_frame(embedded: EmbeddedFactory) -> None:
+    (gateway,) = await embedded(1, send_buffer_bytes=50_000_000)
+    url = f"{gateway.url}/ws/a"
+    async with connected(url, url) as (sender, listener), RawWebSocket(gateway.port, receive_buffer=4096) as slow:
+        await slow.upgrade("/ws/a")
+        for number in range(250):
+            await sender.send(labelled("p", number, 32_000))
+        await listener.receive(250)
+        draining = asyncio.create_task(gateway.drain())
+        await wait_until(lambda: gateway.counters.disconnects["GOING_AWAY"] == 3)
+        frames = await slow.frames_to_the_end()
+        assert [label_of(frame.payload).number for frame in frames[:-1]] == list(range(250))
+        assert close_of(frames[-1]) == (1001, "going away")
+        await draining
 
 
 async def test_a_drain_without_redis_ends(own_redis: RedisServer, gateways: GatewayFactory) -> None:

@@ -74,7 +74,7 @@ class RedisBroker(Broker):
     async def drain(self) -> None:
         """Send what waits, and wait for Redis' answers."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(self._options.publish_timeout):
+            async with asyncio.timeout(max(self._options.publish_timeout, self._options.timeout)):
                 await self._publications.drain()
 
     async def stop(self) -> None:
@@ -104,7 +104,7 @@ class RedisBroker(Broker):
     @property
     def problems(self) -> list[str]:
         """Links that are down and probes that are missing, in words."""
-        links = [
+        links = self._subscriptions.refusals + [
             f"bus {name}: {link.problem}"
             for name, link in (("subscriptions", self._subscriptions), ("publications", self._publications))
             if link.problem is not None
@@ -120,7 +120,6 @@ class RedisBroker(Broker):
             return
         now = asyncio.get_running_loop().time()
         self._counters.bus_round_trip_seconds = now - self._probe_sent_at
-        self._counters.bus_last_echo = now
         self._probe_sent_at = None
         self._echo_problem = None
 
@@ -132,6 +131,8 @@ class RedisBroker(Broker):
             if not self._publications.passing:
                 self._probe_sent_at = None
                 self._echo_problem = "bus not probed since the last outage"
+            elif self._probe_sent_at is None and self._publications.full:
+                self._echo_problem = "the bus falls behind: publish buffer full"
             elif self._probe_sent_at is None:
                 self._probe_number += 1
                 self._probe_sent_at = loop.time()

@@ -21,6 +21,12 @@ from relay.logs import Logger
 HIGH_WATER_BYTES = 1024 * 1024
 LOW_WATER_BYTES = 256 * 1024
 
+PROBE_BYTES = 1024
+"""More than a probe takes."""
+
+REPORT_REFUSAL_SECONDS = 10.0
+"""How often refusals are logged: Redis may refuse everything that strangers send."""
+
 log = Logger("relay.bus")
 
 
@@ -83,7 +89,13 @@ class Publications(SupervisedLink):
         self._flush_scheduled = False
         self._deadline: asyncio.TimerHandle | None = None
         self._drained: asyncio.Future[None] | None = None
+        self._report_refusal_at = 0.0
         self.passing = False
+
+    @property
+    def full(self) -> bool:
+        """Whether there is hardly room for one more message."""
+        return self._bytes + PROBE_BYTES > self._buffer_bytes
 
     def publish(self, command: bytes, source: Source | None) -> bool:
         """Accept a packed PUBLISH; see `Broker.publish`. A probe has no source."""
@@ -158,6 +170,8 @@ class Publications(SupervisedLink):
         now = self._loop.time()
         on_the_way = self._on_the_way
         published, seconds, settled = 0, 0.0, 0
+        refused: list[Source] = []
+        error = ""
         while (reply := replies()) is not False:
             if len(on_the_way) <= len(self._unsent):
                 self.abort(f"unexpected reply: {reply!r:.200}")
@@ -167,13 +181,19 @@ class Publications(SupervisedLink):
             if source is None:
                 continue
             if isinstance(reply, hiredis.ReplyError):
-                self._counters.bus_errors += 1
-                log.error("publish refused", error=str(reply))
-                self._fail({source}, PublishRefused(str(reply)), 1)
+                refused.append(source)
+                error = str(reply)
             else:
                 published += 1
                 seconds += now - accepted_at
         self._bytes -= settled
+        if refused:
+            # All of a chunk at once: one by one, each would look through all that waits.
+            self._counters.bus_errors += len(refused)
+            self._fail(set(refused), PublishRefused(error), len(refused))
+            if now >= self._report_refusal_at:
+                self._report_refusal_at = now + REPORT_REFUSAL_SECONDS
+                log.error("publish refused", messages=len(refused), error=error)
         self._counters.messages_published += published
         self._counters.publish_seconds += seconds
         self._resume()

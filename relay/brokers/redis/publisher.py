@@ -43,9 +43,13 @@ def _options(ca_file: str | None, timeout: float) -> dict[str, Any]:
 
 
 def _command(prefix: str, channel: str, data: str | bytes) -> tuple[str, bytes]:
-    kind = Kind.TEXT if isinstance(data, str) else Kind.BINARY
-    payload = data.encode() if isinstance(data, str) else bytes(data)
-    return prefix + check_channel(channel), seal(Message(channel, payload, kind))
+    if isinstance(data, str):
+        message = Message(channel, data.encode(), Kind.TEXT)
+    elif isinstance(data, bytes | bytearray | memoryview):
+        message = Message(channel, bytes(data), Kind.BINARY)
+    else:
+        raise TypeError(f"data must be str or bytes, not {type(data).__name__}")
+    return prefix + check_channel(channel), seal(message)
 
 
 def _translate(error: RedisError, connected: bool) -> PublishError:
@@ -84,6 +88,7 @@ class Publisher:
         timeout: float = DEFAULT_TIMEOUT_SECONDS,
     ) -> None:
         self._prefix = prefix
+        self._closed = False
         # Any: redis-py types its pools in part only.
         self._pool: Any = redis.BlockingConnectionPool.from_url(
             url, retry=Retry(NoBackoff(), 0), **_options(ca_file, timeout)
@@ -100,11 +105,15 @@ class Publisher:
             How many gateways have heard it (0: no client listens).
 
         Raises:
+            TypeError: the data is neither text nor bytes.
+            RuntimeError: the publisher is closed.
             ChannelError: the name is not legal.
             BusUnavailable: Redis can't be reached; the message was not sent.
             DeliveryUnknown: the connection broke after sending; the message may have been delivered.
             PublishRefused: Redis answered with an error.
         """
+        if self._closed:
+            raise RuntimeError("the publisher is closed")
         name, payload = _command(self._prefix, channel, data)
         connected = False
         try:
@@ -119,7 +128,8 @@ class Publisher:
             raise _translate(error, connected) from error
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections; nothing can be published any more."""
+        self._closed = True
         self._pool.disconnect()
 
     def __enter__(self) -> Self:
@@ -146,12 +156,15 @@ class AsyncPublisher:
         timeout: float = DEFAULT_TIMEOUT_SECONDS,
     ) -> None:
         self._prefix = prefix
+        self._closed = False
         self._pool: Any = redis.asyncio.BlockingConnectionPool.from_url(
             url, retry=AsyncRetry(NoBackoff(), 0), **_options(ca_file, timeout)
         )
 
     async def publish(self, channel: str, data: str | bytes) -> int:
         """Send a message to every client of a channel; see `Publisher.publish`."""
+        if self._closed:
+            raise RuntimeError("the publisher is closed")
         name, payload = _command(self._prefix, channel, data)
         connected = False
         try:
@@ -170,7 +183,8 @@ class AsyncPublisher:
             raise _translate(error, connected) from error
 
     async def aclose(self) -> None:
-        """Close all connections."""
+        """Close all connections; nothing can be published any more."""
+        self._closed = True
         await self._pool.disconnect()
 
     async def __aenter__(self) -> Self:

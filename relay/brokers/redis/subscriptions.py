@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import islice
+from typing import NamedTuple
 
 import hiredis
 
@@ -21,6 +22,12 @@ from relay.logs import Logger
 BATCH = 512
 """Channels per SUBSCRIBE or UNSUBSCRIBE: one command must not keep Redis busy for long."""
 
+RETRY_SECONDS = 1.0
+"""How often channels that Redis refuses are asked for again, while clients rely on them."""
+
+REPORT_REFUSAL_SECONDS = 10.0
+"""How often refusals are logged: strangers choose the channels."""
+
 log = Logger("relay.bus")
 
 
@@ -28,15 +35,28 @@ class _Subscription:
     """One channel that this gateway wants, and how far Redis is with it.
 
     `unanswered` counts SUBSCRIBE commands on the way: after subscribe, unsubscribe, subscribe the first
-    answer doesn't mean that the channel is heard.
+    answer doesn't mean that the channel is heard. `heard` tells whether it ever was: somebody relies on it then.
     """
 
-    __slots__ = ("acknowledged", "name", "unanswered")
+    __slots__ = ("acknowledged", "heard", "name", "unanswered")
 
     def __init__(self, name: str, acknowledged: asyncio.Future[None]) -> None:
         self.name = name
         self.acknowledged = acknowledged
+        self.heard = False
         self.unanswered = 0
+
+
+class _Command(NamedTuple):
+    """A command that Redis hasn't answered yet; it answers once per key, or with one error for all.
+
+    `wanted` holds, for each key, the subscription that the command was written for: by the time of the answer
+    the channel may have been left and wanted anew.
+    """
+
+    verb: bytes
+    keys: deque[bytes]
+    wanted: deque[_Subscription | None]
 
 
 class Subscriptions(SupervisedLink):
@@ -76,13 +96,17 @@ class Subscriptions(SupervisedLink):
         self._wanted: dict[bytes, _Subscription] = {}
         # What Redis hasn't been told yet: (verb, channel); written at the end of the tick.
         self._outbox: list[tuple[bytes, bytes]] = []
-        # What Redis hasn't answered yet, in order: [verb, channels]. Its answers come one by one, in this order.
-        self._unanswered: deque[tuple[bytes, deque[bytes]]] = deque()
+        # What Redis hasn't answered yet, in order.
+        self._unanswered: deque[_Command] = deque()
+        # Channels with clients that Redis refuses since the link was reopened; they are asked for again and again.
+        self._forbidden: set[bytes] = set()
+        self._retry: asyncio.TimerHandle | None = None
         # While a fresh link is brought into use: what must be answered before it counts as open.
         self._synchronized: asyncio.Future[None] | None = None
         self._to_synchronize: set[bytes] = set()
         self._lost_at: float | None = None
         self._missed: set[bytes] = set()
+        self._report_refusal_at = 0.0
 
     def subscribe(self, channel: str) -> asyncio.Future[None]:
         """See `Broker.subscribe`."""
@@ -100,6 +124,7 @@ class Subscriptions(SupervisedLink):
         subscription = self._wanted.pop(key, None)
         if subscription is not None:
             subscription.acknowledged.cancel()
+            self._forbidden.discard(key)
             self._missed.discard(key)
             self._command(b"UNSUBSCRIBE", key)
 
@@ -119,7 +144,7 @@ class Subscriptions(SupervisedLink):
             seconds = asyncio.get_running_loop().time() - self._lost_at
             self._sink.gap(len(self._missed), seconds)
         self._lost_at = None
-        self._missed.clear()
+        self._missed = set(self._forbidden)
         # `open` turns true when this returns; what waited for it goes on right after.
         asyncio.get_running_loop().call_soon(self._changed)
 
@@ -134,15 +159,28 @@ class Subscriptions(SupervisedLink):
                 self._missed.add(key)
         self._outbox.clear()
         self._unanswered.clear()
+        self._forbidden.clear()
         self._synchronized = None
         self._changed()
 
     def link_writable(self, writable: bool) -> None:
         """Nothing waits: subscriptions are few bytes."""
 
+    async def stop(self) -> None:
+        """Disconnect and ask for nothing more."""
+        if self._retry is not None:
+            self._retry.cancel()
+        await super().stop()
+
+    @property
+    def refusals(self) -> list[str]:
+        """Say whether there are channels with clients that Redis doesn't let this gateway hear."""
+        return [f"bus subscriptions: Redis refuses {len(self._forbidden)} channel(s)"] if self._forbidden else []
+
     def ping(self, link: Link) -> None:
-        """Write a PING; its reply is an array, and nobody waits for it."""
+        """Write a PING, and keep the place of its reply among those of the commands."""
         link.write(PING)
+        self._unanswered.append(_Command(b"PING", deque([b""]), deque([None])))
 
     def replies_received(self, replies: Replies) -> None:
         """Hand on messages; settle acknowledgements."""
@@ -150,7 +188,7 @@ class Subscriptions(SupervisedLink):
         receive = self._sink.receive
         while (reply := replies()) is not False:
             if type(reply) is not list:
-                self._refused(reply)
+                self._settle_error(reply)
             elif reply[0] == b"message":
                 subscription = wanted.get(reply[1])
                 if subscription is not None:
@@ -161,8 +199,8 @@ class Subscriptions(SupervisedLink):
                         log.warning("bus message refused", channel=subscription.name, error=str(error))
                 elif reply[1] == self._probe:
                     self._echo(reply[2])
-            elif reply[0] in (b"subscribe", b"unsubscribe"):
-                self._acknowledged(reply[0], reply[1])
+            else:
+                self._settle(reply[1])
 
     def _command(self, verb: bytes, key: bytes) -> None:
         if self._synchronized is None:
@@ -173,54 +211,88 @@ class Subscriptions(SupervisedLink):
 
     def _flush(self) -> None:
         outbox, self._outbox = self._outbox, []
+        self._write(list(_batches(outbox)))
+
+    def _write(self, commands: list[tuple[bytes, list[bytes]]]) -> None:
         if self.link is None:
             return
-        packed = []
-        for verb, keys in _batches(outbox):
-            if verb == b"SUBSCRIBE":
-                for key in keys:
-                    if key in self._wanted:
-                        self._wanted[key].unanswered += 1
-            self._unanswered.append((verb, deque(keys)))
-            packed.append(pack(verb, *keys))
-        self.link.write(b"".join(packed))
+        for verb, keys in commands:
+            wanted = deque(self._wanted.get(key) if verb == b"SUBSCRIBE" else None for key in keys)
+            for subscription in wanted:
+                if subscription is not None:
+                    subscription.unanswered += 1
+            self._unanswered.append(_Command(verb, deque(keys), wanted))
+        self.link.write(b"".join([pack(verb, *keys) for verb, keys in commands]))
 
-    def _acknowledged(self, verb: bytes, key: bytes) -> None:
-        if self._unanswered:
-            keys = self._unanswered[0][1]
-            keys.popleft()
-            if not keys:
-                self._unanswered.popleft()
-        if verb == b"subscribe" and (subscription := self._wanted.get(key)) is not None:
-            subscription.unanswered -= 1
-            if subscription.unanswered <= 0 and not subscription.acknowledged.done():
-                subscription.acknowledged.set_result(None)
-        if verb == b"subscribe":
-            self._synchronize(key)
+    def _settle(self, name: bytes) -> None:
+        """Take the oldest command's next answer."""
+        if not self._unanswered or (self._unanswered[0].keys[0] != name):
+            self.abort(f"unexpected answer about {name!r:.200}")
+            return
+        command = self._unanswered[0]
+        key, subscription = command.keys.popleft(), command.wanted.popleft()
+        if not command.keys:
+            self._unanswered.popleft()
+        if command.verb != b"SUBSCRIBE":
+            return
+        self._synchronize(key)
+        if subscription is None:
+            return
+        subscription.unanswered -= 1
+        if subscription.unanswered == 0 and not subscription.acknowledged.done():
+            subscription.heard = True
+            subscription.acknowledged.set_result(None)
+            if key in self._forbidden:
+                self._forbidden.discard(key)
+                self._missed.discard(key)
+                self._sink.gap(1, 0.0)
 
-    def _refused(self, reply: object) -> None:
+    def _settle_error(self, reply: object) -> None:
         """Settle an error reply: it answers the oldest command, as a whole (an ACL forbids a channel, say)."""
         self._counters.bus_errors += 1
         if not isinstance(reply, hiredis.ReplyError) or not self._unanswered:
             self.abort(f"unexpected reply: {reply!r:.200}")
             return
-        verb, keys = self._unanswered.popleft()
-        if len(keys) > 1:
-            # One forbidden channel must not keep the others of its batch from being heard.
-            for key in keys:
-                self._unanswered.append((verb, deque([key])))
-            if self.link is not None:
-                self.link.write(b"".join(pack(verb, key) for key in keys))
+        verb, keys, wanted = self._unanswered.popleft()
+        if verb != b"SUBSCRIBE":
+            self.abort(f"{verb.decode()} refused: {reply}")
             return
-        if self._probe in keys:
+        if list(keys) == [self._probe]:
             self.abort(f"probe channel refused: {reply}")
             return
-        for key in keys:
-            subscription = self._wanted.pop(key, None)
-            if subscription is not None and not subscription.acknowledged.done():
-                subscription.acknowledged.set_exception(SubscribeError(subscription.name, str(reply)))
-            log.error("bus subscription refused", channel=key.decode(errors="replace"), error=str(reply))
-            self._synchronize(key)
+        for subscription in wanted:
+            if subscription is not None:
+                subscription.unanswered -= 1
+        # Those that were left, or left and wanted anew, have a later command of their own.
+        left = [key for key, subscription in zip(keys, wanted, strict=True) if self._wanted.get(key) is subscription]
+        if len(keys) > 1:
+            # One forbidden channel must not keep the others of its batch from being heard.
+            self._write([(b"SUBSCRIBE", [key]) for key in left])
+            return
+        for key in left:
+            self._refuse(key, self._wanted[key], str(reply))
+        self._synchronize(keys[0])
+
+    def _refuse(self, key: bytes, subscription: _Subscription, error: str) -> None:
+        """Give up a channel that Redis doesn't allow; one that clients rely on is asked for again."""
+        if not subscription.heard:
+            del self._wanted[key]
+            if not subscription.acknowledged.done():
+                subscription.acknowledged.set_exception(SubscribeError(subscription.name, error))
+                subscription.acknowledged.exception()  # seen, also when the client has left
+        else:
+            self._forbidden.add(key)
+            if self._retry is None:
+                self._retry = asyncio.get_running_loop().call_later(RETRY_SECONDS, self._ask_again)
+        now = asyncio.get_running_loop().time()
+        if now >= self._report_refusal_at:
+            self._report_refusal_at = now + REPORT_REFUSAL_SECONDS
+            log.error("bus subscription refused", channel=subscription.name, error=error)
+
+    def _ask_again(self) -> None:
+        self._retry = None
+        for key in self._forbidden:
+            self._command(b"SUBSCRIBE", key)
 
     def _synchronize(self, key: bytes) -> None:
         waiting = self._synchronized

@@ -17,6 +17,9 @@ from relay.logs import Logger
 BACKOFF_BASE_SECONDS = 0.1
 BACKOFF_LIMIT_SECONDS = 2.0
 
+REPORT_SECONDS = 60.0
+"""How often an outage that goes on is logged again."""
+
 PING = pack("PING")
 
 log = Logger("relay.bus")
@@ -53,6 +56,7 @@ class SupervisedLink(abc.ABC):
         self._task: asyncio.Task[None] | None = None
         self.link: Link | None = None
         self.problem: str | None = "not connected yet"
+        self._report_at = 0.0
 
     @property
     def open(self) -> bool:
@@ -104,16 +108,23 @@ class SupervisedLink(abc.ABC):
                 if await self._use(link):
                     attempt = 0
             except (OSError, hiredis.ReplyError, UnicodeError) as error:
-                problem = f"can't connect: {_describe(error)}"
-                if problem != self.problem:  # once, not at each of many attempts
-                    log.warning("bus unreachable", link=self._name, address=str(self._address), error=_describe(error))
-                self.problem = problem
+                self._refused(error)
             except Exception:
                 # A fault of ours must not leave the gateway deaf: start the link again.
                 self.problem = "link failed"
                 log.exception("bus link failed", link=self._name)
             await asyncio.sleep(backoff(attempt))
             attempt += 1
+
+    def _refused(self, error: Exception) -> None:
+        """Note why there is no link; report it when it is news, and once a minute, not at each of many attempts."""
+        problem = f"can't connect: {_describe(error)}"
+        now = asyncio.get_running_loop().time()
+        if problem != self.problem or now >= self._report_at:
+            self._report_at = now + REPORT_SECONDS
+            event = "bus refused the log-in" if isinstance(error, hiredis.ReplyError) else "bus unreachable"
+            log.warning(event, link=self._name, address=str(self._address), error=_describe(error))
+        self.problem = problem
 
     async def _use(self, link: Link) -> bool:
         """Use a link until it is gone; return whether it had come into use."""

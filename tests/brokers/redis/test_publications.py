@@ -291,3 +291,20 @@ async def test_a_failing_source_never_disturbs_the_order_of_others(sources: int)
     link = desk.connect()
     assert b"".join(link.written) == b"".join(expected)
     assert steady.errors == []
+
+
+async def test_refusals_of_a_chunk_are_settled_together(caplog: pytest.LogCaptureFixture) -> None:
+    """Redis may refuse everything that strangers send: neither time nor log may grow with it."""
+    desk, sources = Desk(), [RecordingSource() for _ in range(20)]
+    desk.connect()
+    for number in range(4000):
+        desk.say(sources[number % 20], "refused")
+    await tick()
+    for number in range(4000):
+        desk.say(sources[number % 20], "waits")
+    began = asyncio.get_running_loop().time()
+    for _ in range(40):
+        desk.answer(b"-NOPERM no\r\n" * 100)
+    assert asyncio.get_running_loop().time() - began < 1
+    assert caplog.text.count("publish refused") == 1
+    assert desk.counters.publish_failures == {"PUBLISH_REFUSED": 8000}

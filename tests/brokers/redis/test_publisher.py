@@ -147,3 +147,21 @@ async def test_many_at_once_share_an_async_publisher(redis_server: RedisServer, 
 def test_other_buses_are_refused() -> None:
     with pytest.raises(ValueError, match="scheme"):
         Publisher("memory://")
+
+
+@BOTH
+@pytest.mark.parametrize("data", [1, None, [1, 2], {"a": 1}])
+async def test_what_is_neither_text_nor_bytes_is_refused(publish: Publish, data: Any) -> None:
+    with pytest.raises(TypeError, match="must be str or bytes, not"):
+        await publish("redis://127.0.0.1:1", "c", data)
+
+
+async def test_a_closed_publisher_says_so(redis_server: RedisServer) -> None:
+    with Publisher(redis_server.url) as publisher:
+        pass
+    with pytest.raises(RuntimeError, match="closed"):
+        publisher.publish("c", "x")
+    async with AsyncPublisher(redis_server.url) as async_publisher:
+        pass
+    with pytest.raises(RuntimeError, match="closed"):
+        await async_publisher.publish("c", "x")

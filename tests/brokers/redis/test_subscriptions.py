@@ -10,7 +10,6 @@ import pytest_asyncio
 
 from relay.brokers import BrokerOptions
 from relay.brokers.redis.broker import RedisBroker
-from relay.brokers.redis.link import pack
 from relay.brokers.redis.subscriptions import BATCH, _batches
 from relay.errors import PublishRefused, SubscribeError
 from tests.brokers.recording import Station
@@ -135,12 +134,52 @@ async def test_a_gateway_that_hears_nothing_of_itself_starts_its_link_anew(
     await wait_until(lambda: not station.broker.problems)
     assert isinstance(station.broker, RedisBroker)
     # Redis has no command that makes somebody else unsubscribe: do what a lost subscription amounts to.
-    link = station.broker._subscriptions.link
-    assert link is not None
     await station.broker.subscribe("keeps PING's answer an array")
-    link.write(pack("UNSUBSCRIBE", *redis_server.admin.pubsub_channels(f"{prefix} probe*")))
+    probes = redis_server.admin.pubsub_channels(f"{prefix} probe*")
+    station.broker._subscriptions._write(
+        [(b"UNSUBSCRIBE", [str(name).encode() if isinstance(name, str) else name for name in probes])]
+    )
     await wait_until(lambda: station.counters.bus_losses)
     assert "probe not heard" in caplog.text
     await wait_until(lambda: not station.broker.problems)
     assert station.counters.bus_losses == 1
     await station.broker.stop()
+
+
+async def test_a_channel_with_clients_that_redis_refuses_later_is_not_forgotten(own_redis: RedisServer) -> None:
+    """Its clients are deaf: readiness says so, and they hear again as soon as Redis lets them."""
+    rules = ("on", ">pw", "+@all", "~*", "resetchannels", "&relay:?probe*")
+    own_redis.allow("limited", *rules, "&relay:c")
+    station = Station(BrokerOptions(f"redis://limited:pw@127.0.0.1:{own_redis.port}"))
+    await station.broker.start()
+    await station.broker.subscribe("c")
+    own_redis.allow("limited", "resetchannels", "&relay:?probe*")
+    own_redis.kill_clients("pubsub")
+    await wait_until(lambda: station.broker.problems == ["bus subscriptions: Redis refuses 1 channel(s)"])
+    renewed = station.broker.subscribe("c")
+    assert not renewed.done()
+    own_redis.allow("limited", "&relay:c")
+    await renewed
+    await wait_until(lambda: not station.broker.problems)
+    own_redis.admin.publish("relay:c", "heard again")
+    await wait_until(lambda: station.sink.payloads("c") == [b"heard again"])
+    assert station.sink.gaps
+    await station.broker.stop()
+
+
+async def test_an_old_answer_does_not_acknowledge_a_new_subscription(station: Station) -> None:
+    assert isinstance(station.broker, RedisBroker)
+    subscriptions = station.broker._subscriptions
+    first = station.broker.subscribe("c")
+    await asyncio.sleep(0)
+    station.broker.unsubscribe("c")
+    await asyncio.sleep(0)
+    second = station.broker.subscribe("c")
+    await asyncio.sleep(0)
+    assert len(subscriptions._unanswered) == 3
+    subscriptions._settle(subscriptions._unanswered[0].keys[0])
+    assert not second.done()
+    assert first.cancelled()
+    subscriptions._settle(subscriptions._unanswered[0].keys[0])
+    subscriptions._settle(subscriptions._unanswered[0].keys[0])
+    assert second.done()
