@@ -65,7 +65,7 @@ class Settings(BaseSettings):
         None, "Listening", "Clients at once; more get HTTP 503. Not set: from the file-descriptor limit."
     )
     handshake_timeout: Annotated[float, Range("seconds", 0.1, 300)] = setting(
-        10.0, "Listening", "Seconds in which a request must have arrived whole."
+        10.0, "Listening", "Seconds in which the head of a request must have arrived whole."
     )
     max_header_bytes: Annotated[int, Range("bytes", 1024, 1_048_576)] = setting(
         16_384, "Listening", "Bytes of a request's line and headers together."

@@ -53,10 +53,10 @@ class HealthProbe:
         return max(self._stall, self._silence())
 
     @property
-    def _lateness(self) -> float:
-        """By how much this process has been late so far; the delay that its clock has yet to notice included.
+    def lateness_seconds(self) -> float:
+        """By how much this process has been late so far: about the time for which the machine stood still.
 
-        After a stall an answer may be handled before the clock is.
+        It includes the delay that the clock has yet to notice: after a stall an answer may be handled before it.
         """
         unnoticed = 0.0 if self._due is None else time.monotonic() - self._due
         return self._late + max(0.0, unnoticed)
@@ -65,18 +65,18 @@ class HealthProbe:
         if self._asked is None:
             return 0.0
         moment, lateness = self._asked
-        return time.monotonic() - moment - (self._lateness - lateness)
+        return time.monotonic() - moment - (self.lateness_seconds - lateness)
 
     async def _tick(self) -> None:
         """Add up by how much a clock of this process is late."""
         while True:
             self._due = time.monotonic() + INTERVAL_SECONDS
             await asyncio.sleep(INTERVAL_SECONDS)
-            self._late = self._lateness
+            self._late = self.lateness_seconds
 
     async def _ask(self) -> None:
         while True:
-            self._asked = time.monotonic(), self._lateness
+            self._asked = time.monotonic(), self.lateness_seconds
             response = await get(self._port, "/healthz", within=60.0)
             assert response.status == 200
             self._stall, self._asked = self.stall_seconds, None

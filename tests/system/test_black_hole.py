@@ -32,9 +32,12 @@ async def test_a_black_hole_is_noticed_and_survived(
         ):
             await wait_until(lambda: all(len(client.received) > 100 for client in listeners))
             proxy.black_hole = True
-            began = time.monotonic()
-            await asyncio.gather(*(gateway.ready(False, within=NOTICE_SECONDS) for gateway in pair))
-            await wait_until(lambda: one.endings and two.endings, NOTICE_SECONDS - (time.monotonic() - began))
+            began, lateness = time.monotonic(), first.lateness_seconds
+            await all_told_ready(pair, False, within=30)
+            await wait_until(lambda: one.endings and two.endings, 30)
+            # Without the time for which the machine itself stood still; on a quiet one that is next to nothing.
+            stood_still = first.lateness_seconds - lateness
+            assert time.monotonic() - began - stood_still < NOTICE_SECONDS
             assert set(one.endings + two.endings) == {(1013, "delivery unknown")}
             proxy.black_hole = False
             await asyncio.gather(*(gateway.ready(within=10) for gateway in pair))
