@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import asyncio
 
-from websockets.frames import Frame, Opcode
 from websockets.protocol import SEND_EOF, State
 from websockets.server import ServerProtocol
 
 from relay.auth.identity import Identity
 from relay.errors import Disconnect, PublishError
-from relay.gateway.context import READ_BUFFER_BYTES, Context, websockets_logger
-from relay.gateway.outgoing import Outgoing
-from relay.gateway.whole_frames import frame_end, whole_frames
+from relay.gateway.context import READ_BUFFER_BYTES, Context
+from relay.gateway.incoming import Incoming
 from relay.hub import Encoder
 from relay.logs import Logger
 from relay.message import Kind, Message
@@ -27,15 +25,12 @@ from relay.protocols import plain
 CLOSE_TIMEOUT_SECONDS = 5.0
 """How long a client may take to answer a close frame."""
 
-MAX_FRAGMENTS = 4096
-"""Frames per message: the message size bounds their payloads, not the number of empty ones (`websockets` has 4096)."""
-
 PING = b"\x89\x00"
 
 log = Logger("relay.gateway")
 
 
-class Connection(Outgoing):
+class Connection(Incoming):
     """A client of one channel, from the end of its handshake to the end of its socket.
 
     Args:
@@ -47,17 +42,10 @@ class Connection(Outgoing):
 
     __slots__ = (
         "_close_timer",
-        "_fragments",
         "_interest",
-        "_kind",
-        "_missing",
-        "_muted",
-        "_partial_header",
         "_paused",
-        "_ws",
         "channel",
         "echo",
-        "heard",
         "id",
         "identity",
         "slot",
@@ -66,21 +54,12 @@ class Connection(Outgoing):
     def __init__(self, context: Context, session: plain.PlainSession, identity: Identity, interest: Interest) -> None:
         super().__init__(context)
         self._interest: Interest | None = interest
-        # A fresh one: that of the handshake would keep its request and response for as long as the client stays.
-        self._ws = ServerProtocol(state=State.OPEN, max_size=context.max_message_bytes, logger=websockets_logger)
-        self._fragments: list[bytes | bytearray | memoryview] | None = None
-        self._kind = Kind.TEXT
-        # Where the next frame begins: after so many bytes, or after the header that has begun.
-        self._missing = 0
-        self._partial_header = b""
         self._paused = False
-        self._muted = False
         self._close_timer: asyncio.TimerHandle | None = None
         self.id = context.node.new_id()
         self.channel = session.channel
         self.echo = session.echo
         self.identity = identity
-        self.heard = True
         self.slot = -1
 
     @property
@@ -199,71 +178,12 @@ class Connection(Outgoing):
         code = _close_code(self._ws)
         context.counters.connections_closed[code] += 1
         log.debug("disconnected", channel=self.channel, user=self.identity.user, code=code)
+        self._end_reading()
         self._detach()
-        self._fragments = None
-        # Its frame and the protocol hold each other: without this, only a full garbage collection would free them.
-        self._ws.parser.close()
 
-    def _receive(self, data: bytes) -> None:
-        """Take in a chunk: messages that arrived whole directly, everything else through the library.
-
-        The library gets whole frame headers only, so that it is always known where the next frame begins: a
-        payload must never be taken for frames.
-        """
-        self.heard = True
-        if self._partial_header:
-            data, self._partial_header = self._partial_header + data, b""
-        position, end = min(self._missing, len(data)), len(data)
-        if position:
-            self._missing -= position
-            self._parse(data[:position])
-        while position < end:
-            if self._interest is not None and self._fragments is None:
-                messages, position = whole_frames(data, self._context.max_message_bytes, position)
-                for kind, payload in messages:
-                    self._message(kind, payload)
-                if position == end:
-                    break
-            stop = frame_end(data, position)
-            if stop is None:
-                self._partial_header = data[position:]
-                break
-            self._missing = max(0, stop - end)
-            self._parse(data[position:stop])
-            position = min(stop, end)
-        if self._ws.writes:
-            self._send()
-
-    def _parse(self, data: bytes) -> None:
-        """Let the library parse a frame or a piece of one."""
-        ws = self._ws
-        ws.receive_data(data)
-        for event in ws.events_received():
-            assert isinstance(event, Frame)
-            opcode = event.opcode
-            if opcode is Opcode.TEXT or opcode is Opcode.BINARY:
-                kind = Kind.TEXT if opcode is Opcode.TEXT else Kind.BINARY
-                if event.fin:
-                    self._message(kind, bytes(event.data))
-                else:
-                    self._kind, self._fragments = kind, [event.data]
-            elif opcode is Opcode.CONT and self._fragments is not None:
-                self._continue(event)
-        if ws.state is not State.OPEN:
-            self._leave()
-            self._release_held()
-
-    def _continue(self, frame: Frame) -> None:
-        fragments = self._fragments
-        assert fragments is not None
-        if len(fragments) >= MAX_FRAGMENTS:
-            self._fragments = None
-            self._fail(Disconnect.TOO_MANY_FRAGMENTS)
-            return
-        fragments.append(frame.data)
-        if frame.fin:
-            self._fragments = None
-            self._message(self._kind, b"".join(fragments))
+    @property
+    def _open(self) -> bool:
+        return self._interest is not None
 
     def _message(self, kind: Kind, payload: bytes) -> None:
         """Publish one whole message of the client."""
@@ -279,16 +199,6 @@ class Connection(Outgoing):
         counters.messages_received += 1
         counters.bytes_received += len(payload)
         self._context.node.publish(Message(self.channel, payload, kind, self.id), self)
-
-    def _fail(self, disconnect: Disconnect) -> None:
-        """Fail the connection (RFC 6455, section 7.1.7): the client broke the protocol; hear it no more."""
-        self._muted = True
-        self._release_held()
-        if self._ws.state is State.OPEN:
-            self._context.counters.disconnects[disconnect.name] += 1
-        self._ws.fail(disconnect.code, disconnect.reason)
-        self._send()
-        self._leave()
 
     def _send(self) -> None:
         """Write what the protocol wants to say: pongs, close frames, the end of the stream."""

@@ -11,7 +11,8 @@ from websockets.server import ServerProtocol
 
 from relay import Gateway
 from relay.errors import BusUnavailable, Disconnect
-from relay.gateway.connection import MAX_FRAGMENTS, Connection
+from relay.gateway.connection import Connection
+from relay.gateway.incoming import MAX_FRAGMENTS
 from tests.conftest import EmbeddedFactory
 from tests.harness.conditions import stays_true, wait_until
 from tests.harness.raw_websocket import (

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator
-from itertools import islice
-from typing import NamedTuple
+from collections.abc import Callable
 
 import hiredis
 
 from relay.brokers import Sink
 from relay.brokers.envelope import EnvelopeError, open_envelope
 from relay.brokers.redis.address import Address
+from relay.brokers.redis.commands import Command, Subscription, batches
 from relay.brokers.redis.link import Link, Replies, pack
 from relay.brokers.redis.supervised import PING, SupervisedLink
 from relay.counters import Counters
 from relay.errors import SubscribeError
 from relay.logs import Logger
-
-BATCH = 512
-"""Channels per SUBSCRIBE or UNSUBSCRIBE: one command must not keep Redis busy for long."""
 
 RETRY_SECONDS = 1.0
 """How often channels that Redis refuses are asked for again, while clients rely on them."""
@@ -29,34 +25,6 @@ REPORT_REFUSAL_SECONDS = 10.0
 """How often refusals are logged: strangers choose the channels."""
 
 log = Logger("relay.bus")
-
-
-class _Subscription:
-    """One channel that this gateway wants, and how far Redis is with it.
-
-    `unanswered` counts SUBSCRIBE commands on the way: after subscribe, unsubscribe, subscribe the first
-    answer doesn't mean that the channel is heard. `heard` tells whether it ever was: somebody relies on it then.
-    """
-
-    __slots__ = ("acknowledged", "heard", "name", "unanswered")
-
-    def __init__(self, name: str, acknowledged: asyncio.Future[None]) -> None:
-        self.name = name
-        self.acknowledged = acknowledged
-        self.heard = False
-        self.unanswered = 0
-
-
-class _Command(NamedTuple):
-    """A command that Redis hasn't answered yet; it answers once per key, or with one error for all.
-
-    `wanted` holds, for each key, the subscription that the command was written for: by the time of the answer
-    the channel may have been left and wanted anew.
-    """
-
-    verb: bytes
-    keys: deque[bytes]
-    wanted: deque[_Subscription | None]
 
 
 class Subscriptions(SupervisedLink):
@@ -93,11 +61,11 @@ class Subscriptions(SupervisedLink):
         self._sink = sink
         self._echo = echo
         self._changed = changed
-        self._wanted: dict[bytes, _Subscription] = {}
+        self._wanted: dict[bytes, Subscription] = {}
         # What Redis hasn't been told yet: (verb, channel); written at the end of the tick.
         self._outbox: list[tuple[bytes, bytes]] = []
         # What Redis hasn't answered yet, in order.
-        self._unanswered: deque[_Command] = deque()
+        self._unanswered: deque[Command] = deque()
         # Channels with clients that Redis refuses since the link was reopened; they are asked for again and again.
         self._forbidden: set[bytes] = set()
         self._retry: asyncio.TimerHandle | None = None
@@ -114,7 +82,7 @@ class Subscriptions(SupervisedLink):
         subscription = self._wanted.get(key)
         if subscription is None:
             acknowledged: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            subscription = self._wanted[key] = _Subscription(channel, acknowledged)
+            subscription = self._wanted[key] = Subscription(channel, acknowledged)
             self._command(b"SUBSCRIBE", key)
         return subscription.acknowledged
 
@@ -180,7 +148,7 @@ class Subscriptions(SupervisedLink):
     def ping(self, link: Link) -> None:
         """Write a PING, and keep the place of its reply among those of the commands."""
         link.write(PING)
-        self._unanswered.append(_Command(b"PING", deque([b""]), deque([None])))
+        self._unanswered.append(Command(b"PING", deque([b""]), deque([None])))
 
     def replies_received(self, replies: Replies) -> None:
         """Hand on messages; settle acknowledgements."""
@@ -211,7 +179,7 @@ class Subscriptions(SupervisedLink):
 
     def _flush(self) -> None:
         outbox, self._outbox = self._outbox, []
-        self._write(list(_batches(outbox)))
+        self._write(list(batches(outbox)))
 
     def _write(self, commands: list[tuple[bytes, list[bytes]]]) -> None:
         if self.link is None:
@@ -221,7 +189,7 @@ class Subscriptions(SupervisedLink):
             for subscription in wanted:
                 if subscription is not None:
                     subscription.unanswered += 1
-            self._unanswered.append(_Command(verb, deque(keys), wanted))
+            self._unanswered.append(Command(verb, deque(keys), wanted))
         self.link.write(b"".join([pack(verb, *keys) for verb, keys in commands]))
 
     def _settle(self, name: bytes) -> None:
@@ -273,7 +241,7 @@ class Subscriptions(SupervisedLink):
             self._refuse(key, self._wanted[key], str(reply))
         self._synchronize(keys[0])
 
-    def _refuse(self, key: bytes, subscription: _Subscription, error: str) -> None:
+    def _refuse(self, key: bytes, subscription: Subscription, error: str) -> None:
         """Give up a channel that Redis doesn't allow; one that clients rely on is asked for again."""
         if not subscription.heard:
             del self._wanted[key]
@@ -300,17 +268,3 @@ class Subscriptions(SupervisedLink):
             self._to_synchronize.discard(key)
             if not self._to_synchronize:
                 waiting.set_result(None)
-
-
-def _batches(commands: list[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, list[bytes]]]:
-    """Group neighbours with the same verb, at most `BATCH` channels each; the order stays."""
-    start = 0
-    while start < len(commands):
-        verb = commands[start][0]
-        keys: list[bytes] = []
-        for other, key in islice(commands, start, start + BATCH):
-            if other != verb:
-                break
-            keys.append(key)
-        start += len(keys)
-        yield verb, keys

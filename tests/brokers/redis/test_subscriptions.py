@@ -12,8 +12,9 @@ import pytest_asyncio
 from relay.brokers import BrokerOptions
 from relay.brokers.redis.address import Address
 from relay.brokers.redis.broker import RedisBroker
+from relay.brokers.redis.commands import BATCH, batches
 from relay.brokers.redis.link import Link
-from relay.brokers.redis.subscriptions import BATCH, Subscriptions, _batches
+from relay.brokers.redis.subscriptions import Subscriptions
 from relay.counters import Counters
 from relay.errors import PublishRefused, SubscribeError
 from tests.brokers.recording import RecordingSink, Station
@@ -35,14 +36,14 @@ async def station(redis_server: RedisServer, prefix: str) -> AsyncIterator[Stati
 def test_commands_are_batched_and_keep_their_order() -> None:
     subscribe = [(b"SUBSCRIBE", b"%d" % number) for number in range(BATCH + 1)]
     commands = [*subscribe, (b"UNSUBSCRIBE", b"x"), (b"SUBSCRIBE", b"x")]
-    batches = list(_batches(commands))
-    assert [(verb, len(keys)) for verb, keys in batches] == [
+    made = list(batches(commands))
+    assert [(verb, len(keys)) for verb, keys in made] == [
         (b"SUBSCRIBE", BATCH),
         (b"SUBSCRIBE", 1),
         (b"UNSUBSCRIBE", 1),
         (b"SUBSCRIBE", 1),
     ]
-    assert [(verb, key) for verb, keys in batches for key in keys] == commands
+    assert [(verb, key) for verb, keys in made for key in keys] == commands
 
 
 async def test_many_subscriptions_are_few_commands(own_redis: RedisServer) -> None:
