@@ -6,7 +6,7 @@ import asyncio
 import time
 
 from tests.conftest import EmbeddedFactory, GatewayFactory, ProxyFactory
-from tests.harness.conditions import wait_until
+from tests.harness.conditions import stays_true, wait_until
 from tests.harness.health_probe import HealthProbe
 from tests.harness.numbered_publisher import NumberedPublisher
 from tests.harness.outage import Outage, check_around_outage
@@ -64,6 +64,25 @@ async def test_a_network_that_is_cut_again_and_again_heals_each_time(
             await all_told_ready([one, two])
             await sender.send(str(number))
             assert await receiver.receive(number + 1) == [str(n) for n in range(number + 1)]
+
+
+async def test_an_old_probe_is_not_held_against_a_new_link(
+    own_redis: RedisServer, proxy_to: ProxyFactory, embedded: EmbeddedFactory
+) -> None:
+    """A probe that was swallowed with the old link says nothing about the new one, which must be left alone."""
+    proxy = await proxy_to(own_redis.port)
+    url = own_redis.url_of(port=proxy.port)
+    fleet = await embedded(4, broker_url=url, broker_timeout=1.5, probe_interval=0.5)
+    await all_told_ready(fleet)
+    proxy.black_hole = True
+    # Longer than the interval of the probes, so each gateway has one on its way; too short for being noticed.
+    assert await stays_true(lambda: not any(gateway.counters.bus_losses for gateway in fleet), 0.8)
+    proxy.cut()
+    proxy.black_hole = False
+    await wait_until(lambda: all(gateway.counters.bus_connects >= 4 for gateway in fleet))
+    await all_told_ready(fleet)
+    losses = [gateway.counters.bus_losses for gateway in fleet]
+    assert await stays_true(lambda: [gateway.counters.bus_losses for gateway in fleet] == losses, 2.0)
 
 
 async def test_a_redis_that_accepts_and_stays_silent_is_tried_again(

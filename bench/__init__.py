@@ -1,0 +1,1 @@
+"""Measure the relay against a relay as one writes it every day."""
