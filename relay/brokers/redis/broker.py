@@ -41,6 +41,7 @@ class RedisBroker(Broker):
         self._address = parse_address(options.url, options.ca_file)
         self._probe_number = 0
         self._probe_sent_at: float | None = None
+        self._probe_executed_at: float | None = None
         self._probe_task: asyncio.Task[None] | None = None
         self._echo_problem: str | None = "bus not probed yet"
         self._subscriptions = Subscriptions(
@@ -123,6 +124,21 @@ class RedisBroker(Broker):
         self._probe_sent_at = None
         self._echo_problem = None
 
+    def _deaf(self, sent_at: float) -> bool:
+        """Return whether the probe that was sent at a time can't be heard any more.
+
+        Not a matter of time: under load its echo queues behind data that is still delivered, and breaking the link
+        would lose that. But Redis answers in order. Once it has executed the probe, a PING that is written
+        afterwards on the subscription link is answered behind the echo.
+        """
+        if self._publications.answered_until < sent_at:
+            self._probe_executed_at = None
+        elif self._probe_executed_at is None:
+            self._probe_executed_at = asyncio.get_running_loop().time()
+        else:
+            return self._subscriptions.answered_until > self._probe_executed_at
+        return False
+
     async def _probe(self) -> None:
         """Publish to ourselves, again and again; a subscription link that doesn't hear it is started anew."""
         loop = asyncio.get_running_loop()
@@ -139,6 +155,8 @@ class RedisBroker(Broker):
                 self._publications.publish(pack("PUBLISH", self._probe_channel, self._probe_number), None)
             elif loop.time() - self._probe_sent_at >= timeout:
                 self._echo_problem = f"probe not heard for {timeout:g} s"
+            if self._probe_sent_at is not None and self._deaf(self._probe_sent_at):
+                self._echo_problem = "probe not heard, but what Redis sent after it"
                 log.error("bus deaf", reason=self._echo_problem)
                 self._probe_sent_at = None
                 self._subscriptions.abort(self._echo_problem)

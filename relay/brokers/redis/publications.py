@@ -61,6 +61,7 @@ class Publications(SupervisedLink):
 
     Attributes:
         passing: whether a message that is published now goes out at the end of the tick.
+        answered_until: loop time at which the last command that Redis has answered was accepted.
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class Publications(SupervisedLink):
         self._deadline: asyncio.TimerHandle | None = None
         self._drained: asyncio.Future[None] | None = None
         self._report_refusal_at = 0.0
+        self.answered_until = 0.0
         self.passing = False
 
     @property
@@ -178,6 +180,7 @@ class Publications(SupervisedLink):
                 return
             source, size, accepted_at = on_the_way.popleft()
             settled += size
+            self.answered_until = accepted_at
             if source is None:
                 continue
             if isinstance(reply, hiredis.ReplyError):

@@ -40,6 +40,9 @@ class Subscriptions(SupervisedLink):
         sink: who gets the messages.
         echo: called with the payload of each message on the probe channel.
         changed: called when `open` has changed.
+
+    Attributes:
+        answered_until: loop time at which the last PING that Redis has answered was sent.
     """
 
     def __init__(
@@ -75,6 +78,8 @@ class Subscriptions(SupervisedLink):
         self._lost_at: float | None = None
         self._missed: set[bytes] = set()
         self._report_refusal_at = 0.0
+        self._pinged_at: deque[float] = deque()
+        self.answered_until = 0.0
 
     def subscribe(self, channel: str) -> asyncio.Future[None]:
         """See `Broker.subscribe`."""
@@ -127,6 +132,7 @@ class Subscriptions(SupervisedLink):
                 self._missed.add(key)
         self._outbox.clear()
         self._unanswered.clear()
+        self._pinged_at.clear()
         self._forbidden.clear()
         self._synchronized = None
         self._changed()
@@ -149,6 +155,7 @@ class Subscriptions(SupervisedLink):
         """Write a PING, and keep the place of its reply among those of the commands."""
         link.write(PING)
         self._unanswered.append(Command(b"PING", deque([b""]), deque([None])))
+        self._pinged_at.append(asyncio.get_running_loop().time())
 
     def replies_received(self, replies: Replies) -> None:
         """Hand on messages; settle acknowledgements."""
@@ -201,6 +208,8 @@ class Subscriptions(SupervisedLink):
         key, subscription = command.keys.popleft(), command.wanted.popleft()
         if not command.keys:
             self._unanswered.popleft()
+        if command.verb == b"PING":
+            self.answered_until = self._pinged_at.popleft()
         if command.verb != b"SUBSCRIBE":
             return
         self._synchronize(key)
