@@ -110,7 +110,8 @@ async def check_drain(gateway: GatewayProcess) -> None:
         assert (await get(gateway.port, "/healthz")).status == 200
         assert all(client.is_open for client in clients)
         async with RawWebSocket(gateway.port) as late:
-            assert (await late.upgrade("/ws/a")).status == 503
+            assert (await late.upgrade("/ws/a")).status == 101
+            assert (await late.close_frame())[0] == 1001
         assert (await waiting.response()).status == 503
         with pytest.raises(ConnectionRefusedError):
             await get(gateway.port, "/healthz")

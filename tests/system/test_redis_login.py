@@ -54,7 +54,7 @@ async def test_a_wrong_password_is_told_and_kept_secret(own_redis: RedisServer) 
     try:
         await gateway.listening()
         answer = await gateway.ready(False)
-        await wait_until(lambda: gateway.records("bus unreachable"))
+        await wait_until(lambda: gateway.records("bus refused the log-in"))
         answer = await gateway.ready(False)
         assert any("WRONGPASS" in reason for reason in answer.json["reasons"])
         assert "wr0ng-one" not in gateway.output + answer.text
@@ -105,7 +105,7 @@ async def test_tls_of_a_stranger_is_refused(
     gateway = GatewayProcess(broker_url=redis.url)
     try:
         await gateway.listening()
-        await wait_until(lambda: gateway.records("bus unreachable"))
+        await wait_until(lambda: gateway.records("bus refused the log-in"))
         answer = await gateway.ready(False)
         assert any("certificate" in reason.lower() for reason in answer.json["reasons"])
     finally:

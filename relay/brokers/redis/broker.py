@@ -10,7 +10,7 @@ from functools import lru_cache
 from relay.brokers import Broker, BrokerOptions, Sink, Source
 from relay.brokers.envelope import seal
 from relay.brokers.redis.address import parse_address
-from relay.brokers.redis.link import pack
+from relay.brokers.redis.link import Link, pack
 from relay.brokers.redis.publications import Publications
 from relay.brokers.redis.subscriptions import Subscriptions
 from relay.counters import Counters
@@ -42,6 +42,7 @@ class RedisBroker(Broker):
         self._probe_number = 0
         self._probe_sent_at: float | None = None
         self._probe_executed_at: float | None = None
+        self._probe_links: tuple[Link | None, Link | None] = (None, None)
         self._probe_task: asyncio.Task[None] | None = None
         self._echo_problem: str | None = "bus not probed yet"
         self._subscriptions = Subscriptions(
@@ -144,13 +145,17 @@ class RedisBroker(Broker):
         loop = asyncio.get_running_loop()
         interval, timeout = self._options.probe_interval, self._options.timeout
         while True:
+            links = (self._publications.link, self._subscriptions.link)
             if not self._publications.passing:
                 self._probe_sent_at = None
                 self._echo_problem = "bus not probed since the last outage"
+            elif self._probe_sent_at is not None and links != self._probe_links:
+                self._probe_sent_at = None  # swallowed with an old link, it says nothing about the new one
             elif self._probe_sent_at is None and self._publications.full:
                 self._echo_problem = "the bus falls behind: publish buffer full"
             elif self._probe_sent_at is None:
                 self._probe_number += 1
+                self._probe_links = links
                 self._probe_sent_at = loop.time()
                 self._publications.publish(pack("PUBLISH", self._probe_channel, self._probe_number), None)
             elif loop.time() - self._probe_sent_at >= timeout:
