@@ -24,7 +24,7 @@ run: $(VENV)/.stamp-run ## start a gateway
 
 # Part of the tests only, chosen by ARGS, can't reach the coverage of all of them.
 test: $(VENV)/.stamp-dev redis ## run the tests
-	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),--cov --cov-report=term)
+	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),-n 2 --dist loadfile --cov --cov-report=term)
 
 lint: $(VENV)/.stamp-dev ## check style, formatting and types
 	$(BIN)/ruff check .

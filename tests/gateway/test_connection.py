@@ -119,6 +119,17 @@ async def test_too_many_fragments_close_with_1009(embedded: EmbeddedFactory) -> 
         (encode_frame(PING, bytes(126)), 1002),
         (encode_frame(CLOSE, b"\x00"), 1002),
     ],
+    ids=[
+        "too big",
+        "enormous",
+        "too big in fragments",
+        "unmasked",
+        "reserved bit",
+        "unknown opcode",
+        "continues nothing",
+        "long ping",
+        "short close",
+    ],
 )
 async def test_breaches_are_closed_with_the_codes_of_the_rfc(embedded: EmbeddedFactory, data: bytes, code: int) -> None:
     (gateway,) = await embedded(1, max_message_bytes=1000)
@@ -249,7 +260,11 @@ async def test_half_closed_clients_are_closed(embedded: EmbeddedFactory) -> None
 INNER = encode_frame(TEXT, b"forged")
 
 
-@pytest.mark.parametrize("frame", [encode_frame(BINARY, INNER * 30), encode_frame(BINARY, INNER), b"\x82\x80\0\0\0\0"])
+@pytest.mark.parametrize(
+    "frame",
+    [encode_frame(BINARY, INNER * 30), encode_frame(BINARY, INNER), b"\x82\x80\0\0\0\0"],
+    ids=["medium", "short", "empty"],
+)
 async def test_a_payload_is_never_taken_for_frames_wherever_the_stream_is_cut(
     embedded: EmbeddedFactory, frame: bytes
 ) -> None:
