@@ -51,8 +51,8 @@ def accept(sock: socket.socket, key: bytes) -> bytes:
     return rest
 
 
-PING = b"\x89\x00"
-PONG = b"\x8a\x80\0\0\0\0"
+EMPTY_PING = b"\x89\x00"
+ANSWER = b"\x8a\x80\0\0\0\0"  # a pong; an empty payload needs no masking
 
 
 def open_many(port: int, path: str, count: int) -> list[socket.socket]:
@@ -62,10 +62,10 @@ def open_many(port: int, path: str, count: int) -> list[socket.socket]:
         batch = [connect(port, path) for _ in range(min(50, count - len(opened)))]
         for sock, key in batch:
             rest = accept(sock, key)
-            if rest.replace(PING, b""):
+            if rest.replace(EMPTY_PING, b""):
                 raise ConnectionError(f"unexpected bytes after the handshake: {rest[:200]!r}")
             # The first ping comes at a random point of the interval: perhaps at once.
-            sock.sendall(PONG * rest.count(PING))
+            sock.sendall(ANSWER * rest.count(EMPTY_PING))
             opened.append(sock)
     return opened
 
