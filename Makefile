@@ -9,11 +9,12 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format bench redis clean
+.PHONY: help run test lint format bench loadtest redis browser clean
 
 help: ## show this list
 	@echo "make run      start a gateway on the memory broker      options: ARGS=\"--port 9000\""
 	@echo "make test     run the tests, with coverage              options: ARGS=\"-k settings\""
+	@echo "make loadtest load two gateways and a Redis, and write a report"
 	@echo "make lint     check style, formatting and types"
 	@echo "make format   format the code"
 	@echo "make bench    measure against an everyday relay         options: ARGS=\"...\""
@@ -23,7 +24,7 @@ run: $(VENV)/.stamp-run ## start a gateway
 	@exec $(BIN)/relay serve $(ARGS)
 
 # Part of the tests only, chosen by ARGS, can't reach the coverage of all of them.
-test: $(VENV)/.stamp-dev redis ## run the tests
+test: $(VENV)/.stamp-dev redis browser ## run the tests
 	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),-n 2 --dist loadfile --cov --cov-report=term)
 
 lint: $(VENV)/.stamp-dev ## check style, formatting and types
@@ -38,14 +39,18 @@ format: $(VENV)/.stamp-dev ## format the code
 bench: $(VENV)/.stamp-dev redis ## measure
 	@$(BIN)/python -m bench $(ARGS)
 
+loadtest: $(VENV)/.stamp-run redis ## load two gateways
+	@$(BIN)/relay loadtest --gateways 2 --clients 400 --channels 20 --publishers 20 --rate 200 --duration 10s \
+		--json loadtest.json --report loadtest.html $(ARGS)
+
 clean: ## remove what the other targets made
-	rm -rf $(VENV) build dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf loadtest.html loadtest.json $(VENV) build dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp is newer than pyproject.toml once the dependencies named there are installed.
 $(VENV)/.stamp-run: pyproject.toml $(VENV)/bin/python
 	@echo "installing relay into $(VENV)"
-	@$(PIP) install --editable '.[uvloop]'
+	@$(PIP) install --editable '.[loadtest,uvloop]'
 	@touch $@
 
 $(VENV)/.stamp-dev: pyproject.toml $(VENV)/bin/python
@@ -64,4 +69,8 @@ $(VENV)/bin/python:
 
 # The tests start Redis servers of their own: only the program is needed, not a service that runs.
 redis:
-	@command -v redis-server >/dev/null || sh tests/install-redis.sh
+	@command -v redis-server >/dev/null || sh tests/install.sh redis-server
+
+# Pages are tested in a real browser; the tests that need it say so when they are skipped.
+browser:
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || sh tests/install.sh chromium || true

@@ -1,0 +1,52 @@
+#!/bin/sh
+# Install a program that the tests need, with the package manager of this system, as root or by sudo without a password.
+# Usage: sh tests/install.sh redis-server|chromium
+set -eu
+
+program=$1
+case $program in
+redis-server) apt=redis-server brew=redis dnf=redis apk=redis ;;
+chromium)
+    apt="chromium fonts-dejavu-core" brew="--cask chromium"
+    dnf="chromium dejavu-sans-fonts" apk="chromium font-dejavu"
+    ;;
+*) echo "usage: $0 redis-server|chromium" >&2 && exit 2 ;;
+esac
+
+if [ "$(id -u)" = 0 ]; then
+    as_root=
+elif sudo -n true 2>/dev/null; then
+    as_root="sudo -n"
+else
+    as_root=no
+fi
+
+give_up() {
+    echo "The tests need the program $program, and $1." >&2
+    echo "Install it and try again$2" >&2
+    exit 1
+}
+
+needs_root() {
+    [ "$as_root" != no ] || give_up "only root can install it here" ", for example: sudo $1"
+    echo "installing $program: $1"
+}
+
+# The lists of packages are split into words on purpose.
+# shellcheck disable=SC2086
+if command -v brew >/dev/null; then
+    brew install --quiet $brew
+elif command -v apt-get >/dev/null; then
+    needs_root "apt-get install $apt"
+    $as_root apt-get update -qq
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes --no-install-recommends $apt >/dev/null
+elif command -v dnf >/dev/null; then
+    needs_root "dnf install $dnf"
+    $as_root dnf install --quiet --assumeyes $dnf ||
+        { [ "$program" = redis-server ] && $as_root dnf install --quiet --assumeyes valkey-compat-redis; }
+elif command -v apk >/dev/null; then
+    needs_root "apk add $apk"
+    $as_root apk add --quiet $apk
+else
+    give_up "this system's package manager is none of apt-get, brew, dnf, apk" ""
+fi
