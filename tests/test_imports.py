@@ -16,7 +16,7 @@ LAYERS = ["cli", "gateway", "node", "hub", "message", "errors"]
 ALLOWED = {
     "asyncio": {"node", "gateway", "brokers", "web", "loadtest", "cli"},
     "websockets": {"gateway"},
-    "redis": {"brokers"},
+    "redis": {"brokers", "loadtest"},
     "hiredis": {"brokers"},
     "aiohttp": {"gateway", "web", "cli"},
 }

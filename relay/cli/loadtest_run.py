@@ -1,0 +1,229 @@
+"""What `relay loadtest` does once its options are read."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+import sys
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import click
+import msgspec
+from rich.console import Console
+
+from relay.errors import RelayError
+from relay.loadtest.conditions import Conditions
+from relay.loadtest.connector import Destination, resolve
+from relay.loadtest.coordinator import Coordinator
+from relay.loadtest.dialect import Dialect
+from relay.loadtest.limits import Destination as Load
+from relay.loadtest.limits import LimitError, SourceAddressError, raise_descriptor_limit, source_addresses
+from relay.loadtest.machine import usable_cores
+from relay.loadtest.observer import Observer
+from relay.loadtest.outcome import outcome
+from relay.loadtest.plan import Act, Hears, Plan
+from relay.loadtest.process_tree import ProcessTreeError
+from relay.loadtest.profiles import PROFILES
+from relay.loadtest.redis_meter import RedisMeterError
+from relay.loadtest.result import Result
+from relay.loadtest.screen import Screen, summary
+from relay.loadtest.stack import Stack
+from relay.loadtest.threshold import Threshold
+from relay.loadtest.wording import share
+from relay.loadtest.worker import event_loop
+
+PASSED: Final = 0
+FAILED: Final = 1
+USAGE: Final = 2
+INTERRUPTED: Final = 130
+
+STOLEN: Final = 0.05
+"""Share of the processors' time taken by the host from which figures are not to be compared."""
+
+
+def run_load_test(urls: tuple[str, ...], gateways: int, thresholds: list[Threshold], options: dict[str, Any]) -> int:
+    """Run a load test and return the exit code.
+
+    Args:
+        urls: of the servers; empty: gateways are started.
+        gateways: how many.
+        thresholds: that the user set.
+        options: of the command, None where they weren't given.
+    """
+    console = Console(stderr=True)
+    json_file, report_file = options.pop("json_file"), options.pop("report_file")
+    pids, redis_url = options.pop("pids"), options.pop("redis_url")
+    try:
+        for file in filter(None, (json_file, report_file)):
+            _check_writable(file)
+        plan = _plan(urls, options)
+        with ExitStack() as exits:
+            named = {f"process {pid}": pid for pid in pids}
+            settings: dict[str, str] = {}
+            ca_file: str | None = None
+            if gateways:
+                from relay.cli.options import load_settings
+
+                own = load_settings({})
+                ca_file = own.broker_ca_file
+                raise_descriptor_limit(plan.clients + plan.publishers, gateways, "--gateways")
+                stack = exits.enter_context(Stack(gateways, own.broker_url))
+                plan = msgspec.structs.replace(plan, urls=tuple(stack.urls))
+                named, redis_url, settings = stack.pids, stack.redis_url, stack.settings
+            destinations = _destinations(plan)
+            plan = _within_limits(plan, destinations)
+            conditions = Conditions(plan, ["relay", *sys.argv[1:]], event_loop(), settings)
+            run = random.getrandbits(24)
+            started = datetime.now(UTC).astimezone().isoformat(timespec="seconds")
+            observer = Observer(named, redis_url, ca_file)
+            coordinator = asyncio.run(_run(plan, run, destinations, observer, console))
+            result = outcome(coordinator, observer, f"{run:06x}", started, conditions.table(), thresholds)
+            if (stolen := conditions.stolen_share() or 0.0) > STOLEN:
+                result.generator.warnings.append(f"the host took {share(stolen, 2)} of this machine's processors away")
+        if gateways:
+            result.verdict.extend(stack.deaths)
+    except (LimitError, SourceAddressError, ProcessTreeError, RedisMeterError) as error:
+        click.secho(f"relay: {error}", fg="red", err=True)
+        return USAGE
+    except (RelayError, OSError) as error:
+        click.secho(f"relay: {error}", fg="red", err=True)
+        return FAILED
+    Console().print(summary(result))
+    try:
+        _write(result, json_file, report_file, console)
+    except OSError as error:
+        click.secho(f"relay: {error}", fg="red", err=True)
+        return FAILED
+    if result.interrupted:
+        return INTERRUPTED
+    return FAILED if result.verdict else PASSED
+
+
+async def _run(
+    plan: Plan, run: int, destinations: list[Destination], observer: Observer, console: Console
+) -> Coordinator:
+    loop = asyncio.get_running_loop()
+    task = asyncio.current_task()
+    assert task is not None
+    with Screen(console) as screen:
+        coordinator = Coordinator(plan, run, destinations, observer, screen.show)
+
+        def interrupt() -> None:
+            """End the run early; the second time at once."""
+            if coordinator.interrupted:
+                task.cancel()
+            coordinator.stop()
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, interrupt)
+        async with observer:
+            try:
+                await coordinator.run()
+            except asyncio.CancelledError:
+                raise KeyboardInterrupt from None
+    return coordinator
+
+
+def _plan(urls: tuple[str, ...], options: dict[str, Any]) -> Plan:
+    """Return the plan: profile first, then the options that were given."""
+    profile = options.pop("profile")
+    values: dict[str, Any] = {"workers": max(1, len(usable_cores()) - 1)}
+    if profile is not None:
+        values |= PROFILES[profile].options
+    if (hears := options.pop("hears")) is not None:
+        values["hears"] = Hears(hears)
+    # The relay sends a client its own messages only if it asks for them.
+    own = Dialect().url + ("?echo=1" if values.get("hears") is Hears.ALL else "")
+    dialect = Dialect(
+        url=options.pop("url_template") or own,
+        subscribe=options.pop("subscribe_frame"),
+        publish=options.pop("publish_frame") or Dialect().publish,
+        ready=options.pop("ready_frame"),
+        answers=options.pop("answer_frame"),
+        ignore=options.pop("ignore_frame"),
+        headers=options.pop("header"),
+    )
+    if "{payload}" not in dialect.publish:
+        raise click.BadParameter("must hold {payload}", param_hint="--publish-frame")
+    given = {name: value for name, value in options.items() if value is not None and value != ()}
+    for name in ("duration", "warm_up"):
+        if name in given:
+            if given[name] != int(given[name]):
+                raise click.BadParameter("must be whole seconds", param_hint=f"--{name.replace('_', '-')}")
+            given[name] = int(given[name])
+    values |= given
+    if given.get("churn"):
+        values["act"] = Act.CHURN
+    if given.get("slow"):
+        values["act"] = Act.SLOW
+    plan = Plan(urls=urls, dialect=dialect, profile=profile or "custom", **values)
+    _check(plan)
+    return plan
+
+
+def _check(plan: Plan) -> None:
+    """Refuse what can't be run."""
+    connections = plan.clients + plan.publishers
+    if not connections:
+        raise click.UsageError("--clients and --publishers are both 0: there is nobody to connect")
+    if plan.rate and not plan.publishers:
+        raise click.UsageError("--rate needs at least one of --publishers")
+    if plan.duration < 1:
+        raise click.BadParameter("must be at least 1s", param_hint="--duration")
+    for act, option, value in ((Act.SLOW, "--slow", plan.slow), (Act.CHURN, "--churn", plan.churn)):
+        if plan.act is act and not value:
+            raise click.BadParameter("must be more than 0", param_hint=option)
+    if plan.sweep and not plan.rate:
+        raise click.UsageError("a sweep begins at --rate, which must not be 0")
+
+
+def _destinations(plan: Plan) -> list[Destination]:
+    """Return where the URLs lead to."""
+    found = []
+    for url in plan.urls:
+        try:
+            found.append(resolve(url))
+        except OSError as error:
+            raise click.BadParameter(f"{url}: {error.strerror or error}", param_hint="URL") from None
+    return found
+
+
+def _within_limits(plan: Plan, destinations: list[Destination]) -> Plan:
+    """Raise limits as far as needed, and choose the addresses to connect from.
+
+    Raises:
+        LimitError, SourceAddressError: this machine doesn't allow it.
+    """
+    connections = plan.clients + plan.publishers
+    raise_descriptor_limit(connections, plan.workers)
+    each = -(-connections // len(destinations))
+    loads = [Load(destination.address[0], destination.address[1], each) for destination in destinations]
+    return msgspec.structs.replace(plan, source_addresses=source_addresses(loads, plan.source_addresses))
+
+
+def _check_writable(file: Path) -> None:
+    """Fail now rather than after the run.
+
+    Raises:
+        OSError: the file can't be written.
+    """
+    if not file.parent.is_dir():
+        raise click.UsageError(f"{file}: there is no folder {file.parent}")
+    if not os.access(file if file.exists() else file.parent, os.W_OK):
+        raise click.UsageError(f"{file}: may not be written")
+
+
+def _write(result: Result, json_file: Path | None, report_file: Path | None, console: Console) -> None:
+    if json_file is not None:
+        json_file.write_bytes(msgspec.json.encode(result))
+        console.print(f"result: {json_file}", highlight=False, soft_wrap=True)
+    if report_file is not None:
+        from relay.loadtest.report import write_report
+
+        write_report(result, report_file)
+        console.print(f"report: {report_file}", highlight=False, soft_wrap=True)

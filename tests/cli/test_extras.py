@@ -1,0 +1,30 @@
+"""A command that needs more than is installed says what, and how to get it."""
+
+from __future__ import annotations
+
+import click
+import pytest
+
+from relay.cli.extras import require_extra
+from tests.cli.command import invoke
+
+
+def test_what_is_there_is_not_mentioned() -> None:
+    require_extra("loadtest", "relay loadtest", ("json", "numpy"))
+
+
+def test_what_is_missing_is_named_with_the_way_to_install_it() -> None:
+    with pytest.raises(click.UsageError) as caught:
+        require_extra("more", "relay this", ("json", "no_such_module", "nor_this_one"))
+    message = "relay this needs no_such_module, nor_this_one; from a checkout: pip install '.[more]'"
+    assert caught.value.message == message
+
+
+def test_a_command_without_its_extra_ends_with_2_and_its_help_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("relay.cli.extras.find_spec", lambda name: None if name in ("numpy", "hdrh") else object())
+    result = invoke("loadtest", "ws://127.0.0.1:1")
+    assert result.exit_code == 2
+    assert "relay loadtest needs hdrh, numpy; from a checkout: pip install '.[loadtest]'" in " ".join(
+        result.stderr.split()
+    )
+    assert invoke("loadtest", "--help").exit_code == 0
