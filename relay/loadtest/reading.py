@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from relay.loadtest.dialect import Dialect
 from relay.loadtest.faults import Fault
-from relay.loadtest.stamp import filler, find
+from relay.loadtest.stamp import MIN_SIZE, filler, find
 from relay.loadtest.wire import BINARY, CLOSE, CONTINUATION, MAX_FRAME_BYTES, PING, PONG, WireError, first_frame
 
 MAX_REMEMBERED_BYTES: Final = 16 << 20
@@ -246,7 +246,7 @@ class Reader:
                 events.append(Strange(Fault.FOREIGN, f"publisher {stamp.publisher} is not in channel {stamp.channel}"))
             else:
                 messages.append((stamp.publisher, stamp.sequence, stamp.due, stamp.lag))
-        if stamps and self._bare and (len(stamps) > 1 or len(payload) != 48 + len(self._tail)):
+        if stamps and self._bare and (len(stamps) > 1 or len(payload) != MIN_SIZE + len(self._tail)):
             events.append(Strange(Fault.FOREIGN, f"more than was sent: {show(payload)}"))
         # A server may put what it asks for into one frame with messages.
         events += self._asked(payload)

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable
 from importlib.util import find_spec
 from multiprocessing.connection import Connection
+from multiprocessing.reduction import ForkingPickler
 from queue import SimpleQueue
 from threading import Thread
 from typing import Any, Final, Literal
@@ -70,13 +71,13 @@ class Outbox:
 
     def __init__(self, reports: Connection) -> None:
         self._reports = reports
-        self._waiting: SimpleQueue[Report | None] = SimpleQueue()
+        self._waiting: SimpleQueue[memoryview | None] = SimpleQueue()
         self._thread = Thread(target=self._run, name="outbox", daemon=True)
         self._thread.start()
 
     def send(self, report: Report) -> None:
-        """Send a report, later."""
-        self._waiting.put(report)
+        """Send a report as it is now, later."""
+        self._waiting.put(ForkingPickler.dumps(report))
 
     def close(self) -> None:
         """Send what is waiting, and end."""
@@ -86,7 +87,7 @@ class Outbox:
     def _run(self) -> None:
         try:
             while (report := self._waiting.get()) is not None:
-                self._reports.send(report)
+                self._reports.send_bytes(report)
         except (BrokenPipeError, ConnectionResetError):
             pass  # the coordinator is gone
 
