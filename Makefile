@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format bench loadtest redis browser clean
+.PHONY: help run test lint format bench peers loadtest redis browser clean
 
 help: ## show this list
 	@echo "make run      start a gateway on the memory broker      options: ARGS=\"--port 9000\""
@@ -18,6 +18,7 @@ help: ## show this list
 	@echo "make lint     check style, formatting and types"
 	@echo "make format   format the code"
 	@echo "make bench    measure against an everyday relay         options: ARGS=\"...\""
+	@echo "make peers    measure beside other servers              options: ARGS=\"...\""
 	@echo "make clean    remove the environment, caches and builds"
 
 run: $(VENV)/.stamp-run ## start a gateway
@@ -42,6 +43,9 @@ bench: $(VENV)/.stamp-dev redis ## measure
 loadtest: $(VENV)/.stamp-run redis ## load two gateways
 	@$(BIN)/relay loadtest --gateways 2 --clients 400 --channels 20 --publishers 20 --rate 200 --duration 10s \
 		--json loadtest.json --report loadtest.html $(ARGS)
+
+peers: $(VENV)/.stamp-dev redis ## measure beside others
+	@$(BIN)/python -m bench.peers $(ARGS)
 
 clean: ## remove what the other targets made
 	rm -rf loadtest.html loadtest.json $(VENV) build dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
