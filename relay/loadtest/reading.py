@@ -138,6 +138,7 @@ class Reader:
         self._tail = filler(size)
         self._bare = dialect.publish == "{payload}"
         self._said: dict[bytes, Said] = {}
+        self._lines: dict[bytes, Said] = {}
         self._answers = [_compile(pattern) for pattern, _ in dialect.answers]
         self._ready = _compile(dialect.ready) if dialect.ready else None
         self._ignore = [_compile(pattern) for pattern in dialect.ignore]
@@ -161,6 +162,7 @@ class Reader:
         readings = list(self.remembered.values())
         self.remembered.clear()
         self._said.clear()
+        self._lines.clear()
         self._bytes, self.full = 0, False
         return readings
 
@@ -183,6 +185,8 @@ class Reader:
                     break
                 head, payload, end = frame
                 size = end - position
+                content = None if fragments else said.get(data[position:end])
+            if content is None:
                 whole = self._special(head, payload, fragments, reading)
                 if whole is None:
                     # A message that goes on in the next chunk is read again then, without its control frames.
@@ -236,23 +240,37 @@ class Reader:
         return whole
 
     def _understand(self, payload: bytes) -> Said:
-        stamps, broken = find(payload, self._tail)
+        """Return what a frame says.
+
+        Some servers write several messages into one frame, a line each, and others for each client: so a line that was
+        understood once is known in whatever company it comes.
+        """
+        lines = [payload] if self._bare else payload.split(b"\n")
+        said = Said([], [])
+        for line in lines:
+            if (content := self._lines.get(line)) is None:
+                content = self._lines[line] = self._understand_line(line)
+            said.messages.extend(content.messages)
+            said.events.extend(content.events)
+        if not said.messages and not said.events and not any(pattern.search(payload) for pattern in self._ignore):
+            said.events.append(Strange(Fault.UNEXPECTED, show(payload)))
+        return said
+
+    def _understand_line(self, line: bytes) -> Said:
+        stamps, broken = find(line, self._tail)
         events: list[Event] = [Strange(Fault.FOREIGN, f"damaged: {show(text)}") for text in broken]
         messages = []
         for stamp in stamps:
             if stamp.run != self._run:
-                events.append(Strange(Fault.FOREIGN, f"of run {stamp.run:06x}: {show(payload)}"))
+                events.append(Strange(Fault.FOREIGN, f"of run {stamp.run:06x}: {show(line)}"))
             elif self._publishers.get(stamp.publisher) != stamp.channel:
                 events.append(Strange(Fault.FOREIGN, f"publisher {stamp.publisher} is not in channel {stamp.channel}"))
             else:
                 messages.append((stamp.publisher, stamp.sequence, stamp.due, stamp.lag))
-        if stamps and self._bare and (len(stamps) > 1 or len(payload) != MIN_SIZE + len(self._tail)):
-            events.append(Strange(Fault.FOREIGN, f"more than was sent: {show(payload)}"))
+        if stamps and self._bare and (len(stamps) > 1 or len(line) != MIN_SIZE + len(self._tail)):
+            events.append(Strange(Fault.FOREIGN, f"more than was sent: {show(line)}"))
         # A server may put what it asks for into one frame with messages.
-        events += self._asked(payload)
-        if not stamps and not events and not any(pattern.search(payload) for pattern in self._ignore):
-            events.append(Strange(Fault.UNEXPECTED, show(payload)))
-        return Said(messages, events)
+        return Said(messages, events + self._asked(line))
 
     def _asked(self, payload: bytes) -> list[Event]:
         """Return what a frame asks for, besides its messages."""

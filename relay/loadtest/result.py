@@ -208,7 +208,7 @@ class Result(Struct, kw_only=True):
         knee: index of the last kept step of a sweep that ended broken; None: not a sweep, or no knee found.
         delivered: deliveries of the whole run, those before and after the measured time included.
         bytes_received: of all connections, in the measure phase, WebSocket framing included.
-        delivery_rate: deliveries/s in the measure phase (of a sweep: in its best kept step).
+        delivery_rate: deliveries/s that arrived in the measure phase (of a sweep: in its best kept step).
         interrupted: ended early, by Ctrl-C.
         verdict: sentences that say why the run failed; empty: it passed.
     """

@@ -41,12 +41,13 @@ def make_run(**given: object) -> Coordinator:
 
 
 def played(run: Coordinator, first: int, rate: float = 10.0, broken: str = "", arrived: int | None = None) -> Part:
-    """Let a part of two seconds be over."""
+    """Let a part of two seconds be over; what arrived did so in time."""
     part = Part(run.plan, first, 0, rate, 2)
     part.broken = broken
     count = part.expected if arrived is None else arrived
     part.due.pour(times(*[2000] * count))
     part.sent.pour(times(*[1000] * count))
+    run.tally.delivered[first] += count
     run.parts.append(part)
     return part
 
@@ -88,6 +89,15 @@ def test_a_clean_run_has_its_figures() -> None:
     # Deliveries and messages of the measured time.
     assert observer.asked == [100, 19]
     assert [moment.sent for moment in result.moments[:3]] == [0, 10, 9]
+
+
+def test_deliveries_that_come_after_the_measured_time_do_not_make_a_server_faster() -> None:
+    run = make_run()
+    part = played(run, 1)
+    run.tally.delivered[1] -= 60
+    run.tally.delivered[part.end] += 60
+    result = result_of(run)
+    assert (result.steps[0].delivered, result.delivery_rate) == (100, 20.0)
 
 
 def test_more_sessions_than_connections_are_those_of_clients_that_came_back() -> None:

@@ -73,3 +73,20 @@ CHATTY = {
 )
 def test_a_frame_without_a_message_is_met_as_the_dialect_says(content: bytes, events: list[Event]) -> None:
     assert reader(**CHATTY).read(frame(TEXT, content)).events == events
+
+
+def test_lines_are_known_again_in_other_company() -> None:
+    """A server that batches writes other frames to each client, of lines that all of them get."""
+    several = reader(publish="<{payload}>")
+    one, two, three = (b"<%s>" % payload(sequence) for sequence in range(3))
+    frames = [frame(TEXT, b"\n".join(lines)) for lines in ([one, two], [three], [one], [two, three])]
+    assert [several.read(data).runs for data in frames] == [[(0, 0, 1)], [(0, 2, 2)], [(0, 0, 0)], [(0, 1, 2)]]
+    assert several.read(b"".join(frames)).runs == [(0, 0, 2), (0, 0, 2)]
+
+
+def test_only_a_frame_whose_lines_say_nothing_at_all_is_unexpected() -> None:
+    envelope = b"MESSAGE\nid:7\n\n" + payload(0)
+    assert reader(publish="<{payload}>").read(frame(TEXT, envelope)).events == []
+    assert reader(publish="<{payload}>").read(frame(TEXT, b"MESSAGE\nid:7")).events == [
+        Strange(Fault.UNEXPECTED, "MESSAGE\nid:7")
+    ]
