@@ -9,12 +9,13 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format bench peers loadtest redis browser clean
+.PHONY: help run test honesty lint format bench peers loadtest redis browser clean
 
 help: ## show this list
 	@echo "make run      start a gateway on the memory broker      options: ARGS=\"--port 9000\""
 	@echo "make test     run the tests, with coverage              options: ARGS=\"-k settings\""
 	@echo "make loadtest load two gateways and a Redis, and write a report"
+	@echo "make honesty  run the load test against servers with faults"
 	@echo "make lint     check style, formatting and types"
 	@echo "make format   format the code"
 	@echo "make bench    measure against an everyday relay         options: ARGS=\"...\""
@@ -26,7 +27,11 @@ run: $(VENV)/.stamp-run ## start a gateway
 
 # Part of the tests only, chosen by ARGS, can't reach the coverage of all of them.
 test: $(VENV)/.stamp-dev redis browser ## run the tests
-	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),-n 2 --dist loadfile --cov --cov-report=term)
+	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),-n 2 --dist loadfile --ignore=tests/honesty --cov --cov-report=term)
+
+# Each of these is a whole run of the load test: two minutes in all, which the tests that one runs all day needn't take.
+honesty: $(VENV)/.stamp-dev redis ## prove the load test honest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/honesty $(ARGS)
 
 lint: $(VENV)/.stamp-dev ## check style, formatting and types
 	$(BIN)/ruff check .

@@ -189,7 +189,8 @@ class Checker:
                     self.note(Fault.LOST, receiver, moment, publisher, expected, total - 1, "never came")
         self.faults.lost += self._remembered
         for receiver, publisher, first, last, noticed in self._skips:
-            never = self._missing.get((receiver.number, publisher), set()).intersection(range(first, last + 1))
+            missing = self._missing.get((receiver.number, publisher), set())
+            never = [sequence for sequence in missing if first <= sequence <= last]
             if never:
                 self.note(Fault.LOST, receiver, noticed, publisher, min(never), max(never), "skipped")
         self._missing.clear()

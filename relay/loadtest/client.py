@@ -14,6 +14,9 @@ from relay.loadtest.reading import Answer, Broken, Close, Event, Ping, Reader, R
 from relay.loadtest.wire import CLOSE, MAX_HEAD_BYTES, PONG, TEXT, WireError, check_opening, client_frame
 
 _LINGER_NOT: Final = struct.pack("ii", 1, 0)
+MAX_UNREAD_BYTES: Final = 1 << 20
+"""Answers to pings that a server hasn't read; one that leaves more unread only wants to fill our memory."""
+
 _NOBODY: Final = asyncio.Protocol()
 _clock = time.monotonic_ns
 
@@ -189,6 +192,14 @@ class Client(asyncio.Protocol):
             self.subscribed.set_result(None)
         self._crowd.joined(self)
 
+    def _hang_up(self, reply: bytes) -> None:
+        """End the session that the server has closed, whether or not it ends the connection, too."""
+        assert self.transport is not None
+        self.transport.write(reply)
+        self.transport.set_protocol(_NOBODY)
+        self.transport.close()
+        self.connection_lost(None)
+
     def _meet(self, event: Event, now: int) -> None:
         """Answer one event."""
         if self.transport is None:
@@ -197,6 +208,9 @@ class Client(asyncio.Protocol):
             case Ping(payload):
                 self._crowd.pings += 1
                 self.transport.write(client_frame(PONG, payload))
+                if self.transport.get_write_buffer_size() > MAX_UNREAD_BYTES:
+                    self._cause = "flood of pings without reading the pongs"
+                    self.transport.abort()
             case Answer(number):
                 self.transport.write(client_frame(TEXT, self._answers[number]))
             case Ready():
@@ -207,7 +221,7 @@ class Client(asyncio.Protocol):
             case Close(code, reason):
                 self._cause = f"{code} {reason}".rstrip()
                 if not self._ending:
-                    self.transport.write(client_frame(CLOSE, code.to_bytes(2, "big") if code != 1005 else b""))
+                    self._hang_up(client_frame(CLOSE, code.to_bytes(2, "big") if code != 1005 else b""))
             case Broken(reason):
                 self._cause = f"protocol error: {reason}"
                 self.transport.abort()

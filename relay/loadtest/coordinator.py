@@ -216,7 +216,8 @@ class Coordinator:
         await self._mark(Mark.SETTLED)
 
     def _answered(self) -> int:
-        return self.tally.sessions + sum(self.tally.faults.refused.values())
+        # Not the sessions: with clients that come back again and again they never stop growing.
+        return self.tally.connected + sum(self.tally.faults.refused.values())
 
     async def _measure(self) -> None:
         """Play warm-up and measured time in one piece, without a seam between them."""

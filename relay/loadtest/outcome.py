@@ -18,6 +18,9 @@ from relay.loadtest.wording import duration, share
 BUSY: Final = 0.85
 """Share of a core from which a worker counts as too busy to be believed."""
 
+STILL_SECONDS: Final = 0.1
+"""Longest lag of an event loop from which the longest latencies may be the load test's own."""
+
 LATE_SECONDS: Final = 0.010
 """p99 of the event loops' lag from which latencies are partly the load test's own."""
 
@@ -147,6 +150,11 @@ def _generator(coordinator: Coordinator) -> Generator:
         warnings.append(
             f"the load test itself was late: its event loops lagged by {duration(generator.lag.p99, 2)} (p99), "
             "which is part of every latency"
+        )
+    elif generator.lag.max > STILL_SECONDS:
+        warnings.append(
+            f"the load test itself stood still for {duration(generator.lag.max, 2)}: "
+            "the longest latencies may be its own"
         )
     return Generator(
         workers=generator.workers,

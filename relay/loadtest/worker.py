@@ -51,7 +51,9 @@ LOOK_SECONDS: Final = 0.1
 
 def work(orders: Connection, reports: Connection, assignment: Assignment) -> None:
     """Serve the coordinator at the other ends of two pipes until it says so or goes away."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # The signals of a terminal or a supervisor come to all processes: the coordinator says what is to happen.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     outbox = Outbox(reports)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:

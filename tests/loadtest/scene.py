@@ -54,6 +54,8 @@ class Line(asyncio.Transport):
         super().__init__()
         self.data = bytearray()
         self.aborted = False
+        self.closed = False
+        self.unread = 0
         self.reading = True
         self.protocol: asyncio.BaseProtocol | None = None
 
@@ -63,6 +65,12 @@ class Line(asyncio.Transport):
 
     def abort(self) -> None:
         self.aborted = True
+
+    def close(self) -> None:
+        self.closed = True
+
+    def get_write_buffer_size(self) -> int:
+        return self.unread
 
     def pause_reading(self) -> None:
         self.reading = False

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from relay.loadtest.client import Client
+from relay.loadtest.client import MAX_UNREAD_BYTES, Client
 from relay.loadtest.faults import Fault
 from relay.loadtest.wire import WireError
 from tests.harness.raw_websocket import CLOSE, PING, PONG, TEXT, encode_frame
@@ -85,9 +85,20 @@ def test_what_has_to_be_answered_is_answered() -> None:
 def test_a_close_frame_is_answered_and_is_the_reason(content: bytes, echo: bytes, reason: str) -> None:
     scene = Scene().open()
     assert scene.hear(CLOSE, content) == [(CLOSE, echo)]
-    scene.client.connection_lost(None)
+    # The session is over, even if the server keeps the connection and goes on.
     assert scene.company.ends == [reason]
     assert scene.receiver.away
+    assert scene.line.closed
+    assert not isinstance(scene.line.protocol, Client)
+
+
+def test_who_only_pings_and_never_reads_the_pongs_is_left() -> None:
+    scene = Scene().open()
+    scene.line.unread = MAX_UNREAD_BYTES + 1
+    scene.hear(PING, b"there?")
+    assert scene.line.aborted
+    scene.client.connection_lost(None)
+    assert scene.company.ends == ["flood of pings without reading the pongs"]
 
 
 @pytest.mark.parametrize(
@@ -135,9 +146,8 @@ def test_a_cut_is_the_clients_own_and_over_at_once() -> None:
 
 
 def test_after_a_cut_another_session_begins_afresh() -> None:
-    """Half a frame of the old one is forgotten, and so is its cause."""
+    """Half a frame of the old one is forgotten."""
     scene = Scene().open()
-    scene.hear(CLOSE, b"\x03\xe9")
     scene.client.data_received(encode_frame(TEXT, message(0), masked=False)[:20])
     scene.client.cut()
     scene.line = Line()

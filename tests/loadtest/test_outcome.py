@@ -139,6 +139,15 @@ def test_a_load_test_that_was_the_bottleneck_warns_of_itself(cpu: float, lag: in
     assert [warning[: len(word)] for warning, word in zip(warnings, words, strict=True)] == words
 
 
+def test_a_load_test_that_stood_still_once_warns_of_itself() -> None:
+    """One stall among thousands of looks is no percentile, but the longest latencies are its."""
+    run = make_run()
+    measured(run)
+    run.tally.add(0, make_progress(sessions=6, lag=times(*[100] * 999, 2_000_000)))
+    (warning,) = result_of(run).generator.warnings
+    assert warning == "the load test itself stood still for 2 s: the longest latencies may be its own"
+
+
 def test_the_busiest_worker_counts_and_the_cost_of_all() -> None:
     run = make_run(workers=2)
     run.standings += [Standing(1.0, [1.0, 1.0], 0, 0), Standing(3.0, [1.5, 2.0], 100, 0)]

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from tests.harness.broadcast_server import BroadcastServer
-from tests.loadtest.trial import Trial, Tried, run_trials
+from tests.honesty.trial import Trial, Tried, run_trials
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from tests.harness.faulty_server import FaultyServer, HangingUpServer, Inserting
 from tests.harness.load_test import LoadTest
 from tests.harness.raw_websocket import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, encode_frame
 from tests.harness.server_session import ServerSession
-from tests.loadtest.trial import SMALL, Tried, against, counts
+from tests.honesty.trial import SMALL, Tried, against, counts
 
 pytestmark = pytest.mark.timeout(120)  # the first test waits for the runs of all
 

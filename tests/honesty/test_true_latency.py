@@ -9,7 +9,7 @@ import pytest
 from relay.loadtest.result import Percentiles
 from tests.harness.broadcast_server import BroadcastServer
 from tests.harness.rough_server import LateServer, StallingServer
-from tests.loadtest.trial import Tried, against, counts
+from tests.honesty.trial import Tried, against, counts
 
 pytestmark = pytest.mark.timeout(120)  # the first test waits for the runs of all
 
@@ -53,10 +53,11 @@ def test_a_stall_shows_in_full(tried: Tried[BroadcastServer]) -> None:
     assert (step.offered, step.sent, latency.count) == (1000, 1000, 4000)
     assert latency.p50 < 0.1
     # Messages of 2 in 5 seconds wait, the first of them 2 s, the last one not at all.
-    assert latency.p90 == pytest.approx(1.5, abs=0.1)
-    assert latency.p99 == pytest.approx(1.95, abs=0.05)
-    assert latency.p99_9 == pytest.approx(2.0, abs=0.05)
-    assert 1.95 < latency.max < 2.2
-    assert latency.mean == pytest.approx(0.4, abs=0.05)
+    # What a busy machine adds comes on top; less than the stall it can never be.
+    assert latency.p90 == pytest.approx(1.55, abs=0.15)
+    assert latency.p99 == pytest.approx(2.0, abs=0.1)
+    assert latency.p99_9 == pytest.approx(2.1, abs=0.15)
+    assert 1.95 < latency.max < 2.5
+    assert latency.mean == pytest.approx(0.45, abs=0.1)
     assert is_rising(latency)
     assert max(moment.max or 0.0 for moment in tried.result.moments) == pytest.approx(latency.max, rel=0.01)

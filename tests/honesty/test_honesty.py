@@ -26,7 +26,7 @@ from tests.harness.faulty_server import (
 from tests.harness.raw_websocket import TEXT, encode_frame
 from tests.harness.rough_server import BinaryServer, DeafServer, FragmentingServer
 from tests.harness.server_session import Pace
-from tests.loadtest.trial import Trial, Tried, against, against_each, counts
+from tests.honesty.trial import Trial, Tried, against, against_each, counts
 
 pytestmark = pytest.mark.timeout(120)  # the first test waits for the runs of all
 

@@ -11,7 +11,8 @@ from tests.harness.faulty_server import DroppedMessages
 from tests.harness.free_port import free_port
 from tests.harness.load_test import LoadTest, run_load_test
 from tests.harness.rough_server import DeafServer
-from tests.loadtest.trial import SMALL
+from tests.harness.server_session import ServerSession
+from tests.honesty.trial import SMALL
 
 pytestmark = pytest.mark.usefixtures("_empty_environment")
 
@@ -66,6 +67,21 @@ async def test_nobody_at_the_address_fails_with_the_cause() -> None:
     assert (outcome.code, outcome.result.faults.refused) == (1, {"connection refused": 5})
     assert "connection refused" in outcome.output
     assert "Traceback" not in outcome.output + outcome.errors
+
+
+class ClosingServer(BroadcastServer):
+    """Ends each session as soon as it has begun."""
+
+    def opened(self, session: ServerSession) -> None:
+        session.end()
+
+
+async def test_a_server_that_closes_everybody_at_once_does_not_keep_the_ramp_going_for_ever() -> None:
+    async with ClosingServer() as server:
+        outcome = await run_load_test(server.url, *SMALL, "--reconnect", "--connect-timeout", "1s", "--drain", "1s")
+    assert outcome.code == 1
+    assert set(outcome.result.faults.closed) == {"did not come back"}
+    assert outcome.result.faults.returned
 
 
 NOBODY = "ws://127.0.0.1:1"

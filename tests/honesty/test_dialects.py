@@ -11,7 +11,7 @@ from tests.harness.broadcast_server import BroadcastServer
 from tests.harness.conditions import wait_until
 from tests.harness.load_test import LoadTest
 from tests.harness.rival_server import CentrifugoLike, RivalServer, SocketIoLike
-from tests.loadtest.trial import SMALL, Trial, Tried, against, against_each, counts
+from tests.honesty.trial import SMALL, Trial, Tried, against, against_each, counts
 
 pytestmark = pytest.mark.timeout(120)  # the first test waits for the runs of all
 
