@@ -28,6 +28,10 @@ PENDING: Final = 256
 
 FIRST_DELAY: Final = 0.2
 LONGEST_DELAY: Final = 5.0
+MAX_CAUSES: Final = 50
+OTHER_CAUSES: Final = "other causes"
+"""Stands for all that differ from the first so many."""
+
 CLOSE_SECONDS: Final = 5.0
 """Time that a server has to end a connection after the client's close frame."""
 
@@ -277,4 +281,7 @@ class Crowd:
 
 
 def _count(counts: dict[str, int], reason: str) -> None:
+    # The words are the server's: with another reason for each session they must not fill our memory.
+    if reason not in counts and len(counts) >= MAX_CAUSES:
+        reason = OTHER_CAUSES
     counts[reason] = counts.get(reason, 0) + 1

@@ -67,7 +67,8 @@ def check_opening(head: bytes, key: bytes) -> None:
     if not status.startswith(b"HTTP/1.1 101"):
         words = status.split(b" ", 2)
         is_http = len(words) > 1 and words[0].startswith(b"HTTP/")
-        raise WireError(f"HTTP {words[1].decode(errors='replace')}" if is_http else "not an HTTP answer")
+        # Three digits (RFC 9110, 15), however much a server makes of them.
+        raise WireError(f"HTTP {words[1][:3].decode(errors='replace')}" if is_http else "not an HTTP answer")
     fields = dict(line.split(b":", 1) for line in rest.split(b"\r\n") if b":" in line)
     accept = next((value.strip() for name, value in fields.items() if name.lower() == b"sec-websocket-accept"), b"")
     if accept != b64encode(sha1(key + _GUID).digest()):

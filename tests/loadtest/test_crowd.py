@@ -198,6 +198,16 @@ async def test_who_is_hung_up_on_is_counted_by_the_cause_and_stays_away() -> Non
         assert not crowd.busy
 
 
+async def test_a_server_with_another_reason_for_everybody_does_not_fill_the_memory() -> None:
+    wanted = module.MAX_CAUSES + 5
+    async with BroadcastServer() as server, connected(server, clients=wanted, publishers=0) as crowd:
+        for number, session in enumerate(list(server.sessions)):
+            session.close(1011, f"reason {number}")
+        await wait_until(lambda: not crowd.connected)
+        closed = crowd.checker.faults.closed
+        assert (len(closed), sum(closed.values()), closed["other causes"]) == (module.MAX_CAUSES + 1, wanted, 5)
+
+
 async def test_who_is_hung_up_on_comes_back_if_told_to(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "FIRST_DELAY", 0.01)
     async with BroadcastServer() as server, connected(server, reconnect=True) as crowd:

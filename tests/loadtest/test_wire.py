@@ -142,6 +142,7 @@ def test_the_answer_of_the_standard_is_taken(accept: bytes) -> None:
     [
         (b"HTTP/1.1 503 Service Unavailable\r\nX: y", "HTTP 503"),
         (b"HTTP/1.1 404", "HTTP 404"),
+        (b"HTTP/1.1 " + b"5" * 10_000 + b" endless", "HTTP 555"),
         (b"HTTP/1.0 200 OK", "HTTP 200"),
         (b"SSH-2.0-OpenSSH_9.2", "not an HTTP answer"),
         (b"", "not an HTTP answer"),
