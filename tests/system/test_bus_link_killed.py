@@ -8,7 +8,7 @@ import time
 from tests.conftest import EmbeddedFactory
 from tests.harness.conditions import wait_until
 from tests.harness.deployment import Deployment
-from tests.harness.history import check_history
+from tests.harness.history import check_history, label_of
 from tests.harness.numbered_publisher import NumberedPublisher
 from tests.harness.outage import Outage, check_around_outage
 from tests.harness.readiness import all_told_ready
@@ -61,6 +61,9 @@ async def test_a_killed_publishing_link_tells_its_publishers(own_redis: RedisSer
             await wait_until(lambda: gateway.counters.bus_losses >= 1)
             await wait_until(lambda: gateway.ready)
             await receiver.receive(len(receiver.received) + 100)
+        # What was sent last is still on its way to the receiver, by way of Redis.
+        last = (publisher.sessions[-1].name, len(publisher.sessions[-1].sent_at) - 1)
+        await wait_until(lambda: label_of(receiver.received[-1]) == last)
         assert set(publisher.endings) <= {(1013, "delivery unknown")}
         assert idle.is_open
         anomalies = check_history(receiver.received, publisher.sent)
