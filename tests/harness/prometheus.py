@@ -1,4 +1,4 @@
-"""Prometheus' own programs, which judge metrics, alerts and configuration."""
+"""Metrics as Prometheus reads them, and its own programs, which judge metrics, alerts and configuration."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 
 def program(name: str) -> str:
@@ -29,3 +30,12 @@ def promtool(*arguments: str, given: bytes = b"") -> str:
     text = (outcome.stdout + outcome.stderr).decode()
     assert outcome.returncode == 0, text
     return text
+
+
+def samples(text: str) -> dict[tuple[str, tuple[str, ...]], float]:
+    """Return the samples of a page by name and label values."""
+    return {
+        (sample.name, tuple(sample.labels.values())): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }

@@ -14,8 +14,8 @@ from tests.conftest import EmbeddedFactory, GatewayFactory
 from tests.harness.conditions import wait_until
 from tests.harness.free_port import free_port
 from tests.harness.http_response import get
+from tests.harness.prometheus import samples
 from tests.harness.websocket_client import connected
-from tests.web.test_metrics import samples
 
 
 async def test_metrics_are_there_and_no_longer_where_clients_are(embedded: EmbeddedFactory) -> None:
