@@ -137,8 +137,10 @@ class Hub:
                 subscribers = others.values()
             for subscriber in subscribers:
                 subscriber.deliver(data, count)
-            counters.deliveries += count * len(subscribers)
-            counters.writes += len(subscribers)
+            reached = len(subscribers)
+            counters.deliveries += count * reached
+            counters.bytes_delivered += len(data) * reached
+            counters.writes += reached
 
     def _deliver_to_sender(self, sender: Subscriber, data: bytes, own: list[tuple[int, int]], count: int) -> None:
         """Deliver a batch without the sender's own frames, whose places in the data are given."""
@@ -146,8 +148,10 @@ class Hub:
             return
         starts = [0, *(end for _, end in own)]
         ends = [*(start for start, _ in own), len(data)]
-        sender.deliver(b"".join([data[start:end] for start, end in zip(starts, ends, strict=True)]), count - len(own))
+        others = b"".join([data[start:end] for start, end in zip(starts, ends, strict=True)])
+        sender.deliver(others, count - len(own))
         self._counters.deliveries += count - len(own)
+        self._counters.bytes_delivered += len(others)
         self._counters.writes += 1
 
 

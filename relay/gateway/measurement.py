@@ -1,0 +1,59 @@
+"""Looking up how a gateway is now, when somebody asks."""
+
+from __future__ import annotations
+
+import asyncio
+from copy import deepcopy
+
+from relay.gateway.context import Context
+from relay.gateway.process import Process
+from relay.snapshot import Gauges, Snapshot
+
+CONNECTIONS_PER_TURN = 1000
+"""How many connections are looked at before others have their turn: about a quarter of a millisecond."""
+
+
+async def take_snapshot(context: Context, process: Process, problems: list[str], draining: bool) -> Snapshot:
+    """Return what one process of a gateway has counted, and what is so now.
+
+    Args:
+        context: what its connections share.
+        process: that it runs in.
+        problems: what keeps it from serving clients.
+        draining: whether it sends its clients away.
+    """
+    waiting = await _client_buffer_bytes(context)
+    node, bus = context.node, context.node.bus
+    virtual, resident = process.memory_bytes
+    gauges = Gauges(
+        ready=int(not problems),
+        draining=int(draining),
+        drain_connections=len(context.connections) if draining else 0,
+        max_connections=context.max_connections,
+        handshakes_open=len(context.handshakes),
+        channels=len(node.hub),
+        slow_consumers=len(context.stalls),
+        client_buffer_bytes=waiting,
+        paused_publishers=node.paused_publishers,
+        bus_up=int(not node.problems),
+        bus_links={name: int(up) for name, up in bus.links.items()},
+        bus_subscriptions=bus.subscriptions,
+        bus_buffer_bytes=bus.buffered,
+        cpu_seconds=process.cpu_seconds,
+        resident_bytes=resident,
+        virtual_bytes=virtual,
+        open_files=process.open_files(context.sockets),
+        max_files=process.max_files,
+        started_at=process.started_at,
+    )
+    return Snapshot(deepcopy(context.counters), gauges)
+
+
+async def _client_buffer_bytes(context: Context) -> int:
+    """Return how many bytes wait for clients, without holding up everybody for a scrape."""
+    connections = list(context.connections)
+    waiting = 0
+    for start in range(0, len(connections), CONNECTIONS_PER_TURN):
+        waiting += sum(connection.buffered for connection in connections[start : start + CONNECTIONS_PER_TURN])
+        await asyncio.sleep(0)
+    return waiting
