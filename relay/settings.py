@@ -19,6 +19,7 @@ from relay.settings_values import (
     ChannelName,
     Hosts,
     Lowered,
+    Networks,
     Range,
     Text,
 )
@@ -63,6 +64,9 @@ class Settings(BaseSettings):
     )
     max_connections: Annotated[int, Range("integer", 1, 10_000_000)] | None = setting(
         None, "Listening", "Clients at once; more get HTTP 503. Not set: from the file-descriptor limit."
+    )
+    trusted_proxies: Networks | None = setting(
+        None, "Listening", "Proxies whose X-Forwarded-For, Forwarded and PROXY headers are believed. Not set: none."
     )
     handshake_timeout: Annotated[float, Range("seconds", 0.1, 300)] = setting(
         10.0, "Listening", "Seconds in which the head of a request must have arrived whole."

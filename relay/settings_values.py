@@ -95,6 +95,18 @@ def _check_hosts(hosts: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(hosts))
 
 
+def _check_networks(networks: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse what is neither an IP address nor a network."""
+    if not networks:
+        raise ValueError("at least one")
+    for network in networks:
+        try:
+            ipaddress.ip_network(network)
+        except ValueError as error:
+            raise ValueError(error) from None
+    return tuple(dict.fromkeys(networks))
+
+
 def _is_address(host: str) -> bool:
     try:
         ipaddress.ip_address(host)
@@ -179,6 +191,13 @@ Hosts = Annotated[
     BeforeValidator(_split),
     AfterValidator(_check_hosts),
     Kind("list", "IP addresses or host names, separated by commas"),
+]
+Networks = Annotated[
+    tuple[str, ...],
+    NoDecode,
+    BeforeValidator(_split),
+    AfterValidator(_check_networks),
+    Kind("list", "IP addresses and networks such as 10.0.0.0/8, separated by commas"),
 ]
 BrokerUrl = Annotated[
     str,

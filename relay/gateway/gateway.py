@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from aiohttp import web
 
+from relay.auth.forwarded import TrustedProxies
 from relay.brokers import BrokerOptions
 from relay.counters import Counters
 from relay.gateway.capacity import default_max_connections
@@ -25,6 +26,7 @@ from relay.logs import Logger
 from relay.node import Node
 from relay.settings import Settings
 from relay.web.app import build_app, http_logger
+from relay.web.remote import Sources, tell_remote
 
 READINESS_SECONDS = 0.1
 """How often it is looked whether the gateway has become ready, or no longer is."""
@@ -109,7 +111,9 @@ class Gateway:
             publish_buffer_bytes=settings.publish_buffer_bytes,
         )
         node = Node(options, self.counters, write_delay=settings.write_delay / 1000)
+        proxies, sources = TrustedProxies(settings.trusted_proxies or ()), Sources()
         app = build_app(self.counters, lambda: self.problems)
+        app.middlewares.append(tell_remote(proxies, sources))
         self._runner = web.AppRunner(
             app, access_log=None, handle_signals=False, shutdown_timeout=1.0, keepalive_timeout=0, logger=http_logger
         )
@@ -123,6 +127,8 @@ class Gateway:
             stalls=Stalls(settings.write_timeout, self.counters),
             http=self._runner.server,
             max_connections=self._max_connections(),
+            proxies=proxies,
+            sources=sources,
             loop=asyncio.get_running_loop(),
         )
         listener = Listener(context)

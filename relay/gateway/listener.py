@@ -11,9 +11,9 @@ import asyncio
 import errno
 import socket
 
+from relay.gateway.arrival import Arrival
 from relay.gateway.capacity import RESERVE, default_max_connections
 from relay.gateway.context import Context
-from relay.gateway.handshake import Handshake
 from relay.logs import Logger
 
 BACKLOG = 4096
@@ -99,7 +99,7 @@ class Listener:
                 self._wait()
                 return
             try:
-                accepted, _address = listening.accept()
+                accepted, address = listening.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:
@@ -108,7 +108,7 @@ class Listener:
                 self._exhausted(error)
                 return
             accepted.setblocking(False)
-            task = self._context.loop.create_task(self._adopt(accepted))
+            task = self._context.loop.create_task(self._adopt(accepted, str(address[0])))
             self._adopting.add(task)
             task.add_done_callback(self._adopting.discard)
 
@@ -120,9 +120,9 @@ class Listener:
             log.error("accepting paused", error=error.strerror, sockets=self._context.sockets)
         self._wait()
 
-    async def _adopt(self, accepted: socket.socket) -> None:
+    async def _adopt(self, accepted: socket.socket, peer: str) -> None:
         try:
-            await self._context.loop.connect_accepted_socket(lambda: Handshake(self._context), accepted)
+            await self._context.loop.connect_accepted_socket(lambda: Arrival(self._context, peer), accepted)
         except OSError:
             accepted.close()  # the client is gone already
 
