@@ -3,55 +3,84 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from relay.additive import WORST, Additive
+from relay.histogram import Histogram
+
+GC_GENERATIONS = (0, 1, 2)
 
 
 @dataclass(slots=True)
-class Counters:
+class Counters(Additive):
     """Totals since the gateway started, but for `connections_open` and `bus_round_trip_seconds`, which are of now.
+
+    Those of several processes can be added up.
 
     Args:
         connections_open: WebSocket clients connected now.
         connections_accepted: clients whose handshake was completed.
-        connections_refused: refused handshakes, by HTTP status.
+        connections_refused: refused handshakes, by reason.
         connections_closed: ended connections, by close code (1006: without a closing handshake).
         disconnects: connections that the relay closed, by reason (names of `relay.errors.Disconnect`, WRITE_TIMEOUT).
         accept_errors: times that accepting paused because file descriptors or memory ran out.
+        handshakes: time from a whole request to its upgrade, the bus's acknowledgement included.
         messages_received: messages that clients sent.
         bytes_received: payload bytes of those.
         messages_published: messages that the bus acknowledged.
         publish_failures: messages that were not, or perhaps not, delivered to the bus, by reason.
-        publish_seconds: time from acceptance to acknowledgement, summed over `messages_published`.
+        publish_latency: time from acceptance to acknowledgement; nothing with `memory://`, where it is none.
         messages_delivered: messages that came from the bus for a channel with local clients.
         deliveries: messages written to clients.
+        bytes_delivered: bytes of those, with their framing.
         deliveries_dropped: messages skipped for slow consumers.
         writes: writes to clients; `deliveries / writes` is the coalescing factor.
         bus_connects: links to the bus that were opened.
         bus_losses: links to the bus that broke.
         bus_errors: error replies and undecodable data on the bus.
+        bus_round_trips: end-to-end probes of the bus.
+        bus_round_trip_seconds: the last of them.
         gaps: times that messages of subscribed channels may have been missed.
         gap_channels: channels touched by those gaps, summed.
-        bus_round_trip_seconds: last end-to-end probe.
+        event_loop_lag: how much later than due the event loop came to something.
+        gc_pauses: time that the garbage collector stopped the process, by generation.
     """
 
     connections_open: int = 0
     connections_accepted: int = 0
-    connections_refused: Counter[int] = field(default_factory=Counter)
+    connections_refused: Counter[str] = field(default_factory=Counter)
     connections_closed: Counter[int] = field(default_factory=Counter)
     disconnects: Counter[str] = field(default_factory=Counter)
     accept_errors: int = 0
+    handshakes: Histogram = field(default_factory=Histogram)
     messages_received: int = 0
     bytes_received: int = 0
     messages_published: int = 0
     publish_failures: Counter[str] = field(default_factory=Counter)
-    publish_seconds: float = 0.0
+    publish_latency: Histogram = field(default_factory=Histogram)
     messages_delivered: int = 0
     deliveries: int = 0
+    bytes_delivered: int = 0
     deliveries_dropped: int = 0
     writes: int = 0
     bus_connects: int = 0
     bus_losses: int = 0
     bus_errors: int = 0
+    bus_round_trips: Histogram = field(default_factory=Histogram)
+    bus_round_trip_seconds: float = field(default=0.0, metadata=WORST)
     gaps: int = 0
     gap_channels: int = 0
-    bus_round_trip_seconds: float = 0.0
+    event_loop_lag: Histogram = field(default_factory=Histogram)
+    gc_pauses: dict[int, Histogram] = field(
+        default_factory=lambda: {generation: Histogram() for generation in GC_GENERATIONS}
+    )
+
+    def summary(self) -> dict[str, Any]:
+        """Return what isn't zero, for a log; histograms are left out."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {
+            name: dict(value) if isinstance(value, Counter) else value
+            for name, value in values.items()
+            if value and isinstance(value, Counter | int | float)
+        }

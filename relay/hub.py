@@ -138,6 +138,7 @@ class Hub:
             for subscriber in subscribers:
                 subscriber.deliver(data, count)
             counters.deliveries += count * len(subscribers)
+            counters.bytes_delivered += len(data) * len(subscribers)
             counters.writes += len(subscribers)
 
     def _deliver_to_sender(self, sender: Subscriber, data: bytes, own: list[tuple[int, int]], count: int) -> None:
@@ -146,8 +147,10 @@ class Hub:
             return
         starts = [0, *(end for _, end in own)]
         ends = [*(start for start, _ in own), len(data)]
-        sender.deliver(b"".join([data[start:end] for start, end in zip(starts, ends, strict=True)]), count - len(own))
+        others = b"".join([data[start:end] for start, end in zip(starts, ends, strict=True)])
+        sender.deliver(others, count - len(own))
         self._counters.deliveries += count - len(own)
+        self._counters.bytes_delivered += len(others)
         self._counters.writes += 1
 
 

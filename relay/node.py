@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from relay.brokers import BrokerOptions, Source, load_broker
+from relay.brokers import BrokerOptions, BusState, Source, load_broker
 from relay.counters import Counters
 from relay.hub import Hub
 from relay.logs import Logger
@@ -89,6 +89,16 @@ class Node:
     def problems(self) -> list[str]:
         """What keeps messages from getting through the bus, in words; empty when all is well."""
         return self._broker.problems
+
+    @property
+    def bus(self) -> BusState:
+        """The bus in numbers."""
+        return self._broker.state
+
+    @property
+    def paused_publishers(self) -> int:
+        """Number of sources that wait until the bus takes more."""
+        return len(self._paused)
 
     @property
     def interests(self) -> int:

@@ -62,6 +62,9 @@ class Settings(BaseSettings):
     port: Annotated[int, Range("integer", 0, 65535)] = setting(
         8000, "Listening", "TCP port to listen on; 0 takes any free one."
     )
+    metrics_port: Annotated[int, Range("integer", 1, 65535)] | None = setting(
+        None, "Listening", "TCP port for /metrics, /healthz and /readyz alone. Not set: all on RELAY_PORT."
+    )
     max_connections: Annotated[int, Range("integer", 1, 10_000_000)] | None = setting(
         None, "Listening", "Clients at once; more get HTTP 503. Not set: from the file-descriptor limit."
     )
@@ -138,6 +141,7 @@ class Settings(BaseSettings):
     event_loop: Annotated[Literal["auto", "uvloop", "asyncio"], Lowered] = setting(
         "auto", "Process", "Event loop of `relay serve`; auto: uvloop when it is installed."
     )
+    revision: Text | None = setting(None, "Process", "What was built, such as a commit; shown in relay_build_info.")
 
     # Hidden from type checkers, which then see a keyword for each field, with its type.
     if not TYPE_CHECKING:
@@ -162,12 +166,19 @@ class Settings(BaseSettings):
     # Pydantic hands a check only those earlier fields that are right: so checks over two fields are reported
     # together with all others, and never because of a value that is reported already.
 
-    @field_validator("port", mode="before")
+    @field_validator("port", "metrics_port", mode="before")
     @classmethod
     def _not_a_service_link(cls, value: object) -> object:
-        """Name the cause of a surprise: Kubernetes sets RELAY_PORT in every pod beside a Service called `relay`."""
+        """Name the cause of a surprise: Kubernetes sets RELAY_PORT in every pod beside a Service `relay`."""
         if isinstance(value, str) and value.startswith("tcp://"):
             raise ValueError("this is a Kubernetes service link; set enableServiceLinks: false")
+        return value
+
+    @field_validator("metrics_port")
+    @classmethod
+    def _not_the_clients_port(cls, value: int | None, info: ValidationInfo) -> int | None:
+        if value is not None and value == info.data.get("port"):
+            raise ValueError(f"not {PREFIX}PORT, which is {value}; leave it out to have metrics there")
         return value
 
     @field_validator("broker_ca_file")

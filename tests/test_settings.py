@@ -252,7 +252,18 @@ def test_a_buffer_has_room_for_the_largest_message(name: str) -> None:
 def test_a_kubernetes_service_link_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
     """A Service called `relay` sets RELAY_PORT in every pod of its namespace."""
     monkeypatch.setenv("RELAY_PORT", "tcp://10.0.0.1:8000")
+    monkeypatch.setenv("RELAY_METRICS_PORT", "tcp://10.0.0.1:8000")
     assert "enableServiceLinks" in problems_of()["RELAY_PORT"].allowed
+    assert "enableServiceLinks" in problems_of()["RELAY_METRICS_PORT"].allowed
+
+
+def test_metrics_have_another_port_than_clients() -> None:
+    """Both can't be listened on; 0, any free port, would be one that no scraper knows."""
+    refused = problems_of(port=9000, metrics_port=9000)["RELAY_METRICS_PORT"]
+    assert refused.given == "9000"
+    assert refused.allowed == "integer: 1 to 65535 (not RELAY_PORT, which is 9000; leave it out to have metrics there)"
+    assert list(problems_of(metrics_port=0)) == ["RELAY_METRICS_PORT"]
+    assert Settings(port=9000, metrics_port=9001).metrics_port == 9001
 
 
 def test_uvloop_must_be_installed_to_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,6 +67,21 @@ class BrokerOptions:
     publish_buffer_bytes: int = 16 * 1024 * 1024
 
 
+@dataclass(frozen=True, slots=True)
+class BusState:
+    """A bus at one moment, in numbers.
+
+    Args:
+        links: whether each link is logged in and in use, by name; none for a bus without links.
+        subscriptions: channels that are, or are about to be, subscribed to.
+        buffered: bytes of messages that wait for the bus, or for its answer.
+    """
+
+    links: dict[str, bool]
+    subscriptions: int
+    buffered: int
+
+
 class Broker(abc.ABC):
     """A bus between gateways.
 
@@ -121,6 +136,11 @@ class Broker(abc.ABC):
     @abc.abstractmethod
     def problems(self) -> list[str]:
         """What keeps the bus from working now, in words; empty when messages get through."""
+
+    @property
+    @abc.abstractmethod
+    def state(self) -> BusState:
+        """The bus in numbers, for whoever watches it."""
 
 
 def load_broker(options: BrokerOptions, sink: Sink, counters: Counters) -> Broker:

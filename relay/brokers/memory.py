@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from relay.brokers import Broker, BrokerOptions, Sink, Source
+from relay.brokers import Broker, BrokerOptions, BusState, Sink, Source
 from relay.counters import Counters
 from relay.message import Message
 
@@ -48,6 +48,11 @@ class MemoryBroker(Broker):
     def problems(self) -> list[str]:
         """None, ever."""
         return []
+
+    @property
+    def state(self) -> BusState:
+        """Subscriptions; there are no links, and nothing waits."""
+        return BusState(links={}, subscriptions=len(self._channels), buffered=0)
 
 
 broker_class = MemoryBroker

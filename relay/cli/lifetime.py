@@ -19,6 +19,8 @@ import relay
 from relay.errors import RelayError
 from relay.gateway.capacity import raise_descriptor_limit
 from relay.settings import Settings
+from relay.settings_report import PREFIX
+from relay.web.metrics_port import MetricsPortTaken
 
 STOPPED: Final = 0
 FAILED: Final = 1
@@ -136,9 +138,11 @@ async def _unless(event: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool
 
 def _why_not(error: OSError, settings: Settings) -> str:
     """Return in one line why a gateway could not listen."""
-    place = f"{', '.join(settings.host)} port {settings.port}"
+    name = "metrics_port" if isinstance(error, MetricsPortTaken) else "port"
+    flag, variable = f"--{name.replace('_', '-')}", f"{PREFIX}{name.upper()}"
+    place = f"{', '.join(settings.host)} port {getattr(settings, name)}"
     if error.errno == errno.EADDRINUSE:
-        return f"cannot listen on {place}: it is taken; choose another with --port or RELAY_PORT"
+        return f"cannot listen on {place}: it is taken; choose another with {flag} or {variable}"
     if error.errno == errno.EACCES:
         return f"cannot listen on {place}: not permitted; ports below 1024 need a privilege"
     if error.errno == errno.EADDRNOTAVAIL or isinstance(error, socket.gaierror):

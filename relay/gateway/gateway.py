@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
+import platform
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from copy import deepcopy
 from types import TracebackType
 from typing import Any, Self
 
@@ -18,14 +19,20 @@ from relay.gateway.capacity import default_max_connections
 from relay.gateway.connection import CLOSE_TIMEOUT_SECONDS
 from relay.gateway.context import Context
 from relay.gateway.drain import close_evenly
+from relay.gateway.event_loop_lag import watch_event_loop
+from relay.gateway.gc_pauses import GcPauses
 from relay.gateway.handshake import expire_handshakes
 from relay.gateway.keepalive import Keepalive
 from relay.gateway.listener import Listener
+from relay.gateway.measurement import take_snapshot
 from relay.gateway.stalls import Stalls
 from relay.logs import Logger
 from relay.node import Node
 from relay.settings import Settings
-from relay.web.app import build_app, http_logger
+from relay.snapshot import Snapshot
+from relay.version import __version__
+from relay.web.app import build_app, build_operators_app, http_logger
+from relay.web.metrics_port import MetricsPort
 from relay.web.remote import Sources, tell_remote
 
 READINESS_SECONDS = 0.1
@@ -60,6 +67,8 @@ class Gateway:
         self._context: Context | None = None
         self._listener: Listener | None = None
         self._runner: web.AppRunner | None = None
+        self._metrics_port: MetricsPort | None = None
+        self._gc_pauses = GcPauses(self.counters.gc_pauses)
         self._tasks: list[asyncio.Task[None]] = []
         self._draining = False
 
@@ -94,6 +103,22 @@ class Gateway:
         """Whether clients should be sent here."""
         return not self.problems
 
+    @property
+    def build(self) -> dict[str, str]:
+        """What runs here, as `relay_build_info` shows it; call inside the event loop."""
+        return {
+            "version": __version__,
+            "revision": self.settings.revision or "unknown",
+            "python": platform.python_version(),
+            "event_loop": type(asyncio.get_running_loop()).__module__.partition(".")[0],
+        }
+
+    async def snapshot(self) -> Snapshot:
+        """Return what it has counted, and what is so now: plain numbers, a copy."""
+        if self._context is None:
+            return Snapshot(deepcopy(self.counters))
+        return await take_snapshot(self._context, self.problems, self._draining)
+
     async def start(self) -> None:
         """Listen for clients, and begin to connect to the bus. Does not wait for the bus.
 
@@ -101,23 +126,12 @@ class Gateway:
             OSError: an address can't be listened on.
         """
         settings = self.settings
-        options = BrokerOptions(
-            url=settings.broker_url,
-            prefix=settings.broker_prefix,
-            ca_file=None if settings.broker_ca_file is None else str(settings.broker_ca_file),
-            timeout=settings.broker_timeout,
-            probe_interval=settings.probe_interval,
-            publish_timeout=settings.publish_timeout,
-            publish_buffer_bytes=settings.publish_buffer_bytes,
-        )
-        node = Node(options, self.counters, write_delay=settings.write_delay / 1000)
+        node = Node(_broker_options(settings), self.counters, write_delay=settings.write_delay / 1000)
+        take = None if settings.metrics_port else self.snapshot
         proxies, sources = TrustedProxies(settings.trusted_proxies or ()), Sources()
-        app = build_app(self.counters, lambda: self.problems)
+        app = build_app(lambda: self.problems, take, self.build)
         app.middlewares.append(tell_remote(proxies, sources))
-        self._runner = web.AppRunner(
-            app, access_log=None, handle_signals=False, shutdown_timeout=1.0, keepalive_timeout=0, logger=http_logger
-        )
-        await self._runner.setup()
+        self._runner = await _run_app(app)
         assert self._runner.server is not None
         context = Context(
             settings=settings,
@@ -134,7 +148,9 @@ class Gateway:
         listener = Listener(context)
         try:
             self.port = await listener.start(list(settings.host), settings.port)
+            await self._open_metrics_port()
         except OSError:
+            listener.close()
             await self._runner.cleanup()
             raise
         self._context, self._listener = context, listener
@@ -143,13 +159,16 @@ class Gateway:
         self._run("stalls", context.stalls.run)
         self._run("handshakes", lambda: expire_handshakes(context))
         self._run("readiness", self._report_readiness)
+        self._run("event loop lag", lambda: watch_event_loop(self.counters.event_loop_lag))
+        self._gc_pauses.start()
         log.info(
             "listening",
             host=list(settings.host),
             port=self.port,
+            metrics_port=settings.metrics_port or self.port,
             url=self.url,
             max_connections=context.max_connections,
-            event_loop=type(context.loop).__module__.partition(".")[0],
+            event_loop=self.build["event_loop"],
         )
 
     async def drain(self) -> None:
@@ -191,9 +210,23 @@ class Gateway:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._gc_pauses.stop()
         await runner.cleanup()
         await context.node.stop()
-        log.info("stopped", **_summary(self.counters))
+        if self._metrics_port is not None:
+            await self._metrics_port.close()
+        log.info("stopped", **self.counters.summary())
+
+    async def _open_metrics_port(self) -> None:
+        if self.settings.metrics_port is None:
+            return
+        app = build_operators_app(lambda: self.problems, self.snapshot, self.build)
+        self._metrics_port = MetricsPort(await _run_app(app))
+        try:
+            await self._metrics_port.start(list(self.settings.host), self.settings.metrics_port)
+        except OSError:
+            await self._metrics_port.close()
+            raise
 
     def _max_connections(self) -> int:
         """Return how many clients are served at once: what is set, but never more than descriptors allow."""
@@ -233,6 +266,21 @@ class Gateway:
             await asyncio.sleep(READINESS_SECONDS)
 
 
-def _summary(counters: Counters) -> dict[str, Any]:
-    values = {field.name: getattr(counters, field.name) for field in dataclasses.fields(counters)}
-    return {name: dict(value) if isinstance(value, dict) else value for name, value in values.items() if value}
+def _broker_options(settings: Settings) -> BrokerOptions:
+    return BrokerOptions(
+        url=settings.broker_url,
+        prefix=settings.broker_prefix,
+        ca_file=None if settings.broker_ca_file is None else str(settings.broker_ca_file),
+        timeout=settings.broker_timeout,
+        probe_interval=settings.probe_interval,
+        publish_timeout=settings.publish_timeout,
+        publish_buffer_bytes=settings.publish_buffer_bytes,
+    )
+
+
+async def _run_app(app: web.Application) -> web.AppRunner:
+    runner = web.AppRunner(
+        app, access_log=None, handle_signals=False, shutdown_timeout=1.0, keepalive_timeout=0, logger=http_logger
+    )
+    await runner.setup()
+    return runner

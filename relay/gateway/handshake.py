@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import re
+import time
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import cast
@@ -24,6 +25,8 @@ from relay.protocols import plain
 
 FULL = "this gateway is full"
 SHUTTING_DOWN = "this gateway is shutting down"
+UNACKNOWLEDGED = "the bus did not acknowledge the subscription in time"
+REFUSED_BY_BUS = "the bus refused the subscription"
 
 MAX_EARLY_BYTES = 64 * 1024
 """What a client may send before its handshake is complete; more waits in the socket."""
@@ -36,6 +39,9 @@ EXPIRE_SECONDS = 0.25
 
 LINGER_SECONDS = 2.0
 """How long a refused client may take to read its answer and close."""
+
+_UNAVAILABLE = {FULL: "full", SHUTTING_DOWN: "draining", UNACKNOWLEDGED: "bus_timeout", REFUSED_BY_BUS: "bus_refused"}
+"""How refusals with 503 are counted; all others by the words for their status."""
 
 _UPGRADE = re.compile(rb"\r\nupgrade:[ \t]*websocket[ \t]*\r\n", re.IGNORECASE)
 
@@ -54,7 +60,7 @@ class Handshake(asyncio.Protocol):
         peer: address of the client, or of the proxy that speaks for it in its headers.
     """
 
-    __slots__ = ("_answered", "_buffer", "_context", "_interest", "_transport", "_waiting", "peer")
+    __slots__ = ("_answered", "_asked_at", "_buffer", "_context", "_interest", "_transport", "_waiting", "peer")
 
     def __init__(self, context: Context, peer: str) -> None:
         self._context = context
@@ -63,6 +69,7 @@ class Handshake(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._interest: Interest | None = None
         self._answered = False
+        self._asked_at = 0.0
         # The bus's acknowledgement, and what is called when it comes.
         self._waiting: tuple[asyncio.Future[None], Callable[[asyncio.Future[None]], None]] | None = None
 
@@ -111,7 +118,7 @@ class Handshake(asyncio.Protocol):
     def expire(self) -> None:
         """End a handshake that has taken too long, or a refused client that doesn't leave."""
         if self._interest is not None:
-            self._refuse(503, "the bus did not acknowledge the subscription in time")
+            self._refuse(503, UNACKNOWLEDGED)
         elif self._buffer and not self._answered:
             self._refuse(408, "the request was not complete in time")
         else:
@@ -130,6 +137,7 @@ class Handshake(asyncio.Protocol):
     def _upgrade(self, head: bytes) -> None:
         """Check a WebSocket handshake, and ask the bus for its channel."""
         assert self._transport is not None
+        self._asked_at = time.perf_counter()
         ws = ServerProtocol(logger=websockets_logger)
         ws.receive_data(head)
         ws.parser.close()
@@ -142,7 +150,7 @@ class Handshake(asyncio.Protocol):
         response = ws.accept(request)
         if response.status_code != 101:
             response.headers["Sec-WebSocket-Version"] = "13"  # RFC 6455, section 4.4
-            self._answer(response)
+            self._answer(response, _words(response.status_code))
             return
         headers = request.headers
         chains = headers.get_all("X-Forwarded-For"), headers.get_all("Forwarded")
@@ -185,7 +193,7 @@ class Handshake(asyncio.Protocol):
                 acknowledged.exception()  # seen: nobody is left to be told
             return
         if acknowledged.cancelled() or acknowledged.exception() is not None:
-            self._refuse(503, "the bus refused the subscription")
+            self._refuse(503, REFUSED_BY_BUS)
             return
         if self._context.full:
             self._refuse(503, FULL)
@@ -199,6 +207,7 @@ class Handshake(asyncio.Protocol):
         transport.pause_reading()
         transport.set_protocol(connection)
         connection.open(transport, response.serialize(), bytes(self._buffer))
+        self._context.counters.handshakes.observe(time.perf_counter() - self._asked_at)
         log.debug("connected", channel=session.channel, user=identity.user, remote=remote)
 
     def _hand_to_http(self, received: bytes) -> None:
@@ -224,12 +233,14 @@ class Handshake(asyncio.Protocol):
         if status == HTTPStatus.SERVICE_UNAVAILABLE:
             # Spread, so that those who were refused together don't come back together.
             headers["Retry-After"] = str(random.randint(1, 5))
-        self._answer(Response(status, HTTPStatus(status).phrase, headers, body))
+        self._answer(
+            Response(status, HTTPStatus(status).phrase, headers, body), _UNAVAILABLE.get(reason, _words(status))
+        )
 
-    def _answer(self, response: Response) -> None:
+    def _answer(self, response: Response, reason: str) -> None:
         context = self._context
         assert self._transport is not None
-        context.counters.connections_refused[response.status_code] += 1
+        context.counters.connections_refused[reason] += 1
         self._answered = True
         self._release()
         self._transport.write(response.serialize())
@@ -249,6 +260,11 @@ class Handshake(asyncio.Protocol):
         if self._interest is not None:
             interest, self._interest = self._interest, None
             self._context.node.release(interest)
+
+
+def _words(status: int) -> str:
+    """Return the words for an HTTP status as counters have them, such as `bad_request`."""
+    return HTTPStatus(status).phrase.lower().replace(" ", "_")
 
 
 async def expire_handshakes(context: Context) -> None:

@@ -52,6 +52,7 @@ class Outgoing(asyncio.BufferedProtocol, abc.ABC):
             return
         counters = self._context.counters
         counters.deliveries -= count
+        counters.bytes_delivered -= size
         counters.deliveries_dropped += count
         if not self._context.drop_when_slow:
             self.close(Disconnect.SLOW_CONSUMER)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from relay.counters import Counters
+from relay.snapshot import Snapshot
 from relay.web.metrics import render_metrics
 
 _HOW_TO_CONNECT = """\
@@ -37,13 +37,31 @@ class _StrangersErrors(logging.Filter):
 http_logger.addFilter(_StrangersErrors())
 
 
-def build_app(counters: Counters, problems: Callable[[], list[str]]) -> web.Application:
-    """Return the HTTP application.
+Take = Callable[[], Awaitable[Snapshot]]
+"""Takes a snapshot of the gateway: of all its processes, when it has several."""
+
+Problems = Callable[[], list[str]]
+"""Says, in words, what keeps the gateway from serving clients now; empty when it is ready."""
+
+
+def build_app(problems: Problems, take: Take | None, build: Mapping[str, str]) -> web.Application:
+    """Return the HTTP application of the port that clients use.
 
     Args:
-        counters: what the gateway has counted.
-        problems: says, in words, what keeps the gateway from serving clients now; empty when it is ready.
+        problems: see `Problems`.
+        take: see `Take`; None when metrics have a port of their own.
+        build: labels of `relay_build_info`.
     """
+    app = build_operators_app(problems, take, build)
+    app.router.add_route("*", "/", _upgrade_required)
+    app.router.add_route("*", "/ws", _upgrade_required)
+    app.router.add_route("*", "/ws/{channel:.*}", _upgrade_required)
+    app.router.add_route("*", "/{path:.*}", _not_found)
+    return app
+
+
+def build_operators_app(problems: Problems, take: Take | None, build: Mapping[str, str]) -> web.Application:
+    """Return the HTTP application of a port that only operators use; arguments as for `build_app`."""
 
     async def healthz(_request: web.Request) -> web.Response:
         """Tell that the process is alive: a restart would help nobody, whatever the bus does."""
@@ -54,20 +72,18 @@ def build_app(counters: Counters, problems: Callable[[], list[str]]) -> web.Appl
         reasons = problems()
         return web.json_response({"ready": not reasons, "reasons": reasons}, status=503 if reasons else 200)
 
-    async def metrics(_request: web.Request) -> web.Response:
-        """Tell what the gateway has counted."""
-        body = render_metrics(counters, lambda: not problems())
-        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
-
     app = web.Application(client_max_size=64 * 1024)
     app.on_response_prepare.append(_finish)
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
-    app.router.add_get("/metrics", metrics)
-    app.router.add_route("*", "/", _upgrade_required)
-    app.router.add_route("*", "/ws", _upgrade_required)
-    app.router.add_route("*", "/ws/{channel:.*}", _upgrade_required)
-    app.router.add_route("*", "/{path:.*}", _not_found)
+    if take is not None:
+
+        async def metrics(_request: web.Request) -> web.Response:
+            """Tell what the gateway has counted, and what is so now."""
+            body = render_metrics(await take(), build)
+            return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+        app.router.add_get("/metrics", metrics)
     return app
 
 

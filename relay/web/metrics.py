@@ -1,39 +1,62 @@
-"""The counters of a gateway in Prometheus' text format, collected when they are asked for."""
+"""A snapshot of a gateway in Prometheus' text format."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
+from itertools import accumulate
 from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from relay.counters import Counters
+from relay.errors import Disconnect, PublishError
+from relay.histogram import BOUNDS, Histogram
+from relay.snapshot import Snapshot
+
+_DISCONNECTS = (*(disconnect.name for disconnect in Disconnect), "WRITE_TIMEOUT")
+_FAILURES = tuple(error.disconnect.name for error in PublishError.__subclasses__())
+_REFUSALS = ("full", "draining", "bus_timeout", "bus_refused", "bad_request", "not_found", "request_timeout")
+_CODES = (1000, 1001, 1005, 1006, 1011, 1013)
+
+_OWN_CODES = 3000
+"""Close codes from here on are the clients' own: strangers choose among two thousand, so they are counted together."""
 
 
 class _Series(NamedTuple):
-    """How a field of `Counters` is called outside. `label`: what its keys mean, when it counts by key."""
+    """How a field is called outside.
+
+    Args:
+        field: of `Counters` or `Gauges`.
+        name: of the metric, without the suffix of its type.
+        help: one sentence.
+        label: what its keys mean, when it counts by key.
+        keys: those that are shown before they have counted anything: a series that begins with its first event
+            hides that event from `increase()`.
+    """
 
     field: str
     name: str
     help: str
     label: str | None = None
+    keys: tuple[str | int, ...] = ()
 
 
 _TOTALS = (
     _Series("connections_accepted", "relay_connections_accepted", "Clients whose handshake was completed."),
-    _Series("connections_refused", "relay_connections_refused", "Handshakes refused.", "status"),
-    _Series("connections_closed", "relay_connections_closed", "Connections ended, by close code.", "code"),
-    _Series("disconnects", "relay_disconnects", "Connections that the relay closed.", "reason"),
+    _Series("connections_refused", "relay_connections_refused", "Handshakes refused.", "reason", _REFUSALS),
+    _Series("connections_closed", "relay_connections_closed", "Connections ended, by close code.", "code", _CODES),
+    _Series("disconnects", "relay_disconnects", "Connections that the relay closed.", "reason", _DISCONNECTS),
     _Series("accept_errors", "relay_accept_errors", "Times that accepting paused for want of descriptors or memory."),
     _Series("messages_received", "relay_messages_received", "Messages that clients sent."),
     _Series("bytes_received", "relay_received_bytes", "Payload bytes that clients sent."),
     _Series("messages_published", "relay_messages_published", "Messages that the bus acknowledged."),
-    _Series("publish_failures", "relay_publish_failures", "Messages not, or perhaps not, delivered.", "reason"),
-    _Series("publish_seconds", "relay_publish_seconds", "Time from acceptance to acknowledgement, summed."),
+    _Series(
+        "publish_failures", "relay_publish_failures", "Messages not, or maybe not, on the bus.", "reason", _FAILURES
+    ),
     _Series("messages_delivered", "relay_messages_delivered", "Messages from the bus for channels with clients here."),
     _Series("deliveries", "relay_deliveries", "Messages written to clients."),
+    _Series("bytes_delivered", "relay_delivered_bytes", "Bytes of messages written to clients, with their framing."),
     _Series("deliveries_dropped", "relay_deliveries_dropped", "Messages skipped for slow consumers."),
     _Series("writes", "relay_writes", "Writes to clients; deliveries by writes is the coalescing factor."),
     _Series("bus_connects", "relay_bus_connects", "Links to the bus that were opened."),
@@ -42,43 +65,127 @@ _TOTALS = (
     _Series("gaps", "relay_gaps", "Times that messages of subscribed channels may have been missed."),
     _Series("gap_channels", "relay_gap_channels", "Channels touched by gaps, summed."),
 )
+"""Fields of `Counters` that only grow."""
+
+_TIMES = (
+    _Series("handshakes", "relay_handshake_seconds", "Time from a whole request to its upgrade."),
+    _Series("publish_latency", "relay_publish_latency_seconds", "Time from accepting a message to the bus's answer."),
+    _Series("bus_round_trips", "relay_bus_round_trip_seconds", "Probes of the bus from end to end."),
+    _Series("event_loop_lag", "relay_event_loop_lag_seconds", "How late the event loop comes to what is due."),
+    _Series("gc_pauses", "relay_gc_pause_seconds", "Pauses for the garbage collector.", "generation"),
+)
+"""Histograms of `Counters`."""
 
 _NOW = (
     _Series("connections_open", "relay_connections_open", "Clients connected now."),
-    _Series("bus_round_trip_seconds", "relay_bus_round_trip_seconds", "Last probe of the bus from end to end."),
+    _Series("bus_round_trip_seconds", "relay_bus_last_round_trip_seconds", "Last probe of the bus from end to end."),
 )
+"""Fields of `Counters` that are of now."""
+
+_MEASURED = (
+    _Series("ready", "relay_ready", "1 while clients should be sent here."),
+    _Series("draining", "relay_draining", "1 while clients are sent away."),
+    _Series("drain_connections", "relay_drain_connections", "Clients that a drain still has to close."),
+    _Series("max_connections", "relay_connections_limit", "Clients that are served at once."),
+    _Series("handshakes_open", "relay_handshakes_open", "Sockets whose first request is not answered, or refused."),
+    _Series("channels", "relay_channels", "Channels that have clients here."),
+    _Series("slow_consumers", "relay_slow_consumers", "Clients whose socket takes no more now."),
+    _Series("client_buffer_bytes", "relay_client_buffer_bytes", "Bytes that wait for clients."),
+    _Series("paused_publishers", "relay_paused_publishers", "Clients not read because the bus can't take more."),
+    _Series("bus_up", "relay_bus_up", "1 while messages get through the bus from end to end."),
+    _Series("bus_links", "relay_bus_link_up", "1 while a link to the bus is in use.", "link"),
+    _Series("bus_subscriptions", "relay_bus_subscriptions", "Channels that the bus was asked for."),
+    _Series("bus_buffer_bytes", "relay_bus_buffer_bytes", "Bytes of messages that wait for the bus or its answer."),
+    _Series("processes", "relay_processes", "Processes that these numbers are the sum of."),
+    _Series("resident_bytes", "process_resident_memory_bytes", "Resident memory."),
+    _Series("virtual_bytes", "process_virtual_memory_bytes", "Address space."),
+    _Series("open_files", "process_open_fds", "Open file descriptors."),
+    _Series("max_files", "process_max_fds", "File descriptors that are allowed."),
+    _Series("started_at", "process_start_time_seconds", "When the process started, in seconds since 1970."),
+)
+"""Fields of `Gauges` that go up and down."""
+
+_MEASURED_TOTALS = (_Series("cpu_seconds", "process_cpu_seconds", "Processor time, user and system."),)
+"""Fields of `Gauges` that only grow."""
 
 
-class CountersCollector(Collector):
-    """Makes metrics of a gateway's counters. Nothing is labelled with a channel or a user: strangers choose those.
+class SnapshotCollector(Collector):
+    """Makes metrics of a snapshot. Nothing is labelled with a channel or a user: strangers choose those.
 
     Args:
-        counters: of the gateway.
-        ready: tells whether clients should be sent to it.
+        snapshot: of a gateway, or the sum of those of its processes.
+        build: labels of `relay_build_info`.
     """
 
-    def __init__(self, counters: Counters, ready: Callable[[], bool]) -> None:
-        self._counters = counters
-        self._ready = ready
+    def __init__(self, snapshot: Snapshot, build: Mapping[str, str]) -> None:
+        self._snapshot = snapshot
+        self._build = build
 
     def collect(self) -> Iterator[Metric]:
-        """Yield every metric as it is now."""
+        """Yield every metric."""
+        counters, gauges = self._snapshot.counters, self._snapshot.gauges
         for series in _TOTALS:
-            value = getattr(self._counters, series.field)
-            total = CounterMetricFamily(series.name, series.help, labels=[series.label] if series.label else None)
-            if series.label is None:
-                total.add_metric([], value)
-            else:
-                for key, count in value.items():
-                    total.add_metric([str(key).lower()], count)
-            yield total
+            yield _total(series, getattr(counters, series.field))
+        for series in _TIMES:
+            yield _times(series, getattr(counters, series.field))
         for series in _NOW:
-            yield GaugeMetricFamily(series.name, series.help, getattr(self._counters, series.field))
-        yield GaugeMetricFamily("relay_ready", "1 while clients should be sent here.", float(self._ready()))
+            yield _gauge(series, getattr(counters, series.field))
+        for series in _MEASURED:
+            yield _gauge(series, getattr(gauges, series.field))
+        for series in _MEASURED_TOTALS:
+            yield _total(series, getattr(gauges, series.field))
+        info = GaugeMetricFamily("relay_build_info", "What runs here; always 1.", labels=list(self._build))
+        info.add_metric(list(self._build.values()), 1)
+        yield info
 
 
-def render_metrics(counters: Counters, ready: Callable[[], bool]) -> bytes:
-    """Return the metrics of a gateway as text."""
+def _total(series: _Series, value: float | Mapping[str | int, float]) -> Metric:
+    total = CounterMetricFamily(series.name, series.help, labels=_labels(series))
+    for key, count in _by_label(series, value).items():
+        total.add_metric(key, count)
+    return total
+
+
+def _gauge(series: _Series, value: float | Mapping[str | int, float]) -> Metric:
+    gauge = GaugeMetricFamily(series.name, series.help, labels=_labels(series))
+    for key, count in _by_label(series, value).items():
+        gauge.add_metric(key, count)
+    return gauge
+
+
+def _times(series: _Series, value: Histogram | Mapping[int, Histogram]) -> Metric:
+    family = HistogramMetricFamily(series.name, series.help, labels=_labels(series))
+    entries = {(): value} if isinstance(value, Histogram) else {(str(key),): entry for key, entry in value.items()}
+    bounds = [*map(str, BOUNDS), "+Inf"]
+    for key, histogram in entries.items():
+        buckets = list(zip(bounds, accumulate(histogram.counts), strict=True))
+        family.add_metric(key, buckets, histogram.seconds)
+    return family
+
+
+def _labels(series: _Series) -> list[str]:
+    return [] if series.label is None else [series.label]
+
+
+def _by_label(series: _Series, value: float | Mapping[str | int, float]) -> dict[tuple[str, ...], float]:
+    """Return the values by their labels' values."""
+    if not isinstance(value, Mapping):
+        return {(): value}
+    values: dict[tuple[str, ...], float] = dict.fromkeys(((_label(key),) for key in series.keys), 0)
+    for key, count in value.items():
+        label = (_label(key),)
+        values[label] = values.get(label, 0) + count
+    return values
+
+
+def _label(key: str | int) -> str:
+    if isinstance(key, int) and key >= _OWN_CODES:
+        return f"{key // 1000}xxx"
+    return str(key).lower()
+
+
+def render_metrics(snapshot: Snapshot, build: Mapping[str, str]) -> bytes:
+    """Return a snapshot as text; see `SnapshotCollector`."""
     registry = CollectorRegistry()
-    registry.register(CountersCollector(counters, ready))
+    registry.register(SnapshotCollector(snapshot, build))
     return generate_latest(registry)

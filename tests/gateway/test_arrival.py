@@ -78,7 +78,7 @@ async def test_a_proxy_header_of_a_stranger_is_refused(
         400,
         "a PROXY header is taken from addresses in RELAY_TRUSTED_PROXIES only\n",
     )
-    assert gateway.counters.connections_refused[400] == 1
+    assert gateway.counters.connections_refused["bad_request"] == 1
 
 
 async def test_a_malformed_proxy_header_is_refused(embedded: EmbeddedFactory) -> None:

@@ -55,7 +55,7 @@ async def test_a_refusal_says_why(embedded: EmbeddedFactory, target: str, status
     got, text = await refused(gateway, target)
     assert got == status
     assert reason in text
-    assert gateway.counters.connections_refused == {status: 1}
+    assert gateway.counters.connections_refused == {"bad_request" if status == 400 else "not_found": 1}
     assert gateway.counters.connections_open == 0
 
 
@@ -144,6 +144,7 @@ async def test_a_full_gateway_asks_to_come_back_later(embedded: EmbeddedFactory)
         assert (await first.upgrade("/ws/a")).status == 101
         response = await second.upgrade("/ws/a")
         assert (response.status, response.text) == (503, "this gateway is full\n")
+        assert gateway.counters.connections_refused == {"full": 1}
         assert 1 <= int(response.headers["retry-after"]) <= 5
         assert (await get(gateway.port, "/healthz")).status == 200
     await wait_until(lambda: gateway.counters.connections_open == 0)
@@ -161,6 +162,7 @@ async def test_without_a_bus_nobody_is_let_in(embedded: EmbeddedFactory) -> None
         assert response.status == 503
         assert "retry-after" in response.headers
         assert "bus" in response.text
+    assert gateway.counters.connections_refused == {"bus_timeout": 1}
     ready = await get(gateway.port, "/readyz")
     assert ready.status == 503
     assert any("can't connect" in reason for reason in ready.json["reasons"])
@@ -176,6 +178,7 @@ async def test_a_subscription_that_the_bus_refuses(embedded: EmbeddedFactory, mo
     monkeypatch.setattr(MemoryBroker, "subscribe", refuse)
     (gateway,) = await embedded(1)
     assert await refused(gateway, "/ws/a") == (503, "the bus refused the subscription")
+    assert gateway.counters.connections_refused == {"bus_refused": 1}
     async with RawWebSocket(gateway.port) as impatient:
         impatient.abort()
     assert gateway.counters.connections_accepted == 0

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 from contextlib import suppress
 from functools import lru_cache
 
-from relay.brokers import Broker, BrokerOptions, Sink, Source
+from relay.brokers import Broker, BrokerOptions, BusState, Sink, Source
 from relay.brokers.envelope import seal
 from relay.brokers.redis.address import parse_address
 from relay.brokers.redis.link import Link, pack
@@ -113,6 +114,15 @@ class RedisBroker(Broker):
         ]
         return links or ([self._echo_problem] if self._echo_problem else [])
 
+    @property
+    def state(self) -> BusState:
+        """Both links, what they are subscribed to, and what waits."""
+        return BusState(
+            links={"subscriptions": self._subscriptions.open, "publications": self._publications.open},
+            subscriptions=len(self._subscriptions),
+            buffered=self._publications.buffered,
+        )
+
     def _pack_publish_to(self, channel: str) -> bytes:
         key = (self._prefix + channel).encode()
         return b"*3\r\n$7\r\nPUBLISH\r\n$%d\r\n%b\r\n$" % (len(key), key)
@@ -120,8 +130,9 @@ class RedisBroker(Broker):
     def _echo(self, payload: bytes) -> None:
         if self._probe_sent_at is None or payload != b"%d" % self._probe_number:
             return
-        now = asyncio.get_running_loop().time()
-        self._counters.bus_round_trip_seconds = now - self._probe_sent_at
+        seconds = time.monotonic() - self._probe_sent_at
+        self._counters.bus_round_trip_seconds = seconds
+        self._counters.bus_round_trips.observe(seconds)
         self._probe_sent_at = None
         self._echo_problem = None
 
@@ -156,9 +167,9 @@ class RedisBroker(Broker):
             elif self._probe_sent_at is None:
                 self._probe_number += 1
                 self._probe_links = links
-                self._probe_sent_at = loop.time()
+                self._probe_sent_at = time.monotonic()
                 self._publications.publish(pack("PUBLISH", self._probe_channel, self._probe_number), None)
-            elif loop.time() - self._probe_sent_at >= timeout:
+            elif time.monotonic() - self._probe_sent_at >= timeout:
                 self._echo_problem = f"probe not heard for {timeout:g} s"
             if self._probe_sent_at is not None and self._deaf(self._probe_sent_at):
                 self._echo_problem = "probe not heard, but what Redis sent after it"

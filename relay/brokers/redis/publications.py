@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Collection
 from itertools import islice
@@ -36,7 +37,8 @@ class Publication(NamedTuple):
     Args:
         source: who is told when it fails; None for PINGs and probes, which count for nobody.
         size: bytes of its command.
-        accepted_at: loop time, in seconds.
+        accepted_at: when the first message of its batch was accepted: `time.monotonic()`, in seconds. uvloop's
+            own time has whole milliseconds only, longer than a Redis nearby takes.
     """
 
     source: Source | None
@@ -61,7 +63,7 @@ class Publications(SupervisedLink):
 
     Attributes:
         passing: whether a message that is published now goes out at the end of the tick.
-        answered_until: loop time at which the last command that Redis has answered was accepted.
+        answered_until: `accepted_at` of the last command that Redis has answered.
     """
 
     def __init__(
@@ -88,6 +90,7 @@ class Publications(SupervisedLink):
         self._bytes = 0
         self._paused = False
         self._flush_scheduled = False
+        self._batch_began_at = 0.0
         self._deadline: asyncio.TimerHandle | None = None
         self._drained: asyncio.Future[None] | None = None
         self._report_refusal_at = 0.0
@@ -98,6 +101,11 @@ class Publications(SupervisedLink):
     def full(self) -> bool:
         """Whether there is hardly room for one more message."""
         return self._bytes + PROBE_BYTES > self._buffer_bytes
+
+    @property
+    def buffered(self) -> int:
+        """Bytes that wait for Redis or for its answer."""
+        return self._bytes
 
     def publish(self, command: bytes, source: Source | None) -> bool:
         """Accept a packed PUBLISH; see `Broker.publish`. A probe has no source."""
@@ -111,12 +119,13 @@ class Publications(SupervisedLink):
                 self._counters.publish_failures[error.disconnect.name] += 1
                 source.publish_failed(error)
             return False
-        self._on_the_way.append(Publication(source, size, self._loop.time()))
-        self._unsent.append(command)
-        self._bytes += size
         if not self._flush_scheduled:
             self._flush_scheduled = True
+            self._batch_began_at = time.monotonic()
             self._loop.call_soon(self._flush)
+        self._on_the_way.append(Publication(source, size, self._batch_began_at))
+        self._unsent.append(command)
+        self._bytes += size
         if self.passing and self._bytes < HIGH_WATER_BYTES:
             return True
         self._paused = True
@@ -165,13 +174,15 @@ class Publications(SupervisedLink):
     def ping(self, link: Link) -> None:
         """Write a PING, and keep the place of its reply among those of the messages."""
         link.write(PING)
-        self._on_the_way.insert(len(self._on_the_way) - len(self._unsent), Publication(None, 0, self._loop.time()))
+        self._on_the_way.insert(len(self._on_the_way) - len(self._unsent), Publication(None, 0, time.monotonic()))
 
     def replies_received(self, replies: Replies) -> None:
         """Settle the oldest unanswered message with each reply."""
-        now = self._loop.time()
+        now = time.monotonic()
         on_the_way = self._on_the_way
-        published, seconds, settled = 0, 0.0, 0
+        latency = self._counters.publish_latency
+        published, settled = 0, 0
+        batch, batch_began_at = 0, 0.0
         refused: list[Source] = []
         error = ""
         while (reply := replies()) is not False:
@@ -187,8 +198,14 @@ class Publications(SupervisedLink):
                 refused.append(source)
                 error = str(reply)
             else:
-                published += 1
-                seconds += now - accepted_at
+                if accepted_at != batch_began_at:
+                    # Once for all messages of a tick.
+                    latency.observe(now - batch_began_at, batch)
+                    published += batch
+                    batch, batch_began_at = 0, accepted_at
+                batch += 1
+        latency.observe(now - batch_began_at, batch)
+        published += batch
         self._bytes -= settled
         if refused:
             # All of a chunk at once: one by one, each would look through all that waits.
@@ -198,7 +215,6 @@ class Publications(SupervisedLink):
                 self._report_refusal_at = now + REPORT_REFUSAL_SECONDS
                 log.error("publish refused", messages=len(refused), error=error)
         self._counters.messages_published += published
-        self._counters.publish_seconds += seconds
         self._resume()
 
     def _flush(self) -> None:
@@ -224,12 +240,13 @@ class Publications(SupervisedLink):
     def _arm_deadline(self) -> None:
         if self._deadline is None and self._unsent:
             oldest = self._on_the_way[-len(self._unsent)]
-            self._deadline = self._loop.call_at(oldest.accepted_at + self._publish_timeout, self._expire)
+            left = oldest.accepted_at + self._publish_timeout - time.monotonic()
+            self._deadline = self._loop.call_later(max(0.0, left), self._expire)
 
     def _expire(self) -> None:
         """Fail the messages that have waited too long."""
         self._deadline = None
-        limit = self._loop.time() - self._publish_timeout
+        limit = time.monotonic() - self._publish_timeout
         late = [publication for publication in self._waiting() if publication.accepted_at <= limit]
         if late:
             sources = {publication.source for publication in late}

@@ -81,6 +81,10 @@ class Subscriptions(SupervisedLink):
         self._pinged_at: deque[float] = deque()
         self.answered_until = 0.0
 
+    def __len__(self) -> int:
+        """Return how many channels are wanted, the probe's not counted."""
+        return len(self._wanted)
+
     def subscribe(self, channel: str) -> asyncio.Future[None]:
         """See `Broker.subscribe`."""
         key = self._prefix + channel.encode()
