@@ -7,7 +7,7 @@ import re
 import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from annotated_types import BaseMetadata, Ge, GroupedMetadata, Le
@@ -19,6 +19,8 @@ from relay.errors import ChannelError
 from relay.redaction import escape_controls, mask_credentials
 
 SCHEMES: Final = ("memory", "redis", "rediss", "unix")
+
+MOST_WORKERS: Final = 256
 
 _COMMON_OPTIONS = frozenset({"db", "username", "password"})
 _TLS_OPTIONS = frozenset({"ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_check_hostname", "ssl_cert_reqs"})
@@ -107,6 +109,16 @@ def _check_networks(networks: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(networks))
 
 
+def _read_workers(value: object) -> int | str:
+    """Return a number of processes, or `auto`."""
+    text = str(value).strip().lower()
+    if text == "auto":
+        return text
+    if not re.fullmatch("[0-9]{1,4}", text) or not 1 <= int(text) <= MOST_WORKERS:
+        raise ValueError
+    return int(text)
+
+
 def _is_address(host: str) -> bool:
     try:
         ipaddress.ip_address(host)
@@ -191,6 +203,9 @@ Hosts = Annotated[
     BeforeValidator(_split),
     AfterValidator(_check_hosts),
     Kind("list", "IP addresses or host names, separated by commas"),
+]
+Workers = Annotated[
+    int | Literal["auto"], BeforeValidator(_read_workers), Kind("integer", f"1 to {MOST_WORKERS}, or auto")
 ]
 Networks = Annotated[
     tuple[str, ...],
