@@ -107,7 +107,8 @@ class Supervisor:
                 return all(await asyncio.gather(*keepers))
             finally:
                 for task in [*keepers, *helpers]:
-                    task.cancel()
+                    if not task.cancelling():  # else it is about to end its process
+                        task.cancel()
                 await asyncio.gather(*keepers, *helpers, return_exceptions=True)
                 if metrics_port is not None:
                     await metrics_port.close()

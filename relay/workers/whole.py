@@ -75,7 +75,8 @@ def name_problems(problems: Mapping[int, list[str]]) -> list[str]:
     for number, texts in problems.items():
         for text in texts:
             holders.setdefault(text, []).append(number)
-    return [
-        text if len(numbers) == len(problems) else f"worker {', '.join(map(str, numbers))}: {text}"
-        for text, numbers in holders.items()
-    ]
+    named = []
+    for text, numbers in holders.items():
+        who = f"worker{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}: "
+        named.append(text if len(numbers) == len(problems) else who + text)
+    return named

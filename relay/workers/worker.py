@@ -90,8 +90,8 @@ class Worker:
         listened = False
         ours, theirs = socket.socketpair()
         with theirs:
+            self._link = link = await Link.open(ours)
             self._process = process = await _start(self._command, theirs)
-        self._link = link = await Link.open(ours)
         log.info("worker started", worker=self.number, pid=process.pid)
         try:
             link.send(Begin(self.number, self._settings))
