@@ -45,6 +45,7 @@ class Counters(Additive):
         gap_channels: channels touched by those gaps, summed.
         event_loop_lag: how much later than due the event loop came to something.
         gc_pauses: time that the garbage collector stopped the process, by generation.
+        worker_restarts: worker processes that were replaced; always 0 without workers.
     """
 
     connections_open: int = 0
@@ -75,6 +76,7 @@ class Counters(Additive):
     gc_pauses: dict[int, Histogram] = field(
         default_factory=lambda: {generation: Histogram() for generation in GC_GENERATIONS}
     )
+    worker_restarts: int = 0
 
     def summary(self) -> dict[str, Any]:
         """Return what isn't zero, for a log; histograms are left out."""

@@ -25,6 +25,7 @@ def configure_logs(
     level: Literal["debug", "info", "warning", "error"],
     format: Literal["auto", "console", "json"],
     stream: TextIO | None = None,
+    worker: int | None = None,
 ) -> None:
     """Send all logs of this process to one stream. For the command only: a library leaves logging to its program.
 
@@ -32,6 +33,7 @@ def configure_logs(
         level: least important entries to write.
         format: how they look; auto is console on a terminal and JSON elsewhere.
         stream: where they go; None for standard error.
+        worker: number of this process, named in each entry; None: there is only one.
     """
     stream = sys.stderr if stream is None else stream
     console = format == "console" or (format == "auto" and stream.isatty())
@@ -39,6 +41,7 @@ def configure_logs(
     threshold = logging.getLevelNamesMapping()[level.upper()]
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
+        *([] if worker is None else [_name_worker(worker)]),
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="%Y-%m-%d %H:%M:%S", utc=False)
@@ -118,6 +121,13 @@ def _console(colors: bool) -> Processor:
     return structlog.dev.ConsoleRenderer(
         colors=colors, pad_event_to=24, sort_keys=False, exception_formatter=structlog.dev.plain_traceback
     )
+
+
+def _name_worker(worker: int) -> Processor:
+    def name(_logger: object, _method: str, entry: EventDict) -> EventDict:
+        return {**entry, "worker": worker}
+
+    return name
 
 
 def _redact(_logger: object, _method: str, entry: EventDict) -> EventDict:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
@@ -19,8 +20,10 @@ from relay.settings_values import (
     ChannelName,
     Hosts,
     Lowered,
+    Networks,
     Range,
     Text,
+    Workers,
 )
 
 ENV_FILE = ".env"
@@ -65,7 +68,10 @@ class Settings(BaseSettings):
         None, "Listening", "TCP port for /metrics, /healthz and /readyz alone. Not set: all on RELAY_PORT."
     )
     max_connections: Annotated[int, Range("integer", 1, 10_000_000)] | None = setting(
-        None, "Listening", "Clients at once; more get HTTP 503. Not set: from the file-descriptor limit."
+        None, "Listening", "Clients at once, of all workers; more get HTTP 503. Not set: what file descriptors allow."
+    )
+    trusted_proxies: Networks | None = setting(
+        None, "Listening", "Proxies whose X-Forwarded-For, Forwarded and PROXY headers are believed. Not set: none."
     )
     handshake_timeout: Annotated[float, Range("seconds", 0.1, 300)] = setting(
         10.0, "Listening", "Seconds in which the head of a request must have arrived whole."
@@ -137,6 +143,9 @@ class Settings(BaseSettings):
     event_loop: Annotated[Literal["auto", "uvloop", "asyncio"], Lowered] = setting(
         "auto", "Process", "Event loop of `relay serve`; auto: uvloop when it is installed."
     )
+    workers: Workers = setting(
+        1, "Process", "Processes of `relay serve` that share the port; auto: one for each processor. Needs Redis."
+    )
     revision: Text | None = setting(None, "Process", "What was built, such as a commit; shown in relay_build_info.")
 
     # Hidden from type checkers, which then see a keyword for each field, with its type.
@@ -197,6 +206,18 @@ class Settings(BaseSettings):
     def _within_the_interval(cls, value: float, info: ValidationInfo) -> float:
         if value > (interval := info.data.get("ping_interval", value)):
             raise ValueError(f"at most {PREFIX}PING_INTERVAL, which is {interval:g}")
+        return value
+
+    @field_validator("workers")
+    @classmethod
+    def _connected_by_a_bus(cls, value: int | str, info: ValidationInfo) -> int | str:
+        """Refuse several processes that could not hear each other, or could not share a port."""
+        if value == 1:
+            return value
+        if info.data.get("broker_url") == "memory://":
+            raise ValueError(f"more than 1 needs Redis: memory:// connects no processes, see {PREFIX}BROKER_URL")
+        if sys.platform != "linux":
+            raise ValueError("more than 1 needs Linux, whose kernel spreads clients over processes")
         return value
 
     @field_validator("event_loop")

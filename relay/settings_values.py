@@ -7,7 +7,7 @@ import re
 import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from annotated_types import BaseMetadata, Ge, GroupedMetadata, Le
@@ -19,6 +19,8 @@ from relay.errors import ChannelError
 from relay.redaction import escape_controls, mask_credentials
 
 SCHEMES: Final = ("memory", "redis", "rediss", "unix")
+
+MOST_WORKERS: Final = 256
 
 _COMMON_OPTIONS = frozenset({"db", "username", "password"})
 _TLS_OPTIONS = frozenset({"ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_check_hostname", "ssl_cert_reqs"})
@@ -93,6 +95,28 @@ def _check_hosts(hosts: tuple[str, ...]) -> tuple[str, ...]:
     if wrong or not hosts:
         raise ValueError(f"not {', '.join(map(repr, wrong))}" if wrong else "at least one")
     return tuple(dict.fromkeys(hosts))
+
+
+def _check_networks(networks: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse what is neither an IP address nor a network."""
+    if not networks:
+        raise ValueError("at least one")
+    for network in networks:
+        try:
+            ipaddress.ip_network(network)
+        except ValueError as error:
+            raise ValueError(error) from None
+    return tuple(dict.fromkeys(networks))
+
+
+def _read_workers(value: object) -> int | str:
+    """Return a number of processes, or `auto`."""
+    text = str(value).strip().lower()
+    if text == "auto":
+        return text
+    if not re.fullmatch("[0-9]{1,4}", text) or not 1 <= int(text) <= MOST_WORKERS:
+        raise ValueError
+    return int(text)
 
 
 def _is_address(host: str) -> bool:
@@ -179,6 +203,16 @@ Hosts = Annotated[
     BeforeValidator(_split),
     AfterValidator(_check_hosts),
     Kind("list", "IP addresses or host names, separated by commas"),
+]
+Workers = Annotated[
+    int | Literal["auto"], BeforeValidator(_read_workers), Kind("integer", f"1 to {MOST_WORKERS}, or auto")
+]
+Networks = Annotated[
+    tuple[str, ...],
+    NoDecode,
+    BeforeValidator(_split),
+    AfterValidator(_check_networks),
+    Kind("list", "IP addresses and networks such as 10.0.0.0/8, separated by commas"),
 ]
 BrokerUrl = Annotated[
     str,

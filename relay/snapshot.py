@@ -27,6 +27,7 @@ class Gauges(Additive):
         bus_subscriptions: channels that the bus was asked for.
         bus_buffer_bytes: bytes of messages that wait for the bus, or for its answer.
         processes: how many processes were added up.
+        silent_processes: how many of them don't answer, so that their last known numbers count.
         cpu_seconds: processor time, user and system.
         resident_bytes: memory that is in RAM.
         virtual_bytes: address space.
@@ -49,6 +50,7 @@ class Gauges(Additive):
     bus_subscriptions: int = 0
     bus_buffer_bytes: int = 0
     processes: int = 1
+    silent_processes: int = 0
     cpu_seconds: float = 0.0
     resident_bytes: int = 0
     virtual_bytes: int = 0

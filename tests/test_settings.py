@@ -117,6 +117,10 @@ def test_the_text_of_the_error_lists_all_problems() -> None:
         ("port", "65536"),
         ("port", "80a"),
         ("max_connections", "0"),
+        ("trusted_proxies", "proxy.example"),
+        ("trusted_proxies", "10.0.0.1/8"),
+        ("trusted_proxies", "127.0.0.1,,::1"),
+        ("trusted_proxies", ()),
         ("handshake_timeout", "0"),
         ("max_header_bytes", "1"),
         ("broker_prefix", "a b"),
@@ -139,6 +143,13 @@ def test_the_text_of_the_error_lists_all_problems() -> None:
 def test_a_wrong_value_is_refused(name: str, value: object) -> None:
     """One variable, one problem."""
     assert list(problems_of(**{name: value})) == [f"RELAY_{name.upper()}"]
+
+
+def test_trusted_proxies_are_addresses_and_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody by default; each once."""
+    assert Settings().trusted_proxies is None
+    monkeypatch.setenv("RELAY_TRUSTED_PROXIES", "10.0.0.0/8, 127.0.0.1,2001:db8::/32,127.0.0.1")
+    assert Settings().trusted_proxies == ("10.0.0.0/8", "127.0.0.1", "2001:db8::/32")
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ COMMANDS: Final = {
     "publish": "Send one message to a channel.",
     "subscribe": "Print the messages of a channel as they come.",
     "loadtest": "Put a load on gateways, or on other WebSocket servers, and check every delivery.",
+    "health": "Tell whether a gateway is ready for clients.",
     "config": "Show every setting, its value and where it comes from.",
 }
 """Subcommand → its line in the help. Here and not in the modules, so that `relay --help` imports none of them."""

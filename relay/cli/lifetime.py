@@ -11,7 +11,7 @@ import socket
 import threading
 from collections.abc import Callable, Coroutine
 from importlib.util import find_spec
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import click
 
@@ -21,6 +21,9 @@ from relay.gateway.capacity import raise_descriptor_limit
 from relay.settings import Settings
 from relay.settings_report import PREFIX
 from relay.web.metrics_port import MetricsPortTaken
+
+if TYPE_CHECKING:
+    from relay.gateway import Gateway
 
 STOPPED: Final = 0
 FAILED: Final = 1
@@ -85,7 +88,7 @@ def run(settings: Settings) -> int:
         with asyncio.Runner(loop_factory=loop_factory(settings.event_loop)) as runner:
             return runner.run(_live(settings, signals))
     except OSError as error:
-        click.secho(f"relay: {_why_not(error, settings)}", fg="red", err=True)
+        click.secho(f"relay: {why_not(error, settings)}", fg="red", err=True)
     except RelayError as error:
         click.secho(f"relay: {error}", fg="red", err=True)
     finally:
@@ -104,21 +107,42 @@ def loop_factory(event_loop: Literal["auto", "uvloop", "asyncio"]) -> Callable[[
 
 async def _live(settings: Settings, signals: StopSignals) -> int:
     signals.install()
-    raise_descriptor_limit()
     gateway = relay.Gateway(settings)
+    return STOPPED if await live(gateway, signals.first, signals.second) else ENDED_BY_SIGNAL + signals.number
+
+
+async def live(
+    gateway: Gateway,
+    first: asyncio.Event,
+    second: asyncio.Event,
+    started: Callable[[], None] = lambda: None,
+) -> bool:
+    """Run a gateway from its start to its end.
+
+    Args:
+        gateway: fresh.
+        first: set to drain it.
+        second: set to end it at once.
+        started: called when it listens.
+
+    Returns:
+        Whether it was drained, or had nothing to drain.
+    """
+    raise_descriptor_limit()
     # What exists now lives as long as the process: the collector needn't look at it again. Connections are made
     # later, so that they are never frozen. With few cycles to find, it may also look less often.
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
-    if not await _unless(signals.first, gateway.start()):
+    if not await _unless(first, gateway.start()):
         await gateway.stop()
-        return STOPPED
-    await signals.first.wait()
-    if await _unless(signals.second, gateway.drain()):
-        return STOPPED
+        return True
+    started()
+    await first.wait()
+    if await _unless(second, gateway.drain()):
+        return True
     await gateway.stop()
-    return ENDED_BY_SIGNAL + signals.number
+    return False
 
 
 async def _unless(event: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool:
@@ -136,7 +160,7 @@ async def _unless(event: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _why_not(error: OSError, settings: Settings) -> str:
+def why_not(error: OSError, settings: Settings) -> str:
     """Return in one line why a gateway could not listen."""
     name = "metrics_port" if isinstance(error, MetricsPortTaken) else "port"
     flag, variable = f"--{name.replace('_', '-')}", f"{PREFIX}{name.upper()}"

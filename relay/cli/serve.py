@@ -1,4 +1,4 @@
-"""`relay serve`: one gateway as a process."""
+"""`relay serve`: a gateway as one process, or as several that share a port."""
 
 from __future__ import annotations
 
@@ -13,13 +13,17 @@ def command(**flags: str | None) -> None:
 
     Every setting is an option here, a RELAY_* variable, or a line in .env, strongest first.
 
+    With RELAY_WORKERS it is as many processes, on one port; one that ends is replaced.
+
     SIGTERM or Ctrl-C drains: clients are told to go, and everything accepted is delivered. A second one ends at once.
 
-    Exit codes: 0 drained; 1 could not start; 2 wrong settings; 128 + N ended by a second signal N.
+    Exit codes: 0 drained; 1 could not start, or a worker could not drain; 2 wrong settings; 128 + N ended by a
+    second signal N.
     """
     settings = load_settings(flags)
     # Only now: with wrong settings, or for help, nothing of this is needed.
     from relay.cli.lifetime import run
+    from relay.cli.supervise import count_workers, run_workers
     from relay.logs import Logger, configure_logs
     from relay.settings import Settings
     from relay.settings_report import unknown_variables
@@ -28,4 +32,5 @@ def command(**flags: str | None) -> None:
     log = Logger("relay.serve")
     for unknown in unknown_variables(Settings):
         log.warning("unknown setting", variable=unknown.variable, source=unknown.source.value, nearest=unknown.nearest)
-    raise click.exceptions.Exit(run(settings))
+    workers = count_workers(settings)
+    raise click.exceptions.Exit(run(settings) if workers == 1 else run_workers(settings, workers))

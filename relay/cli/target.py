@@ -8,11 +8,10 @@ import click
 from yarl import URL
 
 from relay.channel import check_channel
-from relay.cli.options import load_settings
+from relay.cli.own_gateway import own_gateway
 from relay.errors import ChannelError
 
 _SCHEMES = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
-_ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 class Channel(click.ParamType[str]):
@@ -39,7 +38,7 @@ def channel_url(gateway: str | None, channel: str, *, echo: bool = False) -> URL
     Raises:
         click.UsageError: there is no such URL.
     """
-    base = _own_gateway() if gateway is None else gateway
+    base = f"ws://{own_gateway('--gateway ws://host:port')[0]}" if gateway is None else gateway
     try:
         parts = urlsplit(base)
         _ = parts.port
@@ -51,12 +50,3 @@ def channel_url(gateway: str | None, channel: str, *, echo: bool = False) -> URL
     # Encoded here, slashes too: a URL library would tidy up a channel such as "a/../b".
     text = f"{_SCHEMES[parts.scheme]}://{parts.netloc}{path}/ws/{quote(channel, safe=':')}{'?echo=1' if echo else ''}"
     return URL(text, encoded=True)
-
-
-def _own_gateway() -> str:
-    """Return the URL at which a gateway with the settings of this environment listens."""
-    settings = load_settings({})
-    if settings.port == 0:
-        raise click.UsageError("RELAY_PORT is 0, any free port: say which gateway with --gateway ws://host:port")
-    host = _ANYWHERE.get(settings.host[0], settings.host[0])
-    return f"ws://[{host}]:{settings.port}" if ":" in host else f"ws://{host}:{settings.port}"

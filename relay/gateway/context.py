@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from relay.auth.forwarded import TrustedProxies
 from relay.counters import Counters
 from relay.frame import encode_frame
 from relay.message import Message
 from relay.node import Node
 from relay.settings import Settings
+from relay.web.remote import Sources
 
 if TYPE_CHECKING:
     from relay.gateway.connection import Connection
@@ -40,6 +42,8 @@ class Context:
         stalls: watches the connections that don't take what is written.
         http: makes the handlers of connections that aren't WebSockets.
         max_connections: WebSocket clients that are served at once.
+        proxies: whose word about a client's address is believed.
+        sources: addresses of the clients of plain HTTP connections.
         loop: the event loop that all of this runs on.
     """
 
@@ -50,6 +54,8 @@ class Context:
     stalls: Stalls
     http: web.Server
     max_connections: int
+    proxies: TrustedProxies
+    sources: Sources
     loop: asyncio.AbstractEventLoop
     connections: set[Connection] = field(default_factory=set)
     handshakes: dict[Handshake, float] = field(default_factory=dict)

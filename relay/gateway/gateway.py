@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from aiohttp import web
 
+from relay.auth.forwarded import TrustedProxies
 from relay.brokers import BrokerOptions
 from relay.counters import Counters
 from relay.gateway.capacity import default_max_connections
@@ -25,14 +26,16 @@ from relay.gateway.keepalive import Keepalive
 from relay.gateway.listener import Listener
 from relay.gateway.measurement import take_snapshot
 from relay.gateway.process import Process
+from relay.gateway.siblings import Siblings
 from relay.gateway.stalls import Stalls
 from relay.logs import Logger
 from relay.node import Node
 from relay.settings import Settings
 from relay.snapshot import Snapshot
 from relay.version import __version__
-from relay.web.app import build_app, build_operators_app, http_logger
+from relay.web.app import build_app, build_operators_app, run_app
 from relay.web.metrics_port import MetricsPort
+from relay.web.remote import Sources, tell_remote
 
 READINESS_SECONDS = 0.1
 """How often it is looked whether the gateway has become ready, or no longer is."""
@@ -52,6 +55,7 @@ class Gateway:
 
     Args:
         settings: None: from the environment.
+        siblings: speaks for the processes that share the port with this one, itself included; None: it is alone.
 
     Attributes:
         settings: what it runs with.
@@ -59,7 +63,8 @@ class Gateway:
         port: where it listens, once started.
     """
 
-    def __init__(self, settings: Settings | None = None) -> None:
+    def __init__(self, settings: Settings | None = None, *, siblings: Siblings | None = None) -> None:
+        self._siblings = siblings
         self.settings = Settings() if settings is None else settings
         self.counters = Counters()
         self.port = self.settings.port
@@ -127,8 +132,12 @@ class Gateway:
         """
         settings = self.settings
         node = Node(_broker_options(settings), self.counters, write_delay=settings.write_delay / 1000)
-        take = None if settings.metrics_port else self.snapshot
-        self._runner = await _run_app(build_app(lambda: self.problems, take, self.build))
+        speaker = self._siblings
+        problems, take = (speaker.problems, speaker.snapshot) if speaker else (self._find_problems, self.snapshot)
+        proxies, sources = TrustedProxies(settings.trusted_proxies or ()), Sources()
+        app = build_app(problems, None if settings.metrics_port else take, self.build)
+        app.middlewares.append(tell_remote(proxies, sources))
+        self._runner = await run_app(app)
         assert self._runner.server is not None
         context = Context(
             settings=settings,
@@ -138,11 +147,13 @@ class Gateway:
             stalls=Stalls(settings.write_timeout, self.counters),
             http=self._runner.server,
             max_connections=self._max_connections(),
+            proxies=proxies,
+            sources=sources,
             loop=asyncio.get_running_loop(),
         )
         listener = Listener(context)
         try:
-            self.port = await listener.start(list(settings.host), settings.port)
+            self.port = await listener.start(list(settings.host), settings.port, shared=speaker is not None)
             await self._open_metrics_port()
         except OSError:
             listener.close()
@@ -212,11 +223,14 @@ class Gateway:
             await self._metrics_port.close()
         log.info("stopped", **self.counters.summary())
 
+    async def _find_problems(self) -> list[str]:
+        return self.problems
+
     async def _open_metrics_port(self) -> None:
-        if self.settings.metrics_port is None:
+        if self.settings.metrics_port is None or self._siblings is not None:
             return
-        app = build_operators_app(lambda: self.problems, self.snapshot, self.build)
-        self._metrics_port = MetricsPort(await _run_app(app))
+        app = build_operators_app(self._find_problems, self.snapshot, self.build)
+        self._metrics_port = MetricsPort(await run_app(app))
         try:
             await self._metrics_port.start(list(self.settings.host), self.settings.metrics_port)
         except OSError:
@@ -271,11 +285,3 @@ def _broker_options(settings: Settings) -> BrokerOptions:
         publish_timeout=settings.publish_timeout,
         publish_buffer_bytes=settings.publish_buffer_bytes,
     )
-
-
-async def _run_app(app: web.Application) -> web.AppRunner:
-    runner = web.AppRunner(
-        app, access_log=None, handle_signals=False, shutdown_timeout=1.0, keepalive_timeout=0, logger=http_logger
-    )
-    await runner.setup()
-    return runner

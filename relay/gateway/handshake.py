@@ -57,12 +57,14 @@ class Handshake(asyncio.Protocol):
 
     Args:
         context: what all connections share.
+        peer: address of the client, or of the proxy that speaks for it in its headers.
     """
 
-    __slots__ = ("_answered", "_asked_at", "_buffer", "_context", "_interest", "_transport", "_waiting")
+    __slots__ = ("_answered", "_asked_at", "_buffer", "_context", "_interest", "_transport", "_waiting", "peer")
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, peer: str) -> None:
         self._context = context
+        self.peer = peer
         self._buffer = bytearray()
         self._transport: asyncio.Transport | None = None
         self._interest: Interest | None = None
@@ -150,9 +152,11 @@ class Handshake(asyncio.Protocol):
             response.headers["Sec-WebSocket-Version"] = "13"  # RFC 6455, section 4.4
             self._answer(response, _words(response.status_code))
             return
-        peer = self._transport.get_extra_info("peername")
+        headers = request.headers
+        chains = headers.get_all("X-Forwarded-For"), headers.get_all("Forwarded")
+        remote = self._context.proxies.client_address(self.peer, *chains)
         try:
-            asked = parse_request(request.path, request.headers, str(peer[0]) if peer else "")
+            asked = parse_request(request.path, headers, remote)
             session = plain.open_session(asked, self._context.settings.default_channel)
             identity = identify(asked)
             if self._context.draining:
@@ -160,18 +164,18 @@ class Handshake(asyncio.Protocol):
             if self._context.full:
                 raise Refused(503, FULL)
         except Refused as refused:
-            log.debug("refused", path=request.path, status=refused.status, reason=refused.reason)
+            log.debug("refused", path=request.path, remote=remote, status=refused.status, reason=refused.reason)
             self._refuse(refused.status, refused.reason)
             return
         self._interest, acknowledged = self._context.node.claim(session.channel)
         if acknowledged.done():
-            self._acknowledge(acknowledged, session, identity, response)
+            self._acknowledge(acknowledged, session, identity, remote, response)
         else:
             # Soon enough for a client to be told: many give up after ten seconds.
             context = self._context
             deadline = context.loop.time() + context.settings.broker_timeout
             context.handshakes[self] = min(context.handshakes[self], deadline)
-            self._waiting = (acknowledged, lambda future: self._acknowledge(future, session, identity, response))
+            self._waiting = (acknowledged, lambda f: self._acknowledge(f, session, identity, remote, response))
             acknowledged.add_done_callback(self._waiting[1])
 
     def _acknowledge(
@@ -179,6 +183,7 @@ class Handshake(asyncio.Protocol):
         acknowledged: asyncio.Future[None],
         session: plain.PlainSession,
         identity: Identity,
+        remote: str,
         response: Response,
     ) -> None:
         """Complete the handshake, now that the bus has answered."""
@@ -203,7 +208,7 @@ class Handshake(asyncio.Protocol):
         transport.set_protocol(connection)
         connection.open(transport, response.serialize(), bytes(self._buffer))
         self._context.counters.handshakes.observe(time.perf_counter() - self._asked_at)
-        log.debug("connected", channel=session.channel, user=identity.user)
+        log.debug("connected", channel=session.channel, user=identity.user, remote=remote)
 
     def _hand_to_http(self, received: bytes) -> None:
         """Let aiohttp go on, as if it had accepted the socket itself."""
@@ -212,6 +217,7 @@ class Handshake(asyncio.Protocol):
         self._transport = None
         self._context.handshakes.pop(self, None)
         self._context.loop.call_later(HTTP_SECONDS, transport.abort)
+        self._context.sources[transport] = self.peer
         handler = self._context.http()
         transport.set_protocol(handler)
         handler.connection_made(transport)

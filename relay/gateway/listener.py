@@ -11,9 +11,9 @@ import asyncio
 import errno
 import socket
 
+from relay.gateway.arrival import Arrival
 from relay.gateway.capacity import RESERVE, default_max_connections
 from relay.gateway.context import Context
-from relay.gateway.handshake import Handshake
 from relay.logs import Logger
 
 BACKLOG = 4096
@@ -42,12 +42,13 @@ class Listener:
         # Above this many sockets even refusals would use up the reserve.
         self._max_sockets = default_max_connections() + RESERVE // 2
 
-    async def start(self, hosts: list[str], port: int) -> int:
+    async def start(self, hosts: list[str], port: int, *, shared: bool = False) -> int:
         """Listen.
 
         Args:
             hosts: addresses or names; all addresses of a name are used.
             port: TCP port; 0: any free one, the same for all addresses.
+            shared: let other processes of the same user listen there, too; the kernel spreads clients over them.
 
         Returns:
             The port.
@@ -57,8 +58,8 @@ class Listener:
         """
         try:
             for host in hosts:
-                for family, address in await _resolve(host, port):
-                    bound = _bind(family, (address, port))
+                for family, address in await resolve(host, port):
+                    bound = _bind(family, (address, port), shared)
                     self._sockets.append(bound)
                     port = port or bound.getsockname()[1]
         except OSError:
@@ -99,7 +100,7 @@ class Listener:
                 self._wait()
                 return
             try:
-                accepted, _address = listening.accept()
+                accepted, address = listening.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:
@@ -108,7 +109,7 @@ class Listener:
                 self._exhausted(error)
                 return
             accepted.setblocking(False)
-            task = self._context.loop.create_task(self._adopt(accepted))
+            task = self._context.loop.create_task(self._adopt(accepted, str(address[0])))
             self._adopting.add(task)
             task.add_done_callback(self._adopting.discard)
 
@@ -120,24 +121,30 @@ class Listener:
             log.error("accepting paused", error=error.strerror, sockets=self._context.sockets)
         self._wait()
 
-    async def _adopt(self, accepted: socket.socket) -> None:
+    async def _adopt(self, accepted: socket.socket, peer: str) -> None:
         try:
-            await self._context.loop.connect_accepted_socket(lambda: Handshake(self._context), accepted)
+            await self._context.loop.connect_accepted_socket(lambda: Arrival(self._context, peer), accepted)
         except OSError:
             accepted.close()  # the client is gone already
 
 
-async def _resolve(host: str, port: int) -> list[tuple[int, str]]:
-    """Return the families and addresses of a host, each once."""
+async def resolve(host: str, port: int) -> list[tuple[int, str]]:
+    """Return the families and addresses of a host, each once.
+
+    Raises:
+        OSError: the name is not known.
+    """
     loop = asyncio.get_running_loop()
     infos = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     return list(dict.fromkeys((int(family), str(address[0])) for family, _, _, _, address in infos))
 
 
-def _bind(family: int, address: tuple[str, int]) -> socket.socket:
+def _bind(family: int, address: tuple[str, int], shared: bool) -> socket.socket:
     listening = socket.socket(family, socket.SOCK_STREAM)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:
             # Else `::` would take the port of `0.0.0.0` too, and listening on both would fail.
             listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)

@@ -40,8 +40,13 @@ http_logger.addFilter(_StrangersErrors())
 Take = Callable[[], Awaitable[Snapshot]]
 """Takes a snapshot of the gateway: of all its processes, when it has several."""
 
-Problems = Callable[[], list[str]]
-"""Says, in words, what keeps the gateway from serving clients now; empty when it is ready."""
+Problems = Callable[[], Awaitable[list[str]]]
+"""Says, in words, what keeps the gateway from serving clients now; empty when it is ready.
+
+Of several processes one asks the others. `TimeoutError`, from here and from `Take`: nobody can tell.
+"""
+
+NOBODY_CAN_TELL = "the supervisor of the workers does not answer"
 
 
 def build_app(problems: Problems, take: Take | None, build: Mapping[str, str]) -> web.Application:
@@ -65,11 +70,18 @@ def build_operators_app(problems: Problems, take: Take | None, build: Mapping[st
 
     async def healthz(_request: web.Request) -> web.Response:
         """Tell that the process is alive: a restart would help nobody, whatever the bus does."""
+        try:
+            await problems()
+        except TimeoutError:
+            return web.json_response({"status": NOBODY_CAN_TELL}, status=503)
         return web.json_response({"status": "alive"})
 
     async def readyz(_request: web.Request) -> web.Response:
         """Tell whether clients should be sent here."""
-        reasons = problems()
+        try:
+            reasons = await problems()
+        except TimeoutError:
+            reasons = [NOBODY_CAN_TELL]
         return web.json_response({"ready": not reasons, "reasons": reasons}, status=503 if reasons else 200)
 
     app = web.Application(client_max_size=64 * 1024)
@@ -80,11 +92,23 @@ def build_operators_app(problems: Problems, take: Take | None, build: Mapping[st
 
         async def metrics(_request: web.Request) -> web.Response:
             """Tell what the gateway has counted, and what is so now."""
-            body = render_metrics(await take(), build)
+            try:
+                body = render_metrics(await take(), build)
+            except TimeoutError:
+                return web.Response(status=503, text=f"{NOBODY_CAN_TELL}\n")
             return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
         app.router.add_get("/metrics", metrics)
     return app
+
+
+async def run_app(app: web.Application) -> web.AppRunner:
+    """Return a runner that is set up; its `server` takes connections from a listener of ours."""
+    runner = web.AppRunner(
+        app, access_log=None, handle_signals=False, shutdown_timeout=1.0, keepalive_timeout=0, logger=http_logger
+    )
+    await runner.setup()
+    return runner
 
 
 def _how_to_connect(request: web.Request) -> str:

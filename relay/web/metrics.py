@@ -64,6 +64,7 @@ _TOTALS = (
     _Series("bus_errors", "relay_bus_errors", "Error replies and undecodable data on the bus."),
     _Series("gaps", "relay_gaps", "Times that messages of subscribed channels may have been missed."),
     _Series("gap_channels", "relay_gap_channels", "Channels touched by gaps, summed."),
+    _Series("worker_restarts", "relay_worker_restarts", "Worker processes that were replaced."),
 )
 """Fields of `Counters` that only grow."""
 
@@ -97,6 +98,7 @@ _MEASURED = (
     _Series("bus_subscriptions", "relay_bus_subscriptions", "Channels that the bus was asked for."),
     _Series("bus_buffer_bytes", "relay_bus_buffer_bytes", "Bytes of messages that wait for the bus or its answer."),
     _Series("processes", "relay_processes", "Processes that these numbers are the sum of."),
+    _Series("silent_processes", "relay_silent_processes", "Processes that don't answer; their last numbers count."),
     _Series("resident_bytes", "process_resident_memory_bytes", "Resident memory."),
     _Series("virtual_bytes", "process_virtual_memory_bytes", "Address space."),
     _Series("open_files", "process_open_fds", "Open file descriptors."),

@@ -125,6 +125,16 @@ class GatewayProcess:
         return len(os.listdir(f"/proc/{self._process.pid}/fd"))
 
     @property
+    def pid(self) -> int:
+        """Its process id; that of the supervisor when there are workers."""
+        return self._process.pid
+
+    @property
+    def workers(self) -> dict[int, int]:
+        """Process ids of its workers by their numbers, the latest of each."""
+        return {int(record["worker"]): int(record["pid"]) for record in self.records("worker started")}
+
+    @property
     def rss_bytes(self) -> int:
         """Resident memory."""
         return int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1]) * _PAGE_BYTES

@@ -1,0 +1,151 @@
+"""Which address a client has when it comes through proxies: what they say is believed only of those that are known.
+
+Each proxy adds the address of its own peer at the end of `X-Forwarded-For` or `Forwarded` (RFC 7239). So the lists are
+read from the right: the last address that is not one of our proxies is the client's. What stands further left was
+sent by the client itself, and may be made up.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_QUOTED = r'"(?:[^"\\]|\\.)*"'
+_PAIR = re.compile(rf"[ \t]*({_TOKEN})=({_TOKEN}|{_QUOTED})[ \t]*")
+_IN_BRACKETS = re.compile(r"\[([^]]*)\](?::[0-9]{1,5}|:_[\w.-]+)?\Z")
+_WITH_PORT = re.compile(r"([0-9.]+):(?:[0-9]{1,5}|_[\w.-]+)\Z")
+
+
+class TrustedProxies:
+    """The addresses whose word about a client's address is believed.
+
+    Args:
+        networks: addresses and networks, such as `127.0.0.1` and `10.0.0.0/8`; empty: nobody is believed.
+
+    Raises:
+        ValueError: one of them is neither.
+    """
+
+    def __init__(self, networks: Iterable[str] = ()) -> None:
+        self._networks: tuple[Network, ...] = tuple(ip_network(network) for network in networks)
+
+    def __bool__(self) -> bool:
+        """Return whether anybody is believed."""
+        return bool(self._networks)
+
+    def trust(self, address: str) -> bool:
+        """Return whether an address is that of a trusted proxy; what is no address is not."""
+        if not self._networks:
+            return False
+        found = read_address(address.partition("%")[0])
+        return found is not None and self._trust(found)
+
+    def client_address(self, peer: str, x_forwarded_for: Iterable[str], forwarded: Iterable[str]) -> str:
+        """Return the address that a request really comes from.
+
+        A proxy keeps one of the two headers and passes the other on as the client sent it. So when both are there and
+        don't agree, neither is believed.
+
+        Args:
+            peer: address of whoever has opened the connection.
+            x_forwarded_for: values of all `X-Forwarded-For` headers, in their order.
+            forwarded: values of all `Forwarded` headers, in their order.
+
+        Returns:
+            The peer's own address when it isn't trusted, and when a header is missing, malformed or says nothing.
+        """
+        if not self.trust(peer):
+            return peer
+        chains = [
+            chain
+            for chain in (_x_forwarded_for(",".join(x_forwarded_for)), _forwarded(",".join(forwarded)))
+            if chain is not None
+        ]
+        answers = {self._last_stranger(peer, chain) for chain in chains}
+        return answers.pop() if len(answers) == 1 else peer
+
+    def _last_stranger(self, peer: str, chain: list[str]) -> str:
+        """Return the last address of a chain that is not one of ours; the first one when all are."""
+        nearest = peer
+        for element in reversed(chain):
+            found = read_address(_without_port(element))
+            if found is None:
+                # A proxy that hides its peer (`unknown`, `_name`), or rubbish: nothing to the left can be believed.
+                return nearest if _is_hidden(element) else peer
+            nearest = str(found)
+            if not self._trust(found):
+                break
+        return nearest
+
+    def _trust(self, address: Address) -> bool:
+        return any(address in network for network in self._networks)
+
+
+def read_address(text: str) -> Address | None:
+    """Return an IP address, an IPv4 one that is written as IPv6 as what it is; None when the text is none."""
+    if "%" in text:
+        return None  # the zone of an IPv6 address may be any text
+    try:
+        found = ip_address(text)
+    except ValueError:
+        return None
+    mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
+    return found if mapped is None else mapped
+
+
+def _x_forwarded_for(value: str) -> list[str] | None:
+    """Return the elements of the header; None when there is none."""
+    return [element.strip() for element in value.split(",")] if value.strip() else None
+
+
+def _forwarded(value: str) -> list[str] | None:
+    """Return what each element says with `for=`; None when there is no header, `[""]` when it is malformed."""
+    if not value.strip():
+        return None
+    try:
+        return list(_for_of_each(value))
+    except ValueError:
+        return [""]
+
+
+def _for_of_each(value: str) -> Iterator[str]:
+    """Yield the `for` of each element, `unknown` where there is none.
+
+    Raises:
+        ValueError: malformed, by RFC 7239, section 4.
+    """
+    start, found = 0, ""
+    while True:
+        pair = _PAIR.match(value, start)
+        if pair is None:
+            raise ValueError
+        if pair[1].lower() == "for":
+            if found:
+                raise ValueError
+            found = re.sub(r"\\(.)", r"\1", pair[2][1:-1]) if pair[2].startswith('"') else pair[2]
+        start = pair.end()
+        following = value[start : start + 1]
+        if following not in ("", ",", ";"):
+            raise ValueError
+        if following != ";":
+            yield found or "unknown"
+            found = ""
+        if not following:
+            return
+        start += 1
+
+
+def _without_port(element: str) -> str:
+    """Return an element without its port and its brackets."""
+    match = _IN_BRACKETS.match(element) or _WITH_PORT.match(element)
+    return match[1] if match else element
+
+
+def _is_hidden(element: str) -> bool:
+    """Return whether an element says that its proxy does not tell (RFC 7239, section 6)."""
+    return element.lower() == "unknown" or re.fullmatch(r"_[\w.-]+", element, re.ASCII) is not None

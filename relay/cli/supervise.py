@@ -1,0 +1,54 @@
+"""The life of the process that starts the workers and holds no clients itself."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import Final
+
+import click
+
+from relay.cli.lifetime import ENDED_BY_SIGNAL, FAILED, STOPPED, StopSignals, why_not
+from relay.settings import Settings
+from relay.workers.processors import usable_processors
+from relay.workers.supervisor import Supervisor, WorkerFailed
+
+# -P: with PYTHONPATH a worker looks for modules where this process does, and nowhere else.
+COMMAND: Final = (sys.executable, "-P", "-m", "relay.cli.worker")
+
+
+def count_workers(settings: Settings) -> int:
+    """Return how many processes serve clients."""
+    return usable_processors() if settings.workers == "auto" else settings.workers
+
+
+def run_workers(settings: Settings, count: int) -> int:
+    """Run a gateway as several processes until a signal ends them.
+
+    Args:
+        settings: of all together.
+        count: of processes.
+
+    Returns:
+        The exit code of this process; that of a worker when it can't start.
+    """
+    signals = StopSignals()
+    try:
+        return asyncio.run(_live(settings, count, signals))
+    except OSError as error:
+        click.secho(f"relay: {why_not(error, settings)}", fg="red", err=True)
+        return FAILED
+    except WorkerFailed as error:
+        click.secho(f"relay: {error}", fg="red", err=True)
+        code = error.ending.code
+        return code if code > 0 else ENDED_BY_SIGNAL - code if code < 0 else FAILED
+    finally:
+        signals.forget()
+
+
+async def _live(settings: Settings, count: int, signals: StopSignals) -> int:
+    signals.install()
+    well = await Supervisor(settings, count, COMMAND).run(signals.first, signals.second)
+    if signals.second.is_set():
+        return ENDED_BY_SIGNAL + signals.number
+    return STOPPED if well else FAILED

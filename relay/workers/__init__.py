@@ -1,0 +1,5 @@
+"""Several gateway processes on one machine that look like one: one port, one set of metrics, one life.
+
+The supervisor is the process that was started; it holds no clients. Its workers are gateways that listen on the same
+port with SO_REUSEPORT, so the kernel spreads new clients over them. The bus connects them, as it connects machines.
+"""

@@ -1,0 +1,74 @@
+"""Holding a port for the workers, and for nobody else.
+
+SO_REUSEPORT lets any process of the same user in that asks for it, so a second `relay serve` would quietly take half of
+the clients. What is held here keeps others out: every gateway, and every server that doesn't set that option itself.
+"""
+
+from __future__ import annotations
+
+import socket
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Self
+
+
+class Reservation:
+    """One port on some addresses, held until closed. A context manager.
+
+    Sockets that listen with SO_REUSEPORT share it; one that doesn't set it is refused, whether somebody
+    listens at the moment or not.
+
+    Args:
+        addresses: family and address, each once.
+        port: TCP port; 0: any free one, the same for all addresses.
+
+    Raises:
+        OSError: an address can't be used, or the port is taken.
+
+    Attributes:
+        port: that is held.
+    """
+
+    def __init__(self, addresses: list[tuple[int, str]], port: int) -> None:
+        self.port = port
+        with ExitStack() as stack:
+            for family, address in addresses:
+                held = stack.enter_context(_reserve(family, address, self.port))
+                self.port = self.port or int(held.getsockname()[1])
+            self._sockets = stack.pop_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._sockets.close()
+
+
+def _reserve(family: int, address: str, port: int) -> socket.socket:
+    """Return a socket that is bound and doesn't listen, so that it gets no clients."""
+    # Only listening, without SO_REUSEPORT, tells for certain that nobody else has the port.
+    with _socket(family) as first:
+        first.bind((address, port))
+        first.listen()
+        first.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        held = _socket(family)
+        try:
+            held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            held.bind(first.getsockname()[:2])
+            # Two sockets that don't listen may share a port with this option. It was needed until now: connections
+            # of an earlier run may still linger.
+            held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+        except OSError:
+            held.close()
+            raise
+        return held
+
+
+def _socket(family: int) -> socket.socket:
+    made = socket.socket(family, socket.SOCK_STREAM)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if family == socket.AF_INET6:
+        made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    return made

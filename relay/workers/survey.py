@@ -1,0 +1,85 @@
+"""Asking all workers how they are, now and then and whenever somebody wants to know."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+from relay.logs import Logger
+from relay.workers.orders import Whole
+from relay.workers.whole import Ended, make_whole
+from relay.workers.worker import Worker
+
+SURVEY_SECONDS: Final = 1.0
+"""Pause between two surveys that nobody has asked for: what a worker counts and then crashes is lost."""
+
+ANSWER_SECONDS: Final = 2.0
+"""How long a worker may take to answer; then the others' answers are enough."""
+
+HUNG_SURVEYS: Final = 15
+"""A worker that is silent so many times in a row, half a minute at least, is killed, and so replaced. Counted, not
+measured: after a pause of the whole machine everybody is late by the clock."""
+
+log = Logger("relay.workers")
+
+
+class Survey:
+    """How all workers are.
+
+    Attributes:
+        workers: that are asked; set before the first survey.
+        ended: what processes have counted that are no more.
+    """
+
+    def __init__(self) -> None:
+        self.workers: Sequence[Worker] = ()
+        self.ended = Ended()
+        self._current: asyncio.Task[Whole] | None = None
+
+    async def whole(self) -> Whole:
+        """Ask, and return the answers in one; those who want to know at the same time share one survey."""
+        if self._current is None or self._current.done():
+            self._current = asyncio.create_task(self._ask(), name="relay survey")
+        return await asyncio.shield(self._current)
+
+    async def run(self) -> None:
+        """Ask again and again, until cancelled."""
+        try:
+            while True:
+                await asyncio.sleep(SURVEY_SECONDS)
+                try:
+                    await self.whole()
+                except Exception:
+                    log.exception("survey failed")
+        finally:
+            if self._current is not None:
+                self._current.cancel()
+
+    def retire(self, worker: Worker) -> None:
+        """Keep what the process of a worker has counted; it has ended."""
+        if worker.state is not None:
+            self.ended.add(worker.state.snapshot)
+            worker.state = None
+
+    async def _ask(self) -> Whole:
+        answers = {worker: worker.ask() for worker in self.workers if worker.listening}
+        if answers:
+            await asyncio.wait(answers.values(), timeout=ANSWER_SECONDS)
+        silent = {worker for worker, answer in answers.items() if not answer.done()}
+        for worker in answers:
+            self._note(worker, worker in silent)
+        states = {worker.number: worker.state if worker.listening else None for worker in self.workers}
+        return make_whole(states, {worker.number for worker in silent}, self.ended)
+
+    def _note(self, worker: Worker, silent: bool) -> None:
+        """Take note of whether a worker has answered."""
+        if not silent:
+            worker.silences = 0
+            return
+        worker.silences += 1
+        if worker.silences == 1:
+            log.warning("worker does not answer", worker=worker.number)
+        elif worker.silences == HUNG_SURVEYS:
+            log.error("killing a worker that does not answer", worker=worker.number)
+            worker.kill()

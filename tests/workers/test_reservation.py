@@ -1,0 +1,89 @@
+"""A port that is held for those who share it."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from contextlib import closing
+
+import pytest
+
+from relay.workers.reservation import Reservation
+
+HERE = [(int(socket.AF_INET), "127.0.0.1")]
+
+
+def listen(port: int, *, shared: bool = False) -> socket.socket:
+    """Listen as any server does."""
+    made = socket.socket()
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if shared:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    try:
+        made.bind(("127.0.0.1", port))
+        made.listen()
+    except OSError:
+        made.close()
+        raise
+    return made
+
+
+def test_those_who_share_get_in_and_nobody_else() -> None:
+    """Whether one of them listens at the moment or not."""
+    with Reservation(HERE, 0) as held:
+        assert held.port
+        for _ in range(2):
+            for attempt in (lambda: listen(held.port), lambda: Reservation(HERE, held.port)):
+                with pytest.raises(OSError, match="in use") as caught:
+                    attempt()
+                assert caught.value.errno == errno.EADDRINUSE
+            with closing(listen(held.port, shared=True)), closing(listen(held.port, shared=True)):
+                with pytest.raises(OSError, match="in use"):
+                    listen(held.port)
+                with pytest.raises(OSError, match="in use"):
+                    Reservation(HERE, held.port)
+                with socket.create_connection(("127.0.0.1", held.port)):
+                    pass
+    listen(held.port).close()
+
+
+def test_nobody_is_let_in_while_it_only_holds() -> None:
+    """A client would wait for an answer that never comes."""
+    with Reservation(HERE, 0) as held, pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", held.port))
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_taken_port_is_refused(shared: bool) -> None:
+    """Also when the other one would share it: it is a stranger."""
+    with closing(listen(0, shared=shared)) as other, pytest.raises(OSError, match="in use"):
+        Reservation(HERE, other.getsockname()[1])
+
+
+def test_connections_of_an_earlier_run_do_not_matter() -> None:
+    """The side that closes first keeps a connection in TIME_WAIT for a minute."""
+    with closing(listen(0)) as server:
+        port = server.getsockname()[1]
+        client = socket.create_connection(("127.0.0.1", port))
+        accepted, _ = server.accept()
+        accepted.close()
+        client.close()
+    with Reservation(HERE, port) as held:
+        assert held.port == port
+
+
+def test_all_addresses_have_the_same_port() -> None:
+    """And an address that can't be used gives up those before it."""
+    with Reservation([*HERE, (int(socket.AF_INET), "127.0.0.2")], 0) as held:
+        with pytest.raises(OSError, match="in use"):
+            Reservation([(int(socket.AF_INET), "127.0.0.2")], held.port)
+        port = held.port
+    with pytest.raises(OSError, match="assign"):
+        Reservation([*HERE, (int(socket.AF_INET), "192.0.2.1")], port)
+    with Reservation(HERE, port):
+        pass
+
+
+def test_ipv6_does_not_take_the_port_of_ipv4() -> None:
+    with Reservation([(int(socket.AF_INET6), "::1")], 0) as held, Reservation(HERE, held.port) as other:
+        assert other.port == held.port

@@ -1,0 +1,212 @@
+"""The supervisor with real processes, inside the test's own event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from relay.cli.supervise import COMMAND
+from relay.settings import Settings
+from relay.workers import supervisor as supervisor_module
+from relay.workers import survey as survey_module
+from relay.workers.orders import Whole
+from relay.workers.supervisor import Supervisor, WorkerFailed
+from relay.workers.worker import Ending
+from tests.harness.conditions import wait_until
+from tests.harness.free_port import free_port
+from tests.harness.redis_server import RedisServer
+from tests.harness.websocket_client import connected
+
+WITHIN = 30.0
+
+
+def is_there(pid: int) -> bool:
+    """Tell whether a process exists."""
+    return Path(f"/proc/{pid}").exists()
+
+
+class Running:
+    """A supervisor at work."""
+
+    def __init__(self, supervisor: Supervisor) -> None:
+        self.supervisor = supervisor
+        self.stop, self.end = asyncio.Event(), asyncio.Event()
+        self.task = asyncio.create_task(supervisor.run(self.stop, self.end))
+
+    async def whole(self) -> Whole:
+        """Ask all workers."""
+        return await self.supervisor._survey.whole()
+
+    async def ready(self) -> bool:
+        """Tell whether all are ready."""
+        if self.task.done():
+            self.task.result()
+        return bool(self.supervisor._workers) and not (await self.whole()).problems
+
+    def pid(self, number: int) -> int:
+        """Return the process id of a worker."""
+        process = self.supervisor._workers[number - 1]._process
+        assert process is not None
+        return process.pid
+
+
+@asynccontextmanager
+async def running(settings: Settings, count: int = 2) -> AsyncIterator[Running]:
+    """Run a supervisor until all workers are ready; drained at the end."""
+    run = Running(Supervisor(settings, count, COMMAND))
+    try:
+        await wait_until(run.ready, WITHIN, "all workers are ready")
+        yield run
+        run.stop.set()
+        await asyncio.wait_for(run.task, WITHIN)
+    finally:
+        run.task.cancel()
+        await asyncio.gather(run.task, return_exceptions=True)
+
+
+def settings_for(redis_server: RedisServer, prefix: str, **given: object) -> Settings:
+    """Return settings of a gateway with workers."""
+    fixed = {"broker_url": redis_server.url, "broker_prefix": prefix, "port": free_port(), "drain_seconds": 0}
+    return Settings(workers=2, log_level="warning", **{**fixed, **given})  # type: ignore[arg-type]
+
+
+async def test_a_worker_that_hangs_is_seen_and_at_last_replaced(
+    redis_server: RedisServer, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(survey_module, "ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr(survey_module, "SURVEY_SECONDS", 0.1)
+    async with running(settings_for(redis_server, prefix)) as run:
+        os.kill(run.pid(1), signal.SIGSTOP)
+        began = time.monotonic()
+        whole = await run.whole()
+        if not whole.problems:  # a survey was under way
+            whole = await run.whole()
+        assert time.monotonic() - began < 10
+        assert whole.problems == ["worker 1: it does not answer"]
+        assert whole.snapshot.gauges.silent_processes == 1
+        os.kill(run.pid(1), signal.SIGCONT)
+        await wait_until(run.ready, WITHIN)
+        assert (await run.whole()).snapshot.counters.worker_restarts == 0
+
+        monkeypatch.setattr(survey_module, "HUNG_SURVEYS", 3)
+        hung = run.pid(1)
+        os.kill(hung, signal.SIGSTOP)
+        await wait_until(lambda: not is_there(hung), WITHIN, "the hung worker is killed")
+        await wait_until(run.ready, WITHIN)
+        assert (await run.whole()).snapshot.counters.worker_restarts == 1
+
+
+async def test_a_mistake_in_a_survey_is_logged_and_not_the_end(
+    redis_server: RedisServer, prefix: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(survey_module, "SURVEY_SECONDS", 0.05)
+    async with running(settings_for(redis_server, prefix)) as run:
+        with monkeypatch.context() as patch:
+            patch.setattr(survey_module, "make_whole", lambda *_: 1 / 0)
+            await wait_until(lambda: "survey failed" in caplog.text, WITHIN)
+        await wait_until(run.ready, WITHIN)
+
+
+async def test_workers_that_do_not_drain_in_time_are_ended(
+    redis_server: RedisServer, prefix: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One that hangs is killed; the answer says that not all went well."""
+    monkeypatch.setattr(supervisor_module, "GRACE_SECONDS", -4.0)
+    monkeypatch.setattr(supervisor_module, "LAST_RESORT_SECONDS", 0.5)
+    settings = settings_for(redis_server, prefix, publish_timeout=0)
+    async with running(settings) as run:
+        os.kill(run.pid(2), signal.SIGSTOP)
+        run.stop.set()
+        assert await asyncio.wait_for(run.task, WITHIN) is False
+    assert "ending workers that did not drain in time" in caplog.text
+    assert "worker ended worker=2 why=ended by SIGKILL" in caplog.text
+
+
+async def test_told_to_end_at_once_nobody_waits(redis_server: RedisServer, prefix: str) -> None:
+    settings = settings_for(redis_server, prefix, drain_seconds=600)
+    async with running(settings) as run, connected(*[f"ws://127.0.0.1:{settings.port}/ws/a"] * 4):
+        run.stop.set()
+        run.end.set()
+        assert await asyncio.wait_for(run.task, WITHIN) is False
+
+
+async def test_when_it_is_cancelled_no_process_is_left(redis_server: RedisServer, prefix: str) -> None:
+    async with running(settings_for(redis_server, prefix, metrics_port=free_port())) as run:
+        pids = [run.pid(1), run.pid(2)]
+        run.task.cancel()
+        await asyncio.gather(run.task, return_exceptions=True)
+        assert not any(is_there(pid) for pid in pids)
+        assert run.task.cancelled()
+        run.task = asyncio.create_task(asyncio.sleep(0))  # type: ignore[arg-type]
+
+
+def starts_badly(script: str, monkeypatch: pytest.MonkeyPatch) -> Running:
+    """Run two workers that are a script."""
+    monkeypatch.setattr(supervisor_module, "PAUSE_SECONDS", 0.05)
+    settings = Settings(workers=2, port=0, broker_url="redis://127.0.0.1:1")
+    return Running(Supervisor(settings, 2, (sys.executable, "-S", "-c", script)))
+
+
+@pytest.mark.parametrize(
+    ("script", "code", "words"),
+    [
+        ("import sys; sys.exit(7)", 7, "ended with exit code 7"),
+        ("import os; os.kill(os.getpid(), 9)", -9, "ended by SIGKILL"),
+    ],
+)
+async def test_a_worker_that_never_starts_ends_the_command(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, script: str, code: int, words: str
+) -> None:
+    run = starts_badly(script, monkeypatch)
+    with pytest.raises(WorkerFailed) as caught:
+        await asyncio.wait_for(run.task, WITHIN)
+    assert caught.value.ending.code == code
+    assert str(caught.value) == f"worker {caught.value.worker} did not start, 3 times in a row: {words}"
+    # Two pauses each; it did not spin.
+    assert 2 <= caplog.text.count("worker ended") <= 4
+
+
+async def test_one_that_hangs_up_and_stays_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("relay.workers.worker.END_SECONDS", 0.2)
+    run = starts_badly("import os, sys, time; os.close(int(sys.argv[1])); time.sleep(600)", monkeypatch)
+    with pytest.raises(WorkerFailed, match="ended by SIGKILL"):
+        await asyncio.wait_for(run.task, WITHIN)
+
+
+async def test_a_stop_while_it_waits_to_try_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = starts_badly("import sys; sys.exit(7)", monkeypatch)
+    monkeypatch.setattr(supervisor_module, "PAUSE_SECONDS", 600.0)
+    monkeypatch.setattr(supervisor_module, "LONGEST_PAUSE_SECONDS", 600.0)
+    await wait_until(lambda: any(worker._process for worker in run.supervisor._workers), WITHIN)
+    await wait_until(lambda: not any(worker._process for worker in run.supervisor._workers), WITHIN)
+    run.stop.set()
+    assert await asyncio.wait_for(run.task, WITHIN) is False
+
+
+@pytest.mark.parametrize(
+    ("ending", "words"),
+    [
+        (Ending(1, False, "cannot listen", 0.0), "cannot listen"),
+        (Ending(0, True, None, 1.0), "ended with exit code 0"),
+        (Ending(-15, True, None, 1.0), "ended by SIGTERM"),
+    ],
+)
+def test_an_ending_in_words(ending: Ending, words: str) -> None:
+    assert str(ending) == words
+
+
+async def test_a_taken_metrics_port_is_refused(redis_server: RedisServer, prefix: str) -> None:
+    taken = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+    async with taken:
+        port = taken.sockets[0].getsockname()[1]
+        run = Running(Supervisor(settings_for(redis_server, prefix, metrics_port=port), 2, COMMAND))
+        with pytest.raises(OSError, match="for metrics"):
+            await asyncio.wait_for(run.task, WITHIN)

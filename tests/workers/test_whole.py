@@ -1,0 +1,64 @@
+"""Many processes as one."""
+
+from __future__ import annotations
+
+from relay.counters import Counters
+from relay.snapshot import Gauges, Snapshot
+from relay.workers.orders import State
+from relay.workers.whole import Ended, make_whole, name_problems
+
+
+def state(*problems: str, accepted: int = 0, connected: int = 0) -> State:
+    """Return what a worker says."""
+    counters = Counters(connections_accepted=accepted, connections_open=connected, bus_round_trip_seconds=0.5)
+    return State(list(problems), Snapshot(counters, Gauges(ready=int(not problems), cpu_seconds=2.0)))
+
+
+def test_numbers_are_added_up() -> None:
+    states = {1: state(accepted=5, connected=2), 2: state(accepted=7, connected=3)}
+    whole = make_whole(states, set(), Ended())
+    assert whole.problems == []
+    counters, gauges = whole.snapshot.counters, whole.snapshot.gauges
+    assert (counters.connections_accepted, counters.connections_open) == (12, 5)
+    assert (gauges.ready, gauges.processes, gauges.silent_processes, gauges.cpu_seconds) == (1, 2, 0, 4.0)
+    assert states[1].snapshot.counters.connections_accepted == 5, "what was heard stays as it was"
+
+
+def test_totals_keep_what_ended_processes_have_counted() -> None:
+    """Prometheus takes a total that goes down for a restart."""
+    ended = Ended()
+    last = state(accepted=5, connected=2).snapshot
+    ended.add(last)
+    assert last.counters.connections_open == 2
+    for states in ({1: None}, {1: state(accepted=1, connected=1)}):
+        whole = make_whole(states, set(), ended)
+        counters = whole.snapshot.counters
+        fresh = 0 if states[1] is None else 1
+        assert counters.connections_accepted == 5 + fresh
+        assert counters.connections_open == fresh
+        # Its clients are gone without a closing handshake.
+        assert counters.connections_closed[1006] == 2
+        assert whole.snapshot.gauges.cpu_seconds == 2.0 + 2.0 * fresh
+        assert whole.snapshot.gauges.processes == fresh
+    assert make_whole({1: None}, set(), ended).snapshot.counters.bus_round_trip_seconds == 0
+
+
+def test_a_silent_worker_still_has_its_clients() -> None:
+    whole = make_whole({1: state(connected=2), 2: state(connected=3)}, {2}, Ended())
+    assert whole.problems == ["worker 2: it does not answer"]
+    assert whole.snapshot.counters.connections_open == 5
+    gauges = whole.snapshot.gauges
+    assert (gauges.ready, gauges.processes, gauges.silent_processes) == (0, 2, 1)
+
+
+def test_one_that_is_not_there_is_named() -> None:
+    whole = make_whole({1: state(), 2: None, 3: None}, {3}, Ended())
+    assert whole.problems == ["worker 2: it is not running", "worker 3: it does not answer"]
+    assert whole.snapshot.gauges.ready == 0
+
+
+def test_what_all_have_is_said_once() -> None:
+    problems = {1: ["draining"], 2: ["draining"], 3: ["draining", "bus away"]}
+    assert name_problems(problems) == ["draining", "worker 3: bus away"]
+    assert name_problems({1: ["slow"], 2: [], 3: ["slow"]}) == ["workers 1, 3: slow"]
+    assert name_problems({1: [], 2: []}) == []
