@@ -7,7 +7,7 @@ import secrets
 from contextlib import suppress
 from functools import lru_cache
 
-from relay.brokers import Broker, BrokerOptions, Sink, Source
+from relay.brokers import Broker, BrokerOptions, Receipt, Sink, Source
 from relay.brokers.envelope import seal
 from relay.brokers.redis.address import parse_address
 from relay.brokers.redis.link import Link, pack
@@ -96,11 +96,11 @@ class RedisBroker(Broker):
         """See `Broker.unsubscribe`."""
         self._subscriptions.unsubscribe(channel)
 
-    def publish(self, message: Message, source: Source) -> bool:
+    def publish(self, message: Message, source: Source, receipt: Receipt | None = None) -> bool:
         """See `Broker.publish`."""
         envelope = seal(message)
         return self._publications.publish(
-            b"%b%d\r\n%b\r\n" % (self._publish_to(message.channel), len(envelope), envelope), source
+            b"%b%d\r\n%b\r\n" % (self._publish_to(message.channel), len(envelope), envelope), source, receipt
         )
 
     @property
