@@ -14,6 +14,7 @@ from relay.frame import encode_frame
 from relay.message import Message
 from relay.node import Node
 from relay.settings import Settings
+from relay.web.deadlines import Deadlines
 
 if TYPE_CHECKING:
     from relay.gateway.connection import Connection
@@ -39,6 +40,7 @@ class Context:
         keepalive: pings all connections.
         stalls: watches the connections that don't take what is written.
         http: makes the handlers of connections that aren't WebSockets.
+        deadlines: of those connections.
         max_connections: WebSocket clients that are served at once.
         loop: the event loop that all of this runs on.
     """
@@ -49,6 +51,7 @@ class Context:
     keepalive: Keepalive
     stalls: Stalls
     http: web.Server
+    deadlines: Deadlines
     max_connections: int
     loop: asyncio.AbstractEventLoop
     connections: set[Connection] = field(default_factory=set)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import socket
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from types import TracebackType
@@ -12,6 +13,7 @@ from typing import Any, Self
 from aiohttp import web
 
 from relay.brokers import BrokerOptions
+from relay.control import Control
 from relay.counters import Counters
 from relay.gateway.capacity import default_max_connections
 from relay.gateway.connection import CLOSE_TIMEOUT_SECONDS
@@ -25,6 +27,7 @@ from relay.logs import Logger
 from relay.node import Node
 from relay.settings import Settings
 from relay.web.app import build_app, http_logger
+from relay.web.deadlines import IDLE_SECONDS, Deadlines
 
 READINESS_SECONDS = 0.1
 """How often it is looked whether the gateway has become ready, or no longer is."""
@@ -57,6 +60,7 @@ class Gateway:
         self.port = self.settings.port
         self._context: Context | None = None
         self._listener: Listener | None = None
+        self._control: Control | None = None
         self._runner: web.AppRunner | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._draining = False
@@ -109,9 +113,19 @@ class Gateway:
             publish_buffer_bytes=settings.publish_buffer_bytes,
         )
         node = Node(options, self.counters, write_delay=settings.write_delay / 1000)
-        app = build_app(settings, node, self.counters, lambda: self.problems)
+        control = Control(node, lambda: context.connections)
+        deadlines = Deadlines()
+        app = build_app(
+            settings, node, control, self.counters, deadlines, lambda: self.problems, lambda: self._draining
+        )
         self._runner = web.AppRunner(
-            app, access_log=None, handle_signals=False, shutdown_timeout=1.0, keepalive_timeout=0, logger=http_logger
+            app,
+            access_log=None,
+            handle_signals=False,
+            shutdown_timeout=1.0,
+            keepalive_timeout=IDLE_SECONDS,
+            auto_decompress=False,  # a few bytes of a request must not become many
+            logger=http_logger,
         )
         await self._runner.setup()
         assert self._runner.server is not None
@@ -122,6 +136,7 @@ class Gateway:
             keepalive=Keepalive(settings.ping_interval, settings.ping_timeout),
             stalls=Stalls(settings.write_timeout, self.counters),
             http=self._runner.server,
+            deadlines=deadlines,
             max_connections=self._max_connections(),
             loop=asyncio.get_running_loop(),
         )
@@ -131,7 +146,8 @@ class Gateway:
         except OSError:
             await self._runner.cleanup()
             raise
-        self._context, self._listener = context, listener
+        self._context, self._listener, self._control = context, listener, control
+        control.start(f"{socket.gethostname()}:{self.port}")
         await node.start()
         self._run("keepalive", context.keepalive.run)
         self._run("stalls", context.stalls.run)
@@ -186,6 +202,8 @@ class Gateway:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await runner.cleanup()
+        if self._control is not None:
+            self._control.stop()
         await context.node.stop()
         log.info("stopped", **_summary(self.counters))
 

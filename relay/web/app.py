@@ -8,11 +8,14 @@ from collections.abc import Callable
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from relay.control import Control
 from relay.counters import Counters
 from relay.node import Node
 from relay.settings import Settings
-from relay.web import health, metrics
-from relay.web.keys import COUNTERS, NODE, PROBLEMS, SETTINGS
+from relay.web import api, health, metrics, publish
+from relay.web.deadlines import Deadlines
+from relay.web.keys import CONTROL, COUNTERS, DEADLINES, DRAINING, NODE, PROBLEMS, SETTINGS
+from relay.web.lifetime import finish, first_request, restart_deadline
 
 _HOW_TO_CONNECT = """\
 This is a relay: connect with a WebSocket client.
@@ -20,6 +23,7 @@ This is a relay: connect with a WebSocket client.
     ws://{host}/ws/CHANNEL
 
 For example:  python -m websockets ws://{host}/ws/lobby
+Publish:      curl -d hello http://{host}/publish/lobby
 Health:       GET /healthz (alive), GET /readyz (ready for clients), GET /metrics (Prometheus)
 """
 
@@ -39,19 +43,31 @@ class _StrangersErrors(logging.Filter):
 http_logger.addFilter(_StrangersErrors())
 
 
-def build_app(settings: Settings, node: Node, counters: Counters, problems: Callable[[], list[str]]) -> web.Application:
+def build_app(
+    settings: Settings,
+    node: Node,
+    control: Control,
+    counters: Counters,
+    deadlines: Deadlines,
+    problems: Callable[[], list[str]],
+    draining: Callable[[], bool],
+) -> web.Application:
     """Return the HTTP application. Each module beside this one adds its own routes.
 
     Args:
         settings: of the gateway.
         node: hub and broker.
+        control: reaches all gateways.
         counters: what the gateway has counted.
+        deadlines: of the connections.
         problems: says, in words, what keeps the gateway from serving clients now; empty when it is ready.
+        draining: tells whether the gateway says goodbye.
     """
-    app = web.Application(client_max_size=64 * 1024)
-    app[SETTINGS], app[NODE], app[COUNTERS], app[PROBLEMS] = settings, node, counters, problems
-    app.on_response_prepare.append(_finish)
-    for module in (health, metrics):
+    app = web.Application(middlewares=[restart_deadline], client_max_size=64 * 1024)
+    app[SETTINGS], app[NODE], app[CONTROL], app[COUNTERS] = settings, node, control, counters
+    app[DEADLINES], app[PROBLEMS], app[DRAINING] = deadlines, problems, draining
+    app.on_response_prepare.append(finish)
+    for module in (health, metrics, api, publish):
         module.add_routes(app)
     _add_fallbacks(app)
     return app
@@ -67,7 +83,10 @@ def _add_fallbacks(app: web.Application) -> None:
 
 def _how_to_connect(request: web.Request) -> str:
     host = request.host
-    return _HOW_TO_CONNECT.format(host=host if host.isascii() and host.isprintable() else "HOST")
+    text = _HOW_TO_CONNECT.format(host=host if host.isascii() and host.isprintable() else "HOST")
+    if not first_request(request):
+        text += "\nOnly the first request of a connection can become a WebSocket or a stream: open a new connection.\n"
+    return text
 
 
 async def _upgrade_required(request: web.Request) -> web.Response:
@@ -77,12 +96,3 @@ async def _upgrade_required(request: web.Request) -> web.Response:
 
 async def _not_found(request: web.Request) -> web.Response:
     return web.Response(status=404, text="Nothing here.\n\n" + _how_to_connect(request))
-
-
-async def _finish(_request: web.Request, response: web.StreamResponse) -> None:
-    """End the connection after every answer, aiohttp's own errors too, and leave out which versions answer.
-
-    A kept connection would wait for its next request without a deadline.
-    """
-    response.headers["Server"] = "relay"
-    response.force_close()
