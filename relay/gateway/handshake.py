@@ -191,7 +191,7 @@ class Handshake(asyncio.Protocol):
         transport.pause_reading()
         transport.set_protocol(connection)
         connection.open(transport, response.serialize(), bytes(self._buffer))
-        log.debug("connected", channel=session.channel, user=identity.user)
+        log.debug("connected", channel=session.channel, user=identity.user, client=connection.id.hex())
 
     def _hand_to_http(self, received: bytes) -> None:
         """Let aiohttp go on, as if it had accepted the socket itself."""
