@@ -6,6 +6,7 @@ import asyncio
 import json
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import schemathesis
@@ -67,7 +68,7 @@ def base_url() -> Iterator[str]:
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
-def test_the_gateway_does_what_its_document_says(case: schemathesis.Case, base_url: str) -> None:
+def test_the_gateway_does_what_its_document_says(case: schemathesis.Case[Any], base_url: str) -> None:
     case.call_and_validate(base_url=base_url, headers={"X-API-Key": KEY}, checks=CHECKS)
 
 
