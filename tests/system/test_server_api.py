@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import re
+import shutil
 import signal
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from cent import (
@@ -201,3 +206,31 @@ async def test_a_gateway_that_does_not_answer_makes_a_survey_fail_and_not_lie(
 async def _both_answer(port: int) -> bool:
     reply = await call(port, "info", {})
     return "result" in reply and len(reply["result"]["nodes"]) == 2
+
+
+PAGE = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    """Return the examples of the API's page in one language."""
+    return re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
+
+
+async def test_the_python_examples_of_the_page_work(pair: list[GatewayProcess]) -> None:
+    source = "".join(blocks("python")).replace("localhost:8000", f"127.0.0.1:{pair[0].port}").replace("the key", KEY)
+    assert source.count("client.") >= 7
+    # An assertion on no more than this: an error of the API is an exception here.
+    await asyncio.to_thread(exec, source + "client.close()", {})
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+async def test_the_shell_examples_of_the_page_work(pair: list[GatewayProcess]) -> None:
+    _turning_on, function, *examples = blocks("sh")
+    lines = [line for example in examples for line in example.splitlines()]
+    for line in lines:
+        script = f"{function}\n{line}".replace("localhost:8000", f"127.0.0.1:{pair[0].port}")
+        done = await asyncio.to_thread(
+            subprocess.run, ["sh", "-c", script], env={**os.environ, "RELAY_API_KEYS": KEY}, capture_output=True
+        )
+        assert done.stdout.startswith((b'{"result":', b'{"replies":')), (line, done)
+    assert len(lines) == 8

@@ -14,6 +14,8 @@ from relay.web.api.results import BatchReplies, ErrorBody, Result
 
 P = TypeVar("P", bound=Parameters)
 
+MAX_ERROR_LETTERS = 300
+
 Count = Callable[[str, Code], None]
 """Counts a command: its method and what came of it."""
 
@@ -71,6 +73,6 @@ def decode(data: bytes | msgspec.Raw, kind: type[P]) -> P:
     try:
         return msgspec.json.decode(data, type=kind)
     except msgspec.ValidationError as error:
-        raise bad_request(str(error)) from None
+        raise bad_request(str(error)[:MAX_ERROR_LETTERS]) from None  # it may hold a field's whole name
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise ApiError(Code.BAD_REQUEST, f"bad request: {error}", 400) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import random
 
 import pytest
 
@@ -148,3 +149,22 @@ async def test_keys_are_never_logged(embedded: EmbeddedFactory, caplog: pytest.L
     await call(gateway.port, "info", {})
     await call_raw(gateway.port, "info", b"{}", key=f"{KEY}-nearly")
     assert KEY not in caplog.text
+
+
+async def test_an_error_does_not_repeat_all_of_a_long_name(embedded: EmbeddedFactory) -> None:
+    gateway = await start(embedded)
+    reply = await call(gateway.port, "publish", {"x" * 100_000: 1})
+    assert reply["error"]["code"] == 107
+    assert len(reply["error"]["message"]) < 400
+
+
+async def test_nonsense_is_never_a_fault_of_ours(embedded: EmbeddedFactory) -> None:
+    """Bytes of a good request, changed here and there."""
+    gateway = await start(embedded)
+    good = b'{"channels":["a","b"],"data":{"x":[1,2,"\\u00e9"]},"b64data":"AAE=","tags":{}}'
+    chance = random.Random(1)
+    for _ in range(150):
+        body = bytearray(good)
+        for _ in range(chance.randint(1, 4)):
+            body[chance.randrange(len(body))] = chance.randrange(256)
+        assert (await call_raw(gateway.port, "broadcast", bytes(body))).status in (200, 400)
