@@ -46,6 +46,8 @@ class Counters(Additive):
         event_loop_lag: how much later than due the event loop came to something.
         gc_pauses: time that the garbage collector stopped the process, by generation.
         worker_restarts: worker processes that were replaced; always 0 without workers.
+        api_requests: commands of back ends, as `METHOD CODE` (0: done), and of `POST /publish`, as
+            `http_publish STATUS`.
     """
 
     connections_open: int = 0
@@ -77,6 +79,7 @@ class Counters(Additive):
         default_factory=lambda: {generation: Histogram() for generation in GC_GENERATIONS}
     )
     worker_restarts: int = 0
+    api_requests: Counter[str] = field(default_factory=Counter)
 
     def summary(self) -> dict[str, Any]:
         """Return what isn't zero, for a log; histograms are left out."""

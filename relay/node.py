@@ -11,7 +11,8 @@ from typing import Protocol
 
 from relay.brokers import BrokerOptions, BusState, Source, load_broker
 from relay.counters import Counters
-from relay.hub import Hub
+from relay.errors import PublishError
+from relay.hub import Hub, Subscriber
 from relay.logs import Logger
 from relay.message import Message
 
@@ -65,6 +66,7 @@ class Node:
         self._unsubscribe_delay = unsubscribe_delay
         self._flushed_at = 0.0
         self._interests: dict[str, Interest] = {}
+        self._internal_channels = 0
         self._paused: set[PausableSource] = set()
         self._id = secrets.token_bytes(8)
         self._numbers = itertools.count(1)
@@ -91,6 +93,11 @@ class Node:
         return self._broker.problems
 
     @property
+    def channels(self) -> int:
+        """Number of channels that have clients."""
+        return len(self.hub) - self._internal_channels
+
+    @property
     def bus(self) -> BusState:
         """The bus in numbers."""
         return self._broker.state
@@ -104,6 +111,11 @@ class Node:
     def interests(self) -> int:
         """Number of channels that this gateway is, or is about to be, subscribed to on the bus."""
         return len(self._interests)
+
+    @property
+    def id(self) -> bytes:
+        """8 random bytes; the ids of this gateway's connections begin with them."""
+        return self._id
 
     def new_id(self) -> bytes:
         """Return an id for a connection: 16 bytes, unique over all gateways."""
@@ -139,6 +151,27 @@ class Node:
             self._paused.add(source)
             source.pause_publishing()
 
+    def submit(self, message: Message) -> asyncio.Future[int]:
+        """Give a message to the bus for somebody who waits until the bus has it.
+
+        Returns:
+            A future of how many gateways have heard it (0: no client listens); it fails with `PublishError`. Nobody
+            has to look at it.
+        """
+        delivery = Delivery(self._loop.create_future())
+        self._broker.publish(message, delivery, delivery.receipt)
+        return delivery.receivers
+
+    def listen(self, channel: str, subscriber: Subscriber) -> asyncio.Future[None]:
+        """Hear a channel of the relay's own for as long as this node lives.
+
+        Returns:
+            A future that is done when the bus has acknowledged; it fails with `SubscribeError`.
+        """
+        self.hub.add(channel, subscriber)
+        self._internal_channels += 1
+        return self._broker.subscribe(channel)
+
     def forget(self, source: PausableSource) -> None:
         """Drop a source that is gone. What it has published stays on its way."""
         self._paused.discard(source)
@@ -170,6 +203,30 @@ class Node:
         if self._write_delay:
             self._flushed_at = self._loop.time()
         self.hub.flush()
+
+
+class Delivery:
+    """The one message of somebody who waits for its fate; a `Source`.
+
+    Args:
+        receivers: settled with the number of gateways that heard the message, or with why it failed.
+    """
+
+    __slots__ = ("receivers",)
+
+    def __init__(self, receivers: asyncio.Future[int]) -> None:
+        self.receivers = receivers
+
+    def receipt(self, receivers: int) -> None:
+        """Tell that the bus has the message; see `relay.brokers.Receipt`."""
+        if not self.receivers.done():
+            self.receivers.set_result(receivers)
+
+    def publish_failed(self, error: PublishError) -> None:
+        """Tell that it was not, or perhaps not, delivered; see `Source`."""
+        if not self.receivers.done():
+            self.receivers.set_exception(error)
+            self.receivers.exception()  # seen, also when the one who waited has left
 
 
 class PausableSource(Source, Protocol):

@@ -11,12 +11,12 @@ from typing import Annotated, Final, Literal
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from annotated_types import BaseMetadata, Ge, GroupedMetadata, Le
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, SecretStr
 from pydantic_settings import NoDecode
 
 from relay.channel import check_channel
 from relay.errors import ChannelError
-from relay.redaction import escape_controls, mask_credentials
+from relay.redaction import MASK, escape_controls, mask_credentials
 
 SCHEMES: Final = ("memory", "redis", "rediss", "unix")
 
@@ -41,6 +41,11 @@ class Kind:
 
     def __str__(self) -> str:
         return f"{self.name}: {self.rule}" if self.rule else self.name
+
+    @property
+    def secret(self) -> bool:
+        """Whether a value must never be shown, not even a wrong one."""
+        return self.name == "keys"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +76,8 @@ def show(value: object) -> str:
     """Return a setting's value as one writes it in the environment, with secrets masked; None is `not set`."""
     if value is None:
         return "not set"
+    if isinstance(value, SecretStr):
+        return MASK
     if isinstance(value, tuple):
         return ",".join(show(item) for item in value)
     if isinstance(value, float) and value.is_integer():
@@ -150,6 +157,17 @@ def _check_ca_file(path: str) -> str:
     return path
 
 
+def _check_keys(keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+    """Refuse keys that can be guessed, and those that no header can carry. No reason repeats a key."""
+    for number, key in enumerate(keys, 1):
+        text = key.get_secret_value()
+        if not 16 <= len(text) <= 256:
+            raise ValueError(f"number {number} has {len(text)} characters")
+        if not text.isascii() or not text.isprintable() or " " in text:
+            raise ValueError(f"number {number} has others")
+    return keys
+
+
 def _check_text(text: str) -> str:
     """Refuse the half characters that undecodable bytes of the environment become."""
     try:
@@ -224,6 +242,13 @@ BrokerPrefix = Annotated[
 ]
 CaFile = Annotated[
     str, AfterValidator(_check_ca_file), Kind("file", "a PEM file that this process can read, and only with rediss://")
+]
+ApiKeys = Annotated[
+    tuple[SecretStr, ...],
+    NoDecode,
+    BeforeValidator(_split),
+    AfterValidator(_check_keys),
+    Kind("keys", "16 to 256 ASCII characters each, no white space, separated by commas"),
 ]
 ChannelName = Annotated[
     str,

@@ -11,11 +11,11 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "relay"
 
 # Layers from the outside in: a module imports from its own layer or from those after it.
-LAYERS = ["cli", "workers", "gateway", "node", "hub", "message", "errors"]
+LAYERS = ["cli", "workers", "gateway", "web", "control", "node", "hub", "message", "errors"]
 
 ALLOWED = {
     # workers: the supervisor waits for processes, and speaks with them.
-    "asyncio": {"node", "gateway", "brokers", "web", "loadtest", "workers", "cli"},
+    "asyncio": {"node", "control", "gateway", "brokers", "web", "loadtest", "workers", "cli"},
     "websockets": {"gateway"},
     "redis": {"brokers", "loadtest"},
     "hiredis": {"brokers"},

@@ -29,7 +29,7 @@ def test_every_close_code_is_explained(disconnect: Disconnect) -> None:
     assert any(disconnect.reason in row for row in rows)
 
 
-PAGES = ["README.md", "docs/architecture.md", "docs/guarantees.md", "docs/operations.md"]
+PAGES = ["README.md", "docs/api.md", "docs/architecture.md", "docs/guarantees.md", "docs/operations.md"]
 
 
 @pytest.mark.parametrize("page", PAGES)

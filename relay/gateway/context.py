@@ -15,6 +15,7 @@ from relay.frame import encode_frame
 from relay.message import Message
 from relay.node import Node
 from relay.settings import Settings
+from relay.web.deadlines import Deadlines
 from relay.web.remote import Sources
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class Context:
         keepalive: pings all connections.
         stalls: watches the connections that don't take what is written.
         http: makes the handlers of connections that aren't WebSockets.
+        deadlines: of those connections.
         max_connections: WebSocket clients that are served at once.
         proxies: whose word about a client's address is believed.
         sources: addresses of the clients of plain HTTP connections.
@@ -53,6 +55,7 @@ class Context:
     keepalive: Keepalive
     stalls: Stalls
     http: web.Server
+    deadlines: Deadlines
     max_connections: int
     proxies: TrustedProxies
     sources: Sources

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import platform
-from collections.abc import Callable, Coroutine
+import socket
 from contextlib import suppress
 from copy import deepcopy
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from aiohttp import web
 
 from relay.auth.forwarded import TrustedProxies
 from relay.brokers import BrokerOptions
+from relay.control import Control
 from relay.counters import Counters
+from relay.gateway.background import Background
 from relay.gateway.capacity import default_max_connections
 from relay.gateway.connection import CLOSE_TIMEOUT_SECONDS
 from relay.gateway.context import Context
@@ -34,13 +36,12 @@ from relay.settings import Settings
 from relay.snapshot import Snapshot
 from relay.version import __version__
 from relay.web.app import build_app, build_operators_app, run_app
+from relay.web.deadlines import IDLE_SECONDS, Deadlines
 from relay.web.metrics_port import MetricsPort
 from relay.web.remote import Sources, tell_remote
 
 READINESS_SECONDS = 0.1
 """How often it is looked whether the gateway has become ready, or no longer is."""
-
-RESTART_SECONDS = 1.0
 
 log = Logger("relay.gateway")
 
@@ -70,11 +71,12 @@ class Gateway:
         self.port = self.settings.port
         self._context: Context | None = None
         self._listener: Listener | None = None
+        self._control: Control | None = None
         self._runner: web.AppRunner | None = None
         self._metrics_port: MetricsPort | None = None
         self._process = Process()
         self._gc_pauses = GcPauses(self.counters.gc_pauses)
-        self._tasks: list[asyncio.Task[None]] = []
+        self._background = Background()
         self._draining = False
 
     async def __aenter__(self) -> Self:
@@ -132,12 +134,24 @@ class Gateway:
         """
         settings = self.settings
         node = Node(_broker_options(settings), self.counters, write_delay=settings.write_delay / 1000)
+        control = Control(node, lambda: context.connections)
+        deadlines = Deadlines()
         speaker = self._siblings
         problems, take = (speaker.problems, speaker.snapshot) if speaker else (self._find_problems, self.snapshot)
         proxies, sources = TrustedProxies(settings.trusted_proxies or ()), Sources()
-        app = build_app(problems, None if settings.metrics_port else take, self.build)
+        app = build_app(
+            settings=settings,
+            node=node,
+            control=control,
+            counters=self.counters,
+            deadlines=deadlines,
+            draining=lambda: self._draining,
+            problems=problems,
+            take=None if settings.metrics_port else take,
+            build=self.build,
+        )
         app.middlewares.append(tell_remote(proxies, sources))
-        self._runner = await run_app(app)
+        self._runner = await run_app(app, keepalive_timeout=IDLE_SECONDS)
         assert self._runner.server is not None
         context = Context(
             settings=settings,
@@ -146,6 +160,7 @@ class Gateway:
             keepalive=Keepalive(settings.ping_interval, settings.ping_timeout),
             stalls=Stalls(settings.write_timeout, self.counters),
             http=self._runner.server,
+            deadlines=deadlines,
             max_connections=self._max_connections(),
             proxies=proxies,
             sources=sources,
@@ -159,13 +174,14 @@ class Gateway:
             listener.close()
             await self._runner.cleanup()
             raise
-        self._context, self._listener = context, listener
+        self._context, self._listener, self._control = context, listener, control
+        control.start(f"{socket.gethostname()}:{self.port}")
         await node.start()
-        self._run("keepalive", context.keepalive.run)
-        self._run("stalls", context.stalls.run)
-        self._run("handshakes", lambda: expire_handshakes(context))
-        self._run("readiness", self._report_readiness)
-        self._run("event loop lag", lambda: watch_event_loop(self.counters.event_loop_lag))
+        self._background.run("keepalive", context.keepalive.run)
+        self._background.run("stalls", context.stalls.run)
+        self._background.run("handshakes", lambda: expire_handshakes(context))
+        self._background.run("readiness", self._report_readiness)
+        self._background.run("event loop lag", lambda: watch_event_loop(self.counters.event_loop_lag))
         self._gc_pauses.start()
         log.info(
             "listening",
@@ -213,11 +229,11 @@ class Gateway:
             connection.abort()
         for handshake in list(context.handshakes):
             handshake.abort()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._background.stop()
         self._gc_pauses.stop()
         await runner.cleanup()
+        if self._control is not None:
+            self._control.stop()
         await context.node.stop()
         if self._metrics_port is not None:
             await self._metrics_port.close()
@@ -244,19 +260,6 @@ class Gateway:
         if wanted > possible:
             log.warning("max_connections is above the limit of open files", wanted=wanted, possible=possible)
         return min(wanted, possible)
-
-    def _run(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        self._tasks.append(asyncio.create_task(self._supervise(name, work), name=f"relay {name}"))
-
-    async def _supervise(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Do background work that never ends; a fault in it must not be the end of it."""
-        while True:
-            try:
-                await work()
-                return
-            except Exception:
-                log.exception("task failed", task=name)
-            await asyncio.sleep(RESTART_SECONDS)
 
     async def _report_readiness(self) -> None:
         """Log when the gateway becomes ready, and when it no longer is."""

@@ -31,11 +31,8 @@ REFUSED_BY_BUS = "the bus refused the subscription"
 MAX_EARLY_BYTES = 64 * 1024
 """What a client may send before its handshake is complete; more waits in the socket."""
 
-HTTP_SECONDS = 30.0
-"""How long a plain HTTP connection may last; aiohttp has no deadline for the rest of a request."""
-
 EXPIRE_SECONDS = 0.25
-"""How often deadlines of handshakes are checked."""
+"""How often deadlines are checked."""
 
 LINGER_SECONDS = 2.0
 """How long a refused client may take to read its answer and close."""
@@ -208,7 +205,7 @@ class Handshake(asyncio.Protocol):
         transport.set_protocol(connection)
         connection.open(transport, response.serialize(), bytes(self._buffer))
         self._context.counters.handshakes.observe(time.perf_counter() - self._asked_at)
-        log.debug("connected", channel=session.channel, user=identity.user, remote=remote)
+        log.debug("connected", channel=session.channel, user=identity.user, client=connection.id.hex(), remote=remote)
 
     def _hand_to_http(self, received: bytes) -> None:
         """Let aiohttp go on, as if it had accepted the socket itself."""
@@ -216,9 +213,9 @@ class Handshake(asyncio.Protocol):
         assert transport is not None
         self._transport = None
         self._context.handshakes.pop(self, None)
-        self._context.loop.call_later(HTTP_SECONDS, transport.abort)
         self._context.sources[transport] = self.peer
         handler = self._context.http()
+        self._context.deadlines.add(handler, transport, self._context.loop.time())
         transport.set_protocol(handler)
         handler.connection_made(transport)
         handler.data_received(received)
@@ -268,10 +265,11 @@ def _words(status: int) -> str:
 
 
 async def expire_handshakes(context: Context) -> None:
-    """End the handshakes whose deadline has passed, again and again, until cancelled."""
+    """End the handshakes and HTTP requests whose deadline has passed, again and again, until cancelled."""
     while True:
         await asyncio.sleep(EXPIRE_SECONDS)
         now = context.loop.time()
         for handshake, deadline in list(context.handshakes.items()):
             if deadline <= now:
                 handshake.expire()
+        context.deadlines.expire(context.http.connections, now)

@@ -3,14 +3,31 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
-from prometheus_client import CONTENT_TYPE_LATEST
 
-from relay.snapshot import Snapshot
-from relay.web.metrics import render_metrics
+from relay.control import Control
+from relay.counters import Counters
+from relay.node import Node
+from relay.settings import Settings
+from relay.web import api, health, metrics, publish
+from relay.web.deadlines import Deadlines
+from relay.web.keys import (
+    BUILD,
+    CONTROL,
+    COUNTERS,
+    DEADLINES,
+    DRAINING,
+    NODE,
+    PROBLEMS,
+    SETTINGS,
+    SNAPSHOT,
+    Problems,
+    TakeSnapshot,
+)
+from relay.web.lifetime import finish, first_request, restart_deadline
 
 _HOW_TO_CONNECT = """\
 This is a relay: connect with a WebSocket client.
@@ -18,6 +35,7 @@ This is a relay: connect with a WebSocket client.
     ws://{host}/ws/CHANNEL
 
 For example:  python -m websockets ws://{host}/ws/lobby
+Publish:      curl -d hello http://{host}/publish/lobby
 Health:       GET /healthz (alive), GET /readyz (ready for clients), GET /metrics (Prometheus)
 """
 
@@ -37,83 +55,87 @@ class _StrangersErrors(logging.Filter):
 http_logger.addFilter(_StrangersErrors())
 
 
-Take = Callable[[], Awaitable[Snapshot]]
-"""Takes a snapshot of the gateway: of all its processes, when it has several."""
-
-Problems = Callable[[], Awaitable[list[str]]]
-"""Says, in words, what keeps the gateway from serving clients now; empty when it is ready.
-
-Of several processes one asks the others. `TimeoutError`, from here and from `Take`: nobody can tell.
-"""
-
-NOBODY_CAN_TELL = "the supervisor of the workers does not answer"
-
-
-def build_app(problems: Problems, take: Take | None, build: Mapping[str, str]) -> web.Application:
-    """Return the HTTP application of the port that clients use.
+def build_app(
+    *,
+    settings: Settings,
+    node: Node,
+    control: Control,
+    counters: Counters,
+    deadlines: Deadlines,
+    draining: Callable[[], bool],
+    problems: Problems,
+    take: TakeSnapshot | None,
+    build: Mapping[str, str],
+) -> web.Application:
+    """Return the HTTP application of the port that clients use. Each module beside this one adds its own routes.
 
     Args:
-        problems: see `Problems`.
-        take: see `Take`; None when metrics have a port of their own.
+        settings: of the gateway.
+        node: hub and broker.
+        control: reaches all gateways.
+        counters: what the gateway has counted.
+        deadlines: of the connections.
+        draining: tells whether the gateway says goodbye.
+        problems: what keeps the gateway from serving clients now; see `PROBLEMS`.
+        take: see `SNAPSHOT`; None when metrics have a port of their own.
         build: labels of `relay_build_info`.
     """
     app = build_operators_app(problems, take, build)
-    app.router.add_route("*", "/", _upgrade_required)
-    app.router.add_route("*", "/ws", _upgrade_required)
-    app.router.add_route("*", "/ws/{channel:.*}", _upgrade_required)
-    app.router.add_route("*", "/{path:.*}", _not_found)
+    app.middlewares.append(restart_deadline)
+    app[SETTINGS], app[NODE], app[CONTROL], app[COUNTERS] = settings, node, control, counters
+    app[DEADLINES], app[DRAINING] = deadlines, draining
+    for module in (api, publish):
+        module.add_routes(app)
+    _add_fallbacks(app)
     return app
 
 
-def build_operators_app(problems: Problems, take: Take | None, build: Mapping[str, str]) -> web.Application:
+def build_operators_app(problems: Problems, take: TakeSnapshot | None, build: Mapping[str, str]) -> web.Application:
     """Return the HTTP application of a port that only operators use; arguments as for `build_app`."""
-
-    async def healthz(_request: web.Request) -> web.Response:
-        """Tell that the process is alive: a restart would help nobody, whatever the bus does."""
-        try:
-            await problems()
-        except TimeoutError:
-            return web.json_response({"status": NOBODY_CAN_TELL}, status=503)
-        return web.json_response({"status": "alive"})
-
-    async def readyz(_request: web.Request) -> web.Response:
-        """Tell whether clients should be sent here."""
-        try:
-            reasons = await problems()
-        except TimeoutError:
-            reasons = [NOBODY_CAN_TELL]
-        return web.json_response({"ready": not reasons, "reasons": reasons}, status=503 if reasons else 200)
-
     app = web.Application(client_max_size=64 * 1024)
-    app.on_response_prepare.append(_finish)
-    app.router.add_get("/healthz", healthz)
-    app.router.add_get("/readyz", readyz)
+    app[PROBLEMS], app[BUILD] = problems, build
+    app.on_response_prepare.append(finish)
+    health.add_routes(app)
     if take is not None:
-
-        async def metrics(_request: web.Request) -> web.Response:
-            """Tell what the gateway has counted, and what is so now."""
-            try:
-                body = render_metrics(await take(), build)
-            except TimeoutError:
-                return web.Response(status=503, text=f"{NOBODY_CAN_TELL}\n")
-            return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
-
-        app.router.add_get("/metrics", metrics)
+        app[SNAPSHOT] = take
+        metrics.add_routes(app)
     return app
 
 
-async def run_app(app: web.Application) -> web.AppRunner:
-    """Return a runner that is set up; its `server` takes connections from a listener of ours."""
+async def run_app(app: web.Application, *, keepalive_timeout: float = 0.0) -> web.AppRunner:
+    """Return a runner that is set up; its `server` takes connections from a listener of ours.
+
+    Args:
+        app: the application.
+        keepalive_timeout: seconds for which a connection may wait for its next request; 0: none does.
+    """
     runner = web.AppRunner(
-        app, access_log=None, handle_signals=False, shutdown_timeout=1.0, keepalive_timeout=0, logger=http_logger
+        app,
+        access_log=None,
+        handle_signals=False,
+        shutdown_timeout=1.0,
+        keepalive_timeout=keepalive_timeout,
+        auto_decompress=False,  # a few bytes of a request must not become many
+        logger=http_logger,
     )
     await runner.setup()
     return runner
 
 
+def _add_fallbacks(app: web.Application) -> None:
+    """Explain everything that no module serves; last, because the first route that fits wins."""
+    app.router.add_route("*", "/", _upgrade_required)
+    app.router.add_route("*", "/ws", _upgrade_required)
+    app.router.add_route("*", "/ws/{channel:.*}", _upgrade_required)
+    app.router.add_route("*", "/{path:.*}", _not_found)
+
+
 def _how_to_connect(request: web.Request) -> str:
     host = request.host
-    return _HOW_TO_CONNECT.format(host=host if host.isascii() and host.isprintable() else "HOST")
+    text = _HOW_TO_CONNECT.format(host=host if host.isascii() and host.isprintable() else "HOST")
+    if not first_request(request):
+        text += "\nOnly the first request of a connection can become a WebSocket or a stream: open a new connection.\n"
+    return text
 
 
 async def _upgrade_required(request: web.Request) -> web.Response:
@@ -123,12 +145,3 @@ async def _upgrade_required(request: web.Request) -> web.Response:
 
 async def _not_found(request: web.Request) -> web.Response:
     return web.Response(status=404, text="Nothing here.\n\n" + _how_to_connect(request))
-
-
-async def _finish(_request: web.Request, response: web.StreamResponse) -> None:
-    """End the connection after every answer, aiohttp's own errors too, and leave out which versions answer.
-
-    A kept connection would wait for its next request without a deadline.
-    """
-    response.headers["Server"] = "relay"
-    response.force_close()

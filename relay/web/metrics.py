@@ -6,13 +6,16 @@ from collections.abc import Iterator, Mapping
 from itertools import accumulate
 from typing import NamedTuple
 
-from prometheus_client import CollectorRegistry, generate_latest
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from relay.errors import Disconnect, PublishError
 from relay.histogram import BOUNDS, Histogram
 from relay.snapshot import Snapshot
+from relay.web.health import NOBODY_CAN_TELL
+from relay.web.keys import BUILD, SNAPSHOT
 
 _DISCONNECTS = (*(disconnect.name for disconnect in Disconnect), "WRITE_TIMEOUT")
 _FAILURES = tuple(error.disconnect.name for error in PublishError.__subclasses__())
@@ -30,7 +33,7 @@ class _Series(NamedTuple):
         field: of `Counters` or `Gauges`.
         name: of the metric, without the suffix of its type.
         help: one sentence.
-        label: what its keys mean, when it counts by key.
+        label: what its keys mean, when it counts by key; two words when a key is two words.
         keys: those that are shown before they have counted anything: a series that begins with its first event
             hides that event from `increase()`.
     """
@@ -65,6 +68,7 @@ _TOTALS = (
     _Series("gaps", "relay_gaps", "Times that messages of subscribed channels may have been missed."),
     _Series("gap_channels", "relay_gap_channels", "Channels touched by gaps, summed."),
     _Series("worker_restarts", "relay_worker_restarts", "Worker processes that were replaced."),
+    _Series("api_requests", "relay_api_requests", "Commands of back ends, by method and code.", "method code"),
 )
 """Fields of `Counters` that only grow."""
 
@@ -95,7 +99,7 @@ _MEASURED = (
     _Series("paused_publishers", "relay_paused_publishers", "Clients not read because the bus can't take more."),
     _Series("bus_up", "relay_bus_up", "1 while messages get through the bus from end to end."),
     _Series("bus_links", "relay_bus_link_up", "1 while a link to the bus is in use.", "link"),
-    _Series("bus_subscriptions", "relay_bus_subscriptions", "Channels that the bus was asked for."),
+    _Series("bus_subscriptions", "relay_bus_subscriptions", "Channels that the bus was asked for, two of the gateway's own included."),
     _Series("bus_buffer_bytes", "relay_bus_buffer_bytes", "Bytes of messages that wait for the bus or its answer."),
     _Series("processes", "relay_processes", "Processes that these numbers are the sum of."),
     _Series("silent_processes", "relay_silent_processes", "Processes that don't answer; their last numbers count."),
@@ -166,24 +170,25 @@ def _times(series: _Series, value: Histogram | Mapping[int, Histogram]) -> Metri
 
 
 def _labels(series: _Series) -> list[str]:
-    return [] if series.label is None else [series.label]
+    return [] if series.label is None else series.label.split()
 
 
 def _by_label(series: _Series, value: float | Mapping[str | int, float]) -> dict[tuple[str, ...], float]:
     """Return the values by their labels' values."""
     if not isinstance(value, Mapping):
         return {(): value}
-    values: dict[tuple[str, ...], float] = dict.fromkeys(((_label(key),) for key in series.keys), 0)
+    values: dict[tuple[str, ...], float] = dict.fromkeys(map(_words, series.keys), 0)
     for key, count in value.items():
-        label = (_label(key),)
-        values[label] = values.get(label, 0) + count
+        words = _words(key)
+        values[words] = values.get(words, 0) + count
     return values
 
 
-def _label(key: str | int) -> str:
+def _words(key: str | int) -> tuple[str, ...]:
+    """Return the values of the labels."""
     if isinstance(key, int) and key >= _OWN_CODES:
-        return f"{key // 1000}xxx"
-    return str(key).lower()
+        return (f"{key // 1000}xxx",)
+    return tuple(str(key).lower().split())
 
 
 def render_metrics(snapshot: Snapshot, build: Mapping[str, str]) -> bytes:
@@ -191,3 +196,17 @@ def render_metrics(snapshot: Snapshot, build: Mapping[str, str]) -> bytes:
     registry = CollectorRegistry()
     registry.register(SnapshotCollector(snapshot, build))
     return generate_latest(registry)
+
+
+def add_routes(app: web.Application) -> None:
+    """Serve `/metrics`."""
+    app.router.add_get("/metrics", _metrics)
+
+
+async def _metrics(request: web.Request) -> web.Response:
+    """Tell what the gateway has counted, and what is so now."""
+    try:
+        body = render_metrics(await request.app[SNAPSHOT](), request.app[BUILD])
+    except TimeoutError:
+        return web.Response(status=503, text=f"{NOBODY_CAN_TELL}\n")
+    return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})

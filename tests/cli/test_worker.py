@@ -14,7 +14,7 @@ from typing import Any
 
 from relay.settings import Settings
 from relay.snapshot import Snapshot
-from relay.web.app import NOBODY_CAN_TELL
+from relay.web.health import NOBODY_CAN_TELL
 from relay.workers import worker as worker_module
 from relay.workers.link import Link
 from relay.workers.orders import Begin, Drain, End, Failed, Listening, State, TellState, TellWhole, Whole

@@ -127,7 +127,7 @@ async def test_handlers_of_plain_http_see_the_client(
         body = await request.text()
         return web.Response(text=f"{request.remote} {request.match_info['name']} {body}")
 
-    def with_route(*arguments: object) -> web.Application:
+    def with_route(**arguments: object) -> web.Application:
         app = web.Application()
         app.router.add_route("*", "/who/{name}", who)
         return app

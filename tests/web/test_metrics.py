@@ -93,7 +93,7 @@ async def test_a_gateway_shows_what_happens(embedded: EmbeddedFactory) -> None:
     assert read["relay_connections_open", ()] == 2
     assert read["relay_handshake_seconds_count", ()] == 2
     assert read["relay_channels", ()] == 1
-    assert read["relay_bus_subscriptions", ()] == 1
+    assert read["relay_bus_subscriptions", ()] == 1 + 2  # and the control channels
     assert read["relay_ready", ()] == read["relay_bus_up", ()] == 1
     assert read["process_resident_memory_bytes", ()] > 1_000_000
     assert any(name == "relay_build_info" and "f00" in labels for name, labels in read)

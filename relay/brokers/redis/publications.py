@@ -9,9 +9,7 @@ from collections.abc import Callable, Collection
 from itertools import islice
 from typing import NamedTuple
 
-import hiredis
-
-from relay.brokers import Source
+from relay.brokers import Receipt, Source
 from relay.brokers.redis.address import Address
 from relay.brokers.redis.link import Link, Replies
 from relay.brokers.redis.supervised import PING, SupervisedLink
@@ -39,11 +37,13 @@ class Publication(NamedTuple):
         size: bytes of its command.
         accepted_at: when the first message of its batch was accepted: `time.monotonic()`, in seconds. uvloop's
             own time has whole milliseconds only, longer than a Redis nearby takes.
+        receipt: called when Redis has answered; None when nobody asks.
     """
 
     source: Source | None
     size: int
     accepted_at: float
+    receipt: Receipt | None = None
 
 
 class Publications(SupervisedLink):
@@ -107,7 +107,7 @@ class Publications(SupervisedLink):
         """Bytes that wait for Redis or for its answer."""
         return self._bytes
 
-    def publish(self, command: bytes, source: Source | None) -> bool:
+    def publish(self, command: bytes, source: Source | None, receipt: Receipt | None = None) -> bool:
         """Accept a packed PUBLISH; see `Broker.publish`. A probe has no source."""
         size = len(command)
         if self._bytes + size > self._buffer_bytes:
@@ -123,7 +123,7 @@ class Publications(SupervisedLink):
             self._flush_scheduled = True
             self._batch_began_at = time.monotonic()
             self._loop.call_soon(self._flush)
-        self._on_the_way.append(Publication(source, size, self._batch_began_at))
+        self._on_the_way.append(Publication(source, size, self._batch_began_at, receipt))
         self._unsent.append(command)
         self._bytes += size
         if self.passing and self._bytes < HIGH_WATER_BYTES:
@@ -174,7 +174,7 @@ class Publications(SupervisedLink):
     def ping(self, link: Link) -> None:
         """Write a PING, and keep the place of its reply among those of the messages."""
         link.write(PING)
-        self._on_the_way.insert(len(self._on_the_way) - len(self._unsent), Publication(None, 0, time.monotonic()))
+        self._on_the_way.insert(len(self._on_the_way) - len(self._unsent), Publication(None, 0, time.monotonic(), None))
 
     def replies_received(self, replies: Replies) -> None:
         """Settle the oldest unanswered message with each reply."""
@@ -189,15 +189,12 @@ class Publications(SupervisedLink):
             if len(on_the_way) <= len(self._unsent):
                 self.abort(f"unexpected reply: {reply!r:.200}")
                 return
-            source, size, accepted_at = on_the_way.popleft()
+            source, size, accepted_at, receipt = on_the_way.popleft()
             settled += size
             self.answered_until = accepted_at
             if source is None:
                 continue
-            if isinstance(reply, hiredis.ReplyError):
-                refused.append(source)
-                error = str(reply)
-            else:
+            if type(reply) is int:  # how many gateways heard it
                 if accepted_at != batch_began_at:
                     # Once for all messages of a tick.
                     if batch:
@@ -205,6 +202,11 @@ class Publications(SupervisedLink):
                     published += batch
                     batch, batch_began_at = 0, accepted_at
                 batch += 1
+                if receipt is not None:
+                    receipt(reply)
+            else:
+                refused.append(source)
+                error = str(reply)
         if batch:
             latency.observe(now - batch_began_at, batch)
         published += batch
