@@ -18,7 +18,7 @@ This is a relay: connect with a WebSocket client.
     ws://{host}/ws/CHANNEL
 
 For example:  python -m websockets ws://{host}/ws/lobby
-Health:       GET /healthz (alive), GET /readyz (ready for clients), GET /metrics (Prometheus)
+Health:       GET /healthz (alive), GET /readyz (ready for clients)
 """
 
 

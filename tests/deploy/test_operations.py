@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 import yaml
 
+from relay.histogram import BOUNDS
 from tests.deploy.observed import (
     ALERTS,
+    BUILD,
     DASHBOARD,
     PAGE,
     ROOT,
@@ -72,6 +74,18 @@ def test_alerts_and_dashboard_use_labels_that_exist() -> None:
     known = {"job", "instance"} | {label for labels in series().values() for label in labels}
     unknown = {expression: labels_in(expression) - known for expression in expressions()}
     assert {expression: labels for expression, labels in unknown.items() if labels} == {}
+
+
+def test_alerts_name_bounds_that_the_histograms_have() -> None:
+    """A bound that doesn't exist would silence its alert."""
+    named = {bound for rule in rules() for bound in re.findall(r'le="([^"]+)"', rule["expr"])}
+    assert named
+    assert named <= set(map(str, BOUNDS))
+
+
+def test_no_label_has_values_that_strangers_choose() -> None:
+    labels = {label for labels in series().values() for label in labels}
+    assert labels == {"reason", "code", "link", "generation", "le", *BUILD}
 
 
 def test_the_dashboard_shows_every_metric() -> None:
