@@ -17,6 +17,7 @@ from tests.deploy.observed import (
     PAGE,
     ROOT,
     documented,
+    errors_logged,
     expressions,
     families,
     labels_in,
@@ -91,6 +92,16 @@ def test_no_label_has_values_that_strangers_choose() -> None:
 def test_the_dashboard_shows_every_metric() -> None:
     read = {name for panel in panels() for target in panel["targets"] for name in names_in(target["expr"])}
     assert {family.name for family in families()} <= {re.sub(r"_(total|bucket|sum|count)$", "", name) for name in read}
+
+
+def test_the_log_entries_on_the_page_are_those_of_the_relay() -> None:
+    """All that are named exist, and every error is named."""
+    table = PAGE.partition("## Logs")[2]
+    first_cells = re.findall(r"^\| (`.*?`) \|", table, re.MULTILINE)
+    named = {entry for cell in first_cells for entry in re.findall("`([^`]+)`", cell)}
+    sources = "".join(path.read_text() for path in (ROOT / "relay").rglob("*.py"))
+    assert {entry for entry in named if f'"{entry}"' not in sources} == set()
+    assert errors_logged() <= set(re.findall("`([^`]+)`", table))
 
 
 def test_every_panel_is_complete_and_in_its_place() -> None:
