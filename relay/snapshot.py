@@ -24,7 +24,7 @@ class Gauges(Additive):
         paused_publishers: clients that aren't read because the bus can't take more.
         bus_up: 1 when messages get through the bus from end to end, else 0.
         bus_links: 1 for each link to the bus that is logged in and in use, else 0, by name.
-        bus_subscriptions: channels that the bus was asked for, two of the gateway's own included.
+        bus_subscriptions: channels that the bus was asked for, two own ones included.
         bus_buffer_bytes: bytes of messages that wait for the bus, or for its answer.
         processes: how many processes were added up.
         silent_processes: how many of them don't answer, so that their last known numbers count.

@@ -36,7 +36,7 @@ This is a relay: connect with a WebSocket client.
 
 For example:  python -m websockets ws://{host}/ws/lobby
 Publish:      curl -d hello http://{host}/publish/lobby
-Health:       GET /healthz (alive), GET /readyz (ready for clients), GET /metrics (Prometheus)
+Health:       GET /healthz (alive), GET /readyz (ready for clients)
 """
 
 

@@ -99,7 +99,7 @@ _MEASURED = (
     _Series("paused_publishers", "relay_paused_publishers", "Clients not read because the bus can't take more."),
     _Series("bus_up", "relay_bus_up", "1 while messages get through the bus from end to end."),
     _Series("bus_links", "relay_bus_link_up", "1 while a link to the bus is in use.", "link"),
-    _Series("bus_subscriptions", "relay_bus_subscriptions", "Channels that the bus was asked for, two of the gateway's own included."),
+    _Series("bus_subscriptions", "relay_bus_subscriptions", "Channels that the bus was asked for, two own ones included."),
     _Series("bus_buffer_bytes", "relay_bus_buffer_bytes", "Bytes of messages that wait for the bus or its answer."),
     _Series("processes", "relay_processes", "Processes that these numbers are the sum of."),
     _Series("silent_processes", "relay_silent_processes", "Processes that don't answer; their last numbers count."),

@@ -9,12 +9,15 @@ from typing import Any
 import pytest
 import yaml
 
+from relay.histogram import BOUNDS
 from tests.deploy.observed import (
     ALERTS,
+    BUILD,
     DASHBOARD,
     PAGE,
     ROOT,
     documented,
+    errors_logged,
     expressions,
     families,
     labels_in,
@@ -74,9 +77,31 @@ def test_alerts_and_dashboard_use_labels_that_exist() -> None:
     assert {expression: labels for expression, labels in unknown.items() if labels} == {}
 
 
+def test_alerts_name_bounds_that_the_histograms_have() -> None:
+    """A bound that doesn't exist would silence its alert."""
+    named = {bound for rule in rules() for bound in re.findall(r'le="([^"]+)"', rule["expr"])}
+    assert named
+    assert named <= set(map(str, BOUNDS))
+
+
+def test_no_label_has_values_that_strangers_choose() -> None:
+    labels = {label for labels in series().values() for label in labels}
+    assert labels == {"reason", "code", "link", "generation", "le", *BUILD}
+
+
 def test_the_dashboard_shows_every_metric() -> None:
     read = {name for panel in panels() for target in panel["targets"] for name in names_in(target["expr"])}
     assert {family.name for family in families()} <= {re.sub(r"_(total|bucket|sum|count)$", "", name) for name in read}
+
+
+def test_the_log_entries_on_the_page_are_those_of_the_relay() -> None:
+    """All that are named exist, and every error is named."""
+    table = PAGE.partition("## Logs")[2]
+    first_cells = re.findall(r"^\| (`.*?`) \|", table, re.MULTILINE)
+    named = {entry for cell in first_cells for entry in re.findall("`([^`]+)`", cell)}
+    sources = "".join(path.read_text() for path in (ROOT / "relay").rglob("*.py"))
+    assert {entry for entry in named if f'"{entry}"' not in sources} == set()
+    assert errors_logged() <= set(re.findall("`([^`]+)`", table))
 
 
 def test_every_panel_is_complete_and_in_its_place() -> None:

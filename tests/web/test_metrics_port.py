@@ -53,7 +53,7 @@ async def test_a_drain_can_be_watched_to_its_end(gateways: GatewayFactory, event
     async def look() -> bool:
         read = samples((await get(port, "/metrics")).text)
         seen.append((read["relay_draining", ()], read["relay_drain_connections", ()]))
-        return seen[-1] == (1, 1)
+        return seen[-1][0] == 1 and 0 < seen[-1][1] < 4
 
     async with connected(*[f"{gateway.url}/ws/a"] * 4):
         assert not await look()

@@ -143,6 +143,7 @@ class RedisBroker(Broker):
         would lose that. But Redis answers in order. Once it has executed the probe, a PING that is written
         afterwards on the subscription link is answered behind the echo.
         """
+        # A probe that joined a batch counts as executed with the next answer, a PING's at the latest.
         if self._publications.answered_until < sent_at:
             self._probe_executed_at = None
         elif self._probe_executed_at is None:
