@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test honesty lint format bench peers loadtest redis browser clean
+.PHONY: help run test honesty lint format bench peers loadtest redis browser promtool clean
 
 help: ## show this list
 	@echo "make run      start a gateway on the memory broker      options: ARGS=\"--port 9000\""
@@ -27,6 +27,7 @@ run: $(VENV)/.stamp-run ## start a gateway
 
 # Part of the tests only, chosen by ARGS, can't reach the coverage of all of them.
 test: $(VENV)/.stamp-dev redis browser ## run the tests
+	@$(MAKE) --silent promtool || true
 	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),-n 2 --dist loadfile --ignore=tests/honesty --cov --cov-report=term)
 
 # Each of these is a whole run of the load test: two minutes in all, which the tests that one runs all day needn't take.
@@ -83,3 +84,7 @@ redis:
 # Pages are tested in a real browser; the tests that need it say so when they are skipped.
 browser:
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || sh tests/install.sh chromium || true
+
+# Alerts, dashboards and metrics are checked by Prometheus itself; the tests that need it say so when they are skipped.
+promtool: $(VENV)/bin/python
+	@command -v promtool >/dev/null || test -x $(BIN)/promtool || sh tests/install.sh promtool

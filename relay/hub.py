@@ -137,9 +137,10 @@ class Hub:
                 subscribers = others.values()
             for subscriber in subscribers:
                 subscriber.deliver(data, count)
-            counters.deliveries += count * len(subscribers)
-            counters.bytes_delivered += len(data) * len(subscribers)
-            counters.writes += len(subscribers)
+            reached = len(subscribers)
+            counters.deliveries += count * reached
+            counters.bytes_delivered += len(data) * reached
+            counters.writes += reached
 
     def _deliver_to_sender(self, sender: Subscriber, data: bytes, own: list[tuple[int, int]], count: int) -> None:
         """Deliver a batch without the sender's own frames, whose places in the data are given."""

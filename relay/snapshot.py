@@ -52,9 +52,9 @@ class Gauges(Additive):
     processes: int = 1
     silent_processes: int = 0
     cpu_seconds: float = 0.0
-    resident_bytes: float = 0.0
-    virtual_bytes: float = 0.0
-    open_files: float = 0.0
+    resident_bytes: int = 0
+    virtual_bytes: int = 0
+    open_files: int = 0
     max_files: float = 0.0
     started_at: float = field(default=0.0, metadata=LEAST)
 

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Install a program that the tests need, with the package manager of this system, as root or by sudo without a password.
-# Usage: sh tests/install.sh redis-server|chromium
+# Usage: sh tests/install.sh redis-server|chromium|promtool
 set -eu
 
 program=$1
@@ -10,7 +10,8 @@ chromium)
     apt="chromium fonts-dejavu-core" brew="--cask chromium"
     dnf="chromium dejavu-sans-fonts" apk="chromium font-dejavu"
     ;;
-*) echo "usage: $0 redis-server|chromium" >&2 && exit 2 ;;
+promtool) apt=prometheus brew=prometheus dnf=golang-github-prometheus apk=prometheus ;;
+*) echo "usage: $0 redis-server|chromium|promtool" >&2 && exit 2 ;;
 esac
 
 if [ "$(id -u)" = 0 ]; then
@@ -32,10 +33,31 @@ needs_root() {
     echo "installing $program: $1"
 }
 
+# Debian's package starts a server when it is installed. Only its programs are wanted, and only here: no need to be root,
+# unless the lists of packages are missing.
+# shellcheck disable=SC2086
+take_out_of_the_package() {
+    programs=$(cd "$(dirname "$0")/.." && pwd)/.venv/bin
+    folder=$(mktemp -d)
+    trap 'rm -rf "$folder"' EXIT
+    cd "$folder"
+    echo "installing $program: apt-get download $apt"
+    if ! apt-get download -qq $apt 2>/dev/null; then
+        needs_root "apt-get update"
+        $as_root apt-get update -qq
+        apt-get download -qq $apt 2>/dev/null || give_up "apt-get download $apt failed" ""
+    fi
+    dpkg -x ./*.deb .
+    mkdir -p "$programs"
+    cp usr/bin/promtool usr/bin/prometheus "$programs"
+}
+
 # The lists of packages are split into words on purpose.
 # shellcheck disable=SC2086
 if command -v brew >/dev/null; then
     brew install --quiet $brew
+elif command -v apt-get >/dev/null && [ "$program" = promtool ]; then
+    take_out_of_the_package
 elif command -v apt-get >/dev/null; then
     needs_root "apt-get install $apt"
     $as_root apt-get update -qq

@@ -100,7 +100,7 @@ def test_a_sender_gets_the_others_messages_of_its_batch_in_order() -> None:
     bench.hub.flush()
     assert a.chunks == [b"[b1][b2]"]
     assert b.chunks == [b"[a1][a2]"]
-    assert (bench.counters.deliveries, bench.counters.writes) == (4, 2)
+    assert (bench.counters.deliveries, bench.counters.writes, bench.counters.bytes_delivered) == (4, 2, 16)
 
 
 def test_channels_are_apart_and_scheduled_together() -> None:
@@ -201,3 +201,4 @@ def test_everybody_gets_the_others_messages_once_in_one_order(script: list[tuple
         assert b"".join(listener.chunks) == b"".join(text for speaker, text in said if n == 0 or speaker != n)
     assert bench.counters.deliveries == sum(listener.count for listener in listeners)
     assert bench.counters.writes == sum(len(listener.chunks) for listener in listeners)
+    assert bench.counters.bytes_delivered == sum(len(chunk) for listener in listeners for chunk in listener.chunks)

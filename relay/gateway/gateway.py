@@ -25,6 +25,7 @@ from relay.gateway.handshake import expire_handshakes
 from relay.gateway.keepalive import Keepalive
 from relay.gateway.listener import Listener
 from relay.gateway.measurement import take_snapshot
+from relay.gateway.process import Process
 from relay.gateway.siblings import Siblings
 from relay.gateway.stalls import Stalls
 from relay.logs import Logger
@@ -71,6 +72,7 @@ class Gateway:
         self._listener: Listener | None = None
         self._runner: web.AppRunner | None = None
         self._metrics_port: MetricsPort | None = None
+        self._process = Process()
         self._gc_pauses = GcPauses(self.counters.gc_pauses)
         self._tasks: list[asyncio.Task[None]] = []
         self._draining = False
@@ -120,7 +122,7 @@ class Gateway:
         """Return what it has counted, and what is so now: plain numbers, a copy."""
         if self._context is None:
             return Snapshot(deepcopy(self.counters))
-        return await take_snapshot(self._context, self.problems, self._draining)
+        return await take_snapshot(self._context, self._process, self.problems, self._draining)
 
     async def start(self) -> None:
         """Listen for clients, and begin to connect to the bus. Does not wait for the bus.

@@ -5,28 +5,26 @@ from __future__ import annotations
 import asyncio
 from copy import deepcopy
 
-from prometheus_client import ProcessCollector
-
 from relay.gateway.context import Context
+from relay.gateway.process import Process
 from relay.snapshot import Gauges, Snapshot
 
 CONNECTIONS_PER_TURN = 1000
 """How many connections are looked at before others have their turn: about a quarter of a millisecond."""
 
-_process = ProcessCollector(registry=None)
 
-
-async def take_snapshot(context: Context, problems: list[str], draining: bool) -> Snapshot:
+async def take_snapshot(context: Context, process: Process, problems: list[str], draining: bool) -> Snapshot:
     """Return what one process of a gateway has counted, and what is so now.
 
     Args:
         context: what its connections share.
+        process: that it runs in.
         problems: what keeps it from serving clients.
         draining: whether it sends its clients away.
     """
     waiting = await _client_buffer_bytes(context)
     node, bus = context.node, context.node.bus
-    process = {sample.name: sample.value for family in _process.collect() for sample in family.samples}
+    virtual, resident = process.memory_bytes
     gauges = Gauges(
         ready=int(not problems),
         draining=int(draining),
@@ -41,12 +39,12 @@ async def take_snapshot(context: Context, problems: list[str], draining: bool) -
         bus_links={name: int(up) for name, up in bus.links.items()},
         bus_subscriptions=bus.subscriptions,
         bus_buffer_bytes=bus.buffered,
-        cpu_seconds=process.get("process_cpu_seconds_total", 0.0),
-        resident_bytes=process.get("process_resident_memory_bytes", 0.0),
-        virtual_bytes=process.get("process_virtual_memory_bytes", 0.0),
-        open_files=process.get("process_open_fds", 0.0),
-        max_files=process.get("process_max_fds", 0.0),
-        started_at=process.get("process_start_time_seconds", 0.0),
+        cpu_seconds=process.cpu_seconds,
+        resident_bytes=resident,
+        virtual_bytes=virtual,
+        open_files=process.open_files(context.sockets),
+        max_files=process.max_files,
+        started_at=process.started_at,
     )
     return Snapshot(deepcopy(context.counters), gauges)
 

@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 from fakeredis import TcpFakeServer
 
-from relay.brokers import BrokerOptions
+from relay.brokers import BrokerOptions, BusState
 from relay.message import Kind
 from tests.brokers.recording import Station
 from tests.harness.conditions import stays_true, wait_until
@@ -181,6 +181,18 @@ async def test_draining_delivers_and_stopping_leaves_no_task(options: BrokerOpti
     assert here.source.errors == []
     await there.broker.stop()
     assert asyncio.all_tasks() == tasks
+
+
+async def test_the_state_is_told_in_numbers(stations: Stations) -> None:
+    station = await stations()
+    assert station.broker.state == BusState(station.broker.state.links, subscriptions=0, buffered=0)
+    assert all(station.broker.state.links.values())
+    await asyncio.gather(*(station.broker.subscribe(channel) for channel in ("a", "b")))
+    station.broker.unsubscribe("a")
+    assert station.broker.state.subscriptions == 1
+    station.say("b", b"x")
+    await wait_until(lambda: station.sink.payloads("b") == [b"x"])
+    await wait_until(lambda: station.broker.state.buffered == 0)
 
 
 async def test_counters_tell_what_was_published(stations: Stations) -> None:

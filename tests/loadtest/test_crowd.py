@@ -167,7 +167,9 @@ class Busy(BroadcastServer):
         self._refusals = refusals
 
     def answer(self, session: ServerSession) -> bytes | None:
-        if self.accepted <= self._refusals:
+        # Not by the number of accepted ones: a later connection may be accepted before this one is answered.
+        if self._refusals:
+            self._refusals -= 1
             return b"HTTP/1.1 503 Busy\r\n\r\n"
         return super().answer(session)
 

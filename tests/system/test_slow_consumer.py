@@ -145,6 +145,9 @@ async def test_dropped_messages_are_counted(embedded: EmbeddedFactory) -> None:
         await gateway.drain()
         frames = [frame for frame in await reading if frame.opcode == TEXT]
         assert len(frames) == 300 - counters.deliveries_dropped
+        written = 300 + len(frames)
+        assert counters.bytes_delivered % written == 0
+        assert counters.bytes_delivered // written == len(frames[0].payload) + 4  # what was dropped isn't counted
 
 
 async def test_a_client_whose_buffer_makes_no_progress_is_dropped(embedded: EmbeddedFactory) -> None:

@@ -4,26 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 
-from prometheus_client.parser import text_string_to_metric_families
-
 from relay.counters import Counters
 from relay.errors import Disconnect
 from relay.snapshot import Gauges, Snapshot
 from relay.web.metrics import _MEASURED, _MEASURED_TOTALS, _NOW, _TIMES, _TOTALS, render_metrics
 from tests.conftest import EmbeddedFactory
 from tests.harness.http_response import get
+from tests.harness.prometheus import samples
 from tests.harness.websocket_client import connected
 
 BUILD = {"version": "1.2.3", "revision": "abc"}
-
-
-def samples(text: str) -> dict[tuple[str, tuple[str, ...]], float]:
-    """Return the samples of a page by name and label values."""
-    return {
-        (sample.name, tuple(sample.labels.values())): sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-    }
 
 
 def rendered(counters: Counters, gauges: Gauges | None = None) -> dict[tuple[str, tuple[str, ...]], float]:

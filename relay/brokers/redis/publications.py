@@ -200,11 +200,13 @@ class Publications(SupervisedLink):
             else:
                 if accepted_at != batch_began_at:
                     # Once for all messages of a tick.
-                    latency.observe(now - batch_began_at, batch)
+                    if batch:
+                        latency.observe(now - batch_began_at, batch)
                     published += batch
                     batch, batch_began_at = 0, accepted_at
                 batch += 1
-        latency.observe(now - batch_began_at, batch)
+        if batch:
+            latency.observe(now - batch_began_at, batch)
         published += batch
         self._bytes -= settled
         if refused:

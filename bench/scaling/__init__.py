@@ -1,0 +1,1 @@
+"""What more gateways cost: the same load for each of them, over one Redis."""

@@ -1,0 +1,113 @@
+"""A port of its own for those who watch the gateway."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from contextlib import suppress
+
+import pytest
+
+from relay import Gateway, Settings
+from relay.web.metrics_port import VISITORS, MetricsPortTaken
+from tests.conftest import EmbeddedFactory, GatewayFactory
+from tests.harness.conditions import wait_until
+from tests.harness.free_port import free_port
+from tests.harness.http_response import get
+from tests.harness.prometheus import samples
+from tests.harness.websocket_client import connected
+
+
+async def test_metrics_are_there_and_no_longer_where_clients_are(embedded: EmbeddedFactory) -> None:
+    port = free_port()
+    (gateway,) = await embedded(1, metrics_port=port)
+    page = await get(port, "/metrics")
+    assert (page.status, samples(page.text)["relay_ready", ()]) == (200, 1)
+    assert (await get(gateway.port, "/metrics")).status == 404
+    for target, status in [("/healthz", 200), ("/readyz", 200)]:
+        assert (await get(port, target)).status == (await get(gateway.port, target)).status == status
+    assert (await get(port, "/ws/lobby")).status == 404
+
+
+async def test_without_one_everything_is_on_the_clients_port(embedded: EmbeddedFactory) -> None:
+    (gateway,) = await embedded(1)
+    for target in ("/metrics", "/healthz", "/readyz"):
+        assert (await get(gateway.port, target)).status == 200
+
+
+async def test_it_listens_on_the_same_addresses(embedded: EmbeddedFactory) -> None:
+    port = free_port()
+    await embedded(1, metrics_port=port, host=("127.0.0.1", "127.0.0.2"))
+    for host in ("127.0.0.1", "127.0.0.2"):
+        _, writer = await asyncio.open_connection(host, port)
+        writer.close()
+        await writer.wait_closed()
+
+
+@pytest.mark.parametrize("event_loop", ["uvloop", "asyncio"])
+async def test_a_drain_can_be_watched_to_its_end(gateways: GatewayFactory, event_loop: str) -> None:
+    port = free_port()
+    (gateway,) = await gateways(1, metrics_port=port, drain_seconds=4, event_loop=event_loop)
+    seen: list[tuple[float, float]] = []
+
+    async def look() -> bool:
+        read = samples((await get(port, "/metrics")).text)
+        seen.append((read["relay_draining", ()], read["relay_drain_connections", ()]))
+        return seen[-1] == (1, 1)
+
+    async with connected(*[f"{gateway.url}/ws/a"] * 4):
+        assert not await look()
+        assert seen == [(0, 0)]
+        ending = asyncio.create_task(gateway.terminate(within=20))
+        await wait_until(look)
+        assert (await get(port, "/readyz")).status == 503
+        assert await ending == 0
+    left = [connections for draining, connections in seen if draining]
+    assert left == sorted(left, reverse=True)
+
+
+async def test_a_taken_port_is_told_by_its_name_and_leaves_nothing() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        gateway = Gateway(Settings(port=0, metrics_port=port))
+        with pytest.raises(MetricsPortTaken, match=f"can't listen on port {port} for metrics"):
+            await gateway.start()
+        assert gateway.problems == ["not started"]
+        with pytest.raises(ConnectionRefusedError):
+            await get(gateway.port, "/healthz")
+
+
+async def test_visitors_are_few(embedded: EmbeddedFactory) -> None:
+    """Whoever holds connections open here must not use up the files that clients need."""
+    port = free_port()
+    await embedded(1, metrics_port=port)
+    idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(VISITORS)]
+    idle.append(await asyncio.open_connection("127.0.0.1", port))
+    await _ended(idle[-1][0])
+    for _, writer in idle:
+        writer.transport.abort()
+
+    async def answered() -> bool:
+        try:
+            return (await get(port, "/healthz")).status == 200
+        except (ConnectionError, asyncio.IncompleteReadError):
+            return False
+
+    await wait_until(answered)
+
+
+async def test_a_visit_ends(embedded: EmbeddedFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("relay.web.metrics_port.VISIT_SECONDS", 0.1)
+    port = free_port()
+    await embedded(1, metrics_port=port)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"GET /metr")
+    await _ended(reader)
+    writer.transport.abort()
+
+
+async def _ended(reader: asyncio.StreamReader) -> None:
+    """Wait until the other side has dropped a connection, without a word."""
+    async with asyncio.timeout(10):
+        with suppress(ConnectionError):
+            assert await reader.read() == b""
