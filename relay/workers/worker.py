@@ -171,7 +171,7 @@ class Worker:
 async def _start(command: Sequence[str], end: socket.socket) -> asyncio.subprocess.Process:
     """Start a process that finds the same modules as this one, and one end of a line."""
     path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, BLOCKED)
+    signal.pthread_sigmask(signal.SIG_BLOCK, BLOCKED)
     try:
         return await asyncio.create_subprocess_exec(
             *command,
@@ -181,4 +181,5 @@ async def _start(command: Sequence[str], end: socket.socket) -> asyncio.subproce
             env={**os.environ, "PYTHONPATH": path},
         )
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        # Not back to what it was before: several are started at the same time, and each would see the others' block.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, BLOCKED)

@@ -162,6 +162,7 @@ async def test_a_fresh_process_keeps_its_signals_until_it_can_handle_them() -> N
     )
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        process = await worker_module._start((sys.executable, "-c", script), theirs)
-        assert await code_of(process) == 0
+        # Several at once: none may leave the signals of this process blocked.
+        started = [worker_module._start((sys.executable, "-c", script), theirs) for _ in range(3)]
+        assert [await code_of(process) for process in await asyncio.gather(*started)] == [0, 0, 0]
     assert not signal.pthread_sigmask(signal.SIG_BLOCK, []) & set(worker_module.BLOCKED)
