@@ -118,15 +118,7 @@ class Gateway:
         app = build_app(
             settings, node, control, self.counters, deadlines, lambda: self.problems, lambda: self._draining
         )
-        self._runner = web.AppRunner(
-            app,
-            access_log=None,
-            handle_signals=False,
-            shutdown_timeout=1.0,
-            keepalive_timeout=IDLE_SECONDS,
-            auto_decompress=False,  # a few bytes of a request must not become many
-            logger=http_logger,
-        )
+        self._runner = _runner(app)
         await self._runner.setup()
         assert self._runner.server is not None
         context = Context(
@@ -243,6 +235,18 @@ class Gateway:
                 log.info("ready")
             reported = not problems
             await asyncio.sleep(READINESS_SECONDS)
+
+
+def _runner(app: web.Application) -> web.AppRunner:
+    return web.AppRunner(
+        app,
+        access_log=None,
+        handle_signals=False,
+        shutdown_timeout=1.0,
+        keepalive_timeout=IDLE_SECONDS,
+        auto_decompress=False,  # a few bytes of a request must not become many
+        logger=http_logger,
+    )
 
 
 def _summary(counters: Counters) -> dict[str, Any]:
