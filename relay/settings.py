@@ -19,6 +19,7 @@ from relay.settings_values import (
     ChannelName,
     Hosts,
     Lowered,
+    Origins,
     Range,
     Text,
 )
@@ -72,6 +73,9 @@ class Settings(BaseSettings):
     )
     # websockets itself reads no more than 128 headers.
     max_headers: Annotated[int, Range("integer", 1, 128)] = setting(100, "Listening", "Headers of one request.")
+    allowed_origins: Origins | None = setting(
+        None, "Listening", "Sites whose pages may use the relay. Not set: any by WebSocket, else only its own."
+    )
 
     broker_url: BrokerUrl = setting("memory://", "Bus", "Where the bus is; memory:// is one gateway alone.")
     broker_prefix: BrokerPrefix = setting(
