@@ -8,14 +8,17 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Counters:
-    """Totals since the gateway started, but for `connections_open` and `bus_round_trip_seconds`, which are of now.
+    """Totals since the gateway started, but for `..._open` and `bus_round_trip_seconds`, which are of now.
 
     Args:
-        connections_open: WebSocket clients connected now.
+        connections_open: clients connected now, of whatever kind.
+        event_streams_open: how many of them read server-sent events.
         connections_accepted: clients whose handshake was completed.
         connections_refused: refused handshakes, by HTTP status.
-        connections_closed: ended connections, by close code (1006: without a closing handshake).
-        disconnects: connections that the relay closed, by reason (names of `relay.errors.Disconnect`, WRITE_TIMEOUT).
+        connections_closed: ended connections, by close code (1006: without a closing handshake); clients without
+            WebSocket count by the code that a WebSocket would have been given, 1000 when they left.
+        disconnects: connections that the relay closed, by reason (names of `relay.errors.Disconnect`, WRITE_TIMEOUT,
+            UNEXPECTED_DATA).
         accept_errors: times that accepting paused because file descriptors or memory ran out.
         messages_received: messages that clients sent.
         bytes_received: payload bytes of those.
@@ -35,6 +38,7 @@ class Counters:
     """
 
     connections_open: int = 0
+    event_streams_open: int = 0
     connections_accepted: int = 0
     connections_refused: Counter[int] = field(default_factory=Counter)
     connections_closed: Counter[int] = field(default_factory=Counter)

@@ -13,12 +13,13 @@ from relay.counters import Counters
 from relay.frame import encode_frame
 from relay.message import Message
 from relay.node import Node
+from relay.protocols import sse
 from relay.settings import Settings
 
 if TYPE_CHECKING:
-    from relay.gateway.connection import Connection
     from relay.gateway.handshake import Handshake
     from relay.gateway.keepalive import Keepalive
+    from relay.gateway.member import Member
     from relay.gateway.stalls import Stalls
 
 READ_BUFFER_BYTES = 16 * 1024
@@ -39,7 +40,7 @@ class Context:
         keepalive: pings all connections.
         stalls: watches the connections that don't take what is written.
         http: makes the handlers of connections that aren't WebSockets.
-        max_connections: WebSocket clients that are served at once.
+        max_connections: clients that are served at once.
         loop: the event loop that all of this runs on.
     """
 
@@ -51,7 +52,7 @@ class Context:
     http: web.Server
     max_connections: int
     loop: asyncio.AbstractEventLoop
-    connections: set[Connection] = field(default_factory=set)
+    connections: set[Member] = field(default_factory=set)
     handshakes: dict[Handshake, float] = field(default_factory=dict)
     draining: bool = False
     # Set whenever the last client has gone.
@@ -62,14 +63,18 @@ class Context:
     send_buffer_bytes: int = field(init=False)
     max_message_bytes: int = field(init=False)
     drop_when_slow: bool = field(init=False)
+    # First bytes of a WebSocket and of an event stream.
     welcome: bytes = field(init=False)
+    welcome_event: bytes = field(init=False)
 
     def __post_init__(self) -> None:
         self.max_message_bytes = self.settings.max_message_bytes
         self.send_buffer_bytes = self.settings.send_buffer_bytes
         self.drop_when_slow = self.settings.slow_consumer == "drop"
         text = self.settings.welcome
-        self.welcome = b"" if text is None else encode_frame(Message("", text.encode()))
+        greeting = None if text is None else Message("", text.encode())
+        self.welcome = b"" if greeting is None else encode_frame(greeting)
+        self.welcome_event = b"" if greeting is None else sse.encode(greeting)
 
     @property
     def sockets(self) -> int:
@@ -78,5 +83,5 @@ class Context:
 
     @property
     def full(self) -> bool:
-        """Whether another WebSocket client has no place."""
+        """Whether another client has no place."""
         return len(self.connections) >= self.max_connections

@@ -14,12 +14,12 @@ from aiohttp import web
 from relay.brokers import BrokerOptions
 from relay.counters import Counters
 from relay.gateway.capacity import default_max_connections
-from relay.gateway.connection import CLOSE_TIMEOUT_SECONDS
 from relay.gateway.context import Context
 from relay.gateway.drain import close_evenly
 from relay.gateway.handshake import expire_handshakes
 from relay.gateway.keepalive import Keepalive
 from relay.gateway.listener import Listener
+from relay.gateway.member import CLOSE_TIMEOUT_SECONDS
 from relay.gateway.stalls import Stalls
 from relay.logs import Logger
 from relay.node import Node

@@ -1,26 +1,27 @@
-"""From a fresh socket to a WebSocket, to the HTTP handler, or to a refusal."""
+"""From a fresh socket to a WebSocket, to an event stream, to the HTTP handler, or to a refusal."""
 
 from __future__ import annotations
 
 import asyncio
 import random
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import cast
 
 from websockets.datastructures import Headers
-from websockets.http11 import Request, Response
-from websockets.server import ServerProtocol
+from websockets.http11 import Response
 
-from relay.auth.identity import Identity, identify
-from relay.auth.request import parse_request
 from relay.errors import Refused
-from relay.gateway.connection import Connection
-from relay.gateway.context import Context, websockets_logger
+from relay.gateway.context import Context
+from relay.gateway.event_stream import read_event_stream
+from relay.gateway.guest import Guest
+from relay.gateway.upgrade import read_upgrade
 from relay.logs import Logger
 from relay.node import Interest
-from relay.protocols import plain
+
+Reader = Callable[[Context, bytes, str], Guest]
+"""Reads the head of a request from a remote address; raises `Refused`."""
 
 FULL = "this gateway is full"
 SHUTTING_DOWN = "this gateway is shutting down"
@@ -38,6 +39,7 @@ LINGER_SECONDS = 2.0
 """How long a refused client may take to read its answer and close."""
 
 _UPGRADE = re.compile(rb"\r\nupgrade:[ \t]*websocket[ \t]*\r\n", re.IGNORECASE)
+_EVENT_STREAM = re.compile(rb"GET /sse[/? ]")
 
 log = Logger("relay.gateway")
 
@@ -53,12 +55,14 @@ class Handshake(asyncio.Protocol):
         context: what all connections share.
     """
 
-    __slots__ = ("_answered", "_buffer", "_context", "_interest", "_transport", "_waiting")
+    __slots__ = ("_answered", "_buffer", "_context", "_guest", "_interest", "_transport", "_waiting")
 
     def __init__(self, context: Context) -> None:
         self._context = context
         self._buffer = bytearray()
         self._transport: asyncio.Transport | None = None
+        # A client that waits for the bus, and its claim on the channel.
+        self._guest: Guest | None = None
         self._interest: Interest | None = None
         self._answered = False
         # The bus's acknowledgement, and what is called when it comes.
@@ -100,9 +104,9 @@ class Handshake(asyncio.Protocol):
         elif buffer.count(b"\r\n", 0, end) > settings.max_headers:
             self._refuse(431, f"the request has more than {settings.max_headers} headers")
         elif _UPGRADE.search(buffer, 0, end + 2):
-            head = bytes(buffer[: end + 4])
-            del buffer[: end + 4]
-            self._upgrade(head)
+            self._admit(read_upgrade, self._take_head(end))
+        elif _EVENT_STREAM.match(buffer):
+            self._admit(read_event_stream, self._take_head(end))
         else:
             self._hand_to_http(bytes(buffer))
 
@@ -125,55 +129,40 @@ class Handshake(asyncio.Protocol):
         if not self._answered:
             self._refuse(503, SHUTTING_DOWN)
 
-    def _upgrade(self, head: bytes) -> None:
-        """Check a WebSocket handshake, and ask the bus for its channel."""
+    def _take_head(self, end: int) -> bytes:
+        """Take the request out of what was received; the rest is for whoever takes over the socket."""
+        head = bytes(self._buffer[: end + 4])
+        del self._buffer[: end + 4]
+        return head
+
+    def _admit(self, read: Reader, head: bytes) -> None:
+        """Check a client's request, and ask the bus for its channel."""
+        context = self._context
         assert self._transport is not None
-        ws = ServerProtocol(logger=websockets_logger)
-        ws.receive_data(head)
-        ws.parser.close()
-        events = ws.events_received()
-        if not events:
-            self._refuse(400, str(ws.handshake_exc))
-            return
-        request = events[0]
-        assert isinstance(request, Request)
-        response = ws.accept(request)
-        if response.status_code != 101:
-            response.headers["Sec-WebSocket-Version"] = "13"  # RFC 6455, section 4.4
-            self._answer(response)
-            return
         peer = self._transport.get_extra_info("peername")
         try:
-            asked = parse_request(request.path, request.headers, str(peer[0]) if peer else "")
-            session = plain.open_session(asked, self._context.settings.default_channel)
-            identity = identify(asked)
-            if self._context.draining:
-                raise Refused(503, SHUTTING_DOWN)
-            if self._context.full:
-                raise Refused(503, FULL)
+            guest = read(context, head, str(peer[0]) if peer else "")
+            if context.draining:
+                raise Refused(503, SHUTTING_DOWN, guest.headers)
+            if context.full:
+                raise Refused(503, FULL, guest.headers)
         except Refused as refused:
-            log.debug("refused", path=request.path, status=refused.status, reason=refused.reason)
-            self._refuse(refused.status, refused.reason)
+            log.debug("refused", status=refused.status, reason=refused.reason)
+            self._refuse(refused.status, refused.reason, refused.headers)
             return
-        self._interest, acknowledged = self._context.node.claim(session.channel)
+        self._guest = guest
+        self._interest, acknowledged = context.node.claim(guest.channel)
         if acknowledged.done():
-            self._acknowledge(acknowledged, session, identity, response)
+            self._acknowledge(acknowledged, guest)
         else:
             # Soon enough for a client to be told: many give up after ten seconds.
-            context = self._context
             deadline = context.loop.time() + context.settings.broker_timeout
             context.handshakes[self] = min(context.handshakes[self], deadline)
-            self._waiting = (acknowledged, lambda future: self._acknowledge(future, session, identity, response))
+            self._waiting = (acknowledged, lambda future: self._acknowledge(future, guest))
             acknowledged.add_done_callback(self._waiting[1])
 
-    def _acknowledge(
-        self,
-        acknowledged: asyncio.Future[None],
-        session: plain.PlainSession,
-        identity: Identity,
-        response: Response,
-    ) -> None:
-        """Complete the handshake, now that the bus has answered."""
+    def _acknowledge(self, acknowledged: asyncio.Future[None], guest: Guest) -> None:
+        """Let a client in, now that the bus has answered."""
         transport = self._transport
         if transport is None or self._answered or self._interest is None:
             if not acknowledged.cancelled():
@@ -189,12 +178,11 @@ class Handshake(asyncio.Protocol):
         self._waiting = None
         self._context.handshakes.pop(self, None)
         self._transport = None
-        connection = Connection(self._context, session, identity, interest)
+        member = guest.join(interest)
         # uvloop takes up the new protocol's way of reading when reading is resumed.
         transport.pause_reading()
-        transport.set_protocol(connection)
-        connection.open(transport, response.serialize(), bytes(self._buffer))
-        log.debug("connected", channel=session.channel, user=identity.user)
+        transport.set_protocol(member)
+        member.open(transport, guest.response, bytes(self._buffer))
 
     def _hand_to_http(self, received: bytes) -> None:
         """Let aiohttp go on, as if it had accepted the socket itself."""
@@ -208,17 +196,25 @@ class Handshake(asyncio.Protocol):
         handler.connection_made(transport)
         handler.data_received(received)
 
-    def _refuse(self, status: int, reason: str) -> None:
-        """Answer with an HTTP error that says why."""
+    def _refuse(self, status: int, reason: str, headers: Mapping[str, str] | None = None) -> None:
+        """Answer with an HTTP error that says why.
+
+        Args:
+            status: 4xx or 5xx.
+            reason: a sentence.
+            headers: further ones; None: what the client's kind of request needs.
+        """
+        if headers is None:
+            headers = {} if self._guest is None else self._guest.headers
         body = f"{reason}\n".encode()
-        headers = Headers()
-        headers["Connection"] = "close"
-        headers["Content-Type"] = "text/plain; charset=utf-8"
-        headers["Content-Length"] = str(len(body))
+        answer = Headers(headers)
+        answer["Connection"] = "close"
+        answer["Content-Type"] = "text/plain; charset=utf-8"
+        answer["Content-Length"] = str(len(body))
         if status == HTTPStatus.SERVICE_UNAVAILABLE:
             # Spread, so that those who were refused together don't come back together.
-            headers["Retry-After"] = str(random.randint(1, 5))
-        self._answer(Response(status, HTTPStatus(status).phrase, headers, body))
+            answer["Retry-After"] = str(random.randint(1, 5))
+        self._answer(Response(status, HTTPStatus(status).phrase, answer, body))
 
     def _answer(self, response: Response) -> None:
         context = self._context
