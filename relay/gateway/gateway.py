@@ -109,7 +109,7 @@ class Gateway:
             publish_buffer_bytes=settings.publish_buffer_bytes,
         )
         node = Node(options, self.counters, write_delay=settings.write_delay / 1000)
-        app = build_app(self.counters, lambda: self.problems)
+        app = build_app(settings, node, self.counters, lambda: self.problems)
         self._runner = web.AppRunner(
             app, access_log=None, handle_signals=False, shutdown_timeout=1.0, keepalive_timeout=0, logger=http_logger
         )

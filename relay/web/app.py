@@ -7,10 +7,12 @@ from collections.abc import Callable
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
-from prometheus_client import CONTENT_TYPE_LATEST
 
 from relay.counters import Counters
-from relay.web.metrics import render_metrics
+from relay.node import Node
+from relay.settings import Settings
+from relay.web import health, metrics
+from relay.web.keys import COUNTERS, NODE, PROBLEMS, SETTINGS
 
 _HOW_TO_CONNECT = """\
 This is a relay: connect with a WebSocket client.
@@ -37,38 +39,30 @@ class _StrangersErrors(logging.Filter):
 http_logger.addFilter(_StrangersErrors())
 
 
-def build_app(counters: Counters, problems: Callable[[], list[str]]) -> web.Application:
-    """Return the HTTP application.
+def build_app(settings: Settings, node: Node, counters: Counters, problems: Callable[[], list[str]]) -> web.Application:
+    """Return the HTTP application. Each module beside this one adds its own routes.
 
     Args:
+        settings: of the gateway.
+        node: hub and broker.
         counters: what the gateway has counted.
         problems: says, in words, what keeps the gateway from serving clients now; empty when it is ready.
     """
-
-    async def healthz(_request: web.Request) -> web.Response:
-        """Tell that the process is alive: a restart would help nobody, whatever the bus does."""
-        return web.json_response({"status": "alive"})
-
-    async def readyz(_request: web.Request) -> web.Response:
-        """Tell whether clients should be sent here."""
-        reasons = problems()
-        return web.json_response({"ready": not reasons, "reasons": reasons}, status=503 if reasons else 200)
-
-    async def metrics(_request: web.Request) -> web.Response:
-        """Tell what the gateway has counted."""
-        body = render_metrics(counters, lambda: not problems())
-        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
-
     app = web.Application(client_max_size=64 * 1024)
+    app[SETTINGS], app[NODE], app[COUNTERS], app[PROBLEMS] = settings, node, counters, problems
     app.on_response_prepare.append(_finish)
-    app.router.add_get("/healthz", healthz)
-    app.router.add_get("/readyz", readyz)
-    app.router.add_get("/metrics", metrics)
+    for module in (health, metrics):
+        module.add_routes(app)
+    _add_fallbacks(app)
+    return app
+
+
+def _add_fallbacks(app: web.Application) -> None:
+    """Explain everything that no module serves; last, because the first route that fits wins."""
     app.router.add_route("*", "/", _upgrade_required)
     app.router.add_route("*", "/ws", _upgrade_required)
     app.router.add_route("*", "/ws/{channel:.*}", _upgrade_required)
     app.router.add_route("*", "/{path:.*}", _not_found)
-    return app
 
 
 def _how_to_connect(request: web.Request) -> str:

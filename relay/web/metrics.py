@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from prometheus_client import CollectorRegistry, generate_latest
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from relay.counters import Counters
+from relay.web.keys import COUNTERS, PROBLEMS
 
 
 class _Series(NamedTuple):
@@ -83,3 +85,14 @@ def render_metrics(counters: Counters, ready: Callable[[], bool]) -> bytes:
     registry = CollectorRegistry()
     registry.register(CountersCollector(counters, ready))
     return generate_latest(registry)
+
+
+def add_routes(app: web.Application) -> None:
+    """Serve `/metrics`."""
+    app.router.add_get("/metrics", _metrics)
+
+
+async def _metrics(request: web.Request) -> web.Response:
+    """Tell what the gateway has counted."""
+    body = render_metrics(request.app[COUNTERS], lambda: not request.app[PROBLEMS]())
+    return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
