@@ -13,6 +13,7 @@ class Counters:
     Args:
         connections_open: clients connected now, of whatever kind.
         event_streams_open: how many of them read server-sent events.
+        polls_open: how many of them poll.
         connections_accepted: clients whose handshake was completed.
         connections_refused: refused handshakes, by HTTP status.
         connections_closed: ended connections, by close code (1006: without a closing handshake); clients without
@@ -39,6 +40,7 @@ class Counters:
 
     connections_open: int = 0
     event_streams_open: int = 0
+    polls_open: int = 0
     connections_accepted: int = 0
     connections_refused: Counter[int] = field(default_factory=Counter)
     connections_closed: Counter[int] = field(default_factory=Counter)

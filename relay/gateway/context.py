@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from relay.gateway.keepalive import Keepalive
     from relay.gateway.member import Member
     from relay.gateway.stalls import Stalls
+    from relay.web.polls import Polls
+
+FULL = "this gateway is full"
+SHUTTING_DOWN = "this gateway is shutting down"
 
 READ_BUFFER_BYTES = 16 * 1024
 
@@ -40,6 +44,7 @@ class Context:
         keepalive: pings all connections.
         stalls: watches the connections that don't take what is written.
         http: makes the handlers of connections that aren't WebSockets.
+        polls: the polling clients.
         max_connections: clients that are served at once.
         loop: the event loop that all of this runs on.
     """
@@ -50,6 +55,7 @@ class Context:
     keepalive: Keepalive
     stalls: Stalls
     http: web.Server
+    polls: Polls
     max_connections: int
     loop: asyncio.AbstractEventLoop
     connections: set[Member] = field(default_factory=set)
@@ -84,4 +90,11 @@ class Context:
     @property
     def full(self) -> bool:
         """Whether another client has no place."""
-        return len(self.connections) >= self.max_connections
+        return len(self.connections) + len(self.polls) >= self.max_connections
+
+    @property
+    def closed(self) -> str | None:
+        """Why nobody new is let in, in words; None when somebody is."""
+        if self.draining:
+            return SHUTTING_DOWN
+        return FULL if self.full else None

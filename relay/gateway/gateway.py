@@ -13,6 +13,7 @@ from aiohttp import web
 
 from relay.brokers import BrokerOptions
 from relay.counters import Counters
+from relay.errors import Disconnect
 from relay.gateway.capacity import default_max_connections
 from relay.gateway.context import Context
 from relay.gateway.drain import close_evenly
@@ -25,6 +26,7 @@ from relay.logs import Logger
 from relay.node import Node
 from relay.settings import Settings
 from relay.web.app import build_app, http_logger
+from relay.web.polls import Polls
 
 READINESS_SECONDS = 0.1
 """How often it is looked whether the gateway has become ready, or no longer is."""
@@ -109,7 +111,8 @@ class Gateway:
             publish_buffer_bytes=settings.publish_buffer_bytes,
         )
         node = Node(options, self.counters, write_delay=settings.write_delay / 1000)
-        app = build_app(settings, node, self.counters, lambda: self.problems)
+        polls = Polls(settings, node, self.counters, lambda: context.closed)
+        app = build_app(settings, node, self.counters, lambda: self.problems, polls)
         self._runner = web.AppRunner(
             app, access_log=None, handle_signals=False, shutdown_timeout=1.0, keepalive_timeout=0, logger=http_logger
         )
@@ -122,6 +125,7 @@ class Gateway:
             keepalive=Keepalive(settings.ping_interval, settings.ping_timeout),
             stalls=Stalls(settings.write_timeout, self.counters),
             http=self._runner.server,
+            polls=polls,
             max_connections=self._max_connections(),
             loop=asyncio.get_running_loop(),
         )
@@ -135,6 +139,7 @@ class Gateway:
         await node.start()
         self._run("keepalive", context.keepalive.run)
         self._run("stalls", context.stalls.run)
+        self._run("polls", polls.sweep)
         self._run("handshakes", lambda: expire_handshakes(context))
         self._run("readiness", self._report_readiness)
         log.info(
@@ -153,7 +158,7 @@ class Gateway:
             return
         settings = self.settings
         self._draining = True
-        log.info("draining", connections=len(context.connections), seconds=settings.drain_seconds)
+        log.info("draining", connections=self.counters.connections_open, seconds=settings.drain_seconds)
         # Who comes now is still let in: load balancers need this time to notice.
         await asyncio.sleep(settings.drain_delay)
         context.draining = True
@@ -161,7 +166,8 @@ class Gateway:
         await listener.wait_adopted()
         for handshake in list(context.handshakes):
             handshake.refuse_for_drain()
-        await close_evenly(list(context.connections), settings.drain_seconds, context.node.hub.flush)
+        clients = [*context.connections, *context.polls]
+        await close_evenly(clients, settings.drain_seconds, context.node.hub.flush)
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_TIMEOUT_SECONDS + 1):
                 while context.connections:
@@ -182,6 +188,8 @@ class Gateway:
             connection.abort()
         for handshake in list(context.handshakes):
             handshake.abort()
+        for polled in list(context.polls):
+            polled.close(Disconnect.GOING_AWAY)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -13,7 +13,7 @@ from websockets.datastructures import Headers
 from websockets.http11 import Response
 
 from relay.errors import Refused
-from relay.gateway.context import Context
+from relay.gateway.context import FULL, SHUTTING_DOWN, Context
 from relay.gateway.event_stream import read_event_stream
 from relay.gateway.guest import Guest
 from relay.gateway.upgrade import read_upgrade
@@ -22,9 +22,6 @@ from relay.node import Interest
 
 Reader = Callable[[Context, bytes, str], Guest]
 """Reads the head of a request from a remote address; raises `Refused`."""
-
-FULL = "this gateway is full"
-SHUTTING_DOWN = "this gateway is shutting down"
 
 MAX_EARLY_BYTES = 64 * 1024
 """What a client may send before its handshake is complete; more waits in the socket."""
@@ -142,10 +139,8 @@ class Handshake(asyncio.Protocol):
         peer = self._transport.get_extra_info("peername")
         try:
             guest = read(context, head, str(peer[0]) if peer else "")
-            if context.draining:
-                raise Refused(503, SHUTTING_DOWN, guest.headers)
-            if context.full:
-                raise Refused(503, FULL, guest.headers)
+            if reason := context.closed:
+                raise Refused(503, reason, guest.headers)
         except Refused as refused:
             log.debug("refused", status=refused.status, reason=refused.reason)
             self._refuse(refused.status, refused.reason, refused.headers)

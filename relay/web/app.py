@@ -11,8 +11,9 @@ from aiohttp.http_exceptions import HttpProcessingError
 from relay.counters import Counters
 from relay.node import Node
 from relay.settings import Settings
-from relay.web import health, metrics
-from relay.web.keys import COUNTERS, NODE, PROBLEMS, SETTINGS
+from relay.web import event_streams, health, metrics, poll
+from relay.web.keys import COUNTERS, NODE, POLLS, PROBLEMS, SETTINGS
+from relay.web.polls import Polls
 
 _HOW_TO_CONNECT = """\
 This is a relay: connect with a WebSocket client.
@@ -39,7 +40,9 @@ class _StrangersErrors(logging.Filter):
 http_logger.addFilter(_StrangersErrors())
 
 
-def build_app(settings: Settings, node: Node, counters: Counters, problems: Callable[[], list[str]]) -> web.Application:
+def build_app(
+    settings: Settings, node: Node, counters: Counters, problems: Callable[[], list[str]], polls: Polls
+) -> web.Application:
     """Return the HTTP application. Each module beside this one adds its own routes.
 
     Args:
@@ -47,11 +50,13 @@ def build_app(settings: Settings, node: Node, counters: Counters, problems: Call
         node: hub and broker.
         counters: what the gateway has counted.
         problems: says, in words, what keeps the gateway from serving clients now; empty when it is ready.
+        polls: the polling clients.
     """
     app = web.Application(client_max_size=64 * 1024)
     app[SETTINGS], app[NODE], app[COUNTERS], app[PROBLEMS] = settings, node, counters, problems
+    app[POLLS] = polls
     app.on_response_prepare.append(_finish)
-    for module in (health, metrics):
+    for module in (health, metrics, event_streams, poll):
         module.add_routes(app)
     _add_fallbacks(app)
     return app

@@ -48,6 +48,7 @@ _TOTALS = (
 _NOW = (
     _Series("connections_open", "relay_connections_open", "Clients connected now, of whatever kind."),
     _Series("event_streams_open", "relay_event_streams_open", "Clients that read server-sent events now."),
+    _Series("polls_open", "relay_polls_open", "Clients that poll now."),
     _Series("bus_round_trip_seconds", "relay_bus_round_trip_seconds", "Last probe of the bus from end to end."),
 )
 
