@@ -10,6 +10,9 @@ from relay.errors import ChannelError
 
 MAX_CHANNEL_BYTES = 255
 
+INTERNAL = " "
+"""What the channels of the relay itself begin with: `check_channel` lets no client have such a name."""
+
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 

@@ -36,6 +36,7 @@ class Counters:
         gaps: times that messages of subscribed channels may have been missed.
         gap_channels: channels touched by those gaps, summed.
         bus_round_trip_seconds: last end-to-end probe.
+        api_requests: commands of back ends, as `METHOD CODE` (0: done), and of `POST /publish`, as `http_publish STATUS`.
     """
 
     connections_open: int = 0
@@ -61,3 +62,4 @@ class Counters:
     gaps: int = 0
     gap_channels: int = 0
     bus_round_trip_seconds: float = 0.0
+    api_requests: Counter[str] = field(default_factory=Counter)

@@ -38,10 +38,31 @@ class Disconnect(enum.Enum):
     DELIVERY_UNKNOWN = (1013, "delivery unknown")
     PUBLISH_BUFFER_FULL = (1013, "publish buffer full")
     PUBLISH_REFUSED = (1013, "refused by the bus")
+    # Asked for by a back end. Clients of Centrifugo's protocol don't come back after 3500 to 3999 and 4500 to 4999.
+    FORCE_DISCONNECT = (3503, "force disconnect")
+    UNSUBSCRIBED = (4500, "unsubscribed")
 
     def __init__(self, code: int, reason: str) -> None:
         self.code = code
         self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class CustomDisconnect:
+    """A close whose code and reason a back end chose; counted as `FORCE_DISCONNECT`.
+
+    Args:
+        code: WebSocket close code, 3000 to 4999.
+        reason: at most 123 bytes of UTF-8.
+    """
+
+    code: int
+    reason: str
+
+    @property
+    def name(self) -> str:
+        """What it is counted as."""
+        return Disconnect.FORCE_DISCONNECT.name
 
 
 class RelayError(Exception):

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Protocol
 
+from relay.channel import INTERNAL
 from relay.counters import Counters
 from relay.message import Message
 
@@ -77,6 +78,14 @@ class Hub:
         """Return how many subscribers a channel has."""
         entry = self._channels.get(channel)
         return 0 if entry is None else sum(map(len, entry.groups.values()))
+
+    def census(self) -> dict[str, int]:
+        """Return every channel of clients with the number of its subscribers."""
+        return {
+            name: sum(map(len, entry.groups.values()))
+            for name, entry in self._channels.items()
+            if not name.startswith(INTERNAL)
+        }
 
     def add(self, channel: str, subscriber: Subscriber) -> None:
         """Deliver the messages of a channel to a subscriber from now on. Adding twice changes nothing."""

@@ -11,7 +11,8 @@ from typing import Protocol
 
 from relay.brokers import BrokerOptions, Source, load_broker
 from relay.counters import Counters
-from relay.hub import Hub
+from relay.errors import PublishError
+from relay.hub import Hub, Subscriber
 from relay.logs import Logger
 from relay.message import Message
 
@@ -95,6 +96,11 @@ class Node:
         """Number of channels that this gateway is, or is about to be, subscribed to on the bus."""
         return len(self._interests)
 
+    @property
+    def id(self) -> bytes:
+        """8 random bytes; the ids of this gateway's connections begin with them."""
+        return self._id
+
     def new_id(self) -> bytes:
         """Return an id for a connection: 16 bytes, unique over all gateways."""
         return self._id + next(self._numbers).to_bytes(8, "big")
@@ -129,6 +135,26 @@ class Node:
             self._paused.add(source)
             source.pause_publishing()
 
+    def submit(self, message: Message) -> asyncio.Future[int]:
+        """Give a message to the bus for somebody who waits until the bus has it.
+
+        Returns:
+            A future of how many gateways have heard it (0: no client listens); it fails with `PublishError`. Nobody
+            has to look at it.
+        """
+        delivery = Delivery(self._loop.create_future())
+        self._broker.publish(message, delivery, delivery.receipt)
+        return delivery.receivers
+
+    def listen(self, channel: str, subscriber: Subscriber) -> asyncio.Future[None]:
+        """Hear a channel of the relay's own for as long as this node lives.
+
+        Returns:
+            A future that is done when the bus has acknowledged; it fails with `SubscribeError`.
+        """
+        self.hub.add(channel, subscriber)
+        return self._broker.subscribe(channel)
+
     def forget(self, source: PausableSource) -> None:
         """Drop a source that is gone. What it has published stays on its way."""
         self._paused.discard(source)
@@ -160,6 +186,30 @@ class Node:
         if self._write_delay:
             self._flushed_at = self._loop.time()
         self.hub.flush()
+
+
+class Delivery:
+    """The one message of somebody who waits for its fate; a `Source`.
+
+    Args:
+        receivers: settled with the number of gateways that heard the message, or with why it failed.
+    """
+
+    __slots__ = ("receivers",)
+
+    def __init__(self, receivers: asyncio.Future[int]) -> None:
+        self.receivers = receivers
+
+    def receipt(self, receivers: int) -> None:
+        """Tell that the bus has the message; see `relay.brokers.Receipt`."""
+        if not self.receivers.done():
+            self.receivers.set_result(receivers)
+
+    def publish_failed(self, error: PublishError) -> None:
+        """Tell that it was not, or perhaps not, delivered; see `Source`."""
+        if not self.receivers.done():
+            self.receivers.set_exception(error)
+            self.receivers.exception()  # seen, also when the one who waited has left
 
 
 class PausableSource(Source, Protocol):

@@ -13,6 +13,7 @@ from relay.errors import SettingProblem, SettingsError
 from relay.redaction import mask_credentials
 from relay.settings_report import PREFIX, problems
 from relay.settings_values import (
+    ApiKeys,
     BrokerPrefix,
     BrokerUrl,
     CaFile,
@@ -114,6 +115,10 @@ class Settings(BaseSettings):
     )
     default_channel: ChannelName = setting("lobby", "Messages", "Channel of clients that connect to / or /ws.")
     welcome: Text | None = setting(None, "Messages", "First text message to each client. Not set: none.")
+
+    api_keys: ApiKeys | None = setting(
+        None, "Server API", "Keys that open /api to back ends, several for rotation. Not set: /api is off."
+    )
 
     ping_interval: Annotated[float, Range("seconds", 0.1, 3600)] = setting(
         25.0, "Keepalive", "Seconds between two pings of a client."

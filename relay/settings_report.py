@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource
 
 from relay.errors import SettingProblem
-from relay.redaction import escape_controls
+from relay.redaction import MASK, escape_controls
 from relay.settings_values import Kind, Range, show
 
 PREFIX: Final = "RELAY_"
@@ -112,12 +112,12 @@ def problems(model: type[BaseSettings], error: ValidationError) -> list[SettingP
     for detail in error.errors(include_url=False):
         name = str(detail["loc"][0])
         description = _describe(name, model.model_fields[name])
-        given = detail["input"]
         allowed = str(description.kind)
         # A ValueError of our own says which part of the rule was broken, where that isn't plain to see.
         if detail["type"] == "value_error" and (reason := str(detail["ctx"]["error"])):
             allowed += f" ({reason})"
-        found.append(SettingProblem(description.variable, _quote(given), allowed))
+        given = MASK if description.kind.secret else _quote(detail["input"])
+        found.append(SettingProblem(description.variable, given, allowed))
     return found
 
 

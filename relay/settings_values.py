@@ -11,13 +11,13 @@ from typing import Annotated, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from annotated_types import BaseMetadata, Ge, GroupedMetadata, Le
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, SecretStr
 from pydantic_settings import NoDecode
 
 from relay.auth.origin import ANY, canonical
 from relay.channel import check_channel
 from relay.errors import ChannelError
-from relay.redaction import escape_controls, mask_credentials
+from relay.redaction import MASK, escape_controls, mask_credentials
 
 SCHEMES: Final = ("memory", "redis", "rediss", "unix")
 
@@ -43,6 +43,11 @@ class Kind:
 
     def __str__(self) -> str:
         return f"{self.name}: {self.rule}" if self.rule else self.name
+
+    @property
+    def secret(self) -> bool:
+        """Whether a value must never be shown, not even a wrong one."""
+        return self.name == "keys"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,8 @@ def show(value: object) -> str:
     """Return a setting's value as one writes it in the environment, with secrets masked; None is `not set`."""
     if value is None:
         return "not set"
+    if isinstance(value, SecretStr):
+        return MASK
     if isinstance(value, tuple):
         return ",".join(show(item) for item in value)
     if isinstance(value, float) and value.is_integer():
@@ -137,6 +144,17 @@ def _check_origins(origins: tuple[str, ...]) -> tuple[str, ...]:
     if not origins:
         raise ValueError("at least one")
     return tuple(dict.fromkeys(canonical(origin) for origin in origins))
+
+
+def _check_keys(keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+    """Refuse keys that can be guessed, and those that no header can carry. No reason repeats a key."""
+    for number, key in enumerate(keys, 1):
+        text = key.get_secret_value()
+        if not 16 <= len(text) <= 256:
+            raise ValueError(f"number {number} has {len(text)} characters")
+        if not text.isascii() or not text.isprintable() or " " in text:
+            raise ValueError(f"number {number} has others")
+    return keys
 
 
 def _check_text(text: str) -> str:
@@ -210,6 +228,13 @@ Origins = Annotated[
     BeforeValidator(_split),
     AfterValidator(_check_origins),
     Kind("list", "origins such as https://app.example.com, separated by commas, or *"),
+]
+ApiKeys = Annotated[
+    tuple[SecretStr, ...],
+    NoDecode,
+    BeforeValidator(_split),
+    AfterValidator(_check_keys),
+    Kind("keys", "16 to 256 ASCII characters each, no white space, separated by commas"),
 ]
 ChannelName = Annotated[
     str,

@@ -11,10 +11,10 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "relay"
 
 # Layers from the outside in: a module imports from its own layer or from those after it.
-LAYERS = ["cli", "gateway", "node", "hub", "message", "errors"]
+LAYERS = ["cli", "gateway", "web", "control", "node", "hub", "message", "errors"]
 
 ALLOWED = {
-    "asyncio": {"node", "gateway", "brokers", "web", "loadtest", "cli"},
+    "asyncio": {"node", "control", "gateway", "brokers", "web", "loadtest", "cli"},
     "websockets": {"gateway"},
     "redis": {"brokers", "loadtest"},
     "hiredis": {"brokers"},

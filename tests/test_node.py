@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from relay.brokers import BrokerOptions, Source
+from relay.brokers import BrokerOptions, Receipt, Source
 from relay.brokers.memory import MemoryBroker
 from relay.counters import Counters
 from relay.errors import PublishError
@@ -57,8 +57,8 @@ class Spy(MemoryBroker):
         self.asked.append(f"-{channel}")
         super().unsubscribe(channel)
 
-    def publish(self, message: Message, source: Source) -> bool:
-        super().publish(message, source)
+    def publish(self, message: Message, source: Source, receipt: Receipt | None = None) -> bool:
+        super().publish(message, source, receipt)
         return self.takes_more
 
 

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from relay.errors import SettingProblem, SettingsError
 from relay.settings import Settings
+from relay.settings_values import show
 from tests.harness.certificate_authority import CertificateAuthority
 
 
@@ -299,3 +300,32 @@ def test_other_lines_of_the_env_file_are_ignored(tmp_path: Path) -> None:
 def test_a_long_wrong_value_is_cut() -> None:
     """Somebody may have put a file into a variable."""
     assert len(problems_of(port="x" * 5000)["RELAY_PORT"].given) < 130
+
+
+KEY = "canary-0123456789"
+
+
+def test_api_keys_are_a_list_that_no_one_sees() -> None:
+    settings = Settings(api_keys=f"{KEY}, {KEY}b")  # type: ignore[arg-type]  # text, as the environment has it
+    assert settings.api_keys is not None
+    assert [key.get_secret_value() for key in settings.api_keys] == [KEY, f"{KEY}b"]
+    assert "canary" not in repr(settings)
+    assert show(settings.api_keys) == "***,***"
+
+
+@pytest.mark.parametrize(
+    ("keys", "reason"),
+    [
+        ("canary", "number 1 has 6 characters"),
+        (f"{KEY},", "number 2 has 0 characters"),
+        (f"{KEY} and more", "number 1 has others"),
+        ("canary-" * 40, "number 1 has 280 characters"),
+        (f"{KEY}\u00e9", "number 1 has others"),
+    ],
+)
+def test_api_keys_that_can_be_guessed_or_not_be_sent_are_refused_unseen(keys: str, reason: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        Settings(api_keys=keys)  # type: ignore[arg-type]  # text, as the environment has it
+    (problem,) = refused.value.problems
+    assert reason in problem.allowed
+    assert "canary" not in str(refused.value) + repr(refused.value)

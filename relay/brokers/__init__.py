@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import abc
 from asyncio import Future
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Protocol
@@ -19,6 +20,10 @@ from relay.message import Message
 
 MODULES = {"memory": "memory", "redis": "redis", "rediss": "redis", "unix": "redis"}
 """URL scheme → module of `relay.brokers`."""
+
+
+Receipt = Callable[[int], None]
+"""Told, once, that the bus has acknowledged a message, and how many gateways heard it. Must not raise."""
 
 
 class Source(Protocol):
@@ -110,8 +115,14 @@ class Broker(abc.ABC):
         """End a subscription; nothing happens when there is none."""
 
     @abc.abstractmethod
-    def publish(self, message: Message, source: Source) -> bool:
+    def publish(self, message: Message, source: Source, receipt: Receipt | None = None) -> bool:
         """Accept a message. Never waits; a failure is told to the source, later or during the call.
+
+        Args:
+            message: what is sent.
+            source: who is told when it fails.
+            receipt: called when the bus has acknowledged the message, later or during the call; None: nobody asks.
+                For each message that has one, either this is called or the source is told of a failure.
 
         Returns:
             Whether the source may go on; after False it must pause until `Sink.writable`.

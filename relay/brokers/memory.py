@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from relay.brokers import Broker, BrokerOptions, Sink, Source
+from relay.brokers import Broker, BrokerOptions, Receipt, Sink, Source
 from relay.counters import Counters
 from relay.message import Message
 
@@ -37,11 +37,14 @@ class MemoryBroker(Broker):
         """Unsubscribe at once."""
         self._channels.discard(channel)
 
-    def publish(self, message: Message, source: Source) -> bool:
+    def publish(self, message: Message, source: Source, receipt: Receipt | None = None) -> bool:
         """Hand the message to the node; the order of calls is the order of the bus."""
         self._counters.messages_published += 1
-        if message.channel in self._channels:
+        heard = message.channel in self._channels
+        if heard:
             self._sink.receive(message)
+        if receipt is not None:
+            receipt(int(heard))
         return True
 
     @property

@@ -13,7 +13,7 @@ from websockets.protocol import SEND_EOF, State
 from websockets.server import ServerProtocol
 
 from relay.auth.identity import Identity
-from relay.errors import Disconnect, PublishError
+from relay.errors import CustomDisconnect, Disconnect, PublishError
 from relay.gateway.context import READ_BUFFER_BYTES, Context
 from relay.gateway.incoming import Incoming
 from relay.hub import Encoder
@@ -54,7 +54,7 @@ class Connection(Incoming):
         if not self._paused:
             transport.resume_reading()
 
-    def close(self, disconnect: Disconnect) -> None:
+    def close(self, disconnect: Disconnect | CustomDisconnect) -> None:
         """Begin the closing handshake; nothing happens when it has begun already."""
         if self._ws.state is not State.OPEN:
             return

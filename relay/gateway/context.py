@@ -15,12 +15,14 @@ from relay.message import Message
 from relay.node import Node
 from relay.protocols import sse
 from relay.settings import Settings
+from relay.web.deadlines import Deadlines
 
 if TYPE_CHECKING:
     from relay.gateway.handshake import Handshake
     from relay.gateway.keepalive import Keepalive
     from relay.gateway.member import Member
     from relay.gateway.stalls import Stalls
+    from relay.web.poll_subscription import PollSubscription
     from relay.web.polls import Polls
 
 FULL = "this gateway is full"
@@ -45,6 +47,7 @@ class Context:
         stalls: watches the connections that don't take what is written.
         http: makes the handlers of connections that aren't WebSockets.
         polls: the polling clients.
+        deadlines: of the connections that aren't WebSockets.
         max_connections: clients that are served at once.
         loop: the event loop that all of this runs on.
     """
@@ -56,6 +59,7 @@ class Context:
     stalls: Stalls
     http: web.Server
     polls: Polls
+    deadlines: Deadlines
     max_connections: int
     loop: asyncio.AbstractEventLoop
     connections: set[Member] = field(default_factory=set)
@@ -86,6 +90,11 @@ class Context:
     def sockets(self) -> int:
         """Number of client sockets that are open now, of whatever kind."""
         return len(self.connections) + len(self.handshakes) + len(self.http.connections)
+
+    @property
+    def clients(self) -> list[Member | PollSubscription]:
+        """All clients, of whatever kind."""
+        return [*self.connections, *self.polls]
 
     @property
     def full(self) -> bool:

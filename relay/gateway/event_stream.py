@@ -18,7 +18,7 @@ from websockets.http11 import Response
 from relay.auth.identity import Identity, identify
 from relay.auth.origin import cors_headers
 from relay.auth.request import parse_request
-from relay.errors import Disconnect, Refused
+from relay.errors import CustomDisconnect, Disconnect, Refused
 from relay.gateway.context import Context
 from relay.gateway.guest import Guest
 from relay.gateway.member import Member
@@ -66,7 +66,7 @@ class EventStream(Member):
         transport.resume_reading()
         self._ignore(len(received))
 
-    def close(self, disconnect: Disconnect) -> None:
+    def close(self, disconnect: Disconnect | CustomDisconnect) -> None:
         """End the stream; nothing happens when it has ended already."""
         if not self._open:
             return
@@ -77,7 +77,7 @@ class EventStream(Member):
         self._code = disconnect.code
         self._leave()
         if self._transport is not None:
-            self._transport.write(sse.farewell(disconnect.reason))
+            self._transport.write(sse.farewell(disconnect.code, disconnect.reason))
             self._transport.close()  # once everything is written
             self._abort_later()
 

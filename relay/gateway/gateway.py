@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import socket
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from types import TracebackType
@@ -12,12 +13,13 @@ from typing import Any, Self
 from aiohttp import web
 
 from relay.brokers import BrokerOptions
+from relay.control import Control
 from relay.counters import Counters
 from relay.errors import Disconnect
 from relay.gateway.capacity import default_max_connections
 from relay.gateway.context import Context
 from relay.gateway.drain import close_evenly
-from relay.gateway.handshake import expire_handshakes
+from relay.gateway.handshake import expire_handshakes, readmit
 from relay.gateway.keepalive import Keepalive
 from relay.gateway.listener import Listener
 from relay.gateway.member import CLOSE_TIMEOUT_SECONDS
@@ -26,6 +28,7 @@ from relay.logs import Logger
 from relay.node import Node
 from relay.settings import Settings
 from relay.web.app import build_app, http_logger
+from relay.web.deadlines import IDLE_SECONDS, Deadlines
 from relay.web.polls import Polls
 
 READINESS_SECONDS = 0.1
@@ -59,6 +62,7 @@ class Gateway:
         self.port = self.settings.port
         self._context: Context | None = None
         self._listener: Listener | None = None
+        self._control: Control | None = None
         self._runner: web.AppRunner | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._draining = False
@@ -112,9 +116,27 @@ class Gateway:
         )
         node = Node(options, self.counters, write_delay=settings.write_delay / 1000)
         polls = Polls(settings, node, self.counters, lambda: context.closed)
-        app = build_app(settings, node, self.counters, lambda: self.problems, polls)
+        control = Control(node, lambda: context.clients)
+        deadlines = Deadlines()
+        app = build_app(
+            settings,
+            node,
+            control,
+            self.counters,
+            deadlines,
+            lambda: self.problems,
+            lambda: self._draining,
+            polls,
+            lambda transport, head: readmit(context, transport, head),
+        )
         self._runner = web.AppRunner(
-            app, access_log=None, handle_signals=False, shutdown_timeout=1.0, keepalive_timeout=0, logger=http_logger
+            app,
+            access_log=None,
+            handle_signals=False,
+            shutdown_timeout=1.0,
+            keepalive_timeout=IDLE_SECONDS,
+            auto_decompress=False,  # a few bytes of a request must not become many
+            logger=http_logger,
         )
         await self._runner.setup()
         assert self._runner.server is not None
@@ -126,6 +148,7 @@ class Gateway:
             stalls=Stalls(settings.write_timeout, self.counters),
             http=self._runner.server,
             polls=polls,
+            deadlines=deadlines,
             max_connections=self._max_connections(),
             loop=asyncio.get_running_loop(),
         )
@@ -135,7 +158,8 @@ class Gateway:
         except OSError:
             await self._runner.cleanup()
             raise
-        self._context, self._listener = context, listener
+        self._context, self._listener, self._control = context, listener, control
+        control.start(f"{socket.gethostname()}:{self.port}")
         await node.start()
         self._run("keepalive", context.keepalive.run)
         self._run("stalls", context.stalls.run)
@@ -166,8 +190,7 @@ class Gateway:
         await listener.wait_adopted()
         for handshake in list(context.handshakes):
             handshake.refuse_for_drain()
-        clients = [*context.connections, *context.polls]
-        await close_evenly(clients, settings.drain_seconds, context.node.hub.flush)
+        await close_evenly(context.clients, settings.drain_seconds, context.node.hub.flush)
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_TIMEOUT_SECONDS + 1):
                 while context.connections:
@@ -194,6 +217,8 @@ class Gateway:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await runner.cleanup()
+        if self._control is not None:
+            self._control.stop()
         await context.node.stop()
         log.info("stopped", **_summary(self.counters))
 

@@ -26,11 +26,8 @@ Reader = Callable[[Context, bytes, str], Guest]
 MAX_EARLY_BYTES = 64 * 1024
 """What a client may send before its handshake is complete; more waits in the socket."""
 
-HTTP_SECONDS = 30.0
-"""How long a plain HTTP connection may last; aiohttp has no deadline for the rest of a request."""
-
 EXPIRE_SECONDS = 0.25
-"""How often deadlines of handshakes are checked."""
+"""How often deadlines are checked."""
 
 LINGER_SECONDS = 2.0
 """How long a refused client may take to read its answer and close."""
@@ -185,8 +182,8 @@ class Handshake(asyncio.Protocol):
         assert transport is not None
         self._transport = None
         self._context.handshakes.pop(self, None)
-        self._context.loop.call_later(HTTP_SECONDS, transport.abort)
         handler = self._context.http()
+        self._context.deadlines.add(handler, transport, self._context.loop.time())
         transport.set_protocol(handler)
         handler.connection_made(transport)
         handler.data_received(received)
@@ -236,11 +233,28 @@ class Handshake(asyncio.Protocol):
             self._context.node.release(interest)
 
 
+def readmit(context: Context, transport: asyncio.Transport, head: bytes) -> None:
+    """Begin anew with a connection that has served other requests before.
+
+    Args:
+        context: what all connections share.
+        transport: of the connection.
+        head: of the request that came last, with the empty line.
+    """
+    handshake = Handshake(context)
+    transport.set_protocol(handshake)
+    handshake.connection_made(transport)
+    handshake.data_received(head)
+    if not transport.is_closing():
+        transport.resume_reading()
+
+
 async def expire_handshakes(context: Context) -> None:
-    """End the handshakes whose deadline has passed, again and again, until cancelled."""
+    """End the handshakes and HTTP requests whose deadline has passed, again and again, until cancelled."""
     while True:
         await asyncio.sleep(EXPIRE_SECONDS)
         now = context.loop.time()
         for handshake, deadline in list(context.handshakes.items()):
             if deadline <= now:
                 handshake.expire()
+        context.deadlines.expire(context.http.connections, now)

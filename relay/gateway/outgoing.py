@@ -6,7 +6,7 @@ import abc
 import asyncio
 from collections.abc import Callable
 
-from relay.errors import Disconnect
+from relay.errors import CustomDisconnect, Disconnect
 from relay.gateway.context import Context
 
 HIGH_WATER_BYTES = 64 * 1024
@@ -36,7 +36,7 @@ class Outgoing(asyncio.BufferedProtocol, abc.ABC):
         self._held_bytes = 0
 
     @abc.abstractmethod
-    def close(self, disconnect: Disconnect) -> None:
+    def close(self, disconnect: Disconnect | CustomDisconnect) -> None:
         """Begin the closing handshake."""
 
     def deliver(self, data: bytes, count: int) -> None:

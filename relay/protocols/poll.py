@@ -5,6 +5,8 @@
     {"messages": [{"kind": "text", "text": "hello"}, {"kind": "binary", "base64": "AAE="}],
      "cursor": "...", "missed": false}
 
+    and {..., "closed": {"code": 1001, "reason": "going away"}} when the relay has ended the subscription
+
 Messages are kept until the client has shown that it has them, by asking with the cursor that came with them. So an
 answer that got lost is given again.
 """
@@ -144,15 +146,17 @@ class Backlog:
             self._first += 1
         return True
 
-    def answer(self, token: str, closed: str | None = None) -> bytes:
+    def answer(self, token: str, closed: tuple[int, str] | None = None) -> bytes:
         """Return the JSON of an answer with all that is kept.
 
         Args:
             token: names the subscription.
-            closed: why the subscription has ended; None: it has not.
+            closed: why the subscription has ended, as WebSocket close code and reason; None: it has not.
         """
         messages = b"".join(piece for piece in self._pieces if piece is not None)
         missed = b"true" if self.missed else b"false"
-        ending = b"" if closed is None else b',"closed":' + msgspec.json.encode(closed)
+        ending = b""
+        if closed is not None:
+            ending = b',"closed":' + msgspec.json.encode({"code": closed[0], "reason": closed[1]})
         cursor = str(Cursor(token, self.end)).encode()
         return b'{"messages":[%b],"cursor":"%b","missed":%b%b}\n' % (messages[:-1], cursor, missed, ending)

@@ -6,7 +6,7 @@
     other text      event: text       base64; see `encode`
     binary          event: binary     base64
     heartbeat       :                 a comment
-    end             : REASON          a comment, then the end of the stream
+    end             event: close      {"code": 1001, "reason": "going away"}: what a WebSocket is told
 
 Events have no `id:`; channels with a history will use it to resume.
 """
@@ -14,6 +14,8 @@ Events have no `id:`; channels with a history will use it to resume.
 from __future__ import annotations
 
 from base64 import b64encode
+
+import msgspec
 
 from relay.auth.request import ConnectRequest, requested_channel
 from relay.message import Kind, Message
@@ -54,9 +56,14 @@ def retry(milliseconds: int) -> bytes:
     return b"retry: %d\n\n" % milliseconds
 
 
-def farewell(reason: str) -> bytes:
-    """Return the comment that says why a stream ends; an `EventSource` doesn't show it, `curl` does."""
-    return f": {reason}\n\n".encode()
+def farewell(code: int, reason: str) -> bytes:
+    """Return the last event of a stream that the relay ends.
+
+    Args:
+        code: WebSocket close code.
+        reason: what a close frame would say.
+    """
+    return b"event: close\ndata: " + msgspec.json.encode({"code": code, "reason": reason}) + b"\n\n"
 
 
 def open_session(request: ConnectRequest, default_channel: str) -> str:

@@ -15,7 +15,7 @@ from relay.web.keys import COUNTERS, PROBLEMS
 
 
 class _Series(NamedTuple):
-    """How a field of `Counters` is called outside. `label`: what its keys mean, when it counts by key."""
+    """How a field of `Counters` is called outside. `label`: what its keys mean, or their words, if it counts by key."""
 
     field: str
     name: str
@@ -43,6 +43,7 @@ _TOTALS = (
     _Series("bus_errors", "relay_bus_errors", "Error replies and undecodable data on the bus."),
     _Series("gaps", "relay_gaps", "Times that messages of subscribed channels may have been missed."),
     _Series("gap_channels", "relay_gap_channels", "Channels touched by gaps, summed."),
+    _Series("api_requests", "relay_api_requests", "Commands of back ends, by method and code.", "method code"),
 )
 
 _NOW = (
@@ -69,12 +70,15 @@ class CountersCollector(Collector):
         """Yield every metric as it is now."""
         for series in _TOTALS:
             value = getattr(self._counters, series.field)
-            total = CounterMetricFamily(series.name, series.help, labels=[series.label] if series.label else None)
+            total = CounterMetricFamily(series.name, series.help, labels=series.label.split() if series.label else None)
             if series.label is None:
                 total.add_metric([], value)
             else:
                 for key, count in value.items():
-                    total.add_metric([str(key).lower()], count)
+                    parts = key if isinstance(key, tuple) else (key,)
+                    total.add_metric(
+                        [str(int(part) if isinstance(part, int) else part).lower() for part in parts], count
+                    )
             yield total
         for series in _NOW:
             yield GaugeMetricFamily(series.name, series.help, getattr(self._counters, series.field))

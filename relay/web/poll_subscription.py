@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from relay.auth.identity import Identity
-from relay.errors import Disconnect, Refused
+from relay.errors import CustomDisconnect, Disconnect, Refused
 from relay.hub import Encoder
 from relay.node import Interest
 from relay.protocols import poll
@@ -52,7 +52,7 @@ class PollSubscription:
         self._polls = polls
         self._backlog = poll.Backlog(polls.settings.send_buffer_bytes)
         self._interest: Interest | None = interest
-        self._closed: Disconnect | None = None
+        self._closed: Disconnect | CustomDisconnect | None = None
         # The poll that waits for messages; its result tells whether it may answer.
         self._waiting: asyncio.Future[bool] | None = None
         self._gone: Callable[[], bool] = _stays
@@ -118,7 +118,8 @@ class PollSubscription:
                 if self._waiting is waiting:
                     self._waiting, self._gone = None, _stays
         self._due = self._polls.now() + LINGER_SECONDS
-        return self._backlog.answer(self.token, None if self._closed is None else self._closed.reason)
+        closed = self._closed
+        return self._backlog.answer(self.token, None if closed is None else (closed.code, closed.reason))
 
     def check(self, now: float) -> None:
         """Answer the poll whose time is over, or end if none has come for too long.
@@ -132,7 +133,7 @@ class PollSubscription:
         elif now >= self._due:
             self._end(1006)
 
-    def close(self, disconnect: Disconnect) -> None:
+    def close(self, disconnect: Disconnect | CustomDisconnect) -> None:
         """End, and say so in the answer to the poll that waits; nothing happens when it has ended already."""
         if self._interest is None:
             return

@@ -76,7 +76,7 @@ class Polls:
         interest, acknowledged = self.node.claim(channel)
         try:
             # The acknowledgement is shared: this neither cancels it nor raises what it holds.
-            await asyncio.wait([acknowledged], timeout=self.settings.broker_timeout)
+            await asyncio.wait([acknowledged], timeout=min(self.settings.broker_timeout, poll.MAX_WAIT_SECONDS))
             if not acknowledged.done():
                 raise Refused(503, "the bus did not acknowledge the subscription in time")
             if acknowledged.cancelled() or acknowledged.exception() is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from relay.brokers import Broker, BrokerOptions, load_broker
+from relay.brokers import Broker, BrokerOptions, Receipt, load_broker
 from relay.counters import Counters
 from relay.errors import PublishError
 from relay.message import Kind, Message
@@ -53,6 +53,6 @@ class Station:
         self.counters = Counters()
         self.broker: Broker = load_broker(options, self.sink, self.counters)
 
-    def say(self, channel: str, payload: bytes, kind: Kind = Kind.TEXT) -> bool:
+    def say(self, channel: str, payload: bytes, kind: Kind = Kind.TEXT, receipt: Receipt | None = None) -> bool:
         """Publish a message of this station's source."""
-        return self.broker.publish(Message(channel, payload, kind), self.source)
+        return self.broker.publish(Message(channel, payload, kind), self.source, receipt)

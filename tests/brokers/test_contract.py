@@ -11,8 +11,8 @@ import pytest_asyncio
 from fakeredis import TcpFakeServer
 
 from relay.brokers import BrokerOptions
-from relay.message import Kind
-from tests.brokers.recording import Station
+from relay.message import Kind, Message
+from tests.brokers.recording import RecordingSource, Station
 from tests.harness.conditions import stays_true, wait_until
 from tests.harness.redis_server import RedisServer
 
@@ -190,3 +190,39 @@ async def test_counters_tell_what_was_published(stations: Stations) -> None:
         station.say("nobody", b"")
     await wait_until(lambda: station.counters.messages_published == before + 3)
     assert await stays_true(lambda: not station.sink.messages, 0.02)
+
+
+async def test_a_receipt_tells_that_the_bus_has_the_message_and_who_hears_it(stations: Stations) -> None:
+    here, there = await stations(), await stations()
+    heard: list[int] = []
+    here.say("c", b"nobody", receipt=heard.append)
+    await wait_until(lambda: heard == [0])
+    await there.broker.subscribe("c")
+    for number in range(50):
+        here.say("c", b"%d" % number, receipt=heard.append)
+        here.say("c", b"%d without" % number)
+    await wait_until(lambda: heard == [0] + [1] * 50)
+    await wait_until(lambda: len(there.sink.payloads("c")) == 100)
+    assert here.source.errors == []
+
+
+async def test_draining_waits_for_receipts(stations: Stations) -> None:
+    station = await stations()
+    heard: list[int] = []
+    for _ in range(200):
+        station.say("c", b"x" * 1000, receipt=heard.append)
+    await station.broker.drain()
+    assert heard == [0] * 200
+
+
+async def test_a_message_has_its_receipt_or_its_failure_but_never_both(options: BrokerOptions) -> None:
+    """What is stopped in mid-flight is told, too: who waits for an answer must get one."""
+    station = Station(options)
+    await station.broker.start()
+    await wait_until(lambda: not station.broker.problems)
+    sources = [RecordingSource() for _ in range(100)]
+    heard: list[int] = []
+    for source in sources:
+        station.broker.publish(Message("c", b"x"), source, heard.append)
+    await station.broker.stop()
+    assert len(heard) + sum(len(source.errors) for source in sources) == 100

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import codecs
+import json
 import socket
 import struct
 from dataclasses import dataclass
@@ -28,9 +29,15 @@ class Event:
 
     @property
     def payload(self) -> str | bytes:
-        """The message that it carries, by the relay's event names."""
+        """The message that it carries, by the relay's event names.
+
+        Raises:
+            ValueError: it carries none.
+        """
         if self.kind == "message":
             return self.data
+        if self.kind not in ("text", "binary"):
+            raise ValueError(self)
         raw = base64.b64decode(self.data, validate=True)
         return raw.decode() if self.kind == "text" else raw
 
@@ -108,7 +115,8 @@ class EventStreamClient:
     Attributes:
         head: status and headers of the answer, and the body when it is no stream.
         parser: of the stream.
-        events: those that have come.
+        events: those that carry messages.
+        closed: code and reason of the relay for ending the stream; None: it didn't say.
     """
 
     head: HttpResponse
@@ -122,6 +130,7 @@ class EventStreamClient:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.parser = EventParser()
         self.events: list[Event] = []
+        self.closed: tuple[int, str] | None = None
 
     async def __aenter__(self) -> Self:
         try:
@@ -141,7 +150,7 @@ class EventStreamClient:
             self._socket.close()
             raise
         self.head = HttpResponse(status, headers, rest)
-        self.events += self.parser.feed(rest)
+        self._take(rest)
         return self
 
     async def __aexit__(
@@ -163,27 +172,27 @@ class EventStreamClient:
             while len(self.events) < count:
                 if not (chunk := await self._read()):
                     raise EOFError(self.events)
-                self.events += self.parser.feed(chunk)
+                self._take(chunk)
         return [event.payload for event in self.events]
 
     async def to_the_end(self, within: float = 10.0) -> list[str | bytes]:
         """Read until the stream ends; return the messages."""
         async with asyncio.timeout(within):
             while chunk := await self._read():
-                self.events += self.parser.feed(chunk)
+                self._take(chunk)
         return [event.payload for event in self.events]
 
     async def heartbeats(self, count: int, within: float = 10.0) -> None:
         """Read until so many comments have come."""
         async with asyncio.timeout(within):
             while len(self.parser.comments) < count:
-                self.events += self.parser.feed(await self._read())
+                self._take(await self._read())
 
     async def retry(self, within: float = 10.0) -> int:
         """Return how many milliseconds to wait before the next connection, once the stream has said so."""
         async with asyncio.timeout(within):
             while self.parser.retry is None:
-                self.events += self.parser.feed(await self._read())
+                self._take(await self._read())
         return self.parser.retry
 
     def half_close(self) -> None:
@@ -194,6 +203,14 @@ class EventStreamClient:
         """Drop the connection with a TCP reset."""
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._socket.close()
+
+    def _take(self, chunk: bytes) -> None:
+        for event in self.parser.feed(chunk):
+            if event.kind == "close":
+                said = json.loads(event.data)
+                self.closed = said["code"], said["reason"]
+            else:
+                self.events.append(event)
 
     async def _read(self) -> bytes:
         try:

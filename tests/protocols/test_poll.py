@@ -46,7 +46,8 @@ def test_a_text_that_is_none_does_not_break_the_answer() -> None:
 
 
 def test_the_end_of_a_subscription_is_told() -> None:
-    assert json.loads(Backlog(100).answer(TOKEN, "going away"))["closed"] == "going away"
+    answer = json.loads(Backlog(100).answer(TOKEN, (1001, "going away")))
+    assert answer["closed"] == {"code": 1001, "reason": "going away"}
 
 
 @given(st.lists(st.one_of(st.integers(0, 6), st.just("add"), st.just("gap"))))

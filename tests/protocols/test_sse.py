@@ -59,10 +59,9 @@ def test_an_ordinary_text_of_many_lines_is_sent_as_lines() -> None:
     assert EventParser().feed(sse.encode(message(log))) == [Event("message", log)]
 
 
-def test_a_farewell_is_a_comment() -> None:
-    parser = EventParser()
-    assert parser.feed(sse.farewell("going away")) == []
-    assert parser.comments == ["going away"]
+def test_a_farewell_is_an_event_of_its_own() -> None:
+    (event,) = EventParser().feed(sse.farewell(1013, 'slow "consumer"'))
+    assert event == Event("close", '{"code":1013,"reason":"slow \\"consumer\\""}')
 
 
 @pytest.mark.parametrize(

@@ -174,7 +174,7 @@ def test_curl_shows_a_stream(start: Start, publisher: Publisher) -> None:
         publisher.publish("news", "one\ntwo")
         assert [curl.stdout.readline() for _ in range(4)] == [b"\n", b"data: one\n", b"data: two\n", b"\n"]
         stop(gateway, signal.SIGTERM)
-        assert curl.stdout.read().endswith(b": going away\n\n")
+        assert curl.stdout.read().endswith(b'event: close\ndata: {"code":1001,"reason":"going away"}\n\n')
         assert curl.wait(10) == 0
 
 

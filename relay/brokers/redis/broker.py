@@ -7,12 +7,13 @@ import secrets
 from contextlib import suppress
 from functools import lru_cache
 
-from relay.brokers import Broker, BrokerOptions, Sink, Source
+from relay.brokers import Broker, BrokerOptions, Receipt, Sink, Source
 from relay.brokers.envelope import seal
 from relay.brokers.redis.address import parse_address
 from relay.brokers.redis.link import Link, pack
 from relay.brokers.redis.publications import Publications
 from relay.brokers.redis.subscriptions import Subscriptions
+from relay.channel import INTERNAL
 from relay.counters import Counters
 from relay.logs import Logger
 from relay.message import Message
@@ -36,8 +37,7 @@ class RedisBroker(Broker):
         self._prefix = options.prefix
         # What a PUBLISH to a channel begins with. Formatting the rest takes half the time of packing it all.
         self._publish_to = lru_cache(maxsize=CACHED_CHANNELS)(self._pack_publish_to)
-        # With a space, which no client's channel has: nobody can listen to it or talk into it.
-        self._probe_channel = f"{options.prefix} probe {secrets.token_hex(8)}"
+        self._probe_channel = f"{options.prefix}{INTERNAL}probe {secrets.token_hex(8)}"
         self._address = parse_address(options.url, options.ca_file)
         self._probe_number = 0
         self._probe_sent_at: float | None = None
@@ -96,11 +96,11 @@ class RedisBroker(Broker):
         """See `Broker.unsubscribe`."""
         self._subscriptions.unsubscribe(channel)
 
-    def publish(self, message: Message, source: Source) -> bool:
+    def publish(self, message: Message, source: Source, receipt: Receipt | None = None) -> bool:
         """See `Broker.publish`."""
         envelope = seal(message)
         return self._publications.publish(
-            b"%b%d\r\n%b\r\n" % (self._publish_to(message.channel), len(envelope), envelope), source
+            b"%b%d\r\n%b\r\n" % (self._publish_to(message.channel), len(envelope), envelope), source, receipt
         )
 
     @property

@@ -8,9 +8,7 @@ from collections.abc import Callable, Collection
 from itertools import islice
 from typing import NamedTuple
 
-import hiredis
-
-from relay.brokers import Source
+from relay.brokers import Receipt, Source
 from relay.brokers.redis.address import Address
 from relay.brokers.redis.link import Link, Replies
 from relay.brokers.redis.supervised import PING, SupervisedLink
@@ -37,11 +35,13 @@ class Publication(NamedTuple):
         source: who is told when it fails; None for PINGs and probes, which count for nobody.
         size: bytes of its command.
         accepted_at: loop time, in seconds.
+        receipt: called when Redis has answered; None when nobody asks.
     """
 
     source: Source | None
     size: int
     accepted_at: float
+    receipt: Receipt | None = None
 
 
 class Publications(SupervisedLink):
@@ -99,7 +99,7 @@ class Publications(SupervisedLink):
         """Whether there is hardly room for one more message."""
         return self._bytes + PROBE_BYTES > self._buffer_bytes
 
-    def publish(self, command: bytes, source: Source | None) -> bool:
+    def publish(self, command: bytes, source: Source | None, receipt: Receipt | None = None) -> bool:
         """Accept a packed PUBLISH; see `Broker.publish`. A probe has no source."""
         size = len(command)
         if self._bytes + size > self._buffer_bytes:
@@ -111,7 +111,7 @@ class Publications(SupervisedLink):
                 self._counters.publish_failures[error.disconnect.name] += 1
                 source.publish_failed(error)
             return False
-        self._on_the_way.append(Publication(source, size, self._loop.time()))
+        self._on_the_way.append(Publication(source, size, self._loop.time(), receipt))
         self._unsent.append(command)
         self._bytes += size
         if not self._flush_scheduled:
@@ -165,7 +165,9 @@ class Publications(SupervisedLink):
     def ping(self, link: Link) -> None:
         """Write a PING, and keep the place of its reply among those of the messages."""
         link.write(PING)
-        self._on_the_way.insert(len(self._on_the_way) - len(self._unsent), Publication(None, 0, self._loop.time()))
+        self._on_the_way.insert(
+            len(self._on_the_way) - len(self._unsent), Publication(None, 0, self._loop.time(), None)
+        )
 
     def replies_received(self, replies: Replies) -> None:
         """Settle the oldest unanswered message with each reply."""
@@ -178,17 +180,19 @@ class Publications(SupervisedLink):
             if len(on_the_way) <= len(self._unsent):
                 self.abort(f"unexpected reply: {reply!r:.200}")
                 return
-            source, size, accepted_at = on_the_way.popleft()
+            source, size, accepted_at, receipt = on_the_way.popleft()
             settled += size
             self.answered_until = accepted_at
             if source is None:
                 continue
-            if isinstance(reply, hiredis.ReplyError):
-                refused.append(source)
-                error = str(reply)
-            else:
+            if type(reply) is int:  # how many gateways heard it
                 published += 1
                 seconds += now - accepted_at
+                if receipt is not None:
+                    receipt(reply)
+            else:
+                refused.append(source)
+                error = str(reply)
         self._bytes -= settled
         if refused:
             # All of a chunk at once: one by one, each would look through all that waits.

@@ -14,6 +14,7 @@ from relay.brokers.redis.address import Address
 from relay.brokers.redis.commands import Command, Subscription, batches
 from relay.brokers.redis.link import Link, Replies, pack
 from relay.brokers.redis.supervised import PING, SupervisedLink
+from relay.channel import INTERNAL
 from relay.counters import Counters
 from relay.errors import SubscribeError
 from relay.logs import Logger
@@ -122,14 +123,15 @@ class Subscriptions(SupervisedLink):
         asyncio.get_running_loop().call_soon(self._changed)
 
     def lost(self, reason: str) -> None:
-        """Remember which channels may miss messages from now on; none of them counts as heard any more."""
+        """Remember which channels of clients may miss messages from now on; no channel counts as heard any more."""
         loop = asyncio.get_running_loop()
         if self._lost_at is None:
             self._lost_at = loop.time()
         for key, subscription in self._wanted.items():
             if subscription.acknowledged.done():
                 subscription.acknowledged = loop.create_future()
-                self._missed.add(key)
+                if not subscription.name.startswith(INTERNAL):
+                    self._missed.add(key)
         self._outbox.clear()
         self._unanswered.clear()
         self._pinged_at.clear()

@@ -308,3 +308,17 @@ async def test_refusals_of_a_chunk_are_settled_together(caplog: pytest.LogCaptur
     assert asyncio.get_running_loop().time() - began < 1
     assert caplog.text.count("publish refused") == 1
     assert desk.counters.publish_failures == {"PUBLISH_REFUSED": 8000}
+
+
+async def test_only_what_redis_took_has_a_receipt() -> None:
+    desk, source = Desk(), RecordingSource()
+    heard: list[int] = []
+    desk.connect()
+    for payload in (b"taken", b"refused", b"lost"):
+        desk.publications.publish(pack("PUBLISH", "c", payload), source, heard.append)
+    await tick()
+    desk.answer(b":3\r\n", b"-NOPERM no\r\n")
+    assert heard == [3]
+    desk.lose()
+    assert heard == [3]
+    assert [type(error) for error in source.errors] == [PublishRefused, DeliveryUnknown]

@@ -1,0 +1,87 @@
+"""What a back end sends: one struct for each method. The OpenAPI document is made of them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Raw
+
+ChannelField = Annotated[
+    str, Meta(description="Name of a channel: 1 to 255 bytes of UTF-8, no control characters, no white space.")
+]
+UserField = Annotated[str, Meta(description="Name of a user, as `?user=NAME` gave it.", max_length=64)]
+ClientId = Annotated[str, Meta(description="Id of one connection: 32 hexadecimal digits.", pattern="^[0-9a-f]{32}$")]
+DataField = Annotated[Raw, Meta(description="Any JSON; clients get its text as it stands here, as a text message.")]
+Base64Field = Annotated[str, Meta(description="Instead of `data`: a binary message, in base64.")]
+
+
+class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Base of all parameters: a mistyped field is an error, not ignored."""
+
+
+class PublishParameters(Parameters, frozen=True):
+    """A message to one channel."""
+
+    channel: ChannelField
+    data: DataField = msgspec.field(default_factory=Raw)
+    b64data: Base64Field = ""
+    skip_history: bool = False
+    tags: dict[str, str] = msgspec.field(default_factory=dict)
+    idempotency_key: str = ""
+
+
+class BroadcastParameters(Parameters, frozen=True):
+    """One message to several channels."""
+
+    channels: Annotated[list[ChannelField], Meta(min_length=1, max_length=1000)]
+    data: DataField = msgspec.field(default_factory=Raw)
+    b64data: Base64Field = ""
+    skip_history: bool = False
+    tags: dict[str, str] = msgspec.field(default_factory=dict)
+    idempotency_key: str = ""
+
+
+class UnsubscribeParameters(Parameters, frozen=True):
+    """Clients of a user, or one client, that shall leave a channel."""
+
+    channel: ChannelField
+    user: UserField = ""
+    client: ClientId | None = None
+    session: str = ""
+
+
+class CloseParameters(Parameters, frozen=True):
+    """How a client is closed."""
+
+    code: Annotated[int, Meta(ge=3000, le=4999, description="WebSocket close code.")]
+    reason: Annotated[str, Meta(description="At most 123 bytes of UTF-8.", max_length=123)] = ""
+
+
+class DisconnectParameters(Parameters, frozen=True):
+    """Clients of a user, or one client, that shall be closed."""
+
+    user: UserField = ""
+    client: ClientId | None = None
+    session: str = ""
+    whitelist: Annotated[list[ClientId], Meta(max_length=1000, description="Ids of clients that stay.")] = (
+        msgspec.field(default_factory=list)
+    )
+    disconnect: CloseParameters | None = None
+
+
+class ChannelsParameters(Parameters, frozen=True):
+    """Which channels to tell about."""
+
+    pattern: Annotated[str, Meta(max_length=255, description="With `*`, `?` and `[...]`; empty: all channels.")] = ""
+
+
+class InfoParameters(Parameters, frozen=True):
+    """Nothing."""
+
+
+class BatchParameters(Parameters, frozen=True):
+    """Several commands; each is an object with the name of a method and its parameters."""
+
+    commands: Annotated[list[dict[str, Raw]], Meta(max_length=1000)]
+    parallel: Annotated[bool, Meta(description="Makes no difference: all are sent at once, in order.")] = False

@@ -1,0 +1,96 @@
+"""`POST /publish/CHANNEL`: one message from whoever may open a WebSocket; its body is the message."""
+
+from __future__ import annotations
+
+import random
+
+from aiohttp import web
+
+from relay.auth.identity import Identity, identify
+from relay.auth.request import ConnectRequest, parse_request
+from relay.channel import channel_from_path
+from relay.errors import ChannelError, DeliveryUnknown, PublishError, Refused
+from relay.message import Kind, Message
+from relay.web.body import read_body
+from relay.web.keys import COUNTERS, NODE, SETTINGS
+from relay.web.lifetime import keep
+from relay.web.outlet import Outlet
+
+PREFIX = "/publish"
+
+_TEXT_TYPES = ("application/json", "application/x-www-form-urlencoded")
+"""What is text besides `text/*`; the second is what curl calls all that it sends."""
+
+
+def add_routes(app: web.Application) -> None:
+    """Serve `/publish/CHANNEL`; `/publish` is the default channel."""
+    app.router.add_route("*", PREFIX, _publish)
+    app.router.add_route("*", PREFIX + "/{channel:.*}", _publish)
+
+
+async def _publish(request: web.Request) -> web.Response:
+    counted = request.app[COUNTERS].api_requests
+    try:
+        response = await _accept(request)
+    except Refused as refused:
+        response = web.Response(status=refused.status, text=f"{refused.reason}\n")
+        if refused.status == 503:
+            response.headers["Retry-After"] = str(random.randint(1, 5))
+        if refused.status == 405:
+            response.headers["Allow"] = "POST"
+    counted[f"http_publish {response.status}"] += 1
+    return response
+
+
+async def _accept(request: web.Request) -> web.Response:
+    """Publish a message and wait for the bus.
+
+    Raises:
+        Refused: says why it was not, or perhaps not, published.
+    """
+    if request.method != "POST":
+        raise Refused(405, "a message is sent with POST")
+    channel, _identity = _admit(request)
+    payload = await read_body(request, request.app[SETTINGS].max_message_bytes)
+    kind = _kind(request, payload)
+    counters = request.app[COUNTERS]
+    counters.messages_received += 1
+    counters.bytes_received += len(payload)
+    outlet = Outlet(request.app[NODE])
+    try:
+        gateways = await outlet.acknowledged(await outlet.send(Message(channel, payload, kind)))
+    except DeliveryUnknown as error:
+        # Not 503: a client must not take this for "not published", and send it again without a thought.
+        raise Refused(504, f"{error.disconnect.reason}: it may or may not have been published") from None
+    except PublishError as error:
+        raise Refused(503, f"{error.disconnect.reason}: it was not published") from None
+    keep(request)
+    return web.json_response({"channel": channel, "gateways": gateways})
+
+
+def _admit(request: web.Request) -> tuple[str, Identity]:
+    """Return the channel and who publishes; the one place that decides whether this request may."""
+    # As it was sent: aiohttp's own path is decoded, and `a%2Fb` and `a/b` are one channel only by our rules.
+    asked: ConnectRequest = parse_request(request.raw_path, request.headers, request.remote or "")
+    encoded = asked.path.removeprefix(PREFIX)
+    if encoded in ("", "/"):
+        return request.app[SETTINGS].default_channel, identify(asked)
+    if not encoded.startswith("/"):
+        raise Refused(404, "publish to /publish/CHANNEL")
+    try:
+        return channel_from_path(encoded[1:]), identify(asked)
+    except ChannelError as error:
+        raise Refused(400, str(error)) from error
+
+
+def _kind(request: web.Request, payload: bytes) -> Kind:
+    """Tell from the Content-Type whether a message is text, which then must be UTF-8."""
+    if not (request.content_type.startswith("text/") or request.content_type in _TEXT_TYPES):
+        return Kind.BINARY
+    if (request.charset or "utf-8").lower() not in ("utf-8", "utf8", "us-ascii"):
+        raise Refused(415, "text must be UTF-8")
+    try:
+        payload.decode()
+    except UnicodeDecodeError:
+        raise Refused(400, "text must be valid UTF-8; send other bytes as application/octet-stream") from None
+    return Kind.TEXT
