@@ -36,8 +36,8 @@ class Counters:
         gaps: times that messages of subscribed channels may have been missed.
         gap_channels: channels touched by those gaps, summed.
         bus_round_trip_seconds: last end-to-end probe.
-        api_requests: commands of back ends, as `METHOD CODE` (0: done), and of `POST /publish`, as `http_publish
-            STATUS`.
+        api_requests: commands of back ends, as `METHOD CODE` (0: done), and of `POST /publish`, as
+            `http_publish STATUS`.
     """
 
     connections_open: int = 0

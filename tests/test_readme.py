@@ -29,7 +29,7 @@ def test_every_close_code_is_explained(disconnect: Disconnect) -> None:
     assert any(disconnect.reason in row for row in rows)
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/architecture.md", "docs/guarantees.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/api.md", "docs/architecture.md", "docs/guarantees.md"])
 def test_files_that_are_named_exist(page: str) -> None:
     text = (ROOT / page).read_text()
     links = re.findall(r"\]\(([^)#]+)\)", text)
@@ -41,5 +41,5 @@ def test_files_that_are_named_exist(page: str) -> None:
 
 def test_every_variable_that_is_named_is_a_setting() -> None:
     names = {f"RELAY_{name.upper()}" for name in Settings.model_fields}
-    for page in ("README.md", "docs/architecture.md", "docs/guarantees.md"):
+    for page in ("README.md", "docs/api.md", "docs/architecture.md", "docs/guarantees.md"):
         assert set(re.findall(r"RELAY_[A-Z_]+[A-Z]", (ROOT / page).read_text())) <= names, page

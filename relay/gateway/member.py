@@ -84,7 +84,7 @@ class Member(Outgoing):
         context.counters.connections_accepted += 1
         context.node.hub.add(self.channel, self)
         context.keepalive.add(self)
-        log.debug("connected", channel=self.channel, user=self.identity.user)
+        log.debug("connected", channel=self.channel, user=self.identity.user, client=self.id.hex())
 
     def _leave(self) -> None:
         """Be delivered to no more, and give back the claim on the channel."""

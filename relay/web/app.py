@@ -26,6 +26,7 @@ This is a relay: connect with a WebSocket client.
 
 For example:  python -m websockets ws://{host}/ws/lobby
 Publish:      curl -d hello http://{host}/publish/lobby
+Listen:       curl -N http://{host}/sse/lobby (server-sent events), GET /poll/lobby (long polling)
 Health:       GET /healthz (alive), GET /readyz (ready for clients), GET /metrics (Prometheus)
 """
 
@@ -92,7 +93,7 @@ def _how_to_connect(request: web.Request) -> str:
     host = request.host
     text = _HOW_TO_CONNECT.format(host=host if host.isascii() and host.isprintable() else "HOST")
     if not first_request(request):
-        text += "\nOnly the first request of a connection can become a WebSocket or a stream: open a new connection.\n"
+        text += "\nOnly the first request of a connection can become a WebSocket: open a new connection.\n"
     return text
 
 

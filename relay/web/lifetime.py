@@ -39,3 +39,4 @@ async def finish(request: web.Request, response: web.StreamResponse) -> None:
     response.headers["Server"] = "relay"
     if not request.get(_KEEP, False) or request.app[DRAINING]():
         response.force_close()
+        response.headers["Connection"] = "close"  # aiohttp has made this header before it asks us

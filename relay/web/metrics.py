@@ -15,7 +15,7 @@ from relay.web.keys import COUNTERS, PROBLEMS
 
 
 class _Series(NamedTuple):
-    """How a field of `Counters` is called outside. `label`: what its keys mean, or their words, if it counts by key."""
+    """How a field of `Counters` is called outside. `label`: what the words of its keys mean, if it counts by key."""
 
     field: str
     name: str
@@ -75,10 +75,7 @@ class CountersCollector(Collector):
                 total.add_metric([], value)
             else:
                 for key, count in value.items():
-                    parts = key if isinstance(key, tuple) else (key,)
-                    total.add_metric(
-                        [str(int(part) if isinstance(part, int) else part).lower() for part in parts], count
-                    )
+                    total.add_metric(str(key).lower().split(), count)
             yield total
         for series in _NOW:
             yield GaugeMetricFamily(series.name, series.help, getattr(self._counters, series.field))

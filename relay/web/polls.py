@@ -91,7 +91,7 @@ class Polls:
         self.counters.connections_open += 1
         self.counters.polls_open += 1
         subscription.begin(self._greeting, missed)
-        log.debug("connected", channel=channel, user=identity.user)
+        log.debug("connected", channel=channel, user=identity.user, client=subscription.id.hex())
         return subscription
 
     def remove(self, subscription: PollSubscription, code: int) -> None:

@@ -215,8 +215,8 @@ async def test_early_data_of_clients_that_have_left_is_not_kept(
 ) -> None:
     """The acknowledgement is shared by all who wait for it; it must not keep those who have left."""
     future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    monkeypatch.setattr(MemoryBroker, "subscribe", lambda self, channel: future)
     (gateway,) = await embedded(1)
+    monkeypatch.setattr(MemoryBroker, "subscribe", lambda self, channel: future)
     context = gateway._context
     assert context is not None
     for _ in range(5):

@@ -1,0 +1,203 @@
+"""The server API over two gateways and one Redis, called by Centrifugo's own Python client."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Iterator
+
+import pytest
+from cent import (
+    AsyncClient,
+    BatchRequest,
+    BroadcastRequest,
+    CentApiResponseError,
+    CentUnauthorizedError,
+    ChannelsRequest,
+    Client,
+    Disconnect,
+    DisconnectRequest,
+    HistoryRemoveRequest,
+    HistoryRequest,
+    InfoRequest,
+    PresenceRequest,
+    PresenceStatsRequest,
+    PublishRequest,
+    UnsubscribeRequest,
+)
+
+from tests.conftest import GatewayFactory
+from tests.harness.conditions import wait_until
+from tests.harness.gateway_process import GatewayProcess, end
+from tests.harness.redis_server import RedisServer
+from tests.harness.server_api import KEY, call
+from tests.harness.websocket_client import connected
+
+
+@pytest.fixture(scope="module")
+def pair(redis_server: RedisServer) -> Iterator[list[GatewayProcess]]:
+    """Two gateways with the API on; tests leave them as they were."""
+    settings = {"broker_url": redis_server.url, "broker_prefix": "server-api:", "api_keys": KEY}
+    gateways = [GatewayProcess(**settings, event_loop=loop) for loop in ("uvloop", "asyncio")]
+    try:
+        for gateway in gateways:
+            gateway.start_blocking()
+        yield gateways
+    finally:
+        end(gateways)
+
+
+def url_of(gateway: GatewayProcess) -> str:
+    """Return where a back end finds the API."""
+    return f"http://127.0.0.1:{gateway.port}/api"
+
+
+async def test_the_async_client_runs_unchanged(pair: list[GatewayProcess], channel: str) -> None:
+    here, there = pair
+    client = AsyncClient(url_of(here), KEY)
+    urls = [f"{gateway.url}/ws/{channel}?user=ann" for gateway in pair]
+    try:
+        async with connected(*urls, f"{there.url}/ws/{channel}") as (a, b, other):
+            await client.publish(PublishRequest(channel=channel, data={"text": "hi"}))
+            await client.publish(PublishRequest(channel=channel, data=None, b64data="AAE="))
+            result = await client.broadcast(BroadcastRequest(channels=[channel, "a b"], data=1))
+            assert result.responses[0].error is None
+            assert result.responses[1].error is not None
+            for listener in (a, b, other):
+                text, binary, number = await listener.receive(3)
+                assert (text, binary, number) == ('{"text":"hi"}', b"\x00\x01", "1") or text == '{"text": "hi"}'
+            channels = await client.channels(ChannelsRequest(pattern=f"{channel}*"))
+            assert channels.channels[channel].num_clients == 3
+            info = await client.info(InfoRequest())
+            assert sorted(node.name.rpartition(":")[2] for node in info.nodes) == sorted(str(g.port) for g in pair)
+            assert sum(node.num_clients for node in info.nodes) == 3
+            await client.unsubscribe(UnsubscribeRequest(user="ann", channel="elsewhere"))
+            batch = await client.batch(
+                BatchRequest(
+                    requests=[
+                        PublishRequest(channel=channel, data=2),
+                        BroadcastRequest(channels=[channel], data=3),
+                        ChannelsRequest(pattern=channel),
+                        DisconnectRequest(user="ann", disconnect=Disconnect(code=4001, reason="enough")),
+                    ]
+                )
+            )
+            assert len(batch.replies) == 4
+            for ann in (a, b):
+                assert await ann.ended() == (4001, "enough")
+                assert ann.received[-2:] == ["2", "3"]
+            assert other.is_open
+    finally:
+        await client.close()
+
+
+async def test_the_sync_client_runs_unchanged(pair: list[GatewayProcess], channel: str) -> None:
+    here, there = pair
+    async with connected(f"{there.url}/ws/{channel}?user=bob", f"{there.url}/ws/{channel}") as (bob, other):
+
+        def back_end() -> None:
+            client = Client(url_of(here), KEY)
+            try:
+                client.publish(PublishRequest(channel=channel, data="hello"))
+                client.broadcast(BroadcastRequest(channels=[channel], data=[1]))
+                assert client.channels(ChannelsRequest(pattern=channel)).channels[channel].num_clients == 2
+                assert len(client.info(InfoRequest()).nodes) == 2
+                assert len(client.batch(BatchRequest(requests=[PublishRequest(channel=channel, data=2)])).replies) == 1
+                client.unsubscribe(UnsubscribeRequest(user="bob", channel=channel))
+                client.disconnect(DisconnectRequest(user="nobody"))
+            finally:
+                client.close()
+
+        await asyncio.to_thread(back_end)
+        assert await bob.ended() == (4500, "unsubscribed")
+        assert await other.receive(3) == ['"hello"', "[1]", "2"]
+
+
+async def test_what_is_not_available_is_an_error_of_the_clients_own(pair: list[GatewayProcess]) -> None:
+    client = AsyncClient(url_of(pair[0]), KEY)
+    stranger = AsyncClient(url_of(pair[0]), "not-the-right-key")
+    try:
+        for refused in (
+            client.presence(PresenceRequest(channel="a")),
+            client.presence_stats(PresenceStatsRequest(channel="a")),
+            client.history(HistoryRequest(channel="a")),
+            client.history_remove(HistoryRemoveRequest(channel="a")),
+        ):
+            with pytest.raises(CentApiResponseError) as error:
+                await refused
+            assert error.value.code == 108
+        with pytest.raises(CentUnauthorizedError):
+            await stranger.info(InfoRequest())
+    finally:
+        await client.close()
+        await stranger.close()
+
+
+async def test_a_client_is_reached_by_its_id_on_whatever_gateway(
+    gateways: GatewayFactory, own_redis: RedisServer
+) -> None:
+    here, there = await gateways(2, broker_url=own_redis.url, api_keys=KEY, log_level="debug")
+    url = f"{there.url}/ws/a"
+    async with connected(url, url) as (a, b):
+        await wait_until(lambda: len(there.records("connected")) == 2)
+        ids = [record["client"] for record in there.records("connected")]
+        assert all(len(id) == 32 for id in ids)
+        await call(here.port, "disconnect", {"client": ids[0]})
+        assert await a.ended() == (3503, "force disconnect")
+        await call(here.port, "unsubscribe", {"client": ids[1], "channel": "a"})
+        assert await b.ended() == (4500, "unsubscribed")
+
+
+async def test_while_redis_is_away_a_back_end_is_told_that_nothing_was_published(
+    gateways: GatewayFactory, own_redis: RedisServer
+) -> None:
+    (gateway,) = await gateways(1, broker_url=own_redis.url, api_keys=KEY, publish_timeout=0.3)
+    own_redis.kill()
+    await gateway.ready(False)
+    error = (await call(gateway.port, "publish", {"channel": "a", "data": 1}))["error"]
+    assert (error["code"], "not published" in error["message"]) == (100, True)
+    replies = (await call(gateway.port, "batch", {"commands": [{"publish": {"channel": "a", "data": 1}}] * 3}))[
+        "replies"
+    ]
+    assert [reply["error"]["code"] for reply in replies] == [100] * 3
+    large = {"channels": [f"c{number}" for number in range(1000)], "data": "x" * 10_000}
+    responses = (await call(gateway.port, "broadcast", large))["result"]["responses"]
+    assert {response["error"]["code"] for response in responses} == {100}
+    error = (await call(gateway.port, "channels", {}))["error"]
+    assert (error["code"], "bus unavailable" in error["message"]) == (100, True)
+    error = (await call(gateway.port, "disconnect", {"user": "ann"}))["error"]
+    assert error["code"] == 100
+    own_redis.start()
+    await gateway.ready()
+    assert await call(gateway.port, "publish", {"channel": "a", "data": 1}) == {"result": {}}
+
+
+async def test_when_the_answer_of_redis_is_lost_a_back_end_is_told_that_nobody_knows(
+    gateways: GatewayFactory, own_redis: RedisServer
+) -> None:
+    (gateway,) = await gateways(1, broker_url=own_redis.url, api_keys=KEY, broker_timeout=1)
+    own_redis.pause()
+    waiting = asyncio.create_task(call(gateway.port, "publish", {"channel": "a", "data": 1}))
+    error = (await waiting)["error"]
+    assert error["code"] == 1000
+    assert "may or may not" in error["message"]
+    own_redis.resume()
+    await gateway.ready()
+
+
+async def test_a_gateway_that_does_not_answer_makes_a_survey_fail_and_not_lie(
+    gateways: GatewayFactory, own_redis: RedisServer
+) -> None:
+    here, there = await gateways(2, broker_url=own_redis.url, api_keys=KEY)
+    there.signal(signal.SIGSTOP)
+    try:
+        error = (await call(here.port, "channels", {}))["error"]
+        assert (error["code"], "1 of 2 gateways" in error["message"]) == (100, True)
+    finally:
+        there.signal(signal.SIGCONT)
+    await wait_until(lambda: _both_answer(here.port), 10)
+
+
+async def _both_answer(port: int) -> bool:
+    reply = await call(port, "info", {})
+    return "result" in reply and len(reply["result"]["nodes"]) == 2

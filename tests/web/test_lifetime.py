@@ -1,0 +1,187 @@
+"""Which HTTP connections are kept, for how long, and what ends them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from relay import Gateway
+from relay.web import body, deadlines
+from relay.web.deadlines import Deadlines
+from tests.conftest import EmbeddedFactory
+from tests.harness.conditions import wait_until
+from tests.harness.http_response import HttpResponse, read_response
+from tests.harness.server_api import KEY, request
+
+INFO = request("/api/info", b"{}", f"X-API-Key: {KEY}")
+PUBLISH = request("/publish/a", b"x", "Content-Type: text/plain")
+UPGRADE = request(
+    "/ws/a", b"", "Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+    "Sec-WebSocket-Version: 13", method="GET",
+)  # fmt: skip
+
+
+class Wire:
+    """One HTTP connection."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    async def ask(self, data: bytes) -> HttpResponse:
+        """Send a request and return its answer."""
+        self.writer.write(data)
+        return await self.answer()
+
+    async def answer(self) -> HttpResponse:
+        """Return the next answer."""
+        async with asyncio.timeout(10):
+            return await read_response(self.reader)
+
+    async def ended(self, within: float = 10) -> bool:
+        """Wait until the gateway closes; return whether nothing came before."""
+        async with asyncio.timeout(within):
+            try:
+                return await self.reader.read() == b""
+            except ConnectionError:
+                return True
+
+
+@asynccontextmanager
+async def wire(gateway: Gateway) -> AsyncIterator[Wire]:
+    """Open a connection."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+    try:
+        yield Wire(reader, writer)
+    finally:
+        writer.transport.abort()
+
+
+async def test_connections_of_back_ends_are_kept_and_counted(embedded: EmbeddedFactory) -> None:
+    (gateway,) = await embedded(1, api_keys=KEY)
+    context = gateway._context
+    assert context is not None
+    async with wire(gateway) as kept:
+        for _ in range(20):
+            assert (await kept.ask(INFO)).status == 200
+            assert (await kept.ask(PUBLISH)).status == 200
+        assert context.sockets == 1
+    await wait_until(lambda: context.sockets == 0)
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        (request("/healthz", method="GET"), 200),
+        (request("/api/info", b"{}", "X-API-Key: wrong"), 401),
+        (request("/publish/a%20b", b"x"), 400),
+        (request("/nowhere", b"x"), 404),
+        (request("/api/info", b"{}", f"X-API-Key: {KEY}", "Connection: close"), 200),
+    ],
+)
+async def test_all_other_answers_end_the_connection_and_say_so(
+    embedded: EmbeddedFactory, data: bytes, status: int
+) -> None:
+    (gateway,) = await embedded(1, api_keys=KEY)
+    async with wire(gateway) as once:
+        response = await once.ask(data)
+        assert (response.status, response.headers["connection"]) == (status, "close")
+        assert await once.ended()
+
+
+async def test_pipelined_requests_are_answered_in_order(embedded: EmbeddedFactory) -> None:
+    (gateway,) = await embedded(1, api_keys=KEY)
+    async with wire(gateway) as kept:
+        kept.writer.write(PUBLISH * 50 + INFO)
+        answers = [await kept.answer() for _ in range(51)]
+    assert [answer.status for answer in answers] == [200] * 51
+    assert "result" in answers[-1].json
+    assert gateway.counters.messages_published >= 50
+
+
+async def test_an_idle_connection_is_closed(embedded: EmbeddedFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("relay.gateway.gateway.IDLE_SECONDS", 0.2)
+    (gateway,) = await embedded(1, api_keys=KEY)
+    async with wire(gateway) as idle:
+        assert (await idle.ask(INFO)).status == 200
+        assert await idle.ended()
+    async with wire(gateway) as dripping:
+        assert (await dripping.ask(INFO)).status == 200
+        dripping.writer.write(INFO[:20])
+        assert await dripping.ended()
+
+
+async def test_a_body_that_drips_is_given_up(embedded: EmbeddedFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(body, "BODY_SECONDS", 0.2)
+    (gateway,) = await embedded(1, api_keys=KEY)
+    for head in (
+        request("/api/publish", b"{", f"X-API-Key: {KEY}", "Content-Length: 50"),
+        request("/publish/a", b"x", "Content-Length: 50"),
+    ):
+        async with wire(gateway) as slow:
+            response = await slow.ask(head)
+            assert response.status == 408
+            assert "did not arrive" in response.text
+            assert response.headers["connection"] == "close"
+
+
+async def test_a_connection_that_outlives_its_time_is_dropped(
+    embedded: EmbeddedFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever it does meanwhile: bytes alone give no new time, only requests do."""
+    monkeypatch.setattr(deadlines, "REQUEST_SECONDS", 0.5)
+    (gateway,) = await embedded(1, api_keys=KEY)
+    async with wire(gateway) as busy, wire(gateway) as slow, wire(gateway) as refused:
+        slow.writer.write(request("/api/publish", b"{", f"X-API-Key: {KEY}", "Content-Length: 50"))
+        refused.writer.write(request("/nowhere", b"x", "Content-Length: 50000"))
+        for _ in range(12):
+            assert (await busy.ask(INFO)).status == 200
+            await asyncio.sleep(0.1)
+        assert await slow.ended()
+        await refused.ended()
+
+
+async def test_a_kept_connection_does_not_become_a_websocket(embedded: EmbeddedFactory) -> None:
+    (gateway,) = await embedded(1, api_keys=KEY)
+    async with wire(gateway) as kept:
+        assert (await kept.ask(INFO)).status == 200
+        response = await kept.ask(UPGRADE)
+        assert response.status == 426
+        assert "open a new connection" in response.text
+        assert await kept.ended()
+
+
+async def test_draining_ends_kept_connections(embedded: EmbeddedFactory) -> None:
+    (gateway,) = await embedded(1, api_keys=KEY, drain_delay=1)
+    async with wire(gateway) as busy, wire(gateway) as idle:
+        assert (await busy.ask(INFO)).headers.get("connection") != "close"
+        assert (await idle.ask(INFO)).status == 200
+        draining = asyncio.create_task(gateway.drain())
+        await wait_until(lambda: gateway.problems == ["draining"])
+        response = await busy.ask(PUBLISH)
+        assert (response.status, response.headers["connection"]) == (200, "close")
+        assert await busy.ended()
+        await draining
+        assert await idle.ended()
+
+
+def test_deadlines_forget_connections_that_are_gone() -> None:
+    class Transport:
+        aborted = 0
+
+        def abort(self) -> None:
+            self.aborted += 1
+
+    watched, transport = Deadlines(), Transport()
+    watched.add("a", transport, 0.0)  # type: ignore[arg-type]  # all that is used of one
+    assert watched.restart("a", 10.0) == 1
+    assert watched.restart("unknown", 10.0) == 0
+    watched.expire(["a", "unknown"], 39.0)
+    assert transport.aborted == 0
+    watched.expire(["a"], 40.0)
+    assert transport.aborted == 1
+    watched.expire([], 41.0)
+    assert watched.restart("a", 41.0) == 0

@@ -1,0 +1,138 @@
+"""`POST /publish/CHANNEL`, as curl and web pages send it."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tests.conftest import EmbeddedFactory
+from tests.harness.conditions import wait_until
+from tests.harness.free_port import free_port
+from tests.harness.http_response import get, send_request
+from tests.harness.server_api import publish, request
+from tests.harness.websocket_client import connected
+
+
+async def test_what_curl_sends_is_a_text_message(embedded: EmbeddedFactory) -> None:
+    (gateway,) = await embedded(1)
+    async with connected(f"{gateway.url}/ws/lobby", f"{gateway.url}/ws/a%2Fb:c") as (lobby, other):
+        for target in ("/publish/lobby", "/publish", "/publish/", "/publish/lobby?user=ann"):
+            response = await publish(gateway.port, target, b"hello \xe2\x82\xac")
+            assert (response.status, response.json) == (200, {"channel": "lobby", "gateways": 1})
+        assert await lobby.receive(4) == ["hello \u20ac"] * 4
+        for target in ("/publish/a/b:c", "/publish/a%2Fb:c", "/publish/a%2fb%3Ac"):
+            assert (await publish(gateway.port, target, b"x")).json == {"channel": "a/b:c", "gateways": 1}
+        assert await other.receive(3) == ["x"] * 3
+    assert (gateway.counters.messages_received, gateway.counters.bytes_received) == (7, 39)
+    assert (await publish(gateway.port, "/publish/nobody", b"")).json == {"channel": "nobody", "gateways": 0}
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ("Content-Type: text/plain", "hi"),
+        ("Content-Type: text/html; charset=UTF-8", "hi"),
+        ("Content-Type: application/json", "hi"),
+        ("Content-Type: application/octet-stream", b"hi"),
+        ("Content-Type: image/png", b"hi"),
+        ("X-No-Type: 1", b"hi"),
+    ],
+)
+async def test_the_content_type_decides_between_text_and_binary(
+    embedded: EmbeddedFactory, header: str, expected: str | bytes
+) -> None:
+    (gateway,) = await embedded(1)
+    async with connected(f"{gateway.url}/ws/lobby") as (client,):
+        assert (await publish(gateway.port, "/publish/lobby", b"hi", header)).status == 200
+        assert await client.receive(1) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("target", "body", "header", "status", "word"),
+    [
+        ("/publish/a%20b", b"x", "", 400, "white space"),
+        ("/publish/%20control", b"x", "", 400, "white space"),
+        ("/publish/a%zz", b"x", "", 400, "percent-encoding"),
+        ("/publish/%ff", b"x", "", 400, "UTF-8"),
+        ("/publish/%ED%A0%80", b"x", "", 400, "UTF-8"),
+        ("/publish/" + "a" * 256, b"x", "", 400, "255"),
+        ("/publish/a?user=%0a", b"x", "", 400, "user"),
+        ("/publish/a?user=%ff", b"x", "", 400, "query"),
+        ("/publish/a", b"\xff", "", 400, "octet-stream"),
+        ("/publish/a", b"x", "Content-Type: text/plain; charset=latin-1", 415, "UTF-8"),
+        ("/publish/a", b"x", "Content-Encoding: gzip", 415, "compressed"),
+        ("/publish/a", b"x" * 101, "", 413, "101 bytes, more than 100"),
+        ("/publishing/a", b"x", "", 404, "Nothing here"),
+        ("//publish/a", b"x", "", 404, ""),
+    ],
+)
+async def test_a_refusal_says_why(
+    embedded: EmbeddedFactory, target: str, body: bytes, header: str, status: int, word: str
+) -> None:
+    (gateway,) = await embedded(1, max_message_bytes=100)
+    headers = [] if header.startswith("Content-Type") else ["Content-Type: text/plain"]
+    response = await publish(gateway.port, target, body, *headers, *filter(None, [header]))
+    assert response.status == status
+    assert word in response.text
+    assert gateway.counters.messages_published == 0
+
+
+async def test_only_post_publishes(embedded: EmbeddedFactory) -> None:
+    (gateway,) = await embedded(1)
+    for method in ("GET", "PUT", "DELETE"):
+        response = await send_request(gateway.port, request("/publish/a", b"", method=method))
+        assert (response.status, response.headers["allow"]) == (405, "POST, OPTIONS")
+    assert gateway.counters.api_requests == {"http_publish 405": 3}
+    assert "/publish/lobby" in (await get(gateway.port, "/nowhere")).text
+
+
+async def test_without_a_bus_the_publisher_is_told_to_come_back(embedded: EmbeddedFactory) -> None:
+    (gateway,) = await embedded(1, broker_url=f"redis://127.0.0.1:{free_port()}", publish_timeout=0.1)
+    response = await publish(gateway.port, "/publish/a", b"x")
+    assert response.status == 503
+    assert "not published" in response.text
+    assert 1 <= int(response.headers["retry-after"]) <= 5
+    assert gateway.counters.publish_failures == {"BUS_UNAVAILABLE": 1}
+
+
+async def test_who_leaves_before_the_answer_leaves_nothing_behind(embedded: EmbeddedFactory) -> None:
+    (gateway,) = await embedded(1, broker_url=f"redis://127.0.0.1:{free_port()}", publish_timeout=0.2)
+    before = asyncio.all_tasks()
+    for _ in range(10):
+        _reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+        writer.write(request("/publish/a", b"x", "Content-Type: text/plain"))
+        await asyncio.sleep(0.02)
+        writer.transport.abort()
+    assert (await publish(gateway.port, "/publish/a", b"x")).status == 503
+    context = gateway._context
+    assert context is not None
+    await wait_until(lambda: not context.http.connections and asyncio.all_tasks() <= before)
+    await wait_until(lambda: not context.deadlines._connections)
+
+
+async def test_pages_of_other_sites_need_a_setting(embedded: EmbeddedFactory) -> None:
+    """A page could publish without asking before, if only its browser kept it from reading the answer."""
+    (own,) = await embedded(1)
+    (listed,) = await embedded(1, allowed_origins=("https://a.example",))
+    head = (
+        "POST /publish/a HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: 2\r\nOrigin: {}\r\n\r\nhi"
+    )
+    for gateway, origin, status in (
+        (own, "https://a.example", 403),
+        (own, "http://x", 200),
+        (listed, "https://a.example", 200),
+        (listed, "https://b.example", 403),
+    ):
+        answer = await send_request(gateway.port, head.format(origin).encode())
+        assert answer.status == status, (origin, answer)
+        readable = "https://a.example" if origin == "https://a.example" and status == 200 else None
+        assert answer.headers.get("access-control-allow-origin") == readable
+    assert (own.counters.messages_received, listed.counters.messages_received) == (1, 1)
+
+
+async def test_a_browser_may_ask_before_it_publishes(embedded: EmbeddedFactory) -> None:
+    (gateway,) = await embedded(1, allowed_origins=("https://a.example",))
+    asked = b"OPTIONS /publish/a HTTP/1.1\r\nHost: x\r\nOrigin: https://a.example\r\nConnection: close\r\n\r\n"
+    answer = await send_request(gateway.port, asked)
+    assert (answer.status, answer.headers["access-control-allow-methods"]) == (204, "POST")
