@@ -17,14 +17,14 @@ from .suite import Suite
 from .table import print_table, write_json
 
 SERVERS = ("everyday", "relay")
-MEASURES = ("fanout", "throughput", "publish", "idle")
+MEASURES = ("fanout", "sse", "throughput", "publish", "idle")
 
 
 @click.command(context_settings={"show_default": True})
 @click.option("--only", multiple=True, type=click.Choice(MEASURES), help="Measure only this.")
 @click.option("--server", "servers", multiple=True, type=click.Choice(SERVERS), help="Only this.")
 @click.option("--seconds", default=5.0, help="Length of each run of the measures but idle.")
-@click.option("--rounds", default=3, help="Rounds of fanout and publish; the median counts.")
+@click.option("--rounds", default=3, help="Rounds of fanout, sse and publish; the median counts.")
 @click.option("--idle-seconds", default=50.0, help="How long idle connections are watched.")
 @click.option("--connections", default=10_000, help="Number of idle connections.")
 @click.option("--patience", default=60.0, help="Seconds to wait, in all, for a quiet machine.")

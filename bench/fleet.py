@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from .servers import Clocks
 from .streams import Channel, Publisher, Stream, Subscriber
-from .wire import RECEIVED_SIZE, open_many
+from .wire import WEBSOCKET, Format
 
 TICK = 1_000_000  # ns between looks at the schedule
 STALL = 2 * TICK  # ns by which a look is late when something held up the clients
@@ -38,16 +38,18 @@ class Window:
 class Fleet:
     """The clients of one run."""
 
-    def __init__(self, port: int, look: int = TICK) -> None:
+    def __init__(self, port: int, look: int = TICK, format: Format = WEBSOCKET) -> None:
         """Prepare for a server.
 
         Args:
             port: its port on 127.0.0.1.
+            format: what the subscribers are given; the publishers have WebSockets.
             look: ns between two looks at the sockets; more than a tick saves client CPU
                 where latencies do not matter.
         """
         self.port = port
         self.look = look
+        self.format = format
         self.looked = 0  # ns of the monotonic clock
         self.epoll = select.epoll()
         self.streams: dict[int, Stream] = {}
@@ -58,19 +60,19 @@ class Fleet:
         self.start = 0  # of the schedule, ns of the monotonic clock
         self.measured = 0  # end of the warm-up, ns after the start
 
-    def join(self, path: str, subscribers: int, schedules: list[array[int]], first: int) -> Channel:
+    def join(self, name: str, subscribers: int, schedules: list[array[int]], first: int) -> Channel:
         """Connect a channel's clients.
 
         Args:
-            path: request path of the channel.
+            name: of the channel.
             subscribers: how many clients only listen.
             schedules: due times of each publisher's messages, in ns after the start.
             first: number of the first publisher; unique in the whole run.
         """
-        channel = Channel(path)
-        for sock in open_many(self.port, path, subscribers):
-            channel.subscribers.append(Subscriber(sock, channel.reference))
-        socks = open_many(self.port, path, len(schedules))
+        channel = Channel(name, self.format)
+        for sock in self.format.open_many(self.port, self.format.root + name, subscribers):
+            channel.subscribers.append(Subscriber(sock, channel.reference, self.format))
+        socks = WEBSOCKET.open_many(self.port, WEBSOCKET.root + name, len(schedules))
         for number, (sock, times) in enumerate(zip(socks, schedules, strict=True), first):
             channel.publishers.append(Publisher(sock, number, times))
         for stream in (*channel.subscribers, *channel.publishers):
@@ -110,7 +112,7 @@ class Fleet:
         window.clocks = clocks() - before
         window.client_cpu = time.process_time() - client
         window.wall = (last - start) / 1e9 - warm_up
-        window.deliveries = (self.received - received) // RECEIVED_SIZE
+        window.deliveries = (self.received - received) // self.format.size
         self.receive_for(EXTRA)
         gc.enable()
         return window
@@ -154,7 +156,7 @@ class Fleet:
                 last, quiet = time.monotonic_ns(), 0
             expected = sum(channel.expected_messages() for channel in self.channels)
             unsent = sum(channel.unsent_messages() for channel in self.channels)
-            if self.received >= expected * RECEIVED_SIZE and (late or not unsent):
+            if self.received >= expected * self.format.size and (late or not unsent):
                 break
         return last
 

@@ -19,7 +19,7 @@ def latencies(fleet: Fleet, references: dict[int, Parsed]) -> list[int]:
     for subscriber, positions, times in fleet.arrivals.values():
         parsed = references[id(subscriber.reference)]
         if subscriber.differs:
-            parsed = parse(subscriber.data())
+            parsed = parse(subscriber.data(), subscriber.format)
         found += delays(parsed, positions, times, fleet.start, fleet.measured)
     return sorted(found)
 

@@ -12,6 +12,7 @@ from .machine import raise_file_limit
 from .reading import Reading, total
 from .run import Run, drive
 from .servers import Server
+from .wire import WEBSOCKET, Format
 
 P99_BAR = 0.060  # seconds from the moment a message was due
 RARE_LOOK = 100_000_000  # ns between the clients' looks where no latency is measured
@@ -23,10 +24,10 @@ PINGED = 0.9  # share of the expected pings that an idle server must send
 Launch = Callable[[float | None], AbstractContextManager[Server]]
 
 
-def fanout(launch: Launch, seconds: float) -> Reading:
+def fanout(launch: Launch, seconds: float, format: Format = WEBSOCKET) -> Reading:
     """Server CPU per delivery in µs: 1 channel, 1000 clients, 100 messages/s."""
     with launch(None) as server:
-        run = drive(server, 1, 1000, 1, 100, seconds, RARE_LOOK)
+        run = drive(server, 1, 1000, 1, 100, seconds, RARE_LOOK, format)
     # Latencies would be those of the rare looks.
     return run.reading(run.delivery_cost).without("p50_ms", "p99_ms")
 

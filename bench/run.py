@@ -11,6 +11,7 @@ from .latency import latencies, percentile
 from .reading import Reading
 from .servers import Server
 from .tally import Tally, tally_channel
+from .wire import WEBSOCKET, Format
 
 WARM_UP = 1.0  # seconds of each run that are not measured
 
@@ -75,6 +76,7 @@ def drive(
     rate: float,
     seconds: float,
     look: int = TICK,
+    format: Format = WEBSOCKET,
 ) -> Run:
     """Send rate messages/s in all for some seconds and check every delivery.
 
@@ -86,14 +88,15 @@ def drive(
         rate: messages/s of all publishers together.
         seconds: length of the measured part.
         look: ns between two looks at the sockets.
+        format: what the subscribers are given.
     """
-    fleet = Fleet(server.port, look)
+    fleet = Fleet(server.port, look, format)
     times = schedules(publishers, rate, WARM_UP + seconds)
     try:
         for i in range(channels):
             first = i * publishers // channels
             share = times[first : (i + 1) * publishers // channels]
-            fleet.join(f"/ws/bench-{i}", subscribers, share, first)
+            fleet.join(f"bench-{i}", subscribers, share, first)
         server.wait_subscribed([f"bench-{i}" for i in range(channels)])
         time.sleep(0.3)  # let the work of the handshakes end
         window = fleet.run(WARM_UP, seconds, server.clocks)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import socket
 from array import array
 
-from .wire import PONG, SENT_SIZE, TEXT, client_frame, message
+from .wire import PONG, SENT_SIZE, TEXT, WEBSOCKET, Format, client_frame, message
 
 BUFFER = bytearray(1 << 20)
 VIEW = memoryview(BUFFER)
@@ -22,11 +22,12 @@ PING_BYTE = b"\x89"  # bench messages are ASCII and their frames begin with 0x81
 class Stream:
     """One connection that keeps the bytes it receives."""
 
-    __slots__ = ("closed", "cut", "own", "position", "sock")
+    __slots__ = ("closed", "cut", "format", "own", "position", "sock")
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, format: Format = WEBSOCKET) -> None:
         """Take over a connected, non-blocking socket after its handshake."""
         self.sock = sock
+        self.format = format
         self.position = 0  # bytes received, without pings
         self.own = bytearray()  # the bytes that are not in the reference
         self.cut = b""  # the beginning of a ping whose end has not come yet
@@ -77,9 +78,9 @@ class Subscriber(Stream):
 
     __slots__ = ("differs", "reference")
 
-    def __init__(self, sock: socket.socket, reference: bytearray) -> None:
+    def __init__(self, sock: socket.socket, reference: bytearray, format: Format) -> None:
         """Compare what comes over sock with reference, or append to it when ahead."""
-        super().__init__(sock)
+        super().__init__(sock, format)
         self.reference = reference
         self.differs = False
 
@@ -140,9 +141,10 @@ class Publisher(Stream):
 class Channel:
     """One channel: its subscribers, its publishers and the reference stream."""
 
-    def __init__(self, path: str) -> None:
-        """Start empty; path is the request path of the channel."""
-        self.path = path
+    def __init__(self, name: str, format: Format) -> None:
+        """Start empty; name is that of the channel, format that of its subscribers."""
+        self.name = name
+        self.format = format
         self.reference = bytearray()
         self.subscribers: list[Subscriber] = []
         self.publishers: list[Publisher] = []

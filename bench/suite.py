@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from rich.console import Console
 
@@ -11,8 +12,10 @@ from .machine import wait_until_quiet
 from .measures import Launch
 from .reading import Reading, median
 from .table import Bar, Row
+from .wire import EVENTS, WEBSOCKET
 
 FANOUT = "fan-out, 1000 clients, 100 msg/s"
+EVENT_STREAMS = "fan-out as server-sent events, 1000 clients, 100 msg/s"
 THROUGHPUT = "throughput, 100 clients, 10 publishers, {} msg/s"
 PUBLISH = "publish to 1 client, 10 k msg/s, 20 channels"
 
@@ -40,9 +43,9 @@ class Suite:
         self.rows: list[Row] = []
         self.console = Console(stderr=True)
 
-    def row(self, name: str, unit: str, bar: Bar | None) -> Row:
+    def row(self, name: str, unit: str, bar: Bar | None, against: str = "everyday") -> Row:
         """Add a row to the table."""
-        self.rows.append(Row(name, unit, bar))
+        self.rows.append(Row(name, unit, bar, against=against))
         return self.rows[-1]
 
     def announce(self, name: str, row: Row, after: str = "") -> None:
@@ -54,26 +57,41 @@ class Suite:
         """Measure the CPU per delivery."""
         bar = Bar(0.55, "<= 0.55 x everyday", relative=True)
         row = self.row(FANOUT, "us of server CPU per delivery", bar)
-        self.in_turns(row, self.launches | {"floor": self.floor}, measures.fanout)
+        launches = self.launches | {"floor": self.floor}
+        self.in_turns(row, {name: partial(measures.fanout, launch) for name, launch in launches.items()})
+
+    def sse(self) -> None:
+        """Measure the CPU per delivery of server-sent events beside that of WebSockets, both of the relay."""
+        if launch := self.launches.get("relay"):
+            bar = Bar(1.3, "<= 1.3 x WebSocket", relative=True)
+            row = self.row(EVENT_STREAMS, "us of server CPU per delivery", bar, against="WebSocket")
+            turns = {"WebSocket": WEBSOCKET, "relay": EVENTS}
+            self.in_turns(
+                row, {name: partial(measures.fanout, launch, format=format) for name, format in turns.items()}
+            )
 
     def publish(self) -> None:
         """Measure the CPU per publish."""
         bar = Bar(0.25, "<= 0.25 x everyday", relative=True)
         row = self.row(PUBLISH, "us of server CPU per message", bar)
-        self.in_turns(row, self.launches, measures.publish)
+        self.in_turns(row, {name: partial(measures.publish, launch) for name, launch in self.launches.items()})
 
-    def in_turns(self, row: Row, launches: dict[str, Launch], measure: Callable[[Launch, float], Reading]) -> None:
-        """Measure the servers in turns, so that a slow spell of the machine meets both.
+    def in_turns(self, row: Row, turns: dict[str, Callable[[float], Reading]]) -> None:
+        """Measure what a row compares in turns, so that a slow spell of the machine meets both.
 
         A turn in which other processes held up a server is repeated, but not for ever.
+
+        Args:
+            row: of the table.
+            turns: measures for some seconds, by name.
         """
-        readings: dict[str, list[Reading]] = {name: [] for name in launches}
+        readings: dict[str, list[Reading]] = {name: [] for name in turns}
         good = turn = 0
         while good < self.rounds and turn < 2 * self.rounds:
             turn += 1
-            for name, launch in launches.items():
+            for name, measure in turns.items():
                 self.announce(name, row, f", round {turn}")
-                readings[name].append(measure(launch, self.seconds))
+                readings[name].append(measure(self.seconds))
             good += not any(rounds[-1].disturbed for rounds in readings.values())
         row.readings = {name: median(rounds) for name, rounds in readings.items()}
 

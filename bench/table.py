@@ -11,13 +11,12 @@ from rich.table import Table
 
 from .reading import Reading
 
-COMPARED = ("everyday", "relay")
 BUSY = 0.9  # share of a core above which clients and Redis may be what was measured
 
 
 @dataclass
 class Bar:
-    """What the relay must reach: a limit on its value or on its ratio to everyday."""
+    """What the relay must reach: a limit on its value or on its ratio to what it is compared with."""
 
     limit: float
     text: str
@@ -37,12 +36,18 @@ class Row:
     unit: str
     bar: Bar | None
     readings: dict[str, Reading] = field(default_factory=dict)
+    against: str = "everyday"  # what the relay is compared with
+
+    @property
+    def compared(self) -> tuple[str, str]:
+        """The names of the two that are compared."""
+        return self.against, "relay"
 
     @property
     def ratio(self) -> float | None:
-        """The relay's value by everyday's, or None when one is missing."""
-        everyday, relay = self.readings.get("everyday"), self.readings.get("relay")
-        return relay.value / everyday.value if relay and everyday and everyday.value else None
+        """The relay's value by the other's, or None when one is missing."""
+        other, relay = self.readings.get(self.against), self.readings.get("relay")
+        return relay.value / other.value if relay and other and other.value else None
 
     @property
     def verdict(self) -> str:
@@ -53,7 +58,7 @@ class Row:
         value = self.ratio if self.bar.relative else relay.value
         passed = value is not None and self.bar.met(value) and not relay.flaw
         # A server that is held up looks cheaper than it is (see reading.median), or slower.
-        held_up = any(r.disturbed for name, r in self.readings.items() if name in COMPARED)
+        held_up = any(r.disturbed for name, r in self.readings.items() if name in self.compared)
         if held_up and (self.bar.relative or not passed):
             return "unsure"
         return "pass" if passed else "FAIL"
@@ -73,9 +78,9 @@ class Row:
         return self.verdict in ("FAIL", "unsure") or (relay is not None and not relay.tally.clean)
 
     def both(self, form: str, attribute: str) -> str:
-        """Return an attribute of each reading, everyday first, formatted."""
+        """Return an attribute of each reading, the relay's last, formatted."""
         return " | ".join(
-            form.format(getattr(self.readings[name], attribute)) for name in COMPARED if name in self.readings
+            form.format(getattr(self.readings[name], attribute)) for name in self.compared if name in self.readings
         )
 
 
@@ -111,7 +116,7 @@ def build_table(rows: list[Row], head: str) -> Table:
         tallies = row.both("{}", "tally")
         table.add_row(
             f"{row.name}\n[dim]{row.unit}[/]",
-            amount(row.readings.get("everyday")),
+            ("" if row.against == "everyday" else f"{row.against}\n") + amount(row.readings.get(row.against)),
             amount(row.readings.get("relay")),
             f"{row.ratio:.2f}" if row.ratio is not None else "-",
             row.bar.text if row.bar else "-",
@@ -129,12 +134,12 @@ def print_table(rows: list[Row], head: str) -> None:
     # In a pipe the table keeps its own width instead of being cut at 80 columns.
     console = Console() if Console().is_terminal else Console(width=170)
     console.print(build_table(rows, head))
-    console.print("Where two values share a cell: everyday | relay.", style="dim")
+    console.print("Where two values share a cell: everyday, or what is named instead | relay.", style="dim")
     for row in rows:
         if floor := row.readings.get("floor"):
             note = f"{row.name}: nothing but send() costs {floor.value:.2f} us here and now."
             console.print(note, highlight=False)
-        for name in filter(row.readings.__contains__, COMPARED):
+        for name in filter(row.readings.__contains__, row.compared):
             reading = row.readings[name]
             if reading.client_cpu + reading.redis_cpu > BUSY:
                 note = f"{row.name}: clients and Redis were busy beside {name}."

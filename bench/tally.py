@@ -6,7 +6,7 @@ from array import array
 from dataclasses import dataclass, fields
 
 from .streams import Channel, Stream
-from .wire import CLOSE, TEXT, frames, parse_message
+from .wire import CLOSE, TEXT, WEBSOCKET, Format, parse_message
 
 PUBLISHER_SHIFT = 32  # a message's key is publisher << 32 | sequence number
 
@@ -52,10 +52,10 @@ class Parsed:
     closed: bool = False  # ended by a close frame
 
 
-def parse(data: bytes | bytearray) -> Parsed:
-    """Read the messages of a stream of server frames."""
+def parse(data: bytes | bytearray, format: Format = WEBSOCKET) -> Parsed:
+    """Read the messages of a stream."""
     parsed = Parsed(array("Q"), array("q"), array("q"))
-    for opcode, payload, end in frames(data):
+    for opcode, payload, end in format.split(data):
         if opcode == CLOSE:
             parsed.closed = True
             break
@@ -98,7 +98,7 @@ def tally_channel(channel: Channel) -> tuple[Tally, Parsed]:
     """Check every stream of a channel; return the sum and the reference's messages."""
     total = Tally()
     sent = {p.number: p.sent_messages for p in channel.publishers}
-    reference = parse(channel.reference)
+    reference = parse(channel.reference, channel.format)
     common = check(reference, sent)
     for subscriber in channel.subscribers:
         whole = subscriber.position == len(channel.reference)
@@ -117,7 +117,7 @@ def tally_channel(channel: Channel) -> tuple[Tally, Parsed]:
 
 def tally_alone(stream: Stream, sent: dict[int, int], order: array[int]) -> Tally:
     """Check one stream by itself; order is the sequence that its channel saw."""
-    parsed = parse(stream.data())
+    parsed = parse(stream.data(), stream.format)
     parsed.closed |= stream.closed
     tally = check(parsed, sent)
     if parsed.keys != order and not tally.reordered:

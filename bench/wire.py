@@ -1,4 +1,4 @@
-"""The bytes on the wire: opening handshake, masked client frames, messages, parsing.
+"""The bytes on the wire: opening handshake, masked client frames, messages, parsing; and server-sent events.
 
 A bench message is 128 bytes of text: publisher, sequence number, and the moment when
 the message is due (nanoseconds after the start of the run), in hexadecimal, then filler.
@@ -11,7 +11,8 @@ import hashlib
 import os
 import random
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 TEXT, CLOSE, PING, PONG = 0x1, 0x8, 0x9, 0xA
@@ -20,6 +21,7 @@ MESSAGE_SIZE = 128
 FILLER = bytes(33 + i % 90 for i in range(MESSAGE_SIZE - 28))
 SENT_SIZE = 8 + MESSAGE_SIZE  # client frame: 2 bytes, 16-bit length, 4 bytes of mask
 RECEIVED_SIZE = 4 + MESSAGE_SIZE  # server frame: 2 bytes, 16-bit length
+EVENT_SIZE = 8 + MESSAGE_SIZE  # server-sent event: "data: ", an empty line
 
 
 def connect(port: int, path: str) -> tuple[socket.socket, bytes]:
@@ -112,3 +114,45 @@ def frames(data: bytes | bytearray) -> Iterator[tuple[int, bytes, int]]:
         if position > total:
             return
         yield opcode, bytes(data[start:position]), position
+
+
+def open_event_streams(port: int, path: str, count: int) -> list[socket.socket]:
+    """Open count streams of server-sent events, and read up to the end of their first block, which asks for retries."""
+    opened = []
+    for _ in range(count):
+        sock = socket.create_connection(("127.0.0.1", port), timeout=30)
+        sock.sendall(b"GET %b HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n\r\n" % (path.encode(), port))
+        data = b""
+        while b"\n\n" not in data:
+            if not (chunk := sock.recv(4096)):
+                raise ConnectionError(f"closed at the start: {data[:200]!r}")
+            data += chunk
+        if not data.startswith(b"HTTP/1.1 200 ") or not data.endswith(b"\n\n"):
+            raise ConnectionError(f"no stream: {data[:200]!r}")
+        sock.setblocking(False)
+        opened.append(sock)
+    return opened
+
+
+def events(data: bytes | bytearray) -> Iterator[tuple[int, bytes, int]]:
+    """Yield what frames() yields, of each complete event in data but heartbeats: TEXT for a plain one, else 0."""
+    start = 0
+    while (end := data.find(b"\n\n", start)) >= 0:
+        block = bytes(data[start:end])
+        start = end + 2
+        if block == b":":
+            continue
+        yield TEXT if block.startswith(b"data: ") else 0, block.removeprefix(b"data: "), start
+
+
+class Format(NamedTuple):
+    """How subscribers are given messages."""
+
+    open_many: Callable[[int, str, int], list[socket.socket]]  # port, path, number
+    root: str  # of the request paths
+    size: int  # of a message in bytes
+    split: Callable[[bytes | bytearray], Iterator[tuple[int, bytes, int]]]  # opcode, payload and end of each
+
+
+WEBSOCKET = Format(open_many, "/ws/", RECEIVED_SIZE, frames)
+EVENTS = Format(open_event_streams, "/sse/", EVENT_SIZE, events)

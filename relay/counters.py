@@ -14,16 +14,20 @@ GC_GENERATIONS = (0, 1, 2)
 
 @dataclass(slots=True)
 class Counters(Additive):
-    """Totals since the gateway started, but for `connections_open` and `bus_round_trip_seconds`, which are of now.
+    """Totals since the gateway started, but for `..._open` and `bus_round_trip_seconds`, which are of now.
 
     Those of several processes can be added up.
 
     Args:
-        connections_open: WebSocket clients connected now.
+        connections_open: clients connected now, of whatever kind.
+        event_streams_open: how many of them read server-sent events.
+        polls_open: how many of them poll.
         connections_accepted: clients whose handshake was completed.
         connections_refused: refused handshakes, by reason.
-        connections_closed: ended connections, by close code (1006: without a closing handshake).
-        disconnects: connections that the relay closed, by reason (names of `relay.errors.Disconnect`, WRITE_TIMEOUT).
+        connections_closed: ended connections, by close code (1006: without a closing handshake); clients without
+            WebSocket count by the code that a WebSocket would have been given, 1000 when they left.
+        disconnects: connections that the relay closed, by reason (names of `relay.errors.Disconnect`, WRITE_TIMEOUT,
+            UNEXPECTED_DATA).
         accept_errors: times that accepting paused because file descriptors or memory ran out.
         handshakes: time from a whole request to its upgrade, the bus's acknowledgement included.
         messages_received: messages that clients sent.
@@ -51,6 +55,8 @@ class Counters(Additive):
     """
 
     connections_open: int = 0
+    event_streams_open: int = 0
+    polls_open: int = 0
     connections_accepted: int = 0
     connections_refused: Counter[str] = field(default_factory=Counter)
     connections_closed: Counter[int] = field(default_factory=Counter)

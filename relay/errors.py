@@ -18,6 +18,7 @@ Exceptions hold data; their text is made in `__str__`.
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -115,12 +116,14 @@ class Refused(RelayError):
     Args:
         status: HTTP status, 4xx or 5xx.
         reason: a sentence for the client.
+        headers: further headers of the answer.
     """
 
-    def __init__(self, status: int, reason: str) -> None:
+    def __init__(self, status: int, reason: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(status, reason)
         self.status = status
         self.reason = reason
+        self.headers = dict(headers or {})
 
     def __str__(self) -> str:
         return self.reason

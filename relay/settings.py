@@ -22,6 +22,7 @@ from relay.settings_values import (
     Hosts,
     Lowered,
     Networks,
+    Origins,
     Range,
     Text,
     Workers,
@@ -82,6 +83,9 @@ class Settings(BaseSettings):
     )
     # websockets itself reads no more than 128 headers.
     max_headers: Annotated[int, Range("integer", 1, 128)] = setting(100, "Listening", "Headers of one request.")
+    allowed_origins: Origins | None = setting(
+        None, "Listening", "Sites whose pages may use the relay. Not set: any by WebSocket, else only its own."
+    )
 
     broker_url: BrokerUrl = setting("memory://", "Bus", "Where the bus is; memory:// is one gateway alone.")
     broker_prefix: BrokerPrefix = setting(

@@ -14,6 +14,7 @@ from annotated_types import BaseMetadata, Ge, GroupedMetadata, Le
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 from pydantic_settings import NoDecode
 
+from relay.auth.origin import ANY, canonical
 from relay.channel import check_channel
 from relay.errors import ChannelError
 from relay.redaction import MASK, escape_controls, mask_credentials
@@ -25,6 +26,9 @@ MOST_WORKERS: Final = 256
 _COMMON_OPTIONS = frozenset({"db", "username", "password"})
 _TLS_OPTIONS = frozenset({"ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_check_hostname", "ssl_cert_reqs"})
 _HOST_NAME = re.compile(r"(?=.{1,253}\Z)(?!-)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?\Z")
+
+# A scheme of its own is what apps in a web view have, and extensions.
+_ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +161,15 @@ def _check_ca_file(path: str) -> str:
     return path
 
 
+def _check_origins(origins: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse what no browser sends as an origin; bring the rest into the form in which it is sent."""
+    if wrong := [origin for origin in origins if origin != ANY and not _ORIGIN.match(origin)]:
+        raise ValueError(f"not {', '.join(map(repr, wrong))}: scheme, host and perhaps a port, nothing after them")
+    if not origins:
+        raise ValueError("at least one")
+    return tuple(dict.fromkeys(canonical(origin) for origin in origins))
+
+
 def _check_keys(keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
     """Refuse keys that can be guessed, and those that no header can carry. No reason repeats a key."""
     for number, key in enumerate(keys, 1):
@@ -242,6 +255,13 @@ BrokerPrefix = Annotated[
 ]
 CaFile = Annotated[
     str, AfterValidator(_check_ca_file), Kind("file", "a PEM file that this process can read, and only with rediss://")
+]
+Origins = Annotated[
+    tuple[str, ...],
+    NoDecode,
+    BeforeValidator(_split),
+    AfterValidator(_check_origins),
+    Kind("list", "origins such as https://app.example.com, separated by commas, or *"),
 ]
 ApiKeys = Annotated[
     tuple[SecretStr, ...],

@@ -14,6 +14,7 @@ from relay.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+PAGES = ["README.md", "docs/architecture.md", "docs/guarantees.md", "docs/fallbacks.md"]
 BEGIN, END = "<!-- settings: begin (tests/test_readme.py keeps this table true) -->\n", "<!-- settings: end -->"
 
 

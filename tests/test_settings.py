@@ -72,6 +72,19 @@ def test_keywords_beat_the_environment_which_beats_the_file(monkeypatch: pytest.
     assert (settings.port, settings.ping_interval, settings.drain_seconds) == (3, 12, 1)
 
 
+def test_origins_are_kept_as_browsers_send_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = "https://App.example.com:443, http://[::1]:8000,https://app.example.com"
+    monkeypatch.setenv("RELAY_ALLOWED_ORIGINS", given)
+    assert Settings().allowed_origins == ("https://app.example.com", "http://[::1]:8000")
+    assert Settings(allowed_origins=("*",)).allowed_origins == ("*",)
+
+
+def test_a_wrong_origin_is_named() -> None:
+    problem = problems_of(allowed_origins="https://a.example,example.com")["RELAY_ALLOWED_ORIGINS"]
+    assert "'example.com'" in problem.allowed
+    assert "scheme" in problem.allowed
+
+
 def test_settings_are_frozen() -> None:
     """Nothing changes them once they are checked."""
     settings = Settings()
@@ -124,6 +137,14 @@ def test_the_text_of_the_error_lists_all_problems() -> None:
         ("trusted_proxies", ()),
         ("handshake_timeout", "0"),
         ("max_header_bytes", "1"),
+        ("allowed_origins", ()),
+        ("allowed_origins", "https://a.example,"),
+        ("allowed_origins", "example.com"),
+        ("allowed_origins", "https://example.com/"),
+        ("allowed_origins", "https://example.com/path"),
+        ("allowed_origins", "https://*.example.com"),
+        ("allowed_origins", "https://user@example.com"),
+        ("allowed_origins", "null"),
         ("broker_prefix", "a b"),
         ("broker_prefix", "a\nb"),
         ("broker_prefix", "\udcff"),

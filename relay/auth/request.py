@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
-from relay.errors import Refused
+from relay.channel import channel_from_path
+from relay.errors import ChannelError, Refused
 
 MAX_PARAMETERS = 32
 
@@ -48,3 +49,25 @@ def parse_request(target: str, headers: Mapping[str, str], remote: str) -> Conne
     except ValueError:
         raise Refused(400, "the URL's query is malformed") from None
     return ConnectRequest(path, dict(query), headers, remote)
+
+
+def requested_channel(request: ConnectRequest, root: str, default: str) -> str:
+    """Return the channel that a request's path names.
+
+    Args:
+        request: from anybody.
+        root: path below which the names of channels begin, such as `/ws`.
+        default: channel of the root itself, with or without a slash.
+
+    Raises:
+        Refused: with 404 for a path that is not below the root, with 400 for what no channel may be called.
+    """
+    path = request.path
+    if path in (root, root + "/"):
+        return default
+    if not path.startswith(root + "/"):
+        raise Refused(404, f"nothing here; channels are at {root}/CHANNEL")
+    try:
+        return channel_from_path(path.removeprefix(root + "/"))
+    except ChannelError as error:
+        raise Refused(400, str(error)) from error

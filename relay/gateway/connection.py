@@ -17,17 +17,11 @@ from relay.errors import CustomDisconnect, Disconnect, PublishError
 from relay.gateway.context import READ_BUFFER_BYTES, Context
 from relay.gateway.incoming import Incoming
 from relay.hub import Encoder
-from relay.logs import Logger
 from relay.message import Kind, Message
 from relay.node import Interest
 from relay.protocols import plain
 
-CLOSE_TIMEOUT_SECONDS = 5.0
-"""How long a client may take to answer a close frame."""
-
 PING = b"\x89\x00"
-
-log = Logger("relay.gateway")
 
 
 class Connection(Incoming):
@@ -40,27 +34,11 @@ class Connection(Incoming):
         interest: its claim on the channel; released when it leaves.
     """
 
-    __slots__ = (
-        "_close_timer",
-        "_interest",
-        "_paused",
-        "channel",
-        "echo",
-        "id",
-        "identity",
-        "slot",
-    )
+    __slots__ = ("_paused",)
 
     def __init__(self, context: Context, session: plain.PlainSession, identity: Identity, interest: Interest) -> None:
-        super().__init__(context)
-        self._interest: Interest | None = interest
+        super().__init__(context, session.channel, session.echo, identity, interest)
         self._paused = False
-        self._close_timer: asyncio.TimerHandle | None = None
-        self.id = context.node.new_id()
-        self.channel = session.channel
-        self.echo = session.echo
-        self.identity = identity
-        self.slot = -1
 
     @property
     def encode(self) -> Encoder:
@@ -68,22 +46,9 @@ class Connection(Incoming):
         return plain.encode
 
     def open(self, transport: asyncio.Transport, response: bytes, received: bytes) -> None:
-        """Take over a socket whose subscription the bus has acknowledged.
-
-        Args:
-            transport: of the socket; its reading is paused.
-            response: what completes the handshake.
-            received: what the client has sent after its handshake already.
-        """
-        context = self._context
-        self._attach(transport)
-        context.connections.add(self)
-        context.empty.clear()
-        context.counters.connections_open += 1
-        context.counters.connections_accepted += 1
-        context.node.hub.add(self.channel, self)
-        context.keepalive.add(self)
-        transport.write(response + context.welcome)
+        """Take over a socket; see `Member`."""
+        self._join(transport)
+        transport.write(response + self._context.welcome)
         if received:
             self._receive(received)
         if not self._paused:
@@ -102,11 +67,6 @@ class Connection(Incoming):
         self._resume_reading()
         self._send()
         self._leave()
-
-    def abort(self) -> None:
-        """Drop the socket at once."""
-        self._leave()
-        super().abort()
 
     # What keepalive calls.
 
@@ -164,26 +124,10 @@ class Connection(Incoming):
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Leave everything, and let go of what would keep this object alive."""
-        context = self._context
-        self._leave()
-        if self._close_timer is not None:
-            self._close_timer.cancel()
-            self._close_timer = None
-        context.node.forget(self)
-        context.connections.discard(self)
-        if not context.connections:
-            context.empty.set()
-        context.counters.connections_open -= 1
-        code = _close_code(self._ws)
-        context.counters.connections_closed[code] += 1
-        log.debug("disconnected", channel=self.channel, user=self.identity.user, code=code)
+        """Leave everything; called by the event loop."""
+        self._context.node.forget(self)
         self._end_reading()
-        self._detach()
-
-    @property
-    def _open(self) -> bool:
-        return self._interest is not None
+        self._gone(_close_code(self._ws))
 
     def _message(self, kind: Kind, payload: bytes) -> None:
         """Publish one whole message of the client."""
@@ -214,8 +158,8 @@ class Connection(Incoming):
             # Half-close and keep reading: closing with unread data would reset the connection and take the
             # close frame with it.
             transport.write_eof()
-        if self._close_timer is None and self._ws.close_expected():
-            self._close_timer = self._context.loop.call_later(CLOSE_TIMEOUT_SECONDS, self.abort)
+        if self._ws.close_expected():
+            self._abort_later()
 
     def _resume_reading(self) -> None:
         if self._paused:
@@ -225,14 +169,6 @@ class Connection(Incoming):
     def _read_on(self) -> None:
         if not self._paused and self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
-
-    def _leave(self) -> None:
-        """Be delivered to no more, and give back the claim on the channel."""
-        if self._interest is not None:
-            interest, self._interest = self._interest, None
-            self._context.node.hub.remove(self.channel, self)
-            self._context.keepalive.remove(self)
-            self._context.node.release(interest)
 
 
 def _close_code(ws: ServerProtocol) -> int:

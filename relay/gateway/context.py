@@ -14,15 +14,21 @@ from relay.counters import Counters
 from relay.frame import encode_frame
 from relay.message import Message
 from relay.node import Node
+from relay.protocols import sse
 from relay.settings import Settings
 from relay.web.deadlines import Deadlines
 from relay.web.remote import Sources
 
 if TYPE_CHECKING:
-    from relay.gateway.connection import Connection
     from relay.gateway.handshake import Handshake
     from relay.gateway.keepalive import Keepalive
+    from relay.gateway.member import Member
     from relay.gateway.stalls import Stalls
+    from relay.web.poll_subscription import PollSubscription
+    from relay.web.polls import Polls
+
+FULL = "this gateway is full"
+SHUTTING_DOWN = "this gateway is shutting down"
 
 READ_BUFFER_BYTES = 16 * 1024
 
@@ -42,8 +48,9 @@ class Context:
         keepalive: pings all connections.
         stalls: watches the connections that don't take what is written.
         http: makes the handlers of connections that aren't WebSockets.
-        deadlines: of those connections.
-        max_connections: WebSocket clients that are served at once.
+        polls: the polling clients.
+        deadlines: of the connections that aren't WebSockets.
+        max_connections: clients that are served at once.
         proxies: whose word about a client's address is believed.
         sources: addresses of the clients of plain HTTP connections.
         loop: the event loop that all of this runs on.
@@ -55,12 +62,13 @@ class Context:
     keepalive: Keepalive
     stalls: Stalls
     http: web.Server
+    polls: Polls
     deadlines: Deadlines
     max_connections: int
     proxies: TrustedProxies
     sources: Sources
     loop: asyncio.AbstractEventLoop
-    connections: set[Connection] = field(default_factory=set)
+    connections: set[Member] = field(default_factory=set)
     handshakes: dict[Handshake, float] = field(default_factory=dict)
     draining: bool = False
     # Set whenever the last client has gone.
@@ -71,14 +79,18 @@ class Context:
     send_buffer_bytes: int = field(init=False)
     max_message_bytes: int = field(init=False)
     drop_when_slow: bool = field(init=False)
+    # First bytes of a WebSocket and of an event stream.
     welcome: bytes = field(init=False)
+    welcome_event: bytes = field(init=False)
 
     def __post_init__(self) -> None:
         self.max_message_bytes = self.settings.max_message_bytes
         self.send_buffer_bytes = self.settings.send_buffer_bytes
         self.drop_when_slow = self.settings.slow_consumer == "drop"
         text = self.settings.welcome
-        self.welcome = b"" if text is None else encode_frame(Message("", text.encode()))
+        greeting = None if text is None else Message("", text.encode())
+        self.welcome = b"" if greeting is None else encode_frame(greeting)
+        self.welcome_event = b"" if greeting is None else sse.encode(greeting)
 
     @property
     def sockets(self) -> int:
@@ -86,6 +98,18 @@ class Context:
         return len(self.connections) + len(self.handshakes) + len(self.http.connections)
 
     @property
+    def clients(self) -> list[Member | PollSubscription]:
+        """All clients, of whatever kind."""
+        return [*self.connections, *self.polls]
+
+    @property
     def full(self) -> bool:
-        """Whether another WebSocket client has no place."""
-        return len(self.connections) >= self.max_connections
+        """Whether another client has no place."""
+        return len(self.connections) + len(self.polls) >= self.max_connections
+
+    @property
+    def closed(self) -> str | None:
+        """Why nobody new is let in, in words; None when somebody is."""
+        if self.draining:
+            return SHUTTING_DOWN
+        return FULL if self.full else None

@@ -16,17 +16,18 @@ from relay.auth.forwarded import TrustedProxies
 from relay.brokers import BrokerOptions
 from relay.control import Control
 from relay.counters import Counters
+from relay.errors import Disconnect
 from relay.gateway.background import Background
 from relay.gateway.capacity import default_max_connections
-from relay.gateway.connection import CLOSE_TIMEOUT_SECONDS
 from relay.gateway.context import Context
 from relay.gateway.drain import close_evenly
 from relay.gateway.event_loop_lag import watch_event_loop
 from relay.gateway.gc_pauses import GcPauses
-from relay.gateway.handshake import expire_handshakes
+from relay.gateway.handshakes import expire_handshakes, readmit
 from relay.gateway.keepalive import Keepalive
 from relay.gateway.listener import Listener
 from relay.gateway.measurement import take_snapshot
+from relay.gateway.member import CLOSE_TIMEOUT_SECONDS
 from relay.gateway.process import Process
 from relay.gateway.siblings import Siblings
 from relay.gateway.stalls import Stalls
@@ -38,6 +39,7 @@ from relay.version import __version__
 from relay.web.app import build_app, build_operators_app, run_app
 from relay.web.deadlines import IDLE_SECONDS, Deadlines
 from relay.web.metrics_port import MetricsPort
+from relay.web.polls import Polls
 from relay.web.remote import Sources, tell_remote
 
 READINESS_SECONDS = 0.1
@@ -134,7 +136,8 @@ class Gateway:
         """
         settings = self.settings
         node = Node(_broker_options(settings), self.counters, write_delay=settings.write_delay / 1000)
-        control = Control(node, lambda: context.connections)
+        polls = Polls(settings, node, self.counters, lambda: context.closed)
+        control = Control(node, lambda: context.clients)
         deadlines = Deadlines()
         speaker = self._siblings
         problems, take = (speaker.problems, speaker.snapshot) if speaker else (self._find_problems, self.snapshot)
@@ -143,8 +146,10 @@ class Gateway:
             settings=settings,
             node=node,
             control=control,
+            polls=polls,
             counters=self.counters,
             deadlines=deadlines,
+            readmit=lambda transport, head: readmit(context, transport, head),
             draining=lambda: self._draining,
             problems=problems,
             take=None if settings.metrics_port else take,
@@ -160,6 +165,7 @@ class Gateway:
             keepalive=Keepalive(settings.ping_interval, settings.ping_timeout),
             stalls=Stalls(settings.write_timeout, self.counters),
             http=self._runner.server,
+            polls=polls,
             deadlines=deadlines,
             max_connections=self._max_connections(),
             proxies=proxies,
@@ -179,6 +185,7 @@ class Gateway:
         await node.start()
         self._background.run("keepalive", context.keepalive.run)
         self._background.run("stalls", context.stalls.run)
+        self._background.run("polls", polls.sweep)
         self._background.run("handshakes", lambda: expire_handshakes(context))
         self._background.run("readiness", self._report_readiness)
         self._background.run("event loop lag", lambda: watch_event_loop(self.counters.event_loop_lag))
@@ -200,7 +207,7 @@ class Gateway:
             return
         settings = self.settings
         self._draining = True
-        log.info("draining", connections=len(context.connections), seconds=settings.drain_seconds)
+        log.info("draining", connections=self.counters.connections_open, seconds=settings.drain_seconds)
         # Who comes now is still let in: load balancers need this time to notice.
         await asyncio.sleep(settings.drain_delay)
         context.draining = True
@@ -208,7 +215,7 @@ class Gateway:
         await listener.wait_adopted()
         for handshake in list(context.handshakes):
             handshake.refuse_for_drain()
-        await close_evenly(list(context.connections), settings.drain_seconds, context.node.hub.flush)
+        await close_evenly(context.clients, settings.drain_seconds, context.node.hub.flush)
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_TIMEOUT_SECONDS + 1):
                 while context.connections:
@@ -229,6 +236,8 @@ class Gateway:
             connection.abort()
         for handshake in list(context.handshakes):
             handshake.abort()
+        for polled in list(context.polls):
+            polled.close(Disconnect.GOING_AWAY)
         await self._background.stop()
         self._gc_pauses.stop()
         await runner.cleanup()

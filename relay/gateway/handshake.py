@@ -1,46 +1,33 @@
-"""From a fresh socket to a WebSocket, to the HTTP handler, or to a refusal."""
+"""From a fresh socket to a WebSocket, to an event stream, to the HTTP handler, or to a refusal."""
 
 from __future__ import annotations
 
 import asyncio
-import random
 import re
 import time
-from collections.abc import Callable
-from http import HTTPStatus
+from collections.abc import Callable, Mapping
 from typing import cast
 
-from websockets.datastructures import Headers
-from websockets.http11 import Request, Response
-from websockets.server import ServerProtocol
-
-from relay.auth.identity import Identity, identify
-from relay.auth.request import parse_request
 from relay.errors import Refused
-from relay.gateway.connection import Connection
-from relay.gateway.context import Context, websockets_logger
+from relay.gateway.context import FULL, SHUTTING_DOWN, Context
+from relay.gateway.event_stream import read_event_stream
+from relay.gateway.guest import Guest
+from relay.gateway.refusal import REFUSED_BY_BUS, UNACKNOWLEDGED, cause, refusal
+from relay.gateway.upgrade import read_upgrade
 from relay.logs import Logger
 from relay.node import Interest
-from relay.protocols import plain
 
-FULL = "this gateway is full"
-SHUTTING_DOWN = "this gateway is shutting down"
-UNACKNOWLEDGED = "the bus did not acknowledge the subscription in time"
-REFUSED_BY_BUS = "the bus refused the subscription"
+Reader = Callable[[Context, bytes, str], Guest]
+"""Reads the head of a request that came from an address; raises `Refused`."""
 
 MAX_EARLY_BYTES = 64 * 1024
 """What a client may send before its handshake is complete; more waits in the socket."""
 
-EXPIRE_SECONDS = 0.25
-"""How often deadlines are checked."""
-
 LINGER_SECONDS = 2.0
 """How long a refused client may take to read its answer and close."""
 
-_UNAVAILABLE = {FULL: "full", SHUTTING_DOWN: "draining", UNACKNOWLEDGED: "bus_timeout", REFUSED_BY_BUS: "bus_refused"}
-"""How refusals with 503 are counted; all others by the words for their status."""
-
 _UPGRADE = re.compile(rb"\r\nupgrade:[ \t]*websocket[ \t]*\r\n", re.IGNORECASE)
+_EVENT_STREAM = re.compile(rb"GET /sse[/? ]")
 
 log = Logger("relay.gateway")
 
@@ -57,13 +44,25 @@ class Handshake(asyncio.Protocol):
         peer: address of the client, or of the proxy that speaks for it in its headers.
     """
 
-    __slots__ = ("_answered", "_asked_at", "_buffer", "_context", "_interest", "_transport", "_waiting", "peer")
+    __slots__ = (
+        "_answered",
+        "_asked_at",
+        "_buffer",
+        "_context",
+        "_guest",
+        "_interest",
+        "_transport",
+        "_waiting",
+        "peer",
+    )
 
     def __init__(self, context: Context, peer: str) -> None:
         self._context = context
         self.peer = peer
         self._buffer = bytearray()
         self._transport: asyncio.Transport | None = None
+        # A client that waits for the bus, and its claim on the channel.
+        self._guest: Guest | None = None
         self._interest: Interest | None = None
         self._answered = False
         self._asked_at = 0.0
@@ -106,9 +105,9 @@ class Handshake(asyncio.Protocol):
         elif buffer.count(b"\r\n", 0, end) > settings.max_headers:
             self._refuse(431, f"the request has more than {settings.max_headers} headers")
         elif _UPGRADE.search(buffer, 0, end + 2):
-            head = bytes(buffer[: end + 4])
-            del buffer[: end + 4]
-            self._upgrade(head)
+            self._admit(read_upgrade, self._take_head(end))
+        elif _EVENT_STREAM.match(buffer):
+            self._admit(read_event_stream, self._take_head(end))
         else:
             self._hand_to_http(bytes(buffer))
 
@@ -131,59 +130,37 @@ class Handshake(asyncio.Protocol):
         if not self._answered:
             self._refuse(503, SHUTTING_DOWN)
 
-    def _upgrade(self, head: bytes) -> None:
-        """Check a WebSocket handshake, and ask the bus for its channel."""
-        assert self._transport is not None
+    def _take_head(self, end: int) -> bytes:
+        """Take the request out of what was received; the rest is for whoever takes over the socket."""
+        head = bytes(self._buffer[: end + 4])
+        del self._buffer[: end + 4]
+        return head
+
+    def _admit(self, read: Reader, head: bytes) -> None:
+        """Check a client's request, and ask the bus for its channel."""
+        context = self._context
         self._asked_at = time.perf_counter()
-        ws = ServerProtocol(logger=websockets_logger)
-        ws.receive_data(head)
-        ws.parser.close()
-        events = ws.events_received()
-        if not events:
-            self._refuse(400, str(ws.handshake_exc))
-            return
-        request = events[0]
-        assert isinstance(request, Request)
-        response = ws.accept(request)
-        if response.status_code != 101:
-            response.headers["Sec-WebSocket-Version"] = "13"  # RFC 6455, section 4.4
-            self._answer(response, _words(response.status_code))
-            return
-        headers = request.headers
-        chains = headers.get_all("X-Forwarded-For"), headers.get_all("Forwarded")
-        remote = self._context.proxies.client_address(self.peer, *chains)
         try:
-            asked = parse_request(request.path, headers, remote)
-            session = plain.open_session(asked, self._context.settings.default_channel)
-            identity = identify(asked)
-            if self._context.draining:
-                raise Refused(503, SHUTTING_DOWN)
-            if self._context.full:
-                raise Refused(503, FULL)
+            guest = read(context, head, self.peer)
+            if reason := context.closed:
+                raise Refused(503, reason, guest.headers)
         except Refused as refused:
-            log.debug("refused", path=request.path, remote=remote, status=refused.status, reason=refused.reason)
-            self._refuse(refused.status, refused.reason)
+            log.debug("refused", remote=self.peer, status=refused.status, reason=refused.reason)
+            self._refuse(refused.status, refused.reason, refused.headers)
             return
-        self._interest, acknowledged = self._context.node.claim(session.channel)
+        self._guest = guest
+        self._interest, acknowledged = context.node.claim(guest.channel)
         if acknowledged.done():
-            self._acknowledge(acknowledged, session, identity, remote, response)
+            self._acknowledge(acknowledged, guest)
         else:
             # Soon enough for a client to be told: many give up after ten seconds.
-            context = self._context
             deadline = context.loop.time() + context.settings.broker_timeout
             context.handshakes[self] = min(context.handshakes[self], deadline)
-            self._waiting = (acknowledged, lambda f: self._acknowledge(f, session, identity, remote, response))
+            self._waiting = (acknowledged, lambda future: self._acknowledge(future, guest))
             acknowledged.add_done_callback(self._waiting[1])
 
-    def _acknowledge(
-        self,
-        acknowledged: asyncio.Future[None],
-        session: plain.PlainSession,
-        identity: Identity,
-        remote: str,
-        response: Response,
-    ) -> None:
-        """Complete the handshake, now that the bus has answered."""
+    def _acknowledge(self, acknowledged: asyncio.Future[None], guest: Guest) -> None:
+        """Let a client in, now that the bus has answered."""
         transport = self._transport
         if transport is None or self._answered or self._interest is None:
             if not acknowledged.cancelled():
@@ -199,13 +176,19 @@ class Handshake(asyncio.Protocol):
         self._waiting = None
         self._context.handshakes.pop(self, None)
         self._transport = None
-        connection = Connection(self._context, session, identity, interest)
+        member = guest.join(interest)
         # uvloop takes up the new protocol's way of reading when reading is resumed.
         transport.pause_reading()
-        transport.set_protocol(connection)
-        connection.open(transport, response.serialize(), bytes(self._buffer))
+        transport.set_protocol(member)
+        member.open(transport, guest.response, bytes(self._buffer))
         self._context.counters.handshakes.observe(time.perf_counter() - self._asked_at)
-        log.debug("connected", channel=session.channel, user=identity.user, client=connection.id.hex(), remote=remote)
+        log.debug(
+            "connected",
+            channel=member.channel,
+            user=member.identity.user,
+            client=member.id.hex(),
+            remote=guest.remote,
+        )
 
     def _hand_to_http(self, received: bytes) -> None:
         """Let aiohttp go on, as if it had accepted the socket itself."""
@@ -220,27 +203,22 @@ class Handshake(asyncio.Protocol):
         handler.connection_made(transport)
         handler.data_received(received)
 
-    def _refuse(self, status: int, reason: str) -> None:
-        """Answer with an HTTP error that says why."""
-        body = f"{reason}\n".encode()
-        headers = Headers()
-        headers["Connection"] = "close"
-        headers["Content-Type"] = "text/plain; charset=utf-8"
-        headers["Content-Length"] = str(len(body))
-        if status == HTTPStatus.SERVICE_UNAVAILABLE:
-            # Spread, so that those who were refused together don't come back together.
-            headers["Retry-After"] = str(random.randint(1, 5))
-        self._answer(
-            Response(status, HTTPStatus(status).phrase, headers, body), _UNAVAILABLE.get(reason, _words(status))
-        )
+    def _refuse(self, status: int, reason: str, headers: Mapping[str, str] | None = None) -> None:
+        """Answer with an HTTP error that says why.
 
-    def _answer(self, response: Response, reason: str) -> None:
+        Args:
+            status: 4xx or 5xx.
+            reason: a sentence.
+            headers: further ones; None: what the client's kind of request needs.
+        """
         context = self._context
         assert self._transport is not None
-        context.counters.connections_refused[reason] += 1
+        if headers is None:
+            headers = {} if self._guest is None else self._guest.headers
+        context.counters.connections_refused[cause(status, reason)] += 1
         self._answered = True
         self._release()
-        self._transport.write(response.serialize())
+        self._transport.write(refusal(status, reason, headers))
         # Half-close, and read on until the client has closed: a reset would take the answer with it.
         if self._transport.can_write_eof():
             self._transport.write_eof()
@@ -257,19 +235,3 @@ class Handshake(asyncio.Protocol):
         if self._interest is not None:
             interest, self._interest = self._interest, None
             self._context.node.release(interest)
-
-
-def _words(status: int) -> str:
-    """Return the words for an HTTP status as counters have them, such as `bad_request`."""
-    return HTTPStatus(status).phrase.lower().replace(" ", "_")
-
-
-async def expire_handshakes(context: Context) -> None:
-    """End the handshakes and HTTP requests whose deadline has passed, again and again, until cancelled."""
-    while True:
-        await asyncio.sleep(EXPIRE_SECONDS)
-        now = context.loop.time()
-        for handshake, deadline in list(context.handshakes.items()):
-            if deadline <= now:
-                handshake.expire()
-        context.deadlines.expire(context.http.connections, now)

@@ -8,21 +8,27 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
+from relay.auth.identity import Identity
 from relay.errors import Disconnect
 from relay.gateway.context import Context, websockets_logger
-from relay.gateway.outgoing import Outgoing
+from relay.gateway.member import Member
 from relay.gateway.whole_frames import frame_end, whole_frames
 from relay.message import Kind
+from relay.node import Interest
 
 MAX_FRAGMENTS = 4096
 """Frames per message: the message size bounds their payloads, not the number of empty ones (`websockets` has 4096)."""
 
 
-class Incoming(Outgoing):
+class Incoming(Member):
     """The half of a connection that reads.
 
     Args:
         context: what all connections share.
+        channel: see `Member`, as of the others.
+        echo: whether the client gets its own messages.
+        identity: who it is.
+        interest: its claim on the channel.
 
     Attributes:
         heard: whether anything has come since the last ping.
@@ -30,8 +36,8 @@ class Incoming(Outgoing):
 
     __slots__ = ("_fragments", "_kind", "_missing", "_muted", "_partial_header", "_ws", "heard")
 
-    def __init__(self, context: Context) -> None:
-        super().__init__(context)
+    def __init__(self, context: Context, channel: str, echo: bool, identity: Identity, interest: Interest) -> None:
+        super().__init__(context, channel, echo, identity, interest)
         # A fresh one: that of the handshake would keep its request and response for as long as the client stays.
         self._ws = ServerProtocol(state=State.OPEN, max_size=context.max_message_bytes, logger=websockets_logger)
         self._fragments: list[bytes | bytearray | memoryview] | None = None
@@ -43,11 +49,6 @@ class Incoming(Outgoing):
         self._muted = False
         self.heard = True
 
-    @property
-    @abc.abstractmethod
-    def _open(self) -> bool:
-        """Whether the client has not begun to leave."""
-
     @abc.abstractmethod
     def _message(self, kind: Kind, payload: bytes) -> None:
         """Take one whole message."""
@@ -55,10 +56,6 @@ class Incoming(Outgoing):
     @abc.abstractmethod
     def _send(self) -> None:
         """Write what the protocol wants to say."""
-
-    @abc.abstractmethod
-    def _leave(self) -> None:
-        """Be delivered to no more."""
 
     def _receive(self, data: bytes) -> None:
         """Take in a chunk: messages that arrived whole directly, everything else through the library.

@@ -28,7 +28,7 @@ async def take_snapshot(context: Context, process: Process, problems: list[str],
     gauges = Gauges(
         ready=int(not problems),
         draining=int(draining),
-        drain_connections=len(context.connections) if draining else 0,
+        drain_connections=context.counters.connections_open if draining else 0,
         max_connections=context.max_connections,
         handshakes_open=len(context.handshakes),
         channels=node.channels,

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from relay.auth.request import ConnectRequest
-from relay.channel import channel_from_path
-from relay.errors import ChannelError, Refused
+from relay.auth.request import ConnectRequest, requested_channel
+from relay.errors import Refused
 from relay.frame import encode_frame
 
-ROOTS = ("/", "/ws", "/ws/")
+ROOT = "/ws"
 
 encode = encode_frame
 
@@ -36,13 +35,10 @@ def open_session(request: ConnectRequest, default_channel: str) -> PlainSession:
     Raises:
         Refused: with 404 for a path that isn't a WebSocket endpoint, with 400 for a bad channel or parameter.
     """
-    if request.path in ROOTS:
+    if request.path == "/":
         channel = default_channel
-    elif request.path.startswith("/ws/"):
-        try:
-            channel = channel_from_path(request.path.removeprefix("/ws/"))
-        except ChannelError as error:
-            raise Refused(400, str(error)) from error
+    elif request.path == ROOT or request.path.startswith(ROOT + "/"):
+        channel = requested_channel(request, ROOT, default_channel)
     else:
         raise Refused(404, "no WebSocket here; connect to /ws/CHANNEL")
     echo = request.query.get("echo", "0")

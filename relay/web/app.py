@@ -12,7 +12,7 @@ from relay.control import Control
 from relay.counters import Counters
 from relay.node import Node
 from relay.settings import Settings
-from relay.web import api, health, metrics, publish
+from relay.web import api, event_streams, health, metrics, poll, publish
 from relay.web.deadlines import Deadlines
 from relay.web.keys import (
     BUILD,
@@ -21,13 +21,17 @@ from relay.web.keys import (
     DEADLINES,
     DRAINING,
     NODE,
+    POLLS,
     PROBLEMS,
+    READMIT,
     SETTINGS,
     SNAPSHOT,
     Problems,
+    Readmit,
     TakeSnapshot,
 )
 from relay.web.lifetime import finish, first_request, restart_deadline
+from relay.web.polls import Polls
 
 _HOW_TO_CONNECT = """\
 This is a relay: connect with a WebSocket client.
@@ -36,6 +40,7 @@ This is a relay: connect with a WebSocket client.
 
 For example:  python -m websockets ws://{host}/ws/lobby
 Publish:      curl -d hello http://{host}/publish/lobby
+Listen:       curl -N http://{host}/sse/lobby (server-sent events), GET /poll/lobby (long polling)
 Health:       GET /healthz (alive), GET /readyz (ready for clients)
 """
 
@@ -63,6 +68,8 @@ def build_app(
     counters: Counters,
     deadlines: Deadlines,
     draining: Callable[[], bool],
+    polls: Polls,
+    readmit: Readmit,
     problems: Problems,
     take: TakeSnapshot | None,
     build: Mapping[str, str],
@@ -76,6 +83,8 @@ def build_app(
         counters: what the gateway has counted.
         deadlines: of the connections.
         draining: tells whether the gateway says goodbye.
+        polls: the polling clients.
+        readmit: see `READMIT`.
         problems: what keeps the gateway from serving clients now; see `PROBLEMS`.
         take: see `SNAPSHOT`; None when metrics have a port of their own.
         build: labels of `relay_build_info`.
@@ -83,8 +92,9 @@ def build_app(
     app = build_operators_app(problems, take, build)
     app.middlewares.append(restart_deadline)
     app[SETTINGS], app[NODE], app[CONTROL], app[COUNTERS] = settings, node, control, counters
+    app[POLLS], app[READMIT] = polls, readmit
     app[DEADLINES], app[DRAINING] = deadlines, draining
-    for module in (api, publish):
+    for module in (api, publish, event_streams, poll):
         module.add_routes(app)
     _add_fallbacks(app)
     return app
@@ -134,7 +144,7 @@ def _how_to_connect(request: web.Request) -> str:
     host = request.host
     text = _HOW_TO_CONNECT.format(host=host if host.isascii() and host.isprintable() else "HOST")
     if not first_request(request):
-        text += "\nOnly the first request of a connection can become a WebSocket or a stream: open a new connection.\n"
+        text += "\nOnly the first request of a connection can become a WebSocket: open a new connection.\n"
     return text
 
 

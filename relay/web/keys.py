@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
@@ -12,10 +13,12 @@ from relay.node import Node
 from relay.settings import Settings
 from relay.snapshot import Snapshot
 from relay.web.deadlines import Deadlines
+from relay.web.polls import Polls
 
 SETTINGS = web.AppKey("SETTINGS", Settings)
 NODE = web.AppKey("NODE", Node)
 CONTROL = web.AppKey("CONTROL", Control)
+POLLS = web.AppKey("POLLS", Polls)
 COUNTERS = web.AppKey("COUNTERS", Counters)
 DEADLINES = web.AppKey("DEADLINES", Deadlines)
 DRAINING: web.AppKey[Callable[[], bool]] = web.AppKey("DRAINING")
@@ -34,3 +37,7 @@ SNAPSHOT: web.AppKey[TakeSnapshot] = web.AppKey("SNAPSHOT")
 
 BUILD: web.AppKey[Mapping[str, str]] = web.AppKey("BUILD")
 """What runs here: labels of `relay_build_info`."""
+
+Readmit = Callable[[asyncio.Transport, bytes], None]
+READMIT: web.AppKey[Readmit] = web.AppKey("READMIT")
+"""Begins anew with a connection and the head of a request that came over it."""

@@ -17,7 +17,7 @@ from relay.snapshot import Snapshot
 from relay.web.health import NOBODY_CAN_TELL
 from relay.web.keys import BUILD, SNAPSHOT
 
-_DISCONNECTS = (*(disconnect.name for disconnect in Disconnect), "WRITE_TIMEOUT")
+_DISCONNECTS = (*(disconnect.name for disconnect in Disconnect), "WRITE_TIMEOUT", "UNEXPECTED_DATA")
 _FAILURES = tuple(error.disconnect.name for error in PublishError.__subclasses__())
 _REFUSALS = ("full", "draining", "bus_timeout", "bus_refused", "bad_request", "not_found", "request_timeout")
 _CODES = (1000, 1001, 1005, 1006, 1011, 1013)
@@ -82,7 +82,9 @@ _TIMES = (
 """Histograms of `Counters`."""
 
 _NOW = (
-    _Series("connections_open", "relay_connections_open", "Clients connected now."),
+    _Series("connections_open", "relay_connections_open", "Clients connected now, of whatever kind."),
+    _Series("event_streams_open", "relay_event_streams_open", "Clients that read server-sent events now."),
+    _Series("polls_open", "relay_polls_open", "Clients that poll now."),
     _Series("bus_round_trip_seconds", "relay_bus_last_round_trip_seconds", "Last probe of the bus from end to end."),
 )
 """Fields of `Counters` that are of now."""
@@ -99,7 +101,7 @@ _MEASURED = (
     _Series("paused_publishers", "relay_paused_publishers", "Clients not read because the bus can't take more."),
     _Series("bus_up", "relay_bus_up", "1 while messages get through the bus from end to end."),
     _Series("bus_links", "relay_bus_link_up", "1 while a link to the bus is in use.", "link"),
-    _Series("bus_subscriptions", "relay_bus_subscriptions", "Channels that the bus was asked for, two own ones included."),
+    _Series("bus_subscriptions", "relay_bus_subscriptions", "Channels asked of the bus, two own ones included."),
     _Series("bus_buffer_bytes", "relay_bus_buffer_bytes", "Bytes of messages that wait for the bus or its answer."),
     _Series("processes", "relay_processes", "Processes that these numbers are the sum of."),
     _Series("silent_processes", "relay_silent_processes", "Processes that don't answer; their last numbers count."),

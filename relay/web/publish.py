@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-
 from aiohttp import web
 
 from relay.auth.identity import Identity, identify
@@ -12,6 +10,7 @@ from relay.channel import channel_from_path
 from relay.errors import ChannelError, DeliveryUnknown, PublishError, Refused
 from relay.message import Kind, Message
 from relay.web.body import read_body
+from relay.web.cors import for_pages
 from relay.web.keys import COUNTERS, NODE, SETTINGS
 from relay.web.lifetime import keep
 from relay.web.outlet import Outlet
@@ -29,16 +28,8 @@ def add_routes(app: web.Application) -> None:
 
 
 async def _publish(request: web.Request) -> web.Response:
-    counted = request.app[COUNTERS].api_requests
-    try:
-        response = await _accept(request)
-    except Refused as refused:
-        response = web.Response(status=refused.status, text=f"{refused.reason}\n")
-        if refused.status == 503:
-            response.headers["Retry-After"] = str(random.randint(1, 5))
-        if refused.status == 405:
-            response.headers["Allow"] = "POST"
-    counted[f"http_publish {response.status}"] += 1
+    response = await _answer(request)
+    request.app[COUNTERS].api_requests[f"http_publish {response.status}"] += 1
     return response
 
 
@@ -48,8 +39,6 @@ async def _accept(request: web.Request) -> web.Response:
     Raises:
         Refused: says why it was not, or perhaps not, published.
     """
-    if request.method != "POST":
-        raise Refused(405, "a message is sent with POST")
     channel, _identity = _admit(request)
     payload = await read_body(request, request.app[SETTINGS].max_message_bytes)
     kind = _kind(request, payload)
@@ -66,6 +55,9 @@ async def _accept(request: web.Request) -> web.Response:
         raise Refused(503, f"{error.disconnect.reason}: it was not published") from None
     keep(request)
     return web.json_response({"channel": channel, "gateways": gateways})
+
+
+_answer = for_pages("POST", _accept)
 
 
 def _admit(request: web.Request) -> tuple[str, Identity]:

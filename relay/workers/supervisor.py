@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from relay.errors import RelayError
-from relay.gateway.connection import CLOSE_TIMEOUT_SECONDS
+from relay.gateway.member import CLOSE_TIMEOUT_SECONDS
 from relay.gateway.listener import resolve
 from relay.logs import Logger
 from relay.settings import Settings

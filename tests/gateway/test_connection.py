@@ -38,13 +38,13 @@ async def join(stack: AsyncExitStack, gateway: Gateway, target: str = "/ws/c") -
 @pytest.fixture(autouse=True)
 def _short_close_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     """Raw clients keep their side open: don't wait for them for seconds."""
-    monkeypatch.setattr("relay.gateway.connection.CLOSE_TIMEOUT_SECONDS", 0.1)
+    monkeypatch.setattr("relay.gateway.member.CLOSE_TIMEOUT_SECONDS", 0.1)
 
 
 def connections(gateway: Gateway) -> list[Connection]:
     """Return the open connections of a gateway."""
     assert gateway._context is not None
-    return list(gateway._context.connections)
+    return [member for member in gateway._context.connections if isinstance(member, Connection)]
 
 
 async def test_text_binary_empty_and_fragmented_messages_pass_with_their_kind(embedded: EmbeddedFactory) -> None:

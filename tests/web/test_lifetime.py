@@ -152,11 +152,6 @@ async def test_a_kept_connection_does_not_become_a_websocket(embedded: EmbeddedF
         assert response.status == 426
         assert "open a new connection" in response.text
         assert await kept.ended()
-    async with wire(gateway) as kept:
-        assert (await kept.ask(INFO)).status == 200
-        response = await kept.ask(request("/sse/a", method="GET"))
-        assert response.status == 404
-        assert "open a new connection" in response.text
 
 
 async def test_draining_ends_kept_connections(embedded: EmbeddedFactory) -> None:

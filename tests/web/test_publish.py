@@ -82,7 +82,7 @@ async def test_only_post_publishes(embedded: EmbeddedFactory) -> None:
     (gateway,) = await embedded(1)
     for method in ("GET", "PUT", "DELETE"):
         response = await send_request(gateway.port, request("/publish/a", b"", method=method))
-        assert (response.status, response.headers["allow"]) == (405, "POST")
+        assert (response.status, response.headers["allow"]) == (405, "POST, OPTIONS")
     assert gateway.counters.api_requests == {"http_publish 405": 3}
     assert "/publish/lobby" in (await get(gateway.port, "/nowhere")).text
 
@@ -109,3 +109,30 @@ async def test_who_leaves_before_the_answer_leaves_nothing_behind(embedded: Embe
     assert context is not None
     await wait_until(lambda: not context.http.connections and asyncio.all_tasks() <= before)
     await wait_until(lambda: not context.deadlines._connections)
+
+
+async def test_pages_of_other_sites_need_a_setting(embedded: EmbeddedFactory) -> None:
+    """A page could publish without asking before, if only its browser kept it from reading the answer."""
+    (own,) = await embedded(1)
+    (listed,) = await embedded(1, allowed_origins=("https://a.example",))
+    head = (
+        "POST /publish/a HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: 2\r\nOrigin: {}\r\n\r\nhi"
+    )
+    for gateway, origin, status in (
+        (own, "https://a.example", 403),
+        (own, "http://x", 200),
+        (listed, "https://a.example", 200),
+        (listed, "https://b.example", 403),
+    ):
+        answer = await send_request(gateway.port, head.format(origin).encode())
+        assert answer.status == status, (origin, answer)
+        readable = "https://a.example" if origin == "https://a.example" and status == 200 else None
+        assert answer.headers.get("access-control-allow-origin") == readable
+    assert (own.counters.messages_received, listed.counters.messages_received) == (1, 1)
+
+
+async def test_a_browser_may_ask_before_it_publishes(embedded: EmbeddedFactory) -> None:
+    (gateway,) = await embedded(1, allowed_origins=("https://a.example",))
+    asked = b"OPTIONS /publish/a HTTP/1.1\r\nHost: x\r\nOrigin: https://a.example\r\nConnection: close\r\n\r\n"
+    answer = await send_request(gateway.port, asked)
+    assert (answer.status, answer.headers["access-control-allow-methods"]) == (204, "POST")

@@ -1,0 +1,42 @@
+"""The answer to a client that isn't let in, and what it is counted as."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from websockets.datastructures import Headers
+from websockets.http11 import Response
+
+from relay.gateway.context import FULL, SHUTTING_DOWN
+
+UNACKNOWLEDGED = "the bus did not acknowledge the subscription in time"
+REFUSED_BY_BUS = "the bus refused the subscription"
+
+_UNAVAILABLE = {FULL: "full", SHUTTING_DOWN: "draining", UNACKNOWLEDGED: "bus_timeout", REFUSED_BY_BUS: "bus_refused"}
+"""How refusals with 503 are counted; all others by the words for their status."""
+
+
+def cause(status: int, reason: str) -> str:
+    """Return a refusal's name in the counters, such as `full` or `bad_request`."""
+    return _UNAVAILABLE.get(reason, HTTPStatus(status).phrase.lower().replace(" ", "_"))
+
+
+def refusal(status: int, reason: str, headers: Mapping[str, str]) -> bytes:
+    """Return an HTTP error that says why, and that nothing follows.
+
+    Args:
+        status: 4xx or 5xx.
+        reason: a sentence.
+        headers: further ones.
+    """
+    body = f"{reason}\n".encode()
+    answer = Headers(headers)
+    answer["Connection"] = "close"
+    answer["Content-Type"] = "text/plain; charset=utf-8"
+    answer["Content-Length"] = str(len(body))
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        # Spread, so that those who were refused together don't come back together.
+        answer["Retry-After"] = str(random.randint(1, 5))
+    return Response(status, HTTPStatus(status).phrase, answer, body).serialize()

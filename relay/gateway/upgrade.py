@@ -1,0 +1,56 @@
+"""The opening handshake of a WebSocket (RFC 6455, section 4.2)."""
+
+from __future__ import annotations
+
+from websockets.http11 import Request
+from websockets.server import ServerProtocol
+
+from relay.auth.identity import identify
+from relay.auth.origin import check_origin
+from relay.auth.request import parse_request
+from relay.errors import Refused
+from relay.gateway.connection import Connection
+from relay.gateway.context import Context, websockets_logger
+from relay.gateway.guest import Guest
+from relay.gateway.request_head import client_address, only
+from relay.protocols import plain
+
+
+def read_upgrade(context: Context, head: bytes, peer: str) -> Guest:
+    """Read the request of a WebSocket.
+
+    Args:
+        context: what all connections share.
+        head: of the request, with the empty line.
+        peer: address of the client, or of the proxy that speaks for it in its headers.
+
+    Raises:
+        Refused: with the status that the client should get.
+    """
+    ws = ServerProtocol(logger=websockets_logger)
+    ws.receive_data(head)
+    ws.parser.close()
+    events = ws.events_received()
+    if not events:
+        raise Refused(400, str(ws.handshake_exc))
+    request = events[0]
+    assert isinstance(request, Request)
+    response = ws.accept(request)
+    if response.status_code != 101:
+        headers = {name: response.headers[name] for name in ("Upgrade",) if name in response.headers}
+        headers["Sec-WebSocket-Version"] = "13"  # RFC 6455, section 4.4
+        raise Refused(response.status_code, bytes(response.body).decode().strip(), headers)
+    remote = client_address(request.headers, peer, context.proxies)
+    asked = parse_request(request.path, request.headers, remote)
+    allowed = context.settings.allowed_origins
+    if allowed is not None:
+        check_origin(only(request.headers, "Origin"), only(request.headers, "Host"), allowed)
+    session = plain.open_session(asked, context.settings.default_channel)
+    identity = identify(asked)
+    return Guest(
+        session.channel,
+        remote,
+        response.serialize(),
+        {},
+        lambda interest: Connection(context, session, identity, interest),
+    )

@@ -1,0 +1,38 @@
+"""Long polling at `/poll/CHANNEL`; what is asked and answered is in `relay.protocols.poll`."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from relay.auth.identity import identify
+from relay.auth.request import parse_request
+from relay.protocols.poll import ROOT, open_session
+from relay.web.cors import for_pages
+from relay.web.keys import POLLS, SETTINGS
+from relay.web.lifetime import keep
+
+
+def add_routes(app: web.Application) -> None:
+    """Add what this module serves."""
+    app.router.add_route("*", ROOT, for_pages("GET", poll))
+    app.router.add_route("*", ROOT + "/{channel:.*}", for_pages("GET", poll))
+
+
+async def poll(request: web.Request) -> web.Response:
+    """Answer with the messages of a channel, once there are any.
+
+    Raises:
+        Refused: see `relay.web.polls` and `relay.protocols.poll`.
+    """
+    polls = request.app[POLLS]
+    asked = parse_request(request.raw_path, request.headers, request.remote or "")
+    session = open_session(asked, request.app[SETTINGS].default_channel)
+    identity = identify(asked)
+    subscription = polls.find(session)
+    if subscription is not None and session.cursor is not None:
+        position = session.cursor.position
+    else:
+        subscription, position = await polls.subscribe(session.channel, identity, session.cursor is not None), 0
+    body = await subscription.poll(position, session.wait, lambda: request.transport is None)
+    keep(request)
+    return web.Response(body=body, content_type="application/json", headers={"Cache-Control": "no-store"})

@@ -1,0 +1,119 @@
+"""All polling clients of a gateway."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+
+from relay.auth.identity import Identity
+from relay.counters import Counters
+from relay.errors import Refused
+from relay.logs import Logger
+from relay.message import Message
+from relay.node import Node
+from relay.protocols import poll
+from relay.settings import Settings
+from relay.web.poll_subscription import PollSubscription
+
+SWEEP_SECONDS = 0.25
+"""How often it is looked whose time is over: one sweep for all, instead of a timer for each."""
+
+log = Logger("relay.http")
+
+
+class Polls:
+    """The subscriptions that polls keep open, and the way in to them.
+
+    Args:
+        settings: of the gateway.
+        node: hub and broker.
+        counters: where clients are counted.
+        closed: says, in words, why nobody new is let in; None when somebody is.
+    """
+
+    def __init__(self, settings: Settings, node: Node, counters: Counters, closed: Callable[[], str | None]) -> None:
+        self.settings = settings
+        self.node = node
+        self.counters = counters
+        self.loop = asyncio.get_running_loop()
+        self.now = self.loop.time
+        self._closed = closed
+        self._subscriptions: dict[str, PollSubscription] = {}
+        text = settings.welcome
+        self._greeting = None if text is None else poll.encode(Message("", text.encode()))
+
+    def __len__(self) -> int:
+        """Return the number of polling clients."""
+        return len(self._subscriptions)
+
+    def __iter__(self) -> Iterator[PollSubscription]:
+        """Go through the subscriptions."""
+        return iter(self._subscriptions.values())
+
+    def find(self, asked: poll.Poll) -> PollSubscription | None:
+        """Return the subscription that a poll goes on with; None when this gateway hasn't got it, or no longer.
+
+        Raises:
+            Refused: with 400; it is one of another channel.
+        """
+        found = None if asked.cursor is None else self._subscriptions.get(asked.cursor.token)
+        if found is not None and found.channel != asked.channel:
+            raise Refused(400, "cursor is one of another channel")
+        return found
+
+    async def subscribe(self, channel: str, identity: Identity, missed: bool) -> PollSubscription:
+        """Subscribe a client, and return when the bus has acknowledged it.
+
+        Args:
+            channel: the channel that it listens to.
+            identity: who it is.
+            missed: whether it had a subscription that is no longer there.
+
+        Raises:
+            Refused: with 503; there is no room, the gateway is shutting down, or the bus doesn't acknowledge.
+        """
+        self._check_open()
+        interest, acknowledged = self.node.claim(channel)
+        try:
+            # The acknowledgement is shared: this neither cancels it nor raises what it holds.
+            await asyncio.wait([acknowledged], timeout=min(self.settings.broker_timeout, poll.MAX_WAIT_SECONDS))
+            if not acknowledged.done():
+                raise Refused(503, "the bus did not acknowledge the subscription in time")
+            if acknowledged.cancelled() or acknowledged.exception() is not None:
+                raise Refused(503, "the bus refused the subscription")
+            self._check_open()
+        except BaseException:
+            self.node.release(interest)
+            raise
+        subscription = PollSubscription(self, channel, identity, interest)
+        self._subscriptions[subscription.token] = subscription
+        self.counters.connections_accepted += 1
+        self.counters.connections_open += 1
+        self.counters.polls_open += 1
+        subscription.begin(self._greeting, missed)
+        log.debug("connected", channel=channel, user=identity.user, client=subscription.id.hex())
+        return subscription
+
+    def remove(self, subscription: PollSubscription, code: int) -> None:
+        """Forget a subscription that has ended; called by itself.
+
+        Args:
+            subscription: one of these.
+            code: why, as a WebSocket close code.
+        """
+        del self._subscriptions[subscription.token]
+        self.counters.connections_open -= 1
+        self.counters.polls_open -= 1
+        self.counters.connections_closed[code] += 1
+        log.debug("disconnected", channel=subscription.channel, user=subscription.identity.user, code=code)
+
+    async def sweep(self) -> None:
+        """Answer and end those whose time is over, again and again, until cancelled."""
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            for subscription in list(self):
+                subscription.check(self.now())
+
+    def _check_open(self) -> None:
+        if reason := self._closed():
+            raise Refused(503, reason)

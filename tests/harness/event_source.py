@@ -1,0 +1,219 @@
+"""A client of server-sent events: the parser of the HTML Living Standard, section 9.2.6, and a socket."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import codecs
+import json
+import socket
+import struct
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from tests.harness.http_response import HttpResponse, parse_head
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What a listener would be called with.
+
+    Args:
+        kind: name of the event.
+        data: its text.
+    """
+
+    kind: str
+    data: str
+
+    @property
+    def payload(self) -> str | bytes:
+        """The message that it carries, by the relay's event names.
+
+        Raises:
+            ValueError: it carries none.
+        """
+        if self.kind == "message":
+            return self.data
+        if self.kind not in ("text", "binary"):
+            raise ValueError(self)
+        raw = base64.b64decode(self.data, validate=True)
+        return raw.decode() if self.kind == "text" else raw
+
+
+class EventParser:
+    """Takes a stream in pieces of any size.
+
+    Attributes:
+        retry: milliseconds that the stream asked to wait before the next connection; None: it didn't.
+        comments: texts of the comments so far.
+    """
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._rest = ""
+        self._started = False
+        self._data = ""
+        self._kind = ""
+        self.retry: int | None = None
+        self.comments: list[str] = []
+
+    def feed(self, chunk: bytes) -> list[Event]:
+        """Return the events that are complete now."""
+        text = self._decoder.decode(chunk)
+        if text and not self._started:
+            self._started = True
+            text = text.removeprefix("\ufeff")
+        self._rest += text
+        events = []
+        while (line := self._next_line()) is not None:
+            if line:
+                self._field(line)
+            elif event := self._dispatch():
+                events.append(event)
+        return events
+
+    def _next_line(self) -> str | None:
+        rest = self._rest
+        ends = [place for place in (rest.find("\r"), rest.find("\n")) if place >= 0]
+        if not ends:
+            return None
+        end = min(ends)
+        if rest[end] == "\r" and end + 1 == len(rest):
+            return None  # a line feed may follow, and belongs to it
+        self._rest = rest[end + 2 :] if rest.startswith("\r\n", end) else rest[end + 1 :]
+        return rest[:end]
+
+    def _field(self, line: str) -> None:
+        name, colon, value = line.partition(":")
+        value = value.removeprefix(" ")
+        if colon and not name:
+            self.comments.append(value)
+        elif name == "data":
+            self._data += value + "\n"
+        elif name == "event":
+            self._kind = value
+        elif name == "retry" and value.isdecimal():
+            self.retry = int(value)
+
+    def _dispatch(self) -> Event | None:
+        data, kind = self._data, self._kind
+        self._data = self._kind = ""
+        return Event(kind or "message", data.removesuffix("\n")) if data else None
+
+
+class EventStreamClient:
+    """A connection to `/sse` on a port of 127.0.0.1. An async context manager: dropped at the end.
+
+    Args:
+        port: TCP port.
+        target: path and query.
+        headers: further header lines, without line ends.
+        receive_buffer: bytes that the kernel may hold unread; None for its default.
+
+    Attributes:
+        head: status and headers of the answer, and the body when it is no stream.
+        parser: of the stream.
+        events: those that carry messages.
+        closed: code and reason of the relay for ending the stream; None: it didn't say.
+    """
+
+    head: HttpResponse
+
+    def __init__(self, port: int, target: str, *headers: str, receive_buffer: int | None = None) -> None:
+        self._port = port
+        self._request = "\r\n".join([f"GET {target} HTTP/1.1", f"Host: 127.0.0.1:{port}", *headers, "", ""]).encode()
+        self._socket = socket.socket()
+        self._socket.setblocking(False)
+        if receive_buffer is not None:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self.parser = EventParser()
+        self.events: list[Event] = []
+        self.closed: tuple[int, str] | None = None
+
+    async def __aenter__(self) -> Self:
+        try:
+            await asyncio.get_running_loop().sock_connect(self._socket, ("127.0.0.1", self._port))
+            await self.send(self._request)
+            data = b""
+            async with asyncio.timeout(10):
+                while b"\r\n\r\n" not in data:
+                    if not (chunk := await self._read()):
+                        raise EOFError(data)
+                    data += chunk
+                head, _, rest = data.partition(b"\r\n\r\n")
+                status, headers = parse_head(head)
+                while len(rest) < int(headers.get("content-length", 0)):
+                    rest += await self._read()
+        except BaseException:
+            self._socket.close()
+            raise
+        self.head = HttpResponse(status, headers, rest)
+        self._take(rest)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._socket.close()
+
+    async def send(self, data: bytes) -> None:
+        """Send exact bytes."""
+        await asyncio.get_running_loop().sock_sendall(self._socket, data)
+
+    async def receive(self, count: int, within: float = 10.0) -> list[str | bytes]:
+        """Read until so many events have come; return the messages of all that have.
+
+        Raises:
+            EOFError: the stream ended before.
+        """
+        async with asyncio.timeout(within):
+            while len(self.events) < count:
+                if not (chunk := await self._read()):
+                    raise EOFError(self.events)
+                self._take(chunk)
+        return [event.payload for event in self.events]
+
+    async def to_the_end(self, within: float = 10.0) -> list[str | bytes]:
+        """Read until the stream ends; return the messages."""
+        async with asyncio.timeout(within):
+            while chunk := await self._read():
+                self._take(chunk)
+        return [event.payload for event in self.events]
+
+    async def heartbeats(self, count: int, within: float = 10.0) -> None:
+        """Read until so many comments have come."""
+        async with asyncio.timeout(within):
+            while len(self.parser.comments) < count:
+                self._take(await self._read())
+
+    async def retry(self, within: float = 10.0) -> int:
+        """Return how many milliseconds to wait before the next connection, once the stream has said so."""
+        async with asyncio.timeout(within):
+            while self.parser.retry is None:
+                self._take(await self._read())
+        return self.parser.retry
+
+    def half_close(self) -> None:
+        """Say that nothing more will be sent."""
+        self._socket.shutdown(socket.SHUT_WR)
+
+    def abort(self) -> None:
+        """Drop the connection with a TCP reset."""
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._socket.close()
+
+    def _take(self, chunk: bytes) -> None:
+        for event in self.parser.feed(chunk):
+            if event.kind == "close":
+                said = json.loads(event.data)
+                self.closed = said["code"], said["reason"]
+            else:
+                self.events.append(event)
+
+    async def _read(self) -> bytes:
+        try:
+            return await asyncio.get_running_loop().sock_recv(self._socket, 65536)
+        except ConnectionError:
+            return b""

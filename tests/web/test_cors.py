@@ -1,0 +1,43 @@
+"""What a browser asks before, and reads after, a page of another site uses an endpoint."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.conftest import EmbeddedFactory
+from tests.harness.http_response import HttpResponse, send_request
+
+PAGE = "https://a.example"
+
+
+async def ask(port: int, method: str, target: str, *headers: str) -> HttpResponse:
+    """Send a request without a body."""
+    lines = [f"{method} {target} HTTP/1.1", "Host: x", "Connection: close", *headers, "", ""]
+    return await send_request(port, "\r\n".join(lines).encode())
+
+
+@pytest.mark.parametrize("target", ["/poll", "/poll/a", "/sse", "/sse/a"])
+async def test_a_preflight_says_what_is_allowed(embedded: EmbeddedFactory, target: str) -> None:
+    (gateway,) = await embedded(1, allowed_origins=(PAGE,))
+    wanted = "Access-Control-Request-Headers: authorization,x-y"
+    answer = await ask(gateway.port, "OPTIONS", target, f"Origin: {PAGE}", wanted)
+    assert answer.status == 204
+    assert answer.headers["access-control-allow-origin"] == PAGE
+    assert answer.headers["access-control-allow-credentials"] == "true"
+    assert answer.headers["access-control-allow-methods"] == "GET"
+    assert answer.headers["access-control-allow-headers"] == "authorization,x-y"
+    assert int(answer.headers["access-control-max-age"]) > 0
+    assert answer.headers["vary"] == "Origin"
+
+
+async def test_a_preflight_of_another_page_is_refused(embedded: EmbeddedFactory) -> None:
+    (gateway,) = await embedded(1, allowed_origins=(PAGE,))
+    answer = await ask(gateway.port, "OPTIONS", "/poll/a", "Origin: https://b.example")
+    assert answer.status == 403
+    assert not [name for name in answer.headers if name.startswith("access-control")]
+
+
+async def test_other_methods_are_told_what_is_allowed(embedded: EmbeddedFactory) -> None:
+    (gateway,) = await embedded(1)
+    answer = await ask(gateway.port, "POST", "/poll/a", "Content-Length: 0")
+    assert (answer.status, answer.headers["allow"], answer.text) == (405, "GET, OPTIONS", "only GET is allowed here\n")

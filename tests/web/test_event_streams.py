@@ -1,0 +1,94 @@
+"""Event streams that begin on a connection that has served something else before."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from relay import Gateway
+from tests.conftest import EmbeddedFactory, GatewayFactory
+from tests.harness.conditions import wait_until
+from tests.harness.deployment import EVENT_LOOPS
+from tests.harness.event_source import Event, EventParser
+from tests.harness.http_response import parse_head, read_response
+from tests.harness.websocket_client import connected
+
+POLL = b"GET /poll/b?wait=0 HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+async def events(reader: asyncio.StreamReader, parser: EventParser, count: int) -> list[str | bytes]:
+    """Read until so many events have come; return their messages."""
+    found: list[Event] = []
+    async with asyncio.timeout(10):
+        while len(found) < count:
+            found += parser.feed(await reader.read(65536))
+    return [event.payload for event in found]
+
+
+@pytest.mark.parametrize("event_loop", EVENT_LOOPS)
+async def test_a_kept_connection_becomes_a_stream(gateways: GatewayFactory, event_loop: str) -> None:
+    """As a browser does it whose page has polled or published before."""
+    (gateway,) = await gateways(1, event_loop=event_loop)
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+    for _ in range(2):
+        writer.write(POLL)
+        assert (await read_response(reader)).status == 200
+    writer.write(b"GET /sse/a?user=ann HTTP/1.1\r\nHost: x\r\nOrigin: http://x\r\n\r\n")
+    status, headers = parse_head(await reader.readuntil(b"\r\n\r\n"))
+    assert (status, headers["content-type"]) == (200, "text/event-stream")
+    async with connected(f"{gateway.url}/ws/a") as (sender,):
+        parser = EventParser()
+        for number in range(3):
+            await sender.send(f"{number}")
+            assert await events(reader, parser, 1) == [f"{number}"]
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_aiohttp_forgets_the_connection(embedded: EmbeddedFactory) -> None:
+    (gateway,) = await embedded(1)
+    context = gateway._context
+    assert context is not None
+    before = len(asyncio.all_tasks())
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+    writer.write(POLL)
+    await read_response(reader)
+    assert len(context.http.connections) == 1
+    writer.write(b"GET /sse/a HTTP/1.1\r\nHost: x\r\n\r\n")
+    await reader.readuntil(b"\n\n")
+    assert context.http.connections == []
+    assert (gateway.counters.event_streams_open, context.sockets) == (1, 1)
+    await wait_until(lambda: len(asyncio.all_tasks()) == before)
+    writer.close()
+    await writer.wait_closed()
+    await wait_until(lambda: gateway.counters.event_streams_open == 0)
+
+
+@pytest.mark.parametrize(
+    ("request_line", "status"),
+    [("GET /sse/a%20b HTTP/1.1", 400), ("GET /sse/a?user= HTTP/1.0", 400), ("GET http://x/sse/a HTTP/1.1", 400)],
+)
+async def test_a_kept_connection_is_refused_as_a_new_one_is(
+    embedded: EmbeddedFactory, request_line: str, status: int
+) -> None:
+    (gateway,) = await embedded(1)
+    assert await second_answer(gateway, request_line) == status
+
+
+async def test_a_request_with_a_body_is_no_stream(embedded: EmbeddedFactory) -> None:
+    (gateway,) = await embedded(1)
+    assert await second_answer(gateway, "GET /sse/a HTTP/1.1\r\nContent-Length: 3") == 400
+
+
+async def second_answer(gateway: Gateway, request_line: str) -> int:
+    """Return the status of a second request over a connection."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+    writer.write(POLL)
+    await read_response(reader)
+    writer.write(f"{request_line}\r\nHost: x\r\n\r\n".encode())
+    answer = await read_response(reader)
+    assert await reader.read() == b""
+    writer.close()
+    await writer.wait_closed()
+    return answer.status
