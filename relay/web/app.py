@@ -11,7 +11,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from relay.counters import Counters
 from relay.node import Node
 from relay.settings import Settings
-from relay.web import health, metrics
+from relay.web import demo, health, metrics
 from relay.web.keys import COUNTERS, NODE, PROBLEMS, SETTINGS
 
 _HOW_TO_CONNECT = """\
@@ -51,7 +51,7 @@ def build_app(settings: Settings, node: Node, counters: Counters, problems: Call
     app = web.Application(client_max_size=64 * 1024)
     app[SETTINGS], app[NODE], app[COUNTERS], app[PROBLEMS] = settings, node, counters, problems
     app.on_response_prepare.append(_finish)
-    for module in (health, metrics):
+    for module in (demo, health, metrics):
         module.add_routes(app)
     _add_fallbacks(app)
     return app
