@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from playwright.sync_api import Page, sync_playwright
 
@@ -28,6 +28,7 @@ _OPTIONS = (
     "--disable-component-update",
     "--disable-sync",
     "--no-first-run",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )
 
 
@@ -42,7 +43,7 @@ class View:
 
     Args:
         page: of the browser.
-        requests: addresses that it asked for, its own first.
+        requests: addresses that it asked for, its own first, and those of its WebSockets.
         complaints: what the browser wrote to its console, and errors of scripts.
     """
 
@@ -91,16 +92,36 @@ class Browser:
             paper: whether it is shown as in print.
         """
         # Offline, a request that gets past the page's own rules fails, and is in the list all the same.
+        with self._view(width, dark, offline=True) as view:
+            view.page.emulate_media(media="print" if paper else "screen")
+            view.page.goto(file.resolve().as_uri())
+            yield view
+
+    @contextmanager
+    def visiting(self, url: str, *, width: int = 1100, dark: bool = False) -> Iterator[View]:
+        """Open a page of a server on this machine, as a person who was never there.
+
+        Args:
+            url: of the page; a certificate that nobody knows is accepted.
+            width: of the screen in pixels.
+            dark: whether the person prefers dark colours.
+        """
+        permissions = ["clipboard-read", "clipboard-write"]
+        with self._view(width, dark, permissions=permissions, ignore_https_errors=True) as view:
+            view.page.goto(url)
+            yield view
+
+    @contextmanager
+    def _view(self, width: int, dark: bool, **options: Any) -> Iterator[View]:
         context = self._browser.new_context(
-            viewport={"width": width, "height": 800}, color_scheme="dark" if dark else "light", offline=True
+            viewport={"width": width, "height": 800}, color_scheme="dark" if dark else "light", **options
         )
         view = View(context.new_page())
         view.page.on("request", lambda request: view.requests.append(request.url))
+        view.page.on("websocket", lambda socket: view.requests.append(socket.url))
         view.page.on("console", lambda message: view.complaints.append(message.text))
         view.page.on("pageerror", lambda error: view.complaints.append(str(error)))
-        view.page.emulate_media(media="print" if paper else "screen")
         try:
-            view.page.goto(file.resolve().as_uri())
             yield view
         finally:
             context.close()

@@ -7,6 +7,7 @@ import { channelPath, channelProblem, decode, encode } from "./message.js";
 import { RelayClient } from "./relay-client.js";
 
 const TICK = 250; // ms between two looks at the clock
+const LATE = 1_000; // ms after which it is said that own messages are not back
 const NO_ANSWER = 15_000; // ms until a connection on which nothing comes back counts as dead
 const ON_THEIR_WAY = 1_000; // own messages that may be out at once
 const ANNOUNCED = 16; // files whose binary message hasn't come yet
@@ -81,6 +82,7 @@ export class Panel {
     this.#latency.draw();
     const address = new URL(`ws/${channelPath(channel)}?echo=1`, location.href.split(/[?#]/)[0]);
     address.protocol = location.protocol === "https:" ? "wss:" : "ws:";
+    this.#part.address.textContent = address.href;
     this.#client = new RelayClient(address.href, {
       maxMessageBytes: this.#server.max_message_bytes,
       onState: (state) => this.#stateChanged(state),
@@ -126,6 +128,7 @@ export class Panel {
       this.#heardAt = performance.now();
     } else if (state.opened) {
       const unknown = this.#onTheirWay.size + this.#announced.filter(({ mine }) => mine).length;
+      this.#log.remark(`${state.name === "closed" ? "Closed" : "Connection lost"}: ${ending(state)}`);
       if (unknown > 0) this.#log.remark(`${plural(unknown, "message")} of yours did not come back: perhaps not delivered`);
       this.#forget();
     }
@@ -142,12 +145,13 @@ export class Panel {
     const now = performance.now();
     if (state?.name === "waiting") {
       const seconds = Math.max(0, Math.ceil((state.until - Date.now()) / 1000));
-      this.#part.countdown.textContent = ` in ${seconds} s`;
+      this.#part.countdown.textContent = `in ${seconds} s`;
     }
     // A browser never learns that the other side has vanished; an own message that doesn't come back tells.
     const [oldest] = this.#onTheirWay.values();
     if (oldest !== undefined && now - Math.max(oldest, this.#heardAt) > NO_ANSWER) this.#client.renew("no answer");
-    this.#part.waiting.textContent = this.#onTheirWay.size > 0 ? `${this.#onTheirWay.size} on their way` : "";
+    const late = oldest !== undefined && now - oldest > LATE;
+    this.#part.waiting.textContent = late ? `${plural(this.#onTheirWay.size, "message")} not back yet` : "";
     if (now - this.#ratedAt < 1000) return;
     const rate = (this.#arrived * 1000) / (now - this.#ratedAt);
     this.#arrived = 0;
@@ -254,7 +258,7 @@ export class Panel {
 }
 
 function ending({ opened, code, reason }) {
-  if (!opened) return "no connection could be made";
+  if (!opened) return "the server can't be reached";
   if (code === 1000) return "by you";
   if (code === 1006) return `the connection broke (1006${reason ? `, ${reason}` : ""})`;
   return `code ${code}${reason ? `, ${reason}` : ""}`;
