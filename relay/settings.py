@@ -111,7 +111,9 @@ class Settings(BaseSettings):
     default_channel: ChannelName = setting("lobby", "Messages", "Channel of clients that connect to / or /ws.")
     welcome: Text | None = setting(None, "Messages", "First text message to each client. Not set: none.")
 
-    demo: Annotated[Literal["on", "off"], Lowered] = setting("on", "HTTP", "Whether browsers get a playground page at /.")
+    demo: Annotated[Literal["on", "off"], Lowered] = setting(
+        "on", "HTTP", "Whether browsers get a playground page at /."
+    )
 
     ping_interval: Annotated[float, Range("seconds", 0.1, 3600)] = setting(
         25.0, "Keepalive", "Seconds between two pings of a client."

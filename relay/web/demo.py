@@ -10,7 +10,7 @@ from importlib.resources import files
 
 import msgspec
 from aiohttp import web
-from aiohttp.abc import AbstractMatchInfo
+from aiohttp.web_urldispatcher import UrlMappingMatchInfo
 
 from relay.settings import Settings
 from relay.web.keys import SETTINGS
@@ -78,7 +78,7 @@ class Asset:
 class _ForBrowsers(web.PlainResource):
     """A route that fits only those who can show a page; others go on to the next one."""
 
-    async def resolve(self, request: web.Request) -> tuple[AbstractMatchInfo | None, set[str]]:
+    async def resolve(self, request: web.Request) -> tuple[UrlMappingMatchInfo | None, set[str]]:
         if not accepts_html(request.headers.get("Accept", "")):
             return None, set()
         return await super().resolve(request)

@@ -43,8 +43,12 @@ class Balancer:
         return self._proxy.port
 
     def prefer(self, *targets: int) -> None:
-        """Change the order for connections to come."""
+        """Change the order for connections to come; without any, all of them are dropped."""
         self._loop.call_soon_threadsafe(setattr, self._proxy, "targets", targets)
+
+    def cut(self) -> None:
+        """Abort all connections."""
+        self._loop.call_soon_threadsafe(self._proxy.cut)
 
     def fall_silent(self) -> None:
         """Forward nothing any more, in either direction; connections stay open."""

@@ -22,7 +22,7 @@ def browser() -> Iterator[Browser]:
         yield started
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def pair(redis_server: RedisServer) -> Iterator[list[GatewayProcess]]:
     """Two gateways over one Redis, for tests without an event loop; shared, so tests must leave them as they were."""
     gateways = [GatewayProcess(broker_url=redis_server.url, event_loop=loop) for loop in EVENT_LOOPS]

@@ -68,7 +68,14 @@ class Client:
 
 @contextmanager
 def visit(
-    browser: Browser, port: int, channel: str, *, name: str = "", width: int = 1100, dark: bool = False, tls: bool = False
+    browser: Browser,
+    port: int,
+    channel: str,
+    *,
+    name: str = "",
+    width: int = 1100,
+    dark: bool = False,
+    tls: bool = False,
 ) -> Iterator[tuple[Client, View]]:
     """Open the page of a gateway, and wait until its client is connected.
 

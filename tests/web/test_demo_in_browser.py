@@ -30,8 +30,10 @@ PICTURE = bytes.fromhex(
 def test_two_pages_on_two_gateways_talk(browser: Browser, pair: Pair, channel: str) -> None:
     """Both see who writes and what, in one order; nothing is asked of anybody else, and the console stays empty."""
     one, two = pair
-    with visit(browser, one.port, channel, name="Ada") as (ada, view), visit(browser, two.port, channel) as (bob, other):
-        bob.name.fill("Bob")
+    with (
+        visit(browser, one.port, channel, name="Ada") as (ada, view),
+        visit(browser, two.port, channel, name="Bob") as (bob, other),
+    ):
         ada.say("hello from one")
         bob.sees("Ada", "hello from one")
         bob.say("and from the other")
@@ -244,7 +246,8 @@ def test_many_messages_are_shown_in_part_and_counted(
         redis_server.admin.publish(f"relay:{channel}", "the last one")
         client.sees("the last one")
         assert client.entries.count() <= 500
-        view.page.wait_for_function("total => window.shown + window.leftOut === total + 1", arg=total, timeout=WITHIN_MS)
+        accounted = "total => window.shown + window.leftOut === total + 1"
+        view.page.wait_for_function(accounted, arg=total, timeout=WITHIN_MS)
         assert view.page.evaluate("window.leftOut > 0")
         expect(client.root.get_by_role("log")).to_have_attribute("aria-live", "polite", timeout=WITHIN_MS)
         assert view.page.evaluate("window.silenced")
@@ -292,12 +295,15 @@ def test_the_lines_to_copy_work(browser: Browser, pair: Pair, channel: str, redi
             button.click()
             expect(button).to_have_text("Copied")
             copied[title] = view.page.evaluate("navigator.clipboard.readText()")
-        assert copied["Publish with curl"].startswith(f"curl -d hello 'http://127.0.0.1:{pair[0].port}/publish/{channel}")
+        assert copied["Publish with curl"].startswith(
+            f"curl -d hello 'http://127.0.0.1:{pair[0].port}/publish/{channel}"
+        )
         port = ["-p", str(redis_server.port)]
         words = copied["Publish through Redis"].replace("redis-cli", f"redis-cli {' '.join(port)}", 1)
         subprocess.run(["sh", "-c", words], check=True, capture_output=True)
         expect(client.entries.filter(has_text="hello")).to_have_count(1, timeout=WITHIN_MS)
-        python = subprocess.Popen([sys.executable, "-c", copied["Python, websockets"]], stdout=subprocess.PIPE, text=True)
+        program = [sys.executable, "-c", copied["Python, websockets"]]
+        python = subprocess.Popen(program, stdout=subprocess.PIPE, text=True)
         try:
             expect(client.entries.filter(has_text="hello")).to_have_count(2, timeout=WITHIN_MS)
             client.say("for Python")
@@ -348,8 +354,9 @@ _COUNT_LEFT_OUT = """() => {
   const log = document.querySelector(".log");
   new MutationObserver((changes) => {
     for (const item of changes.flatMap((change) => [...change.addedNodes])) {
+      const count = /^([0-9,]+) messages left out/.exec(item.querySelector(".text").textContent);
       if (!item.classList.contains("remark")) window.shown += 1;
-      else window.leftOut += Number(/([0-9,]+) messages left out/.exec(item.querySelector(".text").textContent)?.[1].replaceAll(",", "") ?? 0);
+      else if (count !== null) window.leftOut += Number(count[1].replaceAll(",", ""));
     }
   }).observe(log, { childList: true });
   new MutationObserver(() => { window.silenced ||= log.getAttribute("aria-live") === "off"; })

@@ -87,8 +87,8 @@ export class Log {
 
   #message({ name, text, data, file, mine, roundTrip, at }) {
     const item = make("li", mine ? "mine" : "");
-    const who = make("b", name === null ? "who nobody" : `who colour-${colour(name)}`, name === null ? "no name" : name.slice(0, 64));
-    item.append(time(at), who);
+    const who = name === null ? ["who nobody", "no name"] : [`who colour-${colour(name)}`, name.slice(0, 64)];
+    item.append(time(at), make("b", ...who));
     if (data === undefined) {
       item.append(make("span", "text", text.slice(0, SHOWN_CHARACTERS)));
       const more = text.length - SHOWN_CHARACTERS;

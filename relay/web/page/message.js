@@ -31,7 +31,7 @@ export function channelProblem(channel) {
   if (/[\s\p{Cc}]/u.test(channel)) return "A channel has no white space and no control characters.";
   if (new TextEncoder().encode(channel).length > 255) return "A channel has at most 255 bytes.";
   // A browser would take these for folders of the URL, however they are written.
-  if (channel.split("/").some((part) => part === "." || part === "..")) return "A browser can't ask for . and .. in a URL.";
+  if (/(^|\/)\.\.?(\/|$)/.test(channel)) return "A browser can't ask for . and .. in a URL.";
   return null;
 }
 

@@ -123,13 +123,15 @@ export class Panel {
     part.now.hidden = state.name !== "waiting";
     part.send.disabled = !open;
     if (open) {
-      this.#log.remark(this.#hadOpened ? "Back again; what was said meanwhile is missed" : `Listening to ${this.#channel}`);
+      const again = "Back again; what was said meanwhile is missed";
+      this.#log.remark(this.#hadOpened ? again : `Listening to ${this.#channel}`);
       this.#hadOpened = true;
       this.#heardAt = performance.now();
     } else if (state.opened) {
       const unknown = this.#onTheirWay.size + this.#announced.filter(({ mine }) => mine).length;
       this.#log.remark(`${state.name === "closed" ? "Closed" : "Connection lost"}: ${ending(state)}`);
-      if (unknown > 0) this.#log.remark(`${plural(unknown, "message")} of yours did not come back: perhaps not delivered`);
+      const lost = `${plural(unknown, "message")} of yours did not come back: perhaps not delivered`;
+      if (unknown > 0) this.#log.remark(lost);
       this.#forget();
     }
     this.#tick();
@@ -221,11 +223,14 @@ export class Panel {
       const client = this.#client;
       const data = await file.arrayBuffer().catch(() => null);
       if (data === null) this.#say(`${file.name} can't be read.`);
-      // The bytes go as they are. Before them goes a text that says whose they are.
-      else if (client === this.#client && this.#sendText(`sends ${file.name}`, { file: file.name, bytes: data.byteLength })) {
-        this.#explain(client.send(data));
-      }
+      // The channel may have been left while the file was read.
+      else if (client === this.#client) this.#sendFile(file.name, data);
     }
+  }
+
+  // The bytes go as they are. Before them goes a text that says whose they are.
+  #sendFile(file, data) {
+    if (this.#sendText(`sends ${file}`, { file, bytes: data.byteLength })) this.#explain(this.#client.send(data));
   }
 
   #sendText(text, announcement = {}) {
@@ -258,7 +263,7 @@ export class Panel {
 }
 
 function ending({ opened, code, reason }) {
-  if (!opened) return "the server can't be reached";
+  if (!opened) return "the server can't be reached, or refuses";
   if (code === 1000) return "by you";
   if (code === 1006) return `the connection broke (1006${reason ? `, ${reason}` : ""})`;
   return `code ${code}${reason ? `, ${reason}` : ""}`;
@@ -275,5 +280,5 @@ function plural(count, noun) {
 
 // randomUUID() would need HTTPS.
 function prefix() {
-  return [...crypto.getRandomValues(new Uint8Array(6))].map((byte) => byte.toString(16).padStart(2, "0")).join("") + "-";
+  return `${crypto.getRandomValues(new Uint32Array(2)).join("-")}-`;
 }

@@ -70,7 +70,8 @@ export class RelayClient {
     // Before `onopen` a socket's send() throws; after its end it drops what it is given, without a word.
     if (this.#socket?.readyState !== WebSocket.OPEN) return "not connected";
     const size = byteLength(data);
-    if (size > this.#maxMessageBytes) return `${size} bytes are more than the ${this.#maxMessageBytes} that are allowed`;
+    const most = this.#maxMessageBytes;
+    if (size > most) return `${size} bytes are more than the ${most} that are allowed`;
     // send() never blocks: what the network doesn't take piles up in memory, unless somebody looks.
     if (this.#socket.bufferedAmount + size > Math.max(MAX_BUFFERED, size)) return "too much is waiting to be sent";
     this.#socket.send(data);
