@@ -72,6 +72,9 @@ class Settings(BaseSettings):
     )
     # websockets itself reads no more than 128 headers.
     max_headers: Annotated[int, Range("integer", 1, 128)] = setting(100, "Listening", "Headers of one request.")
+    demo: Annotated[Literal["on", "off"], Lowered] = setting(
+        "on", "Listening", "Whether browsers get a playground page at /."
+    )
 
     broker_url: BrokerUrl = setting("memory://", "Bus", "Where the bus is; memory:// is one gateway alone.")
     broker_prefix: BrokerPrefix = setting(
@@ -110,10 +113,6 @@ class Settings(BaseSettings):
     )
     default_channel: ChannelName = setting("lobby", "Messages", "Channel of clients that connect to / or /ws.")
     welcome: Text | None = setting(None, "Messages", "First text message to each client. Not set: none.")
-
-    demo: Annotated[Literal["on", "off"], Lowered] = setting(
-        "on", "HTTP", "Whether browsers get a playground page at /."
-    )
 
     ping_interval: Annotated[float, Range("seconds", 0.1, 3600)] = setting(
         25.0, "Keepalive", "Seconds between two pings of a client."

@@ -12,6 +12,7 @@ export class Latency {
   #scale;
   #caption;
   #samples = [];
+  #changed = true;
 
   // parts: { chart, scale, caption }: an empty <svg>, and where the chart's height and the figures are written.
   constructor({ chart, scale, caption }) {
@@ -24,21 +25,22 @@ export class Latency {
     this.#last = shape(chart, "path");
   }
 
-  get count() {
-    return this.#samples.length;
-  }
-
   // Take the round trip of one message, in milliseconds.
   add(milliseconds) {
+    this.#changed = true;
     this.#samples.push(milliseconds);
     if (this.#samples.length > SAMPLES) this.#samples.shift();
   }
 
   clear() {
+    this.#changed = true;
     this.#samples = [];
   }
 
+  // Show what has been taken since the last time, if anything.
   draw() {
+    if (!this.#changed) return;
+    this.#changed = false;
     const samples = this.#samples;
     if (samples.length === 0) {
       this.#line.setAttribute("points", "");

@@ -154,13 +154,13 @@ export class Panel {
     if (oldest !== undefined && now - Math.max(oldest, this.#heardAt) > NO_ANSWER) this.#client.renew("no answer");
     const late = oldest !== undefined && now - oldest > LATE;
     this.#part.waiting.textContent = late ? `${plural(this.#onTheirWay.size, "message")} not back yet` : "";
+    this.#latency.draw();
     if (now - this.#ratedAt < 1000) return;
     const rate = (this.#arrived * 1000) / (now - this.#ratedAt);
     this.#arrived = 0;
     this.#ratedAt = now;
     this.#part.rate.textContent = `${rate < 9.5 ? Number(rate.toFixed(1)) : Math.round(rate).toLocaleString("en")}/s`;
     this.#log.pace(rate);
-    this.#latency.draw();
   }
 
   // Messages in
