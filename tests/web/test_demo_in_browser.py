@@ -13,6 +13,7 @@ from playwright.sync_api import expect
 from websockets.sync.client import connect
 
 from tests.harness.browser import Browser
+from tests.harness.conditions import wait_until_blocking
 from tests.harness.gateway_process import GatewayProcess
 from tests.harness.redis_server import RedisServer
 from tests.web.demo_page import WITHIN_MS, Client, visit
@@ -245,8 +246,9 @@ def test_many_messages_are_shown_in_part_and_counted(
         redis_server.admin.publish(f"relay:{channel}", "the last one")
         client.sees("the last one")
         assert client.entries.count() <= 500
-        accounted = "total => window.shown + window.leftOut === total + 1"
-        view.page.wait_for_function(accounted, arg=total, timeout=WITHIN_MS)
+        # Not by the browser's own waiting: that would evaluate text, which the page's policy forbids.
+        counted = "window.shown + window.leftOut"
+        wait_until_blocking(lambda: view.page.evaluate(counted) == total + 1, WITHIN_MS / 1000, "all are counted")
         assert view.page.evaluate("window.leftOut > 0")
         expect(client.root.get_by_role("log")).to_have_attribute("aria-live", "polite", timeout=WITHIN_MS)
         assert view.page.evaluate("window.silenced")
