@@ -230,7 +230,9 @@ export class Panel {
 
   // The bytes go as they are. Before them goes a text that says whose they are.
   #sendFile(file, data) {
-    if (this.#sendText(`sends ${file}`, { file, bytes: data.byteLength })) this.#explain(this.#client.send(data));
+    if (!this.#sendText(`sends ${file}`, { file, bytes: data.byteLength })) return;
+    const problem = this.#client.send(data);
+    this.#explain(problem === null ? null : `${file}, ${problem}`);
   }
 
   #sendText(text, announcement = {}) {
