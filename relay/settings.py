@@ -86,6 +86,9 @@ class Settings(BaseSettings):
     allowed_origins: Origins | None = setting(
         None, "Listening", "Sites whose pages may use the relay. Not set: any by WebSocket, else only its own."
     )
+    demo: Annotated[Literal["on", "off"], Lowered] = setting(
+        "on", "Listening", "Whether browsers get a playground page at /."
+    )
 
     broker_url: BrokerUrl = setting("memory://", "Bus", "Where the bus is; memory:// is one gateway alone.")
     broker_prefix: BrokerPrefix = setting(

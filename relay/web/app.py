@@ -12,7 +12,7 @@ from relay.control import Control
 from relay.counters import Counters
 from relay.node import Node
 from relay.settings import Settings
-from relay.web import api, event_streams, health, metrics, poll, publish
+from relay.web import api, demo, event_streams, health, metrics, poll, publish
 from relay.web.deadlines import Deadlines
 from relay.web.keys import (
     BUILD,
@@ -94,7 +94,7 @@ def build_app(
     app[SETTINGS], app[NODE], app[CONTROL], app[COUNTERS] = settings, node, control, counters
     app[POLLS], app[READMIT] = polls, readmit
     app[DEADLINES], app[DRAINING] = deadlines, draining
-    for module in (api, publish, event_streams, poll):
+    for module in (demo, api, publish, event_streams, poll):
         module.add_routes(app)
     _add_fallbacks(app)
     return app

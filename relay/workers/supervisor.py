@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from relay.errors import RelayError
-from relay.gateway.member import CLOSE_TIMEOUT_SECONDS
 from relay.gateway.listener import resolve
+from relay.gateway.member import CLOSE_TIMEOUT_SECONDS
 from relay.logs import Logger
 from relay.settings import Settings
 from relay.snapshot import Snapshot

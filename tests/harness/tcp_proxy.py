@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
 
 class TcpProxy:
-    """Forwards connections to a port of 127.0.0.1. An async context manager.
+    """Forwards connections to the first of some ports of 127.0.0.1 that answers. An async context manager.
 
     A black hole neither forwards nor closes: connections stay open, new ones are taken, and nothing comes
     back. TCP itself stays healthy, so only somebody who expects an answer can notice.
 
     Args:
-        target: port to forward to.
+        targets: ports to forward to; the later ones are for the time when the earlier ones are away.
+        tls: what to speak towards clients; None: nothing but TCP.
 
     Attributes:
+        targets: for connections to come, it may be changed at any time.
         port: port to connect to.
         accepted: connections taken since the start.
     """
 
-    def __init__(self, target: int) -> None:
-        self._target = target
+    def __init__(self, *targets: int, tls: ssl.SSLContext | None = None) -> None:
+        self.targets = targets
+        self._tls = tls
         self._server: asyncio.Server | None = None
         self._pipes: set[_Side] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -32,7 +37,7 @@ class TcpProxy:
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: _Side(self), "127.0.0.1", 0)
+        self._server = await loop.create_server(lambda: _Side(self), "127.0.0.1", 0, ssl=self._tls)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -84,9 +89,11 @@ class TcpProxy:
 
     async def _connect(self, client: _Side) -> None:
         loop = asyncio.get_running_loop()
-        try:
-            _, server = await loop.create_connection(lambda: _Side(self, client), "127.0.0.1", self._target)
-        except OSError:
+        for target in self.targets:
+            with suppress(OSError):
+                _, server = await loop.create_connection(lambda: _Side(self, client), "127.0.0.1", target)
+                break
+        else:
             client.transport.abort()
             return
         if client.transport.is_closing():

@@ -1,0 +1,145 @@
+"""The demo and playground page at `/`, and its files below `/demo/`."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+import msgspec
+from aiohttp import web
+from aiohttp.web_urldispatcher import UrlMappingMatchInfo
+
+from relay.settings import Settings
+from relay.web.keys import SETTINGS
+
+PAGE = "index.html"
+
+_HEADERS = {
+    # Files of several gateways and versions may come through one address: each is asked for anew, and mostly unchanged.
+    "Cache-Control": "no-cache",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+# Nothing but the page's own files, no inline script or style, and no text that is read as HTML anywhere.
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src {connect}; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types"
+)
+
+# What a policy can name as a host, and nothing that would end the directive.
+_HOST = re.compile(r"[A-Za-z0-9.-]+(?::[0-9]{1,5})?")
+
+# Not by the system's table, in which a script may be anything.
+_TYPES = {
+    ".css": "text/css",
+    ".html": "text/html",
+    ".js": "text/javascript",
+    ".json": "application/json",
+    ".svg": "image/svg+xml",
+}
+
+_HTML_TYPES = ("text/html", "application/xhtml+xml")
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """One file of the page.
+
+    Args:
+        body: its content.
+        content_type: media type.
+    """
+
+    body: bytes
+    content_type: str
+
+    @property
+    def etag(self) -> str:
+        """A tag that changes with the content."""
+        return hashlib.sha256(self.body).hexdigest()[:32]
+
+    def answer(self, request: web.Request, **headers: str) -> web.Response:
+        """Return the file, or 304 when the browser has it already."""
+        if any(known.value in (self.etag, "*") for known in request.if_none_match or ()):
+            response = web.Response(status=304)
+        else:
+            response = web.Response(body=self.body, content_type=self.content_type, charset="utf-8")
+        response.etag = self.etag
+        response.headers.update(_HEADERS | headers)
+        return response
+
+
+class _ForBrowsers(web.PlainResource):
+    """A route that fits only those who can show a page; others go on to the next one."""
+
+    async def resolve(self, request: web.Request) -> tuple[UrlMappingMatchInfo | None, set[str]]:
+        if not accepts_html(request.headers.get("Accept", "")):
+            return None, set()
+        return await super().resolve(request)
+
+
+def add_routes(app: web.Application) -> None:
+    """Serve the page and its files, unless the settings say no."""
+    settings = app[SETTINGS]
+    if settings.demo == "off":
+        return
+    assets = {**_files(), "server.json": _asset("server.json", _about(settings))}
+
+    async def page(request: web.Request) -> web.Response:
+        """Answer with the page."""
+        policy = _POLICY.format(connect=_may_connect_to(request.host))
+        return assets[PAGE].answer(request, **{"Content-Security-Policy": policy, "Vary": "Accept"})
+
+    async def file(request: web.Request) -> web.Response:
+        """Answer with a file of the page."""
+        return assets[request.path.removeprefix("/demo/")].answer(request)
+
+    front = _ForBrowsers("/")
+    front.add_route("GET", page)
+    front.add_route("HEAD", page)
+    app.router.register_resource(front)
+    for name in assets:
+        if name != PAGE:
+            app.router.add_get(f"/demo/{name}", file)
+
+
+def accepts_html(accept: str) -> bool:
+    """Tell whether an Accept header asks for a page by name; `*/*`, as curl sends it, doesn't."""
+    for part in accept.lower().split(","):
+        media_type, *parameters = (piece.strip() for piece in part.split(";"))
+        refused = any(re.fullmatch(r"q=0(\.0*)?", parameter) for parameter in parameters)
+        if media_type in _HTML_TYPES and not refused:
+            return True
+    return False
+
+
+@cache
+def _files() -> dict[str, Asset]:
+    """Return the files that lie beside this module, by name."""
+    return {file.name: _asset(file.name, file.read_bytes()) for file in (files(__package__) / "page").iterdir()}
+
+
+def _asset(name: str, body: bytes) -> Asset:
+    return Asset(body, _TYPES[name[name.rindex(".") :]])
+
+
+def _about(settings: Settings) -> bytes:
+    """Return what the page has to know about this server; everybody may read it."""
+    is_redis = not settings.broker_url.startswith("memory:")
+    about = {
+        "default_channel": settings.default_channel,
+        "max_message_bytes": settings.max_message_bytes,
+        "redis_prefix": settings.broker_prefix if is_redis else None,
+    }
+    return msgspec.json.encode(about)
+
+
+def _may_connect_to(host: str) -> str:
+    """Return where the page may connect to: to where it came from. Not every browser counts WebSockets as 'self'."""
+    return f"'self' ws://{host} wss://{host}" if _HOST.fullmatch(host) else "'self'"

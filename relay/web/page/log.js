@@ -1,0 +1,143 @@
+// The messages of a panel, newest last. Written in batches, once per frame, so that high rates don't freeze the page.
+
+import { make } from "./attachments.js";
+import { Backlog } from "./backlog.js";
+
+const ENTRIES = 500; // kept on the page
+const PER_FRAME = 40; // more than anybody can read
+const WAITING_BYTES = 16 * 1024 * 1024;
+const SHOWN_CHARACTERS = 4_000; // of one message
+const COLOURS = 6;
+const CALM = 4; // messages a second that a screen reader can read out
+const GAP_INTERVAL = 1_000; // ms between two remarks about what was left out
+
+export class Log {
+  #list;
+  #latest;
+  #attachments;
+  #backlog = new Backlog(ENTRIES, WAITING_BYTES);
+  #frame = 0;
+  #unseen = 0;
+  #remarked = 0;
+
+  // list: an <ol>. latest: a button that leads to its end. attachments: offers binary messages.
+  constructor(list, latest, attachments) {
+    this.#list = list;
+    this.#latest = latest;
+    this.#attachments = attachments;
+    latest.addEventListener("click", () => {
+      this.#toEnd();
+      list.focus();
+    });
+    list.addEventListener("scroll", () => this.#atEnd() && this.#seen(), { passive: true });
+  }
+
+  // Add a message: { name, text | data, file, mine, roundTrip }. `name` is null when the sender gave none.
+  message(message) {
+    const size = message.data?.byteLength ?? message.text.length * 2;
+    this.#push({ ...message, at: new Date() }, size);
+  }
+
+  // Add a remark of the page itself.
+  remark(text) {
+    this.#push({ remark: text, at: new Date() }, text.length);
+  }
+
+  clear() {
+    this.#backlog.clear();
+    this.#trim(0);
+    this.#seen();
+  }
+
+  // Say how many messages a second arrive; reading aloud stops when nobody could follow.
+  pace(perSecond) {
+    const live = perSecond > CALM ? "off" : "polite";
+    if (this.#list.getAttribute("aria-live") !== live) this.#list.setAttribute("aria-live", live);
+  }
+
+  #push(entry, size) {
+    this.#backlog.push(entry, size);
+    this.#frame ||= requestAnimationFrame(() => this.#render());
+  }
+
+  #render() {
+    const stay = !this.#atEnd();
+    const added = document.createDocumentFragment();
+    const now = performance.now();
+    if (this.#backlog.leftOut > 0 && now - this.#remarked >= GAP_INTERVAL) {
+      const count = this.#backlog.leftOut.toLocaleString("en");
+      added.append(remark({ remark: `${count} messages left out: more came than can be shown`, at: new Date() }));
+      this.#backlog.leftOut = 0;
+      this.#remarked = now;
+    }
+    const taken = this.#backlog.take(PER_FRAME);
+    for (const entry of taken) added.append("remark" in entry ? remark(entry) : this.#message(entry));
+    this.#list.append(added);
+    this.#trim(ENTRIES);
+    if (stay) {
+      this.#unseen += taken.length;
+      this.#latest.textContent = `${Math.min(this.#unseen, ENTRIES)} new below`;
+      this.#latest.hidden = false;
+    } else {
+      this.#toEnd();
+    }
+    const again = this.#backlog.length > 0 || this.#backlog.leftOut > 0;
+    this.#frame = again ? requestAnimationFrame(() => this.#render()) : 0;
+  }
+
+  #message({ name, text, data, file, mine, roundTrip, at }) {
+    const item = make("li", mine ? "mine" : "");
+    const who = name === null ? ["who nobody", "no name"] : [`who colour-${colour(name)}`, name.slice(0, 64)];
+    item.append(time(at), make("b", ...who));
+    if (data === undefined) {
+      item.append(make("span", "text", text.slice(0, SHOWN_CHARACTERS)));
+      const more = text.length - SHOWN_CHARACTERS;
+      if (more > 0) item.append(make("span", "aside", `and ${more.toLocaleString("en")} more characters`));
+    } else {
+      item.append(this.#attachments.offer(data, file));
+    }
+    if (roundTrip !== undefined) item.append(make("span", "aside", `back in ${roundTrip.toFixed(1)} ms`));
+    return item;
+  }
+
+  #trim(most) {
+    while (this.#list.childElementCount > most) {
+      const first = this.#list.firstElementChild;
+      this.#attachments.release(first.querySelector(".attachment"));
+      first.remove();
+    }
+  }
+
+  #atEnd() {
+    return this.#list.scrollHeight - this.#list.scrollTop - this.#list.clientHeight < 48;
+  }
+
+  #toEnd() {
+    this.#list.scrollTop = this.#list.scrollHeight;
+    this.#seen();
+  }
+
+  #seen() {
+    this.#unseen = 0;
+    this.#latest.hidden = true;
+  }
+}
+
+function remark({ remark: text, at }) {
+  const item = make("li", "remark");
+  item.append(time(at), make("span", "text", text));
+  return item;
+}
+
+function time(at) {
+  const element = make("time", "", at.toLocaleTimeString("en-GB"));
+  element.dateTime = at.toISOString();
+  return element;
+}
+
+// The same name has the same colour everywhere.
+function colour(name) {
+  let sum = 0;
+  for (const character of name) sum = (sum * 31 + character.codePointAt(0)) % 65_521;
+  return sum % COLOURS;
+}

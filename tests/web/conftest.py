@@ -1,0 +1,34 @@
+"""What the tests of pages share: a browser, and two gateways over one Redis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.harness.browser import Browser, find_chromium
+from tests.harness.deployment import EVENT_LOOPS
+from tests.harness.gateway_process import GatewayProcess, end
+from tests.harness.redis_server import RedisServer
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A browser for all tests of a module."""
+    program = find_chromium()
+    if program is None:
+        pytest.skip("no Chromium here: sh tests/install.sh chromium")
+    with Browser(program) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def pair(redis_server: RedisServer) -> Iterator[list[GatewayProcess]]:
+    """Two gateways over one Redis, for tests without an event loop; shared, so tests must leave them as they were."""
+    gateways = [GatewayProcess(broker_url=redis_server.url, event_loop=loop) for loop in EVENT_LOOPS]
+    try:
+        for gateway in gateways:
+            gateway.start_blocking()
+        yield gateways
+    finally:
+        end(gateways)
