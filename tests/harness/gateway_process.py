@@ -164,6 +164,7 @@ async def launch(*gateways: GatewayProcess) -> list[GatewayProcess]:
 
 def end(gateways: Iterable[GatewayProcess]) -> None:
     """Stop the gateways that still run, as an operator does; each must go quietly, with exit code 0."""
+    gateways = list(gateways)
     running = [gateway for gateway in gateways if gateway.running]
     try:
         for gateway in running:
