@@ -45,7 +45,8 @@ class GatewayProcess:
         self._log = Path(self._directory.name) / "log"
         self.port = 0
         # Traced for coverage it would take half as long again for everything; tests in this process cover its code.
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(("RELAY_", "COVERAGE_"))}
+        left_out = ("RELAY_", "COVERAGE_")
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
         given = {"port": 0, "log_format": "json", "drain_seconds": 0, **settings}
         environment |= {f"RELAY_{name.upper()}": str(value) for name, value in given.items()}
         environment["PYTHONPATH"] = str(ROOT)
