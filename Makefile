@@ -28,7 +28,7 @@ run: $(VENV)/.stamp-run ## start a gateway
 # Part of the tests only, chosen by ARGS, can't reach the coverage of all of them.
 test: $(VENV)/.stamp-dev redis browser ## run the tests
 	@$(MAKE) --silent promtool || true
-	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),-n 2 --dist loadfile --ignore=tests/honesty --cov --cov-report=term)
+	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),-n 3 --dist loadfile --ignore=tests/honesty --cov --cov-report=term)
 
 # Each of these is a whole run of the load test: two minutes in all, which the tests that one runs all day needn't take.
 honesty: $(VENV)/.stamp-dev redis ## prove the load test honest

@@ -79,17 +79,29 @@ def channel() -> str:
     return f"channel-{next(_numbers)}"
 
 
+@pytest.fixture(scope="session")
+def _clusters(redis_server: RedisServer) -> Iterator[dict[str, list[GatewayProcess]]]:
+    """Event loop → the cluster with it, once a test has asked for it; they end before their Redis.
+
+    They live as long as the session: pytest would end a parametrised fixture whenever the next test wants its other
+    parameter, and starting three gateways costs more than most of the tests that they are for.
+    """
+    clusters: dict[str, list[GatewayProcess]] = {}
+    yield clusters
+    end(itertools.chain.from_iterable(clusters.values()))
+
+
 @pytest.fixture(scope="session", params=EVENT_LOOPS)
-def cluster(request: pytest.FixtureRequest, redis_server: RedisServer) -> Iterator[list[GatewayProcess]]:
+def cluster(
+    request: pytest.FixtureRequest, redis_server: RedisServer, _clusters: dict[str, list[GatewayProcess]]
+) -> list[GatewayProcess]:
     """Three gateways over one Redis with the default settings; shared, so tests must leave them as they were."""
-    settings = {"broker_url": redis_server.url, "event_loop": request.param}
-    gateways = [GatewayProcess(**settings) for _ in range(3)]
-    try:
+    if request.param not in _clusters:
+        settings = {"broker_url": redis_server.url, "event_loop": request.param}
+        gateways = _clusters[request.param] = [GatewayProcess(**settings) for _ in range(3)]
         for gateway in gateways:
             gateway.start_blocking()
-        yield gateways
-    finally:
-        end(gateways)
+    return _clusters[request.param]
 
 
 @pytest.fixture(scope="module")

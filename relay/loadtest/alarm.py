@@ -72,18 +72,20 @@ class TimerAlarm:
         self._descriptor: int = self._libc.timerfd_create(_CLOCK_MONOTONIC, _NONBLOCK_CLOEXEC)
         if self._descriptor < 0:
             raise OSError(ctypes.get_errno(), "timerfd_create")
+        self._settime = self._libc.timerfd_settime
+        self._times = _Times()
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._descriptor, self._ring)
 
     def set(self, moment: int) -> None:
         """Call back at a moment in ns of the monotonic clock, and not at the one set before."""
-        seconds, nanoseconds = divmod(moment, 1_000_000_000)
-        times = _Times(0, 0, seconds, nanoseconds)
-        self._libc.timerfd_settime(self._descriptor, _ABSOLUTE, ctypes.byref(times), None)
+        times = self._times
+        times.moment_s, times.moment_ns = divmod(moment, 1_000_000_000)
+        self._settime(self._descriptor, _ABSOLUTE, ctypes.byref(times), None)
 
     def clear(self) -> None:
         """Don't call back."""
-        self._libc.timerfd_settime(self._descriptor, 0, ctypes.byref(_Times(0, 0, 0, 0)), None)
+        self._settime(self._descriptor, 0, ctypes.byref(_Times()), None)
 
     def close(self) -> None:
         """End it for good."""

@@ -14,6 +14,10 @@ from relay.loadtest.stamp import Stamp, encode, filler
 from relay.loadtest.timetable import NANO, Timetable
 from relay.loadtest.wire import TEXT, client_frame
 
+SEND_NS: Final = 1_000_000
+"""At high rates what falls due within so many ns is sent at once, and late by that much: a wake-up for each message
+costs more than the message, and servers that can take several at a time would never be given them."""
+
 PUNCTUAL: Final = 1_000_000_000
 """A message that is handed to its socket more ns after it was due doesn't count as sent at the offered rate."""
 
@@ -101,19 +105,21 @@ class Schedule:
         self._epoch = epoch
         self._alarm = alarm(self._ring)
         self._table: Timetable | None = None
-        self._cycle = self._turn = 0
+        self._messages = self._cycle = self._turn = self._wake = 0
 
     def play(self, table: Timetable) -> None:
         """Begin a part of the run; the one before is over."""
         self._ring()
         self._table = table
-        self._cycle = self._turn = 0
+        self._messages = table.messages
+        self._cycle = self._turn = self._wake = 0
         self._ring()
 
     def stop(self, end: int) -> None:
         """Let nothing become due from a moment on, ns since the run's start."""
         if self._table is not None:
             self._table = self._table.until(end / NANO)
+            self._messages = self._table.messages
             self._ring()
 
     def close(self) -> None:
@@ -125,7 +131,7 @@ class Schedule:
         if self._table is None or not self._publishers:
             return None
         message = self._cycle * self._table.publishers + self._publishers[self._turn].number
-        return self._table.due(message) if message < self._table.messages else None
+        return self._table.due(message) if message < self._messages else None
 
     def _ring(self) -> None:
         now = time.monotonic_ns() - self._epoch
@@ -141,4 +147,5 @@ class Schedule:
         for publisher in owing:
             publisher.pay()
         if due is not None:
-            self._alarm.set(self._epoch + due)
+            self._wake = max(due, self._wake + SEND_NS)
+            self._alarm.set(self._epoch + self._wake)

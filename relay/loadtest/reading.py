@@ -127,10 +127,15 @@ class Reader:
 
     Attributes:
         remembered: bytes → their reading. To be looked at before `read` is called.
+        latest: the reading that `recall` returned last; one that is not remembered any more has no bytes.
+        latest_data: its bytes.
+        full: whether so much is remembered that it is time to collect.
     """
 
     def __init__(self, run: int, size: int, publishers: dict[int, int], dialect: Dialect) -> None:
         self.remembered: dict[bytes, Reading] = {}
+        self.latest = Reading()
+        self.latest_data = b""
         self.full = False
         self._bytes = 0
         self._run = run
@@ -142,6 +147,13 @@ class Reader:
         self._answers = [_compile(pattern) for pattern, _ in dialect.answers]
         self._ready = _compile(dialect.ready) if dialect.ready else None
         self._ignore = [_compile(pattern) for pattern in dialect.ignore]
+
+    def recall(self, data: bytes) -> Reading:
+        """Return the reading of a chunk, which is taken apart if it isn't known."""
+        reading = self.remembered.get(data)
+        self.latest = self.read(data) if reading is None else reading
+        self.latest_data = data
+        return self.latest
 
     def read(self, data: bytes) -> Reading:
         """Take a chunk apart and remember it; it begins at the beginning of a frame."""
@@ -161,6 +173,7 @@ class Reader:
         """Return the readings remembered, with their times, and forget them."""
         readings = list(self.remembered.values())
         self.remembered.clear()
+        self.latest_data = b""
         self._said.clear()
         self._lines.clear()
         self._bytes, self.full = 0, False
@@ -245,13 +258,15 @@ class Reader:
         Some servers write several messages into one frame, a line each, and others for each client: so a line that was
         understood once is known in whatever company it comes.
         """
-        lines = [payload] if self._bare else payload.split(b"\n")
-        said = Said([], [])
-        for line in lines:
-            if (content := self._lines.get(line)) is None:
-                content = self._lines[line] = self._understand_line(line)
-            said.messages.extend(content.messages)
-            said.events.extend(content.events)
+        if self._bare:
+            said = self._understand_line(payload)
+        else:
+            said = Said([], [])
+            for line in payload.split(b"\n"):
+                if (content := self._lines.get(line)) is None:
+                    content = self._lines[line] = self._understand_line(line)
+                said.messages.extend(content.messages)
+                said.events.extend(content.events)
         if not said.messages and not said.events and not any(pattern.search(payload) for pattern in self._ignore):
             said.events.append(Strange(Fault.UNEXPECTED, show(payload)))
         return said

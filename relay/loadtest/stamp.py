@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 import struct
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import urlsafe_b64encode
+from binascii import a2b_base64
 from typing import Final, NamedTuple
 from zlib import crc32
 
@@ -19,10 +20,12 @@ MAX_SIZE: Final = 1 << 20
 
 _FIELDS: Final = struct.Struct("!BIIIIQI")
 _CHECKSUM: Final = struct.Struct("!I")
+_SIGNED: Final = struct.Struct(_FIELDS.format + "I")
 _VERSION: Final = 1
 _MAX_LAG: Final = 0xFFFFFFFF
 _FILLER: Final = bytes(range(ord("a"), ord("z") + 1)) + b"0123456789"
 _TOKEN: Final = re.compile(rb"rly:([A-Za-z0-9_-]{44})")
+_STANDARD: Final = bytes.maketrans(b"-_", b"+/")  # what base64url is called in base64
 
 
 class Stamp(NamedTuple):
@@ -70,13 +73,10 @@ def find(text: bytes, tail: bytes) -> tuple[list[Stamp], list[bytes]]:
         tail: `filler` of the run's messages; a message with another one was changed on the way.
     """
     stamps, broken = [], []
-    end = 0
     for match in _TOKEN.finditer(text):
-        fields = urlsafe_b64decode(match[1])
-        body = fields[: _FIELDS.size]
-        end = match.end() + len(tail)
-        if crc32(body) == _CHECKSUM.unpack_from(fields, _FIELDS.size)[0] and text[match.end() : end] == tail:
-            stamps.append(Stamp(*_FIELDS.unpack(body)[1:]))
+        _, *content, checksum = _SIGNED.unpack(fields := a2b_base64(match[1].translate(_STANDARD)))
+        if crc32(fields[: _FIELDS.size]) == checksum and text.startswith(tail, match.end()):
+            stamps.append(Stamp(*content))
         else:
             broken.append(match[0])
     if len(stamps) + len(broken) < text.count(MARK):

@@ -89,6 +89,10 @@ class LoadTest:
         assert self._process is not None
         os.killpg(self._process.pid, signal.SIGINT)
 
+    async def heeds(self) -> None:
+        """Return when it has taken the signals that it was sent; until then another one of the same kind is lost."""
+        await wait_until(lambda: not self._pending(), what="the load test has taken its signal")
+
     async def ends(self, within: float) -> bool:
         """Return whether it ends within so many seconds."""
         assert self._process is not None
@@ -107,6 +111,12 @@ class LoadTest:
         assert code is not None
         written = msgspec.json.decode(self._json.read_bytes(), type=Result) if self._json.exists() else None
         return Outcome(code, output.decode(), errors.decode(), written)
+
+    def _pending(self) -> int:
+        """Return the signals that wait for the process, as bits."""
+        assert self._process is not None
+        fields = dict(line.split(":", 1) for line in Path(f"/proc/{self._process.pid}/status").read_text().splitlines())
+        return int(fields["SigPnd"], 16) | int(fields["ShdPnd"], 16)
 
     def _alive(self) -> bool:
         assert self._process is not None

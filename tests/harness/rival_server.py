@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import Any
@@ -13,6 +14,7 @@ from tests.harness.raw_websocket import TEXT
 from tests.harness.server_session import ServerSession
 
 PING_SECONDS = 0.3
+PATIENCE_SECONDS = 3.0
 GATHER_SECONDS = 0.02
 NOT_FOUND = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
 
@@ -23,7 +25,8 @@ class RivalServer(BroadcastServer):
     """A server with one address for all, subscriptions by message, and pings of its own that must be answered.
 
     Args:
-        ping_every: seconds from one ping to the next, by which the first has to be answered.
+        ping_every: seconds from one ping to the next, when it was answered.
+        patience: seconds in which one has to be answered; longer than a busy machine needs.
         options: see `BroadcastServer`.
 
     Attributes:
@@ -33,9 +36,11 @@ class RivalServer(BroadcastServer):
 
     TARGET = ""
 
-    def __init__(self, ping_every: float = PING_SECONDS, **options: Any) -> None:
+    def __init__(self, ping_every: float = PING_SECONDS, patience: float = PATIENCE_SECONDS, **options: Any) -> None:
         super().__init__(**options)
         self._ping_every = ping_every
+        self._patience = patience
+        self._pinged_at: dict[ServerSession, float] = {}
         self.pinged: Counter[ServerSession] = Counter()
         self.answered: Counter[ServerSession] = Counter()
 
@@ -43,14 +48,16 @@ class RivalServer(BroadcastServer):
         return super().answer(session) if session.request.target == self.TARGET else NOT_FOUND
 
     def start_pings(self, session: ServerSession) -> None:
-        """Ping a session now and then, until it is gone; hang up on it when it hasn't answered by then."""
+        """Ping a session now and then, until it is gone; hang up on it when it doesn't answer for too long."""
         if not session.open:
             return
-        if self.pinged[session] != self.answered[session]:
+        if self.pinged[session] == self.answered[session]:
+            self.pinged[session] += 1
+            self._pinged_at[session] = time.monotonic()
+            self.ping(session)
+        elif time.monotonic() - self._pinged_at[session] > self._patience:
             self.unanswered(session)
             return
-        self.pinged[session] += 1
-        self.ping(session)
         asyncio.get_running_loop().call_later(self._ping_every, self.start_pings, session)
 
     def ping(self, session: ServerSession) -> None:
@@ -67,8 +74,8 @@ class CentrifugoLike(RivalServer):
 
     TARGET = "/connection/websocket"
 
-    def __init__(self, ping_every: float = PING_SECONDS) -> None:
-        super().__init__(ping_every, echo=True)
+    def __init__(self, ping_every: float = PING_SECONDS, patience: float = PATIENCE_SECONDS) -> None:
+        super().__init__(ping_every, patience, echo=True)
         self._lines: defaultdict[ServerSession, list[str]] = defaultdict(list)
         self._known: set[ServerSession] = set()
 

@@ -19,14 +19,25 @@ class LateServer(BroadcastServer):
     Args:
         seconds: the while.
         options: see `BroadcastServer`.
+
+    Attributes:
+        held: how long each message was held, in seconds; on a busy machine some are held longer than they should be.
     """
 
     def __init__(self, seconds: float, **options: Any) -> None:
         super().__init__(**options)
+        self.held: list[float] = []
         self._seconds = seconds
 
     def pass_on(self, message: Message, channel: str, receivers: Iterable[ServerSession]) -> None:
-        asyncio.get_running_loop().call_later(self._seconds, super().pass_on, message, channel, receivers)
+        loop = asyncio.get_running_loop()
+        came = loop.time()
+
+        def late() -> None:
+            self.held.append(loop.time() - came)
+            super(LateServer, self).pass_on(message, channel, receivers)
+
+        loop.call_later(self._seconds, late)
 
 
 class StallingServer(BroadcastServer):
@@ -36,10 +47,15 @@ class StallingServer(BroadcastServer):
         at: number of the message before which it does.
         seconds: how long.
         options: see `BroadcastServer`.
+
+    Attributes:
+        stood_still: for how many seconds it really did.
     """
 
     def __init__(self, at: int, seconds: float, **options: Any) -> None:
         super().__init__(**options)
+        self.stood_still = 0.0
+        self._began = 0.0
         self._at = at
         self._seconds = seconds
         self._held: list[tuple[Message, str, Iterable[ServerSession]]] | None = None
@@ -49,13 +65,16 @@ class StallingServer(BroadcastServer):
             self._held = []
             for session in self.sessions:
                 session.stop_reading()
-            asyncio.get_running_loop().call_later(self._seconds, self._go_on)
+            loop = asyncio.get_running_loop()
+            self._began = loop.time()
+            loop.call_later(self._seconds, self._go_on)
         if self._held is None:
             super().pass_on(message, channel, receivers)
         else:
             self._held.append((message, channel, receivers))
 
     def _go_on(self) -> None:
+        self.stood_still = asyncio.get_running_loop().time() - self._began
         held, self._held = self._held or [], None
         for message, channel, receivers in held:
             super().pass_on(message, channel, receivers)

@@ -24,7 +24,7 @@ async def test_centrifugo_gathers_replies_pushes_and_pings_and_sends_to_the_send
 
 
 async def test_centrifugo_closes_who_does_not_answer_its_pings() -> None:
-    async with CentrifugoLike() as server, upgraded(server.port, server.TARGET, 1) as (client,):
+    async with CentrifugoLike(patience=0.1) as server, upgraded(server.port, server.TARGET, 1) as (client,):
         await say(client, '{"id":1,"connect":{}}')
         assert await client.close_frame() == (3012, "no pong")
 
@@ -56,7 +56,7 @@ async def test_socket_io_wants_its_packets_in_order() -> None:
 
 
 async def test_socket_io_hangs_up_on_who_does_not_answer_its_pings() -> None:
-    async with SocketIoLike() as server, upgraded(server.port, server.TARGET, 2) as (lively, silent):
+    async with SocketIoLike(patience=1.0) as server, upgraded(server.port, server.TARGET, 2) as (lively, silent):
         for client in (lively, silent):
             await client.frame()
             await say(client, "40")

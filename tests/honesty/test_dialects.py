@@ -15,8 +15,11 @@ from tests.honesty.trial import SMALL, Trial, Tried, against, against_each, coun
 
 pytestmark = pytest.mark.timeout(120)  # the first test waits for the runs of all
 
-CROWD = ("--clients", "4", "--channels", "2", "--publishers", "4", "--connect-timeout", "2s")
+CROWD = ("--clients", "4", "--channels", "2", "--publishers", "4")
 """Each message goes to two clients, and to the other publisher of the channel or to both."""
+
+PINGED = ("--rate", "100", "--duration", "2s")
+"""The 200 messages in a time in which servers ping several times."""
 
 Template = tuple[tuple[str, str], ...]
 
@@ -64,8 +67,8 @@ def check_clean(tried: Tried[Any], each: int) -> None:
 
 
 @against_each(
-    centrifugo=Trial(CentrifugoLike, (*CROWD, *words(CENTRIFUGO))),
-    socket_io=Trial(SocketIoLike, (*CROWD, *words(SOCKET_IO))),
+    centrifugo=Trial(CentrifugoLike, (*CROWD, *PINGED, *words(CENTRIFUGO))),
+    socket_io=Trial(SocketIoLike, (*CROWD, *PINGED, *words(SOCKET_IO))),
 )
 def test_a_rival_is_driven_by_templates_alone(tried: Tried[RivalServer]) -> None:
     check_clean(tried, 4 if isinstance(tried.server, CentrifugoLike) else 3)
@@ -109,14 +112,15 @@ def test_own_messages_that_were_to_come_are_lost(tried: Tried[BroadcastServer]) 
 
 CONNECT = '{"id":1,"connect":{}}'
 SUBSCRIBE = '{"id":2,"subscribe":{"channel":"{channel}"}}'
+SOON = ("--connect-timeout", "2s")
 PUBLISH = '{"id":3,"publish":{"channel":"{channel}","data":"{payload}"}}'
 
 
 @against_each(
     path=Trial(CentrifugoLike, (*CROWD, *changed(CENTRIFUGO, "{url}/connection/websocket", "{url}/ws/{channel}"))),
     connect=Trial(CentrifugoLike, (*CROWD, *changed(CENTRIFUGO, CONNECT, None))),
-    subscribe=Trial(CentrifugoLike, (*CROWD, *changed(CENTRIFUGO, SUBSCRIBE, None))),
-    ready=Trial(CentrifugoLike, (*CROWD, *changed(CENTRIFUGO, '"id":2,"subscribe":', '"id":2,"subscribed":'))),
+    subscribe=Trial(CentrifugoLike, (*CROWD, *SOON, *changed(CENTRIFUGO, SUBSCRIBE, None))),
+    ready=Trial(CentrifugoLike, (*CROWD, *SOON, *changed(CENTRIFUGO, '"id":2,"subscribe":', '"id":2,"subscribed":'))),
 )
 def test_who_can_not_subscribe_is_refused(tried: Tried[RivalServer], request: pytest.FixtureRequest) -> None:
     """An option that is wrong or missing is found out by all eight connections."""
@@ -135,7 +139,7 @@ def test_a_subscription_to_something_else_loses_everything(tried: Tried[RivalSer
     assert (tried.code, counts(tried.faults)) == (1, {"lost": 800})
 
 
-@against(SocketIoLike, *CROWD, *changed(SOCKET_IO, "^2$ => 3", None), "--duration", "2s")
+@against(SocketIoLike, *CROWD, *changed(SOCKET_IO, "^2$ => 3", None), "--duration", "6s")
 def test_pings_that_are_not_answered_are_unexpected_and_end_in_a_close(tried: Tried[RivalServer]) -> None:
     assert (tried.code, tried.faults.unexpected) == (1, 8)
     assert tried.faults.closed == {"closed without a close frame": 8}

@@ -80,7 +80,7 @@ async def hang_up_on_one(run: Run) -> None:
 
 
 RUNS = {
-    "plain": Run({"warm_up": 1, "workers": 2}),
+    "plain": Run({"warm_up": 1, "duration": 2, "workers": 2}),
     "roll call": Run({"rate": 0.0}),
     "nobody": Run({"urls": ("ws://127.0.0.1:1",)}),
     "interrupted": Run({"duration": 60}, interrupt_when_playing),
@@ -113,14 +113,15 @@ def test_a_run_goes_through_all_phases_and_everything_adds_up(runs: dict[str, Ru
     assert [second for second, _ in coordinator.phases] == sorted(second for second, _ in coordinator.phases)
     (part,) = coordinator.parts
     # Three clients and the publishers of two channels, one in each: 2 or 1 receivers.
-    assert (part.offered, part.expected, part.delivered) == (50, 75, 75)
-    assert tally.count == run.server.deliveries.total() == 150
-    assert coordinator.offered == Counter({part.first - 1: 50, part.first: 50})
-    assert tally.sent.total() == run.server.messages == 100
-    assert sum(tally.punctual[second] for second in range(part.first, part.end)) == 50
+    assert (part.offered, part.expected, part.delivered) == (100, 150, 150)
+    assert tally.count == run.server.deliveries.total() == 225
+    assert coordinator.offered == Counter({part.first - 1: 50, part.first: 50, part.first + 1: 50})
+    assert tally.sent.total() == run.server.messages == 150
+    assert sum(tally.punctual[second] for second in range(part.first, part.end)) == 100
     begin, end = coordinator.standings
-    assert end.moment - begin.moment == pytest.approx(1.0, abs=0.4)
-    assert 0 < end.delivered - begin.delivered <= 150
+    # About 2 s, but for what a busy machine stands still in between.
+    assert 0 < begin.moment < end.moment < coordinator.elapsed
+    assert 0 < end.delivered - begin.delivered <= 225
     assert len(begin.cpu) == len(end.cpu) == 2
     assert 0 < coordinator.ramp_seconds < coordinator.elapsed
     assert (coordinator.faults.any, coordinator.storms, coordinator.interrupted) == (False, [], False)

@@ -156,6 +156,22 @@ async def test_everybody_sends_what_is_due_when_it_is_due(crowd: dict[int, Publi
     assert await stays_true(lambda: all(len(publisher.record) == 20 for publisher in crowd.values()), 0.05)
 
 
+async def test_what_falls_due_within_a_millisecond_is_sent_together(
+    crowd: dict[int, Publisher], schedule: Schedule
+) -> None:
+    """Late, but never early; each message still says when it was due."""
+    takers = {number: Taker(publisher) for number, publisher in crowd.items()}
+    table = Timetable(begin=1, rate=40_000.0, seconds=0.05, publishers=4)
+    schedule.play(table)
+    await wait_until(lambda: sum(len(publisher.record) for publisher in crowd.values()) == 1000)
+    for number, taker in takers.items():
+        stamps = taker.stamps()
+        assert [stamp.due for stamp in stamps] == [table.due(message) for message in range(number, 2000, 4)]
+        assert min(sent - stamp.due for sent, stamp in zip(crowd[number].record, stamps, strict=True)) >= 0
+        # Ten each millisecond.
+        assert taker.writes <= 60
+
+
 async def test_a_part_that_begins_later_waits(crowd: dict[int, Publisher], schedule: Schedule) -> None:
     Taker(crowd[1])
     Taker(crowd[3])

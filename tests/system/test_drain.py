@@ -90,9 +90,10 @@ async def test_a_drain_under_load_delivers_everything_accepted_at_an_even_pace(
             assert guest.received == listeners[0].received[: len(guest.received)]
 
         moments = sorted(client.closed_at - began for client in [*senders, *guests] if client.closed_at is not None)
-        for quarter in range(4):
-            count = sum(quarter * 0.5 <= moment < quarter * 0.5 + 0.5 for moment in moments)
-            assert 4 <= count <= 18, (quarter, moments)
+        assert len(moments) == 40
+        for number, moment in enumerate(moments):
+            # None before its turn; a busy machine may make all of them late, but not as late as the last one.
+            assert -0.01 < moment - number * 2 / 40 < 1.5, moments
 
 
 async def test_a_draining_gateway_is_not_ready_and_then_takes_nobody(gateways: GatewayFactory) -> None:
