@@ -15,7 +15,9 @@ from tests.harness.deployment import EVENT_LOOPS
 from tests.harness.event_source import EventStreamClient
 from tests.harness.gateway_process import GatewayProcess
 from tests.harness.history import check_history, first_disagreement, label_of, labelled
+from tests.harness.http_response import get
 from tests.harness.poll_client import PollClient
+from tests.harness.server_api import KEY, call
 from tests.harness.websocket_client import WebSocketClient, connected
 
 SIZE = 32_000
@@ -141,3 +143,18 @@ async def test_a_drain_ends_streams_at_an_even_pace(gateways: GatewayFactory, ev
         assert moments[-1] - moments[0] > 1
         assert moments[10] - moments[0] > 0.4
         await wait_until(lambda: gateway.exit_code == 0)
+
+
+async def test_a_back_end_closes_clients_of_all_kinds(embedded: EmbeddedFactory) -> None:
+    (gateway,) = await embedded(1, api_keys=KEY)
+    reader = EventStreamClient(gateway.port, "/sse/a?user=ann")
+    async with connected(f"{gateway.url}/ws/a?user=ann") as (client,), reader as stream:
+        first = await get(gateway.port, "/poll/a?user=ann&wait=0")
+        poll = asyncio.create_task(get(gateway.port, f"/poll/a?wait=20&cursor={first.json['cursor']}"))
+        assert gateway._context is not None
+        (subscription,) = gateway._context.polls
+        await wait_until(lambda: subscription._waiting is not None)
+        assert await call(gateway.port, "disconnect", {"user": "ann"}) == {"result": {}}
+        await stream.to_the_end()
+        assert stream.closed == await client.ended() == (3503, "force disconnect")
+        assert (await poll).json["closed"] == {"code": 3503, "reason": "force disconnect"}
