@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import subprocess
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 from urllib.request import ProxyHandler, build_opener
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -80,6 +81,7 @@ class Stack:
         self._environment = {name: value for name, value in os.environ.items() if not name.startswith("RELAY_")} | {
             "COMPOSE_PROJECT_NAME": project,
             "BALANCER_LISTEN": f"127.0.0.1:{self.port}",
+            "RELAY_LOG_LEVEL": "debug",
             "RELAY_DRAIN_DELAY": str(DRAIN_DELAY),
             "RELAY_DRAIN_SECONDS": str(DRAIN_SECONDS),
             "REVISION": "0123456",
@@ -131,6 +133,11 @@ class Stack:
     def compose(self, *arguments: str, within: float = 120.0) -> str:
         """Run `docker compose` on this stack."""
         return self.run("docker", "compose", *arguments, within=within)
+
+    def records(self, event: str) -> list[dict[str, Any]]:
+        """Return the log entries of all gateways about an event."""
+        entries = map(json.loads, self.compose("logs", "--no-log-prefix", "gateway").splitlines())
+        return [entry for entry in entries if entry["event"] == event]
 
     async def scale(self, gateways: int) -> None:
         """Do what `docker compose up --scale` does; returns when all that are left are ready."""
