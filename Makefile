@@ -8,8 +8,11 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 # Options for `relay serve` and for pytest, such as: make run ARGS="--port 9000"
 ARGS ?=
 
+# What `make image` calls the image.
+IMAGE ?= relay-gateway
+
 .DEFAULT_GOAL := help
-.PHONY: help run test honesty lint format bench peers loadtest redis browser promtool clean
+.PHONY: help run test honesty lint format bench peers loadtest redis browser promtool image env-example compose-test loadtest-compose clean
 
 help: ## show this list
 	@echo "make run      start a gateway on the memory broker      options: ARGS=\"--port 9000\""
@@ -20,6 +23,10 @@ help: ## show this list
 	@echo "make format   format the code"
 	@echo "make bench    measure against an everyday relay         options: ARGS=\"...\""
 	@echo "make peers    measure beside other servers              options: ARGS=\"...\""
+	@echo "make image    build the gateway's image, relay-gateway  options: IMAGE=name:tag"
+	@echo "make compose-test      test the stack of docker-compose.yml with a Docker engine"
+	@echo "make loadtest-compose  load the stack that runs here through its balancer"
+	@echo "make env-example       write .env.example anew from the settings"
 	@echo "make clean    remove the environment, caches and builds"
 
 run: $(VENV)/.stamp-run ## start a gateway
@@ -28,11 +35,22 @@ run: $(VENV)/.stamp-run ## start a gateway
 # Part of the tests only, chosen by ARGS, can't reach the coverage of all of them.
 test: $(VENV)/.stamp-dev redis browser ## run the tests
 	@$(MAKE) --silent promtool || true
-	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),-n 3 --dist loadfile --ignore=tests/honesty --cov --cov-report=term)
+	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),-n 3 --dist loadfile --ignore=tests/honesty --ignore=tests/compose --cov --cov-report=term)
 
 # Each of these is a whole run of the load test: two minutes in all, which the tests that one runs all day needn't take.
 honesty: $(VENV)/.stamp-dev redis ## prove the load test honest
 	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/honesty $(ARGS)
+
+# Needs a Docker engine with Compose; five minutes.
+compose-test: $(VENV)/.stamp-dev ## test the stack
+	@$(BIN)/python -m pytest tests/compose $(ARGS)
+
+image: ## build the gateway's image
+	docker build --file deploy/Dockerfile --tag $(IMAGE) \
+		--build-arg REVISION="$$(git rev-parse HEAD 2>/dev/null || echo unknown)" .
+
+env-example: $(VENV)/.stamp-run ## write .env.example
+	@cd deploy && ../$(BIN)/relay config --env >../.env.example
 
 lint: $(VENV)/.stamp-dev ## check style, formatting and types
 	$(BIN)/ruff check .
@@ -49,6 +67,10 @@ bench: $(VENV)/.stamp-dev redis ## measure
 loadtest: $(VENV)/.stamp-run redis ## load two gateways
 	@$(BIN)/relay loadtest --gateways 2 --clients 400 --channels 20 --publishers 20 --rate 200 --duration 10s \
 		--json loadtest.json --report loadtest.html $(ARGS)
+
+loadtest-compose: $(VENV)/.stamp-run ## load the stack that runs here
+	@$(BIN)/relay loadtest "ws://$$(docker compose port balancer 8080)" --clients 1000 --channels 50 --publishers 50 \
+		--rate 500 --duration 20s --json loadtest.json --report loadtest.html $(ARGS)
 
 peers: $(VENV)/.stamp-dev redis ## measure beside others
 	@$(BIN)/python -m bench.peers $(ARGS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import signal
 import time
 import traceback
@@ -118,6 +119,8 @@ class Worker:
         # A callback that fails would leave wrong figures behind: better none.
         loop.set_exception_handler(lambda _, context: self._outbox.send(Failed(_describe(context))))
         loop.add_reader(self._orders.fileno(), self._receive, orders)
+        # uvloop makes what it watches non-blocking, and a large order comes in several pieces.
+        os.set_blocking(self._orders.fileno(), True)
         self._outbox.send(Up())
         ramp = await orders.get()
         if not isinstance(ramp, Ramp):

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import signal
+import struct
 import time
 from array import array
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
+from multiprocessing.reduction import ForkingPickler
+from threading import Thread
 from typing import TypeVar
 
 import pytest
+import uvloop
 
 from relay.loadtest import worker as module
 from relay.loadtest.connector import resolve
@@ -232,6 +237,30 @@ async def test_a_coordinator_that_is_gone_ends_the_worker_and_its_connections(se
         desk.orders.close()
         await wait_until(task.done)
     await wait_until(lambda: not server.sessions)
+
+
+def test_an_order_that_comes_in_pieces_is_taken_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Records of a long run are larger than a pipe holds; and uvloop makes what it watches non-blocking."""
+    monkeypatch.setattr(signal, "signal", lambda *_: None)  # this process wants to be interrupted
+    monkeypatch.setattr(module, "_loop_factory", lambda: uvloop.new_event_loop)
+    orders, give = Pipe(duplex=False)
+    hear, reports = Pipe(duplex=False)
+    given = assignment("ws://127.0.0.1:1")
+    worker = Thread(target=work, args=(orders, reports, given), daemon=True)
+    with give, hear, orders, reports:
+        worker.start()
+        assert isinstance(hear.recv(), Up)
+        give.send(Ramp(time.monotonic_ns()))
+        order = ForkingPickler.dumps(Judge({0: 0}, {0: array("q", range(100))}))
+        os.write(give.fileno(), struct.pack("!i", len(order)))
+        # A pause that the worker would need no longer than to fail: it has the head and waits for the rest.
+        time.sleep(0.2)
+        os.write(give.fileno(), order)
+        while isinstance(report := hear.recv(), Progress):
+            pass
+        assert isinstance(report, Judged), report
+        give.send(End())
+        worker.join()
 
 
 async def test_something_else_than_an_order_is_a_mistake(server: BroadcastServer) -> None:
