@@ -14,7 +14,6 @@ from relay.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
-PAGES = ["README.md", "docs/architecture.md", "docs/guarantees.md", "docs/fallbacks.md"]
 BEGIN, END = "<!-- settings: begin (tests/test_readme.py keeps this table true) -->\n", "<!-- settings: end -->"
 
 
@@ -30,7 +29,7 @@ def test_every_close_code_is_explained(disconnect: Disconnect) -> None:
     assert any(disconnect.reason in row for row in rows)
 
 
-PAGES = ["README.md", "docs/api.md", "docs/architecture.md", "docs/guarantees.md", "docs/operations.md"]
+PAGES = ["README.md", *(f"docs/{name}.md" for name in ("api", "architecture", "fallbacks", "guarantees", "operations"))]
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -51,7 +51,7 @@ async def take_snapshot(context: Context, process: Process, problems: list[str],
 
 async def _client_buffer_bytes(context: Context) -> int:
     """Return how many bytes wait for clients, without holding up everybody for a scrape."""
-    connections = list(context.connections)
+    connections = context.clients
     waiting = 0
     for start in range(0, len(connections), CONNECTIONS_PER_TURN):
         waiting += sum(connection.buffered for connection in connections[start : start + CONNECTIONS_PER_TURN])

@@ -96,13 +96,16 @@ class Backlog:
 
     Args:
         limit_bytes: what it may hold.
+
+    Attributes:
+        bytes: what it holds.
     """
 
-    __slots__ = ("_bytes", "_first", "_limit_bytes", "_pieces")
+    __slots__ = ("_first", "_limit_bytes", "_pieces", "bytes")
 
     def __init__(self, limit_bytes: int) -> None:
         self._limit_bytes = limit_bytes
-        self._bytes = 0
+        self.bytes = 0
         self._first = 0
         # None stands for messages that were missed.
         self._pieces: deque[bytes | None] = deque()
@@ -126,10 +129,10 @@ class Backlog:
 
         One piece has always room, as a write to a socket that isn't full has; a fan-out is bounded by the hub.
         """
-        if self._bytes and self._bytes + len(data) > self._limit_bytes:
+        if self.bytes and self.bytes + len(data) > self._limit_bytes:
             return False
         self._pieces.append(data)
-        self._bytes += len(data)
+        self.bytes += len(data)
         return True
 
     def add_gap(self) -> None:
@@ -142,7 +145,7 @@ class Backlog:
         if not self._first <= position <= self.end:
             return False
         while self._first < position:
-            self._bytes -= len(self._pieces.popleft() or b"")
+            self.bytes -= len(self._pieces.popleft() or b"")
             self._first += 1
         return True
 

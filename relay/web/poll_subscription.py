@@ -69,6 +69,11 @@ class PollSubscription:
         """JSON; see `Subscriber`."""
         return poll.encode
 
+    @property
+    def buffered(self) -> int:
+        """Bytes that wait for the client."""
+        return self._backlog.bytes
+
     def begin(self, greeting: bytes | None, missed: bool) -> None:
         """Be delivered to.
 
@@ -87,6 +92,7 @@ class PollSubscription:
         if not self._backlog.add(data):
             counters = self._polls.counters
             counters.deliveries -= count
+            counters.bytes_delivered -= len(data)
             counters.deliveries_dropped += count
             if self._polls.settings.slow_consumer == "close":
                 self.close(Disconnect.SLOW_CONSUMER)

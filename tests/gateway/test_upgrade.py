@@ -34,7 +34,7 @@ async def test_other_pages_are_refused(embedded: EmbeddedFactory, origin: str) -
     code, reason = await status(gateway.port, f"Origin: {origin}")
     assert code == 403
     assert origin in reason
-    assert gateway.counters.connections_refused == {403: 1}
+    assert gateway.counters.connections_refused == {"forbidden": 1}
 
 
 async def test_a_page_can_not_say_twice_where_it_is_from(embedded: EmbeddedFactory) -> None:

@@ -256,8 +256,12 @@ async def test_with_the_drop_policy_the_newest_are_missed_and_it_is_told(embedde
         for number in range(6):
             await sender.send(f"{number}" * 20_000)
             await other.receive(number + 1)
+        assert gateway._context is not None
+        assert 60_000 <= sum(polled.buffered for polled in gateway._context.polls) <= 70_000
         assert await client.poll() == [f"{number}" * 20_000 for number in range(3)]
         assert (client.missed, gateway.counters.deliveries_dropped) == (1, 3)
+        # Six to each of the others but the sender, three to this one; with their framing a little more.
+        assert 9 * 20_000 <= gateway.counters.bytes_delivered <= 9 * 20_050
         await sender.send("on")
         await client.poll()
         assert (client.received[-1], client.missed) == ("on", 1)
