@@ -6,6 +6,10 @@ import asyncio
 
 import pytest
 
+from relay.brokers import Receipt, Source
+from relay.brokers.memory import MemoryBroker
+from relay.errors import DeliveryUnknown
+from relay.message import Message
 from tests.conftest import EmbeddedFactory
 from tests.harness.conditions import wait_until
 from tests.harness.free_port import free_port
@@ -109,3 +113,18 @@ async def test_who_leaves_before_the_answer_leaves_nothing_behind(embedded: Embe
     assert context is not None
     await wait_until(lambda: not context.http.connections and asyncio.all_tasks() <= before)
     await wait_until(lambda: not context.deadlines._connections)
+
+
+async def test_an_unknown_fate_is_not_called_unpublished(
+    embedded: EmbeddedFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lose(self: MemoryBroker, message: Message, source: Source, receipt: Receipt | None = None) -> bool:
+        source.publish_failed(DeliveryUnknown("link lost"))
+        return True
+
+    (gateway,) = await embedded(1)
+    monkeypatch.setattr(MemoryBroker, "publish", lose)
+    response = await publish(gateway.port, "/publish/a", b"x")
+    assert response.status == 504
+    assert "may or may not" in response.text
+    assert "retry-after" not in response.headers
