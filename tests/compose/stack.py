@@ -99,7 +99,7 @@ class Stack:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if kind is not None:
-            print(self.compose("logs", "--no-color", "--tail", "100"))
+            pass
         self.compose("down", "--volumes", "--rmi", "local", "--timeout", "1", within=120)
 
     @property
