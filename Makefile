@@ -12,7 +12,7 @@ ARGS ?=
 IMAGE ?= relay-gateway
 
 .DEFAULT_GOAL := help
-.PHONY: help run test honesty lint format bench peers loadtest redis browser promtool image env-example compose-test loadtest-compose clean
+.PHONY: help run test honesty lint format bench peers loadtest redis browser promtool shellcheck image env-example compose-test loadtest-compose clean
 
 help: ## show this list
 	@echo "make run      start a gateway on the memory broker      options: ARGS=\"--port 9000\""
@@ -110,3 +110,6 @@ browser:
 # Alerts, dashboards and metrics are checked by Prometheus itself; the tests that need it say so when they are skipped.
 promtool: $(VENV)/bin/python
 	@command -v promtool >/dev/null || test -x $(BIN)/promtool || sh tests/install.sh promtool
+
+shellcheck:
+	@command -v shellcheck >/dev/null || sh tests/install.sh shellcheck

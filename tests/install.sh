@@ -1,6 +1,6 @@
 #!/bin/sh
 # Install a program that the tests need, with the package manager of this system, as root or by sudo without a password.
-# Usage: sh tests/install.sh redis-server|chromium|promtool
+# Usage: sh tests/install.sh redis-server|chromium|promtool|shellcheck
 set -eu
 
 program=$1
@@ -11,7 +11,8 @@ chromium)
     dnf="chromium dejavu-sans-fonts" apk="chromium font-dejavu"
     ;;
 promtool) apt=prometheus brew=prometheus dnf=golang-github-prometheus apk=prometheus ;;
-*) echo "usage: $0 redis-server|chromium|promtool" >&2 && exit 2 ;;
+shellcheck) apt=shellcheck brew=shellcheck dnf=ShellCheck apk=shellcheck ;;
+*) echo "usage: $0 redis-server|chromium|promtool|shellcheck" >&2 && exit 2 ;;
 esac
 
 if [ "$(id -u)" = 0 ]; then

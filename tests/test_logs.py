@@ -59,6 +59,15 @@ def test_json_has_one_object_a_line() -> None:
     }
 
 
+def test_a_worker_is_named_in_every_entry() -> None:
+    """Also in those of libraries."""
+    stream = io.StringIO()
+    configure_logs("info", "json", stream, worker=3)
+    structlog.get_logger("relay.gateway").info("listening")
+    logging.getLogger("asyncio").warning("slow")
+    assert [(entry["event"], entry["worker"]) for entry in entries(stream)] == [("listening", 3), ("slow", 3)]
+
+
 def test_auto_is_console_on_a_terminal_and_json_elsewhere() -> None:
     """Console has colours on a terminal."""
     terminal, pipe = Terminal(), io.StringIO()

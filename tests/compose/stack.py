@@ -99,7 +99,7 @@ class Stack:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if kind is not None:
-            print(self.compose("logs", "--no-color", "--tail", "100"))
+            pass
         self.compose("down", "--volumes", "--rmi", "local", "--timeout", "1", within=120)
 
     @property
@@ -136,7 +136,9 @@ class Stack:
 
     def records(self, event: str) -> list[dict[str, Any]]:
         """Return the log entries of all gateways about an event."""
-        entries = map(json.loads, self.compose("logs", "--no-log-prefix", "gateway").splitlines())
+        lines = self.compose("logs", "--no-log-prefix", "gateway").splitlines()
+        # Compose begins each line with a control sequence, even in a pipe.
+        entries = [json.loads(line[line.index("{") :]) for line in lines if "{" in line]
         return [entry for entry in entries if entry["event"] == event]
 
     async def scale(self, gateways: int) -> None:

@@ -68,7 +68,7 @@ async def test_a_client_is_known_by_its_own_address(stack: Stack) -> None:
     assert entry["remote"] == here
 
 
-async def test_settings_of_the_env_file_reach_the_gateways(stack: Stack, tmp_path: Path) -> None:
+def test_settings_of_the_env_file_reach_the_gateways(stack: Stack, tmp_path: Path) -> None:
     """And what the stack itself decides is stronger."""
     for name in ("docker-compose.yml", "deploy"):
         (tmp_path / name).symlink_to(ROOT / name)
@@ -82,7 +82,7 @@ async def test_settings_of_the_env_file_reach_the_gateways(stack: Stack, tmp_pat
     assert "RELAY_PING_INTERVAL" not in environment
 
 
-async def test_what_observes_the_stack_is_in_its_files(stack: Stack) -> None:
+def test_what_observes_the_stack_is_in_its_files(stack: Stack) -> None:
     """Their images aren't here: only whether the profile is understood."""
     said = stack.run("docker", "compose", "--profile", "observe", "config", "--format", "json")
     services = json.loads(said)["services"]

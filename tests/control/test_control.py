@@ -11,7 +11,7 @@ from relay.control import Control, control
 from relay.control.control import SurveyError
 from relay.control.orders import EVERYBODY
 from relay.counters import Counters
-from relay.errors import SubscribeError
+from relay.errors import BusUnavailable, SubscribeError
 from relay.message import Message
 from relay.node import Node
 from tests.harness.conditions import wait_until
@@ -77,3 +77,24 @@ async def test_a_refused_channel_is_reported(caplog: pytest.LogCaptureFixture, m
     monkeypatch.setattr(node._broker, "subscribe", refuse)
     own.start("here")
     await wait_until(lambda: "control channel refused" in caplog.text)
+
+
+async def test_an_answer_that_is_lost_is_logged(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control, "SURVEY_SECONDS", 0.05)
+    node, own = make()
+    own.start("here")
+    submit = node.submit
+
+    def lose(message: Message) -> asyncio.Future[int]:
+        if message.channel == EVERYBODY:
+            return submit(message)
+        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        future.set_exception(BusUnavailable("away"))
+        return future
+
+    monkeypatch.setattr(node, "submit", lose)
+    with pytest.raises(SurveyError):
+        await own.ask()
+    assert "answer to another gateway lost" in caplog.text

@@ -295,3 +295,4 @@ async def test_a_hearty_crowd_survives_a_crash_loop(
         assert len(pauses) == 3
         assert pauses[0] < pauses[1] < pauses[2]
         await asyncio.gather(*(client.flushed() for client in steady))
+        await gateway.ready(within=WITHIN)

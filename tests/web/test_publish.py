@@ -6,6 +6,10 @@ import asyncio
 
 import pytest
 
+from relay.brokers import Receipt, Source
+from relay.brokers.memory import MemoryBroker
+from relay.errors import DeliveryUnknown
+from relay.message import Message
 from tests.conftest import EmbeddedFactory
 from tests.harness.conditions import wait_until
 from tests.harness.free_port import free_port
@@ -136,3 +140,18 @@ async def test_a_browser_may_ask_before_it_publishes(embedded: EmbeddedFactory) 
     asked = b"OPTIONS /publish/a HTTP/1.1\r\nHost: x\r\nOrigin: https://a.example\r\nConnection: close\r\n\r\n"
     answer = await send_request(gateway.port, asked)
     assert (answer.status, answer.headers["access-control-allow-methods"]) == (204, "POST")
+
+
+async def test_an_unknown_fate_is_not_called_unpublished(
+    embedded: EmbeddedFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lose(self: MemoryBroker, message: Message, source: Source, receipt: Receipt | None = None) -> bool:
+        source.publish_failed(DeliveryUnknown("link lost"))
+        return True
+
+    (gateway,) = await embedded(1)
+    monkeypatch.setattr(MemoryBroker, "publish", lose)
+    response = await publish(gateway.port, "/publish/a", b"x")
+    assert response.status == 504
+    assert "may or may not" in response.text
+    assert "retry-after" not in response.headers
