@@ -186,7 +186,8 @@ class Control:
 
 def _report_refusal(acknowledged: asyncio.Future[None]) -> None:
     if not acknowledged.cancelled() and isinstance(error := acknowledged.exception(), SubscribeError):
-        log.error("control channel refused: the server API can't reach clients of this gateway", error=str(error))
+        # The server API can't reach clients of this gateway.
+        log.error("control channel refused", error=str(error))
 
 
 def _report_failure(receivers: asyncio.Future[int]) -> None:
