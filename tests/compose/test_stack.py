@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 from pathlib import Path
@@ -66,6 +67,32 @@ async def test_a_client_is_known_by_its_own_address(stack: Stack) -> None:
     here = stack.run("docker", "inspect", "--format", form, balancer).strip()
     (entry,) = [entry for entry in stack.records("connected") if entry["channel"] == "known"]
     assert entry["remote"] == here
+
+
+async def test_an_event_stream_passes_without_waiting_for_company(stack: Stack) -> None:
+    await stack.fresh(3)
+    reader, writer = await asyncio.open_connection("127.0.0.1", stack.port)
+    writer.write(b"GET /sse/stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    async with asyncio.timeout(20):
+        assert b" 200 " in await reader.readline()
+        await reader.readuntil(b"\r\n\r\n")
+        async with connected(f"{stack.url}/ws/stream") as (client,):
+            for word in (b"one", b"two"):
+                await client.send(word.decode())
+                assert word in await reader.readuntil(word)
+    writer.close()
+
+
+async def test_a_client_that_polls_finds_its_messages_again(stack: Stack) -> None:
+    """Each poll is a connection of its own, and only one of the gateways has the messages."""
+    await stack.fresh(3)
+    answer = (await get(stack.port, "/poll/news?wait=0")).json
+    async with connected(f"{stack.url}/ws/news") as (client,):
+        for number in range(8):
+            await client.send(f"number {number}")
+            answer = (await get(stack.port, f"/poll/news?wait=20&cursor={answer['cursor']}", within=30)).json
+            assert not answer["missed"]
+            assert [message["text"] for message in answer["messages"]] == [f"number {number}"]
 
 
 def test_settings_of_the_env_file_reach_the_gateways(stack: Stack, tmp_path: Path) -> None:
