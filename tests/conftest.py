@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
+from hypothesis import HealthCheck, settings
 
 from tests.harness import guard
 from tests.harness.certificate_authority import CertificateAuthority
@@ -27,6 +28,10 @@ RedisFactory = Callable[..., RedisServer]
 ProxyFactory = Callable[[int], Coroutine[Any, Any, TcpProxy]]
 
 _numbers = itertools.count()
+
+# A property is no measure of speed: on a busy machine any example may be slow.
+settings.register_profile("relay", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("relay")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hdrh.histogram import HdrHistogram
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.loadtest.buckets import Buckets
@@ -45,13 +45,11 @@ def recorded(values: list[int]) -> HdrHistogram:
     return histogram
 
 
-@settings(deadline=None)
 @given(times)
 def test_buckets_are_those_of_a_histogram(values: list[int]) -> None:
     assert contents(counted(values).histogram()) == contents(recorded(values))
 
 
-@settings(deadline=None)
 @given(times)
 def test_one_by_one_is_like_all_at_once(values: list[int]) -> None:
     buckets = Buckets()
@@ -61,7 +59,6 @@ def test_one_by_one_is_like_all_at_once(values: list[int]) -> None:
         assert ours.tolist() == theirs.tolist()
 
 
-@settings(deadline=None)
 @given(times, st.floats(0, 100))
 def test_percentiles_are_those_of_a_histogram(values: list[int], percentile: float) -> None:
     ours, theirs = counted(values).histogram(), recorded(values)
@@ -74,7 +71,6 @@ def test_times_below_2048_are_exact() -> None:
     assert values(counted(exact)) == exact
 
 
-@settings(deadline=None)
 @given(st.integers(2048, LONGEST))
 def test_longer_times_are_right_to_a_thousandth(value: int) -> None:
     found = counted([value]).histogram().get_max_value()
@@ -90,7 +86,6 @@ def test_times_beyond_the_limits_count_as_the_limits(given: int, kept: int) -> N
     assert contents(counted([given]).histogram()) == contents(one.histogram()) == expected
 
 
-@settings(deadline=None)
 @given(times, times)
 def test_what_is_taken_from_some_and_poured_into_others_is_their_sum(first: list[int], second: list[int]) -> None:
     source, target = counted(first), counted(second)

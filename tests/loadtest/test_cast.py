@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.loadtest.cast import Role, cast, channel_of_publisher, deliveries_per_message
@@ -35,7 +35,6 @@ def everybody(plan: Plan) -> list[Role]:
     return [role for worker in range(plan.workers) for role in cast(plan, worker)]
 
 
-@settings(deadline=None)
 @given(plans)
 def test_everybody_is_in_one_worker_once(plan: Plan) -> None:
     roles = everybody(plan)
@@ -46,7 +45,6 @@ def test_everybody_is_in_one_worker_once(plan: Plan) -> None:
     assert max(sizes) - min(sizes) <= 2
 
 
-@settings(deadline=None)
 @given(plans)
 def test_who_hears_whom_is_as_planned(plan: Plan) -> None:
     """And deliveries per message are what adding up who hears a publisher comes to."""
@@ -68,7 +66,6 @@ def test_who_hears_whom_is_as_planned(plan: Plan) -> None:
         assert deliveries_per_message(plan, publisher) == heard[publisher]
 
 
-@settings(deadline=None)
 @given(plans)
 def test_the_clients_of_each_channel_are_spread_over_all_servers(plan: Plan) -> None:
     places: Counter[tuple[int, int]] = Counter()
@@ -80,7 +77,6 @@ def test_the_clients_of_each_channel_are_spread_over_all_servers(plan: Plan) -> 
         assert max(each) - min(each) <= 1
 
 
-@settings(deadline=None)
 @given(plans)
 def test_all_servers_get_about_the_same(plan: Plan) -> None:
     """No more than one connection of each channel's clients, and one of its publishers, makes a difference."""

@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.loadtest.checker import Checker, Receiver
@@ -140,7 +140,6 @@ def endpoints(incidents: Iterable[Incident], fault: Fault) -> set[tuple[int | No
     return {(incident.publisher, place) for incident in chosen for place in (incident.first, incident.last)}
 
 
-@settings(deadline=None)
 @given(courses())
 def test_counts_equal_those_of_message_by_message_accounts(course: tuple[list[int], list[Session], bool]) -> None:
     """Whatever a server drops, doubles, swaps and repeats, whenever a client comes and goes."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.loadtest.dialect import Dialect
@@ -26,7 +26,6 @@ def test_messages_of_the_lead_do_not_count() -> None:
     assert (part.offered, part.expected) == (40, 200)
 
 
-@settings(deadline=None)
 @given(st.integers(1, 7), st.integers(1, 4), st.integers(0, 9), st.sampled_from(Hears), st.floats(0.5, 60))
 def test_expected_deliveries_are_those_of_the_messages_one_by_one(
     publishers: int, channels: int, clients: int, hears: Hears, rate: float

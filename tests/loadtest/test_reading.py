@@ -8,7 +8,7 @@ from functools import partial
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.loadtest import reading as module
@@ -122,7 +122,6 @@ _ends = st.sampled_from(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(_pieces, max_size=6), _ends, st.lists(st.integers(0, 200_000), max_size=6))
 def test_a_stream_says_the_same_whole_and_in_pieces(pieces: list[bytes], end: bytes, places: list[int]) -> None:
     data = b"".join(pieces) + end

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.loadtest.buckets import Buckets, Counts
@@ -76,7 +76,6 @@ _readings = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(_readings)
 def test_batches_come_to_what_single_deliveries_come_to(
     batches: list[tuple[list[int], list[tuple[int, int]]]],

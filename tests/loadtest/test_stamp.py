@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.loadtest.stamp import MAX_SIZE, MIN_SIZE, Stamp, encode, filler, find
@@ -17,7 +17,6 @@ stamps = st.builds(Stamp, _words, _words, _words, _words, st.integers(0, (1 << 6
 sizes = st.integers(MIN_SIZE, 300) | st.sampled_from((1000, 65536, MAX_SIZE))
 
 
-@settings(deadline=None)
 @given(stamps, sizes)
 def test_a_payload_has_exactly_its_size_and_says_what_was_put_in(stamp: Stamp, size: int) -> None:
     payload = encode(stamp, filler(size))
@@ -25,7 +24,6 @@ def test_a_payload_has_exactly_its_size_and_says_what_was_put_in(stamp: Stamp, s
     assert find(payload, filler(size)) == ([stamp], [])
 
 
-@settings(deadline=None)
 @given(stamps, sizes)
 def test_a_payload_survives_in_json_strings_and_urls(stamp: Stamp, size: int) -> None:
     assert re.fullmatch(rb"[A-Za-z0-9:_-]+", encode(stamp, filler(size)))
@@ -36,7 +34,6 @@ def test_the_largest_lag_stands_for_more() -> None:
     assert find(payload, b"") == ([STAMP._replace(lag=0xFFFFFFFF)], [])
 
 
-@settings(deadline=None)
 @given(st.lists(stamps, max_size=4), st.binary(max_size=20))
 def test_messages_are_found_whatever_is_around_them(many: list[Stamp], around: bytes) -> None:
     around = around.replace(b"r", b"")

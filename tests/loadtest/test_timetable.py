@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.loadtest.timetable import NANO, Timetable
@@ -13,7 +13,6 @@ rates = st.integers(1, 500) | st.floats(0.1, 500) | sweep_rates
 tables = st.builds(Timetable, st.integers(0, 5), rates, st.integers(0, 4), st.integers(1, 7))
 
 
-@settings(deadline=None)
 @given(tables)
 def test_counts_are_those_of_the_messages_one_by_one(table: Timetable) -> None:
     """All messages, those before a second, and those of one publisher between two seconds."""

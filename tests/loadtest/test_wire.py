@@ -7,7 +7,7 @@ from base64 import b64decode
 from functools import partial
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.loadtest.wire import (
@@ -81,7 +81,6 @@ def test_a_frame_is_found_where_it_begins_and_only_when_it_is_complete(size: int
             assert first_frame(frame[:end], begin) is None, end
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from((0x81, 0x82, 0x89)), st.binary(max_size=200)), max_size=5))
 def test_frames_follow_each_other(frames: list[tuple[int, bytes]]) -> None:
     data = b"".join(server_frame(head & 0x0F, content) for head, content in frames)
