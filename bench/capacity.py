@@ -17,6 +17,9 @@ STAY_SECONDS = 1800
 REDIS_BUSY = 0.7
 """Share of its one core above which Redis' queues grow."""
 
+COPY_BYTES = 210
+"""What Redis sends a gateway for a message of 128 bytes: envelope, channel and the protocol's own included."""
+
 
 @dataclass(frozen=True)
 class Costs:
@@ -29,6 +32,7 @@ class Costs:
         idle: a connection's pings and pongs, per second.
         handshake: a connection, once.
         connection_bytes: memory of a connection, in the gateway and in the kernel.
+        channel_bytes: memory of a channel in each gateway that listens to it.
         redis_message: a message in Redis, whoever listens.
         redis_copy: and for each gateway that listens.
         redis_channel_bytes: memory of Redis for a channel.
@@ -41,6 +45,7 @@ class Costs:
     idle: float
     handshake: float
     connection_bytes: float
+    channel_bytes: float
     redis_message: float
     redis_copy: float
     redis_channel_bytes: float
@@ -48,14 +53,15 @@ class Costs:
 
 
 MEASURED = Costs(
-    delivery=9.0,
-    arrival=60.0,
-    publish=34.0,
-    idle=1.2,
-    handshake=250.0,
+    delivery=8.5,
+    arrival=65.0,
+    publish=30.0,
+    idle=1.9,
+    handshake=240.0,
     connection_bytes=8_000,
-    redis_message=15.0,
-    redis_copy=4.0,
+    channel_bytes=2_000,
+    redis_message=3.0,
+    redis_copy=0.7,
     redis_channel_bytes=91,
     redis_listener_bytes=128,
 )
@@ -110,10 +116,11 @@ class Needs:
 
     Args:
         gateways: processes, one core each.
-        memory_bytes: of all connections.
+        memory_bytes: of all connections and channels, in all gateways and their kernels.
         listening: gateways that hear a channel, on average.
         redis_cores: CPU of Redis.
         redis_bytes: memory of Redis for the subscriptions.
+        redis_traffic: bytes/s that Redis sends.
     """
 
     gateways: int
@@ -121,6 +128,7 @@ class Needs:
     listening: float
     redis_cores: float
     redis_bytes: float
+    redis_traffic: float
 
     @property
     def redises(self) -> int:
@@ -147,10 +155,11 @@ def needs(load: Load, costs: Costs, *, routed: bool = False) -> Needs:
         gateways = wanted
     return Needs(
         gateways=gateways,
-        memory_bytes=load.clients * costs.connection_bytes,
+        memory_bytes=load.clients * costs.connection_bytes + load.channels * listening * costs.channel_bytes,
         listening=listening,
         redis_cores=load.published * (costs.redis_message + listening * costs.redis_copy) / 1e6,
         redis_bytes=load.channels * (costs.redis_channel_bytes + listening * costs.redis_listener_bytes),
+        redis_traffic=load.published * listening * COPY_BYTES,
     )
 
 
@@ -164,28 +173,32 @@ def _listening(load: Load, gateways: int, routed: bool) -> float:
 def markdown(costs: Costs) -> str:
     """Return a row for each load, spread over the gateways at random, and routed by channel."""
     lines = [
-        "| what clients do | clients | published/s | deliveries/s | memory of connections | gateways | hear a channel "
-        "| Redis cores | Redis memory | gateways, routed | Redis cores, routed |",
-        "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
+        "| what clients do | clients | published/s | deliveries/s | gateways | their memory | hear a channel "
+        "| Redis cores | Redis sends | Redis memory | routed: gateways | Redis cores |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for load in LOADS:
         spread, routed = needs(load, costs), needs(load, costs, routed=True)
         lines.append(
             f"| {load.name} | {load.clients:,} | {load.published:,.0f} | {load.delivered:,.0f} "
-            f"| {_bytes(spread.memory_bytes)} | {spread.gateways:,} | {spread.listening:,.1f} "
-            f"| {_cores(spread)} | {_bytes(spread.redis_bytes)} | {routed.gateways:,} | {_cores(routed)} |"
+            f"| {spread.gateways:,} | {_bytes(spread.memory_bytes)} | {spread.listening:,.1f} "
+            f"| {_cores(spread)} | {_bytes(spread.redis_traffic)}/s | {_bytes(spread.redis_bytes)} "
+            f"| {routed.gateways:,} | {_cores(routed)} |"
         )
     return "\n".join(lines)
 
 
 def _cores(needs: Needs) -> str:
-    more = f" (**{needs.redises} Redis**)" if needs.redises > 1 else ""
-    return f"{needs.redis_cores:.2g}{more}" if needs.redis_cores < 10 else f"{needs.redis_cores:,.0f}{more}"
+    used = f"{needs.redis_cores:.2f}" if needs.redis_cores >= 0.01 else "< 0.01"
+    return f"{used} (**{needs.redises} Redis**)" if needs.redises > 1 else used
 
 
 def _bytes(count: float) -> str:
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:,.1f} MB"
+    for unit, size in (("GB", 1e9), ("MB", 1e6), ("KB", 1e3)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count:.0f} B"
 
 
 if __name__ == "__main__":
-    print(markdown(MEASURED))  # noqa: T201 - its purpose
+    print(markdown(MEASURED))  # noqa: T201  # its purpose

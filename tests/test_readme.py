@@ -29,7 +29,7 @@ def test_every_close_code_is_explained(disconnect: Disconnect) -> None:
     assert any(disconnect.reason in row for row in rows)
 
 
-PAGES = ["README.md", *(f"docs/{name}.md" for name in ("api", "architecture", "fallbacks", "guarantees", "operations"))]
+PAGES = ["README.md", *(f"docs/{page.name}" for page in sorted((ROOT / "docs").glob("*.md")))]
 
 
 @pytest.mark.parametrize("page", PAGES)

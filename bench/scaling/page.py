@@ -15,7 +15,7 @@ from .deployment import Cost, Shape
 
 def rows(costs: Sequence[Cost]) -> list[Cost]:
     """Return one cost for each shape: the median of its rounds, with all losses and the most that was stolen."""
-    shapes = list(dict.fromkeys(cost.shape for cost in costs))
+    shapes = sorted({cost.shape for cost in costs}, key=lambda shape: (shape.gateways, shape.clients))
     return [_middle(shape, [cost for cost in costs if cost.shape == shape]) for shape in shapes]
 
 
