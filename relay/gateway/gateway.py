@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import platform
 import socket
 from contextlib import suppress
 from copy import deepcopy
@@ -18,6 +17,7 @@ from relay.control import Control
 from relay.counters import Counters
 from relay.errors import Disconnect
 from relay.gateway.background import Background
+from relay.gateway.build import build_labels
 from relay.gateway.capacity import default_max_connections
 from relay.gateway.context import Context
 from relay.gateway.drain import close_evenly
@@ -35,7 +35,6 @@ from relay.logs import Logger
 from relay.node import Node
 from relay.settings import Settings
 from relay.snapshot import Snapshot
-from relay.version import __version__
 from relay.web.app import build_app, build_operators_app, run_app
 from relay.web.deadlines import IDLE_SECONDS, Deadlines
 from relay.web.metrics_port import MetricsPort
@@ -115,12 +114,7 @@ class Gateway:
     @property
     def build(self) -> dict[str, str]:
         """What runs here, as `relay_build_info` shows it; call inside the event loop."""
-        return {
-            "version": __version__,
-            "revision": self.settings.revision or "unknown",
-            "python": platform.python_version(),
-            "event_loop": type(asyncio.get_running_loop()).__module__.partition(".")[0],
-        }
+        return build_labels(self.settings.revision)
 
     async def snapshot(self) -> Snapshot:
         """Return what it has counted, and what is so now: plain numbers, a copy."""
@@ -134,6 +128,38 @@ class Gateway:
         Raises:
             OSError: an address can't be listened on.
         """
+        settings = self.settings
+        context, control, runner = await self._prepare()
+        listener = Listener(context)
+        try:
+            self.port = await listener.start(list(settings.host), settings.port, shared=self._siblings is not None)
+            await self._open_metrics_port()
+        except OSError:
+            listener.close()
+            await runner.cleanup()
+            raise
+        self._context, self._listener, self._control, self._runner = context, listener, control, runner
+        control.start(f"{socket.gethostname()}:{self.port}")
+        await context.node.start()
+        self._background.run("keepalive", context.keepalive.run)
+        self._background.run("stalls", context.stalls.run)
+        self._background.run("polls", context.polls.sweep)
+        self._background.run("handshakes", lambda: expire_handshakes(context))
+        self._background.run("readiness", self._report_readiness)
+        self._background.run("event loop lag", lambda: watch_event_loop(self.counters.event_loop_lag))
+        self._gc_pauses.start()
+        log.info(
+            "listening",
+            host=list(settings.host),
+            port=self.port,
+            metrics_port=settings.metrics_port or self.port,
+            url=self.url,
+            max_connections=context.max_connections,
+            event_loop=self.build["event_loop"],
+        )
+
+    async def _prepare(self) -> tuple[Context, Control, web.AppRunner]:
+        """Make everything that needs no port."""
         settings = self.settings
         node = Node(_broker_options(settings), self.counters, write_delay=settings.write_delay / 1000)
         polls = Polls(settings, node, self.counters, lambda: context.closed)
@@ -156,15 +182,15 @@ class Gateway:
             build=self.build,
         )
         app.middlewares.append(tell_remote(proxies, sources))
-        self._runner = await run_app(app, keepalive_timeout=IDLE_SECONDS)
-        assert self._runner.server is not None
+        runner = await run_app(app, keepalive_timeout=IDLE_SECONDS)
+        assert runner.server is not None
         context = Context(
             settings=settings,
             node=node,
             counters=self.counters,
             keepalive=Keepalive(settings.ping_interval, settings.ping_timeout),
             stalls=Stalls(settings.write_timeout, self.counters),
-            http=self._runner.server,
+            http=runner.server,
             polls=polls,
             deadlines=deadlines,
             max_connections=self._max_connections(),
@@ -172,33 +198,7 @@ class Gateway:
             sources=sources,
             loop=asyncio.get_running_loop(),
         )
-        listener = Listener(context)
-        try:
-            self.port = await listener.start(list(settings.host), settings.port, shared=speaker is not None)
-            await self._open_metrics_port()
-        except OSError:
-            listener.close()
-            await self._runner.cleanup()
-            raise
-        self._context, self._listener, self._control = context, listener, control
-        control.start(f"{socket.gethostname()}:{self.port}")
-        await node.start()
-        self._background.run("keepalive", context.keepalive.run)
-        self._background.run("stalls", context.stalls.run)
-        self._background.run("polls", polls.sweep)
-        self._background.run("handshakes", lambda: expire_handshakes(context))
-        self._background.run("readiness", self._report_readiness)
-        self._background.run("event loop lag", lambda: watch_event_loop(self.counters.event_loop_lag))
-        self._gc_pauses.start()
-        log.info(
-            "listening",
-            host=list(settings.host),
-            port=self.port,
-            metrics_port=settings.metrics_port or self.port,
-            url=self.url,
-            max_connections=context.max_connections,
-            event_loop=self.build["event_loop"],
-        )
+        return context, control, runner
 
     async def drain(self) -> None:
         """Say goodbye: become unready, wait, accept no more, close clients evenly, publish what was accepted."""

@@ -9,8 +9,9 @@ import time
 from typing import Final, Protocol, cast
 
 from relay.loadtest.checker import Checker, Receiver
+from relay.loadtest.event import Answer, Broken, Close, Event, Ping, Ready, Strange
 from relay.loadtest.publisher import Publisher
-from relay.loadtest.reading import Answer, Broken, Close, Event, Ping, Reader, Ready, Strange
+from relay.loadtest.reading import Reader
 from relay.loadtest.wire import CLOSE, MAX_HEAD_BYTES, PONG, TEXT, WireError, check_opening, client_frame
 
 _LINGER_NOT: Final = struct.pack("ii", 1, 0)

@@ -11,6 +11,7 @@ import re
 from typing import Final, NamedTuple
 
 from relay.loadtest.dialect import Dialect
+from relay.loadtest.event import Answer, Broken, Close, Event, Ping, Ready, Strange
 from relay.loadtest.faults import Fault
 from relay.loadtest.stamp import MIN_SIZE, filler, find
 from relay.loadtest.wire import BINARY, CLOSE, CONTINUATION, MAX_FRAME_BYTES, PING, PONG, WireError, first_frame
@@ -20,45 +21,6 @@ MAX_REMEMBERED_BYTES: Final = 16 << 20
 
 _FIN: Final = 0x80
 _SHOWN_BYTES: Final = 80
-
-
-class Ping(NamedTuple):
-    """A ping that wants an answer."""
-
-    payload: bytes
-
-
-class Close(NamedTuple):
-    """A close frame: code (1005: none was given) and reason."""
-
-    code: int
-    reason: str
-
-
-class Answer(NamedTuple):
-    """A frame that has to be answered by the dialect's answer of this number."""
-
-    number: int
-
-
-class Ready(NamedTuple):
-    """The frame that says that the client is subscribed."""
-
-
-class Strange(NamedTuple):
-    """A frame or message that should not be there."""
-
-    fault: Fault
-    text: str
-
-
-class Broken(NamedTuple):
-    """The stream can't be read any further, and why."""
-
-    reason: str
-
-
-Event = Ping | Close | Answer | Ready | Strange | Broken
 
 
 class Reading:

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from relay.loadtest import reading as module
 from relay.loadtest.dialect import Dialect
+from relay.loadtest.event import Broken, Close, Event, Ping, Strange
 from relay.loadtest.faults import Fault
-from relay.loadtest.reading import Broken, Close, Event, Ping, Reader, Strange, show
+from relay.loadtest.reading import Reader, show
 from relay.loadtest.stamp import Stamp, encode, filler
 from relay.loadtest.wire import MAX_FRAME_BYTES
 from tests.harness.raw_websocket import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, encode_frame

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from relay.loadtest.event import Answer, Event, Ready, Strange
 from relay.loadtest.faults import Fault
-from relay.loadtest.reading import Answer, Event, Ready, Strange
 from relay.loadtest.stamp import Stamp, encode, filler
 from tests.harness.raw_websocket import TEXT
 from tests.loadtest.test_reading import RUN, SIZE, frame, payload, reader
