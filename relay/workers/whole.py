@@ -33,7 +33,7 @@ class Ended:
         """
         counters = deepcopy(last.counters)
         counters.connections_closed[1006] += counters.connections_open
-        counters.connections_open = 0
+        counters.connections_open = counters.event_streams_open = counters.polls_open = 0
         counters.bus_round_trip_seconds = 0.0
         self.counters.add(counters)
         self.cpu_seconds += last.gauges.cpu_seconds

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from relay.counters import Counters
 from relay.snapshot import Gauges, Snapshot
 from relay.workers.orders import State
@@ -41,6 +43,15 @@ def test_totals_keep_what_ended_processes_have_counted() -> None:
         assert whole.snapshot.gauges.cpu_seconds == 2.0 + 2.0 * fresh
         assert whole.snapshot.gauges.processes == fresh
     assert make_whole({1: None}, set(), ended).snapshot.counters.bus_round_trip_seconds == 0
+
+
+def test_nobody_is_connected_to_a_process_that_has_ended() -> None:
+    """Whatever kind of client it was: it would be shown for ever."""
+    kinds = [field.name for field in dataclasses.fields(Counters) if field.name.endswith("_open")]
+    assert len(kinds) == 3
+    ended = Ended()
+    ended.add(Snapshot(Counters(**dict.fromkeys(kinds, 2))))
+    assert [getattr(ended.counters, kind) for kind in kinds] == [0, 0, 0]
 
 
 def test_a_silent_worker_still_has_its_clients() -> None:
