@@ -11,11 +11,10 @@ from pathlib import Path
 import pytest
 import redis
 import yaml
-from click.testing import CliRunner
 
 import relay
-from relay.cli.config import command
 from relay.settings import Settings
+from tests.cli.command import invoke
 from tests.harness.conditions import wait_until_blocking
 from tests.harness.free_port import free_port
 
@@ -27,7 +26,7 @@ DOCKERFILE = (ROOT / "deploy" / "Dockerfile").read_text()
 
 def test_the_example_of_settings_is_what_the_command_prints() -> None:
     """Mend it with `make env-example`."""
-    assert (ROOT / ".env.example").read_text() == CliRunner().invoke(command, ["--env"]).output
+    assert (ROOT / ".env.example").read_text() == invoke("config", "--env").output
 
 
 def test_every_variable_of_a_gateway_is_a_setting() -> None:
