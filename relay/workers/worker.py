@@ -88,15 +88,12 @@ class Worker:
         began = asyncio.get_running_loop().time()
         reason: str | None = None
         listened = False
-        ours, theirs = socket.socketpair()
-        with theirs:
-            self._link = link = await Link.open(ours)
-            self._process = process = await _start(self._command, theirs)
+        try:
+            link, process = await self._begin()
+        except OSError as error:  # no memory, no descriptor, or the program is being replaced: later there may be
+            return Ending(1, listened, f"cannot start a process: {error.strerror}", 0.0)
         log.info("worker started", worker=self.number, pid=process.pid)
         try:
-            link.send(Begin(self.number, self._settings))
-            if self._last_order is not None:
-                link.send(self._last_order)
             while (report := await link.receive()) is not None:
                 match report:
                     case Listening():
@@ -131,6 +128,27 @@ class Worker:
         """End its process, if there is one, whatever it does."""
         if self._process is not None and self._process.returncode is None:
             self._process.kill()
+
+    async def _begin(self) -> tuple[Link, asyncio.subprocess.Process]:
+        """Start a process and say the first words to it.
+
+        Raises:
+            OSError: there can't be one now.
+        """
+        ours, theirs = socket.socketpair()
+        with theirs:
+            link = await Link.open(ours)
+            try:
+                process = await _start(self._command, theirs)
+            except BaseException:
+                await link.close()
+                raise
+        link.send(Begin(self.number, self._settings))
+        if self._last_order is not None:
+            link.send(self._last_order)
+        # Only now: an order that has come meanwhile would have been its first word.
+        self._link, self._process = link, process
+        return link, process
 
     def _send(self, order: Order) -> None:
         if self._link is not None:
