@@ -54,6 +54,14 @@ def test_nobody_is_connected_to_a_process_that_has_ended() -> None:
     assert [getattr(ended.counters, kind) for kind in kinds] == [0, 0, 0]
 
 
+def test_the_gateway_has_started_when_its_supervisor_has() -> None:
+    """Whichever workers run: a replaced one, or none yet, is no restart of the gateway."""
+    early, late = state(), state()
+    early.snapshot.gauges.started_at, late.snapshot.gauges.started_at = 1001.0, 1002.0
+    for states in ({1: early, 2: late}, {1: None, 2: late}, {1: None, 2: None}):
+        assert make_whole(states, set(), Ended(1000.0)).snapshot.gauges.started_at == 1000.0
+
+
 def test_a_silent_worker_still_has_its_clients() -> None:
     whole = make_whole({1: state(connected=2), 2: state(connected=3)}, {2}, Ended())
     assert whole.problems == ["worker 2: it does not answer"]
