@@ -48,6 +48,13 @@ def test_the_balancer_waits_longer_than_clients_are_silent() -> None:
     assert min(times["tunnel"], times["client"], times["server"]) > 2 * interval
 
 
+def test_the_balancer_starts_where_open_files_have_no_limit() -> None:
+    """It makes room for each of them beforehand, and some engines allow a billion."""
+    limit = re.search(r"^global\n(?: .*\n)* +fd-hard-limit (\d+)$", BALANCER, re.MULTILINE)
+    assert limit is not None
+    assert int(limit[1]) == 1 << 20
+
+
 def test_nothing_is_published_beyond_this_machine() -> None:
     ports = [port for service in COMPOSE["services"].values() for port in service.get("ports", [])]
     assert len(ports) == 3
