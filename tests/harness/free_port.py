@@ -12,7 +12,7 @@ FIRST: Final = 20_000
 BLOCKS: Final = 16
 BLOCK: Final = 750
 """Below 32,768, from where on the kernel takes ports for whoever asks for any free one, and for clients: such a port
-could be gone before it is used, or while a Redis that has it is restarted. Each pytest process has a block of its own."""
+could be gone before it is used, or while a Redis that has it is restarted. Each pytest process has its own block."""
 
 _own = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % BLOCKS
 # Not all runs on a machine at the same port; and not the generator that Hypothesis seeds.
