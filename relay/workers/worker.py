@@ -19,6 +19,9 @@ from relay.workers.orders import Begin, Drain, End, Failed, Listening, Order, St
 END_SECONDS: Final = 5.0
 """How long a process may take to end once it has hung up."""
 
+TELL_AGAIN_SECONDS: Final = 1.0
+"""Pause after a survey that failed."""
+
 BLOCKED: Final = (signal.SIGTERM, signal.SIGINT)
 """Signals that a fresh process leaves waiting until it can handle them: Ctrl-C on a terminal reaches it, too."""
 
@@ -161,7 +164,14 @@ class Worker:
             answer.set_result(state)
 
     async def _tell(self, link: Link) -> None:
-        link.send(await self._tell_whole())
+        """Answer; the process doesn't ask again before."""
+        while True:
+            try:
+                link.send(await self._tell_whole())
+                return
+            except Exception:
+                log.exception("survey failed")
+            await asyncio.sleep(TELL_AGAIN_SECONDS)
 
     async def _ended(self, process: asyncio.subprocess.Process) -> int:
         """Return the exit code of a process that has hung up."""

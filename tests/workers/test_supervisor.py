@@ -21,6 +21,7 @@ from relay.workers.supervisor import Supervisor, WorkerFailed
 from relay.workers.worker import Ending
 from tests.harness.conditions import wait_until
 from tests.harness.free_port import free_port
+from tests.harness.http_response import get
 from tests.harness.redis_server import RedisServer
 from tests.harness.websocket_client import connected
 
@@ -121,11 +122,17 @@ async def test_a_mistake_in_a_survey_is_logged_and_not_the_end(
     redis_server: RedisServer, prefix: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(survey_module, "SURVEY_SECONDS", 0.05)
-    async with running(settings_for(redis_server, prefix)) as run:
+    settings = settings_for(redis_server, prefix)
+    async with running(settings) as run:
         with monkeypatch.context() as patch:
             patch.setattr(survey_module, "make_whole", lambda *_: 1 / 0)
+            # Also for whoever asks a worker, whichever that is.
+            asking = [asyncio.create_task(get(settings.port, "/readyz", WITHIN)) for _ in range(10)]
             await wait_until(lambda: "survey failed" in caplog.text, WITHIN)
+        await asyncio.gather(*asking)
         await wait_until(run.ready, WITHIN)
+        for _ in range(10):
+            assert (await get(settings.port, "/readyz")).status == 200
 
 
 async def test_workers_that_do_not_drain_in_time_are_ended(
