@@ -6,10 +6,19 @@ import asyncio
 import signal
 import threading
 import time
+from collections.abc import Iterator
 
 import pytest
 
 from relay.cli.interruption import run
+
+
+@pytest.fixture(autouse=True)
+def _ctrl_c_is_not_ignored() -> Iterator[None]:
+    """As it is for what a shell runs in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def test_the_result_is_that_of_the_work() -> None:
@@ -33,7 +42,6 @@ def test_it_is_noticed_even_while_nothing_else_happens() -> None:
         time.sleep(0.2)  # the loop is asleep by then
         signal.pthread_kill(threading.get_ident(), signal.SIGINT)
 
-    before = signal.getsignal(signal.SIGINT)
     thread = threading.Thread(target=interrupt)
     began = time.monotonic()
     thread.start()
@@ -42,7 +50,7 @@ def test_it_is_noticed_even_while_nothing_else_happens() -> None:
     assert time.monotonic() - began < 10
     thread.join()
     assert cleaned == [True]
-    assert signal.getsignal(signal.SIGINT) is before
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_a_cancellation_of_its_own_is_no_interruption() -> None:
