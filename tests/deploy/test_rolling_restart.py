@@ -22,8 +22,8 @@ def restart(folder: Path, docker: str) -> subprocess.CompletedProcess[str]:
     program.write_text(f'#!/bin/sh\necho "$*" >>{folder}/calls\n{docker}\n')
     program.chmod(0o755)
     environment = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
-    # In a group of its own: a signal reaches all processes of a group, as Ctrl-C does. Not SIGINT: where the tests run in
-    # the background, a script can't take it.
+    # In a group of its own: a signal reaches all processes of a group, as Ctrl-C does. Not SIGINT: where the tests run
+    # in the background, a script can't take it.
     return subprocess.run(
         [SCRIPT], cwd=folder, env=environment, capture_output=True, text=True, timeout=30, start_new_session=True
     )
