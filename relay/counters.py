@@ -23,7 +23,7 @@ class Counters(Additive):
         event_streams_open: how many of them read server-sent events.
         polls_open: how many of them poll.
         connections_accepted: clients whose handshake was completed.
-        connections_refused: refused handshakes, by reason.
+        connections_refused: clients that were not let in, of whatever kind, by reason.
         connections_closed: ended connections, by close code (1006: without a closing handshake); clients without
             WebSocket count by the code that a WebSocket would have been given, 1000 when they left.
         disconnects: connections that the relay closed, by reason (names of `relay.errors.Disconnect`, WRITE_TIMEOUT,

@@ -6,11 +6,10 @@ import re
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
-from relay.cli.config import command
 from relay.errors import Disconnect
 from relay.settings import Settings
+from tests.cli.command import invoke
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -20,7 +19,7 @@ BEGIN, END = "<!-- settings: begin (tests/test_readme.py keeps this table true) 
 def test_the_table_of_settings_is_true() -> None:
     """Mend it with what `relay config --markdown` prints."""
     written = README.partition(BEGIN)[2].partition(END)[0]
-    assert written.strip() == CliRunner().invoke(command, ["--markdown"]).output.strip()
+    assert written.strip() == invoke("config", "--markdown").output.strip()
 
 
 @pytest.mark.parametrize("disconnect", Disconnect)

@@ -80,13 +80,12 @@ def _by_redis(settings: Settings, channel: str, payload: str | bytes) -> None:
 
 
 def _by_gateway(gateway: str | None, channel: str, payload: str | bytes) -> None:
-    import asyncio
-
     from relay.cli.delivery import NotDelivered, deliver
+    from relay.cli.interruption import run
 
     url = channel_url(gateway, channel, echo=True)
     try:
-        asyncio.run(deliver(url, payload))
+        run(lambda: deliver(url, payload))
     except NotDelivered as error:
         _fail(channel, str(error))
     click.echo(f"delivered by {url.origin()}")

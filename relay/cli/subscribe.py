@@ -21,13 +21,12 @@ def command(channel: str, gateway: str | None, count: int | None) -> None:
     Exit codes: 0 after N messages, or when nobody reads the output any more; 1 refused by the gateway; 2 wrong usage
     or settings; 130 Ctrl-C.
     """
-    import asyncio
-
+    from relay.cli.interruption import run
     from relay.cli.tail import Refused, Tail
 
     url = channel_url(gateway, channel)
     try:
-        asyncio.run(Tail(url, count).run())
+        run(Tail(url, count).run)
     except Refused as error:
         click.secho(f"relay: {error}", fg="red", err=True)
         raise click.exceptions.Exit(1) from None

@@ -54,6 +54,8 @@ async def _live(begin: Begin, end: socket.socket) -> int:
     listening = asyncio.create_task(_obey(link, gateway, siblings, first, second))
     try:
         drained = await live(gateway, first, second, lambda: link.send(Listening(gateway.build)))
+        # All that it has counted: the supervisor's last look was before its last clients left.
+        link.send(State(gateway.problems, await gateway.snapshot()))
         return STOPPED if drained else FAILED
     except OSError as error:
         link.send(Failed(why_not(error, begin.settings)))

@@ -15,6 +15,7 @@ from relay.frame import encode_frame
 from relay.message import Message
 from relay.node import Node
 from relay.protocols import sse
+from relay.refusals import FULL, SHUTTING_DOWN
 from relay.settings import Settings
 from relay.web.deadlines import Deadlines
 from relay.web.remote import Sources
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
     from relay.gateway.stalls import Stalls
     from relay.web.poll_subscription import PollSubscription
     from relay.web.polls import Polls
-
-FULL = "this gateway is full"
-SHUTTING_DOWN = "this gateway is shutting down"
 
 READ_BUFFER_BYTES = 16 * 1024
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import socket
 from contextlib import suppress
-from copy import deepcopy
 from types import TracebackType
 from typing import Self
 
@@ -26,7 +25,7 @@ from relay.gateway.gc_pauses import GcPauses
 from relay.gateway.handshakes import expire_handshakes, readmit
 from relay.gateway.keepalive import Keepalive
 from relay.gateway.listener import Listener
-from relay.gateway.measurement import take_snapshot
+from relay.gateway.measurement import snapshot_without_clients, take_snapshot
 from relay.gateway.member import CLOSE_TIMEOUT_SECONDS
 from relay.gateway.process import Process
 from relay.gateway.siblings import Siblings
@@ -119,7 +118,7 @@ class Gateway:
     async def snapshot(self) -> Snapshot:
         """Return what it has counted, and what is so now: plain numbers, a copy."""
         if self._context is None:
-            return Snapshot(deepcopy(self.counters))
+            return snapshot_without_clients(self.counters, self._process, self._draining)
         return await take_snapshot(self._context, self._process, self.problems, self._draining)
 
     async def start(self) -> None:

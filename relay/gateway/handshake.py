@@ -9,13 +9,14 @@ from collections.abc import Callable, Mapping
 from typing import cast
 
 from relay.errors import Refused
-from relay.gateway.context import FULL, SHUTTING_DOWN, Context
+from relay.gateway.context import Context
 from relay.gateway.event_stream import read_event_stream
 from relay.gateway.guest import Guest
-from relay.gateway.refusal import REFUSED_BY_BUS, UNACKNOWLEDGED, cause, refusal
+from relay.gateway.refusal import refusal
 from relay.gateway.upgrade import read_upgrade
 from relay.logs import Logger
 from relay.node import Interest
+from relay.refusals import FULL, REFUSED_BY_BUS, SHUTTING_DOWN, UNACKNOWLEDGED, cause
 
 Reader = Callable[[Context, bytes, str], Guest]
 """Reads the head of a request that came from an address; raises `Refused`."""

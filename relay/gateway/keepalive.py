@@ -38,27 +38,31 @@ class Keepalive:
     """
 
     def __init__(self, interval: float, timeout: float) -> None:
-        count = max(1, round(interval / TICK_SECONDS))
-        self._tick = interval / count
-        self._slots: list[set[Pingable]] = [set() for _ in range(count)]
-        self._delay = min(count, max(1, round(timeout / self._tick)))
+        self._count = max(1, round(interval / TICK_SECONDS))
+        self._tick = interval / self._count
+        # Those in which somebody stands: an hour has 36,000, and empty sets would take 8 MB.
+        self._slots: dict[int, set[Pingable]] = {}
+        self._delay = min(self._count, max(1, round(timeout / self._tick)))
         self._now = 0
 
     def add(self, connection: Pingable) -> None:
         """Put a connection on the wheel; its first ping comes at a random point of the interval."""
-        connection.slot = random.randrange(len(self._slots))
-        self._slots[connection.slot].add(connection)
+        connection.slot = random.randrange(self._count)
+        self._slots.setdefault(connection.slot, set()).add(connection)
 
     def remove(self, connection: Pingable) -> None:
         """Take a connection off the wheel."""
-        self._slots[connection.slot].discard(connection)
+        others = self._slots.get(connection.slot, set())
+        others.discard(connection)
+        if not others:
+            self._slots.pop(connection.slot, None)
 
     def turn(self) -> None:
         """Check those that were pinged a timeout ago, and ping those whose turn it is."""
-        self._now = (self._now + 1) % len(self._slots)
-        for connection in list(self._slots[(self._now - self._delay) % len(self._slots)]):
+        self._now = (self._now + 1) % self._count
+        for connection in list(self._slots.get((self._now - self._delay) % self._count, ())):
             connection.check_heard()
-        for connection in list(self._slots[self._now]):
+        for connection in list(self._slots.get(self._now, ())):
             connection.ping()
 
     async def run(self) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from copy import deepcopy
+from dataclasses import replace
 
+from relay.counters import Counters
 from relay.gateway.context import Context
 from relay.gateway.process import Process
 from relay.snapshot import Gauges, Snapshot
@@ -24,8 +26,8 @@ async def take_snapshot(context: Context, process: Process, problems: list[str],
     """
     waiting = await _client_buffer_bytes(context)
     node, bus = context.node, context.node.bus
-    virtual, resident = process.memory_bytes
-    gauges = Gauges(
+    gauges = replace(
+        _measure(process, context.sockets),
         ready=int(not problems),
         draining=int(draining),
         drain_connections=context.counters.connections_open if draining else 0,
@@ -39,14 +41,26 @@ async def take_snapshot(context: Context, process: Process, problems: list[str],
         bus_links={name: int(up) for name, up in bus.links.items()},
         bus_subscriptions=bus.subscriptions,
         bus_buffer_bytes=bus.buffered,
+    )
+    return Snapshot(deepcopy(context.counters), gauges)
+
+
+def snapshot_without_clients(counters: Counters, process: Process, draining: bool) -> Snapshot:
+    """Return what there is to say of a gateway that has not started yet, or has stopped; see `take_snapshot`."""
+    return Snapshot(deepcopy(counters), replace(_measure(process, 0), draining=int(draining)))
+
+
+def _measure(process: Process, sockets: int) -> Gauges:
+    """Return what is so now of a process with so many sockets of clients."""
+    virtual, resident = process.memory_bytes
+    return Gauges(
         cpu_seconds=process.cpu_seconds,
         resident_bytes=resident,
         virtual_bytes=virtual,
-        open_files=process.open_files(context.sockets),
+        open_files=process.open_files(sockets),
         max_files=process.max_files,
         started_at=process.started_at,
     )
-    return Snapshot(deepcopy(context.counters), gauges)
 
 
 async def _client_buffer_bytes(context: Context) -> int:

@@ -1,4 +1,4 @@
-"""The answer to a client that isn't let in, and what it is counted as."""
+"""The answer to a client that isn't let in."""
 
 from __future__ import annotations
 
@@ -8,19 +8,6 @@ from http import HTTPStatus
 
 from websockets.datastructures import Headers
 from websockets.http11 import Response
-
-from relay.gateway.context import FULL, SHUTTING_DOWN
-
-UNACKNOWLEDGED = "the bus did not acknowledge the subscription in time"
-REFUSED_BY_BUS = "the bus refused the subscription"
-
-_UNAVAILABLE = {FULL: "full", SHUTTING_DOWN: "draining", UNACKNOWLEDGED: "bus_timeout", REFUSED_BY_BUS: "bus_refused"}
-"""How refusals with 503 are counted; all others by the words for their status."""
-
-
-def cause(status: int, reason: str) -> str:
-    """Return a refusal's name in the counters, such as `full` or `bad_request`."""
-    return _UNAVAILABLE.get(reason, HTTPStatus(status).phrase.lower().replace(" ", "_"))
 
 
 def refusal(status: int, reason: str, headers: Mapping[str, str]) -> bytes:

@@ -48,7 +48,7 @@ class _Series(NamedTuple):
 
 _TOTALS = (
     _Series("connections_accepted", "relay_connections_accepted", "Clients whose handshake was completed."),
-    _Series("connections_refused", "relay_connections_refused", "Handshakes refused.", "reason", _REFUSALS),
+    _Series("connections_refused", "relay_connections_refused", "Clients not let in.", "reason", _REFUSALS),
     _Series("connections_closed", "relay_connections_closed", "Connections ended, by close code.", "code", _CODES),
     _Series("disconnects", "relay_disconnects", "Connections that the relay closed.", "reason", _DISCONNECTS),
     _Series("accept_errors", "relay_accept_errors", "Times that accepting paused for want of descriptors or memory."),

@@ -10,8 +10,9 @@ from relay.counters import Counters
 from relay.errors import Refused
 from relay.logs import Logger
 from relay.message import Message
-from relay.node import Node
+from relay.node import Interest, Node
 from relay.protocols import poll
+from relay.refusals import REFUSED_BY_BUS, UNACKNOWLEDGED, cause
 from relay.settings import Settings
 from relay.web.poll_subscription import PollSubscription
 
@@ -72,20 +73,11 @@ class Polls:
         Raises:
             Refused: with 503; there is no room, the gateway is shutting down, or the bus doesn't acknowledge.
         """
-        self._check_open()
-        interest, acknowledged = self.node.claim(channel)
         try:
-            # The acknowledgement is shared: this neither cancels it nor raises what it holds.
-            await asyncio.wait([acknowledged], timeout=min(self.settings.broker_timeout, poll.MAX_WAIT_SECONDS))
-            if not acknowledged.done():
-                raise Refused(503, "the bus did not acknowledge the subscription in time")
-            if acknowledged.cancelled() or acknowledged.exception() is not None:
-                raise Refused(503, "the bus refused the subscription")
-            self._check_open()
-        except BaseException:
-            self.node.release(interest)
+            subscription = PollSubscription(self, channel, identity, await self._claim(channel))
+        except Refused as refused:
+            self.counters.connections_refused[cause(refused.status, refused.reason)] += 1
             raise
-        subscription = PollSubscription(self, channel, identity, interest)
         self._subscriptions[subscription.token] = subscription
         self.counters.connections_accepted += 1
         self.counters.connections_open += 1
@@ -93,6 +85,23 @@ class Polls:
         subscription.begin(self._greeting, missed)
         log.debug("connected", channel=channel, user=identity.user, client=subscription.id.hex())
         return subscription
+
+    async def _claim(self, channel: str) -> Interest:
+        """Return a claim on a channel that the bus has acknowledged; raises as `subscribe` does."""
+        self._check_open()
+        interest, acknowledged = self.node.claim(channel)
+        try:
+            # The acknowledgement is shared: this neither cancels it nor raises what it holds.
+            await asyncio.wait([acknowledged], timeout=min(self.settings.broker_timeout, poll.MAX_WAIT_SECONDS))
+            if not acknowledged.done():
+                raise Refused(503, UNACKNOWLEDGED)
+            if acknowledged.cancelled() or acknowledged.exception() is not None:
+                raise Refused(503, REFUSED_BY_BUS)
+            self._check_open()
+        except BaseException:
+            self.node.release(interest)
+            raise
+        return interest
 
     def remove(self, subscription: PollSubscription, code: int) -> None:
         """Forget a subscription that has ended; called by itself.

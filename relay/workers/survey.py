@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from typing import Final
 
@@ -34,7 +35,7 @@ class Survey:
 
     def __init__(self) -> None:
         self.workers: Sequence[Worker] = ()
-        self.ended = Ended()
+        self.ended = Ended(time.time())
         self._current: asyncio.Task[Whole] | None = None
 
     async def whole(self) -> Whole:

@@ -16,12 +16,16 @@ NOT_RUNNING = "it is not running"
 class Ended:
     """What processes have counted that are no more: totals must never go down.
 
+    Args:
+        started_at: when the first of them all started, the supervisor, in seconds since 1970.
+
     Attributes:
         counters: their sum.
         cpu_seconds: processor time that they used.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, started_at: float = 0.0) -> None:
+        self.started_at = started_at
         self.counters = Counters()
         self.cpu_seconds = 0.0
 
@@ -33,7 +37,7 @@ class Ended:
         """
         counters = deepcopy(last.counters)
         counters.connections_closed[1006] += counters.connections_open
-        counters.connections_open = 0
+        counters.connections_open = counters.event_streams_open = counters.polls_open = 0
         counters.bus_round_trip_seconds = 0.0
         self.counters.add(counters)
         self.cpu_seconds += last.gauges.cpu_seconds
@@ -62,6 +66,7 @@ def make_whole(states: Mapping[int, State | None], silent: set[int], ended: Ende
     snapshot.counters.add(ended.counters)
     gauges = snapshot.gauges
     gauges.cpu_seconds += ended.cpu_seconds
+    gauges.started_at = ended.started_at
     gauges.processes = len([state for state in states.values() if state is not None])
     gauges.silent_processes = len(silent)
     reasons = name_problems(problems)

@@ -19,6 +19,9 @@ from relay.workers.orders import Begin, Drain, End, Failed, Listening, Order, St
 END_SECONDS: Final = 5.0
 """How long a process may take to end once it has hung up."""
 
+TELL_AGAIN_SECONDS: Final = 1.0
+"""Pause after a survey that failed."""
+
 BLOCKED: Final = (signal.SIGTERM, signal.SIGINT)
 """Signals that a fresh process leaves waiting until it can handle them: Ctrl-C on a terminal reaches it, too."""
 
@@ -88,15 +91,12 @@ class Worker:
         began = asyncio.get_running_loop().time()
         reason: str | None = None
         listened = False
-        ours, theirs = socket.socketpair()
-        with theirs:
-            self._link = link = await Link.open(ours)
-            self._process = process = await _start(self._command, theirs)
+        try:
+            link, process = await self._begin()
+        except OSError as error:  # no memory, no descriptor, or the program is being replaced: later there may be
+            return Ending(1, listened, f"cannot start a process: {error.strerror}", 0.0)
         log.info("worker started", worker=self.number, pid=process.pid)
         try:
-            link.send(Begin(self.number, self._settings))
-            if self._last_order is not None:
-                link.send(self._last_order)
             while (report := await link.receive()) is not None:
                 match report:
                     case Listening():
@@ -132,6 +132,27 @@ class Worker:
         if self._process is not None and self._process.returncode is None:
             self._process.kill()
 
+    async def _begin(self) -> tuple[Link, asyncio.subprocess.Process]:
+        """Start a process and say the first words to it.
+
+        Raises:
+            OSError: there can't be one now.
+        """
+        ours, theirs = socket.socketpair()
+        with theirs:
+            link = await Link.open(ours)
+            try:
+                process = await _start(self._command, theirs)
+            except BaseException:
+                await link.close()
+                raise
+        link.send(Begin(self.number, self._settings))
+        if self._last_order is not None:
+            link.send(self._last_order)
+        # Only now: an order that has come meanwhile would have been its first word.
+        self._link, self._process = link, process
+        return link, process
+
     def _send(self, order: Order) -> None:
         if self._link is not None:
             self._link.send(order)
@@ -143,7 +164,14 @@ class Worker:
             answer.set_result(state)
 
     async def _tell(self, link: Link) -> None:
-        link.send(await self._tell_whole())
+        """Answer; the process doesn't ask again before."""
+        while True:
+            try:
+                link.send(await self._tell_whole())
+                return
+            except Exception:
+                log.exception("survey failed")
+            await asyncio.sleep(TELL_AGAIN_SECONDS)
 
     async def _ended(self, process: asyncio.subprocess.Process) -> int:
         """Return the exit code of a process that has hung up."""

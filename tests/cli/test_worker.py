@@ -94,6 +94,12 @@ async def test_it_does_what_it_is_told() -> None:
         async with connected(f"ws://127.0.0.1:{port}/ws/a") as (client,):
             link.send(Drain())
             assert await client.ended() == (1001, "going away")
+        # Its last word: else this client would be missed, and then counted as one whose connection broke.
+        last = await heard(link)
+        assert isinstance(last, State)
+        assert last.snapshot.counters.connections_closed == {1001: 1}
+        assert last.snapshot.counters.connections_open == 0
+        assert last.snapshot.gauges.cpu_seconds > 0
         assert await code_of(process) == 0
         assert process.stderr is not None
         assert b'"worker": 3' in await process.stderr.read()

@@ -11,11 +11,10 @@ from pathlib import Path
 import pytest
 import redis
 import yaml
-from click.testing import CliRunner
 
 import relay
-from relay.cli.config import command
 from relay.settings import Settings
+from tests.cli.command import invoke
 from tests.harness.conditions import wait_until_blocking
 from tests.harness.free_port import free_port
 
@@ -27,7 +26,7 @@ DOCKERFILE = (ROOT / "deploy" / "Dockerfile").read_text()
 
 def test_the_example_of_settings_is_what_the_command_prints() -> None:
     """Mend it with `make env-example`."""
-    assert (ROOT / ".env.example").read_text() == CliRunner().invoke(command, ["--env"]).output
+    assert (ROOT / ".env.example").read_text() == invoke("config", "--env").output
 
 
 def test_every_variable_of_a_gateway_is_a_setting() -> None:
@@ -47,6 +46,13 @@ def test_the_balancer_waits_longer_than_clients_are_silent() -> None:
     times = {name: _seconds(value) for name, value in re.findall(r"^ *timeout ([\w-]+) (\w+)$", BALANCER, re.MULTILINE)}
     interval = Settings.model_fields["ping_interval"].default + Settings.model_fields["ping_timeout"].default
     assert min(times["tunnel"], times["client"], times["server"]) > 2 * interval
+
+
+def test_the_balancer_starts_where_open_files_have_no_limit() -> None:
+    """It makes room for each of them beforehand, and some engines allow a billion."""
+    limit = re.search(r"^global\n(?: .*\n)* +fd-hard-limit (\d+)$", BALANCER, re.MULTILINE)
+    assert limit is not None
+    assert int(limit[1]) == 1 << 20
 
 
 def test_nothing_is_published_beyond_this_machine() -> None:

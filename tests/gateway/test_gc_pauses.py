@@ -19,8 +19,10 @@ def test_pauses_are_counted_by_generation_until_the_end() -> None:
         gc.collect(2)
     finally:
         pauses.stop()
+    count = counted[2].count
+    assert count >= 2  # the collector may have had reasons of its own
     gc.collect(2)
-    assert counted[2].count == 2
+    assert counted[2].count == count
     assert 0 < counted[2].seconds < 60
 
 
@@ -28,6 +30,6 @@ async def test_a_gateway_leaves_no_callback_behind() -> None:
     before = list(gc.callbacks)
     async with Gateway(Settings(port=0, drain_seconds=0)) as gateway:
         gc.collect()
-        assert gateway.counters.gc_pauses[2].count == 1
+        assert gateway.counters.gc_pauses[2].count >= 1
         assert len(gc.callbacks) == len(before) + 1
     assert gc.callbacks == before

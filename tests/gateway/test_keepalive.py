@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import tracemalloc
 
 import pytest
 
@@ -91,6 +92,20 @@ def test_a_short_interval_has_one_slot_at_least() -> None:
     wheel.add(client)
     turn(wheel, [client], 3)
     assert len(client.pings) == 3
+
+
+def test_a_long_interval_costs_nothing_while_nobody_is_there() -> None:
+    tracemalloc.start()
+    try:
+        wheel = Keepalive(interval=3600.0, timeout=10.0)
+        clients = [Client() for _ in range(100)]
+        for client in clients:
+            wheel.add(client)
+        for client in clients:
+            wheel.remove(client)
+        assert tracemalloc.get_traced_memory()[0] < 100_000
+    finally:
+        tracemalloc.stop()
 
 
 async def test_it_turns_by_itself_and_never_catches_up() -> None:

@@ -94,5 +94,14 @@ async def test_a_snapshot_is_a_copy_that_can_be_sent_to_another_process(embedded
     mine.counters.add(whole.counters)
     mine.counters.gaps += 1
     assert gateway.counters.gaps == 0
-    await gateway.stop()
-    assert (await gateway.snapshot()).gauges.ready == 0
+
+
+async def test_the_process_is_still_there_when_the_gateway_has_stopped(embedded: EmbeddedFactory) -> None:
+    """Whoever asks in its last moments must not see a total that goes down, or a start in 1970."""
+    (gateway,) = await embedded(1)
+    before = (await gateway.snapshot()).gauges
+    await gateway.drain()
+    after = (await gateway.snapshot()).gauges
+    assert after.cpu_seconds >= before.cpu_seconds > 0
+    assert (after.started_at, after.max_files) == (before.started_at, before.max_files)
+    assert (after.ready, after.draining, after.drain_connections) == (0, 1, 0)

@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+import itertools
+import os
+import random
 import socket
+from typing import Final
+
+FIRST: Final = 20_000
+BLOCKS: Final = 16
+BLOCK: Final = 750
+"""Below 32,768, from where on the kernel takes ports for whoever asks for any free one, and for clients: such a port
+could be gone before it is used, or while a Redis that has it is restarted. Each pytest process has its own block."""
+
+_own = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % BLOCKS
+# Not all runs on a machine at the same port; and not the generator that Hypothesis seeds.
+_offsets = itertools.count(random.SystemRandom().randrange(BLOCK))
 
 
 def free_port() -> int:
-    """Return a TCP port of 127.0.0.1 that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    """Return a TCP port of 127.0.0.1 that was free a moment ago; another one each time."""
+    while True:
+        port = FIRST + _own * BLOCK + next(_offsets) % BLOCK
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue  # taken
         return port

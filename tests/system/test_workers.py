@@ -58,6 +58,7 @@ async def test_messages_cross_workers_and_numbers_add_up(
     assert {record["port"] for record in gateway.records("listening")} == {gateway.port}
     async with connected(*[f"{gateway.url}/ws/a"] * 90) as clients:
         # By the kernel's hash of the addresses: 30 each on average; the chance of fewer than 8 is one in a million.
+        await wait_until(lambda: holders(gateway).total() == 90)
         spread = holders(gateway)
         assert sorted(spread) == [1, 2, 3]
         assert min(spread.values()) >= 8
@@ -92,6 +93,7 @@ async def test_a_killed_worker_is_replaced_and_its_clients_come_back(
     (gateway,) = await gateways(1, broker_url=redis_server.url, broker_prefix=prefix, log_level="debug", workers=2)
     killed = gateway.workers[2]
     async with connected(*[f"{gateway.url}/ws/a"] * 40) as clients:
+        await wait_until(lambda: holders(gateway).total() == 40)
         theirs = holders(gateway)[2]
         assert 0 < theirs < 40
         # What a worker had counted before its last survey is kept, so totals never go down.

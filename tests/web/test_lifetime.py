@@ -132,14 +132,14 @@ async def test_a_connection_that_outlives_its_time_is_dropped(
     embedded: EmbeddedFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever it does meanwhile: bytes alone give no new time, only requests do."""
-    monkeypatch.setattr(deadlines, "REQUEST_SECONDS", 0.5)
+    monkeypatch.setattr(deadlines, "REQUEST_SECONDS", 1.5)
     (gateway,) = await embedded(1, api_keys=KEY)
     async with wire(gateway) as busy, wire(gateway) as slow, wire(gateway) as refused:
         slow.writer.write(request("/api/publish", b"{", f"X-API-Key: {KEY}", "Content-Length: 50"))
         refused.writer.write(request("/nowhere", b"x", "Content-Length: 50000"))
         for _ in range(12):
             assert (await busy.ask(INFO)).status == 200
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.2)
         assert await slow.ended()
         await refused.ended()
 

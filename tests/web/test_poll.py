@@ -223,6 +223,7 @@ async def test_polling_clients_count_as_connections(embedded: EmbeddedFactory, h
     await wait_until(lambda: waiting(gateway) == 1)
     answer = await get(gateway.port, "/poll/b?wait=0")
     assert (answer.status, answer.text) == (503, "this gateway is full\n")
+    assert gateway.counters.connections_refused == {"full": 1}
     assert 1 <= int(answer.headers["retry-after"]) <= 5
     async with RawWebSocket(gateway.port) as raw:
         assert (await raw.upgrade("/ws/a")).status == 503
@@ -275,6 +276,7 @@ async def test_without_a_bus_nobody_is_let_in(embedded: EmbeddedFactory) -> None
     assert "bus" in answer.text
     assert "retry-after" in answer.headers
     assert gateway.counters.polls_open == 0
+    assert gateway.counters.connections_refused == {"bus_timeout": 1}
 
 
 async def test_a_subscription_that_the_bus_refuses(embedded: EmbeddedFactory, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -287,6 +289,7 @@ async def test_a_subscription_that_the_bus_refuses(embedded: EmbeddedFactory, mo
     (gateway,) = await embedded(1)
     answer = await get(gateway.port, "/poll/a?wait=0")
     assert (answer.status, answer.text) == (503, "the bus refused the subscription\n")
+    assert gateway.counters.connections_refused == {"bus_refused": 1}
 
 
 async def test_a_client_that_leaves_while_it_subscribes_leaves_nothing(

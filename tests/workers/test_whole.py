@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from relay.counters import Counters
 from relay.snapshot import Gauges, Snapshot
 from relay.workers.orders import State
@@ -41,6 +43,25 @@ def test_totals_keep_what_ended_processes_have_counted() -> None:
         assert whole.snapshot.gauges.cpu_seconds == 2.0 + 2.0 * fresh
         assert whole.snapshot.gauges.processes == fresh
     assert make_whole({1: None}, set(), ended).snapshot.counters.bus_round_trip_seconds == 0
+
+
+def test_nobody_is_connected_to_a_process_that_has_ended() -> None:
+    """Whatever kind of client it was: it would be shown for ever."""
+    kinds = [field.name for field in dataclasses.fields(Counters) if field.name.endswith("_open")]
+    assert len(kinds) == 3
+    last, ended = Snapshot(), Ended()
+    for kind in kinds:
+        setattr(last.counters, kind, 2)
+    ended.add(last)
+    assert [getattr(ended.counters, kind) for kind in kinds] == [0, 0, 0]
+
+
+def test_the_gateway_has_started_when_its_supervisor_has() -> None:
+    """Whichever workers run: a replaced one, or none yet, is no restart of the gateway."""
+    early, late = state(), state()
+    early.snapshot.gauges.started_at, late.snapshot.gauges.started_at = 1001.0, 1002.0
+    for states in ({1: early, 2: late}, {1: None, 2: late}, {1: None, 2: None}):
+        assert make_whole(states, set(), Ended(1000.0)).snapshot.gauges.started_at == 1000.0
 
 
 def test_a_silent_worker_still_has_its_clients() -> None:

@@ -1,0 +1,74 @@
+"""Ctrl-C while a command waits."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from relay.cli.interruption import run
+
+
+@pytest.fixture(autouse=True)
+def _ctrl_c_is_not_ignored() -> Iterator[None]:
+    """As it is for what a shell runs in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_the_result_is_that_of_the_work() -> None:
+    async def work() -> str:
+        return "done"
+
+    assert run(work) == "done"
+
+
+def test_it_is_noticed_even_while_nothing_else_happens() -> None:
+    """Also when another thread gets the signal, as then nothing interrupts the event loop's sleep."""
+    cleaned: list[bool] = []
+
+    async def work() -> None:
+        try:
+            await asyncio.sleep(20)
+        finally:
+            cleaned.append(True)
+
+    def interrupt() -> None:
+        time.sleep(0.2)  # the loop is asleep by then
+        signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    began = time.monotonic()
+    thread.start()
+    with pytest.raises(KeyboardInterrupt):
+        run(work)
+    assert time.monotonic() - began < 10
+    thread.join()
+    assert cleaned == [True]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_cancellation_of_its_own_is_no_interruption() -> None:
+    async def work() -> None:
+        raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        run(work)
+
+
+def test_where_no_signals_can_be_handled_it_works_without() -> None:
+    """In a thread."""
+    results: list[str] = []
+
+    async def work() -> str:
+        return "done"
+
+    thread = threading.Thread(target=lambda: results.append(run(work)))
+    thread.start()
+    thread.join()
+    assert results == ["done"]
