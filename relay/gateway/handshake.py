@@ -111,6 +111,14 @@ class Handshake(asyncio.Protocol):
         else:
             self._hand_to_http(bytes(buffer))
 
+    def admit_event_stream(self, head: bytes) -> None:
+        """Go on with a head that aiohttp has read already; whatever it is, it must not go back there.
+
+        Args:
+            head: of the request, with the empty line.
+        """
+        self._admit(read_event_stream, head)
+
     def expire(self) -> None:
         """End a handshake that has taken too long, or a refused client that doesn't leave."""
         if self._interest is not None:
