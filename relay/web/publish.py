@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from relay.auth.identity import Identity, identify
 from relay.auth.request import ConnectRequest, parse_request
@@ -10,6 +10,7 @@ from relay.channel import channel_from_path
 from relay.errors import ChannelError, DeliveryUnknown, PublishError, Refused
 from relay.message import Kind, Message
 from relay.web.body import read_body
+from relay.web.content_type import UTF_8, read_content_type
 from relay.web.cors import for_pages
 from relay.web.keys import COUNTERS, NODE, SETTINGS
 from relay.web.lifetime import keep
@@ -77,9 +78,10 @@ def _admit(request: web.Request) -> tuple[str, Identity]:
 
 def _kind(request: web.Request, payload: bytes) -> Kind:
     """Tell from the Content-Type whether a message is text, which then must be UTF-8."""
-    if not (request.content_type.startswith("text/") or request.content_type in _TEXT_TYPES):
+    media_type, charset = read_content_type(request.headers.get(hdrs.CONTENT_TYPE))
+    if not (media_type.startswith("text/") or media_type in _TEXT_TYPES):
         return Kind.BINARY
-    if (request.charset or "utf-8").lower() not in ("utf-8", "utf8", "us-ascii"):
+    if charset not in UTF_8:
         raise Refused(415, "text must be UTF-8")
     try:
         payload.decode()

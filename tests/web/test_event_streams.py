@@ -82,7 +82,9 @@ async def test_a_kept_connection_is_refused_as_a_new_one_is(
     assert await second_answer(gateway, request_line) == status
 
 
-@pytest.mark.parametrize(("target", "status"), [("/sse#a", 400), ("/sse#/a", 400), ("/%73se", 404), ("http://x/sse", 400)])
+@pytest.mark.parametrize(
+    ("target", "status"), [("/sse#a", 400), ("/sse#/a", 400), ("/%73se", 404), ("http://x/sse", 400)]
+)
 async def test_a_target_that_only_aiohttp_takes_for_a_stream_is_refused(
     embedded: EmbeddedFactory, target: str, status: int
 ) -> None:
