@@ -39,6 +39,8 @@ class Polls:
         self.now = self.loop.time
         self._closed = closed
         self._subscriptions: dict[str, PollSubscription] = {}
+        # Those that were closed, until their clients have been told, or don't come in time.
+        self._untold: dict[str, PollSubscription] = {}
         text = settings.welcome
         self._greeting = None if text is None else poll.encode(Message("", text.encode()))
 
@@ -56,7 +58,8 @@ class Polls:
         Raises:
             Refused: with 400; it is one of another channel.
         """
-        found = None if asked.cursor is None else self._subscriptions.get(asked.cursor.token)
+        token = "" if asked.cursor is None else asked.cursor.token
+        found = self._subscriptions.get(token) or self._untold.get(token)
         if found is not None and found.channel != asked.channel:
             raise Refused(400, "cursor is one of another channel")
         return found
@@ -107,11 +110,19 @@ class Polls:
         self.counters.connections_closed[code] += 1
         log.debug("disconnected", channel=subscription.channel, user=subscription.identity.user, code=code)
 
+    def keep_to_tell(self, subscription: PollSubscription) -> None:
+        """Keep a subscription that was closed, so that its client can be told why; called by itself."""
+        self._untold[subscription.token] = subscription
+
+    def told(self, subscription: PollSubscription) -> None:
+        """Keep it no longer; called by itself."""
+        self._untold.pop(subscription.token, None)
+
     async def sweep(self) -> None:
         """Answer and end those whose time is over, again and again, until cancelled."""
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
-            for subscription in list(self):
+            for subscription in [*self, *self._untold.values()]:
                 subscription.check(self.now())
 
     def _check_open(self) -> None:
