@@ -6,6 +6,7 @@ import asyncio
 import re
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import cast
 
 from relay.errors import Refused
@@ -229,7 +230,8 @@ class Handshake(asyncio.Protocol):
         self._transport.write(refusal(status, reason, headers))
         # Half-close, and read on until the client has closed: a reset would take the answer with it.
         if self._transport.can_write_eof():
-            self._transport.write_eof()
+            with suppress(OSError):  # it has left, and its end was not read yet
+                self._transport.write_eof()
         self._transport.resume_reading()
         context.handshakes[self] = context.loop.time() + LINGER_SECONDS
 
