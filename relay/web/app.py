@@ -54,7 +54,8 @@ class _StrangersErrors(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Tell whether a record is about a fault of ours."""
         error = record.exc_info[1] if record.exc_info else None
-        return not isinstance(error, HttpProcessingError | ConnectionError)
+        # The last one: an answer of aiohttp's own that repeats a header whose bytes are no text.
+        return not isinstance(error, HttpProcessingError | ConnectionError | UnicodeEncodeError)
 
 
 http_logger.addFilter(_StrangersErrors())

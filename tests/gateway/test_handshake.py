@@ -262,6 +262,7 @@ async def test_errors_of_the_http_side_end_the_connection_and_fill_no_log(
     (gateway,) = await embedded(1)
     for request, status in [
         (b"GET / HTTP/1.1\r\nHost: x\r\nExpect: n\r\n\r\n", 417),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nExpect: \xff\r\n\r\n", 500),
         (b"GET / HTTP/1.1\r\nHost: \xff\r\n\r\n", 426),
         (b"GET / HTTP/1.1\r\nfoo bar\r\n\r\n", 400),
         (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
