@@ -44,6 +44,8 @@ Listen:       curl -N http://{host}/sse/lobby (server-sent events), GET /poll/lo
 Health:       GET /healthz (alive), GET /readyz (ready for clients)
 """
 
+LINGER_SECONDS = 2.0
+"""How long the rest of a body is read that nobody wants; aiohttp does that even when the client has gone."""
 
 http_logger = logging.getLogger("relay.http")
 
@@ -126,6 +128,7 @@ async def run_app(app: web.Application, *, keepalive_timeout: float = 0.0) -> we
         handle_signals=False,
         shutdown_timeout=1.0,
         keepalive_timeout=keepalive_timeout,
+        lingering_time=LINGER_SECONDS,
         auto_decompress=False,  # a few bytes of a request must not become many
         logger=http_logger,
     )
