@@ -112,6 +112,7 @@ class PollSubscription:
             Refused: with 409; another poll has come with the same cursor, and this one must not answer.
         """
         self._wake(False)
+        self._polls.busy(self)
         if not self._backlog.confirm(position):
             self._backlog.add_gap()
         if wait and not self._backlog and self._closed is None:
@@ -127,6 +128,8 @@ class PollSubscription:
         closed = self._closed
         if closed is not None:
             self._polls.told(self)
+        elif self._waiting is None:
+            self._polls.idle(self)
         return self._backlog.answer(self.token, None if closed is None else (closed.code, closed.reason))
 
     def check(self, now: float) -> None:
@@ -141,6 +144,10 @@ class PollSubscription:
         elif now >= self._due:
             self._end(1006)
             self._polls.told(self)
+
+    def give_way(self) -> None:
+        """End as if no poll had come for too long."""
+        self._end(1006)
 
     def close(self, disconnect: Disconnect | CustomDisconnect) -> None:
         """End, and say so in the answer to the poll that waits, or to the next one that comes in time.

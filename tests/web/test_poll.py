@@ -239,6 +239,26 @@ async def test_polling_clients_count_as_connections(embedded: EmbeddedFactory, h
         assert (await get(gateway.port, "/poll/b?wait=0")).status == 503
 
 
+async def test_clients_that_do_not_poll_take_half_of_the_places_at_most(embedded: EmbeddedFactory) -> None:
+    """A stranger needs a single connection to begin many subscriptions."""
+    (gateway,) = await embedded(1, max_connections=6)
+    faithful = PollClient(gateway.port, "a")
+    for _ in range(20):
+        await faithful.poll(wait=0)
+        assert (await get(gateway.port, "/poll/b?wait=0")).status == 200
+    assert gateway.counters.polls_open == 3
+    assert gateway.counters.connections_closed == {1006: 18}
+    async with connected(*[f"{gateway.url}/ws/c"] * 2):
+        assert (await faithful.poll(wait=0), faithful.missed) == ([], 0)
+    polling = asyncio.create_task(faithful.poll())
+    await wait_until(lambda: waiting(gateway) == 1)
+    for _ in range(5):
+        await get(gateway.port, "/poll/b?wait=0")
+    async with connected(f"{gateway.url}/ws/a") as (sender,):
+        await sender.send("hello")
+        assert (await polling, faithful.missed) == (["hello"], 0)
+
+
 async def test_a_client_that_does_not_fetch_its_messages_is_closed_and_told(embedded: EmbeddedFactory) -> None:
     (gateway,) = await embedded(1, send_buffer_bytes=70_000)
     client = PollClient(gateway.port, "a")
