@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from relay.errors import Refused
+from relay.redaction import escape_controls
 
 ANY = "*"
 
@@ -29,7 +30,8 @@ def check_origin(origin: str | None, host: str | None, allowed: Collection[str])
     """
     if origin is None or origin in allowed or ANY in allowed or is_own(origin, host):
         return
-    raise Refused(403, f"pages of {origin[:200]} may not use this relay; RELAY_ALLOWED_ORIGINS names those that may")
+    shown = escape_controls(origin[:200])  # bytes that are no text among them
+    raise Refused(403, f"pages of {shown} may not use this relay; RELAY_ALLOWED_ORIGINS names those that may")
 
 
 def is_own(origin: str, host: str | None) -> bool:

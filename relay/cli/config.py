@@ -38,7 +38,8 @@ def command(form: str | None, **flags: str | None) -> None:
         click.secho(f"relay: {unknown}", fg="yellow", err=True)
     origins = sources(Settings, [name for name, value in flags.items() if value is not None])
     if form == "json":
-        click.echo(json.dumps([_entry(settings, about, origins[about.name]) for about in describe(Settings)], indent=2))
+        entries = [_entry(settings, about, origins[about.name]) for about in describe(Settings)]
+        click.echo(json.dumps(entries, indent=2, default=show))  # which keys need: JSON doesn't know what they are
     elif sys.stdout.isatty():
         _print_table(settings, origins)
     else:

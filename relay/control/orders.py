@@ -6,8 +6,10 @@ Each is an object with `version` and `order`. A gateway refuses what has another
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from relay.channel import INTERNAL
 from relay.message import Message
@@ -16,6 +18,12 @@ VERSION = 1
 
 EVERYBODY = f"{INTERNAL}control"
 """Channel that every gateway hears."""
+
+
+MAX_REASON_BYTES = 123
+"""What a close frame has room for (RFC 6455, section 5.5)."""
+
+MAX_PATTERN_LETTERS = 255
 
 
 class OrderError(ValueError):
@@ -39,8 +47,8 @@ class Disconnect(Order, frozen=True, kw_only=True, tag="disconnect"):
         user: their name; None for any.
         client: id of the one connection that is meant, 32 hexadecimal digits; None for all of the user.
         keep: ids of connections that stay.
-        code: close code; 0 for the usual one.
-        reason: of the close.
+        code: close code, 3000 to 4999; 0 for the usual one.
+        reason: of the close, at most 123 bytes of UTF-8.
     """
 
     user: str | None = None
@@ -48,6 +56,13 @@ class Disconnect(Order, frozen=True, kw_only=True, tag="disconnect"):
     keep: tuple[str, ...] = ()
     code: int = 0
     reason: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse what no close frame can carry: it must not come to light only at the client that is to be closed."""
+        if self.code and not 3000 <= self.code <= 4999:
+            raise ValueError("code must be 3000 to 4999")
+        if len(self.reason.encode()) > MAX_REASON_BYTES:
+            raise ValueError(f"reason must have at most {MAX_REASON_BYTES} bytes")
 
 
 class Unsubscribe(Order, frozen=True, kw_only=True, tag="unsubscribe"):
@@ -72,9 +87,9 @@ class Question(Order, frozen=True, kw_only=True, tag="question"):
         pattern: which channels to tell about, with `*`, `?` and `[...]`; None: tell about the gateway instead.
     """
 
-    asker: str
+    asker: Annotated[str, Meta(pattern="^[0-9a-f]{16}$")]
     number: int
-    pattern: str | None = None
+    pattern: Annotated[str, Meta(max_length=MAX_PATTERN_LETTERS)] | None = None
 
 
 class About(msgspec.Struct, frozen=True):
@@ -140,7 +155,7 @@ def decode_lines(data: bytes) -> Iterable[AnyOrder | OrderError]:
     for line in data.split(b"\n")[:-1]:
         try:
             order = _decoder.decode(line)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
             yield OrderError(f"{error}: {line[:100]!r}")
             continue
         yield order if order.version == VERSION else OrderError(f"version {order.version}, expected {VERSION}")

@@ -161,7 +161,8 @@ class Gateway:
         """Make everything that needs no port."""
         settings = self.settings
         node = Node(_broker_options(settings), self.counters, write_delay=settings.write_delay / 1000)
-        polls = Polls(settings, node, self.counters, lambda: context.closed)
+        max_connections = self._max_connections()
+        polls = Polls(settings, node, self.counters, max(1, max_connections // 2), lambda: context.closed)
         control = Control(node, lambda: context.clients)
         deadlines = Deadlines()
         speaker = self._siblings
@@ -192,7 +193,7 @@ class Gateway:
             http=runner.server,
             polls=polls,
             deadlines=deadlines,
-            max_connections=self._max_connections(),
+            max_connections=max_connections,
             proxies=proxies,
             sources=sources,
             loop=asyncio.get_running_loop(),

@@ -6,6 +6,7 @@ import asyncio
 import re
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import cast
 
 from relay.errors import Refused
@@ -111,6 +112,14 @@ class Handshake(asyncio.Protocol):
             self._admit(read_event_stream, self._take_head(end))
         else:
             self._hand_to_http(bytes(buffer))
+
+    def admit_event_stream(self, head: bytes) -> None:
+        """Go on with a head that aiohttp has read already; whatever it is, it must not go back there.
+
+        Args:
+            head: of the request, with the empty line.
+        """
+        self._admit(read_event_stream, head)
 
     def expire(self) -> None:
         """End a handshake that has taken too long, or a refused client that doesn't leave."""
@@ -222,7 +231,8 @@ class Handshake(asyncio.Protocol):
         self._transport.write(refusal(status, reason, headers))
         # Half-close, and read on until the client has closed: a reset would take the answer with it.
         if self._transport.can_write_eof():
-            self._transport.write_eof()
+            with suppress(OSError):  # it has left, and its end was not read yet
+                self._transport.write_eof()
         self._transport.resume_reading()
         context.handshakes[self] = context.loop.time() + LINGER_SECONDS
 

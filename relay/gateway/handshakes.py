@@ -12,17 +12,17 @@ EXPIRE_SECONDS = 0.25
 
 
 def readmit(context: Context, transport: asyncio.Transport, head: bytes) -> None:
-    """Begin anew with a connection that has served other requests before.
+    """Begin anew with a connection whose last request, which aiohttp has read, wants an event stream.
 
     Args:
         context: what all connections share.
         transport: of the connection.
-        head: of the request that came last, with the empty line.
+        head: of that request, with the empty line.
     """
     handshake = Handshake(context, context.sources.get(transport, ""))
     transport.set_protocol(handshake)
     handshake.connection_made(transport)
-    handshake.data_received(head)
+    handshake.admit_event_stream(head)
     if not transport.is_closing():
         transport.resume_reading()
 

@@ -44,6 +44,8 @@ Listen:       curl -N http://{host}/sse/lobby (server-sent events), GET /poll/lo
 Health:       GET /healthz (alive), GET /readyz (ready for clients)
 """
 
+LINGER_SECONDS = 2.0
+"""How long the rest of a body is read that nobody wants; aiohttp does that even when the client has gone."""
 
 http_logger = logging.getLogger("relay.http")
 
@@ -54,7 +56,8 @@ class _StrangersErrors(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Tell whether a record is about a fault of ours."""
         error = record.exc_info[1] if record.exc_info else None
-        return not isinstance(error, HttpProcessingError | ConnectionError)
+        # The last one: an answer of aiohttp's own that repeats a header whose bytes are no text.
+        return not isinstance(error, HttpProcessingError | ConnectionError | UnicodeEncodeError)
 
 
 http_logger.addFilter(_StrangersErrors())
@@ -125,6 +128,7 @@ async def run_app(app: web.Application, *, keepalive_timeout: float = 0.0) -> we
         handle_signals=False,
         shutdown_timeout=1.0,
         keepalive_timeout=keepalive_timeout,
+        lingering_time=LINGER_SECONDS,
         auto_decompress=False,  # a few bytes of a request must not become many
         logger=http_logger,
     )

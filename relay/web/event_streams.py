@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from relay.errors import Refused
 from relay.protocols.sse import ROOT
 from relay.web.cors import for_pages
 from relay.web.keys import READMIT
@@ -21,13 +20,7 @@ def add_routes(app: web.Application) -> None:
 
 
 async def _give_back(request: web.Request) -> web.Response:
-    """Let the handshake answer.
-
-    Raises:
-        Refused: it has a form that the handshake doesn't take.
-    """
-    if not request.raw_path.startswith(ROOT):
-        raise Refused(400, "the request target must be a path")
+    """Let the handshake answer, also to a target that has a form which it refuses."""
     protocol, transport = request.protocol, request.transport
     if transport is not None:
         head = [b"GET %b HTTP/%d.%d" % (request.raw_path.encode(), *request.version)]

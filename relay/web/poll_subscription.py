@@ -112,9 +112,10 @@ class PollSubscription:
             Refused: with 409; another poll has come with the same cursor, and this one must not answer.
         """
         self._wake(False)
+        self._polls.busy(self)
         if not self._backlog.confirm(position):
             self._backlog.add_gap()
-        if wait and not self._backlog:
+        if wait and not self._backlog and self._closed is None:
             self._due, self._gone = self._polls.now() + wait, gone
             self._waiting = waiting = self._polls.loop.create_future()
             try:
@@ -125,6 +126,10 @@ class PollSubscription:
                     self._waiting, self._gone = None, _stays
         self._due = self._polls.now() + LINGER_SECONDS
         closed = self._closed
+        if closed is not None:
+            self._polls.told(self)
+        elif self._waiting is None:
+            self._polls.idle(self)
         return self._backlog.answer(self.token, None if closed is None else (closed.code, closed.reason))
 
     def check(self, now: float) -> None:
@@ -138,14 +143,24 @@ class PollSubscription:
                 self._wake(True)
         elif now >= self._due:
             self._end(1006)
+            self._polls.told(self)
+
+    def give_way(self) -> None:
+        """End as if no poll had come for too long."""
+        self._end(1006)
 
     def close(self, disconnect: Disconnect | CustomDisconnect) -> None:
-        """End, and say so in the answer to the poll that waits; nothing happens when it has ended already."""
+        """End, and say so in the answer to the poll that waits, or to the next one that comes in time.
+
+        Nothing happens when it has ended already. A slow consumer gets no farewell: what it left would be kept on.
+        """
         if self._interest is None:
             return
         self._polls.counters.disconnects[disconnect.name] += 1
         self._closed = disconnect
         self._end(disconnect.code)
+        if disconnect is not Disconnect.SLOW_CONSUMER:
+            self._polls.keep_to_tell(self)
         self._wake(True)
 
     def _wake(self, answer: bool) -> None:

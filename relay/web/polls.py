@@ -29,17 +29,31 @@ class Polls:
         settings: of the gateway.
         node: hub and broker.
         counters: where clients are counted.
+        idle_limit: how many clients may have a place while they don't poll. Else one that does nothing but begin
+            subscriptions, over a single connection, would take all places of the gateway within seconds.
         closed: says, in words, why nobody new is let in; None when somebody is.
     """
 
-    def __init__(self, settings: Settings, node: Node, counters: Counters, closed: Callable[[], str | None]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        node: Node,
+        counters: Counters,
+        idle_limit: int,
+        closed: Callable[[], str | None],
+    ) -> None:
         self.settings = settings
         self.node = node
         self.counters = counters
         self.loop = asyncio.get_running_loop()
         self.now = self.loop.time
+        self._idle_limit = idle_limit
         self._closed = closed
         self._subscriptions: dict[str, PollSubscription] = {}
+        # Those without a poll now, in the order in which they were answered.
+        self._idle: dict[str, PollSubscription] = {}
+        # Those that were closed, until their clients have been told, or don't come in time.
+        self._untold: dict[str, PollSubscription] = {}
         text = settings.welcome
         self._greeting = None if text is None else poll.encode(Message("", text.encode()))
 
@@ -57,7 +71,8 @@ class Polls:
         Raises:
             Refused: with 400; it is one of another channel.
         """
-        found = None if asked.cursor is None else self._subscriptions.get(asked.cursor.token)
+        token = "" if asked.cursor is None else asked.cursor.token
+        found = self._subscriptions.get(token) or self._untold.get(token)
         if found is not None and found.channel != asked.channel:
             raise Refused(400, "cursor is one of another channel")
         return found
@@ -111,16 +126,35 @@ class Polls:
             code: why, as a WebSocket close code.
         """
         del self._subscriptions[subscription.token]
+        self.busy(subscription)
         self.counters.connections_open -= 1
         self.counters.polls_open -= 1
         self.counters.connections_closed[code] += 1
         log.debug("disconnected", channel=subscription.channel, user=subscription.identity.user, code=code)
 
+    def idle(self, subscription: PollSubscription) -> None:
+        """Note that a subscription's poll was answered; called by itself. Who is away longest may have to give way."""
+        self._idle[subscription.token] = subscription
+        if len(self._idle) > self._idle_limit:
+            next(iter(self._idle.values())).give_way()
+
+    def busy(self, subscription: PollSubscription) -> None:
+        """Note that a subscription has a poll again, or has ended; called by itself."""
+        self._idle.pop(subscription.token, None)
+
+    def keep_to_tell(self, subscription: PollSubscription) -> None:
+        """Keep a subscription that was closed, so that its client can be told why; called by itself."""
+        self._untold[subscription.token] = subscription
+
+    def told(self, subscription: PollSubscription) -> None:
+        """Keep it no longer; called by itself."""
+        self._untold.pop(subscription.token, None)
+
     async def sweep(self) -> None:
         """Answer and end those whose time is over, again and again, until cancelled."""
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
-            for subscription in list(self):
+            for subscription in [*self, *self._untold.values()]:
                 subscription.check(self.now())
 
     def _check_open(self) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from relay.auth.identity import Identity, identify
-from relay.auth.request import ConnectRequest, parse_request
-from relay.channel import channel_from_path
-from relay.errors import ChannelError, DeliveryUnknown, PublishError, Refused
+from relay.auth.request import ConnectRequest, parse_request, requested_channel
+from relay.errors import DeliveryUnknown, PublishError, Refused
 from relay.message import Kind, Message
 from relay.web.body import read_body
+from relay.web.content_type import UTF_8, read_content_type
 from relay.web.cors import for_pages
 from relay.web.keys import COUNTERS, NODE, SETTINGS
 from relay.web.lifetime import keep
@@ -64,22 +64,15 @@ def _admit(request: web.Request) -> tuple[str, Identity]:
     """Return the channel and who publishes; the one place that decides whether this request may."""
     # As it was sent: aiohttp's own path is decoded, and `a%2Fb` and `a/b` are one channel only by our rules.
     asked: ConnectRequest = parse_request(request.raw_path, request.headers, request.remote or "")
-    encoded = asked.path.removeprefix(PREFIX)
-    if encoded in ("", "/"):
-        return request.app[SETTINGS].default_channel, identify(asked)
-    if not encoded.startswith("/"):
-        raise Refused(404, "publish to /publish/CHANNEL")
-    try:
-        return channel_from_path(encoded[1:]), identify(asked)
-    except ChannelError as error:
-        raise Refused(400, str(error)) from error
+    return requested_channel(asked, PREFIX, request.app[SETTINGS].default_channel), identify(asked)
 
 
 def _kind(request: web.Request, payload: bytes) -> Kind:
     """Tell from the Content-Type whether a message is text, which then must be UTF-8."""
-    if not (request.content_type.startswith("text/") or request.content_type in _TEXT_TYPES):
+    media_type, charset = read_content_type(request.headers.get(hdrs.CONTENT_TYPE))
+    if not (media_type.startswith("text/") or media_type in _TEXT_TYPES):
         return Kind.BINARY
-    if (request.charset or "utf-8").lower() not in ("utf-8", "utf8", "us-ascii"):
+    if charset not in UTF_8:
         raise Refused(415, "text must be UTF-8")
     try:
         payload.decode()

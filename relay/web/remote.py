@@ -23,7 +23,9 @@ def tell_remote(proxies: TrustedProxies, sources: Sources) -> Middleware:
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        peer = sources.get(request.transport, request.remote) or ""
+        peer = request.remote or ""
+        if request.transport is not None:  # else the client has left already
+            peer = sources.get(request.transport, peer)
         x_forwarded_for = request.headers.getall(hdrs.X_FORWARDED_FOR, [])
         remote = proxies.client_address(peer, x_forwarded_for, request.headers.getall(hdrs.FORWARDED, []))
         return await handler(request if remote == request.remote else request.clone(remote=remote))

@@ -40,8 +40,10 @@ def test_a_pipe_gets_aligned_columns(monkeypatch: pytest.MonkeyPatch, tmp_path: 
 def test_passwords_are_masked(form: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """In every form that shows values."""
     monkeypatch.setenv("RELAY_BROKER_URL", "redis://user:secret@host/1")
+    monkeypatch.setenv("RELAY_API_KEYS", "a-secret-of-a-back-end,another-secret-of-one")
     result = invoke("config", *form)
-    assert result.exit_code == 0
+    assert result.exit_code == 0, result.exception
+    assert result.output.count("***") == 3
     assert "secret" not in result.output
     assert "redis://user:***@host/1" in result.output
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from websockets.frames import Close
 
+from relay.auth.identity import Identity
 from relay.brokers import BrokerOptions
 from relay.control import Control, control
 from relay.control.control import SurveyError
-from relay.control.orders import EVERYBODY
+from relay.control.orders import EVERYBODY, Disconnect
 from relay.counters import Counters
-from relay.errors import BusUnavailable, SubscribeError
+from relay.errors import BusUnavailable, CustomDisconnect, SubscribeError
+from relay.errors import Disconnect as Reason
+from relay.hub import Encoder
 from relay.message import Message
 from relay.node import Node
 from tests.harness.conditions import wait_until
@@ -21,6 +25,30 @@ def make() -> tuple[Node, Control]:
     """Return a node and its control."""
     node = Node(BrokerOptions("memory://"), Counters())
     return node, Control(node, list)
+
+
+class Listener:
+    """A client that can be closed as one with a WebSocket can."""
+
+    echo = True
+    channel = "a"
+
+    def __init__(self, node: Node, user: str) -> None:
+        self.id = node.new_id()
+        self.identity = Identity(user)
+        self.received = b""
+        self.closed = False
+
+    @property
+    def encode(self) -> Encoder:
+        return lambda message: message.payload
+
+    def deliver(self, data: bytes, count: int) -> None:
+        self.received += data
+
+    def close(self, disconnect: Reason | CustomDisconnect) -> None:
+        Close(disconnect.code, disconnect.reason).serialize()
+        self.closed = True
 
 
 async def test_a_gateway_answers_itself() -> None:
@@ -64,6 +92,27 @@ async def test_nonsense_on_the_channel_is_counted_and_logged(caplog: pytest.LogC
     await wait_until(lambda: node.counters.bus_errors == 1)
     assert "control message refused" in caplog.text
     assert len(await own.ask()) == 1
+
+
+@pytest.mark.parametrize(
+    "nonsense", [b'{"order":"disconnect","user":"\xff"}', b'{"order":"disconnect","user":"ann","code":99}']
+)
+async def test_nonsense_loses_neither_messages_of_others_nor_later_orders(nonsense: bytes) -> None:
+    """Whoever writes on the bus can send it; it comes with what else came in the same tick."""
+    node = Node(BrokerOptions("memory://"), Counters())
+    clients = [Listener(node, user) for user in ("ann", "ann", "bob")]
+    own = Control(node, lambda: clients)
+    own.start("here")
+    node.claim("a")
+    node.hub.add("a", clients[0])
+    for message in (Message(EVERYBODY, nonsense), Message("a", b"hello")):
+        node.submit(message)
+    await wait_until(lambda: clients[0].received == b"hello")
+    await wait_until(lambda: not own._closing._timer)
+    own.give(Disconnect(user="bob"))
+    await wait_until(lambda: clients[2].closed)
+    assert not clients[0].closed
+    assert not clients[1].closed
 
 
 async def test_a_refused_channel_is_reported(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,6 +48,12 @@ def test_what_is_said_is_understood_also_several_at_a_time() -> None:
         b'{"order":"disconnect","version":2}',
         b'{"order":"question"}',
         b'{"order":"answer","number":1,"channels":' + b"[" * 100_000,
+        b'{"order":"disconnect","user":"\xff"}',
+        b'{"order":"disconnect","user":"ann","code":1000}',
+        b'{"order":"disconnect","user":"ann","code":5000}',
+        b'{"order":"disconnect","user":"ann","code":4000,"reason":"%b"}' % ("\u20ac" * 42).encode(),
+        b'{"order":"question","number":1,"asker":"everybody"}',
+        b'{"order":"question","number":1,"asker":"0123456789abcdef","pattern":"%b"}' % (b"a" * 256),
     ],
 )
 def test_what_is_not_understood_harms_nothing_else(line: bytes) -> None:

@@ -9,6 +9,7 @@ import pytest
 from relay import Gateway
 from relay.brokers.memory import MemoryBroker
 from relay.errors import SubscribeError
+from relay.gateway.handshake import MAX_EARLY_BYTES
 from tests.conftest import EmbeddedFactory
 from tests.harness.conditions import wait_until
 from tests.harness.free_port import free_port
@@ -231,12 +232,37 @@ async def test_early_data_of_clients_that_have_left_is_not_kept(
     assert not future._callbacks
 
 
+@pytest.mark.parametrize("ending", ["drain", "expire"])
+async def test_a_client_that_left_unnoticed_can_be_refused(
+    embedded: EmbeddedFactory, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, ending: str
+) -> None:
+    """Nothing is read of a client that has sent much already, so its end isn't either; a refusal must not raise."""
+    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    (gateway,) = await embedded(1, broker_timeout=60 if ending == "drain" else 0.5)
+    monkeypatch.setattr(MemoryBroker, "subscribe", lambda self, channel: future)
+    context = gateway._context
+    assert context is not None
+    async with RawWebSocket(gateway.port) as client:
+        await client.send(UPGRADE)
+        await wait_until(lambda: context.node.interests == 1)
+        (handshake,) = context.handshakes
+        await client.send(bytes(MAX_EARLY_BYTES + 1))
+        await wait_until(lambda: len(handshake._buffer) > MAX_EARLY_BYTES)
+    if ending == "drain":
+        await gateway.drain()
+        assert gateway._context is None
+    await wait_until(lambda: not context.handshakes)
+    assert sum(gateway.counters.connections_refused.values()) == 1
+    assert not [record for record in caplog.records if record.exc_info]
+
+
 async def test_errors_of_the_http_side_end_the_connection_and_fill_no_log(
     embedded: EmbeddedFactory, caplog: pytest.LogCaptureFixture
 ) -> None:
     (gateway,) = await embedded(1)
     for request, status in [
         (b"GET / HTTP/1.1\r\nHost: x\r\nExpect: n\r\n\r\n", 417),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nExpect: \xff\r\n\r\n", 500),
         (b"GET / HTTP/1.1\r\nHost: \xff\r\n\r\n", 426),
         (b"GET / HTTP/1.1\r\nfoo bar\r\n\r\n", 400),
         (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400),

@@ -41,3 +41,15 @@ async def test_other_methods_are_told_what_is_allowed(embedded: EmbeddedFactory)
     (gateway,) = await embedded(1)
     answer = await ask(gateway.port, "POST", "/poll/a", "Content-Length: 0")
     assert (answer.status, answer.headers["allow"], answer.text) == (405, "GET, OPTIONS", "only GET is allowed here\n")
+
+
+@pytest.mark.parametrize("target", ["/poll/a?wait=0", "/publish/a", "/sse/a"])
+async def test_an_origin_that_is_no_text_is_refused_like_any_other(
+    embedded: EmbeddedFactory, target: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    (gateway,) = await embedded(1)
+    head = f"GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nOrigin: http://".encode()
+    answer = await send_request(gateway.port, head + b"\xff\r\n\r\n")
+    assert answer.status == 403
+    assert answer.text.startswith("pages of http://")
+    assert not caplog.records

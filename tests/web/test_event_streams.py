@@ -11,7 +11,7 @@ from tests.conftest import EmbeddedFactory, GatewayFactory
 from tests.harness.conditions import wait_until
 from tests.harness.deployment import EVENT_LOOPS
 from tests.harness.event_source import Event, EventParser
-from tests.harness.http_response import parse_head, read_response
+from tests.harness.http_response import get, parse_head, read_response
 from tests.harness.websocket_client import connected
 
 POLL = b"GET /poll/b?wait=0 HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -67,13 +67,33 @@ async def test_aiohttp_forgets_the_connection(embedded: EmbeddedFactory) -> None
 
 @pytest.mark.parametrize(
     ("request_line", "status"),
-    [("GET /sse/a%20b HTTP/1.1", 400), ("GET /sse/a?user= HTTP/1.0", 400), ("GET http://x/sse/a HTTP/1.1", 400)],
+    [
+        ("GET /sse/a%20b HTTP/1.1", 400),
+        ("GET /sse/a?user= HTTP/1.0", 400),
+        ("GET http://x/sse/a HTTP/1.1", 400),
+        ("GET /sse#a HTTP/1.1", 400),
+        ("GET /%73se/a HTTP/1.1", 404),
+    ],
 )
 async def test_a_kept_connection_is_refused_as_a_new_one_is(
     embedded: EmbeddedFactory, request_line: str, status: int
 ) -> None:
     (gateway,) = await embedded(1)
     assert await second_answer(gateway, request_line) == status
+
+
+@pytest.mark.parametrize(
+    ("target", "status"), [("/sse#a", 400), ("/sse#/a", 400), ("/%73se", 404), ("http://x/sse", 400)]
+)
+async def test_a_target_that_only_aiohttp_takes_for_a_stream_is_refused(
+    embedded: EmbeddedFactory, target: str, status: int
+) -> None:
+    """Handed to and fro between the two, it would keep the gateway busy for as long as the client stays."""
+    (gateway,) = await embedded(1)
+    assert (await get(gateway.port, target)).status == status
+    context = gateway._context
+    assert context is not None
+    await wait_until(lambda: not context.sockets)
 
 
 async def test_a_request_with_a_body_is_no_stream(embedded: EmbeddedFactory) -> None:

@@ -128,6 +128,19 @@ async def test_a_body_that_drips_is_given_up(embedded: EmbeddedFactory, monkeypa
             assert response.headers["connection"] == "close"
 
 
+async def test_a_client_that_leaves_with_a_body_half_sent_is_soon_forgotten(embedded: EmbeddedFactory) -> None:
+    """It counts as a socket until then, and costs memory, so strangers could make a gateway accept nobody."""
+    (gateway,) = await embedded(1)
+    context = gateway._context
+    assert context is not None
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+    writer.write(request("/healthz", b"hell", "Content-Length: 5", method="GET"))
+    assert (await read_response(reader)).status == 200
+    writer.transport.abort()
+    assert len(context.http.connections) == 1
+    await wait_until(lambda: not context.sockets, within=8)
+
+
 async def test_a_connection_that_outlives_its_time_is_dropped(
     embedded: EmbeddedFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:

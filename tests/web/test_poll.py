@@ -10,6 +10,7 @@ import pytest
 from relay import Gateway
 from relay.brokers.memory import MemoryBroker
 from relay.errors import Disconnect, SubscribeError
+from relay.web.polls import Polls
 from tests.conftest import EmbeddedFactory
 from tests.harness.conditions import stays_true, wait_until
 from tests.harness.free_port import free_port
@@ -37,6 +38,12 @@ def waiting(gateway: Gateway) -> int:
     """Return how many polls wait for messages."""
     assert gateway._context is not None
     return sum(subscription._waiting is not None for subscription in gateway._context.polls)
+
+
+def subscriptions(gateway: Gateway) -> Polls:
+    """Return the polling clients of a gateway."""
+    assert gateway._context is not None
+    return gateway._context.polls
 
 
 def held(gateway: Gateway) -> list[int]:
@@ -233,6 +240,26 @@ async def test_polling_clients_count_as_connections(embedded: EmbeddedFactory, h
         assert (await get(gateway.port, "/poll/b?wait=0")).status == 503
 
 
+async def test_clients_that_do_not_poll_take_half_of_the_places_at_most(embedded: EmbeddedFactory) -> None:
+    """A stranger needs a single connection to begin many subscriptions."""
+    (gateway,) = await embedded(1, max_connections=6)
+    faithful = PollClient(gateway.port, "a")
+    for _ in range(20):
+        await faithful.poll(wait=0)
+        assert (await get(gateway.port, "/poll/b?wait=0")).status == 200
+    assert gateway.counters.polls_open == 3
+    assert gateway.counters.connections_closed == {1006: 18}
+    async with connected(*[f"{gateway.url}/ws/c"] * 2):
+        assert (await faithful.poll(wait=0), faithful.missed) == ([], 0)
+    polling = asyncio.create_task(faithful.poll())
+    await wait_until(lambda: waiting(gateway) == 1)
+    for _ in range(5):
+        await get(gateway.port, "/poll/b?wait=0")
+    async with connected(f"{gateway.url}/ws/a") as (sender,):
+        await sender.send("hello")
+        assert (await polling, faithful.missed) == (["hello"], 0)
+
+
 async def test_a_client_that_does_not_fetch_its_messages_is_closed_and_told(embedded: EmbeddedFactory) -> None:
     (gateway,) = await embedded(1, send_buffer_bytes=70_000)
     client = PollClient(gateway.port, "a")
@@ -353,6 +380,40 @@ async def test_pages_of_other_sites_need_a_setting(embedded: EmbeddedFactory) ->
     for wait, status in ((0, 200), (99, 400)):
         answer = await send_request(listed.port, request.format("GET", wait).encode())
         assert (answer.status, answer.headers["access-control-allow-origin"]) == (status, "https://a.example")
+
+
+async def test_a_client_that_is_closed_between_two_polls_is_told_by_the_next(embedded: EmbeddedFactory) -> None:
+    """Else a back end could not send away a client that happens not to wait: it would just go on."""
+    (gateway,) = await embedded(1)
+    client = PollClient(gateway.port, "a")
+    await client.poll(wait=0)
+    polls = subscriptions(gateway)
+    (subscription,) = polls
+    async with connected(f"{gateway.url}/ws/a") as (sender,):
+        await sender.send("the last one")
+        await wait_until(lambda: held(gateway) == [1])
+    subscription.close(Disconnect.FORCE_DISCONNECT)
+    assert gateway.counters.polls_open == 0
+    assert await client.poll() == ["the last one"]
+    assert client.answer["closed"] == {"code": 3503, "reason": "force disconnect"}
+    assert client.missed == 0
+    # Told once: who comes nevertheless begins anew.
+    assert await client.poll(wait=0) == []
+    assert (client.missed, "closed" in client.answer, len(polls)) == (1, False, 1)
+
+
+async def test_what_nobody_fetches_is_not_kept(embedded: EmbeddedFactory, hasty: None) -> None:
+    (gateway,) = await embedded(1)
+    client = PollClient(gateway.port, "a")
+    await client.poll(wait=0)
+    polls = subscriptions(gateway)
+    (subscription,) = polls
+    subscription.close(Disconnect.FORCE_DISCONNECT)
+    assert len(polls._untold) == 1
+    await wait_until(lambda: not polls._untold)
+    await client.poll(wait=0)
+    assert (client.missed, "closed" in client.answer) == (1, False)
+    assert gateway.counters.connections_closed == {3503: 1}
 
 
 async def test_a_closed_subscription_is_closed_once(embedded: EmbeddedFactory) -> None:

@@ -69,6 +69,7 @@ async def test_the_content_type_decides_between_text_and_binary(
         ("/publish/a", b"x" * 101, "", 413, "101 bytes, more than 100"),
         ("/publishing/a", b"x", "", 404, "Nothing here"),
         ("//publish/a", b"x", "", 404, ""),
+        ("/%70ublish/a", b"x", "", 404, "/publish/CHANNEL"),
     ],
 )
 async def test_a_refusal_says_why(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import msgspec
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from relay.errors import Refused
 from relay.web.api.commands import decode, run, run_batch
@@ -14,6 +14,7 @@ from relay.web.api.openapi import document
 from relay.web.api.parameters import BatchParameters
 from relay.web.api.results import ErrorBody, ErrorReply
 from relay.web.body import read_body
+from relay.web.content_type import UTF_8, read_content_type
 from relay.web.keys import CONTROL, COUNTERS, NODE, SETTINGS
 from relay.web.lifetime import keep
 from relay.web.outlet import Outlet
@@ -83,9 +84,9 @@ def _admit(request: web.Request) -> None:
 
 async def _read(request: web.Request) -> bytes:
     """Return the body, which is JSON in UTF-8 whatever its Content-Type says: curl calls all that it sends a form."""
-    if (request.charset or "utf-8").lower() not in ("utf-8", "utf8", "us-ascii"):
-        raise ApiError(Code.BAD_REQUEST, "bad request: the body must be JSON in UTF-8", 415)
     try:
+        if read_content_type(request.headers.get(hdrs.CONTENT_TYPE)).charset not in UTF_8:
+            raise Refused(415, "bad request: the body must be JSON in UTF-8")
         body = await read_body(request, max(MIN_BODY_BYTES, 2 * request.app[SETTINGS].max_message_bytes))
         body.decode()  # msgspec doesn't look into what it passes on
     except Refused as refused:

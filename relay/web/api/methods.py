@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from relay.channel import check_channel
 from relay.control import Control
 from relay.control.control import MAX_CHANNELS, SurveyError
-from relay.control.orders import Answer, Disconnect, Unsubscribe
+from relay.control.orders import MAX_REASON_BYTES, Answer, Disconnect, Unsubscribe
 from relay.errors import ChannelError, PublishError
 from relay.message import Kind, Message
 from relay.web.api.error import ApiError, Code, bad_request, from_publish_error
@@ -41,9 +41,6 @@ from relay.web.api.results import (
     Result,
 )
 from relay.web.outlet import Outlet
-
-MAX_REASON_BYTES = 123
-"""What a close frame has room for (RFC 6455, section 5.5)."""
 
 Finish = Callable[[], Awaitable[Result]]
 

@@ -7,6 +7,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Raw
 
+from relay.control.orders import MAX_PATTERN_LETTERS
+
 ChannelField = Annotated[
     str, Meta(description="Name of a channel: 1 to 255 bytes of UTF-8, no control characters, no white space.")
 ]
@@ -73,7 +75,9 @@ class DisconnectParameters(Parameters, frozen=True):
 class ChannelsParameters(Parameters, frozen=True):
     """Which channels to tell about."""
 
-    pattern: Annotated[str, Meta(max_length=255, description="With `*`, `?` and `[...]`; empty: all channels.")] = ""
+    pattern: Annotated[
+        str, Meta(max_length=MAX_PATTERN_LETTERS, description="With `*`, `?` and `[...]`; empty: all channels.")
+    ] = ""
 
 
 class InfoParameters(Parameters, frozen=True):
