@@ -128,6 +128,10 @@ def test_files_arrive_byte_for_byte(browser: Browser, pair: Pair, channel: str) 
         # JSON around it makes a text longer: it is the whole message that counts.
         ada.say("\N{EURO SIGN}" * 21_845)
         expect(ada.note).to_contain_text("are more than the 65536 that are allowed")
+        # What is sent meanwhile by itself doesn't take away what a person has yet to read.
+        ada.root.get_by_label("Repeat").select_option("10")
+        bob.sees("Ada", "number 2")
+        expect(ada.note).to_contain_text("are more than the 65536 that are allowed")
         ada.is_open()
         assert view.complaints == other.complaints == []
 
