@@ -273,6 +273,21 @@ def test_who_reads_further_up_is_not_pulled_down(browser: Browser, pair: Pair, c
         assert log.evaluate("log => log.scrollHeight - log.scrollTop - log.clientHeight < 2")
 
 
+def test_a_turned_phone_goes_on_with_the_newest(browser: Browser, pair: Pair, channel: str) -> None:
+    """Narrower lines are more lines: the end moves away, and its reader with it."""
+    with visit(browser, pair[0].port, channel) as (client, view):
+        for number in range(3):
+            client.say(f"{number} " + "words " * 200)
+            client.sees(f"{number} words", "back in")
+        view.page.set_viewport_size({"width": 390, "height": 844})
+        log = client.root.get_by_role("log")
+        view.page.wait_for_function(
+            "log => log.scrollHeight - log.scrollTop - log.clientHeight < 2",
+            arg=log.element_handle(),
+            timeout=WITHIN_MS,
+        )
+
+
 def test_what_cannot_be_sent_is_kept_and_explained(browser: Browser, pair: Pair, channel: str) -> None:
     with visit(browser, pair[0].port, channel) as (client, view):
         client.button("Disconnect").click()
