@@ -69,6 +69,8 @@ loadtest: $(VENV)/.stamp-run redis ## load two gateways
 		--json loadtest.json --report loadtest.html $(ARGS)
 
 loadtest-compose: $(VENV)/.stamp-run ## load the stack that runs here
+	@docker compose port balancer 8080 2>/dev/null | grep -q . || { \
+		echo "No balancer runs here: docker compose up --build --scale gateway=3 --wait" >&2; exit 1; }
 	@$(BIN)/relay loadtest "ws://$$(docker compose port balancer 8080)" --clients 1000 --channels 50 --publishers 50 \
 		--rate 500 --duration 20s --json loadtest.json --report loadtest.html $(ARGS)
 

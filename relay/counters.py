@@ -88,10 +88,15 @@ class Counters(Additive):
     api_requests: Counter[str] = field(default_factory=Counter)
 
     def summary(self) -> dict[str, Any]:
-        """Return what isn't zero, for a log; histograms are left out."""
+        """Return what isn't zero, for a log, with reasons in the words of the metrics; histograms are left out."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {
-            name: dict(value) if isinstance(value, Counter) else value
+            name: {_word(key): n for key, n in value.items()} if isinstance(value, Counter) else value
             for name, value in values.items()
             if value and isinstance(value, Counter | int | float)
         }
+
+
+def _word(key: str | int) -> str | int:
+    """Return a reason as the metrics have it; a close code stays a number."""
+    return key.lower() if isinstance(key, str) else key

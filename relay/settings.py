@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from relay.errors import SettingProblem, SettingsError
 from relay.redaction import mask_credentials
-from relay.settings_report import PREFIX, problems
+from relay.settings_report import PREFIX, broken_lines, problems
 from relay.settings_values import (
     ApiKeys,
     BrokerPrefix,
@@ -166,13 +166,17 @@ class Settings(BaseSettings):
         def __init__(self, **overrides: Any) -> None:
             if unknown := sorted(set(overrides) - set(type(self).model_fields)):
                 raise TypeError(f"not a setting: {', '.join(unknown)}")
+            broken: list[SettingProblem] = []
             try:
+                broken = broken_lines(ENV_FILE)
                 super().__init__(**overrides)
             except ValidationError as error:
-                raise SettingsError(problems(type(self), error)) from None
+                raise SettingsError([*broken, *problems(type(self), error)]) from None
             except (OSError, UnicodeDecodeError) as error:
                 problem = SettingProblem(ENV_FILE, str(error), "a readable UTF-8 file of NAME=value lines")
                 raise SettingsError([problem]) from None
+            if broken:
+                raise SettingsError(broken)
 
     def __repr_args__(self) -> Iterator[tuple[str, object]]:
         """Mask passwords: a repr ends up in tracebacks and logs."""

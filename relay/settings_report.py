@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import difflib
 import enum
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, Literal, get_args, get_origin
 
+from dotenv.parser import parse_stream
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource
@@ -118,6 +121,26 @@ def problems(model: type[BaseSettings], error: ValidationError) -> list[SettingP
             allowed += f" ({reason})"
         given = MASK if description.kind.secret else _quote(detail["input"])
         found.append(SettingProblem(description.variable, given, allowed))
+    return found
+
+
+def broken_lines(path: str) -> list[SettingProblem]:
+    """Return the settings of a `.env` file whose line can't be read; dotenv passes over them.
+
+    Args:
+        path: of the file; lines that name no setting belong to other programs, and are not looked at.
+    """
+    if not Path(path).is_file():
+        return []
+    found = []
+    with open(path, encoding="utf-8") as lines:
+        for binding in parse_stream(lines):
+            named = re.match(rf"\s*(?:export\s+)?({PREFIX}\w+)", binding.original.string) if binding.error else None
+            if named is not None:
+                # What stands there is not shown: it may be a secret.
+                line = binding.original.line + binding.original.string[: named.start(1)].count("\n")
+                allowed = f"{named[1]}=value, in quotes that end when it begins with one"
+                found.append(SettingProblem(named[1], f"line {line} of {path}, which can't be read", allowed))
     return found
 
 

@@ -307,6 +307,15 @@ def test_a_broken_env_file_is_a_problem(tmp_path: Path) -> None:
     assert problems_of()[".env"].allowed == "a readable UTF-8 file of NAME=value lines"
 
 
+def test_a_line_of_the_env_file_that_cannot_be_read_is_a_problem(tmp_path: Path) -> None:
+    """Not a gateway that runs with the default. Its value stays untold; a line of another program is not looked at."""
+    (tmp_path / ".env").write_text('OTHER 1\n\nexport RELAY_API_KEYS hidden\nRELAY_PORT=x\nRELAY_WELCOME="open\n')
+    found = problems_of()
+    assert set(found) == {"RELAY_API_KEYS", "RELAY_PORT", "RELAY_WELCOME"}
+    assert found["RELAY_API_KEYS"].given == "line 3 of .env, which can't be read"
+    assert found["RELAY_API_KEYS"].allowed == "RELAY_API_KEYS=value, in quotes that end when it begins with one"
+
+
 def test_a_folder_called_env_is_ignored(tmp_path: Path) -> None:
     """As some container mounts leave behind."""
     (tmp_path / ".env").mkdir()

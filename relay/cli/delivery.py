@@ -8,6 +8,8 @@ from typing import Final
 from aiohttp import ClientError, ClientSession, WSMsgType, WSServerHandshakeError
 from yarl import URL
 
+from relay.cli.unreachable import unreachable
+
 TIMEOUT_SECONDS: Final = 15.0
 """Time for everything; more than the 5 s for which a gateway, by default, holds a message while its bus is away."""
 
@@ -35,7 +37,7 @@ async def deliver(url: URL, payload: str | bytes, timeout_seconds: float = TIMEO
     except WSServerHandshakeError as error:
         raise NotDelivered(f"{url.origin()} answered HTTP {error.status}") from None
     except ClientError as error:
-        raise NotDelivered(str(error)) from None
+        raise NotDelivered(f"{url.origin()} {unreachable(error)}") from None
 
 
 async def _send(session: ClientSession, url: URL, payload: str | bytes) -> None:

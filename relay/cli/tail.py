@@ -16,6 +16,7 @@ import click
 from aiohttp import ClientError, ClientSession, ClientWebSocketResponse, WSMsgType, WSServerHandshakeError
 from yarl import URL
 
+from relay.cli.unreachable import unreachable
 from relay.redaction import escape_controls
 
 FIRST_DELAY_SECONDS: Final = 0.5
@@ -91,8 +92,10 @@ class Tail:
                 raise Refused(f"{place} refused with HTTP {error.status}") from None
             wait = error.headers.get("Retry-After", "") if error.headers else ""
             return f"{place} answered HTTP {error.status}", float(wait) if wait.isdecimal() else 0.0
-        except (ClientError, TimeoutError) as error:
-            return str(error) or f"{place} did not answer", 0.0
+        except TimeoutError:
+            return f"{place} did not answer", 0.0
+        except ClientError as error:
+            return f"{place} {unreachable(error)}", 0.0
 
     async def _print(self, socket: ClientWebSocketResponse) -> str:
         """Print messages until there are enough or no more; return how the connection ended."""

@@ -83,14 +83,15 @@ async def test_an_event_stream_passes_without_waiting_for_company(stack: Stack) 
     writer.close()
 
 
-async def test_a_client_that_polls_finds_its_messages_again(stack: Stack) -> None:
+@pytest.mark.parametrize(("path", "channel"), [("/poll/news", "news"), ("/poll", "lobby")])
+async def test_a_client_that_polls_finds_its_messages_again(stack: Stack, path: str, channel: str) -> None:
     """Each poll is a connection of its own, and only one of the gateways has the messages."""
     await stack.fresh(3)
-    answer = (await get(stack.port, "/poll/news?wait=0")).json
-    async with connected(f"{stack.url}/ws/news") as (client,):
+    answer = (await get(stack.port, f"{path}?wait=0")).json
+    async with connected(f"{stack.url}/ws/{channel}") as (client,):
         for number in range(8):
             await client.send(f"number {number}")
-            answer = (await get(stack.port, f"/poll/news?wait=20&cursor={answer['cursor']}", within=30)).json
+            answer = (await get(stack.port, f"{path}?wait=20&cursor={answer['cursor']}", within=30)).json
             assert not answer["missed"]
             assert [message["text"] for message in answer["messages"]] == [f"number {number}"]
 

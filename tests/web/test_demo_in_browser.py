@@ -128,6 +128,10 @@ def test_files_arrive_byte_for_byte(browser: Browser, pair: Pair, channel: str) 
         # JSON around it makes a text longer: it is the whole message that counts.
         ada.say("\N{EURO SIGN}" * 21_845)
         expect(ada.note).to_contain_text("are more than the 65536 that are allowed")
+        # What is sent meanwhile by itself doesn't take away what a person has yet to read.
+        ada.root.get_by_label("Repeat").select_option("10")
+        bob.sees("Ada", "number 2")
+        expect(ada.note).to_contain_text("are more than the 65536 that are allowed")
         ada.is_open()
         assert view.complaints == other.complaints == []
 
@@ -267,6 +271,21 @@ def test_who_reads_further_up_is_not_pulled_down(browser: Browser, pair: Pair, c
         client.button("1 new below").click()
         expect(client.button("1 new below")).to_have_count(0)
         assert log.evaluate("log => log.scrollHeight - log.scrollTop - log.clientHeight < 2")
+
+
+def test_a_turned_phone_goes_on_with_the_newest(browser: Browser, pair: Pair, channel: str) -> None:
+    """Narrower lines are more lines: the end moves away, and its reader with it."""
+    with visit(browser, pair[0].port, channel) as (client, view):
+        for number in range(3):
+            client.say(f"{number} " + "words " * 200)
+            client.sees(f"{number} words", "back in")
+        view.page.set_viewport_size({"width": 390, "height": 844})
+        log = client.root.get_by_role("log")
+        view.page.wait_for_function(
+            "log => log.scrollHeight - log.scrollTop - log.clientHeight < 2",
+            arg=log.element_handle(),
+            timeout=WITHIN_MS,
+        )
 
 
 def test_what_cannot_be_sent_is_kept_and_explained(browser: Browser, pair: Pair, channel: str) -> None:

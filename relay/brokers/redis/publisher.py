@@ -13,8 +13,8 @@ import redis
 import redis.asyncio
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
+from redis.exceptions import AuthenticationError, BusyLoadingError, RedisError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
@@ -59,7 +59,8 @@ def _translate(error: RedisError, connected: bool) -> PublishError:
         error: what redis-py raised.
         connected: whether the message may have been sent.
     """
-    if isinstance(error, ResponseError):
+    # Those for which redis-py gives up the connection are answers, too: to the message, once it was sent.
+    if isinstance(error, ResponseError) or (connected and isinstance(error, AuthenticationError | BusyLoadingError)):
         return PublishRefused(str(error))
     if isinstance(error, RedisConnectionError | RedisTimeoutError) and not connected:
         return BusUnavailable(str(error))

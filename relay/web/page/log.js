@@ -17,6 +17,7 @@ export class Log {
   #attachments;
   #backlog = new Backlog(ENTRIES, WAITING_BYTES);
   #frame = 0;
+  #following = true;
   #unseen = 0;
   #remarked = 0;
 
@@ -29,7 +30,9 @@ export class Log {
       this.#toEnd();
       list.focus();
     });
-    list.addEventListener("scroll", () => this.#atEnd() && this.#seen(), { passive: true });
+    list.addEventListener("scroll", () => this.#scrolled(), { passive: true });
+    // A phone that is turned breaks the lines anew: the end is elsewhere, and nobody has scrolled.
+    new ResizeObserver(() => this.#following && this.#toEnd()).observe(list);
   }
 
   // Add a message: { name, text | data, file, mine, roundTrip }. `name` is null when the sender gave none.
@@ -106,6 +109,11 @@ export class Log {
       this.#attachments.release(first.querySelector(".attachment"));
       first.remove();
     }
+  }
+
+  #scrolled() {
+    this.#following = this.#atEnd();
+    if (this.#following) this.#seen();
   }
 
   #atEnd() {

@@ -207,6 +207,7 @@ export class Panel {
     event.preventDefault();
     const text = this.#part.text.value;
     if (text.trim() === "") return;
+    this.#say("");
     // What couldn't be sent stays where it can be sent again.
     if (this.#sendText(text)) this.#part.text.value = "";
   }
@@ -214,6 +215,7 @@ export class Panel {
   async #sendFiles() {
     const files = [...this.#part.files.files];
     this.#part.files.value = "";
+    this.#say("");
     for (const file of files) {
       if (file.size > this.#server.max_message_bytes) {
         const most = this.#server.max_message_bytes.toLocaleString("en");
@@ -249,13 +251,18 @@ export class Panel {
     const perSecond = Number(this.#part.repeat.value);
     let number = 0;
     if (perSecond === 0) return;
+    let complaint = "";
     this.#repeatTimer = setInterval(() => {
-      if (this.#client?.state.name === "open") this.#sendText(`number ${(number += 1)}`);
+      if (this.#client?.state.name !== "open") return;
+      const sent = this.#sendText(`number ${(number += 1)}`);
+      // Its own complaint is over when it gets through again; any other is for a person to read, who is slower.
+      if (!sent) complaint = this.#part.note.textContent;
+      else if (this.#part.note.textContent === complaint) this.#say("");
     }, 1000 / perSecond);
   }
 
   #explain(problem) {
-    this.#say(problem === null ? "" : `Not sent: ${problem}.`);
+    if (problem !== null) this.#say(`Not sent: ${problem}.`);
     return problem === null;
   }
 

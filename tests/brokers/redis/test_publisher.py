@@ -94,6 +94,14 @@ async def test_a_refusal_raises(publish: Publish, own_redis: RedisServer) -> Non
 
 
 @BOTH
+async def test_a_redis_that_wants_a_password_refuses(publish: Publish, own_redis: RedisServer) -> None:
+    """It has answered: nobody need fear that the message was delivered."""
+    own_redis.admin.config_set("requirepass", "right")
+    with pytest.raises(PublishRefused, match="Authentication required"):
+        await publish(own_redis.url, "c", "hello")
+
+
+@BOTH
 async def test_an_illegal_channel_raises_before_anything_is_sent(publish: Publish) -> None:
     with pytest.raises(ChannelError):
         await publish("redis://127.0.0.1:1", "a b", "x")

@@ -1,0 +1,42 @@
+"""Why a gateway can't be reached, in words."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import ssl
+
+from aiohttp import (
+    ClientConnectorCertificateError,
+    ClientConnectorError,
+    ClientConnectorSSLError,
+    ClientPayloadError,
+)
+from aiohttp.client_reqrep import ConnectionKey
+
+from relay.cli.unreachable import unreachable
+
+KEY = ConnectionKey("host", 8000, False, True, None, None, None)
+
+
+def test_the_words_are_those_of_the_system() -> None:
+    """No "ssl:default" where there is no TLS, and no number."""
+    refused = OSError(errno.ECONNREFUSED, "Connect call failed ('127.0.0.1', 8000)")
+    assert unreachable(ClientConnectorError(KEY, refused)) == "can't be reached: connection refused"
+    unknown = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+    assert unreachable(ClientConnectorError(KEY, unknown)) == "can't be reached: name or service not known"
+    several = OSError("Multiple exceptions: one, another")
+    assert unreachable(ClientConnectorError(KEY, several)) == "can't be reached: multiple exceptions: one, another"
+
+
+def test_tls_says_what_it_does_not_like() -> None:
+    """Its numbers are not those of the system."""
+    certificate = ssl.SSLCertVerificationError(1, "certificate verify failed")
+    assert "certificate verify failed" in unreachable(ClientConnectorCertificateError(KEY, certificate))
+    plain = ssl.SSLError(1, "wrong version number")
+    assert "wrong version number" in unreachable(ClientConnectorSSLError(KEY, plain))
+
+
+def test_other_errors_speak_for_themselves() -> None:
+    assert unreachable(ClientPayloadError("half of it")) == "broke off: half of it"
+    assert unreachable(ClientPayloadError()) == "broke off: ClientPayloadError"
