@@ -77,7 +77,9 @@ def test_who_comes_and_goes_misses_what_was_sent_meanwhile_and_loses_nothing(tri
     """A storm's clients cut their connections, with what the server had just sent to them."""
     result, step, server = tried.result, tried.step, tried.server
     assert (tried.code, tried.faults.closed) == (0, {})
-    assert counts(tried.faults) == {"missed": step.expected - step.delivered}
+    # On a quick machine everybody may be back before the next message.
+    missed = step.expected - step.delivered
+    assert counts(tried.faults) == ({"missed": missed} if missed else {})
     in_flight = server.deliveries.total() - step.delivered
     assert in_flight == 0 if result.storm is None else 0 <= in_flight < 60
     assert (step.offered, server.messages) == (600, 600)
