@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import quote
 
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Locator, Page, expect
 
 from tests.harness.browser import Browser, View
 
 WITHIN_MS = 20_000
 """Patience with a browser on a busy machine."""
+
+expect.set_options(timeout=WITHIN_MS)
 
 
 class Client:
