@@ -123,7 +123,7 @@ async def test_messages_of_one_tick_are_fanned_out_together() -> None:
 
 
 async def test_a_write_delay_bounds_the_rate_but_not_the_first_message() -> None:
-    node, _ = make(write_delay=0.05)
+    node, _ = make(write_delay=0.5)
     a, b = join(node, "c"), join(node, "c")
     node.publish(Message("c", b"first", origin=a.id), a)
     await asyncio.sleep(0)

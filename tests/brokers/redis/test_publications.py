@@ -156,9 +156,9 @@ async def test_unanswered_messages_are_unknown_when_the_link_breaks_and_never_se
 
 
 async def test_messages_that_wait_too_long_fail_and_take_their_followers_with_them() -> None:
-    desk, early, late = Desk(publish_timeout=0.5), RecordingSource(), RecordingSource()
+    desk, early, late = Desk(publish_timeout=2), RecordingSource(), RecordingSource()
     desk.say(early, "1")
-    await asyncio.sleep(0.3)
+    await asyncio.sleep(0.8)
     desk.say(early, "2")
     desk.say(late, "3")
     await wait_until(lambda: early.errors)
