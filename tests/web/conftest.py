@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -22,13 +23,26 @@ def browser() -> Iterator[Browser]:
         yield started
 
 
-@pytest.fixture(scope="session")
-def pair(redis_server: RedisServer) -> Iterator[list[GatewayProcess]]:
-    """Two gateways over one Redis, for tests without an event loop; shared, so tests must leave them as they were."""
-    gateways = [GatewayProcess(broker_url=redis_server.url, event_loop=loop) for loop in EVENT_LOOPS]
+@contextmanager
+def _pair(redis: RedisServer) -> Iterator[list[GatewayProcess]]:
+    gateways = [GatewayProcess(broker_url=redis.url, event_loop=loop) for loop in EVENT_LOOPS]
     try:
         for gateway in gateways:
             gateway.start_blocking()
         yield gateways
     finally:
         end(gateways)
+
+
+@pytest.fixture(scope="session")
+def pair(redis_server: RedisServer) -> Iterator[list[GatewayProcess]]:
+    """Two gateways over one Redis, for tests without an event loop; shared, so tests must leave them as they were."""
+    with _pair(redis_server) as gateways:
+        yield gateways
+
+
+@pytest.fixture
+def own_pair(redis_server: RedisServer) -> Iterator[list[GatewayProcess]]:
+    """Two gateways over one Redis that the test may end."""
+    with _pair(redis_server) as gateways:
+        yield gateways

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import signal
 import ssl
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,22 +13,8 @@ from playwright.sync_api import Page, expect
 from tests.harness.balancer import Balancer
 from tests.harness.browser import Browser
 from tests.harness.certificate_authority import CertificateAuthority
-from tests.harness.deployment import EVENT_LOOPS
-from tests.harness.gateway_process import GatewayProcess, end
-from tests.harness.redis_server import RedisServer
+from tests.harness.gateway_process import GatewayProcess
 from tests.web.demo_page import WITHIN_MS, visit
-
-
-@pytest.fixture
-def own_pair(redis_server: RedisServer) -> Iterator[list[GatewayProcess]]:
-    """Two gateways over one Redis that the test may end."""
-    gateways = [GatewayProcess(broker_url=redis_server.url, event_loop=loop) for loop in EVENT_LOOPS]
-    try:
-        for gateway in gateways:
-            gateway.start_blocking()
-        yield gateways
-    finally:
-        end(gateways)
 
 
 @pytest.mark.parametrize(
