@@ -71,7 +71,9 @@ def _reasons(connection: http.client.HTTPConnection, path: str) -> list[str]:
         response = connection.getresponse()
         body = response.read(_MOST_BYTES)
     except (OSError, http.client.HTTPException) as error:
-        return [f"{connection.host} port {connection.port}: {error or type(error).__name__}"]
+        # The system's own words, without its number.
+        why = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        return [f"{connection.host} port {connection.port}: {why}"]
     finally:
         connection.close()
     return [] if response.status == 200 else _told(body) or [f"it answers with HTTP status {response.status}"]
