@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import zlib
 
 import pytest
 from playwright.sync_api import expect
@@ -22,10 +23,22 @@ Pair = list[GatewayProcess]
 
 HOSTILE = "<img src=x onerror='window.ran=1'><script>window.ran=1</script>"
 PHONE = 360
+MISSING = "log => log.scrollHeight - log.scrollTop - log.clientHeight"
 PICTURE = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c489"
     "0000000d49444154789c63f8cfc0f01f00050001ffd5e0a4fa0000000049454e44ae426082"
 )
+
+
+def tall_picture(height: int) -> bytes:
+    """Return a PNG, one grey pixel wide and `height` high."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return len(data).to_bytes(4) + name + data + zlib.crc32(name + data).to_bytes(4)
+
+    head = (1).to_bytes(4) + height.to_bytes(4) + bytes([8, 0, 0, 0, 0])
+    lines = zlib.compress(bytes(2 * height))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", lines) + chunk(b"IEND", b"")
 
 
 def test_two_pages_on_two_gateways_talk(browser: Browser, pair: Pair, channel: str) -> None:
@@ -275,7 +288,7 @@ def test_who_reads_further_up_is_not_pulled_down(browser: Browser, pair: Pair, c
         client.say("below")
         client.button("1 new below").click()
         expect(client.button("1 new below")).to_have_count(0)
-        assert log.evaluate("log => log.scrollHeight - log.scrollTop - log.clientHeight < 2")
+        assert log.evaluate(MISSING) < 2
 
 
 def test_a_turned_phone_goes_on_with_the_newest(browser: Browser, pair: Pair, channel: str) -> None:
@@ -287,8 +300,40 @@ def test_a_turned_phone_goes_on_with_the_newest(browser: Browser, pair: Pair, ch
         view.page.set_viewport_size({"width": 390, "height": 844})
         log = client.root.get_by_role("log")
         # Not `wait_for_function`: it compiles a text in the page, which the page's policy forbids.
-        missing = "log => log.scrollHeight - log.scrollTop - log.clientHeight"
-        wait_until_blocking(lambda: log.evaluate(missing) < 2, WITHIN_MS / 1000, "the newest is in sight")
+        wait_until_blocking(lambda: log.evaluate(MISSING) < 2, WITHIN_MS / 1000, "the newest is in sight")
+
+
+def test_a_scroll_that_comes_of_lines_broken_anew_is_nobodys(browser: Browser, pair: Pair, channel: str) -> None:
+    """A browser may tell of the move before it tells of the new size: the reader is still at the end."""
+    with visit(browser, pair[0].port, channel) as (client, _):
+        for number in range(3):
+            client.say(f"{number} " + "words " * 200)
+            client.sees(f"{number} words", "back in")
+        log = client.root.get_by_role("log")
+        told_early = "log => { log.style.width = '12rem'; log.dispatchEvent(new Event('scroll')); }"
+        log.evaluate(told_early)
+        assert log.evaluate(MISSING) < 2
+        client.say("and the newest")
+        client.sees("and the newest", "back in")
+        assert log.evaluate(MISSING) < 2
+        expect(client.button("1 new below")).to_have_count(0)
+
+
+def test_a_picture_that_is_looked_at_pushes_nobody_from_the_end(browser: Browser, pair: Pair, channel: str) -> None:
+    """What a picture adds is followed as messages are, and who then scrolls up may."""
+    with visit(browser, pair[0].port, channel) as (client, _):
+        log = client.root.get_by_role("log")
+        client.say("\n".join("line" for _ in range(60)))
+        client.sees("line", "back in")
+        before = log.evaluate("log => log.scrollHeight")
+        client.send_files(("tall.png", tall_picture(300)))
+        client.sees("tall.png")
+        client.button("Show").click()
+        wait_until_blocking(lambda: log.evaluate("log => log.scrollHeight") > before + 100, 10, "the picture is there")
+        wait_until_blocking(lambda: log.evaluate(MISSING) < 2, 10, "its end is in sight")
+        log.evaluate("log => log.scrollTop -= 200")
+        client.say("below")
+        expect(client.button("1 new below")).to_have_count(1)
 
 
 def test_what_cannot_be_sent_is_kept_and_explained(browser: Browser, pair: Pair, channel: str) -> None:

@@ -18,6 +18,7 @@ export class Log {
   #backlog = new Backlog(ENTRIES, WAITING_BYTES);
   #frame = 0;
   #following = true;
+  #shape = "";
   #unseen = 0;
   #remarked = 0;
 
@@ -31,8 +32,10 @@ export class Log {
       list.focus();
     });
     list.addEventListener("scroll", () => this.#scrolled(), { passive: true });
-    // A phone that is turned breaks the lines anew: the end is elsewhere, and nobody has scrolled.
-    new ResizeObserver(() => this.#following && this.#toEnd()).observe(list);
+    // A phone that is turned breaks the lines anew, a picture adds some: the end is elsewhere, and nobody has scrolled.
+    const follow = () => this.#following && this.#toEnd();
+    new ResizeObserver(follow).observe(list);
+    list.addEventListener("load", follow, { capture: true });
   }
 
   // Add a message: { name, text | data, file, mine, roundTrip }. `name` is null when the sender gave none.
@@ -64,7 +67,7 @@ export class Log {
   }
 
   #render() {
-    const stay = !this.#atEnd();
+    const stay = !this.#following && !this.#atEnd();
     const added = document.createDocumentFragment();
     const now = performance.now();
     if (this.#backlog.leftOut > 0 && now - this.#remarked >= GAP_INTERVAL) {
@@ -112,6 +115,9 @@ export class Log {
   }
 
   #scrolled() {
+    const moved = this.#moved();
+    // Lines that break anew move the view, and their event may come before the observer's: nobody has scrolled.
+    if (moved && this.#following) return this.#toEnd();
     this.#following = this.#atEnd();
     if (this.#following) this.#seen();
   }
@@ -120,8 +126,17 @@ export class Log {
     return this.#list.scrollHeight - this.#list.scrollTop - this.#list.clientHeight < 48;
   }
 
+  // Whether the list or its lines have another height than when this was asked last.
+  #moved() {
+    const before = this.#shape;
+    this.#shape = `${this.#list.scrollHeight} ${this.#list.clientHeight}`;
+    return this.#shape !== before;
+  }
+
   #toEnd() {
     this.#list.scrollTop = this.#list.scrollHeight;
+    this.#following = true;
+    this.#moved();
     this.#seen();
   }
 
