@@ -189,12 +189,14 @@ def test_everything_ends_after_an_error() -> None:
 
 
 _PROGRAM = """
-import time
+import signal, time
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever runs these tests under nohup has it ignored
 from relay.loadtest.stack import Stack
 with Stack(2) as stack:
-    print(*stack.pids.values(), stack.redis_pid, flush=True)
     try:
-        time.sleep(60)
+        print(*stack.pids.values(), stack.redis_pid, flush=True)
+        for _ in range(600):  # a signal just before a long sleep would be noticed after it
+            time.sleep(0.1)
     except KeyboardInterrupt:
         print(*(open(f"/proc/{pid}/stat").read().split()[2] for pid in stack.pids.values()), flush=True)
         raise
