@@ -143,7 +143,7 @@ async def test_a_client_is_reached_by_its_id_on_whatever_gateway(
 ) -> None:
     here, there = await gateways(2, broker_url=own_redis.url, api_keys=KEY, log_level="debug")
     url = f"{there.url}/ws/a"
-    async with connected(url, url) as (a, b):
+    async with connected(url) as (a,), connected(url) as (b,):
         await wait_until(lambda: len(there.records("connected")) == 2)
         ids = [record["client"] for record in there.records("connected")]
         assert all(len(id) == 32 for id in ids)
