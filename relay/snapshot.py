@@ -26,6 +26,7 @@ class Gauges(Additive):
         bus_links: 1 for each link to the bus that is logged in and in use, else 0, by name.
         bus_subscriptions: channels that the bus was asked for, two own ones included.
         bus_buffer_bytes: bytes of messages that wait for the bus, or for its answer.
+        bus_servers: processes on each server of the bus that tells its run id, by that.
         processes: how many processes were added up.
         silent_processes: how many of them don't answer, so that their last known numbers count.
         cpu_seconds: processor time, user and system.
@@ -49,6 +50,7 @@ class Gauges(Additive):
     bus_links: dict[str, int] = field(default_factory=dict, metadata=LEAST)
     bus_subscriptions: int = 0
     bus_buffer_bytes: int = 0
+    bus_servers: dict[str, int] = field(default_factory=dict)
     processes: int = 1
     silent_processes: int = 0
     cpu_seconds: float = 0.0

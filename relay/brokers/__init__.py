@@ -85,11 +85,14 @@ class BusState:
         links: whether each link is logged in and in use, by name; none for a bus without links.
         subscriptions: channels that are, or are about to be, subscribed to.
         buffered: bytes of messages that wait for the bus, or for its answer.
+        server: id of the server that the bus is: gateways with different ones don't hear each other. None when there is
+            none, or it doesn't tell.
     """
 
     links: dict[str, bool]
     subscriptions: int
     buffered: int
+    server: str | None = None
 
 
 class Broker(abc.ABC):

@@ -41,6 +41,7 @@ async def take_snapshot(context: Context, process: Process, problems: list[str],
         bus_links={name: int(up) for name, up in bus.links.items()},
         bus_subscriptions=bus.subscriptions,
         bus_buffer_bytes=bus.buffered,
+        bus_servers={} if bus.server is None else {bus.server: 1},
     )
     return Snapshot(deepcopy(context.counters), gauges)
 

@@ -106,6 +106,7 @@ _MEASURED = (
     _Series("bus_links", "relay_bus_link_up", "1 while a link to the bus is in use.", "link"),
     _Series("bus_subscriptions", "relay_bus_subscriptions", "Channels asked of the bus, two own ones included."),
     _Series("bus_buffer_bytes", "relay_bus_buffer_bytes", "Bytes of messages that wait for the bus or its answer."),
+    _Series("bus_servers", "relay_bus_server_info", "Processes on a server of the bus, by its run id.", "run_id"),
     _Series("processes", "relay_processes", "Processes that these numbers are the sum of."),
     _Series("silent_processes", "relay_silent_processes", "Processes that don't answer; their last numbers count."),
     _Series("resident_bytes", "process_resident_memory_bytes", "Resident memory."),

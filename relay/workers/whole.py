@@ -69,9 +69,21 @@ def make_whole(states: Mapping[int, State | None], silent: set[int], ended: Ende
     gauges.started_at = ended.started_at
     gauges.processes = len([state for state in states.values() if state is not None])
     gauges.silent_processes = len(silent)
-    reasons = name_problems(problems)
+    reasons = [*name_problems(problems), *_name_servers(states)]
     gauges.ready = int(not reasons)
     return Whole(reasons, snapshot)
+
+
+def _name_servers(states: Mapping[int, State | None]) -> list[str]:
+    """Say which workers are on which server of the bus, if that is more than one: they don't hear each other."""
+    holders: dict[str, list[int]] = {}
+    for number, state in states.items():
+        for run_id in state.snapshot.gauges.bus_servers if state is not None else ():
+            holders.setdefault(run_id, []).append(number)
+    if len(holders) < 2:
+        return []
+    named = (f"{', '.join(map(str, numbers))} on {run_id[:8]}" for run_id, numbers in holders.items())
+    return [f"workers use different Redis servers (by run id): {'; '.join(named)}"]
 
 
 def name_problems(problems: Mapping[int, list[str]]) -> list[str]:

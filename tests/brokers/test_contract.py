@@ -185,7 +185,7 @@ async def test_draining_delivers_and_stopping_leaves_no_task(options: BrokerOpti
 
 async def test_the_state_is_told_in_numbers(stations: Stations) -> None:
     station = await stations()
-    assert station.broker.state == BusState(station.broker.state.links, subscriptions=0, buffered=0)
+    assert station.broker.state == BusState(station.broker.state.links, 0, 0, station.broker.state.server)
     assert all(station.broker.state.links.values())
     await asyncio.gather(*(station.broker.subscribe(channel) for channel in ("a", "b")))
     station.broker.unsubscribe("a")

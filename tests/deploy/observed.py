@@ -24,7 +24,11 @@ _WORDS = {"and", "or", "unless"}
 
 def families() -> list[Metric]:
     """Return every metric of a gateway."""
-    return list(SnapshotCollector(Snapshot(gauges=Gauges(bus_links={"publications": 1})), BUILD).collect())
+    return list(
+        SnapshotCollector(
+            Snapshot(gauges=Gauges(bus_links={"publications": 1}, bus_servers={"f00": 1})), BUILD
+        ).collect()
+    )
 
 
 def documented() -> dict[str, str]:

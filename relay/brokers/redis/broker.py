@@ -12,14 +12,25 @@ from relay.brokers import Broker, BrokerOptions, BusState, Receipt, Sink, Source
 from relay.brokers.envelope import seal
 from relay.brokers.redis.address import parse_address
 from relay.brokers.redis.link import Link, pack
+from relay.brokers.redis.probe import Probe
 from relay.brokers.redis.publications import Publications
 from relay.brokers.redis.subscriptions import Subscriptions
+from relay.brokers.redis.supervised import SupervisedLink
 from relay.channel import INTERNAL
 from relay.counters import Counters
 from relay.logs import Logger
 from relay.message import Message
 
 CACHED_CHANNELS = 4096
+
+HASTE_SECONDS = 0.1
+"""Between two looks at the bus while messages don't get through."""
+
+FOLLOWS = 8
+"""How often a link is opened anew to reach the server of the other one, before the other one has to follow it."""
+
+REPORT_SECONDS = 60.0
+"""How often it is logged that Redis refuses probes."""
 
 log = Logger("relay.bus")
 
@@ -30,6 +41,9 @@ class RedisBroker(Broker):
     Messages go out only while both links are open: a gateway that is deaf would not hear what its own clients
     say. Whether messages really get through is asked of Redis itself: each `probe_interval` the broker
     publishes to a channel of its own and expects to hear it within `timeout`.
+
+    To hear oneself is not to hear the others. So both links must lead to one server, a primary. Where a link opens
+    anew, the name of the bus leads now: the other link follows it.
     """
 
     def __init__(self, options: BrokerOptions, sink: Sink, counters: Counters) -> None:
@@ -40,12 +54,12 @@ class RedisBroker(Broker):
         self._publish_to = lru_cache(maxsize=CACHED_CHANNELS)(self._pack_publish_to)
         self._probe_channel = f"{options.prefix}{INTERNAL}probe {secrets.token_hex(8)}"
         self._address = parse_address(options.url, options.ca_file)
-        self._probe_number = 0
-        self._probe_sent_at: float | None = None
-        self._probe_executed_at: float | None = None
-        self._probe_links: tuple[Link | None, Link | None] = (None, None)
+        self._probe = Probe()
         self._probe_task: asyncio.Task[None] | None = None
-        self._echo_problem: str | None = "bus not probed yet"
+        self._report_at = 0.0
+        # The link that was opened anew to come out where the other one has, and how often it has failed to.
+        self._follower: SupervisedLink | None = None
+        self._follows = 0
         self._subscriptions = Subscriptions(
             self._address,
             options.timeout,
@@ -64,15 +78,18 @@ class RedisBroker(Broker):
             counters,
             gate=lambda: self._subscriptions.open,
             writable=sink.writable,
+            demoted=self._demoted,
             publish_timeout=options.publish_timeout,
             buffer_bytes=options.publish_buffer_bytes,
         )
+        self._subscriptions.connected = lambda: self._follow(self._subscriptions, self._publications)
+        self._publications.connected = lambda: self._follow(self._publications, self._subscriptions)
 
     async def start(self) -> None:
         """Begin to connect and to probe."""
         await self._subscriptions.start()
         await self._publications.start()
-        self._probe_task = asyncio.create_task(self._probe(), name="relay bus probe")
+        self._probe_task = asyncio.create_task(self._watch(), name="relay bus probe")
 
     async def drain(self) -> None:
         """Send what waits, and wait for Redis' answers."""
@@ -107,78 +124,111 @@ class RedisBroker(Broker):
     @property
     def problems(self) -> list[str]:
         """Links that are down and probes that are missing, in words."""
-        links = self._subscriptions.refusals + [
+        links = self._subscriptions.refusals.reasons + [
             f"bus {name}: {link.problem}"
             for name, link in (("subscriptions", self._subscriptions), ("publications", self._publications))
             if link.problem is not None
         ]
-        return links or ([self._echo_problem] if self._echo_problem else [])
+        return links or ([self._probe.problem] if self._probe.problem else [])
 
     @property
     def state(self) -> BusState:
-        """Both links, what they are subscribed to, and what waits."""
+        """Both links, what they are subscribed to, what waits, and which Redis it is: where clients are heard from."""
         return BusState(
             links={"subscriptions": self._subscriptions.open, "publications": self._publications.open},
             subscriptions=len(self._subscriptions),
             buffered=self._publications.buffered,
+            server=next((link.server.run_id for link in self._links if link is not None), None),
         )
 
     def _pack_publish_to(self, channel: str) -> bytes:
         key = (self._prefix + channel).encode()
         return b"*3\r\n$7\r\nPUBLISH\r\n$%d\r\n%b\r\n$" % (len(key), key)
 
+    @property
+    def _links(self) -> tuple[Link | None, Link | None]:
+        return self._subscriptions.link, self._publications.link
+
     def _echo(self, payload: bytes) -> None:
-        if self._probe_sent_at is None or payload != b"%d" % self._probe_number:
+        sent_at = self._probe.heard(payload)
+        if sent_at is None:
             return
-        seconds = time.monotonic() - self._probe_sent_at
+        seconds = time.monotonic() - sent_at
         self._counters.bus_round_trip_seconds = seconds
         self._counters.bus_round_trips.observe(seconds)
-        self._probe_sent_at = None
-        self._echo_problem = None
+        self._subscriptions.heard_probe(sent_at)
 
-    def _deaf(self, sent_at: float) -> bool:
-        """Return whether the probe that was sent at a time can't be heard any more.
+    def _demoted(self) -> None:
+        """Leave a Redis that has become a replica: what is published there reaches nobody on the primary.
 
-        Not a matter of time: under load its echo queues behind data that is still delivered, and breaking the link
-        would lose that. But Redis answers in order. Once it has executed the probe, a PING that is written
-        afterwards on the subscription link is answered behind the echo.
+        The subscriptions stay where they are until the name leads to a primary again: as long as the old server
+        follows it, they still hear what is said there. It counts as a gap all the same.
         """
-        # A probe that joined a batch counts as executed with the next answer, a PING's at the latest.
-        if self._publications.answered_until < sent_at:
-            self._probe_executed_at = None
-        elif self._probe_executed_at is None:
-            self._probe_executed_at = asyncio.get_running_loop().time()
-        else:
-            return self._subscriptions.answered_until > self._probe_executed_at
-        return False
+        since = self._publications.answered_until
+        self._subscriptions.gaps.doubt(since)
+        log.error("bus demoted", address=str(self._address), seconds=round(time.monotonic() - since, 3))
+        self._publications.abort("this Redis has become a replica; the bus needs the primary")
 
-    async def _probe(self) -> None:
-        """Publish to ourselves, again and again; a subscription link that doesn't hear it is started anew."""
-        loop = asyncio.get_running_loop()
-        interval, timeout = self._options.probe_interval, self._options.timeout
+    def _follow(self, fresh: SupervisedLink, other: SupervisedLink) -> None:
+        """Compare where a fresh link has come out with the other link, which is opened anew if that is elsewhere."""
+        if fresh.link is None or other.link is None:
+            return
+        here, there = fresh.link.server.run_id, other.link.server.run_id
+        moved = here is not None and there is not None and here != there
+        if moved and fresh is self._follower and self._follows < FOLLOWS:
+            # The name leads to several servers at once: try again to come out where the other link has.
+            self._follows += 1
+            fresh.abort("it has come out on another Redis than the other link")
+            return
+        self._follower, self._follows = (other, 0) if moved else (None, 0)
+        if other is self._subscriptions and (moved or self._subscriptions.gaps.doubted):
+            # The others may have moved as soon as the old link to publish was not answered any more.
+            self._subscriptions.gaps.doubt(self._publications.answered_until)
+            other.abort("the bus has moved to another Redis")
+        elif moved:
+            other.abort("the bus has moved to another Redis")
+
+    def _send_probe(self, now: float) -> None:
+        number = self._probe.send(now, self._links)
+
+        def answered(reply: object) -> None:
+            error = self._probe.answered(number, reply, time.monotonic())
+            if error is not None:
+                self._counters.bus_errors += 1
+                if time.monotonic() >= self._report_at:
+                    self._report_at = time.monotonic() + REPORT_SECONDS
+                    log.error("bus probe refused", error=error)
+
+        self._publications.publish(pack("PUBLISH", self._probe_channel, number), None, answered)
+
+    def _look(self, now: float) -> None:
+        """See what has become of the last probe, and send the next one."""
+        probe, timeout = self._probe, self._options.timeout
+        if not self._publications.passing:
+            probe.forget("bus not probed since the last outage")
+        elif self._subscriptions.refusals.probe_refused:
+            probe.forget("bus not probed: its channel is refused")
+        elif probe.is_stale(self._links):
+            probe.forget()
+        elif probe.sent_at is None and self._publications.full:
+            probe.forget("the bus falls behind: publish buffer full")
+        elif probe.sent_at is None:
+            self._send_probe(now)
+        elif now - probe.sent_at >= timeout:
+            probe.problem = f"probe not heard for {timeout:g} s"
+        if probe.is_lost(self._subscriptions.answered_until):
+            probe.forget("probe not heard, but what Redis sent after it")
+            log.error("bus deaf", reason=probe.problem)
+            self._subscriptions.gaps.doubt(probe.heard_until)
+            self._subscriptions.abort(str(probe.problem))
+
+    async def _watch(self) -> None:
+        """Publish to ourselves, again and again; a subscription link that doesn't hear it is opened anew."""
+        interval = self._options.probe_interval
         while True:
-            links = (self._publications.link, self._subscriptions.link)
-            if not self._publications.passing:
-                self._probe_sent_at = None
-                self._echo_problem = "bus not probed since the last outage"
-            elif self._probe_sent_at is not None and links != self._probe_links:
-                self._probe_sent_at = None  # swallowed with an old link, it says nothing about the new one
-            elif self._probe_sent_at is None and self._publications.full:
-                self._echo_problem = "the bus falls behind: publish buffer full"
-            elif self._probe_sent_at is None:
-                self._probe_number += 1
-                self._probe_links = links
-                self._probe_sent_at = time.monotonic()
-                self._publications.publish(pack("PUBLISH", self._probe_channel, self._probe_number), None)
-            elif time.monotonic() - self._probe_sent_at >= timeout:
-                self._echo_problem = f"probe not heard for {timeout:g} s"
-            if self._probe_sent_at is not None and self._deaf(self._probe_sent_at):
-                self._echo_problem = "probe not heard, but what Redis sent after it"
-                log.error("bus deaf", reason=self._echo_problem)
-                self._probe_sent_at = None
-                self._subscriptions.abort(self._echo_problem)
-            pause = interval if self._echo_problem is None else min(interval, 0.1)
-            due = loop.time() + pause
+            self._look(time.monotonic())
+            pause = interval if self._probe.problem is None or self._probe.refused else min(interval, HASTE_SECONDS)
+            due = time.monotonic() + pause
             await asyncio.sleep(pause)
-            if loop.time() - due > interval:
-                self._probe_sent_at = None  # this process was stalled, not the bus: ask again
+            if time.monotonic() - due > interval:
+                self._probe.forget()  # this process was stalled, not the bus: ask again

@@ -32,12 +32,15 @@ class Command(NamedTuple):
     """A command that Redis hasn't answered yet; it answers once per key, or with one error for all.
 
     `wanted` holds, for each key, the subscription that the command was written for: by the time of the answer
-    the channel may have been left and wanted anew.
+    the channel may have been left and wanted anew. `opening` marks those that bring a fresh link into use: once none
+    of them is unanswered, the link is in step with what is wanted. Commands are counted, not channels: each is
+    answered, or goes with its link, whatever has become of its channels meanwhile.
     """
 
     verb: bytes
     keys: deque[bytes]
     wanted: deque[Subscription | None]
+    opening: bool = False
 
 
 def batches(commands: list[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, list[bytes]]]:

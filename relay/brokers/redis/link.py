@@ -8,12 +8,13 @@ may have been executed, and can freeze the event loop after ETIMEDOUT.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Any, Protocol, cast
 
 import hiredis
 
-from relay.brokers.redis.address import Address
+from relay.brokers.redis.server import Server
 
 HIGH_WATER_BYTES = 256 * 1024
 LOW_WATER_BYTES = 64 * 1024
@@ -37,7 +38,7 @@ class LinkClosed(ConnectionError):
 
 
 class Link(asyncio.Protocol):
-    """A logged-in connection to Redis, speaking RESP 2.
+    """A connection to Redis, speaking RESP 2.
 
     RESP 2, because in it pub/sub messages are plain arrays that hiredis parses fastest, and PING works on a
     subscribed connection.
@@ -45,18 +46,23 @@ class Link(asyncio.Protocol):
     Attributes:
         closed: a future that is done, with the reason as its result, once the link is gone.
         writable: False while more than 256 KiB wait for the socket.
-        heard_at: loop time at which the last bytes came, in seconds.
+        heard_at: when the last bytes came: `time.monotonic()`, in seconds.
+        owner: who gets the replies; None until the log-in is done.
+        server: who is at the other end, as far as it has told.
+        place: the address that was reached, as text.
     """
 
-    def __init__(self, owner: LinkOwner) -> None:
+    def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._owner = owner
         self._reader = hiredis.Reader()
         self._transport: asyncio.Transport | None = None
         self._call: asyncio.Future[Any] | None = None
         self.closed: asyncio.Future[str] = self._loop.create_future()
         self.writable = True
-        self.heard_at = self._loop.time()
+        self.heard_at = time.monotonic()
+        self.owner: LinkOwner | None = None
+        self.server = Server()
+        self.place = ""
 
     async def call(self, *command: str | bytes | int) -> Any:
         """Send one command and wait for its reply; for the log-in only, one call at a time.
@@ -93,12 +99,16 @@ class Link(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse a chunk and hand on its replies; called by the event loop."""
-        self.heard_at = self._loop.time()
+        self.heard_at = time.monotonic()
         self._reader.feed(data)
         try:
-            if self._call is None:
-                self._owner.replies_received(self._reader.gets)
-            elif (reply := self._reader.gets()) is not False and not self._call.done():
+            if self.owner is not None:
+                self.owner.replies_received(self._reader.gets)
+            elif (reply := self._reader.gets()) is False:
+                return
+            elif self._call is None:
+                self.abort(f"Redis says, unasked: {reply!s:.200}")
+            elif not self._call.done():
                 self._call.set_result(reply)
         except hiredis.ProtocolError as error:
             self.abort(f"protocol error: {error}")
@@ -106,12 +116,14 @@ class Link(asyncio.Protocol):
     def pause_writing(self) -> None:
         """Note that the socket is full; called by the transport."""
         self.writable = False
-        self._owner.link_writable(False)
+        if self.owner is not None:
+            self.owner.link_writable(False)
 
     def resume_writing(self) -> None:
         """Note that the socket takes data again; called by the transport."""
         self.writable = True
-        self._owner.link_writable(True)
+        if self.owner is not None:
+            self.owner.link_writable(True)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Settle everything that waits; called by the event loop."""
@@ -129,41 +141,3 @@ def pack(*command: str | bytes | int) -> bytes:
     """Return a command as Redis reads it."""
     packed: bytes = hiredis.pack_command(command)  # type: ignore[arg-type]  # its stub wants a tuple of one
     return packed
-
-
-async def open_link(address: Address, owner: LinkOwner, name: str, limit: float) -> Link:
-    """Connect to Redis and log in.
-
-    Args:
-        address: where and as whom.
-        owner: who gets the replies afterwards.
-        name: shown in Redis' `CLIENT LIST`.
-        limit: seconds for all of it.
-
-    Raises:
-        OSError: connecting failed (TimeoutError: it took too long).
-        hiredis.ReplyError: Redis refused the user, the password or the database.
-    """
-    link = Link(owner)
-    try:
-        async with asyncio.timeout(limit):
-            await _connect(address, link)
-            if address.password is not None:
-                await link.call("AUTH", *filter(None, [address.username]), address.password)
-            if address.db:
-                await link.call("SELECT", address.db)
-            await link.call("CLIENT", "SETNAME", name)
-            # Refused while Redis loads its data set or wants a password that it wasn't given.
-            await link.call("PING")
-    except BaseException:
-        link.abort("not logged in")
-        raise
-    return link
-
-
-async def _connect(address: Address, link: Link) -> None:
-    loop = asyncio.get_running_loop()
-    if address.path is not None:
-        await loop.create_unix_connection(lambda: link, address.path)
-    else:
-        await loop.create_connection(lambda: link, address.host, address.port, ssl=address.tls)

@@ -7,11 +7,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from relay.brokers import Receipt, Source
 from relay.brokers.redis.address import Address
-from relay.brokers.redis.link import Link, Replies
+from relay.brokers.redis.link import Link, Replies, pack
+from relay.brokers.redis.server import REPLICAS, role_of
 from relay.brokers.redis.supervised import PING, SupervisedLink
 from relay.counters import Counters
 from relay.errors import BusUnavailable, DeliveryUnknown, PublishBufferFull, PublishError, PublishRefused
@@ -26,6 +27,8 @@ PROBE_BYTES = 1024
 REPORT_REFUSAL_SECONDS = 10.0
 """How often refusals are logged: Redis may refuse everything that strangers send."""
 
+HELLO = pack("HELLO")
+
 log = Logger("relay.bus")
 
 
@@ -33,17 +36,18 @@ class Publication(NamedTuple):
     """A message on its way to Redis.
 
     Args:
-        source: who is told when it fails; None for PINGs and probes, which count for nobody.
+        source: who is told when it fails; None for questions and probes, which count for nobody.
         size: bytes of its command.
         accepted_at: when the first message of its batch was accepted: `time.monotonic()`, in seconds. uvloop's
             own time has whole milliseconds only, longer than a Redis nearby takes.
-        receipt: called when Redis has answered; None when nobody asks.
+        receipt: called when Redis has answered; None when nobody asks. Without a source it gets the reply as it is,
+            a refusal, too.
     """
 
     source: Source | None
     size: int
     accepted_at: float
-    receipt: Receipt | None = None
+    receipt: Callable[[Any], None] | None = None
 
 
 class Publications(SupervisedLink):
@@ -58,12 +62,12 @@ class Publications(SupervisedLink):
         address, timeout, interval, counters: see `SupervisedLink`.
         gate: whether messages may go out now; call `update` when it has changed.
         writable: called when sources that were told to pause may go on.
+        demoted: called when the Redis at the other end has become a replica; the link must be dropped then.
         publish_timeout: seconds.
         buffer_bytes: bound of all that waits for Redis or for its answer.
 
     Attributes:
         passing: whether a message that is published now goes out at the end of the tick.
-        answered_until: `accepted_at` of the last command that Redis has answered.
     """
 
     def __init__(
@@ -75,6 +79,7 @@ class Publications(SupervisedLink):
         *,
         gate: Callable[[], bool],
         writable: Callable[[], None],
+        demoted: Callable[[], None],
         publish_timeout: float,
         buffer_bytes: int,
     ) -> None:
@@ -82,6 +87,7 @@ class Publications(SupervisedLink):
         self._loop = asyncio.get_running_loop()
         self._gate = gate
         self._on_writable = writable
+        self._on_demoted = demoted
         self._publish_timeout = publish_timeout
         self._buffer_bytes = buffer_bytes
         # All that is on its way, in order; the last `len(_unsent)` of them are not written yet.
@@ -94,7 +100,6 @@ class Publications(SupervisedLink):
         self._deadline: asyncio.TimerHandle | None = None
         self._drained: asyncio.Future[None] | None = None
         self._report_refusal_at = 0.0
-        self.answered_until = 0.0
         self.passing = False
 
     @property
@@ -107,7 +112,9 @@ class Publications(SupervisedLink):
         """Bytes that wait for Redis or for its answer."""
         return self._bytes
 
-    def publish(self, command: bytes, source: Source | None, receipt: Receipt | None = None) -> bool:
+    def publish(
+        self, command: bytes, source: Source | None, receipt: Receipt | Callable[[Any], None] | None = None
+    ) -> bool:
         """Accept a packed PUBLISH; see `Broker.publish`. A probe has no source."""
         size = len(command)
         if self._bytes + size > self._buffer_bytes:
@@ -171,10 +178,19 @@ class Publications(SupervisedLink):
         """Hold back while the socket is full."""
         self.update()
 
-    def ping(self, link: Link) -> None:
-        """Write a PING, and keep the place of its reply among those of the messages."""
-        link.write(PING)
-        self._on_the_way.insert(len(self._on_the_way) - len(self._unsent), Publication(None, 0, time.monotonic(), None))
+    def ask(self, link: Link) -> None:
+        """Ask who is there, and keep the place of the reply among those of the messages."""
+        question = PING if link.server.role is None else HELLO
+        link.write(question)
+        entry = Publication(None, 0, time.monotonic(), self._told)
+        self._on_the_way.insert(len(self._on_the_way) - len(self._unsent), entry)
+
+    def _told(self, reply: Any) -> None:
+        """Take the answer; a replica's is none: what it has acknowledged since the last one may have reached nobody."""
+        if role_of(reply) in REPLICAS:
+            self._on_demoted()
+        else:
+            self.answered("PING or HELLO", reply)
 
     def replies_received(self, replies: Replies) -> None:
         """Settle the oldest unanswered message with each reply."""
@@ -191,8 +207,9 @@ class Publications(SupervisedLink):
                 return
             source, size, accepted_at, receipt = on_the_way.popleft()
             settled += size
-            self.answered_until = accepted_at
             if source is None:
+                if receipt is not None:
+                    receipt(reply)
                 continue
             if type(reply) is int:  # how many gateways heard it
                 if accepted_at != batch_began_at:

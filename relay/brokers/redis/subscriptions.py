@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
 
@@ -12,7 +13,9 @@ from relay.brokers import Sink
 from relay.brokers.envelope import EnvelopeError, open_envelope
 from relay.brokers.redis.address import Address
 from relay.brokers.redis.commands import Command, Subscription, batches
+from relay.brokers.redis.gaps import Gaps
 from relay.brokers.redis.link import Link, Replies, pack
+from relay.brokers.redis.refusals import Refusals
 from relay.brokers.redis.supervised import PING, SupervisedLink
 from relay.channel import INTERNAL
 from relay.counters import Counters
@@ -22,9 +25,6 @@ from relay.logs import Logger
 RETRY_SECONDS = 1.0
 """How often channels that Redis refuses are asked for again, while clients rely on them."""
 
-REPORT_REFUSAL_SECONDS = 10.0
-"""How often refusals are logged: strangers choose the channels."""
-
 log = Logger("relay.bus")
 
 
@@ -32,7 +32,8 @@ class Subscriptions(SupervisedLink):
     """All bus subscriptions of one gateway, on one link.
 
     They survive the link: a new one subscribes to everything again before it counts as open, and the node is
-    told of the gap.
+    told of the gap. A gap begins with the last question that was answered, or the last probe that was heard: what came
+    before has been heard for certain.
 
     Args:
         address, timeout, interval, counters: see `SupervisedLink`.
@@ -43,8 +44,12 @@ class Subscriptions(SupervisedLink):
         changed: called when `open` has changed.
 
     Attributes:
-        answered_until: loop time at which the last PING that Redis has answered was sent.
+        gaps: those that are not over yet.
+        refusals: channels that are needed, and that Redis refuses.
     """
+
+    # Messages may keep an answer waiting in Redis' buffer, for a minute at most: its own limit.
+    answer_limit = 10
 
     def __init__(
         self,
@@ -70,17 +75,13 @@ class Subscriptions(SupervisedLink):
         self._outbox: list[tuple[bytes, bytes]] = []
         # What Redis hasn't answered yet, in order.
         self._unanswered: deque[Command] = deque()
-        # Channels with clients that Redis refuses since the link was reopened; they are asked for again and again.
-        self._forbidden: set[bytes] = set()
+        self.refusals = Refusals(self._probe)
         self._retry: asyncio.TimerHandle | None = None
-        # While a fresh link is brought into use: what must be answered before it counts as open.
+        # While a link is used: done when it is in step with what is wanted, so that it counts as open.
         self._synchronized: asyncio.Future[None] | None = None
-        self._to_synchronize: set[bytes] = set()
-        self._lost_at: float | None = None
-        self._missed: set[bytes] = set()
-        self._report_refusal_at = 0.0
-        self._pinged_at: deque[float] = deque()
-        self.answered_until = 0.0
+        self._opening = 0  # commands that must be answered before
+        self.gaps = Gaps(sink.gap, time.monotonic)
+        self._ending = False
 
     def __len__(self) -> int:
         """Return how many channels are wanted, the probe's not counted."""
@@ -102,66 +103,66 @@ class Subscriptions(SupervisedLink):
         subscription = self._wanted.pop(key, None)
         if subscription is not None:
             subscription.acknowledged.cancel()
-            self._forbidden.discard(key)
-            self._missed.discard(key)
+            if self.refusals.remove(key):
+                self.gaps.end_one(channel)
             self._command(b"UNSUBSCRIBE", key)
 
     async def opened(self, link: Link) -> None:
-        """Subscribe to everything that is wanted, and wait until Redis has acknowledged all of it."""
+        """Subscribe to everything that is wanted, and wait until Redis has answered all of it."""
         self._outbox.clear()
         self._synchronized = asyncio.get_running_loop().create_future()
         for subscription in self._wanted.values():
             subscription.unanswered = 0
-        self._to_synchronize = {self._probe, *self._wanted}
-        self._outbox.extend((b"SUBSCRIBE", key) for key in self._to_synchronize)
-        self._flush()
+        self.gaps.link_opened()
+        self._write(list(batches([(b"SUBSCRIBE", key) for key in (self._probe, *self._wanted)])), opening=True)
         await asyncio.wait((self._synchronized, link.closed), return_when=asyncio.FIRST_COMPLETED)
         if link.closed.done():
             return
-        if self._lost_at is not None and self._missed:
-            seconds = asyncio.get_running_loop().time() - self._lost_at
-            self._sink.gap([self._wanted[key].name for key in self._missed & self._wanted.keys()], seconds)
-        self._lost_at = None
-        self._missed = set(self._forbidden)
+        self.gaps.end(but={self._wanted[key].name for key in self.refusals if key in self._wanted})
         # `open` turns true when this returns; what waited for it goes on right after.
         asyncio.get_running_loop().call_soon(self._changed)
 
     def lost(self, reason: str) -> None:
-        """Remember which channels of clients may miss messages from now on; no channel counts as heard any more."""
+        """Begin the gap of all channels of clients that were heard; no channel counts as heard any more."""
         loop = asyncio.get_running_loop()
-        if self._lost_at is None:
-            self._lost_at = loop.time()
-        for key, subscription in self._wanted.items():
-            if subscription.acknowledged.done():
-                subscription.acknowledged = loop.create_future()
-                if not subscription.name.startswith(INTERNAL):
-                    self._missed.add(key)
+        heard = [subscription for subscription in self._wanted.values() if subscription.acknowledged.done()]
+        for subscription in heard:
+            subscription.acknowledged = loop.create_future()
+        if not self._ending or self.gaps.doubted:
+            clients = [subscription.name for subscription in heard if not subscription.name.startswith(INTERNAL)]
+            self.gaps.begin(clients, self.answered_until)
         self._outbox.clear()
         self._unanswered.clear()
-        self._pinged_at.clear()
-        self._forbidden.clear()
+        self._opening = 0
+        self.refusals.clear()
         self._synchronized = None
         self._changed()
+
+    def heard_probe(self, sent_at: float) -> None:
+        """Take note that a probe that was sent at a time has come in.
+
+        It came behind all answers that Redis had given before it took the probe. So a question that was older than the
+        probe, by more than a network may need, has never arrived: this link hears, and can't speak.
+        """
+        self.gaps.heard(sent_at)
+        if self.asked_at is not None and sent_at - self.asked_at >= self._timeout:
+            self.abort(f"no answer for {self._timeout:g} s, though it is heard")
 
     def link_writable(self, writable: bool) -> None:
         """Nothing waits: subscriptions are few bytes."""
 
     async def stop(self) -> None:
-        """Disconnect and ask for nothing more."""
+        """Disconnect and ask for nothing more. Gaps that are open are told now: there is no later moment."""
         if self._retry is not None:
             self._retry.cancel()
+        self._ending = True
         await super().stop()
+        self.gaps.end()
 
-    @property
-    def refusals(self) -> list[str]:
-        """Say whether there are channels with clients that Redis doesn't let this gateway hear."""
-        return [f"bus subscriptions: Redis refuses {len(self._forbidden)} channel(s)"] if self._forbidden else []
-
-    def ping(self, link: Link) -> None:
+    def ask(self, link: Link) -> None:
         """Write a PING, and keep the place of its reply among those of the commands."""
         link.write(PING)
         self._unanswered.append(Command(b"PING", deque([b""]), deque([None])))
-        self._pinged_at.append(asyncio.get_running_loop().time())
 
     def replies_received(self, replies: Replies) -> None:
         """Hand on messages; settle acknowledgements."""
@@ -169,7 +170,10 @@ class Subscriptions(SupervisedLink):
         receive = self._sink.receive
         while (reply := replies()) is not False:
             if type(reply) is not list:
-                self._settle_error(reply)
+                if reply == b"PONG":  # an array, but on a link without any subscription
+                    self._settle(b"")
+                else:
+                    self._settle_error(reply)
             elif reply[0] == b"message":
                 subscription = wanted.get(reply[1])
                 if subscription is not None:
@@ -194,15 +198,16 @@ class Subscriptions(SupervisedLink):
         outbox, self._outbox = self._outbox, []
         self._write(list(batches(outbox)))
 
-    def _write(self, commands: list[tuple[bytes, list[bytes]]]) -> None:
+    def _write(self, commands: list[tuple[bytes, list[bytes]]], *, opening: bool = False) -> None:
         if self.link is None:
             return
+        self._opening += len(commands) * opening
         for verb, keys in commands:
             wanted = deque(self._wanted.get(key) if verb == b"SUBSCRIBE" else None for key in keys)
             for subscription in wanted:
                 if subscription is not None:
                     subscription.unanswered += 1
-            self._unanswered.append(Command(verb, deque(keys), wanted))
+            self._unanswered.append(Command(verb, deque(keys), wanted, opening))
         self.link.write(b"".join([pack(verb, *keys) for verb, keys in commands]))
 
     def _settle(self, name: bytes) -> None:
@@ -212,37 +217,40 @@ class Subscriptions(SupervisedLink):
             return
         command = self._unanswered[0]
         key, subscription = command.keys.popleft(), command.wanted.popleft()
+        if command.verb == b"PING":
+            self.answered("PING", name)
+        elif command.verb == b"SUBSCRIBE":
+            if key == self._probe:
+                self.refusals.remove(key)
+            if subscription is not None:
+                self._acknowledge(key, subscription)
         if not command.keys:
             self._unanswered.popleft()
-        if command.verb == b"PING":
-            self.answered_until = self._pinged_at.popleft()
-        if command.verb != b"SUBSCRIBE":
-            return
-        self._synchronize(key)
-        if subscription is None:
-            return
+            self._synchronize(command)
+
+    def _acknowledge(self, key: bytes, subscription: Subscription) -> None:
         subscription.unanswered -= 1
         if subscription.unanswered == 0 and not subscription.acknowledged.done():
             subscription.heard = True
             subscription.acknowledged.set_result(None)
-            if key in self._forbidden:
-                self._forbidden.discard(key)
-                self._missed.discard(key)
-                if not subscription.name.startswith(INTERNAL):
-                    self._sink.gap([subscription.name], 0.0)
+            if self.refusals.remove(key):
+                self.gaps.end_one(subscription.name)
 
     def _settle_error(self, reply: object) -> None:
         """Settle an error reply: it answers the oldest command, as a whole (an ACL forbids a channel, say)."""
-        self._counters.bus_errors += 1
         if not isinstance(reply, hiredis.ReplyError) or not self._unanswered:
+            self._counters.bus_errors += 1
             self.abort(f"unexpected reply: {reply!r:.200}")
             return
-        verb, keys, wanted = self._unanswered.popleft()
-        if verb != b"SUBSCRIBE":
-            self.abort(f"{verb.decode()} refused: {reply}")
+        command = self._unanswered.popleft()
+        verb, keys, wanted, _ = command
+        if verb == b"PING":
+            self.answered("PING", reply)
             return
-        if list(keys) == [self._probe]:
-            self.abort(f"probe channel refused: {reply}")
+        self._counters.bus_errors += 1
+        if verb == b"UNSUBSCRIBE":
+            # Redis goes on sending what is not wanted any more. Opening the link anew would cost a gap each time.
+            self.refusals.report(verb.decode(), str(reply))
             return
         for subscription in wanted:
             if subscription is not None:
@@ -251,36 +259,34 @@ class Subscriptions(SupervisedLink):
         left = [key for key, subscription in zip(keys, wanted, strict=True) if self._wanted.get(key) is subscription]
         if len(keys) > 1:
             # One forbidden channel must not keep the others of its batch from being heard.
-            self._write([(b"SUBSCRIBE", [key]) for key in left])
-            return
-        for key in left:
-            self._refuse(key, self._wanted[key], str(reply))
-        self._synchronize(keys[0])
+            self._write([(b"SUBSCRIBE", [key]) for key in left], opening=command.opening)
+        else:
+            for key in left:
+                self._refuse(key, str(reply))
+        self._synchronize(command)
 
-    def _refuse(self, key: bytes, subscription: Subscription, error: str) -> None:
-        """Give up a channel that Redis doesn't allow; one that clients rely on is asked for again."""
-        if not subscription.heard:
+    def _refuse(self, key: bytes, error: str) -> None:
+        """Give up a channel that Redis doesn't allow; one that clients rely on, or the probe, is asked for again."""
+        subscription = self._wanted.get(key)
+        if subscription is not None and not subscription.heard:
             del self._wanted[key]
             if not subscription.acknowledged.done():
                 subscription.acknowledged.set_exception(SubscribeError(subscription.name, error))
                 subscription.acknowledged.exception()  # seen, also when the client has left
         else:
-            self._forbidden.add(key)
+            self.refusals.add(key, error)
             if self._retry is None:
                 self._retry = asyncio.get_running_loop().call_later(RETRY_SECONDS, self._ask_again)
-        now = asyncio.get_running_loop().time()
-        if now >= self._report_refusal_at:
-            self._report_refusal_at = now + REPORT_REFUSAL_SECONDS
-            log.error("bus subscription refused", channel=subscription.name, error=error)
+        self.refusals.report("probe" if subscription is None else subscription.name, error)
 
     def _ask_again(self) -> None:
         self._retry = None
-        for key in self._forbidden:
+        for key in self.refusals:
             self._command(b"SUBSCRIBE", key)
 
-    def _synchronize(self, key: bytes) -> None:
-        waiting = self._synchronized
-        if waiting is not None and not waiting.done():
-            self._to_synchronize.discard(key)
-            if not self._to_synchronize:
-                waiting.set_result(None)
+    def _synchronize(self, command: Command) -> None:
+        """Take note that a command is answered: the last of those that open the link brings it into use."""
+        if command.opening:
+            self._opening -= 1
+            if not self._opening and self._synchronized is not None and not self._synchronized.done():
+                self._synchronized.set_result(None)

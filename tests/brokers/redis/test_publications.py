@@ -11,6 +11,7 @@ import pytest
 from relay.brokers.redis.address import Address
 from relay.brokers.redis.link import Link, pack
 from relay.brokers.redis.publications import HIGH_WATER_BYTES, Publications
+from relay.brokers.redis.server import Server
 from relay.brokers.redis.supervised import PING
 from relay.counters import Counters
 from relay.errors import BusUnavailable, DeliveryUnknown, PublishBufferFull, PublishRefused
@@ -25,6 +26,7 @@ class HandLink:
         self.written: list[bytes] = []
         self.writable = True
         self.aborted: list[str] = []
+        self.server = Server()
 
     def write(self, data: bytes) -> None:
         self.written.append(data)
@@ -40,6 +42,7 @@ class Desk:
         self.counters = Counters()
         self.gate = True
         self.resumed = 0
+        self.demotions = 0
         self.publications = Publications(
             Address(),
             3.0,
@@ -47,6 +50,7 @@ class Desk:
             self.counters,
             gate=lambda: self.gate,
             writable=self._resume,
+            demoted=self._demote,
             publish_timeout=publish_timeout,
             buffer_bytes=buffer_bytes,
         )
@@ -54,6 +58,9 @@ class Desk:
 
     def _resume(self) -> None:
         self.resumed += 1
+
+    def _demote(self) -> None:
+        self.demotions += 1
 
     def connect(self) -> HandLink:
         """Open a link."""
@@ -225,7 +232,7 @@ async def test_pings_keep_their_place_among_the_replies() -> None:
     desk.say(source, "1")
     await tick()
     desk.say(source, "2")
-    desk.publications.ping(cast(Link, link))
+    desk.publications.ask(cast(Link, link))
     await tick()
     assert link.written[1:] == [PING, pack("PUBLISH", "c", "2")]
     desk.answer(ONE, b"+PONG\r\n", b"-ERR second\r\n")

@@ -7,7 +7,8 @@ import asyncio
 import pytest
 
 from relay.brokers.redis.address import Address
-from relay.brokers.redis.link import Link, LinkClosed, Replies, open_link
+from relay.brokers.redis.connector import ConnectError, open_link
+from relay.brokers.redis.link import Link, Replies
 from relay.brokers.redis.supervised import BACKOFF_LIMIT_SECONDS, PING, SupervisedLink, backoff
 from relay.counters import Counters
 from tests.conftest import ProxyFactory
@@ -35,13 +36,13 @@ class PlainLink(SupervisedLink):
         self.losses.append(reason)
 
     def replies_received(self, replies: Replies) -> None:
-        while replies() is not False:
-            pass
+        while (reply := replies()) is not False:
+            self.answered("PING", reply)
 
     def link_writable(self, writable: bool) -> None:
         self.writable.append(writable)
 
-    def ping(self, link: Link) -> None:
+    def ask(self, link: Link) -> None:
         link.write(PING)
 
 
@@ -126,7 +127,7 @@ async def test_garbage_ends_the_link() -> None:
     server = await asyncio.start_server(garbage, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     link = PlainLink(Address(host="127.0.0.1", port=port))
-    with pytest.raises(LinkClosed, match="protocol error"):
+    with pytest.raises(ConnectError, match=rf"log-in at 127\.0\.0\.1:{port}: protocol error"):
         await open_link(Address(host="127.0.0.1", port=port), link, "test", 1.0)
     server.close()
     await ended.wait()
@@ -145,5 +146,5 @@ async def test_a_wrong_password_is_said(own_redis: RedisServer) -> None:
 async def test_nobody_there_is_a_connection_problem() -> None:
     link = PlainLink(Address(host="127.0.0.1", port=free_port()))
     await link.start()
-    await wait_until(lambda: "Connect call failed" in (link.problem or ""))
+    await wait_until(lambda: "Connection refused" in (link.problem or ""))
     await link.stop()

@@ -1,0 +1,61 @@
+"""What a fresh link says to Redis before it is used."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import hiredis
+
+from relay.brokers.redis.address import Address
+from relay.brokers.redis.link import Link, LinkClosed
+from relay.brokers.redis.server import Server, role_of, run_id_of
+
+
+class Login:
+    """One log-in. Only AUTH must succeed: rights for the rest are welcome, not needed.
+
+    Args:
+        link: connected, and not in use yet.
+        address: as whom, and to which database.
+        name: shown in Redis' `CLIENT LIST`.
+    """
+
+    def __init__(self, link: Link, address: Address, name: str) -> None:
+        self._link = link
+        self._address = address
+        self._name = name
+        self._refused: list[str] = []
+
+    async def run(self) -> Server:
+        """Log in, and ask who is there.
+
+        Raises:
+            hiredis.ReplyError: Redis refused the user or the password, or wants one.
+            LinkClosed: the link broke meanwhile; the text has what Redis said before.
+        """
+        address = self._address
+        if address.password is not None:
+            await self._link.call("AUTH", *filter(None, [address.username]), address.password)
+        if address.db:
+            await self._ask("SELECT", address.db)
+        await self._ask("CLIENT", "SETNAME", self._name)
+        hello = await self._ask("HELLO")
+        if hello is None:  # before Redis 6.2; only then it takes a question more to hear that a password is missing
+            await self._ask("PING")
+        info = await self._ask("INFO", "server")
+        return Server(role_of(hello), run_id_of(info), tuple(self._refused))
+
+    async def _ask(self, *command: str | int) -> Any:
+        """Return the reply to a command that may be refused; None when it is."""
+        try:
+            return await self._link.call(*command)
+        except hiredis.ReplyError as error:
+            if str(error).startswith("NOAUTH"):
+                raise
+            self._refused.append(f"{command[0]}: {error}")
+            return None
+        except LinkClosed as error:
+            # "max number of clients reached", say: an error that comes unasked, before Redis closes.
+            if self._refused:
+                raise LinkClosed(f"{error}, after {self._refused[-1]}") from None
+            raise
