@@ -13,10 +13,12 @@ class TcpProxy:
     """Forwards connections to the first of some ports of 127.0.0.1 that answers. An async context manager.
 
     A black hole neither forwards nor closes: connections stay open, new ones are taken, and nothing comes
-    back. TCP itself stays healthy, so only somebody who expects an answer can notice.
+    back. TCP itself stays healthy, so only somebody who expects an answer can notice. A mute one forwards what comes
+    from the target, and nothing of what clients say.
 
     Args:
         targets: ports to forward to; the later ones are for the time when the earlier ones are away.
+        in_turn: give each connection the next target, as a name with several addresses may.
         tls: what to speak towards clients; None: nothing but TCP.
 
     Attributes:
@@ -25,13 +27,15 @@ class TcpProxy:
         accepted: connections taken since the start.
     """
 
-    def __init__(self, *targets: int, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, *targets: int, in_turn: bool = False, tls: ssl.SSLContext | None = None) -> None:
         self.targets = targets
+        self._in_turn = in_turn
         self._tls = tls
         self._server: asyncio.Server | None = None
         self._pipes: set[_Side] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._hole = False
+        self._mute = False
         self.accepted = 0
         self.port = 0
 
@@ -68,6 +72,17 @@ class TcpProxy:
         for side in list(self._pipes):
             side.obey()
 
+    @property
+    def mute(self) -> bool:
+        """Whether what clients say is not forwarded."""
+        return self._mute
+
+    @mute.setter
+    def mute(self, mute: bool) -> None:
+        self._mute = mute
+        for side in list(self._pipes):
+            side.obey()
+
     def cut(self) -> None:
         """Abort all connections."""
         for side in list(self._pipes):
@@ -89,7 +104,10 @@ class TcpProxy:
 
     async def _connect(self, client: _Side) -> None:
         loop = asyncio.get_running_loop()
-        for target in self.targets:
+        targets = self.targets
+        if self._in_turn:
+            self.targets = (*targets[1:], targets[0])
+        for target in targets:
             with suppress(OSError):
                 _, server = await loop.create_connection(lambda: _Side(self, client), "127.0.0.1", target)
                 break
@@ -145,7 +163,7 @@ class _Side(asyncio.Protocol):
         """Read when the data can go on, and not otherwise."""
         if self.transport.is_closing():
             return
-        if self.peer is None or self._proxy.black_hole or self.peer._full:
+        if self.peer is None or self._proxy.black_hole or self.peer._full or (self._proxy.mute and self.is_client):
             self.transport.pause_reading()
         else:
             self.transport.resume_reading()
