@@ -2,7 +2,8 @@
 
 Entries of the standard library's loggers (asyncio, aiohttp) take the same way. Whatever clients can put into an
 entry is made harmless: no control characters, no passwords in URLs, no query strings. Nor can they write as many as
-they like: see `relay.log_rate`. Only the level debug, which is for looking on, has no limit.
+they like: see `relay.log_rate`. Only the level debug, which is for looking on, has no limit. Nor does writing an entry
+wait for whoever reads it: see `relay.log_writer`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import structlog
 from structlog.typing import EventDict, Processor
 
 from relay.log_rate import INTERVAL_SECONDS, Kind, LogRate
+from relay.log_writer import LogWriter
 from relay.redaction import cut_queries, escape_controls, mask_credentials
 
 _FIRST = ("timestamp", "level", "event")
@@ -40,12 +42,13 @@ def configure_logs(
     Args:
         level: least important entries to write.
         format: how they look; auto is console on a terminal and JSON elsewhere.
-        stream: where they go; None for standard error.
+        stream: where they go; None for standard error, or nowhere when that is closed.
         worker: number of this process, named in each entry; None: there is only one.
     """
     stream = sys.stderr if stream is None else stream
-    console = format == "console" or (format == "auto" and stream.isatty())
-    colors = console and stream.isatty() and not os.environ.get("NO_COLOR")
+    terminal = stream is not None and stream.isatty()
+    console = format == "console" or (format == "auto" and terminal)
+    colors = console and terminal and not os.environ.get("NO_COLOR")
     threshold = logging.getLevelNamesMapping()[level.upper()]
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -59,7 +62,7 @@ def configure_logs(
         # As text: structlog's own console traceback shows local variables, so passwords.
         structlog.processors.format_exc_info,
     ]
-    handler = logging.StreamHandler(stream)
+    handler = _handler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -134,6 +137,17 @@ class Logger:
             self._standard.log(level, "%s", " ".join([event, *pairs]), exc_info=trace)
 
 
+def flush_logs() -> bool:
+    """Wait until all entries are written, but not for long; return whether they are."""
+    return all([handler.written() for handler in logging.getLogger().handlers if isinstance(handler, LogWriter)])
+
+
+def dropped_entries() -> dict[str, int]:
+    """Return how many entries of this process were not written, by reason."""
+    writers = [handler for handler in logging.getLogger().handlers if isinstance(handler, LogWriter)]
+    return {"rate_limit": _rate.left_out_total, "unwritable": sum(writer.dropped_total for writer in writers)}
+
+
 def tell_left_out() -> None:
     """Log how many entries were left out in intervals that are over."""
     with _rate_lock:
@@ -159,6 +173,22 @@ def _admit_foreign(record: logging.LogRecord) -> bool:
     # A text without arguments may have its values in it already.
     event = record.msg if record.args else f"{record.module}:{record.lineno}"
     return _admit(Kind(record.name, record.levelno, event))
+
+
+def _handler(stream: TextIO | None) -> logging.Handler:
+    """Return what writes to a stream without making the process wait."""
+    if stream is None:
+        return logging.NullHandler()
+    try:
+        descriptor = stream.fileno()
+    except OSError:  # in memory, where nothing waits
+        return logging.StreamHandler(stream)
+    return LogWriter(descriptor, _tell_dropped, stream.encoding)
+
+
+def _tell_dropped(entries: int) -> None:
+    """Log how many entries nobody could read."""
+    Logger("relay.logs")._write(logging.WARNING, "log entries dropped", {"entries": entries})
 
 
 def _console(colors: bool) -> Processor:

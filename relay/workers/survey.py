@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from relay.logs import Logger
+from relay.logs import Logger, dropped_entries
 from relay.workers.orders import Whole
 from relay.workers.whole import Ended, make_whole
 from relay.workers.worker import Worker
@@ -71,7 +71,9 @@ class Survey:
         for worker in answers:
             self._note(worker, worker in silent)
         states = {worker.number: worker.state if worker.listening else None for worker in self.workers}
-        return make_whole(states, {worker.number for worker in silent}, self.ended)
+        whole = make_whole(states, {worker.number for worker in silent}, self.ended)
+        whole.snapshot.counters.log_entries_dropped.update(dropped_entries())  # those of this process
+        return whole
 
     def _note(self, worker: Worker, silent: bool) -> None:
         """Take note of whether a worker has answered."""
