@@ -50,6 +50,7 @@ class Counters(Additive):
         event_loop_lag: how much later than due the event loop came to something.
         gc_pauses: time that the garbage collector stopped the process, by generation.
         worker_restarts: worker processes that were replaced; always 0 without workers.
+        log_entries_dropped: log entries of the process that were not written, by reason.
         api_requests: commands of back ends, as `METHOD CODE` (0: done), and of `POST /publish`, as
             `http_publish STATUS`.
     """
@@ -85,6 +86,7 @@ class Counters(Additive):
         default_factory=lambda: {generation: Histogram() for generation in GC_GENERATIONS}
     )
     worker_restarts: int = 0
+    log_entries_dropped: Counter[str] = field(default_factory=Counter)
     api_requests: Counter[str] = field(default_factory=Counter)
 
     def summary(self) -> dict[str, Any]:

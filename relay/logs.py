@@ -1,7 +1,9 @@
 """Structured logs: one line an entry, for people on a terminal and as JSON for everything else.
 
 Entries of the standard library's loggers (asyncio, aiohttp) take the same way. Whatever clients can put into an
-entry is made harmless: no control characters, no passwords in URLs, no query strings.
+entry is made harmless: no control characters, no passwords in URLs, no query strings. Nor can they write as many as
+they like: see `relay.log_rate`. Only the level debug, which is for looking on, has no limit. Nor does writing an entry
+wait for whoever reads it: see `relay.log_writer`.
 """
 
 from __future__ import annotations
@@ -9,16 +11,24 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import threading
+import time
 from collections.abc import Mapping
 from typing import Any, Literal, TextIO
 
 import structlog
 from structlog.typing import EventDict, Processor
 
+from relay.log_rate import INTERVAL_SECONDS, Kind, LogRate
+from relay.log_writer import LogWriter
 from relay.redaction import cut_queries, escape_controls, mask_credentials
 
 _FIRST = ("timestamp", "level", "event")
 _TRACES = ("exception", "stack")
+
+_clock = time.monotonic
+_rate = LogRate()
+_rate_lock = threading.Lock()
 
 
 def configure_logs(
@@ -32,12 +42,13 @@ def configure_logs(
     Args:
         level: least important entries to write.
         format: how they look; auto is console on a terminal and JSON elsewhere.
-        stream: where they go; None for standard error.
+        stream: where they go; None for standard error, or nowhere when that is closed.
         worker: number of this process, named in each entry; None: there is only one.
     """
     stream = sys.stderr if stream is None else stream
-    console = format == "console" or (format == "auto" and stream.isatty())
-    colors = console and stream.isatty() and not os.environ.get("NO_COLOR")
+    terminal = stream is not None and stream.isatty()
+    console = format == "console" or (format == "auto" and terminal)
+    colors = console and terminal and not os.environ.get("NO_COLOR")
     threshold = logging.getLevelNamesMapping()[level.upper()]
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -51,7 +62,7 @@ def configure_logs(
         # As text: structlog's own console traceback shows local variables, so passwords.
         structlog.processors.format_exc_info,
     ]
-    handler = logging.StreamHandler(stream)
+    handler = _handler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -61,6 +72,7 @@ def configure_logs(
             ],
         )
     )
+    handler.addFilter(_admit_foreign)
     logging.basicConfig(handlers=[handler], level=threshold, force=True)
     logging.captureWarnings(True)
     structlog.configure(
@@ -78,13 +90,17 @@ class Logger:
     structlog would print them to standard output, they go to the standard library's logger of the same name, as
     those of any library do.
 
+    Above the level debug only the first entries of one event are written in an interval, and then one line says how
+    many more there were: `event` names a kind of entry, and what differs between two of a kind belongs into fields.
+
     Args:
         name: of the logger, such as `relay.gateway`.
     """
 
-    __slots__ = ("_standard", "_structured")
+    __slots__ = ("_name", "_standard", "_structured")
 
     def __init__(self, name: str) -> None:
+        self._name = name
         self._structured = structlog.get_logger(name)
         self._standard = logging.getLogger(name)
 
@@ -109,12 +125,70 @@ class Logger:
         self._log(logging.ERROR, event, {**fields, "exc_info": True})
 
     def _log(self, level: int, event: str, fields: dict[str, object]) -> None:
+        if _admit(Kind(self._name, level, event)):
+            self._write(level, event, fields)
+
+    def _write(self, level: int, event: str, fields: dict[str, object]) -> None:
         if structlog.is_configured():
             self._structured.log(level, event, **fields)
         elif self._standard.isEnabledFor(level):
             trace = bool(fields.pop("exc_info", False))
             pairs = [f"{key}={escape_controls(str(_clean(value)))}" for key, value in fields.items()]
             self._standard.log(level, "%s", " ".join([event, *pairs]), exc_info=trace)
+
+
+def flush_logs() -> bool:
+    """Wait until all entries are written, but not for long; return whether they are."""
+    return all([handler.written() for handler in logging.getLogger().handlers if isinstance(handler, LogWriter)])
+
+
+def dropped_entries() -> dict[str, int]:
+    """Return how many entries of this process were not written, by reason."""
+    writers = [handler for handler in logging.getLogger().handlers if isinstance(handler, LogWriter)]
+    return {"rate_limit": _rate.left_out_total, "unwritable": sum(writer.dropped_total for writer in writers)}
+
+
+def tell_left_out() -> None:
+    """Log how many entries were left out in intervals that are over."""
+    with _rate_lock:
+        over = _rate.ended(_clock())
+    for kind, left_out in over:
+        fields: dict[str, object] = {"of": kind.event, "entries": left_out, "seconds": INTERVAL_SECONDS}
+        Logger(kind.logger)._write(kind.level, "log entries left out", fields)
+
+
+def _admit(kind: Kind) -> bool:
+    """Return whether an entry may be written; what was left out before it is told first."""
+    if kind.level <= logging.DEBUG:
+        return True
+    tell_left_out()
+    with _rate_lock:
+        return _rate.admit(kind, _clock())
+
+
+def _admit_foreign(record: logging.LogRecord) -> bool:
+    """Return whether an entry of a library may be written; those of structlog have been asked for already."""
+    if not isinstance(record.msg, str):
+        return True
+    # A text without arguments may have its values in it already.
+    event = record.msg if record.args else f"{record.module}:{record.lineno}"
+    return _admit(Kind(record.name, record.levelno, event))
+
+
+def _handler(stream: TextIO | None) -> logging.Handler:
+    """Return what writes to a stream without making the process wait."""
+    if stream is None:
+        return logging.NullHandler()
+    try:
+        descriptor = stream.fileno()
+    except OSError:  # in memory, where nothing waits
+        return logging.StreamHandler(stream)
+    return LogWriter(descriptor, _tell_dropped, stream.encoding)
+
+
+def _tell_dropped(entries: int) -> None:
+    """Log how many entries nobody could read."""
+    Logger("relay.logs")._write(logging.WARNING, "log entries dropped", {"entries": entries})
 
 
 def _console(colors: bool) -> Processor:

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import re
+from typing import Final
 
 MASK = "***"
 
-# Greedy up to the last "@": a password that was not percent-encoded may hold "@" and "/" itself.
-_CREDENTIALS = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)(?:(?P<user>[^\s:@/]*):)?[^\s]*@")
+# One pass over the text, whatever stands in it: a pattern for whole URLs tries each letter as the start of a scheme.
+_WORD = re.compile(r"\S+")
+_SCHEME = re.compile(r"(?<=[A-Za-z0-9+.-])://")
+_USER = re.compile(r"[^:@/]*(?=:)")
 _SECRET_PARAMETER = re.compile(r"(?i)([?&](?:password|token|secret|key)=)[^&\s]*")
 _QUERY = re.compile(r"(?<=[^\s?])\?[^\s\"'<>]+")
-# C0, DEL, C1, the Unicode line breaks, and the marks that turn text around.
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+# Categories Cc, Cf, Cs, Zl and Zp: control characters, what is invisible or turns text around, half characters, and
+# line breaks. Of all other categories what shows nothing: fillers, and the selectors beyond those that emoji need.
+_CONTROL = re.compile(
+    "[\x00-\x1f\x7f-\x9f\xad\u034f\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u115f\u1160\u17b4\u17b5\u180b-\u180f"
+    "\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ud800-\udfff\ufeff\uffa0\ufff0-\ufffb"
+    "\U000110bd\U000110cd\U00013430-\U0001345f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+
+JOINERS: Final = "\u200c\u200d"
+"""Invisible, and yet parts of words and of emoji: text that is meant to be read keeps them."""
 
 
 def mask_credentials(text: str) -> str:
@@ -19,7 +30,9 @@ def mask_credentials(text: str) -> str:
 
     A user name without a password is masked too: in a Redis URL it is nearly always a misplaced password.
     """
-    return _SECRET_PARAMETER.sub(rf"\g<1>{MASK}", _CREDENTIALS.sub(_mask_userinfo, text))
+    if "://" in text and "@" in text:
+        text = _WORD.sub(lambda match: _mask_userinfo(match[0]), text)
+    return _SECRET_PARAMETER.sub(rf"\g<1>{MASK}", text)
 
 
 def cut_queries(text: str) -> str:
@@ -28,18 +41,26 @@ def cut_queries(text: str) -> str:
 
 
 def escape_controls(text: str, keep: str = "") -> str:
-    """Return `text` with control characters written as escapes, so that it stays on one line of a terminal.
+    """Return `text` with control and invisible characters written as escapes: one line that looks like what it is.
+
+    A name is fit to be shown when this changes nothing in it.
 
     Args:
         text: any text.
-        keep: control characters that stay as they are.
+        keep: characters that stay as they are.
     """
     return _CONTROL.sub(lambda match: match[0] if match[0] in keep else _escape(match[0]), text)
 
 
-def _mask_userinfo(match: re.Match[str]) -> str:
-    user = match["user"]
-    return f"{match['scheme']}{MASK}@" if user is None else f"{match['scheme']}{user}:{MASK}@"
+def _mask_userinfo(word: str) -> str:
+    """Mask the password of a URL that is, or stands in, a text without white space."""
+    # Up to the last "@": a password that was not percent-encoded may hold "@" and "/" itself.
+    end = word.rfind("@")
+    if end < 0 or (scheme := _SCHEME.search(word, 0, end)) is None:
+        return word
+    user = _USER.match(word, scheme.end(), end)
+    name = "" if user is None else f"{user[0]}:"
+    return f"{word[: scheme.end()]}{name}{MASK}{word[end:]}"
 
 
 def _escape(character: str) -> str:

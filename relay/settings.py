@@ -158,6 +158,9 @@ class Settings(BaseSettings):
     workers: Workers = setting(
         1, "Process", "Processes of `relay serve` that share the port; auto: one for each processor. Needs Redis."
     )
+    worker_timeout: Annotated[float, Range("seconds", 1, 3600)] = setting(
+        5.0, "Process", "Seconds that a worker process may be silent before it is replaced."
+    )
     revision: Text | None = setting(None, "Process", "What was built, such as a commit; shown in relay_build_info.")
 
     # Hidden from type checkers, which then see a keyword for each field, with its type.

@@ -12,6 +12,8 @@ import pytest
 import pytest_asyncio
 from hypothesis import HealthCheck, settings
 
+from relay import logs
+from relay.log_rate import LogRate
 from tests.harness import guard
 from tests.harness.certificate_authority import CertificateAuthority
 from tests.harness.deployment import EVENT_LOOPS, Deployment
@@ -39,6 +41,12 @@ def _guard() -> Iterator[None]:
     """End the guard process after the last test."""
     yield
     guard.dismiss()
+
+
+@pytest.fixture(autouse=True)
+def _fresh_log_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no test leave out log entries of the next one: they are counted for the whole process."""
+    monkeypatch.setattr(logs, "_rate", LogRate())
 
 
 @pytest.fixture(scope="session")

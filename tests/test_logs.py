@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 import structlog
 
-from relay.logs import Logger, configure_logs
+from relay import logs
+from relay.log_rate import LogRate
+from relay.logs import Logger, configure_logs, tell_left_out
 
 
 class Terminal(io.StringIO):
@@ -38,6 +40,12 @@ def _restored_logging(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def entries(stream: io.StringIO) -> list[dict[str, Any]]:
     """Return the entries of a JSON log."""
     return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+@pytest.fixture
+def two_an_interval(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let two entries of a kind pass; intervals are over once they are asked for."""
+    monkeypatch.setattr(logs, "_rate", LogRate(most_entries=2, interval_seconds=0.001))
 
 
 def test_json_has_one_object_a_line() -> None:
@@ -244,3 +252,67 @@ def test_a_logger_takes_the_way_of_the_standard_library_elsewhere(
     ]
     assert caplog.records[1].exc_info is not None
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.usefixtures("two_an_interval")
+def test_only_the_first_entries_of_an_event_are_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other events are, and then one line says how many there were."""
+    stream = io.StringIO()
+    configure_logs("info", "json", stream)
+    log = Logger("relay.control")
+    monkeypatch.setattr(logs, "_clock", lambda: 1.0)
+    for n in range(100_000):
+        log.warning("control message refused", error=f"number {n}")
+    log.info("ready")
+    assert [entry.get("error", entry["event"]) for entry in entries(stream)] == ["number 0", "number 1", "ready"]
+    monkeypatch.setattr(logs, "_clock", lambda: 2.0)
+    log.info("stopped")
+    told, last = entries(stream)[3:]
+    assert last["event"] == "stopped"
+    assert told["event"] == "log entries left out"
+    assert (told["level"], told["logger"], told["of"]) == ("warning", "relay.control", "control message refused")
+    assert told["entries"] == 99_998
+
+
+@pytest.mark.usefixtures("two_an_interval")
+def test_libraries_have_the_same_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By their template; where values are in the text already, by the place that it comes from."""
+    stream = io.StringIO()
+    configure_logs("info", "json", stream)
+    monkeypatch.setattr(logs, "_clock", lambda: 1.0)
+    for n in range(5):
+        logging.getLogger("aiohttp.server").error("Error handling request from %s", n)
+        logging.getLogger("asyncio").error(f"Exception in callback {n}")  # noqa: G004 - as asyncio does it
+    assert len(entries(stream)) == 4
+    monkeypatch.setattr(logs, "_clock", lambda: 2.0)
+    tell_left_out()
+    assert [(entry["logger"], entry["entries"]) for entry in entries(stream)[4:]] == [
+        ("aiohttp.server", 3),
+        ("asyncio", 3),
+    ]
+
+
+@pytest.mark.usefixtures("two_an_interval")
+def test_debug_has_no_limit() -> None:
+    """Who turns it on looks for one among many."""
+    stream = io.StringIO()
+    configure_logs("debug", "json", stream)
+    for _ in range(50):
+        Logger("relay.gateway").debug("refused")
+    assert len(entries(stream)) == 50
+
+
+@pytest.mark.usefixtures("two_an_interval")
+def test_a_program_that_embeds_a_gateway_is_spared_too(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The relay's own entries are limited wherever they go."""
+    logging.getLogger().addHandler(caplog.handler)
+    monkeypatch.setattr(logs, "_clock", lambda: 1.0)
+    for _ in range(50):
+        Logger("relay.bus").warning("refused")
+    monkeypatch.setattr(logs, "_clock", lambda: 2.0)
+    tell_left_out()
+    assert [record.getMessage() for record in caplog.records][2:] == [
+        "log entries left out of=refused entries=48 seconds=10.0"
+    ]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.redaction import cut_queries, escape_controls, mask_credentials
+from relay.redaction import JOINERS, cut_queries, escape_controls, mask_credentials
 
 
 @pytest.mark.parametrize(
@@ -21,6 +24,9 @@ from relay.redaction import cut_queries, escape_controls, mask_credentials
         ("unix:///run/redis.sock?db=0&password=secret", "unix:///run/redis.sock?db=0&password=***"),
         ("wss://host/ws/lobby?token=secret&user=ann", "wss://host/ws/lobby?token=***&user=ann"),
         ("memory://", "memory://"),
+        ("memory://x:y redis://u:p@h", "memory://x:y redis://u:***@h"),
+        ("url='redis://u:p@h'", "url='redis://u:***@h'"),
+        ("://u:p@h", "://u:p@h"),
         ("mail ann@example.org", "mail ann@example.org"),
     ],
 )
@@ -34,6 +40,14 @@ def test_no_part_of_a_password_survives(password: str) -> None:
     """Whatever it consists of, percent-encoded or not."""
     marked = f"Q7{password}Q7"
     assert "Q7" not in mask_credentials(f"redis://user:{marked}@host:6379/0")
+
+
+@pytest.mark.parametrize("unit", ["a://", "a", "a:", "a:/", "://", "a://b:", "a@", "@a://", "?key=", "&token=a "])
+def test_masking_takes_one_pass(unit: str) -> None:
+    """A megabyte that looks like the beginning of URLs: a second look at each letter would take an hour."""
+    text = unit * (1_000_000 // len(unit))
+    assert mask_credentials(text)
+    assert cut_queries(text)
 
 
 @pytest.mark.parametrize(
@@ -57,6 +71,28 @@ def test_control_characters_become_escapes() -> None:
         "a\\nb\\r\\x1b[31m\\x00\\x9b\\u2028\\u202e\\udcffé雪"
     )
     assert escape_controls("a\nb\tc", keep="\n") == "a\nb\\tc"
+
+
+@pytest.mark.parametrize("category", ["Cc", "Cf", "Cs", "Zl", "Zp"])
+def test_every_character_of_a_category_is_escaped(category: str) -> None:
+    """As this Python knows them."""
+    characters = [chr(point) for point in range(sys.maxunicode + 1)]
+    missed = [c for c in characters if unicodedata.category(c) == category and escape_controls(c) == c]
+    assert missed == []
+
+
+@pytest.mark.parametrize("character", "\u3164\uffa0\u115f\u034f\U000e0100")
+def test_what_shows_nothing_is_escaped(character: str) -> None:
+    """Fillers count as letters, and look like nothing at all."""
+    assert escape_controls(f"ann{character}") != f"ann{character}"
+
+
+def test_emoji_and_words_of_all_scripts_stay() -> None:
+    """Joiners only where text is meant to be read."""
+    assert escape_controls("héllo 雪 ❤\ufe0f нет مرحبا 👍🏽") == "héllo 雪 ❤\ufe0f нет مرحبا 👍🏽"
+    family = "👩\u200d👧"
+    assert escape_controls(family) == "👩\\u200d👧"
+    assert escape_controls(family, keep=JOINERS) == family
 
 
 @given(st.text())

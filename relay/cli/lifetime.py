@@ -18,6 +18,7 @@ import click
 import relay
 from relay.errors import RelayError
 from relay.gateway.capacity import raise_descriptor_limit
+from relay.logs import flush_logs
 from relay.settings import Settings
 from relay.settings_report import PREFIX
 from relay.web.metrics_port import MetricsPortTaken
@@ -88,12 +89,18 @@ def run(settings: Settings) -> int:
         with asyncio.Runner(loop_factory=loop_factory(settings.event_loop)) as runner:
             return runner.run(_live(settings, signals))
     except OSError as error:
-        click.secho(f"relay: {why_not(error, settings)}", fg="red", err=True)
+        complain(why_not(error, settings))
     except RelayError as error:
-        click.secho(f"relay: {error}", fg="red", err=True)
+        complain(str(error))
     finally:
         signals.forget()
     return FAILED
+
+
+def complain(reason: str) -> None:
+    """Say why the process ends, after all log entries; not where it would wait for ever for a reader."""
+    if flush_logs():
+        click.secho(f"relay: {reason}", fg="red", err=True)
 
 
 def loop_factory(event_loop: Literal["auto", "uvloop", "asyncio"]) -> Callable[[], asyncio.AbstractEventLoop] | None:

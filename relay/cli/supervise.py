@@ -6,9 +6,7 @@ import asyncio
 import sys
 from typing import Final
 
-import click
-
-from relay.cli.lifetime import ENDED_BY_SIGNAL, FAILED, STOPPED, StopSignals, why_not
+from relay.cli.lifetime import ENDED_BY_SIGNAL, FAILED, STOPPED, StopSignals, complain, why_not
 from relay.settings import Settings
 from relay.workers.processors import usable_processors
 from relay.workers.supervisor import Supervisor, WorkerFailed
@@ -36,10 +34,10 @@ def run_workers(settings: Settings, count: int) -> int:
     try:
         return asyncio.run(_live(settings, count, signals))
     except OSError as error:
-        click.secho(f"relay: {why_not(error, settings)}", fg="red", err=True)
+        complain(why_not(error, settings))
         return FAILED
     except WorkerFailed as error:
-        click.secho(f"relay: {error}", fg="red", err=True)
+        complain(str(error))
         code = error.ending.code
         return code if code > 0 else ENDED_BY_SIGNAL - code if code < 0 else FAILED
     finally:

@@ -17,7 +17,7 @@ from aiohttp import ClientError, ClientSession, ClientWebSocketResponse, WSMsgTy
 from yarl import URL
 
 from relay.cli.unreachable import unreachable
-from relay.redaction import escape_controls
+from relay.redaction import JOINERS, escape_controls
 
 FIRST_DELAY_SECONDS: Final = 0.5
 LONGEST_DELAY_SECONDS: Final = 15.0
@@ -115,7 +115,7 @@ class Tail:
 def line(payload: str | bytes) -> str:
     """Return a message as one line of a terminal."""
     if isinstance(payload, str):
-        return escape_controls(payload)
+        return escape_controls(payload, keep=JOINERS)
     more = "..." if len(payload) > SHOWN_BYTES else ""
     return click.style(f"binary, {len(payload)} bytes: {payload[:SHOWN_BYTES].hex()}{more}", dim=True)
 

@@ -19,6 +19,7 @@ from relay.cli.lifetime import FAILED, SIGNALS, STOPPED, live, loop_factory, why
 from relay.errors import RelayError
 from relay.gateway import Gateway
 from relay.logs import configure_logs
+from relay.workers.handover import hand_over
 from relay.workers.link import Link, receive_blocking
 from relay.workers.orders import Begin, Drain, End, Failed, Listening, State, TellState, Whole
 from relay.workers.siblings import LinkedSiblings
@@ -53,7 +54,7 @@ async def _live(begin: Begin, end: socket.socket) -> int:
     gateway = relay.Gateway(begin.settings, siblings=siblings)
     listening = asyncio.create_task(_obey(link, gateway, siblings, first, second))
     try:
-        drained = await live(gateway, first, second, lambda: link.send(Listening(gateway.build)))
+        drained = await live(gateway, first, second, lambda: _say_listening(begin, gateway, link))
         # All that it has counted: the supervisor's last look was before its last clients left.
         link.send(State(gateway.problems, await gateway.snapshot()))
         return STOPPED if drained else FAILED
@@ -66,6 +67,13 @@ async def _live(begin: Begin, end: socket.socket) -> int:
         await asyncio.gather(listening, return_exceptions=True)
         await link.close()
     return FAILED
+
+
+def _say_listening(begin: Begin, gateway: Gateway, link: Link) -> None:
+    """Hand over the listening sockets, and then say that there are some."""
+    with socket.socket(fileno=begin.handover) as to:
+        hand_over(gateway.listening_sockets, to)
+    link.send(Listening(gateway.build))
 
 
 def _install(drain: Callable[[], None]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
@@ -120,6 +121,11 @@ class Gateway:
         if self._context is None:
             return snapshot_without_clients(self.counters, self._process, self._draining)
         return await take_snapshot(self._context, self._process, self.problems, self._draining)
+
+    @property
+    def listening_sockets(self) -> Sequence[socket.socket]:
+        """The sockets on which it listens; none before it has started."""
+        return () if self._listener is None else self._listener.sockets
 
     async def start(self) -> None:
         """Listen for clients, and begin to connect to the bus. Does not wait for the bus.

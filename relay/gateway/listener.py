@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
+from collections.abc import Sequence
+from contextlib import suppress
 
 from relay.gateway.arrival import Arrival
 from relay.gateway.capacity import RESERVE, default_max_connections
@@ -68,6 +70,11 @@ class Listener:
         self._resume()
         return port
 
+    @property
+    def sockets(self) -> Sequence[socket.socket]:
+        """Those on which it listens."""
+        return self._sockets
+
     def close(self) -> None:
         """Accept no more; the kernel refuses who comes now."""
         if self._pause is not None:
@@ -75,6 +82,8 @@ class Listener:
             self._pause = None
         for listening in self._sockets:
             self._context.loop.remove_reader(listening)
+            with suppress(OSError):  # macOS
+                listening.shutdown(socket.SHUT_RDWR)  # also where a supervisor has the same socket
             listening.close()
         self._sockets.clear()
 
@@ -104,6 +113,9 @@ class Listener:
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:
+                if error.errno == errno.EINVAL:
+                    self._wait()  # the supervisor has stopped it, as this process seemed to hang
+                    return
                 if error.errno not in _EXHAUSTED:
                     raise
                 self._exhausted(error)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from copy import deepcopy
 from dataclasses import replace
 
 from relay.counters import Counters
 from relay.gateway.context import Context
 from relay.gateway.process import Process
+from relay.logs import dropped_entries
 from relay.snapshot import Gauges, Snapshot
 
 CONNECTIONS_PER_TURN = 1000
@@ -43,12 +45,17 @@ async def take_snapshot(context: Context, process: Process, problems: list[str],
         bus_buffer_bytes=bus.buffered,
         bus_servers={} if bus.server is None else {bus.server: 1},
     )
-    return Snapshot(deepcopy(context.counters), gauges)
+    return Snapshot(_copy(context.counters), gauges)
 
 
 def snapshot_without_clients(counters: Counters, process: Process, draining: bool) -> Snapshot:
     """Return what there is to say of a gateway that has not started yet, or has stopped; see `take_snapshot`."""
-    return Snapshot(deepcopy(counters), replace(_measure(process, 0), draining=int(draining)))
+    return Snapshot(_copy(counters), replace(_measure(process, 0), draining=int(draining)))
+
+
+def _copy(counters: Counters) -> Counters:
+    """Return the counters of a gateway, with what its process counts for all of its parts."""
+    return replace(deepcopy(counters), log_entries_dropped=Counter(dropped_entries()))
 
 
 def _measure(process: Process, sockets: int) -> Gauges:

@@ -20,6 +20,7 @@ from relay.web.keys import BUILD, SNAPSHOT
 _DISCONNECTS = (*(disconnect.name for disconnect in Disconnect), "WRITE_TIMEOUT", "UNEXPECTED_DATA")
 _FAILURES = tuple(error.disconnect.name for error in PublishError.__subclasses__())
 _REFUSALS = ("full", "draining", "bus_timeout", "bus_refused", "bad_request", "not_found", "request_timeout")
+_UNWRITTEN = ("rate_limit", "unwritable")
 _REQUESTS = ("publish 0", "broadcast 0", "http_publish 200")
 _CODES = (1000, 1001, 1005, 1006, 1011, 1013)
 
@@ -69,6 +70,7 @@ _TOTALS = (
     _Series("gaps", "relay_gaps", "Times that messages of subscribed channels may have been missed."),
     _Series("gap_channels", "relay_gap_channels", "Channels touched by gaps, summed."),
     _Series("worker_restarts", "relay_worker_restarts", "Worker processes that were replaced."),
+    _Series("log_entries_dropped", "relay_log_entries_dropped", "Log entries not written.", "reason", _UNWRITTEN),
     _Series(
         "api_requests", "relay_api_requests", "Commands of back ends, by method and code.", "method code", _REQUESTS
     ),

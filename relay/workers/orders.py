@@ -15,10 +15,12 @@ class Begin:
     Args:
         worker: its number, from 1.
         settings: with the port that is shared, and the worker's own part of what is divided.
+        handover: file descriptor of the socket to which it hands over those on which it listens.
     """
 
     worker: int
     settings: Settings
+    handover: int
 
 
 @dataclass(frozen=True, slots=True)

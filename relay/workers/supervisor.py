@@ -18,6 +18,7 @@ from relay.web.metrics_port import MetricsPort
 from relay.workers.orders import Drain, End, Listening
 from relay.workers.reservation import Reservation
 from relay.workers.survey import Survey
+from relay.workers.watch import Watch
 from relay.workers.worker import Ending, Worker
 
 START_ATTEMPTS: Final = 3
@@ -70,6 +71,7 @@ class Supervisor:
         self._count = count
         self._command = command
         self._survey = Survey()
+        self._watch = Watch(settings.worker_timeout)
         # Filled by the workers: it is they who know their event loop.
         self._build: dict[str, str] = {}
         self._workers: list[Worker] = []
@@ -99,9 +101,11 @@ class Supervisor:
                 Worker(number, self._part(number), self._command, self._survey.whole)
                 for number in range(1, self._count + 1)
             ]
-            self._survey.workers = self._workers
+            self._survey.workers = self._watch.workers = self._workers
             metrics_port = await self._open_metrics_port()
-            helpers = [asyncio.create_task(self._survey.run()), asyncio.create_task(self._end(stop, end))]
+            helpers = [
+                asyncio.create_task(work) for work in (self._survey.run(), self._watch.run(), self._end(stop, end))
+            ]
             keepers = [asyncio.create_task(self._keep(worker)) for worker in self._workers]
             try:
                 return all(await asyncio.gather(*keepers))

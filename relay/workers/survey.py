@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from relay.logs import Logger
+from relay.logs import Logger, dropped_entries
 from relay.workers.orders import Whole
 from relay.workers.whole import Ended, make_whole
 from relay.workers.worker import Worker
@@ -17,10 +17,6 @@ SURVEY_SECONDS: Final = 1.0
 
 ANSWER_SECONDS: Final = 2.0
 """How long a worker may take to answer; then the others' answers are enough."""
-
-HUNG_SURVEYS: Final = 15
-"""A worker that is silent so many times in a row, half a minute at least, is killed, and so replaced. Counted, not
-measured: after a pause of the whole machine everybody is late by the clock."""
 
 log = Logger("relay.workers")
 
@@ -68,19 +64,7 @@ class Survey:
         if answers:
             await asyncio.wait(answers.values(), timeout=ANSWER_SECONDS)
         silent = {worker for worker, answer in answers.items() if not answer.done()}
-        for worker in answers:
-            self._note(worker, worker in silent)
         states = {worker.number: worker.state if worker.listening else None for worker in self.workers}
-        return make_whole(states, {worker.number for worker in silent}, self.ended)
-
-    def _note(self, worker: Worker, silent: bool) -> None:
-        """Take note of whether a worker has answered."""
-        if not silent:
-            worker.silences = 0
-            return
-        worker.silences += 1
-        if worker.silences == 1:
-            log.warning("worker does not answer", worker=worker.number)
-        elif worker.silences == HUNG_SURVEYS:
-            log.error("killing a worker that does not answer", worker=worker.number)
-            worker.kill()
+        whole = make_whole(states, {worker.number for worker in silent}, self.ended)
+        whole.snapshot.counters.log_entries_dropped.update(dropped_entries())  # those of this process
+        return whole

@@ -13,6 +13,7 @@ from typing import Final
 
 from relay.logs import Logger
 from relay.settings import Settings
+from relay.workers.handover import Listeners
 from relay.workers.link import Link
 from relay.workers.orders import Begin, Drain, End, Failed, Listening, Order, State, TellState, TellWhole, Whole
 
@@ -63,7 +64,7 @@ class Worker:
         number: of the worker.
         listening: whether its process accepts clients.
         state: what was last heard from its process; None: nothing yet.
-        silences: times in a row that it has not answered.
+        silent_looks: times in a row that it was seen to owe an answer; see `relay.workers.watch`.
     """
 
     def __init__(
@@ -72,12 +73,14 @@ class Worker:
         self.number = number
         self.listening = False
         self.state: State | None = None
-        self.silences = 0
+        self.silent_looks = 0
         self._settings = settings
         self._command = command
         self._tell_whole = tell_whole
         self._process: asyncio.subprocess.Process | None = None
         self._link: Link | None = None
+        self._handover: socket.socket | None = None
+        self._listeners = Listeners()
         self._last_order: Drain | End | None = None
         self._answer: asyncio.Future[State] | None = None
         self._telling: set[asyncio.Task[None]] = set()
@@ -101,6 +104,8 @@ class Worker:
                 match report:
                     case Listening():
                         listened = self.listening = True
+                        if self._handover is not None:
+                            self._listeners.take(self._handover)
                         on_listening(report)
                     case Failed(reason):
                         pass
@@ -110,10 +115,31 @@ class Worker:
                         task = asyncio.create_task(self._tell(link))
                         self._telling.add(task)
                         task.add_done_callback(self._telling.discard)
+            self._listeners.close()
             code = await self._ended(process)
         finally:
             await self._leave(process, link)
         return Ending(code, listened, reason, asyncio.get_running_loop().time() - began)
+
+    @property
+    def owes_answer(self) -> bool:
+        """Whether it was asked, and has not answered yet."""
+        return self._answer is not None
+
+    @property
+    def accepting(self) -> bool:
+        """Whether new clients come to it."""
+        return self.listening and not self._listeners.stopped
+
+    def stop_listening(self) -> None:
+        """Let new clients go to the others."""
+        self._listeners.stop()
+
+    def resume_listening(self) -> None:
+        """Undo `stop_listening`, unless it is about to end, and has stopped itself."""
+        ending = self._last_order is not None or (self.state is not None and self.state.snapshot.gauges.draining)
+        if self._listeners.stopped and not ending:
+            self._listeners.resume()
 
     def ask(self) -> asyncio.Future[State]:
         """Ask how it is; the future is cancelled when its process ends. A silent one is not asked twice."""
@@ -139,18 +165,20 @@ class Worker:
             OSError: there can't be one now.
         """
         ours, theirs = socket.socketpair()
-        with theirs:
+        taker, giver = socket.socketpair()
+        with theirs, giver:
             link = await Link.open(ours)
             try:
-                process = await _start(self._command, theirs)
+                process = await _start(self._command, theirs, giver)
             except BaseException:
+                taker.close()
                 await link.close()
                 raise
-        link.send(Begin(self.number, self._settings))
+            link.send(Begin(self.number, self._settings, giver.fileno()))
         if self._last_order is not None:
             link.send(self._last_order)
         # Only now: an order that has come meanwhile would have been its first word.
-        self._link, self._process = link, process
+        self._link, self._process, self._handover = link, process, taker
         return link, process
 
     def _send(self, order: Order) -> None:
@@ -184,7 +212,7 @@ class Worker:
 
     async def _leave(self, process: asyncio.subprocess.Process, link: Link) -> None:
         self.listening = False
-        self.silences = 0
+        self.silent_looks = 0
         self.kill()
         await process.wait()
         answer, self._answer = self._answer, None
@@ -192,20 +220,23 @@ class Worker:
             answer.cancel()
         for task in self._telling:
             task.cancel()
-        self._link = self._process = None
+        self._listeners.close()
+        if self._handover is not None:
+            self._handover.close()
+        self._link = self._process = self._handover = None
         await link.close()
 
 
-async def _start(command: Sequence[str], end: socket.socket) -> asyncio.subprocess.Process:
-    """Start a process that finds the same modules as this one, and one end of a line."""
+async def _start(command: Sequence[str], *ends: socket.socket) -> asyncio.subprocess.Process:
+    """Start a process that finds the same modules as this one, and its ends of some lines; it is told of the first."""
     path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
     signal.pthread_sigmask(signal.SIG_BLOCK, BLOCKED)
     try:
         return await asyncio.create_subprocess_exec(
             *command,
-            str(end.fileno()),
+            str(ends[0].fileno()),
             stdin=asyncio.subprocess.DEVNULL,
-            pass_fds=[end.fileno()],
+            pass_fds=[end.fileno() for end in ends],
             env={**os.environ, "PYTHONPATH": path},
         )
     finally:

@@ -10,6 +10,7 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 from relay.settings import Settings
@@ -34,9 +35,10 @@ async def worker(begin: Begin | None) -> AsyncIterator[tuple[Process, Link]]:
         begin: its first word; None: none.
     """
     ours, theirs = socket.socketpair()
+    taker, giver = socket.socketpair()
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "relay.cli.worker", str(theirs.fileno())),
-        pass_fds=[theirs.fileno()],
+        pass_fds=[theirs.fileno(), giver.fileno()],
         stderr=PIPE,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
@@ -44,10 +46,12 @@ async def worker(begin: Begin | None) -> AsyncIterator[tuple[Process, Link]]:
     link = await Link.open(ours)
     try:
         if begin is not None:
-            link.send(begin)
+            link.send(replace(begin, handover=giver.fileno()))
         yield process, link
     finally:
         await link.close()
+        taker.close()
+        giver.close()
         if process.returncode is None:
             process.kill()
         await process.communicate()
@@ -66,7 +70,7 @@ async def code_of(process: Process) -> int:
 def begin(**given: object) -> Begin:
     """Return the first word to a worker on a free port."""
     fixed = {"port": free_port(), "log_format": "json", "drain_seconds": 0}
-    return Begin(3, Settings(**{**fixed, **given}))  # type: ignore[arg-type]
+    return Begin(3, Settings(**{**fixed, **given}), handover=-1)  # type: ignore[arg-type]
 
 
 async def test_it_does_what_it_is_told() -> None:

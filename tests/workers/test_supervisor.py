@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from relay.cli.supervise import COMMAND
 from relay.settings import Settings
 from relay.workers import supervisor as supervisor_module
 from relay.workers import survey as survey_module
+from relay.workers import watch as watch_module
 from relay.workers.orders import Whole
 from relay.workers.supervisor import Supervisor, WorkerFailed
 from relay.workers.worker import Ending
@@ -59,9 +61,9 @@ class Running:
 
 
 @asynccontextmanager
-async def running(settings: Settings, count: int = 2) -> AsyncIterator[Running]:
+async def running(settings: Settings, count: int = 2, command: Sequence[str] = COMMAND) -> AsyncIterator[Running]:
     """Run a supervisor until all workers are ready; drained at the end."""
-    run = Running(Supervisor(settings, count, COMMAND))
+    run = Running(Supervisor(settings, count, command))
     try:
         await wait_until(run.ready, WITHIN, "all workers are ready")
         yield run
@@ -78,12 +80,17 @@ def settings_for(redis_server: RedisServer, prefix: str, **given: object) -> Set
     return Settings(workers=2, log_level="warning", **{**fixed, **given})  # type: ignore[arg-type]
 
 
-async def test_a_worker_that_hangs_is_seen_and_at_last_replaced(
-    redis_server: RedisServer, prefix: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def quick_survey(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask workers ten times a second."""
     monkeypatch.setattr(survey_module, "ANSWER_SECONDS", 0.5)
     monkeypatch.setattr(survey_module, "SURVEY_SECONDS", 0.1)
-    async with running(settings_for(redis_server, prefix)) as run:
+
+
+@pytest.mark.usefixtures("quick_survey")
+async def test_a_worker_that_pauses_is_seen_and_goes_on(redis_server: RedisServer, prefix: str) -> None:
+    """Within its timeout nothing is lost."""
+    async with running(settings_for(redis_server, prefix, worker_timeout=3600)) as run:
         os.kill(run.pid(1), signal.SIGSTOP)
 
         async def only_it_is_silent() -> bool:
@@ -95,12 +102,105 @@ async def test_a_worker_that_hangs_is_seen_and_at_last_replaced(
         await wait_until(run.ready, WITHIN)
         assert (await run.whole()).snapshot.counters.worker_restarts == 0
 
-        monkeypatch.setattr(survey_module, "HUNG_SURVEYS", 3)
-        hung = run.pid(1)
-        os.kill(hung, signal.SIGSTOP)
+
+# What a worker may hang in: it is stopped, or computes for ever.
+HANGS_AT_SIGUSR1 = """
+import signal, sys
+def compute(*_):
+    while True:
+        pass
+signal.signal(signal.SIGUSR1, compute)
+from relay.cli.worker import main
+sys.exit(main())
+"""
+
+
+@pytest.mark.usefixtures("quick_survey")
+@pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGUSR1])
+async def test_a_worker_that_hangs_is_replaced(
+    redis_server: RedisServer, prefix: str, number: signal.Signals, caplog: pytest.LogCaptureFixture
+) -> None:
+    command = (sys.executable, "-P", "-c", HANGS_AT_SIGUSR1)
+    settings = settings_for(redis_server, prefix, worker_timeout=1)
+    async with running(settings, command=command) as run:
+        hung, other = run.pid(1), run.pid(2)
+        os.kill(hung, number)
         await wait_until(lambda: not is_there(hung), WITHIN, "the hung worker is killed")
         await wait_until(run.ready, WITHIN)
+        assert run.pid(2) == other
         assert (await run.whole()).snapshot.counters.worker_restarts == 1
+    assert "killing a worker that does not answer worker=1" in caplog.text
+
+
+@pytest.mark.usefixtures("quick_survey")
+@pytest.mark.parametrize("event_loop", ["asyncio", "uvloop"])
+async def test_a_worker_that_hangs_keeps_no_client_waiting(
+    redis_server: RedisServer, prefix: str, monkeypatch: pytest.MonkeyPatch, event_loop: str
+) -> None:
+    """Those that wait for it are reset as after a crash, new ones come to the others; when it goes on, to all again."""
+    monkeypatch.setattr(watch_module, "SUSPECT_SECONDS", 0.2)
+    settings = settings_for(redis_server, prefix, worker_timeout=3600, event_loop=event_loop)
+    async with running(settings) as run:
+        worker = run.supervisor._workers[0]
+        os.kill(run.pid(1), signal.SIGSTOP)
+        # Without an await between: the supervisor, which runs in the same event loop, must not have noticed yet.
+        early = [socket.create_connection(("127.0.0.1", settings.port)) for _ in range(40)]
+        outcomes = await asyncio.wait_for(asyncio.gather(*map(answered_over, early)), WITHIN)
+        # By the kernel's hash: the chance of none is one in a million millions.
+        assert set(outcomes) == {True, False}
+        assert not worker.accepting
+        assert await asyncio.gather(*[answered(settings.port) for _ in range(40)]) == [True] * 40
+        os.kill(run.pid(1), signal.SIGCONT)
+        await wait_until(lambda: worker.accepting, WITHIN, "it listens again")
+        async with connected(*[f"ws://127.0.0.1:{settings.port}/ws/a"] * 40):
+            await wait_until(lambda: has_clients(run, 1), WITHIN)
+            assert await has_clients(run, 2)
+
+
+async def answered(port: int) -> bool:
+    """Ask whether a gateway is alive; return False when the connection is reset."""
+    try:
+        return (await get(port, "/healthz", WITHIN)).status == 200
+    except (ConnectionError, asyncio.IncompleteReadError):
+        return False
+
+
+async def answered_over(connection: socket.socket) -> bool:
+    """Do what `answered` does, over a connection that was made before."""
+    try:
+        reader, writer = await asyncio.open_connection(sock=connection)
+        writer.write(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+        answer = await reader.read()
+        writer.close()
+    except ConnectionError:
+        return False
+    return answer.startswith(b"HTTP/1.1 200 ")
+
+
+async def has_clients(run: Running, number: int) -> bool:
+    """Return whether a worker has clients."""
+    await run.whole()
+    state = run.supervisor._workers[number - 1].state
+    return state is not None and state.snapshot.counters.connections_open > 0
+
+
+@pytest.mark.usefixtures("quick_survey")
+async def test_the_last_worker_that_accepts_goes_on_listening(
+    redis_server: RedisServer, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With none to go to, clients had better wait than be refused."""
+    monkeypatch.setattr(watch_module, "SUSPECT_SECONDS", 0.2)
+    settings = settings_for(redis_server, prefix, worker_timeout=3600)
+    async with running(settings) as run:
+        workers = run.supervisor._workers
+        for number in (1, 2):
+            os.kill(run.pid(number), signal.SIGSTOP)
+        await wait_until(lambda: all(worker.silent_looks > 5 for worker in workers), WITHIN)
+        assert sorted(worker.accepting for worker in workers) == [False, True]
+        waiting = [asyncio.create_task(answered(settings.port)) for _ in range(10)]
+        for number in (1, 2):
+            os.kill(run.pid(number), signal.SIGCONT)
+        assert await asyncio.gather(*waiting) == [True] * 10
 
 
 async def test_a_process_that_can_not_be_made_is_tried_again_and_the_others_go_on(
