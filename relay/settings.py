@@ -55,6 +55,8 @@ class Settings(BaseSettings):
         env_prefix=PREFIX,
         env_file=ENV_FILE,
         env_ignore_empty=True,
+        # Text, and never JSON: `null` would mean "not set", and a key of digits would be a number.
+        enable_decoding=False,
         frozen=True,
         dotenv_filtering="only_existing",
         validate_default=True,
@@ -84,7 +86,9 @@ class Settings(BaseSettings):
     # websockets itself reads no more than 128 headers.
     max_headers: Annotated[int, Range("integer", 1, 128)] = setting(100, "Listening", "Headers of one request.")
     allowed_origins: Origins | None = setting(
-        None, "Listening", "Sites whose pages may use the relay. Not set: any by WebSocket, else only its own."
+        None,
+        "Listening",
+        "Sites whose pages may use the relay, and no others. Not set: any by WebSocket, else only its own.",
     )
     demo: Annotated[Literal["on", "off"], Lowered] = setting(
         "on", "Listening", "Whether browsers get a playground page at /."
