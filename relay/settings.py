@@ -24,6 +24,7 @@ from relay.settings_values import (
     Networks,
     Origins,
     Range,
+    Subprotocols,
     Text,
     Workers,
 )
@@ -89,6 +90,9 @@ class Settings(BaseSettings):
         None,
         "Listening",
         "Sites whose pages may use the relay, and no others. Not set: any by WebSocket, else only its own.",
+    )
+    subprotocols: Subprotocols = setting(
+        ("*",), "Listening", "Subprotocols that are accepted when a WebSocket offers some, the best first."
     )
     demo: Annotated[Literal["on", "off"], Lowered] = setting(
         "on", "Listening", "Whether browsers get a playground page at /."

@@ -27,6 +27,10 @@ _TLS_OPTIONS = frozenset({"ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_ch
 _HOST_NAME = re.compile(r"(?=.{1,253}\Z)(?!-)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?\Z")
 
 
+# RFC 9110, section 5.6.2; `*` is one, too.
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,255}\Z")
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """What a value is, in words.
@@ -164,6 +168,15 @@ def _check_origins(origins: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(read_allowed(origin) for origin in origins))
 
 
+def _check_subprotocols(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse what no client can offer: a name is a token (RFC 6455, section 4.1), in which case counts."""
+    if wrong := [name for name in names if not _TOKEN.match(name)]:
+        raise ValueError(f"not {', '.join(map(repr, wrong))}")
+    if not names:
+        raise ValueError("at least one")
+    return tuple(dict.fromkeys(names))
+
+
 def _check_keys(keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
     """Refuse keys that can be guessed, and those that no header can carry. No reason repeats a key."""
     for number, key in enumerate(keys, 1):
@@ -253,6 +266,12 @@ Origins = Annotated[
     BeforeValidator(_split),
     AfterValidator(_check_origins),
     Kind("list", "origins such as https://app.example.com or https://*.example.com, separated by commas; null; or *"),
+]
+Subprotocols = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_split),
+    AfterValidator(_check_subprotocols),
+    Kind("list", "names as in Sec-WebSocket-Protocol, separated by commas; * is the first that is offered"),
 ]
 ApiKeys = Annotated[
     tuple[SecretStr, ...],
