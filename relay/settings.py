@@ -65,7 +65,9 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    host: Hosts = setting(("127.0.0.1",), "Listening", "Addresses to listen on.")
+    host: Hosts = setting(
+        ("127.0.0.1",), "Listening", "Addresses to listen on; 0.0.0.0 is all of IPv4, :: all of IPv6 and that alone."
+    )
     port: Annotated[int, Range("integer", 0, 65535)] = setting(
         8000, "Listening", "TCP port to listen on; 0 takes any free one."
     )
