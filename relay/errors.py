@@ -20,7 +20,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
 
 class Disconnect(enum.Enum):
@@ -38,13 +38,25 @@ class Disconnect(enum.Enum):
     DELIVERY_UNKNOWN = (1013, "delivery unknown")
     PUBLISH_BUFFER_FULL = (1013, "publish buffer full")
     PUBLISH_REFUSED = (1013, "refused by the bus")
-    # Asked for by a back end. Clients of Centrifugo's protocol don't come back after 3500 to 3999 and 4500 to 4999.
+    # Asked for by a back end; see `comes_back`.
     FORCE_DISCONNECT = (3503, "force disconnect")
     UNSUBSCRIBED = (4500, "unsubscribed")
 
     def __init__(self, code: int, reason: str) -> None:
         self.code = code
         self.reason = reason
+
+
+OWN_FAULTS: Final = frozenset({1002, 1003, 1007, 1008, 1009})
+"""Close codes with which a client is told that it did what isn't allowed."""
+
+
+def comes_back(code: int) -> bool:
+    """Return whether a client should come back after a close code, after a pause.
+
+    A back end that closes clients says by the code whether they may: not after 3500 to 3999 and 4500 to 4999.
+    """
+    return code not in OWN_FAULTS and not 3500 <= code < 4000 and not 4500 <= code < 5000
 
 
 @dataclass(frozen=True, slots=True)

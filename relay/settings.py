@@ -24,6 +24,7 @@ from relay.settings_values import (
     Networks,
     Origins,
     Range,
+    Subprotocols,
     Text,
     Workers,
 )
@@ -55,6 +56,8 @@ class Settings(BaseSettings):
         env_prefix=PREFIX,
         env_file=ENV_FILE,
         env_ignore_empty=True,
+        # Text, and never JSON: `null` would mean "not set", and a key of digits would be a number.
+        enable_decoding=False,
         frozen=True,
         dotenv_filtering="only_existing",
         validate_default=True,
@@ -62,7 +65,9 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    host: Hosts = setting(("127.0.0.1",), "Listening", "Addresses to listen on.")
+    host: Hosts = setting(
+        ("127.0.0.1",), "Listening", "Addresses to listen on; 0.0.0.0 is all of IPv4, :: all of IPv6 and that alone."
+    )
     port: Annotated[int, Range("integer", 0, 65535)] = setting(
         8000, "Listening", "TCP port to listen on; 0 takes any free one."
     )
@@ -84,7 +89,12 @@ class Settings(BaseSettings):
     # websockets itself reads no more than 128 headers.
     max_headers: Annotated[int, Range("integer", 1, 128)] = setting(100, "Listening", "Headers of one request.")
     allowed_origins: Origins | None = setting(
-        None, "Listening", "Sites whose pages may use the relay. Not set: any by WebSocket, else only its own."
+        None,
+        "Listening",
+        "Sites whose pages may use the relay, and no others. Not set: any by WebSocket, else only its own.",
+    )
+    subprotocols: Subprotocols = setting(
+        ("*",), "Listening", "Subprotocols that are accepted when a WebSocket offers some, the best first."
     )
     demo: Annotated[Literal["on", "off"], Lowered] = setting(
         "on", "Listening", "Whether browsers get a playground page at /."

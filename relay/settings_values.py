@@ -12,9 +12,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from annotated_types import BaseMetadata, Ge, GroupedMetadata, Le
 from pydantic import AfterValidator, BeforeValidator, SecretStr
-from pydantic_settings import NoDecode
 
-from relay.auth.origin import ANY, canonical
+from relay.auth.origin import read_allowed
 from relay.channel import check_channel
 from relay.errors import ChannelError
 from relay.redaction import MASK, escape_controls, mask_credentials
@@ -27,8 +26,9 @@ _COMMON_OPTIONS = frozenset({"db", "username", "password"})
 _TLS_OPTIONS = frozenset({"ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_check_hostname", "ssl_cert_reqs"})
 _HOST_NAME = re.compile(r"(?=.{1,253}\Z)(?!-)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?\Z")
 
-# A scheme of its own is what apps in a web view have, and extensions.
-_ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?\Z")
+
+# RFC 9110, section 5.6.2; `*` is one, too.
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,255}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,11 +163,18 @@ def _check_ca_file(path: str) -> str:
 
 def _check_origins(origins: tuple[str, ...]) -> tuple[str, ...]:
     """Refuse what no browser sends as an origin; bring the rest into the form in which it is sent."""
-    if wrong := [origin for origin in origins if origin != ANY and not _ORIGIN.match(origin)]:
-        raise ValueError(f"not {', '.join(map(repr, wrong))}: scheme, host and perhaps a port, nothing after them")
     if not origins:
         raise ValueError("at least one")
-    return tuple(dict.fromkeys(canonical(origin) for origin in origins))
+    return tuple(dict.fromkeys(read_allowed(origin) for origin in origins))
+
+
+def _check_subprotocols(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse what no client can offer: a name is a token (RFC 6455, section 4.1), in which case counts."""
+    if wrong := [name for name in names if not _TOKEN.match(name)]:
+        raise ValueError(f"not {', '.join(map(repr, wrong))}")
+    if not names:
+        raise ValueError("at least one")
+    return tuple(dict.fromkeys(names))
 
 
 def _check_keys(keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
@@ -230,7 +237,6 @@ def _check_options(scheme: str, path: str, options: dict[str, str]) -> None:
 
 Hosts = Annotated[
     tuple[str, ...],
-    NoDecode,
     BeforeValidator(_split),
     AfterValidator(_check_hosts),
     Kind("list", "IP addresses or host names, separated by commas"),
@@ -240,7 +246,6 @@ Workers = Annotated[
 ]
 Networks = Annotated[
     tuple[str, ...],
-    NoDecode,
     BeforeValidator(_split),
     AfterValidator(_check_networks),
     Kind("list", "IP addresses and networks such as 10.0.0.0/8, separated by commas"),
@@ -258,14 +263,18 @@ CaFile = Annotated[
 ]
 Origins = Annotated[
     tuple[str, ...],
-    NoDecode,
     BeforeValidator(_split),
     AfterValidator(_check_origins),
-    Kind("list", "origins such as https://app.example.com, separated by commas, or *"),
+    Kind("list", "origins such as https://app.example.com or https://*.example.com, separated by commas; null; or *"),
+]
+Subprotocols = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_split),
+    AfterValidator(_check_subprotocols),
+    Kind("list", "names as in Sec-WebSocket-Protocol, separated by commas; * is the first that is offered"),
 ]
 ApiKeys = Annotated[
     tuple[SecretStr, ...],
-    NoDecode,
     BeforeValidator(_split),
     AfterValidator(_check_keys),
     Kind("keys", "16 to 256 ASCII characters each, no white space, separated by commas"),

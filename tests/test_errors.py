@@ -15,6 +15,7 @@ from relay.errors import (
     SettingProblem,
     SettingsError,
     SubscribeError,
+    comes_back,
 )
 
 
@@ -27,6 +28,13 @@ def test_every_disconnect_fits_into_a_close_frame(disconnect: Disconnect) -> Non
 
 def test_disconnects_are_told_apart_by_reason() -> None:
     assert len({disconnect.reason for disconnect in Disconnect}) == len(Disconnect)
+
+
+def test_a_client_stays_away_after_its_own_faults_and_when_a_back_end_says_so() -> None:
+    for code in (1000, 1001, 1006, 1011, 1012, 1013, 3000, 3499, 4000, 4499):
+        assert comes_back(code), code
+    for code in (1002, 1003, 1007, 1008, 1009, 3500, 3503, 3999, 4500, 4999):
+        assert not comes_back(code), code
 
 
 @pytest.mark.parametrize("kind", [BusUnavailable, DeliveryUnknown, PublishBufferFull, PublishRefused])

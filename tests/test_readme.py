@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from relay.errors import Disconnect
+from relay.errors import Disconnect, comes_back
 from relay.settings import Settings
 from tests.cli.command import invoke
 
@@ -26,6 +26,20 @@ def test_the_table_of_settings_is_true() -> None:
 def test_every_close_code_is_explained(disconnect: Disconnect) -> None:
     rows = [line for line in README.splitlines() if line.startswith(f"| {disconnect.code} |")]
     assert any(disconnect.reason in row for row in rows)
+
+
+CLOSE_CODES = README.partition("| close code |")[2].partition("\n\n")[0].splitlines()[2:]
+
+
+@pytest.mark.parametrize("row", CLOSE_CODES)
+def test_the_table_of_close_codes_says_what_clients_do(row: str) -> None:
+    """`relay subscribe` goes by `comes_back`, and so does the client in the page."""
+    _, codes, _, advice, _ = (cell.strip() for cell in row.split("|"))
+    ends = [int(code) for code in re.findall("[0-9]{4}", codes)]
+    back = not advice.startswith(("mend", "stay away"))
+    assert back == advice.startswith(("come back", "the same"))
+    assert {comes_back(code) for code in ends} == {back}
+    assert len(ends) > 1 or ends[0] in {1002, *(disconnect.code for disconnect in Disconnect)}
 
 
 PAGES = ["README.md", *(f"docs/{page.name}" for page in sorted((ROOT / "docs").glob("*.md")))]

@@ -17,6 +17,7 @@ from aiohttp import ClientError, ClientSession, ClientWebSocketResponse, WSMsgTy
 from yarl import URL
 
 from relay.cli.unreachable import unreachable
+from relay.errors import comes_back
 from relay.redaction import JOINERS, escape_controls
 
 FIRST_DELAY_SECONDS: Final = 0.5
@@ -86,7 +87,10 @@ class Tail:
         try:
             async with session.ws_connect(self._url, max_msg_size=0, heartbeat=HEARTBEAT_SECONDS) as socket:
                 click.secho(f"relay: listening to {place}", dim=True, err=True)
-                return f"{place} {await self._print(socket)}", 0.0
+                reason, code = await self._print(socket)
+                if code is not None and not comes_back(code):
+                    raise Refused(f"{place} {reason}, which means: stay away")
+                return f"{place} {reason}", 0.0
         except WSServerHandshakeError as error:
             if error.status in _FINAL_ANSWERS:
                 raise Refused(f"{place} refused with HTTP {error.status}") from None
@@ -97,19 +101,19 @@ class Tail:
         except ClientError as error:
             return f"{place} {unreachable(error)}", 0.0
 
-    async def _print(self, socket: ClientWebSocketResponse) -> str:
-        """Print messages until there are enough or no more; return how the connection ended."""
+    async def _print(self, socket: ClientWebSocketResponse) -> tuple[str, int | None]:
+        """Print messages until there are enough or no more; return how the connection ended, and its close code."""
         while True:
             message = await socket.receive()
             if message.type is WSMsgType.CLOSE:
-                return f"closed with {message.data} {escape_controls(message.extra or '')}".rstrip()
+                return f"closed with {message.data} {escape_controls(message.extra or '')}".rstrip(), message.data
             if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
-                return "broke the connection"
+                return "broke the connection", None
             click.echo(line(message.data))
             if self._left is not None:
                 self._left -= 1
                 if self._left == 0:
-                    return "sent enough"
+                    return "sent enough", None
 
 
 def line(payload: str | bytes) -> str:

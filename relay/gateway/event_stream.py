@@ -147,7 +147,7 @@ def read_event_stream(context: Context, head: bytes, peer: str) -> Guest:
     settings = context.settings
     request = parse_head(head)
     origin, host = (only(request.headers, name) for name in ("Origin", "Host"))
-    cors = cors_headers(origin, host, settings.allowed_origins or ())
+    cors = cors_headers(origin, host, settings.allowed_origins)
     remote = client_address(request.headers, peer, context.proxies)
     try:
         asked = parse_request(request.path, request.headers, remote)

@@ -155,7 +155,7 @@ class Gateway:
         self._gc_pauses.start()
         log.info(
             "listening",
-            host=list(settings.host),
+            addresses=listener.addresses,
             port=self.port,
             metrics_port=settings.metrics_port or self.port,
             url=self.url,

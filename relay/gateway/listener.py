@@ -17,6 +17,7 @@ from relay.gateway.arrival import Arrival
 from relay.gateway.capacity import RESERVE, default_max_connections
 from relay.gateway.context import Context
 from relay.logs import Logger
+from relay.web.addresses import find_addresses
 
 BACKLOG = 4096
 ACCEPTS_PER_TICK = 64
@@ -48,7 +49,7 @@ class Listener:
         """Listen.
 
         Args:
-            hosts: addresses or names; all addresses of a name are used.
+            hosts: addresses or names; see `find_addresses`.
             port: TCP port; 0: any free one, the same for all addresses.
             shared: let other processes of the same user listen there, too; the kernel spreads clients over them.
 
@@ -58,12 +59,16 @@ class Listener:
         Raises:
             OSError: an address can't be used.
         """
+        found = await find_addresses(hosts, port)
+        for address, error in found.left_out.items():
+            log.warning("address left out", address=address, error=error)
+        if found.ipv6_only:
+            log.info("no IPv4", reason=":: takes IPv6 alone; RELAY_HOST=0.0.0.0,:: takes both")
         try:
-            for host in hosts:
-                for family, address in await resolve(host, port):
-                    bound = _bind(family, (address, port), shared)
-                    self._sockets.append(bound)
-                    port = port or bound.getsockname()[1]
+            for family, address in found.usable:
+                bound = _bind(family, (address, port), shared)
+                self._sockets.append(bound)
+                port = port or bound.getsockname()[1]
         except OSError:
             self.close()
             raise
@@ -74,6 +79,11 @@ class Listener:
     def sockets(self) -> Sequence[socket.socket]:
         """Those on which it listens."""
         return self._sockets
+
+    @property
+    def addresses(self) -> list[str]:
+        """Where it listens."""
+        return [listening.getsockname()[0] for listening in self._sockets]
 
     def close(self) -> None:
         """Accept no more; the kernel refuses who comes now."""
@@ -138,17 +148,6 @@ class Listener:
             await self._context.loop.connect_accepted_socket(lambda: Arrival(self._context, peer), accepted)
         except OSError:
             accepted.close()  # the client is gone already
-
-
-async def resolve(host: str, port: int) -> list[tuple[int, str]]:
-    """Return the families and addresses of a host, each once.
-
-    Raises:
-        OSError: the name is not known.
-    """
-    loop = asyncio.get_running_loop()
-    infos = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    return list(dict.fromkeys((int(family), str(address[0])) for family, _, _, _, address in infos))
 
 
 def _bind(family: int, address: tuple[str, int], shared: bool) -> socket.socket:

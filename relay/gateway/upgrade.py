@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from websockets.exceptions import NegotiationError
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
+from websockets.typing import Subprotocol
 
 from relay.auth.identity import identify
 from relay.auth.origin import check_origin
@@ -14,6 +18,29 @@ from relay.gateway.context import Context, websockets_logger
 from relay.gateway.guest import Guest
 from relay.gateway.request_head import client_address, only
 from relay.protocols import plain
+
+
+class _Negotiation(ServerProtocol):
+    """The library's handshake, with our choice of a subprotocol.
+
+    A subclass, because a function that is handed to the library makes a reference cycle of each handshake.
+    """
+
+    def __init__(self, accepted: Sequence[str]) -> None:
+        super().__init__(logger=websockets_logger)
+        self._accepted = accepted
+
+    def select_subprotocol(self, subprotocols: Sequence[Subprotocol]) -> Subprotocol | None:
+        """Return the one to speak; see `plain.select_subprotocol`.
+
+        Raises:
+            NegotiationError: there is none. It may be answered without one, but then browsers end the connection.
+        """
+        chosen = plain.select_subprotocol(subprotocols, self._accepted)
+        if chosen is None and subprotocols:
+            names = ", ".join(self._accepted)
+            raise NegotiationError(f"no subprotocol that was offered is one of RELAY_SUBPROTOCOLS: {names}")
+        return None if chosen is None else Subprotocol(chosen)
 
 
 def read_upgrade(context: Context, head: bytes, peer: str) -> Guest:
@@ -27,7 +54,7 @@ def read_upgrade(context: Context, head: bytes, peer: str) -> Guest:
     Raises:
         Refused: with the status that the client should get.
     """
-    ws = ServerProtocol(logger=websockets_logger)
+    ws = _Negotiation(context.settings.subprotocols)
     ws.receive_data(head)
     ws.parser.close()
     events = ws.events_received()

@@ -5,13 +5,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from relay.auth.request import ConnectRequest, requested_channel
 from relay.errors import Refused
 from relay.frame import encode_frame
 
 ROOT = "/ws"
+
+FIRST_OFFERED: Final = "*"
 
 encode = encode_frame
 
@@ -45,3 +49,20 @@ def open_session(request: ConnectRequest, default_channel: str) -> PlainSession:
     if echo not in ("0", "1"):
         raise Refused(400, "echo must be 0 or 1")
     return PlainSession(channel, echo == "1")
+
+
+def select_subprotocol(offered: Sequence[str], accepted: Sequence[str]) -> str | None:
+    """Return the subprotocol to speak with a client; None: none that it offers is accepted.
+
+    It changes nothing here: messages pass untouched, and what they mean is between the clients of a channel.
+
+    Args:
+        offered: by the client, in its order.
+        accepted: in the order of preference; `FIRST_OFFERED` stands for whatever the client names first.
+    """
+    for name in accepted:
+        if name in offered:
+            return name
+        if name == FIRST_OFFERED and offered:
+            return offered[0]
+    return None

@@ -32,7 +32,9 @@ def for_pages(method: str, handler: Handler) -> Handler:
         headers = request.headers
         cors: dict[str, str] = {}
         try:
-            allowed = request.app[SETTINGS].allowed_origins or ()
+            allowed = request.app[SETTINGS].allowed_origins
+            if len(headers.getall("Origin", ())) > 1:
+                raise Refused(400, "more than one Origin header")
             cors = cors_headers(headers.get("Origin"), headers.get("Host"), allowed)
             if request.method == "OPTIONS":
                 response = _preflight(method, headers.get("Access-Control-Request-Headers"))

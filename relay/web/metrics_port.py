@@ -7,6 +7,8 @@ from typing import cast
 
 from aiohttp import web
 
+from relay.web.addresses import find_addresses
+
 VISITORS = 16
 """Connections at once: a few scrapers and probes. They must not use up the files that clients need."""
 
@@ -33,7 +35,7 @@ class MetricsPort:
         """Listen.
 
         Args:
-            hosts: addresses or names; all addresses of a name are used.
+            hosts: addresses or names; see `find_addresses`.
             port: TCP port.
 
         Raises:
@@ -42,7 +44,8 @@ class MetricsPort:
         server = self._runner.server
         assert server is not None
         try:
-            self._listening = await asyncio.get_running_loop().create_server(lambda: _Visit(server), hosts, port)
+            addresses = [address for _, address in (await find_addresses(hosts, port)).usable]
+            self._listening = await asyncio.get_running_loop().create_server(lambda: _Visit(server), addresses, port)
         except OSError as error:
             raise MetricsPortTaken(error.errno, f"can't listen on port {port} for metrics: {error.strerror}") from error
 

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from typing import Final
 
 from relay.errors import RelayError
-from relay.gateway.listener import resolve
 from relay.gateway.member import CLOSE_TIMEOUT_SECONDS
 from relay.logs import Logger
 from relay.settings import Settings
 from relay.snapshot import Snapshot
+from relay.web.addresses import find_addresses
 from relay.web.app import build_operators_app, run_app
 from relay.web.metrics_port import MetricsPort
 from relay.workers.orders import Drain, End, Listening
@@ -94,8 +94,8 @@ class Supervisor:
             WorkerFailed: they can't be started.
         """
         settings = self._settings
-        addresses = [found for host in settings.host for found in await resolve(host, settings.port)]
-        with Reservation(list(dict.fromkeys(addresses)), settings.port) as reservation:
+        found = await find_addresses(settings.host, settings.port)
+        with Reservation(found.usable, settings.port) as reservation:
             self._port = reservation.port
             self._workers = [
                 Worker(number, self._part(number), self._command, self._survey.whole)

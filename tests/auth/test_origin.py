@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from relay.auth.origin import ANY, canonical, check_origin, cors_headers
+from relay.auth.origin import ANY, canonical, check_origin, cors_headers, read_allowed
 from relay.errors import Refused
 
 APP = "https://app.example.com"
@@ -22,9 +22,11 @@ APP = "https://app.example.com"
         ("http://[::1]", "[::1]:80"),
     ],
 )
-def test_a_program_and_the_relays_own_pages_are_always_welcome(origin: str | None, host: str | None) -> None:
-    check_origin(origin, host, ())
-    assert cors_headers(origin, host, ()) == {}
+def test_a_program_and_the_relays_own_pages_are_welcome_where_nothing_is_set(
+    origin: str | None, host: str | None
+) -> None:
+    check_origin(origin, host, None)
+    assert cors_headers(origin, host, None) == {}
 
 
 @pytest.mark.parametrize(
@@ -42,10 +44,113 @@ def test_a_program_and_the_relays_own_pages_are_always_welcome(origin: str | Non
     ],
 )
 def test_other_pages_are_refused(origin: str, host: str | None) -> None:
-    for allowed in ((), (APP,)):
+    for allowed in (None, (APP,)):
         with pytest.raises(Refused, match="RELAY_ALLOWED_ORIGINS") as caught:
             cors_headers(origin, host, allowed)
         assert caught.value.status == 403
+
+
+@pytest.mark.parametrize("name", ["relay.example.com", "evil.example:8000"])
+def test_a_list_means_that_list_alone(name: str) -> None:
+    """A page whose name was pointed at the relay (DNS rebinding) has that name in `Host`, too."""
+    with pytest.raises(Refused, match="its own are none of them unless they are listed") as caught:
+        cors_headers(f"http://{name}", name, (APP,))
+    assert caught.value.status == 403
+
+
+@pytest.mark.parametrize(
+    ("pattern", "fits", "others"),
+    [
+        (
+            "https://*.example.com",
+            ["https://app.example.com", "https://a.b-c.example.com", "https://_x.example.com"],
+            [
+                "https://example.com",
+                "https://.example.com",
+                "https://a..example.com",
+                "http://app.example.com",
+                "https://app.example.com:8443",
+                "https://app.example.com.evil.com",
+                "https://evilexample.com",
+                "https://evil.com/.example.com",
+                "https://evil.com#.example.com",
+                "https://evil.com:443@x.example.com",
+                "https://a.example.com\n",
+                "https://\n.example.com",
+                "null",
+                "",
+            ],
+        ),
+        (
+            "http://*.example.com:8080",
+            ["http://a.example.com:8080"],
+            ["http://a.example.com", "http://a.example.com:80800"],
+        ),
+        ("http://*.localhost:3000", ["http://app.localhost:3000"], ["http://localhost:3000", "http://app.localhost"]),
+    ],
+)
+def test_a_star_stands_for_one_or_more_names_below_a_host(pattern: str, fits: list[str], others: list[str]) -> None:
+    allowed = (read_allowed(pattern),)
+    for origin in fits:
+        check_origin(origin, "relay.example.com", allowed)
+    for origin in others:
+        with pytest.raises(Refused):
+            check_origin(origin, "relay.example.com", allowed)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://*",
+        "https://*:8443",
+        "https://*.com",
+        "https://*.0.0.1",
+        "https://*.[::1]",
+        "https://a.*.example.com",
+        "https://*app.example.com",
+        "https://*.*.example.com",
+        "https://*.example.com:*",
+        "https://*.example.com/",
+        "*://app.example.com",
+        "*.example.com",
+        "**",
+        "https://app.example.com/",
+        "https://",
+        "nullx",
+        "",
+    ],
+)
+def test_a_star_anywhere_else_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="not "):
+        read_allowed(text)
+
+
+def test_a_page_of_a_subdomain_may_read_and_keep_its_cookie() -> None:
+    page = "https://eu.app.example.com"
+    assert cors_headers(page, "relay.example.com", ("https://*.example.com",)) == {
+        "Access-Control-Allow-Origin": page,
+        "Access-Control-Allow-Credentials": "true",
+        "Vary": "Origin",
+    }
+
+
+def test_pages_without_an_origin_need_to_be_listed_and_send_no_cookie() -> None:
+    """Any site can make one, in a frame: cookies would be for all of them."""
+    assert cors_headers("null", "relay.example.com", (APP, "null")) == {
+        "Access-Control-Allow-Origin": "null",
+        "Vary": "Origin",
+    }
+    for allowed in (None, (APP,), ("https://*.example.com",)):
+        with pytest.raises(Refused):
+            check_origin("null", "null", allowed)
+
+
+def test_caches_are_told_what_an_answer_depends_on() -> None:
+    """Else a program's answer, which no page may read, could be given to a page."""
+    assert cors_headers(None, "x", (APP,)) == {"Vary": "Origin"}
+    assert cors_headers(None, "x", (ANY,)) == {"Access-Control-Allow-Origin": "*"}
+    assert cors_headers("https://b.example", "x", (APP, ANY)) == {"Access-Control-Allow-Origin": "*", "Vary": "Origin"}
+    assert cors_headers(APP, "x", (APP, ANY))["Access-Control-Allow-Credentials"] == "true"
 
 
 def test_a_listed_site_may_read_and_keep_its_cookie() -> None:
@@ -63,7 +168,7 @@ def test_any_site_may_read_but_send_no_cookie() -> None:
 
 def test_a_refusal_does_not_repeat_all_that_a_stranger_sends() -> None:
     with pytest.raises(Refused) as caught:
-        check_origin("x" * 10_000, "y", ())
+        check_origin("x" * 10_000, "y", None)
     assert len(caught.value.reason) < 400
 
 

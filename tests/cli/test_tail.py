@@ -22,6 +22,26 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tail, "FIRST_DELAY_SECONDS", 0.01)
 
 
+@pytest.mark.usefixtures("_impatient")
+@pytest.mark.parametrize("code", [3503, 4500, 1009])
+async def test_it_stays_away_when_it_is_told_so(stand_in: StandIn, code: int) -> None:
+    """It came back twice a second, however often a back end closed it."""
+    asked = 0
+
+    async def close(request: web.Request) -> web.StreamResponse:
+        nonlocal asked
+        asked += 1
+        connection = web.WebSocketResponse()
+        await connection.prepare(request)
+        await connection.close(code=1013 if asked == 1 else code, message=b"go")
+        return connection
+
+    url = await stand_in(close)
+    with pytest.raises(Refused, match=f"{url} closed with {code} go, which means: stay away"):
+        await asyncio.wait_for(Tail(URL(url), None).run(), 10)
+    assert asked == 2
+
+
 @pytest.mark.parametrize(
     ("payload", "expected"),
     [

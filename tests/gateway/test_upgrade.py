@@ -22,13 +22,13 @@ async def test_without_a_setting_any_page_may_open_a_websocket(embedded: Embedde
     assert (await status(gateway.port, "Origin: https://anywhere.example"))[0] == 101
 
 
-@pytest.mark.parametrize("origin", [LISTED, "http://127.0.0.1", None])
-async def test_listed_pages_own_pages_and_programs_may_open_one(embedded: EmbeddedFactory, origin: str | None) -> None:
+@pytest.mark.parametrize("origin", [LISTED, None])
+async def test_listed_pages_and_programs_may_open_one(embedded: EmbeddedFactory, origin: str | None) -> None:
     (gateway,) = await embedded(1, allowed_origins=(LISTED,))
     assert (await status(gateway.port, *([] if origin is None else [f"Origin: {origin}"])))[0] == 101
 
 
-@pytest.mark.parametrize("origin", ["https://evil.example.com", "null", "http://127.0.0.1:1", f"{LISTED}.evil"])
+@pytest.mark.parametrize("origin", ["https://evil.example.com", "null", "http://127.0.0.1", f"{LISTED}.evil"])
 async def test_other_pages_are_refused(embedded: EmbeddedFactory, origin: str) -> None:
     (gateway,) = await embedded(1, allowed_origins=(LISTED,))
     code, reason = await status(gateway.port, f"Origin: {origin}")

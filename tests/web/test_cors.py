@@ -37,6 +37,23 @@ async def test_a_preflight_of_another_page_is_refused(embedded: EmbeddedFactory)
     assert not [name for name in answer.headers if name.startswith("access-control")]
 
 
+@pytest.mark.parametrize(
+    ("method", "target"),
+    [("GET", "/poll/a?wait=0"), ("GET", "/sse/a"), ("POST", "/publish/a"), ("OPTIONS", "/publish/a")],
+)
+async def test_a_page_whose_name_was_pointed_here_is_refused(
+    embedded: EmbeddedFactory, method: str, target: str
+) -> None:
+    """DNS rebinding: its `Host` is its own name. Neither can it say twice where it is from."""
+    (gateway,) = await embedded(1, allowed_origins=(PAGE,))
+    length = "Content-Length: 0"
+    answer = await ask(gateway.port, method, target, "Origin: http://x", length)
+    assert answer.status == 403
+    assert "its own are none of them unless they are listed" in answer.text
+    assert (await ask(gateway.port, method, target, f"Origin: {PAGE}", "Origin: http://y", length)).status == 400
+    assert gateway.counters.messages_received == 0
+
+
 async def test_other_methods_are_told_what_is_allowed(embedded: EmbeddedFactory) -> None:
     (gateway,) = await embedded(1)
     answer = await ask(gateway.port, "POST", "/poll/a", "Content-Length: 0")

@@ -4,7 +4,7 @@ import { Attachments } from "./attachments.js";
 import { Latency } from "./latency.js";
 import { Log } from "./log.js";
 import { channelPath, channelProblem, decode, encode } from "./message.js";
-import { RelayClient } from "./relay-client.js";
+import { comesBack, RelayClient } from "./relay-client.js";
 
 const TICK = 250; // ms between two looks at the clock
 const LATE = 1_000; // ms after which it is said that own messages are not back
@@ -275,7 +275,9 @@ function ending({ opened, code, reason }) {
   if (!opened) return "the server can't be reached, or refuses";
   if (code === 1000) return "by you";
   if (code === 1006) return `the connection broke (1006${reason ? `, ${reason}` : ""})`;
-  return `code ${code}${reason ? `, ${reason}` : ""}`;
+  const said = `code ${code}${reason ? `, ${reason}` : ""}`;
+  if (comesBack(code)) return said;
+  return code < 3000 ? `this client did what the server doesn't allow (${said})` : `the server keeps it away (${said})`;
 }
 
 function size(bytes) {

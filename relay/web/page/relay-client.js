@@ -11,7 +11,8 @@
 //     { name: "connecting" }
 //     { name: "open" }
 //     { name: "waiting", until, opened, code, reason }   lost; the next attempt is at `until`, in ms of Date.now()
-//     { name: "closed", opened, code, reason }           it stays so until `start` is called again
+//     { name: "closed", opened, code, reason }           it stays so until `start` is called again: after `stop`, and
+//                                                        after a code with which the server keeps it away; see below
 
 const FIRST_DELAY = 500; // ms; doubles with each attempt that fails
 const LONGEST_DELAY = 30_000; // ms
@@ -21,7 +22,13 @@ const CONNECT_TIMEOUT = 10_000; // ms; a browser's own patience is minutes
 const MAX_BUFFERED = 1_048_576; // bytes that may wait in the browser
 
 // Coming back would not help: the client itself did something that the server doesn't allow.
-const OWN_FAULTS = new Set([1002, 1007, 1009]);
+const OWN_FAULTS = new Set([1002, 1003, 1007, 1008, 1009]);
+
+// Whether to come back after a close code. A back end that closes clients says by the code whether they may.
+export function comesBack(code) {
+  const keptAway = (code >= 3500 && code < 4000) || (code >= 4500 && code < 5000);
+  return !keptAway && !OWN_FAULTS.has(code);
+}
 
 export class RelayClient {
   #url;
@@ -106,11 +113,11 @@ export class RelayClient {
       clearTimeout(stable);
       if (socket !== this.#socket) return;
       this.#socket = null;
-      if (OWN_FAULTS.has(code)) {
+      if (comesBack(code)) {
+        this.#wait({ opened, code, reason });
+      } else {
         window.removeEventListener("online", this.#hurry);
         this.#tell({ name: "closed", opened, code, reason });
-      } else {
-        this.#wait({ opened, code, reason });
       }
     };
     this.#tell({ name: "connecting" });

@@ -1,0 +1,74 @@
+"""The addresses of this machine on which to listen: what the names in the settings stand for."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from relay.auth.forwarded import read_address
+
+# The address isn't there; its family isn't; it belongs to one network card, which isn't named.
+_NOT_HERE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EINVAL)
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where to listen.
+
+    Args:
+        usable: family and address, each once.
+        left_out: address → why it can't be used here; its name has others that can.
+    """
+
+    usable: list[tuple[int, str]] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def ipv6_only(self) -> bool:
+        """Whether `::` is among them and no address of IPv4: some systems would take both for `::`."""
+        return (socket.AF_INET6, "::") in self.usable and all(family != socket.AF_INET for family, _ in self.usable)
+
+
+async def find_addresses(hosts: Iterable[str], port: int) -> Addresses:
+    """Return the addresses of some hosts.
+
+    `localhost` often has an address of IPv6 where IPv6 is switched off. Such an address of a name is left out, as
+    long as the name has another. An address that the settings name themselves never is.
+
+    Args:
+        hosts: IP addresses and names.
+        port: TCP port.
+
+    Raises:
+        OSError: a name is not known, or none of its addresses can be used.
+    """
+    loop = asyncio.get_running_loop()
+    found = Addresses()
+    for host in hosts:
+        infos = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        of_host = list(dict.fromkeys((int(family), str(address[0])) for family, _, _, _, address in infos))
+        if read_address(host) is None:
+            faults = {address: fault for family, address in of_host if (fault := _try(family, address)) is not None}
+            if len(faults) == len(of_host):
+                fault = next(iter(faults.values()))
+                tried = ", ".join(faults)
+                raise OSError(fault.errno, f"can't listen on {host} ({tried}) port {port}: {fault.strerror}")
+            found.left_out.update((address, fault.strerror or str(fault)) for address, fault in faults.items())
+            of_host = [(family, address) for family, address in of_host if address not in faults]
+        found.usable.extend(entry for entry in of_host if entry not in found.usable)
+    return found
+
+
+def _try(family: int, address: str) -> OSError | None:
+    """Return why an address can't be used on this machine, whatever the port."""
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.bind((address, 0))
+    except OSError as error:
+        if error.errno not in _NOT_HERE:
+            raise
+        return error
+    return None
