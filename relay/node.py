@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -176,11 +176,11 @@ class Node:
         """Drop a source that is gone. What it has published stays on its way."""
         self._paused.discard(source)
 
-    def gap(self, channels: int, seconds: float) -> None:
-        """Count and report that messages may have been missed; called by the broker."""
+    def gap(self, channels: Collection[str], seconds: float) -> None:
+        """Count and report that messages may have been missed; see `Sink`."""
         self.counters.gaps += 1
-        self.counters.gap_channels += channels
-        log.warning("gap", channels=channels, seconds=round(seconds, 3))
+        self.counters.gap_channels += len(channels)
+        log.warning("gap", channels=len(channels), seconds=round(seconds, 3))
 
     def writable(self) -> None:
         """Let the paused sources go on; called by the broker."""

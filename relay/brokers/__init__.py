@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import abc
 from asyncio import Future
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Protocol
@@ -42,8 +42,13 @@ class Sink(Protocol):
     def receive(self, message: Message) -> None:
         """Take one message of a subscribed channel; calls come in the order of the bus."""
 
-    def gap(self, channels: int, seconds: float) -> None:
-        """Be told that messages of so many channels may have been missed during so many seconds."""
+    def gap(self, channels: Collection[str], seconds: float) -> None:
+        """Be told that messages may have been missed.
+
+        Args:
+            channels: names of the channels that are concerned, without the bus's prefix; clients' channels only.
+            seconds: how long before now the interval began in which they may have been missed; it ends now.
+        """
 
     def writable(self) -> None:
         """Be told that publishing may go on, after `Broker.publish` had returned False."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from relay.brokers import Broker, BrokerOptions, Receipt, load_broker
 from relay.counters import Counters
 from relay.errors import PublishError
@@ -13,14 +15,14 @@ class RecordingSink:
 
     def __init__(self) -> None:
         self.messages: list[Message] = []
-        self.gaps: list[tuple[int, float]] = []
+        self.gaps: list[tuple[list[str], float]] = []
         self.writable_calls = 0
 
     def receive(self, message: Message) -> None:
         self.messages.append(message)
 
-    def gap(self, channels: int, seconds: float) -> None:
-        self.gaps.append((channels, seconds))
+    def gap(self, channels: Collection[str], seconds: float) -> None:
+        self.gaps.append((sorted(channels), seconds))
 
     def writable(self) -> None:
         self.writable_calls += 1

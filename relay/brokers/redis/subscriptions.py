@@ -120,7 +120,7 @@ class Subscriptions(SupervisedLink):
             return
         if self._lost_at is not None and self._missed:
             seconds = asyncio.get_running_loop().time() - self._lost_at
-            self._sink.gap(len(self._missed), seconds)
+            self._sink.gap([self._wanted[key].name for key in self._missed & self._wanted.keys()], seconds)
         self._lost_at = None
         self._missed = set(self._forbidden)
         # `open` turns true when this returns; what waited for it goes on right after.
@@ -228,7 +228,8 @@ class Subscriptions(SupervisedLink):
             if key in self._forbidden:
                 self._forbidden.discard(key)
                 self._missed.discard(key)
-                self._sink.gap(1, 0.0)
+                if not subscription.name.startswith(INTERNAL):
+                    self._sink.gap([subscription.name], 0.0)
 
     def _settle_error(self, reply: object) -> None:
         """Settle an error reply: it answers the oldest command, as a whole (an ACL forbids a channel, say)."""

@@ -93,7 +93,7 @@ async def test_a_cut_link_is_a_gap_and_everything_is_heard_again(station: Statio
     assert redis_server.kill_clients("pubsub") >= 1
     await wait_until(lambda: station.sink.gaps)
     ((channels, seconds),) = station.sink.gaps
-    assert channels == BATCH + 9
+    assert channels == sorted(f"c{number}" for number in range(1, BATCH + 10))
     assert 0 <= seconds < 3
     await wait_until(lambda: not station.broker.problems)
     for number in range(BATCH + 10):
@@ -169,7 +169,7 @@ async def test_a_channel_with_clients_that_redis_refuses_later_is_not_forgotten(
     await wait_until(lambda: not station.broker.problems)
     own_redis.admin.publish("relay:c", "heard again")
     await wait_until(lambda: station.sink.payloads("c") == [b"heard again"])
-    assert station.sink.gaps
+    assert {name for channels, _ in station.sink.gaps for name in channels} == {"c"}
     await station.broker.stop()
 
 
