@@ -23,11 +23,8 @@ SWEEP_SECONDS = 0.25
 IDLE_PART = 2
 """Which part of all places idle subscriptions may have: a half."""
 
-FREE_PART = 8
-"""When less than this part of all places is free, places run short: an eighth."""
-
 SHARE_PART = 16
-"""Which part of all places the idle subscriptions of one network may have when places run short: a sixteenth."""
+"""Which part of all places the idle subscriptions of one network may keep from newcomers: a sixteenth."""
 
 log = Logger("relay.http")
 
@@ -36,8 +33,9 @@ class Polls:
     """The subscriptions that polls keep open, and the way in to them.
 
     A client may begin any number of subscriptions over a single connection, and leave them. So those that nobody polls
-    at the moment have half of all places at most, and give way when places run short: of the network that holds
-    most of them the newest first. Who polls regularly was there before a flood, or comes from elsewhere.
+    at the moment have half of all places at most, and those of one network don't keep newcomers out of a full
+    gateway. The newest of the network that holds most of them gives way: who polls regularly was there before, or
+    comes from elsewhere.
 
     Args:
         settings: of the gateway.
@@ -149,7 +147,8 @@ class Polls:
     def idle(self, subscription: PollSubscription) -> None:
         """Note that a subscription's poll was answered; called by itself. It may have to give way at once."""
         self._idle.add(subscription)
-        self._make_room()
+        if len(self._idle) > max(1, self._places // IDLE_PART):
+            self._evict()
 
     def busy(self, subscription: PollSubscription) -> None:
         """Note that a subscription has a poll again, or has ended; called by itself."""
@@ -171,17 +170,15 @@ class Polls:
             await asyncio.sleep(SWEEP_SECONDS)
             for subscription in [*self, *self._untold.values()]:
                 subscription.check(self.now())
-            # Clients of other kinds have come meanwhile.
-            self._make_room()
 
-    def _make_room(self) -> None:
-        """End idle subscriptions that take the places of others."""
-        while len(self._idle) > max(1, self._places // IDLE_PART) or (
-            self.counters.connections_open > self._places - max(1, self._places // FREE_PART)
-            and self._idle.largest > max(1, self._places // SHARE_PART)
-        ):
-            self.counters.polls_evicted += 1
-            self._idle.newest_of_largest().give_way()
+    def make_room(self) -> None:
+        """Give the place of an idle subscription to a newcomer, if a network has more of them than its share."""
+        if self._idle.largest > max(1, self._places // SHARE_PART):
+            self._evict()
+
+    def _evict(self) -> None:
+        self.counters.polls_evicted += 1
+        self._idle.newest_of_largest().give_way()
 
     def _check_open(self) -> None:
         if reason := self._closed():

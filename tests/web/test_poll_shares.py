@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack
-
-import pytest
 
 from relay import Gateway
 from tests.conftest import EmbeddedFactory
-from tests.harness.conditions import stays_true, wait_until
+from tests.harness.event_source import EventStreamClient
 from tests.harness.poll_client import PollClient
+from tests.harness.raw_websocket import RawWebSocket
 from tests.harness.websocket_client import connected
 
 GREEDY = "203.0.113.9"
-
-
-@pytest.fixture(autouse=True)
-def _frequent_sweeps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("relay.web.polls.SWEEP_SECONDS", 0.02)
 
 
 async def flood(gateway: Gateway, count: int, address: str = GREEDY) -> None:
@@ -72,22 +65,20 @@ async def test_addresses_of_one_ipv6_network_have_one_share(embedded: EmbeddedFa
     assert [client.missed for client in regular] == [0, 0]
 
 
-async def test_when_places_run_short_who_has_more_than_its_share_gives_way(embedded: EmbeddedFactory) -> None:
+async def test_when_the_gateway_is_full_who_has_more_than_its_share_gives_way(embedded: EmbeddedFactory) -> None:
     """Half of all places would else stay with one address that needs a single connection to take them."""
     (gateway,) = await embedded(1, max_connections=32, trusted_proxies=("127.0.0.1",))
     regular = [PollClient(gateway.port, "a", f"192.0.2.{number}") for number in range(4)]
     await poll_each(regular)
     await flood(gateway, 20)
-    assert gateway.counters.polls_open == 16
-    async with AsyncExitStack() as stack:
-        # Of 32 places an eighth is kept free, and a sixteenth is left to the greedy address.
-        for newcomers, left in ((12, 16), (4, 12), (4, 8), (3, 6), (1, 6)):
-            await stack.enter_async_context(connected(*[f"{gateway.url}/ws/b"] * newcomers))
-
-            def gave_way(left: int = left) -> bool:
-                return gateway.counters.polls_open == left
-
-            await wait_until(gave_way)
-            assert await stays_true(gave_way, 0.05)
+    url = f"{gateway.url}/ws/b"
+    async with connected(*[url] * 16):
+        assert gateway.counters.polls_open == 16
+        async with connected(*[url] * 9), EventStreamClient(gateway.port, "/sse/b"):
+            assert gateway.counters.polls_open == 6
+            # A sixteenth of all places, two, is left to it.
+            async with RawWebSocket(gateway.port) as refused:
+                assert (await refused.upgrade("/ws/b")).status == 503
+            assert gateway.counters.connections_open == 32
             await poll_each(regular)
     assert [client.missed for client in regular] == [0] * 4
