@@ -106,6 +106,11 @@ class PollSubscription:
             self._backlog.add_gap()
         self._wake(True)
 
+    def gap(self) -> None:
+        """Say in the next answer that messages may have been missed, and let a poll that waits have it now."""
+        self._backlog.add_gap()
+        self._wake(True)
+
     async def poll(self, position: int, wait: float, gone: Callable[[], bool]) -> bytes:
         """Return the answer to a poll: at once when there are messages, or else when there are.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from relay.auth.identity import Identity
 from relay.counters import Counters
@@ -67,6 +67,7 @@ class Polls:
         self._untold: dict[str, PollSubscription] = {}
         text = settings.welcome
         self._greeting = None if text is None else poll.encode(Message("", text.encode()))
+        node.watch_gaps(self._gap)
 
     def __len__(self) -> int:
         """Return the number of polling clients."""
@@ -175,6 +176,12 @@ class Polls:
         """Give the place of an idle subscription to a newcomer, if a network has more of them than its share."""
         if self._idle.largest > max(1, self._places // SHARE_PART):
             self._evict()
+
+    def _gap(self, channels: Collection[str]) -> None:
+        concerned = frozenset(channels)
+        for subscription in [*self]:
+            if subscription.channel in concerned:
+                subscription.gap()
 
     def _evict(self) -> None:
         self.counters.polls_evicted += 1
