@@ -68,6 +68,7 @@ class Node:
         self._interests: dict[str, Interest] = {}
         self._internal_channels = 0
         self._paused: set[PausableSource] = set()
+        self._gap_watchers: list[Callable[[Collection[str]], None]] = []
         self._id = secrets.token_bytes(8)
         self._numbers = itertools.count(1)
 
@@ -176,11 +177,21 @@ class Node:
         """Drop a source that is gone. What it has published stays on its way."""
         self._paused.discard(source)
 
+    def watch_gaps(self, watcher: Callable[[Collection[str]], None]) -> None:
+        """Tell of each gap, with the names of its channels, for as long as this node lives.
+
+        By then what was received before has been delivered. Must not raise.
+        """
+        self._gap_watchers.append(watcher)
+
     def gap(self, channels: Collection[str], seconds: float) -> None:
-        """Count and report that messages may have been missed; see `Sink`."""
+        """Count, report and tell that messages may have been missed; see `Sink`."""
         self.counters.gaps += 1
         self.counters.gap_channels += len(channels)
         log.warning("gap", channels=len(channels), seconds=round(seconds, 3))
+        self.hub.flush()
+        for watcher in self._gap_watchers:
+            watcher(channels)
 
     def writable(self) -> None:
         """Let the paused sources go on; called by the broker."""

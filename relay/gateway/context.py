@@ -102,7 +102,9 @@ class Context:
 
     @property
     def full(self) -> bool:
-        """Whether another client has no place."""
+        """Whether another client has no place, not even that of a polling one that has to give way to it."""
+        if len(self.connections) + len(self.polls) >= self.max_connections:
+            self.polls.make_room()
         return len(self.connections) + len(self.polls) >= self.max_connections
 
     @property

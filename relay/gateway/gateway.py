@@ -168,7 +168,7 @@ class Gateway:
         settings = self.settings
         node = Node(_broker_options(settings), self.counters, write_delay=settings.write_delay / 1000)
         max_connections = self._max_connections()
-        polls = Polls(settings, node, self.counters, max(1, max_connections // 2), lambda: context.closed)
+        polls = Polls(settings, node, self.counters, max_connections, lambda: context.closed)
         control = Control(node, lambda: context.clients)
         deadlines = Deadlines()
         speaker = self._siblings

@@ -52,6 +52,7 @@ _TOTALS = (
     _Series("connections_refused", "relay_connections_refused", "Clients not let in.", "reason", _REFUSALS),
     _Series("connections_closed", "relay_connections_closed", "Connections ended, by close code.", "code", _CODES),
     _Series("disconnects", "relay_disconnects", "Connections that the relay closed.", "reason", _DISCONNECTS),
+    _Series("polls_evicted", "relay_polls_evicted", "Clients that gave way while they didn't poll."),
     _Series("accept_errors", "relay_accept_errors", "Times that accepting paused for want of descriptors or memory."),
     _Series("messages_received", "relay_messages_received", "Messages that clients sent."),
     _Series("bytes_received", "relay_received_bytes", "Payload bytes that clients sent."),

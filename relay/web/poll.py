@@ -8,6 +8,7 @@ from relay.auth.identity import identify
 from relay.auth.request import parse_request
 from relay.protocols.poll import ROOT, open_session
 from relay.web.cors import for_pages
+from relay.web.idle_polls import network_of
 from relay.web.keys import POLLS, SETTINGS
 from relay.web.lifetime import keep
 
@@ -32,7 +33,8 @@ async def poll(request: web.Request) -> web.Response:
     if subscription is not None and session.cursor is not None:
         position = session.cursor.position
     else:
-        subscription, position = await polls.subscribe(session.channel, identity, session.cursor is not None), 0
+        network, missed = network_of(request.remote or ""), session.cursor is not None
+        subscription, position = await polls.subscribe(session.channel, identity, network, missed), 0
     body = await subscription.poll(position, session.wait, lambda: request.transport is None)
     keep(request)
     return web.Response(body=body, content_type="application/json", headers={"Cache-Control": "no-store"})

@@ -27,9 +27,11 @@ class PollSubscription:
         polls: all subscriptions of this kind.
         channel: the channel that it listens to.
         identity: who it is.
+        network: where it comes from; see `relay.web.idle_polls`.
         interest: its claim on the channel; released when it ends.
 
     Attributes:
+        number: higher than those of older ones.
         token: names it in cursors; a secret, because who knows it gets the messages.
     """
 
@@ -45,10 +47,12 @@ class PollSubscription:
         "echo",
         "id",
         "identity",
+        "network",
+        "number",
         "token",
     )
 
-    def __init__(self, polls: Polls, channel: str, identity: Identity, interest: Interest) -> None:
+    def __init__(self, polls: Polls, channel: str, identity: Identity, network: str, interest: Interest) -> None:
         self._polls = polls
         self._backlog = poll.Backlog(polls.settings.send_buffer_bytes)
         self._interest: Interest | None = interest
@@ -61,6 +65,8 @@ class PollSubscription:
         self.id = polls.node.new_id()
         self.channel = channel
         self.identity = identity
+        self.network = network
+        self.number = int.from_bytes(self.id, "big")
         self.echo = False
         self.token = secrets.token_urlsafe(16)
 
@@ -98,6 +104,11 @@ class PollSubscription:
                 self.close(Disconnect.SLOW_CONSUMER)
                 return
             self._backlog.add_gap()
+        self._wake(True)
+
+    def gap(self) -> None:
+        """Say in the next answer that messages may have been missed, and let a poll that waits have it now."""
+        self._backlog.add_gap()
         self._wake(True)
 
     async def poll(self, position: int, wait: float, gone: Callable[[], bool]) -> bytes:

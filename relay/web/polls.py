@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from relay.auth.identity import Identity
 from relay.counters import Counters
@@ -14,10 +14,17 @@ from relay.node import Interest, Node
 from relay.protocols import poll
 from relay.refusals import REFUSED_BY_BUS, UNACKNOWLEDGED, cause
 from relay.settings import Settings
+from relay.web.idle_polls import IdlePolls
 from relay.web.poll_subscription import PollSubscription
 
 SWEEP_SECONDS = 0.25
 """How often it is looked whose time is over: one sweep for all, instead of a timer for each."""
+
+IDLE_PART = 2
+"""Which part of all places idle subscriptions may have: a half."""
+
+SHARE_PART = 16
+"""Which part of all places the idle subscriptions of one network may keep from newcomers: a sixteenth."""
 
 log = Logger("relay.http")
 
@@ -25,12 +32,16 @@ log = Logger("relay.http")
 class Polls:
     """The subscriptions that polls keep open, and the way in to them.
 
+    A client may begin any number of subscriptions over a single connection, and leave them. So those that nobody polls
+    at the moment have half of all places at most, and those of one network don't keep newcomers out of a full
+    gateway. The newest of the network that holds most of them gives way: who polls regularly was there before, or
+    comes from elsewhere.
+
     Args:
         settings: of the gateway.
         node: hub and broker.
         counters: where clients are counted.
-        idle_limit: how many clients may have a place while they don't poll. Else one that does nothing but begin
-            subscriptions, over a single connection, would take all places of the gateway within seconds.
+        places: how many clients of whatever kind the gateway serves at once.
         closed: says, in words, why nobody new is let in; None when somebody is.
     """
 
@@ -39,7 +50,7 @@ class Polls:
         settings: Settings,
         node: Node,
         counters: Counters,
-        idle_limit: int,
+        places: int,
         closed: Callable[[], str | None],
     ) -> None:
         self.settings = settings
@@ -47,15 +58,16 @@ class Polls:
         self.counters = counters
         self.loop = asyncio.get_running_loop()
         self.now = self.loop.time
-        self._idle_limit = idle_limit
+        self._places = places
         self._closed = closed
         self._subscriptions: dict[str, PollSubscription] = {}
-        # Those without a poll now, in the order in which they were answered.
-        self._idle: dict[str, PollSubscription] = {}
+        # Those without a poll now.
+        self._idle = IdlePolls()
         # Those that were closed, until their clients have been told, or don't come in time.
         self._untold: dict[str, PollSubscription] = {}
         text = settings.welcome
         self._greeting = None if text is None else poll.encode(Message("", text.encode()))
+        node.watch_gaps(self._gap)
 
     def __len__(self) -> int:
         """Return the number of polling clients."""
@@ -77,19 +89,20 @@ class Polls:
             raise Refused(400, "cursor is one of another channel")
         return found
 
-    async def subscribe(self, channel: str, identity: Identity, missed: bool) -> PollSubscription:
+    async def subscribe(self, channel: str, identity: Identity, network: str, missed: bool) -> PollSubscription:
         """Subscribe a client, and return when the bus has acknowledged it.
 
         Args:
             channel: the channel that it listens to.
             identity: who it is.
+            network: where it comes from; see `network_of`.
             missed: whether it had a subscription that is no longer there.
 
         Raises:
             Refused: with 503; there is no room, the gateway is shutting down, or the bus doesn't acknowledge.
         """
         try:
-            subscription = PollSubscription(self, channel, identity, await self._claim(channel))
+            subscription = PollSubscription(self, channel, identity, network, await self._claim(channel))
         except Refused as refused:
             self.counters.connections_refused[cause(refused.status, refused.reason)] += 1
             raise
@@ -133,18 +146,20 @@ class Polls:
         log.debug("disconnected", channel=subscription.channel, user=subscription.identity.user, code=code)
 
     def idle(self, subscription: PollSubscription) -> None:
-        """Note that a subscription's poll was answered; called by itself. Who is away longest may have to give way."""
-        self._idle[subscription.token] = subscription
-        if len(self._idle) > self._idle_limit:
-            next(iter(self._idle.values())).give_way()
+        """Note that a subscription's poll was answered; called by itself. It may have to give way at once."""
+        self._idle.add(subscription)
+        if len(self._idle) > max(1, self._places // IDLE_PART):
+            self._evict()
 
     def busy(self, subscription: PollSubscription) -> None:
         """Note that a subscription has a poll again, or has ended; called by itself."""
-        self._idle.pop(subscription.token, None)
+        self._idle.discard(subscription)
 
     def keep_to_tell(self, subscription: PollSubscription) -> None:
         """Keep a subscription that was closed, so that its client can be told why; called by itself."""
         self._untold[subscription.token] = subscription
+        if len(self._untold) > self._places:  # more were closed within ten seconds than have places
+            del self._untold[next(iter(self._untold))]
 
     def told(self, subscription: PollSubscription) -> None:
         """Keep it no longer; called by itself."""
@@ -156,6 +171,21 @@ class Polls:
             await asyncio.sleep(SWEEP_SECONDS)
             for subscription in [*self, *self._untold.values()]:
                 subscription.check(self.now())
+
+    def make_room(self) -> None:
+        """Give the place of an idle subscription to a newcomer, if a network has more of them than its share."""
+        if self._idle.largest > max(1, self._places // SHARE_PART):
+            self._evict()
+
+    def _gap(self, channels: Collection[str]) -> None:
+        concerned = frozenset(channels)
+        for subscription in [*self]:
+            if subscription.channel in concerned:
+                subscription.gap()
+
+    def _evict(self) -> None:
+        self.counters.polls_evicted += 1
+        self._idle.newest_of_largest().give_way()
 
     def _check_open(self) -> None:
         if reason := self._closed():

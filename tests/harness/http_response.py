@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,17 +51,17 @@ async def read_response(reader: asyncio.StreamReader) -> HttpResponse:
     return HttpResponse(status, headers, body)
 
 
-async def get(port: int, target: str, within: float = 10.0) -> HttpResponse:
+async def get(port: int, target: str, within: float = 10.0, headers: Sequence[str] = ()) -> HttpResponse:
     """Send a plain GET to a port of 127.0.0.1 over a fresh connection.
 
     Args:
         port: TCP port.
         target: path and query, sent as they are.
         within: seconds for all of it; a `TimeoutError` otherwise.
+        headers: further header lines, without line ends.
     """
-    return await send_request(
-        port, f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode(), within
-    )
+    lines = [f"GET {target} HTTP/1.1", "Host: 127.0.0.1", "Connection: close", *headers, "", ""]
+    return await send_request(port, "\r\n".join(lines).encode(), within)
 
 
 async def send_request(port: int, request: bytes, within: float = 10.0) -> HttpResponse:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -36,7 +37,7 @@ class NumberedPublisher:
     """Publishes in the background from start to stop. An async context manager.
 
     Args:
-        url: address of a gateway and a channel.
+        url: address of a gateway and a channel, or what returns it for each connection.
         name: first part of the labels.
         per_second: messages per second.
         size: bytes of each message; small ones are filled up.
@@ -45,7 +46,7 @@ class NumberedPublisher:
         sessions: all connections so far, the current one last.
     """
 
-    def __init__(self, url: str, name: str, per_second: float = 200.0, size: int = 0) -> None:
+    def __init__(self, url: str | Callable[[], str], name: str, per_second: float = 200.0, size: int = 0) -> None:
         self._url = url
         self._name = name
         self._interval = 1 / per_second
@@ -92,7 +93,7 @@ class NumberedPublisher:
     async def _publish(self) -> None:
         while not self._stopping.is_set():
             try:
-                client = await WebSocketClient.connect(self._url)
+                client = await WebSocketClient.connect(self._url() if callable(self._url) else self._url)
             except (InvalidHandshake, OSError, EOFError):
                 await self._pause(RETRY_SECONDS)
                 continue

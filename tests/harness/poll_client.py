@@ -14,6 +14,7 @@ class PollClient:
     Args:
         port: TCP port; can be changed, as a load balancer would.
         channel: percent-encoded name.
+        address: what a proxy would say of where it comes from; None: no proxy says anything.
 
     Attributes:
         cursor: of the last answer; None at first.
@@ -22,9 +23,10 @@ class PollClient:
         missed: how many answers said that messages can have been missed.
     """
 
-    def __init__(self, port: int, channel: str) -> None:
+    def __init__(self, port: int, channel: str, address: str | None = None) -> None:
         self.port = port
         self.channel = channel
+        self._headers = [] if address is None else [f"X-Forwarded-For: {address}"]
         self.cursor: str | None = None
         self.answer: dict[str, Any] = {}
         self.received: list[str | bytes] = []
@@ -44,7 +46,8 @@ class PollClient:
     async def ask(self, wait: float = 5) -> HttpResponse:
         """Poll once, and forget the answer."""
         cursor = "" if self.cursor is None else f"&cursor={self.cursor}"
-        return await get(self.port, f"/poll/{self.channel}?wait={wait:g}{cursor}", within=wait + 10)
+        target = f"/poll/{self.channel}?wait={wait:g}{cursor}"
+        return await get(self.port, target, wait + 10, self._headers)
 
     async def receive(self, count: int) -> list[str | bytes]:
         """Poll until so many messages have come in all; return all of them."""

@@ -426,3 +426,18 @@ async def test_a_closed_subscription_is_closed_once(embedded: EmbeddedFactory) -
     subscription.close(Disconnect.GOING_AWAY)
     assert gateway.counters.disconnects == {"GOING_AWAY": 1}
     assert await stays_true(lambda: gateway.counters.connections_open == 0, 0.05)
+
+
+async def test_no_more_are_kept_to_be_told_than_have_places(embedded: EmbeddedFactory) -> None:
+    (gateway,) = await embedded(1, max_connections=2)
+    clients = [PollClient(gateway.port, "a") for _ in range(3)]
+    polls = subscriptions(gateway)
+    for client in clients:
+        await client.poll(wait=0)
+        for subscription in list(polls):
+            subscription.close(Disconnect.FORCE_DISCONNECT)
+    assert len(polls._untold) == 2
+    for client in clients:
+        await client.poll(wait=0)
+    assert ["closed" in client.answer for client in clients] == [False, True, True]
+    assert [client.missed for client in clients] == [1, 0, 0]

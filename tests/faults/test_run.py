@@ -1,0 +1,15 @@
+"""A short run with faults; `python -m tests.faults` takes longer ones, with any seed."""
+
+from __future__ import annotations
+
+from tests.faults.__main__ import report
+from tests.faults.run import run
+
+SEED = 5
+
+
+async def test_every_delivery_is_accounted_for() -> None:
+    outcome = await run(6, SEED)
+    assert outcome, "\n".join(report(outcome))
+    assert outcome.faults
+    assert outcome.verdict.deliveries > 100
