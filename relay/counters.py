@@ -26,8 +26,8 @@ class Counters(Additive):
         connections_refused: clients that were not let in, of whatever kind, by reason.
         connections_closed: ended connections, by close code (1006: without a closing handshake); clients without
             WebSocket count by the code that a WebSocket would have been given, 1000 when they left.
-        disconnects: connections that the relay closed, by reason (names of `relay.errors.Disconnect`, WRITE_TIMEOUT,
-            UNEXPECTED_DATA).
+        disconnects: connections that the relay closed, by reason (names of `relay.errors.Disconnect`, PROTOCOL_ERROR,
+            MESSAGE_TOO_BIG, WRITE_TIMEOUT, UNEXPECTED_DATA).
         polls_evicted: clients that gave way while they didn't poll, so that others had a place.
         accept_errors: times that accepting paused because file descriptors or memory ran out.
         handshakes: time from a whole request to its upgrade, the bus's acknowledgement included.

@@ -26,11 +26,14 @@ from typing import ClassVar, Final
 class Disconnect(enum.Enum):
     """Why the relay closes a client: WebSocket close code (RFC 6455, section 7.4) and reason.
 
-    Two more are `websockets`' own: 1002 for a breach of the protocol, 1009 for a message that is too big.
+    Two more are `websockets`' own: 1002 for a breach of the protocol, 1009 for a message that is too big. They count as
+    PROTOCOL_ERROR and MESSAGE_TOO_BIG.
     """
 
     GOING_AWAY = (1001, "going away")
     INVALID_TEXT = (1007, "text is not valid UTF-8")
+    FRAME_RATE = (1008, "too many control frames or small fragments")
+    MESSAGE_TIMEOUT = (1008, "message not finished in time")
     TOO_MANY_FRAGMENTS = (1009, "too many fragments")
     KEEPALIVE_TIMEOUT = (1011, "keepalive timeout")
     SLOW_CONSUMER = (1013, "slow consumer")

@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Protocol
 
-from relay.channel import INTERNAL
 from relay.counters import Counters
 from relay.message import Message
 
@@ -24,6 +23,9 @@ MESSAGE_OVERHEAD_BYTES = 256
 """What a message counts for beside its payload, so that empty ones are bounded too."""
 
 Encoder = Callable[[Message], bytes]
+
+Handler = Callable[[Message], None]
+"""Takes a message of a channel of the relay's own; must not raise or block."""
 
 
 class Subscriber(Protocol):
@@ -68,6 +70,7 @@ class Hub:
         self._counters = counters
         self._schedule = schedule
         self._channels: dict[str, _Channel] = {}
+        self._handlers: dict[str, Handler] = {}
         self._dirty: list[_Channel] = []
 
     def __len__(self) -> int:
@@ -79,13 +82,17 @@ class Hub:
         entry = self._channels.get(channel)
         return 0 if entry is None else sum(map(len, entry.groups.values()))
 
-    def census(self) -> dict[str, int]:
-        """Return every channel of clients with the number of its subscribers."""
-        return {
-            name: sum(map(len, entry.groups.values()))
-            for name, entry in self._channels.items()
-            if not name.startswith(INTERNAL)
-        }
+    @property
+    def channels(self) -> list[str]:
+        """The names of all channels that have a subscriber."""
+        return list(self._channels)
+
+    def listen(self, channel: str, handler: Handler) -> None:
+        """Give each message of a channel of the relay's own to a handler, at once; no client can have such a name.
+
+        Such messages are not counted as delivered, and the way of all others costs nothing more.
+        """
+        self._handlers[channel] = handler
 
     def add(self, channel: str, subscriber: Subscriber) -> None:
         """Deliver the messages of a channel to a subscriber from now on. Adding twice changes nothing."""
@@ -111,7 +118,10 @@ class Hub:
         """Take a message from the bus; it reaches the subscribers at the next flush."""
         channel = self._channels.get(message.channel)
         if channel is None:
-            return  # the last subscriber left and the bus hasn't been told yet
+            handler = self._handlers.get(message.channel)
+            if handler is not None:
+                handler(message)
+            return  # or the last subscriber left, and the bus hasn't been told yet
         if not channel.batch:
             if not self._dirty:
                 self._schedule()

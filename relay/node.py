@@ -12,7 +12,7 @@ from typing import Protocol
 from relay.brokers import BrokerOptions, BusState, Source, load_broker
 from relay.counters import Counters
 from relay.errors import PublishError
-from relay.hub import Hub, Subscriber
+from relay.hub import Handler, Hub
 from relay.logs import Logger
 from relay.message import Message
 
@@ -66,7 +66,6 @@ class Node:
         self._unsubscribe_delay = unsubscribe_delay
         self._flushed_at = 0.0
         self._interests: dict[str, Interest] = {}
-        self._internal_channels = 0
         self._paused: set[PausableSource] = set()
         self._gap_watchers: list[Callable[[Collection[str]], None]] = []
         self._id = secrets.token_bytes(8)
@@ -96,7 +95,7 @@ class Node:
     @property
     def channels(self) -> int:
         """Number of channels that have clients."""
-        return len(self.hub) - self._internal_channels
+        return len(self.hub)
 
     @property
     def bus(self) -> BusState:
@@ -163,14 +162,13 @@ class Node:
         self._broker.publish(message, delivery, delivery.receipt)
         return delivery.receivers
 
-    def listen(self, channel: str, subscriber: Subscriber) -> asyncio.Future[None]:
-        """Hear a channel of the relay's own for as long as this node lives.
+    def listen(self, channel: str, handler: Handler) -> asyncio.Future[None]:
+        """Hear a channel of the relay's own for as long as this node lives; see `Hub.listen`.
 
         Returns:
             A future that is done when the bus has acknowledged; it fails with `SubscribeError`.
         """
-        self.hub.add(channel, subscriber)
-        self._internal_channels += 1
+        self.hub.listen(channel, handler)
         return self._broker.subscribe(channel)
 
     def forget(self, source: PausableSource) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict, deque
-from collections.abc import Callable, Collection
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Collection, Iterable
 from typing import Protocol
 
 from relay.auth.identity import Identity
@@ -58,7 +58,8 @@ class Closing:
         self._orders: list[Order] = []
         self._timer: asyncio.TimerHandle | None = None
         self._looked_at = 0.0
-        self._to_close: deque[tuple[Client, Reason | CustomDisconnect]] = deque()
+        # Each client once, however many orders mean it.
+        self._to_close: OrderedDict[Client, Reason | CustomDisconnect] = OrderedDict()
 
     def add(self, order: Order) -> None:
         """Carry out an order, soon."""
@@ -86,31 +87,54 @@ class Closing:
             self._timer = None
         self._looked_at = self._loop.time()
         orders, self._orders = self._orders, []
-        by_client: defaultdict[str, list[Order]] = defaultdict(list)
-        by_user: defaultdict[str | None, list[Order]] = defaultdict(list)
-        for order in orders:
-            if order.client is not None:
-                by_client[order.client].append(order)
-            else:
-                by_user[order.user].append(order)
+        index = _Index(orders)
         idle = not self._to_close
         for client in self._clients():
-            meant = by_user.get(client.identity.user, ()) if by_user else ()
-            if by_client:
-                meant = [*meant, *by_client.get(client.id.hex(), ())]
-            for order in meant:
-                if (reason := _reason(order, client)) is not None:
-                    self._to_close.append((client, reason))
-                    break
+            if (reason := index.reason(client)) is not None:
+                self._to_close.setdefault(client, reason)
         if idle and self._to_close:
             self._close_some()
 
     def _close_some(self) -> None:
         for _ in range(min(CLOSES_PER_TICK, len(self._to_close))):
-            client, reason = self._to_close.popleft()
+            client, reason = self._to_close.popitem(last=False)
             client.close(reason)
         if self._to_close:
             self._loop.call_soon(self._close_some)
+
+
+class _Index:
+    """Orders by whom they mean, so that a client is compared with few of them.
+
+    Ten thousand orders for the user of ten thousand clients must not be a hundred million comparisons. An order that
+    spares a client must name it in `keep`, so these are bounded by the bytes of the orders.
+
+    Args:
+        orders: in the order in which they came.
+    """
+
+    def __init__(self, orders: Iterable[Order]) -> None:
+        self._by_client: defaultdict[str, list[Order]] = defaultdict(list)
+        self._by_user: defaultdict[str | None, list[Disconnect]] = defaultdict(list)
+        self._unsubscribed: set[tuple[str | None, str]] = set()
+        for order in orders:
+            if order.client is not None:
+                self._by_client[order.client].append(order)
+            elif isinstance(order, Unsubscribe):
+                self._unsubscribed.add((order.user, order.channel))
+            else:
+                self._by_user[order.user].append(order)
+
+    def reason(self, client: Client) -> Reason | CustomDisconnect | None:
+        """Return why one of the orders closes a client; None when all mean others."""
+        user = client.identity.user
+        meant: Iterable[Order] = self._by_user.get(user, ()) if self._by_user else ()
+        if self._by_client:
+            meant = [*meant, *self._by_client.get(client.id.hex(), ())]
+        for order in meant:
+            if (reason := _reason(order, client)) is not None:
+                return reason
+        return Reason.UNSUBSCRIBED if (user, client.channel) in self._unsubscribed else None
 
 
 def _reason(order: Order, client: Client) -> Reason | CustomDisconnect | None:
@@ -119,6 +143,6 @@ def _reason(order: Order, client: Client) -> Reason | CustomDisconnect | None:
         return None
     if isinstance(order, Unsubscribe):
         return Reason.UNSUBSCRIBED if order.channel == client.channel else None
-    if client.id.hex() in order.keep:
+    if order.keep and client.id.hex() in order.keep:
         return None
     return CustomDisconnect(order.code, order.reason) if order.code else Reason.FORCE_DISCONNECT

@@ -5,26 +5,24 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Callable, Collection
-from fnmatch import fnmatchcase
 
+from relay.control.answering import Answering
 from relay.control.closing import Client, Closing
 from relay.control.orders import (
     EVERYBODY,
     About,
     Answer,
-    AnyOrder,
     Disconnect,
     OrderError,
     Question,
     Unsubscribe,
-    decode_lines,
+    decode,
+    decode_answer,
     encode,
-    encode_line,
     inbox,
 )
 from relay.control.survey import Survey
 from relay.errors import PublishError, SubscribeError
-from relay.hub import Encoder
 from relay.logs import Logger
 from relay.message import Message
 from relay.node import Node
@@ -35,9 +33,6 @@ SURVEY_SECONDS = 1.0
 
 MAX_SURVEYS = 4
 """Questions of this gateway at a time; more wait for their turn."""
-
-MAX_CHANNELS = 10_000
-"""Channels that one gateway names in an answer."""
 
 log = Logger("relay.control")
 
@@ -60,14 +55,12 @@ class SurveyError(Exception):
 
 
 class Control:
-    """Hears and gives orders, and asks and answers questions. A subscriber of the hub like any client.
+    """Hears and gives orders, and asks and answers questions.
 
     Args:
         node: hub and broker of this gateway.
         clients: returns all clients that are here now.
     """
-
-    echo = True
 
     def __init__(self, node: Node, clients: Callable[[], Collection[Client]]) -> None:
         self._node = node
@@ -79,13 +72,8 @@ class Control:
         self._numbers = itertools.count(1)
         self._surveys: dict[int, Survey] = {}
         self._turns = asyncio.Semaphore(MAX_SURVEYS)
-        self.id = node.new_id()
+        self._answering = Answering(node.hub, self._about, self._reply)
         self.uid = node.id.hex()
-
-    @property
-    def encode(self) -> Encoder:
-        """One line for each message; see `Subscriber`."""
-        return encode_line
 
     def start(self, name: str) -> None:
         """Listen, for as long as the node lives.
@@ -94,12 +82,13 @@ class Control:
             name: of this gateway, for people.
         """
         self._name = name
-        for channel in (EVERYBODY, inbox(self.uid)):
-            self._node.listen(channel, self).add_done_callback(_report_refusal)
+        for channel, handler in ((EVERYBODY, self._hear), (inbox(self.uid), self._hear_answer)):
+            self._node.listen(channel, handler).add_done_callback(_report_refusal)
 
     def stop(self) -> None:
         """Do nothing more."""
         self._closing.stop()
+        self._answering.stop()
 
     def give(self, order: Disconnect | Unsubscribe) -> asyncio.Future[int]:
         """Give an order to all gateways, this one included.
@@ -134,37 +123,35 @@ class Control:
             finally:
                 del self._surveys[number]
 
-    def deliver(self, data: bytes, count: int) -> None:
-        """Take what came on the control channels; see `Subscriber`."""
-        counters = self._node.counters
-        # The hub counts what it gives to clients; this was none of it.
-        counters.messages_delivered -= count
-        counters.deliveries -= count
-        counters.bytes_delivered -= len(data)
-        counters.writes -= 1
-        for order in decode_lines(data):
-            if isinstance(order, OrderError):
-                counters.bus_errors += 1
-                log.warning("control message refused", error=str(order))
+    def _hear(self, message: Message) -> None:
+        """Obey an order, or note a question."""
+        try:
+            order = decode(message.payload)
+            if isinstance(order, Question):
+                self._answering.add(order)
             else:
-                self._obey(order)
-
-    def _obey(self, order: AnyOrder) -> None:
-        match order:
-            case Question():
-                self._answer(order)
-            case Answer():
-                if (survey := self._surveys.get(order.number)) is not None:
-                    survey.add(order)
-            case _:
                 self._closing.add(order)
+        except OrderError as error:
+            self._refuse(error)
 
-    def _answer(self, question: Question) -> None:
-        if question.pattern is None:
-            answer = Answer(number=question.number, about=self._about())
-        else:
-            answer = Answer(number=question.number, channels=self._channels(question.pattern))
-        self._node.submit(Message(inbox(question.asker), encode(answer))).add_done_callback(_report_failure)
+    def _hear_answer(self, message: Message) -> None:
+        """Take an answer, if this gateway has asked something."""
+        if not self._surveys:
+            return
+        try:
+            answer = decode_answer(message.payload)
+        except OrderError as error:
+            self._refuse(error)
+            return
+        if (survey := self._surveys.get(answer.number)) is not None:
+            survey.add(answer)
+
+    def _refuse(self, error: OrderError) -> None:
+        self._node.counters.bus_errors += 1
+        log.warning("control message refused", error=str(error))
+
+    def _reply(self, asker: str, answer: Answer) -> None:
+        self._node.submit(Message(inbox(asker), encode(answer))).add_done_callback(_report_failure)
 
     def _about(self) -> About:
         clients = self._clients()
@@ -175,13 +162,9 @@ class Control:
             num_clients=len(clients),
             num_users=len({client.identity.user for client in clients} - {None}),
             num_subs=len(clients),
-            num_channels=len(self._node.hub.census()),
+            num_channels=len(self._node.hub),
             uptime=int(self._loop.time() - self._started_at),
         )
-
-    def _channels(self, pattern: str) -> dict[str, int] | None:
-        found = {name: count for name, count in self._node.hub.census().items() if fnmatchcase(name, pattern)}
-        return found if len(found) <= MAX_CHANNELS else None
 
 
 def _report_refusal(acknowledged: asyncio.Future[None]) -> None:

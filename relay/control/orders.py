@@ -5,14 +5,12 @@ Each is an object with `version` and `order`. A gateway refuses what has another
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import msgspec
 from msgspec import Meta
 
 from relay.channel import INTERNAL
-from relay.message import Message
 
 VERSION = 1
 
@@ -24,6 +22,17 @@ MAX_REASON_BYTES = 123
 """What a close frame has room for (RFC 6455, section 5.5)."""
 
 MAX_PATTERN_LETTERS = 255
+
+MAX_CHANNELS = 10_000
+"""Channels that one gateway names in an answer."""
+
+MAX_ORDER_BYTES = 64 * 1024
+"""What an order or a question may have: a thousand ids that stay are 35 kB."""
+
+MAX_ANSWER_BYTES = 8 * 1024 * 1024
+"""What an answer may have: `MAX_CHANNELS` names of 255 bytes, each written as an escape of two."""
+
+_MAX_ERROR_LETTERS = 200
 
 
 class OrderError(ValueError):
@@ -53,7 +62,7 @@ class Disconnect(Order, frozen=True, kw_only=True, tag="disconnect"):
 
     user: str | None = None
     client: str | None = None
-    keep: tuple[str, ...] = ()
+    keep: frozenset[str] = frozenset()
     code: int = 0
     reason: str = ""
 
@@ -83,12 +92,12 @@ class Question(Order, frozen=True, kw_only=True, tag="question"):
 
     Args:
         asker: id of the gateway that wants the answers, 16 hexadecimal digits.
-        number: by which it knows this question.
+        number: by which it knows this question; from 1.
         pattern: which channels to tell about, with `*`, `?` and `[...]`; None: tell about the gateway instead.
     """
 
     asker: Annotated[str, Meta(pattern="^[0-9a-f]{16}$")]
-    number: int
+    number: Annotated[int, Meta(ge=1, le=2**53)]
     pattern: Annotated[str, Meta(max_length=MAX_PATTERN_LETTERS)] | None = None
 
 
@@ -130,9 +139,13 @@ class Answer(Order, frozen=True, kw_only=True, tag="answer"):
     channels: dict[str, int] | None = None
 
 
-AnyOrder = Disconnect | Unsubscribe | Question | Answer
+ToAll = Disconnect | Unsubscribe | Question
+"""What travels on the channel of all gateways; on a gateway's own channel, there are answers."""
 
-_decoder = msgspec.json.Decoder(AnyOrder)
+Said = TypeVar("Said", bound=Order)
+
+_to_all: msgspec.json.Decoder[ToAll] = msgspec.json.Decoder(ToAll)
+_answer = msgspec.json.Decoder(Answer)
 
 
 def inbox(uid: str) -> str:
@@ -140,22 +153,37 @@ def inbox(uid: str) -> str:
     return f"{EVERYBODY} {uid}"
 
 
-def encode(order: AnyOrder) -> bytes:
-    """Return an order as it travels; it has no line break."""
+def encode(order: ToAll | Answer) -> bytes:
+    """Return an order as it travels."""
     return msgspec.json.encode(order)
 
 
-def encode_line(message: Message) -> bytes:
-    """Return a message of a control channel as one line, so that the hub can join several."""
-    return message.payload + b"\n"
+def decode(data: bytes) -> ToAll:
+    """Return what was said to all gateways.
+
+    Raises:
+        OrderError: it is none of it, of another version or too long.
+    """
+    return _decode(data, _to_all, MAX_ORDER_BYTES)
 
 
-def decode_lines(data: bytes) -> Iterable[AnyOrder | OrderError]:
-    """Yield the orders of joined lines, and an error for each line that is none."""
-    for line in data.split(b"\n")[:-1]:
-        try:
-            order = _decoder.decode(line)
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-            yield OrderError(f"{error}: {line[:100]!r}")
-            continue
-        yield order if order.version == VERSION else OrderError(f"version {order.version}, expected {VERSION}")
+def decode_answer(data: bytes) -> Answer:
+    """Return what was said to this gateway alone.
+
+    Raises:
+        OrderError: it is no answer, of another version or too long.
+    """
+    return _decode(data, _answer, MAX_ANSWER_BYTES)
+
+
+def _decode(data: bytes, decoder: msgspec.json.Decoder[Said], most: int) -> Said:
+    if len(data) > most:
+        raise OrderError(f"{len(data)} bytes, expected at most {most}")
+    try:
+        order = decoder.decode(data)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        # It may hold a value's whole text.
+        raise OrderError(f"{str(error)[:_MAX_ERROR_LETTERS]}: {data[:100]!r}") from None
+    if order.version != VERSION:
+        raise OrderError(f"version {order.version}, expected {VERSION}")
+    return order

@@ -51,8 +51,13 @@ class Connection(Incoming):
         transport.write(response + self._context.welcome)
         if received:
             self._receive(received)
-        if not self._paused:
+        if self.reading:
             transport.resume_reading()
+
+    @property
+    def reading(self) -> bool:
+        """Whether it is read now; see `Unfinished`."""
+        return not self._paused and not self._waiting
 
     def close(self, disconnect: Disconnect | CustomDisconnect) -> None:
         """Begin the closing handshake; nothing happens when it has begun already."""
@@ -111,9 +116,22 @@ class Connection(Incoming):
         """
         context = self._context
         self._receive(bytes(context.read_buffer[:nbytes]))
-        if nbytes == READ_BUFFER_BYTES and not self._paused and self._transport is not None:
+        if nbytes == READ_BUFFER_BYTES and self.reading and self._transport is not None:
             self._transport.pause_reading()
             context.loop.call_soon(self._read_on)
+
+    def go_on(self) -> int:
+        """Take in what has waited for a turn; see `Waiting`."""
+        if self._paused:
+            return 0  # `resume_publishing` asks for a turn again
+        self._waiting = False
+        frames = self._receive(b"")
+        if not self._waiting:
+            if self._transport is None:
+                self._end_reading()
+            else:
+                self._read_on()
+        return frames
 
     def eof_received(self) -> bool:
         """Close our side too. Leave first: uvloop's transport refuses writes after its `write_eof`."""
@@ -126,7 +144,9 @@ class Connection(Incoming):
     def connection_lost(self, exc: Exception | None) -> None:
         """Leave everything; called by the event loop."""
         self._context.node.forget(self)
-        self._end_reading()
+        if not self._waiting or self._paused:
+            self._end_reading()
+        # else what it had sent is taken in first, turn by turn
         self._gone(_close_code(self._ws))
 
     def _message(self, kind: Kind, payload: bytes) -> None:
@@ -144,6 +164,18 @@ class Connection(Incoming):
         counters.bytes_received += len(payload)
         self._context.node.publish(Message(self.channel, payload, kind, self.id), self)
 
+    def _answer(self, pongs: bytes) -> None:
+        """Write pongs, but none for a client that doesn't read: RFC 6455, section 5.5.3, asks for the last only."""
+        if self._held is None:
+            self._write(pongs)
+
+    def _wait(self) -> None:
+        """Read no more until the next turn."""
+        self._waiting = True
+        if self._transport is not None:
+            self._transport.pause_reading()
+        self._context.turns.add(self)
+
     def _send(self) -> None:
         """Write what the protocol wants to say: pongs, close frames, the end of the stream."""
         transport = self._transport
@@ -153,7 +185,7 @@ class Connection(Incoming):
         data = b"".join(writes)
         if data and (self._held is None or self._ws.state is not State.OPEN):
             transport.write(data)
-        # else pongs for a client that doesn't read: RFC 6455, section 5.5.3 lets us answer later pings only
+        # else pongs for a client that doesn't read; see `_answer`
         if SEND_EOF in writes and not transport.is_closing() and transport.can_write_eof():
             # Half-close and keep reading: closing with unread data would reset the connection and take the
             # close frame with it.
@@ -164,10 +196,13 @@ class Connection(Incoming):
     def _resume_reading(self) -> None:
         if self._paused:
             self._paused = False
-            self._read_on()
+            if self._waiting:
+                self._context.turns.add(self)
+            else:
+                self._read_on()
 
     def _read_on(self) -> None:
-        if not self._paused and self._transport is not None and not self._transport.is_closing():
+        if self.reading and self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
 
 

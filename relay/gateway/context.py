@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from relay.gateway.keepalive import Keepalive
     from relay.gateway.member import Member
     from relay.gateway.stalls import Stalls
+    from relay.gateway.turns import Turns
+    from relay.gateway.unfinished_messages import UnfinishedMessages
     from relay.web.poll_subscription import PollSubscription
     from relay.web.polls import Polls
 
@@ -45,6 +47,8 @@ class Context:
         counters: where everything is counted.
         keepalive: pings all connections.
         stalls: watches the connections that don't take what is written.
+        turns: gives turns to the connections that have more frames than others.
+        unfinished: watches the connections that have sent a part of a message.
         http: makes the handlers of connections that aren't WebSockets.
         polls: the polling clients.
         deadlines: of the connections that aren't WebSockets.
@@ -59,6 +63,8 @@ class Context:
     counters: Counters
     keepalive: Keepalive
     stalls: Stalls
+    turns: Turns
+    unfinished: UnfinishedMessages
     http: web.Server
     polls: Polls
     deadlines: Deadlines

@@ -31,6 +31,8 @@ from relay.gateway.member import CLOSE_TIMEOUT_SECONDS
 from relay.gateway.process import Process
 from relay.gateway.siblings import Siblings
 from relay.gateway.stalls import Stalls
+from relay.gateway.turns import Turns
+from relay.gateway.unfinished_messages import UnfinishedMessages, message_timeout
 from relay.logs import Logger
 from relay.node import Node
 from relay.settings import Settings
@@ -148,6 +150,7 @@ class Gateway:
         await context.node.start()
         self._background.run("keepalive", context.keepalive.run)
         self._background.run("stalls", context.stalls.run)
+        self._background.run("unfinished messages", context.unfinished.run)
         self._background.run("polls", context.polls.sweep)
         self._background.run("handshakes", lambda: expire_handshakes(context))
         self._background.run("readiness", self._report_readiness)
@@ -196,6 +199,8 @@ class Gateway:
             counters=self.counters,
             keepalive=Keepalive(settings.ping_interval, settings.ping_timeout),
             stalls=Stalls(settings.write_timeout, self.counters),
+            turns=Turns(asyncio.get_running_loop()),
+            unfinished=UnfinishedMessages(message_timeout(settings.max_message_bytes)),
             http=runner.server,
             polls=polls,
             deadlines=deadlines,
@@ -238,6 +243,7 @@ class Gateway:
         context.draining = True
         listener.close()
         await listener.wait_adopted()
+        context.turns.stop()
         for connection in list(context.connections):
             connection.abort()
         for handshake in list(context.handshakes):

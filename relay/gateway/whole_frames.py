@@ -1,8 +1,8 @@
-"""The short way in: client messages that arrive whole.
+"""The short way in: client messages, pings and pongs that arrive whole.
 
 Nearly every message is one unfragmented frame that arrives in one piece. Taking these out of a chunk directly
-costs a fifth of what `websockets`' generator-based parser does. Pongs are passed over: to have been heard is
-all that they are for. Everything else goes to that parser, errors included: other control frames, fragments,
+costs a fifth of what `websockets`' generator-based parser does. Pings are answered here and pongs passed over: to have
+been heard is all that they are for. Everything else goes to that parser, errors included: the close frame, fragments,
 half-received and long frames, wrong masking, reserved bits, messages that are too big. So there is one judge of the
 protocol, and `tests/gateway/test_whole_frames.py` holds this module to the same answers.
 """
@@ -14,29 +14,46 @@ from websockets.speedups import apply_mask
 from relay.message import Kind
 
 _KINDS = {0x81: Kind.TEXT, 0x82: Kind.BINARY}
-_PONG = 0x8A
+_NO_KINDS: dict[int, Kind] = {}
+_PING, _PONG = 0x89, 0x8A
 
 
-def whole_frames(data: bytes, max_size: int, start: int = 0) -> tuple[list[tuple[Kind, bytes]], int]:
-    """Take messages out of a chunk, up to the first thing that is not a whole, plain message.
+def whole_frames(
+    data: bytes, max_size: int, start: int, most: int, fragmented: bool = False
+) -> tuple[list[tuple[Kind, bytes]], int, int, bytes]:
+    """Take messages out of a chunk, up to the first thing that is neither a whole, plain message nor a ping or pong.
 
     Args:
         data: what was read.
-        max_size: of a payload, in bytes.
-        start: where in the data to begin: at a frame's first byte, outside of a fragmented message.
+        max_size: of a message's payload, in bytes.
+        start: where in the data to begin: at a frame's first byte.
+        most: how many frames to take.
+        fragmented: whether a fragmented message has begun; only pings and pongs are taken then.
 
     Returns:
-        The messages as kind and unmasked payload, and where what follows them (and pongs) begins.
+        The messages as kind and unmasked payload; where what follows begins; how many pings and pongs there were;
+        the frames that answer the pings.
     """
     messages: list[tuple[Kind, bytes]] = []
+    controls, pongs = 0, b""
+    kinds = _NO_KINDS if fragmented else _KINDS
     end = len(data)
-    while end - start >= 6:
-        kind = _KINDS.get(data[start])
+    while end - start >= 6 and most:
+        most -= 1
+        first = data[start]
+        kind = kinds.get(first)
         size = data[start + 1] - 0x80
-        if kind is None and data[start] == _PONG and 0 <= size < 126 and start + 6 + size <= end:
-            start += 6 + size
+        if kind is None:
+            body = start + 6
+            stop = body + size
+            if (first != _PING and first != _PONG) or not 0 <= size < 126 or stop > end:
+                break
+            controls += 1
+            if first == _PING:
+                pongs += b"\x8a" + bytes([size]) + apply_mask(data[body:stop], data[start + 2 : body])
+            start = stop
             continue
-        if kind is None or size < 0 or size == 127:
+        if size < 0 or size == 127:
             break
         body = start + 6
         if size == 126:
@@ -47,11 +64,11 @@ def whole_frames(data: bytes, max_size: int, start: int = 0) -> tuple[list[tuple
             break
         messages.append((kind, apply_mask(data[body:stop], data[body - 4 : body])))
         start = stop
-    return messages, start
+    return messages, start, controls, pongs
 
 
-def frame_end(data: bytes, start: int) -> int | None:
-    """Return where a frame ends, by its length; that may lie beyond the data.
+def frame_end(data: bytes, start: int) -> tuple[int, int] | None:
+    """Return where a frame's payload begins and where the frame ends, by its length; both may lie beyond the data.
 
     Args:
         data: what was read.
@@ -71,4 +88,4 @@ def frame_end(data: bytes, start: int) -> int | None:
     if after > len(data):
         return None
     mask = 4 if data[start + 1] & 0x80 else 0
-    return after + mask + size
+    return after + mask, after + mask + size

@@ -17,7 +17,13 @@ from relay.snapshot import Snapshot
 from relay.web.health import NOBODY_CAN_TELL
 from relay.web.keys import BUILD, SNAPSHOT
 
-_DISCONNECTS = (*(disconnect.name for disconnect in Disconnect), "WRITE_TIMEOUT", "UNEXPECTED_DATA")
+_DISCONNECTS = (
+    *(disconnect.name for disconnect in Disconnect),
+    "PROTOCOL_ERROR",
+    "MESSAGE_TOO_BIG",
+    "WRITE_TIMEOUT",
+    "UNEXPECTED_DATA",
+)
 _FAILURES = tuple(error.disconnect.name for error in PublishError.__subclasses__())
 _REFUSALS = ("full", "draining", "bus_timeout", "bus_refused", "bad_request", "not_found", "request_timeout")
 _UNWRITTEN = ("rate_limit", "unwritable")

@@ -56,7 +56,7 @@ async def test_only_those_who_are_meant_are_closed() -> None:
     work = Closing(lambda: [ann, other_ann, bob, nobody], NODE)
     work.add(Unsubscribe(user="ann", channel="b"))
     work.add(Unsubscribe(user="bob", client=nobody.id.hex(), channel="a"))
-    work.add(Disconnect(user="bob", keep=(bob.id.hex(),)))
+    work.add(Disconnect(user="bob", keep=frozenset({bob.id.hex()})))
     work.add(Disconnect(client=nobody.id.hex(), code=4000, reason="x"))
     work.add(Disconnect(client="f" * 32))
     work.add(Disconnect())
@@ -98,6 +98,31 @@ async def test_with_many_orders_the_look_comes_at_once(monkeypatch: pytest.Monke
     for number in range(20):
         work.add(Disconnect(user=f"user {number}"))
     assert all(client.closed for client in clients)
+    work.stop()
+
+
+async def test_many_orders_for_many_clients_of_one_user_are_one_look() -> None:
+    """Whoever may write to Redis can send them: neither their product nor a list of closed clients may grow."""
+    clients = [Client(number, "ann") for number in range(2000)]
+    work = Closing(lambda: clients, NODE)
+    work._orders = [Unsubscribe(user="ann", channel=f"other {number}") for number in range(5000)]
+    work._orders += [Unsubscribe(client=clients[0].id.hex(), channel="other")] * 5000
+    compared = 0
+    reason = closing._reason
+
+    def counting(order: Disconnect | Unsubscribe, client: closing.Client) -> Reason | CustomDisconnect | None:
+        nonlocal compared
+        compared += 1
+        return reason(order, client)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(closing, "_reason", counting)
+        work._look()
+    assert compared <= len(work._orders) + 5000
+    for _ in range(10):
+        work._orders = [Disconnect(user="ann")]
+        work._look()
+    assert len(work._to_close) <= len(clients)
     work.stop()
 
 

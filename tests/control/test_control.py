@@ -10,8 +10,9 @@ from websockets.frames import Close
 from relay.auth.identity import Identity
 from relay.brokers import BrokerOptions
 from relay.control import Control, control
+from relay.control.answering import Answering
 from relay.control.control import SurveyError
-from relay.control.orders import EVERYBODY, Disconnect
+from relay.control.orders import EVERYBODY, Disconnect, inbox
 from relay.counters import Counters
 from relay.errors import BusUnavailable, CustomDisconnect, SubscribeError
 from relay.errors import Disconnect as Reason
@@ -77,7 +78,7 @@ async def test_a_deaf_gateway_does_not_say_that_there_is_nobody() -> None:
 
 async def test_missing_answers_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(control, "SURVEY_SECONDS", 0.05)
-    monkeypatch.setattr(Control, "_answer", lambda self, question: None)
+    monkeypatch.setattr(Answering, "add", lambda self, question: None)
     _node, own = make()
     own.start("here")
     with pytest.raises(SurveyError, match="only 0 of 1 gateways answered"):
@@ -92,6 +93,36 @@ async def test_nonsense_on_the_channel_is_counted_and_logged(caplog: pytest.LogC
     await wait_until(lambda: node.counters.bus_errors == 1)
     assert "control message refused" in caplog.text
     assert len(await own.ask()) == 1
+
+
+async def test_one_message_of_the_bus_is_one_message_whatever_it_holds(caplog: pytest.LogCaptureFixture) -> None:
+    """A hundred thousand line breaks were as many log entries, and stopped each gateway for seconds."""
+    node, own = make()
+    own.start("here")
+    caplog.clear()
+    for channel in (EVERYBODY, inbox(own.uid)):
+        node.receive(Message(channel, b"\n" * 100_000))
+    assert node.counters.bus_errors == 1
+    assert len(caplog.records) == 1
+    assert node.channels == 0
+    assert node.counters.messages_delivered == 0
+
+
+async def test_answers_that_nobody_waits_for_are_not_read() -> None:
+    node, own = make()
+    own.start("here")
+    node.receive(Message(inbox(own.uid), b"nonsense"))
+    assert node.counters.bus_errors == 0
+
+
+async def test_nonsense_in_the_inbox_is_counted_and_does_not_end_a_survey() -> None:
+    node, own = make()
+    own.start("here")
+    asked = asyncio.create_task(own.ask("*"))
+    await asyncio.sleep(0)
+    node.receive(Message(inbox(own.uid), b"nonsense"))
+    assert len(await asked) == 1
+    assert node.counters.bus_errors == 1
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from websockets.server import ServerProtocol
 from relay import Gateway
 from relay.errors import BusUnavailable, Disconnect
 from relay.gateway.connection import Connection
+from relay.gateway.frame_rates import FrameRate
 from relay.gateway.incoming import MAX_FRAGMENTS
 from tests.conftest import EmbeddedFactory
 from tests.harness.conditions import stays_true, wait_until
@@ -228,7 +229,10 @@ async def test_a_paused_publisher_is_not_read_and_not_judged_by_keepalive(embedd
         await wait_until(lambda: gateway.counters.messages_received == 1)
 
 
-async def test_a_ping_flood_of_a_client_that_does_not_read_takes_no_memory(embedded: EmbeddedFactory) -> None:
+async def test_pongs_for_a_client_that_does_not_read_take_no_memory(
+    embedded: EmbeddedFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("relay.gateway.incoming.CONTROL_FRAMES", FrameRate(1e9, 1_000_000_000))
     (gateway,) = await embedded(1)
     async with AsyncExitStack() as stack:
         flooder = await stack.enter_async_context(RawWebSocket(gateway.port, receive_buffer=4096))
@@ -266,9 +270,10 @@ INNER = encode_frame(TEXT, b"forged")
     ids=["medium", "short", "empty"],
 )
 async def test_a_payload_is_never_taken_for_frames_wherever_the_stream_is_cut(
-    embedded: EmbeddedFactory, frame: bytes
+    embedded: EmbeddedFactory, frame: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Masks are the client's choice, so a payload can look like frames on the wire."""
+    monkeypatch.setattr("relay.gateway.incoming.CONTROL_FRAMES", FrameRate(1e9, 1_000_000_000))
     (gateway,) = await embedded(1)
     async with AsyncExitStack() as stack:
         await join(stack, gateway)

@@ -211,7 +211,7 @@ async def test_a_client_that_leaves_during_its_handshake_leaves_nothing(
             future.set_exception(outcome)
         await wait_until(lambda: context.node.interests == 0, 3.0)
     assert gateway.counters.connections_accepted == 0
-    assert context.node.hub.census() == {}
+    assert context.node.hub.channels == []
 
 
 async def test_early_data_of_clients_that_have_left_is_not_kept(

@@ -46,7 +46,8 @@ def test_reasons_are_shown_before_they_have_happened() -> None:
     """Prometheus' `increase` doesn't see the first event of a series that begins with it."""
     read = rendered(Counters())
     reasons = {labels[0] for name, labels in read if name == "relay_disconnects_total"}
-    assert reasons == {disconnect.name.lower() for disconnect in Disconnect} | {"write_timeout", "unexpected_data"}
+    others = {"protocol_error", "message_too_big", "write_timeout", "unexpected_data"}
+    assert reasons == {disconnect.name.lower() for disconnect in Disconnect} | others
     failures = {labels[0] for name, labels in read if name == "relay_publish_failures_total"}
     assert failures == {"bus_unavailable", "delivery_unknown", "publish_buffer_full", "publish_refused"}
     assert read["relay_connections_closed_total", ("1006",)] == 0

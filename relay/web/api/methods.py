@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 
 from relay.channel import check_channel
 from relay.control import Control
-from relay.control.control import MAX_CHANNELS, SurveyError
-from relay.control.orders import MAX_REASON_BYTES, Answer, Disconnect, Unsubscribe
+from relay.control.control import SurveyError
+from relay.control.orders import MAX_CHANNELS, MAX_REASON_BYTES, Answer, Disconnect, Unsubscribe
 from relay.errors import ChannelError, PublishError
 from relay.message import Kind, Message
 from relay.web.api.error import ApiError, Code, bad_request, from_publish_error
@@ -124,7 +124,7 @@ async def _disconnect(call: Call, parameters: DisconnectParameters) -> Finish:
     order = Disconnect(
         user=user,
         client=client,
-        keep=tuple(parameters.whitelist),
+        keep=frozenset(parameters.whitelist),
         code=0 if close is None else close.code,
         reason="" if close is None else close.reason,
     )
