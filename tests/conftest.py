@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, settings
 from tests.harness import guard
 from tests.harness.certificate_authority import CertificateAuthority
 from tests.harness.deployment import EVENT_LOOPS, Deployment
+from tests.harness.failure_report import pytest_runtest_makereport as pytest_runtest_makereport
 from tests.harness.gateway_process import GatewayProcess, Setting, end, launch
 from tests.harness.redis_server import RedisServer
 from tests.harness.tcp_proxy import TcpProxy
