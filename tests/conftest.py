@@ -17,6 +17,8 @@ from relay.log_rate import LogRate
 from tests.harness import guard
 from tests.harness.certificate_authority import CertificateAuthority
 from tests.harness.deployment import EVENT_LOOPS, Deployment
+from tests.harness.environment import neutralize
+from tests.harness.failure_report import pytest_runtest_makereport as pytest_runtest_makereport
 from tests.harness.gateway_process import GatewayProcess, Setting, end, launch
 from tests.harness.redis_server import RedisServer
 from tests.harness.tcp_proxy import TcpProxy
@@ -30,6 +32,8 @@ RedisFactory = Callable[..., RedisServer]
 ProxyFactory = Callable[[int], Coroutine[Any, Any, TcpProxy]]
 
 _numbers = itertools.count()
+
+neutralize()
 
 # A property is no measure of speed: on a busy machine any example may be slow.
 settings.register_profile("relay", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -78,8 +78,12 @@ class StopSignals:
             self._last_resort.cancel()
 
 
-def run(settings: Settings) -> int:
+def run(settings: Settings, started: Callable[[int], None] = lambda port: None) -> int:
     """Run a gateway until a signal ends it.
+
+    Args:
+        settings: of the gateway.
+        started: called with the port once it listens.
 
     Returns:
         The exit code of the process.
@@ -87,7 +91,7 @@ def run(settings: Settings) -> int:
     signals = StopSignals()
     try:
         with asyncio.Runner(loop_factory=loop_factory(settings.event_loop)) as runner:
-            return runner.run(_live(settings, signals))
+            return runner.run(_live(settings, signals, started))
     except OSError as error:
         complain(why_not(error, settings))
     except RelayError as error:
@@ -112,10 +116,11 @@ def loop_factory(event_loop: Literal["auto", "uvloop", "asyncio"]) -> Callable[[
     return uvloop.new_event_loop
 
 
-async def _live(settings: Settings, signals: StopSignals) -> int:
+async def _live(settings: Settings, signals: StopSignals, started: Callable[[int], None]) -> int:
     signals.install()
     gateway = relay.Gateway(settings)
-    return STOPPED if await live(gateway, signals.first, signals.second) else ENDED_BY_SIGNAL + signals.number
+    drained = await live(gateway, signals.first, signals.second, lambda: started(gateway.port))
+    return STOPPED if drained else ENDED_BY_SIGNAL + signals.number
 
 
 async def live(

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+from typing import TYPE_CHECKING
+
 import click
 
 from relay.cli.options import SettingsCommand, load_settings
+
+if TYPE_CHECKING:
+    from relay.settings import Settings
 
 
 @click.command("serve", cls=SettingsCommand)
@@ -33,4 +39,24 @@ def command(**flags: str | None) -> None:
     for unknown in unknown_variables(Settings):
         log.warning("unknown setting", variable=unknown.variable, source=unknown.source.value, nearest=unknown.nearest)
     workers = count_workers(settings)
-    raise click.exceptions.Exit(run(settings) if workers == 1 else run_workers(settings, workers))
+
+    def started(port: int) -> None:
+        # For the person who has just typed the command; programs read the log.
+        if settings.demo == "on" and sys.stderr.isatty():
+            click.echo(f"Open {playground_url(settings, port)}", err=True)
+
+    raise click.exceptions.Exit(
+        run(settings, started) if workers == 1 else run_workers(settings, workers, started),
+    )
+
+
+def playground_url(settings: Settings, port: int) -> str:
+    """Return the address to type into a browser on this machine.
+
+    Args:
+        settings: of the gateway.
+        port: where it listens.
+    """
+    host = settings.host[0]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Callable
 from typing import Final
 
 from relay.cli.lifetime import ENDED_BY_SIGNAL, FAILED, STOPPED, StopSignals, complain, why_not
@@ -20,19 +21,20 @@ def count_workers(settings: Settings) -> int:
     return usable_processors() if settings.workers == "auto" else settings.workers
 
 
-def run_workers(settings: Settings, count: int) -> int:
+def run_workers(settings: Settings, count: int, started: Callable[[int], None] = lambda port: None) -> int:
     """Run a gateway as several processes until a signal ends them.
 
     Args:
         settings: of all together.
         count: of processes.
+        started: called with the port once all of them listen.
 
     Returns:
         The exit code of this process; that of a worker when it can't start.
     """
     signals = StopSignals()
     try:
-        return asyncio.run(_live(settings, count, signals))
+        return asyncio.run(_live(settings, count, signals, started))
     except OSError as error:
         complain(why_not(error, settings))
         return FAILED
@@ -44,9 +46,9 @@ def run_workers(settings: Settings, count: int) -> int:
         signals.forget()
 
 
-async def _live(settings: Settings, count: int, signals: StopSignals) -> int:
+async def _live(settings: Settings, count: int, signals: StopSignals, started: Callable[[int], None]) -> int:
     signals.install()
-    well = await Supervisor(settings, count, COMMAND).run(signals.first, signals.second)
+    well = await Supervisor(settings, count, COMMAND, started).run(signals.first, signals.second)
     if signals.second.is_set():
         return ENDED_BY_SIGNAL + signals.number
     return STOPPED if well else FAILED

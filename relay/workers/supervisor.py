@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from relay.errors import RelayError
@@ -64,9 +64,17 @@ class Supervisor:
         settings: of the gateway that they are together.
         count: of workers.
         command: that starts one; see `Worker`.
+        started: called with the port once all have begun to listen.
     """
 
-    def __init__(self, settings: Settings, count: int, command: Sequence[str]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        count: int,
+        command: Sequence[str],
+        started: Callable[[int], None] = lambda port: None,
+    ) -> None:
+        self._started = started
         self._settings = settings
         self._count = count
         self._command = command
@@ -153,6 +161,7 @@ class Supervisor:
             self._to_start.remove(worker.number)
             if not self._to_start:
                 log.info("all workers listen", workers=self._count, port=self._port)
+                self._started(self._port)
 
     async def _end(self, stop: asyncio.Event, end: asyncio.Event) -> None:
         """Wait for the word to stop, and see to it that all workers do."""

@@ -49,15 +49,18 @@ async def invoke_aside(*arguments: str, stdin: bytes = b"") -> Outcome:
 
 
 @asynccontextmanager
-async def running(*arguments: str, output: int = PIPE, **environment: object) -> AsyncIterator[Process]:
+async def running(
+    *arguments: str, output: int = PIPE, errors: int = PIPE, **environment: object
+) -> AsyncIterator[Process]:
     """Run the command in a process of its own; killed at the end when it still runs.
 
     Args:
         *arguments: of the command line.
         output: file descriptor to use as standard output.
+        errors: file descriptor to use as standard error.
         **environment: variables on top of those of this process.
     """
-    async with _process(arguments, output, environment) as process:
+    async with _process(arguments, output, environment, errors) as process:
         yield process
 
 
@@ -96,12 +99,14 @@ async def on_terminal(*arguments: str, columns: int, **environment: object) -> t
 
 
 @asynccontextmanager
-async def _process(arguments: Iterable[str], output: int, environment: Mapping[str, object]) -> AsyncIterator[Process]:
+async def _process(
+    arguments: Iterable[str], output: int, environment: Mapping[str, object], errors: int = PIPE
+) -> AsyncIterator[Process]:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "relay", *arguments),
         stdin=DEVNULL,
         stdout=output,
-        stderr=PIPE,
+        stderr=errors,
         env={**os.environ, "PYTHONPATH": str(ROOT), **{name: str(value) for name, value in environment.items()}},
     )
     try:

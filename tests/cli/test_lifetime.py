@@ -30,6 +30,7 @@ class StubGateway:
     signals_in_drain: list[signal.Signals]
     frozen_at_start: int
     loop: str
+    port = 8000
 
     def __init__(self, settings: Settings) -> None:
         self.calls.append("made")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
+import pty
 import signal
 import socket
 from asyncio.subprocess import Process
@@ -11,8 +14,12 @@ from typing import Any
 
 import pytest
 
+from relay.cli.serve import playground_url
+from relay.settings import Settings
 from tests.cli.command import run, running
+from tests.harness.free_port import free_port
 from tests.harness.http_response import get
+from tests.harness.redis_server import RedisServer
 
 
 async def entry(process: Process, event: str) -> dict[str, Any]:
@@ -79,3 +86,53 @@ async def test_unknown_variables_are_logged(tmp_path: Path) -> None:
         await entry(process, "listening")
         process.send_signal(signal.SIGTERM)
         assert await process.wait() == 0
+
+
+async def on_terminal_until(text: str, *arguments: str, **environment: object) -> str:
+    """Run the command with a terminal for its log, drain it once it has written a text, and return all of it."""
+    terminal, stderr = pty.openpty()
+    try:
+        async with running("serve", *arguments, errors=stderr, **environment) as process:
+            shown = ""
+            while text not in shown:
+                shown += (await asyncio.to_thread(os.read, terminal, 65536)).decode()
+            process.send_signal(signal.SIGTERM)
+            assert await process.wait() == 0
+            return shown
+    finally:
+        os.close(stderr)
+        os.close(terminal)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_a_person_at_a_terminal_is_told_what_to_open(workers: int, redis_server: RedisServer) -> None:
+    """The very port, last of all that is said at the start."""
+    port = free_port()
+    settings = {"RELAY_BROKER_URL": redis_server.url, "RELAY_WORKERS": workers, "RELAY_LOG_LEVEL": "error"}
+    shown = await on_terminal_until("/", "--port", str(port), **settings)
+    assert shown == f"Open http://127.0.0.1:{port}/\r\n"
+
+
+async def test_only_a_person_and_only_where_a_page_is() -> None:
+    """A log stays a log."""
+    shown = await on_terminal_until("listening", RELAY_PORT=0, RELAY_DEMO="off")
+    assert "Open" not in shown
+    async with running("serve", RELAY_PORT=0) as process:
+        await entry(process, "listening")
+        process.send_signal(signal.SIGTERM)
+        _, errors = await process.communicate()
+    assert b"Open" not in errors
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        (["127.0.0.1"], "http://127.0.0.1:9000/"),
+        (["0.0.0.0"], "http://127.0.0.1:9000/"),
+        (["::"], "http://[::1]:9000/"),
+        (["::1", "127.0.0.1"], "http://[::1]:9000/"),
+        (["relay.example"], "http://relay.example:9000/"),
+    ],
+)
+def test_the_address_of_the_page_works_on_this_machine(host: list[str], expected: str) -> None:
+    assert playground_url(Settings(host=host), 9000) == expected  # type: ignore[arg-type]

@@ -164,11 +164,15 @@ class ServerSession(asyncio.Protocol):
         self._transport.abort()
 
     def stop_reading(self) -> None:
-        """Leave what the client sends in the kernel's buffer."""
-        self._transport.pause_reading()
+        """Leave what the client sends in the kernel's buffer, from the connection's first byte on if need be."""
+        # Not before the event loop reads from a new socket: CPython 3.11.2 forgets a pause that is older than that.
+        asyncio.get_running_loop().call_soon(self._transport.pause_reading)
 
     def resume_reading(self) -> None:
         """Read again."""
+        asyncio.get_running_loop().call_soon(self._read_on)
+
+    def _read_on(self) -> None:
         if not self._transport.is_closing():
             self._transport.resume_reading()
 

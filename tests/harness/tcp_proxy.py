@@ -91,7 +91,8 @@ class TcpProxy:
     def joined(self, side: _Side) -> None:
         """Note a connection, and connect a client's one onwards."""
         self._pipes.add(side)
-        side.obey()
+        # Not before the event loop reads from the new socket: CPython 3.11.2 forgets a pause that is older than that.
+        asyncio.get_running_loop().call_soon(side.obey)
         if side.is_client:
             self.accepted += 1
             task = asyncio.create_task(self._connect(side))
@@ -129,6 +130,8 @@ class _Side(asyncio.Protocol):
     def __init__(self, proxy: TcpProxy, client: _Side | None = None) -> None:
         self._proxy = proxy
         self._full = False
+        # What came before it could go on: TLS delivers what a client sends with the end of its handshake at once.
+        self._early = bytearray()
         self.peer = client
         self.is_client = client is None
 
@@ -138,8 +141,11 @@ class _Side(asyncio.Protocol):
         self._proxy.joined(self)
 
     def data_received(self, data: bytes) -> None:
-        assert self.peer is not None
-        self.peer.transport.write(data)
+        if self.peer is None or self._proxy.black_hole:
+            self._early += data
+            self.transport.pause_reading()
+        else:
+            self.peer.transport.write(data)
 
     def pause_writing(self) -> None:
         self._full = True
@@ -166,4 +172,6 @@ class _Side(asyncio.Protocol):
         if self.peer is None or self._proxy.black_hole or self.peer._full or (self._proxy.mute and self.is_client):
             self.transport.pause_reading()
         else:
+            self.peer.transport.write(bytes(self._early))
+            self._early.clear()
             self.transport.resume_reading()

@@ -9,9 +9,9 @@ from websockets.asyncio.client import connect
 
 from tests.harness.broadcast_server import BroadcastServer
 from tests.harness.conditions import stays_true, wait_until
-from tests.harness.raw_websocket import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Frame, upgraded
+from tests.harness.raw_websocket import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Frame, RawWebSocket, upgraded
 from tests.harness.rough_server import BinaryServer, DeafServer, FragmentingServer, LateServer, StallingServer
-from tests.harness.server_session import Pace
+from tests.harness.server_session import Pace, ServerSession
 
 
 async def test_others_in_the_channel_get_a_message_and_nobody_else() -> None:
@@ -44,6 +44,24 @@ async def test_it_speaks_with_another_library(size: int) -> None:
         await (await two.ping())
         await two.close(1001)
         await wait_until(lambda: [session.close_code for session in server.past] == [1001])
+
+
+async def test_a_server_that_does_not_read_at_first_answers_once_it_does() -> None:
+    """CPython 3.11.2 forgets a pause that is older than the first look at a socket."""
+
+    class Shy(BroadcastServer):
+        """Reads nothing until it is told to."""
+
+        def connected(self, session: ServerSession) -> None:
+            super().connected(session)
+            session.stop_reading()
+
+    async with Shy() as server, RawWebSocket(server.port) as client:
+        answer = asyncio.create_task(client.upgrade("/ws/a"))
+        await wait_until(lambda: server.accepted == 1)
+        assert await stays_true(lambda: not server.sessions[0].request.target, 0.05)
+        server.sessions[0].resume_reading()
+        assert (await answer).status == 101
 
 
 async def test_death_ends_everything() -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import suppress
 
+import pytest
 import pytest_asyncio
 
+from tests.harness.certificate_authority import CertificateAuthority
 from tests.harness.conditions import stays_true, wait_until
 from tests.harness.tcp_proxy import TcpProxy
 
@@ -64,6 +68,34 @@ async def test_a_black_hole_takes_new_connections_and_tells_them_nothing(proxy: 
     proxy.black_hole = False
     assert await asyncio.wait_for(answer, 1) == b"hello"
     writer.transport.abort()
+
+
+@pytest.mark.parametrize("hole", [False, True])
+async def test_what_comes_at_once_waits_for_the_target(proxy: TcpProxy, hole: bool) -> None:
+    """CPython 3.11.2 forgets a pause that is older than the first look at a socket."""
+    proxy.black_hole = hole
+    with socket.create_connection(("127.0.0.1", proxy.port)) as early:
+        early.sendall(b"hello")
+        reader, writer = await asyncio.open_connection(sock=early)
+        answer = asyncio.create_task(reader.readexactly(5))
+        await wait_until(lambda: proxy.accepted == 1)
+        assert not hole or await stays_true(lambda: not answer.done() and proxy.connections == 1, 0.1)
+        proxy.black_hole = False
+        assert await answer == b"hello"
+        writer.transport.abort()
+
+
+async def test_a_client_that_speaks_tls_may_speak_at_once(certificate_authority: CertificateAuthority) -> None:
+    """Its first bytes come with the end of the handshake, before anything can have gone on."""
+    server = await asyncio.start_server(echo, "127.0.0.1", 0)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate_authority.certificate_file, certificate_authority.key_file)
+    trust = ssl.create_default_context(cafile=certificate_authority.ca_file)
+    async with server, TcpProxy(server.sockets[0].getsockname()[1], tls=tls) as proxy:
+        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port, ssl=trust)
+        writer.write(b"hello")
+        assert await reader.readexactly(5) == b"hello"
+        writer.transport.abort()
 
 
 async def test_a_cut_ends_all_connections_and_new_ones_work(proxy: TcpProxy) -> None:
