@@ -88,7 +88,7 @@ async def test_unknown_variables_are_logged(tmp_path: Path) -> None:
         assert await process.wait() == 0
 
 
-async def on_terminal_until(text: str, *arguments: str, **environment: object) -> str:
+async def on_terminal_until(text: str, *arguments: str, **environment: Any) -> str:
     """Run the command with a terminal for its log, drain it once it has written a text, and return all of it."""
     terminal, stderr = pty.openpty()
     try:
