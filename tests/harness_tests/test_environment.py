@@ -16,7 +16,10 @@ from tests.harness.environment import neutralize
 
 neutralize()
 os.kill(os.getpid(), signal.SIGHUP)  # what was ignored ends nothing now
-show = "import json, os, signal as s; print(json.dumps([dict(os.environ), [s.getsignal(n) is s.SIG_IGN for n in (1, 2)]]))"
+show = (
+    "import json, os, signal as s; "
+    "print(json.dumps([dict(os.environ), [s.getsignal(n) is s.SIG_IGN for n in (1, 2)]]))"
+)
 subprocess.run([sys.executable, "-I", "-c", show], check=True)
 sys.exit(open(os.devnull).encoding.upper() != "UTF-8")
 """
