@@ -11,31 +11,52 @@ ARGS ?=
 # What `make image` calls the image.
 IMAGE ?= relay-gateway
 
+# Tests wait more than they compute: several at a time for each processor.
+WORKERS ?= $(shell echo $$((3 * $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2))))
+XDIST := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+
+# What is tested with other versions of Python: not what needs a browser, minutes, or the load test.
+SLOW := $(addprefix --ignore=tests/,compose deploy honesty loadtest system) --ignore-glob='*_in_browser.py' --ignore-glob='*outages.py'
+
 .DEFAULT_GOAL := help
-.PHONY: help run test honesty lint format bench peers loadtest redis browser promtool shellcheck image env-example compose-test loadtest-compose clean
+.PHONY: help run test test-fast fast honesty lint format bench peers loadtest redis programs browser proxies curl promtool \
+	shellcheck image env-example compose-test loadtest-compose clean
 
 help: ## show this list
-	@echo "make run      start a gateway on the memory broker      options: ARGS=\"--port 9000\""
-	@echo "make test     run the tests, with coverage              options: ARGS=\"-k settings\""
-	@echo "make loadtest load two gateways and a Redis, and write a report"
-	@echo "make honesty  run the load test against servers with faults"
-	@echo "make lint     check style, formatting and types"
-	@echo "make format   format the code"
-	@echo "make bench    measure against an everyday relay         options: ARGS=\"...\""
-	@echo "make peers    measure beside other servers              options: ARGS=\"...\""
-	@echo "make image    build the gateway's image, relay-gateway  options: IMAGE=name:tag"
-	@echo "make compose-test      test the stack of docker-compose.yml with a Docker engine"
+	@echo "make run               start a gateway on the memory broker       options: ARGS=\"--port 9000\""
+	@echo "make test              run the tests, with coverage: 5 minutes    options: ARGS=\"-k settings\""
+	@echo "make test-fast         run the fast ones, with any Python         options: PYTHON=python3.13"
+	@echo "make loadtest          load two gateways and a Redis, and write a report"
+	@echo "make honesty           run the load test against servers with faults: 2 minutes"
+	@echo "make lint              check style, formatting and types"
+	@echo "make format            format the code"
+	@echo "make bench             measure against an everyday relay          options: ARGS=\"...\""
+	@echo "make peers             measure beside other servers               options: ARGS=\"...\""
+	@echo "make image             build the gateway's image, relay-gateway   options: IMAGE=name:tag"
+	@echo "make compose-test      test the stack of docker-compose.yml with a Docker engine: 5 minutes"
 	@echo "make loadtest-compose  load the stack that runs here through its balancer"
 	@echo "make env-example       write .env.example anew from the settings"
-	@echo "make clean    remove the environment, caches and builds"
+	@echo "make clean             remove the environments, caches and builds"
+	@echo
+	@echo "The first make run installs relay into $(VENV), which takes about half a minute; the first make test the development"
+	@echo "tools, too. It also installs programs that are missing, with the system's package manager: redis-server, without"
+	@echo "which most tests can't run, and chromium, nginx, haproxy, node, curl, promtool and shellcheck, without which some"
+	@echo "are skipped. That needs root, or sudo without a password; else it says what is missing."
 
 run: $(VENV)/.stamp-run ## start a gateway
 	@exec $(BIN)/relay serve $(ARGS)
 
 # Part of the tests only, chosen by ARGS, can't reach the coverage of all of them.
-test: $(VENV)/.stamp-dev redis browser ## run the tests
-	@$(MAKE) --silent promtool || true
-	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),-n 3 --dist loadfile --ignore=tests/honesty --ignore=tests/compose --cov --cov-report=term)
+test: $(VENV)/.stamp-dev redis programs ## run the tests
+	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),$(XDIST) --ignore=tests/honesty --ignore=tests/compose --cov --cov-report=term)
+
+# In an environment of its own for each version, so that the one of the other targets stays as it is.
+test-fast: ## run the fast tests with any Python
+	@version=$$($(PYTHON) -c 'import platform; print(platform.python_version())') && \
+		$(MAKE) --no-print-directory VENV=.venv-$$version fast
+
+fast: $(VENV)/.stamp-dev redis
+	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),$(XDIST) $(SLOW) -p no:cacheprovider)
 
 # Each of these is a whole run of the load test: two minutes in all, which the tests that one runs all day needn't take.
 honesty: $(VENV)/.stamp-dev redis ## prove the load test honest
@@ -78,17 +99,17 @@ peers: $(VENV)/.stamp-dev redis ## measure beside others
 	@$(BIN)/python -m bench.peers $(ARGS)
 
 clean: ## remove what the other targets made
-	rm -rf loadtest.html loadtest.json $(VENV) build dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf loadtest.html loadtest.json .venv .venv-* build dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp is newer than pyproject.toml once the dependencies named there are installed.
 $(VENV)/.stamp-run: pyproject.toml $(VENV)/bin/python
-	@echo "installing relay into $(VENV)"
+	@echo "installing relay into $(VENV); that takes about half a minute"
 	@$(PIP) install --editable '.[loadtest,uvloop]'
 	@touch $@
 
 $(VENV)/.stamp-dev: pyproject.toml $(VENV)/bin/python
-	@echo "installing relay and its development tools into $(VENV)"
+	@echo "installing relay and its development tools into $(VENV); that takes about a minute"
 	@$(PIP) install --editable '.[dev]'
 	@touch $@ $(VENV)/.stamp-run
 
@@ -105,11 +126,25 @@ $(VENV)/bin/python:
 redis:
 	@command -v redis-server >/dev/null || sh tests/install.sh redis-server
 
-# Pages are tested in a real browser; the tests that need it say so when they are skipped.
+# What only some tests need; where it can't be had they are skipped, and say so.
+programs: browser proxies curl
+	@$(MAKE) --silent promtool || true
+	@$(MAKE) --silent shellcheck || true
+
+# Pages are tested in a real browser.
 browser:
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || sh tests/install.sh chromium || true
 
-# Alerts, dashboards and metrics are checked by Prometheus itself; the tests that need it say so when they are skipped.
+# Clients and proxies as they are: what stands between a gateway and the world, and what speaks to it.
+proxies:
+	@PATH=$$PATH:/usr/sbin; command -v nginx >/dev/null || sh tests/install.sh nginx || true
+	@PATH=$$PATH:/usr/sbin; command -v haproxy >/dev/null || sh tests/install.sh haproxy || true
+	@NODE_PATH=/usr/share/nodejs node --eval 'require("ws")' 2>/dev/null || sh tests/install.sh node || true
+
+curl:
+	@command -v curl >/dev/null || sh tests/install.sh curl || true
+
+# Alerts, dashboards and metrics are checked by Prometheus itself.
 promtool: $(VENV)/bin/python
 	@command -v promtool >/dev/null || test -x $(BIN)/promtool || sh tests/install.sh promtool
 
