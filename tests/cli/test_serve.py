@@ -8,7 +8,7 @@ import os
 import pty
 import signal
 import socket
-from asyncio.subprocess import Process
+from asyncio.subprocess import PIPE, Process
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +92,7 @@ async def on_terminal_until(text: str, *arguments: str, **environment: Any) -> s
     """Run the command with a terminal for its log, drain it once it has written a text, and return all of it."""
     terminal, stderr = pty.openpty()
     try:
-        async with running("serve", *arguments, errors=stderr, **environment) as process:
+        async with running("serve", *arguments, output=PIPE, errors=stderr, **environment) as process:
             shown = ""
             while text not in shown:
                 shown += (await asyncio.to_thread(os.read, terminal, 65536)).decode()
@@ -108,8 +108,9 @@ async def on_terminal_until(text: str, *arguments: str, **environment: Any) -> s
 async def test_a_person_at_a_terminal_is_told_what_to_open(workers: int, redis_server: RedisServer) -> None:
     """The very port, last of all that is said at the start."""
     port = free_port()
-    settings = {"RELAY_BROKER_URL": redis_server.url, "RELAY_WORKERS": workers, "RELAY_LOG_LEVEL": "error"}
-    shown = await on_terminal_until("/", "--port", str(port), **settings)
+    shown = await on_terminal_until(
+        "/\r\n", "--port", str(port), RELAY_BROKER_URL=redis_server.url, RELAY_WORKERS=workers, RELAY_LOG_LEVEL="error"
+    )
     assert shown == f"Open http://127.0.0.1:{port}/\r\n"
 
 

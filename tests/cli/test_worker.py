@@ -20,11 +20,12 @@ from relay.workers import worker as worker_module
 from relay.workers.link import Link
 from relay.workers.orders import Begin, Drain, End, Failed, Listening, State, TellState, TellWhole, Whole
 from tests.cli.command import ROOT
+from tests.harness.conditions import PATIENCE_SECONDS
 from tests.harness.free_port import free_port
 from tests.harness.http_response import get
 from tests.harness.websocket_client import connected
 
-WITHIN = 20.0
+WITHIN = PATIENCE_SECONDS
 
 
 @asynccontextmanager

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
+from tests.harness.conditions import PATIENCE_SECONDS
 from tests.harness.http_response import HttpResponse, parse_head
 
 
@@ -137,7 +138,7 @@ class EventStreamClient:
             await asyncio.get_running_loop().sock_connect(self._socket, ("127.0.0.1", self._port))
             await self.send(self._request)
             data = b""
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 while b"\r\n\r\n" not in data:
                     if not (chunk := await self._read()):
                         raise EOFError(data)
@@ -162,7 +163,7 @@ class EventStreamClient:
         """Send exact bytes."""
         await asyncio.get_running_loop().sock_sendall(self._socket, data)
 
-    async def receive(self, count: int, within: float = 10.0) -> list[str | bytes]:
+    async def receive(self, count: int, within: float = PATIENCE_SECONDS) -> list[str | bytes]:
         """Read until so many events have come; return the messages of all that have.
 
         Raises:
@@ -175,20 +176,20 @@ class EventStreamClient:
                 self._take(chunk)
         return [event.payload for event in self.events]
 
-    async def to_the_end(self, within: float = 10.0) -> list[str | bytes]:
+    async def to_the_end(self, within: float = PATIENCE_SECONDS) -> list[str | bytes]:
         """Read until the stream ends; return the messages."""
         async with asyncio.timeout(within):
             while chunk := await self._read():
                 self._take(chunk)
         return [event.payload for event in self.events]
 
-    async def heartbeats(self, count: int, within: float = 10.0) -> None:
+    async def heartbeats(self, count: int, within: float = PATIENCE_SECONDS) -> None:
         """Read until so many comments have come."""
         async with asyncio.timeout(within):
             while len(self.parser.comments) < count:
                 self._take(await self._read())
 
-    async def retry(self, within: float = 10.0) -> int:
+    async def retry(self, within: float = PATIENCE_SECONDS) -> int:
         """Return how many milliseconds to wait before the next connection, once the stream has said so."""
         async with asyncio.timeout(within):
             while self.parser.retry is None:

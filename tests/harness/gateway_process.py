@@ -15,13 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from tests.harness import guard
-from tests.harness.conditions import wait_until, wait_until_blocking
+from tests.harness.conditions import PATIENCE_SECONDS, wait_until, wait_until_blocking
 from tests.harness.http_response import HttpResponse
 from tests.harness.readiness import all_told_ready, told_ready
 
 ROOT = Path(__file__).resolve().parents[2]
-START_SECONDS = 20.0
-STOP_SECONDS = 10.0
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
@@ -93,18 +91,18 @@ class GatewayProcess:
 
     async def listening(self) -> None:
         """Return when the gateway accepts connections; sets `port`."""
-        await wait_until(self._has_port, START_SECONDS, lambda: f"gateway is listening: {self.output[-2000:]}")
+        await wait_until(self._has_port, PATIENCE_SECONDS, lambda: f"gateway is listening: {self.output[-2000:]}")
 
-    async def ready(self, expected: bool = True, within: float = 10.0) -> HttpResponse:
+    async def ready(self, expected: bool = True, within: float = PATIENCE_SECONDS) -> HttpResponse:
         """Return the answer of `/readyz` once it says ready, or not ready."""
         return await told_ready(self, expected, within)
 
     def start_blocking(self) -> None:
         """Wait until the gateway says that it is ready, without an event loop."""
-        wait_until_blocking(self._has_port, START_SECONDS, "gateway is listening")
-        wait_until_blocking(lambda: self.records("ready"), START_SECONDS, "gateway is ready")
+        wait_until_blocking(self._has_port, PATIENCE_SECONDS, "gateway is listening")
+        wait_until_blocking(lambda: self.records("ready"), PATIENCE_SECONDS, "gateway is ready")
 
-    async def terminate(self, within: float = 10.0) -> int:
+    async def terminate(self, within: float = PATIENCE_SECONDS) -> int:
         """Ask it to drain (SIGTERM) and return its exit code."""
         self.signal(signal.SIGTERM)
         await wait_until(lambda: not self.running, within, lambda: f"gateway ends: {self.output[-2000:]}")
@@ -181,7 +179,7 @@ def end(gateways: Iterable[GatewayProcess]) -> None:
     try:
         for gateway in running:
             gateway.signal(signal.SIGTERM)
-        wait_until_blocking(lambda: not any(gateway.running for gateway in running), STOP_SECONDS, "gateways end")
+        wait_until_blocking(lambda: not any(gateway.running for gateway in running), PATIENCE_SECONDS, "gateways end")
         assert [gateway.exit_code for gateway in running] == [0] * len(running)
         complaints = [line for gateway in gateways for line in gateway.complaints()]
         assert not complaints, "\n".join(complaints)

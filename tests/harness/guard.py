@@ -48,7 +48,7 @@ def dismiss() -> None:
         guard = _guard()
         assert guard.stdin is not None
         guard.stdin.close()
-        guard.wait(timeout=5)
+        guard.wait(timeout=60)
         _guard.cache_clear()
 
 

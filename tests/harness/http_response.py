@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tests.harness.conditions import PATIENCE_SECONDS
+
 
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
@@ -51,7 +53,7 @@ async def read_response(reader: asyncio.StreamReader) -> HttpResponse:
     return HttpResponse(status, headers, body)
 
 
-async def get(port: int, target: str, within: float = 10.0, headers: Sequence[str] = ()) -> HttpResponse:
+async def get(port: int, target: str, within: float = PATIENCE_SECONDS, headers: Sequence[str] = ()) -> HttpResponse:
     """Send a plain GET to a port of 127.0.0.1 over a fresh connection.
 
     Args:
@@ -64,7 +66,7 @@ async def get(port: int, target: str, within: float = 10.0, headers: Sequence[st
     return await send_request(port, "\r\n".join(lines).encode(), within)
 
 
-async def send_request(port: int, request: bytes, within: float = 10.0) -> HttpResponse:
+async def send_request(port: int, request: bytes, within: float = PATIENCE_SECONDS) -> HttpResponse:
     """Send exact bytes to a port of 127.0.0.1 and return the response."""
     async with asyncio.timeout(within):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)

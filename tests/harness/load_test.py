@@ -19,7 +19,7 @@ import psutil
 
 from relay.loadtest.result import Result
 from tests.harness import guard
-from tests.harness.conditions import wait_until
+from tests.harness.conditions import PATIENCE_SECONDS, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -101,12 +101,12 @@ class LoadTest:
                 await self._process.wait()
         return self._process.returncode is not None
 
-    async def ended(self, within: float = 30.0) -> Outcome:
+    async def ended(self, within: float = PATIENCE_SECONDS) -> Outcome:
         """Return how it ended; it must have left no process behind."""
         assert self._process is not None
         async with asyncio.timeout(within):
             output, errors = await self._process.communicate()
-        await wait_until(lambda: not self._alive(), within=2.0, what="all processes of the load test have ended")
+        await wait_until(lambda: not self._alive(), what="all processes of the load test have ended")
         code = self._process.returncode
         assert code is not None
         written = msgspec.json.decode(self._json.read_bytes(), type=Result) if self._json.exists() else None
@@ -131,7 +131,7 @@ def _runs_in(process: psutil.Process, group: int) -> bool:
         return False
 
 
-async def run_load_test(*arguments: str, within: float = 30.0) -> Outcome:
+async def run_load_test(*arguments: str, within: float = PATIENCE_SECONDS) -> Outcome:
     """Run a load test until it ends.
 
     Args:

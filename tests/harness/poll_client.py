@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from typing import Any
 
+from tests.harness.conditions import PATIENCE_SECONDS
 from tests.harness.http_response import HttpResponse, get
 
 
@@ -47,7 +48,7 @@ class PollClient:
         """Poll once, and forget the answer."""
         cursor = "" if self.cursor is None else f"&cursor={self.cursor}"
         target = f"/poll/{self.channel}?wait={wait:g}{cursor}"
-        return await get(self.port, target, wait + 10, self._headers)
+        return await get(self.port, target, wait + PATIENCE_SECONDS, self._headers)
 
     async def receive(self, count: int) -> list[str | bytes]:
         """Poll until so many messages have come in all; return all of them."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
+from tests.harness.conditions import PATIENCE_SECONDS
 from tests.harness.http_response import HttpResponse, parse_head
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
@@ -85,7 +86,7 @@ class RawWebSocket:
     ) -> None:
         self.close()
 
-    async def upgrade(self, target: str, *headers: str, within: float = 10.0) -> HttpResponse:
+    async def upgrade(self, target: str, *headers: str, within: float = PATIENCE_SECONDS) -> HttpResponse:
         """Ask for a WebSocket and return the answer, whatever it is.
 
         Args:
@@ -99,7 +100,7 @@ class RawWebSocket:
         await self.send("\r\n".join(lines).encode() + b"\r\n\r\n")
         return await self.response(within)
 
-    async def response(self, within: float = 10.0) -> HttpResponse:
+    async def response(self, within: float = PATIENCE_SECONDS) -> HttpResponse:
         """Read an HTTP response."""
         async with asyncio.timeout(within):
             while b"\r\n\r\n" not in self._buffer:
@@ -121,7 +122,7 @@ class RawWebSocket:
         """Send one frame."""
         await self.send(encode_frame(opcode, payload, fin=fin, masked=masked))
 
-    async def frame(self, within: float = 10.0) -> Frame:
+    async def frame(self, within: float = PATIENCE_SECONDS) -> Frame:
         """Read one frame.
 
         Raises:
@@ -137,7 +138,7 @@ class RawWebSocket:
                 (size,) = struct.unpack("!Q", await self._take(8))
             return Frame(first & 0x0F, await self._take(size), bool(first & 0x80))
 
-    async def frames_to_the_end(self, within: float = 10.0) -> list[Frame]:
+    async def frames_to_the_end(self, within: float = PATIENCE_SECONDS) -> list[Frame]:
         """Read frames until the connection ends, answer a close frame, and close the socket.
 
         A last frame that was cut short is left out.
@@ -154,14 +155,14 @@ class RawWebSocket:
                     with suppress(ConnectionError):
                         await self.send_frame(CLOSE, frames[-1].payload[:2])
 
-    async def close_frame(self, within: float = 10.0) -> tuple[int, str]:
+    async def close_frame(self, within: float = PATIENCE_SECONDS) -> tuple[int, str]:
         """Skip frames up to the close frame, and return its code and reason."""
         async with asyncio.timeout(within):
             while (frame := await self.frame(within)).opcode != CLOSE:
                 pass
         return close_of(frame)
 
-    async def end(self, within: float = 10.0) -> None:
+    async def end(self, within: float = PATIENCE_SECONDS) -> None:
         """Read, and throw away, until the relay has ended the connection."""
         async with asyncio.timeout(within):
             try:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Protocol
 
-from tests.harness.conditions import wait_until
+from tests.harness.conditions import PATIENCE_SECONDS, wait_until
 from tests.harness.http_response import HttpResponse, get
 
 
@@ -16,7 +16,7 @@ class Listening(Protocol):
     port: int
 
 
-async def told_ready(gateway: Listening, expected: bool = True, within: float = 10.0) -> HttpResponse:
+async def told_ready(gateway: Listening, expected: bool = True, within: float = PATIENCE_SECONDS) -> HttpResponse:
     """Return the answer of `/readyz` once it says ready, or not ready."""
     answer: HttpResponse | None = None
 
@@ -31,7 +31,7 @@ async def told_ready(gateway: Listening, expected: bool = True, within: float = 
 
 
 async def all_told_ready(
-    gateways: Sequence[Listening], expected: bool = True, within: float = 10.0
+    gateways: Sequence[Listening], expected: bool = True, within: float = PATIENCE_SECONDS
 ) -> list[HttpResponse]:
     """Do what `told_ready` does, for several gateways at the same time."""
     return await asyncio.gather(*(told_ready(gateway, expected, within) for gateway in gateways))

@@ -19,7 +19,7 @@ from tests.harness.certificate_authority import CertificateAuthority
 from tests.harness.conditions import wait_until_blocking
 from tests.harness.free_port import free_port
 
-ADMIN_TIMEOUT_SECONDS = 3.0
+ADMIN_TIMEOUT_SECONDS = 30.0
 
 
 class RedisServer:
@@ -109,7 +109,7 @@ class RedisServer:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self._path)
         guard.watch(self._process.pid)
         try:
-            wait_until_blocking(self._answers, within=10.0, what="redis-server answers")
+            wait_until_blocking(self._answers, what="redis-server answers")
         except AssertionError as error:
             error.add_note((self._path / "redis.log").read_text(errors="replace")[-2000:])
             self.kill()

@@ -20,7 +20,7 @@ def request(target: str, body: bytes = b"", *headers: str, method: str = "POST")
 
 async def call_raw(port: int, method: str, body: bytes, *headers: str, key: str = KEY) -> HttpResponse:
     """Call a method of the API with exact bytes."""
-    return await send_request(port, request(f"/api/{method}", body, f"X-API-Key: {key}", *headers), within=20)
+    return await send_request(port, request(f"/api/{method}", body, f"X-API-Key: {key}", *headers))
 
 
 async def call(port: int, method: str, parameters: object) -> Any:
@@ -34,4 +34,4 @@ async def call(port: int, method: str, parameters: object) -> Any:
 async def publish(port: int, target: str, body: bytes, *headers: str) -> HttpResponse:
     """Publish as `curl -d` does."""
     given = headers or ("Content-Type: application/x-www-form-urlencoded",)
-    return await send_request(port, request(target, body, *given), within=20)
+    return await send_request(port, request(target, body, *given))

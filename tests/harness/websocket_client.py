@@ -11,7 +11,7 @@ from typing import Self
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from tests.harness.conditions import wait_until
+from tests.harness.conditions import PATIENCE_SECONDS, wait_until
 from tests.harness.history import Payload, check_history, first_disagreement
 
 
@@ -74,12 +74,12 @@ class WebSocketClient:
         """Return when the relay has read everything sent so far: it answered a later ping."""
         await (await self._connection.ping())
 
-    async def receive(self, count: int, within: float = 10.0) -> list[Payload]:
+    async def receive(self, count: int, within: float = PATIENCE_SECONDS) -> list[Payload]:
         """Wait until at least `count` messages were received in all, and return all of them."""
         await wait_until(lambda: len(self.received) >= count, within, lambda: f"{count} messages; {self!r}")
         return self.received
 
-    async def ended(self, within: float = 10.0) -> tuple[int | None, str | None]:
+    async def ended(self, within: float = PATIENCE_SECONDS) -> tuple[int | None, str | None]:
         """Wait until the connection has ended, and return close code and reason."""
         await wait_until(lambda: not self.is_open, within, lambda: f"connection ended; {self!r}")
         return self.close_code, self.close_reason
@@ -107,7 +107,9 @@ class WebSocketClient:
         self.closed_at = time.monotonic()
 
 
-async def all_arrived(clients: Sequence[WebSocketClient], sent: Mapping[str, int], within: float = 10.0) -> None:
+async def all_arrived(
+    clients: Sequence[WebSocketClient], sent: Mapping[str, int], within: float = PATIENCE_SECONDS
+) -> None:
     """Wait until clients have received all numbered messages, and check that nothing is wrong with any history.
 
     Args:

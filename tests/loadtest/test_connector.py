@@ -17,7 +17,7 @@ from relay.loadtest.dialect import Dialect
 from relay.loadtest.wire import WireError
 from tests.harness.broadcast_server import BroadcastServer
 from tests.harness.certificate_authority import CertificateAuthority
-from tests.harness.conditions import wait_until
+from tests.harness.conditions import PATIENCE_SECONDS, wait_until
 from tests.harness.faulty_server import RefusingServer
 from tests.harness.free_port import free_port
 from tests.harness.server_session import ServerSession
@@ -34,12 +34,14 @@ def company(client: Client) -> Company:
     return cast(Company, client._crowd)
 
 
-async def connect(client: Client, url: str, *, source: str | None = None, within: float = 10.0) -> int:
+async def connect(client: Client, url: str, *, source: str | None = None, within: float = PATIENCE_SECONDS) -> int:
     """Begin a session, and return how long that took."""
     return await Connector((("X-Token", "secret"),), within).connect(client, url, resolve(url), source)
 
 
-async def refusal(url: str, *, source: str | None = None, within: float = 10.0, ready: str | None = None) -> str:
+async def refusal(
+    url: str, *, source: str | None = None, within: float = PATIENCE_SECONDS, ready: str | None = None
+) -> str:
     """Return why a connection could not be made."""
     client = make_client(ready=ready)
     with pytest.raises((OSError, WireError)) as caught:

@@ -88,7 +88,8 @@ def leftovers(gateway: Gateway) -> dict[str, int]:
     assert context is not None
     counts = {kind.__name__: 0 for kind in (Connection, Interest)}
     for item in gc.get_objects():
-        if isinstance(item, Connection | Interest):
+        # Not isinstance: that asks a weak proxy for its class, whose object may be gone.
+        if issubclass(type(item), Connection | Interest):
             counts[type(item).__name__] += 1
     counts["handshakes"] = len(context.handshakes)
     counts["channels in the hub"] = len(context.node.hub)

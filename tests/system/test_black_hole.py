@@ -33,21 +33,21 @@ async def test_a_black_hole_is_noticed_and_survived(
             await wait_until(lambda: all(len(client.received) > 100 for client in listeners))
             proxy.black_hole = True
             began, lateness = time.monotonic(), first.lateness_seconds
-            await all_told_ready(pair, False, within=30)
-            await wait_until(lambda: one.endings and two.endings, 30)
+            await all_told_ready(pair, False)
+            await wait_until(lambda: one.endings and two.endings)
             # Without the time for which the machine itself stood still; on a quiet one that is next to nothing.
             stood_still = first.lateness_seconds - lateness
             assert time.monotonic() - began - stood_still < NOTICE_SECONDS
             assert set(one.endings + two.endings) == {(1013, "delivery unknown")}
             proxy.black_hole = False
-            await asyncio.gather(*(gateway.ready(within=10) for gateway in pair))
+            await asyncio.gather(*(gateway.ready() for gateway in pair))
             outage = Outage(began, time.monotonic())
             for publisher in (one, two):
                 sessions = publisher.sessions
-                await wait_until(lambda sessions=sessions: len(sessions) > 1 and len(sessions[-1].sent_at) > 100, 10)
+                await wait_until(lambda sessions=sessions: len(sessions) > 1 and len(sessions[-1].sent_at) > 100)
         assert max(first.stall_seconds, second.stall_seconds) < STALL_SECONDS
         await check_around_outage(listeners, [one, two], outage)
-        assert min(first.answers, second.answers) > 50
+        await wait_until(lambda: min(first.answers, second.answers) > 50)
     assert all(gateway.records("gap") for gateway in pair)
 
 

@@ -13,7 +13,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.conftest import GatewayFactory
-from tests.harness.conditions import stays_true, wait_until
+from tests.harness.conditions import PATIENCE_SECONDS, stays_true, wait_until
 from tests.harness.free_port import free_port
 from tests.harness.gateway_process import GatewayProcess
 from tests.harness.http_response import get
@@ -21,7 +21,7 @@ from tests.harness.raw_websocket import RawWebSocket
 from tests.harness.redis_server import RedisServer
 from tests.harness.websocket_client import WebSocketClient, connected
 
-WITHIN = 30.0
+WITHIN = PATIENCE_SECONDS
 
 
 async def metrics(port: int) -> dict[str, float]:

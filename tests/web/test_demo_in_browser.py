@@ -370,7 +370,7 @@ def test_the_lines_to_copy_work(browser: Browser, pair: Pair, channel: str, redi
         words = copied["Publish through Redis"].replace("redis-cli", f"redis-cli {' '.join(port)}", 1)
         subprocess.run(["sh", "-c", words], check=True, capture_output=True)
         expect(client.entries.filter(has_text="hello")).to_have_count(1, timeout=WITHIN_MS)
-        program = [sys.executable, "-c", copied["Python, websockets"]]
+        program = [sys.executable, "-u", "-c", copied["Python, websockets"]]
         python = subprocess.Popen(program, stdout=subprocess.PIPE, text=True)
         try:
             expect(client.entries.filter(has_text="hello")).to_have_count(2, timeout=WITHIN_MS)

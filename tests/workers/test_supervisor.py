@@ -21,13 +21,13 @@ from relay.workers import watch as watch_module
 from relay.workers.orders import Whole
 from relay.workers.supervisor import Supervisor, WorkerFailed
 from relay.workers.worker import Ending
-from tests.harness.conditions import wait_until
+from tests.harness.conditions import PATIENCE_SECONDS, wait_until
 from tests.harness.free_port import free_port
 from tests.harness.http_response import get
 from tests.harness.redis_server import RedisServer
 from tests.harness.websocket_client import connected
 
-WITHIN = 30.0
+WITHIN = PATIENCE_SECONDS
 
 
 def is_there(pid: int) -> bool:
