@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from bisect import bisect
 from collections.abc import AsyncIterator
 
 import pytest
@@ -144,15 +145,26 @@ async def test_everybody_sends_what_is_due_when_it_is_due(crowd: dict[int, Publi
     takers = {number: Taker(publisher) for number, publisher in crowd.items()}
     table = Timetable(begin=1, rate=200.0, seconds=0.4, publishers=4)
     schedule.play(table)
+    # By a clock that stands still whenever the machine lets this process stand still.
+    ticks: list[int] = []
+
+    async def tick() -> None:
+        while True:
+            await asyncio.sleep(0.001)
+            ticks.append(time.monotonic_ns() - crowd[1]._epoch)
+
+    clock = asyncio.create_task(tick())
     await wait_until(lambda: sum(len(publisher.record) for publisher in crowd.values()) == 40)
+    clock.cancel()
     for number, taker in takers.items():
         stamps, record = taker.stamps(), crowd[number].record
         assert [stamp.due for stamp in stamps] == [table.due(message) for message in range(number, 80, 4)]
         assert [stamp.sequence for stamp in stamps] == list(range(20))
         lates = [sent - stamp.due for sent, stamp in zip(record, stamps, strict=True)]
         assert min(lates) >= 0
-        # Most of them nearly at once, even if the machine is busy with something else at times.
-        assert sorted(lates)[10] < 20_000_000
+        # Most of them nearly at once: within 20 ms, as far as this process was there.
+        pairs = zip(record, stamps, strict=True)
+        assert sorted(bisect(ticks, sent) - bisect(ticks, stamp.due) for sent, stamp in pairs)[10] < 20
     assert await stays_true(lambda: all(len(publisher.record) == 20 for publisher in crowd.values()), 0.05)
 
 
@@ -176,7 +188,7 @@ async def test_a_part_that_begins_later_waits(crowd: dict[int, Publisher], sched
     Taker(crowd[1])
     Taker(crowd[3])
     schedule.play(Timetable(begin=1, rate=400.0, seconds=0.01, publishers=4))
-    await wait_until(lambda: crowd[1].record and crowd[3].record, within=5.0)
+    await wait_until(lambda: crowd[1].record and crowd[3].record)
     assert min(crowd[1].record[0], crowd[3].record[0]) >= NANO
 
 
@@ -218,16 +230,17 @@ async def test_a_server_that_takes_no_more_is_owed_and_paid_in_order(
 ) -> None:
     """Nobody else waits for it; messages are late then, and say so."""
     slow, fast = Taker(crowd[1], takes=1), Taker(crowd[3])
+    schedule.play(Timetable(begin=0, rate=4e6, seconds=1e-6, publishers=4))
+    assert len(slow.stamps()) == 1
     schedule.play(Timetable(begin=1, rate=400.0, seconds=0.4, publishers=4))
-    await wait_until(lambda: len(crowd[3].record) == 40)
-    assert len(slow.stamps()) < 20
-    assert len(fast.stamps()) == 40
-    assert len(crowd[1].owed) == 40 - len(slow.stamps())
+    await wait_until(lambda: len(crowd[3].record) == 41)
+    assert (slow.writes, len(crowd[1].owed)) == (1, 40)
+    assert len(fast.stamps()) == 41
     rest = Taker(crowd[1])
     crowd[1].pay()
     stamps = slow.stamps() + rest.stamps()
-    assert [stamp.sequence for stamp in stamps] == list(range(40))
-    assert max(stamp.lag for stamp in stamps) > 100_000
+    assert [stamp.sequence for stamp in stamps] == list(range(41))
+    assert max(stamp.lag for stamp in rest.stamps()) > 100_000
 
 
 async def test_without_publishers_nothing_is_due() -> None:
