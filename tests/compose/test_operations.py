@@ -12,14 +12,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
 
-import pytest
-
 from relay.loadtest.result import Result
 from tests.compose.stack import DRAIN_DELAY, DRAIN_SECONDS, Stack
 from tests.harness.load_test import LoadTest
 from tests.harness.websocket_client import connected
-
-pytestmark = pytest.mark.timeout(240)
 
 CLIENTS = 60
 GOING_AWAY = "1001 going away"

@@ -15,8 +15,6 @@ from tests.compose.stack import ROOT, Stack
 from tests.harness.http_response import get
 from tests.harness.websocket_client import connected
 
-pytestmark = pytest.mark.timeout(120)
-
 
 async def test_a_client_on_one_gateway_hears_those_on_the_others(stack: Stack) -> None:
     gateways = await stack.fresh(3)

@@ -12,7 +12,6 @@ from typing import Any
 from urllib.parse import urlencode
 from urllib.request import urlopen
 
-import pytest
 import yaml
 
 from tests.conftest import GatewayFactory
@@ -110,7 +109,6 @@ def _is_up(target: dict[str, Any]) -> bool:
     return bool(target["health"] == "up")
 
 
-@pytest.mark.timeout(120)
 async def test_a_real_prometheus_sees_gateways_alerts_and_every_panel(
     gateways: GatewayFactory, redis_server: RedisServer, tmp_path: Path
 ) -> None:

@@ -13,8 +13,6 @@ from tests.harness.load_test import LoadTest
 from tests.harness.rival_server import CentrifugoLike, RivalServer, SocketIoLike
 from tests.honesty.trial import SMALL, Trial, Tried, against, against_each, counts
 
-pytestmark = pytest.mark.timeout(120)  # the first test waits for the runs of all
-
 CROWD = ("--clients", "4", "--channels", "2", "--publishers", "4")
 """Each message goes to two clients, and to the other publisher of the channel or to both."""
 

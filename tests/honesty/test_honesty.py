@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from functools import partial
 
-import pytest
-
 from relay.loadtest.faults import Fault
 from relay.loadtest.stamp import encode, filler, find
 from tests.harness.broadcast_server import BroadcastServer
@@ -27,8 +25,6 @@ from tests.harness.raw_websocket import TEXT, encode_frame
 from tests.harness.rough_server import BinaryServer, DeafServer, FragmentingServer
 from tests.harness.server_session import Pace
 from tests.honesty.trial import Trial, Tried, against, against_each, counts
-
-pytestmark = pytest.mark.timeout(120)  # the first test waits for the runs of all
 
 MARK_BYTES = 4
 """Without them nothing tells that a frame was meant to be a message."""

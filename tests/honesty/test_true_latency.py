@@ -10,8 +10,6 @@ from relay.loadtest.result import Percentiles
 from tests.harness.rough_server import LateServer, StallingServer
 from tests.honesty.trial import Tried, against, counts
 
-pytestmark = pytest.mark.timeout(120)  # the first test waits for the runs of all
-
 
 def is_rising(latency: Percentiles) -> bool:
     """Return whether no percentile is smaller than a lower one."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-import pytest
-
 from tests.harness.broadcast_server import BroadcastServer
 from tests.harness.conditions import wait_until
 from tests.harness.faulty_server import FaultyServer, HangingUpServer, InsertingServer, RefusingServer
@@ -14,8 +12,6 @@ from tests.harness.load_test import LoadTest
 from tests.harness.raw_websocket import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, encode_frame
 from tests.harness.server_session import ServerSession
 from tests.honesty.trial import SMALL, Tried, against, counts
-
-pytestmark = pytest.mark.timeout(120)  # the first test waits for the runs of all
 
 frame = partial(encode_frame, masked=False)
 

@@ -62,7 +62,6 @@ async (url) => {
 
 
 # A browser pauses for up to five seconds before it comes back, and starts slowly on a busy machine.
-pytestmark = pytest.mark.timeout(120)
 PATIENCE_MILLISECONDS = 40_000
 
 
