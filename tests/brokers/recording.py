@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection
 
 from relay.brokers import Broker, BrokerOptions, Receipt, load_broker
@@ -16,6 +17,7 @@ class RecordingSink:
     def __init__(self) -> None:
         self.messages: list[Message] = []
         self.gaps: list[tuple[list[str], float]] = []
+        self.gaps_began_at: list[float] = []
         self.writable_calls = 0
 
     def receive(self, message: Message) -> None:
@@ -23,6 +25,7 @@ class RecordingSink:
 
     def gap(self, channels: Collection[str], seconds: float) -> None:
         self.gaps.append((sorted(channels), seconds))
+        self.gaps_began_at.append(time.monotonic() - seconds)
 
     def writable(self) -> None:
         self.writable_calls += 1

@@ -67,6 +67,7 @@ async def test_what_waits_for_a_bus_that_is_away(embedded: EmbeddedFactory, own_
     await wait_until(lambda: gateway.ready)
     gauges = (await gateway.snapshot()).gauges
     assert (gauges.bus_up, gauges.bus_links) == (1, {"subscriptions": 1, "publications": 1})
+    assert gauges.bus_servers == {own_redis.admin.info("server")["run_id"]: 1}
     assert (gauges.bus_buffer_bytes, gauges.bus_subscriptions) == (0, 2)  # its own
     async with connected(f"{gateway.url}/ws/a") as (client,):
         assert (await gateway.snapshot()).gauges.bus_subscriptions == 3

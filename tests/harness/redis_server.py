@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -30,6 +31,7 @@ class RedisServer:
         password: password of `user`, or of the default user.
         authority: when set, the port speaks TLS with a certificate of this authority.
         unix_socket: also listen on a socket file.
+        without: commands that it doesn't know.
 
     Attributes:
         port: TCP port; the same after a restart.
@@ -42,10 +44,12 @@ class RedisServer:
         password: str | None = None,
         authority: CertificateAuthority | None = None,
         unix_socket: bool = False,
+        without: Sequence[str] = (),
     ) -> None:
         self._user = user
         self._password = password
         self._authority = authority
+        self._without = without
         # A short path of its own: the path of a socket file may have 107 bytes at most.
         self._directory = tempfile.TemporaryDirectory(prefix="relay-redis-")
         self._path = Path(self._directory.name)
@@ -81,6 +85,7 @@ class RedisServer:
                 socket_timeout=ADMIN_TIMEOUT_SECONDS,
                 socket_connect_timeout=ADMIN_TIMEOUT_SECONDS,
                 retry=Retry(NoBackoff(), 0),
+                **({"protocol": 2} if self._without else {}),  # the other one needs HELLO
                 **({"ssl_ca_certs": str(self._authority.ca_file)} if self._authority else {}),
             )
         return self._admin
@@ -144,6 +149,18 @@ class RedisServer:
         self.kill()
         self._directory.cleanup()
 
+    def fail_to_save(self) -> None:
+        """Let it be unable to save, as with a full disk; it refuses PING and writes from then on."""
+        (self._path / "dump.rdb").mkdir()  # where the file would be
+        self.admin.config_set("save", "3600 1")
+        self.admin.bgsave()
+        wait_until_blocking(lambda: self.admin.info("persistence")["rdb_last_bgsave_status"] == "err")
+
+    def follow(self, primary: RedisServer) -> None:
+        """Become a replica of another server; connections stay."""
+        primary.admin.config_set("repl-diskless-sync-delay", 0)
+        self.admin.replicaof("127.0.0.1", str(primary.port))
+
     def subscriptions(self, channel: str) -> int:
         """Return how many connections are subscribed to a channel (with its prefix)."""
         return int(self.admin.pubsub_numsub(channel)[0][1])
@@ -186,6 +203,8 @@ class RedisServer:
             return bool(self.admin.ping())
         except redis.ConnectionError:
             return False
+        except redis.ResponseError:
+            return True
 
     def _signal(self, number: signal.Signals) -> None:
         assert self._process is not None
@@ -211,4 +230,6 @@ class RedisServer:
             options += ["--user", "default", "off"]
         elif self._password:
             options += ["--requirepass", self._password]
+        for command in self._without:
+            options += ["--rename-command", command, ""]
         return options

@@ -123,3 +123,33 @@ async def test_a_target_that_is_away_ends_the_connection() -> None:
         with suppress(ConnectionError):
             assert await asyncio.wait_for(reader.read(), 1) == b""
         writer.transport.abort()
+
+
+async def test_a_mute_one_forwards_answers_and_no_requests(proxy: TcpProxy) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+    writer.write(b"before")
+    assert await reader.readexactly(6) == b"before"
+    proxy.mute = True
+    writer.write(b"after")
+    answer = asyncio.create_task(reader.readexactly(5))
+    assert await stays_true(lambda: not answer.done(), 0.05)
+    proxy.mute = False
+    assert await asyncio.wait_for(answer, 10) == b"after"
+    writer.transport.abort()
+
+
+async def test_targets_take_turns() -> None:
+    async def number(writer: asyncio.StreamWriter, own: bytes) -> None:
+        writer.write(own)
+        writer.close()
+
+    first = await asyncio.start_server(lambda _, writer: number(writer, b"1"), "127.0.0.1", 0)
+    second = await asyncio.start_server(lambda _, writer: number(writer, b"2"), "127.0.0.1", 0)
+    ports = [server.sockets[0].getsockname()[1] for server in (first, second)]
+    async with first, second, TcpProxy(*ports, in_turn=True) as proxy:
+        told = []
+        for _ in range(4):
+            reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+            told.append(await reader.read())
+            writer.close()
+        assert told == [b"1", b"2", b"1", b"2"]

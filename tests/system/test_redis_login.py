@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Sequence
+from pathlib import Path
 
-from relay import Gateway, Publisher
+import pytest
+
+from relay import AsyncPublisher, Gateway, Publisher
 from tests.conftest import EmbeddedFactory, GatewayFactory, RedisFactory
 from tests.harness.certificate_authority import CertificateAuthority
 from tests.harness.conditions import wait_until
@@ -14,6 +18,8 @@ from tests.harness.raw_websocket import RawWebSocket
 from tests.harness.readiness import all_told_ready
 from tests.harness.redis_server import RedisServer
 from tests.harness.websocket_client import connected
+
+ROOT = Path(__file__).parents[2]
 
 PASSWORD = "p@ss:w/rd%41é"
 
@@ -42,10 +48,38 @@ async def test_a_user_with_a_password_is_let_in(redis_with: RedisFactory, embedd
 
 
 async def test_a_user_with_no_more_rights_than_needed_is_enough(
-    own_redis: RedisServer, embedded: EmbeddedFactory
+    own_redis: RedisServer, gateways: GatewayFactory
 ) -> None:
-    rights = "resetchannels &relay:* -@all +publish +subscribe +unsubscribe +ping +select +client|setname"
-    await check_pair(await embedded(2, broker_url=own_redis.add_user("poor", "secret", rights)))
+    rights = "resetchannels &relay:* -@all +publish +subscribe +unsubscribe"
+    pair = await gateways(2, broker_url=own_redis.add_user("poor", "secret", rights))
+    await check_pair(pair)
+    url = own_redis.add_user("publisher", "secret", "resetchannels &relay:* -@all +publish")
+    async with connected(f"{pair[0].url}/ws/b") as (client,):
+        with Publisher(url) as publisher:
+            assert await asyncio.to_thread(publisher.publish, "b", "from a thread") == 1
+        async with AsyncPublisher(url) as publisher:
+            assert await publisher.publish("b", "from a task") == 1
+        assert await client.receive(2) == ["from a thread", "from a task"]
+
+
+async def test_the_rights_that_the_documentation_advises_are_enough_and_refused_nowhere(
+    own_redis: RedisServer, gateways: GatewayFactory
+) -> None:
+    (line,) = re.findall(r"^    (ACL SETUSER .+)$", (ROOT / "docs/operations.md").read_text(), re.MULTILINE)
+    own_redis.admin.execute_command(*line.replace("PASSWORD", "secret").split())  # type: ignore[no-untyped-call]
+    pair = await gateways(2, broker_url=f"redis://relay:secret@127.0.0.1:{own_redis.port}")
+    await check_pair(pair)
+    for gateway in pair:
+        told = gateway.records("bus connected")
+        assert len(told) == 2
+        assert all("refused" not in entry and entry["role"] == "master" and entry["run_id"] for entry in told)
+    assert own_redis.admin.acl_log() == []
+
+
+@pytest.mark.parametrize("pattern", ["&relay:?probe*", "&relay:?control*"])
+async def test_the_patterns_that_the_documentation_names_can_be_set(own_redis: RedisServer, pattern: str) -> None:
+    assert f"`{pattern}`" in (ROOT / "docs/operations.md").read_text()
+    own_redis.allow("relay", pattern)
 
 
 async def test_a_wrong_password_is_told_and_kept_secret(own_redis: RedisServer) -> None:

@@ -72,6 +72,19 @@ def test_a_silent_worker_still_has_its_clients() -> None:
     assert (gauges.ready, gauges.processes, gauges.silent_processes) == (0, 2, 1)
 
 
+def test_workers_on_different_servers_are_told_apart() -> None:
+    """Each is ready by itself, and none of them hears the others."""
+    states = {number: state() for number in (1, 2, 3)}
+    for number, run_id in ((1, "f00ba4" * 4), (2, "c0ffee" * 4), (3, "f00ba4" * 4)):
+        states[number].snapshot.gauges.bus_servers = {run_id: 1}
+    whole = make_whole(states, set(), Ended())
+    assert whole.problems == ["workers use different Redis servers (by run id): 1, 3 on f00ba4f0; 2 on c0ffeec0"]
+    assert whole.snapshot.gauges.ready == 0
+    assert whole.snapshot.gauges.bus_servers == {"f00ba4" * 4: 2, "c0ffee" * 4: 1}
+    states[2].snapshot.gauges.bus_servers = {}
+    assert make_whole(states, set(), Ended()).problems == [], "one that can't tell is no reason"
+
+
 def test_one_that_is_not_there_is_named() -> None:
     whole = make_whole({1: state(), 2: None, 3: None}, {3}, Ended())
     assert whole.problems == ["worker 2: it is not running", "worker 3: it does not answer"]

@@ -127,7 +127,8 @@ class Link(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Settle everything that waits; called by the event loop."""
-        self._end(f"connection lost: {exc}" if exc else "closed by Redis")
+        words = (exc.strerror if isinstance(exc, OSError) else None) or str(exc)  # without the system's number
+        self._end(f"connection lost: {words}" if exc else "closed by Redis")
         self._transport = None
 
     def _end(self, reason: str) -> None:

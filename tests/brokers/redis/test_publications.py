@@ -240,6 +240,37 @@ async def test_pings_keep_their_place_among_the_replies() -> None:
     assert len(source.errors) == 1
 
 
+async def test_a_refused_question_is_not_taken_for_the_refusal_of_a_message() -> None:
+    desk, source = Desk(), RecordingSource()
+    link = desk.connect()
+    desk.publications.asked_at = 1.0
+    desk.say(source, "1")
+    await tick()
+    desk.publications.ask(cast(Link, link))
+    desk.say(source, "2")
+    await tick()
+    desk.answer(ONE, b"-MISCONF can't save\r\n", ONE)
+    assert source.errors == []
+    assert link.aborted == []
+    assert (desk.counters.messages_published, desk.counters.bus_errors) == (2, 1)
+    assert not desk.publications.asked_at
+    assert desk.publications.answered_until == 1.0
+
+
+async def test_a_replica_is_noticed_by_the_next_question() -> None:
+    desk = Desk()
+    link = desk.connect()
+    link.server = Server(role="master")
+    for role in (b"master", b"replica"):
+        desk.publications.asked_at, until = 1.0, desk.publications.answered_until
+        desk.publications.ask(cast(Link, link))
+        assert link.written[-1] == pack("HELLO")
+        assert desk.demotions == 0
+        desk.answer(b"*2\r\n$4\r\nrole\r\n$%d\r\n%b\r\n" % (len(role), role))
+    assert desk.demotions == 1
+    assert desk.publications.answered_until == until == 1.0, "what a replica says proves nothing"
+
+
 async def test_probes_count_for_nobody() -> None:
     desk = Desk(publish_timeout=0.05)
     desk.connect()
