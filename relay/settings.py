@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from relay.errors import SettingProblem, SettingsError
 from relay.redaction import mask_credentials
-from relay.settings_report import PREFIX, broken_lines, problems
+from relay.settings_report import PREFIX, broken_lines, problems, quiet_dotenv
 from relay.settings_values import (
     ApiKeys,
     BrokerPrefix,
@@ -28,6 +28,7 @@ from relay.settings_values import (
     Text,
     Workers,
 )
+from relay.system_error import in_words
 
 ENV_FILE = ".env"
 
@@ -182,11 +183,12 @@ class Settings(BaseSettings):
             broken: list[SettingProblem] = []
             try:
                 broken = broken_lines(ENV_FILE)
-                super().__init__(**overrides)
+                with quiet_dotenv():
+                    super().__init__(**overrides)
             except ValidationError as error:
                 raise SettingsError([*broken, *problems(type(self), error)]) from None
             except (OSError, UnicodeDecodeError) as error:
-                problem = SettingProblem(ENV_FILE, str(error), "a readable UTF-8 file of NAME=value lines")
+                problem = SettingProblem(ENV_FILE, in_words(error), "a readable UTF-8 file of NAME=value lines")
                 raise SettingsError([problem]) from None
             if broken:
                 raise SettingsError(broken)
@@ -253,5 +255,5 @@ class Settings(BaseSettings):
     @classmethod
     def _installed(cls, value: str) -> str:
         if value == "uvloop" and find_spec("uvloop") is None:
-            raise ValueError("uvloop is not installed: pip install uvloop")
+            raise ValueError("the extra 'uvloop' is not installed: pip install 'relay-gateway[uvloop]'")
         return value

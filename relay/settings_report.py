@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import difflib
 import enum
+import logging
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, get_args, get_origin
@@ -184,8 +186,26 @@ def _notes(annotation: object, metadata: Iterable[object]) -> Iterable[object]:
 def _variables(model: type[BaseSettings]) -> dict[Source, list[str]]:
     """Return the names, lower-cased and without prefix, of all `RELAY_*` variables that are set."""
     prefix = PREFIX.lower()
-    origins = {Source.ENV_FILE: DotEnvSettingsSource(model), Source.ENVIRONMENT: EnvSettingsSource(model)}
+    origins: dict[Source, EnvSettingsSource] = {}
+    with suppress(OSError, UnicodeDecodeError), quiet_dotenv():  # what can't be read is reported as a problem
+        origins[Source.ENV_FILE] = DotEnvSettingsSource(model)
+    origins[Source.ENVIRONMENT] = EnvSettingsSource(model)
     return {
         source: [name.removeprefix(prefix) for name in origin.env_vars if name.startswith(prefix)]
         for source, origin in origins.items()
     }
+
+
+@contextmanager
+def quiet_dotenv() -> Iterator[None]:
+    """Keep python-dotenv from writing about lines that it can't read: `broken_lines` names those that matter."""
+    logger = logging.getLogger("dotenv.main")
+    logger.addFilter(_reject)
+    try:
+        yield
+    finally:
+        logger.removeFilter(_reject)
+
+
+def _reject(_: logging.LogRecord) -> bool:
+    return False

@@ -17,6 +17,7 @@ from relay.auth.origin import read_allowed
 from relay.channel import check_channel
 from relay.errors import ChannelError
 from relay.redaction import MASK, escape_controls, mask_credentials
+from relay.system_error import in_words
 
 SCHEMES: Final = ("memory", "redis", "rediss", "unix")
 
@@ -156,7 +157,7 @@ def _check_ca_file(path: str) -> str:
     try:
         ssl.create_default_context(cafile=path)
     except (OSError, ValueError) as error:  # SSLError is an OSError
-        reason = "holds no PEM certificate" if isinstance(error, ssl.SSLError) else error
+        reason = "holds no PEM certificate" if isinstance(error, ssl.SSLError) else in_words(error)
         raise ValueError(f"this one can't be used: {reason}") from None
     return path
 

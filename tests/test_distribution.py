@@ -1,10 +1,13 @@
-"""The wheel: complete, and independent of the checkout."""
+"""The wheel: complete, and independent of the checkout. The source distribution: all that a checkout has."""
 
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import subprocess
 import sys
+import tarfile
 import tomllib
 import zipfile
 from pathlib import Path
@@ -71,3 +74,45 @@ def test_it_works_without_the_checkout(wheel: Path, tmp_path: Path) -> None:
     where = [sys.executable, "-c", "import relay.gateway; print(relay.gateway.__file__)"]
     process = subprocess.run(where, cwd=tmp_path, check=True, capture_output=True, text=True)
     assert process.stdout.startswith(str(tmp_path))
+
+
+@pytest.fixture(scope="module")
+def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The source distribution of this checkout, built without network and unpacked."""
+    folder = tmp_path_factory.mktemp("sdist")
+    build = [sys.executable, "-m", "hatchling", "build", "--target", "sdist", "--directory", str(folder)]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
+    (built,) = folder.glob("*.tar.gz")
+    with tarfile.open(built) as archive:
+        archive.extractall(folder, filter="data")
+    return folder / built.name.removesuffix(".tar.gz")
+
+
+def test_every_link_of_the_documentation_leads_to_something(unpacked: Path) -> None:
+    """In the source distribution as in the checkout."""
+    pages = [*unpacked.glob("*.md"), *unpacked.glob("docs/*.md"), *unpacked.glob("deploy/*.md")]
+    assert {"README.md", "CHANGELOG.md", "api.md"} <= {page.name for page in pages}
+    links = {(page, link) for page in pages for link in re.findall(r"\]\(([^)#\s]+)", page.read_text())}
+    local = {(page, link) for page, link in links if "://" not in link and not link.startswith("mailto:")}
+    assert len(local) > 20
+    assert sorted(str(link) for page, link in local if not (page.parent / link).exists()) == []
+
+
+def test_every_file_that_a_test_reads_is_in_the_source_distribution(unpacked: Path) -> None:
+    """They name them below the folder of the project."""
+    named = {
+        path
+        for test in (ROOT / "tests").rglob("*.py")
+        for path in re.findall(r'\bROOT / "([^"{}]+)"', test.read_text())
+    }
+    assert {"README.md", "docs/operations.md"} <= named
+    assert sorted(path for path in named if (ROOT / path).exists() and not (unpacked / path).exists()) == []
+
+
+def test_all_that_is_under_version_control_is_in_the_source_distribution(unpacked: Path) -> None:
+    """Where there is a repository to compare it with."""
+    if shutil.which("git") is None or not (ROOT / ".git").exists():
+        pytest.skip("this is no checkout")
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    tracked = {name for name in listed.split("\0") if name and (ROOT / name).exists()}
+    assert sorted(name for name in tracked if not (unpacked / name).exists()) == []

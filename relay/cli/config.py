@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from itertools import groupby
 
 import click
 
-from relay.cli.options import SettingsCommand, load_settings
+from relay.cli.options import WRONG_SETTINGS, SettingsCommand, given_flags, report
+from relay.cli.usable_settings import UsableSettings
+from relay.errors import SettingProblem, SettingsError
 from relay.redaction import escape_controls, mask_credentials
 from relay.settings import Settings
 from relay.settings_report import Description, Source, describe, sources, unknown_variables
@@ -28,29 +31,48 @@ def command(form: str | None, **flags: str | None) -> None:
     Takes the same options as `relay serve`, to try them out. Passwords are masked. A table on a terminal, plain
     aligned columns in a pipe.
 
+    What is wrong is marked, with what was given and what is allowed, and listed on standard error.
+
     Exit codes: 0; 2 when settings are wrong.
     """
     if form in ("env", "markdown"):
         click.echo(_env_file() if form == "env" else _markdown())
         return
-    settings = load_settings(flags)
-    for unknown in unknown_variables(Settings):
-        click.secho(f"relay: {unknown}", fg="yellow", err=True)
-    origins = sources(Settings, [name for name, value in flags.items() if value is not None])
+    given = given_flags(flags)
+    wrong: dict[str, SettingProblem] = {}
+    try:
+        settings = Settings(**given)  # type: ignore[arg-type]  # text: pydantic reads it
+    except SettingsError as error:
+        settings = UsableSettings(given)
+        wrong = {problem.variable: problem for problem in error.problems}
+        report(error.problems, given)
+    else:
+        for unknown in unknown_variables(Settings):
+            click.secho(f"relay: {unknown}", fg="yellow", err=True)
+    origins = sources(Settings, given)
     if form == "json":
-        entries = [_entry(settings, about, origins[about.name]) for about in describe(Settings)]
+        entries = [_entry(settings, about, origins[about.name], wrong) for about in describe(Settings)]
         click.echo(json.dumps(entries, indent=2, default=show))  # which keys need: JSON doesn't know what they are
     elif sys.stdout.isatty():
-        _print_table(settings, origins)
+        _print_table(settings, origins, wrong)
     else:
-        click.echo(_columns(settings, origins))
+        click.echo(_columns(settings, origins, wrong))
+    if wrong:
+        raise click.exceptions.Exit(WRONG_SETTINGS)
 
 
-def _entry(settings: Settings, about: Description, origin: Source) -> dict[str, object]:
+def _entry(
+    settings: Settings, about: Description, origin: Source, wrong: Mapping[str, SettingProblem]
+) -> dict[str, object]:
     value = getattr(settings, about.name)
+    problem = wrong.get(about.variable)
+    found = {} if problem is None else {"wrong": {"given": problem.given, "allowed": problem.allowed}}
+    if problem is not None:
+        value = None
     return {
         "variable": about.variable,
         "value": mask_credentials(value) if isinstance(value, str) else value,
+        **found,
         "source": origin.value,
         "type": about.kind.name,
         "allowed": about.kind.rule,
@@ -60,21 +82,25 @@ def _entry(settings: Settings, about: Description, origin: Source) -> dict[str, 
     }
 
 
-def _cells(settings: Settings, about: Description, origin: Source) -> tuple[str, ...]:
+def _cells(
+    settings: Settings, about: Description, origin: Source, wrong: Mapping[str, SettingProblem]
+) -> tuple[str, ...]:
+    if (problem := wrong.get(about.variable)) is not None:
+        return (about.variable, problem.given, origin.value, "wrong", f"allowed: {problem.allowed}")
     kind = about.kind.rule if about.kind.name == "choice" else about.kind.name
     return (about.variable, show(getattr(settings, about.name)), origin.value, kind, about.meaning)
 
 
-def _columns(settings: Settings, origins: dict[str, Source]) -> str:
+def _columns(settings: Settings, origins: dict[str, Source], wrong: Mapping[str, SettingProblem]) -> str:
     """Return aligned columns without colours, nothing cut."""
-    rows = [_HEADINGS, *(_cells(settings, about, origins[about.name]) for about in describe(Settings))]
+    rows = [_HEADINGS, *(_cells(settings, about, origins[about.name], wrong) for about in describe(Settings))]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
     )
 
 
-def _print_table(settings: Settings, origins: dict[str, Source]) -> None:
+def _print_table(settings: Settings, origins: dict[str, Source], wrong: Mapping[str, SettingProblem]) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
@@ -87,13 +113,13 @@ def _print_table(settings: Settings, origins: dict[str, Source]) -> None:
         table.add_row(Text(group, style="bold"))
         for about in members:
             # Text, not markup: a value may hold square brackets.
-            variable, value, source, kind, meaning = _cells(settings, about, origins[about.name])
-            style = _COLORS[origins[about.name]]
+            variable, value, source, kind, meaning = _cells(settings, about, origins[about.name], wrong)
+            style = "bold red" if about.variable in wrong else _COLORS[origins[about.name]]
             table.add_row(
                 Text(f"  {variable}", "cyan"),
                 Text(value, style),
                 Text(source, style),
-                Text(kind.replace("|", " | ")),  # with room for a line break
+                Text(kind.replace("|", " | "), style if about.variable in wrong else ""),  # with room for a line break
                 Text(meaning),
             )
         table.add_section()

@@ -8,10 +8,13 @@ from typing import Final
 from aiohttp import ClientError, ClientSession, WSMsgType, WSServerHandshakeError
 from yarl import URL
 
-from relay.cli.unreachable import unreachable
+from relay.cli.unreachable import NoGateway, check_gateway, unreachable
 
 TIMEOUT_SECONDS: Final = 15.0
 """Time for everything; more than the 5 s for which a gateway, by default, holds a message while its bus is away."""
+
+HANDSHAKE_SECONDS: Final = 10.0
+"""Of that, at most, for the connection: time must be left to find out what else is there."""
 
 
 class NotDelivered(Exception):
@@ -32,6 +35,8 @@ async def deliver(url: URL, payload: str | bytes, timeout_seconds: float = TIMEO
     try:
         async with asyncio.timeout(timeout_seconds), ClientSession() as session:
             await _send(session, url, payload)
+    except NoGateway as error:
+        raise NotDelivered(str(error)) from None
     except TimeoutError:
         raise NotDelivered(f"{url.origin()} did not answer within {timeout_seconds:g} s") from None
     except WSServerHandshakeError as error:
@@ -41,7 +46,14 @@ async def deliver(url: URL, payload: str | bytes, timeout_seconds: float = TIMEO
 
 
 async def _send(session: ClientSession, url: URL, payload: str | bytes) -> None:
-    async with session.ws_connect(url, max_msg_size=0) as socket:
+    try:
+        connection = await asyncio.wait_for(session.ws_connect(url, max_msg_size=0), HANDSHAKE_SECONDS)
+    except WSServerHandshakeError:
+        raise
+    except (ClientError, TimeoutError) as error:
+        await check_gateway(url, error)
+        raise
+    async with connection as socket:
         if isinstance(payload, str):
             await socket.send_str(payload)
         else:

@@ -19,6 +19,8 @@ def require_extra(extra: str, command: str, modules: Sequence[str]) -> None:
     Raises:
         click.UsageError: one of them can't be imported.
     """
-    missing = [module for module in modules if find_spec(module) is None]
-    if missing:
-        raise click.UsageError(f"{command} needs {', '.join(missing)}; from a checkout: pip install '.[{extra}]'")
+    if any(find_spec(module) is None for module in modules):
+        raise click.UsageError(
+            f"{command} needs the extra {extra!r}: pip install 'relay-gateway[{extra}]', "
+            f"or in a checkout: pip install '.[{extra}]'"
+        )

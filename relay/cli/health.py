@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
+import ssl
 from typing import Final
-from urllib.parse import urlsplit
 
 import click
 
+from relay.cli.gateway_address import AddressError, GatewayAddress
+from relay.system_error import in_words
+
 _CONNECTIONS: Final = {
-    "http": http.client.HTTPConnection,
     "ws": http.client.HTTPConnection,
-    "https": http.client.HTTPSConnection,
     "wss": http.client.HTTPSConnection,
 }
 _MOST_BYTES: Final = 64 * 1024
@@ -39,14 +41,12 @@ def command(url: str | None, live: bool, timeout: float) -> None:
     """
     base = _own_url() if url is None else url
     try:
-        parts = urlsplit(base)
-        connection = _CONNECTIONS[parts.scheme](parts.hostname or "", parts.port, timeout=timeout)
-    except (KeyError, ValueError, http.client.InvalidURL):
-        connection = None
-    if connection is None or not parts.hostname or parts.query or parts.fragment:
-        raise click.UsageError(f"--url {base!r}: must look like http://host:8000")
+        address = GatewayAddress.parse(base)
+    except AddressError as error:
+        raise click.UsageError(f"--url {base!r}: {error}") from None
+    connection = _CONNECTIONS[address.scheme](address.host, address.port, timeout=timeout)
     word = "alive" if live else "ready"
-    reasons = _reasons(connection, parts.path.rstrip("/") + ("/healthz" if live else "/readyz"))
+    reasons = _reasons(connection, address.path + ("/healthz" if live else "/readyz"))
     if reasons:
         click.secho(f"relay: not {word}: {'; '.join(reasons)}", fg="red", err=True)
         raise click.exceptions.Exit(1)
@@ -71,12 +71,24 @@ def _reasons(connection: http.client.HTTPConnection, path: str) -> list[str]:
         response = connection.getresponse()
         body = response.read(_MOST_BYTES)
     except (OSError, http.client.HTTPException) as error:
-        # The system's own words, without its number.
-        why = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        return [f"{connection.host} port {connection.port}: {why}"]
+        return [f"{connection.host} port {connection.port}: {_why(connection, error)}"]
     finally:
         connection.close()
     return [] if response.status == 200 else _told(body) or [f"it answers with HTTP status {response.status}"]
+
+
+def _why(connection: http.client.HTTPConnection, error: Exception) -> str:
+    """Return why there was no answer: when something else is there, what that is."""
+    if not isinstance(error, ConnectionRefusedError | socket.gaierror | ssl.SSLCertVerificationError):
+        # Only here: for an answer none of this is needed.
+        import asyncio
+
+        from relay.cli.other_server import identify
+
+        tls = isinstance(connection, http.client.HTTPSConnection)
+        if found := asyncio.run(identify(connection.host, connection.port, tls=tls)):
+            return found
+    return in_words(error)
 
 
 def _told(body: bytes) -> list[str]:

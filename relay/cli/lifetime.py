@@ -21,6 +21,7 @@ from relay.gateway.capacity import raise_descriptor_limit
 from relay.logs import flush_logs
 from relay.settings import Settings
 from relay.settings_report import PREFIX
+from relay.system_error import in_words
 from relay.web.metrics_port import MetricsPortTaken
 
 if TYPE_CHECKING:
@@ -183,4 +184,4 @@ def why_not(error: OSError, settings: Settings) -> str:
         return f"cannot listen on {place}: not permitted; ports below 1024 need a privilege"
     if error.errno == errno.EADDRNOTAVAIL or isinstance(error, socket.gaierror):
         return f"cannot listen on {place}: no such address on this machine; see --host or RELAY_HOST"
-    return f"cannot start: {error}"
+    return f"cannot start: {in_words(error)}"

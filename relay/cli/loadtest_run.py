@@ -16,6 +16,8 @@ import click
 import msgspec
 from rich.console import Console
 
+from relay.cli.gateway_address import AddressError, GatewayAddress
+from relay.cli.other_server import identify
 from relay.errors import RelayError
 from relay.loadtest.conditions import Conditions
 from relay.loadtest.connector import Destination, resolve
@@ -36,6 +38,7 @@ from relay.loadtest.stack import Stack
 from relay.loadtest.threshold import Threshold
 from relay.loadtest.wording import share
 from relay.loadtest.worker import event_loop
+from relay.system_error import in_words
 
 PASSED: Final = 0
 FAILED: Final = 1
@@ -83,6 +86,8 @@ def run_load_test(urls: tuple[str, ...], gateways: int, thresholds: list[Thresho
             observer = Observer(named, redis_url, ca_file)
             coordinator = asyncio.run(_run(plan, run, destinations, observer, console))
             result = outcome(coordinator, observer, f"{run:06x}", started, conditions.table(), thresholds)
+            if not result.connects.made:
+                result.verdict.extend(_other_servers(plan, destinations))
             if (stolen := conditions.stolen_share() or 0.0) > STOLEN:
                 result.generator.warnings.append(f"the host took {share(stolen, 2)} of this machine's processors away")
         if gateways:
@@ -91,13 +96,13 @@ def run_load_test(urls: tuple[str, ...], gateways: int, thresholds: list[Thresho
         click.secho(f"relay: {error}", fg="red", err=True)
         return USAGE
     except (RelayError, OSError) as error:
-        click.secho(f"relay: {error}", fg="red", err=True)
+        click.secho(f"relay: {in_words(error)}", fg="red", err=True)
         return FAILED
     Console().print(summary(result))
     try:
         _write(result, json_file, report_file, console)
     except OSError as error:
-        click.secho(f"relay: {error}", fg="red", err=True)
+        click.secho(f"relay: {in_words(error)}", fg="red", err=True)
         return FAILED
     if result.interrupted:
         return INTERRUPTED
@@ -148,6 +153,8 @@ def _plan(urls: tuple[str, ...], options: dict[str, Any]) -> Plan:
         ignore=options.pop("ignore_frame"),
         headers=options.pop("header"),
     )
+    if dialect.url == own:
+        urls = tuple(map(_without_channel, urls))
     if "{payload}" not in dialect.publish:
         raise click.BadParameter("must hold {payload}", param_hint="--publish-frame")
     given = {name: value for name, value in options.items() if value is not None and value != ()}
@@ -180,6 +187,30 @@ def _check(plan: Plan) -> None:
             raise click.BadParameter("must be more than 0", param_hint=option)
     if plan.sweep and not plan.rate:
         raise click.UsageError("a sweep begins at --rate, which must not be 0")
+
+
+def _without_channel(url: str) -> str:
+    """Return the address of a gateway in front of `/ws`; refuse one that names a channel: a run has its own."""
+    try:
+        address = GatewayAddress.parse(url)
+    except AddressError as error:
+        raise click.BadParameter(f"{url}: {error}", param_hint="URL") from None
+    if address.channel is not None:
+        raise click.BadParameter(
+            f"{url} names the channel {address.channel!r}, and a run has channels of its own: write {address.base}",
+            param_hint="URL",
+        )
+    return address.base
+
+
+def _other_servers(plan: Plan, destinations: list[Destination]) -> list[str]:
+    """Return what is where no connection could be made, one line for each server that is no gateway."""
+    told = []
+    for url, destination in zip(plan.urls, destinations, strict=True):
+        host, port = destination.address[:2]
+        if found := asyncio.run(identify(host, port, tls=destination.tls)):
+            told.append(f"{url} {found}")
+    return told
 
 
 def _destinations(plan: Plan) -> list[Destination]:

@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from relay.errors import SettingProblem, SettingsError
-from relay.settings import ENV_FILE, Settings
-from relay.settings_report import Description, Source, describe, sources
+from relay.settings import Settings
+from relay.settings_report import Description, Source, UnknownVariable, describe, sources, unknown_variables
 
 WRONG_SETTINGS = 2
 
@@ -56,21 +56,24 @@ def load_settings(flags: Mapping[str, str | None]) -> Settings:
     Args:
         flags: name of a setting → text of its flag; None when it was not given. Empty text unsets.
     """
-    given = {name: value or None for name, value in flags.items() if value is not None}
+    given = given_flags(flags)
     try:
         return Settings(**given)  # type: ignore[arg-type]  # text: pydantic reads it
     except SettingsError as error:
-        _report(error.problems, given)
+        report(error.problems, given)
         raise click.exceptions.Exit(WRONG_SETTINGS) from None
 
 
-def _report(problems: list[SettingProblem], given: Mapping[str, object]) -> None:
-    """Write a list of wrong settings for people."""
-    count = "1 setting is wrong" if len(problems) == 1 else f"{len(problems)} settings are wrong"
-    click.secho(f"relay: {count}", fg="red", bold=True, err=True)
-    # A broken .env can't be asked for what comes from it.
-    readable = all(problem.variable != ENV_FILE for problem in problems)
-    found = sources(Settings, given) if readable else {}
+def given_flags(flags: Mapping[str, str | None]) -> dict[str, str | None]:
+    """Return the flags that were given, as `Settings` takes them."""
+    return {name: value or None for name, value in flags.items() if value is not None}
+
+
+def report(problems: list[SettingProblem], given: Mapping[str, object]) -> None:
+    """Write a list of wrong settings for people, and of what may have been meant to be one."""
+    unknown = unknown_variables(Settings)
+    click.secho(f"relay: {_count(problems, unknown)}", fg="red", bold=True, err=True)
+    found = sources(Settings, given)
     flags = {description.variable: description for description in describe(Settings)}
     for problem in problems:
         click.echo(err=True)
@@ -81,6 +84,15 @@ def _report(problems: list[SettingProblem], given: Mapping[str, object]) -> None
             origin = f" ({description.flag if source is Source.FLAG else source.value})"
         click.echo(f"    given:    {problem.given}{origin}", err=True)
         click.echo(f"    allowed:  {problem.allowed}", err=True)
+    if unknown:
+        click.echo(err=True)
+    for variable in unknown:
+        click.secho(f"  {variable}", fg="yellow", err=True)
+
+
+def _count(problems: list[SettingProblem], unknown: list[UnknownVariable]) -> str:
+    count = "1 setting is wrong" if len(problems) == 1 else f"{len(problems)} settings are wrong"
+    return f"{count}, {len(unknown)} unknown" if unknown else count
 
 
 def _metavar(description: Description) -> str:

@@ -16,7 +16,7 @@ import click
 from aiohttp import ClientError, ClientSession, ClientWebSocketResponse, WSMsgType, WSServerHandshakeError
 from yarl import URL
 
-from relay.cli.unreachable import unreachable
+from relay.cli.unreachable import NoGateway, check_gateway, unreachable
 from relay.errors import comes_back
 from relay.redaction import JOINERS, escape_controls
 
@@ -25,6 +25,7 @@ LONGEST_DELAY_SECONDS: Final = 15.0
 STEADY_SECONDS: Final = 10.0
 """A connection that lasted so long was a good one: after it, waiting starts again from the first delay."""
 
+HANDSHAKE_SECONDS: Final = 10.0
 HEARTBEAT_SECONDS: Final = 20.0
 SHOWN_BYTES: Final = 32
 
@@ -85,21 +86,27 @@ class Tail:
         """Print one connection's messages; return why it ended, and the seconds that the gateway asks to wait."""
         place = self._url.origin()
         try:
-            async with session.ws_connect(self._url, max_msg_size=0, heartbeat=HEARTBEAT_SECONDS) as socket:
-                click.secho(f"relay: listening to {place}", dim=True, err=True)
-                reason, code = await self._print(socket)
-                if code is not None and not comes_back(code):
-                    raise Refused(f"{place} {reason}, which means: stay away")
-                return f"{place} {reason}", 0.0
+            opening = session.ws_connect(self._url, max_msg_size=0, heartbeat=HEARTBEAT_SECONDS)
+            connection = await asyncio.wait_for(opening, HANDSHAKE_SECONDS)
         except WSServerHandshakeError as error:
             if error.status in _FINAL_ANSWERS:
                 raise Refused(f"{place} refused with HTTP {error.status}") from None
+            if error.status < 400:
+                raise Refused(f"{place} is a web server, not a relay: it answered HTTP {error.status}") from None
             wait = error.headers.get("Retry-After", "") if error.headers else ""
             return f"{place} answered HTTP {error.status}", float(wait) if wait.isdecimal() else 0.0
-        except TimeoutError:
-            return f"{place} did not answer", 0.0
-        except ClientError as error:
-            return f"{place} {unreachable(error)}", 0.0
+        except (ClientError, TimeoutError) as error:
+            try:
+                await check_gateway(self._url, error)
+            except NoGateway as found:
+                raise Refused(str(found)) from None
+            return f"{place} {'did not answer' if isinstance(error, TimeoutError) else unreachable(error)}", 0.0
+        async with connection as socket:
+            click.secho(f"relay: listening to {place}", dim=True, err=True)
+            reason, code = await self._print(socket)
+            if code is not None and not comes_back(code):
+                raise Refused(f"{place} {reason}, which means: stay away")
+            return f"{place} {reason}", 0.0
 
     async def _print(self, socket: ClientWebSocketResponse) -> tuple[str, int | None]:
         """Print messages until there are enough or no more; return how the connection ended, and its close code."""

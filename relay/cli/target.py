@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import click
 from yarl import URL
 
 from relay.channel import check_channel
+from relay.cli.gateway_address import AddressError, GatewayAddress
 from relay.cli.own_gateway import own_gateway
 from relay.errors import ChannelError
-
-_SCHEMES = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
 
 
 class Channel(click.ParamType[str]):
@@ -31,22 +30,24 @@ def channel_url(gateway: str | None, channel: str, *, echo: bool = False) -> URL
     """Return the WebSocket URL of a channel.
 
     Args:
-        gateway: URL of a gateway, with or without a path before `/ws`; None: the one of this machine's settings.
+        gateway: address of a gateway, with or without a path before `/ws`, and what stands behind that; None: the one
+            of this machine's settings.
         channel: legal name of a channel.
         echo: whether the client's own messages come back to it.
 
     Raises:
-        click.UsageError: there is no such URL.
+        click.UsageError: there is no such URL, or the address names another channel.
     """
-    base = f"ws://{own_gateway('--gateway ws://host:port')[0]}" if gateway is None else gateway
+    if gateway is None:
+        gateway = f"ws://{own_gateway('--gateway ws://host:port')[0]}"
     try:
-        parts = urlsplit(base)
-        _ = parts.port
-    except ValueError as error:
-        raise click.UsageError(f"--gateway {base!r}: {error}") from None
-    if parts.scheme not in _SCHEMES or not parts.hostname or parts.query or parts.fragment:
-        raise click.UsageError(f"--gateway {base!r}: must look like ws://host:8000 or wss://host")
-    path = parts.path.rstrip("/").removesuffix("/ws")
+        address = GatewayAddress.parse(gateway)
+    except AddressError as error:
+        raise click.UsageError(f"--gateway {gateway!r}: {error}") from None
+    if address.channel not in (None, channel):
+        raise click.UsageError(
+            f"--gateway {gateway!r} names the channel {address.channel!r}, and the command {channel!r}: "
+            f"for the latter write --gateway {address.base}"
+        )
     # Encoded here, slashes too: a URL library would tidy up a channel such as "a/../b".
-    text = f"{_SCHEMES[parts.scheme]}://{parts.netloc}{path}/ws/{quote(channel, safe=':')}{'?echo=1' if echo else ''}"
-    return URL(text, encoded=True)
+    return URL(f"{address.base}/ws/{quote(channel, safe=':')}{'?echo=1' if echo else ''}", encoded=True)

@@ -3,8 +3,41 @@
 from __future__ import annotations
 
 import os
+import ssl
 
-from aiohttp import ClientConnectorCertificateError, ClientConnectorError, ClientError, ClientSSLError
+from aiohttp import (
+    ClientConnectorCertificateError,
+    ClientConnectorError,
+    ClientError,
+    ServerDisconnectedError,
+)
+from yarl import URL
+
+from relay.cli.other_server import identify
+from relay.system_error import in_words
+
+
+class NoGateway(Exception):
+    """Something else is at a gateway's address, so trying again won't help; its text says what."""
+
+
+async def check_gateway(url: URL, error: ClientError | TimeoutError) -> None:
+    """Find out whether a handshake failed because there is no gateway.
+
+    Args:
+        url: that was connected to.
+        error: of the handshake.
+
+    Raises:
+        NoGateway: something else is there, or TLS isn't as it should be.
+    """
+    if isinstance(error, ClientConnectorCertificateError):
+        raise NoGateway(f"{url.origin()} {unreachable(error)}")
+    if isinstance(error, ClientConnectorError) and isinstance(error.os_error, ConnectionRefusedError):
+        return
+    found = await identify(url.host or "", url.port or 0, tls=url.scheme == "wss")
+    if found is not None:
+        raise NoGateway(f"{url.origin()} {found}")
 
 
 def unreachable(error: ClientError) -> str:
@@ -14,13 +47,13 @@ def unreachable(error: ClientError) -> str:
         error: of a connection. aiohttp's own words for one that wasn't made speak of TLS, whether there is any or not.
     """
     if isinstance(error, ClientConnectorCertificateError):
-        return f"can't be reached: {error.certificate_error}"
+        return f"can't be reached: {in_words(error.certificate_error)}"
+    if isinstance(error, ServerDisconnectedError):
+        return "closed the connection without an answer"
     if not isinstance(error, ClientConnectorError):
-        return f"broke off: {str(error) or type(error).__name__}"
-    if isinstance(error, ClientSSLError):
-        # Its number is one of TLS.
-        return f"can't be reached: {error.os_error}"
+        return f"broke off: {in_words(error)}"
     cause = error.os_error
     # What asyncio says instead has the address in it, which is said already. Numbers below 0 are those of the resolver.
-    words = os.strerror(cause.errno) if cause.errno is not None and cause.errno > 0 else cause.strerror or str(cause)
-    return f"can't be reached: {words[:1].lower()}{words[1:]}"
+    number = 0 if isinstance(cause, ssl.SSLError) else cause.errno or 0
+    words = os.strerror(number) if number > 0 else in_words(cause)
+    return f"can't be reached: {words if words.startswith('TLS') else words[:1].lower() + words[1:]}"

@@ -12,6 +12,7 @@ from redis.retry import Retry
 
 from relay.errors import RelayError
 from relay.redaction import mask_credentials
+from relay.system_error import in_words
 
 ANSWER_SECONDS: Final = 3.0
 
@@ -70,7 +71,7 @@ class RedisMeter:
         try:
             self._client = redis.asyncio.Redis.from_url(url, retry=Retry(NoBackoff(), 0), **options)
         except ValueError as error:
-            raise RedisMeterError(self.url, mask_credentials(str(error))) from None
+            raise RedisMeterError(self.url, mask_credentials(in_words(error))) from None
 
     async def read(self) -> RedisReading:
         """Return what it has used so far.
@@ -81,7 +82,7 @@ class RedisMeter:
         try:
             info = await self._client.info()
         except (RedisError, OSError) as error:
-            raise RedisMeterError(self.url, mask_credentials(str(error))) from None
+            raise RedisMeterError(self.url, mask_credentials(in_words(error))) from None
         try:
             cpu_seconds = float(info["used_cpu_user"]) + float(info["used_cpu_sys"])
             return RedisReading(str(info["run_id"]), cpu_seconds, int(info["total_commands_processed"]))

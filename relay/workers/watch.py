@@ -10,8 +10,8 @@ from relay.logs import Logger
 from relay.workers.worker import Worker
 
 LOOK_SECONDS: Final = 0.1
-"""Pause between two looks. Silence is counted in looks: when the whole machine was paused, or the supervisor had no
-processor time, all workers are late by the clock, and none of them is to blame."""
+"""Pause between two looks. One counts as no more than twice that: when the whole machine was paused, or the supervisor
+had no processor time, all workers are late by the clock, and none of them is to blame."""
 
 SUSPECT_SECONDS: Final = 2.0
 """After so much silence, or half of the timeout when that is less, a worker gets no new clients."""
@@ -31,28 +31,37 @@ class Watch:
 
     def __init__(self, timeout_seconds: float) -> None:
         self.workers: Sequence[Worker] = ()
-        self._timeout_looks = max(2, round(timeout_seconds / LOOK_SECONDS))
-        self._suspect_looks = max(1, min(round(SUSPECT_SECONDS / LOOK_SECONDS), self._timeout_looks // 2))
+        self._timeout_seconds = timeout_seconds
+        self._suspect_seconds = min(SUSPECT_SECONDS, timeout_seconds / 2)
 
     async def run(self) -> None:
         """Look again and again, until cancelled."""
+        loop = asyncio.get_running_loop()
+        looked_at = loop.time()
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            self.look()
+            now = loop.time()
+            self.look(now - looked_at)
+            looked_at = now
 
-    def look(self) -> None:
-        """Look at each worker once."""
+    def look(self, seconds: float) -> None:
+        """Look at each worker once.
+
+        Args:
+            seconds: since the look before.
+        """
         for worker in self.workers:
             if not worker.owes_answer:
-                worker.silent_looks = 0
+                worker.silent_seconds = 0.0
                 worker.resume_listening()
                 continue
-            worker.silent_looks += 1
-            if worker.silent_looks == self._suspect_looks:
+            before = worker.silent_seconds
+            worker.silent_seconds = before + min(seconds, 2 * LOOK_SECONDS)
+            if before < self._suspect_seconds <= worker.silent_seconds:
                 log.warning("worker does not answer", worker=worker.number)
                 # What waits for it to accept is reset, and comes back to another. With no other it had better wait.
                 if any(other.accepting for other in self.workers if other is not worker):
                     worker.stop_listening()
-            elif worker.silent_looks == self._timeout_looks:
+            elif before < self._timeout_seconds <= worker.silent_seconds:
                 log.error("killing a worker that does not answer", worker=worker.number)
                 worker.kill()

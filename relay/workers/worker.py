@@ -64,7 +64,7 @@ class Worker:
         number: of the worker.
         listening: whether its process accepts clients.
         state: what was last heard from its process; None: nothing yet.
-        silent_looks: times in a row that it was seen to owe an answer; see `relay.workers.watch`.
+        silent_seconds: for how long it was seen to owe an answer; see `relay.workers.watch`.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Worker:
         self.number = number
         self.listening = False
         self.state: State | None = None
-        self.silent_looks = 0
+        self.silent_seconds = 0.0
         self._settings = settings
         self._command = command
         self._tell_whole = tell_whole
@@ -212,7 +212,7 @@ class Worker:
 
     async def _leave(self, process: asyncio.subprocess.Process, link: Link) -> None:
         self.listening = False
-        self.silent_looks = 0
+        self.silent_seconds = 0.0
         self.kill()
         await process.wait()
         answer, self._answer = self._answer, None

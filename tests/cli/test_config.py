@@ -119,3 +119,51 @@ async def test_a_terminal_gets_a_table(no_color: str) -> None:
     assert "[bold]x[/bold]" in plain
     assert "Keepalive" in plain
     assert max(map(len, plain.splitlines())) <= 120
+
+
+def test_all_is_shown_when_something_is_wrong(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It is the tool to find it: the wrong ones are marked, with what is allowed, and the exit code says so."""
+    (tmp_path / ".env").write_text("RELAY_MAX_HEADERS=50\nRELAY_WELCOME='never ended\n")
+    monkeypatch.setenv("RELAY_BROKER_URL", "redis://ann:secret@h:port")
+    monkeypatch.setenv("RELAY_PING_INTERVAL", "5")
+    result = invoke("config", "--port", "many")
+    assert result.exit_code == 2
+    rows = {line.split()[0]: re.split("  +", line) for line in result.stdout.splitlines()[1:]}
+    assert list(rows) == [about.variable for about in describe(Settings)]
+    assert rows["RELAY_PORT"][1:] == ["'many'", "flag", "wrong", "allowed: integer: 0 to 65535"]
+    assert rows["RELAY_BROKER_URL"][1:4] == ["'redis://ann:***@h:port'", "env", "wrong"]
+    assert rows["RELAY_PING_TIMEOUT"][3:] == [
+        "wrong", "allowed: seconds: 0.1 to 3600 (at most RELAY_PING_INTERVAL, which is 5)"
+    ]  # fmt: skip
+    assert rows["RELAY_WELCOME"][3] == "wrong"
+    assert rows["RELAY_MAX_HEADERS"][1:3] == ["50", ".env"]
+    assert rows["RELAY_PING_INTERVAL"][1:3] == ["5", "env"]
+    assert "relay: 4 settings are wrong" in result.stderr
+    assert "secret" not in result.output
+
+
+def test_json_marks_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For scripts."""
+    monkeypatch.setenv("RELAY_PORT", "many")
+    result = invoke("config", "--json")
+    assert result.exit_code == 2
+    entries = {entry["variable"]: entry for entry in json.loads(result.stdout)}
+    assert entries["RELAY_PORT"]["value"] is None
+    assert entries["RELAY_PORT"]["wrong"] == {"given": "'many'", "allowed": "integer: 0 to 65535"}
+    assert [name for name, entry in entries.items() if "wrong" in entry] == ["RELAY_PORT"]
+
+
+def test_an_env_file_that_cannot_be_read_hides_nothing_else(tmp_path: Path) -> None:
+    """The rest is shown without it."""
+    (tmp_path / ".env").write_bytes(b"RELAY_WELCOME=\xff\n")
+    result = invoke("config", "--port", "9000")
+    assert result.exit_code == 2
+    assert "  .env\n" in result.stderr
+    assert re.search(r"^RELAY_PORT +9000 +flag ", result.stdout, re.MULTILINE)
+
+
+async def test_a_terminal_shows_what_is_wrong() -> None:
+    """In the table, too."""
+    code, shown = await on_terminal("config", "--port", "many", columns=140)
+    assert code == 2
+    assert re.search(r"RELAY_PORT.*'many'.*flag.*wrong.*allowed: integer", shown)

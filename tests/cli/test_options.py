@@ -9,7 +9,7 @@ import pytest
 from relay.cli.options import load_settings
 from relay.settings import Settings
 from relay.settings_report import describe
-from tests.cli.command import invoke
+from tests.cli.command import invoke, run
 
 
 def test_every_setting_is_a_flag_of_serve() -> None:
@@ -45,8 +45,8 @@ def test_wrong_settings_are_listed_with_their_source(
     monkeypatch.setenv("RELAY_BROKER_URL", "redis://user:secret@host:port")
     result = invoke(command, "--port", "many")
     assert result.exit_code == 2
-    assert result.stdout == ""
-    assert "secret" not in result.stderr
+    assert bool(result.stdout) == (command == "config")  # which shows all the others
+    assert "secret" not in result.output
     lines = result.stderr.splitlines()
     assert lines[0] == "relay: 3 settings are wrong"
     assert "    given:    'many' (--port)" in lines
@@ -67,6 +67,37 @@ def test_a_single_wrong_setting_is_not_called_several(monkeypatch: pytest.Monkey
         "    given:    10 (default)",
         "    allowed:  seconds: 0.1 to 3600 (at most RELAY_PING_INTERVAL, which is 5)",
     ]
+
+
+def test_an_unknown_setting_is_named_beside_the_wrong_ones(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It may be the cause."""
+    (tmp_path / ".env").write_text("RELAY_WELCOM=hello\n")
+    monkeypatch.setenv("RELAY_PROT", "9000")
+    result = invoke("serve", "--max-headers", "0")
+    lines = result.stderr.splitlines()
+    assert lines[0] == "relay: 1 setting is wrong, 2 unknown"
+    assert "  RELAY_MAX_HEADERS" in lines
+    assert lines[-2:] == [
+        "  RELAY_WELCOM (.env) is not a setting; did you mean RELAY_WELCOME?",
+        "  RELAY_PROT (env) is not a setting; did you mean RELAY_PORT?",
+    ]
+
+
+async def test_nothing_but_our_own_words_about_a_broken_line(tmp_path: Path) -> None:
+    """python-dotenv has its own, without the name."""
+    (tmp_path / ".env").write_text("RELAY_WELCOME='never ended\n")
+    for command in ("serve", "config", "publish"):
+        outcome = await run(command, *(["lobby", "hi"] if command == "publish" else []))
+        assert outcome.code == 2
+        assert "dotenv" not in outcome.errors
+        assert outcome.errors.startswith("relay: 1 setting is wrong\n\n  RELAY_WELCOME\n")
+
+
+async def test_a_broken_line_of_another_program_is_left_alone(tmp_path: Path) -> None:
+    """It is none of our business."""
+    (tmp_path / ".env").write_text("OTHER='never ended\nRELAY_MAX_HEADERS=50\n")
+    outcome = await run("config")
+    assert (outcome.code, outcome.errors) == (0, "")
 
 
 def test_a_broken_env_file_is_listed_too(tmp_path: Path) -> None:

@@ -18,6 +18,15 @@ from relay.cli.target import Channel, channel_url
         ("ws://127.0.0.1:8000/ws", "lobby", "ws://127.0.0.1:8000/ws/lobby"),
         ("ws://127.0.0.1:8000/ws/", "lobby", "ws://127.0.0.1:8000/ws/lobby"),
         ("http://localhost:8000", "lobby", "ws://localhost:8000/ws/lobby"),
+        ("ws://127.0.0.1:8000/ws/lobby", "lobby", "ws://127.0.0.1:8000/ws/lobby"),
+        ("ws://127.0.0.1:8000/ws/lobby/", "lobby", "ws://127.0.0.1:8000/ws/lobby"),
+        ("http://127.0.0.1:8000/sse/lobby", "lobby", "ws://127.0.0.1:8000/ws/lobby"),
+        ("http://127.0.0.1:8000/poll/lobby", "lobby", "ws://127.0.0.1:8000/ws/lobby"),
+        ("http://127.0.0.1:8000/publish/lobby", "lobby", "ws://127.0.0.1:8000/ws/lobby"),
+        ("http://127.0.0.1:8000/readyz", "lobby", "ws://127.0.0.1:8000/ws/lobby"),
+        ("wss://h/relay/ws/a/ws/b", "a/ws/b", "wss://h/relay/ws/a%2Fws%2Fb"),
+        ("ws://h/ws/%E9%9B%AA", "雪", "ws://h/ws/%E9%9B%AA"),
+        ("ws://h/wsx", "lobby", "ws://h/wsx/ws/lobby"),
         ("https://example.org/relay", "lobby", "wss://example.org/relay/ws/lobby"),
         ("ws://[::1]:8000", "news:eu", "ws://[::1]:8000/ws/news:eu"),
         ("ws://h", "a/../b", "ws://h/ws/a%2F..%2Fb"),
@@ -35,10 +44,32 @@ def test_a_publisher_can_ask_for_its_echo() -> None:
     assert str(channel_url("ws://h", "lobby", echo=True)) == "ws://h/ws/lobby?echo=1"
 
 
-@pytest.mark.parametrize("gateway", ["localhost:8000", "redis://h", "ws://", "ws://h:port", "ws://[h", "ws://h?a=b"])
+@pytest.mark.parametrize(
+    "gateway",
+    [
+        *(
+            "localhost:8000",
+            "redis://h",
+            "ws://",
+            "ws://h:port",
+            "ws://[h",
+            "ws://h?a=b",
+            "ws://ann:secret@h",
+            "ws://h/ws/%",
+        ),
+        "ws://h/ws/a b",
+    ],
+)
 def test_what_is_no_gateway_is_wrong_usage(gateway: str) -> None:
     """Told before anything is connected."""
     with pytest.raises(click.UsageError, match="--gateway"):
+        channel_url(gateway, "lobby")
+
+
+@pytest.mark.parametrize("gateway", ["ws://h:8000/ws/news", "http://h:8000/sse/news/", "ws://h:8000/ws/lobby/lobby"])
+def test_an_address_of_another_channel_is_wrong_usage(gateway: str) -> None:
+    """It would not be heard by the clients of either."""
+    with pytest.raises(click.UsageError, match=r"names the channel '.*', and the command 'lobby': .* ws://h:8000$"):
         channel_url(gateway, "lobby")
 
 

@@ -195,7 +195,7 @@ async def test_the_last_worker_that_accepts_goes_on_listening(
         workers = run.supervisor._workers
         for number in (1, 2):
             os.kill(run.pid(number), signal.SIGSTOP)
-        await wait_until(lambda: all(worker.silent_looks > 5 for worker in workers), WITHIN)
+        await wait_until(lambda: all(worker.silent_seconds > 0.5 for worker in workers), WITHIN)
         assert sorted(worker.accepting for worker in workers) == [False, True]
         waiting = [asyncio.create_task(answered(settings.port)) for _ in range(10)]
         for number in (1, 2):

@@ -22,6 +22,7 @@ from relay.brokers.envelope import seal
 from relay.channel import check_channel
 from relay.errors import BusUnavailable, DeliveryUnknown, PublishError, PublishRefused
 from relay.message import Kind, Message
+from relay.system_error import in_words
 
 DEFAULT_PREFIX = "relay:"
 DEFAULT_TIMEOUT_SECONDS = 3.0
@@ -61,10 +62,10 @@ def _translate(error: RedisError, connected: bool) -> PublishError:
     """
     # Those for which redis-py gives up the connection are answers, too: to the message, once it was sent.
     if isinstance(error, ResponseError) or (connected and isinstance(error, AuthenticationError | BusyLoadingError)):
-        return PublishRefused(str(error))
+        return PublishRefused(in_words(error))
     if isinstance(error, RedisConnectionError | RedisTimeoutError) and not connected:
-        return BusUnavailable(str(error))
-    return DeliveryUnknown(str(error))
+        return BusUnavailable(in_words(error))
+    return DeliveryUnknown(in_words(error))
 
 
 class Publisher:

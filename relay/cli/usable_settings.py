@@ -1,0 +1,37 @@
+"""Settings to be looked at, though some of them are wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationInfo, ValidatorFunctionWrapHandler, field_validator
+from pydantic_settings import BaseSettings
+
+from relay.settings import Settings
+from relay.settings_report import quiet_dotenv
+
+
+class UsableSettings(Settings):
+    """All that was given and can be used, and the defaults for the rest. Never to serve with.
+
+    Args:
+        given: as for `Settings`.
+    """
+
+    def __init__(self, given: Mapping[str, object]) -> None:
+        options: dict[str, Any] = dict(given)
+        with quiet_dotenv():
+            try:
+                BaseSettings.__init__(self, **options)
+            except (OSError, UnicodeDecodeError):  # .env can't be read at all
+                BaseSettings.__init__(self, _env_file=None, **options)
+
+    @field_validator("*", mode="wrap")
+    @classmethod
+    def _or_default(cls, value: object, check: ValidatorFunctionWrapHandler, info: ValidationInfo) -> object:
+        """Take the default for what is wrong."""
+        try:
+            return check(value)
+        except ValueError:  # one of pydantic's is one
+            return cls.model_fields[info.field_name or ""].default

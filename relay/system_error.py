@@ -1,0 +1,35 @@
+"""What went wrong outside this program, in the words of the system, without its numbers and places in C files. Pure."""
+
+from __future__ import annotations
+
+import re
+import ssl
+from typing import Final
+
+_NUMBERS: Final = (
+    (re.compile(r"\[(?:Errno|WinError) -?\d+\] ?"), ""),
+    (re.compile(r"\[(?:SSL|X509)(?:: \w+)?\] ?"), ""),
+    (re.compile(r" ?\(?_ssl\.c:\d+\)?:? ?"), ""),
+    # redis-py
+    (re.compile(r"\bError -?\d+ (?=connecting to|while )"), "error "),
+    (re.compile(r"\(-?\d+, '([^']*)'\)"), r"\1"),
+)
+
+
+def in_words(error: BaseException) -> str:
+    """Return an error as a reader who doesn't program wants it, such as `Connection refused`; never empty.
+
+    Args:
+        error: of the system, of TLS, or of a library that wraps one of these.
+    """
+    # Both attributes are missing where a library has made the error.
+    if isinstance(error, ssl.SSLCertVerificationError) and (message := getattr(error, "verify_message", None)):
+        return f"its certificate isn't trusted: {message}"
+    if isinstance(error, ssl.SSLError) and (reason := getattr(error, "reason", None)):
+        return f"TLS failed: {reason.lower().replace('_', ' ')}"
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        text = f"{text}: {str(error.filename)!r}"
+    for pattern, replacement in _NUMBERS:
+        text = pattern.sub(replacement, text)
+    return text.strip() or type(error).__name__
