@@ -19,6 +19,7 @@ from relay.settings_values import (
     BrokerUrl,
     CaFile,
     ChannelName,
+    HostNames,
     Hosts,
     Lowered,
     Networks,
@@ -93,6 +94,9 @@ class Settings(BaseSettings):
         None,
         "Listening",
         "Sites whose pages may use the relay, and no others. Not set: any by WebSocket, else only its own.",
+    )
+    allowed_hosts: HostNames | None = setting(
+        None, "Listening", "Names by which clients may call the relay, besides addresses and localhost. Not set: any."
     )
     subprotocols: Subprotocols = setting(
         ("*",), "Listening", "Subprotocols that are accepted when a WebSocket offers some, the best first."

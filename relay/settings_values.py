@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Final, Literal
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from annotated_types import BaseMetadata, Ge, GroupedMetadata, Le
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 
+from relay.auth.host import read_allowed_host
 from relay.auth.origin import read_allowed
 from relay.channel import check_channel
 from relay.errors import ChannelError
@@ -97,6 +98,17 @@ def _split(value: object) -> object:
     return value
 
 
+def _each(read: Callable[[str], str]) -> AfterValidator:
+    """Return what checks a list by its items, brings each into its form, and drops repeated ones."""
+
+    def check(items: tuple[str, ...]) -> tuple[str, ...]:
+        if not items:
+            raise ValueError("at least one")
+        return tuple(dict.fromkeys(map(read, items)))
+
+    return AfterValidator(check)
+
+
 def _lower(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
@@ -162,20 +174,11 @@ def _check_ca_file(path: str) -> str:
     return path
 
 
-def _check_origins(origins: tuple[str, ...]) -> tuple[str, ...]:
-    """Refuse what no browser sends as an origin; bring the rest into the form in which it is sent."""
-    if not origins:
-        raise ValueError("at least one")
-    return tuple(dict.fromkeys(read_allowed(origin) for origin in origins))
-
-
-def _check_subprotocols(names: tuple[str, ...]) -> tuple[str, ...]:
+def _read_subprotocol(name: str) -> str:
     """Refuse what no client can offer: a name is a token (RFC 6455, section 4.1), in which case counts."""
-    if wrong := [name for name in names if not _TOKEN.match(name)]:
-        raise ValueError(f"not {', '.join(map(repr, wrong))}")
-    if not names:
-        raise ValueError("at least one")
-    return tuple(dict.fromkeys(names))
+    if not _TOKEN.match(name):
+        raise ValueError(f"not {name!r}")
+    return name
 
 
 def _check_keys(keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
@@ -265,13 +268,19 @@ CaFile = Annotated[
 Origins = Annotated[
     tuple[str, ...],
     BeforeValidator(_split),
-    AfterValidator(_check_origins),
+    _each(read_allowed),
     Kind("list", "origins such as https://app.example.com or https://*.example.com, separated by commas; null; or *"),
+]
+HostNames = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_split),
+    _each(read_allowed_host),
+    Kind("list", "names such as relay.example.com or *.example.com, separated by commas, without ports"),
 ]
 Subprotocols = Annotated[
     tuple[str, ...],
     BeforeValidator(_split),
-    AfterValidator(_check_subprotocols),
+    _each(_read_subprotocol),
     Kind("list", "names as in Sec-WebSocket-Protocol, separated by commas; * is the first that is offered"),
 ]
 ApiKeys = Annotated[

@@ -81,6 +81,14 @@ def test_origins_are_kept_as_browsers_send_them(monkeypatch: pytest.MonkeyPatch)
     assert Settings().allowed_origins == ("null", "https://*.example.com")
 
 
+def test_hosts_are_kept_in_lower_case_and_subprotocols_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RELAY_ALLOWED_HOSTS", "Relay.example.com., *.example.org,relay.example.com")
+    monkeypatch.setenv("RELAY_SUBPROTOCOLS", "v2.Chat, *,v2.Chat")
+    settings = Settings()
+    assert settings.allowed_hosts == ("relay.example.com", "*.example.org")
+    assert settings.subprotocols == ("v2.Chat", "*")
+
+
 def test_a_wrong_origin_is_named() -> None:
     problem = problems_of(allowed_origins="https://a.example,example.com")["RELAY_ALLOWED_ORIGINS"]
     assert "'example.com'" in problem.allowed
@@ -147,6 +155,17 @@ def test_the_text_of_the_error_lists_all_problems() -> None:
         ("allowed_origins", "https://*"),
         ("allowed_origins", "*.example.com"),
         ("allowed_origins", "https://user@example.com"),
+        ("allowed_hosts", ()),
+        ("allowed_hosts", "relay.example.com:8000"),
+        ("allowed_hosts", "https://relay.example.com"),
+        ("allowed_hosts", "*"),
+        ("allowed_hosts", "a.*.example.com"),
+        ("allowed_hosts", "[::1]"),
+        ("allowed_hosts", "relay.example.com,"),
+        ("subprotocols", ()),
+        ("subprotocols", "a b"),
+        ("subprotocols", "a,,b"),
+        ("subprotocols", "a/b"),
         ("broker_prefix", "a b"),
         ("broker_prefix", "a\nb"),
         ("broker_prefix", "\udcff"),

@@ -61,13 +61,23 @@ def check_origin(origin: str | None, host: str | None, allowed: Collection[str] 
     Raises:
         Refused: with 403; the origin is not allowed.
     """
-    if origin is None or (is_own(origin, host) if allowed is None else ANY in allowed or _is_listed(origin, allowed)):
+    if origin is None or (is_own(origin, host) if allowed is None else is_allowed(origin, allowed)):
         return
     shown = escape_controls(origin[:200])  # bytes that are no text among them
     reason = f"pages of {shown} may not use this relay; RELAY_ALLOWED_ORIGINS names those that may"
     if allowed is not None and is_own(origin, host):
         reason += ", and its own are none of them unless they are listed, too"
     raise Refused(403, reason)
+
+
+def is_allowed(origin: str, allowed: Collection[str]) -> bool:
+    """Return whether the settings let pages of an origin in.
+
+    Args:
+        origin: as browsers send it.
+        allowed: origins as `read_allowed` returns them.
+    """
+    return ANY in allowed or _is_listed(origin, allowed)
 
 
 def is_own(origin: str, host: str | None) -> bool:

@@ -15,6 +15,7 @@ from email.utils import formatdate
 from websockets.datastructures import Headers
 from websockets.http11 import Response
 
+from relay.auth.host import check_host
 from relay.auth.identity import Identity, identify
 from relay.auth.origin import cors_headers
 from relay.auth.request import parse_request
@@ -147,6 +148,7 @@ def read_event_stream(context: Context, head: bytes, peer: str) -> Guest:
     settings = context.settings
     request = parse_head(head)
     origin, host = (only(request.headers, name) for name in ("Origin", "Host"))
+    check_host(host, settings.allowed_hosts)
     cors = cors_headers(origin, host, settings.allowed_origins)
     remote = client_address(request.headers, peer, context.proxies)
     try:

@@ -9,6 +9,7 @@ from websockets.http11 import Request
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
+from relay.auth.host import check_host
 from relay.auth.identity import identify
 from relay.auth.origin import check_origin
 from relay.auth.request import parse_request
@@ -69,10 +70,12 @@ def read_upgrade(context: Context, head: bytes, peer: str) -> Guest:
         raise Refused(response.status_code, bytes(response.body).decode().strip(), headers)
     remote = client_address(request.headers, peer, context.proxies)
     asked = parse_request(request.path, request.headers, remote)
-    allowed = context.settings.allowed_origins
-    if allowed is not None:
-        check_origin(only(request.headers, "Origin"), only(request.headers, "Host"), allowed)
-    session = plain.open_session(asked, context.settings.default_channel)
+    settings = context.settings
+    host = only(request.headers, "Host")
+    check_host(host, settings.allowed_hosts)
+    if settings.allowed_origins is not None:
+        check_origin(only(request.headers, "Origin"), host, settings.allowed_origins)
+    session = plain.open_session(asked, settings.default_channel)
     identity = identify(asked)
     return Guest(
         session.channel,

@@ -14,6 +14,7 @@ from relay.node import Node
 from relay.settings import Settings
 from relay.web import api, demo, event_streams, health, metrics, poll, publish
 from relay.web.deadlines import Deadlines
+from relay.web.hosts import only_called
 from relay.web.keys import (
     BUILD,
     CONTROL,
@@ -94,6 +95,8 @@ def build_app(
     """
     app = build_operators_app(problems, take, build)
     app.middlewares.append(restart_deadline)
+    if settings.allowed_hosts is not None:
+        app.middlewares.append(only_called(settings.allowed_hosts))
     app[SETTINGS], app[NODE], app[CONTROL], app[COUNTERS] = settings, node, control, counters
     app[POLLS], app[READMIT] = polls, readmit
     app[DEADLINES], app[DRAINING] = deadlines, draining

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -12,6 +13,7 @@ import msgspec
 from aiohttp import web
 from aiohttp.web_urldispatcher import UrlMappingMatchInfo
 
+from relay.auth.origin import canonical, is_allowed
 from relay.settings import Settings
 from relay.web.keys import SETTINGS
 
@@ -45,6 +47,13 @@ _TYPES = {
 }
 
 _HTML_TYPES = ("text/html", "application/xhtml+xml")
+
+
+_NOT_LISTED = """\
+The playground can't connect: RELAY_ALLOWED_ORIGINS doesn't list the site that you see it on.
+
+Add the site as it stands in the address, without a path, or turn the playground off with RELAY_DEMO=off.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +102,8 @@ def add_routes(app: web.Application) -> None:
 
     async def page(request: web.Request) -> web.Response:
         """Answer with the page."""
+        if not _may_be_used(request.host, settings.allowed_origins):
+            return web.Response(status=403, text=_NOT_LISTED, headers=_HEADERS | {"Vary": "Accept"})
         policy = _POLICY.format(connect=_may_connect_to(request.host))
         return assets[PAGE].answer(request, **{"Content-Security-Policy": policy, "Vary": "Accept"})
 
@@ -138,6 +149,12 @@ def _about(settings: Settings) -> bytes:
         "redis_prefix": settings.broker_prefix if is_redis else None,
     }
     return msgspec.json.encode(about)
+
+
+def _may_be_used(host: str, allowed: Collection[str] | None) -> bool:
+    """Return whether the page could connect; behind a proxy that ends TLS its site is https, which isn't known here."""
+    sites = (canonical(f"{scheme}://{host}") for scheme in ("http", "https"))
+    return allowed is None or any(is_allowed(site, allowed) for site in sites)
 
 
 def _may_connect_to(host: str) -> str:

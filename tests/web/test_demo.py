@@ -9,6 +9,7 @@ from aiohttp import ClientResponse, ClientSession
 
 from relay.web.demo import accepts_html
 from tests.conftest import EmbeddedFactory
+from tests.harness.free_port import free_port
 from tests.harness.http_response import send_request
 from tests.harness.raw_websocket import RawWebSocket
 
@@ -43,6 +44,33 @@ async def fetch(
 )
 def test_only_who_asks_for_a_page_by_name_gets_one(accept: str, accepted: bool) -> None:
     assert accepts_html(accept) is accepted
+
+
+@pytest.mark.parametrize(
+    ("listed", "status"),
+    [
+        (None, 200),
+        (("*",), 200),
+        (("http://127.0.0.1:{port}",), 200),
+        (("https://app.example.com", "https://127.0.0.1:{port}"), 200),
+        (("https://app.example.com",), 403),
+        (("null", "http://127.0.0.1"), 403),
+    ],
+)
+async def test_where_its_own_site_is_not_listed_the_page_says_so(
+    embedded: EmbeddedFactory, listed: tuple[str, ...] | None, status: int
+) -> None:
+    """It could not connect, and a browser doesn't tell a page why. Behind a proxy the site may be https."""
+    port = free_port()
+    origins = None if listed is None else tuple(origin.format(port=port) for origin in listed)
+    (gateway,) = await embedded(1, port=port, allowed_origins=origins)
+    response, body = await fetch(gateway.port)
+    assert response.status == status
+    if status == 403:
+        assert response.headers["Content-Type"] == "text/plain; charset=utf-8"
+        assert b"RELAY_ALLOWED_ORIGINS" in body
+        assert b"RELAY_DEMO=off" in body
+        assert (await fetch(gateway.port, headers={}))[0].status == 426
 
 
 async def test_browsers_get_a_page_that_may_do_nothing_but_its_work(embedded: EmbeddedFactory) -> None:

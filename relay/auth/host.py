@@ -1,0 +1,66 @@
+"""By which names the relay may be called: the `Host` of a request, held against the settings.
+
+A page of any site can have its name pointed at the relay's address (DNS rebinding). For the browser the relay is then
+that page's own site: it sends no `Origin` with a GET, and lets the page read the answer. Only `Host` still tells.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from ipaddress import ip_address
+
+from relay.errors import Refused
+from relay.redaction import escape_controls
+
+_NAME = re.compile(r"(?=.{1,253}\Z)(?:\*\.)?[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*\Z")
+_HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[a-z0-9._-]{1,254})(?::[0-9]{1,5})?\Z")
+
+LOCAL = "localhost"
+
+
+def read_allowed_host(text: str) -> str:
+    """Return one name of the settings in the form in which it is compared.
+
+    Args:
+        text: a host's name, or `*.example.com` for all names below one.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    name = text.lower().removesuffix(".")
+    if not _NAME.match(name):
+        raise ValueError(f"not {text!r}: a name such as relay.example.com or *.example.com, without scheme and port")
+    return name
+
+
+def check_host(host: str | None, allowed: Collection[str] | None) -> None:
+    """Refuse a request to a name that isn't the relay's.
+
+    Addresses and `localhost` are always right: no site can be called so. So health checks need no name.
+
+    Args:
+        host: what the request says in `Host`; None when it says nothing, as browsers never do.
+        allowed: names as `read_allowed_host` returns them; None: any.
+
+    Raises:
+        Refused: with 421 (RFC 9110, section 15.5.20).
+    """
+    if host is None or allowed is None:
+        return
+    found = _HOST.match(host.lower())
+    name = "" if found is None else found["name"].removesuffix(".")
+    if name in allowed or name == LOCAL or name.endswith("." + LOCAL) or _is_address(name):
+        return
+    if any(allow.startswith("*.") and name.endswith(allow[1:]) and len(name) >= len(allow) for allow in allowed):
+        return
+    shown = escape_controls(host[:200])
+    raise Refused(421, f"this relay is not called {shown}; RELAY_ALLOWED_HOSTS has the names that it has")
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name.strip("[]"))
+    except ValueError:
+        return False
+    return True
