@@ -59,6 +59,7 @@ class Faults:
         self._random = random
         self._redis = redis
         self._slots = slots
+        self._draining: asyncio.Task[None] | None = None
         self.done: list[Fault] = []
 
     async def inject(self) -> None:
@@ -76,6 +77,9 @@ class Faults:
         await asyncio.sleep(self._random.uniform(0, LONGEST_PAUSE_SECONDS))
         began = time.monotonic()
         what = await self._random.choice(kinds)()
+        if self._draining is not None:
+            await self._draining
+            self._draining = None
         self.done.append(Fault(began, time.monotonic(), what))
 
     async def allow_user(self) -> None:
@@ -87,7 +91,8 @@ class Faults:
         seconds = self._random.uniform(0.1, longest)
         if self._random.random() < 0.2:
             slot = self._random.choice(self._slots)
-            await asyncio.gather(asyncio.sleep(seconds), slot.replace())
+            self._draining = asyncio.create_task(slot.replace())
+            await asyncio.sleep(seconds)
             return f"for {seconds:.1f} s, gateway {slot.number} drains meanwhile"
         await asyncio.sleep(seconds)
         return f"for {seconds:.1f} s"
