@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from random import Random
 
 from tests.faults.slot import Slot
+from tests.faults.witness import Witness
 from tests.harness.redis_server import RedisServer
 
 USER, PASSWORD = "relay", "secret"
@@ -49,15 +50,17 @@ class Faults:
     Args:
         random: chooses.
         redis: the bus; gateways are its user `USER`.
+        witness: listens there.
         slots: of the gateways, each behind a proxy of its own.
 
     Attributes:
         done: faults so far.
     """
 
-    def __init__(self, random: Random, redis: RedisServer, slots: list[Slot]) -> None:
+    def __init__(self, random: Random, redis: RedisServer, witness: Witness, slots: list[Slot]) -> None:
         self._random = random
         self._redis = redis
+        self._witness = witness
         self._slots = slots
         self._draining: asyncio.Task[None] | None = None
         self.done: list[Fault] = []
@@ -110,13 +113,14 @@ class Faults:
             return f"Redis restarts, and is away {await self._last(4)}"
         finally:
             await asyncio.to_thread(self._redis.start)
+            await self._witness.listen()
             await self.allow_user()
 
     async def _kill_links(self) -> str:
         kind = self._random.choice(("pubsub", "normal"))
         times = self._random.randint(1, 3)
         for _ in range(times):
-            await asyncio.to_thread(self._redis.kill_clients, kind)
+            await asyncio.to_thread(self._redis.kill_clients, kind, USER)
             await asyncio.sleep(self._random.uniform(0, 0.5))
         return f"Redis kills {kind} links, {times} times"
 
