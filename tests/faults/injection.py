@@ -131,11 +131,12 @@ class Faults:
 
     async def _black_hole(self) -> str:
         slot = self._random.choice(self._slots)
-        slot.proxy.black_hole = True
+        hole = self._random.choice(("black_hole", "mute", "deaf"))
+        setattr(slot.proxy, hole, True)
         try:
-            return f"gateway {slot.number} in a black hole {await self._last(8)}"
+            return f"links of gateway {slot.number}: {hole} {await self._last(8)}"
         finally:
-            slot.proxy.black_hole = False
+            setattr(slot.proxy, hole, False)
 
     async def _refuse(self) -> str:
         rules = self._random.choice(REFUSALS)
