@@ -85,5 +85,5 @@ async def run(seconds: float, seed: int, folder: Path | None = None) -> Outcome:
             record.gaps += slot.gaps()
             if folder is not None:
                 slot.leave_logs(folder)
-            trouble += [line for process in slot.processes for line in process.complaints()]
+            trouble += slot.complaints()
     return Outcome(seed, began, faults.done, record, judge(record), trouble)
