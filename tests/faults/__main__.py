@@ -68,12 +68,12 @@ def _together(unexplained: list[Missing], began: float) -> Iterator[str]:
             spells.append([missing])
     for spell in spells:
         first, last, hearing = spell[0], spell[-1], spell[0].hearing
-        nowhere = sum(missing.elsewhere is None for missing in spell)
+        nowhere = sum(missing.published is None for missing in spell)
         end = "open" if hearing.ended is None else f"to {hearing.ended - began:.3f} {hearing.ending}"
         yield (
             f"{len(spell)} messages, sent from {first.sent.at - began:.3f}"
             f" ({first.label.publisher} {first.label.number}) to {last.sent.at - began:.3f}, did not reach"
-            f" {hearing.listener} (from {hearing.began - began:.3f}, {end}); {nowhere} of them reached nobody"
+            f" {hearing.listener} (from {hearing.began - began:.3f}, {end}); {nowhere} of them were never published"
         )
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from random import Random
 
 from tests.faults.slot import Slot
+from tests.faults.witness import Witness
 from tests.harness.redis_server import RedisServer
 
 USER, PASSWORD = "relay", "secret"
@@ -49,16 +50,19 @@ class Faults:
     Args:
         random: chooses.
         redis: the bus; gateways are its user `USER`.
+        witness: listens there.
         slots: of the gateways, each behind a proxy of its own.
 
     Attributes:
         done: faults so far.
     """
 
-    def __init__(self, random: Random, redis: RedisServer, slots: list[Slot]) -> None:
+    def __init__(self, random: Random, redis: RedisServer, witness: Witness, slots: list[Slot]) -> None:
         self._random = random
         self._redis = redis
+        self._witness = witness
         self._slots = slots
+        self._draining: asyncio.Task[None] | None = None
         self.done: list[Fault] = []
 
     async def inject(self) -> None:
@@ -76,6 +80,9 @@ class Faults:
         await asyncio.sleep(self._random.uniform(0, LONGEST_PAUSE_SECONDS))
         began = time.monotonic()
         what = await self._random.choice(kinds)()
+        if self._draining is not None:
+            await self._draining
+            self._draining = None
         self.done.append(Fault(began, time.monotonic(), what))
 
     async def allow_user(self) -> None:
@@ -87,7 +94,8 @@ class Faults:
         seconds = self._random.uniform(0.1, longest)
         if self._random.random() < 0.2:
             slot = self._random.choice(self._slots)
-            await asyncio.gather(asyncio.sleep(seconds), slot.replace())
+            self._draining = asyncio.create_task(slot.replace())
+            await asyncio.sleep(seconds)
             return f"for {seconds:.1f} s, gateway {slot.number} drains meanwhile"
         await asyncio.sleep(seconds)
         return f"for {seconds:.1f} s"
@@ -105,13 +113,14 @@ class Faults:
             return f"Redis restarts, and is away {await self._last(4)}"
         finally:
             await asyncio.to_thread(self._redis.start)
+            await self._witness.listen()
             await self.allow_user()
 
     async def _kill_links(self) -> str:
         kind = self._random.choice(("pubsub", "normal"))
         times = self._random.randint(1, 3)
         for _ in range(times):
-            await asyncio.to_thread(self._redis.kill_clients, kind)
+            await asyncio.to_thread(self._redis.kill_clients, kind, USER)
             await asyncio.sleep(self._random.uniform(0, 0.5))
         return f"Redis kills {kind} links, {times} times"
 
@@ -122,11 +131,12 @@ class Faults:
 
     async def _black_hole(self) -> str:
         slot = self._random.choice(self._slots)
-        slot.proxy.black_hole = True
+        hole = self._random.choice(("black_hole", "mute", "deaf"))
+        setattr(slot.proxy, hole, True)
         try:
-            return f"gateway {slot.number} in a black hole {await self._last(8)}"
+            return f"links of gateway {slot.number}: {hole} {await self._last(8)}"
         finally:
-            slot.proxy.black_hole = False
+            setattr(slot.proxy, hole, False)
 
     async def _refuse(self) -> str:
         rules = self._random.choice(REFUSALS)

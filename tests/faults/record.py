@@ -87,8 +87,12 @@ class Record:
         sent: the messages by their labels.
         hearings: of all listeners.
         gaps: of all gateways.
+        witnessed: when the witness heard each message on Redis itself; the others were not published.
+        blind: when the witness lost sight, because Redis was killed; nothing is published until it sees again.
     """
 
     sent: dict[Label, Sent] = field(default_factory=dict)
     hearings: list[Hearing] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
+    witnessed: dict[Label, float] = field(default_factory=dict)
+    blind: list[float] = field(default_factory=list)

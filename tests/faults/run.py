@@ -14,6 +14,7 @@ from tests.faults.injection import PASSWORD, USER, Fault, Faults
 from tests.faults.record import Record
 from tests.faults.slot import Slot
 from tests.faults.verdict import Verdict, judge
+from tests.faults.witness import Witness
 from tests.harness.conditions import ConditionTimeout
 from tests.harness.deployment import EVENT_LOOPS
 from tests.harness.gateway_process import end
@@ -62,7 +63,8 @@ async def run(seconds: float, seed: int, folder: Path | None = None) -> Outcome:
     async with AsyncExitStack() as stack:
         redis = stack.enter_context(RedisServer())
         slots: list[Slot] = []
-        faults = Faults(Random(seed), redis, slots)
+        witness = await stack.enter_async_context(Witness(redis, record))
+        faults = Faults(Random(seed), redis, witness, slots)
         await faults.allow_user()
         for number, event_loop in enumerate(EVENT_LOOPS):
             proxy = await stack.enter_async_context(TcpProxy(redis.port))
@@ -83,5 +85,5 @@ async def run(seconds: float, seed: int, folder: Path | None = None) -> Outcome:
             record.gaps += slot.gaps()
             if folder is not None:
                 slot.leave_logs(folder)
-            trouble += [line for process in slot.processes for line in process.complaints()]
+            trouble += slot.complaints()
     return Outcome(seed, began, faults.done, record, judge(record), trouble)

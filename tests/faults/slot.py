@@ -11,7 +11,8 @@ from tests.harness.gateway_process import GatewayProcess, Setting, launch
 from tests.harness.tcp_proxy import TcpProxy
 
 DRAIN_SECONDS = 1.0
-START_SECONDS = 30.0
+START_SECONDS = 60.0
+STOP_SECONDS = 30.0
 
 
 class Slot:
@@ -36,7 +37,7 @@ class Slot:
         """Start a gateway, and return when it listens."""
         process = GatewayProcess(**self._settings)
         self.processes.append(process)
-        await process.listening()
+        await process.listening(START_SECONDS)
 
     async def start_ready(self) -> None:
         """Start a gateway, and return when it is ready."""
@@ -45,7 +46,7 @@ class Slot:
 
     async def replace(self) -> None:
         """Let the gateway drain, as a service manager does, and start another one."""
-        await self.process.terminate(within=START_SECONDS)
+        await self.process.terminate(within=STOP_SECONDS)
         await self.start()
 
     @property
@@ -71,6 +72,12 @@ class Slot:
                 ended = datetime.fromisoformat(entry["timestamp"].replace("Z", "+00:00")).timestamp() + offset
                 found.append(Gap(self.number, ended - float(entry["seconds"]), ended, int(entry["channels"])))
         return found
+
+    def complaints(self) -> list[str]:
+        """Return what no gateway of this place may have written, and how those ended that did not end well."""
+        lines = [line for process in self.processes for line in process.complaints()]
+        codes = [process.exit_code for process in self.processes if process.exit_code]
+        return lines + [f"a gateway of place {self.number} ended with exit code {code}" for code in codes]
 
     def leave_logs(self, folder: Path) -> None:
         """Copy the logs of all gateways of this place into a folder."""

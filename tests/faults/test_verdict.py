@@ -93,14 +93,36 @@ def test_a_polling_client_must_be_told_itself(answers: list[tuple[float, bool]],
     assert lost(record) == unexplained
 
 
-def test_a_message_that_reached_nobody_is_told_to_its_publisher() -> None:
+def test_a_message_that_was_not_published_is_told_to_its_publisher() -> None:
+    """A gap doesn't tell of it: it is what listeners missed of what was published."""
     record = record_of(0, 1, 2, 3)
     del record.hearings[0].received[4]
+    record.gaps += [Gap(0, 14.0, 15.0, 1), Gap(1, 14.0, 15.0, 1)]
     assert lost(record) == [4, 4]
     record.sent[Label("p", 4)].fate = Fate.UNKNOWN
     verdict = judge(record)
     assert verdict
     assert verdict.explained == {"its publisher": 2}
+
+
+def test_a_message_that_reached_nobody_may_have_been_published() -> None:
+    """Then it is not enough that its publisher was told that nobody knows."""
+    record = record_of(0, 1, 2, 3)
+    del record.hearings[0].received[4]
+    record.sent[Label("p", 4)].fate = Fate.UNKNOWN
+    record.witnessed[Label("p", 4)] = 14.5
+    assert lost(record) == [4, 4]
+    record.gaps += [Gap(0, 14.0, 15.0, 1), Gap(1, 14.0, 15.0, 1)]
+    assert judge(record).explained == {"the operator: a gap": 2}
+
+
+def test_what_was_sent_just_before_the_witness_lost_sight_may_have_been_published() -> None:
+    record = record_of(0, 1, 2, 3)
+    del record.hearings[0].received[4]
+    record.blind.append(14.5)
+    assert lost(record) == [4, 4]
+    record.gaps += [Gap(0, 14.5, 15.0, 1), Gap(1, 14.5, 15.0, 1)]
+    assert judge(record)
 
 
 def test_a_message_that_was_refused_must_reach_nobody() -> None:
@@ -114,7 +136,7 @@ def test_a_message_that_failed_must_not_be_overtaken() -> None:
     del record.hearings[0].received[2]
     record.sent[Label("p", 2)].fate = Fate.UNKNOWN
     assert judge(record).overtaken == [Label("p", 2)]
-    record.gaps += [Gap(0, 12.0, 13.0, 1), Gap(1, 12.0, 13.0, 1)]
+    record.witnessed[Label("p", 2)] = 12.0
     assert not judge(record).overtaken
 
 

@@ -15,8 +15,8 @@ CLOCK_SECONDS = 0.02
 END_SECONDS = 1.0
 """How much later than another listener one may get a message; who left in that time need not have it."""
 
-ON_ITS_WAY_SECONDS = 8.0
-"""How long after it was sent a message may still be published: `RELAY_PUBLISH_TIMEOUT`, and some for the way."""
+BLIND_SECONDS = 1.0
+"""How long before the witness lost sight a message may have been sent that it did not see."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +27,13 @@ class Missing:
         label: of the message.
         sent: the message.
         hearing: who should have got it.
-        elsewhere: when the first listener got it; None: none did.
+        published: when it was on the bus; None: it never was, and its publisher was not told.
     """
 
     label: Label
     sent: Sent
     hearing: Hearing
-    elsewhere: float | None
+    published: float | None
 
 
 @dataclass(slots=True)
@@ -44,7 +44,7 @@ class Verdict:
         deliveries: how many were made.
         explained: deliveries that were not made, by who was told.
         unexplained: those that nobody was told of.
-        untrue: messages that were delivered, though their publisher was told that they were not published.
+        untrue: messages that were published, though their publisher was told that they were not published.
         overtaken: messages that failed, though later ones of the same publisher were published.
         wrong: doubled, reordered, altered and unknown messages, in words.
     """
@@ -63,20 +63,20 @@ class Verdict:
 def judge(record: Record) -> Verdict:
     """Judge a run."""
     verdict = Verdict()
-    first: dict[Label, float] = {}
+    published = dict(record.witnessed)
     for hearing in record.hearings:
         verdict.deliveries += len(hearing.received)
         for payload, at in hearing.received:
             label = label_of(payload)
-            first[label] = min(at, first.get(label, at))
+            published[label] = min(at, published.get(label, at))
     verdict.wrong.extend(_wrong(record))
-    verdict.untrue.extend(label for label in first if label in record.sent and record.sent[label].fate is Fate.REFUSED)
-    gaps: dict[int, list[Gap]] = defaultdict(list)
-    for gap in record.gaps:
-        gaps[gap.slot].append(gap)
+    verdict.untrue.extend(
+        label for label, sent in record.sent.items() if sent.fate is Fate.REFUSED and label in published
+    )
+    verdict.overtaken.extend(_overtaken(record, published))
     for hearing in record.hearings:
-        _explain(record, hearing, first, gaps[hearing.slot], verdict)
-    verdict.overtaken.extend(_overtaken(record, first, gaps))
+        gaps = [gap for gap in record.gaps if gap.slot == hearing.slot]
+        _explain(record, hearing, published, gaps, verdict)
     return verdict
 
 
@@ -101,7 +101,9 @@ def _wrong(record: Record) -> Iterator[str]:
             yield f"{channel}: {names[found[0]]} and {names[found[1]]} disagree on the order of {found[2]}"
 
 
-def _explain(record: Record, hearing: Hearing, first: dict[Label, float], gaps: list[Gap], verdict: Verdict) -> None:
+def _explain(
+    record: Record, hearing: Hearing, published: dict[Label, float], gaps: list[Gap], verdict: Verdict
+) -> None:
     """Account for what a listener did not get."""
     got = {label_of(payload) for payload, _ in hearing.received}
     for label, sent in record.sent.items():
@@ -109,21 +111,26 @@ def _explain(record: Record, hearing: Hearing, first: dict[Label, float], gaps: 
             continue
         if hearing.ended is not None and sent.at > hearing.ended:
             continue
-        elsewhere = first.get(label)
-        until = sent.at + ON_ITS_WAY_SECONDS if elsewhere is None else elsewhere
-        if elsewhere is None and sent.fate is not Fate.PUBLISHED:
+        at = published.get(label)
+        if at is None and sent.fate is Fate.PUBLISHED and _seen(record, sent):
+            verdict.unexplained.append(Missing(label, sent, hearing, None))
+            continue
+        until = sent.at + BLIND_SECONDS if at is None else at
+        if at is None and sent.fate is not Fate.PUBLISHED:
             verdict.explained["its publisher"] += 1
         elif hearing.ended is not None and until > hearing.ended - END_SECONDS:
             verdict.explained["the listener: its connection ended"] += 1
-        elif hearing.answers is not None:
-            if _told_missed(record, hearing, sent.at, until):
-                verdict.explained["the listener: missed"] += 1
-            else:
-                verdict.unexplained.append(Missing(label, sent, hearing, elsewhere))
-        elif _covered(sent.at, until, gaps):
+        elif hearing.answers is not None and _told_missed(record, hearing, sent.at, until):
+            verdict.explained["the listener: missed"] += 1
+        elif hearing.answers is None and _covered(sent.at, until, gaps):
             verdict.explained["the operator: a gap"] += 1
         else:
-            verdict.unexplained.append(Missing(label, sent, hearing, elsewhere))
+            verdict.unexplained.append(Missing(label, sent, hearing, until))
+
+
+def _seen(record: Record, sent: Sent) -> bool:
+    """Tell whether the witness must have seen a message, if it was published."""
+    return not any(sent.at <= blind <= sent.at + BLIND_SECONDS for blind in record.blind)
 
 
 def _covered(began: float, ended: float, gaps: list[Gap]) -> bool:
@@ -143,15 +150,12 @@ def _told_missed(record: Record, hearing: Hearing, began: float, ended: float) -
     return False
 
 
-def _overtaken(record: Record, first: dict[Label, float], gaps: dict[int, list[Gap]]) -> Iterator[Label]:
+def _overtaken(record: Record, published: dict[Label, float]) -> Iterator[Label]:
     """Yield what was not published though a later message of the same publisher was, on one connection."""
     latest: dict[str, int] = {}
-    for label in first:
+    for label in published:
         latest[label.publisher] = max(label.number, latest.get(label.publisher, -1))
-    slots = {hearing.slot for hearing in record.hearings}
     for label, sent in record.sent.items():
-        if label in first or sent.fate is Fate.PUBLISHED or label.number > latest.get(label.publisher, -1):
-            continue
-        # Perhaps all gateways were deaf when it was published.
-        if not all(_covered(sent.at, sent.at + ON_ITS_WAY_SECONDS, gaps[slot]) for slot in slots):
+        failed = label not in published and label.number < latest.get(label.publisher, -1)
+        if failed and _seen(record, sent):
             yield label

@@ -90,9 +90,9 @@ class GatewayProcess:
         signs = ("Traceback", "never retrieved", "never awaited", "Exception ignored", "Warning: ")
         return [line for line in self.output.splitlines() if any(sign in line for sign in signs)]
 
-    async def listening(self) -> None:
+    async def listening(self, within: float = PATIENCE_SECONDS) -> None:
         """Return when the gateway accepts connections; sets `port`."""
-        await wait_until(self._has_port, PATIENCE_SECONDS, lambda: f"gateway is listening: {self.output[-2000:]}")
+        await wait_until(self._has_port, within, lambda: f"gateway is listening: {self.output[-2000:]}")
 
     async def ready(self, expected: bool = True, within: float = PATIENCE_SECONDS) -> HttpResponse:
         """Return the answer of `/readyz` once it says ready, or not ready."""

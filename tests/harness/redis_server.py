@@ -188,9 +188,9 @@ class RedisServer:
         self.admin.execute_command("ACL", "SETUSER", name, "on", f">{password}", *rights.split())  # type: ignore[no-untyped-call]
         return f"redis://{name}:{password}@127.0.0.1:{self.port}/0"
 
-    def kill_clients(self, kind: str) -> int:
-        """Cut all connections of a type (`pubsub`, `normal`) but our own; return how many they were."""
-        return int(self.admin.client_kill_filter(_type=kind, skipme=True))
+    def kill_clients(self, kind: str, user: str | None = None) -> int:
+        """Cut all connections of a type (`pubsub`, `normal`) but our own, or those of one user; return how many."""
+        return int(self.admin.client_kill_filter(_type=kind, skipme=True, user=user))
 
     def allow(self, user: str, *rules: str) -> None:
         """Set ACL rules of a user, in the words of `ACL SETUSER`."""

@@ -36,6 +36,7 @@ class TcpProxy:
         self._tasks: set[asyncio.Task[None]] = set()
         self._hole = False
         self._mute = False
+        self._deaf = False
         self.accepted = 0
         self.port = 0
 
@@ -80,6 +81,17 @@ class TcpProxy:
     @mute.setter
     def mute(self, mute: bool) -> None:
         self._mute = mute
+        for side in list(self._pipes):
+            side.obey()
+
+    @property
+    def deaf(self) -> bool:
+        """Whether what the target says is not forwarded."""
+        return self._deaf
+
+    @deaf.setter
+    def deaf(self, deaf: bool) -> None:
+        self._deaf = deaf
         for side in list(self._pipes):
             side.obey()
 
@@ -169,7 +181,8 @@ class _Side(asyncio.Protocol):
         """Read when the data can go on, and not otherwise."""
         if self.transport.is_closing():
             return
-        if self.peer is None or self._proxy.black_hole or self.peer._full or (self._proxy.mute and self.is_client):
+        silent = self._proxy.mute if self.is_client else self._proxy.deaf
+        if self.peer is None or self._proxy.black_hole or self.peer._full or silent:
             self.transport.pause_reading()
         else:
             self.peer.transport.write(bytes(self._early))
