@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, SecretStr
 
 from relay.auth.host import read_allowed_host
 from relay.auth.origin import read_allowed
-from relay.channel import check_channel
+from relay.channel import PREFIX_RULE, check_channel, check_prefix
 from relay.errors import ChannelError
 from relay.redaction import MASK, escape_controls, mask_credentials
 from relay.system_error import in_words
@@ -158,13 +158,6 @@ def _check_default_channel(name: str) -> str:
         raise ValueError(error.rule) from None
 
 
-def _check_prefix(prefix: str) -> str:
-    """Refuse what nobody could type after `redis-cli PUBLISH`."""
-    if not prefix.isprintable() or any(character.isspace() for character in prefix) or len(prefix.encode()) > 255:
-        raise ValueError
-    return prefix
-
-
 def _check_ca_file(path: str) -> str:
     try:
         ssl.create_default_context(cafile=path)
@@ -259,9 +252,7 @@ BrokerUrl = Annotated[
     AfterValidator(_check_broker_url),
     Kind("URL", "memory://, redis://[user:password@]host[:port][/db], rediss://..., or unix:///path[?db=0]"),
 ]
-BrokerPrefix = Annotated[
-    str, AfterValidator(_check_prefix), Kind("text", "up to 255 bytes, no control characters or white space")
-]
+BrokerPrefix = Annotated[str, AfterValidator(check_prefix), Kind("text", PREFIX_RULE)]
 CaFile = Annotated[
     str, AfterValidator(_check_ca_file), Kind("file", "a PEM file that this process can read, and only with rediss://")
 ]
@@ -292,7 +283,7 @@ ApiKeys = Annotated[
 ChannelName = Annotated[
     str,
     AfterValidator(_check_default_channel),
-    Kind("channel", "1 to 255 bytes of UTF-8, no control characters or white space"),
+    Kind("channel", "1 to 255 bytes of UTF-8, no white space, no control or invisible characters"),
 ]
 Text = Annotated[str, AfterValidator(_check_text), Kind("text", "valid UTF-8")]
 Lowered = BeforeValidator(_lower)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import unicodedata
 from dataclasses import dataclass
 
 from relay.auth.request import ConnectRequest
+from relay.channel import is_visible
 from relay.errors import Refused
 
 MAX_USER_BYTES = 64
@@ -31,13 +31,16 @@ def identify(request: ConnectRequest) -> Identity:
     For now a client is whoever `?user=NAME` says: a name for logs, not a proof.
 
     Raises:
-        Refused: the name is not 1 to 64 bytes of UTF-8 without control characters or surrounding white space.
+        Refused: the name is not 1 to 64 bytes of UTF-8, all of it visible and without surrounding white space.
     """
     user = request.query.get("user")
     if user is None:
         return ANONYMOUS
     if not 1 <= len(user.encode()) <= MAX_USER_BYTES:
         raise Refused(400, f"user must have 1 to {MAX_USER_BYTES} bytes of UTF-8")
-    if user != user.strip() or any(unicodedata.category(character) == "Cc" for character in user):
-        raise Refused(400, "user must not contain control characters or begin or end with white space")
+    if user != user.strip():
+        raise Refused(400, "user must not begin or end with white space")
+    if not is_visible(user):
+        rule = "must not contain control characters, or others that are invisible or turn text around"
+        raise Refused(400, f"user {rule}")
     return Identity(user)

@@ -19,12 +19,15 @@ def test_nobody_in_particular() -> None:
     assert ANONYMOUS.user is None
 
 
-@pytest.mark.parametrize("user", ["bob", "Bob Dylan", "日本", "x" * 64])
+@pytest.mark.parametrize("user", ["bob", "Bob Dylan", "日本", "x" * 64, "👩\u200d💻"])
 def test_a_name(user: str) -> None:
     assert identify(asking({"user": user})) == Identity(user)
 
 
-@pytest.mark.parametrize("user", ["", " ", " bob", "bob ", "x" * 65, "ü" * 33, "a\nb", "a\x1b[31mb", "\x00"])
+@pytest.mark.parametrize(
+    "user",
+    ["", " ", " bob", "bob ", "x" * 65, "ü" * 33, "a\nb", "a\x1b[31mb", "\x00", "an\u200bn", "\u202enna", "a\u2028b"],
+)
 def test_names_that_would_harm_logs_are_refused(user: str) -> None:
     with pytest.raises(Refused, match="user") as caught:
         identify(asking({"user": user}))

@@ -183,7 +183,7 @@ def test_a_channel_is_left_for_another(browser: Browser, pair: Pair, channel: st
     with visit(browser, pair[0].port, channel) as (client, view), visit(browser, pair[1].port, channel) as (other, _):
         client.channel.fill(there)
         client.button("Join").click()
-        expect(client.note).to_have_text("A channel has no white space and no control characters.")
+        expect(client.note).to_have_text("A channel has no white space, and no control or invisible characters.")
         for wrong, why in [("", "needs a name"), ("a/../b", "can't ask for"), ("x" * 256, "at most 255")]:
             client.channel.fill(wrong)
             client.button("Join").click()

@@ -19,7 +19,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
 from relay.brokers.envelope import seal
-from relay.channel import check_channel
+from relay.channel import check_channel, check_prefix
 from relay.errors import BusUnavailable, DeliveryUnknown, PublishError, PublishRefused
 from relay.message import Kind, Message
 from relay.system_error import in_words
@@ -78,7 +78,7 @@ class Publisher:
         timeout: seconds to connect, and to wait for Redis' answer.
 
     Raises:
-        ValueError: the URL is not one of these.
+        ValueError: the URL is not one of these, or the prefix is not one that a relay may have.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class Publisher:
         ca_file: str | None = None,
         timeout: float = DEFAULT_TIMEOUT_SECONDS,
     ) -> None:
-        self._prefix = prefix
+        self._prefix = check_prefix(prefix)
         self._closed = False
         # Any: redis-py types its pools in part only.
         self._pool: Any = redis.BlockingConnectionPool.from_url(
@@ -157,7 +157,7 @@ class AsyncPublisher:
         ca_file: str | None = None,
         timeout: float = DEFAULT_TIMEOUT_SECONDS,
     ) -> None:
-        self._prefix = prefix
+        self._prefix = check_prefix(prefix)
         self._closed = False
         self._pool: Any = redis.asyncio.BlockingConnectionPool.from_url(
             url, retry=AsyncRetry(NoBackoff(), 0), **_options(ca_file, timeout)

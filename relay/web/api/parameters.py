@@ -10,7 +10,8 @@ from msgspec import Meta, Raw
 from relay.control.orders import MAX_PATTERN_LETTERS
 
 ChannelField = Annotated[
-    str, Meta(description="Name of a channel: 1 to 255 bytes of UTF-8, no control characters, no white space.")
+    str,
+    Meta(description="Name of a channel: 1 to 255 bytes of UTF-8, no white space, no control or invisible characters."),
 ]
 UserField = Annotated[str, Meta(description="Name of a user, as `?user=NAME` gave it.", max_length=64)]
 ClientId = Annotated[str, Meta(description="Id of one connection: 32 hexadecimal digits.", pattern="^[0-9a-f]{32}$")]

@@ -28,7 +28,9 @@ export function decode(data) {
 export function channelProblem(channel) {
   if (channel === "") return "A channel needs a name.";
   if (/[\ud800-\udfff]/u.test(channel)) return "The channel is not valid text.";
-  if (/[\s\p{Cc}]/u.test(channel)) return "A channel has no white space and no control characters.";
+  if (/[\s\p{Cc}]|(?![\u200c\u200d])\p{Cf}/u.test(channel)) {
+    return "A channel has no white space, and no control or invisible characters.";
+  }
   if (new TextEncoder().encode(channel).length > 255) return "A channel has at most 255 bytes.";
   // A browser would take these for folders of the URL, however they are written.
   if (/(^|\/)\.\.?(\/|$)/.test(channel)) return "A browser can't ask for . and .. in a URL.";

@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 
 from relay.brokers import BrokerOptions
+from relay.brokers.envelope import seal
 from relay.brokers.redis.address import Address
 from relay.brokers.redis.broker import RedisBroker
 from relay.brokers.redis.commands import BATCH, batches
@@ -17,6 +18,7 @@ from relay.brokers.redis.link import Link
 from relay.brokers.redis.subscriptions import Subscriptions
 from relay.counters import Counters
 from relay.errors import PublishRefused, SubscribeError
+from relay.message import Kind, Message
 from tests.brokers.recording import RecordingSink, Station
 from tests.brokers.redis.test_publications import HandLink
 from tests.harness.conditions import wait_until
@@ -126,9 +128,10 @@ async def test_a_subscription_made_while_the_link_is_down_is_acknowledged_afterw
 async def test_plain_and_broken_messages_on_the_bus(station: Station, redis_server: RedisServer, prefix: str) -> None:
     await station.broker.subscribe("c")
     redis_server.admin.publish(f"{prefix}c", b"\xffr broken envelope")
+    redis_server.admin.publish(f"{prefix}c", seal(Message("c", b"text that is none: \xff", Kind.TEXT)))
     redis_server.admin.publish(f"{prefix}c", "hello")
     await wait_until(lambda: station.sink.payloads("c") == [b"hello"])
-    assert station.counters.bus_errors == 1
+    assert station.counters.bus_errors == 2
 
 
 async def test_a_gateway_that_hears_nothing_of_itself_starts_its_link_anew(
