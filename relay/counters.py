@@ -28,6 +28,7 @@ class Counters(Additive):
             WebSocket count by the code that a WebSocket would have been given, 1000 when they left.
         disconnects: connections that the relay closed, by reason (names of `relay.errors.Disconnect`, WRITE_TIMEOUT,
             UNEXPECTED_DATA).
+        connections_given_way: HTTP connections that asked for nothing, and lost their place to others.
         accept_errors: times that accepting paused because file descriptors or memory ran out.
         handshakes: time from a whole request to its upgrade, the bus's acknowledgement included.
         messages_received: messages that clients sent.
@@ -61,6 +62,7 @@ class Counters(Additive):
     connections_refused: Counter[str] = field(default_factory=Counter)
     connections_closed: Counter[int] = field(default_factory=Counter)
     disconnects: Counter[str] = field(default_factory=Counter)
+    connections_given_way: int = 0
     accept_errors: int = 0
     handshakes: Histogram = field(default_factory=Histogram)
     messages_received: int = 0

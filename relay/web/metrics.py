@@ -19,7 +19,7 @@ from relay.web.keys import BUILD, SNAPSHOT
 
 _DISCONNECTS = (*(disconnect.name for disconnect in Disconnect), "WRITE_TIMEOUT", "UNEXPECTED_DATA")
 _FAILURES = tuple(error.disconnect.name for error in PublishError.__subclasses__())
-_REFUSALS = ("full", "draining", "bus_timeout", "bus_refused", "bad_request", "not_found", "request_timeout")
+_REFUSALS = ("full", "draining", "bus_timeout", "bus_refused", "bad_request", "not_found", "request_timeout", "tls")
 _REQUESTS = ("publish 0", "broadcast 0", "http_publish 200")
 _CODES = (1000, 1001, 1005, 1006, 1011, 1013)
 
@@ -51,6 +51,7 @@ _TOTALS = (
     _Series("connections_refused", "relay_connections_refused", "Clients not let in.", "reason", _REFUSALS),
     _Series("connections_closed", "relay_connections_closed", "Connections ended, by close code.", "code", _CODES),
     _Series("disconnects", "relay_disconnects", "Connections that the relay closed.", "reason", _DISCONNECTS),
+    _Series("connections_given_way", "relay_connections_given_way", "HTTP connections that made room for others."),
     _Series("accept_errors", "relay_accept_errors", "Times that accepting paused for want of descriptors or memory."),
     _Series("messages_received", "relay_messages_received", "Messages that clients sent."),
     _Series("bytes_received", "relay_received_bytes", "Payload bytes that clients sent."),
@@ -98,6 +99,7 @@ _MEASURED = (
     _Series("drain_connections", "relay_drain_connections", "Clients that a drain still has to close."),
     _Series("max_connections", "relay_connections_limit", "Clients that are served at once."),
     _Series("handshakes_open", "relay_handshakes_open", "Sockets whose first request is not answered, or refused."),
+    _Series("http_connections_open", "relay_http_connections_open", "Sockets that speak HTTP, those included."),
     _Series("channels", "relay_channels", "Channels that have clients here."),
     _Series("slow_consumers", "relay_slow_consumers", "Clients whose socket takes no more now."),
     _Series("client_buffer_bytes", "relay_client_buffer_bytes", "Bytes that wait for clients."),

@@ -9,7 +9,7 @@ from relay.auth.request import parse_request
 from relay.protocols.poll import ROOT, open_session
 from relay.web.cors import for_pages
 from relay.web.keys import POLLS, SETTINGS
-from relay.web.lifetime import keep
+from relay.web.lifetime import keep, leaving
 
 
 def add_routes(app: web.Application) -> None:
@@ -33,6 +33,6 @@ async def poll(request: web.Request) -> web.Response:
         position = session.cursor.position
     else:
         subscription, position = await polls.subscribe(session.channel, identity, session.cursor is not None), 0
-    body = await subscription.poll(position, session.wait, lambda: request.transport is None)
+    body = await subscription.poll(position, session.wait, lambda: leaving(request))
     keep(request)
     return web.Response(body=body, content_type="application/json", headers={"Cache-Control": "no-store"})

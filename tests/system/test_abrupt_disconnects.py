@@ -90,7 +90,7 @@ def leftovers(gateway: Gateway) -> dict[str, int]:
     for item in gc.get_objects():
         if isinstance(item, Connection | Interest):
             counts[type(item).__name__] += 1
-    counts["handshakes"] = len(context.handshakes)
+    counts["handshakes"] = len(context.http.connections)
     counts["channels in the hub"] = len(context.node.hub)
     counts["tasks"] = len(asyncio.all_tasks())
     counts["descriptors"] = len(os.listdir("/proc/self/fd"))
