@@ -21,6 +21,7 @@ from relay.gateway.capacity import default_max_connections
 from relay.gateway.context import Context
 from relay.gateway.drain import close_evenly
 from relay.gateway.event_loop_lag import watch_event_loop
+from relay.gateway.garbage import collect_garbage
 from relay.gateway.gc_pauses import GcPauses
 from relay.gateway.keepalive import Keepalive
 from relay.gateway.listener import Listener
@@ -145,6 +146,9 @@ class Gateway:
         self._background.run("http connections", context.http.expire)
         self._background.run("readiness", self._report_readiness)
         self._background.run("event loop lag", lambda: watch_event_loop(self.counters.event_loop_lag))
+        self._background.run(
+            "garbage", lambda: collect_garbage(lambda: self._process.memory_bytes[1], lambda: context.sockets)
+        )
         self._gc_pauses.start()
         log.info(
             "listening",
