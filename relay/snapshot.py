@@ -18,6 +18,7 @@ class Gauges(Additive):
         drain_connections: clients that a drain still has to close; 0 when there is none.
         max_connections: clients that are served at once.
         handshakes_open: sockets whose first request is not answered yet, or just refused.
+        http_connections_open: sockets that speak HTTP, those and kept ones included.
         channels: channels that have clients here.
         slow_consumers: clients whose socket takes no more now.
         client_buffer_bytes: bytes that wait for clients.
@@ -42,6 +43,7 @@ class Gauges(Additive):
     drain_connections: int = 0
     max_connections: int = 0
     handshakes_open: int = 0
+    http_connections_open: int = 0
     channels: int = 0
     slow_consumers: int = 0
     client_buffer_bytes: int = 0

@@ -6,9 +6,7 @@ from relay.auth.proxy_header import NO_HEADER, read_proxy_header
 from relay.errors import Refused
 from relay.gateway.context import Context
 from relay.gateway.handshake import Handshake
-from relay.logs import Logger
-
-log = Logger("relay.gateway")
+from relay.web.http_connection import Stage
 
 
 class Arrival(Handshake):
@@ -19,17 +17,18 @@ class Arrival(Handshake):
         peer: address that has opened the connection.
     """
 
-    __slots__ = ("_begun",)
+    __slots__ = ("_introduced",)
 
     def __init__(self, context: Context, peer: str) -> None:
         super().__init__(context, peer)
-        self._begun = False
+        self._introduced = False
 
     def data_received(self, data: bytes) -> None:
         """Look for a PROXY header first; called by the event loop."""
-        if self._begun or self._answered:
+        if self._introduced or self._stage is Stage.ENDING:
             super().data_received(data)
             return
+        self._begun = True
         self._buffer += data
         try:
             header = read_proxy_header(bytes(self._buffer))
@@ -38,10 +37,9 @@ class Arrival(Handshake):
             if header is not NO_HEADER and not self._context.proxies.trust(self.peer):
                 raise Refused(400, "a PROXY header is taken from addresses in RELAY_TRUSTED_PROXIES only")
         except Refused as refused:
-            log.debug("refused", remote=self.peer, status=refused.status, reason=refused.reason)
             self._refuse(refused.status, refused.reason)
             return
-        self._begun = True
+        self._introduced, self._begun = True, False
         if header.source is not None:
             self.peer = header.source
         rest = bytes(self._buffer[header.size :])

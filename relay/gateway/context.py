@@ -7,8 +7,6 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from aiohttp import web
-
 from relay.auth.forwarded import TrustedProxies
 from relay.counters import Counters
 from relay.frame import encode_frame
@@ -17,11 +15,9 @@ from relay.node import Node
 from relay.protocols import sse
 from relay.refusals import FULL, SHUTTING_DOWN
 from relay.settings import Settings
-from relay.web.deadlines import Deadlines
-from relay.web.remote import Sources
+from relay.web.http_port import HttpPort
 
 if TYPE_CHECKING:
-    from relay.gateway.handshake import Handshake
     from relay.gateway.keepalive import Keepalive
     from relay.gateway.member import Member
     from relay.gateway.stalls import Stalls
@@ -49,12 +45,10 @@ class Context:
         stalls: watches the connections that don't take what is written.
         turns: gives turns to the connections that have more frames than others.
         unfinished: watches the connections that have sent a part of a message.
-        http: makes the handlers of connections that aren't WebSockets.
+        http: the sockets that speak HTTP: handshakes, requests, and what waits for its next request.
         polls: the polling clients.
-        deadlines: of the connections that aren't WebSockets.
         max_connections: clients that are served at once.
         proxies: whose word about a client's address is believed.
-        sources: addresses of the clients of plain HTTP connections.
         loop: the event loop that all of this runs on.
     """
 
@@ -65,15 +59,12 @@ class Context:
     stalls: Stalls
     turns: Turns
     unfinished: UnfinishedMessages
-    http: web.Server
+    http: HttpPort
     polls: Polls
-    deadlines: Deadlines
     max_connections: int
     proxies: TrustedProxies
-    sources: Sources
     loop: asyncio.AbstractEventLoop
     connections: set[Member] = field(default_factory=set)
-    handshakes: dict[Handshake, float] = field(default_factory=dict)
     draining: bool = False
     # Set whenever the last client has gone.
     empty: asyncio.Event = field(default_factory=asyncio.Event)
@@ -99,7 +90,7 @@ class Context:
     @property
     def sockets(self) -> int:
         """Number of client sockets that are open now, of whatever kind."""
-        return len(self.connections) + len(self.handshakes) + len(self.http.connections)
+        return len(self.connections) + len(self.http.connections)
 
     @property
     def clients(self) -> list[Member | PollSubscription]:

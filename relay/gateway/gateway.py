@@ -22,8 +22,8 @@ from relay.gateway.capacity import default_max_connections
 from relay.gateway.context import Context
 from relay.gateway.drain import close_evenly
 from relay.gateway.event_loop_lag import watch_event_loop
+from relay.gateway.garbage import collect_garbage
 from relay.gateway.gc_pauses import GcPauses
-from relay.gateway.handshakes import expire_handshakes, readmit
 from relay.gateway.keepalive import Keepalive
 from relay.gateway.listener import Listener
 from relay.gateway.measurement import snapshot_without_clients, take_snapshot
@@ -38,10 +38,10 @@ from relay.node import Node
 from relay.settings import Settings
 from relay.snapshot import Snapshot
 from relay.web.app import build_app, build_operators_app, run_app
-from relay.web.deadlines import IDLE_SECONDS, Deadlines
+from relay.web.http_port import open_port
 from relay.web.metrics_port import MetricsPort
 from relay.web.polls import Polls
-from relay.web.remote import Sources, tell_remote
+from relay.web.remote import tell_remote
 
 READINESS_SECONDS = 0.1
 """How often it is looked whether the gateway has become ready, or no longer is."""
@@ -152,9 +152,12 @@ class Gateway:
         self._background.run("stalls", context.stalls.run)
         self._background.run("unfinished messages", context.unfinished.run)
         self._background.run("polls", context.polls.sweep)
-        self._background.run("handshakes", lambda: expire_handshakes(context))
+        self._background.run("http connections", context.http.expire)
         self._background.run("readiness", self._report_readiness)
         self._background.run("event loop lag", lambda: watch_event_loop(self.counters.event_loop_lag))
+        self._background.run(
+            "garbage", lambda: collect_garbage(lambda: self._process.memory_bytes[1], lambda: context.sockets)
+        )
         self._gc_pauses.start()
         log.info(
             "listening",
@@ -173,26 +176,22 @@ class Gateway:
         max_connections = self._max_connections()
         polls = Polls(settings, node, self.counters, max_connections, lambda: context.closed)
         control = Control(node, lambda: context.clients)
-        deadlines = Deadlines()
         speaker = self._siblings
         problems, take = (speaker.problems, speaker.snapshot) if speaker else (self._find_problems, self.snapshot)
-        proxies, sources = TrustedProxies(settings.trusted_proxies or ()), Sources()
+        proxies = TrustedProxies(settings.trusted_proxies or ())
         app = build_app(
             settings=settings,
             node=node,
             control=control,
             polls=polls,
             counters=self.counters,
-            deadlines=deadlines,
-            readmit=lambda transport, head: readmit(context, transport, head),
             draining=lambda: self._draining,
             problems=problems,
             take=None if settings.metrics_port else take,
             build=self.build,
         )
-        app.middlewares.append(tell_remote(proxies, sources))
-        runner = await run_app(app, keepalive_timeout=IDLE_SECONDS)
-        assert runner.server is not None
+        app.middlewares.append(tell_remote(proxies))
+        runner = await run_app(app, settings.max_header_bytes)
         context = Context(
             settings=settings,
             node=node,
@@ -201,12 +200,10 @@ class Gateway:
             stalls=Stalls(settings.write_timeout, self.counters),
             turns=Turns(asyncio.get_running_loop()),
             unfinished=UnfinishedMessages(message_timeout(settings.max_message_bytes)),
-            http=runner.server,
+            http=open_port(runner, settings, self.counters),
             polls=polls,
-            deadlines=deadlines,
             max_connections=max_connections,
             proxies=proxies,
-            sources=sources,
             loop=asyncio.get_running_loop(),
         )
         return context, control, runner
@@ -224,8 +221,8 @@ class Gateway:
         context.draining = True
         listener.close()
         await listener.wait_adopted()
-        for handshake in list(context.handshakes):
-            handshake.refuse_for_drain()
+        for http_connection in context.http.connections:
+            http_connection.leave()
         await close_evenly(context.clients, settings.drain_seconds, context.node.hub.flush)
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_TIMEOUT_SECONDS + 1):
@@ -246,13 +243,15 @@ class Gateway:
         context.turns.stop()
         for connection in list(context.connections):
             connection.abort()
-        for handshake in list(context.handshakes):
-            handshake.abort()
+        for http_connection in context.http.connections:
+            http_connection.leave()
         for polled in list(context.polls):
             polled.close(Disconnect.GOING_AWAY)
         await self._background.stop()
         self._gc_pauses.stop()
         await runner.cleanup()
+        for http_connection in context.http.connections:
+            http_connection.abort()
         if self._control is not None:
             self._control.stop()
         await context.node.stop()
@@ -267,7 +266,7 @@ class Gateway:
         if self.settings.metrics_port is None or self._siblings is not None:
             return
         app = build_operators_app(self._find_problems, self.snapshot, self.build)
-        self._metrics_port = MetricsPort(await run_app(app))
+        self._metrics_port = MetricsPort(app, self.counters)
         try:
             await self._metrics_port.start(list(self.settings.host), self.settings.metrics_port)
         except OSError:

@@ -21,6 +21,8 @@ from relay.web.addresses import find_addresses
 
 BACKLOG = 4096
 ACCEPTS_PER_TICK = 64
+YIELDS_PER_TICK = 16
+"""How many clients that ask for nothing give way at once to others; a part of the descriptors that are kept."""
 PAUSE_SECONDS = 0.1
 LOG_SECONDS = 10.0
 
@@ -114,9 +116,10 @@ class Listener:
             self._pause = self._context.loop.call_later(PAUSE_SECONDS, self._resume)
 
     def _accept(self, listening: socket.socket) -> None:
-        for _ in range(ACCEPTS_PER_TICK):
+        for accepted_now in range(ACCEPTS_PER_TICK):
             if self._context.sockets + len(self._adopting) >= self._max_sockets:
-                self._wait()
+                if not accepted_now:  # else nobody may be there whom room is to be made for; the loop comes again
+                    self._make_room()
                 return
             try:
                 accepted, address = listening.accept()
@@ -135,12 +138,26 @@ class Listener:
             self._adopting.add(task)
             task.add_done_callback(self._adopting.discard)
 
+    def _make_room(self) -> None:
+        """Let those go that ask for nothing, so that whoever does has a place: probes above all."""
+        if not self._yield_places():
+            self._wait()
+
+    def _yield_places(self) -> int:
+        """Drop some clients that ask for nothing; return how many there were."""
+        given = 0
+        while given < YIELDS_PER_TICK and self._context.http.connections.give_way():
+            given += 1
+        self._context.counters.connections_given_way += given
+        return given
+
     def _exhausted(self, error: OSError) -> None:
         self._context.counters.accept_errors += 1
         now = self._context.loop.time()
         if self._logged_at is None or now - self._logged_at >= LOG_SECONDS:
             self._logged_at = now
             log.error("accepting paused", error=error.strerror, sockets=self._context.sockets)
+        self._yield_places()
         self._wait()
 
     async def _adopt(self, accepted: socket.socket, peer: str) -> None:

@@ -13,25 +13,21 @@ from relay.counters import Counters
 from relay.node import Node
 from relay.settings import Settings
 from relay.web import api, demo, event_streams, health, metrics, poll, publish
-from relay.web.deadlines import Deadlines
 from relay.web.hosts import only_called
 from relay.web.keys import (
     BUILD,
     CONTROL,
     COUNTERS,
-    DEADLINES,
     DRAINING,
     NODE,
     POLLS,
     PROBLEMS,
-    READMIT,
     SETTINGS,
     SNAPSHOT,
     Problems,
-    Readmit,
     TakeSnapshot,
 )
-from relay.web.lifetime import finish, first_request, restart_deadline
+from relay.web.lifetime import AnswerWatch, begin_life, finish
 from relay.web.polls import Polls
 
 _HOW_TO_CONNECT = """\
@@ -70,10 +66,8 @@ def build_app(
     node: Node,
     control: Control,
     counters: Counters,
-    deadlines: Deadlines,
     draining: Callable[[], bool],
     polls: Polls,
-    readmit: Readmit,
     problems: Problems,
     take: TakeSnapshot | None,
     build: Mapping[str, str],
@@ -85,21 +79,18 @@ def build_app(
         node: hub and broker.
         control: reaches all gateways.
         counters: what the gateway has counted.
-        deadlines: of the connections.
         draining: tells whether the gateway says goodbye.
         polls: the polling clients.
-        readmit: see `READMIT`.
         problems: what keeps the gateway from serving clients now; see `PROBLEMS`.
         take: see `SNAPSHOT`; None when metrics have a port of their own.
         build: labels of `relay_build_info`.
     """
     app = build_operators_app(problems, take, build)
-    app.middlewares.append(restart_deadline)
+    app.middlewares.append(begin_life)
     if settings.allowed_hosts is not None:
         app.middlewares.append(only_called(settings.allowed_hosts))
     app[SETTINGS], app[NODE], app[CONTROL], app[COUNTERS] = settings, node, control, counters
-    app[POLLS], app[READMIT] = polls, readmit
-    app[DEADLINES], app[DRAINING] = deadlines, draining
+    app[POLLS], app[DRAINING] = polls, draining
     for module in (demo, api, publish, event_streams, poll):
         module.add_routes(app)
     _add_fallbacks(app)
@@ -118,19 +109,22 @@ def build_operators_app(problems: Problems, take: TakeSnapshot | None, build: Ma
     return app
 
 
-async def run_app(app: web.Application, *, keepalive_timeout: float = 0.0) -> web.AppRunner:
-    """Return a runner that is set up; its `server` takes connections from a listener of ours.
+async def run_app(app: web.Application, max_header_bytes: int) -> web.AppRunner:
+    """Return a runner that is set up; its `server` answers the requests of `HttpConnection`s.
 
     Args:
         app: the application.
-        keepalive_timeout: seconds for which a connection may wait for its next request; 0: none does.
+        max_header_bytes: of the head of a request; larger ones don't come to it.
     """
     runner = web.AppRunner(
         app,
-        access_log=None,
+        access_log=http_logger,  # nothing is written to it
+        access_log_class=AnswerWatch,
         handle_signals=False,
         shutdown_timeout=1.0,
-        keepalive_timeout=keepalive_timeout,
+        # Its limits are beyond ours: what it would refuse, in words of its own, doesn't come to it.
+        max_line_size=max_header_bytes,
+        max_field_size=max_header_bytes,
         lingering_time=LINGER_SECONDS,
         auto_decompress=False,  # a few bytes of a request must not become many
         logger=http_logger,
@@ -149,10 +143,7 @@ def _add_fallbacks(app: web.Application) -> None:
 
 def _how_to_connect(request: web.Request) -> str:
     host = request.host
-    text = _HOW_TO_CONNECT.format(host=host if host.isascii() and host.isprintable() else "HOST")
-    if not first_request(request):
-        text += "\nOnly the first request of a connection can become a WebSocket: open a new connection.\n"
-    return text
+    return _HOW_TO_CONNECT.format(host=host if host.isascii() and host.isprintable() else "HOST")
 
 
 async def _upgrade_required(request: web.Request) -> web.Response:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
@@ -12,7 +11,6 @@ from relay.counters import Counters
 from relay.node import Node
 from relay.settings import Settings
 from relay.snapshot import Snapshot
-from relay.web.deadlines import Deadlines
 from relay.web.polls import Polls
 
 SETTINGS = web.AppKey("SETTINGS", Settings)
@@ -20,7 +18,6 @@ NODE = web.AppKey("NODE", Node)
 CONTROL = web.AppKey("CONTROL", Control)
 POLLS = web.AppKey("POLLS", Polls)
 COUNTERS = web.AppKey("COUNTERS", Counters)
-DEADLINES = web.AppKey("DEADLINES", Deadlines)
 DRAINING: web.AppKey[Callable[[], bool]] = web.AppKey("DRAINING")
 """Tells whether the gateway says goodbye to its clients."""
 
@@ -37,7 +34,3 @@ SNAPSHOT: web.AppKey[TakeSnapshot] = web.AppKey("SNAPSHOT")
 
 BUILD: web.AppKey[Mapping[str, str]] = web.AppKey("BUILD")
 """What runs here: labels of `relay_build_info`."""
-
-Readmit = Callable[[asyncio.Transport, bytes], None]
-READMIT: web.AppKey[Readmit] = web.AppKey("READMIT")
-"""Begins anew with a connection and the head of a request that came over it."""

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 
 from aiohttp import web
+from aiohttp.abc import AbstractAccessLogger
 from aiohttp.typedefs import Handler
 
-from relay.web.keys import DEADLINES, DRAINING
+from relay.web.http_transport import HttpTransport
+from relay.web.keys import DRAINING
 
 
 @dataclass(slots=True)
 class _Life:
     """What a request is to its connection. One object, because a request that gets another address is a copy."""
 
-    number: int
     keep: bool = False
 
 
@@ -27,16 +27,30 @@ def keep(request: web.Request) -> None:
     request[_LIFE].keep = True
 
 
-def first_request(request: web.Request) -> bool:
-    """Tell whether a request is the first one of its connection."""
-    return request[_LIFE].number <= 1
+def leaving(request: web.Request) -> bool:
+    """Tell whether the client has left, or has closed its side: then it may have left.
+
+    One that only has nothing more to say gets its answer, but no wait: what can't be told apart is treated alike.
+    """
+    transport = request.transport
+    return transport is None or (isinstance(transport, HttpTransport) and transport.half_closed)
 
 
 @web.middleware
-async def restart_deadline(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Give the connection time for this request."""
-    request[_LIFE] = _Life(request.app[DEADLINES].restart(request.protocol, asyncio.get_running_loop().time()))
+async def begin_life(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Let a handler keep the connection."""
+    request[_LIFE] = _Life()
     return await handler(request)
+
+
+class AnswerWatch(AbstractAccessLogger):
+    """Tells a connection when an answer is written: aiohttp does so to its access log alone, for every answer."""
+
+    def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
+        """Note the end of an answer; called by aiohttp behind its last byte."""
+        transport = request.transport
+        if isinstance(transport, HttpTransport) and transport.owner is not None:
+            transport.owner.answered(bool(response.keep_alive))
 
 
 async def finish(request: web.Request, response: web.StreamResponse) -> None:

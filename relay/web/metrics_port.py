@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from typing import cast
 
 from aiohttp import web
 
+from relay.counters import Counters
 from relay.web.addresses import find_addresses
+from relay.web.app import run_app
+from relay.web.http_connection import HttpConnection
+from relay.web.http_port import HttpPort
 
 VISITORS = 16
 """Connections at once: a few scrapers and probes. They must not use up the files that clients need."""
 
-VISIT_SECONDS = 30.0
-"""How long a connection may last; aiohttp has no deadline for a request."""
+HEAD_SECONDS = 5.0
+"""In which a visitor must have sent its request."""
+
+MAX_HEADER_BYTES = 16_384
+MAX_HEADERS = 100
 
 
 class MetricsPortTaken(OSError):
@@ -23,13 +29,19 @@ class MetricsPortTaken(OSError):
 class MetricsPort:
     """Serves an HTTP application on some addresses until it is closed, a drain included.
 
+    When all places are taken, the visitor gives way that has left its request unfinished for longest.
+
     Args:
-        runner: of the application, set up already.
+        app: the application.
+        counters: where refusals are counted.
     """
 
-    def __init__(self, runner: web.AppRunner) -> None:
-        self._runner = runner
+    def __init__(self, app: web.Application, counters: Counters) -> None:
+        self._app = app
+        self._counters = counters
+        self._runner: web.AppRunner | None = None
         self._listening: asyncio.Server | None = None
+        self._expiring: asyncio.Task[None] | None = None
 
     async def start(self, hosts: list[str], port: int) -> None:
         """Listen.
@@ -41,34 +53,42 @@ class MetricsPort:
         Raises:
             MetricsPortTaken: an address can't be used.
         """
-        server = self._runner.server
-        assert server is not None
+        self._runner = await run_app(self._app, MAX_HEADER_BYTES)
+        assert self._runner.server is not None
+        loop = asyncio.get_running_loop()
+        shared = HttpPort(
+            server=self._runner.server,
+            counters=self._counters,
+            head_seconds=HEAD_SECONDS,
+            idle_seconds=HEAD_SECONDS,
+            max_header_bytes=MAX_HEADER_BYTES,
+            max_headers=MAX_HEADERS,
+            loop=loop,
+        )
         try:
             addresses = [address for _, address in (await find_addresses(hosts, port)).usable]
-            self._listening = await asyncio.get_running_loop().create_server(lambda: _Visit(server), addresses, port)
+            self._listening = await loop.create_server(lambda: _Visit(shared), addresses, port)
         except OSError as error:
             raise MetricsPortTaken(error.errno, f"can't listen on port {port} for metrics: {error.strerror}") from error
+        self._expiring = loop.create_task(shared.expire(), name="metrics port")
 
     async def close(self) -> None:
         """Answer no more, and end the visits."""
+        if self._expiring is not None:
+            self._expiring.cancel()
+            await asyncio.wait([self._expiring])
         if self._listening is not None:
             self._listening.close()
-        await self._runner.cleanup()
+        if self._runner is not None:
+            await self._runner.cleanup()
 
 
-class _Visit(asyncio.Protocol):
-    """A fresh socket, on its way to aiohttp."""
-
-    def __init__(self, server: web.Server) -> None:
-        self._server = server
+class _Visit(HttpConnection):
+    """A connection to this port."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Let aiohttp go on, for a while; called by the event loop."""
-        taken = cast(asyncio.Transport, transport)  # uvloop's is one by its methods only
-        if len(self._server.connections) >= VISITORS:
-            taken.abort()
-            return
-        asyncio.get_running_loop().call_later(VISIT_SECONDS, taken.abort)
-        handler = self._server()
-        taken.set_protocol(handler)
-        handler.connection_made(taken)
+        """Take a place; called by the event loop."""
+        super().connection_made(transport)
+        connections = self._port.connections
+        if len(connections) > VISITORS:
+            connections.give_way()

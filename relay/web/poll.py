@@ -10,7 +10,7 @@ from relay.protocols.poll import ROOT, open_session
 from relay.web.cors import for_pages
 from relay.web.idle_polls import network_of
 from relay.web.keys import POLLS, SETTINGS
-from relay.web.lifetime import keep
+from relay.web.lifetime import keep, leaving
 
 
 def add_routes(app: web.Application) -> None:
@@ -35,6 +35,6 @@ async def poll(request: web.Request) -> web.Response:
     else:
         network, missed = network_of(request.remote or ""), session.cursor is not None
         subscription, position = await polls.subscribe(session.channel, identity, network, missed), 0
-    body = await subscription.poll(position, session.wait, lambda: request.transport is None)
+    body = await subscription.poll(position, session.wait, lambda: leaving(request))
     keep(request)
     return web.Response(body=body, content_type="application/json", headers={"Cache-Control": "no-store"})

@@ -7,13 +7,14 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from relay.counters import Counters
 from relay.errors import RelayError
 from relay.gateway.member import CLOSE_TIMEOUT_SECONDS
 from relay.logs import Logger
 from relay.settings import Settings
 from relay.snapshot import Snapshot
 from relay.web.addresses import find_addresses
-from relay.web.app import build_operators_app, run_app
+from relay.web.app import build_operators_app
 from relay.web.metrics_port import MetricsPort
 from relay.workers.orders import Drain, End, Listening
 from relay.workers.reservation import Reservation
@@ -195,7 +196,7 @@ class Supervisor:
         async def snapshot() -> Snapshot:
             return (await self._survey.whole()).snapshot
 
-        port = MetricsPort(await run_app(build_operators_app(problems, snapshot, self._build)))
+        port = MetricsPort(build_operators_app(problems, snapshot, self._build), Counters())
         try:
             await port.start(list(settings.host), settings.metrics_port)
         except OSError:

@@ -109,7 +109,7 @@ async def test_an_unfinished_proxy_header_ends_in_time(embedded: EmbeddedFactory
         assert answer.status == 408
     context = gateway._context
     assert context is not None
-    await wait_until(lambda: not context.handshakes)
+    await wait_until(lambda: not context.http.connections)
 
 
 @pytest.mark.parametrize("event_loop", EVENT_LOOPS)

@@ -9,7 +9,8 @@ import pytest
 from relay import Gateway
 from relay.brokers.memory import MemoryBroker
 from relay.errors import SubscribeError
-from relay.gateway.handshake import MAX_EARLY_BYTES
+from relay.gateway.handshake import Handshake
+from relay.web.http_connection import MAX_HELD_BYTES
 from tests.conftest import EmbeddedFactory
 from tests.harness.conditions import wait_until
 from tests.harness.free_port import free_port
@@ -68,7 +69,7 @@ async def test_the_library_refuses_broken_handshakes(embedded: EmbeddedFactory) 
         (f"{head}Connection: Upgrade\r\nSec-WebSocket-Key: short\r\nSec-WebSocket-Version: 13\r\n\r\n", 400),
         (f"{head}Connection: close\r\n\r\n", 426),
         (f"{head}broken header\r\n\r\n", 400),
-        (head.replace("GET", "POST") + "Connection: Upgrade\r\nContent-Length: 3\r\n\r\nabc", 400),
+        (head + "Connection: Upgrade\r\nContent-Length: 3\r\n\r\nabc", 400),
     ]:
         assert (await send_request(gateway.port, request.encode())).status == status, request
 
@@ -136,7 +137,7 @@ async def test_a_refused_client_that_does_not_leave_is_dropped(embedded: Embedde
         await client.send(b"still talking")
         context = gateway._context
         assert context is not None
-        await wait_until(lambda: not context.handshakes, 4.0)
+        await wait_until(lambda: not context.http.connections, 4.0)
 
 
 async def test_a_full_gateway_asks_to_come_back_later(embedded: EmbeddedFactory) -> None:
@@ -203,7 +204,7 @@ async def test_a_client_that_leaves_during_its_handshake_leaves_nothing(
             await client.send(UPGRADE)
             await wait_until(lambda: waiting)
             client.abort()
-        await wait_until(lambda: not context.handshakes)
+        await wait_until(lambda: not context.http.connections)
         future = waiting.pop()
         if outcome is None:
             future.set_result(None)
@@ -226,9 +227,9 @@ async def test_early_data_of_clients_that_have_left_is_not_kept(
     for _ in range(5):
         async with RawWebSocket(gateway.port) as client:
             await client.send(UPGRADE + bytes(1000))
-            await wait_until(lambda: context.node.interests == 1 and len(context.handshakes) == 1)
+            await wait_until(lambda: context.node.interests == 1 and len(context.http.connections) == 1)
             client.abort()
-            await wait_until(lambda: not context.handshakes)
+            await wait_until(lambda: not context.http.connections)
     assert not future._callbacks
 
 
@@ -245,13 +246,14 @@ async def test_a_client_that_left_unnoticed_can_be_refused(
     async with RawWebSocket(gateway.port) as client:
         await client.send(UPGRADE)
         await wait_until(lambda: context.node.interests == 1)
-        (handshake,) = context.handshakes
-        await client.send(bytes(MAX_EARLY_BYTES + 1))
-        await wait_until(lambda: len(handshake._buffer) > MAX_EARLY_BYTES)
+        (handshake,) = context.http.connections
+        assert isinstance(handshake, Handshake)
+        await client.send(bytes(MAX_HELD_BYTES + 1))
+        await wait_until(lambda: len(handshake._buffer) > MAX_HELD_BYTES)
     if ending == "drain":
         await gateway.drain()
         assert gateway._context is None
-    await wait_until(lambda: not context.handshakes)
+    await wait_until(lambda: not context.http.connections)
     assert sum(gateway.counters.connections_refused.values()) == 1
     assert not [record for record in caplog.records if record.exc_info]
 
@@ -262,8 +264,8 @@ async def test_errors_of_the_http_side_end_the_connection_and_fill_no_log(
     (gateway,) = await embedded(1)
     for request, status in [
         (b"GET / HTTP/1.1\r\nHost: x\r\nExpect: n\r\n\r\n", 417),
-        (b"GET / HTTP/1.1\r\nHost: x\r\nExpect: \xff\r\n\r\n", 500),
-        (b"GET / HTTP/1.1\r\nHost: \xff\r\n\r\n", 426),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nExpect: \xff\r\n\r\n", 417),
+        (b"GET / HTTP/1.1\r\nHost: \xff\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nfoo bar\r\n\r\n", 400),
         (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
     ]:
@@ -274,7 +276,9 @@ async def test_errors_of_the_http_side_end_the_connection_and_fill_no_log(
     assert "Traceback" not in caplog.text
 
 
-@pytest.mark.parametrize("target", ["//evil/ws/secret", "/ws/a\tb", "/ws/a#b", "http://x/ws/a", "ws/a"])
+@pytest.mark.parametrize(
+    "target", ["//evil/ws/secret", "/ws/a\tb", "/ws/a#b", "ftp://x/ws/a", "http://u@x/ws/a", "ws/a"]
+)
 async def test_targets_that_a_proxy_might_read_otherwise_are_refused(embedded: EmbeddedFactory, target: str) -> None:
     (gateway,) = await embedded(1)
     assert (await refused(gateway, target))[0] == 400

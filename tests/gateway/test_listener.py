@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
 
 from tests.conftest import EmbeddedFactory
 from tests.harness.conditions import stays_true, wait_until
+from tests.harness.http_response import get
 from tests.harness.raw_websocket import RawWebSocket
 from tests.harness.websocket_client import connected
 
@@ -48,22 +50,42 @@ async def test_running_out_of_descriptors_pauses_and_recovers(
 
 
 async def test_clients_beyond_the_reserve_wait_in_the_backlog(embedded: EmbeddedFactory) -> None:
-    """Not even refusals may use up the file descriptors that the bus needs."""
-    (gateway,) = await embedded(1, max_connections=1)
+    """Not even refusals may use up the file descriptors that the bus needs. Who is served keeps its place."""
+    (gateway,) = await embedded(1, max_connections=2)
     listener, context = gateway._listener, gateway._context
     assert listener is not None
     assert context is not None
     listener._max_sockets = 2
-    async with (
-        RawWebSocket(gateway.port) as first,
-        RawWebSocket(gateway.port) as second,
-        RawWebSocket(gateway.port) as third,
-    ):
+    async with RawWebSocket(gateway.port) as first:
         assert (await first.upgrade("/")).status == 101
-        await wait_until(lambda: context.sockets == 2)
-        assert await stays_true(lambda: context.sockets == 2, 0.3)
-        second.close()
-        assert (await third.upgrade("/")).status == 503
+        async with RawWebSocket(gateway.port) as second:
+            await second.send(b"GET /poll/a?wait=25 HTTP/1.1\r\nHost: x\r\n\r\n")
+            await wait_until(lambda: len(context.polls) == 1)
+            async with RawWebSocket(gateway.port) as third:
+                assert await stays_true(lambda: context.sockets == 2, 0.3)
+                second.abort()
+                assert (await third.upgrade("/")).status == 503
+
+
+async def test_who_asks_for_nothing_gives_way_to_a_probe(embedded: EmbeddedFactory) -> None:
+    (gateway,) = await embedded(1)
+    listener, context = gateway._listener, gateway._context
+    assert listener is not None
+    assert context is not None
+    listener._max_sockets = 4
+    async with AsyncExitStack() as stack:
+        member = await stack.enter_async_context(RawWebSocket(gateway.port))
+        assert (await member.upgrade("/")).status == 101
+        asked = await stack.enter_async_context(RawWebSocket(gateway.port))
+        await asked.send(b"GET /poll/a?wait=25 HTTP/1.1\r\nHost: x\r\n\r\n")
+        await wait_until(lambda: context.node.channels == 2)
+        for data in [b"", b"GET /heal", b"POST /publish/a HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n"] * 5:
+            silent = await stack.enter_async_context(RawWebSocket(gateway.port))
+            await silent.send(data)
+            assert (await get(gateway.port, "/healthz")).status == 200
+        assert context.sockets <= 4
+        assert gateway.counters.connections_given_way >= 13
+        assert gateway.counters.connections_open == 2
 
 
 async def test_other_faults_of_accept_are_not_hidden(

@@ -91,7 +91,7 @@ def leftovers(gateway: Gateway) -> dict[str, int]:
         # Not isinstance: that asks a weak proxy for its class, whose object may be gone.
         if issubclass(type(item), Connection | Interest):
             counts[type(item).__name__] += 1
-    counts["handshakes"] = len(context.handshakes)
+    counts["handshakes"] = len(context.http.connections)
     counts["channels in the hub"] = len(context.node.hub)
     counts["tasks"] = len(asyncio.all_tasks())
     counts["descriptors"] = len(os.listdir("/proc/self/fd"))

@@ -12,6 +12,7 @@ from tests.conftest import GatewayFactory
 from tests.harness.conditions import wait_until
 from tests.harness.deployment import EVENT_LOOPS
 from tests.harness.gateway_process import GatewayProcess
+from tests.harness.http_response import get
 from tests.harness.raw_websocket import RawWebSocket
 from tests.harness.redis_server import RedisServer
 from tests.harness.websocket_client import connected
@@ -28,12 +29,13 @@ async def test_running_out_of_descriptors_is_survived(
         async with AsyncExitStack() as stack:
             for _ in range(60):
                 await stack.enter_async_context(RawWebSocket(gateway.port))
-            await wait_until(lambda: gateway.descriptors == limit)
+            await wait_until(lambda: gateway.records("accepting paused"))
             size, cpu = len(gateway.output), gateway.cpu_seconds
             await asyncio.sleep(1.0)  # the time over which processor time is measured
             assert gateway.cpu_seconds - cpu < 0.3, "it spins"
             assert len(gateway.output) - size < 5_000, "it floods its log"
-            # Who is connected is served as before.
+            # Who is connected is served as before, and who asks for something has a place.
+            assert (await get(gateway.port, "/healthz")).status == 200
             await one.send("still here")
             assert await two.receive(1) == ["still here"]
         await wait_until(lambda: gateway.descriptors < limit)

@@ -54,10 +54,11 @@ async def test_aiohttp_forgets_the_connection(embedded: EmbeddedFactory) -> None
     reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
     writer.write(POLL)
     await read_response(reader)
-    assert len(context.http.connections) == 1
+    assert len(context.http.server.connections) == 1
     writer.write(b"GET /sse/a HTTP/1.1\r\nHost: x\r\n\r\n")
     await reader.readuntil(b"\n\n")
-    assert context.http.connections == []
+    await wait_until(lambda: not context.http.server.connections)
+    assert not context.http.connections
     assert (gateway.counters.event_streams_open, context.sockets) == (1, 1)
     await wait_until(lambda: len(asyncio.all_tasks()) == before)
     writer.close()
@@ -70,7 +71,7 @@ async def test_aiohttp_forgets_the_connection(embedded: EmbeddedFactory) -> None
     [
         ("GET /sse/a%20b HTTP/1.1", 400),
         ("GET /sse/a?user= HTTP/1.0", 400),
-        ("GET http://x/sse/a HTTP/1.1", 400),
+        ("GET ftp://x/sse/a HTTP/1.1", 400),
         ("GET /sse#a HTTP/1.1", 400),
         ("GET /%73se/a HTTP/1.1", 404),
     ],
@@ -82,9 +83,7 @@ async def test_a_kept_connection_is_refused_as_a_new_one_is(
     assert await second_answer(gateway, request_line) == status
 
 
-@pytest.mark.parametrize(
-    ("target", "status"), [("/sse#a", 400), ("/sse#/a", 400), ("/%73se", 404), ("http://x/sse", 400)]
-)
+@pytest.mark.parametrize(("target", "status"), [("/sse#a", 400), ("/sse#/a", 400), ("/%73se", 404), ("//x/sse", 404)])
 async def test_a_target_that_only_aiohttp_takes_for_a_stream_is_refused(
     embedded: EmbeddedFactory, target: str, status: int
 ) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
+from collections import Counter
+
+import pytest
 
 from relay.counters import Counters
 from relay.errors import Disconnect
 from relay.snapshot import Gauges, Snapshot
-from relay.web.metrics import _MEASURED, _MEASURED_TOTALS, _NOW, _TIMES, _TOTALS, render_metrics
+from relay.web.metrics import _MEASURED, _MEASURED_TOTALS, _NOW, _TIMES, _TOTALS, PAGES_AT_ONCE, Pages, render_metrics
 from tests.conftest import EmbeddedFactory
 from tests.harness.http_response import get
 from tests.harness.prometheus import samples
@@ -98,3 +102,33 @@ async def test_a_gateway_shows_what_happens(embedded: EmbeddedFactory) -> None:
     assert read["relay_ready", ()] == read["relay_bus_up", ()] == 1
     assert read["process_resident_memory_bytes", ()] > 1_000_000
     assert any(name == "relay_build_info" and "f00" in labels for name, labels in read)
+
+
+async def test_many_scrapes_share_a_page() -> None:
+    """A page costs 4 ms, which is a lot for a request that any client of the port can send."""
+    taken, clock = Counter[str](), [0.0]
+
+    async def take() -> Snapshot:
+        taken["pages"] += 1
+        return Snapshot(Counters(connections_accepted=taken["pages"]), Gauges())
+
+    pages = Pages(take, BUILD, lambda: clock[0])
+    answers = [samples((await pages.page()).decode())["relay_connections_accepted_total", ()] for _ in range(100)]
+    assert answers[:20] == list(range(1, 21)), "few get a page of their own"
+    assert taken["pages"] == PAGES_AT_ONCE
+    assert answers[-1] == 20
+    clock[0] += 0.1
+    await asyncio.gather(*(pages.page() for _ in range(50)))
+    assert taken["pages"] == PAGES_AT_ONCE + 1
+
+
+async def test_a_page_that_nobody_could_make_is_not_shown_again() -> None:
+    clock = [0.0]
+
+    async def take() -> Snapshot:
+        raise TimeoutError
+
+    pages = Pages(take, BUILD, lambda: clock[0])
+    for _ in range(3):
+        with pytest.raises(TimeoutError):
+            await pages.page()

@@ -13,7 +13,7 @@ from relay.web.metrics_port import VISITORS, MetricsPortTaken
 from tests.conftest import EmbeddedFactory, GatewayFactory
 from tests.harness.conditions import wait_until
 from tests.harness.free_port import free_port
-from tests.harness.http_response import get
+from tests.harness.http_response import get, read_response
 from tests.harness.prometheus import samples
 from tests.harness.websocket_client import connected
 
@@ -77,31 +77,28 @@ async def test_a_taken_port_is_told_by_its_name_and_leaves_nothing() -> None:
             await get(gateway.port, "/healthz")
 
 
-async def test_visitors_are_few(embedded: EmbeddedFactory) -> None:
-    """Whoever holds connections open here must not use up the files that clients need."""
+@pytest.mark.parametrize("data", [b"", b"GET /heal"])
+async def test_visitors_are_few_and_who_asks_for_nothing_gives_way(embedded: EmbeddedFactory, data: bytes) -> None:
+    """Whoever holds connections open here must use up neither the files that clients need nor the places of probes."""
     port = free_port()
     await embedded(1, metrics_port=port)
-    idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(VISITORS)]
-    idle.append(await asyncio.open_connection("127.0.0.1", port))
-    await _ended(idle[-1][0])
-    for _, writer in idle:
+    held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(VISITORS + 1)]
+    for _, writer in held:
+        writer.write(data)
+    await _ended(held[0][0])
+    assert (await get(port, "/healthz")).status == 200
+    await _ended(held[1][0])
+    for _, writer in held:
         writer.transport.abort()
-
-    async def answered() -> bool:
-        try:
-            return (await get(port, "/healthz")).status == 200
-        except (ConnectionError, asyncio.IncompleteReadError):
-            return False
-
-    await wait_until(answered)
 
 
 async def test_a_visit_ends(embedded: EmbeddedFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("relay.web.metrics_port.VISIT_SECONDS", 0.1)
+    monkeypatch.setattr("relay.web.metrics_port.HEAD_SECONDS", 0.1)
     port = free_port()
     await embedded(1, metrics_port=port)
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(b"GET /metr")
+    assert (await read_response(reader)).status == 408
     await _ended(reader)
     writer.transport.abort()
 

@@ -112,8 +112,7 @@ async def test_who_leaves_before_the_answer_leaves_nothing_behind(embedded: Embe
     assert (await publish(gateway.port, "/publish/a", b"x")).status == 503
     context = gateway._context
     assert context is not None
-    await wait_until(lambda: not context.http.connections and asyncio.all_tasks() <= before)
-    await wait_until(lambda: not context.deadlines._connections)
+    await wait_until(lambda: not context.sockets and asyncio.all_tasks() <= before)
 
 
 async def test_pages_of_other_sites_need_a_setting(embedded: EmbeddedFactory) -> None:

@@ -6,7 +6,7 @@ from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
 from relay.auth.forwarded import TrustedProxies
-from relay.web.remote import Sources, tell_remote
+from relay.web.remote import tell_remote
 
 
 async def test_a_client_that_has_left_before_its_request_is_looked_at_is_no_fault() -> None:
@@ -18,5 +18,5 @@ async def test_a_client_that_has_left_before_its_request_is_looked_at_is_no_faul
 
     request = make_mocked_request("GET", "/")
     request.protocol.transport = None
-    await tell_remote(TrustedProxies(), Sources())(request, answer)
+    await tell_remote(TrustedProxies())(request, answer)
     assert len(answered) == 1

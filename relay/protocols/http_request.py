@@ -1,0 +1,162 @@
+"""The head of an HTTP/1.1 request: what it asks for, and where its body ends (RFC 9112, sections 2, 3, 6 and 7).
+
+This is stricter than what a server must be. A head that two readers could understand in two ways is refused, so that
+whatever stands in front of the relay, and whatever it hands a request on to, see the same requests in the same bytes.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final, NamedTuple
+
+from relay.errors import Refused
+
+METHODS: Final = frozenset((b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS", b"TRACE"))
+"""Those that a handler can answer. CONNECT would turn the connection into something else."""
+
+_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
+_TEXT = rb"[\t\x20-\x7e\x80-\xff]"
+_LINE = re.compile(rb"(%b++) ([\x21\x22\x24-\x7e\x80-\xff]++) HTTP/([0-9])\.([0-9])\r\n" % _TOKEN)
+# Possessive, so that no head takes longer than its length: neither folded lines nor blanks before a colon fit.
+_FIELDS = re.compile(rb"(?:%b++:%b*+\r\n)*+\r\n" % (_TOKEN, _TEXT))
+_NAMED = re.compile(
+    rb"\r\n(host|content-length|transfer-encoding|upgrade|connection|expect):[ \t]*+([^\r]*)", re.IGNORECASE
+)
+_HOST = re.compile(rb"(?:[0-9A-Za-z\-._~%!$&'()*+,;=]*+|\[[0-9A-Za-z:.%~_-]++\])(?::[0-9]*+)?")
+_ABSOLUTE = re.compile(rb"https?://([^/?#]+)([^#]*+)", re.IGNORECASE)
+_LENGTH = re.compile(rb"[0-9]{1,18}")
+_HOP_BY_HOP = re.compile(rb"\r\n(?:upgrade|connection|http2-settings):[^\r]*", re.IGNORECASE)
+_HOST_FIELD = re.compile(rb"\r\nhost:[^\r]*", re.IGNORECASE)
+
+
+class RequestHead(NamedTuple):
+    """A request without its body.
+
+    Args:
+        raw: as it should be read on, with the empty line. The target is a path (or `*`), `Host` is the one that
+            counts, and `Upgrade` is there only when a WebSocket is asked for: a server may ignore others (RFC 9110,
+            section 7.8).
+        method: in capitals, such as `b"GET"`.
+        target: as in `raw`.
+        length: of the body, in bytes; None when it comes in chunks.
+        websocket: whether it asks for a WebSocket, rightly or not.
+    """
+
+    raw: bytes
+    method: bytes
+    target: bytes
+    length: int | None
+    websocket: bool
+
+
+def find_head(buffer: bytearray, max_bytes: int) -> int | None:
+    """Return how many bytes the head has that a buffer begins with, the empty line included.
+
+    Args:
+        buffer: what has come so far; no empty lines in front.
+        max_bytes: of the head without its end.
+
+    Returns:
+        None when it isn't whole yet.
+
+    Raises:
+        Refused: with 431 for a head that is too large, with 400 for a line that ends with a mere line feed.
+    """
+    limit = max_bytes + 4
+    end = buffer.find(b"\r\n\r\n", 0, limit)
+    # Looked for at once: who ends lines like that sends no empty line that could be found.
+    searched = limit if end < 0 else end
+    if buffer.count(b"\n", 0, searched) != buffer.count(b"\r\n", 0, searched):
+        raise Refused(400, "lines of a request must end with CR LF")
+    if end >= 0:
+        return end + 4
+    if len(buffer) >= limit:
+        raise Refused(431, f"the request head has more than {max_bytes} bytes")
+    return None
+
+
+def read_head(raw: bytes, max_headers: int) -> RequestHead:
+    """Read the head of a request.
+
+    Args:
+        raw: from the request line to the empty line.
+        max_headers: how many it may have.
+
+    Raises:
+        Refused: with the status that the client should get. What follows can't be trusted then.
+    """
+    line = _LINE.match(raw)
+    if line is None:
+        raise Refused(400, "the request line must be METHOD TARGET HTTP/1.1, and a request target has no fragment")
+    method, target = line[1], line[2]
+    if (line[3], line[4]) not in ((b"1", b"1"), (b"1", b"0")):
+        raise Refused(505, "this port speaks HTTP/1.1")
+    if _FIELDS.fullmatch(raw, line.end()) is None:
+        raise Refused(400, "a header is malformed: NAME: VALUE, in one line")
+    if raw.count(b"\r\n") - 2 > max_headers:
+        raise Refused(431, f"the request has more than {max_headers} headers")
+    if method not in METHODS:
+        raise Refused(405, "nothing here can be asked for with this method", {"Allow": "GET, HEAD, POST, OPTIONS"})
+    named: dict[bytes, list[bytes]] = {}
+    for name, value in _NAMED.findall(raw):
+        named.setdefault(name.lower(), []).append(value.rstrip(b" \t"))
+    modern = line[4] == b"1"
+    _check_host(named.get(b"host", []), modern)
+    if named.get(b"expect", [b"100-continue"])[0].lower() != b"100-continue":
+        raise Refused(417, "this expectation can't be met")
+    length = _body_length(named.get(b"content-length"), named.get(b"transfer-encoding"), modern)
+    upgrades = b",".join(named[b"upgrade"]).lower().split(b",") if b"upgrade" in named else []
+    websocket = method == b"GET" and b"websocket" in [upgrade.strip(b" \t") for upgrade in upgrades]
+    if not target.startswith(b"/") and not (target == b"*" and method == b"OPTIONS"):
+        target, raw = _origin_form(line, raw)
+    if upgrades and not (websocket and len(upgrades) == 1):
+        raw = _with_upgrade(raw, named.get(b"connection", []), websocket)
+    return RequestHead(raw, method, target, length, websocket)
+
+
+def _check_host(hosts: list[bytes], modern: bool) -> None:
+    """Refuse a request by RFC 9112, section 3.2."""
+    if len(hosts) > 1 or (modern and not hosts):
+        raise Refused(400, "a request must have one Host header")
+    if hosts and _HOST.fullmatch(hosts[0]) is None:
+        raise Refused(400, "the Host header is malformed")
+
+
+def _body_length(lengths: list[bytes] | None, codings: list[bytes] | None, modern: bool) -> int | None:
+    """Return the length of the body in bytes, None when it comes in chunks (RFC 9112, section 6.3)."""
+    if codings is None:
+        if lengths is None:
+            return 0
+        if len(lengths) > 1 or _LENGTH.fullmatch(lengths[0]) is None:
+            raise Refused(400, "Content-Length must be one number")
+        return int(lengths[0])
+    if lengths is not None:
+        raise Refused(400, "a body has either a Content-Length or a Transfer-Encoding")
+    coding = b",".join(codings).lower().strip(b" \t,")
+    if not modern or coding.rpartition(b",")[2].strip(b" \t") != b"chunked":
+        raise Refused(400, "the Transfer-Encoding does not say where the body ends")
+    if coding != b"chunked":
+        raise Refused(501, "Transfer-Encoding must be chunked, without other codings")
+    return None
+
+
+def _origin_form(line: re.Match[bytes], raw: bytes) -> tuple[bytes, bytes]:
+    """Return target and head of a request to a whole URL, whose host counts instead of `Host` (section 3.2.2)."""
+    absolute = _ABSOLUTE.fullmatch(line[2])
+    if absolute is None or _HOST.fullmatch(absolute[1]) is None:
+        raise Refused(400, "the request target must be a path or an http URL, without control characters and fragment")
+    target = absolute[2] if absolute[2].startswith(b"/") else b"/" + absolute[2]
+    fields = _HOST_FIELD.sub(b"", raw[line.end() - 2 :])
+    first = b"%b %b HTTP/%b.%b\r\nHost: %b" % (line[1], target, line[3], line[4], absolute[1])
+    return target, first + fields
+
+
+def _with_upgrade(raw: bytes, connections: list[bytes], websocket: bool) -> bytes:
+    """Return a head whose only `Upgrade` is the one that is taken up, if any."""
+    options = [option.strip(b" \t") for option in b",".join(connections).split(b",")]
+    dropped = (b"", b"http2-settings") if websocket else (b"", b"http2-settings", b"upgrade")
+    kept = [option for option in options if option.lower() not in dropped]
+    fields = [b"Connection: " + b", ".join(kept)] if kept else []
+    if websocket:
+        fields.append(b"Upgrade: websocket")
+    return b"\r\n".join([_HOP_BY_HOP.sub(b"", raw)[:-4], *fields, b"", b""])
