@@ -41,6 +41,7 @@ settings.load_profile("relay")
 
 
 SLOWEST = (
+    "tests/faults/",
     "tests/system/test_workers.py",
     "tests/web/test_demo_in_browser.py",
     "tests/workers/test_supervisor.py",
