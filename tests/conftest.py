@@ -35,7 +35,8 @@ _numbers = itertools.count()
 
 neutralize()
 
-# A property is no measure of speed: on a busy machine any example may be slow. And the same examples wherever it runs.
+# A property is no measure of speed: on a busy machine any example may be slow. Where the variable CI is set, Hypothesis
+# would always try the same examples.
 settings.register_profile(
     "relay", settings.get_profile("default"), deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
