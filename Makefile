@@ -16,7 +16,7 @@ WORKERS ?= $(shell echo $$((4 * $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo
 XDIST := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 # What is tested with other versions of Python: not what needs a browser, minutes, or the load test.
-SLOW := $(addprefix --ignore=tests/,compose deploy honesty loadtest system) --ignore-glob='*_in_browser.py' --ignore-glob='*outages.py'
+SLOW := $(addprefix --ignore=tests/,compose deploy faults honesty loadtest system) --ignore-glob='*_in_browser.py' --ignore-glob='*outages.py'
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-fast fast honesty lint format bench peers loadtest redis programs browser proxies curl promtool \

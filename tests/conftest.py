@@ -35,12 +35,16 @@ _numbers = itertools.count()
 
 neutralize()
 
-# A property is no measure of speed: on a busy machine any example may be slow.
-settings.register_profile("relay", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# A property is no measure of speed: on a busy machine any example may be slow. Where the variable CI is set, Hypothesis
+# would always try the same examples.
+settings.register_profile(
+    "relay", settings.get_profile("default"), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("relay")
 
 
 SLOWEST = (
+    "tests/faults/",
     "tests/system/test_workers.py",
     "tests/web/test_demo_in_browser.py",
     "tests/workers/test_supervisor.py",
