@@ -37,7 +37,7 @@ class PlainLink(SupervisedLink):
 
     def replies_received(self, replies: Replies) -> None:
         while (reply := replies()) is not False:
-            self.answered("PING", reply)
+            self.questions.answered("PING", reply)
 
     def link_writable(self, writable: bool) -> None:
         self.writable.append(writable)
