@@ -48,8 +48,8 @@ class Subscriptions(SupervisedLink):
         refusals: channels that are needed, and that Redis refuses.
     """
 
-    # Messages may keep an answer waiting in Redis' buffer, for a minute at most: its own limit.
-    answer_limit = 10
+    # Messages may keep an answer waiting in Redis' buffer. Probes tell sooner; this is for when there are none.
+    answer_limit = 10.0
 
     def __init__(
         self,
