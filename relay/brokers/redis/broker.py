@@ -164,7 +164,7 @@ class RedisBroker(Broker):
         The subscriptions stay where they are until the name leads to a primary again: as long as the old server
         follows it, they still hear what is said there. It counts as a gap all the same.
         """
-        since = self._publications.answered_until
+        since = self._publications.questions.answered_until
         self._subscriptions.gaps.doubt(since)
         log.error("bus demoted", address=str(self._address), seconds=round(time.monotonic() - since, 3))
         self._publications.abort("this Redis has become a replica; the bus needs the primary")
@@ -183,7 +183,7 @@ class RedisBroker(Broker):
         self._follower, self._follows = (other, 0) if moved else (None, 0)
         if other is self._subscriptions and (moved or self._subscriptions.gaps.doubted):
             # The others may have moved as soon as the old link to publish was not answered any more.
-            self._subscriptions.gaps.doubt(self._publications.answered_until)
+            self._subscriptions.gaps.doubt(self._publications.questions.answered_until)
             other.abort("the bus has moved to another Redis")
         elif moved:
             other.abort("the bus has moved to another Redis")
@@ -216,7 +216,7 @@ class RedisBroker(Broker):
             self._send_probe(now)
         elif now - probe.sent_at >= timeout:
             probe.problem = f"probe not heard for {timeout:g} s"
-        if probe.is_lost(self._subscriptions.answered_until):
+        if probe.is_lost(self._subscriptions.questions.answered_until):
             probe.forget("probe not heard, but what Redis sent after it")
             log.error("bus deaf", reason=probe.problem)
             self._subscriptions.gaps.doubt(probe.heard_until)

@@ -105,6 +105,8 @@ async def _look_up(address: Address, limit: float) -> list[_Place]:
         raise ConnectError(Fault(step, f"no answer within {limit:g} s")) from None
     except (OSError, UnicodeError) as error:
         raise ConnectError(Fault(step, _reason(error))) from error
+    if not found:
+        raise ConnectError(Fault(step, "it has no address"))
     return list(dict.fromkeys(_Place(family, sockaddr) for family, _, _, _, sockaddr in found))[:MAX_ADDRESSES]
 
 

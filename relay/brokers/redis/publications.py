@@ -190,7 +190,7 @@ class Publications(SupervisedLink):
         if role_of(reply) in REPLICAS:
             self._on_demoted()
         else:
-            self.answered("PING or HELLO", reply)
+            self.questions.answered("PING or HELLO", reply)
 
     def replies_received(self, replies: Replies) -> None:
         """Settle the oldest unanswered message with each reply."""

@@ -48,8 +48,8 @@ class Subscriptions(SupervisedLink):
         refusals: channels that are needed, and that Redis refuses.
     """
 
-    # Messages may keep an answer waiting in Redis' buffer, for a minute at most: its own limit.
-    answer_limit = 10
+    # Messages may keep an answer waiting in Redis' buffer. Probes tell sooner; this is for when there are none.
+    answer_limit = 10.0
 
     def __init__(
         self,
@@ -130,7 +130,7 @@ class Subscriptions(SupervisedLink):
             subscription.acknowledged = loop.create_future()
         if not self._ending or self.gaps.doubted:
             clients = [subscription.name for subscription in heard if not subscription.name.startswith(INTERNAL)]
-            self.gaps.begin(clients, self.answered_until)
+            self.gaps.begin(clients, self.questions.answered_until)
         self._outbox.clear()
         self._unanswered.clear()
         self._opening = 0
@@ -145,7 +145,7 @@ class Subscriptions(SupervisedLink):
         probe, by more than a network may need, has never arrived: this link hears, and can't speak.
         """
         self.gaps.heard(sent_at)
-        if self.asked_at is not None and sent_at - self.asked_at >= self._timeout:
+        if self.questions.asked_at is not None and sent_at - self.questions.asked_at >= self._timeout:
             self.abort(f"no answer for {self._timeout:g} s, though it is heard")
 
     def link_writable(self, writable: bool) -> None:
@@ -218,7 +218,7 @@ class Subscriptions(SupervisedLink):
         command = self._unanswered[0]
         key, subscription = command.keys.popleft(), command.wanted.popleft()
         if command.verb == b"PING":
-            self.answered("PING", name)
+            self.questions.answered("PING", name)
         elif command.verb == b"SUBSCRIBE":
             if key == self._probe:
                 self.refusals.remove(key)
@@ -245,7 +245,7 @@ class Subscriptions(SupervisedLink):
         command = self._unanswered.popleft()
         verb, keys, wanted, _ = command
         if verb == b"PING":
-            self.answered("PING", reply)
+            self.questions.answered("PING", reply)
             return
         self._counters.bus_errors += 1
         if verb == b"UNSUBSCRIBE":

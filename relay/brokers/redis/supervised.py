@@ -10,11 +10,10 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-import hiredis
-
 from relay.brokers.redis.address import Address
 from relay.brokers.redis.connector import ConnectError, open_link
 from relay.brokers.redis.link import Link, LinkClosed, Replies, pack
+from relay.brokers.redis.questions import Questions
 from relay.counters import Counters
 from relay.logs import Logger
 
@@ -23,9 +22,6 @@ BACKOFF_LIMIT_SECONDS = 2.0
 
 REPORT_SECONDS = 60.0
 """How often an outage that goes on is logged again."""
-
-REPORT_REFUSAL_SECONDS = 10.0
-"""How often refusals that are news are logged: Redis may change its mind all the time."""
 
 PING = pack("PING")
 
@@ -56,11 +52,9 @@ class SupervisedLink(abc.ABC):
 
     Attributes:
         link: what is logged in; None while there is none.
-        connected: called with each fresh link before it is brought into use, and before `answered_until` is its own.
+        connected: called with each fresh link before it is brought into use, and before `questions` are its own.
         problem: why the link isn't in use, in words; None when it is.
-        asked_at: when the question was sent that is unanswered: `time.monotonic()`, in seconds; None: there is none.
-        answered_until: when the last question was sent that Redis has answered as it should; at first, when the link
-            was opened.
+        questions: what it asks, and how far Redis has answered.
     """
 
     answer_limit = math.inf
@@ -76,11 +70,8 @@ class SupervisedLink(abc.ABC):
         self.link: Link | None = None
         self.problem: str | None = "not connected yet"
         self.connected: Callable[[], None] = _ignore
-        self.asked_at: float | None = None
-        self.answered_until = time.monotonic()
+        self.questions = Questions(name, counters)
         self._report_at = 0.0
-        self._refusal: str | None = None
-        self._report_refusal_at = 0.0
 
     @property
     def open(self) -> bool:
@@ -122,25 +113,7 @@ class SupervisedLink(abc.ABC):
 
     @abc.abstractmethod
     def ask(self, link: Link) -> None:
-        """Write a question; call `answered` with its reply, which comes in turn."""
-
-    def answered(self, question: str, reply: object) -> None:
-        """Take the answer to a question."""
-        asked_at, self.asked_at = self.asked_at, None
-        if asked_at is not None:
-            self.answered_until = asked_at
-        if not isinstance(reply, hiredis.ReplyError):
-            self._refusal = None
-            return
-        # Who has no right to ask was told so by the log-in, and goes on; everything else is a Redis in trouble.
-        in_trouble = not str(reply).startswith("NOPERM")
-        self._counters.bus_errors += in_trouble
-        now = time.monotonic()
-        if str(reply) != self._refusal and now >= self._report_refusal_at:
-            self._refusal = str(reply)
-            self._report_refusal_at = now + REPORT_REFUSAL_SECONDS
-            say = log.warning if in_trouble else log.info
-            say("bus question refused", link=self._name, question=question, error=str(reply))
+        """Write a question; give its reply, which comes in turn, to `questions`."""
 
     async def _supervise(self) -> None:
         attempt = 0
@@ -173,8 +146,7 @@ class SupervisedLink(abc.ABC):
         self.link = link
         self._counters.bus_connects += 1
         self.connected()
-        self.asked_at = None
-        self.answered_until = time.monotonic()
+        self.questions.link_opened()
         watch = asyncio.create_task(self._watch(link), name=f"relay bus {self._name} watch")
         try:
             with suppress(LinkClosed):
@@ -208,13 +180,14 @@ class SupervisedLink(abc.ABC):
             now = time.monotonic()
             if now - due > self._interval:
                 continue  # this process was stalled, not Redis: read first what has arrived meanwhile
-            if self.asked_at is None:
-                self.asked_at = now
+            asked_at = self.questions.asked_at
+            if asked_at is None:
+                self.questions.asked_at = now
                 self.ask(link)
-            elif now - max(self.asked_at, link.heard_at) >= self._timeout:
+            elif now - max(asked_at, link.heard_at) >= self._timeout:
                 link.abort(f"silent for {self._timeout:g} s")
-            elif now - self.asked_at >= self.answer_limit * self._timeout:
-                link.abort(f"no answer for {now - self.asked_at:.0f} s, though it is heard")
+            elif now - asked_at >= self.answer_limit * self._timeout:
+                link.abort(f"no answer for {now - asked_at:.0f} s, though it is heard")
 
 
 def _ignore() -> None:

@@ -243,7 +243,7 @@ async def test_pings_keep_their_place_among_the_replies() -> None:
 async def test_a_refused_question_is_not_taken_for_the_refusal_of_a_message() -> None:
     desk, source = Desk(), RecordingSource()
     link = desk.connect()
-    desk.publications.asked_at = 1.0
+    desk.publications.questions.asked_at = 1.0
     desk.say(source, "1")
     await tick()
     desk.publications.ask(cast(Link, link))
@@ -253,8 +253,8 @@ async def test_a_refused_question_is_not_taken_for_the_refusal_of_a_message() ->
     assert source.errors == []
     assert link.aborted == []
     assert (desk.counters.messages_published, desk.counters.bus_errors) == (2, 1)
-    assert not desk.publications.asked_at
-    assert desk.publications.answered_until == 1.0
+    assert not desk.publications.questions.asked_at
+    assert desk.publications.questions.answered_until == 1.0
 
 
 async def test_a_replica_is_noticed_by_the_next_question() -> None:
@@ -262,13 +262,13 @@ async def test_a_replica_is_noticed_by_the_next_question() -> None:
     link = desk.connect()
     link.server = Server(role="master")
     for role in (b"master", b"replica"):
-        desk.publications.asked_at, until = 1.0, desk.publications.answered_until
+        desk.publications.questions.asked_at, until = 1.0, desk.publications.questions.answered_until
         desk.publications.ask(cast(Link, link))
         assert link.written[-1] == pack("HELLO")
         assert desk.demotions == 0
         desk.answer(b"*2\r\n$4\r\nrole\r\n$%d\r\n%b\r\n" % (len(role), role))
     assert desk.demotions == 1
-    assert desk.publications.answered_until == until == 1.0, "what a replica says proves nothing"
+    assert desk.publications.questions.answered_until == until == 1.0, "what a replica says proves nothing"
 
 
 async def test_probes_count_for_nobody() -> None:

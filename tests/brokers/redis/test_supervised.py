@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 
@@ -37,7 +38,7 @@ class PlainLink(SupervisedLink):
 
     def replies_received(self, replies: Replies) -> None:
         while (reply := replies()) is not False:
-            self.answered("PING", reply)
+            self.questions.answered("PING", reply)
 
     def link_writable(self, writable: bool) -> None:
         self.writable.append(writable)
@@ -76,6 +77,35 @@ async def test_a_silent_peer_is_noticed_within_the_timeout(redis_server: RedisSe
     assert "silent for 0.4 s" in link.losses[0]
     proxy.black_hole = False
     await wait_until(lambda: link.open)
+    await link.stop()
+
+
+async def test_a_link_that_is_heard_and_never_answers_is_given_up_in_the_end(
+    redis_server: RedisServer, proxy_to: ProxyFactory
+) -> None:
+    proxy = await proxy_to(redis_server.port)
+    link = PlainLink(Address(host="127.0.0.1", port=proxy.port), timeout=0.2)
+    link.answer_limit = 3.0
+    await link.start()
+    await wait_until(lambda: link.open)
+    proxy.mute = True
+    began = time.monotonic()
+    while not link.losses:
+        if link.link is not None:
+            link.link.heard_at = time.monotonic()
+        await asyncio.sleep(0.01)
+    assert time.monotonic() - began >= 0.5, "bytes that come are a sign of life for a while"
+    assert "no answer for" in link.losses[0]
+    await link.stop()
+
+
+async def test_a_refused_question_is_an_answer(own_redis: RedisServer) -> None:
+    own_redis.allow("app", "on", ">pw", "-@all")
+    link = PlainLink(Address(port=own_redis.port, username="app", password="pw"), timeout=0.2, interval=0.05)
+    await link.start()
+    await wait_until(lambda: own_redis.admin.info("commandstats")["cmdstat_ping"]["rejected_calls"] > 10)
+    assert link.open
+    assert link.losses == []
     await link.stop()
 
 

@@ -1,0 +1,59 @@
+"""What a link asks Redis to see that it lives, and what it has answered."""
+
+from __future__ import annotations
+
+import time
+
+import hiredis
+
+from relay.counters import Counters
+from relay.logs import Logger
+
+REPORT_SECONDS = 10.0
+"""How often refusals that are news are logged: Redis may change its mind all the time."""
+
+log = Logger("relay.bus")
+
+
+class Questions:
+    """Questions of one link, one at a time. Any answer will do, a refusal too.
+
+    Args:
+        link: its name, for the log.
+        counters: where refusals are counted.
+
+    Attributes:
+        asked_at: when the question was sent that is unanswered: `time.monotonic()`, in seconds; None: there is none.
+        answered_until: when the last question was sent that is answered; at first, when the link was opened.
+    """
+
+    def __init__(self, link: str, counters: Counters) -> None:
+        self._link = link
+        self._counters = counters
+        self._refusal: str | None = None
+        self._report_at = 0.0
+        self.asked_at: float | None = None
+        self.answered_until = time.monotonic()
+
+    def link_opened(self) -> None:
+        """Begin anew: nothing is asked yet, and the log-in was answered."""
+        self.asked_at = None
+        self.answered_until = time.monotonic()
+
+    def answered(self, question: str, reply: object) -> None:
+        """Take the answer to a question, in Redis' words when it is a refusal."""
+        asked_at, self.asked_at = self.asked_at, None
+        if asked_at is not None:
+            self.answered_until = asked_at
+        if not isinstance(reply, hiredis.ReplyError):
+            self._refusal = None
+            return
+        # Who has no right to ask was told so by the log-in, and goes on; everything else is a Redis in trouble.
+        in_trouble = not str(reply).startswith("NOPERM")
+        self._counters.bus_errors += in_trouble
+        now = time.monotonic()
+        if str(reply) != self._refusal and now >= self._report_at:
+            self._refusal = str(reply)
+            self._report_at = now + REPORT_SECONDS
+            say = log.warning if in_trouble else log.info
+            say("bus question refused", link=self._link, question=question, error=str(reply))
