@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import ssl
 from typing import Final
@@ -11,9 +12,15 @@ _NUMBERS: Final = (
     (re.compile(r"\[(?:SSL|X509)(?:: \w+)?\] ?"), ""),
     (re.compile(r" ?\(?_ssl\.c:\d+\)?:? ?"), ""),
     # redis-py
-    (re.compile(r"\bError -?\d+ (?=connecting to|while )"), "error "),
+    (re.compile(r"\bError -?\d+ (?=while )"), "error "),
     (re.compile(r"\(-?\d+, '([^']*)'\)"), r"\1"),
 )
+
+_CONNECT_CALL: Final = re.compile(r"\[Errno (\d+)\] Connect call failed \([^)]*\)")
+"""asyncio: the address in Python's notation, and nothing about why."""
+
+_REDIS_CONNECT: Final = re.compile(r"Error (-?\d+) connecting to (\S+)\. (.+?)\.?\Z")
+"""redis-py; in its asyncio form the reason is that of asyncio."""
 
 
 def in_words(error: BaseException) -> str:
@@ -30,6 +37,15 @@ def in_words(error: BaseException) -> str:
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         text = f"{text}: {str(error.filename)!r}"
+    text = _CONNECT_CALL.sub(lambda match: os.strerror(int(match[1])), text)
+    text = _REDIS_CONNECT.sub(_without_redis_number, text)
     for pattern, replacement in _NUMBERS:
         text = pattern.sub(replacement, text)
     return text.strip() or type(error).__name__
+
+
+def _without_redis_number(match: re.Match[str]) -> str:
+    number, place, reason = match.groups()
+    if reason.startswith("Connect call failed"):
+        reason = os.strerror(int(number))
+    return f"can't connect to {place}: {reason}"

@@ -6,12 +6,15 @@ Exit codes: 0 done; 1 it could not be done; 2 wrong usage or wrong settings; 128
 from __future__ import annotations
 
 import difflib
+import errno
 import os
+import sys
 from importlib import import_module
 from typing import Any, Final
 
 import click
 
+from relay.cli.streams import flush_output, is_unwritable, prepare_streams, silence, unwritable
 from relay.version import __version__
 
 COMMANDS: Final = {
@@ -24,11 +27,32 @@ COMMANDS: Final = {
 }
 """Subcommand → its line in the help. Here and not in the modules, so that `relay --help` imports none of them."""
 
+UNWRITABLE: Final = 1
 INTERRUPTED: Final = 130
 
 
 class LazyGroup(click.Group):
     """A group that imports a subcommand only when it is used."""
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Run a command line, whatever the standard streams are; see `relay.cli.streams`."""
+        prepare_streams()
+        code: Any = 0
+        try:
+            try:
+                return super().main(*args, **extra)
+            except SystemExit as end:
+                code = end.code
+                raise
+            finally:
+                flush_output()
+        except OSError as error:
+            if not is_unwritable(error):
+                raise
+            if error.errno != errno.EPIPE:  # who has closed it knows
+                click.secho(f"relay: {unwritable(error)}", fg="red", err=True)
+            silence(sys.stdout)
+            raise SystemExit(code or UNWRITABLE) from None
 
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any

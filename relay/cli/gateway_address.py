@@ -58,6 +58,10 @@ class GatewayAddress:
             raise AddressError(f"{_FORM}: {error}") from None
         if parts.scheme not in _SCHEMES or not parts.hostname:
             raise AddressError(_FORM)
+        try:
+            parts.hostname.encode("idna")
+        except UnicodeError:
+            raise AddressError(f"{_FORM}: {parts.hostname!r} is no name of a host") from None
         if parts.username is not None or parts.query or parts.fragment:
             raise AddressError(f"{_FORM}, without user, ? and #")
         endpoint = _ENDPOINT.match(parts.path.rstrip("/"))

@@ -11,6 +11,7 @@ from typing import Final
 import click
 
 from relay.cli.gateway_address import AddressError, GatewayAddress
+from relay.cli.streams import confirm
 from relay.system_error import in_words
 
 _CONNECTIONS: Final = {
@@ -50,7 +51,7 @@ def command(url: str | None, live: bool, timeout: float) -> None:
     if reasons:
         click.secho(f"relay: not {word}: {'; '.join(reasons)}", fg="red", err=True)
         raise click.exceptions.Exit(1)
-    click.echo(word)
+    confirm(word)
 
 
 def _own_url() -> str:

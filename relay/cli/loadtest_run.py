@@ -219,8 +219,8 @@ def _destinations(plan: Plan) -> list[Destination]:
     for url in plan.urls:
         try:
             found.append(resolve(url))
-        except OSError as error:
-            raise click.BadParameter(f"{url}: {error.strerror or error}", param_hint="URL") from None
+        except (OSError, UnicodeError) as error:
+            raise click.BadParameter(f"{url}: {in_words(error)}", param_hint="URL") from None
     return found
 
 

@@ -8,6 +8,7 @@ import sys
 import click
 
 from relay.cli.options import load_settings
+from relay.cli.streams import confirm
 from relay.cli.target import Channel, channel_url
 from relay.settings import Settings
 
@@ -46,6 +47,8 @@ def _read(message: str | None, binary: bool) -> str | bytes:
     if message is not None and message != "-":
         data = os.fsencode(message)
     else:
+        if sys.stdin is None:
+            raise click.UsageError("standard input is closed: give the message as an argument")
         if sys.stdin.isatty():
             click.echo("relay: type the message, then Ctrl-D", err=True)
         data = sys.stdin.buffer.read()
@@ -74,9 +77,9 @@ def _by_redis(settings: Settings, channel: str, payload: str | bytes) -> None:
     except PublishError as error:
         _fail(channel, str(error))
     if heard:
-        click.echo(f"heard by {heard} gateway{'s' if heard > 1 else ''}")
+        confirm(f"heard by {heard} gateway{'s' if heard > 1 else ''}")
     else:
-        click.echo(f"heard by nobody: no gateway has a subscriber of {channel}")
+        confirm(f"heard by nobody: no gateway has a subscriber of {channel}")
 
 
 def _by_gateway(gateway: str | None, channel: str, payload: str | bytes) -> None:
@@ -88,7 +91,7 @@ def _by_gateway(gateway: str | None, channel: str, payload: str | bytes) -> None
         run(lambda: deliver(url, payload))
     except NotDelivered as error:
         _fail(channel, str(error))
-    click.echo(f"delivered by {url.origin()}")
+    confirm(f"delivered by {url.origin()}")
 
 
 def _fail(channel: str, reason: str) -> None:

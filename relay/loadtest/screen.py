@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import select
 import time
 from collections.abc import Iterator
-from typing import Final
+from typing import IO, Final
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -48,8 +49,10 @@ class Screen:
             self._live.stop()
 
     def show(self, run: Coordinator) -> None:
-        """Show where a run stands, if it is time to."""
+        """Show where a run stands, if it is time to, and if that doesn't hold up the run."""
         now = time.monotonic()
+        if not _takes_more(self._console.file):
+            return
         if self._live is not None:
             if now - self._shown >= REDRAW_SECONDS:
                 self._shown = now
@@ -58,6 +61,14 @@ class Screen:
             self._shown = now
             cells = zip(_COLUMNS, _cells(run), strict=True)
             self._console.print(", ".join(f"{name} {cell}" for name, cell in cells), highlight=False, soft_wrap=True)
+
+
+def _takes_more(file: IO[str]) -> bool:
+    """Return whether a line can be written without waiting for the reader of a pipe, or for a paused terminal."""
+    try:
+        return bool(select.select([], [file.fileno()], [], 0)[1])
+    except (OSError, ValueError):  # in memory
+        return True
 
 
 def _cells(run: Coordinator) -> tuple[str, ...]:

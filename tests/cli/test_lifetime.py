@@ -123,7 +123,7 @@ def test_what_exists_before_the_first_client_is_frozen(gateway: type[StubGateway
         (OSError(errno.EACCES, "denied"), "not permitted; ports below 1024 need a privilege"),
         (OSError(errno.EADDRNOTAVAIL, "none"), "no such address on this machine; see --host or RELAY_HOST"),
         (socket.gaierror(socket.EAI_NONAME, "unknown"), "no such address on this machine; see --host or RELAY_HOST"),
-        (OSError(errno.EMFILE, "Too many open files"), "cannot start: [Errno 24] Too many open files"),
+        (OSError(errno.EMFILE, "Too many open files"), "cannot start: Too many open files"),
         (BusUnavailable("no bus"), "bus unavailable: no bus"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from io import StringIO
 
 import pytest
@@ -237,3 +238,18 @@ def test_a_fault_says_only_what_is_known(incident: Incident, text: str) -> None:
 def test_what_a_server_said_is_shown_without_its_control_characters() -> None:
     assert "\x1b" not in describe(INCIDENT)
     assert "\n" not in describe(INCIDENT)
+
+
+def test_a_pipe_that_is_not_read_does_not_hold_up_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its lines are left out until there is room."""
+    monkeypatch.setattr(module, "LINE_SECONDS", 0.0)
+    source, end = os.pipe()
+    run = make_run()
+    with open(source, "rb", buffering=0) as unread, open(end, "w", buffering=1) as pipe:
+        os.set_blocking(source, False)
+        with Screen(Console(file=pipe, width=40)) as screen:
+            for _ in range(2000):  # 300 KB, and a pipe holds 64
+                screen.show(run)
+            assert unread.read(1 << 20)
+            screen.show(run)
+        assert unread.read(1 << 20).startswith(b"phase ramp")
