@@ -35,6 +35,30 @@ async def proxy() -> AsyncIterator[TcpProxy]:
         yield proxy
 
 
+async def test_a_deaf_proxy_forwards_only_what_clients_say() -> None:
+    heard: list[bytes] = []
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(100):
+            heard.append(data)
+            writer.write(b"answer to " + data)
+        writer.close()
+
+    server = await asyncio.start_server(talk, "127.0.0.1", 0)
+    async with server, TcpProxy(server.sockets[0].getsockname()[1]) as proxy:
+        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        writer.write(b"one")
+        assert await reader.readexactly(13) == b"answer to one"
+        proxy.deaf = True
+        writer.write(b"two")
+        await wait_until(lambda: heard == [b"one", b"two"])
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(reader.read(1), 0.05)
+        proxy.deaf = False
+        assert await reader.readexactly(13) == b"answer to two"
+        writer.close()
+
+
 async def test_bytes_go_both_ways_and_an_end_is_handed_on(proxy: TcpProxy) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
     data = bytes(range(256)) * 8192
@@ -123,48 +147,3 @@ async def test_a_target_that_is_away_ends_the_connection() -> None:
         with suppress(ConnectionError):
             assert await asyncio.wait_for(reader.read(), 1) == b""
         writer.transport.abort()
-
-
-async def test_targets_take_turns() -> None:
-    async def number(writer: asyncio.StreamWriter, own: bytes) -> None:
-        writer.write(own)
-        writer.close()
-
-    first = await asyncio.start_server(lambda _, writer: number(writer, b"1"), "127.0.0.1", 0)
-    second = await asyncio.start_server(lambda _, writer: number(writer, b"2"), "127.0.0.1", 0)
-    ports = [server.sockets[0].getsockname()[1] for server in (first, second)]
-    async with first, second, TcpProxy(*ports, in_turn=True) as proxy:
-        told = []
-        for _ in range(4):
-            reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
-            told.append(await reader.read())
-            writer.close()
-        assert told == [b"1", b"2", b"1", b"2"]
-
-
-async def test_a_mute_proxy_forwards_only_what_the_target_says_and_a_deaf_one_only_what_clients_say() -> None:
-    heard: list[bytes] = []
-
-    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while data := await reader.read(100):
-            heard.append(data)
-            writer.write(b"answer to " + data)
-        writer.close()
-
-    server = await asyncio.start_server(talk, "127.0.0.1", 0)
-    async with server, TcpProxy(server.sockets[0].getsockname()[1]) as proxy:
-        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
-        writer.write(b"one")
-        assert await reader.readexactly(13) == b"answer to one"
-        proxy.deaf = True
-        writer.write(b"two")
-        await wait_until(lambda: heard == [b"one", b"two"])
-        with pytest.raises(TimeoutError):
-            await asyncio.wait_for(reader.read(1), 0.05)
-        proxy.deaf, proxy.mute = False, True
-        assert await reader.readexactly(13) == b"answer to two"
-        writer.write(b"three")
-        assert await stays_true(lambda: len(heard) == 2, 0.05)
-        proxy.mute = False
-        assert await reader.readexactly(15) == b"answer to three"
-        writer.close()
