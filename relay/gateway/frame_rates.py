@@ -45,6 +45,6 @@ CONTROL_FRAMES = FrameRate(per_second=50, burst=500)
 """Pings and pongs. Clients send one each few seconds; one that measures its latency sends perhaps ten a second. The
 burst is for those whose frames have waited, in a network or in a paused socket."""
 
-FRAGMENTS = FrameRate(per_second=200, burst=4096)
+FRAGMENTS = FrameRate(per_second=100, burst=4096)
 """Small fragments. The burst is the largest number of fragments that one message may have; a client that writes a
 message while it is made up, word by word, stays below the rate."""
