@@ -226,12 +226,17 @@ class Gateway:
         await listener.wait_adopted()
         for handshake in list(context.handshakes):
             handshake.refuse_for_drain()
-        await close_evenly(context.clients, settings.drain_seconds, context.node.hub.flush)
+        node = context.node
+        busy = await close_evenly(context.clients, settings.drain_seconds, node.hub.flush, node.unsettled)
+        if busy:
+            await node.drain()
+            for client in busy:
+                client.close(Disconnect.GOING_AWAY)
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_TIMEOUT_SECONDS + 1):
                 while context.connections:
                     await context.empty.wait()
-        await context.node.drain()
+        await node.drain()
         await self.stop()
 
     async def stop(self) -> None:
