@@ -17,6 +17,7 @@ from relay.web.deadlines import Deadlines
 from relay.web.hosts import only_called
 from relay.web.keys import (
     BUILD,
+    BUS,
     CONTROL,
     COUNTERS,
     DEADLINES,
@@ -77,6 +78,7 @@ def build_app(
     problems: Problems,
     take: TakeSnapshot | None,
     build: Mapping[str, str],
+    bus: str,
 ) -> web.Application:
     """Return the HTTP application of the port that clients use. Each module beside this one adds its own routes.
 
@@ -92,8 +94,9 @@ def build_app(
         problems: what keeps the gateway from serving clients now; see `PROBLEMS`.
         take: see `SNAPSHOT`; None when metrics have a port of their own.
         build: labels of `relay_build_info`.
+        bus: see `BUS`.
     """
-    app = build_operators_app(problems, take, build)
+    app = build_operators_app(problems, take, build, bus)
     app.middlewares.append(restart_deadline)
     if settings.allowed_hosts is not None:
         app.middlewares.append(only_called(settings.allowed_hosts))
@@ -106,10 +109,12 @@ def build_app(
     return app
 
 
-def build_operators_app(problems: Problems, take: TakeSnapshot | None, build: Mapping[str, str]) -> web.Application:
+def build_operators_app(
+    problems: Problems, take: TakeSnapshot | None, build: Mapping[str, str], bus: str
+) -> web.Application:
     """Return the HTTP application of a port that only operators use; arguments as for `build_app`."""
     app = web.Application(client_max_size=64 * 1024)
-    app[PROBLEMS], app[BUILD] = problems, build
+    app[PROBLEMS], app[BUILD], app[BUS] = problems, build, bus
     app.on_response_prepare.append(finish)
     health.add_routes(app)
     if take is not None:

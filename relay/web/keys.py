@@ -38,6 +38,9 @@ SNAPSHOT: web.AppKey[TakeSnapshot] = web.AppKey("SNAPSHOT")
 BUILD: web.AppKey[Mapping[str, str]] = web.AppKey("BUILD")
 """What runs here: labels of `relay_build_info`."""
 
+BUS = web.AppKey("BUS", str)
+"""Which bus is in use: its kind and address, without any secret."""
+
 Readmit = Callable[[asyncio.Transport, bytes], None]
 READMIT: web.AppKey[Readmit] = web.AppKey("READMIT")
 """Begins anew with a connection and the head of a request that came over it."""

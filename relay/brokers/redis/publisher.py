@@ -22,9 +22,9 @@ from redis.retry import Retry
 
 from relay.brokers.envelope import seal
 from relay.brokers.redis.address import Address, parse_address
-from relay.channel import check_channel, check_prefix
+from relay.channel import check_prefix
 from relay.errors import BusUnavailable, DeliveryUnknown, PublishError, PublishRefused
-from relay.message import Kind, Message
+from relay.message import make_message
 from relay.system_error import in_words
 
 DEFAULT_PREFIX = "relay:"
@@ -70,13 +70,8 @@ class PublisherBase:
     def _command(self, channel: str, data: str | bytes) -> tuple[str, bytes]:
         if self._closed:
             raise RuntimeError("the publisher is closed")
-        if isinstance(data, str):
-            message = Message(channel, data.encode(), Kind.TEXT)
-        elif isinstance(data, bytes | bytearray | memoryview):
-            message = Message(channel, bytes(data), Kind.BINARY)
-        else:
-            raise TypeError(f"data must be str or bytes, not {type(data).__name__}")
-        return self._prefix + check_channel(channel), seal(message)
+        message = make_message(channel, data)
+        return self._prefix + message.channel, seal(message)
 
 
 def read_address(url: str, ca_file: str | None) -> Address:
