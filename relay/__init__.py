@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any
 from relay.version import __version__
 
 if TYPE_CHECKING:
-    from relay.brokers.redis.publisher import AsyncPublisher, Publisher
+    from relay.brokers.redis.async_publisher import AsyncPublisher
+    from relay.brokers.redis.publisher import Publisher
     from relay.gateway import Gateway
     from relay.settings import Settings
 
 __all__ = ["AsyncPublisher", "Gateway", "Publisher", "Settings", "__version__"]
 
 _MODULES = {
-    "AsyncPublisher": "relay.brokers.redis.publisher",
+    "AsyncPublisher": "relay.brokers.redis.async_publisher",
     "Gateway": "relay.gateway",
     "Publisher": "relay.brokers.redis.publisher",
     "Settings": "relay.settings",

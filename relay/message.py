@@ -6,6 +6,8 @@ import enum
 
 import msgspec
 
+from relay.channel import check_channel
+
 ORIGIN_BYTES = 16
 """Size of a connection's id: 8 random bytes of its gateway, then a 64-bit number."""
 
@@ -37,3 +39,17 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     payload: bytes
     kind: Kind = Kind.TEXT
     origin: bytes = NO_ORIGIN
+
+
+def make_message(channel: str, data: str | bytes) -> Message:
+    """Return the message of a program: text from `str`, binary from bytes.
+
+    Raises:
+        TypeError: the data is neither.
+        ChannelError: the name is not legal.
+    """
+    if isinstance(data, str):
+        return Message(check_channel(channel), data.encode(), Kind.TEXT)
+    if isinstance(data, bytes | bytearray | memoryview):
+        return Message(check_channel(channel), bytes(data), Kind.BINARY)
+    raise TypeError(f"data must be str or bytes, not {type(data).__name__}")

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import itertools
 import secrets
+from collections import OrderedDict
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from relay.brokers import BrokerOptions, BusState, Source, load_broker
+from relay.brokers.shares import Share
 from relay.counters import Counters
 from relay.errors import PublishError
 from relay.hub import Handler, Hub
@@ -17,6 +19,9 @@ from relay.logs import Logger
 from relay.message import Message
 
 UNSUBSCRIBE_DELAY_SECONDS = 1.0
+
+RESUMED_PER_TURN = 64
+"""How many paused publishers go on before others have their turn: each may have messages in its hands."""
 
 log = Logger("relay.node")
 
@@ -46,6 +51,10 @@ class Node:
             message after a quiet spell always goes out at once.
         unsubscribe_delay: seconds from the last client's leaving a channel to telling the bus, so that
             flapping clients never reach it.
+
+    Attributes:
+        congested: whether the bus takes no more of clients for now. A client that has sent something then must be
+            paused with `pause`, and what was read of it stays with it until it is told to resume.
     """
 
     def __init__(
@@ -66,7 +75,11 @@ class Node:
         self._unsubscribe_delay = unsubscribe_delay
         self._flushed_at = 0.0
         self._interests: dict[str, Interest] = {}
-        self._paused: set[PausableSource] = set()
+        self.congested = False
+        # Who was paused first goes on first.
+        self._paused: OrderedDict[PausableSource, None] = OrderedDict()
+        self._to_resume = 0
+        self._resuming: asyncio.Handle | None = None
         self._gap_watchers: list[Callable[[Collection[str]], None]] = []
         self._id = secrets.token_bytes(8)
         self._numbers = itertools.count(1)
@@ -147,20 +160,39 @@ class Node:
 
     def publish(self, message: Message, source: PausableSource) -> None:
         """Give a message to the bus; pauses the source when the bus can't take more for now."""
-        if not self._broker.publish(message, source) and source not in self._paused:
-            self._paused.add(source)
+        if not self._broker.publish(message, source):
+            self.congested = self._broker.congested
+            self.pause(source)
+
+    def pause(self, source: PausableSource) -> None:
+        """Let a source publish no more until the bus takes more."""
+        if source not in self._paused:
+            self._paused[source] = None
             source.pause_publishing()
 
-    def submit(self, message: Message) -> asyncio.Future[int]:
+    def hold_back(self, source: PausableSource) -> None:
+        """Pause a source that publishes as fast as it can, if so much waits that it would slow down the others."""
+        if self._broker.hold_back():
+            self.pause(source)
+
+    def submit(self, message: Message, source: Source | None = None) -> asyncio.Future[int]:
         """Give a message to the bus for somebody who waits until the bus has it.
+
+        Args:
+            message: what is sent.
+            source: whose later messages must not overtake this one when it fails; None: there are no others.
 
         Returns:
             A future of how many gateways have heard it (0: no client listens); it fails with `PublishError`. Nobody
             has to look at it.
         """
         delivery = Delivery(self._loop.create_future())
-        self._broker.publish(message, delivery, delivery.receipt)
+        self._broker.publish(message, delivery if source is None else source, delivery.receipt)
         return delivery.receivers
+
+    def unsettled(self) -> set[Source]:
+        """Return the sources whose messages are not, or perhaps not, published yet."""
+        return self._broker.unsettled()
 
     def listen(self, channel: str, handler: Handler) -> asyncio.Future[None]:
         """Hear a channel of the relay's own for as long as this node lives; see `Hub.listen`.
@@ -173,7 +205,7 @@ class Node:
 
     def forget(self, source: PausableSource) -> None:
         """Drop a source that is gone. What it has published stays on its way."""
-        self._paused.discard(source)
+        self._paused.pop(source, None)
 
     def watch_gaps(self, watcher: Callable[[Collection[str]], None]) -> None:
         """Tell of each gap, with the names of its channels, for as long as this node lives.
@@ -192,10 +224,22 @@ class Node:
             watcher(channels)
 
     def writable(self) -> None:
-        """Let the paused sources go on; called by the broker."""
-        paused, self._paused = self._paused, set()
-        for source in paused:
+        """Let the paused sources go on, one after the other as long as the bus takes more; called by the broker."""
+        self.congested = False
+        self._to_resume = len(self._paused)
+        if self._resuming is None:
+            self._resume()
+
+    def _resume(self) -> None:
+        self._resuming = None
+        for _ in range(min(self._to_resume, RESUMED_PER_TURN)):
+            if self.congested or not self._paused:
+                return
+            self._to_resume -= 1
+            source, _ = self._paused.popitem(last=False)
             source.resume_publishing()
+        if self._to_resume:
+            self._resuming = self._loop.call_soon(self._resume)
 
     def _unsubscribe(self, interest: Interest) -> None:
         del self._interests[interest.channel]
@@ -223,19 +267,23 @@ class Delivery:
 
     __slots__ = ("receivers",)
 
+    share = Share.BACK_ENDS
+
     def __init__(self, receivers: asyncio.Future[int]) -> None:
         self.receivers = receivers
 
-    def receipt(self, receivers: int) -> None:
-        """Tell that the bus has the message; see `relay.brokers.Receipt`."""
-        if not self.receivers.done():
-            self.receivers.set_result(receivers)
+    def receipt(self, outcome: int | PublishError) -> None:
+        """Tell what became of the message; see `relay.brokers.Receipt`."""
+        if self.receivers.done():
+            return
+        if isinstance(outcome, PublishError):
+            self.receivers.set_exception(outcome)
+            self.receivers.exception()  # seen, also when the one who waited has left
+        else:
+            self.receivers.set_result(outcome)
 
     def publish_failed(self, error: PublishError) -> None:
-        """Tell that it was not, or perhaps not, delivered; see `Source`."""
-        if not self.receivers.done():
-            self.receivers.set_exception(error)
-            self.receivers.exception()  # seen, also when the one who waited has left
+        """Nothing more to tell: its receipt says it; see `Source`."""
 
 
 class PausableSource(Source, Protocol):

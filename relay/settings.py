@@ -227,8 +227,11 @@ class Settings(BaseSettings):
     @field_validator("broker_ca_file")
     @classmethod
     def _only_with_tls(cls, value: str | None, info: ValidationInfo) -> str | None:
-        if value is not None and not str(info.data.get("broker_url", "rediss:")).startswith("rediss:"):
+        url = info.data.get("broker_url", "rediss:")
+        if value is not None and not url.lower().startswith("rediss:"):
             raise ValueError(f"{PREFIX}BROKER_URL does not start with rediss://")
+        if value is not None and "ssl_ca_certs=" in url:
+            raise ValueError(f"not besides the ssl_ca_certs of {PREFIX}BROKER_URL")
         return value
 
     @field_validator("publish_buffer_bytes", "send_buffer_bytes")

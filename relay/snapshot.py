@@ -26,7 +26,7 @@ class Gauges(Additive):
         bus_up: 1 when messages get through the bus from end to end, else 0.
         bus_links: 1 for each link to the bus that is logged in and in use, else 0, by name.
         bus_subscriptions: channels that the bus was asked for, two own ones included.
-        bus_buffer_bytes: bytes of messages that wait for the bus, or for its answer.
+        bus_buffer_bytes: bytes of messages that wait for the bus, or for its answer, by the share that they count for.
         bus_servers: processes on each server of the bus that tells its run id, by that.
         processes: how many processes were added up.
         silent_processes: how many of them don't answer, so that their last known numbers count.
@@ -51,7 +51,7 @@ class Gauges(Additive):
     bus_up: int = field(default=0, metadata=LEAST)
     bus_links: dict[str, int] = field(default_factory=dict, metadata=LEAST)
     bus_subscriptions: int = 0
-    bus_buffer_bytes: int = 0
+    bus_buffer_bytes: dict[str, int] = field(default_factory=dict)
     bus_servers: dict[str, int] = field(default_factory=dict)
     processes: int = 1
     silent_processes: int = 0

@@ -6,16 +6,19 @@ import asyncio
 
 from relay.brokers import BrokerOptions, Receipt, Source
 from relay.brokers.memory import MemoryBroker
+from relay.brokers.shares import Share
 from relay.counters import Counters
 from relay.errors import PublishError
 from relay.hub import Encoder
 from relay.message import Message
-from relay.node import Node
+from relay.node import RESUMED_PER_TURN, Node
 from tests.harness.conditions import wait_until
 
 
 class Client:
     """A subscriber and publisher that notes what happens to it."""
+
+    share = Share.CLIENTS
 
     def __init__(self, node: Node) -> None:
         self.id = node.new_id()
@@ -41,13 +44,41 @@ class Client:
         self.paused = False
 
 
+class Eager(Client):
+    """A publisher that has more to say whenever it may go on."""
+
+    def __init__(self, node: Node, number: int) -> None:
+        super().__init__(node)
+        self._node = node
+        self._number = number
+        self.said: list[int] = []
+
+    def publish(self) -> None:
+        self._node.publish(Message("c", b"x", origin=self.id), self)
+
+    def resume_publishing(self) -> None:
+        super().resume_publishing()
+        self.said.append(self._number)
+        self.publish()
+
+
 class Spy(MemoryBroker):
-    """A memory broker that keeps what it is asked for, and takes no more when told so."""
+    """A memory broker that keeps what it is asked for, and takes no more when told so.
+
+    Attributes:
+        takes_more: what it says to a source that publishes.
+        room: messages until it is congested, once `takes_more` is False; None: it never is.
+    """
 
     def __init__(self, options: BrokerOptions, sink: Node, counters: Counters) -> None:
         super().__init__(options, sink, counters)
         self.asked: list[str] = []
         self.takes_more = True
+        self.room: int | None = None
+
+    @property
+    def congested(self) -> bool:
+        return self.room == 0
 
     def subscribe(self, channel: str) -> asyncio.Future[None]:
         self.asked.append(f"+{channel}")
@@ -59,6 +90,8 @@ class Spy(MemoryBroker):
 
     def publish(self, message: Message, source: Source, receipt: Receipt | None = None) -> bool:
         super().publish(message, source, receipt)
+        if self.room:
+            self.room -= 1
         return self.takes_more
 
 
@@ -145,6 +178,39 @@ async def test_a_publisher_is_paused_once_and_resumed_when_the_bus_takes_more() 
     assert client.paused
     node.writable()
     assert not client.paused
+
+
+async def test_publishers_go_on_in_the_order_in_which_they_were_paused_while_there_is_room() -> None:
+    """Those that find no room again keep their turn; so none is left behind by faster ones."""
+    node, spy = make()
+    clients = [Eager(node, number) for number in range(3)]
+    spy.takes_more = False
+    for client in clients:
+        client.publish()
+    said: list[int] = []
+    for client in clients:
+        client.said = said
+    spy.room = 1
+    for expected in ([0], [0, 1], [0, 1, 2], [0, 1, 2, 0]):
+        spy.room = 1
+        node.writable()
+        assert said == expected
+        assert all(client.paused for client in clients)
+        assert node.congested
+
+
+async def test_many_paused_publishers_go_on_in_several_turns() -> None:
+    node, spy = make()
+    clients = [join(node, "c") for _ in range(2 * RESUMED_PER_TURN + 1)]
+    spy.takes_more = False
+    for client in clients:
+        node.publish(Message("c", b"x", origin=client.id), client)
+    node.writable()
+    node.writable()
+    for left in (RESUMED_PER_TURN + 1, 1, 0):
+        assert node.paused_publishers == left
+        await asyncio.sleep(0)
+    assert not any(client.paused for client in clients)
 
 
 async def test_a_publisher_that_has_left_is_not_resumed() -> None:

@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import Protocol
 from urllib.parse import urlsplit
 
+from relay.brokers.shares import Share
 from relay.counters import Counters
 from relay.errors import PublishError
 from relay.message import Message
@@ -22,12 +23,16 @@ MODULES = {"memory": "memory", "redis": "redis", "rediss": "redis", "unix": "red
 """URL scheme → module of `relay.brokers`."""
 
 
-Receipt = Callable[[int], None]
-"""Told, once, that the bus has acknowledged a message, and how many gateways heard it. Must not raise."""
+Receipt = Callable[["int | PublishError"], None]
+"""Told, once, what became of a message: how many gateways heard it, or why it failed. Must not raise."""
 
 
 class Source(Protocol):
     """Who publishes, so that a failure finds its way back."""
+
+    @property
+    def share(self) -> Share:
+        """Which part of the buffer its messages wait in. `CLIENTS` must pause when told so."""
 
     def publish_failed(self, error: PublishError) -> None:
         """Be told, once or more often, that messages of this source were not, or perhaps not, delivered.
@@ -51,7 +56,7 @@ class Sink(Protocol):
         """
 
     def writable(self) -> None:
-        """Be told that publishing may go on, after `Broker.publish` had returned False."""
+        """Be told that publishing may go on, after `Broker.publish` had returned False or `hold_back` True."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +70,7 @@ class BrokerOptions:
         timeout: seconds to connect, and of silence before a link counts as dead.
         probe_interval: seconds between end-to-end probes.
         publish_timeout: seconds for which a message waits while the bus is away.
-        publish_buffer_bytes: bytes of all messages that wait for the bus or for its answer.
+        publish_buffer_bytes: bytes of all messages that wait for the bus or for its answer; see `relay.brokers.shares`.
     """
 
     url: str
@@ -84,14 +89,14 @@ class BusState:
     Args:
         links: whether each link is logged in and in use, by name; none for a bus without links.
         subscriptions: channels that are, or are about to be, subscribed to.
-        buffered: bytes of messages that wait for the bus, or for its answer.
+        buffered: bytes of messages that wait for the bus, or for its answer, by the share that they count for.
         server: id of the server that the bus is: gateways with different ones don't hear each other. None when there is
             none, or it doesn't tell.
     """
 
     links: dict[str, bool]
     subscriptions: int
-    buffered: int
+    buffered: dict[Share, int]
     server: str | None = None
 
 
@@ -118,7 +123,7 @@ class Broker(abc.ABC):
 
     @abc.abstractmethod
     async def drain(self) -> None:
-        """Deliver what waits, for the publish timeout at most; what is left then has failed."""
+        """Deliver what waits, for the publish timeout at most; what is left then has failed, and was told so."""
 
     @abc.abstractmethod
     async def stop(self) -> None:
@@ -139,17 +144,33 @@ class Broker(abc.ABC):
 
     @abc.abstractmethod
     def publish(self, message: Message, source: Source, receipt: Receipt | None = None) -> bool:
-        """Accept a message. Never waits; a failure is told to the source, later or during the call.
+        """Accept a message. Never waits; a failure is told later or during the call.
 
         Args:
             message: what is sent.
             source: who is told when it fails.
-            receipt: called when the bus has acknowledged the message, later or during the call; None: nobody asks.
-                For each message that has one, either this is called or the source is told of a failure.
+            receipt: called once, later or during the call, when it is known what became of the message; the source
+                is told of a failure as well, unless it concerns this message alone. None: nobody asks.
 
         Returns:
-            Whether the source may go on; after False it must pause until `Sink.writable`.
+            Whether the source may go on; after False one of the clients' share must pause until `Sink.writable`.
         """
+
+    @property
+    @abc.abstractmethod
+    def congested(self) -> bool:
+        """Whether the clients' share is used up: sources must keep what they have read until `Sink.writable`."""
+
+    @abc.abstractmethod
+    def hold_back(self) -> bool:
+        """Tell whether a source that publishes as fast as it can must pause until `Sink.writable`.
+
+        Earlier than the others, so that it leaves them room.
+        """
+
+    @abc.abstractmethod
+    def unsettled(self) -> set[Source]:
+        """Return the sources of which messages wait for the bus or for its answer. Looks through all of them."""
 
     @property
     @abc.abstractmethod

@@ -48,6 +48,19 @@ class MemoryBroker(Broker):
         return True
 
     @property
+    def congested(self) -> bool:
+        """Never: nothing waits."""
+        return False
+
+    def hold_back(self) -> bool:
+        """Nobody has to wait."""
+        return False
+
+    def unsettled(self) -> set[Source]:
+        """Nobody: nothing waits."""
+        return set()
+
+    @property
     def problems(self) -> list[str]:
         """None, ever."""
         return []
@@ -55,7 +68,7 @@ class MemoryBroker(Broker):
     @property
     def state(self) -> BusState:
         """Subscriptions; there are no links, and nothing waits."""
-        return BusState(links={}, subscriptions=len(self._channels), buffered=0)
+        return BusState(links={}, subscriptions=len(self._channels), buffered={})
 
 
 broker_class = MemoryBroker

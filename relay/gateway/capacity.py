@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import resource
 
+from relay.logs import Logger
+
 RESERVE = 64
 """File descriptors kept for the bus, health checks, refusals, logs and the process itself."""
+
+log = Logger("relay.gateway")
 
 
 def raise_descriptor_limit() -> int:
@@ -22,3 +26,17 @@ def default_max_connections() -> int:
     if soft == resource.RLIM_INFINITY:
         return 1_000_000
     return max(1, soft - min(RESERVE, soft // 4))
+
+
+def max_connections(wanted: int | None) -> int:
+    """Return how many clients are served at once: what is set, but never more than descriptors allow.
+
+    Args:
+        wanted: what is set; None: as many as possible.
+    """
+    possible = default_max_connections()
+    if wanted is None:
+        return possible
+    if wanted > possible:
+        log.warning("max_connections is above the limit of open files", wanted=wanted, possible=possible)
+    return min(wanted, possible)

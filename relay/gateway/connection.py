@@ -13,6 +13,7 @@ from websockets.protocol import SEND_EOF, State
 from websockets.server import ServerProtocol
 
 from relay.auth.identity import Identity
+from relay.brokers.shares import Share
 from relay.errors import CustomDisconnect, Disconnect, PublishError
 from relay.gateway.context import READ_BUFFER_BYTES, Context
 from relay.gateway.incoming import Incoming
@@ -34,11 +35,14 @@ class Connection(Incoming):
         interest: its claim on the channel; released when it leaves.
     """
 
-    __slots__ = ("_paused",)
+    __slots__ = ("_leaving",)
+
+    share = Share.CLIENTS
 
     def __init__(self, context: Context, session: plain.PlainSession, identity: Identity, interest: Interest) -> None:
         super().__init__(context, session.channel, session.echo, identity, interest)
-        self._paused = False
+        # Whether it is read no more until it is closed.
+        self._leaving = False
 
     @property
     def encode(self) -> Encoder:
@@ -57,21 +61,39 @@ class Connection(Incoming):
     @property
     def reading(self) -> bool:
         """Whether it is read now; see `Unfinished`."""
-        return not self._paused and not self._waiting
+        return not self._paused and not self._waiting and not self._leaving
 
     def close(self, disconnect: Disconnect | CustomDisconnect) -> None:
         """Begin the closing handshake; nothing happens when it has begun already."""
         if self._ws.state is not State.OPEN:
             return
+        if self._paused:
+            # Something that it has sent may be left, and stays unpublished: it must hear so.
+            self._muted = True
+            if disconnect is Disconnect.GOING_AWAY:
+                disconnect = Disconnect.BUS_UNAVAILABLE
         if disconnect is Disconnect.SLOW_CONSUMER:
             self._drop_held()
         else:
             self._release_held()
         self._context.counters.disconnects[disconnect.name] += 1
         self._ws.send_close(disconnect.code, disconnect.reason)
-        self._resume_reading()
+        self._leaving = False
+        self.resume_publishing()
+        self._read_on()
         self._send()
         self._leave()
+
+    def prepare_to_close(self) -> bool:
+        """Read no more, so that the fate of all that was read can be known before the close frame.
+
+        Returns:
+            Whether nothing of what was read waits here.
+        """
+        if self._transport is not None and self._ws.state is State.OPEN and not self._leaving:
+            self._leaving = True
+            self._transport.pause_reading()
+        return not self._paused and not self._waiting
 
     # What keepalive calls.
 
@@ -91,7 +113,11 @@ class Connection(Incoming):
     def publish_failed(self, error: PublishError) -> None:
         """Close, and publish nothing more; see `Source`."""
         self._muted = True
-        self.close(error.disconnect)
+        if self._ws.state is State.OPEN:
+            self.close(error.disconnect)
+        elif self._ws.close_sent is not None and self._ws.close_sent.code == Disconnect.GOING_AWAY.code:
+            # Its message has crossed our close frame. No code can say any more that it failed; a reset still may.
+            self.abort()
 
     def pause_publishing(self) -> None:
         """Read no more for now; see `PausableSource`."""
@@ -100,8 +126,13 @@ class Connection(Incoming):
             self._transport.pause_reading()
 
     def resume_publishing(self) -> None:
-        """Read again; see `PausableSource`."""
-        self._resume_reading()
+        """Take in what was read before, then read again; see `PausableSource`."""
+        if self._paused:
+            self._paused = False
+            if self._waiting:
+                self.go_on()
+            else:
+                self._read_on()
 
     # What the transport calls.
 
@@ -118,12 +149,13 @@ class Connection(Incoming):
         self._receive(bytes(context.read_buffer[:nbytes]))
         if nbytes == READ_BUFFER_BYTES and self.reading and self._transport is not None:
             self._transport.pause_reading()
+            context.node.hold_back(self)
             context.loop.call_soon(self._read_on)
 
     def go_on(self) -> int:
         """Take in what has waited for a turn; see `Waiting`."""
         if self._paused:
-            return 0  # `resume_publishing` asks for a turn again
+            return 0  # `resume_publishing` gives it its turn
         self._waiting = False
         frames = self._receive(b"")
         if not self._waiting:
@@ -148,6 +180,17 @@ class Connection(Incoming):
             self._end_reading()
         # else what it had sent is taken in first, turn by turn
         self._gone(_close_code(self._ws))
+
+    def _receive(self, data: bytes) -> int:
+        """Take in a turn's frames, or keep what was read while the bus takes no more of clients; see `Incoming`."""
+        if self._context.node.congested and not self._muted:
+            # Before the next message, not with it: however many clients there are, none finds the bus full.
+            self._context.node.pause(self)
+        if self._paused:
+            self._rest += data
+            self._waiting = True
+            return 0
+        return super()._receive(data)
 
     def _message(self, kind: Kind, payload: bytes) -> None:
         """Publish one whole message of the client."""
@@ -192,14 +235,6 @@ class Connection(Incoming):
             transport.write_eof()
         if self._ws.close_expected():
             self._abort_later()
-
-    def _resume_reading(self) -> None:
-        if self._paused:
-            self._paused = False
-            if self._waiting:
-                self._context.turns.add(self)
-            else:
-                self._read_on()
 
     def _read_on(self) -> None:
         if self.reading and self._transport is not None and not self._transport.is_closing():

@@ -1,32 +1,67 @@
-"""Closing many clients at an even pace, so that they don't all come back at once."""
+"""Closing many clients at an even pace, so that they don't all come back at once.
+
+A client that has published must be told the truth with its close: 1001 when all of its messages were published, 1013
+when one was not. So it is read no more when its turn comes, and closed once the bus has answered. Normally that
+takes a moment; while the bus is away those clients are left to the end.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 from relay.errors import Disconnect
+
+TURN_SECONDS = 0.02
+"""How often those are closed that are due: each turn looks through all that waits for the bus."""
 
 
 class Closable(Protocol):
     """What is drained."""
 
+    def prepare_to_close(self) -> bool:
+        """Publish nothing more; return whether nothing is left to be published."""
+
     def close(self, disconnect: Disconnect) -> None:
         """Begin the closing handshake."""
 
 
-async def close_evenly(connections: Sequence[Closable], seconds: float, flush: Callable[[], None]) -> None:
-    """Close connections with `Disconnect.GOING_AWAY`, one after the other.
+async def close_evenly(
+    clients: Sequence[Closable],
+    seconds: float,
+    flush: Callable[[], None],
+    unsettled: Callable[[], Collection[object]],
+) -> list[Closable]:
+    """Close clients with `Disconnect.GOING_AWAY`, one after the other.
 
     Args:
-        connections: those that are open now.
+        clients: those that are open now.
         seconds: from the first to the last, evenly spread.
         flush: delivers what was received so far; called before each close, as nothing can follow a close frame.
+        unsettled: returns those whose messages wait for the bus.
+
+    Returns:
+        Clients that are still open, because the bus has not answered yet.
     """
     loop = asyncio.get_running_loop()
     start = loop.time()
-    for number, connection in enumerate(connections):
-        await asyncio.sleep(max(0.0, start + seconds * number / len(connections) - loop.time()))
-        flush()
-        connection.close(Disconnect.GOING_AWAY)
+    begun = 0
+    busy: list[Closable] = []
+    while True:
+        part = 1.0 if seconds <= 0 else (loop.time() - start) / seconds
+        due = min(len(clients), int(part * len(clients)) + 1)
+        candidates, begun = [*busy, *clients[begun:due]], due
+        prepared = [client.prepare_to_close() for client in candidates]
+        waiting = unsettled() if candidates else ()
+        busy = []
+        for client, empty in zip(candidates, prepared, strict=True):
+            if empty and client not in waiting:
+                flush()
+                client.close(Disconnect.GOING_AWAY)
+            else:
+                busy.append(client)
+        if begun == len(clients):
+            return busy
+        pause = TURN_SECONDS if busy else start + seconds * begun / len(clients) - loop.time()
+        await asyncio.sleep(max(TURN_SECONDS, pause))

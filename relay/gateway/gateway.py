@@ -12,13 +12,13 @@ from typing import Self
 from aiohttp import web
 
 from relay.auth.forwarded import TrustedProxies
-from relay.brokers import BrokerOptions
 from relay.control import Control
 from relay.counters import Counters
 from relay.errors import Disconnect
 from relay.gateway.background import Background
 from relay.gateway.build import build_labels
-from relay.gateway.capacity import default_max_connections
+from relay.gateway.bus import broker_options, bus_name, warn_of_database
+from relay.gateway.capacity import max_connections
 from relay.gateway.context import Context
 from relay.gateway.drain import close_evenly
 from relay.gateway.event_loop_lag import watch_event_loop
@@ -29,11 +29,13 @@ from relay.gateway.listener import Listener
 from relay.gateway.measurement import snapshot_without_clients, take_snapshot
 from relay.gateway.member import CLOSE_TIMEOUT_SECONDS
 from relay.gateway.process import Process
+from relay.gateway.readiness import report_readiness
 from relay.gateway.siblings import Siblings
 from relay.gateway.stalls import Stalls
 from relay.gateway.turns import Turns
 from relay.gateway.unfinished_messages import UnfinishedMessages, message_timeout
 from relay.logs import Logger
+from relay.message import make_message
 from relay.node import Node
 from relay.settings import Settings
 from relay.snapshot import Snapshot
@@ -42,9 +44,6 @@ from relay.web.http_port import open_port
 from relay.web.metrics_port import MetricsPort
 from relay.web.polls import Polls
 from relay.web.remote import tell_remote
-
-READINESS_SECONDS = 0.1
-"""How often it is looked whether the gateway has become ready, or no longer is."""
 
 log = Logger("relay.gateway")
 
@@ -153,7 +152,7 @@ class Gateway:
         self._background.run("unfinished messages", context.unfinished.run)
         self._background.run("polls", context.polls.sweep)
         self._background.run("http connections", context.http.expire)
-        self._background.run("readiness", self._report_readiness)
+        self._background.run("readiness", lambda: report_readiness(lambda: self._draining, lambda: self.problems))
         self._background.run("event loop lag", lambda: watch_event_loop(self.counters.event_loop_lag))
         self._background.run(
             "garbage", lambda: collect_garbage(lambda: self._process.memory_bytes[1], lambda: context.sockets)
@@ -167,14 +166,16 @@ class Gateway:
             url=self.url,
             max_connections=context.max_connections,
             event_loop=self.build["event_loop"],
+            bus=bus_name(settings),
         )
+        warn_of_database(settings)
 
     async def _prepare(self) -> tuple[Context, Control, web.AppRunner]:
         """Make everything that needs no port."""
         settings = self.settings
-        node = Node(_broker_options(settings), self.counters, write_delay=settings.write_delay / 1000)
-        max_connections = self._max_connections()
-        polls = Polls(settings, node, self.counters, max_connections, lambda: context.closed)
+        node = Node(broker_options(settings), self.counters, write_delay=settings.write_delay / 1000)
+        limit = max_connections(settings.max_connections)
+        polls = Polls(settings, node, self.counters, limit, lambda: context.closed)
         control = Control(node, lambda: context.clients)
         speaker = self._siblings
         problems, take = (speaker.problems, speaker.snapshot) if speaker else (self._find_problems, self.snapshot)
@@ -189,6 +190,7 @@ class Gateway:
             problems=problems,
             take=None if settings.metrics_port else take,
             build=self.build,
+            bus=bus_name(settings),
         )
         app.middlewares.append(tell_remote(proxies))
         runner = await run_app(app, settings.max_header_bytes)
@@ -202,11 +204,36 @@ class Gateway:
             unfinished=UnfinishedMessages(message_timeout(settings.max_message_bytes)),
             http=open_port(runner, settings, self.counters),
             polls=polls,
-            max_connections=max_connections,
+            max_connections=limit,
             proxies=proxies,
             loop=asyncio.get_running_loop(),
         )
         return context, control, runner
+
+    async def publish(self, channel: str, data: str | bytes) -> int:
+        """Send a message to every client of a channel, on all gateways.
+
+        Messages of calls that follow one another arrive in that order. One whose call is cancelled may have been
+        delivered.
+
+        Args:
+            channel: its name.
+            data: text is sent as a text message, bytes as a binary one; of any size that clients take.
+
+        Returns:
+            How many gateways have heard it (0: no client listens).
+
+        Raises:
+            TypeError: the data is neither text nor bytes.
+            RuntimeError: the gateway has not been started, or has stopped.
+            ChannelError: the name is not legal.
+            PublishError: it was not, or perhaps not, delivered to the bus: `BusUnavailable`, `PublishBufferFull`
+                and `PublishRefused` (it was not), or `DeliveryUnknown`.
+        """
+        message = make_message(channel, data)
+        if self._context is None:
+            raise RuntimeError("the gateway is not running: it was not started, or has stopped")
+        return await self._context.node.submit(message)
 
     async def drain(self) -> None:
         """Say goodbye: become unready, wait, accept no more, close clients evenly, publish what was accepted."""
@@ -223,12 +250,17 @@ class Gateway:
         await listener.wait_adopted()
         for http_connection in context.http.connections:
             http_connection.leave()
-        await close_evenly(context.clients, settings.drain_seconds, context.node.hub.flush)
+        node = context.node
+        busy = await close_evenly(context.clients, settings.drain_seconds, node.hub.flush, node.unsettled)
+        if busy:
+            await node.drain()
+            for client in busy:
+                client.close(Disconnect.GOING_AWAY)
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_TIMEOUT_SECONDS + 1):
                 while context.connections:
                     await context.empty.wait()
-        await context.node.drain()
+        await node.drain()
         await self.stop()
 
     async def stop(self) -> None:
@@ -265,46 +297,10 @@ class Gateway:
     async def _open_metrics_port(self) -> None:
         if self.settings.metrics_port is None or self._siblings is not None:
             return
-        app = build_operators_app(self._find_problems, self.snapshot, self.build)
+        app = build_operators_app(self._find_problems, self.snapshot, self.build, bus_name(self.settings))
         self._metrics_port = MetricsPort(app, self.counters)
         try:
             await self._metrics_port.start(list(self.settings.host), self.settings.metrics_port)
         except OSError:
             await self._metrics_port.close()
             raise
-
-    def _max_connections(self) -> int:
-        """Return how many clients are served at once: what is set, but never more than descriptors allow."""
-        possible = default_max_connections()
-        wanted = self.settings.max_connections or possible
-        if wanted > possible:
-            log.warning("max_connections is above the limit of open files", wanted=wanted, possible=possible)
-        return min(wanted, possible)
-
-    async def _report_readiness(self) -> None:
-        """Log when the gateway becomes ready, and when it no longer is."""
-        reported: bool | None = None
-        while True:
-            if self._draining:
-                return
-            problems = self.problems
-            if problems and reported:
-                log.warning("not ready", reasons=problems)
-            elif problems and reported is None:
-                log.info("starting", reasons=problems)
-            elif not problems and not reported:
-                log.info("ready")
-            reported = not problems
-            await asyncio.sleep(READINESS_SECONDS)
-
-
-def _broker_options(settings: Settings) -> BrokerOptions:
-    return BrokerOptions(
-        url=settings.broker_url,
-        prefix=settings.broker_prefix,
-        ca_file=None if settings.broker_ca_file is None else str(settings.broker_ca_file),
-        timeout=settings.broker_timeout,
-        probe_interval=settings.probe_interval,
-        publish_timeout=settings.publish_timeout,
-        publish_buffer_bytes=settings.publish_buffer_bytes,
-    )

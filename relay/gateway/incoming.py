@@ -14,7 +14,7 @@ from relay.gateway.context import Context, websockets_logger
 from relay.gateway.frame_rates import CONTROL_FRAMES, FRAGMENTS, SMALL_FRAGMENT_BYTES
 from relay.gateway.member import Member
 from relay.gateway.utf8_validator import Utf8Validator
-from relay.gateway.whole_frames import frame_end, whole_frames
+from relay.gateway.whole_frames import frame_end, frames_before, whole_frames
 from relay.message import Kind
 from relay.node import Interest
 
@@ -49,6 +49,7 @@ class Incoming(Member):
         "_kind",
         "_missing",
         "_muted",
+        "_paused",
         "_rest",
         "_validator",
         "_waiting",
@@ -71,6 +72,8 @@ class Incoming(Member):
         self._waiting = False
         # Whether messages are ignored: they came after a fault.
         self._muted = False
+        # Whether the node has paused it: what was read already waits in `_rest`, a chunk at most.
+        self._paused = False
         self.heard = True
         # See `FrameRate`.
         self._controls_due = self._fragments_due = 0.0
@@ -120,17 +123,31 @@ class Incoming(Member):
             self._missing -= position
             self._parse(data[:position], data[:position])
         while position < end:
+            if self._paused:
+                self._rest = data[position:]
+                self._waiting = True
+                break
             if self._interest is not None:
+                start, fragmented = position, self._fragments is not None
                 messages, position, controls, pongs = whole_frames(
-                    data, context.max_message_bytes, position, left, self._fragments is not None
+                    data, context.max_message_bytes, start, left, fragmented
                 )
-                for kind, payload in messages:
+                following = iter(messages)
+                for kind, payload in following:
                     self._message(kind, payload)
+                    if self._paused:
+                        taken = frames_before(data, start, len(messages) - sum(1 for _ in following))
+                        messages, position, controls, pongs = whole_frames(
+                            data, context.max_message_bytes, start, taken, fragmented
+                        )
+                        break
                 if controls:
                     self._count_controls(controls, pongs)
                 left -= len(messages) + controls
                 if position == end:
                     break
+                if self._paused:
+                    continue
             if self._ws.eof_sent:
                 break  # it is heard no more (RFC 6455, sections 1.4 and 7.1.7)
             if left <= 0:

@@ -43,7 +43,7 @@ async def take_snapshot(context: Context, process: Process, problems: list[str],
         bus_up=int(not node.problems),
         bus_links={name: int(up) for name, up in bus.links.items()},
         bus_subscriptions=bus.subscriptions,
-        bus_buffer_bytes=bus.buffered,
+        bus_buffer_bytes={share.value: size for share, size in bus.buffered.items()},
         bus_servers={} if bus.server is None else {bus.server: 1},
     )
     return Snapshot(_copy(context.counters), gauges)

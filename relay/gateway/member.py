@@ -64,6 +64,10 @@ class Member(Outgoing):
     def check_heard(self) -> None:
         """See `Pingable`."""
 
+    def prepare_to_close(self) -> bool:
+        """See `Closable`; one that only listens has nothing to be published."""
+        return True
+
     def abort(self) -> None:
         """Drop the socket at once."""
         self._leave()

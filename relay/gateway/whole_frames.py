@@ -67,6 +67,18 @@ def whole_frames(
     return messages, start, controls, pongs
 
 
+def frames_before(data: bytes, start: int, messages: int) -> int:
+    """Return how many frames the first so many messages are that `whole_frames` has found, pings and pongs included."""
+    frames = 0
+    while messages:
+        frames += 1
+        messages -= data[start] in _KINDS
+        bounds = frame_end(data, start)
+        assert bounds is not None
+        start = bounds[1]
+    return frames
+
+
 def frame_end(data: bytes, start: int) -> tuple[int, int] | None:
     """Return where a frame's payload begins and where the frame ends, by its length; both may lie beyond the data.
 

@@ -16,6 +16,7 @@ from relay.web import api, demo, event_streams, health, metrics, poll, publish
 from relay.web.hosts import only_called
 from relay.web.keys import (
     BUILD,
+    BUS,
     CONTROL,
     COUNTERS,
     DRAINING,
@@ -71,6 +72,7 @@ def build_app(
     problems: Problems,
     take: TakeSnapshot | None,
     build: Mapping[str, str],
+    bus: str,
 ) -> web.Application:
     """Return the HTTP application of the port that clients use. Each module beside this one adds its own routes.
 
@@ -84,8 +86,9 @@ def build_app(
         problems: what keeps the gateway from serving clients now; see `PROBLEMS`.
         take: see `SNAPSHOT`; None when metrics have a port of their own.
         build: labels of `relay_build_info`.
+        bus: see `BUS`.
     """
-    app = build_operators_app(problems, take, build)
+    app = build_operators_app(problems, take, build, bus)
     app.middlewares.append(begin_life)
     if settings.allowed_hosts is not None:
         app.middlewares.append(only_called(settings.allowed_hosts))
@@ -97,10 +100,12 @@ def build_app(
     return app
 
 
-def build_operators_app(problems: Problems, take: TakeSnapshot | None, build: Mapping[str, str]) -> web.Application:
+def build_operators_app(
+    problems: Problems, take: TakeSnapshot | None, build: Mapping[str, str], bus: str
+) -> web.Application:
     """Return the HTTP application of a port that only operators use; arguments as for `build_app`."""
     app = web.Application(client_max_size=64 * 1024)
-    app[PROBLEMS], app[BUILD] = problems, build
+    app[PROBLEMS], app[BUILD], app[BUS] = problems, build, bus
     app.on_response_prepare.append(finish)
     health.add_routes(app)
     if take is not None:

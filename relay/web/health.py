@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from relay.web.keys import PROBLEMS
+from relay.web.keys import BUS, PROBLEMS
 
 NOBODY_CAN_TELL = "the supervisor of the workers does not answer"
 
@@ -30,4 +30,5 @@ async def _readyz(request: web.Request) -> web.Response:
         reasons = await request.app[PROBLEMS]()
     except TimeoutError:
         reasons = [NOBODY_CAN_TELL]
-    return web.json_response({"ready": not reasons, "reasons": reasons}, status=503 if reasons else 200)
+    state = {"ready": not reasons, "reasons": reasons, "bus": request.app[BUS]}
+    return web.json_response(state, status=503 if reasons else 200)

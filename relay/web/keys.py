@@ -34,3 +34,6 @@ SNAPSHOT: web.AppKey[TakeSnapshot] = web.AppKey("SNAPSHOT")
 
 BUILD: web.AppKey[Mapping[str, str]] = web.AppKey("BUILD")
 """What runs here: labels of `relay_build_info`."""
+
+BUS = web.AppKey("BUS", str)
+"""Which bus is in use: its kind and address, without any secret."""

@@ -13,6 +13,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from relay.brokers.shares import Share
 from relay.errors import Disconnect, PublishError
 from relay.histogram import BOUNDS, Histogram
 from relay.snapshot import Snapshot
@@ -30,6 +31,7 @@ _FAILURES = tuple(error.disconnect.name for error in PublishError.__subclasses__
 _REFUSALS = ("full", "draining", "bus_timeout", "bus_refused", "bad_request", "not_found", "request_timeout", "tls")
 _UNWRITTEN = ("rate_limit", "unwritable")
 _REQUESTS = ("publish 0", "broadcast 0", "http_publish 200")
+_SHARES = tuple(share.value for share in Share)
 _CODES = (1000, 1001, 1005, 1006, 1011, 1013)
 
 PAGES_PER_SECOND = 10.0
@@ -122,7 +124,13 @@ _MEASURED = (
     _Series("bus_up", "relay_bus_up", "1 while messages get through the bus from end to end."),
     _Series("bus_links", "relay_bus_link_up", "1 while a link to the bus is in use.", "link"),
     _Series("bus_subscriptions", "relay_bus_subscriptions", "Channels asked of the bus, two own ones included."),
-    _Series("bus_buffer_bytes", "relay_bus_buffer_bytes", "Bytes of messages that wait for the bus or its answer."),
+    _Series(
+        "bus_buffer_bytes",
+        "relay_bus_buffer_bytes",
+        "Bytes of messages that wait for the bus or its answer.",
+        "share",
+        _SHARES,
+    ),
     _Series("bus_servers", "relay_bus_server_info", "Processes on a server of the bus, by its run id.", "run_id"),
     _Series("processes", "relay_processes", "Processes that these numbers are the sum of."),
     _Series("silent_processes", "relay_silent_processes", "Processes that don't answer; their last numbers count."),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
-from relay.errors import BusUnavailable, DeliveryUnknown, PublishBufferFull, PublishError
+from relay.brokers.shares import Share
+from relay.errors import BusUnavailable, DeliveryUnknown, PublishError, PublishRefused
 from relay.hub import MESSAGE_OVERHEAD_BYTES
 from relay.message import Message
 from relay.node import Node
@@ -18,16 +19,19 @@ ANSWER_SECONDS = 18.0
 
 
 class Outlet:
-    """Publishes the messages of a request in order, and tells how each one ended.
+    """Publishes the messages of a request in order, and tells how each one ended; a `Source`.
 
-    After one that the bus wasn't there to take, none of the request is sent any more: each would wait as long.
+    After one that the bus wasn't there to take, none of the request is sent any more: each would wait as long, and
+    might overtake it. One that Redis refuses leaves the others alone: they may be for other channels.
 
     Args:
         node: of this gateway.
+        share: of the publish buffer, that the messages count for.
     """
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, share: Share) -> None:
         self._node = node
+        self.share = share
         self._loop = asyncio.get_running_loop()
         self._ends_at = self._loop.time() + ANSWER_SECONDS
         self._in_flight: deque[tuple[asyncio.Future[int], int]] = deque()
@@ -47,19 +51,23 @@ class Outlet:
             self._bytes -= bytes_
             try:
                 await self.acknowledged(future)
-            except (BusUnavailable, DeliveryUnknown, PublishBufferFull):
-                self._over = True
-            except PublishError:
+            except PublishRefused:
                 pass  # of that one message; its own sender is told
+            except PublishError:
+                self._over = True
         if self._over:
             future = self._loop.create_future()
             future.set_exception(BusUnavailable("not sent, because an earlier message of the request failed"))
             future.exception()  # seen, whoever else looks
             return future
-        future = self._node.submit(message)
+        future = self._node.submit(message, self)
         self._in_flight.append((future, size))
         self._bytes += size
         return future
+
+    def publish_failed(self, error: PublishError) -> None:
+        """Send nothing more; see `Source`. What was sent already has its receipts."""
+        self._over = True
 
     async def acknowledged(self, future: asyncio.Future[int]) -> int:
         """Wait until the bus has a message; return how many gateways heard it.

@@ -160,6 +160,10 @@ class PollSubscription:
         """End as if no poll had come for too long."""
         self._end(1006)
 
+    def prepare_to_close(self) -> bool:
+        """See `Closable`; what its client publishes comes by requests of their own."""
+        return True
+
     def close(self, disconnect: Disconnect | CustomDisconnect) -> None:
         """End, and say so in the answer to the poll that waits, or to the next one that comes in time.
 

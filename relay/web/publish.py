@@ -6,6 +6,7 @@ from aiohttp import hdrs, web
 
 from relay.auth.identity import Identity, identify
 from relay.auth.request import ConnectRequest, parse_request, requested_channel
+from relay.brokers.shares import Share
 from relay.errors import DeliveryUnknown, PublishError, Refused
 from relay.message import Kind, Message
 from relay.web.body import read_body
@@ -45,7 +46,7 @@ async def _accept(request: web.Request) -> web.Response:
     counters = request.app[COUNTERS]
     counters.messages_received += 1
     counters.bytes_received += len(payload)
-    outlet = Outlet(request.app[NODE])
+    outlet = Outlet(request.app[NODE], Share.POSTS)
     try:
         gateways = await outlet.acknowledged(await outlet.send(Message(channel, payload, kind)))
     except DeliveryUnknown as error:

@@ -9,6 +9,7 @@ from typing import Final
 
 from relay.counters import Counters
 from relay.errors import RelayError
+from relay.gateway.bus import bus_name
 from relay.gateway.member import CLOSE_TIMEOUT_SECONDS
 from relay.logs import Logger
 from relay.settings import Settings
@@ -172,7 +173,9 @@ class Supervisor:
         log.info("draining all workers", workers=self._count, seconds=settings.drain_seconds)
         for worker in self._workers:
             worker.order(Drain())
-        expected = settings.drain_delay + settings.drain_seconds + CLOSE_TIMEOUT_SECONDS + settings.publish_timeout
+        # What was accepted is settled before the last clients are closed, and what they sent meanwhile after it.
+        settling = 2 * max(settings.publish_timeout, settings.broker_timeout)
+        expected = settings.drain_delay + settings.drain_seconds + CLOSE_TIMEOUT_SECONDS + settling
         try:
             async with asyncio.timeout(expected + GRACE_SECONDS):
                 await end.wait()
@@ -196,7 +199,8 @@ class Supervisor:
         async def snapshot() -> Snapshot:
             return (await self._survey.whole()).snapshot
 
-        port = MetricsPort(build_operators_app(problems, snapshot, self._build), Counters())
+        app = build_operators_app(problems, snapshot, self._build, bus_name(settings))
+        port = MetricsPort(app, Counters())
         try:
             await port.start(list(settings.host), settings.metrics_port)
         except OSError:

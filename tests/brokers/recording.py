@@ -6,6 +6,7 @@ import time
 from collections.abc import Collection
 
 from relay.brokers import Broker, BrokerOptions, Receipt, load_broker
+from relay.brokers.shares import Share
 from relay.counters import Counters
 from relay.errors import PublishError
 from relay.message import Kind, Message
@@ -36,13 +37,32 @@ class RecordingSink:
 
 
 class RecordingSource:
-    """A publisher's side of a broker."""
+    """A publisher's side of a broker.
 
-    def __init__(self) -> None:
+    Args:
+        share: which part of the publish buffer its messages count for.
+    """
+
+    def __init__(self, share: Share = Share.CLIENTS) -> None:
+        self.share = share
         self.errors: list[PublishError] = []
 
     def publish_failed(self, error: PublishError) -> None:
         self.errors.append(error)
+
+
+class Outcomes:
+    """Receipts of messages: what became of each, in the order of telling."""
+
+    def __init__(self) -> None:
+        self.heard: list[int] = []
+        self.errors: list[PublishError] = []
+
+    def __call__(self, outcome: int | PublishError) -> None:
+        if isinstance(outcome, PublishError):
+            self.errors.append(outcome)
+        else:
+            self.heard.append(outcome)
 
 
 class Station:
@@ -55,9 +75,11 @@ class Station:
     def __init__(self, options: BrokerOptions) -> None:
         self.sink = RecordingSink()
         self.source = RecordingSource()
+        self.back_end = RecordingSource(Share.BACK_ENDS)
         self.counters = Counters()
         self.broker: Broker = load_broker(options, self.sink, self.counters)
 
     def say(self, channel: str, payload: bytes, kind: Kind = Kind.TEXT, receipt: Receipt | None = None) -> bool:
-        """Publish a message of this station's source."""
-        return self.broker.publish(Message(channel, payload, kind), self.source, receipt)
+        """Publish a message of this station's client, or of its back end when there is a receipt."""
+        source = self.source if receipt is None else self.back_end
+        return self.broker.publish(Message(channel, payload, kind), source, receipt)

@@ -90,7 +90,7 @@ async def test_it_does_what_it_is_told() -> None:
         asking = asyncio.create_task(get(port, "/readyz"))
         assert await heard(link) == TellWhole()
         link.send(Whole(["worker 2: it is not running"], Snapshot()))
-        assert (await asking).json == {"ready": False, "reasons": ["worker 2: it is not running"]}
+        assert (await asking).json["reasons"] == ["worker 2: it is not running"]
         asking = asyncio.create_task(get(port, "/metrics"))
         assert await heard(link) == TellWhole()
         link.send(Whole([], Snapshot()))

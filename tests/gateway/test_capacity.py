@@ -26,3 +26,11 @@ def test_the_soft_limit_is_raised_to_the_hard_one(monkeypatch: pytest.MonkeyPatc
     assert limits[-1] == (4096, 4096)
     assert capacity.raise_descriptor_limit() == 4096
     assert len(limits) == 2
+
+
+def test_never_more_than_files_allow(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _which: (1024, 1024))
+    assert [capacity.max_connections(wanted) for wanted in (None, 10)] == [960, 10]
+    assert not caplog.text
+    assert capacity.max_connections(5000) == 960
+    assert "above the limit of open files" in caplog.text

@@ -7,7 +7,8 @@ import socket
 
 import pytest
 
-from relay import Gateway, Settings
+from relay import Gateway, Publisher, Settings
+from relay.errors import BusUnavailable, ChannelError, PublishBufferFull
 from tests.harness.conditions import wait_until
 from tests.harness.raw_websocket import RawWebSocket
 from tests.harness.redis_server import RedisServer
@@ -114,3 +115,65 @@ async def test_a_fault_in_a_background_task_is_logged(
     async with Gateway(Settings(port=0)):
         await asyncio.sleep(0.01)
     assert "injected" in caplog.text
+
+
+async def test_the_program_around_it_publishes(redis_server: RedisServer, prefix: str) -> None:
+    settings = {"port": 0, "broker_url": redis_server.url, "broker_prefix": prefix, "drain_seconds": 0}
+    async with Gateway(Settings(**settings)) as one, Gateway(Settings(**settings)) as two:  # type: ignore[arg-type]
+        await wait_until(lambda: one.ready and two.ready)
+        assert await one.publish("a", "nobody is there") == 0
+        async with connected(f"{one.url}/ws/a", f"{two.url}/ws/a") as clients:
+            assert await one.publish("a", "grüezi") == 2
+            assert await two.publish("a", b"\x00\xff") == 2
+            for client in clients:
+                assert await client.receive(2) == ["grüezi", b"\x00\xff"]
+        with pytest.raises(ChannelError):
+            await one.publish("a b", "x")
+        with pytest.raises(TypeError, match="must be str or bytes, not dict"):
+            await one.publish("a", {})  # type: ignore[arg-type]
+
+
+async def test_only_a_running_gateway_publishes() -> None:
+    gateway = Gateway(Settings(port=0, drain_seconds=0))
+    with pytest.raises(RuntimeError, match="not running"):
+        await gateway.publish("a", "x")
+    async with gateway:
+        assert await gateway.publish("a", "x") == 0
+    with pytest.raises(RuntimeError, match="not running"):
+        await gateway.publish("a", "x")
+
+
+async def test_the_program_around_it_hears_that_a_message_was_not_published(own_redis: RedisServer) -> None:
+    settings = {"port": 0, "broker_url": own_redis.url, "publish_timeout": 0.1, "publish_buffer_bytes": 65_536}
+    async with Gateway(Settings(**settings)) as gateway:  # type: ignore[arg-type]
+        await wait_until(lambda: gateway.ready)
+        own_redis.kill()
+        await wait_until(lambda: not gateway.ready)
+        with pytest.raises(BusUnavailable):
+            await gateway.publish("a", "x")
+        first = asyncio.create_task(gateway.publish("a", bytes(20_000)))
+        await asyncio.sleep(0)
+        with pytest.raises(PublishBufferFull, match="of back_ends wait"):
+            await gateway.publish("a", "x")
+        with pytest.raises(BusUnavailable):
+            await first
+
+
+async def test_a_database_number_is_warned_of_and_the_bus_is_named(
+    redis_server: RedisServer, prefix: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Two deployments that differ by it alone hear each other."""
+    caplog.set_level("INFO", "relay")
+    url = redis_server.url_of(db=3)
+    async with Gateway(Settings(port=0, broker_url=url, broker_prefix=prefix)) as gateway:
+        assert "does not separate deployments" in caplog.text
+        assert "RELAY_BROKER_PREFIX" in caplog.text
+        assert f"bus=redis://127.0.0.1:{redis_server.port}/3" in caplog.text
+        await wait_until(lambda: gateway.ready)
+        async with connected(f"{gateway.url}/ws/a") as (client,):
+            with Publisher(redis_server.url_of(db=0), prefix=prefix) as publisher:
+                assert await asyncio.to_thread(publisher.publish, "a", "from database 0") == 1
+            assert await client.receive(1) == ["from database 0"]
+    caplog.clear()
+    async with Gateway(Settings(port=0, broker_url=redis_server.url, broker_prefix=prefix)):
+        assert "does not separate" not in caplog.text

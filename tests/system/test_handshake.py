@@ -97,11 +97,13 @@ async def test_a_plain_get_is_told_to_upgrade(cluster: list[GatewayProcess], pat
     assert "ws://" in response.text
 
 
-async def test_health_and_readiness_are_told(cluster: list[GatewayProcess]) -> None:
+async def test_health_and_readiness_are_told(cluster: list[GatewayProcess], redis_server: RedisServer) -> None:
+    bus = f"redis://127.0.0.1:{redis_server.port}/0"
     for gateway in cluster:
         assert (await get(gateway.port, "/healthz")).status == 200
         ready = await get(gateway.port, "/readyz")
-        assert (ready.status, ready.json) == (200, {"ready": True, "reasons": []})
+        assert (ready.status, ready.json) == (200, {"ready": True, "reasons": [], "bus": bus})
+        assert gateway.records("listening")[0]["bus"] == bus
 
 
 @pytest.mark.parametrize(

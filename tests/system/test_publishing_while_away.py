@@ -6,12 +6,16 @@ import asyncio
 import time
 from functools import partial
 
-from tests.conftest import EmbeddedFactory
+import pytest
+
+from tests.conftest import EmbeddedFactory, GatewayFactory
 from tests.harness.conditions import stays_true, wait_until
-from tests.harness.deployment import Deployment
+from tests.harness.deployment import EVENT_LOOPS, Deployment
 from tests.harness.history import check_history, labelled
+from tests.harness.http_response import get
 from tests.harness.readiness import Listening, all_told_ready
 from tests.harness.redis_server import RedisServer
+from tests.harness.server_api import KEY, call, publish
 from tests.harness.websocket_client import WebSocketClient, connected
 
 
@@ -92,27 +96,76 @@ async def send_flood(sender: WebSocketClient) -> None:
         await sender.send(bytes(64_000))
 
 
-async def test_a_full_publish_buffer_closes_with_its_reason(own_redis: RedisServer, embedded: EmbeddedFactory) -> None:
-    (gateway,) = await embedded(1, broker_url=own_redis.url, publish_buffer_bytes=100_000, publish_timeout=60)
+async def test_publishers_wait_for_room_and_none_is_refused(own_redis: RedisServer, embedded: EmbeddedFactory) -> None:
+    """Each sends more than the whole buffer; what finds no room stays with its client, in its order."""
+    (gateway,) = await embedded(1, broker_url=own_redis.url, publish_buffer_bytes=65_536, publish_timeout=60)
     await wait_until(lambda: gateway.ready)
-    async with connected(*[f"{gateway.url}/ws/a"] * 4) as (one, two, three, listener):
+    url = f"{gateway.url}/ws/a"
+    async with connected(url) as (listener,), connected(*[url] * 20) as senders:
         own_redis.kill()
         await wait_until(lambda: not gateway.ready)
-        await one.send(bytes(40_000))
-        await two.send(bytes(40_000))
-        await three.send(bytes(40_000))
-        await wait_until(lambda: gateway.counters.disconnects["PUBLISH_BUFFER_FULL"] == 1)
-        (closed,) = [client for client in (one, two, three) if not await still_open(client)]
-        assert await closed.ended() == (1013, "publish buffer full")
+        for number in range(100):
+            await asyncio.gather(*(sender.send(labelled(f"p{n}", number, 1000)) for n, sender in enumerate(senders)))
+        gauges = (await gateway.snapshot()).gauges
+        assert 0 < gauges.bus_buffer_bytes["clients"] < 40_000
+        assert gauges.paused_publishers == 20
         await asyncio.to_thread(own_redis.start)
-        await wait_until(lambda: gateway.ready, 10)
-        assert await listener.receive(2) == [bytes(40_000)] * 2
-        assert gateway.counters.publish_failures["PUBLISH_BUFFER_FULL"] == 1
+        await listener.receive(2000)
+        assert not check_history(listener.received, {f"p{n}": 100 for n in range(20)})
+        assert all(sender.is_open for sender in senders)
+    assert not gateway.counters.publish_failures
 
 
-async def still_open(client: WebSocketClient) -> bool:
-    """Return whether a client stays open for a moment."""
-    return await stays_true(lambda: client.is_open, 0.2)
+async def test_who_found_no_room_is_told_too_when_redis_stays_away(
+    own_redis: RedisServer, embedded: EmbeddedFactory
+) -> None:
+    """Not only those whose messages wait in the relay: the others must not wait for ever."""
+    (gateway,) = await embedded(1, broker_url=own_redis.url, publish_buffer_bytes=65_536, publish_timeout=0.1)
+    await wait_until(lambda: gateway.ready)
+    async with connected(*[f"{gateway.url}/ws/a"] * 10) as senders:
+        own_redis.kill()
+        await wait_until(lambda: not gateway.ready)
+        for sender in senders:
+            await sender.send(bytes(20_000))
+        assert {await sender.ended() for sender in senders} == {(1013, "bus unavailable")}
+
+
+@pytest.mark.parametrize("event_loop", EVENT_LOOPS)
+async def test_posts_of_strangers_take_nothing_from_others(
+    own_redis: RedisServer, gateways: GatewayFactory, event_loop: str
+) -> None:
+    """They fill their share to the last byte while Redis stands still; clients and back ends have theirs."""
+    (gateway,) = await gateways(
+        1,
+        broker_url=own_redis.url,
+        broker_timeout=60,
+        publish_timeout=60,
+        publish_buffer_bytes=400_000,
+        api_keys=KEY,
+        event_loop=event_loop,
+    )
+    async with connected(*[f"{gateway.url}/ws/a"] * 31) as (listener, *senders):
+        own_redis.pause()
+        # Two of the large ones reach the limit of their share; after them there is no room for a single byte.
+        sizes = [60_000] * 4 + [1] * 20
+        posts = [asyncio.create_task(publish(gateway.port, "/publish/b", bytes(size))) for size in sizes]
+        await wait_until(lambda: sum(post.done() for post in posts) == 22)
+        for number in range(20):
+            for n, sender in enumerate(senders):
+                await sender.send(labelled(f"p{n}", number, 5_000))
+        asked = asyncio.create_task(call(gateway.port, "publish", {"channel": "c", "data": 1}))
+        assert await stays_true(lambda: not asked.done(), 0.1)
+        own_redis.resume()
+        await listener.receive(600, within=20)
+        assert not check_history(listener.received, {f"p{n}": 20 for n in range(30)})
+        assert (await asked) == {"result": {}}
+        answers = await asyncio.gather(*posts)
+        assert sorted(answer.status for answer in answers) == [200] * 2 + [503] * 22
+        assert {answer.text for answer in answers[4:]} == {"publish buffer full: it was not published\n"}
+        assert all(sender.is_open for sender in senders)
+    metrics = (await get(gateway.port, "/metrics")).text
+    assert 'relay_publish_failures_total{reason="publish_buffer_full"} 22.0' in metrics
+    assert 'relay_api_requests_total{code="503",method="http_publish"} 22.0' in metrics
 
 
 async def test_every_message_is_delivered_or_its_publisher_is_closed(

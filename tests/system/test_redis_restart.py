@@ -52,7 +52,7 @@ async def test_readiness_tells_why(deployment: Deployment) -> None:
         assert any("bus" in reason for reason in answer.json["reasons"])
     redis.start()
     for gateway in pair:
-        assert (await gateway.ready()).json == {"ready": True, "reasons": []}
+        assert (await gateway.ready()).json["reasons"] == []
 
 
 async def test_a_gateway_may_start_before_its_redis(own_redis: RedisServer, gateways: GatewayFactory) -> None:

@@ -139,7 +139,7 @@ async def test_a_signal_drains_all(redis_server: RedisServer, prefix: str, gatew
         gateway.signal(signal.SIGTERM)
 
         async def all_drain() -> bool:
-            return bool((await get(gateway.port, "/readyz")).json == {"ready": False, "reasons": ["draining"]})
+            return bool((await get(gateway.port, "/readyz")).json["reasons"] == ["draining"])
 
         await wait_until(all_drain, WITHIN)
         assert all(client.is_open for client in clients)

@@ -7,6 +7,8 @@ from typing import cast
 
 import pytest
 
+from relay.brokers import Source
+from relay.brokers.shares import Share
 from relay.errors import BusUnavailable, DeliveryUnknown, PublishRefused
 from relay.message import Message
 from relay.node import Node
@@ -23,7 +25,7 @@ class HandNode:
     def __init__(self) -> None:
         self.submitted: list[asyncio.Future[int]] = []
 
-    def submit(self, message: Message) -> asyncio.Future[int]:
+    def submit(self, message: Message, source: Source) -> asyncio.Future[int]:
         self.submitted.append(asyncio.get_running_loop().create_future())
         return self.submitted[-1]
 
@@ -31,7 +33,7 @@ class HandNode:
 def make() -> tuple[HandNode, Outlet]:
     """Return a node and an outlet to it."""
     node = HandNode()
-    return node, Outlet(cast(Node, node))
+    return node, Outlet(cast(Node, node), Share.POSTS)
 
 
 async def test_a_request_has_a_window_on_its_way_at_a_time() -> None:

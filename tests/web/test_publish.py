@@ -146,7 +146,8 @@ async def test_an_unknown_fate_is_not_called_unpublished(
     embedded: EmbeddedFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def lose(self: MemoryBroker, message: Message, source: Source, receipt: Receipt | None = None) -> bool:
-        source.publish_failed(DeliveryUnknown("link lost"))
+        assert receipt is not None
+        receipt(DeliveryUnknown("link lost"))
         return True
 
     (gateway,) = await embedded(1)

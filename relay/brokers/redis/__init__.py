@@ -1,5 +1,15 @@
-"""The bus over Redis pub/sub."""
+"""The bus over Redis pub/sub.
 
-from relay.brokers.redis.broker import RedisBroker
+The broker is imported when it is first asked for: settings and publishers need the package's reader of URLs only.
+"""
 
-broker_class = RedisBroker
+from typing import Any
+
+
+def __getattr__(name: str) -> Any:
+    """Import `broker_class` (PEP 562)."""
+    if name != "broker_class":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from relay.brokers.redis.broker import RedisBroker
+
+    return RedisBroker

@@ -1,12 +1,66 @@
-"""Where a Redis is and how to log in, from its URL."""
+"""Where a Redis is and how to log in: the one reader of Redis URLs, for settings, gateways, publishers and commands.
+
+redis-py's own reader is not used. It passes over what it doesn't know, has options that a gateway's links can't keep,
+and drops or overrides parts that are given twice; so a URL would mean one thing here and another there.
+"""
 
 from __future__ import annotations
 
+import re
 import ssl
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
-from redis.connection import parse_url
+from relay.system_error import in_words
+
+SCHEMES: Final = ("redis", "rediss", "unix")
+
+MAX_PORT = 65_535
+
+_OPTIONS = frozenset({"db", "username", "password"})
+_TLS_OPTIONS = frozenset({"ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_check_hostname", "ssl_cert_reqs"})
+_BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """How a server is checked, and what this side shows of itself.
+
+    Args:
+        ca_file: PEM file of the authority to trust; None: those of the system.
+        certificate_file: PEM file of our certificate; None: the server wants none.
+        key_file: PEM file of its key; None: it is in the file of the certificate.
+        check_hostname: whether the certificate must be for the host of the URL.
+        verify: whether it must come from the authority.
+    """
+
+    ca_file: str | None = None
+    certificate_file: str | None = None
+    key_file: str | None = None
+    check_hostname: bool = True
+    verify: bool = True
+
+    def context(self) -> ssl.SSLContext:
+        """Return what a TLS connection is made with.
+
+        Raises:
+            ValueError: a file can't be used.
+        """
+        try:
+            context = ssl.create_default_context(cafile=self.ca_file)
+        except (OSError, ValueError) as error:  # SSLError is an OSError
+            raise ValueError(f"the authority's certificates can't be used: {_reason(error)}") from None
+        if not self.check_hostname or not self.verify:
+            context.check_hostname = False
+        if not self.verify:
+            context.verify_mode = ssl.CERT_NONE
+        if self.certificate_file is not None:
+            try:
+                context.load_cert_chain(self.certificate_file, self.key_file)
+            except (OSError, ValueError) as error:
+                raise ValueError(f"ssl_certfile and ssl_keyfile can't be used: {_reason(error)}") from None
+        return context
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +73,9 @@ class Address:
         path: of a Unix socket; None for TCP.
         username: for AUTH; None for the default user.
         password: for AUTH; None when Redis wants none.
-        db: number for SELECT. Pub/sub ignores it; commands on keys don't.
+        db: number for SELECT. Pub/sub ignores it: channels are the same in all databases.
         tls: context of a TLS connection; None for plain TCP.
+        tls_options: what it was made of.
     """
 
     host: str = "localhost"
@@ -29,44 +84,142 @@ class Address:
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     db: int = 0
-    tls: ssl.SSLContext | None = None
+    tls: ssl.SSLContext | None = field(default=None, compare=False)
+    tls_options: Tls | None = None
 
     def __str__(self) -> str:
         """Return the place without any secret, for logs."""
-        return self.path or f"{self.host}:{self.port}"
+        if self.path is not None:
+            return self.path
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def client_options(self) -> dict[str, Any]:
+        """The same for redis-py: arguments of its connections, without their class."""
+        place = {"host": self.host, "port": self.port} if self.path is None else {"path": self.path}
+        options = {**place, "username": self.username, "password": self.password, "db": self.db}
+        if self.tls_options is not None:
+            tls = self.tls_options
+            options |= {
+                "ssl_ca_certs": tls.ca_file,
+                "ssl_certfile": tls.certificate_file,
+                "ssl_keyfile": tls.key_file or tls.certificate_file,
+                "ssl_check_hostname": tls.check_hostname and tls.verify,
+                "ssl_cert_reqs": "required" if tls.verify else "none",
+            }
+        return options
 
 
 def parse_address(url: str, ca_file: str | None = None) -> Address:
-    """Read a `redis://`, `rediss://` or `unix://` URL, with the options that redis-py knows.
+    """Read a URL: `redis://[user:password@]host[:port][/db]`, `rediss://...`, or `unix:///path[?db=0]`.
+
+    User, password, host and path may be percent-encoded. Options after `?` are `db`, `username` and `password`, and
+    with TLS `ssl_ca_certs`, `ssl_certfile`, `ssl_keyfile`, `ssl_check_hostname` (true or false) and `ssl_cert_reqs`
+    (`required` or `none`).
 
     Args:
-        url: as redis-py takes it; of its query options `db`, `ssl_ca_certs`, `ssl_certfile`, `ssl_keyfile`,
-            `ssl_check_hostname` and `ssl_cert_reqs` (`none` or `required`) count here.
-        ca_file: PEM file of the authority to trust; None for `ssl_ca_certs` or the system's.
+        url: what to read.
+        ca_file: PEM file of the authority to trust; None for `ssl_ca_certs`, or those of the system.
 
     Raises:
-        ValueError: the URL is not one.
-        OSError: a certificate file can't be read.
+        ValueError: it can't be used. The text never holds a part of the URL that may be a secret.
     """
-    options: dict[str, Any] = parse_url(url)  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
+    parts, port = _split(url)
+    options = _read_options(parts)
+    path: str | None = None
+    host = unquote(parts.hostname or "")
+    database = unquote(parts.path.strip("/"))
+    if parts.scheme == "unix":
+        path, database = unquote(parts.path), ""
+        if host or port is not None or len(path) < 2:
+            raise ValueError("unix:// needs the path of a socket, after three slashes")
+    elif not host:
+        raise ValueError("the host is missing")
+    given = {"db": database, "username": unquote(parts.username or ""), "password": unquote(parts.password or "")}
+    for name, value in given.items():
+        if value and name in options:
+            raise ValueError(f"{name} is given twice, before and after the ?")
+        options.setdefault(name, value)
+    if not re.fullmatch("[0-9]{0,5}", options["db"], re.ASCII) or (options["db"] == "" and "db=" in parts.query):
+        raise ValueError("the database must be a number")
+    tls_options = _read_tls(options, ca_file) if parts.scheme == "rediss" else None
+    if ca_file is not None and tls_options is None:
+        raise ValueError("a file of authorities needs rediss://")
+    username = options["username"] or None
     return Address(
-        host=options.get("host", "localhost"),
-        port=options.get("port", 6379),
-        path=options.get("path"),
-        username=options.get("username"),
-        password=options.get("password"),
-        db=options.get("db", 0),
-        tls=_tls_context(options, ca_file) if url.startswith("rediss:") else None,
+        host=host or "localhost",
+        port=6379 if port is None else port,
+        path=path,
+        username=username,
+        # A user without a password logs in as well, with an empty one: else the link would be the default user's.
+        password=options["password"] or (None if username is None else ""),
+        db=int(options["db"] or 0),
+        tls=None if tls_options is None else tls_options.context(),
+        tls_options=tls_options,
     )
 
 
-def _tls_context(options: dict[str, Any], ca_file: str | None) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=ca_file or options.get("ssl_ca_certs"))
-    if str(options.get("ssl_check_hostname", "true")).lower() in ("0", "false", "no"):
-        context.check_hostname = False
-    if options.get("ssl_cert_reqs") == "none":
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    if certfile := options.get("ssl_certfile"):
-        context.load_cert_chain(certfile, options.get("ssl_keyfile"))
-    return context
+def describe(url: str) -> str:
+    """Return what kind of bus a URL names, and where it is, without user, password and options."""
+    parts = urlsplit(url)
+    if parts.scheme not in SCHEMES:
+        return f"{parts.scheme}://"
+    address = parse_address(url)
+    return f"{parts.scheme}://{address}" + (f"/{address.db}" if address.path is None else "")
+
+
+def _split(url: str) -> tuple[SplitResult, int | None]:
+    """Return the parts of a URL and its port."""
+    if not url.isprintable() or " " in url:
+        raise ValueError("no control characters or white space")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise ValueError("the host or the port is wrong; in a password, write / ? # as %2F %3F %23") from None
+    if parts.scheme not in SCHEMES:
+        raise ValueError(f"the scheme must be one of {', '.join(f'{scheme}://' for scheme in SCHEMES)}")
+    if parts.fragment:
+        raise ValueError("write # as %23")
+    if port == 0:
+        raise ValueError(f"the port must be 1 to {MAX_PORT}")
+    return parts, port
+
+
+def _read_options(parts: SplitResult) -> dict[str, str]:
+    """Return what comes after the `?`, all of which must count."""
+    pairs = parse_qsl(parts.query, keep_blank_values=True)
+    options = dict(pairs)
+    known = _OPTIONS | _TLS_OPTIONS if parts.scheme == "rediss" else _OPTIONS
+    if not options.keys() <= known:
+        raise ValueError(f"options can be {', '.join(sorted(known))}")
+    if len(options) < len(pairs):
+        raise ValueError("an option is given twice")
+    return options
+
+
+def _read_tls(options: dict[str, str], ca_file: str | None) -> Tls:
+    """Return the options of TLS."""
+    if ca_file is not None and "ssl_ca_certs" in options:
+        raise ValueError("the authority is given twice: leave out ssl_ca_certs")
+    if "ssl_keyfile" in options and "ssl_certfile" not in options:
+        raise ValueError("ssl_keyfile needs ssl_certfile")
+    check_hostname = _BOOLEANS.get(options.get("ssl_check_hostname", "true").lower())
+    if check_hostname is None:
+        raise ValueError("ssl_check_hostname must be true or false")
+    verify = options.get("ssl_cert_reqs", "required").lower()
+    if verify not in ("required", "none"):
+        raise ValueError("ssl_cert_reqs must be required or none")
+    return Tls(
+        ca_file=ca_file or options.get("ssl_ca_certs"),
+        certificate_file=options.get("ssl_certfile"),
+        key_file=options.get("ssl_keyfile"),
+        check_hostname=check_hostname,
+        verify=verify == "required",
+    )
+
+
+def _reason(error: Exception) -> str:
+    return (
+        "no PEM certificate, or a key that doesn't belong to it" if isinstance(error, ssl.SSLError) else in_words(error)
+    )

@@ -92,10 +92,12 @@ class RedisBroker(Broker):
         self._probe_task = asyncio.create_task(self._watch(), name="relay bus probe")
 
     async def drain(self) -> None:
-        """Send what waits, and wait for Redis' answers."""
-        with suppress(TimeoutError):
+        """Send what waits, and wait for Redis' answers; what has none then is given up."""
+        try:
             async with asyncio.timeout(max(self._options.publish_timeout, self._options.timeout)):
                 await self._publications.drain()
+        except TimeoutError:
+            self._publications.give_up()
 
     async def stop(self) -> None:
         """Disconnect."""
@@ -120,6 +122,19 @@ class RedisBroker(Broker):
         return self._publications.publish(
             b"%b%d\r\n%b\r\n" % (self._publish_to(message.channel), len(envelope), envelope), source, receipt
         )
+
+    @property
+    def congested(self) -> bool:
+        """See `Broker.congested`."""
+        return self._publications.congested
+
+    def hold_back(self) -> bool:
+        """See `Broker.hold_back`."""
+        return self._publications.hold_back()
+
+    def unsettled(self) -> set[Source]:
+        """See `Broker.unsettled`."""
+        return self._publications.unsettled()
 
     @property
     def problems(self) -> list[str]:

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Callable, Collection
-from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
 from relay.brokers import Receipt, Source
 from relay.brokers.redis.address import Address
 from relay.brokers.redis.link import Link, Replies, pack
+from relay.brokers.redis.publish_queue import Publication, PublishQueue
 from relay.brokers.redis.server import REPLICAS, role_of
 from relay.brokers.redis.supervised import PING, SupervisedLink
+from relay.brokers.shares import Share
 from relay.counters import Counters
 from relay.errors import BusUnavailable, DeliveryUnknown, PublishBufferFull, PublishError, PublishRefused
 from relay.logs import Logger
 
 HIGH_WATER_BYTES = 1024 * 1024
+"""Of the clients' share: beyond it each source is paused with its next message."""
+
 LOW_WATER_BYTES = 256 * 1024
+"""Below it paused sources go on; beyond it those are held back that publish as fast as they can."""
 
 PROBE_BYTES = 1024
 """More than a probe takes."""
@@ -32,31 +35,18 @@ HELLO = pack("HELLO")
 log = Logger("relay.bus")
 
 
-class Publication(NamedTuple):
-    """A message on its way to Redis.
-
-    Args:
-        source: who is told when it fails; None for questions and probes, which count for nobody.
-        size: bytes of its command.
-        accepted_at: when the first message of its batch was accepted: `time.monotonic()`, in seconds. uvloop's
-            own time has whole milliseconds only, longer than a Redis nearby takes.
-        receipt: called when Redis has answered; None when nobody asks. Without a source it gets the reply as it is,
-            a refusal, too.
-    """
-
-    source: Source | None
-    size: int
-    accepted_at: float
-    receipt: Callable[[Any], None] | None = None
-
-
 class Publications(SupervisedLink):
     """Everything that a gateway publishes, in order, on one link.
 
     A message waits here until the link is open and `gate` lets it pass; all that came in one tick goes out in
     one write. It is written once: if the link breaks before the answer, its source is told that its delivery
     is unknown. One that couldn't be written within `publish_timeout` seconds fails with `BusUnavailable`. These
-    failures drop everything of their source that still waits, so no later message overtakes a lost one.
+    failures drop everything of their source that still waits, so no later message overtakes a lost one. What has been
+    written behind a message that Redis refuses can't be called back: Redis may have taken it.
+
+    Each kind of publishers has a share of the buffer (`relay.brokers.shares`). Clients are paused one by one as
+    they publish while `HIGH_WATER_BYTES` of theirs wait. When their share is used up (`congested`), whatever else a
+    client has sent must stay with it; so it takes one message of them more, however many clients there are.
 
     Args:
         address, timeout, interval, counters: see `SupervisedLink`.
@@ -64,10 +54,11 @@ class Publications(SupervisedLink):
         writable: called when sources that were told to pause may go on.
         demoted: called when the Redis at the other end has become a replica; the link must be dropped then.
         publish_timeout: seconds.
-        buffer_bytes: bound of all that waits for Redis or for its answer.
+        buffer_bytes: bound of all that waits for Redis or for its answer, and one message for each share.
 
     Attributes:
         passing: whether a message that is published now goes out at the end of the tick.
+        congested: whether the clients' share of the buffer is used up; `writable` is called when there is room again.
     """
 
     def __init__(
@@ -90,53 +81,65 @@ class Publications(SupervisedLink):
         self._on_demoted = demoted
         self._publish_timeout = publish_timeout
         self._buffer_bytes = buffer_bytes
-        # All that is on its way, in order; the last `len(_unsent)` of them are not written yet.
-        self._on_the_way: deque[Publication] = deque()
-        self._unsent: list[bytes] = []
-        self._bytes = 0
+        self._queue = PublishQueue(buffer_bytes)
+        self._high_water = min(HIGH_WATER_BYTES, self._queue.client_limit)
+        self._low_water = min(LOW_WATER_BYTES, self._queue.client_limit // 2 + 1)
         self._paused = False
         self._flush_scheduled = False
         self._batch_began_at = 0.0
         self._deadline: asyncio.TimerHandle | None = None
         self._drained: asyncio.Future[None] | None = None
+        self._drain_began_at = 0.0
         self._report_refusal_at = 0.0
         self.passing = False
+        self.congested = False
 
     @property
     def full(self) -> bool:
         """Whether there is hardly room for one more message."""
-        return self._bytes + PROBE_BYTES > self._buffer_bytes
+        return self._queue.size + PROBE_BYTES > self._buffer_bytes
 
     @property
-    def buffered(self) -> int:
-        """Bytes that wait for Redis or for its answer."""
-        return self._bytes
+    def buffered(self) -> dict[Share, int]:
+        """Bytes that wait for Redis or for its answer, by share."""
+        return self._queue.by_share
 
     def publish(
         self, command: bytes, source: Source | None, receipt: Receipt | Callable[[Any], None] | None = None
     ) -> bool:
         """Accept a packed PUBLISH; see `Broker.publish`. A probe has no source."""
         size = len(command)
-        if self._bytes + size > self._buffer_bytes:
-            # What was accepted before still goes out: looking for it in a full queue, for each of many sources,
-            # would stall everybody.
-            self._paused = True
-            if source is not None:
-                error = PublishBufferFull(f"{self._bytes} bytes wait for the bus")
-                self._counters.publish_failures[error.disconnect.name] += 1
-                source.publish_failed(error)
-            return False
+        queue = self._queue
+        if receipt is not None or self.congested:
+            if source is not None and queue.used_up(source.share):
+                self._refuse(source, receipt)
+                return False
+            if source is not None and receipt is not None:
+                queue.charge(source.share, size)
         if not self._flush_scheduled:
             self._flush_scheduled = True
             self._batch_began_at = time.monotonic()
             self._loop.call_soon(self._flush)
-        self._on_the_way.append(Publication(source, size, self._batch_began_at, receipt))
-        self._unsent.append(command)
-        self._bytes += size
-        if self.passing and self._bytes < HIGH_WATER_BYTES:
+        queue.publications.append(Publication(source, size, self._batch_began_at, receipt))
+        queue.unsent.append(command)
+        queue.size += size
+        waiting = queue.size - queue.with_receipt
+        if self.passing and waiting < self._high_water:
             return True
         self._paused = True
+        self.congested = waiting >= queue.client_limit
         return False
+
+    def hold_back(self) -> bool:
+        """See `Broker.hold_back`."""
+        if self._queue.client_bytes < self._low_water:
+            return False
+        self._paused = True
+        return True
+
+    def unsettled(self) -> set[Source]:
+        """See `Broker.unsettled`."""
+        return self._queue.sources()
 
     def update(self) -> None:
         """Look again whether messages may pass, and go on if they may."""
@@ -146,17 +149,24 @@ class Publications(SupervisedLink):
             self._resume()
 
     async def drain(self) -> None:
-        """Wait until nothing waits for Redis or for its answer."""
-        if self._bytes:
-            self._drained = self._loop.create_future()
-            await self._drained
+        """Wait until Redis has answered all that was accepted before."""
+        self._drain_began_at = time.monotonic()
+        drained = self._drained = self._loop.create_future()
+        self._end_drain(drained)
+        await drained
+
+    def give_up(self) -> None:
+        """Fail everything that waits, now. The link is started anew: answers to what was written mean nothing more."""
+        self.abort("given up")
+        self.lost("given up")
+        self._fail(BusUnavailable("given up"), self._queue.sources())
 
     async def stop(self) -> None:
         """Disconnect; what still waits has failed."""
         await super().stop()
         if self._deadline is not None:
             self._deadline.cancel()
-        self._fail({publication.source for publication in self._on_the_way}, BusUnavailable("the gateway ends"), 0)
+        self._fail(BusUnavailable("the gateway ends"), self._queue.sources())
 
     async def opened(self, link: Link) -> None:
         """Go on with what waits, once `open` is true."""
@@ -165,12 +175,11 @@ class Publications(SupervisedLink):
     def lost(self, reason: str) -> None:
         """Tell the sources of unanswered messages that their delivery is unknown."""
         self.passing = False
-        unanswered = [self._on_the_way.popleft() for _ in range(len(self._on_the_way) - len(self._unsent))]
-        self._bytes -= sum(publication.size for publication in unanswered)
-        sources = [publication.source for publication in unanswered if publication.source is not None]
-        if sources:
-            log.warning("deliveries unknown", messages=len(sources), sources=len(set(sources)), reason=reason)
-            self._fail(set(sources), DeliveryUnknown(reason), len(sources))
+        unanswered = [entry for entry in self._queue.take_unanswered() if entry.source is not None]
+        if unanswered:
+            sources = {publication.source for publication in unanswered}
+            log.warning("deliveries unknown", messages=len(unanswered), sources=len(sources), reason=reason)
+            self._fail(DeliveryUnknown(reason), sources, unanswered)
         self._arm_deadline()
         self._resume()
 
@@ -180,10 +189,10 @@ class Publications(SupervisedLink):
 
     def ask(self, link: Link) -> None:
         """Ask who is there, and keep the place of the reply among those of the messages."""
-        question = PING if link.server.role is None else HELLO
-        link.write(question)
+        link.write(PING if link.server.role is None else HELLO)
+        publications = self._queue.publications
         entry = Publication(None, 0, time.monotonic(), self._told)
-        self._on_the_way.insert(len(self._on_the_way) - len(self._unsent), entry)
+        publications.insert(len(publications) - len(self._queue.unsent), entry)
 
     def _told(self, reply: Any) -> None:
         """Take the answer; a replica's is none: what it has acknowledged since the last one may have reached nobody."""
@@ -195,22 +204,27 @@ class Publications(SupervisedLink):
     def replies_received(self, replies: Replies) -> None:
         """Settle the oldest unanswered message with each reply."""
         now = time.monotonic()
-        on_the_way = self._on_the_way
+        queue = self._queue
+        publications, unsent = queue.publications, len(queue.unsent)
         latency = self._counters.publish_latency
         published, settled = 0, 0
         batch, batch_began_at = 0, 0.0
-        refused: list[Source] = []
+        refused: list[Publication] = []
         error = ""
+        unexpected: object = None
         while (reply := replies()) is not False:
-            if len(on_the_way) <= len(self._unsent):
-                self.abort(f"unexpected reply: {reply!r:.200}")
-                return
-            source, size, accepted_at, receipt = on_the_way.popleft()
+            if len(publications) <= unsent:
+                unexpected = reply
+                break
+            publication = publications.popleft()
+            source, size, accepted_at, receipt = publication
             settled += size
             if source is None:
                 if receipt is not None:
                     receipt(reply)
                 continue
+            if receipt is not None:
+                queue.charge(source.share, -size)
             if type(reply) is int:  # how many gateways heard it
                 if accepted_at != batch_began_at:
                     # Once for all messages of a tick.
@@ -222,26 +236,42 @@ class Publications(SupervisedLink):
                 if receipt is not None:
                     receipt(reply)
             else:
-                refused.append(source)
+                refused.append(publication)
                 error = str(reply)
         if batch:
             latency.observe(now - batch_began_at, batch)
         published += batch
-        self._bytes -= settled
-        if refused:
-            # All of a chunk at once: one by one, each would look through all that waits.
-            self._counters.bus_errors += len(refused)
-            self._fail(set(refused), PublishRefused(error), len(refused))
-            if now >= self._report_refusal_at:
-                self._report_refusal_at = now + REPORT_REFUSAL_SECONDS
-                log.error("publish refused", messages=len(refused), error=error)
+        queue.size -= settled
         self._counters.messages_published += published
+        if refused:
+            self._rejected(refused, error, now)
         self._resume()
+        if unexpected is not None:
+            self.abort(f"unexpected reply: {unexpected!r:.200}")
+
+    def _refuse(self, source: Source, receipt: Receipt | None) -> None:
+        """Tell a source that its message has no room. What it has published before still goes out."""
+        share = source.share
+        error = PublishBufferFull(f"{self._queue.by_share[share]} bytes of {share.value} wait for the bus")
+        self._counters.publish_failures[error.disconnect.name] += 1
+        if receipt is not None:
+            receipt(error)
+        source.publish_failed(error)
+
+    def _rejected(self, refused: list[Publication], error: str, now: float) -> None:
+        """Tell that Redis has refused messages, all of a chunk at once: each look goes through all that waits."""
+        self._counters.bus_errors += len(refused)
+        # Who waits for an answer learns it of each message; the others are closed.
+        sources = {publication.source for publication in refused if publication.receipt is None}
+        self._fail(PublishRefused(error), sources, refused)
+        if now >= self._report_refusal_at:
+            self._report_refusal_at = now + REPORT_REFUSAL_SECONDS
+            log.error("publish refused", messages=len(refused), error=error)
 
     def _flush(self) -> None:
         """Write everything that waits, if it may go out now."""
         self._flush_scheduled = False
-        unsent = self._unsent
+        unsent = self._queue.unsent
         if not unsent:
             return
         if not self.passing or self.link is None:
@@ -252,15 +282,28 @@ class Publications(SupervisedLink):
 
     def _resume(self) -> None:
         """Let sources that were told to pause go on, if there is room; end the drain when nothing is left."""
-        if self._paused and self.passing and self._bytes < LOW_WATER_BYTES:
-            self._paused = False
+        waiting = self._queue.client_bytes
+        # Also while Redis is away: what waits in a client's own hands can't fail otherwise, and must not wait for ever.
+        if (self._paused and self.passing and waiting < self._low_water) or (
+            self.congested and waiting <= self._queue.client_limit // 2
+        ):
+            self._paused = self.congested = False
             self._on_writable()
-        if self._drained is not None and not self._bytes and not self._drained.done():
-            self._drained.set_result(None)
+        if self._drained is not None:
+            self._end_drain(self._drained)
+
+    def _end_drain(self, drained: asyncio.Future[None]) -> None:
+        """End the drain when what was accepted before is settled."""
+        publications = self._queue.publications
+        newer = publications and publications[0].source is not None
+        if not self._queue.size or (newer and publications[0].accepted_at > self._drain_began_at):
+            self._drained = None
+            if not drained.done():
+                drained.set_result(None)
 
     def _arm_deadline(self) -> None:
-        if self._deadline is None and self._unsent:
-            oldest = self._on_the_way[-len(self._unsent)]
+        if self._deadline is None and self._queue.unsent:
+            oldest = self._queue.publications[-len(self._queue.unsent)]
             left = oldest.accepted_at + self._publish_timeout - time.monotonic()
             self._deadline = self._loop.call_later(max(0.0, left), self._expire)
 
@@ -268,32 +311,33 @@ class Publications(SupervisedLink):
         """Fail the messages that have waited too long."""
         self._deadline = None
         limit = time.monotonic() - self._publish_timeout
-        late = [publication for publication in self._waiting() if publication.accepted_at <= limit]
+        late = [publication for publication in self._queue.waiting() if publication.accepted_at <= limit]
         if late:
             sources = {publication.source for publication in late}
             log.warning("publish timeout", messages=len(late), sources=len(sources), problem=self.problem)
-            self._fail(sources, BusUnavailable(f"waited for {self._publish_timeout:g} s"), 0)
+            self._fail(BusUnavailable(f"waited for {self._publish_timeout:g} s"), sources)
         self._arm_deadline()
         self._resume()
 
-    def _waiting(self) -> list[Publication]:
-        """Return what is not written yet."""
-        return list(islice(self._on_the_way, len(self._on_the_way) - len(self._unsent), None))
+    def _fail(
+        self, error: PublishError, sources: Collection[Source | None], gone: Collection[Publication] = ()
+    ) -> None:
+        """Tell of messages that have failed, and drop what of their sources still waits.
 
-    def _fail(self, sources: Collection[Source | None], error: PublishError, count: int) -> None:
-        """Tell sources, and drop what of theirs still waits; `count` messages are gone already."""
-        waiting = self._waiting()
-        kept = [entry for entry in zip(waiting, self._unsent, strict=True) if entry[0].source not in sources]
-        if len(kept) < len(waiting):
-            self._bytes -= sum(publication.size for publication in waiting if publication.source in sources)
-            for _ in waiting:
-                self._on_the_way.pop()
-            self._on_the_way.extend(publication for publication, _command in kept)
-            self._unsent[:] = [command for _publication, command in kept]
-            count += sum(publication.source is not None for publication in waiting)
-            count -= sum(publication.source is not None for publication, _command in kept)
-        if count:
-            self._counters.publish_failures[error.disconnect.name] += count
+        Args:
+            error: why.
+            sources: whose messages are dropped.
+            gone: what has failed and is no longer in the queue.
+        """
+        dropped = [publication for publication in self._queue.drop(sources) if publication.source is not None]
+        if failed := len(gone) + len(dropped):
+            self._counters.publish_failures[error.disconnect.name] += failed
+        for publication in gone:
+            if publication.receipt is not None:
+                publication.receipt(error)
+        for publication in dropped:
+            if publication.receipt is not None:
+                publication.receipt(error if not gone else BusUnavailable("an earlier message failed"))
         for source in sources:
             if source is not None:
                 source.publish_failed(error)

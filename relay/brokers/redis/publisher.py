@@ -1,17 +1,19 @@
 """Publishing from a back end, straight to Redis, without a gateway.
 
-Built on redis-py: a back end publishes seldom, compared with a gateway, and its connection pool, TLS and
-log-in are what back ends know. Its retries are turned off: they would send a message twice.
+Built on redis-py: a back end publishes seldom, compared with a gateway, and its connections, TLS and log-in are what
+back ends know. Its retries are turned off: they would send a message twice.
+
+A connection belongs to the process that made it. A forked child (Celery, Gunicorn) has a pool of its own and never
+writes to its parent's sockets, whatever its parent's threads were doing in that moment.
 """
 
 from __future__ import annotations
 
+import os
 from types import TracebackType
 from typing import Any, Self
 
 import redis
-import redis.asyncio
-from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, BusyLoadingError, RedisError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -19,41 +21,68 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
 from relay.brokers.envelope import seal
-from relay.channel import check_channel, check_prefix
+from relay.brokers.redis.address import Address, parse_address
+from relay.channel import check_prefix
 from relay.errors import BusUnavailable, DeliveryUnknown, PublishError, PublishRefused
-from relay.message import Kind, Message
+from relay.message import make_message
 from relay.system_error import in_words
 
 DEFAULT_PREFIX = "relay:"
 DEFAULT_TIMEOUT_SECONDS = 3.0
 MAX_CONNECTIONS = 8
-"""To Redis, per publisher; who publishes while all are in use waits for one."""
+"""To Redis, per publisher and process, and per event loop; who publishes while all are in use waits for one."""
 
 
-def _options(ca_file: str | None, timeout: float) -> dict[str, Any]:
-    options: dict[str, Any] = {
-        "socket_timeout": timeout,
-        "socket_connect_timeout": timeout,
-        "protocol": 2,
-        "max_connections": MAX_CONNECTIONS,
-        "timeout": timeout,  # to wait for one of them
-    }
-    if ca_file is not None:
-        options["ssl_ca_certs"] = ca_file
-    return options
+class PublisherBase:
+    """What both publishers are made with, and what they share.
+
+    Args:
+        url, prefix, ca_file, timeout: see `Publisher`.
+    """
+
+    def __init__(self, url: str, prefix: str, ca_file: str | None, timeout: float) -> None:
+        self._address = read_address(url, ca_file)
+        self._prefix = check_prefix(prefix)
+        self._timeout = timeout
+        self._closed = False
+        self._process = os.getpid()
+        # Pools of the parents of this process. Closing, or only collecting, them would be up to the parents.
+        self._inherited: list[object] = []
+
+    def _pool(self, library: Any, retry: object) -> Any:
+        """Return a new pool of a flavour of redis-py, which types these in part only."""
+        address = self._address
+        if address.path is not None:
+            connection = library.UnixDomainSocketConnection
+        else:
+            connection = library.Connection if address.tls_options is None else library.SSLConnection
+        return library.BlockingConnectionPool(
+            connection_class=connection,
+            retry=retry,
+            socket_timeout=self._timeout,
+            socket_connect_timeout=self._timeout,
+            protocol=2,
+            max_connections=MAX_CONNECTIONS,
+            timeout=self._timeout,  # to wait for one of them
+            **address.client_options,
+        )
+
+    def _command(self, channel: str, data: str | bytes) -> tuple[str, bytes]:
+        if self._closed:
+            raise RuntimeError("the publisher is closed")
+        message = make_message(channel, data)
+        return self._prefix + message.channel, seal(message)
 
 
-def _command(prefix: str, channel: str, data: str | bytes) -> tuple[str, bytes]:
-    if isinstance(data, str):
-        message = Message(channel, data.encode(), Kind.TEXT)
-    elif isinstance(data, bytes | bytearray | memoryview):
-        message = Message(channel, bytes(data), Kind.BINARY)
-    else:
-        raise TypeError(f"data must be str or bytes, not {type(data).__name__}")
-    return prefix + check_channel(channel), seal(message)
+def read_address(url: str, ca_file: str | None) -> Address:
+    try:
+        return parse_address(url, ca_file)
+    except ValueError as error:
+        hint = "; memory:// is one gateway alone, nobody else can publish there" if url.startswith("memory:") else ""
+        raise ValueError(f"the URL of Redis can't be used: {error}{hint}") from None
 
 
-def _translate(error: RedisError, connected: bool) -> PublishError:
+def translate(error: RedisError, connected: bool) -> PublishError:
     """Say what an error of redis-py means for the message.
 
     Args:
@@ -68,17 +97,23 @@ def _translate(error: RedisError, connected: bool) -> PublishError:
     return DeliveryUnknown(in_words(error))
 
 
-class Publisher:
-    """Publishes to channels from blocking code: Django, Celery, a script. Safe to share between threads.
+class Publisher(PublisherBase):
+    """Publishes to channels from blocking code: Django, Celery, a script.
+
+    Safe to share between threads, and with forked processes. The messages of calls that follow one another, in
+    whatever thread, arrive in that order; of calls at the same time any may be first. A message whose delivery is
+    unknown may still arrive, and then after later ones.
 
     Args:
-        url: `redis://`, `rediss://` or `unix://`, as redis-py takes it.
+        url: of the Redis that the gateways use, as in `RELAY_BROKER_URL`: `redis://[user:password@]host[:port][/db]`,
+            `rediss://...` or `unix:///path[?db=0]`.
         prefix: of the relay's channels on the bus (`RELAY_BROKER_PREFIX`).
         ca_file: PEM file of the authority to trust; None: the system's.
         timeout: seconds to connect, and to wait for Redis' answer.
 
     Raises:
-        ValueError: the URL is not one of these, or the prefix is not one that a relay may have.
+        ValueError: the URL can't be used, or the prefix is not one that a relay may have; the text says why, without a
+            password.
     """
 
     def __init__(
@@ -89,12 +124,8 @@ class Publisher:
         ca_file: str | None = None,
         timeout: float = DEFAULT_TIMEOUT_SECONDS,
     ) -> None:
-        self._prefix = check_prefix(prefix)
-        self._closed = False
-        # Any: redis-py types its pools in part only.
-        self._pool: Any = redis.BlockingConnectionPool.from_url(
-            url, retry=Retry(NoBackoff(), 0), **_options(ca_file, timeout)
-        )
+        super().__init__(url, prefix, ca_file, timeout)
+        self._connections = self._pool(redis, Retry(NoBackoff(), 0))
 
     def publish(self, channel: str, data: str | bytes) -> int:
         """Send a message to every client of a channel.
@@ -114,25 +145,33 @@ class Publisher:
             DeliveryUnknown: the connection broke after sending; the message may have been delivered.
             PublishRefused: Redis answered with an error.
         """
-        if self._closed:
-            raise RuntimeError("the publisher is closed")
-        name, payload = _command(self._prefix, channel, data)
-        connected = False
+        name, payload = self._command(channel, data)
+        if self._process != os.getpid():
+            self._begin_after_fork()
+        pool, connected = self._connections, False
         try:
-            connection = self._pool.get_connection()
+            connection = pool.get_connection()
             connected = True
             try:
                 connection.send_command("PUBLISH", name, payload)
                 return int(connection.read_response())
             finally:
-                self._pool.release(connection)
+                pool.release(connection)
         except RedisError as error:
-            raise _translate(error, connected) from error
+            raise translate(error, connected) from error
 
     def close(self) -> None:
-        """Close all connections; nothing can be published any more."""
+        """Close all connections of this process; nothing can be published any more."""
         self._closed = True
-        self._pool.disconnect()
+        if self._process == os.getpid():
+            self._connections.disconnect()
+
+    def _begin_after_fork(self) -> None:
+        # A lock of the parent may have been held by a thread that doesn't exist here, so none is asked for. Threads
+        # of a child that come here at once make a pool each; the last one stays.
+        self._inherited.append(self._connections)
+        self._connections = self._pool(redis, Retry(NoBackoff(), 0))
+        self._process = os.getpid()
 
     def __enter__(self) -> Self:
         return self
@@ -141,58 +180,3 @@ class Publisher:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-class AsyncPublisher:
-    """Publishes to channels from asyncio code: FastAPI, aiohttp, a worker.
-
-    Args, guarantees and errors are those of `Publisher`.
-    """
-
-    def __init__(
-        self,
-        url: str,
-        *,
-        prefix: str = DEFAULT_PREFIX,
-        ca_file: str | None = None,
-        timeout: float = DEFAULT_TIMEOUT_SECONDS,
-    ) -> None:
-        self._prefix = check_prefix(prefix)
-        self._closed = False
-        self._pool: Any = redis.asyncio.BlockingConnectionPool.from_url(
-            url, retry=AsyncRetry(NoBackoff(), 0), **_options(ca_file, timeout)
-        )
-
-    async def publish(self, channel: str, data: str | bytes) -> int:
-        """Send a message to every client of a channel; see `Publisher.publish`."""
-        if self._closed:
-            raise RuntimeError("the publisher is closed")
-        name, payload = _command(self._prefix, channel, data)
-        connected = False
-        try:
-            connection = await self._pool.get_connection()
-            connected = True
-            try:
-                await connection.send_command("PUBLISH", name, payload)
-                return int(await connection.read_response())
-            except BaseException:
-                # Also when cancelled: a late answer must not be taken for that of the next command.
-                await connection.disconnect(nowait=True)
-                raise
-            finally:
-                await self._pool.release(connection)
-        except RedisError as error:
-            raise _translate(error, connected) from error
-
-    async def aclose(self) -> None:
-        """Close all connections; nothing can be published any more."""
-        self._closed = True
-        await self._pool.disconnect()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()

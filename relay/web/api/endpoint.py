@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 from aiohttp import hdrs, web
 
+from relay.brokers.shares import Share
 from relay.errors import Refused
 from relay.web.api.commands import decode, run, run_batch
 from relay.web.api.error import ApiError, Code
@@ -63,7 +64,7 @@ async def _serve(request: web.Request) -> web.Response:
 async def _reply(request: web.Request, method: str, body: bytes) -> bytes:
     """Carry out what a body asks for."""
     settings, counted = request.app[SETTINGS], request.app[COUNTERS].api_requests
-    call = Call(request.app[CONTROL], Outlet(request.app[NODE]), settings.max_message_bytes)
+    call = Call(request.app[CONTROL], Outlet(request.app[NODE], Share.BACK_ENDS), settings.max_message_bytes)
     if method != "batch":
         return b'{"result":%b}' % await run(call, method, body)
 

@@ -10,12 +10,13 @@ import pytest
 
 from relay.brokers.redis.address import Address
 from relay.brokers.redis.link import Link, pack
-from relay.brokers.redis.publications import HIGH_WATER_BYTES, Publications
+from relay.brokers.redis.publications import HIGH_WATER_BYTES, LOW_WATER_BYTES, Publications
 from relay.brokers.redis.server import Server
 from relay.brokers.redis.supervised import PING
+from relay.brokers.shares import Share
 from relay.counters import Counters
 from relay.errors import BusUnavailable, DeliveryUnknown, PublishBufferFull, PublishRefused
-from tests.brokers.recording import RecordingSource
+from tests.brokers.recording import Outcomes, RecordingSource
 from tests.harness.conditions import wait_until
 
 
@@ -185,17 +186,130 @@ async def test_a_later_message_has_its_own_deadline() -> None:
     assert desk.counters.publish_failures == {"BUS_UNAVAILABLE": 2}
 
 
-async def test_the_buffer_is_bounded_and_keeps_what_it_had() -> None:
+async def test_the_buffer_is_bounded_also_for_sources_that_do_not_pause() -> None:
     size = len(pack("PUBLISH", "c", "x" * 100))
-    desk, source, other = Desk(buffer_bytes=2 * size), RecordingSource(), RecordingSource()
+    desk, source, other = Desk(buffer_bytes=4 * size), RecordingSource(), RecordingSource()
     desk.say(source, "x" * 100)
+    assert not desk.publications.congested
     desk.say(source, "y" * 100)
+    assert desk.publications.congested
     assert not desk.say(other, "z" * 100)
-    assert not desk.say(None, "probe" * 20)
     assert [type(error) for error in other.errors] == [PublishBufferFull]
     assert source.errors == []
     link = desk.connect()
     assert b"".join(link.written) == pack("PUBLISH", "c", "x" * 100) + pack("PUBLISH", "c", "y" * 100)
+
+
+@pytest.mark.parametrize("share", [Share.POSTS, Share.BACK_ENDS])
+async def test_a_share_that_is_used_up_takes_nothing_from_the_others(share: Share) -> None:
+    desk = Desk(buffer_bytes=4000)
+    outcomes = Outcomes()
+    greedy, client = RecordingSource(share), RecordingSource()
+    for _ in range(20):
+        desk.publications.publish(pack("PUBLISH", "c", "x" * 450), greedy, outcomes)
+    assert {type(error) for error in outcomes.errors} == {PublishBufferFull}
+    assert f"of {share.value} wait" in str(outcomes.errors[0])
+    assert len(outcomes.errors) == 17
+    assert desk.counters.publish_failures == {"PUBLISH_BUFFER_FULL": 17}
+    for other in {Share.POSTS, Share.BACK_ENDS} - {share}:
+        desk.publications.publish(pack("PUBLISH", "c", "x"), RecordingSource(other), outcomes)
+    while not desk.publications.congested:
+        desk.say(client, "x" * 450)
+    assert client.errors == []
+    assert len(outcomes.errors) == 17
+    link = desk.connect()
+    assert b"".join(link.written).count(b"PUBLISH") == 3 + 1 + 5
+    desk.answer(ONE * 9)
+    assert outcomes.heard == [1] * 4
+    assert not any(desk.publications.buffered.values())
+
+
+async def test_the_largest_message_finds_room_in_the_smallest_buffer() -> None:
+    desk, outcomes = Desk(buffer_bytes=1000), Outcomes()
+    desk.connect()
+    for share in Share:
+        source = RecordingSource(share)
+        receipt = None if share is Share.CLIENTS else outcomes
+        desk.publications.publish(pack("PUBLISH", "c", "x" * 1000), source, receipt)
+        assert source.errors == []
+    assert outcomes.errors == []
+
+
+async def test_posts_that_wait_do_not_pause_clients() -> None:
+    desk, client, outcomes = Desk(buffer_bytes=8 * HIGH_WATER_BYTES), RecordingSource(), Outcomes()
+    desk.connect()
+    for _ in range(5):
+        for share in (Share.POSTS, Share.BACK_ENDS):
+            desk.publications.publish(pack("PUBLISH", "c", bytes(300_000)), RecordingSource(share), outcomes)
+    assert desk.say(client, "1")
+    assert not desk.publications.hold_back()
+
+
+async def test_a_source_at_full_speed_is_held_back_before_the_others_are_paused() -> None:
+    desk, fast, slow = Desk(), RecordingSource(), RecordingSource()
+    desk.connect()
+    assert not desk.publications.hold_back()
+    assert desk.say(fast, bytes(LOW_WATER_BYTES))
+    assert desk.publications.hold_back()
+    assert desk.say(slow, "1")
+    await tick()
+    desk.answer(ONE)
+    assert desk.resumed == 1
+
+
+async def test_room_is_told_also_while_redis_is_away() -> None:
+    """What clients hold in their hands must get its turn to fail, too."""
+    desk, source = Desk(publish_timeout=0.01, buffer_bytes=4000), RecordingSource()
+    while not desk.publications.congested:
+        desk.say(source, "x" * 450)
+    assert desk.resumed == 0
+    await wait_until(lambda: source.errors)
+    assert desk.resumed == 1
+    assert not desk.publications.congested
+
+
+async def test_giving_up_tells_everybody_and_takes_no_late_answer_for_another() -> None:
+    desk, sent, waiting, outcomes = Desk(), RecordingSource(), RecordingSource(), Outcomes()
+    link = desk.connect()
+    desk.say(sent, "1")
+    desk.publications.publish(pack("PUBLISH", "c", "2"), RecordingSource(Share.POSTS), outcomes)
+    await tick()
+    desk.say(waiting, "3")
+    assert desk.publications.unsettled() >= {sent, waiting}
+    desk.publications.give_up()
+    assert [type(error) for error in sent.errors] == [DeliveryUnknown]
+    assert [type(error) for error in outcomes.errors] == [DeliveryUnknown]
+    assert [type(error) for error in waiting.errors] == [BusUnavailable]
+    assert link.aborted == ["given up"]
+    assert desk.publications.unsettled() == set()
+    assert not any(desk.publications.buffered.values())
+
+
+async def test_replies_are_settled_also_when_an_unexpected_one_follows() -> None:
+    desk, source = Desk(), RecordingSource()
+    link = desk.connect()
+    desk.say(source, "1")
+    await tick()
+    desk.answer(b"-NOPERM no\r\n", ONE)
+    assert [type(error) for error in source.errors] == [PublishRefused]
+    assert link.aborted == ["unexpected reply: 1"]
+    assert not any(desk.publications.buffered.values())
+
+
+async def test_draining_does_not_wait_for_what_comes_later() -> None:
+    desk, source = Desk(), RecordingSource()
+    desk.connect()
+    desk.say(source, "1")
+    await tick()
+    await asyncio.sleep(0.001)
+    draining = asyncio.create_task(desk.publications.drain())
+    await tick()
+    await asyncio.sleep(0.001)
+    desk.say(source, "2")
+    await tick()
+    desk.answer(ONE)
+    await draining
+    assert desk.publications.unsettled() == {source}
 
 
 async def test_sources_pause_above_high_water_and_go_on_when_redis_has_answered() -> None:
@@ -349,15 +463,18 @@ async def test_refusals_of_a_chunk_are_settled_together(caplog: pytest.LogCaptur
     assert desk.counters.publish_failures == {"PUBLISH_REFUSED": 8000}
 
 
-async def test_only_what_redis_took_has_a_receipt() -> None:
-    desk, source = Desk(), RecordingSource()
-    heard: list[int] = []
+async def test_each_receipt_tells_the_outcome_of_its_message() -> None:
+    desk, source = Desk(), RecordingSource(Share.BACK_ENDS)
+    outcomes = Outcomes()
     desk.connect()
     for payload in (b"taken", b"refused", b"lost"):
-        desk.publications.publish(pack("PUBLISH", "c", payload), source, heard.append)
+        desk.publications.publish(pack("PUBLISH", "c", payload), source, outcomes)
     await tick()
     desk.answer(b":3\r\n", b"-NOPERM no\r\n")
-    assert heard == [3]
+    assert source.errors == []  # the refusal concerns one message, and its receipt says it
+    desk.publications.publish(pack("PUBLISH", "c", b"waits"), source, outcomes)
     desk.lose()
-    assert heard == [3]
-    assert [type(error) for error in source.errors] == [PublishRefused, DeliveryUnknown]
+    assert outcomes.heard == [3]
+    assert [type(error) for error in outcomes.errors] == [PublishRefused, DeliveryUnknown, BusUnavailable]
+    assert [type(error) for error in source.errors] == [DeliveryUnknown]
+    assert not any(desk.publications.buffered.values())

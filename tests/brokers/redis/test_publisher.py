@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from relay import AsyncPublisher, Publisher
 from relay.brokers import BrokerOptions
+from relay.brokers.redis.address import parse_address
+from relay.brokers.redis.connector import open_link
+from relay.brokers.redis.link import LinkOwner
 from relay.errors import BusUnavailable, ChannelError, DeliveryUnknown, PublishRefused
 from relay.message import NO_ORIGIN, Kind, Message
 from tests.brokers.recording import Station
-from tests.conftest import ProxyFactory
+from tests.conftest import ProxyFactory, RedisFactory
+from tests.harness.certificate_authority import CertificateAuthority
 from tests.harness.conditions import wait_until
 from tests.harness.free_port import free_port
 from tests.harness.redis_server import RedisServer
@@ -153,8 +157,36 @@ async def test_many_at_once_share_an_async_publisher(redis_server: RedisServer, 
 
 
 def test_other_buses_are_refused() -> None:
-    with pytest.raises(ValueError, match="scheme"):
-        Publisher("memory://")
+    for kind in (Publisher, AsyncPublisher):
+        with pytest.raises(ValueError, match=r"must be one of redis://, rediss://, unix://; memory:// is one gateway"):
+            kind("memory://")
+
+
+@BOTH
+async def test_a_user_without_a_password_logs_in_as_that_user(publish: Publish, own_redis: RedisServer) -> None:
+    """And not as the default user, as a gateway's link does too."""
+    own_redis.allow("guest", "on", "nopass", "+@all", "resetchannels")
+    url = f"redis://guest@127.0.0.1:{own_redis.port}"
+    with pytest.raises(PublishRefused, match="permissions"):
+        await publish(url, "c", "x")
+    link = await open_link(parse_address(url), cast(LinkOwner, None), "test", 3)
+    assert await link.call("ACL", "WHOAMI") == b"guest"
+    link.abort("done")
+
+
+@BOTH
+async def test_tls_options_of_the_url_count(
+    publish: Publish, redis_with: RedisFactory, certificate_authority: CertificateAuthority
+) -> None:
+    server = redis_with(authority=certificate_authority)
+    own = certificate_authority
+    assert await publish(f"{server.url}?ssl_ca_certs={own.ca_file}", "c", "x") == 0
+    assert await publish(f"{server.url}?ssl_cert_reqs=none", "c", "x") == 0
+    assert await publish(server.url, "c", "x", ca_file=str(own.ca_file)) == 0
+    certificate = f"ssl_certfile={own.certificate_file}&ssl_keyfile={own.key_file}"
+    assert await publish(f"{server.url}?ssl_cert_reqs=none&{certificate}", "c", "x") == 0
+    with pytest.raises(BusUnavailable, match="certificate"):
+        await publish(server.url, "c", "x")
 
 
 @BOTH
