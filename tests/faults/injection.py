@@ -92,7 +92,7 @@ class Faults:
     async def _last(self, longest: float) -> str:
         """Let a fault last; sometimes a gateway drains meanwhile. Return what to say of it."""
         seconds = self._random.uniform(0.1, longest)
-        if self._random.random() < 0.2:
+        if self._random.random() < 0.3:
             slot = self._random.choice(self._slots)
             self._draining = asyncio.create_task(slot.replace())
             await asyncio.sleep(seconds)
@@ -110,7 +110,7 @@ class Faults:
     async def _restart_redis(self) -> str:
         await asyncio.to_thread(self._redis.kill)
         try:
-            return f"Redis restarts, and is away {await self._last(4)}"
+            return f"Redis restarts, and is away {await self._last(8)}"
         finally:
             await asyncio.to_thread(self._redis.start)
             await self._witness.listen()

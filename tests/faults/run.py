@@ -79,7 +79,7 @@ async def run(seconds: float, seed: int, folder: Path | None = None) -> Outcome:
                     await faults.inject()
                 await all_told_ready([slot.process for slot in slots], within=HEAL_SECONDS)
                 await crowd.finish()
-            except ConditionTimeout as error:
+            except (ConditionTimeout, OSError, EOFError) as error:
                 trouble.append(f"after the last fault: {error}")
         for slot in slots:
             record.gaps += slot.gaps()

@@ -5,11 +5,13 @@ from __future__ import annotations
 from tests.faults.__main__ import report
 from tests.faults.run import run
 
-SEED = 5
+SEED = 85
+"""Redis restarts, refuses SUBSCRIBE, a gateway loses its links, and Redis restarts again."""
 
 
 async def test_every_delivery_is_accounted_for() -> None:
     outcome = await run(6, SEED)
     assert outcome, "\n".join(report(outcome))
     assert outcome.faults
+    assert outcome.record.gaps
     assert outcome.verdict.deliveries > 100

@@ -56,6 +56,8 @@ async def test_a_deaf_proxy_forwards_only_what_clients_say() -> None:
             await asyncio.wait_for(reader.read(1), 0.05)
         proxy.deaf = False
         assert await reader.readexactly(13) == b"answer to two"
+        writer.write_eof()
+        assert await reader.read() == b""
         writer.close()
 
 
