@@ -129,7 +129,7 @@ class Settings(BaseSettings):
         65_536, "Messages", "Largest message of a client; a larger one closes it with 1009."
     )
     publish_buffer_bytes: Annotated[int, Range("bytes", 1024, 2**40)] = setting(
-        16_777_216, "Messages", "Bytes of all messages that wait for the bus, for the whole gateway."
+        16_777_216, "Messages", "Bytes of messages that wait for the bus: half for WebSockets, the rest for HTTP."
     )
     send_buffer_bytes: Annotated[int, Range("bytes", 1024, 2**30)] = setting(
         1_048_576, "Messages", "Bytes that may wait for one client before it counts as slow."

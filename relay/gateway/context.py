@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -86,6 +87,17 @@ class Context:
         greeting = None if text is None else Message("", text.encode())
         self.welcome = b"" if greeting is None else encode_frame(greeting)
         self.welcome_event = b"" if greeting is None else sse.encode(greeting)
+
+    async def emptied(self, within: float) -> None:
+        """Wait until the last client has gone.
+
+        Args:
+            within: seconds; returns then, too.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                while self.connections:
+                    await self.empty.wait()
 
     @property
     def sockets(self) -> int:

@@ -8,7 +8,7 @@ takes a moment; while the bus is away those clients are left to the end.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Protocol
 
 from relay.errors import Disconnect
@@ -30,9 +30,11 @@ class Closable(Protocol):
 async def close_evenly(
     clients: Sequence[Closable],
     seconds: float,
+    *,
     flush: Callable[[], None],
     unsettled: Callable[[], Collection[object]],
-) -> list[Closable]:
+    settle: Callable[[], Awaitable[None]],
+) -> None:
     """Close clients with `Disconnect.GOING_AWAY`, one after the other.
 
     Args:
@@ -40,9 +42,7 @@ async def close_evenly(
         seconds: from the first to the last, evenly spread.
         flush: delivers what was received so far; called before each close, as nothing can follow a close frame.
         unsettled: returns those whose messages wait for the bus.
-
-    Returns:
-        Clients that are still open, because the bus has not answered yet.
+        settle: waits until the bus has answered, or has been given up: for those that are left at the end.
     """
     loop = asyncio.get_running_loop()
     start = loop.time()
@@ -62,6 +62,10 @@ async def close_evenly(
             else:
                 busy.append(client)
         if begun == len(clients):
-            return busy
+            break
         pause = TURN_SECONDS if busy else start + seconds * begun / len(clients) - loop.time()
         await asyncio.sleep(max(TURN_SECONDS, pause))
+    if busy:
+        await settle()
+        for client in busy:
+            client.close(Disconnect.GOING_AWAY)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Sequence
-from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -251,15 +250,9 @@ class Gateway:
         for http_connection in context.http.connections:
             http_connection.leave()
         node = context.node
-        busy = await close_evenly(context.clients, settings.drain_seconds, node.hub.flush, node.unsettled)
-        if busy:
-            await node.drain()
-            for client in busy:
-                client.close(Disconnect.GOING_AWAY)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(CLOSE_TIMEOUT_SECONDS + 1):
-                while context.connections:
-                    await context.empty.wait()
+        flush, unsettled = node.hub.flush, node.unsettled
+        await close_evenly(context.clients, settings.drain_seconds, flush=flush, unsettled=unsettled, settle=node.drain)
+        await context.emptied(CLOSE_TIMEOUT_SECONDS + 1)
         await node.drain()
         await self.stop()
 

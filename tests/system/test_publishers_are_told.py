@@ -132,7 +132,7 @@ async def trouble(redis: RedisServer, rng: random.Random) -> None:
     await asyncio.sleep(rng.choice((0, 0.05)))
 
 
-@pytest.mark.parametrize(("seed", "event_loop"), enumerate(EVENT_LOOPS))
+@pytest.mark.parametrize(("seed", "event_loop"), [*enumerate(EVENT_LOOPS)])
 async def test_no_message_is_lost_in_silence_doubled_or_overtaken(
     own_redis: RedisServer, gateways: GatewayFactory, seed: int, event_loop: str
 ) -> None:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Any
 
 from relay.brokers import Receipt, Source
 from relay.brokers.redis.address import Address
 from relay.brokers.redis.link import Link, Replies, pack
+from relay.brokers.redis.publish_failures import PublishFailures
 from relay.brokers.redis.publish_queue import Publication, PublishQueue
 from relay.brokers.redis.server import REPLICAS, role_of
 from relay.brokers.redis.supervised import PING, SupervisedLink
 from relay.brokers.shares import Share
 from relay.counters import Counters
-from relay.errors import BusUnavailable, DeliveryUnknown, PublishBufferFull, PublishError, PublishRefused
+from relay.errors import BusUnavailable, DeliveryUnknown
 from relay.logs import Logger
 
 HIGH_WATER_BYTES = 1024 * 1024
@@ -26,9 +27,6 @@ LOW_WATER_BYTES = 256 * 1024
 
 PROBE_BYTES = 1024
 """More than a probe takes."""
-
-REPORT_REFUSAL_SECONDS = 10.0
-"""How often refusals are logged: Redis may refuse everything that strangers send."""
 
 HELLO = pack("HELLO")
 
@@ -82,6 +80,7 @@ class Publications(SupervisedLink):
         self._publish_timeout = publish_timeout
         self._buffer_bytes = buffer_bytes
         self._queue = PublishQueue(buffer_bytes)
+        self._failures = PublishFailures(self._queue, counters)
         self._high_water = min(HIGH_WATER_BYTES, self._queue.client_limit)
         self._low_water = min(LOW_WATER_BYTES, self._queue.client_limit // 2 + 1)
         self._paused = False
@@ -90,7 +89,6 @@ class Publications(SupervisedLink):
         self._deadline: asyncio.TimerHandle | None = None
         self._drained: asyncio.Future[None] | None = None
         self._drain_began_at = 0.0
-        self._report_refusal_at = 0.0
         self.passing = False
         self.congested = False
 
@@ -112,7 +110,7 @@ class Publications(SupervisedLink):
         queue = self._queue
         if receipt is not None or self.congested:
             if source is not None and queue.used_up(source.share):
-                self._refuse(source, receipt)
+                self._failures.no_room(source, receipt)
                 return False
             if source is not None and receipt is not None:
                 queue.charge(source.share, size)
@@ -159,14 +157,14 @@ class Publications(SupervisedLink):
         """Fail everything that waits, now. The link is started anew: answers to what was written mean nothing more."""
         self.abort("given up")
         self.lost("given up")
-        self._fail(BusUnavailable("given up"), self._queue.sources())
+        self._failures.fail(BusUnavailable("given up"), self._queue.sources())
 
     async def stop(self) -> None:
         """Disconnect; what still waits has failed."""
         await super().stop()
         if self._deadline is not None:
             self._deadline.cancel()
-        self._fail(BusUnavailable("the gateway ends"), self._queue.sources())
+        self._failures.fail(BusUnavailable("the gateway ends"), self._queue.sources())
 
     async def opened(self, link: Link) -> None:
         """Go on with what waits, once `open` is true."""
@@ -179,7 +177,7 @@ class Publications(SupervisedLink):
         if unanswered:
             sources = {publication.source for publication in unanswered}
             log.warning("deliveries unknown", messages=len(unanswered), sources=len(sources), reason=reason)
-            self._fail(DeliveryUnknown(reason), sources, unanswered)
+            self._failures.fail(DeliveryUnknown(reason), sources, unanswered)
         self._arm_deadline()
         self._resume()
 
@@ -244,29 +242,10 @@ class Publications(SupervisedLink):
         queue.size -= settled
         self._counters.messages_published += published
         if refused:
-            self._rejected(refused, error, now)
+            self._failures.refused(refused, error)
         self._resume()
         if unexpected is not None:
             self.abort(f"unexpected reply: {unexpected!r:.200}")
-
-    def _refuse(self, source: Source, receipt: Receipt | None) -> None:
-        """Tell a source that its message has no room. What it has published before still goes out."""
-        share = source.share
-        error = PublishBufferFull(f"{self._queue.by_share[share]} bytes of {share.value} wait for the bus")
-        self._counters.publish_failures[error.disconnect.name] += 1
-        if receipt is not None:
-            receipt(error)
-        source.publish_failed(error)
-
-    def _rejected(self, refused: list[Publication], error: str, now: float) -> None:
-        """Tell that Redis has refused messages, all of a chunk at once: each look goes through all that waits."""
-        self._counters.bus_errors += len(refused)
-        # Who waits for an answer learns it of each message; the others are closed.
-        sources = {publication.source for publication in refused if publication.receipt is None}
-        self._fail(PublishRefused(error), sources, refused)
-        if now >= self._report_refusal_at:
-            self._report_refusal_at = now + REPORT_REFUSAL_SECONDS
-            log.error("publish refused", messages=len(refused), error=error)
 
     def _flush(self) -> None:
         """Write everything that waits, if it may go out now."""
@@ -315,29 +294,6 @@ class Publications(SupervisedLink):
         if late:
             sources = {publication.source for publication in late}
             log.warning("publish timeout", messages=len(late), sources=len(sources), problem=self.problem)
-            self._fail(BusUnavailable(f"waited for {self._publish_timeout:g} s"), sources)
+            self._failures.fail(BusUnavailable(f"waited for {self._publish_timeout:g} s"), sources)
         self._arm_deadline()
         self._resume()
-
-    def _fail(
-        self, error: PublishError, sources: Collection[Source | None], gone: Collection[Publication] = ()
-    ) -> None:
-        """Tell of messages that have failed, and drop what of their sources still waits.
-
-        Args:
-            error: why.
-            sources: whose messages are dropped.
-            gone: what has failed and is no longer in the queue.
-        """
-        dropped = [publication for publication in self._queue.drop(sources) if publication.source is not None]
-        if failed := len(gone) + len(dropped):
-            self._counters.publish_failures[error.disconnect.name] += failed
-        for publication in gone:
-            if publication.receipt is not None:
-                publication.receipt(error)
-        for publication in dropped:
-            if publication.receipt is not None:
-                publication.receipt(error if not gone else BusUnavailable("an earlier message failed"))
-        for source in sources:
-            if source is not None:
-                source.publish_failed(error)
