@@ -91,7 +91,7 @@ class Settings(BaseSettings):
     # websockets itself reads no more than 128 headers.
     max_headers: Annotated[int, Range("integer", 1, 128)] = setting(100, "Listening", "Headers of one request.")
     keepalive_timeout: Annotated[float, Range("seconds", 0.1, 3600)] = setting(
-        75.0, "Listening", "Seconds that an HTTP connection may wait for its next request; above that of a proxy."
+        100.0, "Listening", "Seconds that an HTTP connection may wait for its next request; above that of a proxy."
     )
     allowed_origins: Origins | None = setting(
         None,

@@ -16,7 +16,7 @@ METHODS: Final = frozenset((b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
 _TEXT = rb"[\t\x20-\x7e\x80-\xff]"
-_LINE = re.compile(rb"(%b++) ([\x21\x22\x24-\x7e\x80-\xff]++) HTTP/([0-9])\.([0-9])\r\n" % _TOKEN)
+_LINE = re.compile(rb"(%b++) ([\x21\x22\x24-\x7e]++) HTTP/([0-9])\.([0-9])\r\n" % _TOKEN)
 # Possessive, so that no head takes longer than its length: neither folded lines nor blanks before a colon fit.
 _FIELDS = re.compile(rb"(?:%b++:%b*+\r\n)*+\r\n" % (_TOKEN, _TEXT))
 _NAMED = re.compile(
@@ -87,7 +87,9 @@ def read_head(raw: bytes, max_headers: int) -> RequestHead:
     """
     line = _LINE.match(raw)
     if line is None:
-        raise Refused(400, "the request line must be METHOD TARGET HTTP/1.1, and a request target has no fragment")
+        raise Refused(
+            400, "the request line must be METHOD TARGET HTTP/1.1, and a request target is ASCII without fragment"
+        )
     method, target = line[1], line[2]
     if (line[3], line[4]) not in ((b"1", b"1"), (b"1", b"0")):
         raise Refused(505, "this port speaks HTTP/1.1")

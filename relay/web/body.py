@@ -21,6 +21,7 @@ async def read_body(request: web.Request, limit: int) -> bytes:
 
     Raises:
         Refused: the body is too large (413), too slow (408), broken (400), or compressed (415).
+        ConnectionError: the client has left.
     """
     if request.headers.get(hdrs.CONTENT_ENCODING, "identity").lower() != "identity":
         raise Refused(415, "the body must not be compressed: Content-Encoding must be identity")
@@ -35,6 +36,11 @@ async def read_body(request: web.Request, limit: int) -> bytes:
                     raise Refused(413, f"the body has more than {limit} bytes")
     except TimeoutError:
         raise Refused(408, f"the body did not arrive within {BODY_SECONDS:g} s") from None
+    except RuntimeError:
+        # What aiohttp raises when the client left before anybody read.
+        if request.transport is None:
+            raise ConnectionResetError from None
+        raise
     except web.RequestPayloadError:
         raise Refused(400, "the body is broken") from None
     return bytes(body)

@@ -352,4 +352,5 @@ class HttpConnection(asyncio.Protocol):
         if answer is not None:
             answer.owner = None
         if handler is not None:
-            handler.connection_lost(exc)
+            # Not at once: before Python 3.12 a new one runs its first step only now, and has to find itself whole.
+            self._port.loop.call_soon(handler.connection_lost, exc)

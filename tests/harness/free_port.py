@@ -29,3 +29,9 @@ def free_port() -> int:
             except OSError:
                 continue  # taken
         return port
+
+
+def accepts(port: int) -> bool:
+    """Return whether anybody listens on a port of 127.0.0.1 now."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
