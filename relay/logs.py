@@ -168,10 +168,10 @@ def _admit(kind: Kind) -> bool:
 
 def _admit_foreign(record: logging.LogRecord) -> bool:
     """Return whether an entry of a library may be written; those of structlog have been asked for already."""
-    if not isinstance(record.msg, str):
+    if hasattr(record, "_logger"):
         return True
-    # A text without arguments may have its values in it already.
-    event = record.msg if record.args else f"{record.module}:{record.lineno}"
+    # A text without arguments may have its values in it already, and an object is a value.
+    event = record.msg if record.args and isinstance(record.msg, str) else f"{record.module}:{record.lineno}"
     return _admit(Kind(record.name, record.levelno, event))
 
 

@@ -283,12 +283,14 @@ def test_libraries_have_the_same_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     for n in range(5):
         logging.getLogger("aiohttp.server").error("Error handling request from %s", n)
         logging.getLogger("asyncio").error(f"Exception in callback {n}")  # noqa: G004 - as asyncio does it
-    assert len(entries(stream)) == 4
+        logging.getLogger("library").error(ValueError(n))
+    assert len(entries(stream)) == 6
     monkeypatch.setattr(logs, "_clock", lambda: 2.0)
     tell_left_out()
-    assert [(entry["logger"], entry["entries"]) for entry in entries(stream)[4:]] == [
+    assert [(entry["logger"], entry["entries"]) for entry in entries(stream)[6:]] == [
         ("aiohttp.server", 3),
         ("asyncio", 3),
+        ("library", 3),
     ]
 
 

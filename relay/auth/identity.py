@@ -38,9 +38,9 @@ def identify(request: ConnectRequest) -> Identity:
         return ANONYMOUS
     if not 1 <= len(user.encode()) <= MAX_USER_BYTES:
         raise Refused(400, f"user must have 1 to {MAX_USER_BYTES} bytes of UTF-8")
-    if user != user.strip():
-        raise Refused(400, "user must not begin or end with white space")
     if not is_visible(user):
         rule = "must not contain control characters, or others that are invisible or turn text around"
         raise Refused(400, f"user {rule}")
+    if user != user.strip():
+        raise Refused(400, "user must not begin or end with white space")
     return Identity(user)

@@ -6,7 +6,7 @@ from relay.auth.proxy_header import NO_HEADER, read_proxy_header
 from relay.errors import Refused
 from relay.gateway.context import Context
 from relay.gateway.handshake import Handshake
-from relay.web.http_connection import Stage
+from relay.web.http_socket import Stage
 
 
 class Arrival(Handshake):

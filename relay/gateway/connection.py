@@ -54,7 +54,7 @@ class Connection(Incoming):
         self._join(transport)
         transport.write(response + self._context.welcome)
         if received:
-            self._receive(received)
+            self._take_in(received)
         if self.reading:
             transport.resume_reading()
 
@@ -147,7 +147,11 @@ class Connection(Incoming):
         libuv would read the same socket up to 32 times in a row.
         """
         context = self._context
-        self._receive(bytes(context.read_buffer[:nbytes]))
+        data = bytes(context.read_buffer[:nbytes])
+        if context.node.congested or self._paused:
+            self._take_in(data)
+        else:
+            self._receive(data)
         if nbytes == READ_BUFFER_BYTES and self.reading and self._transport is not None:
             self._transport.pause_reading()
             context.node.hold_back(self)
@@ -158,7 +162,7 @@ class Connection(Incoming):
         if self._paused:
             return 0  # `resume_publishing` gives it its turn
         self._waiting = False
-        frames = self._receive(b"")
+        frames = self._take_in(b"")
         if not self._waiting:
             if self._transport is None:
                 self._end_reading()
@@ -182,16 +186,16 @@ class Connection(Incoming):
         # else what it had sent is taken in first, turn by turn
         self._gone(_close_code(self._ws))
 
-    def _receive(self, data: bytes) -> int:
-        """Take in a turn's frames, or keep what was read while the bus takes no more of clients; see `Incoming`."""
+    def _take_in(self, data: bytes) -> int:
+        """Take in what was read, or keep it while the bus takes no more of clients; see `_receive`."""
         if self._context.node.congested and not self._muted:
             # Before the next message, not with it: however many clients there are, none finds the bus full.
             self._context.node.pause(self)
-        if self._paused:
-            self._rest += data
-            self._waiting = True
-            return 0
-        return super()._receive(data)
+        if not self._paused:
+            return self._receive(data)
+        self._rest += data
+        self._waiting = True
+        return 0
 
     def _message(self, kind: Kind, payload: bytes) -> None:
         """Publish one whole message of the client."""

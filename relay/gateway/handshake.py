@@ -16,7 +16,8 @@ from relay.logs import Logger
 from relay.node import Interest
 from relay.protocols.http_request import RequestHead
 from relay.refusals import FULL, REFUSED_BY_BUS, SHUTTING_DOWN, UNACKNOWLEDGED
-from relay.web.http_connection import HttpConnection, Stage
+from relay.web.http_connection import HttpConnection
+from relay.web.http_socket import Stage
 
 Reader = Callable[[Context, bytes, str], Guest]
 """Reads the head of a request that came from an address; raises `Refused`."""
@@ -96,8 +97,9 @@ class Handshake(HttpConnection):
         else:
             # Soon enough for a client to be told: many give up after ten seconds.
             connections = context.http.connections
-            deadline = context.loop.time() + context.settings.broker_timeout
-            connections.work(self, min(connections.ends_at(self), deadline))
+            settings = context.settings
+            patience = min(settings.broker_timeout, settings.handshake_timeout)
+            connections.work(self, context.loop.time() + patience)
             self._waiting = (acknowledged, lambda future: self._acknowledge(future, guest))
             acknowledged.add_done_callback(self._waiting[1])
 

@@ -7,46 +7,18 @@ what a connection becomes next doesn't depend on what it was.
 
 from __future__ import annotations
 
-import asyncio
-import enum
-from collections.abc import Mapping
-from contextlib import suppress
-from typing import cast
-
 from aiohttp.web import RequestHandler
 
 from relay.errors import Refused
-from relay.logs import Logger
 from relay.protocols.http_body import Body, body_of
-from relay.protocols.http_refusal import TLS_ALERT, TLS_HANDSHAKE, refusal
+from relay.protocols.http_refusal import TLS_ALERT, TLS_HANDSHAKE
 from relay.protocols.http_request import RequestHead, find_head, read_head
-from relay.refusals import cause
 from relay.web.http_port import HttpPort
+from relay.web.http_socket import REQUEST_SECONDS, HttpSocket, Stage
 from relay.web.http_transport import HttpTransport
 
-REQUEST_SECONDS = 30.0
-"""For a request from its head to the end of its answer; aiohttp has no such limit."""
 
-LINGER_SECONDS = 2.0
-"""How long a client may take to read its last answer and close."""
-
-MAX_HELD_BYTES = 64 * 1024
-"""What a client may send behind a request before that is answered; more waits in the socket."""
-
-log = Logger("relay.http")
-
-
-class Stage(enum.Enum):
-    """Where a connection stands with its request."""
-
-    HEAD = enum.auto()  # it has not come, or not whole
-    BODY = enum.auto()  # aiohttp has the head, the body is coming
-    ANSWER = enum.auto()  # all of it has come; it is being answered
-    UPGRADE = enum.auto()  # something else takes the socket over, as soon as it may
-    ENDING = enum.auto()  # nothing more is read or written
-
-
-class HttpConnection(asyncio.Protocol):
+class HttpConnection(HttpSocket):
     """A socket that speaks HTTP/1.1 and stays with aiohttp.
 
     Args:
@@ -54,61 +26,31 @@ class HttpConnection(asyncio.Protocol):
         peer: address of the client, or of the proxy that speaks for it in its headers; None: the socket's.
     """
 
-    __slots__ = (
-        "_answer",
-        "_answered",
-        "_begun",
-        "_body",
-        "_buffer",
-        "_eof",
-        "_greeted",
-        "_handler",
-        "_held",
-        "_port",
-        "_reading",
-        "_stage",
-        "_transport",
-        "peer",
-    )
+    __slots__ = ("_answer", "_answered", "_body", "_ends_at", "_greeted", "_handler")
 
     def __init__(self, port: HttpPort, peer: str | None = None) -> None:
-        self._port = port
-        self.peer = peer or ""
-        self._buffer = bytearray()
-        self._transport: asyncio.Transport | None = None
-        self._stage = Stage.HEAD
-        # Whether the first bytes of the connection, and of the request that is coming, were seen.
-        self._greeted = self._begun = False
-        self._eof = False
-        self._reading = True
+        super().__init__(port, peer)
+        # Whether the first bytes of the connection were seen.
+        self._greeted = False
         # aiohttp's part, from the first request that is its own: what answers, what it writes to, and what it has of
         # the present request.
         self._handler: RequestHandler | None = None
         self._answer: HttpTransport | None = None
         self._body: Body | None = None
-        self._held = self._answered = False
+        self._answered = False
+        self._ends_at = 0.0
 
     @property
     def shaking_hands(self) -> bool:
         """See `Expiring`."""
         return self._handler is None
 
+    @property
+    def _answering(self) -> bool:
+        """See `HttpSocket`."""
+        return self._answer is not None and self._answer.began
+
     # What the event loop calls.
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Start the clock; called by the event loop."""
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one by its methods only
-        if not self.peer:
-            self.peer = str((transport.get_extra_info("peername") or ("",))[0])
-        self._port.connections.wait_for_bytes(self, self._port.loop.time() + self._port.head_seconds)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Let go of everything; called by the event loop."""
-        self._transport = None
-        self._stage = Stage.ENDING
-        self._buffer.clear()
-        self._port.connections.remove(self)
-        self._detach(exc)
 
     def data_received(self, data: bytes) -> None:
         """Take what has come; called by the event loop."""
@@ -160,26 +102,6 @@ class HttpConnection(asyncio.Protocol):
         """End after an error of aiohttp's; see `Owner`."""
         self._end()
 
-    # What ends it.
-
-    def expire(self) -> None:
-        """End a client whose time is over; see `Expiring`."""
-        if self._stage is Stage.HEAD and self._begun:
-            self._refuse(408, "the request was not complete in time")
-        else:
-            self.abort()
-
-    def leave(self) -> None:
-        """End it if no request of it is being answered; see `Expiring`."""
-        if self._stage is Stage.HEAD:
-            self.abort()
-
-    def abort(self) -> None:
-        """Drop the socket at once, and do nothing more: `_go_on` may be due before the event loop tells of the end."""
-        self._stage = Stage.ENDING
-        if self._transport is not None:
-            self._transport.abort()
-
     # The way of a request.
 
     def _go_on(self) -> None:
@@ -210,16 +132,13 @@ class HttpConnection(asyncio.Protocol):
                 port.note_tls(self.peer)
                 self._part_with(TLS_ALERT)
                 return False
-        if not self._begun:
-            self._begun = True
-            if self._handler is not None:
-                port.connections.wait_for_bytes(self, port.loop.time() + port.head_seconds)
         if buffer.startswith((b"\r", b"\n")):
             # Empty lines before a request mean nothing (RFC 9112, section 2.2).
             buffer[:] = buffer.lstrip(b"\r\n")
         try:
             size = find_head(buffer, port.max_header_bytes)
             if size is None:
+                self._await_rest()
                 return False
             head = read_head(bytes(buffer[:size]), port.max_headers)
         except Refused as refused:
@@ -228,6 +147,14 @@ class HttpConnection(asyncio.Protocol):
         del buffer[:size]
         self._judge(head)
         return True
+
+    def _await_rest(self) -> None:
+        """Give a request time that has begun to come."""
+        if not self._begun:
+            self._begun = True
+            if self._handler is not None:  # else the clock runs since the connection was made
+                port = self._port
+                port.connections.wait_for_bytes(self, port.loop.time() + port.head_seconds)
 
     def _judge(self, head: RequestHead) -> None:
         """Decide who answers a request; `_pass_on` is aiohttp's way."""
@@ -245,8 +172,10 @@ class HttpConnection(asyncio.Protocol):
         self._answered = False
         self._answer.half_closed = self._eof
         self._stage, self._body = Stage.BODY, body_of(head.length)
-        port.connections.wait_for_bytes(self, port.loop.time() + REQUEST_SECONDS)
+        self._ends_at = port.loop.time() + REQUEST_SECONDS
         self._pass_body(head.raw)
+        if self._stage is Stage.BODY:
+            port.connections.wait_for_bytes(self, self._ends_at)
 
     def _pass_body(self, head: bytes = b"") -> bool:
         """Hand on what has come of the body; return whether more can be done at once."""
@@ -263,7 +192,7 @@ class HttpConnection(asyncio.Protocol):
             return False
         if body.complete:
             self._stage, self._body = Stage.ANSWER, None
-            self._port.connections.work(self, self._port.connections.ends_at(self))
+            self._port.connections.work(self, self._ends_at)
         if head or piece:
             handler.data_received(head + piece)
         if body.complete:
@@ -286,64 +215,6 @@ class HttpConnection(asyncio.Protocol):
         self._port.connections.wait_for_request(self, self._port.loop.time() + self._port.idle_seconds)
         if self._buffer or self._eof:
             self._port.loop.call_soon(self._go_on)
-
-    def _read_or_not(self) -> None:
-        """Read from the socket as long as there is room for what comes."""
-        reading = not self._held and len(self._buffer) <= MAX_HELD_BYTES
-        if reading is not self._reading and self._transport is not None and not self._transport.is_closing():
-            self._reading = reading
-            if reading:
-                self._transport.resume_reading()
-            else:
-                self._transport.pause_reading()
-
-    # The end.
-
-    def _refuse(self, status: int, reason: str, headers: Mapping[str, str] | None = None) -> None:
-        """Answer with an HTTP error that says why, and end.
-
-        Args:
-            status: 4xx or 5xx.
-            reason: a sentence.
-            headers: further ones.
-        """
-        log.debug("refused", remote=self.peer, status=status, reason=reason)
-        self._port.counters.connections_refused[cause(status, reason)] += 1
-        # Nothing may come behind the beginning of another answer.
-        begun = self._answer is not None and self._answer.began
-        self._part_with(b"" if begun else refusal(status, reason, headers or {}))
-
-    def _end(self) -> None:
-        """End the connection after an answer."""
-        if self._stage is Stage.ENDING or self._transport is None:
-            return
-        if self._stage is Stage.ANSWER and not self._buffer and not self._eof:
-            self._stage = Stage.ENDING
-            self._detach()
-            self._transport.close()  # once everything is written; the deadline stays
-        else:
-            self._part_with(b"")
-
-    def _part_with(self, last: bytes) -> None:
-        """Write the last bytes, and read on until the client has closed: a reset would take the answer with it."""
-        transport, port = self._transport, self._port
-        if transport is None or self._stage is Stage.ENDING:
-            return
-        self._stage = Stage.ENDING
-        self._buffer.clear()
-        self._detach()
-        if last:
-            transport.write(last)
-        seconds = REQUEST_SECONDS if transport.get_write_buffer_size() else LINGER_SECONDS
-        port.connections.wait_for_bytes(self, port.loop.time() + seconds)
-        if self._eof:
-            transport.close()
-            return
-        if transport.can_write_eof():
-            with suppress(OSError):  # it has left, and its end was not read yet
-                transport.write_eof()
-        self._held = False
-        self._read_or_not()
 
     def _detach(self, exc: Exception | None = None) -> None:
         """Tell aiohttp that its connection is gone. What it answers now goes nowhere."""

@@ -87,10 +87,6 @@ class HttpConnections:
         self._idle.pop(connection, None)
         self._owing.pop(connection, None)
 
-    def ends_at(self, connection: Expiring) -> float:
-        """Return the deadline of a connection."""
-        return self._ends[connection]
-
     def remove(self, connection: Expiring) -> None:
         """Forget a connection that has ended, or speaks something else."""
         self._ends.pop(connection, None)

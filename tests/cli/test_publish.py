@@ -104,7 +104,7 @@ async def test_a_refusing_gateway_is_told(stand_in: StandIn, channel: str) -> No
     ("arguments", "reason"),
     [
         (["a b", "hello"], "white space"),
-        (["--gateway", "localhost", "lobby", "hello"], "must look like ws://host:8000"),
+        (["--gateway", "localhost", "lobby", "hello"], "must look like http://host:8000"),
         (["--gateway", "ws://h", "--broker-url", "redis://h", "lobby", "hello"], "exclude each other"),
         (["lobby", "-"], "the message is not UTF-8: send it with --binary"),
         (["--broker-url", "http://h", "lobby", "hello"], "1 setting is wrong"),

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import ROOT
+from tests.harness.free_port import free_port
 from tests.harness.gateway_process import GatewayProcess, end
+from tests.harness.redis_server import RedisServer
 
 RELAY = f"{sys.executable} -m relay"
 
@@ -58,6 +60,14 @@ def test_closed_streams(gateway: GatewayProcess, tmp_path: Path, closed: str) ->
     }
     for line, code in lines.items():
         check(shell(f"{line} {closed}", tmp_path), code)
+
+
+def test_a_gateway_without_any_stream(redis_server: RedisServer, tmp_path: Path) -> None:
+    """Its workers have none either; it drains as any other does."""
+    port = free_port()
+    serve = f"{RELAY} serve --port {port} --workers 2 --broker-url {redis_server.url} --drain-seconds 0"
+    ready = f"until relay health --url http://127.0.0.1:{port}; do sleep 0.1; done >/dev/null 2>&1"
+    check(shell(f"{serve} <&- >&- 2>&- & {ready}; kill $!; wait $!", tmp_path), 0)
 
 
 def test_a_message_is_not_read_from_a_closed_input(gateway: GatewayProcess, tmp_path: Path) -> None:

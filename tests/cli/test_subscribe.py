@@ -103,7 +103,7 @@ async def test_a_refusal_is_told(stand_in: StandIn, channel: str) -> None:
     [
         (["a b"], "white space"),
         (["--count", "0", "lobby"], "--count"),
-        (["--gateway", "localhost", "lobby"], "must look like ws://host:8000"),
+        (["--gateway", "localhost", "lobby"], "must look like http://host:8000"),
         ([], "Missing argument 'CHANNEL'"),
     ],
 )

@@ -47,6 +47,9 @@ def report(outcome: Outcome) -> list[str]:
     lines.append(f"{len(outcome.faults)} faults, {len(outcome.record.sent)} messages, {verdict.deliveries} deliveries")
     endings = Counter(hearing.ending for hearing in outcome.record.hearings if hearing.ended is not None)
     lines += [f"{count:8} listeners' connections ended with {ending}" for ending, count in endings.items()]
+    lines += [
+        f"{count:8} publishers' connections ended with {ending}" for ending, count in outcome.record.closed.items()
+    ]
     lines += [f"{count:8} not made, told: {who}" for who, count in verdict.explained.items()]
     lines += [f"UNTRUE {label}: refused, and delivered" for label in verdict.untrue]
     lines += [f"OVERTAKEN {label} at {outcome.record.sent[label].at - began:.3f}" for label in verdict.overtaken]

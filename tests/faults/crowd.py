@@ -88,6 +88,7 @@ class Crowd:
             request.stop()
         await asyncio.gather(*self._requesting, *(publisher.stop() for _, publisher in self._websockets))
         for channel, publisher in self._websockets:
+            self._record.closed.update(publisher.endings)
             for session in publisher.sessions:
                 self._record.sent |= _messages(channel, session)
         last: dict[str, set[Label]] = {channel: set() for channel in CHANNELS}

@@ -94,9 +94,11 @@ class Faults:
         seconds = self._random.uniform(0.1, longest)
         if self._random.random() < 0.3:
             slot = self._random.choice(self._slots)
+            before = self._random.uniform(0, seconds)
+            await asyncio.sleep(before)
             self._draining = asyncio.create_task(slot.replace())
-            await asyncio.sleep(seconds)
-            return f"for {seconds:.1f} s, gateway {slot.number} drains meanwhile"
+            await asyncio.sleep(seconds - before)
+            return f"for {seconds:.1f} s, gateway {slot.number} drains after {before:.1f} s"
         await asyncio.sleep(seconds)
         return f"for {seconds:.1f} s"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections import Counter
 from dataclasses import dataclass, field
 
 from tests.harness.history import Label, Payload
@@ -86,6 +87,7 @@ class Record:
     Args:
         sent: the messages by their labels.
         hearings: of all listeners.
+        closed: how often the relay ended a publishing WebSocket, by close code and reason.
         gaps: of all gateways.
         witnessed: when the witness heard each message on Redis itself; the others were not published.
         blind: when the witness lost sight, because Redis was killed; nothing is published until it sees again.
@@ -93,6 +95,7 @@ class Record:
 
     sent: dict[Label, Sent] = field(default_factory=dict)
     hearings: list[Hearing] = field(default_factory=list)
+    closed: Counter[tuple[int | None, str | None]] = field(default_factory=Counter)
     gaps: list[Gap] = field(default_factory=list)
     witnessed: dict[Label, float] = field(default_factory=dict)
     blind: list[float] = field(default_factory=list)

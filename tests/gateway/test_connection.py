@@ -256,10 +256,10 @@ async def test_what_was_read_waits_in_its_order_while_the_bus_takes_no_more(
         whole = [encode_frame(TEXT, b"%d" % number) for number in range(1, 4)]
         stream = pong + whole[0] + pong + whole[1] + whole[2] + fragments + ping + encode_frame(BINARY, bytes(5000))
         cut = len(stream) - 2500
-        connection._receive(stream[:cut])
+        connection._take_in(stream[:cut])
         expected = [b"1", b"2", b"3", b"4-4", bytes(5000), b"6"]
         assert read == expected[: min(room, 4)]
-        connection._receive(stream[cut:] + encode_frame(TEXT, b"6"))
+        connection._take_in(stream[cut:] + encode_frame(TEXT, b"6"))
         assert read == expected[:room]
         node.writable()
         assert read == expected

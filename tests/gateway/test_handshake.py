@@ -10,7 +10,7 @@ from relay import Gateway
 from relay.brokers.memory import MemoryBroker
 from relay.errors import SubscribeError
 from relay.gateway.handshake import Handshake
-from relay.web.http_connection import MAX_HELD_BYTES
+from relay.web.http_socket import MAX_HELD_BYTES
 from tests.conftest import EmbeddedFactory
 from tests.harness.conditions import wait_until
 from tests.harness.free_port import free_port

@@ -11,7 +11,8 @@ import pytest
 
 from relay import Gateway
 from relay.protocols.http_body import CHUNKS_PER_TURN
-from relay.web.http_connection import MAX_HELD_BYTES, HttpConnection
+from relay.web.http_connection import HttpConnection
+from relay.web.http_socket import MAX_HELD_BYTES
 from tests.conftest import EmbeddedFactory, GatewayFactory
 from tests.harness.conditions import stays_true, wait_until
 from tests.harness.deployment import EVENT_LOOPS
