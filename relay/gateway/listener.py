@@ -148,7 +148,6 @@ class Listener:
         given = 0
         while given < YIELDS_PER_TICK and self._context.http.connections.give_way():
             given += 1
-        self._context.counters.connections_given_way += given
         return given
 
     def _exhausted(self, error: OSError) -> None:
