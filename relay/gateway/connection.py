@@ -99,13 +99,13 @@ class Connection(Incoming):
 
     def ping(self) -> None:
         """Send a ping, unless an answer could not get through anyway."""
-        if self._transport is not None and self._held is None and not self._paused:
+        if self._transport is not None and self._held is None and self.reading:
             self.heard = False
             self._transport.write(PING)
 
     def check_heard(self) -> None:
-        """Close a client that has sent nothing since its last ping."""
-        if not self.heard and self._held is None and not self._paused:
+        """Close a client that has sent nothing since its last ping; while it isn't read, its pong may wait."""
+        if not self.heard and self._held is None and self.reading:
             self.close(Disconnect.KEEPALIVE_TIMEOUT)
 
     # What the node calls on a publisher.
@@ -129,6 +129,7 @@ class Connection(Incoming):
         """Take in what was read before, then read again; see `PausableSource`."""
         if self._paused:
             self._paused = False
+            self.heard = True  # its pong may have waited; the next ping will tell
             if self._waiting:
                 self.go_on()
             else:

@@ -106,7 +106,7 @@ class Handshake(HttpConnection):
     def _acknowledge(self, acknowledged: asyncio.Future[None], guest: Guest) -> None:
         """Let a client in, now that the bus has answered."""
         transport = self._transport
-        if transport is None or self._interest is None:
+        if transport is None or self._interest is None or self._stage is not Stage.UPGRADE:
             if not acknowledged.cancelled():
                 acknowledged.exception()  # seen: nobody is left to be told
             return

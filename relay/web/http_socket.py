@@ -100,7 +100,8 @@ class HttpSocket(asyncio.Protocol, abc.ABC):
             self.abort()
 
     def abort(self) -> None:
-        """Drop the socket at once."""
+        """Drop the socket at once, and do nothing more: `_go_on` may be due before the event loop tells of the end."""
+        self._stage = Stage.ENDING
         if self._transport is not None:
             self._transport.abort()
 

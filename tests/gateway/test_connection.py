@@ -400,3 +400,24 @@ async def test_a_connection_leaves_no_reference_cycle(embedded: EmbeddedFactory)
         await wait_until(lambda: alive() == before)
     finally:
         gc.enable()
+
+
+async def test_a_client_that_is_read_no_more_is_not_judged_by_its_silence(embedded: EmbeddedFactory) -> None:
+    """In a drain a publisher waits for the bus unread, perhaps for longer than a ping may take: its pong waits, too."""
+    (gateway,) = await embedded(1)
+    async with AsyncExitStack() as stack:
+        client = await join(stack, gateway)
+        (connection,) = connections(gateway)
+        connection.ping()
+        connection.pause_publishing()
+        connection.check_heard()
+        connection.resume_publishing()
+        connection.check_heard()  # before the socket was read again
+        connection.ping()
+        assert connection.prepare_to_close()
+        assert [(await client.frame()).opcode for _ in range(2)] == [PING, PING]
+        connection.check_heard()
+        connection.ping()
+        connection.check_heard()
+        connection.close(Disconnect.GOING_AWAY)
+        assert close_of(await client.frame()) == (1001, "going away")

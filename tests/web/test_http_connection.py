@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import random
 import ssl
+from contextlib import suppress
 
 import pytest
 
 from relay import Gateway
+from relay.protocols.http_body import CHUNKS_PER_TURN
 from relay.web.http_connection import HttpConnection
 from relay.web.http_socket import MAX_HELD_BYTES
 from tests.conftest import EmbeddedFactory, GatewayFactory
@@ -285,3 +287,31 @@ async def test_of_too_many_idle_connections_the_oldest_goes(
     assert (await read_response(kept[2][0])).status == 200
     for _, writer in kept:
         writer.transport.abort()
+
+
+async def test_a_connection_that_gives_way_in_the_midst_of_its_body_does_nothing_more(
+    embedded: EmbeddedFactory,
+) -> None:
+    """More chunks than one turn takes are there, so it has another turn before its socket is closed."""
+    (gateway,) = await embedded(1)
+    context = gateway._context
+    assert context is not None
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+    writer.write(b"POST /publish/a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+    await wait_until(lambda: [it for it in context.http.connections if not it.shaking_hands])
+    (connection,) = context.http.connections
+    assert isinstance(connection, HttpConnection)
+    faults: list[dict[str, object]] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, fault: faults.append(fault))
+    try:
+        connection.data_received(b"1\r\nx\r\n" * (CHUNKS_PER_TURN // 2) + b"0\r\n\r\n")
+        assert context.http.connections.give_way()
+        async with asyncio.timeout(10):
+            with suppress(ConnectionError):
+                assert await reader.read() == b""
+    finally:
+        loop.set_exception_handler(None)
+        writer.transport.abort()
+    assert (faults, len(context.http.connections)) == ([], 0)
+    assert gateway.counters.messages_received == 0

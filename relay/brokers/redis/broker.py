@@ -241,7 +241,12 @@ class RedisBroker(Broker):
         """Publish to ourselves, again and again; a subscription link that doesn't hear it is opened anew."""
         interval = self._options.probe_interval
         while True:
-            self._look(time.monotonic())
+            try:
+                self._look(time.monotonic())
+            except Exception:
+                # A fault of ours must not leave the gateway ready for ever, whatever it hears.
+                self._probe.forget("bus probe failed")
+                log.exception("bus probe failed")
             pause = interval if self._probe.problem is None or self._probe.refused else min(interval, HASTE_SECONDS)
             due = time.monotonic() + pause
             await asyncio.sleep(pause)

@@ -145,10 +145,10 @@ class SupervisedLink(abc.ABC):
         """Use a link until it is gone; return whether it had come into use."""
         self.link = link
         self._counters.bus_connects += 1
-        self.connected()
-        self.questions.link_opened()
         watch = asyncio.create_task(self._watch(link), name=f"relay bus {self._name} watch")
         try:
+            self.connected()
+            self.questions.link_opened()
             with suppress(LinkClosed):
                 await self.opened(link)
             if not link.closed.done():

@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 
 from relay.brokers import BrokerOptions
+from relay.brokers.redis.broker import RedisBroker
 from relay.errors import BusUnavailable
 from tests.brokers.recording import Station
 from tests.conftest import ProxyFactory, RedisFactory
@@ -225,3 +226,21 @@ async def test_a_station_that_stops_while_it_hears_has_no_gap(own_redis: RedisSe
     station = await connect(url_of(own_redis))
     await station.broker.stop()
     assert station.sink.gaps == []
+
+
+async def test_a_fault_of_the_probe_is_told_and_not_its_end(
+    own_redis: RedisServer, connect: Connect, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Else a gateway would stay ready for ever, whatever it hears."""
+    station = await connect(url_of(own_redis))
+    assert isinstance(station.broker, RedisBroker)
+
+    def fail(links: object) -> bool:
+        raise RuntimeError("a mistake")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(station.broker._probe, "is_stale", fail)
+        await wait_until(lambda: station.broker.problems == ["bus probe failed"])
+    assert "a mistake" in caplog.text
+    await wait_until(lambda: not station.broker.problems)
+    await check(station)
