@@ -248,6 +248,27 @@ def test_a_broker_url_is_refused_without_showing_a_password(url: str) -> None:
         assert "secret" not in problem.given
 
 
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("redis://host?socket_timeout=1", "options can be db, password, username"),
+        ("redis://host/1?db=2", "db is given twice"),
+        ("rediss://host?ssl_certfile=/nowhere.pem", "ssl_certfile and ssl_keyfile can't be used"),
+        ("unix://run/redis.sock", "after three slashes"),
+    ],
+)
+def test_a_broker_url_is_read_as_publishers_read_it(url: str, reason: str) -> None:
+    """All of it counts, or it is refused at start; see `tests/brokers/redis/test_address.py`."""
+    assert reason in problems_of(broker_url=url)["RELAY_BROKER_URL"].allowed
+
+
+def test_the_authority_is_named_once(certificate_authority: CertificateAuthority) -> None:
+    ca = str(certificate_authority.ca_file)
+    problem = problems_of(broker_url=f"rediss://host?ssl_ca_certs={ca}", broker_ca_file=ca)["RELAY_BROKER_CA_FILE"]
+    assert "not besides the ssl_ca_certs of RELAY_BROKER_URL" in problem.allowed
+    assert Settings(broker_url="REDISS://host", broker_ca_file=ca).broker_ca_file == ca
+
+
 def test_the_password_is_not_part_of_what_an_error_prints() -> None:
     """Not even when the URL itself is right and another setting is wrong."""
     with pytest.raises(SettingsError) as refused:

@@ -8,7 +8,7 @@ from typing import Final
 from aiohttp import ClientError, ClientSession, WSMsgType, WSServerHandshakeError
 from yarl import URL
 
-from relay.cli.unreachable import NoGateway, check_gateway, unreachable
+from relay.cli.unreachable import NoGateway, answered, check_gateway, unreachable
 
 TIMEOUT_SECONDS: Final = 15.0
 """Time for everything; more than the 5 s for which a gateway, by default, holds a message while its bus is away."""
@@ -40,7 +40,7 @@ async def deliver(url: URL, payload: str | bytes, timeout_seconds: float = TIMEO
     except TimeoutError:
         raise NotDelivered(f"{url.origin()} did not answer within {timeout_seconds:g} s") from None
     except WSServerHandshakeError as error:
-        raise NotDelivered(f"{url.origin()} answered HTTP {error.status}") from None
+        raise NotDelivered(f"{url.origin()} {answered(error.status)}") from None
     except ClientError as error:
         raise NotDelivered(f"{url.origin()} {unreachable(error)}") from None
 

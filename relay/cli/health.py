@@ -75,12 +75,25 @@ def _reasons(connection: http.client.HTTPConnection, path: str) -> list[str]:
         return [f"{connection.host} port {connection.port}: {_why(connection, error)}"]
     finally:
         connection.close()
-    return [] if response.status == 200 else _told(body) or [f"it answers with HTTP status {response.status}"]
+    if response.status == 200:
+        # Any web server may have a page for every path.
+        return [] if _is_gateway(body) else ["there is no relay at this address: a web server answers"]
+    return _told(body) or [f"it answers with HTTP status {response.status}"]
+
+
+def _is_gateway(body: bytes) -> bool:
+    """Return whether an answer is one of `/readyz` or `/healthz`."""
+    try:
+        answer = json.loads(body)
+    except ValueError:
+        return False
+    return isinstance(answer, dict) and ("ready" in answer or "status" in answer)
 
 
 def _why(connection: http.client.HTTPConnection, error: Exception) -> str:
     """Return why there was no answer: when something else is there, what that is."""
-    if not isinstance(error, ConnectionRefusedError | socket.gaierror | ssl.SSLCertVerificationError):
+    known = (TimeoutError, ConnectionRefusedError, socket.gaierror, ssl.SSLCertVerificationError)
+    if not isinstance(error, known):
         # Only here: for an answer none of this is needed.
         import asyncio
 

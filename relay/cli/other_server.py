@@ -39,9 +39,9 @@ async def identify(host: str, port: int, *, tls: bool) -> str | None:
         return "is an SSH server, not a relay"
     if pong.startswith((b"+PONG", b"-NOAUTH", b"-DENIED", b"-LOADING", b"-MASTERDOWN", b"-NOPERM")):
         return "is a Redis, not a relay: a gateway's address is wanted"
-    if page.startswith(b"HTTP/") and tls:
-        return "speaks no TLS: write ws:// or http://"
-    said = next((text for text in (greeting, page, pong) if text and not text.startswith((b"HTTP/", _TLS_ALERT))), b"")
+    if page.startswith(b"HTTP/"):
+        return "speaks no TLS: write ws:// or http://" if tls else None  # its status says more
+    said = next((text for text in (greeting, page, pong) if text and not text.startswith(_TLS_ALERT)), b"")
     line = said.split(b"\n")[0].decode(errors="replace").rstrip("\r")[:SHOWN_CHARACTERS]
     return f"is not a relay: it says {escape_controls(line)!r}" if said else None
 

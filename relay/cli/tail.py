@@ -16,7 +16,7 @@ import click
 from aiohttp import ClientError, ClientSession, ClientWebSocketResponse, WSMsgType, WSServerHandshakeError
 from yarl import URL
 
-from relay.cli.unreachable import NoGateway, check_gateway, unreachable
+from relay.cli.unreachable import NoGateway, answered, check_gateway, unreachable
 from relay.errors import comes_back
 from relay.redaction import JOINERS, escape_controls
 
@@ -29,7 +29,7 @@ HANDSHAKE_SECONDS: Final = 10.0
 HEARTBEAT_SECONDS: Final = 20.0
 SHOWN_BYTES: Final = 32
 
-_FINAL_ANSWERS = (400, 401, 403, 404)
+_FINAL_ANSWERS = (400, 401, 403, 404, 405, 426)
 
 
 class Refused(Exception):
@@ -89,12 +89,10 @@ class Tail:
             opening = session.ws_connect(self._url, max_msg_size=0, heartbeat=HEARTBEAT_SECONDS)
             connection = await asyncio.wait_for(opening, HANDSHAKE_SECONDS)
         except WSServerHandshakeError as error:
-            if error.status in _FINAL_ANSWERS:
-                raise Refused(f"{place} refused with HTTP {error.status}") from None
-            if error.status < 400:
-                raise Refused(f"{place} is a web server, not a relay: it answered HTTP {error.status}") from None
+            if error.status in _FINAL_ANSWERS or error.status < 400:
+                raise Refused(f"{place} {answered(error.status)}") from None
             wait = error.headers.get("Retry-After", "") if error.headers else ""
-            return f"{place} answered HTTP {error.status}", float(wait) if wait.isdecimal() else 0.0
+            return f"{place} {answered(error.status)}", float(wait) if wait.isdecimal() else 0.0
         except (ClientError, TimeoutError) as error:
             try:
                 await check_gateway(self._url, error)

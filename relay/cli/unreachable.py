@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import ssl
+from http import HTTPStatus
 
 from aiohttp import (
     ClientConnectorCertificateError,
@@ -38,6 +39,15 @@ async def check_gateway(url: URL, error: ClientError | TimeoutError) -> None:
     found = await identify(url.host or "", url.port or 0, tls=url.scheme == "wss")
     if found is not None:
         raise NoGateway(f"{url.origin()} {found}")
+
+
+def answered(status: int) -> str:
+    """Return what to say behind the place of a gateway that answered a handshake with an HTTP status."""
+    if status == HTTPStatus.UPGRADE_REQUIRED:
+        return f"answered HTTP {status}: a proxy on the way doesn't pass on WebSockets"
+    if status < HTTPStatus.BAD_REQUEST or status in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
+        return f"answered HTTP {status}: there is no relay at this address"
+    return f"answered HTTP {status}"
 
 
 def unreachable(error: ClientError) -> str:

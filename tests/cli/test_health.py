@@ -66,9 +66,11 @@ async def test_in_a_process_of_its_own_nobody_there() -> None:
         (404, "[]", "it answers with HTTP status 404"),
         (500, '{"reasons": 1}', "it answers with HTTP status 500"),
         (302, "{}", "it answers with HTTP status 302"),
+        (200, "<html>", "there is no relay at this address: a web server answers"),
+        (200, "[]", "there is no relay at this address: a web server answers"),
     ],
 )
-async def test_what_is_not_200_is_told(stand_in: StandIn, status: int, body: str, reason: str) -> None:
+async def test_what_is_no_good_answer_is_told(stand_in: StandIn, status: int, body: str, reason: str) -> None:
     async def answer(request: web.Request) -> web.Response:
         assert request.path == "/below/readyz"
         return web.Response(status=status, text=body)

@@ -131,4 +131,7 @@ async def test_a_web_server_is_not_waited_for(serve: Serve) -> None:
     """It answers a handshake with a page."""
     place = f"ws://127.0.0.1:{await serve(web_server)}"
     outcome = await invoke_aside("subscribe", "lobby", "--gateway", place)
-    assert (outcome.code, outcome.errors) == (1, f"relay: {place} is a web server, not a relay: it answered HTTP 200\n")
+    assert (outcome.code, outcome.errors) == (
+        1,
+        f"relay: {place} answered HTTP 200: there is no relay at this address\n",
+    )

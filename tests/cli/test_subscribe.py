@@ -95,7 +95,7 @@ async def test_a_refusal_is_told(stand_in: StandIn, channel: str) -> None:
 
     url = await stand_in(refuse)
     outcome = await invoke_aside("subscribe", "--gateway", url, channel)
-    assert outcome == Outcome(1, "", f"relay: {url} refused with HTTP 404\n")
+    assert outcome == Outcome(1, "", f"relay: {url} answered HTTP 404: there is no relay at this address\n")
 
 
 @pytest.mark.parametrize(

@@ -150,7 +150,7 @@ async def test_a_refusal_for_good_ends_it(stand_in: StandIn, status: int) -> Non
     async def refuse(request: web.Request) -> web.StreamResponse:
         return web.Response(status=status)
 
-    with pytest.raises(Refused, match=f"refused with HTTP {status}"):
+    with pytest.raises(Refused, match=f"answered HTTP {status}"):
         await Tail(URL(await stand_in(refuse)), None).run()
 
 

@@ -14,7 +14,7 @@ ASK = """
             const answer = await fetch("/publish/a", {method: "POST", body: "x"});
             if (answer.status !== 200) return `status ${answer.status}`;
         }
-        const version = performance.getEntriesByType("resource").at(-1).nextHopProtocol;
+        const version = performance.getEntriesByType("navigation")[0].nextHopProtocol;
         const socket = new WebSocket(`wss://${location.host}/ws/a?echo=1`);
         const heard = await new Promise((resolve, reject) => {
             socket.onopen = () => socket.send("hello");

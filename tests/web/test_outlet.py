@@ -9,7 +9,7 @@ import pytest
 
 from relay.brokers import Source
 from relay.brokers.shares import Share
-from relay.errors import BusUnavailable, DeliveryUnknown, PublishRefused
+from relay.errors import BusUnavailable, DeliveryUnknown, PublishBufferFull, PublishRefused
 from relay.message import Message
 from relay.node import Node
 from relay.web import outlet as module
@@ -62,6 +62,17 @@ async def test_after_an_outage_nothing_more_is_sent_but_after_a_refusal_it_is() 
         if total == 2:
             with pytest.raises(BusUnavailable, match="earlier"):
                 await outlet.acknowledged(futures[2])
+
+
+async def test_a_message_that_fails_at_once_is_not_overtaken_by_the_next() -> None:
+    """Before anybody has waited for it: a smaller one might still find room."""
+    node, outlet = make()
+    small = Message("c", b"x")
+    first = await outlet.send(small)
+    outlet.publish_failed(PublishBufferFull("full"))  # as the bus tells the source of the request
+    with pytest.raises(BusUnavailable, match="earlier"):
+        await outlet.acknowledged(await outlet.send(small))
+    assert node.submitted == [first]
 
 
 async def test_a_request_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -241,7 +241,7 @@ async def test_workers_that_do_not_drain_in_time_are_ended(
     """One that hangs is killed; the answer says that not all went well."""
     monkeypatch.setattr(supervisor_module, "GRACE_SECONDS", -10.0)
     monkeypatch.setattr(supervisor_module, "LAST_RESORT_SECONDS", 0.5)
-    settings = settings_for(redis_server, prefix, publish_timeout=0)
+    settings = settings_for(redis_server, prefix, publish_timeout=0, worker_timeout=3600)
     async with running(settings) as run:
         os.kill(run.pid(2), signal.SIGSTOP)
         run.stop.set()
