@@ -1,4 +1,4 @@
-"""What all connections of a port share as long as they speak HTTP, and who of them has to go."""
+"""What the HTTP connections of a port share: limits, deadlines, and which of them are dropped when places run short."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class HttpConnections:
 
     @property
     def handshakes(self) -> int:
-        """Number of those whose first request is not answered, or refused."""
+        """Number of connections whose first request is not answered, or refused."""
         return sum(connection.shaking_hands for connection in self._ends)
 
     def wait_for_bytes(self, connection: Expiring, ends_at: float) -> None:
@@ -81,7 +81,7 @@ class HttpConnections:
             self.give_way()
 
     def work(self, connection: Expiring, ends_at: float) -> None:
-        """Note that the relay has a client's request, and that it is the client who waits.
+        """Note that the relay has a whole request, and works on it.
 
         Args:
             connection: new, or one of these.

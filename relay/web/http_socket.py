@@ -65,7 +65,7 @@ class HttpSocket(asyncio.Protocol, abc.ABC):
 
     @abc.abstractmethod
     def _detach(self, exc: Exception | None = None) -> None:
-        """Let go of whoever answers: nothing more can be written."""
+        """Let go of the request handler: nothing more can be written."""
 
     @property
     @abc.abstractmethod
