@@ -76,7 +76,7 @@ class Node:
         self._flushed_at = 0.0
         self._interests: dict[str, Interest] = {}
         self.congested = False
-        # Who was paused first goes on first.
+        # The source that was paused first goes on first.
         self._paused: OrderedDict[PausableSource, None] = OrderedDict()
         self._to_resume = 0
         self._resuming: asyncio.Handle | None = None
@@ -278,7 +278,7 @@ class Delivery:
             return
         if isinstance(outcome, PublishError):
             self.receivers.set_exception(outcome)
-            self.receivers.exception()  # seen, also when the one who waited has left
+            self.receivers.exception()  # seen, also when the caller has left
         else:
             self.receivers.set_result(outcome)
 

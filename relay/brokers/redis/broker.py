@@ -174,7 +174,7 @@ class RedisBroker(Broker):
         self._subscriptions.heard_probe(sent_at)
 
     def _demoted(self) -> None:
-        """Leave a Redis that has become a replica: what is published there reaches nobody on the primary.
+        """Leave a Redis that has become a replica: what is published there never reaches the primary.
 
         The subscriptions stay where they are until the name leads to a primary again: as long as the old server
         follows it, they still hear what is said there. It counts as a gap all the same.

@@ -48,7 +48,7 @@ class Questions:
         if not isinstance(reply, hiredis.ReplyError):
             self._refusal = None
             return
-        # Who has no right to ask was told so by the log-in, and goes on; everything else is a Redis in trouble.
+        # NOPERM: a missing right, which the log-in has reported already. Everything else is a Redis in trouble.
         in_trouble = not str(reply).startswith("NOPERM")
         self._counters.bus_errors += in_trouble
         now = time.monotonic()
