@@ -98,6 +98,9 @@ class RedisBroker(Broker):
                 await self._publications.drain()
         except TimeoutError:
             self._publications.give_up()
+        # A link that has just fallen silent isn't known to be lost yet, and after the end it is too late for its gap.
+        if not self._subscriptions.gaps.doubted and not await self._subscriptions.answers():
+            self._subscriptions.gaps.doubt(self._subscriptions.questions.answered_until)
 
     async def stop(self) -> None:
         """Disconnect."""

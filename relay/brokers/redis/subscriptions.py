@@ -129,7 +129,8 @@ class Subscriptions(SupervisedLink):
         for subscription in heard:
             subscription.acknowledged = loop.create_future()
         if not self._ending or self.gaps.doubted:
-            clients = [subscription.name for subscription in heard if not subscription.name.startswith(INTERNAL)]
+            names = [subscription.name for subscription in heard] + (self._left() if self.gaps.doubted else [])
+            clients = [name for name in names if not name.startswith(INTERNAL)]
             self.gaps.begin(clients, self.questions.answered_until)
         self._outbox.clear()
         self._unanswered.clear()
@@ -137,6 +138,11 @@ class Subscriptions(SupervisedLink):
         self.refusals.clear()
         self._synchronized = None
         self._changed()
+
+    def _left(self) -> list[str]:
+        """Return the channels that were left since the last answer: what their clients should have heard is open."""
+        left = [key for command in self._unanswered if command.verb == b"UNSUBSCRIBE" for key in command.keys]
+        return [key.removeprefix(self._prefix).decode() for key in left]
 
     def heard_probe(self, sent_at: float) -> None:
         """Take note that a probe that was sent at a time has come in.

@@ -23,6 +23,9 @@ BACKOFF_LIMIT_SECONDS = 2.0
 REPORT_SECONDS = 60.0
 """How often an outage that goes on is logged again."""
 
+ANSWER_SECONDS = 0.005
+"""How often `answers` looks for the answer."""
+
 PING = pack("PING")
 
 log = Logger("relay.bus")
@@ -94,6 +97,20 @@ class SupervisedLink(abc.ABC):
         """Drop the link; it is reopened at once."""
         if self.link is not None:
             self.link.abort(reason)
+
+    async def answers(self) -> bool:
+        """Ask Redis now; return False when the link is in use and gives no answer within the timeout."""
+        link, began = self.link, time.monotonic()
+        try:
+            async with asyncio.timeout(self._timeout):
+                while self.open and self.link is link and self.questions.answered_until < began:
+                    if self.questions.asked_at is None and link is not None:
+                        self.questions.asked_at = time.monotonic()
+                        self.ask(link)
+                    await asyncio.sleep(ANSWER_SECONDS)
+        except TimeoutError:
+            return False
+        return True
 
     @abc.abstractmethod
     async def opened(self, link: Link) -> None:

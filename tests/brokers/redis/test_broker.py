@@ -222,8 +222,26 @@ async def test_a_station_that_stops_while_it_is_deaf_tells_its_gap(own_redis: Re
     assert channels == ["c", "d"]
 
 
-async def test_a_station_that_stops_while_it_hears_has_no_gap(own_redis: RedisServer, connect: Connect) -> None:
+async def test_a_station_that_ends_before_silence_is_noticed_tells_its_gap(
+    own_redis: RedisServer, connect: Connect, proxy_to: ProxyFactory
+) -> None:
+    """Of what was left since, too. A drain takes a moment; a silent link is noticed after seconds only."""
+    proxy = await proxy_to(own_redis.port)
+    station = await connect(url_of(proxy))
+    await station.broker.subscribe("d")
+    proxy.black_hole = True
+    began_at = time.monotonic()
+    station.broker.unsubscribe("d")
+    await station.broker.drain()
+    await station.broker.stop()
+    ((channels, _),) = station.sink.gaps
+    assert channels == ["c", "d"]
+    assert station.sink.gaps_began_at[0] <= began_at
+
+
+async def test_a_station_that_ends_while_it_hears_has_no_gap(own_redis: RedisServer, connect: Connect) -> None:
     station = await connect(url_of(own_redis))
+    await station.broker.drain()
     await station.broker.stop()
     assert station.sink.gaps == []
 
