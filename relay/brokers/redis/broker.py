@@ -92,15 +92,13 @@ class RedisBroker(Broker):
         self._probe_task = asyncio.create_task(self._watch(), name="relay bus probe")
 
     async def drain(self) -> None:
-        """Send what waits, and wait for Redis' answers; what has none then is given up."""
+        """Send what waits, and wait for Redis' answers; what has none then is given up. See what was heard, too."""
         try:
             async with asyncio.timeout(max(self._options.publish_timeout, self._options.timeout)):
                 await self._publications.drain()
         except TimeoutError:
             self._publications.give_up()
-        # A link that has just fallen silent isn't known to be lost yet, and after the end it is too late for its gap.
-        if not self._subscriptions.gaps.doubted and not await self._subscriptions.answers():
-            self._subscriptions.gaps.doubt(self._subscriptions.questions.answered_until)
+        await self._subscriptions.drain()
 
     async def stop(self) -> None:
         """Disconnect."""

@@ -23,9 +23,6 @@ BACKOFF_LIMIT_SECONDS = 2.0
 REPORT_SECONDS = 60.0
 """How often an outage that goes on is logged again."""
 
-ANSWER_SECONDS = 0.005
-"""How often `answers` looks for the answer."""
-
 PING = pack("PING")
 
 log = Logger("relay.bus")
@@ -98,20 +95,6 @@ class SupervisedLink(abc.ABC):
         if self.link is not None:
             self.link.abort(reason)
 
-    async def answers(self) -> bool:
-        """Ask Redis now; return False when the link is in use and gives no answer within the timeout."""
-        link, began = self.link, time.monotonic()
-        try:
-            async with asyncio.timeout(self._timeout):
-                while self.open and self.link is link and self.questions.answered_until < began:
-                    if self.questions.asked_at is None and link is not None:
-                        self.questions.asked_at = time.monotonic()
-                        self.ask(link)
-                    await asyncio.sleep(ANSWER_SECONDS)
-        except TimeoutError:
-            return False
-        return True
-
     @abc.abstractmethod
     async def opened(self, link: Link) -> None:
         """Bring a fresh link into use; `open` becomes true when this returns."""
@@ -131,6 +114,23 @@ class SupervisedLink(abc.ABC):
     @abc.abstractmethod
     def ask(self, link: Link) -> None:
         """Write a question; give its reply, which comes in turn, to `questions`."""
+
+    async def caught_up(self) -> bool:
+        """Ask once more, and return whether Redis answers in time: it has sent then all that was said before."""
+        link, began = self.link, time.monotonic()
+        while self.questions.answered_until < began:
+            left = began + self._timeout - time.monotonic()
+            if link is None or link.closed.done() or left <= 0:
+                return False
+            if self.questions.asked_at is None:
+                self._question(link)
+            answer = self.questions.next_answer()
+            await asyncio.wait((link.closed, answer), timeout=left, return_when=asyncio.FIRST_COMPLETED)
+        return True
+
+    def _question(self, link: Link) -> None:
+        self.questions.asked_at = time.monotonic()
+        self.ask(link)
 
     async def _supervise(self) -> None:
         attempt = 0
@@ -199,8 +199,7 @@ class SupervisedLink(abc.ABC):
                 continue  # this process was stalled, not Redis: read first what has arrived meanwhile
             asked_at = self.questions.asked_at
             if asked_at is None:
-                self.questions.asked_at = now
-                self.ask(link)
+                self._question(link)
             elif now - max(asked_at, link.heard_at) >= self._timeout:
                 link.abort(f"silent for {self._timeout:g} s")
             elif now - asked_at >= self.answer_limit * self._timeout:
