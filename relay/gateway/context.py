@@ -111,7 +111,7 @@ class Context:
 
     @property
     def full(self) -> bool:
-        """Whether another client has no place, not even that of a polling one that has to give way to it."""
+        """Whether another client has no place. Asking may drop an idle polling client that has more than its share."""
         if len(self.connections) + len(self.polls) >= self.max_connections:
             self.polls.make_room()
         return len(self.connections) + len(self.polls) >= self.max_connections
