@@ -28,8 +28,8 @@ class Counters(Additive):
             WebSocket count by the code that a WebSocket would have been given, 1000 when they left.
         disconnects: connections that the relay closed, by reason (names of `relay.errors.Disconnect`, PROTOCOL_ERROR,
             MESSAGE_TOO_BIG, WRITE_TIMEOUT, UNEXPECTED_DATA).
-        polls_evicted: clients that gave way while they didn't poll, so that others had a place.
-        connections_given_way: HTTP connections that asked for nothing, and lost their place to others, on all ports.
+        polls_evicted: idle polling clients that were dropped, so that others had a place.
+        http_connections_evicted: idle HTTP connections that were dropped, so that others had a place; on all ports.
         accept_errors: times that accepting paused because file descriptors or memory ran out.
         handshakes: time from a whole request to its upgrade, the bus's acknowledgement included.
         messages_received: messages that clients sent.
@@ -65,7 +65,7 @@ class Counters(Additive):
     connections_closed: Counter[int] = field(default_factory=Counter)
     disconnects: Counter[str] = field(default_factory=Counter)
     polls_evicted: int = 0
-    connections_given_way: int = 0
+    http_connections_evicted: int = 0
     accept_errors: int = 0
     handshakes: Histogram = field(default_factory=Histogram)
     messages_received: int = 0

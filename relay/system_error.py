@@ -35,6 +35,8 @@ def in_words(error: BaseException) -> str:
     if isinstance(error, ssl.SSLError) and (reason := getattr(error, "reason", None)):
         return f"TLS failed: {reason.lower().replace('_', ' ')}"
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    if isinstance(error, OSError) and error.errno and text.startswith("Connect call failed"):  # asyncio's, as below
+        text = os.strerror(error.errno)
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         text = f"{text}: {str(error.filename)!r}"
     text = _CONNECT_CALL.sub(lambda match: os.strerror(int(match[1])), text)

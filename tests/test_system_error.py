@@ -21,6 +21,7 @@ NUMBER = re.compile(r"\[?Errno|_ssl\.c|Error -?\d+")
     ("error", "expected"),
     [
         (ConnectionRefusedError(111, "Connection refused"), "Connection refused"),
+        (ConnectionRefusedError(111, "Connect call failed ('127.0.0.1', 1)"), "Connection refused"),
         (
             OSError("Multiple exceptions: [Errno 111] Connect call failed ('::1', 1), [Errno 113] No route to host"),
             "Multiple exceptions: Connection refused, No route to host",

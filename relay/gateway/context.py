@@ -109,16 +109,18 @@ class Context:
         """All clients, of whatever kind."""
         return [*self.connections, *self.polls]
 
-    @property
-    def full(self) -> bool:
-        """Whether another client has no place, not even that of a polling one that has to give way to it."""
-        if len(self.connections) + len(self.polls) >= self.max_connections:
-            self.polls.make_room()
-        return len(self.connections) + len(self.polls) >= self.max_connections
-
-    @property
-    def closed(self) -> str | None:
-        """Return why new clients are refused, or None."""
+    def refusal_reason(self) -> str | None:
+        """Return why a new client is refused, or None; see `make_room`."""
         if self.draining:
             return SHUTTING_DOWN
-        return FULL if self.full else None
+        return None if self.make_room() else FULL
+
+    def make_room(self) -> bool:
+        """Return whether there is a place for another client, perhaps that of an idle polling client."""
+        if self._full:
+            self.polls.make_room()
+        return not self._full
+
+    @property
+    def _full(self) -> bool:
+        return len(self.connections) + len(self.polls) >= self.max_connections

@@ -175,7 +175,7 @@ class Gateway:
         settings = self.settings
         node = Node(broker_options(settings), self.counters, write_delay=settings.write_delay / 1000)
         limit = max_connections(settings.max_connections)
-        polls = Polls(settings, node, self.counters, limit, lambda: context.closed)
+        polls = Polls(settings, node, self.counters, limit, lambda: context.refusal_reason())
         control = Control(node, lambda: context.clients)
         speaker = self._siblings
         problems, take = (speaker.problems, speaker.snapshot) if speaker else (self._find_problems, self.snapshot)

@@ -85,7 +85,7 @@ class Handshake(HttpConnection):
         self._asked_at = time.perf_counter()
         try:
             guest = read(context, head, self.peer)
-            if reason := context.closed:
+            if reason := context.refusal_reason():
                 raise Refused(503, reason, guest.headers)
         except Refused as refused:
             self._refuse(refused.status, refused.reason, refused.headers)
@@ -113,7 +113,7 @@ class Handshake(HttpConnection):
         if acknowledged.cancelled() or acknowledged.exception() is not None:
             self._refuse(503, REFUSED_BY_BUS)
             return
-        if self._context.full:
+        if not self._context.make_room():
             self._refuse(503, FULL)
             return
         interest, self._interest = self._interest, None

@@ -22,7 +22,7 @@ from relay.web.addresses import find_addresses
 BACKLOG = 4096
 ACCEPTS_PER_TICK = 64
 YIELDS_PER_TICK = 16
-"""How many clients that ask for nothing give way at once to others; a part of the descriptors that are kept."""
+"""How many idle HTTP connections are dropped at once for others; a part of the descriptors that are kept."""
 PAUSE_SECONDS = 0.1
 LOG_SECONDS = 10.0
 
@@ -146,7 +146,7 @@ class Listener:
     def _yield_places(self) -> int:
         """Drop some clients that ask for nothing; return how many there were."""
         given = 0
-        while given < YIELDS_PER_TICK and self._context.http.connections.give_way():
+        while given < YIELDS_PER_TICK and self._context.http.connections.evict():
             given += 1
         return given
 

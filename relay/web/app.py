@@ -48,8 +48,8 @@ LINGER_SECONDS = 2.0
 http_logger = logging.getLogger("relay.http")
 
 
-class _StrangersErrors(logging.Filter):
-    """Leaves out malformed requests: aiohttp logs a traceback for each, and strangers can send as many as they like."""
+class _MalformedRequests(logging.Filter):
+    """Leaves out malformed requests: aiohttp logs a traceback for each, and clients can send any number."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Tell whether a record is about a fault of ours."""
@@ -58,7 +58,7 @@ class _StrangersErrors(logging.Filter):
         return not isinstance(error, HttpProcessingError | ConnectionError | UnicodeEncodeError)
 
 
-http_logger.addFilter(_StrangersErrors())
+http_logger.addFilter(_MalformedRequests())
 
 
 def build_app(

@@ -78,7 +78,7 @@ class HttpConnections:
         self.work(connection, ends_at)
         self._idle[connection] = None
         if len(self._idle) > IDLE_CONNECTIONS:
-            self.give_way()
+            self.evict()
 
     def work(self, connection: Expiring, ends_at: float) -> None:
         """Note that the relay has a whole request, and works on it.
@@ -97,12 +97,12 @@ class HttpConnections:
         self._idle.pop(connection, None)
         self._owing.pop(connection, None)
 
-    def give_way(self) -> bool:
+    def evict(self) -> bool:
         """Drop the connection that asks for nothing and has done so for longest; return whether there was one."""
         oldest = next(iter(self._idle or self._owing), None)
         if oldest is None:
             return False
-        self._counters.connections_given_way += 1
+        self._counters.http_connections_evicted += 1
         self.remove(oldest)
         oldest.abort()
         return True

@@ -91,4 +91,4 @@ class _Visit(HttpConnection):
         super().connection_made(transport)
         connections = self._port.connections
         if len(connections) > VISITORS:
-            connections.give_way()
+            connections.evict()

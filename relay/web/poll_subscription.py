@@ -156,7 +156,7 @@ class PollSubscription:
             self._end(1006)
             self._polls.told(self)
 
-    def give_way(self) -> None:
+    def evict(self) -> None:
         """End as if no poll had come for too long."""
         self._end(1006)
 

@@ -185,7 +185,7 @@ class Polls:
 
     def _evict(self) -> None:
         self.counters.polls_evicted += 1
-        self._idle.newest_of_largest().give_way()
+        self._idle.newest_of_largest().evict()
 
     def _check_open(self) -> None:
         if reason := self._closed():

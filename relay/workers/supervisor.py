@@ -173,8 +173,9 @@ class Supervisor:
         log.info("draining all workers", workers=self._count, seconds=settings.drain_seconds)
         for worker in self._workers:
             worker.order(Drain())
-        # What was accepted is settled before the last clients are closed, and what they sent meanwhile after it.
-        settling = 2 * max(settings.publish_timeout, settings.broker_timeout)
+        # What was accepted is settled before the last clients are closed, and what they sent meanwhile after it. Once
+        # the bus is asked whether all was heard.
+        settling = 2 * max(settings.publish_timeout, settings.broker_timeout) + settings.broker_timeout
         expected = settings.drain_delay + settings.drain_seconds + CLOSE_TIMEOUT_SECONDS + settling
         try:
             async with asyncio.timeout(expected + GRACE_SECONDS):

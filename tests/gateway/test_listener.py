@@ -84,7 +84,7 @@ async def test_who_asks_for_nothing_gives_way_to_a_probe(embedded: EmbeddedFacto
             await silent.send(data)
             assert (await get(gateway.port, "/healthz")).status == 200
         assert context.sockets <= 4
-        assert gateway.counters.connections_given_way >= 13
+        assert gateway.counters.http_connections_evicted >= 13
         assert gateway.counters.connections_open == 2
 
 

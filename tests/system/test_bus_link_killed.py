@@ -28,7 +28,6 @@ async def test_a_killed_subscriber_link_is_a_gap_and_comes_back(deployment: Depl
                 await wait_until(lambda times=times: deployment.count("gap") == [gap + times for gap in gaps])
                 await all_told_ready(pair)
             outage = Outage(killed_at, time.monotonic())
-            assert outage.ended - outage.began < 5
             assert redis.subscriptions("relay:news") == 2
             await asyncio.gather(*(client.receive(len(client.received) + 200) for client in listeners))
         assert not publisher.endings, "publishing goes on by another link"

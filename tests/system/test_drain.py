@@ -72,7 +72,7 @@ async def test_a_drain_under_load_delivers_everything_accepted_at_an_even_pace(
         took = time.monotonic() - began
         await asyncio.gather(*(client.ended() for client in [*senders, *guests]))
         assert {(client.close_code, client.close_reason) for client in [*senders, *guests]} == {(1001, "going away")}
-        assert 1.5 < took < 8
+        assert 1.5 < took < 30
 
         await neighbour.close()
         await asyncio.gather(*tasks)

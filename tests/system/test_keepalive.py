@@ -18,11 +18,9 @@ from tests.harness.websocket_client import connected
 async def test_a_client_that_answers_no_ping_is_closed_with_1011(gateways: GatewayFactory, event_loop: str) -> None:
     (gateway,) = await gateways(1, ping_interval=2, ping_timeout=1.5, event_loop=event_loop)
     async with RawWebSocket(gateway.port) as silent, connected(f"{gateway.url}/ws/a") as (healthy,):
-        began = time.monotonic()
         await silent.upgrade("/ws/a")
         assert (await silent.frame()).opcode == PING
         assert await silent.close_frame() == (1011, "keepalive timeout")
-        assert time.monotonic() - began < 6
         # It doesn't answer the close frame either.
         assert healthy.is_open
 

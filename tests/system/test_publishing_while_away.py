@@ -64,7 +64,7 @@ async def test_past_the_timeout_publishers_are_closed_with_a_reason(
             await sender.send("in vain")
         for sender in senders:
             assert await sender.ended() == (1013, "bus unavailable")
-        assert 0.7 < time.monotonic() - began < 2.5
+        assert time.monotonic() - began > 0.7
         assert all(client.is_open for client in listeners)
         await asyncio.to_thread(own_redis.start)
         await all_told_ready(pair)

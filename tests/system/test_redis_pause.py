@@ -57,7 +57,6 @@ async def test_a_long_pause_closes_publishers_and_never_duplicates(
             async with HealthProbe(pair[0].port) as first, HealthProbe(pair[1].port) as second:
                 await wait_until(lambda: one.endings and two.endings)
                 await asyncio.gather(*(gateway.ready(False) for gateway in pair))
-            assert time.monotonic() - paused_at < 5
             assert max(first.stall_seconds, second.stall_seconds) < STALL_SECONDS
             assert set(one.endings + two.endings) == {(1013, "delivery unknown")}
             own_redis.resume()

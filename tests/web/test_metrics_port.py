@@ -88,7 +88,7 @@ async def test_visitors_are_few_and_who_asks_for_nothing_gives_way(embedded: Emb
     await _ended(held[0][0])
     assert (await get(port, "/healthz")).status == 200
     await _ended(held[1][0])
-    assert gateway.counters.connections_given_way == 2
+    assert gateway.counters.http_connections_evicted == 2
     for _, writer in held:
         writer.transport.abort()
 

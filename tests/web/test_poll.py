@@ -85,7 +85,7 @@ async def test_a_poll_without_messages_is_answered_when_its_time_is_over(embedde
     client = PollClient(gateway.port, "a")
     began = time.monotonic()
     assert await client.poll(wait=0.5) == []
-    assert 0.4 < time.monotonic() - began < 5
+    assert 0.4 < time.monotonic() - began < 20
     cursor = client.cursor
     assert await client.poll(wait=0) == []
     assert (client.cursor, client.missed) == (cursor, 0)
@@ -343,7 +343,7 @@ async def test_a_drain_answers_those_who_wait(embedded: EmbeddedFactory) -> None
     await wait_until(lambda: waiting(gateway) == 3)
     began = time.monotonic()
     await gateway.drain()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
     assert await asyncio.gather(*polling) == [[], [], []]
     assert [client.answer["closed"] for client in clients] == [GOING_AWAY] * 3
     assert gateway.counters.disconnects == {"GOING_AWAY": 3}

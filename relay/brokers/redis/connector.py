@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
-import ssl
 import time
 from collections import deque
 from dataclasses import dataclass
@@ -14,8 +12,9 @@ from typing import Any, NamedTuple
 import hiredis
 
 from relay.brokers.redis.address import Address
-from relay.brokers.redis.link import Link, LinkClosed, LinkOwner
+from relay.brokers.redis.link import Link, LinkOwner
 from relay.brokers.redis.login import Login
+from relay.system_error import in_words
 
 STAGGER_SECONDS = 0.25
 """How long an address may keep the next one waiting; RFC 8305, section 8 recommends it."""
@@ -104,7 +103,7 @@ async def _look_up(address: Address, limit: float) -> list[_Place]:
     except TimeoutError:
         raise ConnectError(Fault(step, f"no answer within {limit:g} s")) from None
     except (OSError, UnicodeError) as error:
-        raise ConnectError(Fault(step, _reason(error))) from error
+        raise ConnectError(Fault(step, in_words(error))) from error
     if not found:
         raise ConnectError(Fault(step, "it has no address"))
     return list(dict.fromkeys(_Place(family, sockaddr) for family, _, _, _, sockaddr in found))[:MAX_ADDRESSES]
@@ -187,7 +186,7 @@ class _Attempt:
             raise ConnectError(Fault(self._step, f"no answer within {self._limit:g} s")) from None
         except (OSError, hiredis.ReplyError) as error:
             link.abort("not logged in")
-            raise ConnectError(Fault(self._step, _reason(error), isinstance(error, hiredis.ReplyError))) from error
+            raise ConnectError(Fault(self._step, in_words(error), isinstance(error, hiredis.ReplyError))) from error
         except BaseException:
             link.abort("not logged in")
             raise
@@ -214,19 +213,3 @@ class _Attempt:
         else:
             self._step = f"TLS with {self._place}"
             await loop.create_connection(lambda: link, sock=connection, ssl=tls, server_hostname=self._address.host)
-
-
-def _reason(error: Exception) -> str:
-    """Return what went wrong in words, without the system's numbers."""
-    match error:
-        case ssl.SSLCertVerificationError():
-            return f"certificate refused: {error.verify_message}"
-        case ssl.SSLError(reason=str(reason)):
-            return reason.lower().replace("_", " ")
-        case socket.gaierror(strerror=str(text)):
-            return text
-        case LinkClosed():
-            return str(error)
-        case OSError(errno=int(number)):
-            return os.strerror(number)
-    return str(error) or type(error).__name__

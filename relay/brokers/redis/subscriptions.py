@@ -151,7 +151,7 @@ class Subscriptions(SupervisedLink):
 
     async def drain(self) -> None:
         """See whether all was heard that was said until now; what wasn't is a gap, which `stop` tells."""
-        if self.open and not await self.caught_up():
+        if self.open and not self.gaps.doubted and not await self.caught_up():
             self.gaps.doubt(self.questions.answered_until)
 
     async def stop(self) -> None:

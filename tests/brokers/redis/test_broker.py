@@ -227,6 +227,7 @@ async def test_a_station_that_stops_while_it_is_deaf_tells_its_gap(own_redis: Re
 
 async def test_a_station_that_stops_while_it_hears_has_no_gap(own_redis: RedisServer, connect: Connect) -> None:
     station = await connect(url_of(own_redis))
+    await station.broker.drain()
     await station.broker.stop()
     assert station.sink.gaps == []
 

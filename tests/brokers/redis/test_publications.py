@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any, cast
 
 import hiredis
@@ -447,7 +448,7 @@ async def test_a_failing_source_never_disturbs_the_order_of_others(sources: int)
 
 
 async def test_refusals_of_a_chunk_are_settled_together(caplog: pytest.LogCaptureFixture) -> None:
-    """Redis may refuse everything that strangers send: neither time nor log may grow with it."""
+    """Redis may refuse every message of a client: neither time nor log may grow with it."""
     desk, sources = Desk(), [RecordingSource() for _ in range(20)]
     desk.connect()
     for number in range(4000):
@@ -455,10 +456,10 @@ async def test_refusals_of_a_chunk_are_settled_together(caplog: pytest.LogCaptur
     await tick()
     for number in range(4000):
         desk.say(sources[number % 20], "waits")
-    began = asyncio.get_running_loop().time()
+    began = time.process_time()
     for _ in range(40):
         desk.answer(b"-NOPERM no\r\n" * 100)
-    assert asyncio.get_running_loop().time() - began < 1
+    assert time.process_time() - began < 5, "each refusal goes through all that waits"
     assert caplog.text.count("publish refused") == 1
     assert desk.counters.publish_failures == {"PUBLISH_REFUSED": 8000}
 

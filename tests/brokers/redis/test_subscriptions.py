@@ -97,7 +97,7 @@ async def test_a_cut_link_is_a_gap_and_everything_is_heard_again(station: Statio
     await wait_until(lambda: station.sink.gaps)
     ((channels, seconds),) = station.sink.gaps
     assert channels == sorted(f"c{number}" for number in range(BATCH + 10))
-    assert 0 <= seconds < 3
+    assert 0 <= seconds < 30
     await wait_until(lambda: not station.broker.problems)
     for number in range(BATCH + 10):
         station.say(f"c{number}", b"again")
