@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 import ssl
 import tracemalloc
 from contextlib import suppress
 
 import pytest
+from aiohttp import web
+from websockets.http11 import Request
 
 from relay import Gateway
 from relay.protocols.http_body import STEPS_PER_TURN
@@ -390,3 +393,39 @@ async def test_a_kept_connection_does_not_keep_its_last_answer(embedded: Embedde
         tracemalloc.stop()
     for _, writer in connections:
         writer.transport.abort()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        request("/publish/a", bytes(10_000), "Content-Length: 20000"),
+        request("/publish/a", b"3e8\r\n" + bytes(1000), "Transfer-Encoding: chunked"),
+        request("/api/info", bytes(10_000), f"X-API-Key: {KEY}", "Content-Length: 20000"),
+        request("/ws/a", b"", "Upgrade: websocket", "Connection: Upgrade", method="GET"),
+        HANDSHAKE.replace(b"dGhlIHNhbXBsZSBub25jZQ==", b"dGhl!"),
+        HANDSHAKE.replace(b"Connection: Upgrade", b"Connection: close"),
+    ],
+)
+async def test_a_client_that_leaves_or_is_refused_leaves_no_memory(embedded: EmbeddedFactory, data: bytes) -> None:
+    """An error holds the frames of its traceback, and so what was sent; what keeps the error must not hold it then."""
+
+    def alive() -> int:
+        return sum(isinstance(thing, web.Request | Request) for thing in gc.get_objects())
+
+    (gateway,) = await embedded(1, api_keys=KEY)
+    context = gateway._context
+    assert context is not None
+    gc.collect()
+    before = alive()
+    gc.disable()
+    try:
+        for _ in range(3):
+            _, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+            writer.write(data)
+            await wait_until(lambda: len(context.http.connections) == 1)
+            await wait_until(lambda: alive() > before or bool(gateway.counters.connections_refused))
+            writer.transport.abort()
+            await wait_until(lambda: len(context.http.connections) == 0)
+        await wait_until(lambda: alive() == before)
+    finally:
+        gc.enable()
