@@ -92,12 +92,13 @@ class RedisBroker(Broker):
         self._probe_task = asyncio.create_task(self._watch(), name="relay bus probe")
 
     async def drain(self) -> None:
-        """Send what waits, and wait for Redis' answers; what has none then is given up."""
+        """Send what waits, and wait for Redis' answers; what has none then is given up. See what was heard, too."""
         try:
             async with asyncio.timeout(max(self._options.publish_timeout, self._options.timeout)):
                 await self._publications.drain()
         except TimeoutError:
             self._publications.give_up()
+        await self._subscriptions.drain()
 
     async def stop(self) -> None:
         """Disconnect."""
