@@ -29,7 +29,7 @@ class Counters(Additive):
         disconnects: connections that the relay closed, by reason (names of `relay.errors.Disconnect`, PROTOCOL_ERROR,
             MESSAGE_TOO_BIG, WRITE_TIMEOUT, UNEXPECTED_DATA).
         polls_evicted: clients that gave way while they didn't poll, so that others had a place.
-        connections_given_way: HTTP connections that asked for nothing, and lost their place to others.
+        connections_given_way: HTTP connections that asked for nothing, and lost their place to others, on all ports.
         accept_errors: times that accepting paused because file descriptors or memory ran out.
         handshakes: time from a whole request to its upgrade, the bus's acknowledgement included.
         messages_received: messages that clients sent.

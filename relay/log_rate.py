@@ -1,4 +1,4 @@
-"""How many log entries of one kind are written: a stranger who causes them must not fill a disk. Pure."""
+"""A limit for log entries of one kind: a client that causes them must not fill a disk. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writing the log without waiting for whoever reads it.
+"""Writing the log without waiting for its reader.
 
 A pipe whose reader hangs, a terminal that is paused and a slow disk make a write wait. In an event loop that would stop
 every client, and signals would not be heard. So a thread writes, and what it can't get rid of is bounded.

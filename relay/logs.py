@@ -2,8 +2,8 @@
 
 Entries of the standard library's loggers (asyncio, aiohttp) take the same way. Whatever clients can put into an
 entry is made harmless: no control characters, no passwords in URLs, no query strings. Nor can they write as many as
-they like: see `relay.log_rate`. Only the level debug, which is for looking on, has no limit. Nor does writing an entry
-wait for whoever reads it: see `relay.log_writer`.
+they like: see `relay.log_rate`; only the level debug has no limit. Writing an entry never waits for the reader of the
+log: see `relay.log_writer`.
 """
 
 from __future__ import annotations
@@ -187,7 +187,7 @@ def _handler(stream: TextIO | None) -> logging.Handler:
 
 
 def _tell_dropped(entries: int) -> None:
-    """Log how many entries nobody could read."""
+    """Log how many entries could not be written."""
     Logger("relay.logs")._write(logging.WARNING, "log entries dropped", {"entries": entries})
 
 

@@ -76,7 +76,7 @@ class Node:
         self._flushed_at = 0.0
         self._interests: dict[str, Interest] = {}
         self.congested = False
-        # Who was paused first goes on first.
+        # The source that was paused first goes on first.
         self._paused: OrderedDict[PausableSource, None] = OrderedDict()
         self._to_resume = 0
         self._resuming: asyncio.Handle | None = None
@@ -227,19 +227,22 @@ class Node:
         """Let the paused sources go on, one after the other as long as the bus takes more; called by the broker."""
         self.congested = False
         self._to_resume = len(self._paused)
-        if self._resuming is None:
-            self._resume()
+        if self._resuming is None:  # not at once: a fault in a client's bytes must not reach the bus link
+            self._resuming = self._loop.call_soon(self._resume)
 
     def _resume(self) -> None:
         self._resuming = None
-        for _ in range(min(self._to_resume, RESUMED_PER_TURN)):
-            if self.congested or not self._paused:
-                return
-            self._to_resume -= 1
-            source, _ = self._paused.popitem(last=False)
-            source.resume_publishing()
-        if self._to_resume:
-            self._resuming = self._loop.call_soon(self._resume)
+        try:
+            for _ in range(min(self._to_resume, RESUMED_PER_TURN)):
+                if self.congested or not self._paused:
+                    self._to_resume = 0
+                    return
+                self._to_resume -= 1
+                source, _ = self._paused.popitem(last=False)
+                source.resume_publishing()
+        finally:
+            if self._to_resume:
+                self._resuming = self._loop.call_soon(self._resume)
 
     def _unsubscribe(self, interest: Interest) -> None:
         del self._interests[interest.channel]
@@ -278,7 +281,7 @@ class Delivery:
             return
         if isinstance(outcome, PublishError):
             self.receivers.set_exception(outcome)
-            self.receivers.exception()  # seen, also when the one who waited has left
+            self.receivers.exception()  # seen, also when the caller has left
         else:
             self.receivers.set_result(outcome)
 

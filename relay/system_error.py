@@ -24,7 +24,7 @@ _REDIS_CONNECT: Final = re.compile(r"Error (-?\d+) connecting to (\S+)\. (.+?)\.
 
 
 def in_words(error: BaseException) -> str:
-    """Return an error as a reader who doesn't program wants it, such as `Connection refused`; never empty.
+    """Return an error in words for people who don't program, such as `Connection refused`; never empty.
 
     Args:
         error: of the system, of TLS, or of a library that wraps one of these.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from relay.brokers import BrokerOptions, Receipt, Source
 from relay.brokers.memory import MemoryBroker
 from relay.brokers.shares import Share
@@ -177,6 +179,7 @@ async def test_a_publisher_is_paused_once_and_resumed_when_the_bus_takes_more() 
         node.publish(Message("c", b"x", origin=client.id), client)
     assert client.paused
     node.writable()
+    await asyncio.sleep(0)
     assert not client.paused
 
 
@@ -194,6 +197,7 @@ async def test_publishers_go_on_in_the_order_in_which_they_were_paused_while_the
     for expected in ([0], [0, 1], [0, 1, 2], [0, 1, 2, 0]):
         spy.room = 1
         node.writable()
+        await asyncio.sleep(0)
         assert said == expected
         assert all(client.paused for client in clients)
         assert node.congested
@@ -208,8 +212,8 @@ async def test_many_paused_publishers_go_on_in_several_turns() -> None:
     node.writable()
     node.writable()
     for left in (RESUMED_PER_TURN + 1, 1, 0):
-        assert node.paused_publishers == left
         await asyncio.sleep(0)
+        assert node.paused_publishers == left
     assert not any(client.paused for client in clients)
 
 
@@ -220,7 +224,24 @@ async def test_a_publisher_that_has_left_is_not_resumed() -> None:
     node.publish(Message("c", b"x", origin=client.id), client)
     node.forget(client)
     node.writable()
+    await asyncio.sleep(0)
     assert client.paused
+
+
+async def test_a_fault_of_one_publisher_reaches_neither_the_bus_nor_the_others(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    node, spy = make()
+    broken, sound = join(node, "c"), join(node, "c")
+    broken.resume_publishing = lambda: 1 // 0  # type: ignore[method-assign, assignment]
+    spy.takes_more = False
+    for client in (broken, sound):
+        node.publish(Message("c", b"x", origin=client.id), client)
+    node.writable()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert not sound.paused
+    assert "ZeroDivisionError" in caplog.text
 
 
 async def test_gaps_are_counted() -> None:

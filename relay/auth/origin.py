@@ -23,7 +23,7 @@ _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 # A scheme of its own is what apps in a web view have, and extensions.
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9._-]{1,253}|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?\Z")
 
-# The parent of a wildcard has two names at least: nobody owns `*.com`. Its last one is no number: addresses have no
+# The parent of a wildcard has two names at least: no site owns `*.com`. Its last one is no number: addresses have no
 # subdomains. `localhost` is this machine, whatever stands before it.
 _SUBDOMAINS = re.compile(
     r"(?P<scheme>[a-z][a-z0-9+.-]*://)\*(?P<parent>(?:\.[a-z0-9_-]+)+\.[a-z][a-z0-9-]*|\.localhost)(?P<port>:[0-9]{1,5})?\Z"
@@ -100,7 +100,7 @@ def cors_headers(origin: str | None, host: str | None, allowed: Collection[str] 
     check_origin(origin, host, allowed)
     if allowed is None:
         return {}
-    # Caches keep one answer for each origin, also those to nobody's page, unless all are the same.
+    # Caches keep one answer for each origin, refusals included, unless all are the same.
     headers = {} if set(allowed) == {ANY} else {"Vary": "Origin"}
     if origin is None or not _is_listed(origin, allowed):
         return headers | ({"Access-Control-Allow-Origin": ANY} if ANY in allowed else {})

@@ -150,7 +150,7 @@ class Broker(abc.ABC):
             message: what is sent.
             source: who is told when it fails.
             receipt: called once, later or during the call, when it is known what became of the message; the source
-                is told of a failure as well, unless it concerns this message alone. None: nobody asks.
+                is told of a failure as well, unless it concerns this message alone. None: the publisher doesn't ask.
 
         Returns:
             Whether the source may go on; after False one of the clients' share must pause until `Sink.writable`.

@@ -43,8 +43,8 @@ def open_envelope(channel: str, data: bytes) -> Message:
         if len(data) < HEADER_BYTES:
             raise EnvelopeError(f"envelope of {len(data)} bytes, expected at least {HEADER_BYTES}")
         payload = data[HEADER_BYTES:]
-        # Gateways let in valid text only; but whoever writes to Redis may claim anything, and every browser of the
-        # channel would end its connection (RFC 6455, section 8.1). 30 ns for 128 bytes of ASCII, 200 for others.
+        # Gateways let in valid text only; but a writer to Redis may claim anything: every browser of the channel would
+        # end its connection (RFC 6455, section 8.1). 30 ns for 128 bytes of ASCII, 200 for others.
         if not kind and not payload.isascii():
             try:
                 payload.decode()

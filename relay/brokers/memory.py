@@ -53,11 +53,11 @@ class MemoryBroker(Broker):
         return False
 
     def hold_back(self) -> bool:
-        """Nobody has to wait."""
+        """Return False: nothing waits."""
         return False
 
     def unsettled(self) -> set[Source]:
-        """Nobody: nothing waits."""
+        """Return an empty set: nothing waits."""
         return set()
 
     @property

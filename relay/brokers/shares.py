@@ -1,6 +1,6 @@
 """The shares that the kinds of publishers have of the publish buffer.
 
-One buffer for all would be everybody's weapon: whoever fills it while Redis is away would get the messages of all
+One buffer for all would be a weapon: a publisher that fills it while Redis is away would get the messages of all
 others refused. So each kind has a share of its own, and the use of one takes nothing from another.
 """
 
@@ -24,7 +24,7 @@ class Share(enum.Enum):
     BACK_ENDS = "back_ends"
 
 
-# Half for those whose messages are in the relay's hands already; the others can ask again.
+# Half for clients, whose messages the relay has read already; posts and back ends can ask again.
 FRACTIONS: Final = {Share.CLIENTS: 0.5, Share.POSTS: 0.25, Share.BACK_ENDS: 0.25}
 
 

@@ -49,7 +49,7 @@ class LazyGroup(click.Group):
         except OSError as error:
             if not is_unwritable(error):
                 raise
-            if error.errno != errno.EPIPE:  # who has closed it knows
+            if error.errno != errno.EPIPE:  # the program that reads it has closed it
                 click.secho(f"relay: {unwritable(error)}", fg="red", err=True)
             silence(sys.stdout)
             raise SystemExit(code or UNWRITABLE) from None

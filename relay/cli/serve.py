@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from relay.cli.options import SettingsCommand, load_settings
+from relay.cli.own_gateway import place
 
 if TYPE_CHECKING:
     from relay.settings import Settings
@@ -57,6 +58,4 @@ def playground_url(settings: Settings, port: int) -> str:
         settings: of the gateway.
         port: where it listens.
     """
-    host = settings.host[0]
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+    return f"http://{place(settings.host[0], port)}/"

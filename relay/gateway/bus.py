@@ -29,7 +29,7 @@ def bus_name(settings: Settings) -> str:
 
 
 def warn_of_database(settings: Settings) -> None:
-    """Say at start that a database number separates nothing, to those who have chosen one.
+    """Warn at start when the URL has a database number: it separates nothing.
 
     Not refused: Redis URLs that a platform hands out may have a number.
     """

@@ -118,7 +118,7 @@ class Context:
 
     @property
     def closed(self) -> str | None:
-        """Why nobody new is let in, in words; None when somebody is."""
+        """Return why new clients are refused, or None."""
         if self.draining:
             return SHUTTING_DOWN
         return FULL if self.full else None

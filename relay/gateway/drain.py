@@ -41,7 +41,7 @@ async def close_evenly(
         clients: those that are open now.
         seconds: from the first to the last, evenly spread.
         flush: delivers what was received so far; called before each close, as nothing can follow a close frame.
-        unsettled: returns those whose messages wait for the bus.
+        unsettled: returns the clients whose messages wait for the bus.
         settle: waits until the bus has answered, or has been given up: for those that are left at the end.
     """
     loop = asyncio.get_running_loop()

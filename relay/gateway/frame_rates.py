@@ -1,6 +1,6 @@
 """How many frames a client may send that carry no whole message: control frames and small fragments.
 
-They cost as much as messages and nobody needs many of them. Messages themselves are not counted here.
+They cost as much as messages, and no client needs many of them. Messages themselves are not counted here.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class FrameRate:
 
 CONTROL_FRAMES = FrameRate(per_second=50, burst=500)
 """Pings and pongs. Clients send one each few seconds; one that measures its latency sends perhaps ten a second. The
-burst is for those whose frames have waited, in a network or in a paused socket."""
+burst is for clients whose frames have waited, in a network or in a paused socket."""
 
 FRAGMENTS = FrameRate(per_second=100, burst=4096)
 """Small fragments. The burst is the largest number of fragments that one message may have; a client that writes a

@@ -28,7 +28,7 @@ from relay.gateway.listener import Listener
 from relay.gateway.measurement import snapshot_without_clients, take_snapshot
 from relay.gateway.member import CLOSE_TIMEOUT_SECONDS
 from relay.gateway.process import Process
-from relay.gateway.readiness import report_readiness
+from relay.gateway.readiness import report_left_out, report_readiness
 from relay.gateway.siblings import Siblings
 from relay.gateway.stalls import Stalls
 from relay.gateway.turns import Turns
@@ -152,6 +152,7 @@ class Gateway:
         self._background.run("polls", context.polls.sweep)
         self._background.run("http connections", context.http.expire)
         self._background.run("readiness", lambda: report_readiness(lambda: self._draining, lambda: self.problems))
+        self._background.run("left-out log entries", report_left_out)
         self._background.run("event loop lag", lambda: watch_event_loop(self.counters.event_loop_lag))
         self._background.run(
             "garbage", lambda: collect_garbage(lambda: self._process.memory_bytes[1], lambda: context.sockets)

@@ -128,22 +128,8 @@ class Incoming(Member):
                 self._waiting = True
                 break
             if self._interest is not None:
-                start, fragmented = position, self._fragments is not None
-                messages, position, controls, pongs = whole_frames(
-                    data, context.max_message_bytes, start, left, fragmented
-                )
-                following = iter(messages)
-                for kind, payload in following:
-                    self._message(kind, payload)
-                    if self._paused:
-                        taken = frames_before(data, start, len(messages) - sum(1 for _ in following))
-                        messages, position, controls, pongs = whole_frames(
-                            data, context.max_message_bytes, start, taken, fragmented
-                        )
-                        break
-                if controls:
-                    self._count_controls(controls, pongs)
-                left -= len(messages) + controls
+                position, frames = self._take_whole(data, position, left)
+                left -= frames
                 if position == end:
                     break
                 if self._paused:
@@ -155,13 +141,10 @@ class Incoming(Member):
                 self._wait()
                 break
             bounds = frame_end(data, position)
-            if bounds is None:
-                self._rest = data[position:]
+            if bounds is None or (bounds[0] > end and bounds[1] - bounds[0] <= context.max_message_bytes):
+                self._rest = data[position:]  # its header isn't whole, mask included
                 break
             payload_at, stop = bounds
-            if payload_at > end and stop - payload_at <= self._context.max_message_bytes:
-                self._rest = data[position:]  # the mask isn't whole
-                break
             left -= 1
             self._missing = max(0, stop - end)
             self._begin_frame(data[position:payload_at])
@@ -170,6 +153,27 @@ class Incoming(Member):
         if self._ws.writes:
             self._send()
         return allowed - left
+
+    def _take_whole(self, data: bytes, start: int, most: int) -> tuple[int, int]:
+        """Take in what arrived whole, up to the message with which the bus takes no more of clients.
+
+        Args as for `whole_frames`.
+
+        Returns:
+            Where what follows begins, and how many frames were taken.
+        """
+        fragmented, max_size = self._fragments is not None, self._context.max_message_bytes
+        messages, position, controls, pongs = whole_frames(data, max_size, start, most, fragmented)
+        following = iter(messages)
+        for kind, payload in following:
+            self._message(kind, payload)
+            if self._paused:
+                taken = frames_before(data, start, len(messages) - sum(1 for _ in following))
+                messages, position, controls, pongs = whole_frames(data, max_size, start, taken, fragmented)
+                break
+        if controls:
+            self._count_controls(controls, pongs)
+        return position, len(messages) + controls
 
     def _begin_frame(self, header: bytes) -> None:
         """Prepare for a frame that the library will parse.

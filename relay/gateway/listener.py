@@ -118,7 +118,7 @@ class Listener:
     def _accept(self, listening: socket.socket) -> None:
         for accepted_now in range(ACCEPTS_PER_TICK):
             if self._context.sockets + len(self._adopting) >= self._max_sockets:
-                if not accepted_now:  # else nobody may be there whom room is to be made for; the loop comes again
+                if not accepted_now:  # else the backlog may be empty; the loop calls again if not
                     self._make_room()
                 return
             try:
@@ -139,7 +139,7 @@ class Listener:
             task.add_done_callback(self._adopting.discard)
 
     def _make_room(self) -> None:
-        """Let those go that ask for nothing, so that whoever does has a place: probes above all."""
+        """Drop idle HTTP connections, so that clients with a request have a place: probes above all."""
         if not self._yield_places():
             self._wait()
 
@@ -148,7 +148,6 @@ class Listener:
         given = 0
         while given < YIELDS_PER_TICK and self._context.http.connections.give_way():
             given += 1
-        self._context.counters.connections_given_way += given
         return given
 
     def _exhausted(self, error: OSError) -> None:

@@ -1,14 +1,17 @@
-"""The log of a gateway's readiness."""
+"""What a gateway logs by the clock: whether it is ready, and how many log entries were left out."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
 
-from relay.logs import Logger
+from relay.logs import Logger, tell_left_out
 
 READINESS_SECONDS = 0.1
 """How often it is looked whether the gateway has become ready, or no longer is."""
+
+LEFT_OUT_SECONDS = 1.0
+"""How often it is looked whether log entries were left out; see `relay.log_rate`."""
 
 log = Logger("relay.gateway")
 
@@ -31,3 +34,10 @@ async def report_readiness(draining: Callable[[], bool], problems: Callable[[], 
             log.info("ready")
         reported = not reasons
         await asyncio.sleep(READINESS_SECONDS)
+
+
+async def report_left_out(seconds: float = LEFT_OUT_SECONDS) -> None:
+    """Log what was left out of the log, again and again, until cancelled: the next entry may be hours away."""
+    while True:
+        await asyncio.sleep(seconds)
+        tell_left_out()

@@ -3,33 +3,31 @@
 from __future__ import annotations
 
 from websockets.datastructures import Headers
-from websockets.exceptions import WebSocketException
 from websockets.http11 import Request
-from websockets.streams import StreamReader
 
 from relay.auth.forwarded import TrustedProxies
 from relay.errors import Refused
 
 
 def parse_head(head: bytes) -> Request:
-    """Parse the head of a request.
+    """Take the head of a request apart.
 
     Args:
-        head: with the empty line at its end.
+        head: with the empty line at its end, as `relay.protocols.http_request` lets it through: the library's own
+            parser would look at each line once more, for 30 µs.
 
     Raises:
-        Refused: with 400; it is malformed, or announces a body.
+        Refused: with 400; it announces a body.
     """
-    reader = StreamReader()
-    reader.feed_data(head)
-    try:
-        next(Request.parse(reader.read_line))
-    except StopIteration as parsed:
-        request: Request = parsed.value
-        return request
-    except (EOFError, ValueError, NotImplementedError, WebSocketException) as error:
-        raise Refused(400, str(error)) from error
-    raise AssertionError("the head is whole")
+    line, *fields = head[:-4].decode("latin-1").split("\r\n")
+    method, path, protocol = line.split(" ")
+    headers = Headers()
+    for field in fields:
+        name, _, value = field.partition(":")
+        headers.set_insecure(name, value.strip(" \t"))
+    if "Transfer-Encoding" in headers or headers.get("Content-Length", "0") != "0":
+        raise Refused(400, "a request like this has no body")
+    return Request(path, headers, method, protocol)
 
 
 def client_address(headers: Headers, peer: str, proxies: TrustedProxies) -> str:

@@ -1,4 +1,4 @@
-"""Who takes in frames when: a turn is bounded in work, not only in bytes.
+"""Turns of the connections that have read many frames: each is bounded in work, not only in bytes.
 
 The smallest frames have 6 bytes, so one read may bring 2,730 of them, and each may cost 10 µs. A connection that has
 read more frames than its turn allows isn't read any further, and its others wait here. They are taken in a few at a

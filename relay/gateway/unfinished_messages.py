@@ -32,7 +32,7 @@ class UnfinishedMessages:
     """Closes connections whose message isn't finished in time; else each could hold a message's memory for ever.
 
     Time is counted in checks, so that after a stall of this process what waits in the sockets is read before
-    anyone is judged.
+    a connection is judged.
 
     Args:
         timeout: seconds that a message may take; a check's interval more is possible.
@@ -56,7 +56,7 @@ class UnfinishedMessages:
         self._begun.pop(connection, None)
 
     def check(self) -> None:
-        """Close those whose message has taken too long."""
+        """Close the connections whose message has taken too long."""
         self._checks += 1
         for connection, begun in list(self._begun.items()):
             if not connection.reading:

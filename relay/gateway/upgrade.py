@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from websockets.exceptions import NegotiationError
-from websockets.http11 import Request
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
@@ -17,7 +16,7 @@ from relay.errors import Refused
 from relay.gateway.connection import Connection
 from relay.gateway.context import Context, websockets_logger
 from relay.gateway.guest import Guest
-from relay.gateway.request_head import client_address, only
+from relay.gateway.request_head import client_address, only, parse_head
 from relay.protocols import plain
 
 
@@ -56,13 +55,7 @@ def read_upgrade(context: Context, head: bytes, peer: str) -> Guest:
         Refused: with the status that the client should get.
     """
     ws = _Negotiation(context.settings.subprotocols)
-    ws.receive_data(head)
-    ws.parser.close()
-    events = ws.events_received()
-    if not events:
-        raise Refused(400, str(ws.handshake_exc))
-    request = events[0]
-    assert isinstance(request, Request)
+    request = parse_head(head)
     response = ws.accept(request)
     if response.status_code != 101:
         headers = {name: response.headers[name] for name in ("Upgrade",) if name in response.headers}

@@ -8,7 +8,7 @@ from typing import Final
 from relay.errors import Refused
 
 MAX_LINE_BYTES: Final = 1024
-"""Of the line before a chunk; its number has a few, the rest are notes that nobody reads."""
+"""Of the line before a chunk; its number has a few, the rest are extensions, which are dropped."""
 
 MAX_TRAILER_BYTES: Final = 8192
 """Of all fields behind the last chunk. They are dropped."""

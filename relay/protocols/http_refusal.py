@@ -31,7 +31,7 @@ def refusal(status: int, reason: str, headers: Mapping[str, str]) -> bytes:
         "Content-Length": str(len(body)),
     }
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
-        # Spread, so that those who were refused together don't come back together.
+        # Spread, so that clients that were refused together don't come back together.
         answer["Retry-After"] = str(random.randint(1, 5))
     lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", *(f"{name}: {answer[name]}" for name in answer)]
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + body

@@ -64,7 +64,7 @@ def find_head(buffer: bytearray, max_bytes: int) -> int | None:
     """
     limit = max_bytes + 4
     end = buffer.find(b"\r\n\r\n", 0, limit)
-    # Looked for at once: who ends lines like that sends no empty line that could be found.
+    # Looked for at once: a client that ends lines like that sends no empty line that could be found.
     searched = limit if end < 0 else end
     if buffer.count(b"\n", 0, searched) != buffer.count(b"\r\n", 0, searched):
         raise Refused(400, "lines of a request must end with CR LF")

@@ -37,7 +37,7 @@ async def read_body(request: web.Request, limit: int) -> bytes:
     except TimeoutError:
         raise Refused(408, f"the body did not arrive within {BODY_SECONDS:g} s") from None
     except RuntimeError:
-        # What aiohttp raises when the client left before anybody read.
+        # What aiohttp raises when the client left before the first read.
         if request.transport is None:
             raise ConnectionResetError from None
         raise

@@ -1,4 +1,4 @@
-"""What all connections of a port share as long as they speak HTTP, and who of them has to go."""
+"""What the HTTP connections of a port share: limits, deadlines, and which of them are dropped when places run short."""
 
 from __future__ import annotations
 
@@ -44,9 +44,13 @@ class HttpConnections:
 
     Those for which the relay works keep their place. The others may lose it when places run short: first the one
     that has waited longest for its next request, then the one that has left its request unfinished for longest.
+
+    Args:
+        counters: where those are counted that lose their place.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, counters: Counters) -> None:
+        self._counters = counters
         self._ends: dict[Expiring, float] = {}
         self._idle: dict[Expiring, None] = {}
         self._owing: dict[Expiring, None] = {}
@@ -61,7 +65,7 @@ class HttpConnections:
 
     @property
     def handshakes(self) -> int:
-        """Number of those whose first request is not answered, or refused."""
+        """Number of connections whose first request is not answered, or refused."""
         return sum(connection.shaking_hands for connection in self._ends)
 
     def wait_for_bytes(self, connection: Expiring, ends_at: float) -> None:
@@ -77,7 +81,7 @@ class HttpConnections:
             self.give_way()
 
     def work(self, connection: Expiring, ends_at: float) -> None:
-        """Note that the relay has a client's request, and that it is the client who waits.
+        """Note that the relay has a whole request, and works on it.
 
         Args:
             connection: new, or one of these.
@@ -98,6 +102,7 @@ class HttpConnections:
         oldest = next(iter(self._idle or self._owing), None)
         if oldest is None:
             return False
+        self._counters.connections_given_way += 1
         self.remove(oldest)
         oldest.abort()
         return True
@@ -118,7 +123,7 @@ class HttpPort:
 
     Args:
         server: aiohttp's; it answers the requests.
-        counters: where refusals are counted.
+        counters: where refusals, and connections that lose their place, are counted.
         head_seconds: in which the head of a request must have come.
         idle_seconds: for which a connection may wait for its next request.
         max_header_bytes: of the head of a request.
@@ -133,7 +138,10 @@ class HttpPort:
     max_header_bytes: int
     max_headers: int
     loop: asyncio.AbstractEventLoop
-    connections: HttpConnections = field(default_factory=HttpConnections)
+    connections: HttpConnections = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.connections = HttpConnections(self.counters)
 
     async def expire(self) -> None:
         """End the connections whose deadline has passed, again and again, until cancelled."""

@@ -21,7 +21,7 @@ LINGER_SECONDS = 2.0
 """How long a client may take to read its last answer and close."""
 
 MAX_HELD_BYTES = 64 * 1024
-"""What a client may send behind a request before that is answered; more waits in the socket."""
+"""What a client may send behind a request before that is answered, and one read; more waits in the socket."""
 
 log = Logger("relay.http")
 
@@ -65,7 +65,7 @@ class HttpSocket(asyncio.Protocol, abc.ABC):
 
     @abc.abstractmethod
     def _detach(self, exc: Exception | None = None) -> None:
-        """Let go of whoever answers: nothing more can be written."""
+        """Let go of the request handler: nothing more can be written."""
 
     @property
     @abc.abstractmethod

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from relay.web.poll_subscription import PollSubscription
 
 IPV6_NETWORK_BITS = 64
-"""What a provider gives to one customer, who may use any address in it (RFC 6177)."""
+"""What a provider gives to one customer: any address in it is the same customer's (RFC 6177)."""
 
 
 def network_of(address: str) -> str:

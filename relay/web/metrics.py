@@ -238,8 +238,8 @@ def add_routes(app: web.Application) -> None:
 class Pages:
     """Makes pages as long as few are asked for, and shows the last one again when many are.
 
-    A page costs 4 ms of the event loop. Those who scrape in earnest get a page of their own; who asks a hundred times a
-    second gets one that is at most a tenth of a second old.
+    A page costs 4 ms of the event loop. A scraper gets a page of its own; beyond the rate, requests get one that
+    is at most a tenth of a second old.
 
     Args:
         take: see `SNAPSHOT`.
@@ -259,7 +259,7 @@ class Pages:
         """Return a page.
 
         Raises:
-            TimeoutError: nobody can tell; see `SNAPSHOT`.
+            TimeoutError: the supervisor does not answer; see `SNAPSHOT`.
         """
         now = self._now()
         self._allowed = min(PAGES_AT_ONCE, self._allowed + (now - self._since) * PAGES_PER_SECOND)
@@ -267,7 +267,7 @@ class Pages:
         if self._making is None or self._allowed >= 1:
             self._allowed -= 1
             self._making = asyncio.create_task(self._make())
-        # Shared: whoever leaves must not take it from the others.
+        # Shared: a client that leaves must not cancel it for the others.
         return await asyncio.shield(self._making)
 
     async def _make(self) -> bytes:

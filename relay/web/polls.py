@@ -18,7 +18,7 @@ from relay.web.idle_polls import IdlePolls
 from relay.web.poll_subscription import PollSubscription
 
 SWEEP_SECONDS = 0.25
-"""How often it is looked whose time is over: one sweep for all, instead of a timer for each."""
+"""How often deadlines are checked: one sweep for all, instead of a timer for each."""
 
 IDLE_PART = 2
 """Which part of all places idle subscriptions may have: a half."""
@@ -32,17 +32,17 @@ log = Logger("relay.http")
 class Polls:
     """The subscriptions that polls keep open, and the way in to them.
 
-    A client may begin any number of subscriptions over a single connection, and leave them. So those that nobody polls
-    at the moment have half of all places at most, and those of one network don't keep newcomers out of a full
-    gateway. The newest of the network that holds most of them gives way: who polls regularly was there before, or
-    comes from elsewhere.
+    A client may begin any number of subscriptions over a single connection, and leave them. So idle subscriptions
+    have half of all places at most, and those of one network don't keep newcomers out of a full gateway. The newest of
+    the network that holds most of them gives way: a client that polls regularly was there before, or comes from
+    elsewhere.
 
     Args:
         settings: of the gateway.
         node: hub and broker.
         counters: where clients are counted.
         places: how many clients of whatever kind the gateway serves at once.
-        closed: says, in words, why nobody new is let in; None when somebody is.
+        closed: returns why new clients are refused, or None.
     """
 
     def __init__(

@@ -262,6 +262,7 @@ async def test_what_was_read_waits_in_its_order_while_the_bus_takes_no_more(
         connection._take_in(stream[cut:] + encode_frame(TEXT, b"6"))
         assert read == expected[:room]
         node.writable()
+        await asyncio.sleep(0)
         assert read == expected
 
 

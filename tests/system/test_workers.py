@@ -37,9 +37,10 @@ def holders(gateway: GatewayProcess) -> Counter[int]:
 
 
 def gone(pid: int) -> bool:
-    """Return whether a process has ended; one that nobody has waited for yet has."""
+    """Return whether a process has ended, all its threads too; one that nobody has waited for yet has."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].startswith("Z")
+        ended = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].startswith("Z")
+        return ended and len(os.listdir(f"/proc/{pid}/task")) == 1  # the last one closes its sockets
     except FileNotFoundError:
         return True
 
@@ -202,7 +203,7 @@ async def test_a_hung_worker_is_seen_and_holds_up_no_scrape(
     redis_server: RedisServer, prefix: str, gateways: GatewayFactory
 ) -> None:
     port = free_port()
-    settings = {"broker_url": redis_server.url, "broker_prefix": prefix, "metrics_port": port}
+    settings = {"broker_url": redis_server.url, "broker_prefix": prefix, "metrics_port": port, "worker_timeout": 3600}
     (gateway,) = await gateways(1, workers=2, **settings)
     async with connected(*[f"{gateway.url}/ws/a"] * 20):
         await wait_for_open(port, 20)

@@ -283,6 +283,7 @@ async def test_of_too_many_idle_connections_the_oldest_goes(
         writer.write(POLL)
         assert (await read_response(reader)).status == 200
     await wait_until(lambda: len(context.http.connections) == 2)
+    assert gateway.counters.connections_given_way == 1
     kept[2][1].write(POLL)
     assert (await read_response(kept[2][0])).status == 200
     for _, writer in kept:
@@ -307,6 +308,7 @@ async def test_a_connection_that_gives_way_in_the_midst_of_its_body_does_nothing
     try:
         connection.data_received(b"1\r\nx\r\n" * (CHUNKS_PER_TURN // 2) + b"0\r\n\r\n")
         assert context.http.connections.give_way()
+        assert gateway.counters.connections_given_way == 1
         async with asyncio.timeout(10):
             with suppress(ConnectionError):
                 assert await reader.read() == b""

@@ -81,13 +81,14 @@ async def test_a_taken_port_is_told_by_its_name_and_leaves_nothing() -> None:
 async def test_visitors_are_few_and_who_asks_for_nothing_gives_way(embedded: EmbeddedFactory, data: bytes) -> None:
     """Whoever holds connections open here must use up neither the files that clients need nor the places of probes."""
     port = free_port()
-    await embedded(1, metrics_port=port)
+    (gateway,) = await embedded(1, metrics_port=port)
     held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(VISITORS + 1)]
     for _, writer in held:
         writer.write(data)
     await _ended(held[0][0])
     assert (await get(port, "/healthz")).status == 200
     await _ended(held[1][0])
+    assert gateway.counters.connections_given_way == 2
     for _, writer in held:
         writer.transport.abort()
 

@@ -92,12 +92,13 @@ class RedisBroker(Broker):
         self._probe_task = asyncio.create_task(self._watch(), name="relay bus probe")
 
     async def drain(self) -> None:
-        """Send what waits, and wait for Redis' answers; what has none then is given up."""
+        """Send what waits, and wait for Redis' answers; what has none then is given up. See what was heard, too."""
         try:
             async with asyncio.timeout(max(self._options.publish_timeout, self._options.timeout)):
                 await self._publications.drain()
         except TimeoutError:
             self._publications.give_up()
+        await self._subscriptions.drain()
 
     async def stop(self) -> None:
         """Disconnect."""
@@ -174,7 +175,7 @@ class RedisBroker(Broker):
         self._subscriptions.heard_probe(sent_at)
 
     def _demoted(self) -> None:
-        """Leave a Redis that has become a replica: what is published there reaches nobody on the primary.
+        """Leave a Redis that has become a replica: what is published there never reaches the primary.
 
         The subscriptions stay where they are until the name leads to a primary again: as long as the old server
         follows it, they still hear what is said there. It counts as a gap all the same.

@@ -77,11 +77,11 @@ async def open_link(address: Address, owner: LinkOwner, name: str, limit: float)
 
     The addresses of a name take part in a race: the next one starts when the last one has failed, or keeps us waiting
     for a quarter of a second. The first that is logged in to a primary wins. Connecting alone would not do: a machine
-    may accept connections and say no more, and a replica takes messages that reach nobody.
+    may accept connections and say no more, and a replica takes messages that never reach the primary.
 
     Args:
         address: where and as whom.
-        owner: who gets the replies afterwards.
+        owner: gets the replies afterwards.
         name: shown in Redis' `CLIENT LIST`.
         limit: seconds for the look-up, and again for all the rest.
 

@@ -21,6 +21,8 @@ class Gaps:
         self._tell = tell
         self._clock = clock
         self._since: dict[str, float] = {}
+        # When channels were left of which it isn't certain yet that all was heard until then; the oldest first.
+        self._left: dict[str, float] = {}
         self._opened_at = clock()
         self._heard_until = -math.inf
         self._doubted_since = math.inf
@@ -41,14 +43,21 @@ class Gaps:
 
     def heard(self, until: float) -> None:
         """Note that everything was heard that was said until a time."""
-        self._heard_until = until
+        self._heard_until = max(self._heard_until, until)
+        while self._left and next(iter(self._left.values())) <= until:
+            del self._left[next(iter(self._left))]
+
+    def leave(self, channel: str) -> None:
+        """Note that a channel is no longer wanted, on a link that may turn out to be silent since a while."""
+        self._left.pop(channel, None)
+        self._left[channel] = self._clock()
 
     def doubt(self, since: float) -> None:
         """Take back that anything was heard since a time, or since the link was opened if that was later."""
         self._doubted_since = min(self._doubted_since, max(since, self._opened_at))
 
     def begin(self, channels: Iterable[str], answered_until: float) -> None:
-        """Note that channels are not heard any more; a gap that is open stays as it is.
+        """Note that channels, and those that were left unheard, are not heard any more; an open gap stays as it is.
 
         Args:
             channels: their names.
@@ -56,8 +65,9 @@ class Gaps:
                 heard that was said before.
         """
         since = min(max(answered_until, self._heard_until), self._doubted_since)
-        for channel in channels:
+        for channel in (*self._left, *channels):
             self._since.setdefault(channel, since)
+        self._left.clear()
 
     def end(self, but: Collection[str] = ()) -> None:
         """Tell the gap of all channels, but of those that are still not heard."""

@@ -47,8 +47,8 @@ class Link(asyncio.Protocol):
         closed: a future that is done, with the reason as its result, once the link is gone.
         writable: False while more than 256 KiB wait for the socket.
         heard_at: when the last bytes came: `time.monotonic()`, in seconds.
-        owner: who gets the replies; None until the log-in is done.
-        server: who is at the other end, as far as it has told.
+        owner: gets the replies; None until the log-in is done.
+        server: the Redis at the other end, as far as it has told.
         place: the address that was reached, as text.
     """
 

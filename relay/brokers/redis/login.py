@@ -27,7 +27,7 @@ class Login:
         self._refused: list[str] = []
 
     async def run(self) -> Server:
-        """Log in, and ask who is there.
+        """Log in, and ask which server it is.
 
         Raises:
             hiredis.ReplyError: Redis refused the user or the password, or wants one.

@@ -186,14 +186,14 @@ class Publications(SupervisedLink):
         self.update()
 
     def ask(self, link: Link) -> None:
-        """Ask who is there, and keep the place of the reply among those of the messages."""
+        """Ask for the server's role, and keep the place of the reply among those of the messages."""
         link.write(PING if link.server.role is None else HELLO)
         publications = self._queue.publications
         entry = Publication(None, 0, time.monotonic(), self._told)
         publications.insert(len(publications) - len(self._queue.unsent), entry)
 
     def _told(self, reply: Any) -> None:
-        """Take the answer; a replica's is none: what it has acknowledged since the last one may have reached nobody."""
+        """Take the answer, but not a replica's: what it acknowledged since the last one never reached the primary."""
         if role_of(reply) in REPLICAS:
             self._on_demoted()
         else:

@@ -12,7 +12,7 @@ from relay.errors import BusUnavailable, PublishBufferFull, PublishError, Publis
 from relay.logs import Logger
 
 REPORT_REFUSAL_SECONDS = 10.0
-"""How often refusals are logged: Redis may refuse everything that strangers send."""
+"""How often refusals are logged: Redis may refuse every message of a client."""
 
 log = Logger("relay.bus")
 
@@ -63,7 +63,7 @@ class PublishFailures:
     def refused(self, refused: list[Publication], error: str) -> None:
         """Tell that Redis has refused messages, all of a chunk at once: each look goes through all that waits."""
         self._counters.bus_errors += len(refused)
-        # Who waits for an answer learns it of each message; the others are closed.
+        # A publisher with a receipt learns it for each message; a client is closed.
         self.fail(PublishRefused(error), {entry.source for entry in refused if entry.receipt is None}, refused)
         now = time.monotonic()
         if now >= self._report_refusal_at:

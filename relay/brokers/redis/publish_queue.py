@@ -15,11 +15,11 @@ class Publication(NamedTuple):
     """A message on its way to Redis.
 
     Args:
-        source: who is told when it fails; None for questions and probes, which count for nobody.
+        source: is told when it fails; None for questions and probes, which no share counts.
         size: bytes of its command.
         accepted_at: when the first message of its batch was accepted: `time.monotonic()`, in seconds. uvloop's
             own time has whole milliseconds only, longer than a Redis nearby takes.
-        receipt: called when it is known what became of it; None when nobody asks. Without a source it gets the reply as
+        receipt: called when it is known what became of it; None for clients. Without a source it gets the reply as
             it is, a refusal, too.
     """
 

@@ -30,7 +30,7 @@ from relay.system_error import in_words
 DEFAULT_PREFIX = "relay:"
 DEFAULT_TIMEOUT_SECONDS = 3.0
 MAX_CONNECTIONS = 8
-"""To Redis, per publisher and process, and per event loop; who publishes while all are in use waits for one."""
+"""To Redis, per publisher and process, and per event loop; a call of `publish` while all are in use waits for one."""
 
 
 class PublisherBase:
@@ -78,7 +78,9 @@ def read_address(url: str, ca_file: str | None) -> Address:
     try:
         return parse_address(url, ca_file)
     except ValueError as error:
-        hint = "; memory:// is one gateway alone, nobody else can publish there" if url.startswith("memory:") else ""
+        hint = (
+            "; memory:// is one gateway alone, no other process can publish there" if url.startswith("memory:") else ""
+        )
         raise ValueError(f"the URL of Redis can't be used: {error}{hint}") from None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 import hiredis
@@ -32,6 +33,7 @@ class Questions:
         self._counters = counters
         self._refusal: str | None = None
         self._report_at = 0.0
+        self._next: asyncio.Future[None] | None = None
         self.asked_at: float | None = None
         self.answered_until = time.monotonic()
 
@@ -40,15 +42,24 @@ class Questions:
         self.asked_at = None
         self.answered_until = time.monotonic()
 
+    def next_answer(self) -> asyncio.Future[None]:
+        """Return a future that is done at the next answer; it is shared."""
+        if self._next is None:
+            self._next = asyncio.get_running_loop().create_future()
+        return self._next
+
     def answered(self, question: str, reply: object) -> None:
         """Take the answer to a question, in Redis' words when it is a refusal."""
         asked_at, self.asked_at = self.asked_at, None
         if asked_at is not None:
             self.answered_until = asked_at
+        if self._next is not None:
+            self._next.set_result(None)
+            self._next = None
         if not isinstance(reply, hiredis.ReplyError):
             self._refusal = None
             return
-        # Who has no right to ask was told so by the log-in, and goes on; everything else is a Redis in trouble.
+        # NOPERM: a missing right, which the log-in has reported already. Everything else is a Redis in trouble.
         in_trouble = not str(reply).startswith("NOPERM")
         self._counters.bus_errors += in_trouble
         now = time.monotonic()

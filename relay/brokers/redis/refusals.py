@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from relay.logs import Logger
 
 REPORT_SECONDS = 10.0
-"""How often refusals are logged: strangers choose the channels."""
+"""How often refusals are logged: clients choose the channels."""
 
 log = Logger("relay.bus")
 

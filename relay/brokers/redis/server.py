@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 REPLICAS = ("replica", "slave")
-"""Words for a copy of another Redis: what is published there reaches nobody on the primary."""
+"""Words for a copy of another Redis: what is published there never reaches the primary."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,9 +31,7 @@ log = Logger("relay.bus")
 class Subscriptions(SupervisedLink):
     """All bus subscriptions of one gateway, on one link.
 
-    They survive the link: a new one subscribes to everything again before it counts as open, and the node is
-    told of the gap. A gap begins with the last question that was answered, or the last probe that was heard: what came
-    before has been heard for certain.
+    They survive the link: a new one subscribes to everything again before it counts as open. The node is told of gaps.
 
     Args:
         address, timeout, interval, counters: see `SupervisedLink`.
@@ -92,8 +90,7 @@ class Subscriptions(SupervisedLink):
         key = self._prefix + channel.encode()
         subscription = self._wanted.get(key)
         if subscription is None:
-            acknowledged: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            subscription = self._wanted[key] = Subscription(channel, acknowledged)
+            subscription = self._wanted[key] = Subscription(channel, asyncio.get_running_loop().create_future())
             self._command(b"SUBSCRIBE", key)
         return subscription.acknowledged
 
@@ -105,6 +102,8 @@ class Subscriptions(SupervisedLink):
             subscription.acknowledged.cancel()
             if self.refusals.remove(key):
                 self.gaps.end_one(channel)
+            if subscription.heard and self.open:
+                self.gaps.leave(channel)
             self._command(b"UNSUBSCRIBE", key)
 
     async def opened(self, link: Link) -> None:
@@ -124,13 +123,12 @@ class Subscriptions(SupervisedLink):
 
     def lost(self, reason: str) -> None:
         """Begin the gap of all channels of clients that were heard; no channel counts as heard any more."""
-        loop = asyncio.get_running_loop()
         heard = [subscription for subscription in self._wanted.values() if subscription.acknowledged.done()]
         for subscription in heard:
-            subscription.acknowledged = loop.create_future()
+            subscription.acknowledged = asyncio.get_running_loop().create_future()
         if not self._ending or self.gaps.doubted:
-            clients = [subscription.name for subscription in heard if not subscription.name.startswith(INTERNAL)]
-            self.gaps.begin(clients, self.questions.answered_until)
+            names = (subscription.name for subscription in heard)
+            self.gaps.begin([name for name in names if not name.startswith(INTERNAL)], self.questions.answered_until)
         self._outbox.clear()
         self._unanswered.clear()
         self._opening = 0
@@ -139,10 +137,10 @@ class Subscriptions(SupervisedLink):
         self._changed()
 
     def heard_probe(self, sent_at: float) -> None:
-        """Take note that a probe that was sent at a time has come in.
+        """Take note that a probe that was sent at a time has come in, behind all that Redis had answered before.
 
-        It came behind all answers that Redis had given before it took the probe. So a question that was older than the
-        probe, by more than a network may need, has never arrived: this link hears, and can't speak.
+        So a question older than the probe, by more than a network may need, has never arrived: this link hears, and
+        can't speak.
         """
         self.gaps.heard(sent_at)
         if self.questions.asked_at is not None and sent_at - self.questions.asked_at >= self._timeout:
@@ -150,6 +148,11 @@ class Subscriptions(SupervisedLink):
 
     def link_writable(self, writable: bool) -> None:
         """Nothing waits: subscriptions are few bytes."""
+
+    async def drain(self) -> None:
+        """See whether all was heard that was said until now; what wasn't is a gap, which `stop` tells."""
+        if self.open and not await self.caught_up():
+            self.gaps.doubt(self.questions.answered_until)
 
     async def stop(self) -> None:
         """Disconnect and ask for nothing more. Gaps that are open are told now: there is no later moment."""
@@ -218,7 +221,7 @@ class Subscriptions(SupervisedLink):
         command = self._unanswered[0]
         key, subscription = command.keys.popleft(), command.wanted.popleft()
         if command.verb == b"PING":
-            self.questions.answered("PING", name)
+            self._answered(name)
         elif command.verb == b"SUBSCRIBE":
             if key == self._probe:
                 self.refusals.remove(key)
@@ -227,6 +230,11 @@ class Subscriptions(SupervisedLink):
         if not command.keys:
             self._unanswered.popleft()
             self._synchronize(command)
+
+    def _answered(self, reply: object) -> None:
+        """Take the answer to a question: until it was asked, all was heard."""
+        self.questions.answered("PING", reply)
+        self.gaps.heard(self.questions.answered_until)
 
     def _acknowledge(self, key: bytes, subscription: Subscription) -> None:
         subscription.unanswered -= 1
@@ -245,7 +253,7 @@ class Subscriptions(SupervisedLink):
         command = self._unanswered.popleft()
         verb, keys, wanted, _ = command
         if verb == b"PING":
-            self.questions.answered("PING", reply)
+            self._answered(reply)
             return
         self._counters.bus_errors += 1
         if verb == b"UNSUBSCRIBE":

@@ -115,6 +115,23 @@ class SupervisedLink(abc.ABC):
     def ask(self, link: Link) -> None:
         """Write a question; give its reply, which comes in turn, to `questions`."""
 
+    async def caught_up(self) -> bool:
+        """Ask once more, and return whether Redis answers in time: it has sent then all that was said before."""
+        link, began = self.link, time.monotonic()
+        while self.questions.answered_until < began:
+            left = began + self._timeout - time.monotonic()
+            if link is None or link.closed.done() or left <= 0:
+                return False
+            if self.questions.asked_at is None:
+                self._question(link)
+            answer = self.questions.next_answer()
+            await asyncio.wait((link.closed, answer), timeout=left, return_when=asyncio.FIRST_COMPLETED)
+        return True
+
+    def _question(self, link: Link) -> None:
+        self.questions.asked_at = time.monotonic()
+        self.ask(link)
+
     async def _supervise(self) -> None:
         attempt = 0
         while True:
@@ -182,8 +199,7 @@ class SupervisedLink(abc.ABC):
                 continue  # this process was stalled, not Redis: read first what has arrived meanwhile
             asked_at = self.questions.asked_at
             if asked_at is None:
-                self.questions.asked_at = now
-                self.ask(link)
+                self._question(link)
             elif now - max(asked_at, link.heard_at) >= self._timeout:
                 link.abort(f"silent for {self._timeout:g} s")
             elif now - asked_at >= self.answer_limit * self._timeout:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -213,6 +214,8 @@ async def test_a_station_that_stops_while_it_is_deaf_tells_its_gap(own_redis: Re
     await station.broker.subscribe("d")
     await station.broker.subscribe("left before")
     station.broker.unsubscribe("left before")
+    probes = station.counters.bus_round_trips.count
+    await wait_until(lambda: station.counters.bus_round_trips.count >= probes + 2)
     own_redis.kill()
     await wait_until(lambda: station.counters.bus_losses == 2)
     station.broker.unsubscribe("d")
@@ -226,6 +229,23 @@ async def test_a_station_that_stops_while_it_hears_has_no_gap(own_redis: RedisSe
     station = await connect(url_of(own_redis))
     await station.broker.stop()
     assert station.sink.gaps == []
+
+
+async def test_a_station_that_drains_before_it_notices_silence_tells_its_gap(
+    own_redis: RedisServer, connect: Connect, proxy_to: ProxyFactory
+) -> None:
+    """Of a channel that is left while it drains, too."""
+    proxy = await proxy_to(own_redis.port)
+    station = await connect(url_of(proxy))
+    await station.broker.subscribe("d")
+    proxy.black_hole = True
+    assert own_redis.admin.publish("relay:d", "missed") == 1
+    draining = asyncio.create_task(station.broker.drain())
+    station.broker.unsubscribe("d")
+    await draining
+    await station.broker.stop()
+    ((channels, _),) = station.sink.gaps
+    assert sorted(channels) == ["c", "d"]
 
 
 async def test_a_fault_of_the_probe_is_told_and_not_its_end(

@@ -65,3 +65,18 @@ def test_a_channel_that_is_still_refused_keeps_its_gap_until_it_is_heard() -> No
     watch.gaps.end_one("b")
     watch.gaps.end()
     assert watch.told == [(["a"], 1.0), (["b"], 2.0)]
+
+
+def test_a_channel_that_was_left_belongs_to_the_gap_until_it_is_certain_that_all_was_heard() -> None:
+    watch = Watch()
+    watch.gaps.leave("left early")
+    watch.now = 101.0
+    watch.gaps.heard(100.5)
+    watch.gaps.leave("left late")
+    watch.gaps.begin(["a"], 100.5)
+    watch.now = 102.0
+    watch.gaps.end()
+    assert watch.told == [(["a", "left late"], 1.5)]
+    watch.gaps.begin(["a"], 102.0)
+    watch.gaps.end()
+    assert watch.told[1:] == [(["a"], 0.0)]

@@ -90,12 +90,13 @@ async def test_a_refused_probe_channel_keeps_the_bus_unready(own_redis: RedisSer
 
 
 async def test_a_cut_link_is_a_gap_and_everything_is_heard_again(station: Station, redis_server: RedisServer) -> None:
+    """Also of a channel that was just left: it isn't certain that all was heard until then."""
     await asyncio.gather(*(station.broker.subscribe(f"c{number}") for number in range(BATCH + 10)))
     station.broker.unsubscribe("c0")
     assert redis_server.kill_clients("pubsub") >= 1
     await wait_until(lambda: station.sink.gaps)
     ((channels, seconds),) = station.sink.gaps
-    assert channels == sorted(f"c{number}" for number in range(1, BATCH + 10))
+    assert channels == sorted(f"c{number}" for number in range(BATCH + 10))
     assert 0 <= seconds < 3
     await wait_until(lambda: not station.broker.problems)
     for number in range(BATCH + 10):

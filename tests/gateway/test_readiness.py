@@ -1,0 +1,26 @@
+"""What a gateway logs by the clock; its readiness is tested with the gateway."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from relay import logs
+from relay.gateway.readiness import report_left_out
+from relay.log_rate import LogRate
+from relay.logs import Logger
+from tests.harness.conditions import wait_until
+
+
+async def test_left_out_entries_are_told_though_nothing_more_is_logged(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The operator of a quiet gateway learns how long a burst was, and not only when the next entry comes."""
+    monkeypatch.setattr(logs, "_rate", LogRate(most_entries=1, interval_seconds=0.01))
+    for _ in range(3):
+        Logger("relay.bus").warning("refused")
+    reporting = asyncio.create_task(report_left_out(0.001))
+    await wait_until(lambda: "log entries left out of=refused entries=2" in caplog.text)
+    reporting.cancel()
+    await asyncio.gather(reporting, return_exceptions=True)
