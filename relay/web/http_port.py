@@ -162,7 +162,7 @@ class HttpPort:
             peer: its address.
         """
         self.counters.connections_refused["tls"] += 1
-        log.warning("TLS spoken to a port without it: use ws:// and http://, or a proxy that ends TLS", remote=peer)
+        log.warning("TLS spoken to a port without it", remote=peer, use="ws:// and http://, or a proxy that ends TLS")
 
 
 def open_port(runner: web.AppRunner, settings: Settings, counters: Counters) -> HttpPort:
