@@ -92,11 +92,13 @@ class SettingProblem:
         variable: name of the environment variable.
         given: what was given, with secrets masked.
         allowed: what would have been accepted.
+        located: whether `given` says where it stands, as the line of a file.
     """
 
     variable: str
     given: str
     allowed: str
+    located: bool = False
 
     def __str__(self) -> str:
         return f"{self.variable}: got {self.given}; allowed: {self.allowed}"

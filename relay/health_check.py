@@ -67,6 +67,8 @@ def ask(host: str, port: str, path: str) -> tuple[int, str]:
     version, _, rest = head.partition(b" ")
     status = rest[:3]
     if not version.startswith(b"HTTP/1.") or len(status) < 3 or not status.isdigit():
+        if not received:
+            raise ValueError("it closed the connection without an answer: there is no relay at this address")
         raise ValueError(f"it doesn't answer with HTTP but with {received[:40]!r}")
     return int(status), body.decode(errors="replace")
 

@@ -142,7 +142,9 @@ def broken_lines(path: str) -> list[SettingProblem]:
                 # What stands there is not shown: it may be a secret.
                 line = binding.original.line + binding.original.string[: named.start(1)].count("\n")
                 allowed = f"{named[1]}=value, in quotes that end when it begins with one"
-                found.append(SettingProblem(named[1], f"line {line} of {path}, which can't be read", allowed))
+                found.append(
+                    SettingProblem(named[1], f"line {line} of {path}, which can't be read", allowed, located=True)
+                )
     return found
 
 

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, SecretStr
 
 from relay.auth.host import read_allowed_host
 from relay.auth.origin import read_allowed
-from relay.brokers.redis.address import parse_address
+from relay.brokers.redis.address import SCHEMES, parse_address
 from relay.channel import PREFIX_RULE, check_channel, check_prefix
 from relay.errors import ChannelError
 from relay.redaction import MASK, escape_controls, mask_credentials
@@ -199,6 +199,8 @@ def _check_broker_url(url: str) -> str:
         if url != "memory://":
             raise ValueError("memory:// takes nothing more")
         return url
+    if url.partition(":")[0].lower() not in SCHEMES:
+        raise ValueError(f"the scheme must be one of {', '.join(f'{scheme}://' for scheme in ('memory', *SCHEMES))}")
     parse_address(url)
     return url
 

@@ -255,6 +255,7 @@ def test_a_broker_url_is_refused_without_showing_a_password(url: str) -> None:
         ("redis://host/1?db=2", "db is given twice"),
         ("rediss://host?ssl_certfile=/nowhere.pem", "ssl_certfile and ssl_keyfile can't be used"),
         ("unix://run/redis.sock", "after three slashes"),
+        ("localhost:6379", "the scheme must be one of memory://, redis://, rediss://, unix://"),
     ],
 )
 def test_a_broker_url_is_read_as_publishers_read_it(url: str, reason: str) -> None:
@@ -357,6 +358,7 @@ def test_a_line_of_the_env_file_that_cannot_be_read_is_a_problem(tmp_path: Path)
     found = problems_of()
     assert set(found) == {"RELAY_API_KEYS", "RELAY_PORT", "RELAY_WELCOME"}
     assert found["RELAY_API_KEYS"].given == "line 3 of .env, which can't be read"
+    assert [name for name in sorted(found) if found[name].located] == ["RELAY_API_KEYS", "RELAY_WELCOME"]
     assert found["RELAY_API_KEYS"].allowed == "RELAY_API_KEYS=value, in quotes that end when it begins with one"
 
 

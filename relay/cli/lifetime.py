@@ -182,6 +182,8 @@ def why_not(error: OSError, settings: Settings) -> str:
         return f"cannot listen on {place}: it is taken; choose another with {flag} or {variable}"
     if error.errno == errno.EACCES:
         return f"cannot listen on {place}: not permitted; ports below 1024 need a privilege"
-    if error.errno == errno.EADDRNOTAVAIL or isinstance(error, socket.gaierror):
+    if isinstance(error, socket.gaierror):
+        return f"cannot listen on {place}: looking up the name failed: {in_words(error)}; see --host or RELAY_HOST"
+    if error.errno == errno.EADDRNOTAVAIL:
         return f"cannot listen on {place}: no such address on this machine; see --host or RELAY_HOST"
     return f"cannot start: {in_words(error)}"

@@ -79,7 +79,7 @@ def report(problems: list[SettingProblem], given: Mapping[str, object]) -> None:
         click.echo(err=True)
         click.secho(f"  {problem.variable}", bold=True, err=True)
         origin = ""
-        if description := flags.get(problem.variable):
+        if not problem.located and (description := flags.get(problem.variable)):
             source = found.get(description.name, Source.DEFAULT)
             origin = f" ({description.flag if source is Source.FLAG else source.value})"
         click.echo(f"    given:    {problem.given}{origin}", err=True)

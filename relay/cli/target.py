@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Final
 from urllib.parse import quote
 
 import click
@@ -12,6 +13,8 @@ from relay.cli.gateway_address import AddressError, GatewayAddress
 from relay.cli.own_gateway import own_gateway
 from relay.errors import ChannelError
 
+_ADDRESSES: Final = ("ws://", "wss://", "http://", "https://")
+
 
 class Channel(click.ParamType[str]):
     """A legal channel name, checked before anything is connected."""
@@ -19,11 +22,25 @@ class Channel(click.ParamType[str]):
     name = "channel"
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the name, or fail with the rule that it breaks."""
+        """Return the name, or fail with the rule that it breaks.
+
+        An address would be a legal name, too, but nobody means one: the command would listen to it for ever.
+        """
+        if value.startswith(_ADDRESSES):
+            self.fail(f"{value!r} is an address, not a channel: write {_as_options(value)}", param, ctx)
         try:
             return check_channel(value)
         except ChannelError as error:
             self.fail(str(error), param, ctx)
+
+
+def _as_options(address: str) -> str:
+    """Return how to write an address that stands where a channel should."""
+    try:
+        gateway = GatewayAddress.parse(address)
+    except AddressError:
+        return "CHANNEL --gateway URL"
+    return f"{gateway.channel or 'CHANNEL'} --gateway {gateway.base}"
 
 
 def channel_url(gateway: str | None, channel: str, *, echo: bool = False) -> URL:

@@ -47,6 +47,10 @@ def answered(status: int) -> str:
         return f"answered HTTP {status}: a proxy on the way doesn't pass on WebSockets"
     if status < HTTPStatus.BAD_REQUEST or status in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
         return f"answered HTTP {status}: there is no relay at this address"
+    if status == HTTPStatus.MISDIRECTED_REQUEST:
+        return f"answered HTTP {status}: its RELAY_ALLOWED_HOSTS doesn't have the name in this address"
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        return f"answered HTTP {status}: it is full, is shutting down, or can't reach its bus; ask `relay health`"
     return f"answered HTTP {status}"
 
 

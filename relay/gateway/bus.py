@@ -37,7 +37,8 @@ def warn_of_database(settings: Settings) -> None:
         return
     if db := parse_address(settings.broker_url).db:
         log.warning(
-            "the database number does not separate deployments: pub/sub is the same in all databases of a Redis",
+            "the database number does not separate deployments",
+            reason="pub/sub is the same in all databases of a Redis",
             database=db,
             separate_with="RELAY_BROKER_PREFIX",
             prefix=settings.broker_prefix,

@@ -25,7 +25,13 @@ def default_max_connections() -> int:
     soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:
         return 1_000_000
-    return max(1, soft - min(RESERVE, soft // 4))
+    return max(1, soft - _reserve(soft))
+
+
+def max_sockets() -> int:
+    """Return how many sockets may be open at once, refusals and probes included: they have half of the reserve."""
+    soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return default_max_connections() + _reserve(soft) // 2
 
 
 def max_connections(wanted: int | None) -> int:
@@ -40,3 +46,7 @@ def max_connections(wanted: int | None) -> int:
     if wanted > possible:
         log.warning("max_connections is above the limit of open files", wanted=wanted, possible=possible)
     return min(wanted, possible)
+
+
+def _reserve(soft: int) -> int:
+    return RESERVE if soft == resource.RLIM_INFINITY else min(RESERVE, soft // 4)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from relay.auth.forwarded import TrustedProxies
 from relay.counters import Counters
 from relay.frame import encode_frame
+from relay.gateway.capacity import max_sockets
 from relay.message import Message
 from relay.node import Node
 from relay.protocols import sse
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from relay.web.polls import Polls
 
 READ_BUFFER_BYTES = 16 * 1024
+
+PROBE_PLACES = 8
+"""Sockets that are kept for probes. With few sockets it is an eighth of them."""
 
 websockets_logger = logging.getLogger("relay.websockets")
 # Below warnings the library would log a line for each connection that ends.
@@ -72,6 +76,8 @@ class Context:
     # One for all connections: what is read is parsed before the next read. It also bounds how much of one
     # client is taken in before others have their turn.
     read_buffer: memoryview = field(default_factory=lambda: memoryview(bytearray(READ_BUFFER_BYTES)))
+    # Beyond so many sockets even refusals would use up the files that the bus needs.
+    max_sockets: int = field(default_factory=max_sockets)
     send_buffer_bytes: int = field(init=False)
     max_message_bytes: int = field(init=False)
     drop_when_slow: bool = field(init=False)
@@ -103,6 +109,11 @@ class Context:
     def sockets(self) -> int:
         """Number of client sockets that are open now, of whatever kind."""
         return len(self.connections) + len(self.http.connections)
+
+    @property
+    def crowded(self) -> bool:
+        """Whether there are places for probes only: requests that wait for the bus may have all others."""
+        return self.sockets > self.max_sockets - min(PROBE_PLACES, self.max_sockets // 8)
 
     @property
     def clients(self) -> list[Member | PollSubscription]:

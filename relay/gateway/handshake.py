@@ -22,6 +22,9 @@ from relay.web.http_socket import Stage
 Reader = Callable[[Context, bytes, str], Guest]
 """Reads the head of a request that came from an address; raises `Refused`."""
 
+_PROBES = frozenset((b"/healthz", b"/readyz", b"/metrics"))
+"""What is answered in a crowd, too: a gateway that seems dead to its supervisor is killed."""
+
 _EVENT_STREAM = re.compile(rb"/sse(?:[/?]|\Z)")
 
 log = Logger("relay.gateway")
@@ -71,7 +74,9 @@ class Handshake(HttpConnection):
 
     def _judge(self, head: RequestHead) -> None:
         """Decide by a request what becomes of the connection."""
-        if head.websocket:
+        if self._context.crowded and head.target.partition(b"?")[0] not in _PROBES:
+            self._refuse(503, FULL)
+        elif head.websocket:
             self._admit(read_upgrade, head.raw)
         elif head.method == b"GET" and _EVENT_STREAM.match(head.target):
             self._admit(read_event_stream, head.raw)

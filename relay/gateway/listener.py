@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from relay.gateway.arrival import Arrival
-from relay.gateway.capacity import RESERVE, default_max_connections
 from relay.gateway.context import Context
 from relay.logs import Logger
 from relay.web.addresses import find_addresses
@@ -44,8 +43,6 @@ class Listener:
         self._adopting: set[asyncio.Task[None]] = set()
         self._pause: asyncio.TimerHandle | None = None
         self._logged_at: float | None = None
-        # Above this many sockets even refusals would use up the reserve.
-        self._max_sockets = default_max_connections() + RESERVE // 2
 
     async def start(self, hosts: list[str], port: int, *, shared: bool = False) -> int:
         """Listen.
@@ -117,7 +114,7 @@ class Listener:
 
     def _accept(self, listening: socket.socket) -> None:
         for accepted_now in range(ACCEPTS_PER_TICK):
-            if self._context.sockets + len(self._adopting) >= self._max_sockets:
+            if self._context.sockets + len(self._adopting) >= self._context.max_sockets:
                 if not accepted_now:  # else the backlog may be empty; the loop calls again if not
                     self._make_room()
                 return

@@ -59,6 +59,11 @@ def read_upgrade(context: Context, head: bytes, peer: str) -> Guest:
     ws.parser.close()
     request = parse_head(head)
     response = ws.accept(request)
+    error: BaseException | None = ws.handshake_exc
+    while error is not None:
+        # Its traceback holds the request and the protocol, and these hold it.
+        error.__traceback__ = None
+        error = error.__context__
     if response.status_code != 101:
         headers = {name: response.headers[name] for name in ("Upgrade",) if name in response.headers}
         headers["Sec-WebSocket-Version"] = "13"  # RFC 6455, section 4.4

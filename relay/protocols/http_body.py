@@ -13,8 +13,9 @@ MAX_LINE_BYTES: Final = 1024
 MAX_TRAILER_BYTES: Final = 8192
 """Of all fields behind the last chunk. They are dropped."""
 
-CHUNKS_PER_TURN: Final = 1000
-"""How many chunks are taken at once: about two milliseconds, if they are as small as can be."""
+STEPS_PER_TURN: Final = 300
+"""How many steps of a body are taken at once; a chunk has three, its length, its data and its end. 0.2 ms, which is
+what a small request costs."""
 
 _SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*+;[\t\x20-\x7e\x80-\xff]*+)?")
 _FIELD = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++:[\t\x20-\x7e\x80-\xff]*+")
@@ -72,7 +73,7 @@ class ChunkedBody:
         """
         data = bytearray()
         done = 0
-        for _ in range(CHUNKS_PER_TURN):
+        for _ in range(STEPS_PER_TURN):
             used = self._take_one(buffer, done, data)
             if not used:
                 break

@@ -134,10 +134,11 @@ def _body_length(lengths: list[bytes] | None, codings: list[bytes] | None, moder
         return int(lengths[0])
     if lengths is not None:
         raise Refused(400, "a body has either a Content-Length or a Transfer-Encoding")
-    coding = b",".join(codings).lower().strip(b" \t,")
+    coding = b",".join(codings).lower()
     if not modern or coding.rpartition(b",")[2].strip(b" \t") != b"chunked":
         raise Refused(400, "the Transfer-Encoding does not say where the body ends")
     if coding != b"chunked":
+        # Nor with empty elements of the list, which RFC 9110, section 5.6.1, takes: not every server does.
         raise Refused(501, "Transfer-Encoding must be chunked, without other codings")
     return None
 

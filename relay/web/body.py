@@ -41,6 +41,11 @@ async def read_body(request: web.Request, limit: int) -> bytes:
         if request.transport is None:
             raise ConnectionResetError from None
         raise
-    except web.RequestPayloadError:
+    except (web.RequestPayloadError, ConnectionError) as error:
+        # aiohttp's stream keeps its error. With the traceback, that would hold this frame, and so the body and the
+        # stream: a cycle for each client that leaves in the midst of its body.
+        error.__traceback__ = None
+        if isinstance(error, ConnectionError):
+            raise ConnectionResetError from None
         raise Refused(400, "the body is broken") from None
     return bytes(body)

@@ -26,7 +26,7 @@ class HttpConnection(HttpSocket):
         peer: address of the client, or of the proxy that speaks for it in its headers; None: the socket's.
     """
 
-    __slots__ = ("_answer", "_answered", "_body", "_ends_at", "_greeted", "_handler")
+    __slots__ = ("_answer", "_answered", "_body", "_due", "_ends_at", "_greeted", "_handler")
 
     def __init__(self, port: HttpPort, peer: str | None = None) -> None:
         super().__init__(port, peer)
@@ -38,6 +38,8 @@ class HttpConnection(HttpSocket):
         self._answer: HttpTransport | None = None
         self._body: Body | None = None
         self._answered = False
+        # Whether its next turn is scheduled, and what has come waits for that.
+        self._due = False
         self._ends_at = 0.0
 
     @property
@@ -68,11 +70,15 @@ class HttpConnection(HttpSocket):
 
     def pause_writing(self) -> None:
         """Let aiohttp wait; called by the transport when it is full."""
+        if self._stage is Stage.ANSWER:
+            self._port.connections.wait_for_reader(self)
         if self._handler is not None:
             self._handler.pause_writing()
 
     def resume_writing(self) -> None:
         """Let aiohttp write again; called by the transport."""
+        if self._stage is Stage.ANSWER:
+            self._port.connections.work(self, self._ends_at)
         if self._handler is not None:
             self._handler.resume_writing()
 
@@ -107,14 +113,14 @@ class HttpConnection(HttpSocket):
     def _go_on(self) -> None:
         """Do what can be done with what has come."""
         more = True
-        while more and self._buffer:
+        while more and self._buffer and not self._due:
             if self._stage is Stage.HEAD:
                 more = self._take_head()
             elif self._stage is Stage.BODY:
                 more = self._pass_body()
             else:
                 break
-        if self._eof and not self._held:
+        if self._eof and not self._held and not self._due:
             if self._stage is Stage.BODY or (self._stage is Stage.HEAD and self._buffer):
                 self._refuse(400, "the request has no end")
             elif self._stage is Stage.HEAD:
@@ -200,11 +206,17 @@ class HttpConnection(HttpSocket):
                 self._await_request()
             return True
         progress = len(self._buffer) < before
-        if self._buffer and progress and not self._eof:
+        if self._buffer and progress:
             # Many small chunks: others have their turn.
-            self._port.loop.call_soon(self._go_on)
+            self._due = True
+            self._port.loop.call_soon(self._take_turn)
             return False
         return progress
+
+    def _take_turn(self) -> None:
+        """Go on after others had their turn."""
+        self._due = False
+        self._go_on()
 
     def _await_request(self) -> None:
         """Be ready for the next request; the last one is answered."""

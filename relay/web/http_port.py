@@ -43,7 +43,8 @@ class HttpConnections:
     """The sockets of a port that speak HTTP, each with its deadline.
 
     Those for which the relay works keep their place. The others may lose it when places run short: first the one
-    that has waited longest for its next request, then the one that has left its request unfinished for longest.
+    that has waited longest for its next request, then the one that has left its request unfinished, or its answer
+    unread, for longest.
 
     Args:
         counters: where those are counted that lose their place.
@@ -72,6 +73,11 @@ class HttpConnections:
         """Note that a client has to go on: with its request, or to its end."""
         self.work(connection, ends_at)
         self._owing[connection] = None
+
+    def wait_for_reader(self, connection: Expiring) -> None:
+        """Note that a client doesn't take its answer; the deadline stays."""
+        if connection in self._ends:
+            self._owing[connection] = None
 
     def wait_for_request(self, connection: Expiring, ends_at: float) -> None:
         """Note that a client's request is answered, and that it may send another."""
@@ -156,7 +162,7 @@ class HttpPort:
             peer: its address.
         """
         self.counters.connections_refused["tls"] += 1
-        log.warning("TLS spoken to a port without it: use ws:// and http://, or a proxy that ends TLS", remote=peer)
+        log.warning("TLS spoken to a port without it", remote=peer, use="ws:// and http://, or a proxy that ends TLS")
 
 
 def open_port(runner: web.AppRunner, settings: Settings, counters: Counters) -> HttpPort:

@@ -135,6 +135,8 @@ class HttpSocket(asyncio.Protocol, abc.ABC):
             self._stage = Stage.ENDING
             self._detach()
             self._transport.close()  # once everything is written; the deadline stays
+            if self._transport is not None and self._transport.get_write_buffer_size():
+                self._port.connections.wait_for_reader(self)
         else:
             self._part_with(b"")
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
+
+CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+"""What aiohttp writes for `Expect: 100-continue`."""
 
 
 class Owner(Protocol):
@@ -57,7 +60,8 @@ class HttpTransport(asyncio.Transport):
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Write, as long as the socket is there."""
         if self.owner is not None:
-            self.began = True
+            # An interim answer is none yet (RFC 9110, section 15.2): a body that is broken is still refused.
+            self.began = self.began or data != CONTINUE
             self._transport.write(data)
 
     def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:

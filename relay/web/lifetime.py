@@ -49,6 +49,9 @@ class AnswerWatch(AbstractAccessLogger):
     def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
         """Note the end of an answer; called by aiohttp behind its last byte."""
         transport = request.transport
+        if isinstance(response, web.Response):
+            # aiohttp keeps the last answer of a kept connection until its next request: a megabyte for each that polls.
+            response.body = None
         if isinstance(transport, HttpTransport) and transport.owner is not None:
             transport.owner.answered(bool(response.keep_alive))
 

@@ -122,7 +122,10 @@ def test_what_exists_before_the_first_client_is_frozen(gateway: type[StubGateway
         (MetricsPortTaken(errno.EADDRINUSE, "in use"), "choose another with --metrics-port or RELAY_METRICS_PORT"),
         (OSError(errno.EACCES, "denied"), "not permitted; ports below 1024 need a privilege"),
         (OSError(errno.EADDRNOTAVAIL, "none"), "no such address on this machine; see --host or RELAY_HOST"),
-        (socket.gaierror(socket.EAI_NONAME, "unknown"), "no such address on this machine; see --host or RELAY_HOST"),
+        (
+            socket.gaierror(socket.EAI_NONAME, "unknown"),
+            "looking up the name failed: unknown; see --host or RELAY_HOST",
+        ),
         (OSError(errno.EMFILE, "Too many open files"), "cannot start: Too many open files"),
         (BusUnavailable("no bus"), "bus unavailable: no bus"),
     ],

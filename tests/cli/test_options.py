@@ -91,6 +91,7 @@ async def test_nothing_but_our_own_words_about_a_broken_line(tmp_path: Path) -> 
         assert outcome.code == 2
         assert "dotenv" not in outcome.errors
         assert outcome.errors.startswith("relay: 1 setting is wrong\n\n  RELAY_WELCOME\n")
+        assert "    given:    line 1 of .env, which can't be read\n" in outcome.errors
 
 
 async def test_a_broken_line_of_another_program_is_left_alone(tmp_path: Path) -> None:

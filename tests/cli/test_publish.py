@@ -97,7 +97,8 @@ async def test_a_refusing_gateway_is_told(stand_in: StandIn, channel: str) -> No
 
     url = await stand_in(full)
     outcome = await invoke_aside("publish", "--gateway", url, channel, "hello")
-    assert outcome == Outcome(1, "", f"relay: not delivered to {channel}: {url} answered HTTP 503\n")
+    busy = "answered HTTP 503: it is full, is shutting down, or can't reach its bus; ask `relay health`"
+    assert outcome == Outcome(1, "", f"relay: not delivered to {channel}: {url} {busy}\n")
 
 
 @pytest.mark.parametrize(

@@ -104,3 +104,19 @@ def test_an_illegal_channel_is_wrong_usage() -> None:
     assert Channel().convert("a/b:c", None, None) == "a/b:c"
     with pytest.raises(click.BadParameter, match="white space"):
         Channel().convert("a b", None, None)
+
+
+@pytest.mark.parametrize(
+    ("given", "instead"),
+    [
+        ("ws://h:8000/ws/lobby", "lobby --gateway ws://h:8000"),
+        ("https://h/relay/sse/a/b", "a/b --gateway wss://h/relay"),
+        ("ws://h:8000", "CHANNEL --gateway ws://h:8000"),
+        ("ws://", "CHANNEL --gateway URL"),
+    ],
+)
+def test_an_address_in_place_of_a_channel_is_wrong_usage(given: str, instead: str) -> None:
+    """It is what a WebSocket client takes; as a channel's name it would be listened to for ever."""
+    with pytest.raises(click.BadParameter) as error:
+        Channel().convert(given, None, None)
+    assert error.value.message == f"{given!r} is an address, not a channel: write {instead}"

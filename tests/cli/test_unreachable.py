@@ -6,6 +6,7 @@ import errno
 import socket
 import ssl
 
+import pytest
 from aiohttp import (
     ClientConnectorCertificateError,
     ClientConnectorError,
@@ -14,7 +15,7 @@ from aiohttp import (
 )
 from aiohttp.client_reqrep import ConnectionKey
 
-from relay.cli.unreachable import unreachable
+from relay.cli.unreachable import answered, unreachable
 
 KEY = ConnectionKey("host", 8000, False, True, None, None, None)
 
@@ -35,6 +36,22 @@ def test_tls_says_what_it_does_not_like() -> None:
     assert "certificate verify failed" in unreachable(ClientConnectorCertificateError(KEY, certificate))
     plain = ssl.SSLError(1, "wrong version number")
     assert "wrong version number" in unreachable(ClientConnectorSSLError(KEY, plain))
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (200, "no relay at this address"),
+        (404, "no relay at this address"),
+        (421, "its RELAY_ALLOWED_HOSTS doesn't have the name"),
+        (426, "a proxy on the way"),
+        (503, "it is full, is shutting down, or can't reach its bus; ask `relay health`"),
+    ],
+)
+def test_a_status_is_explained(status: int, words: str) -> None:
+    """A number says nothing to whoever types the command."""
+    assert answered(status).startswith(f"answered HTTP {status}: ")
+    assert words in answered(status)
 
 
 def test_other_errors_speak_for_themselves() -> None:

@@ -18,6 +18,16 @@ def test_a_reserve_is_kept(monkeypatch: pytest.MonkeyPatch, soft: int, expected:
     assert capacity.default_max_connections() == expected
 
 
+@pytest.mark.parametrize(
+    ("soft", "expected"), [(1024, 992), (20_000, 19_968), (100, 87), (1, 1), (resource.RLIM_INFINITY, 1_000_032)]
+)
+def test_refusals_and_probes_have_half_of_the_reserve(
+    monkeypatch: pytest.MonkeyPatch, soft: int, expected: int
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _which: (soft, soft))
+    assert capacity.max_sockets() == expected
+
+
 def test_the_soft_limit_is_raised_to_the_hard_one(monkeypatch: pytest.MonkeyPatch) -> None:
     limits = [(1024, 4096)]
     monkeypatch.setattr(resource, "getrlimit", lambda _which: limits[-1])

@@ -55,7 +55,7 @@ async def test_clients_beyond_the_reserve_wait_in_the_backlog(embedded: Embedded
     listener, context = gateway._listener, gateway._context
     assert listener is not None
     assert context is not None
-    listener._max_sockets = 2
+    context.max_sockets = 2
     async with RawWebSocket(gateway.port) as first:
         assert (await first.upgrade("/")).status == 101
         async with RawWebSocket(gateway.port) as second:
@@ -72,7 +72,7 @@ async def test_who_asks_for_nothing_gives_way_to_a_probe(embedded: EmbeddedFacto
     listener, context = gateway._listener, gateway._context
     assert listener is not None
     assert context is not None
-    listener._max_sockets = 4
+    context.max_sockets = 4
     async with AsyncExitStack() as stack:
         member = await stack.enter_async_context(RawWebSocket(gateway.port))
         assert (await member.upgrade("/")).status == 101
@@ -101,3 +101,23 @@ async def test_other_faults_of_accept_are_not_hidden(
 
     with pytest.raises(OSError, match="Bad file"):
         listener._accept(Broken())  # type: ignore[arg-type]
+
+
+async def test_requests_that_wait_leave_places_for_probes(embedded: EmbeddedFactory) -> None:
+    """While Redis is away all that strangers ask for waits; a gateway whose probe waits, too, would be restarted."""
+    (gateway,) = await embedded(1)
+    context = gateway._context
+    assert context is not None
+    context.max_sockets = 16
+    async with AsyncExitStack() as stack:
+        waiting = [await stack.enter_async_context(RawWebSocket(gateway.port)) for _ in range(14)]
+        for client in waiting:
+            await client.send(b"GET /poll/a?wait=25 HTTP/1.1\r\nHost: x\r\n\r\n")
+        await wait_until(lambda: len(context.polls) == 14)
+        for path in ("/poll/a?wait=25", "/nothing", "/sse/a"):
+            assert (await get(gateway.port, path)).status == 503
+        async with RawWebSocket(gateway.port) as newcomer:
+            assert (await newcomer.upgrade("/")).status == 503
+        for path in ("/healthz", "/readyz?verbose", "/metrics"):
+            assert (await get(gateway.port, path)).status == 200
+    assert gateway.counters.connections_refused["full"] == 4

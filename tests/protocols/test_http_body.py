@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, strategies
 
 from relay.errors import Refused
-from relay.protocols.http_body import CHUNKS_PER_TURN, MAX_LINE_BYTES, MAX_TRAILER_BYTES, ChunkedBody, body_of
+from relay.protocols.http_body import MAX_LINE_BYTES, MAX_TRAILER_BYTES, STEPS_PER_TURN, ChunkedBody, body_of
 
 
 def decode(chunked: bytes) -> bytes:
@@ -95,7 +95,7 @@ def test_it_is_the_same_however_the_bytes_come(data: bytes, draw: strategies.Dat
 
 def test_a_turn_has_so_many_chunks() -> None:
     """A read of 256 KiB can hold 40,000 chunks; others have to have their turn meanwhile."""
-    body, buffer = ChunkedBody(), bytearray(b"1\r\na\r\n" * CHUNKS_PER_TURN)
+    body, buffer = ChunkedBody(), bytearray(b"1\r\na\r\n" * STEPS_PER_TURN)
     taken = decode(body.take(buffer))
-    assert 0 < len(taken) < CHUNKS_PER_TURN
+    assert 0 < len(taken) < STEPS_PER_TURN
     assert buffer

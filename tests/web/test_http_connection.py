@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 import ssl
+import tracemalloc
 from contextlib import suppress
 
 import pytest
+from aiohttp import web
+from websockets.http11 import Request
 
 from relay import Gateway
-from relay.protocols.http_body import CHUNKS_PER_TURN
+from relay.protocols.http_body import STEPS_PER_TURN
 from relay.web.http_connection import HttpConnection
 from relay.web.http_socket import MAX_HELD_BYTES
 from tests.conftest import EmbeddedFactory, GatewayFactory
@@ -306,7 +310,7 @@ async def test_a_connection_that_gives_way_in_the_midst_of_its_body_does_nothing
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, fault: faults.append(fault))
     try:
-        connection.data_received(b"1\r\nx\r\n" * (CHUNKS_PER_TURN // 2) + b"0\r\n\r\n")
+        connection.data_received(b"1\r\nx\r\n" * (STEPS_PER_TURN // 2) + b"0\r\n\r\n")
         assert context.http.connections.evict()
         assert gateway.counters.http_connections_evicted == 1
         async with asyncio.timeout(10):
@@ -317,3 +321,111 @@ async def test_a_connection_that_gives_way_in_the_midst_of_its_body_does_nothing
         writer.transport.abort()
     assert (faults, len(context.http.connections)) == ([], 0)
     assert gateway.counters.messages_received == 0
+
+
+async def test_many_small_chunks_wait_for_their_turns(embedded: EmbeddedFactory) -> None:
+    """However they come, and though the client has closed its side: others have their turn meanwhile."""
+    (gateway,) = await embedded(1)
+    context = gateway._context
+    assert context is not None
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+    writer.write(b"POST /publish/a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+    await wait_until(lambda: [it for it in context.http.connections if not it.shaking_hands])
+    (connection,) = context.http.connections
+    assert isinstance(connection, HttpConnection)
+    for _ in range(5):
+        connection.data_received(b"1\r\nx\r\n" * STEPS_PER_TURN)
+    connection.data_received(b"0\r\n\r\n")
+    connection.eof_received()
+    assert len(connection._buffer) > 4 * 6 * STEPS_PER_TURN, "one turn"
+    async with asyncio.timeout(10):
+        assert (await read_response(reader)).status == 200
+    assert gateway.counters.bytes_received == 5 * STEPS_PER_TURN
+    writer.transport.abort()
+
+
+async def test_a_body_that_is_broken_after_an_interim_answer_is_refused(embedded: EmbeddedFactory) -> None:
+    (gateway,) = await embedded(1)
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+    head = b"POST /publish/a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n"
+    writer.write(head)
+    async with asyncio.timeout(10):
+        assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+        writer.write(b"x\r\n")
+        assert (await read_response(reader)).status == 400
+    writer.transport.abort()
+
+
+async def test_who_does_not_read_an_answer_gives_way(embedded: EmbeddedFactory) -> None:
+    (gateway,) = await embedded(1)
+    context = gateway._context
+    assert context is not None
+    _, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+    writer.write(WAITING)
+    await wait_until(lambda: len(context.polls) == 1)
+    (connection,) = context.http.connections
+    assert isinstance(connection, HttpConnection)
+    connection.pause_writing()
+    connection.resume_writing()
+    assert not context.http.connections.give_way()
+    connection.pause_writing()
+    assert context.http.connections.give_way()
+    writer.transport.abort()
+
+
+async def test_a_kept_connection_does_not_keep_its_last_answer(embedded: EmbeddedFactory) -> None:
+    """Many that poll once would else hold the memory of many slow consumers, and have no place."""
+    (gateway,) = await embedded(1)
+    connections = [await asyncio.open_connection("127.0.0.1", gateway.port) for _ in range(20)]
+    reader, writer = connections[0]
+    writer.write(POLL)
+    cursor = (await read_response(reader)).json["cursor"]
+    for _ in range(8):
+        await gateway.publish("b", bytes(60_000))
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        for reader, writer in connections:
+            writer.write(request(f"/poll/b?wait=0&cursor={cursor}", method="GET"))
+            assert len((await read_response(reader)).body) > 600_000
+        assert tracemalloc.get_traced_memory()[0] - before < 5_000_000
+    finally:
+        tracemalloc.stop()
+    for _, writer in connections:
+        writer.transport.abort()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        request("/publish/a", bytes(10_000), "Content-Length: 20000"),
+        request("/publish/a", b"3e8\r\n" + bytes(1000), "Transfer-Encoding: chunked"),
+        request("/api/info", bytes(10_000), f"X-API-Key: {KEY}", "Content-Length: 20000"),
+        request("/ws/a", b"", "Upgrade: websocket", "Connection: Upgrade", method="GET"),
+        HANDSHAKE.replace(b"dGhlIHNhbXBsZSBub25jZQ==", b"dGhl!"),
+        HANDSHAKE.replace(b"Connection: Upgrade", b"Connection: close"),
+    ],
+)
+async def test_a_client_that_leaves_or_is_refused_leaves_no_memory(embedded: EmbeddedFactory, data: bytes) -> None:
+    """An error holds the frames of its traceback, and so what was sent; what keeps the error must not hold it then."""
+
+    def alive() -> int:
+        return sum(isinstance(thing, web.Request | Request) for thing in gc.get_objects())
+
+    (gateway,) = await embedded(1, api_keys=KEY)
+    context = gateway._context
+    assert context is not None
+    gc.collect()
+    before = alive()
+    gc.disable()
+    try:
+        for _ in range(3):
+            _, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+            writer.write(data)
+            await wait_until(lambda: len(context.http.connections) == 1)
+            await wait_until(lambda: alive() > before or bool(gateway.counters.connections_refused))
+            writer.transport.abort()
+            await wait_until(lambda: len(context.http.connections) == 0)
+        await wait_until(lambda: alive() == before)
+    finally:
+        gc.enable()

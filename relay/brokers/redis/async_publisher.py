@@ -97,7 +97,7 @@ class AsyncPublisher(PublisherBase):
             finally:
                 await pool.release(connection)
         except RedisError as error:
-            raise translate(error, connected) from error
+            raise translate(error, connected, self._address, self._timeout) from error
 
     async def aclose(self) -> None:
         """Close all connections of this process; nothing can be published any more."""

@@ -84,17 +84,21 @@ def read_address(url: str, ca_file: str | None) -> Address:
         raise ValueError(f"the URL of Redis can't be used: {error}{hint}") from None
 
 
-def translate(error: RedisError, connected: bool) -> PublishError:
+def translate(error: RedisError, connected: bool, address: Address, timeout: float) -> PublishError:
     """Say what an error of redis-py means for the message.
 
     Args:
         error: what redis-py raised.
         connected: whether the message may have been sent.
+        address: of Redis, which redis-py doesn't name when there was no answer.
+        timeout: seconds that were waited for one.
     """
+    if isinstance(error, RedisTimeoutError) and not connected:
+        return BusUnavailable(f"no answer from {address} within {timeout:g} s")
     # Those for which redis-py gives up the connection are answers, too: to the message, once it was sent.
     if isinstance(error, ResponseError) or (connected and isinstance(error, AuthenticationError | BusyLoadingError)):
         return PublishRefused(in_words(error))
-    if isinstance(error, RedisConnectionError | RedisTimeoutError) and not connected:
+    if isinstance(error, RedisConnectionError) and not connected:
         return BusUnavailable(in_words(error))
     return DeliveryUnknown(in_words(error))
 
@@ -160,7 +164,7 @@ class Publisher(PublisherBase):
             finally:
                 pool.release(connection)
         except RedisError as error:
-            raise translate(error, connected) from error
+            raise translate(error, connected, self._address, self._timeout) from error
 
     def close(self) -> None:
         """Close all connections of this process; nothing can be published any more."""

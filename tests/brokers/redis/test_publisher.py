@@ -68,6 +68,15 @@ async def test_no_redis_raises(publish: Publish) -> None:
 
 
 @BOTH
+async def test_a_silent_server_is_named(publish: Publish, redis_server: RedisServer, proxy_to: ProxyFactory) -> None:
+    """It was not sent. Something else may be at this address, such as a gateway, or a Redis that wants TLS."""
+    proxy = await proxy_to(redis_server.port)
+    proxy.black_hole = True
+    with pytest.raises(BusUnavailable, match=rf"no answer from 127\.0\.0\.1:{proxy.port} within 0\.2 s"):
+        await publish(redis_server.url_of(port=proxy.port), "c", "x", timeout=0.2)
+
+
+@BOTH
 async def test_a_silent_redis_leaves_the_delivery_unknown(
     publish: Publish, redis_server: RedisServer, proxy_to: ProxyFactory
 ) -> None:
