@@ -136,10 +136,15 @@ async def _race(places: list[_Place], address: Address, name: str, limit: float)
     finally:
         for task in tasks:
             task.cancel()
-        await asyncio.wait(tasks)
-        for task in tasks:
-            if task is not winner and not task.cancelled() and task.exception() is None:
-                task.result().abort("another address was faster")
+        try:
+            await asyncio.wait(tasks)
+        except asyncio.CancelledError:
+            winner = None
+            raise
+        finally:
+            for task in tasks:
+                if task is not winner and task.done() and not task.cancelled() and task.exception() is None:
+                    task.result().abort("another address was faster")
 
 
 def _fault_of(task: asyncio.Task[Link]) -> Fault | None:

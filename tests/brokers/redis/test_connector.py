@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 
+from relay.brokers.redis import connector
 from relay.brokers.redis.address import Address
-from relay.brokers.redis.connector import MAX_ADDRESSES, ConnectError, open_link
+from relay.brokers.redis.connector import MAX_ADDRESSES, ConnectError, Fault, open_link
 from relay.brokers.redis.link import Link
 from tests.brokers.redis.test_supervised import PlainLink
 from tests.conftest import ProxyFactory, RedisFactory
 from tests.harness.certificate_authority import CertificateAuthority
+from tests.harness.conditions import wait_until
 from tests.harness.free_port import free_port
 from tests.harness.redis_server import RedisServer
 
@@ -148,3 +150,23 @@ async def test_a_socket_file_that_is_not_there_is_told() -> None:
     address = Address(path="/nowhere/redis.sock")
     with pytest.raises(ConnectError, match=r"^connecting to /nowhere/redis\.sock: No such file or directory$"):
         await open_link(address, PlainLink(address), "relay-test", LIMIT)
+
+
+async def test_a_link_is_dropped_when_it_is_not_wanted_any_more_in_the_moment_of_its_log_in(
+    own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A gateway that ends may cancel it then; the event loop would keep the socket."""
+    fault_of = connector._fault_of
+
+    def cancel(task: asyncio.Task[Link]) -> Fault | None:
+        current = asyncio.current_task()
+        assert current is not None
+        current.cancel()
+        return fault_of(task)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(connector, "_fault_of", cancel)
+        dialing = asyncio.create_task(dial(own_redis.port))
+        await asyncio.wait([dialing])
+    assert dialing.cancelled()
+    await wait_until(lambda: [it["name"] for it in own_redis.admin.client_list() if it["name"] == "relay-test"] == [])
