@@ -56,6 +56,8 @@ def read_upgrade(context: Context, head: bytes, peer: str) -> Guest:
         Refused: with the status that the client should get.
     """
     ws = _Negotiation(context.settings.subprotocols)
+    # It gets no bytes. The parser and the protocol hold each other: only a full garbage collection would free them.
+    ws.parser.close()
     request = parse_head(head)
     response = ws.accept(request)
     error: BaseException | None = ws.handshake_exc

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from contextlib import AsyncExitStack
 
 import pytest
-from websockets.server import ServerProtocol
 
 from relay import Gateway
 from relay.errors import BusUnavailable, Disconnect
@@ -16,6 +14,7 @@ from relay.gateway.frame_rates import FrameRate
 from relay.gateway.incoming import MAX_FRAGMENTS
 from relay.message import Message
 from tests.conftest import EmbeddedFactory
+from tests.gateway.leftovers import leaving_nothing
 from tests.harness.conditions import stays_true, wait_until
 from tests.harness.raw_websocket import (
     BINARY,
@@ -29,18 +28,14 @@ from tests.harness.raw_websocket import (
     encode_frame,
 )
 
+pytestmark = pytest.mark.usefixtures("short_close_timeout")
+
 
 async def join(stack: AsyncExitStack, gateway: Gateway, target: str = "/ws/c") -> RawWebSocket:
     """Connect a client."""
     client = await stack.enter_async_context(RawWebSocket(gateway.port))
     assert (await client.upgrade(target)).status == 101
     return client
-
-
-@pytest.fixture(autouse=True)
-def _short_close_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Raw clients keep their side open: don't wait for them for seconds."""
-    monkeypatch.setattr("relay.gateway.member.CLOSE_TIMEOUT_SECONDS", 0.1)
 
 
 def connections(gateway: Gateway) -> list[Connection]:
@@ -382,25 +377,14 @@ async def test_what_waits_for_a_client_comes_before_the_close(embedded: Embedded
 
 async def test_a_connection_leaves_no_reference_cycle(embedded: EmbeddedFactory) -> None:
     """Full garbage collections are rare in a gateway; what needs one to be freed would pile up."""
-
-    def alive() -> int:
-        return sum(isinstance(thing, ServerProtocol) for thing in gc.get_objects())
-
     (gateway,) = await embedded(1)
-    gc.collect()
-    before = alive()
-    gc.disable()
-    try:
+    async with leaving_nothing(gateway):
         for _ in range(10):
             async with AsyncExitStack() as stack:
                 client, rude = await join(stack, gateway), await join(stack, gateway)
                 await client.send_frame(CLOSE, (1000).to_bytes(2, "big"))
                 await client.end()
                 rude.abort()
-        await wait_until(lambda: gateway.counters.connections_open == 0)
-        await wait_until(lambda: alive() == before)
-    finally:
-        gc.enable()
 
 
 async def test_a_client_that_is_read_no_more_is_not_judged_by_its_silence(embedded: EmbeddedFactory) -> None:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import struct
 from contextlib import AsyncExitStack
 
 import pytest
-from websockets.server import ServerProtocol
 
 from relay import Gateway
 from relay.errors import Disconnect
@@ -16,6 +14,7 @@ from relay.gateway.connection import Connection
 from relay.gateway.frame_rates import CONTROL_FRAMES, FRAGMENTS, FrameRate
 from relay.gateway.turns import FRAMES_PER_TICK, FRAMES_PER_TURN
 from tests.conftest import EmbeddedFactory
+from tests.gateway.leftovers import leaving_nothing
 from tests.harness.conditions import stays_true, wait_until
 from tests.harness.raw_websocket import (
     BINARY,
@@ -28,11 +27,7 @@ from tests.harness.raw_websocket import (
     encode_frame,
 )
 
-
-@pytest.fixture(autouse=True)
-def _short_close_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Raw clients keep their side open: don't wait for them for seconds."""
-    monkeypatch.setattr("relay.gateway.member.CLOSE_TIMEOUT_SECONDS", 0.1)
+pytestmark = pytest.mark.usefixtures("short_close_timeout")
 
 
 async def join(stack: AsyncExitStack, gateway: Gateway, target: str = "/ws/c") -> tuple[RawWebSocket, Connection]:
@@ -317,15 +312,8 @@ async def test_a_malformed_frame_is_counted_and_leaves_no_memory(
     embedded: EmbeddedFactory, data: bytes, reason: str
 ) -> None:
     """An exception holds the frames of its traceback, and so what was parsed."""
-
-    def alive() -> int:
-        return sum(isinstance(thing, ServerProtocol) for thing in gc.get_objects())
-
     (gateway,) = await embedded(1)
-    gc.collect()
-    before = alive()
-    gc.disable()
-    try:
+    async with leaving_nothing(gateway):
         for _ in range(3):
             async with AsyncExitStack() as stack:
                 client = await stack.enter_async_context(RawWebSocket(gateway.port))
@@ -334,8 +322,4 @@ async def test_a_malformed_frame_is_counted_and_leaves_no_memory(
                     await client.send(data)
                     await client.close_frame()
                     await client.end()
-        await wait_until(lambda: gateway.counters.connections_open == 0)
-        await wait_until(lambda: alive() == before)
-        assert gateway.counters.disconnects == ({reason: 3} if reason else {})
-    finally:
-        gc.enable()
+    assert gateway.counters.disconnects == ({reason: 3} if reason else {})

@@ -367,9 +367,9 @@ async def test_who_does_not_read_an_answer_gives_way(embedded: EmbeddedFactory) 
     assert isinstance(connection, HttpConnection)
     connection.pause_writing()
     connection.resume_writing()
-    assert not context.http.connections.give_way()
+    assert not context.http.connections.evict()
     connection.pause_writing()
-    assert context.http.connections.give_way()
+    assert context.http.connections.evict()
     writer.transport.abort()
 
 

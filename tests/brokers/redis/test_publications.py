@@ -16,7 +16,7 @@ from relay.brokers.redis.server import Server
 from relay.brokers.redis.supervised import PING
 from relay.brokers.shares import Share
 from relay.counters import Counters
-from relay.errors import BusUnavailable, DeliveryUnknown, PublishBufferFull, PublishRefused
+from relay.errors import BusUnavailable, DeliveryUnknown, PublishBufferFull, PublishError, PublishRefused
 from tests.brokers.recording import Outcomes, RecordingSource
 from tests.harness.conditions import wait_until
 
@@ -179,11 +179,20 @@ async def test_messages_that_wait_too_long_fail_and_take_their_followers_with_th
 
 
 async def test_a_later_message_has_its_own_deadline() -> None:
-    desk, early, late = Desk(publish_timeout=0.1), RecordingSource(), RecordingSource()
+    ended: list[float] = []
+
+    class Timed(RecordingSource):
+        def publish_failed(self, error: PublishError) -> None:
+            super().publish_failed(error)
+            ended.append(time.monotonic())
+
+    desk, early, late = Desk(publish_timeout=0.1), Timed(), Timed()
     desk.say(early, "1")
     await asyncio.sleep(0.05)
+    said = time.monotonic()
     desk.say(late, "2")
     await wait_until(lambda: early.errors and late.errors)
+    assert ended[1] - said >= 0.09
     assert desk.counters.publish_failures == {"BUS_UNAVAILABLE": 2}
 
 

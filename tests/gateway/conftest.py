@@ -1,0 +1,11 @@
+"""What the tests of connections share."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.fixture
+def short_close_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Raw clients keep their side open: don't wait for them for seconds."""
+    monkeypatch.setattr("relay.gateway.member.CLOSE_TIMEOUT_SECONDS", 0.1)
