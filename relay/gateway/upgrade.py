@@ -28,7 +28,6 @@ class _Negotiation(ServerProtocol):
 
     def __init__(self, accepted: Sequence[str]) -> None:
         super().__init__(logger=websockets_logger)
-        self.parser.close()  # it has begun, and holds the protocol, which holds it
         self._accepted = accepted
 
     def select_subprotocol(self, subprotocols: Sequence[Subprotocol]) -> Subprotocol | None:
