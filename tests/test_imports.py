@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -26,8 +26,10 @@ APART = ["protocols", "brokers", "auth"]
 """Packages whose modules know neither each other across packages of this kind nor the layers above the hub."""
 
 
-def modules() -> Iterator[tuple[str, set[str]]]:
-    """Yield each module's dotted name below `relay` and the names that it imports, type-checking blocks excepted."""
+@cache
+def modules() -> list[tuple[str, set[str]]]:
+    """Return each module's dotted name below `relay` and the names that it imports, type-checking blocks excepted."""
+    found = []
     for path in sorted(PACKAGE.rglob("*.py")):
         name = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
         tree = ast.parse(path.read_text())
@@ -45,7 +47,8 @@ def modules() -> Iterator[tuple[str, set[str]]]:
                 names.update(alias.name for alias in node.names)
             elif isinstance(node, ast.ImportFrom):
                 names.add(node.module or "")
-        yield name, names
+        found.append((name, names))
+    return found
 
 
 def room(name: str) -> str:

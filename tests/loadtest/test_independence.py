@@ -13,7 +13,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[2] / "relay" / "loadtest"
 ROOT = PACKAGE.parents[1]
 
-SHARED = {"relay.errors", "relay.redaction", "relay.version"}
+SHARED = {"relay.errors", "relay.redaction", "relay.system_error", "relay.version"}
 """Modules of the house besides its own that the load test may know: none of them touches a message."""
 
 FOREIGN = {"websockets", "picows", "aiohttp"}
