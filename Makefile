@@ -12,7 +12,7 @@ ARGS ?=
 IMAGE ?= relay-gateway
 
 # Tests wait more than they compute: several at a time for each processor.
-WORKERS ?= $(shell echo $$((4 * $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2))))
+WORKERS ?= $(shell echo $$((3 * $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2))))
 XDIST := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 # What is tested with other versions of Python: not what needs a browser, minutes, or the load test.

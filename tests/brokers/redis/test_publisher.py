@@ -83,14 +83,14 @@ async def test_a_silent_redis_leaves_the_delivery_unknown(
     """Sent and not answered: not an error that may be retried without thinking."""
     proxy = await proxy_to(redis_server.port)
     url = redis_server.url_of(port=proxy.port)
-    async with AsyncPublisher(url, timeout=0.3) as warm:
+    async with AsyncPublisher(url, timeout=2) as warm:
         await warm.publish("c", "connects")
         proxy.black_hole = True
         with pytest.raises(DeliveryUnknown):
             await warm.publish("c", "x")
         proxy.black_hole = False
         assert await warm.publish("c", "the next one has its own answer") == 0
-    with Publisher(url, timeout=0.3) as publisher:
+    with Publisher(url, timeout=2) as publisher:
         await asyncio.to_thread(publisher.publish, "c", "connects")
         proxy.black_hole = True
         with pytest.raises(DeliveryUnknown):
