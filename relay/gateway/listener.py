@@ -12,11 +12,12 @@ import errno
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 
 from relay.gateway.arrival import Arrival
 from relay.gateway.context import Context
 from relay.logs import Logger
-from relay.web.addresses import find_addresses
+from relay.web.addresses import bind_all, find_addresses
 
 BACKLOG = 4096
 ACCEPTS_PER_TICK = 64
@@ -63,14 +64,7 @@ class Listener:
             log.warning("address left out", address=address, error=error)
         if found.ipv6_only:
             log.info("no IPv4", reason=":: takes IPv6 alone; RELAY_HOST=0.0.0.0,:: takes both")
-        try:
-            for family, address in found.usable:
-                bound = _bind(family, (address, port), shared)
-                self._sockets.append(bound)
-                port = port or bound.getsockname()[1]
-        except OSError:
-            self.close()
-            raise
+        self._sockets, port = bind_all(partial(_bind, shared), found.usable, port)
         self._resume()
         return port
 
@@ -163,7 +157,7 @@ class Listener:
             accepted.close()  # the client is gone already
 
 
-def _bind(family: int, address: tuple[str, int], shared: bool) -> socket.socket:
+def _bind(shared: bool, family: int, address: str, port: int) -> socket.socket:
     listening = socket.socket(family, socket.SOCK_STREAM)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -172,10 +166,10 @@ def _bind(family: int, address: tuple[str, int], shared: bool) -> socket.socket:
         if family == socket.AF_INET6:
             # Else `::` would take the port of `0.0.0.0` too, and listening on both would fail.
             listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        listening.bind(address)
+        listening.bind((address, port))
         listening.listen(BACKLOG)
         listening.setblocking(False)
     except OSError as error:
         listening.close()
-        raise OSError(error.errno, f"can't listen on {address[0]} port {address[1]}: {error.strerror}") from error
+        raise OSError(error.errno, f"can't listen on {address} port {port}: {error.strerror}") from error
     return listening

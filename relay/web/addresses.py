@@ -5,13 +5,18 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from relay.auth.forwarded import read_address
 
 # The address isn't there; its family isn't; it belongs to one network card, which isn't named.
 _NOT_HERE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EINVAL)
+
+PORT_ATTEMPTS: Final = 16
+"""How many free ports are tried for several addresses. Few of the kernel's 28,000 are taken: two attempts nearly always
+do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,42 @@ async def find_addresses(hosts: Iterable[str], port: int) -> Addresses:
             of_host = [(family, address) for family, address in of_host if address not in faults]
         found.usable.extend(entry for entry in of_host if entry not in found.usable)
     return found
+
+
+def bind_all(
+    bind: Callable[[int, str, int], socket.socket],
+    addresses: Sequence[tuple[int, str]],
+    port: int,
+    attempts: int = PORT_ATTEMPTS,
+) -> tuple[list[socket.socket], int]:
+    """Bind a socket on each address, all to the same port.
+
+    Args:
+        bind: takes a family, an address and a port, and returns the bound socket.
+        addresses: family and address, each once.
+        port: TCP port; 0: any that is free on all addresses.
+        attempts: how many free ports are tried where `port` is 0.
+
+    Returns:
+        The sockets, in the order of the addresses, and their port.
+
+    Raises:
+        OSError: an address can't be used, or its port is taken. No socket is left open.
+    """
+    bound: list[socket.socket] = []
+    chosen = port
+    try:
+        for family, address in addresses:
+            bound.append(bind(family, address, chosen))
+            chosen = chosen or int(bound[0].getsockname()[1])
+    except OSError as error:
+        for sock in bound:
+            sock.close()
+        # The kernel chose a port that is free on the first address; another program may have it on the next one.
+        if port or not bound or error.errno != errno.EADDRINUSE or attempts == 1:
+            raise
+        return bind_all(bind, addresses, port, attempts - 1)
+    return bound, chosen
 
 
 def _try(family: int, address: str) -> OSError | None:

@@ -7,9 +7,10 @@ the clients. What is held here keeps others out: every gateway, and every server
 from __future__ import annotations
 
 import socket
-from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
+
+from relay.web.addresses import bind_all
 
 
 class Reservation:
@@ -30,12 +31,7 @@ class Reservation:
     """
 
     def __init__(self, addresses: list[tuple[int, str]], port: int) -> None:
-        self.port = port
-        with ExitStack() as stack:
-            for family, address in addresses:
-                held = stack.enter_context(_reserve(family, address, self.port))
-                self.port = self.port or int(held.getsockname()[1])
-            self._sockets = stack.pop_all()
+        self._sockets, self.port = bind_all(_reserve, addresses, port)
 
     def __enter__(self) -> Self:
         return self
@@ -43,7 +39,8 @@ class Reservation:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._sockets.close()
+        for held in self._sockets:
+            held.close()
 
 
 def _reserve(family: int, address: str, port: int) -> socket.socket:

@@ -6,13 +6,14 @@ import asyncio
 import errno
 import logging
 import socket
+from contextlib import closing
 from typing import Any
 
 import pytest
 
 from relay.gateway import Gateway
 from relay.settings import Settings
-from relay.web.addresses import find_addresses
+from relay.web.addresses import PORT_ATTEMPTS, bind_all, find_addresses
 from relay.workers.supervisor import Supervisor
 from tests.harness.free_port import free_port
 from tests.harness.http_response import get
@@ -105,10 +106,57 @@ async def test_two_colons_take_ipv6_alone_and_it_says_so(
     if not socket.has_dualstack_ipv6():
         pytest.skip("no IPv6 here")
     caplog.set_level(logging.INFO, "relay")
-    async with Gateway(Settings(host=hosts, port=0)) as gateway:
+    # Any free port of one family may be another test's in the other one.
+    async with Gateway(Settings(host=hosts, port=free_port())) as gateway:
         for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
             with socket.socket(family) as client:
                 client.settimeout(10)
                 reached = client.connect_ex((host, gateway.port)) == 0
             assert reached == (family == socket.AF_INET6 or "0.0.0.0" in hosts)
     assert any(record.message.startswith("no IPv4 ") for record in caplog.records) == said
+
+
+@pytest.mark.parametrize("taken", [1, PORT_ATTEMPTS - 1, PORT_ATTEMPTS])
+def test_any_free_port_is_free_on_all_addresses(taken: int) -> None:
+    """The kernel looks for a port on one address only; another program may have it on the next one."""
+    refused: list[int] = []
+    made: list[socket.socket] = []
+
+    def bind(family: int, address: str, port: int) -> socket.socket:
+        if address == "127.0.0.2" and len(refused) < taken:
+            refused.append(port)
+            raise OSError(errno.EADDRINUSE, "Address already in use")
+        made.append(socket.socket(family))
+        made[-1].bind((address, port))
+        return made[-1]
+
+    def bind_both() -> tuple[list[socket.socket], int]:
+        return bind_all(bind, [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET, "127.0.0.2")], 0)
+
+    if taken == PORT_ATTEMPTS:
+        with pytest.raises(OSError, match="in use"):
+            bind_both()
+    else:
+        bound, port = bind_both()
+        assert [sock.getsockname() for sock in bound] == [("127.0.0.1", port), ("127.0.0.2", port)]
+        for sock in bound:
+            sock.close()
+    assert [sock.fileno() for sock in made] == [-1] * len(made)
+
+
+def test_a_taken_port_that_was_asked_for_is_not_exchanged() -> None:
+    port = free_port()
+    with socket.create_server(("127.0.0.2", port)), pytest.raises(OSError, match="in use"):
+        bind_all(_bind, [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET, "127.0.0.2")], port)
+    with closing(_bind(socket.AF_INET, "127.0.0.1", port)):
+        pass
+
+
+def _bind(family: int, address: str, port: int) -> socket.socket:
+    made = socket.socket(family)
+    try:
+        made.bind((address, port))
+    except OSError:
+        made.close()
+        raise
+    return made

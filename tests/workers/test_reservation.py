@@ -9,6 +9,7 @@ from contextlib import closing
 import pytest
 
 from relay.workers.reservation import Reservation
+from tests.harness.free_port import free_port
 
 HERE = [(int(socket.AF_INET), "127.0.0.1")]
 
@@ -30,7 +31,7 @@ def listen(port: int, *, shared: bool = False) -> socket.socket:
 
 def test_those_who_share_get_in_and_nobody_else() -> None:
     """Whether one of them listens at the moment or not."""
-    with Reservation(HERE, 0) as held:
+    with Reservation(HERE, free_port()) as held:
         assert held.port
         for _ in range(2):
             for attempt in (lambda: listen(held.port), lambda: Reservation(HERE, held.port)):
@@ -62,7 +63,7 @@ def test_a_taken_port_is_refused(shared: bool) -> None:
 
 def test_connections_of_an_earlier_run_do_not_matter() -> None:
     """The side that closes first keeps a connection in TIME_WAIT for a minute."""
-    with closing(listen(0)) as server:
+    with closing(listen(free_port())) as server:
         port = server.getsockname()[1]
         client = socket.create_connection(("127.0.0.1", port))
         accepted, _ = server.accept()
@@ -74,7 +75,7 @@ def test_connections_of_an_earlier_run_do_not_matter() -> None:
 
 def test_all_addresses_have_the_same_port() -> None:
     """And an address that can't be used gives up those before it."""
-    with Reservation([*HERE, (int(socket.AF_INET), "127.0.0.2")], 0) as held:
+    with Reservation([*HERE, (int(socket.AF_INET), "127.0.0.2")], free_port()) as held:
         with pytest.raises(OSError, match="in use"):
             Reservation([(int(socket.AF_INET), "127.0.0.2")], held.port)
         port = held.port
@@ -85,5 +86,6 @@ def test_all_addresses_have_the_same_port() -> None:
 
 
 def test_ipv6_does_not_take_the_port_of_ipv4() -> None:
-    with Reservation([(int(socket.AF_INET6), "::1")], 0) as held, Reservation(HERE, held.port) as other:
+    port = free_port()
+    with Reservation([(int(socket.AF_INET6), "::1")], port) as held, Reservation(HERE, port) as other:
         assert other.port == held.port
