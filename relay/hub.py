@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Protocol
 
-from relay.counters import Counters
 from relay.message import Message
+from relay.metrics.counters import Counters
 
 MAX_BATCH_BYTES = 256 * 1024
 """Size at which a channel's batch is flushed without waiting for the tick or the write delay."""

@@ -12,11 +12,11 @@ from typing import Protocol
 
 from relay.brokers import BrokerOptions, BusState, Source, load_broker
 from relay.brokers.shares import Share
-from relay.counters import Counters
 from relay.errors import PublishError
 from relay.hub import Handler, Hub
 from relay.logs import Logger
 from relay.message import Message
+from relay.metrics.counters import Counters
 
 UNSUBSCRIBE_DELAY_SECONDS = 1.0
 

@@ -14,7 +14,7 @@ import pytest_asyncio
 from hypothesis import HealthCheck, settings
 
 from relay import logs
-from relay.log_rate import LogRate
+from relay.logs.rate import LogRate
 from tests.harness import guard
 from tests.harness.certificate_authority import CertificateAuthority
 from tests.harness.deployment import EVENT_LOOPS, Deployment

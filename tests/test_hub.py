@@ -7,9 +7,9 @@ from collections.abc import Callable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.counters import Counters
 from relay.hub import MAX_BATCH_BYTES, Encoder, Hub
 from relay.message import Message
+from relay.metrics.counters import Counters
 
 
 def payload_only(message: Message) -> bytes:

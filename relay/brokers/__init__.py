@@ -15,9 +15,9 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from relay.brokers.shares import Share
-from relay.counters import Counters
 from relay.errors import PublishError
 from relay.message import Message
+from relay.metrics.counters import Counters
 
 MODULES = {"memory": "memory", "redis": "redis", "rediss": "redis", "unix": "redis"}
 """URL scheme → module of `relay.brokers`."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from relay.brokers import Broker, BrokerOptions, BusState, Receipt, Sink, Source
-from relay.counters import Counters
 from relay.message import Message
+from relay.metrics.counters import Counters
 
 
 class MemoryBroker(Broker):

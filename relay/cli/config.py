@@ -14,8 +14,8 @@ from relay.cli.usable_settings import UsableSettings
 from relay.errors import SettingProblem, SettingsError
 from relay.redaction import escape_controls, mask_credentials
 from relay.settings import Settings
-from relay.settings_report import Description, Source, describe, sources, unknown_variables
-from relay.settings_values import show
+from relay.settings.report import Description, Source, describe, sources, unknown_variables
+from relay.settings.values import show
 
 _HEADINGS = ("variable", "value", "source", "type", "meaning")
 _COLORS = {Source.DEFAULT: "dim", Source.ENV_FILE: "green", Source.ENVIRONMENT: "green", Source.FLAG: "yellow"}

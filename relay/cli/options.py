@@ -10,7 +10,7 @@ import click
 
 from relay.errors import SettingProblem, SettingsError
 from relay.settings import Settings
-from relay.settings_report import Description, Source, UnknownVariable, describe, sources, unknown_variables
+from relay.settings.report import Description, Source, UnknownVariable, describe, sources, unknown_variables
 
 WRONG_SETTINGS = 2
 

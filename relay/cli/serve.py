@@ -33,7 +33,7 @@ def command(**flags: str | None) -> None:
     from relay.cli.supervise import count_workers, run_workers
     from relay.logs import Logger, configure_logs
     from relay.settings import Settings
-    from relay.settings_report import unknown_variables
+    from relay.settings.report import unknown_variables
 
     configure_logs(settings.log_level, settings.log_format)
     log = Logger("relay.serve")

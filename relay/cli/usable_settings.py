@@ -9,7 +9,7 @@ from pydantic import ValidationInfo, ValidatorFunctionWrapHandler, field_validat
 from pydantic_settings import BaseSettings
 
 from relay.settings import Settings
-from relay.settings_report import quiet_dotenv
+from relay.settings.report import quiet_dotenv
 
 
 class UsableSettings(Settings):

@@ -20,9 +20,9 @@ from relay.errors import RelayError
 from relay.gateway import Gateway
 from relay.logs import configure_logs
 from relay.workers.handover import hand_over
-from relay.workers.link import Link, receive_blocking
-from relay.workers.orders import Begin, Drain, End, Failed, Listening, State, TellState, Whole
-from relay.workers.siblings import LinkedSiblings
+from relay.workers.messages import Begin, Drain, End, Failed, Listening, State, TellState, Whole
+from relay.workers.pipe import Link, receive_blocking
+from relay.workers.supervisor_client import LinkedSiblings
 
 _PR_SET_PDEATHSIG: Final = 1
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from fnmatch import translate
 from itertools import islice
 
-from relay.control.orders import MAX_CHANNELS, About, Answer, OrderError, Question
+from relay.control.messages import MAX_CHANNELS, About, Answer, OrderError, Question
 from relay.hub import Hub
 
 MAX_WAITING = 1000

@@ -7,8 +7,8 @@ import itertools
 from collections.abc import Callable, Collection
 
 from relay.control.answering import Answering
-from relay.control.closing import Client, Closing
-from relay.control.orders import (
+from relay.control.disconnects import Client, Closing
+from relay.control.messages import (
     EVERYBODY,
     About,
     Answer,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from relay.control.orders import Answer
+from relay.control.messages import Answer
 
 
 class Survey:

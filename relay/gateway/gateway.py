@@ -10,38 +10,38 @@ from typing import Self
 
 from aiohttp import web
 
-from relay.auth.forwarded import TrustedProxies
+from relay.clients.client import CLOSE_TIMEOUT_SECONDS
+from relay.clients.context import Context
+from relay.clients.drain import close_evenly
+from relay.clients.keepalive import Keepalive
+from relay.clients.polls import Polls
+from relay.clients.turns import Turns
+from relay.clients.unfinished_messages import UnfinishedMessages, message_timeout
+from relay.clients.write_timeouts import Stalls
 from relay.control import Control
-from relay.counters import Counters
 from relay.errors import Disconnect
 from relay.gateway.background import Background
-from relay.gateway.build import build_labels
 from relay.gateway.bus import broker_options, bus_name, warn_of_database
 from relay.gateway.capacity import max_connections
-from relay.gateway.context import Context
-from relay.gateway.drain import close_evenly
-from relay.gateway.event_loop_lag import watch_event_loop
 from relay.gateway.garbage import collect_garbage
-from relay.gateway.gc_pauses import GcPauses
-from relay.gateway.keepalive import Keepalive
 from relay.gateway.listener import Listener
-from relay.gateway.measurement import snapshot_without_clients, take_snapshot
-from relay.gateway.member import CLOSE_TIMEOUT_SECONDS
-from relay.gateway.process import Process
 from relay.gateway.readiness import report_left_out, report_readiness
 from relay.gateway.siblings import Siblings
-from relay.gateway.stalls import Stalls
-from relay.gateway.turns import Turns
-from relay.gateway.unfinished_messages import UnfinishedMessages, message_timeout
+from relay.gateway.status import snapshot_without_clients, take_snapshot
 from relay.logs import Logger
 from relay.message import make_message
+from relay.metrics.build import build_labels
+from relay.metrics.counters import Counters
+from relay.metrics.event_loop_lag import watch_event_loop
+from relay.metrics.gc_pauses import GcPauses
+from relay.metrics.process import Process
+from relay.metrics.snapshot import Snapshot
 from relay.node import Node
+from relay.proxies.forwarded import TrustedProxies
 from relay.settings import Settings
-from relay.snapshot import Snapshot
 from relay.web.app import build_app, build_operators_app, run_app
 from relay.web.http_port import open_port
 from relay.web.metrics_port import MetricsPort
-from relay.web.polls import Polls
 from relay.web.remote import tell_remote
 
 log = Logger("relay.gateway")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from relay.gateway.member import Member
+from relay.clients.client import Member
 from relay.node import Interest
 
 

@@ -7,9 +7,9 @@ import re
 import time
 from collections.abc import Callable, Mapping
 
+from relay.clients.context import Context
+from relay.clients.event_stream import read_event_stream
 from relay.errors import Refused
-from relay.gateway.context import Context
-from relay.gateway.event_stream import read_event_stream
 from relay.gateway.guest import Guest
 from relay.gateway.upgrade import read_upgrade
 from relay.logs import Logger

@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 
-from relay.gateway.arrival import Arrival
-from relay.gateway.context import Context
+from relay.clients.context import Context
+from relay.gateway.proxy_phase import Arrival
 from relay.logs import Logger
 from relay.web.addresses import bind_all, find_addresses
 

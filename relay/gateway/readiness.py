@@ -11,7 +11,7 @@ READINESS_SECONDS = 0.1
 """How often it is looked whether the gateway has become ready, or no longer is."""
 
 LEFT_OUT_SECONDS = 1.0
-"""How often it is looked whether log entries were left out; see `relay.log_rate`."""
+"""How often it is looked whether log entries were left out; see `relay.logs.rate`."""
 
 log = Logger("relay.gateway")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from websockets.datastructures import Headers
 from websockets.http11 import Request
 
-from relay.auth.forwarded import TrustedProxies
 from relay.errors import Refused
+from relay.proxies.forwarded import TrustedProxies
 
 
 def parse_head(head: bytes) -> Request:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from relay.snapshot import Snapshot
+from relay.metrics.snapshot import Snapshot
 
 
 class Siblings(Protocol):

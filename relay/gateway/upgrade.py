@@ -8,16 +8,16 @@ from websockets.exceptions import NegotiationError
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
+from relay.auth.authenticator import identify
 from relay.auth.host import check_host
-from relay.auth.identity import identify
 from relay.auth.origin import check_origin
-from relay.auth.request import parse_request
+from relay.clients.context import Context, websockets_logger
+from relay.clients.websocket import Connection
 from relay.errors import Refused
-from relay.gateway.connection import Connection
-from relay.gateway.context import Context, websockets_logger
 from relay.gateway.guest import Guest
 from relay.gateway.request_head import client_address, only, parse_head
 from relay.protocols import plain
+from relay.protocols.request import parse_request
 
 
 class _Negotiation(ServerProtocol):

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from relay.auth.request import ConnectRequest, requested_channel
 from relay.errors import Refused
-from relay.frame import encode_frame
+from relay.protocols.frame import encode_frame
+from relay.protocols.request import ConnectRequest, requested_channel
 
 ROOT = "/ws"
 

@@ -20,9 +20,9 @@ from dataclasses import dataclass
 
 import msgspec
 
-from relay.auth.request import ConnectRequest, requested_channel
 from relay.errors import Refused
 from relay.message import Kind, Message
+from relay.protocols.request import ConnectRequest, requested_channel
 
 ROOT = "/poll"
 

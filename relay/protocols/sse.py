@@ -17,8 +17,8 @@ from base64 import b64encode
 
 import msgspec
 
-from relay.auth.request import ConnectRequest, requested_channel
 from relay.message import Kind, Message
+from relay.protocols.request import ConnectRequest, requested_channel
 
 ROOT = "/sse"
 

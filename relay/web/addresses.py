@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from relay.auth.forwarded import read_address
+from relay.proxies.forwarded import read_address
 
 # The address isn't there; its family isn't; it belongs to one network card, which isn't named.
 _NOT_HERE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EINVAL)

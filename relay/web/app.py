@@ -8,13 +8,13 @@ from collections.abc import Callable, Mapping
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from relay.clients.polls import Polls
 from relay.control import Control
-from relay.counters import Counters
+from relay.metrics.counters import Counters
 from relay.node import Node
 from relay.settings import Settings
 from relay.web import api, demo, event_streams, health, metrics, poll, publish
-from relay.web.hosts import only_called
-from relay.web.keys import (
+from relay.web.app_keys import (
     BUILD,
     BUS,
     CONTROL,
@@ -28,8 +28,8 @@ from relay.web.keys import (
     Problems,
     TakeSnapshot,
 )
+from relay.web.hosts import only_called
 from relay.web.lifetime import AnswerWatch, begin_life, finish
-from relay.web.polls import Polls
 
 _HOW_TO_CONNECT = """\
 This is a relay: connect with a WebSocket client.

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from relay.auth.origin import cors_headers
 from relay.errors import Refused
-from relay.web.keys import SETTINGS
+from relay.web.app_keys import SETTINGS
 
 PREFLIGHT_SECONDS = 3600
 """How long a browser may remember the answer to a preflight."""

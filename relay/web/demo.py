@@ -15,7 +15,7 @@ from aiohttp.web_urldispatcher import UrlMappingMatchInfo
 
 from relay.auth.origin import canonical, is_allowed
 from relay.settings import Settings
-from relay.web.keys import SETTINGS
+from relay.web.app_keys import SETTINGS
 
 PAGE = "index.html"
 

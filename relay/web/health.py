@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from relay.web.keys import BUS, PROBLEMS
+from relay.web.app_keys import BUS, PROBLEMS
 
 NOBODY_CAN_TELL = "the supervisor of the workers does not answer"
 

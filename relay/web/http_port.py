@@ -9,8 +9,8 @@ from typing import Protocol
 
 from aiohttp import web
 
-from relay.counters import Counters
 from relay.logs import Logger
+from relay.metrics.counters import Counters
 from relay.settings import Settings
 
 EXPIRE_SECONDS = 0.25

@@ -8,8 +8,8 @@ from aiohttp import web
 from aiohttp.abc import AbstractAccessLogger
 from aiohttp.typedefs import Handler
 
+from relay.web.app_keys import DRAINING
 from relay.web.http_transport import HttpTransport
-from relay.web.keys import DRAINING
 
 
 @dataclass(slots=True)

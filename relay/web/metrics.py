@@ -15,10 +15,10 @@ from prometheus_client.registry import Collector
 
 from relay.brokers.shares import Share
 from relay.errors import Disconnect, PublishError
-from relay.histogram import BOUNDS, Histogram
-from relay.snapshot import Snapshot
+from relay.metrics.histogram import BOUNDS, Histogram
+from relay.metrics.snapshot import Snapshot
+from relay.web.app_keys import BUILD, SNAPSHOT, TakeSnapshot
 from relay.web.health import NOBODY_CAN_TELL
-from relay.web.keys import BUILD, SNAPSHOT, TakeSnapshot
 
 _DISCONNECTS = (
     *(disconnect.name for disconnect in Disconnect),

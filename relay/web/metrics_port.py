@@ -6,7 +6,7 @@ import asyncio
 
 from aiohttp import web
 
-from relay.counters import Counters
+from relay.metrics.counters import Counters
 from relay.web.addresses import find_addresses
 from relay.web.app import run_app
 from relay.web.http_connection import HttpConnection

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from relay.auth.identity import identify
-from relay.auth.request import parse_request
+from relay.auth.authenticator import identify
+from relay.clients.idle_polls import network_of
 from relay.protocols.poll import ROOT, open_session
+from relay.protocols.request import parse_request
+from relay.web.app_keys import POLLS, SETTINGS
 from relay.web.cors import for_pages
-from relay.web.idle_polls import network_of
-from relay.web.keys import POLLS, SETTINGS
 from relay.web.lifetime import keep, leaving
 
 
@@ -23,7 +23,7 @@ async def poll(request: web.Request) -> web.Response:
     """Answer with the messages of a channel, once there are any.
 
     Raises:
-        Refused: see `relay.web.polls` and `relay.protocols.poll`.
+        Refused: see `relay.clients.polls` and `relay.protocols.poll`.
     """
     polls = request.app[POLLS]
     asked = parse_request(request.raw_path, request.headers, request.remote or "")

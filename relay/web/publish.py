@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from aiohttp import hdrs, web
 
-from relay.auth.identity import Identity, identify
-from relay.auth.request import ConnectRequest, parse_request, requested_channel
+from relay.auth.authenticator import Identity, identify
 from relay.brokers.shares import Share
 from relay.errors import DeliveryUnknown, PublishError, Refused
 from relay.message import Kind, Message
+from relay.protocols.request import ConnectRequest, parse_request, requested_channel
+from relay.web.app_keys import COUNTERS, NODE, SETTINGS
 from relay.web.body import read_body
 from relay.web.content_type import UTF_8, read_content_type
 from relay.web.cors import for_pages
-from relay.web.keys import COUNTERS, NODE, SETTINGS
 from relay.web.lifetime import keep
-from relay.web.outlet import Outlet
+from relay.web.publish_window import Outlet
 
 PREFIX = "/publish"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
-from relay.auth.forwarded import TrustedProxies
+from relay.proxies.forwarded import TrustedProxies
 
 
 def tell_remote(proxies: TrustedProxies) -> Middleware:

@@ -7,19 +7,19 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from relay.counters import Counters
+from relay.clients.client import CLOSE_TIMEOUT_SECONDS
 from relay.errors import RelayError
 from relay.gateway.bus import bus_name
-from relay.gateway.member import CLOSE_TIMEOUT_SECONDS
 from relay.logs import Logger
+from relay.metrics.counters import Counters
+from relay.metrics.snapshot import Snapshot
 from relay.settings import Settings
-from relay.snapshot import Snapshot
 from relay.web.addresses import find_addresses
 from relay.web.app import build_operators_app
 from relay.web.metrics_port import MetricsPort
-from relay.workers.orders import Drain, End, Listening
+from relay.workers.messages import Drain, End, Listening
+from relay.workers.monitor import Survey
 from relay.workers.reservation import Reservation
-from relay.workers.survey import Survey
 from relay.workers.watch import Watch
 from relay.workers.worker import Ending, Worker
 

@@ -14,8 +14,8 @@ from typing import Final
 from relay.logs import Logger
 from relay.settings import Settings
 from relay.workers.handover import Listeners
-from relay.workers.link import Link
-from relay.workers.orders import Begin, Drain, End, Failed, Listening, Order, State, TellState, TellWhole, Whole
+from relay.workers.messages import Begin, Drain, End, Failed, Listening, Order, State, TellState, TellWhole, Whole
+from relay.workers.pipe import Link
 
 END_SECONDS: Final = 5.0
 """How long a process may take to end once it has hung up."""

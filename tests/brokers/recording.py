@@ -7,9 +7,9 @@ from collections.abc import Collection
 
 from relay.brokers import Broker, BrokerOptions, Receipt, load_broker
 from relay.brokers.shares import Share
-from relay.counters import Counters
 from relay.errors import PublishError
 from relay.message import Kind, Message
+from relay.metrics.counters import Counters
 
 
 class RecordingSink:

@@ -10,7 +10,7 @@ import pytest
 from dotenv import dotenv_values
 
 from relay.settings import Settings
-from relay.settings_report import describe
+from relay.settings.report import describe
 from tests.cli.command import invoke, on_terminal, run
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from relay.cli.options import load_settings
 from relay.settings import Settings
-from relay.settings_report import describe
+from relay.settings.report import describe
 from tests.cli.command import invoke, run
 
 

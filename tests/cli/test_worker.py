@@ -13,12 +13,12 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
+from relay.metrics.snapshot import Snapshot
 from relay.settings import Settings
-from relay.snapshot import Snapshot
 from relay.web.health import NOBODY_CAN_TELL
 from relay.workers import worker as worker_module
-from relay.workers.link import Link
-from relay.workers.orders import Begin, Drain, End, Failed, Listening, State, TellState, TellWhole, Whole
+from relay.workers.messages import Begin, Drain, End, Failed, Listening, State, TellState, TellWhole, Whole
+from relay.workers.pipe import Link
 from tests.cli.command import ROOT
 from tests.harness.conditions import PATIENCE_SECONDS
 from tests.harness.free_port import free_port

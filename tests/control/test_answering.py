@@ -8,9 +8,9 @@ import pytest
 
 from relay.control import answering
 from relay.control.answering import NAMES_PER_TICK, Answering
-from relay.control.orders import About, Answer, OrderError, Question
-from relay.counters import Counters
+from relay.control.messages import About, Answer, OrderError, Question
 from relay.hub import Hub
+from relay.metrics.counters import Counters
 from tests.harness.conditions import wait_until
 from tests.test_hub import Listener
 

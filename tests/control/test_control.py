@@ -7,17 +7,17 @@ import asyncio
 import pytest
 from websockets.frames import Close
 
-from relay.auth.identity import Identity
+from relay.auth.authenticator import Identity
 from relay.brokers import BrokerOptions
 from relay.control import Control, control
 from relay.control.answering import Answering
 from relay.control.control import SurveyError
-from relay.control.orders import EVERYBODY, Disconnect, inbox
-from relay.counters import Counters
+from relay.control.messages import EVERYBODY, Disconnect, inbox
 from relay.errors import BusUnavailable, CustomDisconnect, SubscribeError
 from relay.errors import Disconnect as Reason
 from relay.hub import Encoder
 from relay.message import Message
+from relay.metrics.counters import Counters
 from relay.node import Node
 from tests.harness.conditions import wait_until
 

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 from prometheus_client.metrics_core import Metric
 
-from relay.snapshot import Gauges, Snapshot
+from relay.metrics.snapshot import Gauges, Snapshot
 from relay.web.metrics import SnapshotCollector
 
 ROOT = Path(__file__).parents[2]

@@ -111,7 +111,7 @@ async def test_a_fault_in_a_background_task_is_logged(
     async def fail(self: object) -> None:
         raise RuntimeError("injected")
 
-    monkeypatch.setattr("relay.gateway.keepalive.Keepalive.run", fail)
+    monkeypatch.setattr("relay.clients.keepalive.Keepalive.run", fail)
     async with Gateway(Settings(port=0)):
         await asyncio.sleep(0.01)
     assert "injected" in caplog.text

@@ -8,8 +8,8 @@ import pytest
 
 from relay import logs
 from relay.gateway.readiness import report_left_out
-from relay.log_rate import LogRate
 from relay.logs import Logger
+from relay.logs.rate import LogRate
 from tests.harness.conditions import wait_until
 
 

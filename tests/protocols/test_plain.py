@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from relay.auth.request import parse_request
 from relay.errors import Refused
 from relay.protocols.plain import PlainSession, open_session
+from relay.protocols.request import parse_request
 
 
 def session(target: str) -> PlainSession:

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.auth.request import parse_request
 from relay.errors import Refused
 from relay.message import Kind, Message
 from relay.protocols.poll import Backlog, Cursor, Poll, encode, open_session
+from relay.protocols.request import parse_request
 
 TOKEN = "abcdefghijklmnopqrstuv"
 

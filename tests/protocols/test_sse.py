@@ -6,10 +6,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from relay.auth.request import parse_request
 from relay.errors import Refused
 from relay.message import Kind, Message
 from relay.protocols import sse
+from relay.protocols.request import parse_request
 from tests.harness.event_source import Event, EventParser
 
 # Line ends, and what has a meaning in the format, more often than by chance.

@@ -8,7 +8,7 @@ import os
 import random
 
 from relay import Gateway
-from relay.gateway.connection import Connection
+from relay.clients.websocket import Connection
 from relay.node import Interest
 from tests.conftest import EmbeddedFactory
 from tests.harness.conditions import wait_until

@@ -8,9 +8,9 @@ from collections import Counter
 
 import pytest
 
-from relay.counters import Counters
 from relay.errors import Disconnect
-from relay.snapshot import Gauges, Snapshot
+from relay.metrics.counters import Counters
+from relay.metrics.snapshot import Gauges, Snapshot
 from relay.web.metrics import _MEASURED, _MEASURED_TOTALS, _NOW, _TIMES, _TOTALS, PAGES_AT_ONCE, Pages, render_metrics
 from tests.conftest import EmbeddedFactory
 from tests.harness.http_response import get

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
-from relay.auth.forwarded import TrustedProxies
+from relay.proxies.forwarded import TrustedProxies
 from relay.web.remote import tell_remote
 
 

@@ -15,10 +15,10 @@ import pytest
 
 from relay.cli.supervise import COMMAND
 from relay.settings import Settings
+from relay.workers import monitor as survey_module
 from relay.workers import supervisor as supervisor_module
-from relay.workers import survey as survey_module
 from relay.workers import watch as watch_module
-from relay.workers.orders import Whole
+from relay.workers.messages import Whole
 from relay.workers.supervisor import Supervisor, WorkerFailed
 from relay.workers.worker import Ending
 from tests.harness.conditions import PATIENCE_SECONDS, wait_until

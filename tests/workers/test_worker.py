@@ -10,12 +10,12 @@ import pytest
 
 from relay.settings import Settings
 from relay.workers import worker as module
-from relay.workers.orders import Drain, Whole
+from relay.workers.messages import Drain, Whole
 from relay.workers.worker import Ending, Worker
 
 FIRST_TWO_WORDS = """
 import socket, sys
-from relay.workers.link import receive_blocking
+from relay.workers.pipe import receive_blocking
 end = socket.socket(fileno=int(sys.argv[1]))
 words = [type(receive_blocking(end)).__name__ for _ in range(2)]
 sys.exit(0 if words == ["Begin", "Drain"] else 7)

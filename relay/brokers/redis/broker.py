@@ -17,9 +17,9 @@ from relay.brokers.redis.publications import Publications
 from relay.brokers.redis.subscriptions import Subscriptions
 from relay.brokers.redis.supervised import SupervisedLink
 from relay.channel import INTERNAL
-from relay.counters import Counters
 from relay.logs import Logger
 from relay.message import Message
+from relay.metrics.counters import Counters
 
 CACHED_CHANNELS = 4096
 

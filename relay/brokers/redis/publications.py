@@ -15,9 +15,9 @@ from relay.brokers.redis.publish_queue import Publication, PublishQueue
 from relay.brokers.redis.server import REPLICAS, role_of
 from relay.brokers.redis.supervised import PING, SupervisedLink
 from relay.brokers.shares import Share
-from relay.counters import Counters
 from relay.errors import BusUnavailable, DeliveryUnknown
 from relay.logs import Logger
+from relay.metrics.counters import Counters
 
 HIGH_WATER_BYTES = 1024 * 1024
 """Of the clients' share: beyond it each source is paused with its next message."""

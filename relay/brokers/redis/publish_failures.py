@@ -7,9 +7,9 @@ from collections.abc import Collection
 
 from relay.brokers import Receipt, Source
 from relay.brokers.redis.publish_queue import Publication, PublishQueue
-from relay.counters import Counters
 from relay.errors import BusUnavailable, PublishBufferFull, PublishError, PublishRefused
 from relay.logs import Logger
+from relay.metrics.counters import Counters
 
 REPORT_REFUSAL_SECONDS = 10.0
 """How often refusals are logged: Redis may refuse every message of a client."""

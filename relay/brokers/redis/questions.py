@@ -7,8 +7,8 @@ import time
 
 import hiredis
 
-from relay.counters import Counters
 from relay.logs import Logger
+from relay.metrics.counters import Counters
 
 REPORT_SECONDS = 10.0
 """How often refusals that are news are logged: Redis may change its mind all the time."""

@@ -18,9 +18,9 @@ from relay.brokers.redis.link import Link, Replies, pack
 from relay.brokers.redis.refusals import Refusals
 from relay.brokers.redis.supervised import PING, SupervisedLink
 from relay.channel import INTERNAL
-from relay.counters import Counters
 from relay.errors import SubscribeError
 from relay.logs import Logger
+from relay.metrics.counters import Counters
 
 RETRY_SECONDS = 1.0
 """How often channels that Redis refuses are asked for again, while clients rely on them."""

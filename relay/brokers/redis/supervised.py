@@ -14,8 +14,8 @@ from relay.brokers.redis.address import Address
 from relay.brokers.redis.connector import ConnectError, open_link
 from relay.brokers.redis.link import Link, LinkClosed, Replies, pack
 from relay.brokers.redis.questions import Questions
-from relay.counters import Counters
 from relay.logs import Logger
+from relay.metrics.counters import Counters
 
 BACKOFF_BASE_SECONDS = 0.1
 BACKOFF_LIMIT_SECONDS = 2.0

@@ -5,20 +5,20 @@ from __future__ import annotations
 import msgspec
 from aiohttp import hdrs, web
 
+from relay.auth.api_keys import given_key, opens
 from relay.brokers.shares import Share
 from relay.errors import Refused
 from relay.web.api.commands import decode, run, run_batch
 from relay.web.api.error import ApiError, Code
-from relay.web.api.keys import given_key, opens
 from relay.web.api.methods import METHODS, NOT_AVAILABLE, Call
 from relay.web.api.openapi import document
 from relay.web.api.parameters import BatchParameters
 from relay.web.api.results import ErrorBody, ErrorReply
+from relay.web.app_keys import CONTROL, COUNTERS, NODE, SETTINGS
 from relay.web.body import read_body
 from relay.web.content_type import UTF_8, read_content_type
-from relay.web.keys import CONTROL, COUNTERS, NODE, SETTINGS
 from relay.web.lifetime import keep
-from relay.web.outlet import Outlet
+from relay.web.publish_window import Outlet
 
 MIN_BODY_BYTES = 1024 * 1024
 """What a body may have at least; twice the largest message, where that is more, so that base64 has room."""

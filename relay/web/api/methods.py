@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from relay.channel import check_channel
 from relay.control import Control
 from relay.control.control import SurveyError
-from relay.control.orders import MAX_CHANNELS, MAX_REASON_BYTES, Answer, Disconnect, Unsubscribe
+from relay.control.messages import MAX_CHANNELS, MAX_REASON_BYTES, Answer, Disconnect, Unsubscribe
 from relay.errors import ChannelError, PublishError
 from relay.message import Kind, Message
 from relay.web.api.error import ApiError, Code, bad_request, from_publish_error
@@ -40,7 +40,7 @@ from relay.web.api.results import (
     PublishReply,
     Result,
 )
-from relay.web.outlet import Outlet
+from relay.web.publish_window import Outlet
 
 Finish = Callable[[], Awaitable[Result]]
 

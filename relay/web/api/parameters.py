@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Raw
 
-from relay.control.orders import MAX_PATTERN_LETTERS
+from relay.control.messages import MAX_PATTERN_LETTERS
 
 ChannelField = Annotated[
     str,

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from relay.control.orders import About
+from relay.control.messages import About
 
 
 class ErrorBody(msgspec.Struct, frozen=True):

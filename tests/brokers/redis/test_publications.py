@@ -15,8 +15,8 @@ from relay.brokers.redis.publications import HIGH_WATER_BYTES, LOW_WATER_BYTES, 
 from relay.brokers.redis.server import Server
 from relay.brokers.redis.supervised import PING
 from relay.brokers.shares import Share
-from relay.counters import Counters
 from relay.errors import BusUnavailable, DeliveryUnknown, PublishBufferFull, PublishError, PublishRefused
+from relay.metrics.counters import Counters
 from tests.brokers.recording import Outcomes, RecordingSource
 from tests.harness.conditions import wait_until
 

@@ -6,7 +6,7 @@ import hiredis
 import pytest
 
 from relay.brokers.redis.questions import Questions
-from relay.counters import Counters
+from relay.metrics.counters import Counters
 
 
 def entries(caplog: pytest.LogCaptureFixture) -> list[str]:

@@ -16,9 +16,9 @@ from relay.brokers.redis.broker import RedisBroker
 from relay.brokers.redis.commands import BATCH, batches
 from relay.brokers.redis.link import Link
 from relay.brokers.redis.subscriptions import Subscriptions
-from relay.counters import Counters
 from relay.errors import PublishRefused, SubscribeError
 from relay.message import Kind, Message
+from relay.metrics.counters import Counters
 from tests.brokers.recording import RecordingSink, Station
 from tests.brokers.redis.test_publications import HandLink
 from tests.harness.conditions import wait_until

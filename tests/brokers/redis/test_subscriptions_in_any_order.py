@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from relay.brokers.redis.address import Address
 from relay.brokers.redis.link import Link
 from relay.brokers.redis.subscriptions import Subscriptions
-from relay.counters import Counters
 from relay.errors import SubscribeError
+from relay.metrics.counters import Counters
 from tests.brokers.recording import RecordingSink
 
 CHANNELS = ("a", "b", "c", "d")

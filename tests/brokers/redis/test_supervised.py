@@ -11,7 +11,7 @@ from relay.brokers.redis.address import Address
 from relay.brokers.redis.connector import ConnectError, open_link
 from relay.brokers.redis.link import Link, Replies
 from relay.brokers.redis.supervised import BACKOFF_LIMIT_SECONDS, PING, SupervisedLink, backoff
-from relay.counters import Counters
+from relay.metrics.counters import Counters
 from tests.conftest import ProxyFactory
 from tests.harness.conditions import wait_until
 from tests.harness.free_port import free_port

@@ -1,0 +1,1 @@
+"""Who is connected: clients of all kinds, from the end of their handshake."""

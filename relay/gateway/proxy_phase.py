@@ -1,0 +1,48 @@
+"""The very first bytes of a connection: perhaps a load balancer's PROXY header, then the first request."""
+
+from __future__ import annotations
+
+from relay.clients.context import Context
+from relay.errors import Refused
+from relay.gateway.handshake import Handshake
+from relay.proxies.proxy_header import NO_HEADER, read_proxy_header
+from relay.web.http_socket import Stage
+
+
+class Arrival(Handshake):
+    """A handshake that may have a PROXY header in front of it; the deadline counts for both together.
+
+    Args:
+        context: what all connections share.
+        peer: address that has opened the connection.
+    """
+
+    __slots__ = ("_introduced",)
+
+    def __init__(self, context: Context, peer: str) -> None:
+        super().__init__(context, peer)
+        self._introduced = False
+
+    def data_received(self, data: bytes) -> None:
+        """Look for a PROXY header first; called by the event loop."""
+        if self._introduced or self._stage is Stage.ENDING:
+            super().data_received(data)
+            return
+        self._begun = True
+        self._buffer += data
+        try:
+            header = read_proxy_header(bytes(self._buffer))
+            if header is None:
+                return
+            if header is not NO_HEADER and not self._context.proxies.trust(self.peer):
+                raise Refused(400, "a PROXY header is taken from addresses in RELAY_TRUSTED_PROXIES only")
+        except Refused as refused:
+            self._refuse(refused.status, refused.reason)
+            return
+        self._introduced, self._begun = True, False
+        if header.source is not None:
+            self.peer = header.source
+        rest = bytes(self._buffer[header.size :])
+        self._buffer.clear()
+        if rest:
+            super().data_received(rest)

@@ -1,0 +1,1 @@
+"""What proxies say about the clients for which they speak."""

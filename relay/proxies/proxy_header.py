@@ -1,0 +1,104 @@
+"""The PROXY header: what a TCP load balancer writes in front of everything else to say whom it speaks for.
+
+Version 1 is a line of text, version 2 is binary: https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+import struct
+from dataclasses import dataclass
+from typing import Final
+
+from relay.errors import Refused
+from relay.proxies.forwarded import read_address
+
+TEXT_SIGNATURE: Final = b"PROXY "
+BINARY_SIGNATURE: Final = b"\r\n\r\n\x00\r\nQUIT\n"
+
+MAX_TEXT_BYTES: Final = 107
+"""Of a version 1 line with its end; what the specification grants."""
+
+MAX_BINARY_BYTES: Final = 4096
+"""Of what follows the 16 bytes of a version 2 header: addresses need 36 at most, the rest are notes."""
+
+_PORT = re.compile(r"0|[1-9][0-9]{0,4}")
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyHeader:
+    """What stands in front of a connection.
+
+    Args:
+        size: in bytes; 0 when there is no PROXY header.
+        source: address of the client; None when the balancer speaks for itself (a health check) or doesn't know.
+    """
+
+    size: int
+    source: str | None
+
+
+NO_HEADER: Final = ProxyHeader(0, None)
+
+
+def read_proxy_header(data: bytes) -> ProxyHeader | None:
+    """Read the beginning of a connection.
+
+    Args:
+        data: all that came so far.
+
+    Returns:
+        None when more must come before anything can be said.
+
+    Raises:
+        Refused: it begins like a PROXY header and is none.
+    """
+    if data.startswith(BINARY_SIGNATURE):
+        return _read_binary(data)
+    if data.startswith(TEXT_SIGNATURE):
+        return _read_text(data)
+    undecided = BINARY_SIGNATURE.startswith(data) or TEXT_SIGNATURE.startswith(data)
+    return None if undecided else NO_HEADER
+
+
+def _read_text(data: bytes) -> ProxyHeader | None:
+    end = data.find(b"\r\n", 0, MAX_TEXT_BYTES)
+    if end < 0:
+        if len(data) >= MAX_TEXT_BYTES:
+            raise _malformed()
+        return None
+    words = data[:end].decode("latin-1").split(" ")
+    if words[1] == "UNKNOWN":
+        return ProxyHeader(end + 2, None)
+    version = {"TCP4": 4, "TCP6": 6}.get(words[1])
+    if version is None or len(words) != 6:
+        raise _malformed()
+    addresses = [read_address(word) for word in words[2:4]]
+    # An IPv4 address written as IPv6 is read as IPv4: that is well in TCP6 too.
+    if any(address is None or address.version > version for address in addresses):
+        raise _malformed()
+    if not all(_PORT.fullmatch(port) and int(port) <= 0xFFFF for port in words[4:]):
+        raise _malformed()
+    return ProxyHeader(end + 2, str(addresses[0]))
+
+
+def _read_binary(data: bytes) -> ProxyHeader | None:
+    if len(data) < 16:
+        return None
+    command, family, length = struct.unpack_from("!BBH", data, 12)
+    if command not in (0x20, 0x21) or family >> 4 > 3 or family & 0xF > 2 or length > MAX_BINARY_BYTES:
+        raise _malformed()
+    needed = {0x11: 12, 0x21: 36}.get(family, 0) if command == 0x21 else 0
+    if length < needed:
+        raise _malformed()
+    if len(data) < 16 + length:
+        return None
+    if not needed:  # LOCAL, or an address that isn't TCP's: what stands there is passed over
+        return ProxyHeader(16 + length, None)
+    kind, width = (socket.AF_INET, 4) if family == 0x11 else (socket.AF_INET6, 16)
+    return ProxyHeader(16 + length, str(read_address(socket.inet_ntop(kind, data[16 : 16 + width]))))
+
+
+def _malformed() -> Refused:
+    return Refused(400, "the PROXY header is malformed")

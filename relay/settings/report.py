@@ -1,0 +1,213 @@
+"""What can be said about settings: what each one is, where its value comes from, what was mistyped."""
+
+from __future__ import annotations
+
+import difflib
+import enum
+import logging
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal, get_args, get_origin
+
+from dotenv.parser import parse_stream
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource
+
+from relay.errors import SettingProblem
+from relay.redaction import MASK, escape_controls
+from relay.settings.values import Kind, Range, show
+
+PREFIX: Final = "RELAY_"
+
+
+class Source(enum.Enum):
+    """Where the value of a setting comes from, weakest first."""
+
+    DEFAULT = "default"
+    ENV_FILE = ".env"
+    ENVIRONMENT = "env"
+    FLAG = "flag"
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """All that a reader needs to know about one setting.
+
+    Args:
+        name: of the field and of the keyword argument.
+        group: heading under which help and tables list it.
+        kind: what its values are and which are allowed.
+        meaning: one line, with the unit.
+        default: the value without any configuration, as shown to people.
+    """
+
+    name: str
+    group: str
+    kind: Kind
+    meaning: str
+    default: str
+
+    @property
+    def variable(self) -> str:
+        """Name of the environment variable."""
+        return PREFIX + self.name.upper()
+
+    @property
+    def flag(self) -> str:
+        """Name of the command-line option."""
+        return "--" + self.name.replace("_", "-")
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownVariable:
+    """A variable that looks like a setting and is none.
+
+    Args:
+        variable: its name; its value stays untold, it may be a secret.
+        source: where it was found.
+        nearest: the setting that was probably meant; None when nothing is near.
+    """
+
+    variable: str
+    source: Source
+    nearest: str | None
+
+    def __str__(self) -> str:
+        hint = f"; did you mean {self.nearest}?" if self.nearest else ""
+        return f"{self.variable} ({self.source.value}) is not a setting{hint}"
+
+
+def describe(model: type[BaseSettings]) -> list[Description]:
+    """Return one description for each field of `model`, in the order of declaration."""
+    return [_describe(name, field) for name, field in model.model_fields.items()]
+
+
+def sources(model: type[BaseSettings], overrides: Iterable[str] = ()) -> dict[str, Source]:
+    """Return where the value of each setting comes from.
+
+    Args:
+        model: class of the settings.
+        overrides: names of the settings that were given as flags or keyword arguments.
+    """
+    found = dict.fromkeys(model.model_fields, Source.DEFAULT)
+    for source, names in [*_variables(model).items(), (Source.FLAG, list(overrides))]:
+        found.update((name, source) for name in names if name in found)
+    return found
+
+
+def unknown_variables(model: type[BaseSettings]) -> list[UnknownVariable]:
+    """Return every `RELAY_*` variable, of the environment and of `.env`, that is not a setting."""
+    known = [PREFIX + name.upper() for name in model.model_fields]
+    unknown = []
+    for source, names in _variables(model).items():
+        for name in sorted(set(names) - set(model.model_fields)):
+            variable = escape_controls(PREFIX + name.upper())
+            nearest = difflib.get_close_matches(variable, known, n=1, cutoff=0.75)
+            unknown.append(UnknownVariable(variable, source, nearest[0] if nearest else None))
+    return unknown
+
+
+def problems(model: type[BaseSettings], error: ValidationError) -> list[SettingProblem]:
+    """Return what pydantic found, as one readable problem for each setting."""
+    found = []
+    for detail in error.errors(include_url=False):
+        name = str(detail["loc"][0])
+        description = _describe(name, model.model_fields[name])
+        allowed = str(description.kind)
+        # A ValueError of our own says which part of the rule was broken, where that isn't plain to see.
+        if detail["type"] == "value_error" and (reason := str(detail["ctx"]["error"])):
+            allowed += f" ({reason})"
+        given = MASK if description.kind.secret else _quote(detail["input"])
+        found.append(SettingProblem(description.variable, given, allowed))
+    return found
+
+
+def broken_lines(path: str) -> list[SettingProblem]:
+    """Return the settings of a `.env` file whose line can't be read; dotenv passes over them.
+
+    Args:
+        path: of the file; lines that name no setting belong to other programs, and are not looked at.
+    """
+    if not Path(path).is_file():
+        return []
+    found = []
+    with open(path, encoding="utf-8") as lines:
+        for binding in parse_stream(lines):
+            named = re.match(rf"\s*(?:export\s+)?({PREFIX}\w+)", binding.original.string) if binding.error else None
+            if named is not None:
+                # What stands there is not shown: it may be a secret.
+                line = binding.original.line + binding.original.string[: named.start(1)].count("\n")
+                allowed = f"{named[1]}=value, in quotes that end when it begins with one"
+                found.append(
+                    SettingProblem(named[1], f"line {line} of {path}, which can't be read", allowed, located=True)
+                )
+    return found
+
+
+def _quote(given: object) -> str:
+    """Return a refused value in quotes, masked and cut: a wrong value may be a whole file."""
+    text = show(given)
+    short = text if len(text) <= 120 else text[:117] + "..."
+    return f"'{short}'" if isinstance(given, str) else short
+
+
+def _describe(name: str, field: FieldInfo) -> Description:
+    extra: Mapping[str, Any] = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+    return Description(
+        name=name,
+        group=str(extra["group"]),
+        kind=_kind(field),
+        meaning=field.description or "",
+        default=show(field.default),
+    )
+
+
+def _kind(field: FieldInfo) -> Kind:
+    for note in _notes(field.annotation, field.metadata):
+        if isinstance(note, Kind):
+            return note
+        if isinstance(note, Range):
+            return note.kind
+    raise TypeError(f"no Kind or Range on {field!r}")
+
+
+def _notes(annotation: object, metadata: Iterable[object]) -> Iterable[object]:
+    """Yield the notes of an `Annotated` type, also inside `X | None`, and a `Kind` for a `Literal`."""
+    yield from metadata
+    if get_origin(annotation) is Literal:
+        yield Kind("choice", "|".join(get_args(annotation)))
+    else:
+        for argument in get_args(annotation):
+            yield from _notes(argument, getattr(argument, "__metadata__", ()))
+
+
+def _variables(model: type[BaseSettings]) -> dict[Source, list[str]]:
+    """Return the names, lower-cased and without prefix, of all `RELAY_*` variables that are set."""
+    prefix = PREFIX.lower()
+    origins: dict[Source, EnvSettingsSource] = {}
+    with suppress(OSError, UnicodeDecodeError), quiet_dotenv():  # what can't be read is reported as a problem
+        origins[Source.ENV_FILE] = DotEnvSettingsSource(model)
+    origins[Source.ENVIRONMENT] = EnvSettingsSource(model)
+    return {
+        source: [name.removeprefix(prefix) for name in origin.env_vars if name.startswith(prefix)]
+        for source, origin in origins.items()
+    }
+
+
+@contextmanager
+def quiet_dotenv() -> Iterator[None]:
+    """Keep python-dotenv from writing about lines that it can't read: `broken_lines` names those that matter."""
+    logger = logging.getLogger("dotenv.main")
+    logger.addFilter(_reject)
+    try:
+        yield
+    finally:
+        logger.removeFilter(_reject)
+
+
+def _reject(_: logging.LogRecord) -> bool:
+    return False

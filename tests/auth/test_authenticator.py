@@ -1,0 +1,48 @@
+"""Who a client says it is."""
+
+from __future__ import annotations
+
+import pytest
+
+from relay.auth.authenticator import ANONYMOUS, Identity, identify
+from relay.errors import Refused
+from relay.protocols.request import ConnectRequest, parse_request
+
+
+def asking(query: dict[str, str]) -> ConnectRequest:
+    """Return a request with a query."""
+    return ConnectRequest("/ws/lobby", query, {}, "127.0.0.1")
+
+
+def test_nobody_in_particular() -> None:
+    assert identify(asking({})) is ANONYMOUS
+    assert ANONYMOUS.user is None
+
+
+@pytest.mark.parametrize("user", ["bob", "Bob Dylan", "日本", "x" * 64, "👩\u200d💻"])
+def test_a_name(user: str) -> None:
+    assert identify(asking({"user": user})) == Identity(user)
+
+
+@pytest.mark.parametrize(
+    "user",
+    ["", " ", " bob", "bob ", "x" * 65, "ü" * 33, "a\nb", "a\x1b[31mb", "\x00", "an\u200bn", "\u202enna", "a\u2028b"],
+)
+def test_names_that_would_harm_logs_are_refused(user: str) -> None:
+    with pytest.raises(Refused, match="user") as caught:
+        identify(asking({"user": user}))
+    assert caught.value.status == 400
+
+
+def test_a_request_target_is_read() -> None:
+    request = parse_request("/ws/a%20b?user=b%C3%B6b&echo=0&echo=1&flag", {"Origin": "here"}, "::1")
+    assert request.path == "/ws/a%20b"
+    assert dict(request.query) == {"user": "böb", "echo": "1", "flag": ""}
+    assert request.headers["Origin"] == "here"
+
+
+@pytest.mark.parametrize("target", ["/?user=%ff", "/?" + "&".join(f"p{n}=1" for n in range(33)), "//[x/"])
+def test_malformed_targets_are_refused(target: str) -> None:
+    with pytest.raises(Refused) as caught:
+        parse_request(target, {}, "")
+    assert caught.value.status == 400

@@ -1,0 +1,276 @@
+"""A client that reads server-sent events, seen from its socket."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+
+import pytest
+
+from relay import Gateway
+from relay.brokers.memory import MemoryBroker
+from relay.clients.event_stream import MAX_IGNORED_BYTES, RETRY_MILLISECONDS, EventStream
+from tests.conftest import EmbeddedFactory, GatewayFactory
+from tests.harness.conditions import stays_true, wait_until
+from tests.harness.deployment import EVENT_LOOPS
+from tests.harness.event_source import EventStreamClient
+from tests.harness.free_port import free_port
+from tests.harness.http_response import HttpResponse, parse_head, send_request
+from tests.harness.raw_websocket import RawWebSocket
+from tests.harness.websocket_client import connected
+
+
+def streams(gateway: Gateway) -> list[EventStream]:
+    """Return the open streams of a gateway."""
+    assert gateway._context is not None
+    return [member for member in gateway._context.connections if isinstance(member, EventStream)]
+
+
+async def refused(gateway: Gateway, target: str, *headers: str) -> HttpResponse:
+    """Return the answer to a request that gets no stream, once the gateway has ended the connection."""
+    async with EventStreamClient(gateway.port, target, *headers) as client:
+        await client.to_the_end()
+        return client.head
+
+
+async def test_a_stream_carries_texts_and_bytes_to_the_end(embedded: EmbeddedFactory) -> None:
+    (gateway,) = await embedded(1, welcome="grüezi\r\n")
+    async with connected(f"{gateway.url}/ws/a") as (sender,):
+        async with EventStreamClient(gateway.port, "/sse/a?user=ann&echo=9") as client:
+            assert client.head.status == 200
+            assert client.head.headers["content-type"] == "text/event-stream"
+            assert client.head.headers["cache-control"] == "no-store"
+            assert client.head.headers["x-accel-buffering"] == "no"
+            assert client.head.headers["connection"] == "close"
+            assert "content-length" not in client.head.headers
+            assert "access-control-allow-origin" not in client.head.headers
+            sent: list[str | bytes] = ["one\ntwo", b"\x00\xff", "", "\r", " "]
+            for message in sent:
+                await sender.send(message)
+            assert await client.receive(6) == ["grüezi\r\n", *sent]
+            assert RETRY_MILLISECONDS[0] <= await client.retry() <= RETRY_MILLISECONDS[1]
+            counters = gateway.counters
+            assert (counters.connections_open, counters.event_streams_open, counters.connections_accepted) == (2, 1, 2)
+            assert counters.deliveries == 5
+        await wait_until(lambda: gateway.counters.connections_open == 1)
+        assert gateway.counters.event_streams_open == 0
+        assert gateway.counters.connections_closed == {1000: 1}
+
+
+@pytest.mark.parametrize("target", ["/sse", "/sse/", "/sse?user=bob", "/sse/lobby"])
+async def test_the_root_is_the_default_channel(embedded: EmbeddedFactory, target: str) -> None:
+    (gateway,) = await embedded(1)
+    async with connected(f"{gateway.url}/") as (sender,), EventStreamClient(gateway.port, target) as client:
+        await sender.send("x")
+        assert await client.receive(1) == ["x"]
+
+
+async def test_clients_come_back_at_different_times(embedded: EmbeddedFactory) -> None:
+    (gateway,) = await embedded(1)
+    pauses = set()
+    for _ in range(10):
+        async with EventStreamClient(gateway.port, "/sse/a") as client:
+            pauses.add(await client.retry())
+    assert len(pauses) > 5
+
+
+@pytest.mark.parametrize(
+    ("target", "status", "reason"),
+    [
+        ("/sse/a%20b", 400, "white space"),
+        ("/sse/a?user=", 400, "user must have"),
+        ("/sse/a?user=%ff", 400, "query is malformed"),
+        ("/sse/a#b", 400, "request target"),
+        ("/ssex", 404, "Nothing here"),
+    ],
+)
+async def test_a_refusal_says_why(embedded: EmbeddedFactory, target: str, status: int, reason: str) -> None:
+    (gateway,) = await embedded(1)
+    answer = await refused(gateway, target)
+    assert answer.status == status
+    assert reason in answer.text
+
+
+async def test_a_malformed_request_is_refused(embedded: EmbeddedFactory) -> None:
+    (gateway,) = await embedded(1)
+    for head in (
+        "GET /sse/a HTTP/1.1\r\nHost : x",
+        "GET /sse/a HTTP/1.1\r\nbroken",
+        "GET /sse/a\r\nHost: x",
+        "GET /sse/a x HTTP/1.1\r\nHost: x",
+        "GET /sse/a HTTP/1.1\r\nHost: x\r\nContent-Length: 3",
+        "GET /sse/a HTTP/1.1",
+        "GET /sse/a#b HTTP/1.1\r\nHost: x",
+        "GET ftp://x/sse/a HTTP/1.1\r\nHost: x",
+        "GET /sse/a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked",
+        "GET /sse/a HTTP/1.1\r\nHost: x\r\nHost: y",
+        "GET /sse/a HTTP/1.1\r\nHost: x\r\nOrigin: http://x\r\nOrigin: http://y",
+        "GET /sse/" + "a" * 9000 + " HTTP/1.1\r\nHost: x",
+    ):
+        assert (await send_request(gateway.port, f"{head}\r\n\r\n".encode())).status == 400, head
+    assert gateway.counters.connections_accepted == 0
+
+
+async def test_a_client_of_an_old_proxy_is_served(embedded: EmbeddedFactory) -> None:
+    """Many proxies speak HTTP/1.0 to their servers."""
+    (gateway,) = await embedded(1)
+    async with RawWebSocket(gateway.port) as raw:
+        await raw.send(b"GET /sse/a HTTP/1.0\r\nHost: x\r\n\r\n")
+        assert (await raw.response()).status == 200
+
+
+@pytest.mark.parametrize("method", ["POST", "HEAD", "DELETE"])
+async def test_other_methods_are_not_allowed(embedded: EmbeddedFactory, method: str) -> None:
+    (gateway,) = await embedded(1)
+    request = f"{method} /sse/a HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+    writer.write(request.encode())
+    status, headers = parse_head(await reader.readuntil(b"\r\n\r\n"))
+    assert (status, headers["allow"]) == (405, "GET, OPTIONS")
+    assert (await reader.read() == b"") is (method == "HEAD")
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_a_full_gateway_counts_streams_and_refuses_them(embedded: EmbeddedFactory) -> None:
+    (gateway,) = await embedded(1, max_connections=1)
+    async with EventStreamClient(gateway.port, "/sse/a"):
+        answer = await refused(gateway, "/sse/a")
+        assert (answer.status, answer.text) == (503, "this gateway is full\n")
+        assert 1 <= int(answer.headers["retry-after"]) <= 5
+        async with RawWebSocket(gateway.port) as raw:
+            assert (await raw.upgrade("/ws/a")).status == 503
+    await wait_until(lambda: gateway.counters.connections_open == 0)
+    async with EventStreamClient(gateway.port, "/sse/a") as client:
+        assert client.head.status == 200
+
+
+async def test_without_a_bus_nobody_is_let_in(embedded: EmbeddedFactory) -> None:
+    (gateway,) = await embedded(1, broker_url=f"redis://127.0.0.1:{free_port()}", broker_timeout=0.2)
+    answer = await refused(gateway, "/sse/a", "Origin: http://127.0.0.1:" + str(gateway.port))
+    assert answer.status == 503
+    assert "retry-after" in answer.headers
+    assert "bus" in answer.text
+
+
+async def test_a_stream_begins_after_the_bus_has_acknowledged(
+    embedded: EmbeddedFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting: list[asyncio.Future[None]] = []
+
+    def wait(self: MemoryBroker, channel: str) -> asyncio.Future[None]:
+        waiting.append(asyncio.get_running_loop().create_future())
+        return waiting[-1]
+
+    (gateway,) = await embedded(1)
+    monkeypatch.setattr(MemoryBroker, "subscribe", wait)
+    client = EventStreamClient(gateway.port, "/sse/a")
+    opening = asyncio.create_task(client.__aenter__())
+    await wait_until(lambda: waiting)
+    assert await stays_true(lambda: not opening.done(), 0.05)
+    waiting[0].set_result(None)
+    assert (await opening).head.status == 200
+    client.abort()
+
+
+async def test_pages_of_other_sites_need_a_setting(embedded: EmbeddedFactory) -> None:
+    own, listed, open_to_all = [
+        (await embedded(1, allowed_origins=origins))[0] for origins in (None, ("https://a.example",), ("*",))
+    ]
+    for gateway, allowed in ((own, None), (listed, "https://a.example"), (open_to_all, "*")):
+        if allowed is None:
+            async with EventStreamClient(gateway.port, "/sse/a", f"Origin: http://127.0.0.1:{gateway.port}") as client:
+                assert client.head.status == 200
+            answer = await refused(gateway, "/sse/a", "Origin: https://a.example")
+            assert answer.status == 403
+            assert "RELAY_ALLOWED_ORIGINS" in answer.text
+            assert "access-control-allow-origin" not in answer.headers
+            continue
+        async with EventStreamClient(gateway.port, "/sse/a", "Origin: https://a.example") as client:
+            assert client.head.status == 200
+            assert client.head.headers["access-control-allow-origin"] == allowed
+        # The page may read why it is refused, too.
+        answer = await refused(gateway, "/sse/a%20b", "Origin: https://a.example")
+        assert (answer.status, answer.headers["access-control-allow-origin"]) == (400, allowed)
+    assert (await refused(listed, "/sse/a", "Origin: https://b.example")).status == 403
+
+
+async def test_a_page_may_read_that_the_gateway_is_full(embedded: EmbeddedFactory) -> None:
+    (gateway,) = await embedded(1, allowed_origins=("*",), max_connections=1)
+    async with EventStreamClient(gateway.port, "/sse/a"):
+        answer = await refused(gateway, "/sse/a", "Origin: https://a.example")
+        assert (answer.status, answer.headers["access-control-allow-origin"]) == (503, "*")
+
+
+async def test_heartbeats_come_at_the_ping_interval(gateways: GatewayFactory) -> None:
+    for gateway in await gateways(2, ping_interval=0.2, ping_timeout=0.1):
+        async with EventStreamClient(gateway.port, "/sse/a") as client:
+            await client.heartbeats(3)
+            assert client.parser.comments == ["", "", ""]
+            assert client.events == []
+
+
+@pytest.mark.parametrize("event_loop", EVENT_LOOPS)
+async def test_what_a_client_says_is_ignored_up_to_a_bound(gateways: GatewayFactory, event_loop: str) -> None:
+    (gateway,) = await gateways(1, event_loop=event_loop)
+    async with connected(f"{gateway.url}/ws/a") as (sender,):
+        async with EventStreamClient(gateway.port, "/sse/a") as client:
+            await client.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n" + b"\x00\xff" * 1000)
+            await sender.send("still here")
+            assert await client.receive(1) == ["still here"]
+            await client.send(b"x" * MAX_IGNORED_BYTES)
+            await client.to_the_end()
+        hasty = EventStreamClient(gateway.port, "/sse/a", "X: y\r\n\r\n" + "z" * MAX_IGNORED_BYTES)
+        async with hasty:
+            await hasty.to_the_end()
+
+
+async def test_a_client_that_says_too_much_is_counted(embedded: EmbeddedFactory) -> None:
+    (gateway,) = await embedded(1)
+    async with EventStreamClient(gateway.port, "/sse/a") as client:
+        await client.send(b"x" * (MAX_IGNORED_BYTES + 1))
+        await client.to_the_end()
+    assert gateway.counters.disconnects == {"UNEXPECTED_DATA": 1}
+    assert gateway.counters.connections_closed == {1006: 1}
+
+
+@pytest.mark.parametrize("event_loop", EVENT_LOOPS)
+async def test_clients_that_leave_leave_nothing(gateways: GatewayFactory, event_loop: str) -> None:
+    (gateway,) = await gateways(1, event_loop=event_loop)
+    async with connected(f"{gateway.url}/ws/a") as (sender,):
+        before = gateway.descriptors
+        for number in range(30):
+            async with EventStreamClient(gateway.port, "/sse/a") as client:
+                if number % 3 == 0:
+                    client.abort()
+                elif number % 3 == 1:
+                    client.half_close()
+                    await client.to_the_end()
+                await sender.send("x")
+        await wait_until(lambda: gateway.descriptors <= before)
+
+
+async def test_how_a_client_left_is_counted(embedded: EmbeddedFactory) -> None:
+    (gateway,) = await embedded(1)
+    async with EventStreamClient(gateway.port, "/sse/a") as client:
+        client.abort()
+        await wait_until(lambda: gateway.counters.connections_closed == {1006: 1})
+    async with EventStreamClient(gateway.port, "/sse/a") as client:
+        client.half_close()
+        await wait_until(lambda: gateway.counters.connections_closed == {1006: 1, 1000: 1})
+    assert gateway._context is not None
+    assert gateway._context.node.hub.channels == []
+
+
+async def test_a_client_that_vanished_is_noticed_by_the_kernel(embedded: EmbeddedFactory) -> None:
+    """Nothing on this machine can vanish without a word, so this looks at what the kernel was told."""
+    (gateway,) = await embedded(1, write_timeout=7)
+    async with EventStreamClient(gateway.port, "/sse/a"):
+        (stream,) = streams(gateway)
+        assert stream._transport is not None
+        accepted = stream._transport.get_extra_info("socket")
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 7000
+        stream.connection_lost(OSError(errno.ETIMEDOUT, "timed out"))
+        assert gateway.counters.disconnects == {"WRITE_TIMEOUT": 1}
+        stream._transport = None

@@ -1,0 +1,73 @@
+"""The set of idle polling clients."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relay.clients.idle_polls import IdlePolls, network_of
+
+if TYPE_CHECKING:
+    from relay.clients.long_poll import PollSubscription
+
+
+@dataclass(frozen=True)
+class Idle:
+    """As much of a subscription as the set looks at."""
+
+    number: int
+    network: str
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("", ""),
+        ("a socket file", "a socket file"),
+    ],
+)
+def test_an_ipv6_address_counts_as_its_network(address: str, network: str) -> None:
+    assert network_of(address) == network
+
+
+@given(st.lists(st.tuples(st.integers(0, 30), st.booleans()), max_size=200))
+def test_the_newest_of_the_largest_network_is_known_at_any_time(steps: list[tuple[int, bool]]) -> None:
+    idle, members = IdlePolls(), set[Idle]()
+    for number, adds in steps:
+        member = Idle(number, "abcd"[number % 7 % 4])
+        subscription = cast("PollSubscription", member)
+        if not adds:
+            idle.discard(subscription)
+            members.discard(member)
+        elif member not in members:
+            idle.add(subscription)
+            members.add(member)
+        sizes = Counter(member.network for member in members)
+        assert len(idle) == len(members)
+        assert idle.largest == max(sizes.values(), default=0)
+        if members:
+            newest = cast("Idle", idle.newest_of_largest())
+            assert sizes[newest.network] == idle.largest
+            assert newest == max((m for m in members if m.network == newest.network), key=lambda m: m.number)
+
+
+def test_coming_and_going_leaves_nothing_behind() -> None:
+    idle = IdlePolls()
+    stays, flaps = (cast("PollSubscription", Idle(number, "a")) for number in (1, 2))
+    idle.add(stays)
+    for _ in range(1000):
+        idle.add(flaps)
+        idle.discard(flaps)
+    assert len(idle._holdings["a"].newest_first) <= 12
+    idle.discard(stays)
+    assert not idle._holdings
+    assert not idle._networks

@@ -1,0 +1,129 @@
+"""The timing wheel, turned by hand."""
+
+from __future__ import annotations
+
+import asyncio
+import tracemalloc
+
+import pytest
+
+from relay.clients.keepalive import TICK_SECONDS, Keepalive
+from tests.harness.conditions import wait_until
+
+
+class Client:
+    """A connection that answers or not, and notes what happens to it."""
+
+    def __init__(self, *, answers: bool = True) -> None:
+        self.slot = -1
+        self.answers = answers
+        self.heard = True
+        self.pings: list[int] = []
+        self.closed_at: int | None = None
+        self.now = 0
+
+    def ping(self) -> None:
+        self.pings.append(self.now)
+        self.heard = self.answers
+
+    def check_heard(self) -> None:
+        if not self.heard and self.closed_at is None:
+            self.closed_at = self.now
+
+
+def turn(wheel: Keepalive, clients: list[Client], ticks: int) -> None:
+    """Let time go by."""
+    for _ in range(ticks):
+        for client in clients:
+            client.now += 1
+        wheel.turn()
+
+
+def test_each_client_is_pinged_once_per_interval_at_a_point_of_its_own() -> None:
+    wheel = Keepalive(interval=10.0, timeout=5.0)
+    clients = [Client() for _ in range(300)]
+    for client in clients:
+        wheel.add(client)
+    turn(wheel, clients, 300)
+    assert all(len(client.pings) == 3 for client in clients)
+    assert all(
+        later - earlier == 100
+        for client in clients
+        for earlier, later in zip(client.pings, client.pings[1:], strict=False)
+    )
+    assert len({client.pings[0] for client in clients}) > 60, "first pings are spread over the interval"
+    assert all(client.closed_at is None for client in clients)
+
+
+@pytest.mark.parametrize(("timeout", "ticks"), [(3.0, 30), (0.1, 1), (10.0, 100)])
+def test_a_silent_client_is_closed_a_timeout_after_its_ping(timeout: float, ticks: int) -> None:
+    wheel = Keepalive(interval=10.0, timeout=timeout)
+    client = Client(answers=False)
+    wheel.add(client)
+    turn(wheel, [client], 220)
+    assert client.closed_at is not None
+    assert client.closed_at - client.pings[0] == ticks
+
+
+def test_a_newcomer_is_not_judged_before_its_first_ping() -> None:
+    wheel = Keepalive(interval=1.0, timeout=0.5)
+    for _ in range(50):
+        client = Client()
+        wheel.add(client)
+        turn(wheel, [client], 10)
+        assert client.closed_at is None
+        assert len(client.pings) == 1
+        wheel.remove(client)
+
+
+def test_a_client_that_has_left_is_let_alone() -> None:
+    wheel = Keepalive(interval=1.0, timeout=0.5)
+    client = Client(answers=False)
+    wheel.add(client)
+    wheel.remove(client)
+    wheel.remove(client)
+    turn(wheel, [client], 40)
+    assert client.pings == []
+
+
+def test_a_short_interval_has_one_slot_at_least() -> None:
+    wheel = Keepalive(interval=0.01, timeout=0.01)
+    client = Client()
+    wheel.add(client)
+    turn(wheel, [client], 3)
+    assert len(client.pings) == 3
+
+
+def test_a_long_interval_costs_nothing_while_nobody_is_there() -> None:
+    tracemalloc.start()
+    try:
+        wheel = Keepalive(interval=3600.0, timeout=10.0)
+        clients = [Client() for _ in range(100)]
+        for client in clients:
+            wheel.add(client)
+        for client in clients:
+            wheel.remove(client)
+        assert tracemalloc.get_traced_memory()[0] < 100_000
+    finally:
+        tracemalloc.stop()
+
+
+async def test_it_turns_by_itself_and_never_catches_up() -> None:
+    """After a stall nobody is judged before answers that have arrived meanwhile could be read."""
+    wheel = Keepalive(interval=10.0, timeout=5.0)
+    turns = 0
+
+    def count() -> None:
+        nonlocal turns
+        turns += 1
+
+    wheel.turn = count  # type: ignore[method-assign]
+    task = asyncio.create_task(wheel.run())
+    await wait_until(lambda: turns >= 2)
+    before = turns
+    stalled_until = asyncio.get_running_loop().time() + 5 * TICK_SECONDS
+    while asyncio.get_running_loop().time() < stalled_until:
+        pass
+    await asyncio.sleep(TICK_SECONDS / 2)
+    assert turns - before <= 2
+    task.cancel()
