@@ -4,6 +4,9 @@ RelayError
 ├── SettingsError          settings that are refused at start
 ├── ChannelError           a channel name that is refused
 ├── Refused                a request that is answered with an HTTP error
+├── NotAllowed             a client has no right to do what it asks for
+├── SubscriptionError      a client can't be subscribed to a channel, or unsubscribed, as things are with it
+├── ProtocolError          a client broke its protocol
 └── BrokerError            the bus can't do what was asked
     ├── SubscribeError     the bus refused a subscription
     └── PublishError       a message was not, or perhaps not, delivered to the bus
@@ -20,6 +23,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import ClassVar, Final
 
 
@@ -34,6 +38,8 @@ class Disconnect(enum.Enum):
     INVALID_TEXT = (1007, "text is not valid UTF-8")
     FRAME_RATE = (1008, "too many control frames or small fragments")
     MESSAGE_TIMEOUT = (1008, "message not finished in time")
+    NOT_ALLOWED = (1008, "not allowed")
+    UNEXPECTED_DATA = (1008, "unexpected data")
     TOO_MANY_FRAGMENTS = (1009, "too many fragments")
     KEEPALIVE_TIMEOUT = (1011, "keepalive timeout")
     SLOW_CONSUMER = (1013, "slow consumer")
@@ -127,23 +133,94 @@ class ChannelError(RelayError):
         return f"channel {self.name[:80]!r}: {self.rule}"
 
 
+class Unavailable(enum.Enum):
+    """Why a client isn't let in for now: its name in the counters, and the sentence that the client is told."""
+
+    FULL = ("full", "this gateway is full")
+    DRAINING = ("draining", "this gateway is shutting down")
+    BUS_TIMEOUT = ("bus_timeout", "the bus did not acknowledge the subscription in time")
+    BUS_REFUSED = ("bus_refused", "the bus refused the subscription")
+    AUTHENTICATION_TIMEOUT = ("authentication_timeout", "the client could not be identified in time")
+
+    def __init__(self, cause: str, sentence: str) -> None:
+        self.cause = cause
+        self.sentence = sentence
+
+
 class Refused(RelayError):
-    """A request that is answered with an HTTP error instead of an upgrade.
+    """A request that is answered with an HTTP error.
 
     Args:
         status: HTTP status, 4xx or 5xx.
-        reason: a sentence for the client.
+        reason: a sentence for the client, or why there is no place for it now.
         headers: further headers of the answer.
+
+    Attributes:
+        cause: its name in the counters, such as `full` or `bad_request`.
     """
 
-    def __init__(self, status: int, reason: str, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(self, status: int, reason: str | Unavailable, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(status, reason)
         self.status = status
-        self.reason = reason
+        if isinstance(reason, Unavailable):
+            self.reason, self.cause = reason.sentence, reason.cause
+        else:
+            self.reason, self.cause = reason, HTTPStatus(status).phrase.lower().replace(" ", "_")
         self.headers = dict(headers or {})
 
     def __str__(self) -> str:
         return self.reason
+
+
+class NotAllowed(RelayError):
+    """A client that has no right to do what it asks for.
+
+    Args:
+        action: what it asks for: `subscribe to` or `publish to`.
+        channel: name of the channel.
+    """
+
+    def __init__(self, action: str, channel: str) -> None:
+        super().__init__(action, channel)
+        self.action = action
+        self.channel = channel
+
+    def __str__(self) -> str:
+        return f"you may not {self.action} this channel"
+
+
+class SubscriptionError(RelayError):
+    """A client can't be subscribed to a channel, or unsubscribed from it, as things are with this client.
+
+    Args:
+        channel: name of the channel.
+        rule: what stands against it.
+    """
+
+    def __init__(self, channel: str, rule: str) -> None:
+        super().__init__(channel, rule)
+        self.channel = channel
+        self.rule = rule
+
+    def __str__(self) -> str:
+        return f"channel {self.channel!r}: {self.rule}"
+
+
+class ProtocolError(RelayError):
+    """A client broke its protocol, and has to be closed.
+
+    Args:
+        disconnect: what it is told.
+        detail: what it did, for logs.
+    """
+
+    def __init__(self, disconnect: Disconnect, detail: str) -> None:
+        super().__init__(disconnect, detail)
+        self.disconnect = disconnect
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return f"{self.disconnect.reason}: {self.detail}"
 
 
 class BrokerError(RelayError):

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Protocol
 
-from relay.message import Message
+from relay.message import Encoder, Message
 from relay.metrics.counters import Counters
 
 MAX_BATCH_BYTES = 256 * 1024
@@ -22,22 +22,20 @@ MAX_BATCH_BYTES = 256 * 1024
 MESSAGE_OVERHEAD_BYTES = 256
 """What a message counts for beside its payload, so that empty ones are bounded too."""
 
-Encoder = Callable[[Message], bytes]
-
 Handler = Callable[[Message], None]
 """Takes a message of a channel of the relay's own; must not raise or block."""
 
 
 class Subscriber(Protocol):
-    """What the hub delivers to.
+    """What the hub delivers to."""
 
-    Attributes:
-        id: 16 bytes, unique over all gateways; the origin of its messages.
-        echo: whether it gets its own messages back.
-    """
+    @property
+    def id(self) -> bytes:
+        """16 bytes, unique over all gateways; the origin of its messages."""
 
-    id: bytes
-    echo: bool
+    @property
+    def echo(self) -> bool:
+        """Whether it gets its own messages back."""
 
     @property
     def encode(self) -> Encoder:
@@ -45,6 +43,13 @@ class Subscriber(Protocol):
 
     def deliver(self, data: bytes, count: int) -> None:
         """Write `count` encoded messages. Must not raise or block; may leave the hub during the call."""
+
+
+class Gatherer(Protocol):
+    """A subscriber of several channels, which writes what they bring in one tick together."""
+
+    def write_gathered(self) -> None:
+        """Write everything that was gathered since the last call. Must not raise or block."""
 
 
 class _Channel:
@@ -72,6 +77,9 @@ class Hub:
         self._channels: dict[str, _Channel] = {}
         self._handlers: dict[str, Handler] = {}
         self._dirty: list[_Channel] = []
+        self._gatherers: list[Gatherer] = []
+        # Whether a flush is due, or going on.
+        self._flushing = False
 
     def __len__(self) -> int:
         """Return the number of channels that have a subscriber."""
@@ -123,7 +131,8 @@ class Hub:
                 handler(message)
             return  # or the last subscriber left, and the bus hasn't been told yet
         if not channel.batch:
-            if not self._dirty:
+            if not self._flushing:
+                self._flushing = True
                 self._schedule()
             self._dirty.append(channel)
         channel.batch.append(message)
@@ -133,10 +142,25 @@ class Hub:
 
     def flush(self) -> None:
         """Deliver everything that was received since the last flush."""
-        dirty, self._dirty = self._dirty, []
-        for channel in dirty:
-            if channel.batch:
-                self._fan_out(channel)
+        try:
+            dirty, self._dirty = self._dirty, []
+            for channel in dirty:
+                if channel.batch:
+                    self._fan_out(channel)
+            while self._gatherers:
+                self._gatherers.pop().write_gathered()
+        finally:
+            self._flushing = False
+
+    def gather(self, subscriber: Gatherer) -> None:
+        """Let a subscriber write once at the end of the next flush, or of the one that is going on.
+
+        For subscribers of several channels: those of one write in `deliver`, and it costs them nothing.
+        """
+        if not self._flushing:
+            self._flushing = True
+            self._schedule()
+        self._gatherers.append(subscriber)
 
     def _fan_out(self, channel: _Channel) -> None:
         batch, channel.batch, channel.batch_bytes = channel.batch, [], 0
@@ -157,8 +181,8 @@ class Hub:
             for subscriber in subscribers:
                 subscriber.deliver(data, count)
             reached = len(subscribers)
-            counters.deliveries += count * reached
-            counters.bytes_delivered += len(data) * reached
+            counters.fanned_out += count * reached
+            counters.bytes_fanned_out += len(data) * reached
             counters.writes += reached
 
     def _deliver_to_sender(self, sender: Subscriber, data: bytes, own: list[tuple[int, int]], count: int) -> None:
@@ -169,8 +193,8 @@ class Hub:
         ends = [*(start for start, _ in own), len(data)]
         others = b"".join([data[start:end] for start, end in zip(starts, ends, strict=True)])
         sender.deliver(others, count - len(own))
-        self._counters.deliveries += count - len(own)
-        self._counters.bytes_delivered += len(others)
+        self._counters.fanned_out += count - len(own)
+        self._counters.bytes_fanned_out += len(others)
         self._counters.writes += 1
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 
 import msgspec
 
@@ -39,6 +40,11 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     payload: bytes
     kind: Kind = Kind.TEXT
     origin: bytes = NO_ORIGIN
+
+
+Encoder = Callable[[Message], bytes]
+"""Returns the bytes that carry a message to a client; for a WebSocket whole frames. One function object for each wire
+format: the hub encodes a message once for all clients that share it."""
 
 
 def make_message(channel: str, data: str | bytes) -> Message:

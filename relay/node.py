@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from relay.brokers import BrokerOptions, BusState, Source, load_broker
+from relay.brokers import BrokerOptions, BusState, Receipt, Source, load_broker
 from relay.brokers.shares import Share
 from relay.errors import PublishError
 from relay.hub import Handler, Hub
@@ -55,6 +55,7 @@ class Node:
     Attributes:
         congested: whether the bus takes no more of clients for now. A client that has sent something then must be
             paused with `pause`, and what was read of it stays with it until it is told to resume.
+        subscribe_timeout: seconds for which a client waits for the bus to acknowledge a subscription.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Node:
         self._broker = load_broker(options, self, counters)
         self._write_delay = write_delay
         self._unsubscribe_delay = unsubscribe_delay
+        self.subscribe_timeout = options.timeout
         self._flushed_at = 0.0
         self._interests: dict[str, Interest] = {}
         self.congested = False
@@ -158,9 +160,9 @@ class Node:
         if not interest.holders:
             interest.release = self._loop.call_later(self._unsubscribe_delay, self._unsubscribe, interest)
 
-    def publish(self, message: Message, source: PausableSource) -> None:
-        """Give a message to the bus; pauses the source when the bus can't take more for now."""
-        if not self._broker.publish(message, source):
+    def publish(self, message: Message, source: PausableSource, receipt: Receipt | None = None) -> None:
+        """Give a message to the bus; pauses the source when the bus can't take more for now; see `Broker.publish`."""
+        if not self._broker.publish(message, source, receipt):
             self.congested = self._broker.congested
             self.pause(source)
 

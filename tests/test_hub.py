@@ -7,8 +7,8 @@ from collections.abc import Callable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.hub import MAX_BATCH_BYTES, Encoder, Hub
-from relay.message import Message
+from relay.hub import MAX_BATCH_BYTES, Hub
+from relay.message import Encoder, Message
 from relay.metrics.counters import Counters
 
 

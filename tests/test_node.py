@@ -10,8 +10,7 @@ from relay.brokers import BrokerOptions, Receipt, Source
 from relay.brokers.memory import MemoryBroker
 from relay.brokers.shares import Share
 from relay.errors import PublishError
-from relay.hub import Encoder
-from relay.message import Message
+from relay.message import Encoder, Message
 from relay.metrics.counters import Counters
 from relay.node import RESUMED_PER_TURN, Node
 from tests.harness.conditions import wait_until

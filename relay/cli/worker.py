@@ -22,7 +22,7 @@ from relay.logs import configure_logs
 from relay.workers.handover import hand_over
 from relay.workers.messages import Begin, Drain, End, Failed, Listening, State, TellState, Whole
 from relay.workers.pipe import Link, receive_blocking
-from relay.workers.supervisor_client import LinkedSiblings
+from relay.workers.supervisor_client import SupervisorClient
 
 _PR_SET_PDEATHSIG: Final = 1
 
@@ -50,9 +50,9 @@ async def _live(begin: Begin, end: socket.socket) -> int:
     first, second = asyncio.Event(), asyncio.Event()
     _install(first.set)
     link = await Link.open(end)
-    siblings = LinkedSiblings(link)
-    gateway = relay.Gateway(begin.settings, siblings=siblings)
-    listening = asyncio.create_task(_obey(link, gateway, siblings, first, second))
+    supervisor = SupervisorClient(link)
+    gateway = relay.Gateway(begin.settings, workers=supervisor)
+    listening = asyncio.create_task(_obey(link, gateway, supervisor, first, second))
     try:
         drained = await live(gateway, first, second, lambda: _say_listening(begin, gateway, link))
         # All that it has counted: the supervisor's last look was before its last clients left.
@@ -90,7 +90,7 @@ def _install(drain: Callable[[], None]) -> None:
 
 
 async def _obey(
-    link: Link, gateway: Gateway, siblings: LinkedSiblings, first: asyncio.Event, second: asyncio.Event
+    link: Link, gateway: Gateway, supervisor: SupervisorClient, first: asyncio.Event, second: asyncio.Event
 ) -> None:
     """Do what the supervisor says, until it is gone."""
     while (order := await link.receive()) is not None:
@@ -98,7 +98,7 @@ async def _obey(
             case TellState():
                 link.send(State(gateway.problems, await gateway.snapshot()))
             case Whole():
-                siblings.answered(order)
+                supervisor.answered(order)
             case Drain():
                 first.set()
             case End():

@@ -1,60 +1,101 @@
-"""A client that has come in: its places in the hub, on the keepalive wheel and in the counts."""
+"""A client with a socket: its way out, its places in the hub and on the keepalive wheel, and its end."""
 
 from __future__ import annotations
 
 import abc
 import asyncio
+from collections.abc import Callable
 
-from relay.auth.authenticator import Identity
+from relay.brokers.shares import Share
 from relay.clients.context import Context
-from relay.clients.outgoing import Outgoing
-from relay.hub import Encoder
-from relay.logs import Logger
-from relay.node import Interest
+from relay.clients.session import Session
+from relay.errors import CustomDisconnect, Disconnect, PublishError
+from relay.message import Encoder
 
-CLOSE_TIMEOUT_SECONDS = 5.0
-"""How long a client may take to answer a close frame, or to take in the rest of what it was sent."""
-
-log = Logger("relay.gateway")
+HIGH_WATER_BYTES = 64 * 1024
+LOW_WATER_BYTES = 16 * 1024
 
 
-class Member(Outgoing):
-    """A client of one channel, from the end of its handshake to the end of its socket.
+class Client(asyncio.BufferedProtocol, abc.ABC):
+    """A client from the end of its handshake to the end of its socket.
+
+    The transport says when it is full; there is no check per write. What comes then is kept as references
+    to the chunks that all slow clients of a channel share, up to the limit per client; beyond it the
+    policy for slow consumers decides.
 
     Args:
-        context: what all connections share.
-        channel: the channel that it listens to.
-        echo: whether it gets its own messages back.
-        identity: who it is.
-        interest: its claim on the channel; released when it leaves.
+        context: what all clients share.
+        session: the client's.
+
+    Attributes:
+        slot: see `Pingable`.
     """
 
-    __slots__ = ("_close_timer", "_interest", "channel", "echo", "id", "identity", "slot")
+    __slots__ = ("_close_timer", "_context", "_held", "_held_bytes", "_transport", "_write", "session", "slot")
 
-    def __init__(self, context: Context, channel: str, echo: bool, identity: Identity, interest: Interest) -> None:
-        super().__init__(context)
-        self._interest: Interest | None = interest
+    share = Share.CLIENTS
+
+    def __init__(self, context: Context, session: Session) -> None:
+        self._context = context
+        self._transport: asyncio.Transport | None = None
+        # The transport's `write`, looked up once; the hub calls it for each delivery.
+        self._write: Callable[[bytes], object] = _discard
+        # Chunks that wait while the transport is full; None while it isn't.
+        self._held: list[bytes] | None = None
+        self._held_bytes = 0
         self._close_timer: asyncio.TimerHandle | None = None
-        self.id = context.node.new_id()
-        self.channel = channel
-        self.echo = echo
-        self.identity = identity
+        self.session = session
         self.slot = -1
 
+    # What the hub asks; see `Subscriber`.
+
     @property
-    @abc.abstractmethod
+    def id(self) -> bytes:
+        """16 bytes, unique over all gateways; the origin of its messages."""
+        return self.session.id
+
+    @property
+    def echo(self) -> bool:
+        """Whether it gets its own messages back."""
+        return self.session.protocol.echo
+
+    @property
     def encode(self) -> Encoder:
-        """Encoder of its wire format; see `Subscriber`."""
+        """Encoder of its protocol."""
+        return self.session.protocol.encode
+
+    def deliver(self, data: bytes, count: int) -> None:
+        """Write messages."""
+        held = self._held
+        if held is None:
+            self._write(data)
+            return
+        size = len(data)
+        if self.buffered + size <= self._context.send_buffer_bytes:
+            held.append(data)
+            self._held_bytes += size
+            return
+        counters = self._context.counters
+        counters.deliveries_dropped += count
+        counters.bytes_dropped += size
+        if not self._context.drop_when_slow:
+            self.close(Disconnect.SLOW_CONSUMER)
+
+    # What sessions, the registry and background work call.
 
     @abc.abstractmethod
-    def open(self, transport: asyncio.Transport, response: bytes, received: bytes) -> None:
-        """Take over a socket whose subscription the bus has acknowledged.
+    def take_over(self, transport: asyncio.Transport, response: bytes, received: bytes) -> None:
+        """Take over a socket whose handshake is in order; its messages are delivered from now on.
 
         Args:
             transport: of the socket; its reading is paused.
             response: what completes the handshake.
             received: what the client has sent after its request already.
         """
+
+    @abc.abstractmethod
+    def close(self, why: Disconnect | CustomDisconnect) -> None:
+        """Begin to end it, as its protocol says it; nothing happens when it is ending already."""
 
     @abc.abstractmethod
     def ping(self) -> None:
@@ -64,43 +105,80 @@ class Member(Outgoing):
     def check_heard(self) -> None:
         """See `Pingable`."""
 
+    def send(self, data: bytes) -> None:
+        """Write bytes that are no messages, in order with these."""
+        self.deliver(data, 0)
+
     def prepare_to_close(self) -> bool:
-        """See `Closable`; one that only listens has nothing to be published."""
+        """See `Connected`; a client that only listens has nothing to be published."""
         return True
 
     def abort(self) -> None:
         """Drop the socket at once."""
         self._leave()
-        super().abort()
+        if self._transport is not None:
+            self._transport.abort()
+
+    def publish_failed(self, error: PublishError) -> None:
+        """See `Source`; a client that only listens has published nothing."""
+
+    def pause_publishing(self) -> None:
+        """See `PausableSource`; a client that only listens publishes nothing."""
+
+    def resume_publishing(self) -> None:
+        """See `PausableSource`."""
 
     @property
-    def _open(self) -> bool:
-        """Whether the client has not begun to leave."""
-        return self._interest is not None
+    def buffered(self) -> int:
+        """Bytes that wait for the client."""
+        return self.stuck + self._held_bytes
+
+    @property
+    def stuck(self) -> int:
+        """Bytes that the transport could not get rid of; when it stays the same, the client reads nothing."""
+        return 0 if self._transport is None else self._transport.get_write_buffer_size()
+
+    # What the transport calls.
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Lend the buffer that all clients share."""
+        return self._context.read_buffer
+
+    def pause_writing(self) -> None:
+        """Keep further messages here; called by the transport when it is full."""
+        self._held = []
+        self._context.write_timeouts.add(self)
+        if not self._context.drop_when_slow:
+            # One tick's messages can be more than the limit. Not within the write that filled the transport.
+            self._context.loop.call_soon(self._close_if_slow)
+
+    def resume_writing(self) -> None:
+        """Write what was kept; called by the transport when it has room again."""
+        self._context.write_timeouts.discard(self)
+        self._release_held()
+
+    # Its beginning and its end.
 
     def _join(self, transport: asyncio.Transport) -> None:
         """Take a place everywhere; the hub delivers from now on."""
         context = self._context
-        self._attach(transport)
-        context.connections.add(self)
-        context.empty.clear()
-        context.counters.connections_open += 1
-        context.counters.connections_accepted += 1
-        context.node.hub.add(self.channel, self)
+        self._transport = transport
+        self._write = transport.write
+        high = min(HIGH_WATER_BYTES, context.send_buffer_bytes)
+        transport.set_write_buffer_limits(high, min(LOW_WATER_BYTES, high))
+        context.registry.join(self)
+        self.session.join(self)
         context.keepalive.add(self)
 
     def _leave(self) -> None:
-        """Be delivered to no more, and give back the claim on the channel."""
-        if self._interest is not None:
-            interest, self._interest = self._interest, None
-            self._context.node.hub.remove(self.channel, self)
+        """End all subscriptions."""
+        if self.session.leave():
             self._context.keepalive.remove(self)
-            self._context.node.release(interest)
 
     def _abort_later(self) -> None:
         """Give a client that is being closed some time, once."""
         if self._close_timer is None:
-            self._close_timer = self._context.loop.call_later(CLOSE_TIMEOUT_SECONDS, self.abort)
+            self._close_timer = self._context.loop.call_later(self._context.close_timeout, self.abort)
 
     def _gone(self, code: int) -> None:
         """Leave everything, and let go of what would keep this object alive: the socket has ended.
@@ -113,10 +191,30 @@ class Member(Outgoing):
         if self._close_timer is not None:
             self._close_timer.cancel()
             self._close_timer = None
-        context.connections.discard(self)
-        if not context.connections:
-            context.empty.set()
-        context.counters.connections_open -= 1
-        context.counters.connections_closed[code] += 1
-        log.debug("disconnected", channel=self.channel, user=self.identity.user, code=code)
-        self._detach()
+        context.registry.leave(self, code)
+        context.write_timeouts.discard(self)
+        self._transport = None
+        self._write = _discard
+        self._held = None
+
+    # What waits while the transport is full.
+
+    def _drop_held(self) -> None:
+        """Forget what waits, so that the end comes right behind what the transport has already."""
+        if self._held:
+            self._held = []
+            self._held_bytes = 0
+
+    def _release_held(self) -> None:
+        """Write what waits, whatever the transport holds already."""
+        held, self._held, self._held_bytes = self._held, None, 0
+        if held:
+            self._write(b"".join(held))
+
+    def _close_if_slow(self) -> None:
+        if self.buffered > self._context.send_buffer_bytes:
+            self.close(Disconnect.SLOW_CONSUMER)
+
+
+def _discard(data: bytes) -> None:
+    """Write nothing: there is no socket yet, or no longer."""

@@ -5,12 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 from ipaddress import IPv6Address, ip_network
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from relay.proxies.forwarded import read_address
-
-if TYPE_CHECKING:
-    from relay.clients.long_poll import PollSubscription
 
 IPV6_NETWORK_BITS = 64
 """What a provider gives to one customer: any address in it is the same customer's (RFC 6177)."""
@@ -28,34 +25,49 @@ def network_of(address: str) -> str:
     return address if found is None else str(found)
 
 
-@dataclass(slots=True)
-class _Holding:
-    """The idle subscriptions of one network by their numbers, and these as a heap, the newest on top.
+class Evictable(Protocol):
+    """A polling client.
 
-    Numbers of subscriptions that poll again stay in the heap until they come up, or are most of it.
+    Attributes:
+        network: where it comes from; see `network_of`.
+        number: higher than those of clients that came before.
     """
 
-    subscriptions: dict[int, PollSubscription] = field(default_factory=dict)
+    network: str
+    number: int
+
+    def evict(self) -> None:
+        """End it as if no poll had come for too long."""
+
+
+@dataclass(slots=True)
+class _Holding:
+    """The idle clients of one network by their numbers, and these as a heap, the newest on top.
+
+    Numbers of clients that poll again stay in the heap until they come up, or are most of it.
+    """
+
+    clients: dict[int, Evictable] = field(default_factory=dict)
     newest_first: list[int] = field(default_factory=list)
 
-    def add(self, subscription: PollSubscription) -> None:
-        self.subscriptions[subscription.number] = subscription
-        heappush(self.newest_first, -subscription.number)
-        if len(self.newest_first) > 2 * len(self.subscriptions) + 8:
-            self.newest_first = [-number for number in self.subscriptions]
+    def add(self, client: Evictable) -> None:
+        self.clients[client.number] = client
+        heappush(self.newest_first, -client.number)
+        if len(self.newest_first) > 2 * len(self.clients) + 8:
+            self.newest_first = [-number for number in self.clients]
             heapify(self.newest_first)
 
-    def newest(self) -> PollSubscription:
-        while (number := -self.newest_first[0]) not in self.subscriptions:
+    def newest(self) -> Evictable:
+        while (number := -self.newest_first[0]) not in self.clients:
             heappop(self.newest_first)
-        return self.subscriptions[number]
+        return self.clients[number]
 
 
 class IdlePolls:
-    """A set of subscriptions that knows which network holds most of it. What it does takes no longer in a larger set.
+    """A set of clients that knows which network holds most of it. What it does takes no longer in a larger set.
 
     Attributes:
-        largest: how many subscriptions that network holds.
+        largest: how many clients of that network there are.
     """
 
     def __init__(self) -> None:
@@ -66,29 +78,29 @@ class IdlePolls:
         self.largest = 0
 
     def __len__(self) -> int:
-        """Return the number of subscriptions."""
+        """Return the number of clients."""
         return self._size
 
-    def add(self, subscription: PollSubscription) -> None:
-        """Add a subscription that is not in the set."""
-        holding = self._holdings.setdefault(subscription.network, _Holding())
-        holding.add(subscription)
+    def add(self, client: Evictable) -> None:
+        """Add a client that is not in the set."""
+        holding = self._holdings.setdefault(client.network, _Holding())
+        holding.add(client)
         self._size += 1
-        self._resized(subscription.network, len(holding.subscriptions) - 1, len(holding.subscriptions))
+        self._resized(client.network, len(holding.clients) - 1, len(holding.clients))
 
-    def discard(self, subscription: PollSubscription) -> None:
-        """Remove a subscription; nothing happens when it isn't in the set."""
-        holding = self._holdings.get(subscription.network)
-        if holding is None or holding.subscriptions.pop(subscription.number, None) is None:
+    def discard(self, client: Evictable) -> None:
+        """Remove a client; nothing happens when it isn't in the set."""
+        holding = self._holdings.get(client.network)
+        if holding is None or holding.clients.pop(client.number, None) is None:
             return
-        size = len(holding.subscriptions)
+        size = len(holding.clients)
         if not size:
-            del self._holdings[subscription.network]
+            del self._holdings[client.network]
         self._size -= 1
-        self._resized(subscription.network, size + 1, size)
+        self._resized(client.network, size + 1, size)
 
-    def newest_of_largest(self) -> PollSubscription:
-        """Return the newest subscription of a network that holds most; the set must not be empty."""
+    def newest_of_largest(self) -> Evictable:
+        """Return the newest client of a network that holds most; the set must not be empty."""
         return self._holdings[next(iter(self._networks[self.largest]))].newest()
 
     def _resized(self, network: str, before: int, after: int) -> None:

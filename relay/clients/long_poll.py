@@ -1,110 +1,142 @@
-"""The subscription of one polling client, which outlives its requests."""
+"""A client that polls: its messages wait in a backlog between its requests."""
 
 from __future__ import annotations
 
 import asyncio
 import secrets
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-from relay.auth.authenticator import Identity
-from relay.errors import CustomDisconnect, Disconnect, Refused
-from relay.hub import Encoder
-from relay.node import Interest
-from relay.protocols import poll
-
-if TYPE_CHECKING:
-    from relay.clients.polls import Polls
+from relay.brokers.shares import Share
+from relay.clients.context import Context
+from relay.clients.session import Session
+from relay.errors import CustomDisconnect, Disconnect, PublishError, Refused
+from relay.message import Encoder
+from relay.protocols import Closing
+from relay.protocols.poll import Backlog
 
 LINGER_SECONDS = 10.0
 """How long a subscription is kept for a client that doesn't poll."""
 
 
-class PollSubscription:
-    """A member of a channel that is asked for its messages; see `Subscriber`.
+class Polling(Protocol):
+    """Who keeps polling clients, so that their next requests find them; see `relay.clients.cursors`."""
+
+    def idle(self, client: LongPoll) -> None:
+        """Be told that a client's poll was answered. It may have to give up its place at once."""
+
+    def busy(self, client: LongPoll) -> None:
+        """Be told that a client has a poll again, or has ended."""
+
+    def ended(self, client: LongPoll, *, answer_due: bool) -> None:
+        """Be told that a client has ended; with `answer_due` it is still to be found, so that it can be told why."""
+
+    def forget(self, client: LongPoll) -> None:
+        """Be told that a client that has ended knows it, or hasn't come in time."""
+
+
+class LongPoll:
+    """A client that asks for its messages; see `Subscriber`.
 
     Args:
-        polls: all subscriptions of this kind.
-        channel: the channel that it listens to.
-        identity: who it is.
+        context: what all clients share.
+        session: the client's.
+        polling: keeps it.
         network: where it comes from; see `relay.clients.idle_polls`.
-        interest: its claim on the channel; released when it ends.
 
     Attributes:
-        number: higher than those of older ones.
+        number: higher than those of clients that came before.
         token: names it in cursors; a secret, because who knows it gets the messages.
     """
 
     __slots__ = (
         "_backlog",
-        "_closed",
+        "_closing",
+        "_context",
         "_due",
         "_gone",
-        "_interest",
-        "_polls",
+        "_polling",
         "_waiting",
-        "channel",
-        "echo",
-        "id",
-        "identity",
         "network",
         "number",
+        "session",
         "token",
     )
 
-    def __init__(self, polls: Polls, channel: str, identity: Identity, network: str, interest: Interest) -> None:
-        self._polls = polls
-        self._backlog = poll.Backlog(polls.settings.send_buffer_bytes)
-        self._interest: Interest | None = interest
-        self._closed: Disconnect | CustomDisconnect | None = None
+    share = Share.CLIENTS
+
+    def __init__(self, context: Context, session: Session, polling: Polling, network: str) -> None:
+        self._context = context
+        self._polling = polling
+        self._backlog = Backlog(context.send_buffer_bytes)
+        self._closing: Closing | None = None
         # The poll that waits for messages; its result tells whether it may answer.
         self._waiting: asyncio.Future[bool] | None = None
         self._gone: Callable[[], bool] = _stays
-        # When the poll that waits is to be answered, or the subscription ends for want of polls: loop time.
+        # When the poll that waits is to be answered, or the client ends for want of polls: loop time.
         self._due = 0.0
-        self.id = polls.node.new_id()
-        self.channel = channel
-        self.identity = identity
+        self.session = session
         self.network = network
-        self.number = int.from_bytes(self.id, "big")
-        self.echo = False
+        self.number = int.from_bytes(session.id, "big")
         self.token = secrets.token_urlsafe(16)
 
     @property
+    def id(self) -> bytes:
+        """See `Subscriber`."""
+        return self.session.id
+
+    @property
+    def echo(self) -> bool:
+        """See `Subscriber`; it sends nothing by itself."""
+        return self.session.protocol.echo
+
+    @property
     def encode(self) -> Encoder:
-        """JSON; see `Subscriber`."""
-        return poll.encode
+        """See `Subscriber`."""
+        return self.session.protocol.encode
+
+    @property
+    def channel(self) -> str:
+        """The channel that it listens to."""
+        channel = self.session.protocol.channel
+        assert channel is not None
+        return channel
 
     @property
     def buffered(self) -> int:
         """Bytes that wait for the client."""
         return self._backlog.bytes
 
-    def begin(self, greeting: bytes | None, missed: bool) -> None:
+    def begin(self, missed: bool) -> None:
         """Be delivered to.
 
         Args:
-            greeting: an encoded message that comes first.
             missed: whether the client has been subscribed before, and may have missed messages since.
         """
         if missed:
             self._backlog.add_gap()
-        if greeting is not None:
+        context, session = self._context, self.session
+        if greeting := session.protocol.opened(session, context.welcome):
             self._backlog.add(greeting)
-        self._polls.node.hub.add(self.channel, self)
+        context.registry.join(self, socket=False)
+        context.counters.polls_open += 1
+        session.join(self)
 
     def deliver(self, data: bytes, count: int) -> None:
         """Keep messages, and answer with them; see `Subscriber`."""
         if not self._backlog.add(data):
-            counters = self._polls.counters
-            counters.deliveries -= count
-            counters.bytes_delivered -= len(data)
-            counters.deliveries_dropped += count
-            if self._polls.settings.slow_consumer == "close":
+            context = self._context
+            context.counters.deliveries_dropped += count
+            context.counters.bytes_dropped += len(data)
+            if not context.drop_when_slow:
                 self.close(Disconnect.SLOW_CONSUMER)
                 return
             self._backlog.add_gap()
         self._wake(True)
+
+    def send(self, data: bytes) -> None:
+        """Keep bytes that are no messages, in order with these; see `SessionClient`."""
+        self.deliver(data, 0)
 
     def gap(self) -> None:
         """Say in the next answer that messages may have been missed, and let a poll that waits have it now."""
@@ -122,26 +154,27 @@ class PollSubscription:
         Raises:
             Refused: with 409; another poll has come with the same cursor, and this one must not answer.
         """
+        loop = self._context.loop
         self._wake(False)
-        self._polls.busy(self)
+        self._polling.busy(self)
         if not self._backlog.confirm(position):
             self._backlog.add_gap()
-        if wait and not self._backlog and self._closed is None:
-            self._due, self._gone = self._polls.now() + wait, gone
-            self._waiting = waiting = self._polls.loop.create_future()
+        if wait and not self._backlog and self._closing is None:
+            self._due, self._gone = loop.time() + wait, gone
+            self._waiting = waiting = loop.create_future()
             try:
                 if not await waiting:
                     raise Refused(409, "another poll with this cursor has come meanwhile")
             finally:
                 if self._waiting is waiting:
                     self._waiting, self._gone = None, _stays
-        self._due = self._polls.now() + LINGER_SECONDS
-        closed = self._closed
-        if closed is not None:
-            self._polls.told(self)
+        self._due = loop.time() + LINGER_SECONDS
+        closing = self._closing
+        if closing is not None:
+            self._polling.forget(self)
         elif self._waiting is None:
-            self._polls.idle(self)
-        return self._backlog.answer(self.token, None if closed is None else (closed.code, closed.reason))
+            self._polling.idle(self)
+        return self._backlog.answer(self.token, None if closing is None else (closing.code, closing.reason))
 
     def check(self, now: float) -> None:
         """Answer the poll whose time is over, or end if none has come for too long.
@@ -153,43 +186,54 @@ class PollSubscription:
             if now >= self._due or self._gone():
                 self._wake(True)
         elif now >= self._due:
-            self._end(1006)
-            self._polls.told(self)
+            self.evict()
+            self._polling.forget(self)
 
     def evict(self) -> None:
         """End as if no poll had come for too long."""
         self._end(1006)
 
     def prepare_to_close(self) -> bool:
-        """See `Closable`; what its client publishes comes by requests of their own."""
+        """See `Connected`; what its client publishes comes by requests of their own."""
         return True
 
-    def close(self, disconnect: Disconnect | CustomDisconnect) -> None:
+    def close(self, why: Disconnect | CustomDisconnect) -> None:
         """End, and say so in the answer to the poll that waits, or to the next one that comes in time.
 
-        Nothing happens when it has ended already. A slow consumer gets no farewell: what it left would be kept on.
+        Nothing happens when it has ended already. A slow consumer is told nothing: what it left would be kept on.
         """
-        if self._interest is None:
+        if not self.session.open:
             return
-        self._polls.counters.disconnects[disconnect.name] += 1
-        self._closed = disconnect
-        self._end(disconnect.code)
-        if disconnect is not Disconnect.SLOW_CONSUMER:
-            self._polls.keep_to_tell(self)
+        self._context.counters.disconnects[why.name] += 1
+        self._closing = self.session.protocol.closing(why)
+        self._end(self._closing.code, answer_due=why is not Disconnect.SLOW_CONSUMER)
         self._wake(True)
+
+    def abort(self) -> None:
+        """See `Connected`; there is no socket to be dropped."""
+        self.close(Disconnect.GOING_AWAY)
+
+    def publish_failed(self, error: PublishError) -> None:
+        """See `Source`; it publishes nothing."""
+
+    def pause_publishing(self) -> None:
+        """See `PausableSource`."""
+
+    def resume_publishing(self) -> None:
+        """See `PausableSource`."""
 
     def _wake(self, answer: bool) -> None:
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_result(answer)
 
-    def _end(self, code: int) -> None:
-        if self._interest is not None:
-            interest, self._interest = self._interest, None
-            self._polls.node.hub.remove(self.channel, self)
-            self._polls.node.release(interest)
-            self._polls.remove(self, code)
+    def _end(self, code: int, *, answer_due: bool = False) -> None:
+        if self.session.leave():
+            self.session.end()
+            self._context.registry.leave(self, code, socket=False)
+            self._context.counters.polls_open -= 1
+            self._polling.ended(self, answer_due=answer_due)
 
 
 def _stays() -> bool:
-    """Tell that nobody waits who could be gone."""
+    """Tell that no client waits that could be gone."""
     return False

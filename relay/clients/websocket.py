@@ -1,8 +1,8 @@
 """One open WebSocket.
 
 `websockets`' Sans-I/O protocol parses frames, answers pings and does the closing handshake. Messages that arrive
-whole take a shorter way in, and all messages take the way out of `relay.clients.outgoing`. No task, timer or queue
-belongs to a connection; an idle one costs its memory and one ping per interval.
+whole take a shorter way in (`message_reader.py`), and all messages take the way out of `client.py`. No task, timer or
+queue belongs to a client; an idle one costs its memory and one ping per interval.
 """
 
 from __future__ import annotations
@@ -12,47 +12,44 @@ import asyncio
 from websockets.protocol import SEND_EOF, State
 from websockets.server import ServerProtocol
 
-from relay.auth.authenticator import Identity
-from relay.brokers.shares import Share
+from relay.clients.client import Client
 from relay.clients.context import READ_BUFFER_BYTES, Context
-from relay.clients.incoming import Incoming
-from relay.errors import CustomDisconnect, Disconnect, PublishError
-from relay.hub import Encoder
-from relay.message import Kind, Message
-from relay.node import Interest
-from relay.protocols import plain
+from relay.clients.message_reader import MessageReader
+from relay.clients.session import Session
+from relay.errors import CustomDisconnect, Disconnect, ProtocolError, PublishError
+from relay.message import Kind
 
 PING = b"\x89\x00"
 
 
-class Connection(Incoming):
-    """A client of one channel, from the end of its handshake to the end of its socket.
+class WebSocket(Client):
+    """A client that speaks a protocol over a WebSocket.
 
     Args:
-        context: what all connections share.
-        session: the channel, and whether the client gets its own messages.
-        identity: who it is.
-        interest: its claim on the channel; released when it leaves.
+        context: what all clients share.
+        session: the client's.
+
+    Attributes:
+        heard: whether anything has come since the last ping.
+        paused: see `Receiver`.
     """
 
-    __slots__ = ("_leaving",)
+    __slots__ = ("_leaving", "_reader", "heard", "paused")
 
-    share = Share.CLIENTS
-
-    def __init__(self, context: Context, session: plain.PlainSession, identity: Identity, interest: Interest) -> None:
-        super().__init__(context, session.channel, session.echo, identity, interest)
+    def __init__(self, context: Context, session: Session) -> None:
+        super().__init__(context, session)
+        self._reader = MessageReader(context, self)
+        self.heard = True
+        # Whether the node has paused it: what was read already waits in the reader, a chunk at most.
+        self.paused = False
         # Whether it is read no more until it is closed.
         self._leaving = False
 
-    @property
-    def encode(self) -> Encoder:
-        """Frames of the plain protocol; see `Subscriber`."""
-        return plain.encode
-
-    def open(self, transport: asyncio.Transport, response: bytes, received: bytes) -> None:
-        """Take over a socket; see `Member`."""
+    def take_over(self, transport: asyncio.Transport, response: bytes, received: bytes) -> None:
+        """Begin; see `Client`."""
         self._join(transport)
-        transport.write(response + self._context.welcome)
+        session = self.session
+        transport.write(response + session.protocol.opened(session, self._context.welcome))
         if received:
             self._take_in(received)
         if self.reading:
@@ -61,27 +58,31 @@ class Connection(Incoming):
     @property
     def reading(self) -> bool:
         """Whether it is read now; see `Unfinished`."""
-        return not self._paused and not self._waiting and not self._leaving
+        return not self.paused and not self._reader.waiting and not self._leaving
 
-    def close(self, disconnect: Disconnect | CustomDisconnect) -> None:
+    def close(self, why: Disconnect | CustomDisconnect) -> None:
         """Begin the closing handshake; nothing happens when it has begun already."""
-        if self._ws.state is not State.OPEN:
+        reader = self._reader
+        if reader.ws.state is not State.OPEN:
             return
-        if self._paused:
+        if self.paused:
             # Something that it has sent may be left, and stays unpublished: it must hear so.
-            self._muted = True
-            if disconnect is Disconnect.GOING_AWAY:
-                disconnect = Disconnect.BUS_UNAVAILABLE
-        if disconnect is Disconnect.SLOW_CONSUMER:
+            reader.muted = True
+            if why is Disconnect.GOING_AWAY:
+                why = Disconnect.BUS_UNAVAILABLE
+        if why is Disconnect.SLOW_CONSUMER:
             self._drop_held()
         else:
             self._release_held()
-        self._context.counters.disconnects[disconnect.name] += 1
-        self._ws.send_close(disconnect.code, disconnect.reason)
+        self._context.counters.disconnects[why.name] += 1
+        closing = self.session.protocol.closing(why)
+        if closing.last:
+            self._write(closing.last)
+        reader.ws.send_close(closing.code, closing.reason)
         self._leaving = False
         self.resume_publishing()
         self._read_on()
-        self._send()
+        self.flush_protocol()
         self._leave()
 
     def prepare_to_close(self) -> bool:
@@ -90,10 +91,14 @@ class Connection(Incoming):
         Returns:
             Whether nothing of what was read waits here.
         """
-        if self._transport is not None and self._ws.state is State.OPEN and not self._leaving:
+        if self._transport is not None and self._reader.ws.state is State.OPEN and not self._leaving:
             self._leaving = True
             self._transport.pause_reading()
-        return not self._paused and not self._waiting
+        return not self.paused and not self._reader.waiting
+
+    def give_up_message(self) -> None:
+        """Close: the rest of a message has not come in time; see `Unfinished`."""
+        self.fail(Disconnect.MESSAGE_TIMEOUT)
 
     # What keepalive calls.
 
@@ -101,7 +106,7 @@ class Connection(Incoming):
         """Send a ping, unless an answer could not get through anyway."""
         if self._transport is not None and self._held is None and self.reading:
             self.heard = False
-            self._transport.write(PING)
+            self._transport.write(self.session.protocol.ping() or PING)
 
     def check_heard(self) -> None:
         """Close a client that has sent nothing since its last ping; while it isn't read, its pong may wait."""
@@ -112,34 +117,31 @@ class Connection(Incoming):
 
     def publish_failed(self, error: PublishError) -> None:
         """Close, and publish nothing more; see `Source`."""
-        self._muted = True
-        if self._ws.state is State.OPEN:
+        reader = self._reader
+        reader.muted = True
+        if reader.ws.state is State.OPEN:
             self.close(error.disconnect)
-        elif self._ws.close_sent is not None and self._ws.close_sent.code == Disconnect.GOING_AWAY.code:
+        elif reader.ws.close_sent is not None and reader.ws.close_sent.code == Disconnect.GOING_AWAY.code:
             # Its message has crossed our close frame. No code can say any more that it failed; a reset still may.
             self.abort()
 
     def pause_publishing(self) -> None:
         """Read no more for now; see `PausableSource`."""
-        if self._transport is not None and self._ws.state is State.OPEN:
-            self._paused = True
+        if self._transport is not None and self._reader.ws.state is State.OPEN:
+            self.paused = True
             self._transport.pause_reading()
 
     def resume_publishing(self) -> None:
         """Take in what was read before, then read again; see `PausableSource`."""
-        if self._paused:
-            self._paused = False
+        if self.paused:
+            self.paused = False
             self.heard = True  # its pong may have waited; the next ping will tell
-            if self._waiting:
+            if self._reader.waiting:
                 self.go_on()
             else:
                 self._read_on()
 
     # What the transport calls.
-
-    def get_buffer(self, sizehint: int) -> memoryview:
-        """Lend the buffer that all connections share."""
-        return self._context.read_buffer
 
     def buffer_updated(self, nbytes: int) -> None:
         """Take in what was read; after a full buffer let others have their turn.
@@ -148,10 +150,11 @@ class Connection(Incoming):
         """
         context = self._context
         data = bytes(context.read_buffer[:nbytes])
-        if context.node.congested or self._paused:
+        if context.node.congested or self.paused:
             self._take_in(data)
         else:
-            self._receive(data)
+            self.heard = True
+            self._reader.read(data)
         if nbytes == READ_BUFFER_BYTES and self.reading and self._transport is not None:
             self._transport.pause_reading()
             context.node.hold_back(self)
@@ -159,11 +162,11 @@ class Connection(Incoming):
 
     def go_on(self) -> int:
         """Take in what has waited for a turn; see `Waiting`."""
-        if self._paused:
+        if self.paused:
             return 0  # `resume_publishing` gives it its turn
-        self._waiting = False
+        self._reader.waiting = False
         frames = self._take_in(b"")
-        if not self._waiting:
+        if not self._reader.waiting:
             if self._transport is None:
                 self._end_reading()
             else:
@@ -174,76 +177,95 @@ class Connection(Incoming):
         """Close our side too. Leave first: uvloop's transport refuses writes after its `write_eof`."""
         self._leave()
         self._release_held()
-        self._ws.receive_eof()
-        self._send()
+        self._reader.ws.receive_eof()
+        self.flush_protocol()
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Leave everything; called by the event loop."""
         self._context.node.forget(self)
-        if not self._waiting or self._paused:
+        if not self._reader.waiting or self.paused:
             self._end_reading()
         # else what it had sent is taken in first, turn by turn
-        self._gone(_close_code(self._ws))
+        self._gone(_close_code(self._reader.ws))
 
-    def _take_in(self, data: bytes) -> int:
-        """Take in what was read, or keep it while the bus takes no more of clients; see `_receive`."""
-        if self._context.node.congested and not self._muted:
-            # Before the next message, not with it: however many clients there are, none finds the bus full.
-            self._context.node.pause(self)
-        if not self._paused:
-            return self._receive(data)
-        self._rest += data
-        self._waiting = True
-        return 0
+    # What its reader calls; see `Receiver`.
 
-    def _message(self, kind: Kind, payload: bytes) -> None:
-        """Publish one whole message of the client."""
-        if self._muted:
-            return
-        if kind is Kind.TEXT:
-            try:
-                payload.decode()
-            except UnicodeDecodeError:
-                self._fail(Disconnect.INVALID_TEXT)
-                return
-        counters = self._context.counters
-        counters.messages_received += 1
-        counters.bytes_received += len(payload)
-        self._context.node.publish(Message(self.channel, payload, kind, self.id), self)
+    def take_message(self, kind: Kind, payload: bytes) -> None:
+        """Let the protocol do what the client says."""
+        session = self.session
+        try:
+            session.protocol.received(session, kind, payload)
+        except ProtocolError as error:
+            self.fail(error.disconnect)
 
-    def _answer(self, pongs: bytes) -> None:
+    def answer(self, pongs: bytes) -> None:
         """Write pongs, but none for a client that doesn't read: RFC 6455, section 5.5.3, asks for the last only."""
-        if self._held is None:
-            self._write(pongs)
+        if self._held is None and self._transport is not None:
+            self._transport.write(pongs)
 
-    def _wait(self) -> None:
+    def wait_for_turn(self) -> None:
         """Read no more until the next turn."""
-        self._waiting = True
         if self._transport is not None:
             self._transport.pause_reading()
         self._context.turns.add(self)
 
-    def _send(self) -> None:
-        """Write what the protocol wants to say: pongs, close frames, the end of the stream."""
+    def fail(self, disconnect: Disconnect) -> None:
+        """Fail the connection (RFC 6455, section 7.1.7): the client broke the protocol; hear it no more."""
+        reader = self._reader
+        reader.muted = True
+        self._release_held()
+        if reader.ws.state is State.OPEN:
+            self._context.counters.disconnects[disconnect.name] += 1
+        closing = self.session.protocol.closing(disconnect)
+        reader.ws.fail(closing.code, closing.reason)
+        reader.forget_message()
+        self.flush_protocol()
+        self._leave()
+
+    def protocol_ended(self) -> None:
+        """Leave: the closing handshake has begun."""
+        self._leave()
+        self._release_held()
+
+    def flush_protocol(self) -> None:
+        """Write what the library wants to say: pongs, close frames, the end of the stream."""
         transport = self._transport
         if transport is None:
             return
-        writes = self._ws.data_to_send()
+        ws = self._reader.ws
+        writes = ws.data_to_send()
         data = b"".join(writes)
-        if data and (self._held is None or self._ws.state is not State.OPEN):
+        if data and (self._held is None or ws.state is not State.OPEN):
             transport.write(data)
-        # else pongs for a client that doesn't read; see `_answer`
+        # else pongs for a client that doesn't read; see `answer`
         if SEND_EOF in writes and not transport.is_closing() and transport.can_write_eof():
             # Half-close and keep reading: closing with unread data would reset the connection and take the
             # close frame with it.
             transport.write_eof()
-        if self._ws.close_expected():
+        if ws.close_expected():
             self._abort_later()
+
+    def _take_in(self, data: bytes) -> int:
+        """Take in what was read, or keep it while the bus takes no more of clients; see `MessageReader.read`."""
+        node = self._context.node
+        if node.congested and not self._reader.muted:
+            # Before the next message, not with it: however many clients there are, none finds the bus full.
+            node.pause(self)
+        if self.paused:
+            self._reader.keep(data)
+            return 0
+        self.heard = True
+        return self._reader.read(data)
 
     def _read_on(self) -> None:
         if self.reading and self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
+
+    def _end_reading(self) -> None:
+        """Let go of everything that was read: nothing of it is left to be published."""
+        self._reader.end()
+        self.session.end()
 
 
 def _close_code(ws: ServerProtocol) -> int:

@@ -10,7 +10,7 @@ from relay.metrics.counters import Counters
 CHECKS_PER_TIMEOUT = 4
 
 
-class Stallable(Protocol):
+class Writing(Protocol):
     """A connection that may not take what is written."""
 
     @property
@@ -21,7 +21,7 @@ class Stallable(Protocol):
         """Drop the socket at once."""
 
 
-class Stalls:
+class WriteTimeouts:
     """Drops connections that make no progress.
 
     Keepalive leaves them alone: a ping would wait behind their data.
@@ -34,19 +34,19 @@ class Stalls:
     def __init__(self, timeout: float, counters: Counters) -> None:
         self._timeout = timeout
         self._counters = counters
-        self._stalled: dict[Stallable, tuple[int, float]] = {}
+        self._waiting: dict[Writing, tuple[int, float]] = {}
 
     def __len__(self) -> int:
         """Return how many connections are stalled now."""
-        return len(self._stalled)
+        return len(self._waiting)
 
-    def add(self, connection: Stallable) -> None:
+    def add(self, connection: Writing) -> None:
         """Watch a connection whose transport has become full."""
-        self._stalled[connection] = (connection.stuck, asyncio.get_running_loop().time())
+        self._waiting[connection] = (connection.stuck, asyncio.get_running_loop().time())
 
-    def discard(self, connection: Stallable) -> None:
+    def discard(self, connection: Writing) -> None:
         """Watch it no more."""
-        self._stalled.pop(connection, None)
+        self._waiting.pop(connection, None)
 
     def check(self, now: float) -> None:
         """Drop those that have made no progress for the timeout.
@@ -56,10 +56,10 @@ class Stalls:
         Args:
             now: loop time, in seconds.
         """
-        for connection, (stuck, since) in list(self._stalled.items()):
+        for connection, (stuck, since) in list(self._waiting.items()):
             left = connection.stuck
             if left < stuck:
-                self._stalled[connection] = (left, now)
+                self._waiting[connection] = (left, now)
             elif now - since >= self._timeout:
                 self._counters.disconnects["WRITE_TIMEOUT"] += 1
                 self.discard(connection)

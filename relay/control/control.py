@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 
 from relay.control.answering import Answering
 from relay.control.disconnects import Client, Closing
@@ -59,10 +59,10 @@ class Control:
 
     Args:
         node: hub and broker of this gateway.
-        clients: returns all clients that are here now.
+        clients: all that are here.
     """
 
-    def __init__(self, node: Node, clients: Callable[[], Collection[Client]]) -> None:
+    def __init__(self, node: Node, clients: Collection[Client]) -> None:
         self._node = node
         self._clients = clients
         self._name = ""
@@ -154,14 +154,14 @@ class Control:
         self._node.submit(Message(inbox(asker), encode(answer))).add_done_callback(_report_failure)
 
     def _about(self) -> About:
-        clients = self._clients()
+        clients = self._clients
         return About(
             uid=self.uid,
             name=self._name,
             version=__version__,
             num_clients=len(clients),
-            num_users=len({client.identity.user for client in clients} - {None}),
-            num_subs=len(clients),
+            num_users=len({client.session.user for client in clients} - {None}),
+            num_subs=sum(len(client.session.channels) for client in clients),
             num_channels=len(self._node.hub),
             uptime=int(self._loop.time() - self._started_at),
         )

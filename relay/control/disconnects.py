@@ -1,13 +1,12 @@
-"""Which of this gateway's clients an order means, and closing them without keeping the others waiting."""
+"""Which of this gateway's clients an order means, and carrying it out without keeping the others waiting."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 from typing import Protocol
 
-from relay.auth.authenticator import Identity
 from relay.control.messages import Disconnect, Unsubscribe
 from relay.errors import CustomDisconnect
 from relay.errors import Disconnect as Reason
@@ -23,21 +22,36 @@ CLOSES_PER_TICK = 256
 Order = Disconnect | Unsubscribe
 
 
-class Client(Protocol):
-    """A connection of this gateway.
+class ClientSession(Protocol):
+    """A client's session.
 
     Attributes:
         id: 16 bytes, unique over all gateways.
-        channel: its channel.
-        identity: who it is.
     """
 
     id: bytes
-    channel: str
-    identity: Identity
 
-    def close(self, disconnect: Reason | CustomDisconnect) -> None:
-        """Begin the closing handshake; nothing happens when it has begun already."""
+    @property
+    def user(self) -> str | None:
+        """The client's name; None when it has none."""
+
+    @property
+    def channels(self) -> Collection[str]:
+        """The channels to which the client is subscribed."""
+
+    def revoke(self, channel: str) -> None:
+        """End a subscription; nothing happens when there is none."""
+
+
+class Client(Protocol):
+    """A client of this gateway."""
+
+    @property
+    def session(self) -> ClientSession:
+        """Who it is, and to what it is subscribed."""
+
+    def close(self, why: Reason | CustomDisconnect) -> None:
+        """Begin to end it; nothing happens when it is ending already."""
 
 
 class Closing:
@@ -47,19 +61,19 @@ class Closing:
     Instead all orders of a while are carried out in one look at all clients.
 
     Args:
-        clients: returns all clients that are there now.
+        clients: all that are there.
         node_id: what the ids of this gateway's clients begin with.
     """
 
-    def __init__(self, clients: Callable[[], Collection[Client]], node_id: bytes) -> None:
+    def __init__(self, clients: Iterable[Client], node_id: bytes) -> None:
         self._loop = asyncio.get_running_loop()
         self._clients = clients
         self._node_id = node_id.hex()
         self._orders: list[Order] = []
         self._timer: asyncio.TimerHandle | None = None
         self._looked_at = 0.0
-        # Each client once, however many orders mean it.
-        self._to_close: OrderedDict[Client, Reason | CustomDisconnect] = OrderedDict()
+        # Each client once, however many orders mean it: why it is closed, or from what it is unsubscribed.
+        self._waiting: OrderedDict[Client, Reason | CustomDisconnect | Collection[str]] = OrderedDict()
 
     def add(self, order: Order) -> None:
         """Carry out an order, soon."""
@@ -78,7 +92,7 @@ class Closing:
         if self._timer is not None:
             self._timer.cancel()
         self._orders.clear()
-        self._to_close.clear()
+        self._waiting.clear()
 
     def _look(self) -> None:
         """Find the clients that the waiting orders mean."""
@@ -88,19 +102,28 @@ class Closing:
         self._looked_at = self._loop.time()
         orders, self._orders = self._orders, []
         index = _Index(orders)
-        idle = not self._to_close
-        for client in self._clients():
-            if (reason := index.reason(client)) is not None:
-                self._to_close.setdefault(client, reason)
-        if idle and self._to_close:
-            self._close_some()
+        idle = not self._waiting
+        for client in self._clients:
+            session = client.session
+            if (reason := index.reason(session)) is not None:
+                self._waiting[client] = reason
+            elif (channels := index.channels(session)) and isinstance(
+                others := self._waiting.get(client, ()), Collection
+            ):
+                self._waiting[client] = {*others, *channels}
+        if idle and self._waiting:
+            self._carry_out_some()
 
-    def _close_some(self) -> None:
-        for _ in range(min(CLOSES_PER_TICK, len(self._to_close))):
-            client, reason = self._to_close.popitem(last=False)
-            client.close(reason)
-        if self._to_close:
-            self._loop.call_soon(self._close_some)
+    def _carry_out_some(self) -> None:
+        for _ in range(min(CLOSES_PER_TICK, len(self._waiting))):
+            client, reason = self._waiting.popitem(last=False)
+            if isinstance(reason, Collection):
+                for channel in reason:
+                    client.session.revoke(channel)
+            else:
+                client.close(reason)
+        if self._waiting:
+            self._loop.call_soon(self._carry_out_some)
 
 
 class _Index:
@@ -125,24 +148,31 @@ class _Index:
             else:
                 self._by_user[order.user].append(order)
 
-    def reason(self, client: Client) -> Reason | CustomDisconnect | None:
-        """Return why one of the orders closes a client; None when all mean others."""
-        user = client.identity.user
-        meant: Iterable[Order] = self._by_user.get(user, ()) if self._by_user else ()
-        if self._by_client:
-            meant = [*meant, *self._by_client.get(client.id.hex(), ())]
-        for order in meant:
-            if (reason := _reason(order, client)) is not None:
-                return reason
-        return Reason.UNSUBSCRIBED if (user, client.channel) in self._unsubscribed else None
+    def reason(self, session: ClientSession) -> Reason | CustomDisconnect | None:
+        """Return why one of the orders closes a client; None when none does."""
+        meant: Iterable[Order] = self._by_user.get(session.user, ()) if self._by_user else ()
+        for order in [*meant, *self._of_client(session)]:
+            if isinstance(order, Disconnect) and _means(order, session) and session.id.hex() not in order.keep:
+                return CustomDisconnect(order.code, order.reason) if order.code else Reason.FORCE_DISCONNECT
+        return None
+
+    def channels(self, session: ClientSession) -> set[str]:
+        """Return the channels from which the orders unsubscribe a client."""
+        if not self._unsubscribed and not self._by_client:
+            return set()
+        user, subscribed = session.user, session.channels
+        named = {
+            order.channel
+            for order in self._of_client(session)
+            if isinstance(order, Unsubscribe) and order.channel in subscribed and _means(order, session)
+        }
+        return named | {channel for channel in subscribed if (user, channel) in self._unsubscribed}
+
+    def _of_client(self, session: ClientSession) -> list[Order]:
+        """Return the orders that name a client."""
+        return self._by_client.get(session.id.hex(), []) if self._by_client else []
 
 
-def _reason(order: Order, client: Client) -> Reason | CustomDisconnect | None:
-    """Return why an order closes a client; None when it means others."""
-    if order.user is not None and order.user != client.identity.user:
-        return None
-    if isinstance(order, Unsubscribe):
-        return Reason.UNSUBSCRIBED if order.channel == client.channel else None
-    if order.keep and client.id.hex() in order.keep:
-        return None
-    return CustomDisconnect(order.code, order.reason) if order.code else Reason.FORCE_DISCONNECT
+def _means(order: Order, session: ClientSession) -> bool:
+    """Return whether an order that names a client, or none, means this one by its user."""
+    return order.user is None or order.user == session.user

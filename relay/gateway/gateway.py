@@ -8,26 +8,16 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
-from aiohttp import web
-
-from relay.clients.client import CLOSE_TIMEOUT_SECONDS
-from relay.clients.context import Context
+from relay.auth.authenticator import Authenticator, NameInQuery
+from relay.clients.context import CLOSE_TIMEOUT_SECONDS
 from relay.clients.drain import close_evenly
-from relay.clients.keepalive import Keepalive
-from relay.clients.polls import Polls
-from relay.clients.turns import Turns
-from relay.clients.unfinished_messages import UnfinishedMessages, message_timeout
-from relay.clients.write_timeouts import Stalls
-from relay.control import Control
-from relay.errors import Disconnect
 from relay.gateway.background import Background
-from relay.gateway.bus import broker_options, bus_name, warn_of_database
-from relay.gateway.capacity import max_connections
+from relay.gateway.bus import bus_name, warn_of_database
 from relay.gateway.garbage import collect_garbage
 from relay.gateway.listener import Listener
+from relay.gateway.parts import Parts, make_parts
 from relay.gateway.readiness import report_left_out, report_readiness
-from relay.gateway.siblings import Siblings
-from relay.gateway.status import snapshot_without_clients, take_snapshot
+from relay.gateway.status import Workers, snapshot_without_clients, take_snapshot
 from relay.logs import Logger
 from relay.message import make_message
 from relay.metrics.build import build_labels
@@ -36,13 +26,9 @@ from relay.metrics.event_loop_lag import watch_event_loop
 from relay.metrics.gc_pauses import GcPauses
 from relay.metrics.process import Process
 from relay.metrics.snapshot import Snapshot
-from relay.node import Node
-from relay.proxies.forwarded import TrustedProxies
 from relay.settings import Settings
-from relay.web.app import build_app, build_operators_app, run_app
-from relay.web.http_port import open_port
+from relay.web.app import build_operators_app
 from relay.web.metrics_port import MetricsPort
-from relay.web.remote import tell_remote
 
 log = Logger("relay.gateway")
 
@@ -57,7 +43,9 @@ class Gateway:
 
     Args:
         settings: None: from the environment.
-        siblings: speaks for the processes that share the port with this one, itself included; None: it is alone.
+        authenticator: tells who clients are, and what they may do; None: they are called what they say, and may do
+            everything.
+        workers: speaks for the processes that share the port with this one, itself included; None: it is alone.
 
     Attributes:
         settings: what it runs with.
@@ -65,15 +53,20 @@ class Gateway:
         port: where it listens, once started.
     """
 
-    def __init__(self, settings: Settings | None = None, *, siblings: Siblings | None = None) -> None:
-        self._siblings = siblings
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        authenticator: Authenticator | None = None,
+        workers: Workers | None = None,
+    ) -> None:
+        self._workers = workers
+        self._authenticator = NameInQuery() if authenticator is None else authenticator
         self.settings = Settings() if settings is None else settings
         self.counters = Counters()
         self.port = self.settings.port
-        self._context: Context | None = None
+        self._parts: Parts | None = None
         self._listener: Listener | None = None
-        self._control: Control | None = None
-        self._runner: web.AppRunner | None = None
         self._metrics_port: MetricsPort | None = None
         self._process = Process()
         self._gc_pauses = GcPauses(self.counters.gc_pauses)
@@ -100,11 +93,11 @@ class Gateway:
     @property
     def problems(self) -> list[str]:
         """What keeps it from serving clients now, in words; empty when it is ready."""
-        if self._context is None:
+        if self._parts is None:
             return ["not started"]
         if self._draining:
             return ["draining"]
-        return self._context.node.problems
+        return self._parts.context.node.problems
 
     @property
     def ready(self) -> bool:
@@ -118,9 +111,9 @@ class Gateway:
 
     async def snapshot(self) -> Snapshot:
         """Return what it has counted, and what is so now: plain numbers, a copy."""
-        if self._context is None:
+        if self._parts is None:
             return snapshot_without_clients(self.counters, self._process, self._draining)
-        return await take_snapshot(self._context, self._process, self.problems, self._draining)
+        return await take_snapshot(self._parts.front_door, self._process, self.problems, self._draining)
 
     @property
     def listening_sockets(self) -> Sequence[socket.socket]:
@@ -134,28 +127,37 @@ class Gateway:
             OSError: an address can't be listened on.
         """
         settings = self.settings
-        context, control, runner = await self._prepare()
-        listener = Listener(context)
+        others = self._workers
+        parts = await make_parts(
+            settings,
+            self.counters,
+            self._authenticator,
+            draining=lambda: self._draining,
+            problems=others.problems if others else self._find_problems,
+            take=others.snapshot if others else self.snapshot,
+        )
+        listener = Listener(parts.front_door)
         try:
-            self.port = await listener.start(list(settings.host), settings.port, shared=self._siblings is not None)
+            self.port = await listener.start(list(settings.host), settings.port, shared=others is not None)
             await self._open_metrics_port()
         except OSError:
             listener.close()
-            await runner.cleanup()
+            await parts.runner.cleanup()
             raise
-        self._context, self._listener, self._control, self._runner = context, listener, control, runner
-        control.start(f"{socket.gethostname()}:{self.port}")
+        self._parts, self._listener = parts, listener
+        parts.control.start(f"{socket.gethostname()}:{self.port}")
+        context, front_door = parts.context, parts.front_door
         await context.node.start()
         self._background.run("keepalive", context.keepalive.run)
-        self._background.run("stalls", context.stalls.run)
+        self._background.run("write timeouts", context.write_timeouts.run)
         self._background.run("unfinished messages", context.unfinished.run)
-        self._background.run("polls", context.polls.sweep)
-        self._background.run("http connections", context.http.expire)
+        self._background.run("polls", parts.cursors.sweep)
+        self._background.run("http connections", front_door.http.expire)
         self._background.run("readiness", lambda: report_readiness(lambda: self._draining, lambda: self.problems))
         self._background.run("left-out log entries", report_left_out)
         self._background.run("event loop lag", lambda: watch_event_loop(self.counters.event_loop_lag))
         self._background.run(
-            "garbage", lambda: collect_garbage(lambda: self._process.memory_bytes[1], lambda: context.sockets)
+            "garbage", lambda: collect_garbage(lambda: self._process.memory_bytes[1], lambda: front_door.sockets)
         )
         self._gc_pauses.start()
         log.info(
@@ -164,51 +166,11 @@ class Gateway:
             port=self.port,
             metrics_port=settings.metrics_port or self.port,
             url=self.url,
-            max_connections=context.max_connections,
+            max_connections=context.registry.places,
             event_loop=self.build["event_loop"],
             bus=bus_name(settings),
         )
         warn_of_database(settings)
-
-    async def _prepare(self) -> tuple[Context, Control, web.AppRunner]:
-        """Make everything that needs no port."""
-        settings = self.settings
-        node = Node(broker_options(settings), self.counters, write_delay=settings.write_delay / 1000)
-        limit = max_connections(settings.max_connections)
-        polls = Polls(settings, node, self.counters, limit, lambda: context.refusal_reason())
-        control = Control(node, lambda: context.clients)
-        speaker = self._siblings
-        problems, take = (speaker.problems, speaker.snapshot) if speaker else (self._find_problems, self.snapshot)
-        proxies = TrustedProxies(settings.trusted_proxies or ())
-        app = build_app(
-            settings=settings,
-            node=node,
-            control=control,
-            polls=polls,
-            counters=self.counters,
-            draining=lambda: self._draining,
-            problems=problems,
-            take=None if settings.metrics_port else take,
-            build=self.build,
-            bus=bus_name(settings),
-        )
-        app.middlewares.append(tell_remote(proxies))
-        runner = await run_app(app, settings.max_header_bytes)
-        context = Context(
-            settings=settings,
-            node=node,
-            counters=self.counters,
-            keepalive=Keepalive(settings.ping_interval, settings.ping_timeout),
-            stalls=Stalls(settings.write_timeout, self.counters),
-            turns=Turns(asyncio.get_running_loop()),
-            unfinished=UnfinishedMessages(message_timeout(settings.max_message_bytes)),
-            http=open_port(runner, settings, self.counters),
-            polls=polls,
-            max_connections=limit,
-            proxies=proxies,
-            loop=asyncio.get_running_loop(),
-        )
-        return context, control, runner
 
     async def publish(self, channel: str, data: str | bytes) -> int:
         """Send a message to every client of a channel, on all gateways.
@@ -231,55 +193,54 @@ class Gateway:
                 and `PublishRefused` (it was not), or `DeliveryUnknown`.
         """
         message = make_message(channel, data)
-        if self._context is None:
+        if self._parts is None:
             raise RuntimeError("the gateway is not running: it was not started, or has stopped")
-        return await self._context.node.submit(message)
+        return await self._parts.context.node.submit(message)
 
     async def drain(self) -> None:
         """Say goodbye: become unready, wait, accept no more, close clients evenly, publish what was accepted."""
-        context, listener = self._context, self._listener
-        if context is None or listener is None or self._draining:
+        parts, listener = self._parts, self._listener
+        if parts is None or listener is None or self._draining:
             return
         settings = self.settings
         self._draining = True
         log.info("draining", connections=self.counters.connections_open, seconds=settings.drain_seconds)
         # Who comes now is still let in: load balancers need this time to notice.
         await asyncio.sleep(settings.drain_delay)
-        context.draining = True
+        registry, node = parts.context.registry, parts.context.node
+        registry.draining = True
         listener.close()
         await listener.wait_adopted()
-        for http_connection in context.http.connections:
+        for http_connection in parts.front_door.http.connections:
             http_connection.leave()
-        node = context.node
         flush, unsettled = node.hub.flush, node.unsettled
-        await close_evenly(context.clients, settings.drain_seconds, flush=flush, unsettled=unsettled, settle=node.drain)
-        await context.emptied(CLOSE_TIMEOUT_SECONDS + 1)
+        await close_evenly(list(registry), settings.drain_seconds, flush=flush, unsettled=unsettled, settle=node.drain)
+        await registry.emptied(CLOSE_TIMEOUT_SECONDS + 1)
         await node.drain()
         await self.stop()
 
     async def stop(self) -> None:
         """End at once: drop all clients, leave no task behind. After a drain nobody is left to be dropped."""
-        context, listener, runner = self._context, self._listener, self._runner
-        if context is None or listener is None or runner is None:
+        parts, listener = self._parts, self._listener
+        if parts is None or listener is None:
             return
-        self._context = None
-        context.draining = True
+        self._parts = None
+        context, front_door = parts.context, parts.front_door
+        context.registry.draining = True
         listener.close()
         await listener.wait_adopted()
         context.turns.stop()
-        for connection in list(context.connections):
-            connection.abort()
-        for http_connection in context.http.connections:
+        for client in context.registry:
+            client.abort()
+        for http_connection in front_door.http.connections:
             http_connection.leave()
-        for polled in list(context.polls):
-            polled.close(Disconnect.GOING_AWAY)
         await self._background.stop()
         self._gc_pauses.stop()
-        await runner.cleanup()
-        for http_connection in context.http.connections:
+        await parts.runner.cleanup()
+        for http_connection in front_door.http.connections:
             http_connection.abort()
-        if self._control is not None:
-            self._control.stop()
+        await front_door.wait_settled()
+        parts.control.stop()
         await context.node.stop()
         if self._metrics_port is not None:
             await self._metrics_port.close()
@@ -289,7 +250,7 @@ class Gateway:
         return self.problems
 
     async def _open_metrics_port(self) -> None:
-        if self.settings.metrics_port is None or self._siblings is not None:
+        if self.settings.metrics_port is None or self._workers is not None:
             return
         app = build_operators_app(self._find_problems, self.snapshot, self.build, bus_name(self.settings))
         self._metrics_port = MetricsPort(app, self.counters)

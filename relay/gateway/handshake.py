@@ -7,20 +7,15 @@ import re
 import time
 from collections.abc import Callable, Mapping
 
-from relay.clients.context import Context
-from relay.clients.event_stream import read_event_stream
-from relay.errors import Refused
-from relay.gateway.guest import Guest
-from relay.gateway.upgrade import read_upgrade
+from relay.clients.session import Session
+from relay.errors import Refused, Unavailable
+from relay.gateway.eager_task import start_at_once
+from relay.gateway.front_door import FrontDoor
+from relay.gateway.opening_request import OpeningRequest
 from relay.logs import Logger
-from relay.node import Interest
 from relay.protocols.http_request import RequestHead
-from relay.refusals import FULL, REFUSED_BY_BUS, SHUTTING_DOWN, UNACKNOWLEDGED
 from relay.web.http_connection import HttpConnection
 from relay.web.http_socket import Stage
-
-Reader = Callable[[Context, bytes, str], Guest]
-"""Reads the head of a request that came from an address; raises `Refused`."""
 
 _PROBES = frozenset((b"/healthz", b"/readyz", b"/metrics"))
 """What is answered in a crowd, too: a gateway that seems dead to its supervisor is killed."""
@@ -37,128 +32,110 @@ class Handshake(HttpConnection):
     it complete misses nothing from then on.
 
     Args:
-        context: what all connections share.
+        front_door: what all sockets of the port share.
         peer: address of the client, or of the proxy that speaks for it in its headers.
     """
 
-    __slots__ = ("_asked_at", "_context", "_guest", "_interest", "_waiting")
+    __slots__ = ("_admission", "_front_door", "_refusal_headers")
 
-    def __init__(self, context: Context, peer: str) -> None:
-        super().__init__(context.http, peer)
-        self._context = context
-        # A client that waits for the bus, and its claim on the channel.
-        self._guest: Guest | None = None
-        self._interest: Interest | None = None
-        self._asked_at = 0.0
-        # The bus's acknowledgement, and what is called when it comes.
-        self._waiting: tuple[asyncio.Future[None], Callable[[asyncio.Future[None]], None]] | None = None
+    def __init__(self, front_door: FrontDoor, peer: str) -> None:
+        super().__init__(front_door.http, peer)
+        self._front_door = front_door
+        # Of a client that waits to be let in.
+        self._admission: asyncio.Task[None] | None = None
+        self._refusal_headers: Mapping[str, str] = {}
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go of everything; called by the event loop."""
-        self._release()
+        self._give_up()
         super().connection_lost(exc)
 
     def expire(self) -> None:
         """End a handshake that has taken too long, or a client that doesn't go on."""
         if self._stage is Stage.UPGRADE:
-            self._refuse(503, UNACKNOWLEDGED)
+            self._refuse(Refused(503, Unavailable.BUS_TIMEOUT))
         else:
             super().expire()
 
     def leave(self) -> None:
         """Send a client that is not connected yet to another gateway; see `Expiring`."""
         if self._stage is Stage.UPGRADE or (self._stage is Stage.HEAD and (self._begun or self.shaking_hands)):
-            self._refuse(503, SHUTTING_DOWN)
+            self._refuse(Refused(503, Unavailable.DRAINING))
         elif self._stage is Stage.HEAD:
             self.abort()  # a word that no request asked for could be taken for the answer to the next one
 
     def _judge(self, head: RequestHead) -> None:
         """Decide by a request what becomes of the connection."""
-        if self._context.crowded and head.target.partition(b"?")[0] not in _PROBES:
-            self._refuse(503, FULL)
+        front_door = self._front_door
+        if front_door.crowded and head.target.partition(b"?")[0] not in _PROBES:
+            self._refuse(Refused(503, Unavailable.FULL))
         elif head.websocket:
-            self._admit(read_upgrade, head.raw)
+            self._open(front_door.openings.read_upgrade, head.raw)
         elif head.method == b"GET" and _EVENT_STREAM.match(head.target):
-            self._admit(read_event_stream, head.raw)
+            self._open(front_door.openings.read_event_stream, head.raw)
         else:
             self._pass_on(head)
 
-    def _admit(self, read: Reader, head: bytes) -> None:
-        """Check a client's request, and ask the bus for its channel."""
-        context = self._context
+    def _open(self, read: Callable[[bytes, str], OpeningRequest], head: bytes) -> None:
+        """Check a client's request, and let it in, now or when it may."""
+        asked_at = time.perf_counter()
         self._stage = Stage.UPGRADE
-        self._asked_at = time.perf_counter()
         try:
-            guest = read(context, head, self.peer)
-            if reason := context.refusal_reason():
-                raise Refused(503, reason, guest.headers)
+            opening = read(head, self.peer)
         except Refused as refused:
-            self._refuse(refused.status, refused.reason, refused.headers)
+            self._refuse(refused)
             return
-        self._guest = guest
-        self._interest, acknowledged = context.node.claim(guest.channel)
-        if acknowledged.done():
-            self._acknowledge(acknowledged, guest)
-        else:
-            # Soon enough for a client to be told: many give up after ten seconds.
-            connections = context.http.connections
-            settings = context.settings
-            patience = min(settings.broker_timeout, settings.handshake_timeout)
-            connections.work(self, context.loop.time() + patience)
-            self._waiting = (acknowledged, lambda future: self._acknowledge(future, guest))
-            acknowledged.add_done_callback(self._waiting[1])
+        self._refusal_headers = opening.headers
+        self._admission = task = start_at_once(self._admit(opening, asked_at))
+        if task is not None:
+            self._front_door.keep(task)
+            # The admission has its own limits; this is for a fault in it.
+            port = self._port
+            port.connections.work(self, port.loop.time() + self._front_door.admission.longest)
 
-    def _acknowledge(self, acknowledged: asyncio.Future[None], guest: Guest) -> None:
-        """Let a client in, now that the bus has answered."""
+    async def _admit(self, opening: OpeningRequest, asked_at: float) -> None:
+        try:
+            session = await self._front_door.admission.admit(opening.request, opening.protocol)
+            self._admission = None
+            self._become(opening, session)
+            self._port.counters.handshakes.observe(time.perf_counter() - asked_at)
+        except Refused as refused:
+            self._admission = None
+            self._refuse(refused)
+        except Exception:
+            log.exception("handshake failed", remote=opening.request.remote)
+            self._admission = None
+            self._refuse(Refused(500, "the relay could not answer; its log has the reason"))
+
+    def _become(self, opening: OpeningRequest, session: Session) -> None:
+        """Hand the socket over to the client."""
         transport = self._transport
-        if transport is None or self._interest is None or self._stage is not Stage.UPGRADE:
-            if not acknowledged.cancelled():
-                acknowledged.exception()  # seen: nobody is left to be told
-            return
-        if acknowledged.cancelled() or acknowledged.exception() is not None:
-            self._refuse(503, REFUSED_BY_BUS)
-            return
-        if not self._context.make_room():
-            self._refuse(503, FULL)
-            return
-        interest, self._interest = self._interest, None
-        self._waiting = None
+        assert transport is not None
         received = bytes(self._buffer)
         # As if the socket had ended: aiohttp must not take what comes now for its own.
         HttpConnection.connection_lost(self, None)
-        member = guest.join(interest)
+        client = opening.client_class(self._front_door.context, session)
         # uvloop takes up the new protocol's way of reading when reading is resumed.
         transport.pause_reading()
-        transport.set_protocol(member)
-        member.open(transport, guest.response, received)
-        self._context.counters.handshakes.observe(time.perf_counter() - self._asked_at)
+        transport.set_protocol(client)
+        client.take_over(transport, opening.response, received)
         log.debug(
             "connected",
-            channel=member.channel,
-            user=member.identity.user,
-            client=member.id.hex(),
-            remote=guest.remote,
+            channel=opening.protocol.channel,
+            user=session.user,
+            client=session.id.hex(),
+            remote=opening.request.remote,
         )
 
-    def _refuse(self, status: int, reason: str, headers: Mapping[str, str] | None = None) -> None:
-        """Answer with an HTTP error; see `HttpConnection`.
+    def _refuse(self, refused: Refused) -> None:
+        """Answer with an HTTP error; see `HttpSocket`."""
+        if not refused.headers:
+            refused.headers |= self._refusal_headers
+        self._give_up()
+        super()._refuse(refused)
 
-        Args:
-            status: 4xx or 5xx.
-            reason: a sentence.
-            headers: further ones; None: what the client's kind of request needs.
-        """
-        if headers is None and self._guest is not None:
-            headers = self._guest.headers
-        self._release()
-        super()._refuse(status, reason, headers)
-
-    def _release(self) -> None:
-        if self._waiting is not None:
-            # The future is shared: it must not keep those who have left.
-            acknowledged, callback = self._waiting
-            acknowledged.remove_done_callback(callback)
-            self._waiting = None
-        if self._interest is not None:
-            interest, self._interest = self._interest, None
-            self._context.node.release(interest)
+    def _give_up(self) -> None:
+        """Let the client in no more."""
+        if self._admission is not None:
+            task, self._admission = self._admission, None
+            task.cancel()

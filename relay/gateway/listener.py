@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 
-from relay.clients.context import Context
-from relay.gateway.proxy_phase import Arrival
+from relay.gateway.front_door import FrontDoor
+from relay.gateway.proxy_phase import ProxyPhase
 from relay.logs import Logger
 from relay.web.addresses import bind_all, find_addresses
 
@@ -35,11 +35,12 @@ class Listener:
     """Accepts clients on some addresses, as long as there is room for them.
 
     Args:
-        context: what all connections share.
+        front_door: what all sockets of the port share.
     """
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
+    def __init__(self, front_door: FrontDoor) -> None:
+        self._front_door = front_door
+        self._loop = front_door.context.loop
         self._sockets: list[socket.socket] = []
         self._adopting: set[asyncio.Task[None]] = set()
         self._pause: asyncio.TimerHandle | None = None
@@ -84,7 +85,7 @@ class Listener:
             self._pause.cancel()
             self._pause = None
         for listening in self._sockets:
-            self._context.loop.remove_reader(listening)
+            self._loop.remove_reader(listening)
             with suppress(OSError):  # macOS
                 listening.shutdown(socket.SHUT_RDWR)  # also where a supervisor has the same socket
             listening.close()
@@ -98,17 +99,17 @@ class Listener:
     def _resume(self) -> None:
         self._pause = None
         for listening in self._sockets:
-            self._context.loop.add_reader(listening, self._accept, listening)
+            self._loop.add_reader(listening, self._accept, listening)
 
     def _wait(self) -> None:
         for listening in self._sockets:
-            self._context.loop.remove_reader(listening)
+            self._loop.remove_reader(listening)
         if self._pause is None:
-            self._pause = self._context.loop.call_later(PAUSE_SECONDS, self._resume)
+            self._pause = self._loop.call_later(PAUSE_SECONDS, self._resume)
 
     def _accept(self, listening: socket.socket) -> None:
         for accepted_now in range(ACCEPTS_PER_TICK):
-            if self._context.sockets + len(self._adopting) >= self._context.max_sockets:
+            if self._front_door.sockets + len(self._adopting) >= self._front_door.max_sockets:
                 if not accepted_now:  # else the backlog may be empty; the loop calls again if not
                     self._make_room()
                 return
@@ -125,7 +126,7 @@ class Listener:
                 self._exhausted(error)
                 return
             accepted.setblocking(False)
-            task = self._context.loop.create_task(self._adopt(accepted, str(address[0])))
+            task = self._loop.create_task(self._adopt(accepted, str(address[0])))
             self._adopting.add(task)
             task.add_done_callback(self._adopting.discard)
 
@@ -137,22 +138,22 @@ class Listener:
     def _yield_places(self) -> int:
         """Drop some clients that ask for nothing; return how many there were."""
         given = 0
-        while given < YIELDS_PER_TICK and self._context.http.connections.evict():
+        while given < YIELDS_PER_TICK and self._front_door.http.connections.evict():
             given += 1
         return given
 
     def _exhausted(self, error: OSError) -> None:
-        self._context.counters.accept_errors += 1
-        now = self._context.loop.time()
+        self._front_door.context.counters.accept_errors += 1
+        now = self._loop.time()
         if self._logged_at is None or now - self._logged_at >= LOG_SECONDS:
             self._logged_at = now
-            log.error("accepting paused", error=error.strerror, sockets=self._context.sockets)
+            log.error("accepting paused", error=error.strerror, sockets=self._front_door.sockets)
         self._yield_places()
         self._wait()
 
     async def _adopt(self, accepted: socket.socket, peer: str) -> None:
         try:
-            await self._context.loop.connect_accepted_socket(lambda: Arrival(self._context, peer), accepted)
+            await self._loop.connect_accepted_socket(lambda: ProxyPhase(self._front_door, peer), accepted)
         except OSError:
             accepted.close()  # the client is gone already
 

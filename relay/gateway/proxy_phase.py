@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from relay.clients.context import Context
 from relay.errors import Refused
+from relay.gateway.front_door import FrontDoor
 from relay.gateway.handshake import Handshake
 from relay.proxies.proxy_header import NO_HEADER, read_proxy_header
 from relay.web.http_socket import Stage
 
 
-class Arrival(Handshake):
+class ProxyPhase(Handshake):
     """A handshake that may have a PROXY header in front of it; the deadline counts for both together.
 
     Args:
-        context: what all connections share.
+        front_door: what all sockets of the port share.
         peer: address that has opened the connection.
     """
 
     __slots__ = ("_introduced",)
 
-    def __init__(self, context: Context, peer: str) -> None:
-        super().__init__(context, peer)
+    def __init__(self, front_door: FrontDoor, peer: str) -> None:
+        super().__init__(front_door, peer)
         self._introduced = False
 
     def data_received(self, data: bytes) -> None:
@@ -34,10 +34,10 @@ class Arrival(Handshake):
             header = read_proxy_header(bytes(self._buffer))
             if header is None:
                 return
-            if header is not NO_HEADER and not self._context.proxies.trust(self.peer):
+            if header is not NO_HEADER and not self._front_door.proxies.trust(self.peer):
                 raise Refused(400, "a PROXY header is taken from addresses in RELAY_TRUSTED_PROXIES only")
         except Refused as refused:
-            self._refuse(refused.status, refused.reason)
+            self._refuse(refused)
             return
         self._introduced, self._begun = True, False
         if header.source is not None:

@@ -1,4 +1,4 @@
-"""Looking up how a gateway is now, when somebody asks."""
+"""The status of a gateway: what it has counted, and current values, looked up when an operator asks."""
 
 from __future__ import annotations
 
@@ -6,38 +6,59 @@ import asyncio
 from collections import Counter
 from copy import deepcopy
 from dataclasses import replace
+from typing import Protocol
 
-from relay.clients.context import Context
+from relay.clients.registry import Registry
+from relay.gateway.front_door import FrontDoor
 from relay.logs import dropped_entries
 from relay.metrics.counters import Counters
 from relay.metrics.process import Process
 from relay.metrics.snapshot import Gauges, Snapshot
 
-CONNECTIONS_PER_TURN = 1000
-"""How many connections are looked at before others have their turn: about a quarter of a millisecond."""
+CLIENTS_PER_TURN = 1000
+"""How many clients are looked at before others have their turn: about a quarter of a millisecond."""
 
 
-async def take_snapshot(context: Context, process: Process, problems: list[str], draining: bool) -> Snapshot:
-    """Return what one process of a gateway has counted, and what is so now.
+class Workers(Protocol):
+    """Speaks for all processes that share the port of a gateway, the one that asks included."""
+
+    async def problems(self) -> list[str]:
+        """Return what keeps them from serving clients; empty when all are ready.
+
+        Raises:
+            TimeoutError: nobody can tell.
+        """
+
+    async def snapshot(self) -> Snapshot:
+        """Return the sum of their numbers.
+
+        Raises:
+            TimeoutError: nobody can tell.
+        """
+
+
+async def take_snapshot(front_door: FrontDoor, process: Process, problems: list[str], draining: bool) -> Snapshot:
+    """Return what one process of a gateway has counted, and current values.
 
     Args:
-        context: what its connections share.
+        front_door: what the sockets of its port share.
         process: that it runs in.
         problems: what keeps it from serving clients.
         draining: whether it sends its clients away.
     """
-    waiting = await _client_buffer_bytes(context)
+    context, http = front_door.context, front_door.http
+    waiting = await _client_buffer_bytes(context.registry)
     node, bus = context.node, context.node.bus
     gauges = replace(
-        _measure(process, context.sockets),
+        _measure(process, front_door.sockets),
         ready=int(not problems),
         draining=int(draining),
         drain_connections=context.counters.connections_open if draining else 0,
-        max_connections=context.max_connections,
-        handshakes_open=context.http.connections.handshakes,
-        http_connections_open=len(context.http.connections),
+        max_connections=context.registry.places,
+        handshakes_open=http.connections.handshakes,
+        http_connections_open=len(http.connections),
         channels=node.channels,
-        slow_consumers=len(context.stalls),
+        slow_consumers=len(context.write_timeouts),
         client_buffer_bytes=waiting,
         paused_publishers=node.paused_publishers,
         bus_up=int(not node.problems),
@@ -72,11 +93,11 @@ def _measure(process: Process, sockets: int) -> Gauges:
     )
 
 
-async def _client_buffer_bytes(context: Context) -> int:
+async def _client_buffer_bytes(registry: Registry) -> int:
     """Return how many bytes wait for clients, without holding up everybody for a scrape."""
-    connections = context.clients
+    clients = list(registry)
     waiting = 0
-    for start in range(0, len(connections), CONNECTIONS_PER_TURN):
-        waiting += sum(connection.buffered for connection in connections[start : start + CONNECTIONS_PER_TURN])
+    for start in range(0, len(clients), CLIENTS_PER_TURN):
+        waiting += sum(client.buffered for client in clients[start : start + CLIENTS_PER_TURN])
         await asyncio.sleep(0)
     return waiting

@@ -38,9 +38,10 @@ class Counters(Additive):
         publish_failures: messages that were not, or perhaps not, delivered to the bus, by reason.
         publish_latency: time from acceptance to acknowledgement; nothing with `memory://`, where it is none.
         messages_delivered: messages that came from the bus for a channel with local clients.
-        deliveries: messages written to clients.
-        bytes_delivered: bytes of those, with their framing.
+        fanned_out: messages handed to clients, those that were skipped then included.
+        bytes_fanned_out: bytes of those, with their framing.
         deliveries_dropped: messages skipped for slow consumers.
+        bytes_dropped: bytes of those, with their framing.
         writes: writes to clients; `deliveries / writes` is the coalescing factor.
         bus_connects: links to the bus that were opened.
         bus_losses: links to the bus that broke.
@@ -74,9 +75,10 @@ class Counters(Additive):
     publish_failures: Counter[str] = field(default_factory=Counter)
     publish_latency: Histogram = field(default_factory=Histogram)
     messages_delivered: int = 0
-    deliveries: int = 0
-    bytes_delivered: int = 0
+    fanned_out: int = 0
+    bytes_fanned_out: int = 0
     deliveries_dropped: int = 0
+    bytes_dropped: int = 0
     writes: int = 0
     bus_connects: int = 0
     bus_losses: int = 0
@@ -93,14 +95,29 @@ class Counters(Additive):
     log_entries_dropped: Counter[str] = field(default_factory=Counter)
     api_requests: Counter[str] = field(default_factory=Counter)
 
+    @property
+    def deliveries(self) -> int:
+        """Messages written to clients."""
+        return self.fanned_out - self.deliveries_dropped
+
+    @property
+    def bytes_delivered(self) -> int:
+        """Bytes of the messages written to clients, with their framing."""
+        return self.bytes_fanned_out - self.bytes_dropped
+
     def summary(self) -> dict[str, Any]:
         """Return what isn't zero, for a log, with reasons in the words of the metrics; histograms are left out."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        values = {_SUMMARY.get(field.name, field.name): 0 for field in fields(self)}
+        values = {name: getattr(self, name) for name in values}
         return {
             name: {_word(key): n for key, n in value.items()} if isinstance(value, Counter) else value
             for name, value in values.items()
             if value and isinstance(value, Counter | int | float)
         }
+
+
+_SUMMARY = {"fanned_out": "deliveries", "bytes_fanned_out": "bytes_delivered"}
+"""What stands in the summary in a field's place."""
 
 
 def _word(key: str | int) -> str | int:

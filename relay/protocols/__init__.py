@@ -1,0 +1,190 @@
+"""The contract of a client protocol: what clients say, and what is said to them.
+
+A protocol is pure: it knows no sockets, no event loop and no bus. It reads what a client has sent, and does it by the
+verbs of the client's session. One contract suite, `tests/protocols/test_contract.py`, runs over all of them.
+
+A protocol of WebSockets is one module that exports `endpoint`, and one line in `ENDPOINTS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Final, Protocol
+
+from relay.errors import CustomDisconnect, Disconnect, RelayError
+from relay.message import Encoder, Kind, Message
+from relay.protocols.request import ConnectRequest
+
+PLAIN: Final = "relay.protocols.plain"
+
+ENDPOINTS: dict[str, str] = {"/ws": PLAIN}
+"""Path, or name of a subprotocol → module of the protocol that WebSockets speak at this path or below it, or with this
+subprotocol. A path has a slash in front; subprotocols win. At any other path a client is told where to go."""
+
+Outcome = Callable[["RelayError | None"], None]
+"""Called once with what became of a request: None when it was done. Must not raise."""
+
+
+class Session(Protocol):
+    """What a protocol can do for one client.
+
+    Attributes:
+        id: 16 bytes, unique over all gateways; the origin of the client's messages.
+    """
+
+    id: bytes
+
+    @property
+    def user(self) -> str | None:
+        """The client's name; None when it has none."""
+
+    @property
+    def channels(self) -> Collection[str]:
+        """Names of the channels to which the client is subscribed, or is about to be."""
+
+    def subscribe(self, channel: str, outcome: Outcome) -> None:
+        """Deliver a channel to the client.
+
+        Args:
+            channel: its name.
+            outcome: called, during the call or later, when the bus has acknowledged the subscription; what is
+                published after that is delivered. Or with why not: `SubscribeError`.
+
+        Raises:
+            ChannelError: the name is not legal.
+            NotAllowed: the client has no right to.
+            SubscriptionError: the client is subscribed already, or to too many channels.
+        """
+
+    def unsubscribe(self, channel: str) -> None:
+        """Deliver a channel no longer.
+
+        Raises:
+            SubscriptionError: the client isn't subscribed to it.
+        """
+
+    def publish(self, channel: str, payload: bytes, kind: Kind, outcome: Outcome | None = None) -> None:
+        """Send a message to all clients of a channel, on all gateways.
+
+        Args:
+            channel: its name.
+            payload: the bytes; valid UTF-8 when the kind is TEXT.
+            kind: text or binary.
+            outcome: called when the bus has the message, or with why it hasn't: `PublishError`. None: the client is
+                not told of success, and a failure closes it.
+
+        Raises:
+            ChannelError: the name is not legal.
+            NotAllowed: the client has no right to.
+        """
+
+    def send(self, data: bytes) -> None:
+        """Write bytes to the client, in order with what is delivered to it: of a WebSocket whole frames."""
+
+    def close(self, why: Disconnect) -> None:
+        """End the connection, as the protocol says it; see `ClientProtocol.closing`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """How a protocol tells a client that it is being closed.
+
+    Args:
+        code: close code (RFC 6455, section 7.4).
+        reason: at most 123 bytes of UTF-8.
+        last: bytes that are written before; of a WebSocket whole frames.
+    """
+
+    code: int
+    reason: str
+    last: bytes = b""
+
+
+class ClientProtocol(Protocol):
+    """One client's side of a protocol; one object for each client, or one for all where nothing is kept."""
+
+    @property
+    def encode(self) -> Encoder:
+        """Encodes messages: one function object for each wire format; see `Encoder`."""
+
+    @property
+    def multiplexed(self) -> bool:
+        """Whether the client may subscribe to further channels. All that one tick brings it goes out in one write."""
+
+    @property
+    def channel(self) -> str | None:
+        """The channel to which the client is subscribed before its handshake is answered; None: to none."""
+
+    @property
+    def echo(self) -> bool:
+        """Whether the client gets its own messages back."""
+
+    def opened(self, session: Session, welcome: Message | None) -> bytes:
+        """Be told that the client is there.
+
+        Args:
+            session: the client's.
+            welcome: the message with which this relay welcomes clients; None: it doesn't.
+
+        Returns:
+            What is written to it first.
+        """
+
+    def received(self, session: Session, kind: Kind, payload: bytes) -> None:
+        """Do what the client has sent.
+
+        Args:
+            session: the client's.
+            kind: text, or binary.
+            payload: one whole message; valid UTF-8 when the kind is TEXT.
+
+        Raises:
+            ProtocolError: the client broke the protocol, and has to be closed.
+        """
+
+    def unsubscribed(self, session: Session, channel: str) -> None:
+        """Be told that a back end has ended a subscription of the client; it has ended already."""
+
+    def ping(self) -> bytes | None:
+        """Return what is sent to learn whether the client is there; None: a WebSocket's ping."""
+
+    def closing(self, why: Disconnect | CustomDisconnect) -> Closing:
+        """Return how the client is told why it is being closed."""
+
+
+class Endpoint(Protocol):
+    """What the module of a WebSocket protocol exports as `endpoint`."""
+
+    def select_subprotocol(self, offered: Sequence[str], accepted: Sequence[str]) -> str | None:
+        """Return the subprotocol to speak (RFC 6455, section 1.9); None: none of those that the client offers.
+
+        Args:
+            offered: by the client, in its order; may be empty.
+            accepted: RELAY_SUBPROTOCOLS.
+        """
+
+    def open(self, request: ConnectRequest, default_channel: str) -> ClientProtocol:
+        """Return the protocol of a client that connects.
+
+        Args:
+            request: its opening handshake.
+            default_channel: RELAY_DEFAULT_CHANNEL.
+
+        Raises:
+            Refused: what it asks for is not in order.
+        """
+
+
+def find_endpoint(path: str, offered: Sequence[str]) -> Endpoint:
+    """Return the endpoint of a WebSocket.
+
+    Args:
+        path: of the request, still percent-encoded.
+        offered: the subprotocols that the client offers.
+    """
+    named = next((ENDPOINTS[name] for name in offered if name in ENDPOINTS), None)
+    module = named or next((ENDPOINTS[root] for root in ENDPOINTS if f"{path}/".startswith(f"{root}/")), PLAIN)
+    endpoint: Endpoint = import_module(module).endpoint
+    return endpoint

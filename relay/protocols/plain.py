@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
-from relay.errors import Refused
+from relay.errors import CustomDisconnect, Disconnect, NotAllowed, ProtocolError, Refused
+from relay.message import Kind, Message
+from relay.protocols import Closing, Session
 from relay.protocols.frame import encode_frame
 from relay.protocols.request import ConnectRequest, requested_channel
 
@@ -17,52 +18,86 @@ ROOT = "/ws"
 
 FIRST_OFFERED: Final = "*"
 
-encode = encode_frame
 
-
-@dataclass(frozen=True, slots=True)
-class PlainSession:
-    """What a client of the plain protocol asks for.
+class Plain:
+    """What a client of the plain protocol says; see `relay.protocols.ClientProtocol`.
 
     Args:
         channel: the one channel that it listens to and writes to.
         echo: whether it gets its own messages back.
     """
 
-    channel: str
-    echo: bool
+    __slots__ = ("channel", "echo")
+
+    encode = staticmethod(encode_frame)
+    multiplexed = False
+
+    def __init__(self, channel: str, echo: bool) -> None:
+        self.channel = channel
+        self.echo = echo
+
+    def opened(self, session: Session, welcome: Message | None) -> bytes:
+        """Return the welcome."""
+        return b"" if welcome is None else encode_frame(welcome)
+
+    def received(self, session: Session, kind: Kind, payload: bytes) -> None:
+        """Publish a message.
+
+        Raises:
+            ProtocolError: the client has no right to. It can't be told otherwise.
+        """
+        try:
+            session.publish(self.channel, payload, kind)
+        except NotAllowed as error:
+            raise ProtocolError(Disconnect.NOT_ALLOWED, str(error)) from None
+
+    def unsubscribed(self, session: Session, channel: str) -> None:
+        """Close the client: without its channel there is nothing left for it."""
+        session.close(Disconnect.UNSUBSCRIBED)
+
+    def ping(self) -> None:
+        """Ping as WebSockets do."""
+
+    def closing(self, why: Disconnect | CustomDisconnect) -> Closing:
+        """Return the close code and the reason as they are."""
+        return Closing(why.code, why.reason)
 
 
-def open_session(request: ConnectRequest, default_channel: str) -> PlainSession:
-    """Read what a client asks for.
+class PlainEndpoint:
+    """Where clients of the plain protocol connect; see `relay.protocols.Endpoint`."""
 
-    Raises:
-        Refused: with 404 for a path that isn't a WebSocket endpoint, with 400 for a bad channel or parameter.
-    """
-    if request.path == "/":
-        channel = default_channel
-    elif request.path == ROOT or request.path.startswith(ROOT + "/"):
-        channel = requested_channel(request, ROOT, default_channel)
-    else:
-        raise Refused(404, "no WebSocket here; connect to /ws/CHANNEL")
-    echo = request.query.get("echo", "0")
-    if echo not in ("0", "1"):
-        raise Refused(400, "echo must be 0 or 1")
-    return PlainSession(channel, echo == "1")
+    def select_subprotocol(self, offered: Sequence[str], accepted: Sequence[str]) -> str | None:
+        """Return the subprotocol to speak with a client; None: none that it offers is accepted.
+
+        It changes nothing here: messages pass untouched, and what they mean is between the clients of a channel.
+
+        Args:
+            offered: by the client, in its order.
+            accepted: in the order of preference; `FIRST_OFFERED` stands for whatever the client names first.
+        """
+        for name in accepted:
+            if name in offered:
+                return name
+            if name == FIRST_OFFERED and offered:
+                return offered[0]
+        return None
+
+    def open(self, request: ConnectRequest, default_channel: str) -> Plain:
+        """Read what a client asks for.
+
+        Raises:
+            Refused: with 404 for a path that isn't a WebSocket endpoint, with 400 for a bad channel or parameter.
+        """
+        if request.path == "/":
+            channel = default_channel
+        elif request.path == ROOT or request.path.startswith(ROOT + "/"):
+            channel = requested_channel(request, ROOT, default_channel)
+        else:
+            raise Refused(404, "no WebSocket here; connect to /ws/CHANNEL")
+        echo = request.query.get("echo", "0")
+        if echo not in ("0", "1"):
+            raise Refused(400, "echo must be 0 or 1")
+        return Plain(channel, echo == "1")
 
 
-def select_subprotocol(offered: Sequence[str], accepted: Sequence[str]) -> str | None:
-    """Return the subprotocol to speak with a client; None: none that it offers is accepted.
-
-    It changes nothing here: messages pass untouched, and what they mean is between the clients of a channel.
-
-    Args:
-        offered: by the client, in its order.
-        accepted: in the order of preference; `FIRST_OFFERED` stands for whatever the client names first.
-    """
-    for name in accepted:
-        if name in offered:
-            return name
-        if name == FIRST_OFFERED and offered:
-            return offered[0]
-    return None
+endpoint = PlainEndpoint()

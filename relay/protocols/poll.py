@@ -20,8 +20,9 @@ from dataclasses import dataclass
 
 import msgspec
 
-from relay.errors import Refused
+from relay.errors import CustomDisconnect, Disconnect, ProtocolError, Refused
 from relay.message import Kind, Message
+from relay.protocols import Closing, Session
 from relay.protocols.request import ConnectRequest, requested_channel
 
 ROOT = "/poll"
@@ -57,9 +58,45 @@ class Cursor:
         return f"{self.token}.{self.position}"
 
 
+class LongPolling:
+    """What is said to a client that polls; see `relay.protocols.ClientProtocol`.
+
+    Args:
+        channel: the one channel that it listens to.
+    """
+
+    __slots__ = ("channel",)
+
+    encode = staticmethod(encode)
+    multiplexed = False
+    echo = False
+
+    def __init__(self, channel: str) -> None:
+        self.channel = channel
+
+    def opened(self, session: Session, welcome: Message | None) -> bytes:
+        """Return the welcome."""
+        return b"" if welcome is None else encode(welcome)
+
+    def received(self, session: Session, kind: Kind, payload: bytes) -> None:
+        """Raise `ProtocolError`: the client has nothing to say."""
+        raise ProtocolError(Disconnect.UNEXPECTED_DATA, "a poll only listens")
+
+    def unsubscribed(self, session: Session, channel: str) -> None:
+        """Close the client: without its channel there is nothing left for it."""
+        session.close(Disconnect.UNSUBSCRIBED)
+
+    def ping(self) -> None:
+        """Nothing: a client that is there asks again."""
+
+    def closing(self, why: Disconnect | CustomDisconnect) -> Closing:
+        """Return the code and the reason, which stand in the last answer."""
+        return Closing(why.code, why.reason)
+
+
 @dataclass(frozen=True, slots=True)
 class Poll:
-    """What a client asks for.
+    """One request of a client.
 
     Args:
         channel: the channel that it listens to.

@@ -13,16 +13,22 @@ Events have no `id:`; channels with a history will use it to resume.
 
 from __future__ import annotations
 
+import random
 from base64 import b64encode
 
 import msgspec
 
+from relay.errors import CustomDisconnect, Disconnect, ProtocolError
 from relay.message import Kind, Message
+from relay.protocols import Closing, Session
 from relay.protocols.request import ConnectRequest, requested_channel
 
 ROOT = "/sse"
 
 HEARTBEAT = b":\n\n"
+
+RETRY_MILLISECONDS = (1000, 5000)
+"""Bounds of the pause after which a client comes back; each gets another, so that not all come at once."""
 
 LINE_BYTES = len(b"\ndata: ") - 1
 """By how much each further line of a text makes its event longer."""
@@ -51,25 +57,49 @@ def encode(message: Message) -> bytes:
     return b"data: " + payload + b"\n\n"
 
 
-def retry(milliseconds: int) -> bytes:
-    """Return what tells a reader how long to wait before it connects again."""
-    return b"retry: %d\n\n" % milliseconds
-
-
-def farewell(code: int, reason: str) -> bytes:
-    """Return the last event of a stream that the relay ends.
+class ServerSentEvents:
+    """What is said to a client that reads events; see `relay.protocols.ClientProtocol`.
 
     Args:
-        code: WebSocket close code.
-        reason: what a close frame would say.
+        channel: the one channel that it listens to.
     """
-    return b"event: close\ndata: " + msgspec.json.encode({"code": code, "reason": reason}) + b"\n\n"
+
+    __slots__ = ("channel",)
+
+    encode = staticmethod(encode)
+    multiplexed = False
+    echo = False
+
+    def __init__(self, channel: str) -> None:
+        self.channel = channel
+
+    def opened(self, session: Session, welcome: Message | None) -> bytes:
+        """Return how long to wait before connecting again, and the welcome."""
+        retry = b"retry: %d\n\n" % random.randint(*RETRY_MILLISECONDS)
+        return retry if welcome is None else retry + encode(welcome)
+
+    def received(self, session: Session, kind: Kind, payload: bytes) -> None:
+        """Raise `ProtocolError`: the client has nothing to say."""
+        raise ProtocolError(Disconnect.UNEXPECTED_DATA, "an event stream only listens")
+
+    def unsubscribed(self, session: Session, channel: str) -> None:
+        """Close the client: without its channel there is nothing left for it."""
+        session.close(Disconnect.UNSUBSCRIBED)
+
+    def ping(self) -> bytes:
+        """Return a comment."""
+        return HEARTBEAT
+
+    def closing(self, why: Disconnect | CustomDisconnect) -> Closing:
+        """Return the last event, which says what a close frame would."""
+        last = b"event: close\ndata: " + msgspec.json.encode({"code": why.code, "reason": why.reason}) + b"\n\n"
+        return Closing(why.code, why.reason, last)
 
 
-def open_session(request: ConnectRequest, default_channel: str) -> str:
-    """Return the channel that a client asks for.
+def open_session(request: ConnectRequest, default_channel: str) -> ServerSentEvents:
+    """Read what a client asks for.
 
     Raises:
         Refused: with 404 for a path that isn't one of these, with 400 for a bad channel.
     """
-    return requested_channel(request, ROOT, default_channel)
+    return ServerSentEvents(requested_channel(request, ROOT, default_channel))

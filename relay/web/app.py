@@ -8,23 +8,25 @@ from collections.abc import Callable, Mapping
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from relay.clients.polls import Polls
+from relay.clients.cursors import Cursors
 from relay.control import Control
 from relay.metrics.counters import Counters
 from relay.node import Node
 from relay.settings import Settings
 from relay.web import api, demo, event_streams, health, metrics, poll, publish
 from relay.web.app_keys import (
+    ADMISSION,
     BUILD,
     BUS,
     CONTROL,
     COUNTERS,
+    CURSORS,
     DRAINING,
     NODE,
-    POLLS,
     PROBLEMS,
     SETTINGS,
     SNAPSHOT,
+    Admission,
     Problems,
     TakeSnapshot,
 )
@@ -68,7 +70,8 @@ def build_app(
     control: Control,
     counters: Counters,
     draining: Callable[[], bool],
-    polls: Polls,
+    cursors: Cursors,
+    admission: Admission,
     problems: Problems,
     take: TakeSnapshot | None,
     build: Mapping[str, str],
@@ -82,7 +85,8 @@ def build_app(
         control: reaches all gateways.
         counters: what the gateway has counted.
         draining: tells whether the gateway says goodbye.
-        polls: the polling clients.
+        cursors: the polling clients.
+        admission: lets clients in.
         problems: what keeps the gateway from serving clients now; see `PROBLEMS`.
         take: see `SNAPSHOT`; None when metrics have a port of their own.
         build: labels of `relay_build_info`.
@@ -93,7 +97,7 @@ def build_app(
     if settings.allowed_hosts is not None:
         app.middlewares.append(only_called(settings.allowed_hosts))
     app[SETTINGS], app[NODE], app[CONTROL], app[COUNTERS] = settings, node, control, counters
-    app[POLLS], app[DRAINING] = polls, draining
+    app[CURSORS], app[ADMISSION], app[DRAINING] = cursors, admission, draining
     for module in (demo, api, publish, event_streams, poll):
         module.add_routes(app)
     _add_fallbacks(app)

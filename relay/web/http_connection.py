@@ -122,7 +122,7 @@ class HttpConnection(HttpSocket):
                 break
         if self._eof and not self._held and not self._due:
             if self._stage is Stage.BODY or (self._stage is Stage.HEAD and self._buffer):
-                self._refuse(400, "the request has no end")
+                self._refuse(Refused(400, "the request has no end"))
             elif self._stage is Stage.HEAD:
                 self._end()
         self._read_or_not()
@@ -148,7 +148,7 @@ class HttpConnection(HttpSocket):
                 return False
             head = read_head(bytes(buffer[:size]), port.max_headers)
         except Refused as refused:
-            self._refuse(refused.status, refused.reason, refused.headers)
+            self._refuse(refused)
             return False
         del buffer[:size]
         self._judge(head)
@@ -194,7 +194,7 @@ class HttpConnection(HttpSocket):
         try:
             piece = b"" if body.complete else body.take(self._buffer)
         except Refused as refused:
-            self._refuse(refused.status, refused.reason)
+            self._refuse(refused)
             return False
         if body.complete:
             self._stage, self._body = Stage.ANSWER, None

@@ -5,13 +5,12 @@ from __future__ import annotations
 import abc
 import asyncio
 import enum
-from collections.abc import Mapping
 from contextlib import suppress
 from typing import cast
 
+from relay.errors import Refused
 from relay.logs import Logger
 from relay.protocols.http_refusal import refusal
-from relay.refusals import cause
 from relay.web.http_port import HttpPort
 
 REQUEST_SECONDS = 30.0
@@ -90,7 +89,7 @@ class HttpSocket(asyncio.Protocol, abc.ABC):
     def expire(self) -> None:
         """End a client whose time is over; see `Expiring`."""
         if self._stage is Stage.HEAD and self._begun:
-            self._refuse(408, "the request was not complete in time")
+            self._refuse(Refused(408, "the request was not complete in time"))
         else:
             self.abort()
 
@@ -115,17 +114,11 @@ class HttpSocket(asyncio.Protocol, abc.ABC):
             else:
                 self._transport.pause_reading()
 
-    def _refuse(self, status: int, reason: str, headers: Mapping[str, str] | None = None) -> None:
-        """Answer with an HTTP error that says why, and end.
-
-        Args:
-            status: 4xx or 5xx.
-            reason: a sentence.
-            headers: further ones.
-        """
-        log.debug("refused", remote=self.peer, status=status, reason=reason)
-        self._port.counters.connections_refused[cause(status, reason)] += 1
-        self._part_with(b"" if self._answering else refusal(status, reason, headers or {}))
+    def _refuse(self, refused: Refused) -> None:
+        """Answer with an HTTP error that says why, and end."""
+        log.debug("refused", remote=self.peer, status=refused.status, reason=refused.reason)
+        self._port.counters.connections_refused[refused.cause] += 1
+        self._part_with(b"" if self._answering else refusal(refused.status, refused.reason, refused.headers))
 
     def _end(self) -> None:
         """End the connection after an answer."""

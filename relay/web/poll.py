@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from relay.auth.authenticator import identify
 from relay.clients.idle_polls import network_of
-from relay.protocols.poll import ROOT, open_session
+from relay.errors import Refused
+from relay.protocols.poll import ROOT, LongPolling, open_session
 from relay.protocols.request import parse_request
-from relay.web.app_keys import POLLS, SETTINGS
+from relay.web.app_keys import ADMISSION, COUNTERS, CURSORS, SETTINGS
 from relay.web.cors import for_pages
 from relay.web.lifetime import keep, leaving
 
@@ -23,18 +23,21 @@ async def poll(request: web.Request) -> web.Response:
     """Answer with the messages of a channel, once there are any.
 
     Raises:
-        Refused: see `relay.clients.polls` and `relay.protocols.poll`.
+        Refused: see `relay.protocols.poll` and `relay.gateway.admission`.
     """
-    polls = request.app[POLLS]
+    cursors = request.app[CURSORS]
     asked = parse_request(request.raw_path, request.headers, request.remote or "")
-    session = open_session(asked, request.app[SETTINGS].default_channel)
-    identity = identify(asked)
-    subscription = polls.find(session)
-    if subscription is not None and session.cursor is not None:
-        position = session.cursor.position
+    wanted = open_session(asked, request.app[SETTINGS].default_channel)
+    client, position = cursors.find(wanted), 0
+    if client is not None and wanted.cursor is not None:
+        position = wanted.cursor.position
     else:
-        network, missed = network_of(request.remote or ""), session.cursor is not None
-        subscription, position = await polls.subscribe(session.channel, identity, network, missed), 0
-    body = await subscription.poll(position, session.wait, lambda: leaving(request))
+        try:
+            session = await request.app[ADMISSION].admit(asked, LongPolling(wanted.channel))
+        except Refused as refused:
+            request.app[COUNTERS].connections_refused[refused.cause] += 1
+            raise
+        client = cursors.begin(session, network_of(request.remote or ""), missed=wanted.cursor is not None)
+    body = await client.poll(position, wanted.wait, lambda: leaving(request))
     keep(request)
     return web.Response(body=body, content_type="application/json", headers={"Cache-Control": "no-store"})

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from aiohttp import hdrs, web
 
-from relay.auth.authenticator import Identity, identify
 from relay.brokers.shares import Share
 from relay.errors import DeliveryUnknown, PublishError, Refused
 from relay.message import Kind, Message
-from relay.protocols.request import ConnectRequest, parse_request, requested_channel
-from relay.web.app_keys import COUNTERS, NODE, SETTINGS
+from relay.protocols.request import parse_request, requested_channel
+from relay.web.app_keys import ADMISSION, COUNTERS, NODE, SETTINGS
 from relay.web.body import read_body
 from relay.web.content_type import UTF_8, read_content_type
 from relay.web.cors import for_pages
@@ -40,7 +39,10 @@ async def _accept(request: web.Request) -> web.Response:
     Raises:
         Refused: says why it was not, or perhaps not, published.
     """
-    channel, _identity = _admit(request)
+    # As it was sent: aiohttp's own path is decoded, and `a%2Fb` and `a/b` are one channel only by our rules.
+    asked = parse_request(request.raw_path, request.headers, request.remote or "")
+    channel = requested_channel(asked, PREFIX, request.app[SETTINGS].default_channel)
+    await request.app[ADMISSION].admit_publisher(asked, channel)
     payload = await read_body(request, request.app[SETTINGS].max_message_bytes)
     kind = _kind(request, payload)
     counters = request.app[COUNTERS]
@@ -59,13 +61,6 @@ async def _accept(request: web.Request) -> web.Response:
 
 
 _answer = for_pages("POST", _accept)
-
-
-def _admit(request: web.Request) -> tuple[str, Identity]:
-    """Return the channel and who publishes; the one place that decides whether this request may."""
-    # As it was sent: aiohttp's own path is decoded, and `a%2Fb` and `a/b` are one channel only by our rules.
-    asked: ConnectRequest = parse_request(request.raw_path, request.headers, request.remote or "")
-    return requested_channel(asked, PREFIX, request.app[SETTINGS].default_channel), identify(asked)
 
 
 def _kind(request: web.Request, payload: bytes) -> Kind:

@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from relay.clients.client import CLOSE_TIMEOUT_SECONDS
+from relay.clients.context import CLOSE_TIMEOUT_SECONDS
 from relay.errors import RelayError
 from relay.gateway.bus import bus_name
 from relay.logs import Logger

@@ -13,8 +13,8 @@ WAIT_SECONDS: Final = 4.0
 """How long the supervisor may take: twice as long as it waits for a worker."""
 
 
-class LinkedSiblings:
-    """All workers, as the supervisor sees them; see `relay.gateway.siblings.Siblings`.
+class SupervisorClient:
+    """All workers, as the supervisor sees them; see `relay.gateway.status.Workers`.
 
     Args:
         link: to the supervisor.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from relay.auth.authenticator import ANONYMOUS, Identity, identify
+from relay.auth.authenticator import ANONYMOUS, Identity, NameInQuery
 from relay.errors import Refused
 from relay.protocols.request import ConnectRequest, parse_request
 
@@ -15,13 +15,13 @@ def asking(query: dict[str, str]) -> ConnectRequest:
 
 
 def test_nobody_in_particular() -> None:
-    assert identify(asking({})) is ANONYMOUS
+    assert NameInQuery().identify(asking({})) is ANONYMOUS
     assert ANONYMOUS.user is None
 
 
 @pytest.mark.parametrize("user", ["bob", "Bob Dylan", "日本", "x" * 64, "👩\u200d💻"])
 def test_a_name(user: str) -> None:
-    assert identify(asking({"user": user})) == Identity(user)
+    assert NameInQuery().identify(asking({"user": user})) == Identity(user)
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def test_a_name(user: str) -> None:
 )
 def test_names_that_would_harm_logs_are_refused(user: str) -> None:
     with pytest.raises(Refused, match="user") as caught:
-        identify(asking({"user": user}))
+        NameInQuery().identify(asking({"user": user}))
     assert caught.value.status == 400
 
 

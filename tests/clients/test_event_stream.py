@@ -10,21 +10,22 @@ import pytest
 
 from relay import Gateway
 from relay.brokers.memory import MemoryBroker
-from relay.clients.event_stream import MAX_IGNORED_BYTES, RETRY_MILLISECONDS, EventStream
+from relay.clients.event_stream import MAX_IGNORED_BYTES, EventStream
+from relay.protocols.sse import RETRY_MILLISECONDS
 from tests.conftest import EmbeddedFactory, GatewayFactory
 from tests.harness.conditions import stays_true, wait_until
 from tests.harness.deployment import EVENT_LOOPS
 from tests.harness.event_source import EventStreamClient
 from tests.harness.free_port import free_port
 from tests.harness.http_response import HttpResponse, parse_head, send_request
+from tests.harness.inside import parts_of
 from tests.harness.raw_websocket import RawWebSocket
 from tests.harness.websocket_client import connected
 
 
 def streams(gateway: Gateway) -> list[EventStream]:
     """Return the open streams of a gateway."""
-    assert gateway._context is not None
-    return [member for member in gateway._context.connections if isinstance(member, EventStream)]
+    return [member for member in parts_of(gateway).context.registry if isinstance(member, EventStream)]
 
 
 async def refused(gateway: Gateway, target: str, *headers: str) -> HttpResponse:
@@ -259,8 +260,7 @@ async def test_how_a_client_left_is_counted(embedded: EmbeddedFactory) -> None:
     async with EventStreamClient(gateway.port, "/sse/a") as client:
         client.half_close()
         await wait_until(lambda: gateway.counters.connections_closed == {1006: 1, 1000: 1})
-    assert gateway._context is not None
-    assert gateway._context.node.hub.channels == []
+    assert parts_of(gateway).context.node.hub.channels == []
 
 
 async def test_a_client_that_vanished_is_noticed_by_the_kernel(embedded: EmbeddedFactory) -> None:

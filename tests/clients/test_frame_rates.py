@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from relay.clients.frame_rates import CONTROL_FRAMES, FRAGMENTS, FrameRate
-from relay.clients.incoming import MAX_FRAGMENTS
+from relay.clients.message_reader import MAX_FRAGMENTS
 
 RATE = FrameRate(per_second=10, burst=20)
 

@@ -9,12 +9,13 @@ import pytest
 
 from relay import Gateway
 from relay.brokers.memory import MemoryBroker
-from relay.clients.polls import Polls
+from relay.clients.cursors import Cursors
 from relay.errors import Disconnect, SubscribeError
 from tests.conftest import EmbeddedFactory
 from tests.harness.conditions import stays_true, wait_until
 from tests.harness.free_port import free_port
 from tests.harness.http_response import get, send_request
+from tests.harness.inside import parts_of
 from tests.harness.poll_client import PollClient, messages_of
 from tests.harness.raw_websocket import RawWebSocket
 from tests.harness.websocket_client import connected
@@ -25,7 +26,7 @@ LINGER = "relay.clients.long_poll.LINGER_SECONDS"
 
 @pytest.fixture(autouse=True)
 def _frequent_sweeps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("relay.clients.polls.SWEEP_SECONDS", 0.02)
+    monkeypatch.setattr("relay.clients.cursors.SWEEP_SECONDS", 0.02)
 
 
 @pytest.fixture
@@ -36,20 +37,17 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def waiting(gateway: Gateway) -> int:
     """Return how many polls wait for messages."""
-    assert gateway._context is not None
-    return sum(subscription._waiting is not None for subscription in gateway._context.polls)
+    return sum(subscription._waiting is not None for subscription in parts_of(gateway).cursors)
 
 
-def subscriptions(gateway: Gateway) -> Polls:
+def subscriptions(gateway: Gateway) -> Cursors:
     """Return the polling clients of a gateway."""
-    assert gateway._context is not None
-    return gateway._context.polls
+    return parts_of(gateway).cursors
 
 
 def held(gateway: Gateway) -> list[int]:
     """Return how many pieces wait in each subscription."""
-    assert gateway._context is not None
-    return [len(subscription._backlog) for subscription in gateway._context.polls]
+    return [len(subscription._backlog) for subscription in parts_of(gateway).cursors]
 
 
 async def test_a_client_that_polls_again_in_time_misses_nothing(embedded: EmbeddedFactory) -> None:
@@ -130,8 +128,7 @@ async def test_a_client_that_comes_back_too_late_is_told(embedded: EmbeddedFacto
     await client.poll(wait=0)
     await wait_until(lambda: gateway.counters.polls_open == 0)
     assert gateway.counters.connections_closed == {1006: 1}
-    assert gateway._context is not None
-    assert gateway._context.node.hub.channels == []
+    assert parts_of(gateway).context.node.hub.channels == []
     first = client.cursor
     assert await client.poll() == []
     assert client.missed == 1
@@ -284,8 +281,7 @@ async def test_with_the_drop_policy_the_newest_are_missed_and_it_is_told(embedde
         for number in range(6):
             await sender.send(f"{number}" * 20_000)
             await other.receive(number + 1)
-        assert gateway._context is not None
-        assert 60_000 <= sum(polled.buffered for polled in gateway._context.polls) <= 70_000
+        assert 60_000 <= sum(polled.buffered for polled in parts_of(gateway).cursors) <= 70_000
         assert await client.poll() == [f"{number}" * 20_000 for number in range(3)]
         assert (client.missed, gateway.counters.deliveries_dropped) == (1, 3)
         # Six to each of the others but the sender, three to this one; with their framing a little more.
@@ -325,14 +321,13 @@ async def test_a_client_that_leaves_while_it_subscribes_leaves_nothing(
     future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     monkeypatch.setattr(MemoryBroker, "subscribe", lambda self, channel: future)
     (gateway,) = await embedded(1)
-    context = gateway._context
-    assert context is not None
+    parts = parts_of(gateway)
     async with RawWebSocket(gateway.port) as raw:
         await raw.send(b"GET /poll/a HTTP/1.1\r\nHost: x\r\n\r\n")
-        await wait_until(lambda: context.node.interests == 1)
+        await wait_until(lambda: parts.context.node.interests == 1)
         raw.abort()
     future.set_result(None)
-    await wait_until(lambda: context.node.interests == 0 and len(context.polls) == 0)
+    await wait_until(lambda: parts.context.node.interests == 0 and len(parts.cursors) == 0)
     assert not future._callbacks
 
 
@@ -366,8 +361,7 @@ async def test_stopping_at_once_answers_them_too(embedded: EmbeddedFactory) -> N
 
 async def test_nobody_new_is_let_in_while_draining(embedded: EmbeddedFactory) -> None:
     (gateway,) = await embedded(1)
-    assert gateway._context is not None
-    gateway._context.draining = True
+    parts_of(gateway).context.registry.draining = True
     answer = await get(gateway.port, "/poll/a?wait=0")
     assert (answer.status, answer.text) == (503, "this gateway is shutting down\n")
 
@@ -420,8 +414,7 @@ async def test_a_closed_subscription_is_closed_once(embedded: EmbeddedFactory) -
     """A drain goes on with a list of those that were open when it began."""
     (gateway,) = await embedded(1)
     await PollClient(gateway.port, "a").poll(wait=0)
-    assert gateway._context is not None
-    (subscription,) = gateway._context.polls
+    (subscription,) = parts_of(gateway).cursors
     subscription.close(Disconnect.GOING_AWAY)
     subscription.close(Disconnect.GOING_AWAY)
     assert gateway.counters.disconnects == {"GOING_AWAY": 1}

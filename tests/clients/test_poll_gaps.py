@@ -7,6 +7,7 @@ import asyncio
 from relay import Gateway
 from tests.conftest import EmbeddedFactory
 from tests.harness.conditions import wait_until
+from tests.harness.inside import parts_of
 from tests.harness.poll_client import PollClient
 from tests.harness.redis_server import RedisServer
 from tests.harness.websocket_client import connected
@@ -58,8 +59,7 @@ async def test_clients_of_other_channels_are_told_nothing(embedded: EmbeddedFact
     clients = [PollClient(gateway.port, channel) for channel in ("a", "b", "a")]
     for client in clients:
         await client.poll(wait=0)
-    assert gateway._context is not None
-    gateway._context.node.gap(["a", "c"], 0.5)
+    parts_of(gateway).context.node.gap(["a", "c"], 0.5)
     for client in clients:
         await client.poll(wait=0)
     assert [client.missed for client in clients] == [1, 0, 1]
@@ -70,15 +70,14 @@ async def test_what_was_heard_before_the_gap_stands_before_it(embedded: Embedded
     (gateway,) = await embedded(1, write_delay=500)
     client = PollClient(gateway.port, "a")
     await client.poll(wait=0)
-    assert gateway._context is not None
-    node = gateway._context.node
+    node = parts_of(gateway).context.node
     async with connected(f"{gateway.url}/ws/a") as (sender,):
         await sender.send("one")
         await wait_until(lambda: gateway.counters.deliveries == 1)
         await sender.send("two")
         await wait_until(lambda: gateway.counters.messages_received == 2)
         node.gap(["a"], 0.5)
-        (subscription,) = gateway._context.polls
+        (subscription,) = parts_of(gateway).cursors
         *messages, gap = subscription._backlog._pieces
         assert gap is None
         assert b"two" in b"".join(piece for piece in messages if piece is not None)

@@ -8,14 +8,17 @@ from contextlib import AsyncExitStack
 import pytest
 
 from relay import Gateway
+from relay.brokers import Receipt
 from relay.clients.frame_rates import FrameRate
-from relay.clients.incoming import MAX_FRAGMENTS
-from relay.clients.websocket import Connection
+from relay.clients.message_reader import MAX_FRAGMENTS
+from relay.clients.websocket import WebSocket
 from relay.errors import BusUnavailable, Disconnect
 from relay.message import Message
+from tests.clients.collecting import collect
 from tests.clients.leftovers import leaving_nothing
 from tests.conftest import EmbeddedFactory
 from tests.harness.conditions import stays_true, wait_until
+from tests.harness.inside import parts_of
 from tests.harness.raw_websocket import (
     BINARY,
     CLOSE,
@@ -38,10 +41,9 @@ async def join(stack: AsyncExitStack, gateway: Gateway, target: str = "/ws/c") -
     return client
 
 
-def connections(gateway: Gateway) -> list[Connection]:
+def connections(gateway: Gateway) -> list[WebSocket]:
     """Return the open connections of a gateway."""
-    assert gateway._context is not None
-    return [member for member in gateway._context.connections if isinstance(member, Connection)]
+    return [member for member in parts_of(gateway).context.registry if isinstance(member, WebSocket)]
 
 
 async def test_text_binary_empty_and_fragmented_messages_pass_with_their_kind(embedded: EmbeddedFactory) -> None:
@@ -237,7 +239,7 @@ async def test_what_was_read_waits_in_its_order_while_the_bus_takes_no_more(
         node = connection._context.node
         read: list[bytes] = []
 
-        def publish(message: Message, source: Connection) -> None:
+        def publish(message: Message, source: WebSocket, receipt: Receipt | None) -> None:
             read.append(message.payload)
             if len(read) == room:
                 node.congested = True
@@ -270,7 +272,7 @@ async def test_who_is_closed_while_paused_publishes_nothing_more(embedded: Embed
         receiver = await join(stack, gateway)
         connection._context.node.congested = True
         await sender.send_frame(TEXT, b"has no room")
-        await wait_until(lambda: connection._rest)
+        await wait_until(lambda: connection._reader._rest)
         assert not connection.prepare_to_close()
         connection.close(Disconnect.GOING_AWAY)
         assert await sender.close_frame() == (1013, "bus unavailable")
@@ -293,7 +295,7 @@ async def test_a_message_that_crosses_a_drains_close_and_fails_ends_in_a_reset(e
 async def test_pongs_for_a_client_that_does_not_read_take_no_memory(
     embedded: EmbeddedFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("relay.clients.incoming.CONTROL_FRAMES", FrameRate(1e9, 1_000_000_000))
+    monkeypatch.setattr("relay.clients.message_reader.CONTROL_FRAMES", FrameRate(1e9, 1_000_000_000))
     (gateway,) = await embedded(1)
     async with AsyncExitStack() as stack:
         flooder = await stack.enter_async_context(RawWebSocket(gateway.port, receive_buffer=4096))
@@ -334,7 +336,7 @@ async def test_a_payload_is_never_taken_for_frames_wherever_the_stream_is_cut(
     embedded: EmbeddedFactory, frame: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Masks are the client's choice, so a payload can look like frames on the wire."""
-    monkeypatch.setattr("relay.clients.incoming.CONTROL_FRAMES", FrameRate(1e9, 1_000_000_000))
+    monkeypatch.setattr("relay.clients.message_reader.CONTROL_FRAMES", FrameRate(1e9, 1_000_000_000))
     (gateway,) = await embedded(1)
     async with AsyncExitStack() as stack:
         await join(stack, gateway)
@@ -343,17 +345,17 @@ async def test_a_payload_is_never_taken_for_frames_wherever_the_stream_is_cut(
         fragments = encode_frame(TEXT, b"a", fin=False) + ping + encode_frame(CONTINUATION, b"b")
         stream = frame + ping + pong + fragments + frame + encode_frame(TEXT, b"next")
         read: list[bytes] = []
-        connection._context.node.publish = lambda message, source: read.append(message.payload)  # type: ignore[method-assign]
-        connection._receive(stream)
+        connection._context.node.publish = collect(read)  # type: ignore[method-assign]
+        connection._reader.read(stream)
         whole, read[:] = list(read), []
         assert [len(whole), whole[1], whole[-1]] == [4, b"ab", b"next"]
         for cut in range(1, len(stream)):
-            connection._receive(stream[:cut])
-            connection._receive(stream[cut:])
+            connection._reader.read(stream[:cut])
+            connection._reader.read(stream[cut:])
             assert read == whole, cut
             read.clear()
         for byte in stream:
-            connection._receive(bytes([byte]))
+            connection._reader.read(bytes([byte]))
         assert read == whole
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from relay.clients.write_timeouts import Stalls
+from relay.clients.write_timeouts import WriteTimeouts
 from relay.metrics.counters import Counters
 from tests.harness.conditions import wait_until
 
@@ -22,7 +22,7 @@ class Client:
 
 async def test_no_progress_for_the_timeout_drops_the_client() -> None:
     counters = Counters()
-    stalls, client = Stalls(10.0, counters), Client(1000)
+    stalls, client = WriteTimeouts(10.0, counters), Client(1000)
     now = asyncio.get_running_loop().time()
     stalls.add(client)
     stalls.check(now + 9)
@@ -34,7 +34,7 @@ async def test_no_progress_for_the_timeout_drops_the_client() -> None:
 
 
 async def test_any_progress_starts_the_timeout_anew() -> None:
-    stalls, client = Stalls(10.0, Counters()), Client(1000)
+    stalls, client = WriteTimeouts(10.0, Counters()), Client(1000)
     now = asyncio.get_running_loop().time()
     stalls.add(client)
     for step in range(1, 6):
@@ -46,7 +46,7 @@ async def test_any_progress_starts_the_timeout_anew() -> None:
 
 
 async def test_more_data_is_no_progress() -> None:
-    stalls, client = Stalls(10.0, Counters()), Client(1000)
+    stalls, client = WriteTimeouts(10.0, Counters()), Client(1000)
     now = asyncio.get_running_loop().time()
     stalls.add(client)
     client.stuck = 2000
@@ -56,7 +56,7 @@ async def test_more_data_is_no_progress() -> None:
 
 
 async def test_a_client_that_took_everything_is_forgotten() -> None:
-    stalls, client = Stalls(10.0, Counters()), Client(1000)
+    stalls, client = WriteTimeouts(10.0, Counters()), Client(1000)
     stalls.add(client)
     stalls.discard(client)
     stalls.discard(client)
@@ -65,7 +65,7 @@ async def test_a_client_that_took_everything_is_forgotten() -> None:
 
 
 async def test_it_checks_by_itself() -> None:
-    stalls, client = Stalls(0.05, Counters()), Client(1)
+    stalls, client = WriteTimeouts(0.05, Counters()), Client(1)
     stalls.add(client)
     task = asyncio.create_task(stalls.run())
     await wait_until(lambda: client.aborted)

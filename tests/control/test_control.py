@@ -9,34 +9,34 @@ from websockets.frames import Close
 
 from relay.auth.authenticator import Identity
 from relay.brokers import BrokerOptions
+from relay.clients.session import Session
 from relay.control import Control, control
 from relay.control.answering import Answering
 from relay.control.control import SurveyError
 from relay.control.messages import EVERYBODY, Disconnect, inbox
 from relay.errors import BusUnavailable, CustomDisconnect, SubscribeError
 from relay.errors import Disconnect as Reason
-from relay.hub import Encoder
-from relay.message import Message
+from relay.message import Encoder, Message
 from relay.metrics.counters import Counters
 from relay.node import Node
+from relay.protocols.plain import Plain
 from tests.harness.conditions import wait_until
 
 
 def make() -> tuple[Node, Control]:
     """Return a node and its control."""
     node = Node(BrokerOptions("memory://"), Counters())
-    return node, Control(node, list)
+    return node, Control(node, [])
 
 
 class Listener:
     """A client that can be closed as one with a WebSocket can."""
 
     echo = True
-    channel = "a"
 
     def __init__(self, node: Node, user: str) -> None:
-        self.id = node.new_id()
-        self.identity = Identity(user)
+        self.session = Session(node, Identity(user), Plain("a", echo=True), None)
+        self.id = self.session.id
         self.received = b""
         self.closed = False
 
@@ -47,8 +47,8 @@ class Listener:
     def deliver(self, data: bytes, count: int) -> None:
         self.received += data
 
-    def close(self, disconnect: Reason | CustomDisconnect) -> None:
-        Close(disconnect.code, disconnect.reason).serialize()
+    def close(self, why: Reason | CustomDisconnect) -> None:
+        Close(why.code, why.reason).serialize()
         self.closed = True
 
 
@@ -132,7 +132,7 @@ async def test_nonsense_loses_neither_messages_of_others_nor_later_orders(nonsen
     """Whoever writes on the bus can send it; it comes with what else came in the same tick."""
     node = Node(BrokerOptions("memory://"), Counters())
     clients = [Listener(node, user) for user in ("ann", "ann", "bob")]
-    own = Control(node, lambda: clients)
+    own = Control(node, clients)
     own.start("here")
     node.claim("a")
     node.hub.add("a", clients[0])

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterator
 
 import pytest
 
-from relay.auth.authenticator import Identity
 from relay.control import disconnects
 from relay.control.disconnects import CLOSES_PER_TICK, Closing
 from relay.control.messages import Disconnect, Unsubscribe
@@ -19,41 +19,51 @@ NODE = bytes(8)
 
 
 class Client:
-    """A connection that notes how it is closed."""
+    """A client, and its session, that notes how it is closed, and from what it is unsubscribed."""
 
-    def __init__(self, number: int, user: str | None = None, channel: str = "a") -> None:
+    def __init__(self, number: int, user: str | None = None, *channels: str) -> None:
         self.id = NODE + number.to_bytes(8, "big")
-        self.channel = channel
-        self.identity = Identity(user)
+        self.channels = channels or ("a",)
+        self.user = user
+        self.session = self
         self.closed: list[Reason | CustomDisconnect] = []
+        self.revoked: set[str] = set()
 
-    def close(self, disconnect: Reason | CustomDisconnect) -> None:
-        self.closed.append(disconnect)
+    def close(self, why: Reason | CustomDisconnect) -> None:
+        self.closed.append(why)
+
+    def revoke(self, channel: str) -> None:
+        assert channel in self.channels
+        self.revoked.add(channel)
+
+
+class Crowd(list[Client]):
+    """Clients, and how often they were looked at."""
+
+    looks = 0
+
+    def __iter__(self) -> Iterator[Client]:
+        self.looks += 1
+        return super().__iter__()
 
 
 async def test_orders_of_a_while_are_carried_out_in_one_look() -> None:
-    looks = 0
     clients = [Client(number, f"user {number}") for number in range(100)]
-
-    def look() -> list[Client]:
-        nonlocal looks
-        looks += 1
-        return clients
-
-    work = Closing(look, NODE)
+    crowd = Crowd(clients)
+    work = Closing(crowd, NODE)
     for number in range(50):
         work.add(Disconnect(user=f"user {number}"))
     await wait_until(lambda: all(client.closed == [Reason.FORCE_DISCONNECT] for client in clients[:50]))
     work.add(Disconnect(user="user 50"))
     assert not clients[50].closed, "the next look has to wait"
     await wait_until(lambda: clients[50].closed)
-    assert looks == 2
+    assert crowd.looks == 2
     assert not any(client.closed for client in clients[51:])
 
 
 async def test_only_those_who_are_meant_are_closed() -> None:
     ann, other_ann, bob, nobody = Client(1, "ann"), Client(2, "ann", "b"), Client(3, "bob"), Client(4)
-    work = Closing(lambda: [ann, other_ann, bob, nobody], NODE)
+    work = Closing([ann, other_ann, bob, nobody], NODE)
     work.add(Unsubscribe(user="ann", channel="b"))
     work.add(Unsubscribe(user="bob", client=nobody.id.hex(), channel="a"))
     work.add(Disconnect(user="bob", keep=frozenset({bob.id.hex()})))
@@ -63,22 +73,38 @@ async def test_only_those_who_are_meant_are_closed() -> None:
     work.add(Disconnect(user=""))
     await wait_until(lambda: nobody.closed)
     assert nobody.closed == [CustomDisconnect(4000, "x")]
-    assert other_ann.closed == [Reason.UNSUBSCRIBED]
-    assert await stays_true(lambda: not ann.closed and not bob.closed, 0.1)
+    assert other_ann.revoked == {"b"}
+    assert await stays_true(lambda: not any((*who.closed, *who.revoked) for who in (ann, bob)), 0.1)
+    assert not other_ann.closed
+
+
+async def test_a_client_is_unsubscribed_from_what_is_meant_and_closed_if_an_order_says_so() -> None:
+    ann, bob = Client(1, "ann", "a", "b", "c"), Client(2, "bob", "a", "b")
+    work = Closing([ann, bob], NODE)
+    for order in (
+        Unsubscribe(user="ann", channel="a"),
+        Unsubscribe(client=ann.id.hex(), channel="c"),
+        Unsubscribe(client=ann.id.hex(), channel="d"),
+        Unsubscribe(user="bob", channel="a"),
+        Disconnect(user="bob"),
+    ):
+        work.add(order)
+    await wait_until(lambda: bob.closed == [Reason.FORCE_DISCONNECT])
+    assert (ann.revoked, bob.revoked) == ({"a", "c"}, set())
+    assert not ann.closed
 
 
 async def test_clients_of_other_gateways_cost_nothing() -> None:
-    def look() -> list[Client]:
-        raise AssertionError("nobody here is meant")
-
-    work = Closing(look, NODE)
+    crowd = Crowd()
+    work = Closing(crowd, NODE)
     work.add(Disconnect(client="f" * 32))
     assert await stays_true(lambda: work._timer is None, 0.02)
+    assert not crowd.looks
 
 
 async def test_many_clients_are_closed_some_at_a_time_and_a_stop_ends_it() -> None:
     clients = [Client(number, "ann") for number in range(2 * CLOSES_PER_TICK + 10)]
-    work = Closing(lambda: clients, NODE)
+    work = Closing(clients, NODE)
     work._orders = [Disconnect(user="ann")]
     work._look()
     assert sum(bool(client.closed) for client in clients) == CLOSES_PER_TICK
@@ -93,7 +119,7 @@ async def test_many_clients_are_closed_some_at_a_time_and_a_stop_ends_it() -> No
 async def test_with_many_orders_the_look_comes_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(disconnects, "MAX_WAITING", 10)
     clients = [Client(number, f"user {number}") for number in range(20)]
-    work = Closing(lambda: clients, NODE)
+    work = Closing(clients, NODE)
     work._looked_at = asyncio.get_running_loop().time() + 60
     for number in range(20):
         work.add(Disconnect(user=f"user {number}"))
@@ -104,31 +130,31 @@ async def test_with_many_orders_the_look_comes_at_once(monkeypatch: pytest.Monke
 async def test_many_orders_for_many_clients_of_one_user_are_one_look() -> None:
     """Whoever may write to Redis can send them: neither their product nor a list of closed clients may grow."""
     clients = [Client(number, "ann") for number in range(2000)]
-    work = Closing(lambda: clients, NODE)
+    work = Closing(clients, NODE)
     work._orders = [Unsubscribe(user="ann", channel=f"other {number}") for number in range(5000)]
     work._orders += [Unsubscribe(client=clients[0].id.hex(), channel="other")] * 5000
     compared = 0
-    reason = disconnects._reason
+    means = disconnects._means
 
-    def counting(order: Disconnect | Unsubscribe, client: disconnects.Client) -> Reason | CustomDisconnect | None:
+    def counting(order: Disconnect | Unsubscribe, session: disconnects.ClientSession) -> bool:
         nonlocal compared
         compared += 1
-        return reason(order, client)
+        return means(order, session)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(disconnects, "_reason", counting)
+        patch.setattr(disconnects, "_means", counting)
         work._look()
     assert compared <= len(work._orders) + 5000
     for _ in range(10):
         work._orders = [Disconnect(user="ann")]
         work._look()
-    assert len(work._to_close) <= len(clients)
+    assert len(work._waiting) <= len(clients)
     work.stop()
 
 
 async def test_a_look_at_many_clients_is_short() -> None:
     clients = [Client(number, None if number % 2 else f"user {number}") for number in range(20_000)]
-    work = Closing(lambda: clients, NODE)
+    work = Closing(clients, NODE)
     seconds = []
     for _ in range(5):
         work._orders = [Disconnect(user="user 2"), Disconnect(client=clients[1].id.hex())]

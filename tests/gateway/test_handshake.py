@@ -15,6 +15,7 @@ from tests.conftest import EmbeddedFactory
 from tests.harness.conditions import wait_until
 from tests.harness.free_port import free_port
 from tests.harness.http_response import get, send_request
+from tests.harness.inside import parts_of
 from tests.harness.raw_websocket import TEXT, RawWebSocket
 
 UPGRADE = (
@@ -135,9 +136,8 @@ async def test_a_refused_client_that_does_not_leave_is_dropped(embedded: Embedde
     async with RawWebSocket(gateway.port) as client:
         assert (await client.upgrade("/nowhere")).status == 404
         await client.send(b"still talking")
-        context = gateway._context
-        assert context is not None
-        await wait_until(lambda: not context.http.connections, 4.0)
+        parts = parts_of(gateway)
+        await wait_until(lambda: not parts.front_door.http.connections, 4.0)
 
 
 async def test_a_full_gateway_asks_to_come_back_later(embedded: EmbeddedFactory) -> None:
@@ -197,22 +197,21 @@ async def test_a_client_that_leaves_during_its_handshake_leaves_nothing(
 
     monkeypatch.setattr(MemoryBroker, "subscribe", wait)
     (gateway,) = await embedded(1)
-    context = gateway._context
-    assert context is not None
+    parts = parts_of(gateway)
     for outcome in (None, SubscribeError("a", "NOPERM")):
         async with RawWebSocket(gateway.port) as client:
             await client.send(UPGRADE)
             await wait_until(lambda: waiting)
             client.abort()
-        await wait_until(lambda: not context.http.connections)
+        await wait_until(lambda: not parts.front_door.http.connections)
         future = waiting.pop()
         if outcome is None:
             future.set_result(None)
         else:
             future.set_exception(outcome)
-        await wait_until(lambda: context.node.interests == 0, 3.0)
+        await wait_until(lambda: parts.context.node.interests == 0, 3.0)
     assert gateway.counters.connections_accepted == 0
-    assert context.node.hub.channels == []
+    assert parts.context.node.hub.channels == []
 
 
 async def test_early_data_of_clients_that_have_left_is_not_kept(
@@ -222,14 +221,13 @@ async def test_early_data_of_clients_that_have_left_is_not_kept(
     future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     (gateway,) = await embedded(1)
     monkeypatch.setattr(MemoryBroker, "subscribe", lambda self, channel: future)
-    context = gateway._context
-    assert context is not None
+    parts = parts_of(gateway)
     for _ in range(5):
         async with RawWebSocket(gateway.port) as client:
             await client.send(UPGRADE + bytes(1000))
-            await wait_until(lambda: context.node.interests == 1 and len(context.http.connections) == 1)
+            await wait_until(lambda: parts.context.node.interests == 1 and len(parts.front_door.http.connections) == 1)
             client.abort()
-            await wait_until(lambda: not context.http.connections)
+            await wait_until(lambda: not parts.front_door.http.connections)
     assert not future._callbacks
 
 
@@ -241,19 +239,18 @@ async def test_a_client_that_left_unnoticed_can_be_refused(
     future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     (gateway,) = await embedded(1, broker_timeout=60 if ending == "drain" else 0.5)
     monkeypatch.setattr(MemoryBroker, "subscribe", lambda self, channel: future)
-    context = gateway._context
-    assert context is not None
+    parts = parts_of(gateway)
     async with RawWebSocket(gateway.port) as client:
         await client.send(UPGRADE)
-        await wait_until(lambda: context.node.interests == 1)
-        (handshake,) = context.http.connections
+        await wait_until(lambda: parts.context.node.interests == 1)
+        (handshake,) = parts.front_door.http.connections
         assert isinstance(handshake, Handshake)
         await client.send(bytes(MAX_HELD_BYTES + 1))
         await wait_until(lambda: len(handshake._buffer) > MAX_HELD_BYTES)
     if ending == "drain":
         await gateway.drain()
-        assert gateway._context is None
-    await wait_until(lambda: not context.http.connections)
+        assert gateway.problems == ["not started"]
+    await wait_until(lambda: not parts.front_door.http.connections)
     assert sum(gateway.counters.connections_refused.values()) == 1
     assert not [record for record in caplog.records if record.exc_info]
 

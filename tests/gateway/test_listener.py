@@ -13,6 +13,7 @@ import pytest
 from tests.conftest import EmbeddedFactory
 from tests.harness.conditions import stays_true, wait_until
 from tests.harness.http_response import get
+from tests.harness.inside import parts_of
 from tests.harness.raw_websocket import RawWebSocket
 from tests.harness.websocket_client import connected
 
@@ -52,38 +53,36 @@ async def test_running_out_of_descriptors_pauses_and_recovers(
 async def test_clients_beyond_the_reserve_wait_in_the_backlog(embedded: EmbeddedFactory) -> None:
     """Not even refusals may use up the file descriptors that the bus needs. Who is served keeps its place."""
     (gateway,) = await embedded(1, max_connections=2)
-    listener, context = gateway._listener, gateway._context
+    listener, parts = gateway._listener, parts_of(gateway)
     assert listener is not None
-    assert context is not None
-    context.max_sockets = 2
+    parts.front_door.max_sockets = 2
     async with RawWebSocket(gateway.port) as first:
         assert (await first.upgrade("/")).status == 101
         async with RawWebSocket(gateway.port) as second:
             await second.send(b"GET /poll/a?wait=25 HTTP/1.1\r\nHost: x\r\n\r\n")
-            await wait_until(lambda: len(context.polls) == 1)
+            await wait_until(lambda: len(parts.cursors) == 1)
             async with RawWebSocket(gateway.port) as third:
-                assert await stays_true(lambda: context.sockets == 2, 0.3)
+                assert await stays_true(lambda: parts.front_door.sockets == 2, 0.3)
                 second.abort()
                 assert (await third.upgrade("/")).status == 503
 
 
 async def test_who_asks_for_nothing_gives_way_to_a_probe(embedded: EmbeddedFactory) -> None:
     (gateway,) = await embedded(1)
-    listener, context = gateway._listener, gateway._context
+    listener, parts = gateway._listener, parts_of(gateway)
     assert listener is not None
-    assert context is not None
-    context.max_sockets = 4
+    parts.front_door.max_sockets = 4
     async with AsyncExitStack() as stack:
         member = await stack.enter_async_context(RawWebSocket(gateway.port))
         assert (await member.upgrade("/")).status == 101
         asked = await stack.enter_async_context(RawWebSocket(gateway.port))
         await asked.send(b"GET /poll/a?wait=25 HTTP/1.1\r\nHost: x\r\n\r\n")
-        await wait_until(lambda: context.node.channels == 2)
+        await wait_until(lambda: parts.context.node.channels == 2)
         for data in [b"", b"GET /heal", b"POST /publish/a HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n"] * 5:
             silent = await stack.enter_async_context(RawWebSocket(gateway.port))
             await silent.send(data)
             assert (await get(gateway.port, "/healthz")).status == 200
-        assert context.sockets <= 4
+        assert parts.front_door.sockets <= 4
         assert gateway.counters.http_connections_evicted >= 13
         assert gateway.counters.connections_open == 2
 
@@ -106,14 +105,13 @@ async def test_other_faults_of_accept_are_not_hidden(
 async def test_requests_that_wait_leave_places_for_probes(embedded: EmbeddedFactory) -> None:
     """While Redis is away all that strangers ask for waits; a gateway whose probe waits, too, would be restarted."""
     (gateway,) = await embedded(1)
-    context = gateway._context
-    assert context is not None
-    context.max_sockets = 16
+    parts = parts_of(gateway)
+    parts.front_door.max_sockets = 16
     async with AsyncExitStack() as stack:
         waiting = [await stack.enter_async_context(RawWebSocket(gateway.port)) for _ in range(14)]
         for client in waiting:
             await client.send(b"GET /poll/a?wait=25 HTTP/1.1\r\nHost: x\r\n\r\n")
-        await wait_until(lambda: len(context.polls) == 14)
+        await wait_until(lambda: len(parts.cursors) == 14)
         for path in ("/poll/a?wait=25", "/nothing", "/sse/a"):
             assert (await get(gateway.port, path)).status == 503
         async with RawWebSocket(gateway.port) as newcomer:

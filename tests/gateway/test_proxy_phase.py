@@ -12,6 +12,7 @@ from tests.conftest import EmbeddedFactory, GatewayFactory
 from tests.harness.conditions import wait_until
 from tests.harness.deployment import EVENT_LOOPS
 from tests.harness.http_response import get, send_request
+from tests.harness.inside import parts_of
 from tests.harness.proxy_headers import LOCAL, proxy_header
 from tests.harness.raw_websocket import TEXT, RawWebSocket
 
@@ -107,9 +108,8 @@ async def test_an_unfinished_proxy_header_ends_in_time(embedded: EmbeddedFactory
     for beginning in (b"P", b"PROXY TCP4 192.0.2.7", LOCAL[:9], LOCAL[:14]):
         answer = await send_request(gateway.port, beginning)
         assert answer.status == 408
-    context = gateway._context
-    assert context is not None
-    await wait_until(lambda: not context.http.connections)
+    parts = parts_of(gateway)
+    await wait_until(lambda: not parts.front_door.http.connections)
 
 
 @pytest.mark.parametrize("event_loop", EVENT_LOOPS)

@@ -8,6 +8,7 @@ import pickle
 from tests.conftest import EmbeddedFactory
 from tests.harness.conditions import wait_until
 from tests.harness.free_port import free_port
+from tests.harness.inside import parts_of
 from tests.harness.raw_websocket import RawWebSocket
 from tests.harness.redis_server import RedisServer
 from tests.harness.websocket_client import connected
@@ -30,14 +31,13 @@ async def test_bytes_that_wait_for_clients_are_found_at_all_of_them(embedded: Em
 
 async def test_looking_at_many_connections_lets_others_have_their_turn(embedded: EmbeddedFactory) -> None:
     (gateway,) = await embedded(1)
-    context = gateway._context
-    assert context is not None
+    parts = parts_of(gateway)
 
     class Client:
         buffered = 3
 
     clients = [Client() for _ in range(2500)]
-    context.connections.update(clients)  # type: ignore[arg-type]  # only their buffers are looked at
+    parts.context.registry._clients.update(clients)  # type: ignore[arg-type]  # only their buffers are looked at
     turns = 0
 
     async def count_turns() -> None:
@@ -51,7 +51,7 @@ async def test_looking_at_many_connections_lets_others_have_their_turn(embedded:
         assert (await gateway.snapshot()).gauges.client_buffer_bytes == 7500
     finally:
         other.cancel()
-        context.connections.clear()
+        parts.context.registry._clients.clear()
     assert turns >= 3
 
 

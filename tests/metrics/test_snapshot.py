@@ -12,8 +12,8 @@ from relay.metrics.snapshot import Gauges, Snapshot
 
 
 def test_totals_and_amounts_are_summed() -> None:
-    one = Snapshot(Counters(deliveries=2, connections_open=5), Gauges(channels=3, client_buffer_bytes=10))
-    one.add(Snapshot(Counters(deliveries=40, connections_open=1), Gauges(channels=4, client_buffer_bytes=1)))
+    one = Snapshot(Counters(fanned_out=2, connections_open=5), Gauges(channels=3, client_buffer_bytes=10))
+    one.add(Snapshot(Counters(fanned_out=40, connections_open=1), Gauges(channels=4, client_buffer_bytes=1)))
     assert (one.counters.deliveries, one.counters.connections_open) == (42, 6)
     assert (one.gauges.channels, one.gauges.client_buffer_bytes, one.gauges.processes) == (7, 11, 2)
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from relay.errors import Refused
-from relay.protocols.plain import PlainSession, open_session
+from relay.protocols.plain import Plain, endpoint
 from relay.protocols.request import parse_request
 
 
-def session(target: str) -> PlainSession:
+def session(target: str) -> Plain:
     """Open a session for a request target."""
-    return open_session(parse_request(target, {}, ""), "lobby")
+    return endpoint.open(parse_request(target, {}, ""), "lobby")
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ def session(target: str) -> PlainSession:
     ],
 )
 def test_the_path_names_the_channel(target: str, channel: str) -> None:
-    assert session(target) == PlainSession(channel, echo=False)
+    assert (session(target).channel, session(target).echo) == (channel, False)
 
 
 def test_echo_is_asked_for() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from relay.errors import Refused
+from relay.errors import CustomDisconnect, Refused
 from relay.message import Kind, Message
 from relay.protocols import sse
 from relay.protocols.request import parse_request
@@ -25,7 +25,7 @@ def message(payload: str | bytes) -> Message:
 @given(st.lists(payloads, max_size=4))
 @example(["", b"", "\n", "\r", "\r\n", " ", "\ufeff"])
 def test_what_a_reader_gets_is_the_message_however_it_is_cut(sent: list[str | bytes]) -> None:
-    stream = sse.retry(1234) + sse.HEARTBEAT.join(sse.encode(message(payload)) for payload in sent) + sse.HEARTBEAT
+    stream = b"retry: 1234\n\n" + sse.HEARTBEAT.join(sse.encode(message(payload)) for payload in sent) + sse.HEARTBEAT
     whole, cut = EventParser(), EventParser()
     events = whole.feed(stream)
     assert [event.payload for event in events] == sent
@@ -60,7 +60,7 @@ def test_an_ordinary_text_of_many_lines_is_sent_as_lines() -> None:
 
 
 def test_a_farewell_is_an_event_of_its_own() -> None:
-    (event,) = EventParser().feed(sse.farewell(1013, 'slow "consumer"'))
+    (event,) = EventParser().feed(sse.ServerSentEvents("a").closing(CustomDisconnect(1013, 'slow "consumer"')).last)
     assert event == Event("close", '{"code":1013,"reason":"slow \\"consumer\\""}')
 
 
@@ -68,7 +68,7 @@ def test_a_farewell_is_an_event_of_its_own() -> None:
     ("target", "channel"), [("/sse", "lobby"), ("/sse/", "lobby"), ("/sse/a/b?echo=7", "a/b"), ("/sse/%C3%A9", "é")]
 )
 def test_the_path_names_the_channel(target: str, channel: str) -> None:
-    assert sse.open_session(parse_request(target, {}, ""), "lobby") == channel
+    assert sse.open_session(parse_request(target, {}, ""), "lobby").channel == channel
 
 
 @pytest.mark.parametrize(("target", "status"), [("/ssex", 404), ("/", 404), ("/sse/a%20b", 400), ("/sse/%", 400)])

@@ -8,11 +8,12 @@ import os
 import random
 
 from relay import Gateway
-from relay.clients.websocket import Connection
+from relay.clients.websocket import WebSocket
 from relay.node import Interest
 from tests.conftest import EmbeddedFactory
 from tests.harness.conditions import wait_until
 from tests.harness.gateway_process import GatewayProcess
+from tests.harness.inside import parts_of
 from tests.harness.numbered_publisher import NumberedPublisher
 from tests.harness.raw_websocket import CLOSE, TEXT, RawWebSocket, encode_frame
 from tests.harness.redis_server import RedisServer
@@ -84,15 +85,14 @@ async def test_nothing_is_left_behind(redis_server: RedisServer, prefix: str, em
 def leftovers(gateway: Gateway) -> dict[str, int]:
     """Count what a leak would make grow."""
     gc.collect()
-    context = gateway._context
-    assert context is not None
-    counts = {kind.__name__: 0 for kind in (Connection, Interest)}
+    parts = parts_of(gateway)
+    counts = {kind.__name__: 0 for kind in (WebSocket, Interest)}
     for item in gc.get_objects():
         # Not isinstance: that asks a weak proxy for its class, whose object may be gone.
-        if issubclass(type(item), Connection | Interest):
+        if issubclass(type(item), WebSocket | Interest):
             counts[type(item).__name__] += 1
-    counts["handshakes"] = len(context.http.connections)
-    counts["channels in the hub"] = len(context.node.hub)
+    counts["handshakes"] = len(parts.front_door.http.connections)
+    counts["channels in the hub"] = len(parts.context.node.hub)
     counts["tasks"] = len(asyncio.all_tasks())
     counts["descriptors"] = len(os.listdir("/proc/self/fd"))
     return counts

@@ -16,6 +16,7 @@ from tests.harness.event_source import EventStreamClient
 from tests.harness.gateway_process import GatewayProcess
 from tests.harness.history import check_history, first_disagreement, label_of, labelled
 from tests.harness.http_response import get
+from tests.harness.inside import parts_of
 from tests.harness.poll_client import PollClient
 from tests.harness.server_api import KEY, call
 from tests.harness.websocket_client import WebSocketClient, connected
@@ -106,7 +107,7 @@ async def test_with_the_drop_policy_a_slow_stream_stays_and_misses_the_newest(em
         numbers = [label_of(message).number for message in await slow.receive(300 - dropped)]
         assert numbers == sorted(set(numbers))
         assert numbers[:3] == [0, 1, 2], "the oldest ones are kept"
-        await wait_until(lambda: gateway._context is not None and not len(gateway._context.stalls))
+        await wait_until(lambda: not len(parts_of(gateway).context.write_timeouts))
         await sender.send(labelled("p", 300))
         assert label_of((await slow.receive(301 - dropped))[-1]).number == 300
 
@@ -151,8 +152,7 @@ async def test_a_back_end_closes_clients_of_all_kinds(embedded: EmbeddedFactory)
     async with connected(f"{gateway.url}/ws/a?user=ann") as (client,), reader as stream:
         first = await get(gateway.port, "/poll/a?user=ann&wait=0")
         poll = asyncio.create_task(get(gateway.port, f"/poll/a?wait=20&cursor={first.json['cursor']}"))
-        assert gateway._context is not None
-        (subscription,) = gateway._context.polls
+        (subscription,) = parts_of(gateway).cursors
         await wait_until(lambda: subscription._waiting is not None)
         assert await call(gateway.port, "disconnect", {"user": "ann"}) == {"result": {}}
         await stream.to_the_end()

@@ -18,6 +18,7 @@ from tests.conftest import EmbeddedFactory
 from tests.harness.conditions import stays_true, wait_until
 from tests.harness.haproxy import HAProxy
 from tests.harness.http_response import parse_head, read_response
+from tests.harness.inside import parts_of
 from tests.harness.nginx import Nginx, told
 from tests.harness.proxy_process import ProxyProcess
 from tests.harness.raw_websocket import TEXT, RawWebSocket
@@ -63,9 +64,8 @@ async def served(port: int) -> None:
 
 def reused(gateway: Gateway) -> bool:
     """Tell whether a connection waits at the gateway for its next request."""
-    context = gateway._context
-    assert context is not None
-    return len(context.http.connections) > context.http.connections.handshakes
+    parts = parts_of(gateway)
+    return len(parts.front_door.http.connections) > parts.front_door.http.connections.handshakes
 
 
 def test_the_page_tells_nginx_what_it_needs() -> None:

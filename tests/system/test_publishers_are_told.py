@@ -16,6 +16,7 @@ from tests.conftest import EmbeddedFactory, GatewayFactory
 from tests.harness.conditions import wait_until
 from tests.harness.deployment import EVENT_LOOPS
 from tests.harness.history import label_of, labelled
+from tests.harness.inside import parts_of
 from tests.harness.redis_server import RedisServer
 from tests.harness.redis_witness import RedisWitness
 from tests.harness.websocket_client import WebSocketClient, connected
@@ -70,7 +71,7 @@ async def test_a_drain_waits_for_a_redis_that_comes_back(own_redis: RedisServer,
             await client.send(labelled(f"p{number}", 0))
         await wait_until(lambda: gateway.counters.messages_received == 20)
         draining = asyncio.create_task(gateway.drain())
-        await wait_until(lambda: gateway._context is not None and gateway._context.draining)
+        await wait_until(lambda: parts_of(gateway).context.registry.draining)
         own_redis.resume()
         assert {await client.ended() for client in publishers} == {(1001, "going away")}
         await draining

@@ -12,6 +12,7 @@ from tests.harness.conditions import wait_until
 from tests.harness.deployment import EVENT_LOOPS
 from tests.harness.event_source import Event, EventParser
 from tests.harness.http_response import get, parse_head, read_response
+from tests.harness.inside import parts_of
 from tests.harness.websocket_client import connected
 
 POLL = b"GET /poll/b?wait=0 HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -48,18 +49,17 @@ async def test_a_kept_connection_becomes_a_stream(gateways: GatewayFactory, even
 
 async def test_aiohttp_forgets_the_connection(embedded: EmbeddedFactory) -> None:
     (gateway,) = await embedded(1)
-    context = gateway._context
-    assert context is not None
+    parts = parts_of(gateway)
     before = len(asyncio.all_tasks())
     reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
     writer.write(POLL)
     await read_response(reader)
-    assert len(context.http.server.connections) == 1
+    assert len(parts.front_door.http.server.connections) == 1
     writer.write(b"GET /sse/a HTTP/1.1\r\nHost: x\r\n\r\n")
     await reader.readuntil(b"\n\n")
-    await wait_until(lambda: not context.http.server.connections)
-    assert not context.http.connections
-    assert (gateway.counters.event_streams_open, context.sockets) == (1, 1)
+    await wait_until(lambda: not parts.front_door.http.server.connections)
+    assert not parts.front_door.http.connections
+    assert (gateway.counters.event_streams_open, parts.front_door.sockets) == (1, 1)
     await wait_until(lambda: len(asyncio.all_tasks()) == before)
     writer.close()
     await writer.wait_closed()
@@ -90,9 +90,8 @@ async def test_a_target_that_only_aiohttp_takes_for_a_stream_is_refused(
     """Handed to and fro between the two, it would keep the gateway busy for as long as the client stays."""
     (gateway,) = await embedded(1)
     assert (await get(gateway.port, target)).status == status
-    context = gateway._context
-    assert context is not None
-    await wait_until(lambda: not context.sockets)
+    parts = parts_of(gateway)
+    await wait_until(lambda: not parts.front_door.sockets)
 
 
 async def test_a_request_with_a_body_is_no_stream(embedded: EmbeddedFactory) -> None:

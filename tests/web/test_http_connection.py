@@ -21,6 +21,7 @@ from tests.conftest import EmbeddedFactory, GatewayFactory
 from tests.harness.conditions import stays_true, wait_until
 from tests.harness.deployment import EVENT_LOOPS
 from tests.harness.http_response import HttpResponse, read_response, send_request
+from tests.harness.inside import parts_of
 from tests.harness.raw_websocket import TEXT, RawWebSocket, encode_frame
 from tests.harness.server_api import KEY, request
 
@@ -88,9 +89,8 @@ async def test_it_may_all_come_at_once(embedded: EmbeddedFactory) -> None:
         await client.send(PUBLISH * 3 + HANDSHAKE + encode_frame(TEXT, b"early"))
         assert [(await client.response()).status for _ in range(4)] == [200, 200, 200, 101]
         assert (await client.frame()).payload == b"early"
-    context = gateway._context
-    assert context is not None
-    await wait_until(lambda: not context.sockets and not context.http.server.connections)
+    parts = parts_of(gateway)
+    await wait_until(lambda: not parts.front_door.sockets and not parts.front_door.http.server.connections)
 
 
 async def test_a_handshake_over_a_used_connection_is_refused_as_any(embedded: EmbeddedFactory) -> None:
@@ -197,18 +197,17 @@ async def test_errors_are_our_own(embedded: EmbeddedFactory, caplog: pytest.LogC
 async def test_what_comes_behind_a_request_waits_in_bounds(embedded: EmbeddedFactory) -> None:
     """It was taken for errors of up to a megabyte each before, 32 of them for each connection."""
     (gateway,) = await embedded(1)
-    context = gateway._context
-    assert context is not None
+    parts = parts_of(gateway)
     _, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
     writer.write(WAITING)
-    await wait_until(lambda: len(context.polls) == 1)
+    await wait_until(lambda: len(parts.cursors) == 1)
     for _ in range(40):
         writer.write(bytes(262144))
-    (connection,) = context.http.connections
+    (connection,) = parts.front_door.http.connections
     assert isinstance(connection, HttpConnection)
     await wait_until(lambda: len(connection._buffer) > MAX_HELD_BYTES)
     assert await stays_true(lambda: len(connection._buffer) <= MAX_HELD_BYTES + 262144, 0.2)
-    (handler,) = context.http.server.connections
+    (handler,) = parts.front_door.http.server.connections
     assert not handler._messages
     writer.transport.abort()
 
@@ -280,13 +279,12 @@ async def test_of_too_many_idle_connections_the_oldest_goes(
 ) -> None:
     monkeypatch.setattr("relay.web.http_port.IDLE_CONNECTIONS", 2)
     (gateway,) = await embedded(1)
-    context = gateway._context
-    assert context is not None
+    parts = parts_of(gateway)
     kept = [await asyncio.open_connection("127.0.0.1", gateway.port) for _ in range(3)]
     for reader, writer in kept:
         writer.write(POLL)
         assert (await read_response(reader)).status == 200
-    await wait_until(lambda: len(context.http.connections) == 2)
+    await wait_until(lambda: len(parts.front_door.http.connections) == 2)
     assert gateway.counters.http_connections_evicted == 1
     kept[2][1].write(POLL)
     assert (await read_response(kept[2][0])).status == 200
@@ -299,19 +297,18 @@ async def test_a_connection_that_gives_way_in_the_midst_of_its_body_does_nothing
 ) -> None:
     """More chunks than one turn takes are there, so it has another turn before its socket is closed."""
     (gateway,) = await embedded(1)
-    context = gateway._context
-    assert context is not None
+    parts = parts_of(gateway)
     reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
     writer.write(b"POST /publish/a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
-    await wait_until(lambda: [it for it in context.http.connections if not it.shaking_hands])
-    (connection,) = context.http.connections
+    await wait_until(lambda: [it for it in parts.front_door.http.connections if not it.shaking_hands])
+    (connection,) = parts.front_door.http.connections
     assert isinstance(connection, HttpConnection)
     faults: list[dict[str, object]] = []
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, fault: faults.append(fault))
     try:
         connection.data_received(b"1\r\nx\r\n" * (STEPS_PER_TURN // 2) + b"0\r\n\r\n")
-        assert context.http.connections.evict()
+        assert parts.front_door.http.connections.evict()
         assert gateway.counters.http_connections_evicted == 1
         async with asyncio.timeout(10):
             with suppress(ConnectionError):
@@ -319,19 +316,18 @@ async def test_a_connection_that_gives_way_in_the_midst_of_its_body_does_nothing
     finally:
         loop.set_exception_handler(None)
         writer.transport.abort()
-    assert (faults, len(context.http.connections)) == ([], 0)
+    assert (faults, len(parts.front_door.http.connections)) == ([], 0)
     assert gateway.counters.messages_received == 0
 
 
 async def test_many_small_chunks_wait_for_their_turns(embedded: EmbeddedFactory) -> None:
     """However they come, and though the client has closed its side: others have their turn meanwhile."""
     (gateway,) = await embedded(1)
-    context = gateway._context
-    assert context is not None
+    parts = parts_of(gateway)
     reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
     writer.write(b"POST /publish/a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
-    await wait_until(lambda: [it for it in context.http.connections if not it.shaking_hands])
-    (connection,) = context.http.connections
+    await wait_until(lambda: [it for it in parts.front_door.http.connections if not it.shaking_hands])
+    (connection,) = parts.front_door.http.connections
     assert isinstance(connection, HttpConnection)
     for _ in range(5):
         connection.data_received(b"1\r\nx\r\n" * STEPS_PER_TURN)
@@ -358,18 +354,17 @@ async def test_a_body_that_is_broken_after_an_interim_answer_is_refused(embedded
 
 async def test_who_does_not_read_an_answer_gives_way(embedded: EmbeddedFactory) -> None:
     (gateway,) = await embedded(1)
-    context = gateway._context
-    assert context is not None
+    parts = parts_of(gateway)
     _, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
     writer.write(WAITING)
-    await wait_until(lambda: len(context.polls) == 1)
-    (connection,) = context.http.connections
+    await wait_until(lambda: len(parts.cursors) == 1)
+    (connection,) = parts.front_door.http.connections
     assert isinstance(connection, HttpConnection)
     connection.pause_writing()
     connection.resume_writing()
-    assert not context.http.connections.evict()
+    assert not parts.front_door.http.connections.evict()
     connection.pause_writing()
-    assert context.http.connections.evict()
+    assert parts.front_door.http.connections.evict()
     writer.transport.abort()
 
 
@@ -413,8 +408,7 @@ async def test_a_client_that_leaves_or_is_refused_leaves_no_memory(embedded: Emb
         return sum(isinstance(thing, web.Request | Request) for thing in gc.get_objects())
 
     (gateway,) = await embedded(1, api_keys=KEY)
-    context = gateway._context
-    assert context is not None
+    parts = parts_of(gateway)
     gc.collect()
     before = alive()
     gc.disable()
@@ -422,10 +416,10 @@ async def test_a_client_that_leaves_or_is_refused_leaves_no_memory(embedded: Emb
         for _ in range(3):
             _, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
             writer.write(data)
-            await wait_until(lambda: len(context.http.connections) == 1)
+            await wait_until(lambda: len(parts.front_door.http.connections) == 1)
             await wait_until(lambda: alive() > before or bool(gateway.counters.connections_refused))
             writer.transport.abort()
-            await wait_until(lambda: len(context.http.connections) == 0)
+            await wait_until(lambda: len(parts.front_door.http.connections) == 0)
         await wait_until(lambda: alive() == before)
     finally:
         gc.enable()

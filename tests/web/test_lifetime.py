@@ -13,6 +13,7 @@ from relay.web import body
 from tests.conftest import EmbeddedFactory
 from tests.harness.conditions import wait_until
 from tests.harness.http_response import HttpResponse, read_response
+from tests.harness.inside import parts_of
 from tests.harness.server_api import KEY, request
 
 INFO = request("/api/info", b"{}", f"X-API-Key: {KEY}")
@@ -57,14 +58,13 @@ async def wire(gateway: Gateway) -> AsyncIterator[Wire]:
 
 async def test_connections_of_back_ends_are_kept_and_counted(embedded: EmbeddedFactory) -> None:
     (gateway,) = await embedded(1, api_keys=KEY)
-    context = gateway._context
-    assert context is not None
+    parts = parts_of(gateway)
     async with wire(gateway) as kept:
         for _ in range(20):
             assert (await kept.ask(INFO)).status == 200
             assert (await kept.ask(PUBLISH)).status == 200
-        assert context.sockets == 1
-    await wait_until(lambda: context.sockets == 0)
+        assert parts.front_door.sockets == 1
+    await wait_until(lambda: parts.front_door.sockets == 0)
 
 
 @pytest.mark.parametrize(
@@ -126,13 +126,12 @@ async def test_a_body_that_drips_is_given_up(embedded: EmbeddedFactory, monkeypa
 async def test_a_client_that_leaves_with_a_body_half_sent_is_soon_forgotten(embedded: EmbeddedFactory) -> None:
     """It counts as a socket until then, and costs memory, so strangers could make a gateway accept nobody."""
     (gateway,) = await embedded(1)
-    context = gateway._context
-    assert context is not None
+    parts = parts_of(gateway)
     reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
     writer.write(request("/healthz", b"hell", "Content-Length: 5", method="GET"))
     assert (await read_response(reader)).status == 200
     writer.transport.abort()
-    await wait_until(lambda: not context.sockets, within=8)
+    await wait_until(lambda: not parts.front_door.sockets, within=8)
 
 
 async def test_a_connection_that_outlives_its_time_is_dropped(

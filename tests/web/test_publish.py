@@ -14,6 +14,7 @@ from tests.conftest import EmbeddedFactory
 from tests.harness.conditions import wait_until
 from tests.harness.free_port import free_port
 from tests.harness.http_response import get, send_request
+from tests.harness.inside import parts_of
 from tests.harness.server_api import publish, request
 from tests.harness.websocket_client import connected
 
@@ -110,9 +111,8 @@ async def test_who_leaves_before_the_answer_leaves_nothing_behind(embedded: Embe
         await asyncio.sleep(0.02)
         writer.transport.abort()
     assert (await publish(gateway.port, "/publish/a", b"x")).status == 503
-    context = gateway._context
-    assert context is not None
-    await wait_until(lambda: not context.sockets and asyncio.all_tasks() <= before)
+    parts = parts_of(gateway)
+    await wait_until(lambda: not parts.front_door.sockets and asyncio.all_tasks() <= before)
 
 
 async def test_pages_of_other_sites_need_a_setting(embedded: EmbeddedFactory) -> None:

@@ -11,13 +11,13 @@ from relay.metrics.snapshot import Snapshot
 from relay.workers import supervisor_client
 from relay.workers.messages import TellWhole, Whole
 from relay.workers.pipe import Link
-from relay.workers.supervisor_client import LinkedSiblings
+from relay.workers.supervisor_client import SupervisorClient
 
 
 async def test_those_who_ask_together_get_one_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     ours, theirs = socket.socketpair()
     link, supervisor = await Link.open(ours), await Link.open(theirs)
-    asking = LinkedSiblings(link)
+    asking = SupervisorClient(link)
     questions = [asyncio.create_task(asking.problems()) for _ in range(3)]
     assert await supervisor.receive() == TellWhole()
     asking.answered(Whole(["draining"], Snapshot()))

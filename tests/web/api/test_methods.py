@@ -11,6 +11,7 @@ from relay import Gateway
 from relay.control import answering
 from tests.conftest import EmbeddedFactory
 from tests.harness.conditions import wait_until
+from tests.harness.inside import parts_of
 from tests.harness.server_api import KEY, call, call_raw
 from tests.harness.websocket_client import connected
 
@@ -158,8 +159,7 @@ async def test_disconnect_with_a_code_and_a_reason_and_those_who_stay(embedded: 
     gateway = await start(embedded)
     url = f"{gateway.url}/ws/a?user=ann"
     async with connected(url, url, url) as clients:
-        assert gateway._context is not None
-        ids = [connection.id.hex() for connection in gateway._context.connections]
+        ids = [client.session.id.hex() for client in parts_of(gateway).context.registry]
         close = {"code": 4321, "reason": "bye \u20ac"}
         await call(gateway.port, "disconnect", {"user": "ann", "whitelist": ids[:2], "disconnect": close})
         await wait_until(lambda: sum(not client.is_open for client in clients) == 1)

@@ -8,4 +8,4 @@ import pytest
 @pytest.fixture
 def short_close_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     """Raw clients keep their side open: don't wait for them for seconds."""
-    monkeypatch.setattr("relay.clients.client.CLOSE_TIMEOUT_SECONDS", 0.1)
+    monkeypatch.setattr("relay.gateway.parts.CLOSE_TIMEOUT_SECONDS", 0.1)

@@ -11,11 +11,13 @@ import pytest
 from relay import Gateway
 from relay.clients.frame_rates import CONTROL_FRAMES, FRAGMENTS, FrameRate
 from relay.clients.turns import FRAMES_PER_TICK, FRAMES_PER_TURN
-from relay.clients.websocket import Connection
+from relay.clients.websocket import WebSocket
 from relay.errors import Disconnect
+from tests.clients.collecting import collect
 from tests.clients.leftovers import leaving_nothing
 from tests.conftest import EmbeddedFactory
 from tests.harness.conditions import stays_true, wait_until
+from tests.harness.inside import parts_of
 from tests.harness.raw_websocket import (
     BINARY,
     CLOSE,
@@ -30,14 +32,13 @@ from tests.harness.raw_websocket import (
 pytestmark = pytest.mark.usefixtures("short_close_timeout")
 
 
-async def join(stack: AsyncExitStack, gateway: Gateway, target: str = "/ws/c") -> tuple[RawWebSocket, Connection]:
+async def join(stack: AsyncExitStack, gateway: Gateway, target: str = "/ws/c") -> tuple[RawWebSocket, WebSocket]:
     """Connect a client; return both ends."""
-    assert gateway._context is not None
-    before = set(gateway._context.connections)
+    before = set(parts_of(gateway).context.registry)
     client = await stack.enter_async_context(RawWebSocket(gateway.port))
     assert (await client.upgrade(target)).status == 101
-    (connection,) = gateway._context.connections - before
-    assert isinstance(connection, Connection)
+    (connection,) = set(parts_of(gateway).context.registry) - before
+    assert isinstance(connection, WebSocket)
     return client, connection
 
 
@@ -46,9 +47,9 @@ async def test_a_turn_is_bounded_in_frames_and_all_of_them_are_taken_in_order(em
     async with AsyncExitStack() as stack:
         _, connection = await join(stack, gateway)
         taken: list[bytes] = []
-        connection._context.node.publish = lambda message, source: taken.append(message.payload)  # type: ignore[method-assign]
+        connection._context.node.publish = collect(taken)  # type: ignore[method-assign]
         numbers = [b"%d" % number for number in range(2000)]
-        assert connection._receive(b"".join(encode_frame(TEXT, number) for number in numbers)) == FRAMES_PER_TURN
+        assert connection._reader.read(b"".join(encode_frame(TEXT, number) for number in numbers)) == FRAMES_PER_TURN
         assert len(taken) == FRAMES_PER_TURN
         assert not connection.reading
         largest = 0
@@ -67,15 +68,15 @@ async def test_floods_leave_turns_to_others(
     embedded: EmbeddedFactory, frame: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While many have more frames than their turn allows, a tick has a bounded number of them."""
-    monkeypatch.setattr("relay.clients.incoming.FRAGMENTS", FrameRate(1e9, 1_000_000_000))
-    monkeypatch.setattr("relay.clients.incoming.MAX_FRAGMENTS", 1_000_000)
+    monkeypatch.setattr("relay.clients.message_reader.FRAGMENTS", FrameRate(1e9, 1_000_000_000))
+    monkeypatch.setattr("relay.clients.message_reader.MAX_FRAGMENTS", 1_000_000)
     (gateway,) = await embedded(1, max_message_bytes=1_000_000)
     async with AsyncExitStack() as stack:
         flooders = [(await join(stack, gateway, "/ws/flood"))[1] for _ in range(20)]
         healthy, _ = await join(stack, gateway, "/ws/healthy?echo=1")
         for connection in flooders:
             begin = encode_frame(TEXT, b"", fin=False) if frame[0] & 0x0F == CONTINUATION else b""
-            connection._receive(begin + frame * 20_000)
+            connection._reader.read(begin + frame * 20_000)
         await healthy.send_frame(TEXT, b"hello")
         assert (await healthy.frame()).payload == b"hello"
         assert not any(connection.reading for connection in flooders)
@@ -88,8 +89,8 @@ async def test_what_was_read_is_published_though_the_client_has_gone(embedded: E
     async with AsyncExitStack() as stack:
         _, connection = await join(stack, gateway)
         taken: list[bytes] = []
-        connection._context.node.publish = lambda message, source: taken.append(message.payload)  # type: ignore[method-assign]
-        connection._receive(encode_frame(TEXT, b"x") * 1000)
+        connection._context.node.publish = collect(taken)  # type: ignore[method-assign]
+        connection._reader.read(encode_frame(TEXT, b"x") * 1000)
         connection.abort()
         await wait_until(lambda: gateway.counters.connections_open == 0)
         await wait_until(lambda: len(taken) == 1000)
@@ -99,7 +100,7 @@ async def test_a_paused_publisher_gets_no_turn_until_it_may_go_on(embedded: Embe
     (gateway,) = await embedded(1)
     async with AsyncExitStack() as stack:
         client, connection = await join(stack, gateway, "/ws/c?echo=1")
-        connection._receive(encode_frame(TEXT, b"x") * 300)
+        connection._reader.read(encode_frame(TEXT, b"x") * 300)
         connection.pause_publishing()
         received = gateway.counters.messages_received
         assert await stays_true(lambda: gateway.counters.messages_received == received, 0.05)
@@ -114,9 +115,9 @@ async def test_a_stop_while_frames_wait_ends_at_once(embedded: EmbeddedFactory) 
     (gateway,) = await embedded(1)
     async with AsyncExitStack() as stack:
         _, connection = await join(stack, gateway)
-        connection._receive(encode_frame(TEXT, b"x") * 1000)
+        connection._reader.read(encode_frame(TEXT, b"x") * 1000)
         await gateway.stop()
-        assert connection._waiting
+        assert connection._reader.waiting
 
 
 @pytest.mark.parametrize("opcode", [PING, PONG])
@@ -151,7 +152,7 @@ async def test_every_ping_of_a_burst_is_answered(embedded: EmbeddedFactory) -> N
 async def test_more_small_fragments_than_any_client_needs_close_with_1008(
     embedded: EmbeddedFactory, piece: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("relay.clients.incoming.FRAGMENTS", FrameRate(FRAGMENTS.per_second, 100))
+    monkeypatch.setattr("relay.clients.message_reader.FRAGMENTS", FrameRate(FRAGMENTS.per_second, 100))
     (gateway,) = await embedded(1)
     async with AsyncExitStack() as stack:
         client, _ = await join(stack, gateway)
@@ -164,7 +165,7 @@ async def test_more_small_fragments_than_any_client_needs_close_with_1008(
 async def test_large_fragments_are_bounded_by_their_bytes_alone(
     embedded: EmbeddedFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("relay.clients.incoming.FRAGMENTS", FrameRate(0.001, 2))
+    monkeypatch.setattr("relay.clients.message_reader.FRAGMENTS", FrameRate(0.001, 2))
     (gateway,) = await embedded(1)
     async with AsyncExitStack() as stack:
         client, _ = await join(stack, gateway, "/ws/c?echo=1")
@@ -237,7 +238,7 @@ async def test_text_and_binary_in_any_pieces_pass(embedded: EmbeddedFactory) -> 
     async with AsyncExitStack() as stack:
         _, connection = await join(stack, gateway)
         taken: list[bytes] = []
-        connection._context.node.publish = lambda message, source: taken.append(message.payload)  # type: ignore[method-assign]
+        connection._context.node.publish = collect(taken)  # type: ignore[method-assign]
         text = ("\u65e5\u672c" * 50).encode()
         stream = (
             encode_frame(TEXT, text[:100], fin=False)
@@ -250,7 +251,7 @@ async def test_text_and_binary_in_any_pieces_pass(embedded: EmbeddedFactory) -> 
         )
         for size in (1, 2, 3, 7, 64, 150, len(stream)):
             for start in range(0, len(stream), size):
-                connection._receive(stream[start : start + size])
+                connection._reader.read(stream[start : start + size])
             assert taken == [text, WRONG + WRONG, text], size
             taken.clear()
         assert not gateway.counters.disconnects
@@ -267,8 +268,7 @@ async def test_text_and_binary_in_any_pieces_pass(embedded: EmbeddedFactory) -> 
 )
 async def test_a_message_that_is_never_finished_is_given_up(embedded: EmbeddedFactory, begun: bytes) -> None:
     (gateway,) = await embedded(1)
-    assert gateway._context is not None
-    unfinished = gateway._context.unfinished
+    unfinished = parts_of(gateway).context.unfinished
     async with AsyncExitStack() as stack:
         client, connection = await join(stack, gateway)
         await client.send(begun)
@@ -277,14 +277,13 @@ async def test_a_message_that_is_never_finished_is_given_up(embedded: EmbeddedFa
             unfinished.check()
         assert await client.close_frame() == (1008, "message not finished in time")
         assert gateway.counters.disconnects == {"MESSAGE_TIMEOUT": 1}
-        assert connection._fragments is None
-        assert not connection._ws.reader.buffer
+        assert connection._reader._fragments is None
+        assert not connection._reader.ws.reader.buffer
 
 
 async def test_messages_in_pieces_that_are_finished_are_forgotten(embedded: EmbeddedFactory) -> None:
     (gateway,) = await embedded(1)
-    assert gateway._context is not None
-    unfinished = gateway._context.unfinished
+    unfinished = parts_of(gateway).context.unfinished
     async with AsyncExitStack() as stack:
         client, _ = await join(stack, gateway)
         leaver, _ = await join(stack, gateway)

@@ -1,22 +1,21 @@
-"""The way in of a connection: from bytes to whole messages."""
+"""The way in of a WebSocket: from bytes to whole messages."""
 
 from __future__ import annotations
 
-import abc
+from typing import Protocol
 
 from websockets.frames import CTRL_OPCODES, Frame, Opcode
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
-from relay.auth.authenticator import Identity
-from relay.clients.client import Member
 from relay.clients.context import Context, websockets_logger
 from relay.clients.frame_rates import CONTROL_FRAMES, FRAGMENTS, SMALL_FRAGMENT_BYTES
+from relay.clients.session import Session
+from relay.clients.unfinished_messages import Unfinished
 from relay.clients.utf8_validator import Utf8Validator
 from relay.clients.whole_frames import frame_end, frames_before, whole_frames
 from relay.errors import Disconnect
 from relay.message import Kind
-from relay.node import Interest
 
 MAX_FRAGMENTS = 4096
 """Frames per message: the message size bounds their payloads, not the number of empty ones (`websockets` has 4096)."""
@@ -28,92 +27,99 @@ _BREACHES = {1002: "PROTOCOL_ERROR", 1007: Disconnect.INVALID_TEXT.name, 1009: "
 """What the closes that the library begins are counted as."""
 
 
-class Incoming(Member):
-    """The half of a connection that reads.
-
-    Args:
-        context: what all connections share.
-        channel: see `Member`, as of the others.
-        echo: whether the client gets its own messages.
-        identity: who it is.
-        interest: its claim on the channel.
+class Receiver(Unfinished, Protocol):
+    """Whose messages are read: a WebSocket.
 
     Attributes:
-        heard: whether anything has come since the last ping.
+        paused: whether the bus takes no more of it: what was read has to wait in the reader.
+        session: the client's.
+    """
+
+    paused: bool
+    session: Session
+
+    def take_message(self, kind: Kind, payload: bytes) -> None:
+        """Take one whole message."""
+
+    def answer(self, pongs: bytes) -> None:
+        """Write the frames that answer pings."""
+
+    def wait_for_turn(self) -> None:
+        """Read no more, and call `read` again when it is this client's turn."""
+
+    def fail(self, disconnect: Disconnect) -> None:
+        """Fail the connection (RFC 6455, section 7.1.7): the client broke the protocol."""
+
+    def protocol_ended(self) -> None:
+        """Be told that the closing handshake has begun."""
+
+    def flush_protocol(self) -> None:
+        """Write what the library wants to say."""
+
+
+class MessageReader:
+    """Takes in what arrives whole directly, and everything else through the library.
+
+    The library gets whole frame headers only, so that it is always known where the next frame begins: a payload must
+    never be taken for frames.
+
+    Args:
+        context: what all clients share.
+        receiver: gets the messages. They hold each other until `end`.
+
+    Attributes:
+        ws: the library's protocol, which parses, answers pings and does the closing handshake.
+        waiting: whether something was read that has to wait, for a turn or until the bus takes more.
+        muted: whether messages are ignored, as they came after a fault.
     """
 
     __slots__ = (
+        "_context",
         "_controls_due",
         "_fragments",
         "_fragments_due",
         "_kind",
         "_missing",
-        "_muted",
-        "_paused",
+        "_receiver",
         "_rest",
         "_validator",
-        "_waiting",
-        "_ws",
-        "heard",
+        "muted",
+        "waiting",
+        "ws",
     )
 
-    def __init__(self, context: Context, channel: str, echo: bool, identity: Identity, interest: Interest) -> None:
-        super().__init__(context, channel, echo, identity, interest)
+    def __init__(self, context: Context, receiver: Receiver) -> None:
+        self._context = context
+        self._receiver = receiver
         # A fresh one: that of the handshake would keep its request and response for as long as the client stays.
-        self._ws = ServerProtocol(state=State.OPEN, max_size=context.max_message_bytes, logger=websockets_logger)
+        self.ws = ServerProtocol(state=State.OPEN, max_size=context.max_message_bytes, logger=websockets_logger)
         self._fragments: list[bytes | bytearray | memoryview] | None = None
         self._kind = Kind.TEXT
         # Of a text that arrives in pieces.
         self._validator: Utf8Validator | None = None
         # Where the next frame begins: after so many bytes, or with these, which were read already: the header of a
-        # frame that has begun, or what has to wait for the next turn.
+        # frame that has begun, or what has to wait.
         self._missing = 0
         self._rest = b""
-        self._waiting = False
-        # Whether messages are ignored: they came after a fault.
-        self._muted = False
-        # Whether the node has paused it: what was read already waits in `_rest`, a chunk at most.
-        self._paused = False
-        self.heard = True
+        self.waiting = self.muted = False
         # See `FrameRate`.
         self._controls_due = self._fragments_due = 0.0
 
-    @abc.abstractmethod
-    def _message(self, kind: Kind, payload: bytes) -> None:
-        """Take one whole message."""
+    def keep(self, data: bytes) -> None:
+        """Let what was read wait."""
+        self._rest += data
+        self.waiting = True
 
-    @abc.abstractmethod
-    def _send(self) -> None:
-        """Write what the protocol wants to say."""
+    def read(self, data: bytes) -> int:
+        """Take in a turn's frames.
 
-    @abc.abstractmethod
-    def _answer(self, pongs: bytes) -> None:
-        """Write pongs."""
-
-    @abc.abstractmethod
-    def _wait(self) -> None:
-        """Read no more until the next turn."""
-
-    @property
-    @abc.abstractmethod
-    def reading(self) -> bool:
-        """Whether it is read now; see `Unfinished`."""
-
-    def give_up_message(self) -> None:
-        """Close: the rest of a message has not come in time; see `Unfinished`."""
-        self._fail(Disconnect.MESSAGE_TIMEOUT)
-
-    def _receive(self, data: bytes) -> int:
-        """Take in a turn's frames: what arrived whole directly, everything else through the library.
-
-        The library gets whole frame headers only, so that it is always known where the next frame begins: a
-        payload must never be taken for frames.
+        Args:
+            data: what was read; empty: what waits.
 
         Returns:
             How many frames they were.
         """
-        self.heard = True
-        context = self._context
+        context, receiver = self._context, self._receiver
         allowed = left = context.turns.frames
         if self._rest:
             data, self._rest = self._rest + data, b""
@@ -123,22 +129,21 @@ class Incoming(Member):
             self._missing -= position
             self._parse(data[:position], data[:position])
         while position < end:
-            if self._paused:
-                self._rest = data[position:]
-                self._waiting = True
+            if receiver.paused:
+                self.keep(data[position:])
                 break
-            if self._interest is not None:
+            if receiver.session.open:
                 position, frames = self._take_whole(data, position, left)
                 left -= frames
                 if position == end:
                     break
-                if self._paused:
+                if receiver.paused:
                     continue
-            if self._ws.eof_sent:
+            if self.ws.eof_sent:
                 break  # it is heard no more (RFC 6455, sections 1.4 and 7.1.7)
             if left <= 0:
-                self._rest = data[position:]
-                self._wait()
+                self.keep(data[position:])
+                receiver.wait_for_turn()
                 break
             bounds = frame_end(data, position)
             if bounds is None or (bounds[0] > end and bounds[1] - bounds[0] <= context.max_message_bytes):
@@ -150,9 +155,23 @@ class Incoming(Member):
             self._begin_frame(data[position:payload_at])
             self._parse(data[position:stop], data[payload_at:stop])
             position = min(stop, end)
-        if self._ws.writes:
-            self._send()
+        if self.ws.writes:
+            receiver.flush_protocol()
         return allowed - left
+
+    def forget_message(self) -> None:
+        """Let go of a message that is finished, or never will be."""
+        self._fragments = self._validator = None
+        self._context.unfinished.discard(self._receiver)
+
+    def end(self) -> None:
+        """Let go of everything that was read, and of the receiver; nothing can be read after that."""
+        self._rest, self.waiting = b"", False
+        self.forget_message()
+        # These and the protocol hold each other: without this, only a full garbage collection would free them.
+        self.ws.parser.close()
+        self.ws.parser_exc = None
+        del self._receiver
 
     def _take_whole(self, data: bytes, start: int, most: int) -> tuple[int, int]:
         """Take in what arrived whole, up to the message with which the bus takes no more of clients.
@@ -162,18 +181,31 @@ class Incoming(Member):
         Returns:
             Where what follows begins, and how many frames were taken.
         """
+        receiver = self._receiver
         fragmented, max_size = self._fragments is not None, self._context.max_message_bytes
         messages, position, controls, pongs = whole_frames(data, max_size, start, most, fragmented)
         following = iter(messages)
         for kind, payload in following:
-            self._message(kind, payload)
-            if self._paused:
+            self._pass_on(kind, payload)
+            if receiver.paused:
                 taken = frames_before(data, start, len(messages) - sum(1 for _ in following))
                 messages, position, controls, pongs = whole_frames(data, max_size, start, taken, fragmented)
                 break
         if controls:
             self._count_controls(controls, pongs)
         return position, len(messages) + controls
+
+    def _pass_on(self, kind: Kind, payload: bytes) -> None:
+        """Pass on one whole message; text must be UTF-8 (RFC 6455, section 8.1)."""
+        if self.muted:
+            return
+        if kind is Kind.TEXT:
+            try:
+                payload.decode()
+            except UnicodeDecodeError:
+                self._receiver.fail(Disconnect.INVALID_TEXT)
+                return
+        self._receiver.take_message(kind, payload)
 
     def _begin_frame(self, header: bytes) -> None:
         """Prepare for a frame that the library will parse.
@@ -186,8 +218,8 @@ class Incoming(Member):
         if first == _CLOSE and fragmented:
             # Control frames may stand between fragments (RFC 6455, section 5.4). `websockets` takes this one for a
             # breach.
-            self._forget_message()
-            self._ws.current_size = None
+            self.forget_message()
+            self.ws.current_size = None
         elif not fragmented:
             text = first == _TEXT or (first == _WHOLE_TEXT and self._missing > 0)
             self._validator = Utf8Validator() if text else None
@@ -202,7 +234,7 @@ class Incoming(Member):
             data: the frame or the piece.
             payload: the part of it that is payload.
         """
-        ws = self._ws
+        ws = self.ws
         was_open = ws.state is State.OPEN
         ws.receive_data(data)
         for event in ws.events_received():
@@ -215,7 +247,7 @@ class Incoming(Member):
             else:
                 kind = Kind.TEXT if opcode is Opcode.TEXT else Kind.BINARY
                 if event.fin:
-                    self._message(kind, bytes(event.data))
+                    self._pass_on(kind, bytes(event.data))
                 else:
                     self._kind, self._fragments = kind, [event.data]
                     self._count_fragment(event)
@@ -223,7 +255,7 @@ class Incoming(Member):
             try:
                 self._validator.feed(payload)
             except UnicodeDecodeError:
-                self._fail(Disconnect.INVALID_TEXT)
+                self._receiver.fail(Disconnect.INVALID_TEXT)
         if ws.parser_exc is not None:
             # Its traceback holds what was parsed, and the protocol, which holds it: only a full garbage collection
             # would free that.
@@ -231,69 +263,42 @@ class Incoming(Member):
             if was_open and ws.close_sent is not None:
                 self._context.counters.disconnects[_BREACHES.get(ws.close_sent.code, "PROTOCOL_ERROR")] += 1
         if ws.state is not State.OPEN:
-            self._leave()
-            self._release_held()
-        if ws.eof_sent:
-            self._forget_message()
-        elif self._missing or self._fragments is not None:
-            self._context.unfinished.add(self)
+            self._receiver.protocol_ended()
+        if not ws.eof_sent and (self._missing or self._fragments is not None):
+            self._context.unfinished.add(self._receiver)
         else:
-            self._forget_message()
+            self.forget_message()
 
     def _continue(self, frame: Frame) -> None:
         fragments = self._fragments
         if fragments is None:
             return  # of a message that was given up
         if len(fragments) >= MAX_FRAGMENTS:
-            self._fail(Disconnect.TOO_MANY_FRAGMENTS)
+            self._receiver.fail(Disconnect.TOO_MANY_FRAGMENTS)
             return
         fragments.append(frame.data)
         if frame.fin:
             self._fragments = None
-            self._message(self._kind, b"".join(fragments))
+            self._pass_on(self._kind, b"".join(fragments))
         else:
             self._count_fragment(frame)
 
     def _count_controls(self, frames: int, pongs: bytes) -> None:
-        """Answer pings, and close a client that sends more pings and pongs than any needs."""
-        if pongs and self._ws.state is State.OPEN:
-            self._answer(pongs)
+        """Answer pings, and fail a client that sends more pings and pongs than any needs."""
+        if pongs and self.ws.state is State.OPEN:
+            self._receiver.answer(pongs)
         due = CONTROL_FRAMES.count(self._controls_due, self._context.loop.time(), frames)
         if due is None:
-            self._fail(Disconnect.FRAME_RATE)
+            self._receiver.fail(Disconnect.FRAME_RATE)
         else:
             self._controls_due = due
 
     def _count_fragment(self, frame: Frame) -> None:
-        """Close a client that sends more small fragments than any needs."""
+        """Fail a client that sends more small fragments than any needs."""
         if len(frame.data) >= SMALL_FRAGMENT_BYTES:
             return
         due = FRAGMENTS.count(self._fragments_due, self._context.loop.time(), 1)
         if due is None:
-            self._fail(Disconnect.FRAME_RATE)
+            self._receiver.fail(Disconnect.FRAME_RATE)
         else:
             self._fragments_due = due
-
-    def _fail(self, disconnect: Disconnect) -> None:
-        """Fail the connection (RFC 6455, section 7.1.7): the client broke the protocol; hear it no more."""
-        self._muted = True
-        self._release_held()
-        if self._ws.state is State.OPEN:
-            self._context.counters.disconnects[disconnect.name] += 1
-        self._ws.fail(disconnect.code, disconnect.reason)
-        self._forget_message()
-        self._send()
-        self._leave()
-
-    def _forget_message(self) -> None:
-        """Let go of a message that is finished, or never will be."""
-        self._fragments = self._validator = None
-        self._context.unfinished.discard(self)
-
-    def _end_reading(self) -> None:
-        """Let go of everything that was read."""
-        self._rest = b""
-        self._forget_message()
-        # These and the protocol hold each other: without this, only a full garbage collection would free them.
-        self._ws.parser.close()
-        self._ws.parser_exc = None

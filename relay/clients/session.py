@@ -1,0 +1,228 @@
+"""A client's session: who it is, and to which channels it is subscribed. What protocols do, they do by it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection
+from functools import partial
+from typing import Final, Protocol
+
+from relay.auth.authenticator import Identity, check_publish, check_subscribe
+from relay.channel import check_channel
+from relay.errors import CustomDisconnect, Disconnect, PublishError, SubscribeError, SubscriptionError
+from relay.hub import Subscriber
+from relay.message import Kind, Message
+from relay.node import Interest, Node, PausableSource
+from relay.protocols import ClientProtocol, Outcome
+
+MAX_SUBSCRIPTIONS: Final = 128
+"""Of one client: each costs every gateway work when a message comes. Centrifugo's default, too."""
+
+
+class SessionClient(Subscriber, PausableSource, Protocol):
+    """What a session needs of its client: to deliver to it, to pause it, to write to it, and to end it."""
+
+    def send(self, data: bytes) -> None:
+        """Write bytes, in order with what is delivered."""
+
+    def close(self, why: Disconnect | CustomDisconnect) -> None:
+        """End the client."""
+
+
+class Session:
+    """One client as its protocol sees it; see `relay.protocols.Session`.
+
+    Args:
+        node: hub and broker.
+        identity: who the client is, and what it may do.
+        protocol: what it speaks.
+        interest: this gateway's claim on `protocol.channel`, which the bus has acknowledged; None when there is no
+            such channel. The session releases it.
+
+    Attributes:
+        id: 16 bytes, unique over all gateways.
+        open: whether messages are delivered to the client: it is there, and has not begun to leave.
+    """
+
+    __slots__ = ("_client", "_further", "_interest", "_node", "_waiting", "id", "identity", "open", "protocol")
+
+    def __init__(self, node: Node, identity: Identity, protocol: ClientProtocol, interest: Interest | None) -> None:
+        self._node = node
+        self.identity = identity
+        self.protocol = protocol
+        self.id = node.new_id()
+        # Claims on channels: on that of the protocol, and on others. Most clients have no others, and a dict for each
+        # would cost 230 bytes.
+        self._interest = interest
+        self._further: dict[str, Interest] | None = None
+        self.open = False
+        # Set from `join` to `end`: they hold each other.
+        self._client: SessionClient | None = None
+        # Subscriptions that the bus has not acknowledged yet.
+        self._waiting: dict[str, _Waiting] | None = None
+
+    @property
+    def user(self) -> str | None:
+        """The client's name; None when it has none."""
+        return self.identity.user
+
+    @property
+    def channels(self) -> Collection[str]:
+        """Names of the channels to which the client is subscribed, or is about to be."""
+        return self._claims()
+
+    def join(self, client: SessionClient) -> None:
+        """Begin: messages are delivered to the client from now on."""
+        self._client = client
+        self.open = True
+        for channel in self._claims():
+            self._node.hub.add(channel, client)
+
+    def leave(self) -> bool:
+        """End all subscriptions; what the client has sent can still be published.
+
+        Returns:
+            False when the client has left before.
+        """
+        if not self.open:
+            return False
+        self.open = False
+        claims = self._claims()
+        self._interest = self._further = None
+        for channel, interest in claims.items():
+            self._drop(channel, interest)
+        return True
+
+    def end(self) -> None:
+        """Let go of the client: nothing of it is left to be published."""
+        self.leave()
+        self._client = None
+
+    def subscribe(self, channel: str, outcome: Outcome) -> None:
+        """Deliver a channel to the client; see `relay.protocols.Session`."""
+        check_channel(channel)
+        check_subscribe(self.identity, channel)
+        if not self.open:
+            raise SubscriptionError(channel, "the client is leaving")
+        claims = self._claims()
+        if channel in claims:
+            raise SubscriptionError(channel, "the client is subscribed already")
+        if len(claims) >= MAX_SUBSCRIPTIONS:
+            raise SubscriptionError(channel, f"a client can have {MAX_SUBSCRIPTIONS} subscriptions")
+        if self._further is None:
+            self._further = {}
+        self._further[channel], acknowledged = self._node.claim(channel)
+        if acknowledged.done():
+            self._acknowledge(channel, outcome, acknowledged)
+            return
+        if self._waiting is None:
+            self._waiting = {}
+        late = SubscribeError(channel, "the bus did not acknowledge it in time")
+        give_up = partial(self._fail, channel, outcome, late)
+        acknowledge = partial(self._acknowledge, channel, outcome)
+        self._waiting[channel] = _Waiting(acknowledged, acknowledge, give_up, self._node.subscribe_timeout)
+
+    def unsubscribe(self, channel: str) -> None:
+        """Deliver a channel no longer; see `relay.protocols.Session`."""
+        interest = self._claims().get(channel)
+        if interest is None:
+            raise SubscriptionError(channel, "the client is not subscribed")
+        if interest is self._interest:
+            self._interest = None
+        elif self._further is not None:
+            del self._further[channel]
+        self._drop(channel, interest)
+
+    def revoke(self, channel: str) -> None:
+        """End a subscription because a back end says so, and let the protocol tell the client."""
+        if channel in self._claims():
+            self.unsubscribe(channel)
+            self.protocol.unsubscribed(self, channel)
+
+    def publish(self, channel: str, payload: bytes, kind: Kind, outcome: Outcome | None = None) -> None:
+        """Send a message to all clients of a channel; see `relay.protocols.Session`."""
+        if channel is not self.protocol.channel:  # else it was checked
+            check_channel(channel)
+        check_publish(self.identity, channel)
+        client = self._client
+        if client is None:
+            return  # it has ended, and can't be told of a failure
+        node = self._node
+        counters = node.counters
+        counters.messages_received += 1
+        counters.bytes_received += len(payload)
+        receipt = None if outcome is None else partial(_report, outcome)
+        node.publish(Message(channel, payload, kind, self.id), client, receipt)
+
+    def send(self, data: bytes) -> None:
+        """Write bytes to the client; see `relay.protocols.Session`."""
+        if self._client is not None and self.open:
+            self._client.send(data)
+
+    def close(self, why: Disconnect | CustomDisconnect) -> None:
+        """End the connection; see `relay.protocols.Session`."""
+        if self._client is not None:
+            self._client.close(why)
+
+    def _claims(self) -> dict[str, Interest]:
+        """Return the claims on all channels, by channel."""
+        claims = {} if self._interest is None else {self._interest.channel: self._interest}
+        return claims | self._further if self._further else claims
+
+    def _acknowledge(self, channel: str, outcome: Outcome, acknowledged: asyncio.Future[None]) -> None:
+        """Deliver a channel from now on, as the bus has acknowledged it; or not, as the bus refuses."""
+        self._wait_no_more(channel)
+        client = self._client
+        assert client is not None
+        if acknowledged.cancelled() or acknowledged.exception() is not None:
+            self._fail(channel, outcome, SubscribeError(channel, "the bus refused it"))
+            return
+        self._node.hub.add(channel, client)
+        outcome(None)
+
+    def _fail(self, channel: str, outcome: Outcome, error: SubscribeError) -> None:
+        self.unsubscribe(channel)
+        outcome(error)
+
+    def _drop(self, channel: str, interest: Interest) -> None:
+        """Deliver a channel no longer, and give back the claim on it."""
+        self._wait_no_more(channel)
+        client = self._client
+        if client is not None:
+            self._node.hub.remove(channel, client)
+        self._node.release(interest)
+
+    def _wait_no_more(self, channel: str) -> None:
+        if self._waiting is not None and (waiting := self._waiting.pop(channel, None)) is not None:
+            waiting.stop()
+
+
+class _Waiting:
+    """A subscription that the bus has not acknowledged yet.
+
+    The future is shared by all clients that wait for the channel: it must not keep those that have left.
+    """
+
+    __slots__ = ("_acknowledged", "_callback", "_timer")
+
+    def __init__(
+        self,
+        acknowledged: asyncio.Future[None],
+        callback: Callable[[asyncio.Future[None]], None],
+        give_up: Callable[[], None],
+        seconds: float,
+    ) -> None:
+        self._acknowledged = acknowledged
+        self._callback = callback
+        self._timer = asyncio.get_running_loop().call_later(seconds, give_up)
+        acknowledged.add_done_callback(callback)
+
+    def stop(self) -> None:
+        """Wait no more."""
+        self._timer.cancel()
+        self._acknowledged.remove_done_callback(self._callback)
+
+
+def _report(outcome: Outcome, result: int | PublishError) -> None:
+    """Tell a protocol what became of a publication; see `relay.brokers.Receipt`."""
+    outcome(result if isinstance(result, PublishError) else None)

@@ -1,0 +1,106 @@
+"""The one way in, for clients of all kinds and for those that only publish."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+
+from relay.auth.authenticator import Authenticator, Identity, check_publish, check_subscribe
+from relay.clients.registry import Registry
+from relay.clients.session import Session
+from relay.errors import NotAllowed, Refused, Unavailable
+from relay.node import Interest, Node
+from relay.protocols import ClientProtocol
+from relay.protocols.request import ConnectRequest
+
+
+class Admission:
+    """Lets clients in: who is it, may it, is there a place, does the bus deliver.
+
+    What comes before depends on how the client comes: its address, `Host` and `Origin`, and what it asks for.
+
+    Nothing here waits unless something has to be waited for: the authenticator, or the bus for a channel that is new to
+    this gateway. So most handshakes need no task; see `relay.gateway.eager_task`.
+
+    Args:
+        authenticator: tells who clients are.
+        registry: who is connected.
+        node: hub and broker.
+        patience: seconds that the authenticator may take.
+
+    Attributes:
+        longest: seconds after which a client is let in or refused, whatever happens.
+    """
+
+    def __init__(self, authenticator: Authenticator, registry: Registry, node: Node, patience: float) -> None:
+        self._authenticator = authenticator
+        self._registry = registry
+        self._node = node
+        self._patience = patience
+        self.longest = patience + node.subscribe_timeout + 1.0
+
+    async def admit(self, request: ConnectRequest, protocol: ClientProtocol) -> Session:
+        """Return the session of a client that wants to come in; the bus delivers its channel.
+
+        Args:
+            request: what it has sent.
+            protocol: what it speaks.
+
+        Raises:
+            Refused: with 403, it may not; with 503, there is no place, or the bus doesn't acknowledge; and what the
+                authenticator raises.
+        """
+        identity = await self._identify(request)
+        channel = protocol.channel
+        try:
+            if channel is not None:
+                check_subscribe(identity, channel)
+        except NotAllowed as error:
+            raise Refused(403, str(error)) from None
+        self._registry.check_room()
+        interest = None if channel is None else await self._claim(channel)
+        return Session(self._node, identity, protocol, interest)
+
+    async def admit_publisher(self, request: ConnectRequest, channel: str) -> Identity:
+        """Return who wants to send a message to a channel, and may.
+
+        Raises:
+            Refused: with 403, it may not; and what the authenticator raises.
+        """
+        identity = await self._identify(request)
+        try:
+            check_publish(identity, channel)
+        except NotAllowed as error:
+            raise Refused(403, str(error)) from None
+        return identity
+
+    async def _identify(self, request: ConnectRequest) -> Identity:
+        identity = self._authenticator.identify(request)
+        if isinstance(identity, Identity):
+            return identity
+        try:
+            await asyncio.sleep(0)  # in a task from here on, which time-outs need
+            async with asyncio.timeout(self._patience):
+                return await identity
+        except TimeoutError:
+            raise Refused(503, Unavailable.AUTHENTICATION_TIMEOUT) from None
+        finally:
+            if isinstance(identity, Coroutine):
+                identity.close()  # it may not have been begun
+
+    async def _claim(self, channel: str) -> Interest:
+        """Return a claim on a channel that the bus has acknowledged."""
+        interest, acknowledged = self._node.claim(channel)
+        try:
+            if not acknowledged.done():
+                # It is shared: this neither cancels it nor raises what it holds.
+                await asyncio.wait([acknowledged], timeout=self._node.subscribe_timeout)
+                self._registry.check_room()
+            if not acknowledged.done():
+                raise Refused(503, Unavailable.BUS_TIMEOUT)
+            if acknowledged.cancelled() or acknowledged.exception() is not None:
+                raise Refused(503, Unavailable.BUS_REFUSED)
+        except BaseException:
+            self._node.release(interest)
+            raise
+        return interest

@@ -1,0 +1,59 @@
+"""What all sockets of the gateway's port share until they have become clients."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from relay.clients.context import Context
+from relay.gateway.admission import Admission
+from relay.gateway.capacity import max_sockets
+from relay.gateway.opening_request import OpeningRequests
+from relay.proxies.forwarded import TrustedProxies
+from relay.web.http_port import HttpPort
+
+PROBE_PLACES = 8
+"""Sockets that are kept for probes. With few sockets it is an eighth of them."""
+
+
+@dataclass(slots=True, eq=False)
+class FrontDoor:
+    """The port's sockets, and what they need to become clients.
+
+    Args:
+        context: what all clients share.
+        http: the sockets that speak HTTP: handshakes, requests, and what waits for its next request.
+        openings: reads the requests of clients that want to come in.
+        admission: lets them in.
+        proxies: whose word about a client's address is believed.
+        max_sockets: beyond so many sockets even refusals would use up the files that the bus needs.
+    """
+
+    context: Context
+    http: HttpPort
+    openings: OpeningRequests
+    admission: Admission
+    proxies: TrustedProxies
+    max_sockets: int = field(default_factory=max_sockets)
+    # Handshakes that wait for something.
+    _waiting: set[asyncio.Task[None]] = field(default_factory=set)
+
+    @property
+    def sockets(self) -> int:
+        """Number of client sockets that are open now, of whatever kind."""
+        return self.context.registry.sockets + len(self.http.connections)
+
+    @property
+    def crowded(self) -> bool:
+        """Whether there are places for probes only: requests that wait for the bus may have all others."""
+        return self.sockets > self.max_sockets - min(PROBE_PLACES, self.max_sockets // 8)
+
+    def keep(self, task: asyncio.Task[None]) -> None:
+        """Keep the task of a handshake that waits."""
+        self._waiting.add(task)
+        task.add_done_callback(self._waiting.discard)
+
+    async def wait_settled(self) -> None:
+        """Wait until no handshake waits any more; end them first."""
+        if self._waiting:
+            await asyncio.wait(self._waiting)

@@ -1,0 +1,187 @@
+"""The requests that make clients of sockets: for a WebSocket (RFC 6455, section 4.2), or for an event stream."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from email.utils import formatdate
+
+from websockets.datastructures import Headers
+from websockets.exceptions import NegotiationError
+from websockets.http11 import Request, Response
+from websockets.server import ServerProtocol
+from websockets.typing import Subprotocol
+
+from relay.auth.host import check_host
+from relay.auth.origin import check_origin, cors_headers
+from relay.clients.client import Client
+from relay.clients.context import websockets_logger
+from relay.clients.event_stream import EventStream
+from relay.clients.multiplexed import MultiplexedWebSocket
+from relay.clients.websocket import WebSocket
+from relay.errors import Refused
+from relay.protocols import ClientProtocol, Endpoint, find_endpoint, sse
+from relay.protocols.request import ConnectRequest, parse_request
+from relay.proxies.forwarded import TrustedProxies
+from relay.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class OpeningRequest:
+    """A request that is in order: what it asks for, and what becomes of the socket when the client is let in.
+
+    Args:
+        request: as the authenticator gets it.
+        protocol: what the client speaks.
+        response: what is written first when it is let in.
+        headers: what its refusal needs beside the reason.
+        client_class: takes over the socket.
+    """
+
+    request: ConnectRequest
+    protocol: ClientProtocol
+    response: bytes
+    headers: Mapping[str, str]
+    client_class: type[Client]
+
+
+class OpeningRequests:
+    """Reads them.
+
+    Args:
+        settings: of the gateway.
+        proxies: whose word about a client's address is believed.
+    """
+
+    def __init__(self, settings: Settings, proxies: TrustedProxies) -> None:
+        self._settings = settings
+        self._proxies = proxies
+
+    def read_upgrade(self, head: bytes, peer: str) -> OpeningRequest:
+        """Read the request of a WebSocket.
+
+        Args:
+            head: of the request, with the empty line.
+            peer: address of the client, or of the proxy that speaks for it in its headers.
+
+        Raises:
+            Refused: with the status that the client should get.
+        """
+        settings = self._settings
+        request = _parse_head(head)
+        path = request.path.partition("?")[0]
+        ws = _Negotiation(path, settings.subprotocols)
+        # It gets no bytes. The parser and the protocol hold each other: only a full garbage collection would free them.
+        ws.parser.close()
+        response = ws.accept(request)
+        error: BaseException | None = ws.handshake_exc
+        while error is not None:
+            # Its traceback holds the request and the protocol, and these hold it.
+            error.__traceback__ = None
+            error = error.__context__
+        if response.status_code != 101:
+            headers = {name: response.headers[name] for name in ("Upgrade",) if name in response.headers}
+            headers["Sec-WebSocket-Version"] = "13"  # RFC 6455, section 4.4
+            raise Refused(response.status_code, bytes(response.body).decode().strip(), headers)
+        asked = self._read(request, peer)
+        host = _only(request.headers, "Host")
+        check_host(host, settings.allowed_hosts)
+        if settings.allowed_origins is not None:
+            check_origin(_only(request.headers, "Origin"), host, settings.allowed_origins)
+        protocol = ws.endpoint.open(asked, settings.default_channel)
+        client_class = MultiplexedWebSocket if protocol.multiplexed else WebSocket
+        return OpeningRequest(asked, protocol, response.serialize(), {}, client_class)
+
+    def read_event_stream(self, head: bytes, peer: str) -> OpeningRequest:
+        """Read the request of a client that wants events; arguments and errors as for a WebSocket."""
+        settings = self._settings
+        request = _parse_head(head)
+        origin, host = (_only(request.headers, name) for name in ("Origin", "Host"))
+        check_host(host, settings.allowed_hosts)
+        cors = cors_headers(origin, host, settings.allowed_origins)
+        try:
+            asked = self._read(request, peer)
+            protocol = sse.open_session(asked, settings.default_channel)
+        except Refused as refused:
+            refused.headers |= cors
+            raise
+        return OpeningRequest(asked, protocol, _stream_head(cors), cors, EventStream)
+
+    def _read(self, request: Request, peer: str) -> ConnectRequest:
+        headers = request.headers
+        remote = self._proxies.client_address(peer, headers.get_all("X-Forwarded-For"), headers.get_all("Forwarded"))
+        return parse_request(request.path, headers, remote)
+
+
+class _Negotiation(ServerProtocol):
+    """The library's handshake, with our choice of a protocol.
+
+    A subclass, because a function that is handed to the library makes a reference cycle of each handshake.
+
+    Attributes:
+        endpoint: what the client has come to, after `accept`.
+    """
+
+    def __init__(self, path: str, accepted: Sequence[str]) -> None:
+        super().__init__(logger=websockets_logger)
+        self._path = path
+        self._accepted = accepted
+        self.endpoint: Endpoint
+
+    def select_subprotocol(self, subprotocols: Sequence[Subprotocol]) -> Subprotocol | None:
+        """Find the endpoint, and return the subprotocol to speak.
+
+        Raises:
+            NegotiationError: there is none. It may be answered without one, but then browsers end the connection.
+        """
+        self.endpoint = find_endpoint(self._path, subprotocols)
+        chosen = self.endpoint.select_subprotocol(subprotocols, self._accepted)
+        if chosen is None and subprotocols:
+            names = ", ".join(self._accepted)
+            raise NegotiationError(f"no subprotocol that was offered is one of RELAY_SUBPROTOCOLS: {names}")
+        return None if chosen is None else Subprotocol(chosen)
+
+
+def _parse_head(head: bytes) -> Request:
+    """Take the head of a request apart.
+
+    Args:
+        head: with the empty line at its end, as `relay.protocols.http_request` lets it through: the library's own
+            parser would look at each line once more, for 30 µs.
+
+    Raises:
+        Refused: with 400; it announces a body.
+    """
+    line, *fields = head[:-4].decode("latin-1").split("\r\n")
+    method, path, protocol = line.split(" ")
+    headers = Headers()
+    for field in fields:
+        name, _, value = field.partition(":")
+        headers.set_insecure(name, value.strip(" \t"))
+    if "Transfer-Encoding" in headers or headers.get("Content-Length", "0") != "0":
+        raise Refused(400, "a request like this has no body")
+    return Request(path, headers, method, protocol)
+
+
+def _only(headers: Headers, name: str) -> str | None:
+    """Return a header that may come once; None when it doesn't come.
+
+    Raises:
+        Refused: with 400; it came more than once.
+    """
+    values = headers.get_all(name)
+    if len(values) > 1:
+        raise Refused(400, f"more than one {name} header")
+    return values[0] if values else None
+
+
+def _stream_head(cors: Mapping[str, str]) -> bytes:
+    """Return the head of an event stream's response."""
+    headers = Headers(cors)
+    headers["Date"] = formatdate(usegmt=True)
+    headers["Server"] = "relay"
+    headers["Content-Type"] = "text/event-stream"
+    headers["Cache-Control"] = "no-store"
+    headers["X-Accel-Buffering"] = "no"  # nginx would collect events
+    headers["Connection"] = "close"
+    return Response(200, "OK", headers).serialize()

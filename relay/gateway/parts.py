@@ -1,0 +1,124 @@
+"""The parts of a gateway, made from its settings and put together. Nothing listens yet, and nothing is connected."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from relay.auth.authenticator import Authenticator
+from relay.clients.context import CLOSE_TIMEOUT_SECONDS, Context
+from relay.clients.cursors import Cursors
+from relay.clients.keepalive import Keepalive
+from relay.clients.registry import Registry
+from relay.clients.turns import Turns
+from relay.clients.unfinished_messages import UnfinishedMessages, message_timeout
+from relay.clients.write_timeouts import WriteTimeouts
+from relay.control import Control
+from relay.gateway.admission import Admission
+from relay.gateway.bus import broker_options, bus_name
+from relay.gateway.capacity import max_connections
+from relay.gateway.front_door import FrontDoor
+from relay.gateway.opening_request import OpeningRequests
+from relay.message import Message
+from relay.metrics.build import build_labels
+from relay.metrics.counters import Counters
+from relay.node import Node
+from relay.proxies.forwarded import TrustedProxies
+from relay.settings import Settings
+from relay.web.app import build_app, run_app
+from relay.web.app_keys import Problems, TakeSnapshot
+from relay.web.http_port import open_port
+from relay.web.remote import tell_remote
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What one gateway consists of.
+
+    Args:
+        context: what its clients share.
+        front_door: what the sockets of its port share.
+        cursors: the polling clients.
+        control: hears and gives orders.
+        runner: of the HTTP application.
+    """
+
+    context: Context
+    front_door: FrontDoor
+    cursors: Cursors
+    control: Control
+    runner: web.AppRunner
+
+
+async def make_parts(
+    settings: Settings,
+    counters: Counters,
+    authenticator: Authenticator,
+    *,
+    draining: Callable[[], bool],
+    problems: Problems,
+    take: TakeSnapshot,
+) -> Parts:
+    """Return the parts of a gateway.
+
+    Args:
+        settings: of the gateway.
+        counters: where everything is counted.
+        authenticator: tells who clients are.
+        draining: tells whether the gateway says goodbye.
+        problems: what keeps the gateway from serving clients now; see `PROBLEMS`.
+        take: see `SNAPSHOT`.
+    """
+    node = Node(broker_options(settings), counters, write_delay=settings.write_delay / 1000)
+    registry = Registry(max_connections(settings.max_connections), counters, lambda: cursors.make_room())
+    context = _make_context(settings, counters, node, registry)
+    cursors = Cursors(context)
+    control = Control(node, registry)
+    admission = Admission(authenticator, registry, node, settings.handshake_timeout)
+    proxies = TrustedProxies(settings.trusted_proxies or ())
+    app = build_app(
+        settings=settings,
+        node=node,
+        control=control,
+        cursors=cursors,
+        admission=admission,
+        counters=counters,
+        draining=draining,
+        problems=problems,
+        take=None if settings.metrics_port else take,
+        build=build_labels(settings.revision),
+        bus=bus_name(settings),
+    )
+    app.middlewares.append(tell_remote(proxies))
+    runner = await run_app(app, settings.max_header_bytes)
+    front_door = FrontDoor(
+        context=context,
+        http=open_port(runner, settings, counters),
+        openings=OpeningRequests(settings, proxies),
+        admission=admission,
+        proxies=proxies,
+    )
+    return Parts(context, front_door, cursors, control, runner)
+
+
+def _make_context(settings: Settings, counters: Counters, node: Node, registry: Registry) -> Context:
+    loop = asyncio.get_running_loop()
+    return Context(
+        node=node,
+        counters=counters,
+        registry=registry,
+        keepalive=Keepalive(settings.ping_interval, settings.ping_timeout),
+        write_timeouts=WriteTimeouts(settings.write_timeout, counters),
+        turns=Turns(loop),
+        unfinished=UnfinishedMessages(message_timeout(settings.max_message_bytes)),
+        loop=loop,
+        max_message_bytes=settings.max_message_bytes,
+        send_buffer_bytes=settings.send_buffer_bytes,
+        drop_when_slow=settings.slow_consumer == "drop",
+        write_timeout=settings.write_timeout,
+        close_timeout=CLOSE_TIMEOUT_SECONDS,
+        welcome=None if settings.welcome is None else Message("", settings.welcome.encode()),
+    )
