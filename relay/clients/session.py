@@ -94,8 +94,7 @@ class Session:
         return True
 
     def end(self) -> None:
-        """Let go of the client: nothing of it is left to be published."""
-        self.leave()
+        """Let go of the client, which has left: nothing of it is left to be published."""
         self._client = None
 
     def subscribe(self, channel: str, outcome: Outcome) -> None:

@@ -263,7 +263,8 @@ class WebSocket(Client):
             self._transport.resume_reading()
 
     def _end_reading(self) -> None:
-        """Let go of everything that was read: nothing of it is left to be published."""
+        """Leave, and let go of everything that was read: nothing of it is left to be published."""
+        self._leave()
         self._reader.end()
         self.session.end()
 

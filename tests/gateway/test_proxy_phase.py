@@ -132,7 +132,7 @@ async def test_handlers_of_plain_http_see_the_client(
         app.router.add_route("*", "/who/{name}", who)
         return app
 
-    monkeypatch.setattr("relay.gateway.gateway.build_app", with_route)
+    monkeypatch.setattr("relay.gateway.parts.build_app", with_route)
     trusting, other = [(await embedded(1, trusted_proxies=given))[0] for given in (TRUSTED, None)]
     request = b"POST /who/x HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 2\r\n%s\r\nhi"
     chain = b"X-Forwarded-For: 192.0.2.1\r\n"

@@ -139,7 +139,7 @@ async def test_an_idle_gateway_ends_at_once(gateways: GatewayFactory) -> None:
 async def test_a_client_that_never_answers_does_not_hold_up_the_end(
     embedded: EmbeddedFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("relay.clients.client.CLOSE_TIMEOUT_SECONDS", 1.0)
+    monkeypatch.setattr("relay.gateway.parts.CLOSE_TIMEOUT_SECONDS", 1.0)
     (gateway,) = await embedded(1)
     async with RawWebSocket(gateway.port) as deaf:
         await deaf.upgrade("/ws/a")

@@ -72,7 +72,7 @@ async def test_a_stalled_stream_is_ended_and_hurts_nobody(gateways: GatewayFacto
 async def test_a_stream_that_is_never_read_again_is_dropped(
     embedded: EmbeddedFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("relay.clients.client.CLOSE_TIMEOUT_SECONDS", 0.3)
+    monkeypatch.setattr("relay.gateway.parts.CLOSE_TIMEOUT_SECONDS", 0.3)
     (gateway,) = await embedded(1, send_buffer_bytes=200_000)
     url = f"{gateway.url}/ws/a"
     async with connected(url, url) as (sender, listener):

@@ -71,7 +71,7 @@ async def wait_for_ping(port: int) -> float:
 
 async def test_a_client_that_vanished_is_forgotten(embedded: EmbeddedFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """A peer that neither reads nor closes: its close frame is never answered."""
-    monkeypatch.setattr("relay.clients.client.CLOSE_TIMEOUT_SECONDS", 1.0)
+    monkeypatch.setattr("relay.gateway.parts.CLOSE_TIMEOUT_SECONDS", 1.0)
     (gateway,) = await embedded(1, ping_interval=0.3, ping_timeout=0.2)
     async with RawWebSocket(gateway.port) as gone:
         await gone.upgrade("/ws/a")

@@ -84,7 +84,7 @@ def slowest(clients: list[WebSocketClient]) -> float:
 async def test_a_stalled_client_that_never_reads_again_is_dropped(
     embedded: EmbeddedFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("relay.clients.client.CLOSE_TIMEOUT_SECONDS", 1.0)
+    monkeypatch.setattr("relay.gateway.parts.CLOSE_TIMEOUT_SECONDS", 1.0)
     (gateway,) = await embedded(1)
     url = f"{gateway.url}/ws/a"
     async with connected(url, url) as (sender, listener), RawWebSocket(gateway.port, receive_buffer=4096) as stalled:
