@@ -59,9 +59,12 @@ class Watch:
             worker.silent_seconds = before + min(seconds, 2 * LOOK_SECONDS)
             if before < self._suspect_seconds <= worker.silent_seconds:
                 log.warning("worker does not answer", worker=worker.number)
-                # What waits for it to accept is reset, and comes back to another. With no other it had better wait.
-                if any(other.accepting for other in self.workers if other is not worker):
-                    worker.stop_listening()
-            elif before < self._timeout_seconds <= worker.silent_seconds:
+            if before < self._timeout_seconds <= worker.silent_seconds:
                 log.error("killing a worker that does not answer", worker=worker.number)
                 worker.kill()
+            elif worker.silent_seconds >= self._suspect_seconds and self._can_spare(worker):
+                worker.stop_listening()  # what waits for it to accept is reset, and comes back to another
+
+    def _can_spare(self, worker: Worker) -> bool:
+        """Return whether a worker accepts clients, and another one does: with no other they had better wait."""
+        return worker.accepting and any(other.accepting for other in self.workers if other is not worker)

@@ -95,3 +95,15 @@ def test_one_worker_always_accepts() -> None:
     first, second = Watched(), Watched()
     look(watch(first, second), 3)
     assert (first.done, second.done) == (["stop"], [])
+
+
+def test_clients_wait_for_a_silent_worker_only_as_long_as_there_is_no_other() -> None:
+    """When both were silent, one goes on accepting; if that is the one that hangs, its clients wait for nothing."""
+    slow, hung = Watched(), Watched()
+    at = watch(slow, hung)
+    look(at, 3)
+    assert (slow.accepting, hung.accepting) == (False, True)
+    slow.owes_answer = False
+    look(at, 2 * LOOK_SECONDS)
+    assert (slow.accepting, hung.accepting) == (True, False)
+    assert hung.done == ["stop"]
