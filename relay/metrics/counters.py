@@ -42,7 +42,8 @@ class Counters(Additive):
         bytes_fanned_out: bytes of those, with their framing.
         deliveries_dropped: messages skipped for slow consumers.
         bytes_dropped: bytes of those, with their framing.
-        writes: writes to clients; `deliveries / writes` is the coalescing factor.
+        chunks_fanned_out: chunks of messages handed to clients.
+        chunks_joined: how many of these were written together with another one.
         bus_connects: links to the bus that were opened.
         bus_losses: links to the bus that broke.
         bus_errors: error replies and undecodable data on the bus.
@@ -79,7 +80,8 @@ class Counters(Additive):
     bytes_fanned_out: int = 0
     deliveries_dropped: int = 0
     bytes_dropped: int = 0
-    writes: int = 0
+    chunks_fanned_out: int = 0
+    chunks_joined: int = 0
     bus_connects: int = 0
     bus_losses: int = 0
     bus_errors: int = 0
@@ -105,6 +107,11 @@ class Counters(Additive):
         """Bytes of the messages written to clients, with their framing."""
         return self.bytes_fanned_out - self.bytes_dropped
 
+    @property
+    def writes(self) -> int:
+        """Writes of messages to clients; `deliveries / writes` is the coalescing factor."""
+        return self.chunks_fanned_out - self.chunks_joined
+
     def summary(self) -> dict[str, Any]:
         """Return what isn't zero, for a log, with reasons in the words of the metrics; histograms are left out."""
         values = {_SUMMARY.get(field.name, field.name): 0 for field in fields(self)}
@@ -116,7 +123,13 @@ class Counters(Additive):
         }
 
 
-_SUMMARY = {"fanned_out": "deliveries", "bytes_fanned_out": "bytes_delivered"}
+_SUMMARY = {
+    "fanned_out": "deliveries",
+    "bytes_fanned_out": "bytes_delivered",
+    "bytes_dropped": "bytes_delivered",
+    "chunks_fanned_out": "writes",
+    "chunks_joined": "writes",
+}
 """What stands in the summary in a field's place."""
 
 
