@@ -20,7 +20,7 @@ from relay.web.metrics_port import MetricsPort
 from relay.workers.messages import Drain, End, Listening
 from relay.workers.monitor import Survey
 from relay.workers.reservation import Reservation
-from relay.workers.watch import Watch
+from relay.workers.watchdog import Watch
 from relay.workers.worker import Ending, Worker
 
 START_ATTEMPTS: Final = 3

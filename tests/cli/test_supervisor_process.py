@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from relay.cli import supervise
-from relay.cli.supervise import count_workers, run_workers
+from relay.cli import supervisor_process
+from relay.cli.supervisor_process import count_workers, run_workers
 from relay.settings import Settings
 from relay.workers import supervisor
 from tests.cli.command import run
@@ -17,7 +17,7 @@ REDIS = "redis://127.0.0.1:1"
 
 
 def test_auto_is_one_for_each_processor(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervise, "usable_processors", lambda: 6)
+    monkeypatch.setattr(supervisor_process, "usable_processors", lambda: 6)
     assert count_workers(Settings(workers="auto", broker_url=REDIS)) == 6
     assert count_workers(Settings(workers=2, broker_url=REDIS)) == 2
     assert count_workers(Settings()) == 1
@@ -56,7 +56,7 @@ def test_the_exit_code_is_that_of_a_worker_that_can_not_start(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], script: str, code: int
 ) -> None:
     """And its reason is the only line."""
-    monkeypatch.setattr(supervise, "COMMAND", (sys.executable, "-S", "-c", script))
+    monkeypatch.setattr(supervisor_process, "COMMAND", (sys.executable, "-S", "-c", script))
     monkeypatch.setattr(supervisor, "PAUSE_SECONDS", 0.05)
     assert run_workers(Settings(workers=2, port=0, broker_url=REDIS), 2) == code
     errors = capsys.readouterr().err

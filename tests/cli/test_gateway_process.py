@@ -12,8 +12,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from relay.cli import lifetime
-from relay.cli.lifetime import StopSignals, loop_factory, run
+from relay.cli import gateway_process
+from relay.cli.gateway_process import StopSignals, loop_factory, run
 from relay.errors import BusUnavailable
 from relay.settings import Settings
 from relay.web.metrics_port import MetricsPortTaken
@@ -156,14 +156,14 @@ def test_auto_takes_uvloop_when_it_is_installed(monkeypatch: pytest.MonkeyPatch)
     assert loop_factory("auto") is uvloop.new_event_loop
     assert loop_factory("uvloop") is uvloop.new_event_loop
     assert loop_factory("asyncio") is None
-    monkeypatch.setattr(lifetime, "find_spec", lambda name: None)
+    monkeypatch.setattr(gateway_process, "find_spec", lambda name: None)
     assert loop_factory("auto") is None
 
 
 def test_a_process_that_hangs_after_the_second_signal_is_torn_down(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever it waits for; unless it ended by itself before."""
     codes: list[int] = []
-    monkeypatch.setattr(lifetime, "LAST_RESORT_SECONDS", 0.01)
+    monkeypatch.setattr(gateway_process, "LAST_RESORT_SECONDS", 0.01)
     monkeypatch.setattr(os, "_exit", codes.append)
 
     signals = StopSignals()
@@ -180,7 +180,7 @@ async def test_where_the_loop_takes_no_signal_handlers_the_process_does(monkeypa
         raise NotImplementedError
 
     monkeypatch.setattr(asyncio.get_running_loop(), "add_signal_handler", refuse)
-    before = {number: signal.getsignal(number) for number in lifetime.SIGNALS}
+    before = {number: signal.getsignal(number) for number in gateway_process.SIGNALS}
     signals = StopSignals()
     try:
         signals.install()

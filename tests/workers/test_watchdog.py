@@ -7,7 +7,7 @@ from typing import cast
 
 import pytest
 
-from relay.workers.watch import LOOK_SECONDS, Watch
+from relay.workers.watchdog import LOOK_SECONDS, Watch
 from relay.workers.worker import Worker
 
 

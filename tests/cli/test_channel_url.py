@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import pytest
 
-from relay.cli.target import Channel, channel_url
+from relay.cli.channel_url import Channel, channel_url
 
 
 @pytest.mark.parametrize(

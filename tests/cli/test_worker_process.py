@@ -38,7 +38,7 @@ async def worker(begin: Begin | None) -> AsyncIterator[tuple[Process, Link]]:
     ours, theirs = socket.socketpair()
     taker, giver = socket.socketpair()
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "relay.cli.worker", str(theirs.fileno())),
+        *(sys.executable, "-m", "relay.cli.worker_process", str(theirs.fileno())),
         pass_fds=[theirs.fileno(), giver.fileno()],
         stderr=PIPE,
         env={**os.environ, "PYTHONPATH": str(ROOT)},

@@ -1,7 +1,7 @@
 """The life of a worker: a gateway that shares its port, and does what its supervisor says.
 
-Started as `python -m relay.cli.worker FD`, with one end of a socket pair as the file descriptor FD. It never outlives
-its supervisor.
+Started as `python -m relay.cli.worker_process FD`, with one end of a socket pair as the file descriptor FD. It never
+outlives its supervisor.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from collections.abc import Callable
 from typing import Final
 
 import relay
-from relay.cli.lifetime import FAILED, SIGNALS, STOPPED, live, loop_factory, why_not
+from relay.cli.gateway_process import FAILED, SIGNALS, STOPPED, live, loop_factory, why_not
 from relay.errors import RelayError
 from relay.gateway import Gateway
 from relay.logs import configure_logs
-from relay.workers.handover import hand_over
 from relay.workers.messages import Begin, Drain, End, Failed, Listening, State, TellState, Whole
 from relay.workers.pipe import Link, receive_blocking
+from relay.workers.shared_sockets import hand_over
 from relay.workers.supervisor_client import SupervisorClient
 
 _PR_SET_PDEATHSIG: Final = 1

@@ -7,13 +7,13 @@ import sys
 from collections.abc import Callable
 from typing import Final
 
-from relay.cli.lifetime import ENDED_BY_SIGNAL, FAILED, STOPPED, StopSignals, complain, why_not
+from relay.cli.gateway_process import ENDED_BY_SIGNAL, FAILED, STOPPED, StopSignals, complain, why_not
 from relay.settings import Settings
 from relay.workers.processors import usable_processors
 from relay.workers.supervisor import Supervisor, WorkerFailed
 
 # -P: with PYTHONPATH a worker looks for modules where this process does, and nowhere else.
-COMMAND: Final = (sys.executable, "-P", "-m", "relay.cli.worker")
+COMMAND: Final = (sys.executable, "-P", "-m", "relay.cli.worker_process")
 
 
 def count_workers(settings: Settings) -> int:
