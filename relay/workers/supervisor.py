@@ -14,8 +14,8 @@ from relay.logs import Logger
 from relay.metrics.counters import Counters
 from relay.metrics.snapshot import Snapshot
 from relay.settings import Settings
-from relay.web.addresses import find_addresses
 from relay.web.app import build_operators_app
+from relay.web.listen_addresses import resolve_addresses
 from relay.web.metrics_port import MetricsPort
 from relay.workers.messages import Drain, End, Listening
 from relay.workers.monitor import Survey
@@ -104,7 +104,7 @@ class Supervisor:
             WorkerFailed: they can't be started.
         """
         settings = self._settings
-        found = await find_addresses(settings.host, settings.port)
+        found = await resolve_addresses(settings.host, settings.port)
         with Reservation(found.usable, settings.port) as reservation:
             self._port = reservation.port
             self._workers = [

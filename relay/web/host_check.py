@@ -10,13 +10,13 @@ from aiohttp.typedefs import Handler, Middleware
 
 from relay.auth.host import check_host
 from relay.errors import Refused
-from relay.web.cors import refusal
+from relay.web.cors import error_response
 
 PROBES: Final = ("/healthz", "/readyz")
 """Load balancers ask these by whatever name they have for a server; the answers are no secret."""
 
 
-def only_called(allowed: Collection[str]) -> Middleware:
+def host_middleware(allowed: Collection[str]) -> Middleware:
     """Return what refuses requests to other names.
 
     Args:
@@ -29,7 +29,7 @@ def only_called(allowed: Collection[str]) -> Middleware:
             try:
                 check_host(request.headers.get("Host"), allowed)
             except Refused as refused:
-                return refusal(refused)
+                return error_response(refused)
         return await handler(request)
 
     return middleware

@@ -8,7 +8,7 @@ from aiohttp.typedefs import Handler, Middleware
 from relay.proxies.forwarded import TrustedProxies
 
 
-def tell_remote(proxies: TrustedProxies) -> Middleware:
+def client_address_middleware(proxies: TrustedProxies) -> Middleware:
     """Return what makes `request.remote` the client's address.
 
     Args:

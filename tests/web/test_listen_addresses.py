@@ -13,7 +13,7 @@ import pytest
 
 from relay.gateway import Gateway
 from relay.settings import Settings
-from relay.web.addresses import PORT_ATTEMPTS, bind_all, find_addresses
+from relay.web.listen_addresses import PORT_ATTEMPTS, bind_all, resolve_addresses
 from relay.workers.supervisor import Supervisor
 from tests.harness.free_port import free_port
 from tests.harness.http_response import get
@@ -37,7 +37,7 @@ def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
 
 async def test_a_name_stands_for_those_of_its_addresses_that_are_here(names: dict[str, list[str]]) -> None:
     names["relay.test"] = ["127.0.0.1", ELSEWHERE, "127.0.0.1", "127.0.0.2"]
-    found = await find_addresses(["relay.test", "127.0.0.1"], 0)
+    found = await resolve_addresses(["relay.test", "127.0.0.1"], 0)
     assert found.usable == [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET, "127.0.0.2")]
     assert found.left_out == {ELSEWHERE: "Cannot assign requested address"}
 

@@ -37,13 +37,13 @@ def leaving(request: web.Request) -> bool:
 
 
 @web.middleware
-async def begin_life(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def persistence_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Let a handler keep the connection."""
     request[_LIFE] = _Life()
     return await handler(request)
 
 
-class AnswerWatch(AbstractAccessLogger):
+class ResponseWatcher(AbstractAccessLogger):
     """Tells a connection when an answer is written: aiohttp does so to its access log alone, for every answer."""
 
     def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:

@@ -14,7 +14,7 @@ TLS_ALERT: Final = bytes((0x15, 3, 1, 0, 2, 2, 70))
 """A fatal alert `protocol_version`: a TLS client says at once that its server speaks something else."""
 
 
-def refusal(status: int, reason: str, headers: Mapping[str, str]) -> bytes:
+def http_error(status: int, reason: str, headers: Mapping[str, str]) -> bytes:
     """Return an HTTP error that says why, and that nothing follows.
 
     Args:

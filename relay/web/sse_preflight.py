@@ -9,13 +9,13 @@ from aiohttp import web
 
 from relay.errors import Refused
 from relay.protocols.sse import ROOT
-from relay.web.cors import for_pages
+from relay.web.cors import with_cors
 
 
 def add_routes(app: web.Application) -> None:
     """Add what this module serves."""
-    app.router.add_route("*", ROOT, for_pages("GET", _refuse))
-    app.router.add_route("*", ROOT + "/{channel:.*}", for_pages("GET", _refuse))
+    app.router.add_route("*", ROOT, with_cors("GET", _refuse))
+    app.router.add_route("*", ROOT + "/{channel:.*}", with_cors("GET", _refuse))
 
 
 async def _refuse(request: web.Request) -> web.Response:

@@ -20,7 +20,7 @@ do."""
 
 
 @dataclass(frozen=True, slots=True)
-class Addresses:
+class ListenAddresses:
     """Where to listen.
 
     Args:
@@ -37,7 +37,7 @@ class Addresses:
         return (socket.AF_INET6, "::") in self.usable and all(family != socket.AF_INET for family, _ in self.usable)
 
 
-async def find_addresses(hosts: Iterable[str], port: int) -> Addresses:
+async def resolve_addresses(hosts: Iterable[str], port: int) -> ListenAddresses:
     """Return the addresses of some hosts.
 
     `localhost` often has an address of IPv6 where IPv6 is switched off. Such an address of a name is left out, as
@@ -51,7 +51,7 @@ async def find_addresses(hosts: Iterable[str], port: int) -> Addresses:
         OSError: a name is not known, or none of its addresses can be used.
     """
     loop = asyncio.get_running_loop()
-    found = Addresses()
+    found = ListenAddresses()
     for host in hosts:
         infos = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         of_host = list(dict.fromkeys((int(family), str(address[0])) for family, _, _, _, address in infos))

@@ -6,7 +6,7 @@ from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
 from relay.proxies.forwarded import TrustedProxies
-from relay.web.remote import tell_remote
+from relay.web.client_address import client_address_middleware
 
 
 async def test_a_client_that_has_left_before_its_request_is_looked_at_is_no_fault() -> None:
@@ -18,5 +18,5 @@ async def test_a_client_that_has_left_before_its_request_is_looked_at_is_no_faul
 
     request = make_mocked_request("GET", "/")
     request.protocol.transport = None
-    await tell_remote(TrustedProxies())(request, answer)
+    await client_address_middleware(TrustedProxies())(request, answer)
     assert len(answered) == 1
