@@ -12,7 +12,7 @@ BATCH = 512
 """Channels per SUBSCRIBE or UNSUBSCRIBE: one command must not keep Redis busy for long."""
 
 
-class Subscription:
+class BusSubscription:
     """One channel that this gateway wants, and how far Redis is with it.
 
     `unanswered` counts SUBSCRIBE commands on the way: after subscribe, unsubscribe, subscribe the first
@@ -39,7 +39,7 @@ class Command(NamedTuple):
 
     verb: bytes
     keys: deque[bytes]
-    wanted: deque[Subscription | None]
+    wanted: deque[BusSubscription | None]
     opening: bool = False
 
 

@@ -16,15 +16,15 @@ REPORT_SECONDS = 10.0
 log = Logger("relay.bus")
 
 
-class Questions:
-    """Questions of one link, one at a time. Any answer will do, a refusal too.
+class Heartbeat:
+    """Heartbeat of one link, one at a time. Any answer will do, a refusal too.
 
     Args:
         link: its name, for the log.
         counters: where refusals are counted.
 
     Attributes:
-        asked_at: when the question was sent that is unanswered: `time.monotonic()`, in seconds; None: there is none.
+        sent_at: when the question was sent that is unanswered: `time.monotonic()`, in seconds; None: there is none.
         answered_until: when the last question was sent that is answered; at first, when the link was opened.
     """
 
@@ -34,12 +34,12 @@ class Questions:
         self._refusal: str | None = None
         self._report_at = 0.0
         self._next: asyncio.Future[None] | None = None
-        self.asked_at: float | None = None
+        self.sent_at: float | None = None
         self.answered_until = time.monotonic()
 
     def link_opened(self) -> None:
         """Begin anew: nothing is asked yet, and the log-in was answered."""
-        self.asked_at = None
+        self.sent_at = None
         self.answered_until = time.monotonic()
 
     def next_answer(self) -> asyncio.Future[None]:
@@ -50,9 +50,9 @@ class Questions:
 
     def answered(self, question: str, reply: object) -> None:
         """Take the answer to a question, in Redis' words when it is a refusal."""
-        asked_at, self.asked_at = self.asked_at, None
-        if asked_at is not None:
-            self.answered_until = asked_at
+        sent_at, self.sent_at = self.sent_at, None
+        if sent_at is not None:
+            self.answered_until = sent_at
         if self._next is not None:
             self._next.set_result(None)
             self._next = None

@@ -13,7 +13,7 @@ REPORT_SECONDS = 10.0
 log = Logger("relay.bus")
 
 
-class Refusals:
+class RefusedChannels:
     """Channels that are asked for again and again; each leaves when it is heard, when it is left, or with the link.
 
     Args:
