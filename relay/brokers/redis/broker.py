@@ -125,6 +125,11 @@ class RedisBroker(Broker):
         )
 
     @property
+    def counts_all_receivers(self) -> bool:
+        """Return True: all gateways are connected to this one Redis."""
+        return True
+
+    @property
     def congested(self) -> bool:
         """See `Broker.congested`."""
         return self._publications.congested

@@ -1,4 +1,4 @@
-"""Answering questions a little at a time."""
+"""SurveyResponder questions a little at a time."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ import asyncio
 
 import pytest
 
-from relay.control import answering
-from relay.control.answering import NAMES_PER_TICK, Answering
-from relay.control.messages import About, Answer, OrderError, Question
+from relay.control import responder
+from relay.control.messages import NodeInfo, SurveyReply, SurveyRequest
+from relay.control.responder import NAMES_PER_TICK, SurveyResponder
+from relay.errors import ControlMessageError
 from relay.hub import Hub
 from relay.metrics.counters import Counters
 from tests.harness.conditions import wait_until
 from tests.test_hub import Listener
 
 ASKER = "0123456789abcdef"
-ABOUT = About(ASKER, "host:1", "1.0", 1, 2, 3, 4, 5)
+ABOUT = NodeInfo(ASKER, "host:1", "1.0", 1, 2, 3, 4, 5)
 
 
 class Scene:
@@ -25,12 +26,12 @@ class Scene:
         self.hub = Hub(Counters(), lambda: None)
         for number in range(channels):
             self.hub.add(f"c{number}", Listener(1))
-        self.answers: list[Answer] = []
-        self.answering = Answering(self.hub, lambda: ABOUT, lambda asker, answer: self.answers.append(answer))
+        self.answers: list[SurveyReply] = []
+        self.answering = SurveyResponder(self.hub, lambda: ABOUT, lambda asker, answer: self.answers.append(answer))
 
     def ask(self, number: int, pattern: str | None = None) -> None:
         """Ask a question."""
-        self.answering.add(Question(asker=ASKER, number=number, pattern=pattern))
+        self.answering.add(SurveyRequest(asker=ASKER, number=number, pattern=pattern))
 
 
 async def test_all_questions_are_answered_in_their_order() -> None:
@@ -65,7 +66,7 @@ async def test_a_tick_compares_a_bounded_number_of_names() -> None:
 
 
 async def test_too_many_channels_are_an_error_not_a_part(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(answering, "MAX_CHANNELS", 2)
+    monkeypatch.setattr(responder, "MAX_CHANNELS", 2)
     scene = Scene(3)
     scene.ask(1, "*")
     scene.ask(2, "c[12]")
@@ -74,11 +75,11 @@ async def test_too_many_channels_are_an_error_not_a_part(monkeypatch: pytest.Mon
 
 
 async def test_more_questions_than_all_gateways_have_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(answering, "MAX_WAITING", 3)
+    monkeypatch.setattr(responder, "MAX_WAITING", 3)
     scene = Scene(1)
     for number in range(1, 5):
         scene.ask(number)  # the first is answered at once
-    with pytest.raises(OrderError, match="more than 3"):
+    with pytest.raises(ControlMessageError, match="more than 3"):
         scene.ask(5)
     await wait_until(lambda: len(scene.answers) == 4)
 
@@ -98,9 +99,9 @@ async def test_no_pattern_takes_exponential_time() -> None:
     hub = Hub(Counters(), lambda: None)
     for number in range(100):
         hub.add("a" * 250 + f"{number:03}", Listener(1))
-    answers: list[Answer] = []
-    slow = Answering(hub, lambda: ABOUT, lambda asker, answer: answers.append(answer))
+    answers: list[SurveyReply] = []
+    slow = SurveyResponder(hub, lambda: ABOUT, lambda asker, answer: answers.append(answer))
     for number, pattern in enumerate(["*a" * 120 + "b", "*" * 255, "*" + "a" * 200 + "b*", "[a-z]*" * 42 + "!"], 1):
-        slow.add(Question(asker=ASKER, number=number, pattern=pattern))
+        slow.add(SurveyRequest(asker=ASKER, number=number, pattern=pattern))
     await wait_until(lambda: len(answers) == 4)
     assert [len(answer.channels or ()) for answer in answers] == [0, 100, 0, 0]

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from fnmatch import translate
 from itertools import islice
 
-from relay.control.messages import MAX_CHANNELS, About, Answer, OrderError, Question
+from relay.control.messages import MAX_CHANNELS, NodeInfo, SurveyReply, SurveyRequest
+from relay.errors import ControlMessageError
 from relay.hub import Hub
 
 MAX_WAITING = 1000
@@ -20,7 +21,7 @@ NAMES_PER_TICK = 500
 (a name and a pattern of 255 bytes, made for it)."""
 
 
-class Answering:
+class SurveyResponder:
     """Answers questions one after the other, a little in each tick.
 
     Args:
@@ -29,25 +30,25 @@ class Answering:
         reply: sends an answer; gets the id of the gateway that has asked.
     """
 
-    def __init__(self, hub: Hub, about: Callable[[], About], reply: Callable[[str, Answer], None]) -> None:
+    def __init__(self, hub: Hub, about: Callable[[], NodeInfo], reply: Callable[[str, SurveyReply], None]) -> None:
         self._loop = asyncio.get_running_loop()
         self._hub = hub
         self._about = about
         self._reply = reply
-        self._waiting: deque[Question] = deque()
+        self._waiting: deque[SurveyRequest] = deque()
         # The question that is being answered: names not looked at yet, and what was found.
         self._names: Iterator[str] = iter(())
         self._found: dict[str, int] = {}
         self._running = False
 
-    def add(self, question: Question) -> None:
+    def add(self, question: SurveyRequest) -> None:
         """Answer a question, soon.
 
         Raises:
-            OrderError: too many are waiting.
+            ControlMessageError: too many are waiting.
         """
         if len(self._waiting) >= MAX_WAITING:
-            raise OrderError(f"more than {MAX_WAITING} questions at a time")
+            raise ControlMessageError(f"more than {MAX_WAITING} questions at a time")
         self._waiting.append(question)
         if not self._running:
             self._running = True
@@ -63,7 +64,7 @@ class Answering:
             self._running = False
         elif self._waiting[0].pattern is None:
             question = self._waiting.popleft()
-            self._reply(question.asker, Answer(number=question.number, about=self._about()))
+            self._reply(question.asker, SurveyReply(number=question.number, about=self._about()))
             self._loop.call_soon(self._begin)
         else:
             self._names, self._found = iter(self._hub.channels), {}
@@ -83,6 +84,6 @@ class Answering:
             return
         question = self._waiting.popleft()
         found = self._found if len(self._found) <= MAX_CHANNELS else None
-        self._reply(question.asker, Answer(number=question.number, channels=found))
+        self._reply(question.asker, SurveyReply(number=question.number, channels=found))
         self._names, self._found = iter(()), {}
         self._loop.call_soon(self._begin)
