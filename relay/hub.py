@@ -150,7 +150,9 @@ class Hub:
             while self._gatherers:
                 self._gatherers.pop().write_gathered()
         finally:
-            self._flushing = False
+            self._flushing = bool(self._dirty or self._gatherers)
+            if self._flushing:  # something came during this flush
+                self._schedule()
 
     def gather(self, subscriber: Gatherer) -> None:
         """Let a subscriber write once at the end of the next flush, or of the one that is going on.
