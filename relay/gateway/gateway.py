@@ -198,21 +198,21 @@ class Gateway:
         return await self._parts.context.node.submit(message)
 
     async def drain(self) -> None:
-        """Say goodbye: become unready, wait, accept no more, close clients evenly, publish what was accepted."""
+        """Drain: become unready, wait, accept no more, close clients evenly, publish what was accepted."""
         parts, listener = self._parts, self._listener
         if parts is None or listener is None or self._draining:
             return
         settings = self.settings
         self._draining = True
         log.info("draining", connections=self.counters.connections_open, seconds=settings.drain_seconds)
-        # Who comes now is still let in: load balancers need this time to notice.
+        # New clients are still let in: load balancers need this time to notice.
         await asyncio.sleep(settings.drain_delay)
         registry, node = parts.context.registry, parts.context.node
         registry.draining = True
         listener.close()
         await listener.wait_adopted()
         for http_connection in parts.front_door.http.connections:
-            http_connection.leave()
+            http_connection.drain()
         flush, unsettled = node.hub.flush, node.unsettled
         await close_evenly(list(registry), settings.drain_seconds, flush=flush, unsettled=unsettled, settle=node.drain)
         await registry.emptied(CLOSE_TIMEOUT_SECONDS + 1)
@@ -220,7 +220,7 @@ class Gateway:
         await self.stop()
 
     async def stop(self) -> None:
-        """End at once: drop all clients, leave no task behind. After a drain nobody is left to be dropped."""
+        """End at once: drop all clients, leave no task behind. After a drain there are no clients left."""
         parts, listener = self._parts, self._listener
         if parts is None or listener is None:
             return
@@ -233,7 +233,7 @@ class Gateway:
         for client in context.registry:
             client.abort()
         for http_connection in front_door.http.connections:
-            http_connection.leave()
+            http_connection.drain()
         await self._background.stop()
         self._gc_pauses.stop()
         await parts.runner.cleanup()
