@@ -57,6 +57,17 @@ def test_tests_that_are_named_exist(page: str) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES)
+def test_names_that_a_file_is_said_to_have_are_there(page: str) -> None:
+    """As in "`ENDPOINTS` of `relay/protocols/__init__.py`"."""
+    for names, path in re.findall(r"(`[\w`, and]+`) (?:of|in) `([\w/.]+\.py)`", text_of(page)):
+        file = next(folder / path for folder in (ROOT, ROOT / "relay") if (folder / path).exists())
+        for name in re.findall(r"`(\w+)`", names):
+            assert re.search(rf"^\s*(?:class |def |async def )?{name}\b", file.read_text(), re.MULTILINE), (
+                f"{name} in {path}"
+            )
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_paths_that_stand_in_running_text_exist(page: str) -> None:
     """Without backticks, too: in links, in commands, in pictures."""
     paths = re.findall(r"(?<![\w./-])((?:relay|tests|bench)/[\w/]+\.py)\b", text_of(page))
