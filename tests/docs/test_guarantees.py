@@ -53,10 +53,6 @@ BOUNDS = [
     ("a subscription without polls", f"{LINGER_SECONDS:g} s"),
     ("what one HTTP request has on its way to Redis", f"{WINDOW_BYTES // KIB} KiB"),
     ("channels that a gateway names in an answer", f"{messages.MAX_CHANNELS:,}"),
-    (
-        "an order on the bus, an answer",
-        f"{messages.MAX_ORDER_BYTES // KIB} KiB, {messages.MAX_ANSWER_BYTES // KIB // KIB} MiB",
-    ),
 ]
 
 
