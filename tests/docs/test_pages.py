@@ -103,6 +103,14 @@ def test_every_target_of_make_that_is_named_exists(page: str) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES)
+def test_every_module_that_is_run_exists(page: str) -> None:
+    """As in `python -m bench.scaling`."""
+    for module in re.findall(r"python -m ((?:bench|tests|relay)[\w.]*)", text_of(page)):
+        path = ROOT / module.rstrip(".").replace(".", "/")
+        assert (path / "__main__.py").exists() or path.with_suffix(".py").exists(), module
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_the_python_of_examples_can_be_compiled_and_its_imports_work(page: str) -> None:
     for code in code_blocks(page, "python"):
         for node in ast.walk(ast.parse(code)):
