@@ -20,7 +20,7 @@ from relay.logs import flush_logs
 from relay.settings import Settings
 from relay.settings.report import PREFIX
 from relay.system_error import in_words
-from relay.web.metrics_port import MetricsPortTaken
+from relay.web.metrics_port import MetricsPortError
 
 if TYPE_CHECKING:
     from relay.gateway import Gateway
@@ -125,7 +125,7 @@ async def _unless(event: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool
 
 def explain_start_failure(error: OSError, settings: Settings) -> str:
     """Return in one line why a gateway could not start."""
-    name = "metrics_port" if isinstance(error, MetricsPortTaken) else "port"
+    name = "metrics_port" if isinstance(error, MetricsPortError) else "port"
     flag, variable = f"--{name.replace('_', '-')}", f"{PREFIX}{name.upper()}"
     place = f"{', '.join(settings.host)} port {getattr(settings, name)}"
     if error.errno == errno.EADDRINUSE:

@@ -42,9 +42,7 @@ async def identify(host: str, port: int, *, tls: bool, answer_seconds: float = A
     if pong.startswith((b"+PONG", b"-NOAUTH", b"-DENIED", b"-LOADING", b"-MASTERDOWN", b"-NOPERM")):
         return "is a Redis, not a relay: a gateway's address is wanted"
     if page.startswith(b"HTTP/"):
-        return (
-            "speaks no TLS: write ws:// or http://" if tls else None
-        )  # the caller knows its HTTP status
+        return "speaks no TLS: write ws:// or http://" if tls else None  # the caller knows its HTTP status
     said = next((text for text in (greeting, page, pong) if text and not text.startswith(_TLS_ALERT)), b"")
     line = said.split(b"\n")[0].decode(errors="replace").rstrip("\r")[:SHOWN_CHARACTERS]
     return f"is not a relay: it says {escape_controls(line)!r}" if said else None

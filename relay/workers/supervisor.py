@@ -13,8 +13,8 @@ from relay.gateway.bus import bus_name
 from relay.logs import Logger
 from relay.metrics.counters import Counters
 from relay.settings import Settings
-from relay.web.addresses import find_addresses
 from relay.web.app import build_operators_app
+from relay.web.listen_addresses import resolve_addresses
 from relay.web.metrics_port import MetricsPort
 from relay.workers.child_process import ProcessExit
 from relay.workers.messages import Listening
@@ -100,7 +100,7 @@ class Supervisor:
             WorkerStartError: a worker can't be started.
         """
         settings = self._settings
-        found = await find_addresses(settings.host, settings.port)
+        found = await resolve_addresses(settings.host, settings.port)
         with Reservation(found.usable, settings.port) as reservation:
             self._port = reservation.port
             self.workers = [

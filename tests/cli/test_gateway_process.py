@@ -16,7 +16,7 @@ from relay.cli import gateway_process
 from relay.cli.gateway_process import loop_factory, run_gateway
 from relay.errors import BusUnavailable
 from relay.settings import Settings
-from relay.web.metrics_port import MetricsPortTaken
+from relay.web.metrics_port import MetricsPortError
 
 
 class StubGateway:
@@ -118,7 +118,7 @@ def test_what_exists_before_the_first_client_is_frozen(gateway: type[StubGateway
     ("failure", "expected"),
     [
         (OSError(errno.EADDRINUSE, "in use"), "127.0.0.1 port 8000: it is taken; choose another with --port or"),
-        (MetricsPortTaken(errno.EADDRINUSE, "in use"), "choose another with --metrics-port or RELAY_METRICS_PORT"),
+        (MetricsPortError(errno.EADDRINUSE, "in use"), "choose another with --metrics-port or RELAY_METRICS_PORT"),
         (OSError(errno.EACCES, "denied"), "not permitted; ports below 1024 need a privilege"),
         (OSError(errno.EADDRNOTAVAIL, "none"), "no such address on this machine; see --host or RELAY_HOST"),
         (

@@ -15,7 +15,7 @@ from typing import Any
 
 from relay.metrics.snapshot import Snapshot
 from relay.settings import Settings
-from relay.web.health import NOBODY_CAN_TELL
+from relay.web.health import SUPERVISOR_SILENT
 from relay.workers.messages import (
     CombinedStatus,
     CombinedStatusRequest,
@@ -126,8 +126,8 @@ async def test_when_the_supervisor_is_silent_nobody_can_tell() -> None:
         answers = [get(start.settings.port, path) for path in ("/readyz", "/metrics", "/healthz")]
         ready, metrics, alive = await asyncio.gather(*answers)
         assert (ready.status, metrics.status, alive.status) == (503, 503, 503)
-        assert ready.json["reasons"] == [NOBODY_CAN_TELL]
-        assert metrics.text == f"{NOBODY_CAN_TELL}\n"
+        assert ready.json["reasons"] == [SUPERVISOR_SILENT]
+        assert metrics.text == f"{SUPERVISOR_SILENT}\n"
 
 
 async def test_it_stops_at_once_when_told_so() -> None:
