@@ -15,7 +15,7 @@ from prometheus_client.registry import Collector
 
 from relay.brokers.shares import Share
 from relay.errors import Disconnect, PublishError
-from relay.metrics.histogram import BOUNDS, Histogram
+from relay.metrics.counters import BOUNDS, Histogram
 from relay.metrics.snapshot import Snapshot
 from relay.web.app_keys import BUILD, SNAPSHOT, TakeSnapshot
 from relay.web.health import SUPERVISOR_SILENT
