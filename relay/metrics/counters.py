@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Final, Self
 
 BOUNDS: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-"""Upper bounds of the buckets of a histogram, in seconds: from a Redis on this machine to an outage that was waited out."""
+"""Upper bounds of buckets in seconds: from a Redis on the same machine to an outage that was waited out."""
 
 GC_GENERATIONS: Final = (0, 1, 2)
 
