@@ -20,11 +20,8 @@ from relay.gateway.readiness import report_left_out, report_readiness
 from relay.gateway.status import Workers, snapshot_without_clients, take_snapshot
 from relay.logs import Logger
 from relay.message import make_message
-from relay.metrics.build import build_labels
 from relay.metrics.counters import Counters
-from relay.metrics.event_loop_lag import watch_event_loop
-from relay.metrics.gc_pauses import GcPauses
-from relay.metrics.process import Process
+from relay.metrics.process import GcPauses, Process, build_labels, watch_event_loop
 from relay.metrics.snapshot import Snapshot
 from relay.settings import Settings
 from relay.web.app import build_operators_app

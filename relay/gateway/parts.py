@@ -23,8 +23,8 @@ from relay.gateway.capacity import max_connections
 from relay.gateway.front_door import FrontDoor
 from relay.gateway.opening_request import OpeningRequests
 from relay.message import Message
-from relay.metrics.build import build_labels
 from relay.metrics.counters import Counters
+from relay.metrics.process import build_labels
 from relay.node import Node
 from relay.proxies.forwarded import TrustedProxies
 from relay.settings import Settings
