@@ -1,7 +1,7 @@
-"""The contract of a bus, and how one is found by its URL.
+"""The contract of a bus.
 
-An implementation is one module (or package) `relay.brokers.NAME` that exports `broker_class`; the scheme
-of `RELAY_BROKER_URL` names it. One contract suite, `tests/brokers/test_contract.py`, runs over all of them.
+An implementation is a module that exports `broker_class`; `relay.brokers.schemes` finds it by the scheme of
+`RELAY_BROKER_URL`. One contract suite, `tests/brokers/test_contract.py`, runs over all implementations.
 """
 
 from __future__ import annotations
@@ -10,19 +10,15 @@ import abc
 from asyncio import Future
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from importlib import import_module
-from typing import Protocol
-from urllib.parse import urlsplit
+from typing import Protocol, cast
 
 import msgspec
 
+from relay.brokers.schemes import broker_class
 from relay.brokers.shares import Share
 from relay.errors import PublishError
 from relay.message import Message, Position
 from relay.metrics.counters import Counters
-
-MODULES = {"memory": "memory", "redis": "redis", "rediss": "redis", "unix": "redis"}
-"""URL scheme → module of `relay.brokers`."""
 
 
 class Delivery(msgspec.Struct, frozen=True, gc=False):
@@ -30,9 +26,8 @@ class Delivery(msgspec.Struct, frozen=True, gc=False):
 
     Args:
         receivers: number of gateways that were subscribed to the channel when the bus took the message; 0: no client
-            listens. A cluster's nodes know their own subscribers only: there it counts the gateways at the node that
-            took the message, and others may receive it as well. So it tells for certain that the bus has the message,
-            and no more; what must hear from *every* gateway has to know them by other means.
+            listens. Where `Broker.counts_all_receivers` is false it is a lower bound, as with a cluster, each node of
+            which knows its own subscribers only.
         position: of the message in its channel's history; None: the channel has none, or the bus keeps none.
     """
 
@@ -181,10 +176,10 @@ class Broker(abc.ABC):
     @property
     @abc.abstractmethod
     def counts_all_receivers(self) -> bool:
-        """Whether the number in a receipt counts every gateway that was sent the message.
+        """Whether `Delivery.receivers` counts every gateway that was sent the message.
 
-        False for a bus of several servers, each of which counts only the gateways that are connected to it: the number
-        is a lower bound then. Surveys, which must not end before all gateways have answered, ask this.
+        False for a bus of several servers, each of which counts the gateways that are connected to it and no others.
+        A survey must not end before all gateways have answered: then it has to know them by other means.
         """
 
     @property
@@ -218,8 +213,6 @@ def load_broker(options: BrokerOptions, sink: Sink, counters: Counters) -> Broke
     """Make the broker that a URL names.
 
     Raises:
-        KeyError: no broker has this scheme (settings refuse it before).
+        ValueError: no bus has this scheme, or the URL can't be used; settings refuse it before.
     """
-    module = import_module(f"relay.brokers.{MODULES[urlsplit(options.url).scheme]}")
-    broker_class: type[Broker] = module.broker_class
-    return broker_class(options, sink, counters)
+    return cast(type[Broker], broker_class(options.url))(options, sink, counters)

@@ -76,4 +76,15 @@ class MemoryBroker(Broker):
         return BusState(links={}, subscriptions=len(self._channels), buffered={})
 
 
+def check_url(url: str) -> None:
+    """Refuse a URL that says more than `memory://`; see `relay.brokers.schemes.Scheme`."""
+    if url != "memory://":
+        raise ValueError("memory:// takes nothing more")
+
+
+def describe(url: str) -> str:
+    """Return the kind of bus: it is nowhere else."""
+    return "memory://"
+
+
 broker_class = MemoryBroker

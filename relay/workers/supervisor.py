@@ -7,9 +7,9 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from relay.brokers import schemes
 from relay.clients.context import CLOSE_TIMEOUT_SECONDS
 from relay.errors import RelayError
-from relay.gateway.bus import bus_name
 from relay.logs import Logger
 from relay.metrics.counters import Counters
 from relay.metrics.snapshot import Snapshot
@@ -200,7 +200,7 @@ class Supervisor:
         async def snapshot() -> Snapshot:
             return (await self._survey.whole()).snapshot
 
-        app = build_operators_app(problems, snapshot, self._build, bus_name(settings))
+        app = build_operators_app(problems, snapshot, self._build, schemes.describe(settings.broker_url))
         port = MetricsPort(app, Counters())
         try:
             await port.start(list(settings.host), settings.metrics_port)
