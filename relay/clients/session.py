@@ -8,6 +8,7 @@ from functools import partial
 from typing import Final, Protocol
 
 from relay.auth.authenticator import EVERYTHING, Identity, check_publish, check_subscribe
+from relay.brokers import Delivery
 from relay.channel import check_channel
 from relay.errors import CustomDisconnect, Disconnect, PublishError, SubscribeError, SubscriptionError
 from relay.hub import Subscriber
@@ -223,6 +224,6 @@ class _Waiting:
         self._acknowledged.remove_done_callback(self._callback)
 
 
-def _report(outcome: Outcome, result: int | PublishError) -> None:
+def _report(outcome: Outcome, result: Delivery | PublishError) -> None:
     """Tell a protocol what became of a publication; see `relay.brokers.Receipt`."""
     outcome(result if isinstance(result, PublishError) else None)

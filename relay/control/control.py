@@ -6,6 +6,7 @@ import asyncio
 import itertools
 from collections.abc import Collection
 
+from relay.brokers import Delivery
 from relay.control.disconnects import Client, Disconnector
 from relay.control.messages import (
     CONTROL_CHANNEL,
@@ -72,11 +73,11 @@ class Control:
         self._closing.stop()
         self._answering.stop()
 
-    def send(self, command: DisconnectCommand | UnsubscribeCommand) -> asyncio.Future[int]:
+    def send(self, command: DisconnectCommand | UnsubscribeCommand) -> asyncio.Future[Delivery]:
         """Give an order to all gateways, this one included.
 
         Returns:
-            A future of how many have heard it; see `Node.submit`.
+            A future of its delivery; see `Node.submit`.
         """
         return self._node.submit(Message(CONTROL_CHANNEL, encode(command)))
 
@@ -95,7 +96,8 @@ class Control:
             survey = self._surveys[number] = Survey(self._loop.create_future())
             try:
                 question = SurveyRequest(asker=self.uid, number=number, pattern=pattern)
-                asked = await self._node.submit(Message(CONTROL_CHANNEL, encode(question)))
+                delivery = await self._node.submit(Message(CONTROL_CHANNEL, encode(question)))
+                asked = delivery.receivers
                 survey.expect(asked)
                 await asyncio.wait((survey.finished,), timeout=SURVEY_SECONDS)
                 # Nobody: this gateway is deaf, so it wouldn't hear an answer either.
@@ -155,6 +157,6 @@ def _report_refusal(acknowledged: asyncio.Future[None]) -> None:
         log.error("control channel refused", error=str(error))
 
 
-def _report_failure(receivers: asyncio.Future[int]) -> None:
-    if isinstance(error := receivers.exception(), PublishError):
+def _report_failure(delivery: asyncio.Future[Delivery]) -> None:
+    if isinstance(error := delivery.exception(), PublishError):
         log.warning("answer to another gateway lost", error=str(error))

@@ -8,7 +8,7 @@ import pytest
 from websockets.frames import Close
 
 from relay.auth.authenticator import Identity
-from relay.brokers import BrokerOptions
+from relay.brokers import BrokerOptions, Delivery
 from relay.clients.session import Session
 from relay.control import Control, control
 from relay.control.messages import CONTROL_CHANNEL, DisconnectCommand, inbox
@@ -165,10 +165,10 @@ async def test_an_answer_that_is_lost_is_logged(
     own.start("here")
     submit = node.submit
 
-    def lose(message: Message) -> asyncio.Future[int]:
+    def lose(message: Message) -> asyncio.Future[Delivery]:
         if message.channel == CONTROL_CHANNEL:
             return submit(message)
-        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Delivery] = asyncio.get_running_loop().create_future()
         future.set_exception(BusUnavailable("away"))
         return future
 
