@@ -23,7 +23,7 @@ Exceptions hold data; their text is made in `__str__`.
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import ClassVar, Final
@@ -245,18 +245,21 @@ class SurveyError(RelayError):
 
     Args:
         answered: number of gateways that answered.
-        asked: number of gateways that received the request.
+        asked: number of gateways that should have.
         seconds: how long the survey waited.
+        missing: names of gateways that did not answer, as far as they are known.
     """
 
-    def __init__(self, answered: int, asked: int, seconds: float) -> None:
-        super().__init__(answered, asked, seconds)
+    def __init__(self, answered: int, asked: int, seconds: float, missing: Sequence[str] = ()) -> None:
+        super().__init__(answered, asked, seconds, missing)
         self.answered = answered
         self.asked = asked
         self.seconds = seconds
+        self.missing = missing
 
     def __str__(self) -> str:
-        return f"only {self.answered} of {self.asked} gateways answered within {self.seconds:g} s"
+        named = f"; missing: {', '.join(self.missing[:5])}" if self.missing else ""
+        return f"only {self.answered} of {self.asked} gateways answered within {self.seconds:g} s{named}"
 
 
 class BrokerError(RelayError):
