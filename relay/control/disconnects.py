@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict, defaultdict
 from collections.abc import Collection, Iterable
+from itertools import chain
 from typing import Protocol
 
 from relay.control.messages import ClientCommand, DisconnectCommand, UnsubscribeCommand
@@ -18,6 +19,10 @@ MAX_COMMANDS = 10_000
 
 ACTIONS_PER_TICK = 256
 """Clients that are closed, and subscriptions that are ended, before other work has its turn."""
+
+
+_Due = Disconnect | CustomDisconnect | set[str]
+"""Why to close a client, or the channels from which to unsubscribe it."""
 
 
 class ClientSession(Protocol):
@@ -71,7 +76,7 @@ class Disconnector:
         self._timer: asyncio.TimerHandle | None = None
         self._passed_at = 0.0
         # Each client once, however many commands name it: why to close it, or which subscriptions to end.
-        self._due: OrderedDict[Client, Disconnect | CustomDisconnect | frozenset[str]] = OrderedDict()
+        self._due: OrderedDict[Client, _Due] = OrderedDict()
 
     def add(self, command: ClientCommand) -> None:
         """Carry out a command, soon."""
@@ -102,13 +107,12 @@ class Disconnector:
         index = _CommandIndex(commands)
         idle = not self._due
         for client in self._clients:
-            session = client.session
-            if (reason := index.close_reason(session)) is not None:
-                self._due[client] = reason
-            elif channels := index.unsubscribed_channels(session):
-                due = self._due.get(client, frozenset())
-                if isinstance(due, frozenset):  # else it is closed, which ends all its subscriptions
-                    self._due[client] = due | channels
+            if (due := index.due(client.session)) is None:
+                continue
+            if isinstance(due, set) and (earlier := self._due.get(client)) is not None:
+                # A client that is closed loses all its subscriptions anyway.
+                due = due | earlier if isinstance(earlier, set) else earlier
+            self._due[client] = due
         if idle and self._due:
             self._act()
 
@@ -118,7 +122,7 @@ class Disconnector:
         try:
             while self._due and actions < ACTIONS_PER_TICK:
                 client, due = self._due.popitem(last=False)
-                if isinstance(due, frozenset):
+                if isinstance(due, set):
                     actions += len(due)
                     for channel in due:
                         client.session.revoke(channel)
@@ -142,46 +146,30 @@ class _CommandIndex:
 
     def __init__(self, commands: Iterable[ClientCommand]) -> None:
         self._by_client: defaultdict[str, list[ClientCommand]] = defaultdict(list)
-        self._by_user: defaultdict[str | None, list[DisconnectCommand]] = defaultdict(list)
-        # User and channel.
-        self._unsubscribed: set[tuple[str | None, str]] = set()
+        # By user: commands that disconnect all of its clients, and channels from which all are unsubscribed.
+        self._disconnected: defaultdict[str | None, list[DisconnectCommand]] = defaultdict(list)
+        self._unsubscribed: defaultdict[str | None, set[str]] = defaultdict(set)
         for command in commands:
             if command.client is not None:
                 self._by_client[command.client].append(command)
             elif isinstance(command, UnsubscribeCommand):
-                self._unsubscribed.add((command.user, command.channel))
+                self._unsubscribed[command.user].add(command.channel)
             else:
-                self._by_user[command.user].append(command)
+                self._disconnected[command.user].append(command)
 
-    def close_reason(self, session: ClientSession) -> Disconnect | CustomDisconnect | None:
-        """Return why a command closes a client; None when no command does."""
-        by_user: Iterable[ClientCommand] = self._by_user.get(session.user, ()) if self._by_user else ()
-        for command in [*by_user, *self._naming(session)]:
-            if (
-                isinstance(command, DisconnectCommand)
-                and _names_user(command, session)
-                and session.id.hex() not in command.keep
-            ):
+    def due(self, session: ClientSession) -> _Due | None:
+        """Return what the commands do to a client: close it, or end some subscriptions; None: nothing."""
+        by_id = self._by_client.get(session.id.hex(), ()) if self._by_client else ()
+        user = session.user
+        if not by_id and user not in self._disconnected and user not in self._unsubscribed:
+            return None  # nearly all clients
+        commands = [command for command in by_id if _names_user(command, session)]
+        for command in chain(self._disconnected.get(user, ()), commands):
+            if isinstance(command, DisconnectCommand) and session.id.hex() not in command.keep:
                 return CustomDisconnect(command.code, command.reason) if command.code else Disconnect.FORCE_DISCONNECT
-        return None
-
-    def unsubscribed_channels(self, session: ClientSession) -> frozenset[str]:
-        """Return the channels of a client from which commands unsubscribe it."""
-        if not self._unsubscribed and not self._by_client:
-            return frozenset()
-        user, subscribed = session.user, session.channels
-        by_id = {
-            command.channel
-            for command in self._naming(session)
-            if isinstance(command, UnsubscribeCommand)
-            and command.channel in subscribed
-            and _names_user(command, session)
-        }
-        return frozenset(by_id.union(channel for channel in subscribed if (user, channel) in self._unsubscribed))
-
-    def _naming(self, session: ClientSession) -> list[ClientCommand]:
-        """Return the commands that name a client by its id."""
-        return self._by_client.get(session.id.hex(), []) if self._by_client else []
+        by_user = self._unsubscribed.get(user, ())
+        named = {command.channel for command in commands if isinstance(command, UnsubscribeCommand)}
+        return {channel for channel in session.channels if channel in by_user or channel in named} or None
 
 
 def _names_user(command: ClientCommand, session: ClientSession) -> bool:
