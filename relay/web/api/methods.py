@@ -39,7 +39,7 @@ from relay.web.api.results import (
     PublishReply,
     Result,
 )
-from relay.web.publish_window import Outlet
+from relay.web.publish_window import PublishWindow
 
 Finish = Callable[[], Awaitable[Result]]
 
@@ -55,7 +55,7 @@ class Call:
     """
 
     control: Control
-    outlet: Outlet
+    outlet: PublishWindow
     max_message_bytes: int
 
 
