@@ -12,6 +12,7 @@ from relay.control.messages import (
     CONTROL_CHANNEL,
     MAX_NAME_LETTERS,
     Broadcast,
+    ControlMessageError,
     NodeAnnouncement,
     NodeInfo,
     NodeShutdown,
@@ -26,7 +27,7 @@ from relay.control.messages import (
 from relay.control.nodes import ANNOUNCE_SECONDS, KnownNodes
 from relay.control.responder import SurveyResponder
 from relay.control.surveys import SURVEY_SECONDS, Surveys
-from relay.errors import ControlMessageError, PublishError, SubscribeError
+from relay.errors import PublishError, SubscribeError
 from relay.logs import Logger
 from relay.message import Message
 from relay.node import Node

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from relay.channel import INTERNAL
-from relay.errors import ControlMessageError
+from relay.errors import RelayError
 
 VERSION = 1
 
@@ -42,6 +42,21 @@ _MAX_ERROR_LETTERS = 200
 
 Uid = Annotated[str, Meta(pattern="^[0-9a-f]{16}$")]
 """Id of a gateway, 16 hexadecimal digits."""
+
+
+class ControlMessageError(RelayError):
+    """A message of another gateway is refused.
+
+    Args:
+        detail: what is wrong with it, for logs.
+    """
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return self.detail
 
 
 class ControlMessage(msgspec.Struct, frozen=True, kw_only=True, tag_field="order", tag=str.lower):

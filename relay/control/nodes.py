@@ -18,7 +18,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from relay.errors import ControlMessageError
+from relay.control.messages import ControlMessageError
 
 ANNOUNCE_SECONDS = 3.0
 """Between two announcements of a gateway."""

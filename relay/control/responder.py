@@ -9,8 +9,7 @@ from collections.abc import Callable, Iterator
 from fnmatch import translate
 from itertools import islice
 
-from relay.control.messages import MAX_CHANNELS, NodeInfo, SurveyReply, SurveyRequest
-from relay.errors import ControlMessageError
+from relay.control.messages import MAX_CHANNELS, ControlMessageError, NodeInfo, SurveyReply, SurveyRequest
 from relay.hub import Hub
 
 MAX_WAITING = 1000

@@ -4,17 +4,39 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 
 from relay.control.messages import SurveyReply, SurveyRequest
 from relay.control.nodes import KnownNodes
-from relay.errors import SurveyError
+from relay.errors import RelayError
 
 SURVEY_SECONDS = 1.0
 """How long a survey waits for replies."""
 
 MAX_SURVEYS = 4
 """Surveys of this gateway at a time; more wait for their turn."""
+
+
+class SurveyError(RelayError):
+    """Not all gateways answered a survey in time.
+
+    Args:
+        answered: number of gateways that answered.
+        asked: number of gateways that should have.
+        seconds: how long the survey waited.
+        missing: names of gateways that did not answer, as far as they are known.
+    """
+
+    def __init__(self, answered: int, asked: int, seconds: float, missing: Sequence[str] = ()) -> None:
+        super().__init__(answered, asked, seconds, missing)
+        self.answered = answered
+        self.asked = asked
+        self.seconds = seconds
+        self.missing = missing
+
+    def __str__(self) -> str:
+        named = f"; missing: {', '.join(self.missing[:5])}" if self.missing else ""
+        return f"only {self.answered} of {self.asked} gateways answered within {self.seconds:g} s{named}"
 
 
 class Surveys:

@@ -23,8 +23,8 @@ from relay.control.messages import (
     inbox,
 )
 from relay.control.responder import SurveyResponder
-from relay.control.surveys import SURVEY_SECONDS
-from relay.errors import BusUnavailable, CustomDisconnect, Disconnect, SubscribeError, SurveyError
+from relay.control.surveys import SURVEY_SECONDS, SurveyError
+from relay.errors import BusUnavailable, CustomDisconnect, Disconnect, SubscribeError
 from relay.message import Encoder, Message
 from relay.metrics.counters import Counters
 from relay.node import Node

@@ -18,7 +18,7 @@ from relay.control.messages import (
     inbox,
 )
 from relay.control.nodes import MAX_NODES
-from relay.errors import SurveyError
+from relay.control.surveys import SurveyError
 from relay.message import Message
 from tests.control.server_bus import Gateway, ServerBus
 from tests.harness.conditions import wait_until

@@ -12,6 +12,7 @@ from relay.control.messages import (
     MAX_INBOX_BYTES,
     MAX_NAME_LETTERS,
     Broadcast,
+    ControlMessageError,
     DisconnectCommand,
     NodeAnnouncement,
     NodeInfo,
@@ -25,7 +26,7 @@ from relay.control.messages import (
     encode,
     inbox,
 )
-from relay.errors import ChannelError, ControlMessageError
+from relay.errors import ChannelError
 
 UID = "0123456789abcdef"
 

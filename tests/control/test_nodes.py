@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from relay.control.messages import ControlMessageError
 from relay.control.nodes import ANNOUNCE_SECONDS, ANNOUNCEMENTS_TO_EXPIRY, KnownNodes
-from relay.errors import ControlMessageError
 
 OWN, OTHER = "0" * 16, "1" * 16
 EXPIRY_SECONDS = ANNOUNCEMENTS_TO_EXPIRY * ANNOUNCE_SECONDS

@@ -7,9 +7,8 @@ import asyncio
 import pytest
 
 from relay.control import responder
-from relay.control.messages import NodeInfo, SurveyReply, SurveyRequest
+from relay.control.messages import ControlMessageError, NodeInfo, SurveyReply, SurveyRequest
 from relay.control.responder import NAMES_PER_TICK, SurveyResponder
-from relay.errors import ControlMessageError
 from relay.hub import Hub
 from relay.metrics.counters import Counters
 from tests.harness.conditions import wait_until

@@ -9,8 +9,8 @@ import pytest
 
 from relay.control.messages import SurveyReply, SurveyRequest
 from relay.control.nodes import ANNOUNCE_SECONDS, ANNOUNCEMENTS_TO_EXPIRY, KnownNodes
-from relay.control.surveys import MAX_SURVEYS, Surveys
-from relay.errors import BusUnavailable, SurveyError
+from relay.control.surveys import MAX_SURVEYS, SurveyError, Surveys
+from relay.errors import BusUnavailable
 from tests.control.test_nodes import Clock
 from tests.harness.conditions import stays_true, wait_until
 
