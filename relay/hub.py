@@ -151,7 +151,9 @@ class Hub:
             while self._gatherers:
                 self._gatherers.pop().write_gathered()
         finally:
-            self._flushing = False
+            self._flushing = bool(self._dirty)  # with a broker in this process, a delivery can lead to a message
+            if self._flushing:
+                self._schedule()
 
     def gather(self, subscriber: Gatherer) -> None:
         """Call `write_gathered` of a subscriber at the end of the running flush, or else of the next one.
