@@ -1,16 +1,16 @@
 """The handshake: what becomes of a socket, request by request.
 
-    request                            what becomes of the socket
-    any, while sockets run short       503, unless it is a probe
-    Upgrade: websocket                 a WebSocket, when the admission lets the client in
-    GET /sse/...                       an event stream, when the admission lets the client in
-    any other                          it stays with aiohttp, and waits for the next request
+request                            what becomes of the socket
+any, while sockets run short       503, unless it is a probe
+Upgrade: websocket                 a WebSocket, when the admission lets the client in
+GET /sse/...                       an event stream, when the admission lets the client in
+any other                          it stays with aiohttp, and waits for the next request
 
-    while the admission waits          what happens
-    the client leaves                  the admission is cancelled, and gives back its claim on the channel
-    the gateway drains                 503, so that the client goes to another gateway
-    the authenticator, or the bus,     503, by the admission itself
-    takes too long
+while the admission waits          what happens
+the client leaves                  the admission is cancelled, and gives back its claim on the channel
+the gateway drains                 503, so that the client goes to another gateway
+the authenticator, or the bus,     503, by the admission itself
+takes too long
 """
 
 from __future__ import annotations

@@ -191,7 +191,8 @@ class Supervisor:
         settings = self._settings
         if settings.metrics_port is None:
             return None
-        app = build_operators_app(self.monitor.problems, self.monitor.snapshot, self._build, schemes.describe(settings.broker_url))
+        bus = schemes.describe(settings.broker_url)
+        app = build_operators_app(self.monitor.problems, self.monitor.snapshot, self._build, bus)
         port = MetricsPort(app, Counters())
         try:
             await port.start(list(settings.host), settings.metrics_port)

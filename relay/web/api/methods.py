@@ -18,7 +18,8 @@ from relay.brokers import Delivery
 from relay.channel import check_channel
 from relay.control import Control
 from relay.control.messages import MAX_CHANNELS, MAX_REASON_BYTES, DisconnectCommand, SurveyReply, UnsubscribeCommand
-from relay.errors import ChannelError, PublishError, SurveyError
+from relay.control.surveys import SurveyError
+from relay.errors import ChannelError, PublishError
 from relay.message import Kind, Message
 from relay.web.api.error import ApiError, Code, bad_request, from_publish_error
 from relay.web.api.parameters import (
