@@ -1,4 +1,4 @@
-"""Who on this gateway listens to what, and the fan-out.
+"""The hub: which clients of this gateway are subscribed to which channel, and the fan-out to them.
 
 The hub is pure: it knows no sockets and no event loop. It calls `schedule` when the first message of a
 batch arrives; its owner answers, at the end of the tick or a little later, with one `flush`.
@@ -201,7 +201,7 @@ class Hub:
 def _senders(
     group: dict[bytes, Subscriber], batch: list[Message], frames: list[bytes]
 ) -> list[tuple[Subscriber, list[tuple[int, int]]]]:
-    """Return those who don't want their own messages back, each with the places of these in the joined frames."""
+    """Return the senders that don't get their own messages back, each with the places of these in the joined frames."""
     places: dict[bytes, list[tuple[int, int]]] = {}
     start = 0
     for message, frame in zip(batch, frames, strict=True):

@@ -42,10 +42,10 @@ class Cursors:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._clients: dict[str, LongPoll] = {}
-        # Those without a poll now.
+        # Clients without a poll now.
         self._idle = IdlePolls()
-        # Those that were closed, until they have been told, or don't come in time.
-        self._untold: dict[str, LongPoll] = {}
+        # Clients that were closed, until their next poll has told them why, or doesn't come in time.
+        self._closed: dict[str, LongPoll] = {}
         context.node.watch_gaps(self._gap)
 
     def __len__(self) -> int:
@@ -63,7 +63,7 @@ class Cursors:
             Refused: with 400; its cursor is one of another channel.
         """
         token = "" if asked.cursor is None else asked.cursor.token
-        found = self._clients.get(token) or self._untold.get(token)
+        found = self._clients.get(token) or self._closed.get(token)
         if found is not None and found.channel != asked.channel:
             raise Refused(400, "cursor is one of another channel")
         return found
@@ -97,13 +97,13 @@ class Cursors:
         del self._clients[client.token]
         self._idle.discard(client)
         if answer_due:
-            self._untold[client.token] = client
-            if len(self._untold) > self._context.registry.places:  # more were closed in ten seconds than have places
-                del self._untold[next(iter(self._untold))]
+            self._closed[client.token] = client
+            if len(self._closed) > self._context.registry.places:  # more were closed in ten seconds than have places
+                del self._closed[next(iter(self._closed))]
 
     def forget(self, client: LongPoll) -> None:
         """See `Polling`."""
-        self._untold.pop(client.token, None)
+        self._closed.pop(client.token, None)
 
     def make_room(self) -> None:
         """Give up the place of an idle client for a newcomer, if a network has more of them than its share."""
@@ -111,10 +111,10 @@ class Cursors:
             self._evict()
 
     async def sweep(self) -> None:
-        """Answer and end those whose time is over, again and again, until cancelled."""
+        """Answer polls and end clients whose time is over, again and again, until cancelled."""
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
-            for client in [*self, *self._untold.values()]:
+            for client in [*self, *self._closed.values()]:
                 client.check(self._context.loop.time())
 
     def _gap(self, channels: Collection[str]) -> None:

@@ -2,7 +2,7 @@
 
 A client that has published must be told the truth with its close: 1001 when all of its messages were published, 1013
 when one was not. So it is read no more when its turn comes, and closed once the bus has answered. Normally that
-takes a moment; while the bus is away those clients are left to the end.
+takes a moment; while the bus is away such clients are closed last.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import Protocol
 from relay.errors import Disconnect
 
 TURN_SECONDS = 0.02
-"""How often those are closed that are due: each turn looks through all that waits for the bus."""
+"""How often the clients are closed that are due: each turn looks through all messages that wait for the bus."""
 
 
 class Closable(Protocol):
-    """What is drained."""
+    """A client that a drain closes."""
 
     def prepare_to_close(self) -> bool:
         """Publish nothing more; return whether nothing is left to be published."""
@@ -38,11 +38,11 @@ async def close_evenly(
     """Close clients with `Disconnect.GOING_AWAY`, one after the other.
 
     Args:
-        clients: those that are open now.
+        clients: all that are connected now.
         seconds: from the first to the last, evenly spread.
         flush: delivers what was received so far; called before each close, as nothing can follow a close frame.
         unsettled: returns the clients whose messages wait for the bus.
-        settle: waits until the bus has answered, or has been given up: for those that are left at the end.
+        settle: waits until the bus has answered, or is given up; called for the clients that are left at the end.
     """
     loop = asyncio.get_running_loop()
     start = loop.time()

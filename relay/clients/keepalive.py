@@ -10,10 +10,10 @@ TICK_SECONDS = 0.1
 
 
 class Pingable(Protocol):
-    """What the wheel turns over.
+    """A client that keepalive pings.
 
     Attributes:
-        slot: where it stands on the wheel; the wheel's own.
+        slot: number of its slot on the wheel; only the wheel uses it.
     """
 
     slot: int
@@ -26,44 +26,44 @@ class Pingable(Protocol):
 
 
 class Keepalive:
-    """Pings each connection once per interval, and checks it a timeout later.
+    """Pings each client once per interval, and checks a timeout later whether it has answered.
 
-    A connection stands in a random slot, so that those that came together are not pinged together. The wheel
+    A client gets a random slot, so that clients that came together are not pinged together. The wheel
     turns one slot per tick and never catches up: after a stall of this process, clients' answers that wait in
-    the sockets are read before anyone is judged.
+    the sockets are read before a client is closed.
 
     Args:
-        interval: seconds between two pings of a connection.
+        interval: seconds between two pings of a client.
         timeout: seconds that it has for an answer; at most the interval.
     """
 
     def __init__(self, interval: float, timeout: float) -> None:
         self._count = max(1, round(interval / TICK_SECONDS))
         self._tick = interval / self._count
-        # Those in which somebody stands: an hour has 36,000, and empty sets would take 8 MB.
+        # Only occupied slots are stored: an hour has 36,000, and empty sets would take 8 MB.
         self._slots: dict[int, set[Pingable]] = {}
         self._delay = min(self._count, max(1, round(timeout / self._tick)))
         self._now = 0
 
-    def add(self, connection: Pingable) -> None:
-        """Put a connection on the wheel; its first ping comes at a random point of the interval."""
-        connection.slot = random.randrange(self._count)
-        self._slots.setdefault(connection.slot, set()).add(connection)
+    def add(self, client: Pingable) -> None:
+        """Begin to ping a client; its first ping comes at a random point of the interval."""
+        client.slot = random.randrange(self._count)
+        self._slots.setdefault(client.slot, set()).add(client)
 
-    def remove(self, connection: Pingable) -> None:
-        """Take a connection off the wheel."""
-        others = self._slots.get(connection.slot, set())
-        others.discard(connection)
+    def remove(self, client: Pingable) -> None:
+        """Ping a client no more."""
+        others = self._slots.get(client.slot, set())
+        others.discard(client)
         if not others:
-            self._slots.pop(connection.slot, None)
+            self._slots.pop(client.slot, None)
 
     def turn(self) -> None:
-        """Check those that were pinged a timeout ago, and ping those whose turn it is."""
+        """Check the clients that were pinged a timeout ago, and ping those of the next slot."""
         self._now = (self._now + 1) % self._count
-        for connection in list(self._slots.get((self._now - self._delay) % self._count, ())):
-            connection.check_heard()
-        for connection in list(self._slots.get(self._now, ())):
-            connection.ping()
+        for client in list(self._slots.get((self._now - self._delay) % self._count, ())):
+            client.check_heard()
+        for client in list(self._slots.get(self._now, ())):
+            client.ping()
 
     async def run(self) -> None:
         """Turn, tick by tick, until cancelled."""

@@ -51,7 +51,7 @@ class Receiver(Unfinished, Protocol):
         """Fail the connection (RFC 6455, section 7.1.7): the client broke the protocol."""
 
     def protocol_ended(self) -> None:
-        """Be told that the closing handshake has begun."""
+        """Leave: the closing handshake has begun."""
 
     def flush_protocol(self) -> None:
         """Write what the library wants to say."""
@@ -91,14 +91,13 @@ class MessageReader:
     def __init__(self, context: Context, receiver: Receiver) -> None:
         self._context = context
         self._receiver = receiver
-        # A fresh one: that of the handshake would keep its request and response for as long as the client stays.
+        # A new one: that of the handshake would keep its request and response for as long as the client stays.
         self.ws = ServerProtocol(state=State.OPEN, max_size=context.max_message_bytes, logger=websockets_logger)
         self._fragments: list[bytes | bytearray | memoryview] | None = None
         self._kind = Kind.TEXT
         # Of a text that arrives in pieces.
         self._validator: Utf8Validator | None = None
-        # Where the next frame begins: after so many bytes, or with these, which were read already: the header of a
-        # frame that has begun, or what has to wait.
+        # The next frame begins after so many bytes, or with these: a header that isn't whole, or what has to wait.
         self._missing = 0
         self._rest = b""
         self.waiting = self.muted = False
@@ -168,7 +167,7 @@ class MessageReader:
         """Let go of everything that was read, and of the receiver; nothing can be read after that."""
         self._rest, self.waiting = b"", False
         self.forget_message()
-        # These and the protocol hold each other: without this, only a full garbage collection would free them.
+        # These and the protocol hold each other: else only a full garbage collection would free them.
         self.ws.parser.close()
         self.ws.parser_exc = None
         del self._receiver
@@ -176,10 +175,7 @@ class MessageReader:
     def _take_whole(self, data: bytes, start: int, most: int) -> tuple[int, int]:
         """Take in what arrived whole, up to the message with which the bus takes no more of clients.
 
-        Args as for `whole_frames`.
-
-        Returns:
-            Where what follows begins, and how many frames were taken.
+        Arguments as for `whole_frames`. Returns where what follows begins, and how many frames were taken.
         """
         receiver = self._receiver
         fragmented, max_size = self._fragments is not None, self._context.max_message_bytes
@@ -216,8 +212,7 @@ class MessageReader:
         first = header[0]
         fragmented = self._fragments is not None
         if first == _CLOSE and fragmented:
-            # Control frames may stand between fragments (RFC 6455, section 5.4). `websockets` takes this one for a
-            # breach.
+            # It may stand between fragments (RFC 6455, section 5.4). `websockets` takes it for a breach.
             self.forget_message()
             self.ws.current_size = None
         elif not fragmented:
@@ -257,8 +252,7 @@ class MessageReader:
             except UnicodeDecodeError:
                 self._receiver.fail(Disconnect.INVALID_TEXT)
         if ws.parser_exc is not None:
-            # Its traceback holds what was parsed, and the protocol, which holds it: only a full garbage collection
-            # would free that.
+            # Its traceback holds what was parsed, and the protocol, which holds it: a cycle.
             ws.parser_exc = None
             if was_open and ws.close_sent is not None:
                 self._context.counters.disconnects[_BREACHES.get(ws.close_sent.code, "PROTOCOL_ERROR")] += 1

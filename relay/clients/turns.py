@@ -1,4 +1,4 @@
-"""Turns of the connections that have read many frames: each is bounded in work, not only in bytes.
+"""Turns of the clients that have sent many frames: a turn is bounded in work, not only in bytes.
 
 The smallest frames have 6 bytes, so one read may bring 2,730 of them, and each may cost 10 µs. A connection that has
 read more frames than its turn allows isn't read any further, and its others wait here. They are taken in a few at a
@@ -23,7 +23,7 @@ FRAMES_PER_TICK = 256
 
 
 class Waiting(Protocol):
-    """A connection that has read frames which it has not taken in."""
+    """A client of which frames were read, but not taken in yet."""
 
     def go_on(self) -> int:
         """Take in a turn's frames, and add oneself to the turns again if there are more.
@@ -34,7 +34,7 @@ class Waiting(Protocol):
 
 
 class Turns:
-    """The connections that wait for their next turn, in the order in which they get it.
+    """The clients that wait for their next turn, in the order in which they get it.
 
     Args:
         loop: the event loop of the connections.
@@ -50,17 +50,17 @@ class Turns:
         self._waiting: OrderedDict[Waiting, None] = OrderedDict()
 
     def __len__(self) -> int:
-        """Return how many connections wait."""
+        """Return how many clients wait."""
         return len(self._waiting)
 
     def add(self, connection: Waiting) -> None:
-        """Give a connection another turn; nothing happens when it waits for one already."""
+        """Give a client another turn; nothing happens when it waits for one already."""
         self._waiting[connection] = None
         self.frames = FRAMES_PER_TURN_OF_MANY
         self._schedule()
 
     def stop(self) -> None:
-        """Give no more turns to those that wait now."""
+        """Give no more turns to the clients that wait now."""
         self._waiting.clear()
 
     def _schedule(self) -> None:

@@ -1,4 +1,4 @@
-"""The connections that have sent a part of a message, and for how long the rest has been missing."""
+"""Message timeouts: clients that have sent a part of a message, and not the rest in time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SLOWEST_BYTES_PER_SECOND = 10_000
 
 
 class Unfinished(Protocol):
-    """A connection that has sent a part of a message."""
+    """A client that has sent a part of a message."""
 
     @property
     def reading(self) -> bool:
@@ -29,10 +29,10 @@ def message_timeout(max_message_bytes: int) -> float:
 
 
 class UnfinishedMessages:
-    """Closes connections whose message isn't finished in time; else each could hold a message's memory for ever.
+    """Closes clients whose message isn't finished in time; else each could hold a message's memory for ever.
 
     Time is counted in checks, so that after a stall of this process what waits in the sockets is read before
-    a connection is judged.
+    a client is closed.
 
     Args:
         timeout: seconds that a message may take; a check's interval more is possible.
@@ -56,7 +56,7 @@ class UnfinishedMessages:
         self._begun.pop(connection, None)
 
     def check(self) -> None:
-        """Close the connections whose message has taken too long."""
+        """Close the clients whose message has taken too long."""
         self._checks += 1
         for connection, begun in list(self._begun.items()):
             if not connection.reading:

@@ -1,4 +1,4 @@
-"""The connections whose transport is full, and for how long nothing has moved."""
+"""Write timeouts: clients whose transport is full, and that have taken nothing for too long."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ CHECKS_PER_TIMEOUT = 4
 
 
 class Writing(Protocol):
-    """A connection that may not take what is written."""
+    """A client whose transport can be full."""
 
     @property
     def stuck(self) -> int:
@@ -22,12 +22,12 @@ class Writing(Protocol):
 
 
 class WriteTimeouts:
-    """Drops connections that make no progress.
+    """Drops clients that read nothing of what is written to them.
 
     Keepalive leaves them alone: a ping would wait behind their data.
 
     Args:
-        timeout: seconds without progress after which a connection is dropped.
+        timeout: seconds without progress after which a client is dropped.
         counters: where drops are counted, as WRITE_TIMEOUT.
     """
 
@@ -37,33 +37,33 @@ class WriteTimeouts:
         self._waiting: dict[Writing, tuple[int, float]] = {}
 
     def __len__(self) -> int:
-        """Return how many connections are stalled now."""
+        """Return how many clients have a full transport now."""
         return len(self._waiting)
 
-    def add(self, connection: Writing) -> None:
-        """Watch a connection whose transport has become full."""
-        self._waiting[connection] = (connection.stuck, asyncio.get_running_loop().time())
+    def add(self, client: Writing) -> None:
+        """Watch a client whose transport has become full."""
+        self._waiting[client] = (client.stuck, asyncio.get_running_loop().time())
 
-    def discard(self, connection: Writing) -> None:
-        """Watch it no more."""
-        self._waiting.pop(connection, None)
+    def discard(self, client: Writing) -> None:
+        """Watch a client no more: its transport has room again, or it has gone."""
+        self._waiting.pop(client, None)
 
     def check(self, now: float) -> None:
-        """Drop those that have made no progress for the timeout.
+        """Drop the clients that have made no progress for the timeout.
 
         A close frame would not reach a client that doesn't read, so the socket is reset.
 
         Args:
             now: loop time, in seconds.
         """
-        for connection, (stuck, since) in list(self._waiting.items()):
-            left = connection.stuck
+        for client, (stuck, since) in list(self._waiting.items()):
+            left = client.stuck
             if left < stuck:
-                self._waiting[connection] = (left, now)
+                self._waiting[client] = (left, now)
             elif now - since >= self._timeout:
                 self._counters.disconnects["WRITE_TIMEOUT"] += 1
-                self.discard(connection)
-                connection.abort()
+                self.discard(client)
+                client.abort()
 
     async def run(self) -> None:
         """Check again and again, until cancelled."""

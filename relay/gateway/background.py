@@ -1,4 +1,4 @@
-"""The work of a gateway that goes on beside its clients."""
+"""Background tasks of a gateway, supervised."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class Background:
         self._tasks: list[asyncio.Task[None]] = []
 
     def run(self, name: str, work: Work) -> None:
-        """Do work that goes on for long; a fault in it must not be the end of it."""
+        """Run a coroutine as a task; when it raises, log that and run it again."""
         self._tasks.append(asyncio.create_task(self._supervise(name, work), name=f"relay {name}"))
 
     async def stop(self) -> None:
-        """End all of it."""
+        """Cancel all tasks, and wait for their ends."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

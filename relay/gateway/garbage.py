@@ -32,7 +32,7 @@ async def collect_garbage(
     full_seconds: float = FULL_SECONDS,
     growth_bytes: int = GROWTH_BYTES,
 ) -> None:
-    """Collect garbage again and again, until cancelled; nothing is done where a program has switched that off.
+    """Collect garbage again and again, until cancelled; does nothing while the program has switched collection off.
 
     Args:
         memory: returns the bytes that the process has in RAM; 0 where that can't be known.

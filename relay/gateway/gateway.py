@@ -198,14 +198,14 @@ class Gateway:
         return await self._parts.context.node.submit(message)
 
     async def drain(self) -> None:
-        """Say goodbye: become unready, wait, accept no more, close clients evenly, publish what was accepted."""
+        """Drain: become unready, wait, accept no more, close clients evenly, publish what was accepted."""
         parts, listener = self._parts, self._listener
         if parts is None or listener is None or self._draining:
             return
         settings = self.settings
         self._draining = True
         log.info("draining", connections=self.counters.connections_open, seconds=settings.drain_seconds)
-        # Who comes now is still let in: load balancers need this time to notice.
+        # New clients are still let in: load balancers need this time to notice.
         await asyncio.sleep(settings.drain_delay)
         registry, node = parts.context.registry, parts.context.node
         registry.draining = True
@@ -220,7 +220,7 @@ class Gateway:
         await self.stop()
 
     async def stop(self) -> None:
-        """End at once: drop all clients, leave no task behind. After a drain nobody is left to be dropped."""
+        """End at once: drop all clients, leave no task behind. After a drain there are no clients left."""
         parts, listener = self._parts, self._listener
         if parts is None or listener is None:
             return

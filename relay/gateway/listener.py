@@ -71,7 +71,7 @@ class Listener:
 
     @property
     def sockets(self) -> Sequence[socket.socket]:
-        """Those on which it listens."""
+        """The sockets on which it listens."""
         return self._sockets
 
     @property
@@ -80,7 +80,7 @@ class Listener:
         return [listening.getsockname()[0] for listening in self._sockets]
 
     def close(self) -> None:
-        """Accept no more; the kernel refuses who comes now."""
+        """Accept no more; the kernel refuses new clients."""
         if self._pause is not None:
             self._pause.cancel()
             self._pause = None

@@ -1,4 +1,4 @@
-"""What a gateway logs by the clock: whether it is ready, and how many log entries were left out."""
+"""What a gateway logs from time to time: changes of its readiness, and how many log entries were left out."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collections.abc import Callable
 from relay.logs import Logger, tell_left_out
 
 READINESS_SECONDS = 0.1
-"""How often it is looked whether the gateway has become ready, or no longer is."""
+"""Pause between two looks at the readiness."""
 
 LEFT_OUT_SECONDS = 1.0
-"""How often it is looked whether log entries were left out; see `relay.logs.rate`."""
+"""Pause between two looks at the number of entries that were left out; see `relay.logs.rate`."""
 
 log = Logger("relay.gateway")
 

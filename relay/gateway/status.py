@@ -26,14 +26,14 @@ class Workers(Protocol):
         """Return what keeps them from serving clients; empty when all are ready.
 
         Raises:
-            TimeoutError: nobody can tell.
+            TimeoutError: the supervisor doesn't answer.
         """
 
     async def snapshot(self) -> Snapshot:
         """Return the sum of their numbers.
 
         Raises:
-            TimeoutError: nobody can tell.
+            TimeoutError: the supervisor doesn't answer.
         """
 
 

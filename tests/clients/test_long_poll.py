@@ -403,8 +403,8 @@ async def test_what_nobody_fetches_is_not_kept(embedded: EmbeddedFactory, hasty:
     polls = subscriptions(gateway)
     (subscription,) = polls
     subscription.close(Disconnect.FORCE_DISCONNECT)
-    assert len(polls._untold) == 1
-    await wait_until(lambda: not polls._untold)
+    assert len(polls._closed) == 1
+    await wait_until(lambda: not polls._closed)
     await client.poll(wait=0)
     assert (client.missed, "closed" in client.answer) == (1, False)
     assert gateway.counters.connections_closed == {3503: 1}
@@ -429,7 +429,7 @@ async def test_no_more_are_kept_to_be_told_than_have_places(embedded: EmbeddedFa
         await client.poll(wait=0)
         for subscription in list(polls):
             subscription.close(Disconnect.FORCE_DISCONNECT)
-    assert len(polls._untold) == 2
+    assert len(polls._closed) == 2
     for client in clients:
         await client.poll(wait=0)
     assert ["closed" in client.answer for client in clients] == [False, True, True]
