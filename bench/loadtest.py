@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from relay.loadtest.result import Result
+from relay.loadtest.result.result import Result
 
 from .machine import CLIENT_CORES, stolen_seconds
 from .servers import end, start, tail

@@ -7,6 +7,8 @@ RelayError
 ├── NotAllowed             a client has no right to do what it asks for
 ├── SubscriptionError      a client can't be subscribed to a channel, or unsubscribed, as things are with it
 ├── ProtocolError          a client broke its protocol
+├── ControlMessageError    a message of another gateway that is refused
+├── SurveyError            not all gateways answered a survey in time
 └── BrokerError            the bus can't do what was asked
     ├── SubscribeError     the bus refused a subscription
     └── PublishError       a message was not, or perhaps not, delivered to the bus
@@ -221,6 +223,40 @@ class ProtocolError(RelayError):
 
     def __str__(self) -> str:
         return f"{self.disconnect.reason}: {self.detail}"
+
+
+class ControlMessageError(RelayError):
+    """A message of another gateway that is refused.
+
+    Args:
+        detail: what is wrong with it, for logs.
+    """
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return self.detail
+
+
+class SurveyError(RelayError):
+    """Not all gateways answered a survey in time.
+
+    Args:
+        answered: number of gateways that answered.
+        asked: number of gateways that received the request.
+        seconds: how long the survey waited.
+    """
+
+    def __init__(self, answered: int, asked: int, seconds: float) -> None:
+        super().__init__(answered, asked, seconds)
+        self.answered = answered
+        self.asked = asked
+        self.seconds = seconds
+
+    def __str__(self) -> str:
+        return f"only {self.answered} of {self.asked} gateways answered within {self.seconds:g} s"
 
 
 class BrokerError(RelayError):

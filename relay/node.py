@@ -118,6 +118,11 @@ class Node:
         return self._broker.state
 
     @property
+    def counts_all_receivers(self) -> bool:
+        """Whether `submit` tells how many gateways there are; see `Broker.counts_all_receivers`."""
+        return self._broker.counts_all_receivers
+
+    @property
     def paused_publishers(self) -> int:
         """Number of sources that wait until the bus takes more."""
         return len(self._paused)

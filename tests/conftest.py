@@ -51,7 +51,7 @@ SLOWEST = (
     "tests/workers/test_supervisor.py",
     "tests/system/test_fallback_clients.py",
     "tests/loadtest/report/test_in_browser.py",
-    "tests/loadtest/test_outcome.py",
+    "tests/loadtest/run/test_result_builder.py",
     "tests/system/",
     "tests/web/test_demo_outages.py",
     "tests/test_imports.py",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from relay.loadtest.result import Phase, Result
+from relay.loadtest.result.result import Phase, Result
 
 MOST_STOLEN = 0.2  # share of the time taken by the host from which a round says nothing about a server
 

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from relay.loadtest.result import Result
+from relay.loadtest.result.result import Result
 
 from ..loadtest import load
 from ..machine import SERVER_CORES

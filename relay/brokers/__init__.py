@@ -158,6 +158,15 @@ class Broker(abc.ABC):
 
     @property
     @abc.abstractmethod
+    def counts_all_receivers(self) -> bool:
+        """Whether the number in a receipt counts every gateway that was sent the message.
+
+        False for a bus of several servers, each of which counts only the gateways that are connected to it: the number
+        is a lower bound then. Surveys, which must not end before all gateways have answered, ask this.
+        """
+
+    @property
+    @abc.abstractmethod
     def congested(self) -> bool:
         """Whether the clients' share is used up: sources must keep what they have read until `Sink.writable`."""
 

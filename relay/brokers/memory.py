@@ -48,6 +48,11 @@ class MemoryBroker(Broker):
         return True
 
     @property
+    def counts_all_receivers(self) -> bool:
+        """Return True: there is one gateway."""
+        return True
+
+    @property
     def congested(self) -> bool:
         """Never: nothing waits."""
         return False

@@ -21,6 +21,6 @@ def require_extra(extra: str, command: str, modules: Sequence[str]) -> None:
     """
     if any(find_spec(module) is None for module in modules):
         raise click.UsageError(
-            f"{command} needs the extra {extra!r}: pip install 'relay-gateway[{extra}]', "
+            f"{command} needs the extra {extra!r}: pip install 'relay-pubsub[{extra}]', "
             f"or in a checkout: pip install '.[{extra}]'"
         )

@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 import click
 
 from relay.cli.extras import require_extra
-from relay.loadtest.duration import parse_duration
-from relay.loadtest.plan import Hears
-from relay.loadtest.profiles import PROFILES
-from relay.loadtest.quantity import QuantityError, parse_rate, parse_share
+from relay.loadtest.plan.plan import Hears
+from relay.loadtest.plan.profiles import PROFILES
+from relay.loadtest.units.duration import parse_duration
+from relay.loadtest.units.parsing import QuantityError, parse_rate, parse_share
 
 FAILED: Final = 1
 MODULES: Final = ("hdrh", "jinja2", "numpy", "psutil")
@@ -215,7 +215,7 @@ def command(urls: tuple[str, ...], gateways: int | None, **options: Any) -> None
     """
     require_extra("loadtest", "relay loadtest", MODULES)
     from relay.cli.loadtest_run import run_load_test
-    from relay.loadtest.threshold import Threshold, ThresholdError
+    from relay.loadtest.result.threshold import Threshold, ThresholdError
 
     if bool(urls) == bool(gateways):
         raise click.UsageError("give the URL of at least one server, or --gateways N to start some; not both")

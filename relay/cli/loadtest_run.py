@@ -19,25 +19,25 @@ from rich.console import Console
 from relay.cli.gateway_address import AddressError, GatewayAddress
 from relay.cli.other_server import identify
 from relay.errors import RelayError
-from relay.loadtest.conditions import Conditions
-from relay.loadtest.connector import Destination, resolve
-from relay.loadtest.coordinator import Coordinator
-from relay.loadtest.dialect import Dialect
-from relay.loadtest.limits import Destination as Load
-from relay.loadtest.limits import LimitError, SourceAddressError, raise_descriptor_limit, source_addresses
-from relay.loadtest.machine import usable_cores
-from relay.loadtest.observer import Observer
-from relay.loadtest.outcome import outcome
-from relay.loadtest.plan import Act, Hears, Plan
-from relay.loadtest.process_tree import ProcessTreeError
-from relay.loadtest.profiles import PROFILES
-from relay.loadtest.redis_meter import RedisMeterError
-from relay.loadtest.result import Result
-from relay.loadtest.screen import Screen, summary
-from relay.loadtest.stack import Stack
-from relay.loadtest.threshold import Threshold
-from relay.loadtest.wording import share
-from relay.loadtest.worker import event_loop
+from relay.loadtest.generator.connector import Destination, resolve
+from relay.loadtest.generator.limits import Destination as Load
+from relay.loadtest.generator.limits import LimitError, SourceAddressError, raise_descriptor_limit, source_addresses
+from relay.loadtest.generator.load_worker import event_loop
+from relay.loadtest.plan.dialect import Dialect
+from relay.loadtest.plan.plan import Act, Hears, Plan
+from relay.loadtest.plan.profiles import PROFILES
+from relay.loadtest.result.result import Result
+from relay.loadtest.result.threshold import Threshold
+from relay.loadtest.run.conditions import Conditions
+from relay.loadtest.run.coordinator import Coordinator
+from relay.loadtest.run.live_screen import Screen, summary
+from relay.loadtest.run.machine import usable_cores
+from relay.loadtest.run.result_builder import outcome
+from relay.loadtest.target.observer import Observer
+from relay.loadtest.target.process_tree import ProcessTreeError
+from relay.loadtest.target.redis_meter import RedisMeterError
+from relay.loadtest.target.stack import Stack
+from relay.loadtest.units.formatting import share
 from relay.system_error import in_words
 
 PASSED: Final = 0

@@ -7,9 +7,9 @@ import sys
 
 import click
 
+from relay.cli.channel_url import Channel, channel_url
 from relay.cli.options import load_settings
 from relay.cli.streams import confirm
-from relay.cli.target import Channel, channel_url
 from relay.settings import Settings
 
 NOT_DELIVERED = 1

@@ -29,8 +29,8 @@ def command(**flags: str | None) -> None:
     """
     settings = load_settings(flags)
     # Only now: with wrong settings, or for help, nothing of this is needed.
-    from relay.cli.lifetime import run
-    from relay.cli.supervise import count_workers, run_workers
+    from relay.cli.gateway_process import run
+    from relay.cli.supervisor_process import count_workers, run_workers
     from relay.logs import Logger, configure_logs
     from relay.settings import Settings
     from relay.settings.report import unknown_variables

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from relay.cli.target import Channel, channel_url
+from relay.cli.channel_url import Channel, channel_url
 
 
 @click.command("subscribe")

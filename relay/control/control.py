@@ -6,23 +6,22 @@ import asyncio
 import itertools
 from collections.abc import Collection
 
-from relay.control.answering import Answering
-from relay.control.disconnects import Client, Closing
+from relay.control.disconnects import Client, Disconnector
 from relay.control.messages import (
-    EVERYBODY,
-    About,
-    Answer,
-    Disconnect,
-    OrderError,
-    Question,
-    Unsubscribe,
+    CONTROL_CHANNEL,
+    DisconnectCommand,
+    NodeInfo,
+    SurveyReply,
+    SurveyRequest,
+    UnsubscribeCommand,
     decode,
     decode_answer,
     encode,
     inbox,
 )
+from relay.control.responder import SurveyResponder
 from relay.control.survey import Survey
-from relay.errors import PublishError, SubscribeError
+from relay.errors import ControlMessageError, PublishError, SubscribeError, SurveyError
 from relay.logs import Logger
 from relay.message import Message
 from relay.node import Node
@@ -35,23 +34,6 @@ MAX_SURVEYS = 4
 """Questions of this gateway at a time; more wait for their turn."""
 
 log = Logger("relay.control")
-
-
-class SurveyError(Exception):
-    """Not all gateways have answered in time.
-
-    Args:
-        answered: number of those that have.
-        asked: number of those that heard the question.
-    """
-
-    def __init__(self, answered: int, asked: int) -> None:
-        super().__init__(answered, asked)
-        self.answered = answered
-        self.asked = asked
-
-    def __str__(self) -> str:
-        return f"only {self.answered} of {self.asked} gateways answered within {SURVEY_SECONDS:g} s"
 
 
 class Control:
@@ -68,11 +50,11 @@ class Control:
         self._name = ""
         self._loop = asyncio.get_running_loop()
         self._started_at = self._loop.time()
-        self._closing = Closing(clients, node.id)
+        self._closing = Disconnector(clients, node.id)
         self._numbers = itertools.count(1)
         self._surveys: dict[int, Survey] = {}
         self._turns = asyncio.Semaphore(MAX_SURVEYS)
-        self._answering = Answering(node.hub, self._about, self._reply)
+        self._answering = SurveyResponder(node.hub, self._about, self._reply)
         self.uid = node.id.hex()
 
     def start(self, name: str) -> None:
@@ -82,7 +64,7 @@ class Control:
             name: of this gateway, for people.
         """
         self._name = name
-        for channel, handler in ((EVERYBODY, self._hear), (inbox(self.uid), self._hear_answer)):
+        for channel, handler in ((CONTROL_CHANNEL, self._hear), (inbox(self.uid), self._hear_answer)):
             self._node.listen(channel, handler).add_done_callback(_report_refusal)
 
     def stop(self) -> None:
@@ -90,15 +72,15 @@ class Control:
         self._closing.stop()
         self._answering.stop()
 
-    def give(self, order: Disconnect | Unsubscribe) -> asyncio.Future[int]:
+    def send(self, command: DisconnectCommand | UnsubscribeCommand) -> asyncio.Future[int]:
         """Give an order to all gateways, this one included.
 
         Returns:
             A future of how many have heard it; see `Node.submit`.
         """
-        return self._node.submit(Message(EVERYBODY, encode(order)))
+        return self._node.submit(Message(CONTROL_CHANNEL, encode(command)))
 
-    async def ask(self, pattern: str | None = None) -> list[Answer]:
+    async def survey(self, pattern: str | None = None) -> list[SurveyReply]:
         """Ask all gateways about their channels, or about themselves.
 
         Args:
@@ -112,13 +94,13 @@ class Control:
             number = next(self._numbers)
             survey = self._surveys[number] = Survey(self._loop.create_future())
             try:
-                question = Question(asker=self.uid, number=number, pattern=pattern)
-                asked = await self._node.submit(Message(EVERYBODY, encode(question)))
+                question = SurveyRequest(asker=self.uid, number=number, pattern=pattern)
+                asked = await self._node.submit(Message(CONTROL_CHANNEL, encode(question)))
                 survey.expect(asked)
                 await asyncio.wait((survey.finished,), timeout=SURVEY_SECONDS)
                 # Nobody: this gateway is deaf, so it wouldn't hear an answer either.
                 if not survey.finished.done() or not asked:
-                    raise SurveyError(len(survey.answers), asked)
+                    raise SurveyError(len(survey.answers), asked, SURVEY_SECONDS)
                 return survey.answers
             finally:
                 del self._surveys[number]
@@ -127,11 +109,11 @@ class Control:
         """Obey an order, or note a question."""
         try:
             order = decode(message.payload)
-            if isinstance(order, Question):
+            if isinstance(order, SurveyRequest):
                 self._answering.add(order)
             else:
                 self._closing.add(order)
-        except OrderError as error:
+        except ControlMessageError as error:
             self._refuse(error)
 
     def _hear_answer(self, message: Message) -> None:
@@ -140,22 +122,22 @@ class Control:
             return
         try:
             answer = decode_answer(message.payload)
-        except OrderError as error:
+        except ControlMessageError as error:
             self._refuse(error)
             return
         if (survey := self._surveys.get(answer.number)) is not None:
             survey.add(answer)
 
-    def _refuse(self, error: OrderError) -> None:
+    def _refuse(self, error: ControlMessageError) -> None:
         self._node.counters.bus_errors += 1
         log.warning("control message refused", error=str(error))
 
-    def _reply(self, asker: str, answer: Answer) -> None:
+    def _reply(self, asker: str, answer: SurveyReply) -> None:
         self._node.submit(Message(inbox(asker), encode(answer))).add_done_callback(_report_failure)
 
-    def _about(self) -> About:
+    def _about(self) -> NodeInfo:
         clients = self._clients
-        return About(
+        return NodeInfo(
             uid=self.uid,
             name=self._name,
             version=__version__,

@@ -7,9 +7,8 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Collection, Iterable
 from typing import Protocol
 
-from relay.control.messages import Disconnect, Unsubscribe
-from relay.errors import CustomDisconnect
-from relay.errors import Disconnect as Reason
+from relay.control.messages import DisconnectCommand, UnsubscribeCommand
+from relay.errors import CustomDisconnect, Disconnect
 
 INTERVAL_SECONDS = 0.05
 """Between two looks at all clients. 20,000 of them take about 2 ms, so orders never take more than a few per cent."""
@@ -19,7 +18,7 @@ MAX_WAITING = 10_000
 
 CLOSES_PER_TICK = 256
 
-Order = Disconnect | Unsubscribe
+Order = DisconnectCommand | UnsubscribeCommand
 
 
 class ClientSession(Protocol):
@@ -50,11 +49,11 @@ class Client(Protocol):
     def session(self) -> ClientSession:
         """Who it is, and to what it is subscribed."""
 
-    def close(self, why: Reason | CustomDisconnect) -> None:
+    def close(self, why: Disconnect | CustomDisconnect) -> None:
         """Begin to end it; nothing happens when it is ending already."""
 
 
-class Closing:
+class Disconnector:
     """Carries out orders on the clients of one gateway.
 
     There is no index of clients by name: it would cost memory for each of them, all the time, for something seldom.
@@ -73,7 +72,7 @@ class Closing:
         self._timer: asyncio.TimerHandle | None = None
         self._looked_at = 0.0
         # Each client once, however many orders mean it: why it is closed, or from what it is unsubscribed.
-        self._waiting: OrderedDict[Client, Reason | CustomDisconnect | Collection[str]] = OrderedDict()
+        self._waiting: OrderedDict[Client, Disconnect | CustomDisconnect | Collection[str]] = OrderedDict()
 
     def add(self, order: Order) -> None:
         """Carry out an order, soon."""
@@ -138,22 +137,22 @@ class _Index:
 
     def __init__(self, orders: Iterable[Order]) -> None:
         self._by_client: defaultdict[str, list[Order]] = defaultdict(list)
-        self._by_user: defaultdict[str | None, list[Disconnect]] = defaultdict(list)
+        self._by_user: defaultdict[str | None, list[DisconnectCommand]] = defaultdict(list)
         self._unsubscribed: set[tuple[str | None, str]] = set()
         for order in orders:
             if order.client is not None:
                 self._by_client[order.client].append(order)
-            elif isinstance(order, Unsubscribe):
+            elif isinstance(order, UnsubscribeCommand):
                 self._unsubscribed.add((order.user, order.channel))
             else:
                 self._by_user[order.user].append(order)
 
-    def reason(self, session: ClientSession) -> Reason | CustomDisconnect | None:
+    def reason(self, session: ClientSession) -> Disconnect | CustomDisconnect | None:
         """Return why one of the orders closes a client; None when none does."""
         meant: Iterable[Order] = self._by_user.get(session.user, ()) if self._by_user else ()
         for order in [*meant, *self._of_client(session)]:
-            if isinstance(order, Disconnect) and _means(order, session) and session.id.hex() not in order.keep:
-                return CustomDisconnect(order.code, order.reason) if order.code else Reason.FORCE_DISCONNECT
+            if isinstance(order, DisconnectCommand) and _means(order, session) and session.id.hex() not in order.keep:
+                return CustomDisconnect(order.code, order.reason) if order.code else Disconnect.FORCE_DISCONNECT
         return None
 
     def channels(self, session: ClientSession) -> set[str]:
@@ -164,7 +163,7 @@ class _Index:
         named = {
             order.channel
             for order in self._of_client(session)
-            if isinstance(order, Unsubscribe) and order.channel in subscribed and _means(order, session)
+            if isinstance(order, UnsubscribeCommand) and order.channel in subscribed and _means(order, session)
         }
         return named | {channel for channel in subscribed if (user, channel) in self._unsubscribed}
 

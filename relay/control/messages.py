@@ -11,10 +11,11 @@ import msgspec
 from msgspec import Meta
 
 from relay.channel import INTERNAL
+from relay.errors import ControlMessageError
 
 VERSION = 1
 
-EVERYBODY = f"{INTERNAL}control"
+CONTROL_CHANNEL = f"{INTERNAL}control"
 """Channel that every gateway hears."""
 
 
@@ -35,10 +36,6 @@ MAX_ANSWER_BYTES = 8 * 1024 * 1024
 _MAX_ERROR_LETTERS = 200
 
 
-class OrderError(ValueError):
-    """A message on a control channel that this gateway doesn't understand."""
-
-
 class Order(msgspec.Struct, frozen=True, kw_only=True, tag_field="order", tag=str.lower):
     """Base of everything that gateways say.
 
@@ -49,7 +46,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, tag_field="order", tag=st
     version: int = VERSION
 
 
-class Disconnect(Order, frozen=True, kw_only=True, tag="disconnect"):
+class DisconnectCommand(Order, frozen=True, kw_only=True, tag="disconnect"):
     """Close clients.
 
     Args:
@@ -74,11 +71,11 @@ class Disconnect(Order, frozen=True, kw_only=True, tag="disconnect"):
             raise ValueError(f"reason must have at most {MAX_REASON_BYTES} bytes")
 
 
-class Unsubscribe(Order, frozen=True, kw_only=True, tag="unsubscribe"):
+class UnsubscribeCommand(Order, frozen=True, kw_only=True, tag="unsubscribe"):
     """End the subscription of clients to a channel.
 
     Args:
-        user, client: as in `Disconnect`.
+        user, client: as in `DisconnectCommand`.
         channel: name of the channel.
     """
 
@@ -87,7 +84,7 @@ class Unsubscribe(Order, frozen=True, kw_only=True, tag="unsubscribe"):
     channel: str
 
 
-class Question(Order, frozen=True, kw_only=True, tag="question"):
+class SurveyRequest(Order, frozen=True, kw_only=True, tag="question"):
     """Ask every gateway for something.
 
     Args:
@@ -101,7 +98,7 @@ class Question(Order, frozen=True, kw_only=True, tag="question"):
     pattern: Annotated[str, Meta(max_length=MAX_PATTERN_LETTERS)] | None = None
 
 
-class About(msgspec.Struct, frozen=True):
+class NodeInfo(msgspec.Struct, frozen=True):
     """One gateway.
 
     Args:
@@ -125,7 +122,7 @@ class About(msgspec.Struct, frozen=True):
     uptime: int
 
 
-class Answer(Order, frozen=True, kw_only=True, tag="answer"):
+class SurveyReply(Order, frozen=True, kw_only=True, tag="answer"):
     """What one gateway says to a question.
 
     Args:
@@ -135,25 +132,25 @@ class Answer(Order, frozen=True, kw_only=True, tag="answer"):
     """
 
     number: int
-    about: About | None = None
+    about: NodeInfo | None = None
     channels: dict[str, int] | None = None
 
 
-ToAll = Disconnect | Unsubscribe | Question
+ToAll = DisconnectCommand | UnsubscribeCommand | SurveyRequest
 """What travels on the channel of all gateways; on a gateway's own channel, there are answers."""
 
 Said = TypeVar("Said", bound=Order)
 
 _to_all: msgspec.json.Decoder[ToAll] = msgspec.json.Decoder(ToAll)
-_answer = msgspec.json.Decoder(Answer)
+_answer = msgspec.json.Decoder(SurveyReply)
 
 
 def inbox(uid: str) -> str:
     """Return the channel that one gateway hears; `uid` is its id, 16 hexadecimal digits."""
-    return f"{EVERYBODY} {uid}"
+    return f"{CONTROL_CHANNEL} {uid}"
 
 
-def encode(order: ToAll | Answer) -> bytes:
+def encode(order: ToAll | SurveyReply) -> bytes:
     """Return an order as it travels."""
     return msgspec.json.encode(order)
 
@@ -162,28 +159,28 @@ def decode(data: bytes) -> ToAll:
     """Return what was said to all gateways.
 
     Raises:
-        OrderError: it is none of it, of another version or too long.
+        ControlMessageError: it is none of it, of another version or too long.
     """
     return _decode(data, _to_all, MAX_ORDER_BYTES)
 
 
-def decode_answer(data: bytes) -> Answer:
+def decode_answer(data: bytes) -> SurveyReply:
     """Return what was said to this gateway alone.
 
     Raises:
-        OrderError: it is no answer, of another version or too long.
+        ControlMessageError: it is no answer, of another version or too long.
     """
     return _decode(data, _answer, MAX_ANSWER_BYTES)
 
 
 def _decode(data: bytes, decoder: msgspec.json.Decoder[Said], most: int) -> Said:
     if len(data) > most:
-        raise OrderError(f"{len(data)} bytes, expected at most {most}")
+        raise ControlMessageError(f"{len(data)} bytes, expected at most {most}")
     try:
         order = decoder.decode(data)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         # It may hold a value's whole text.
-        raise OrderError(f"{str(error)[:_MAX_ERROR_LETTERS]}: {data[:100]!r}") from None
+        raise ControlMessageError(f"{str(error)[:_MAX_ERROR_LETTERS]}: {data[:100]!r}") from None
     if order.version != VERSION:
-        raise OrderError(f"version {order.version}, expected {VERSION}")
+        raise ControlMessageError(f"version {order.version}, expected {VERSION}")
     return order

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from relay.control.messages import Answer
+from relay.control.messages import SurveyReply
 
 
 class Survey:
@@ -18,7 +18,7 @@ class Survey:
     """
 
     def __init__(self, finished: asyncio.Future[None]) -> None:
-        self.answers: list[Answer] = []
+        self.answers: list[SurveyReply] = []
         self.finished = finished
         self._expected: int | None = None
 
@@ -27,7 +27,7 @@ class Survey:
         self._expected = answers
         self._check()
 
-    def add(self, answer: Answer) -> None:
+    def add(self, answer: SurveyReply) -> None:
         """Take an answer."""
         self.answers.append(answer)
         self._check()

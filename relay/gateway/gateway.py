@@ -212,7 +212,7 @@ class Gateway:
         listener.close()
         await listener.wait_adopted()
         for http_connection in parts.front_door.http.connections:
-            http_connection.leave()
+            http_connection.drain()
         flush, unsettled = node.hub.flush, node.unsettled
         await close_evenly(list(registry), settings.drain_seconds, flush=flush, unsettled=unsettled, settle=node.drain)
         await registry.emptied(CLOSE_TIMEOUT_SECONDS + 1)
@@ -233,7 +233,7 @@ class Gateway:
         for client in context.registry:
             client.abort()
         for http_connection in front_door.http.connections:
-            http_connection.leave()
+            http_connection.drain()
         await self._background.stop()
         self._gc_pauses.stop()
         await parts.runner.cleanup()

@@ -57,14 +57,14 @@ class Handshake(HttpConnection):
         else:
             super().expire()
 
-    def leave(self) -> None:
+    def drain(self) -> None:
         """Send a client that is not connected yet to another gateway; see `Expiring`."""
-        if self._stage is Stage.UPGRADE or (self._stage is Stage.HEAD and (self._begun or self.shaking_hands)):
+        if self._stage is Stage.UPGRADE or (self._stage is Stage.HEAD and (self._begun or self.in_handshake)):
             self._refuse(Refused(503, Unavailable.DRAINING))
         elif self._stage is Stage.HEAD:
             self.abort()  # a word that no request asked for could be taken for the answer to the next one
 
-    def _judge(self, head: RequestHead) -> None:
+    def _route(self, head: RequestHead) -> None:
         """Decide by a request what becomes of the connection."""
         front_door = self._front_door
         if front_door.crowded and head.target.partition(b"?")[0] not in _PROBES:
@@ -74,7 +74,7 @@ class Handshake(HttpConnection):
         elif head.method == b"GET" and _EVENT_STREAM.match(head.target):
             self._open(front_door.openings.read_event_stream, head.raw)
         else:
-            self._pass_on(head)
+            self._pass_to_aiohttp(head)
 
     def _open(self, read: Callable[[bytes, str], OpeningRequest], head: bytes) -> None:
         """Check a client's request, and let it in, now or when it may."""
@@ -91,7 +91,7 @@ class Handshake(HttpConnection):
             self._front_door.keep(task)
             # The admission has its own limits; this is for a fault in it.
             port = self._port
-            port.connections.work(self, port.loop.time() + self._front_door.admission.longest)
+            port.connections.mark_busy(self, port.loop.time() + self._front_door.admission.longest)
 
     async def _admit(self, opening: OpeningRequest, asked_at: float) -> None:
         try:

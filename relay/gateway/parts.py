@@ -28,10 +28,10 @@ from relay.metrics.counters import Counters
 from relay.node import Node
 from relay.proxies.forwarded import TrustedProxies
 from relay.settings import Settings
-from relay.web.app import build_app, run_app
+from relay.web.app import build_app, make_runner
 from relay.web.app_keys import Problems, TakeSnapshot
+from relay.web.client_address import client_address_middleware
 from relay.web.http_port import open_port
-from relay.web.remote import tell_remote
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +92,8 @@ async def make_parts(
         build=build_labels(settings.revision),
         bus=bus_name(settings),
     )
-    app.middlewares.append(tell_remote(proxies))
-    runner = await run_app(app, settings.max_header_bytes)
+    app.middlewares.append(client_address_middleware(proxies))
+    runner = await make_runner(app, settings.max_header_bytes)
     front_door = FrontDoor(
         context=context,
         http=open_port(runner, settings, counters),

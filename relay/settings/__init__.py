@@ -265,5 +265,5 @@ class Settings(BaseSettings):
     @classmethod
     def _installed(cls, value: str) -> str:
         if value == "uvloop" and find_spec("uvloop") is None:
-            raise ValueError("the extra 'uvloop' is not installed: pip install 'relay-gateway[uvloop]'")
+            raise ValueError("the extra 'uvloop' is not installed: pip install 'relay-pubsub[uvloop]'")
         return value

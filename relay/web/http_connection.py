@@ -11,7 +11,7 @@ from aiohttp.web import RequestHandler
 
 from relay.errors import Refused
 from relay.protocols.http_body import Body, body_of
-from relay.protocols.http_refusal import TLS_ALERT, TLS_HANDSHAKE
+from relay.protocols.http_error import TLS_ALERT, TLS_HANDSHAKE
 from relay.protocols.http_request import RequestHead, find_head, read_head
 from relay.web.http_port import HttpPort
 from relay.web.http_socket import REQUEST_SECONDS, HttpSocket, Stage
@@ -43,7 +43,7 @@ class HttpConnection(HttpSocket):
         self._ends_at = 0.0
 
     @property
-    def shaking_hands(self) -> bool:
+    def in_handshake(self) -> bool:
         """See `Expiring`."""
         return self._handler is None
 
@@ -58,12 +58,12 @@ class HttpConnection(HttpSocket):
         """Take what has come; called by the event loop."""
         if self._stage is not Stage.ENDING:
             self._buffer += data
-            self._go_on()
+            self._process()
 
     def eof_received(self) -> bool:
         """Answer a client that has closed its side, if its request came whole; called by the event loop."""
         self._eof = True
-        self._go_on()
+        self._process()
         if self._answer is not None:
             self._answer.half_closed = True
         return self._stage in (Stage.BODY, Stage.ANSWER)
@@ -71,14 +71,14 @@ class HttpConnection(HttpSocket):
     def pause_writing(self) -> None:
         """Let aiohttp wait; called by the transport when it is full."""
         if self._stage is Stage.ANSWER:
-            self._port.connections.wait_for_reader(self)
+            self._port.connections.mark_unread(self)
         if self._handler is not None:
             self._handler.pause_writing()
 
     def resume_writing(self) -> None:
         """Let aiohttp write again; called by the transport."""
         if self._stage is Stage.ANSWER:
-            self._port.connections.work(self, self._ends_at)
+            self._port.connections.mark_busy(self, self._ends_at)
         if self._handler is not None:
             self._handler.resume_writing()
 
@@ -87,13 +87,13 @@ class HttpConnection(HttpSocket):
     def hold_body(self) -> None:
         """Hand on no more of a body for now; see `Owner`."""
         self._held = True
-        self._read_or_not()
+        self._update_reading()
 
     def release_body(self) -> None:
         """Hand on more of it; see `Owner`."""
         if self._held:
             self._held = False
-            self._port.loop.call_soon(self._go_on)
+            self._port.loop.call_soon(self._process)
 
     def answered(self, keep: bool) -> None:
         """Go on with the next request, if there may be one; see `Owner`."""
@@ -104,18 +104,18 @@ class HttpConnection(HttpSocket):
         else:
             self._await_request()
 
-    def give_up(self) -> None:
+    def handler_closed(self) -> None:
         """End after an error of aiohttp's; see `Owner`."""
         self._end()
 
     # The way of a request.
 
-    def _go_on(self) -> None:
+    def _process(self) -> None:
         """Do what can be done with what has come."""
         more = True
         while more and self._buffer and not self._due:
             if self._stage is Stage.HEAD:
-                more = self._take_head()
+                more = self._read_head()
             elif self._stage is Stage.BODY:
                 more = self._pass_body()
             else:
@@ -125,9 +125,9 @@ class HttpConnection(HttpSocket):
                 self._refuse(Refused(400, "the request has no end"))
             elif self._stage is Stage.HEAD:
                 self._end()
-        self._read_or_not()
+        self._update_reading()
 
-    def _take_head(self) -> bool:
+    def _read_head(self) -> bool:
         """Read a head, and begin with the request; return whether it was there in full."""
         buffer, port = self._buffer, self._port
         if not self._greeted:
@@ -136,7 +136,7 @@ class HttpConnection(HttpSocket):
             self._greeted = True
             if buffer.startswith(TLS_HANDSHAKE):
                 port.note_tls(self.peer)
-                self._part_with(TLS_ALERT)
+                self._write_last(TLS_ALERT)
                 return False
         if buffer.startswith((b"\r", b"\n")):
             # Empty lines before a request mean nothing (RFC 9112, section 2.2).
@@ -151,7 +151,7 @@ class HttpConnection(HttpSocket):
             self._refuse(refused)
             return False
         del buffer[:size]
-        self._judge(head)
+        self._route(head)
         return True
 
     def _await_rest(self) -> None:
@@ -160,13 +160,13 @@ class HttpConnection(HttpSocket):
             self._begun = True
             if self._handler is not None:  # else the clock runs since the connection was made
                 port = self._port
-                port.connections.wait_for_bytes(self, port.loop.time() + port.head_seconds)
+                port.connections.mark_receiving(self, port.loop.time() + port.head_seconds)
 
-    def _judge(self, head: RequestHead) -> None:
-        """Decide who answers a request; `_pass_on` is aiohttp's way."""
-        self._pass_on(head)
+    def _route(self, head: RequestHead) -> None:
+        """Decide who answers a request; `_pass_to_aiohttp` is aiohttp's way."""
+        self._pass_to_aiohttp(head)
 
-    def _pass_on(self, head: RequestHead) -> None:
+    def _pass_to_aiohttp(self, head: RequestHead) -> None:
         """Let aiohttp answer a request."""
         port = self._port
         transport = self._transport
@@ -181,7 +181,7 @@ class HttpConnection(HttpSocket):
         self._ends_at = port.loop.time() + REQUEST_SECONDS
         self._pass_body(head.raw)
         if self._stage is Stage.BODY:
-            port.connections.wait_for_bytes(self, self._ends_at)
+            port.connections.mark_receiving(self, self._ends_at)
 
     def _pass_body(self, head: bytes = b"") -> bool:
         """Hand on what has come of the body; return whether more can be done at once."""
@@ -198,7 +198,7 @@ class HttpConnection(HttpSocket):
             return False
         if body.complete:
             self._stage, self._body = Stage.ANSWER, None
-            self._port.connections.work(self, self._ends_at)
+            self._port.connections.mark_busy(self, self._ends_at)
         if head or piece:
             handler.data_received(head + piece)
         if body.complete:
@@ -216,7 +216,7 @@ class HttpConnection(HttpSocket):
     def _take_turn(self) -> None:
         """Go on after others had their turn."""
         self._due = False
-        self._go_on()
+        self._process()
 
     def _await_request(self) -> None:
         """Be ready for the next request; the last one is answered."""
@@ -224,9 +224,9 @@ class HttpConnection(HttpSocket):
         self._begun = False
         if self._answer is not None:
             self._answer.began = False
-        self._port.connections.wait_for_request(self, self._port.loop.time() + self._port.idle_seconds)
+        self._port.connections.mark_idle(self, self._port.loop.time() + self._port.idle_seconds)
         if self._buffer or self._eof:
-            self._port.loop.call_soon(self._go_on)
+            self._port.loop.call_soon(self._process)
 
     def _detach(self, exc: Exception | None = None) -> None:
         """Tell aiohttp that its connection is gone. What it answers now goes nowhere."""

@@ -26,13 +26,13 @@ class Expiring(Protocol):
     """A connection with a deadline."""
 
     @property
-    def shaking_hands(self) -> bool:
+    def in_handshake(self) -> bool:
         """Whether its first request is not read yet, waits for the bus, or was refused."""
 
     def expire(self) -> None:
         """End it: its time is over."""
 
-    def leave(self) -> None:
+    def drain(self) -> None:
         """End it if it is not being answered: the gateway says goodbye."""
 
     def abort(self) -> None:
@@ -67,26 +67,26 @@ class HttpConnections:
     @property
     def handshakes(self) -> int:
         """Number of connections whose first request is not answered, or refused."""
-        return sum(connection.shaking_hands for connection in self._ends)
+        return sum(connection.in_handshake for connection in self._ends)
 
-    def wait_for_bytes(self, connection: Expiring, ends_at: float) -> None:
+    def mark_receiving(self, connection: Expiring, ends_at: float) -> None:
         """Note that a client has to go on: with its request, or to its end."""
-        self.work(connection, ends_at)
+        self.mark_busy(connection, ends_at)
         self._owing[connection] = None
 
-    def wait_for_reader(self, connection: Expiring) -> None:
+    def mark_unread(self, connection: Expiring) -> None:
         """Note that a client doesn't take its answer; the deadline stays."""
         if connection in self._ends:
             self._owing[connection] = None
 
-    def wait_for_request(self, connection: Expiring, ends_at: float) -> None:
+    def mark_idle(self, connection: Expiring, ends_at: float) -> None:
         """Note that a client's request is answered, and that it may send another."""
-        self.work(connection, ends_at)
+        self.mark_busy(connection, ends_at)
         self._idle[connection] = None
         if len(self._idle) > IDLE_CONNECTIONS:
             self.evict()
 
-    def work(self, connection: Expiring, ends_at: float) -> None:
+    def mark_busy(self, connection: Expiring, ends_at: float) -> None:
         """Note that the relay has a whole request, and works on it.
 
         Args:

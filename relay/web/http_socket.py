@@ -10,7 +10,7 @@ from typing import cast
 
 from relay.errors import Refused
 from relay.logs import Logger
-from relay.protocols.http_refusal import refusal
+from relay.protocols.http_error import http_error
 from relay.web.http_port import HttpPort
 
 REQUEST_SECONDS = 30.0
@@ -59,7 +59,7 @@ class HttpSocket(asyncio.Protocol, abc.ABC):
 
     @property
     @abc.abstractmethod
-    def shaking_hands(self) -> bool:
+    def in_handshake(self) -> bool:
         """See `Expiring`."""
 
     @abc.abstractmethod
@@ -76,7 +76,7 @@ class HttpSocket(asyncio.Protocol, abc.ABC):
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is one by its methods only
         if not self.peer:
             self.peer = str((transport.get_extra_info("peername") or ("",))[0])
-        self._port.connections.wait_for_bytes(self, self._port.loop.time() + self._port.head_seconds)
+        self._port.connections.mark_receiving(self, self._port.loop.time() + self._port.head_seconds)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go of everything; called by the event loop."""
@@ -93,18 +93,18 @@ class HttpSocket(asyncio.Protocol, abc.ABC):
         else:
             self.abort()
 
-    def leave(self) -> None:
+    def drain(self) -> None:
         """End it if no request of it is being answered; see `Expiring`."""
         if self._stage is Stage.HEAD:
             self.abort()
 
     def abort(self) -> None:
-        """Drop the socket at once, and do nothing more: `_go_on` may be due before the event loop tells of the end."""
+        """Drop the socket at once, and do nothing more: `_process` may be due before `connection_lost` comes."""
         self._stage = Stage.ENDING
         if self._transport is not None:
             self._transport.abort()
 
-    def _read_or_not(self) -> None:
+    def _update_reading(self) -> None:
         """Read from the socket as long as there is room for what comes."""
         reading = not self._held and len(self._buffer) <= MAX_HELD_BYTES
         if reading is not self._reading and self._transport is not None and not self._transport.is_closing():
@@ -118,7 +118,7 @@ class HttpSocket(asyncio.Protocol, abc.ABC):
         """Answer with an HTTP error that says why, and end."""
         log.debug("refused", remote=self.peer, status=refused.status, reason=refused.reason)
         self._port.counters.connections_refused[refused.cause] += 1
-        self._part_with(b"" if self._answering else refusal(refused.status, refused.reason, refused.headers))
+        self._write_last(b"" if self._answering else http_error(refused.status, refused.reason, refused.headers))
 
     def _end(self) -> None:
         """End the connection after an answer."""
@@ -129,11 +129,11 @@ class HttpSocket(asyncio.Protocol, abc.ABC):
             self._detach()
             self._transport.close()  # once everything is written; the deadline stays
             if self._transport is not None and self._transport.get_write_buffer_size():
-                self._port.connections.wait_for_reader(self)
+                self._port.connections.mark_unread(self)
         else:
-            self._part_with(b"")
+            self._write_last(b"")
 
-    def _part_with(self, last: bytes) -> None:
+    def _write_last(self, last: bytes) -> None:
         """Write the last bytes, and read on until the client has closed: a reset would take the answer with it."""
         transport, port = self._transport, self._port
         if transport is None or self._stage is Stage.ENDING:
@@ -144,7 +144,7 @@ class HttpSocket(asyncio.Protocol, abc.ABC):
         if last:
             transport.write(last)
         seconds = REQUEST_SECONDS if transport.get_write_buffer_size() else LINGER_SECONDS
-        port.connections.wait_for_bytes(self, port.loop.time() + seconds)
+        port.connections.mark_receiving(self, port.loop.time() + seconds)
         if self._eof:
             transport.close()
             return
@@ -152,4 +152,4 @@ class HttpSocket(asyncio.Protocol, abc.ABC):
             with suppress(OSError):  # it has left, and its end was not read yet
                 transport.write_eof()
         self._held = False
-        self._read_or_not()
+        self._update_reading()

@@ -24,7 +24,7 @@ class Owner(Protocol):
     def answered(self, keep: bool) -> None:
         """An answer was written; `keep` tells whether the connection may serve another request."""
 
-    def give_up(self) -> None:
+    def handler_closed(self) -> None:
         """Nothing more will be written."""
 
 
@@ -89,7 +89,7 @@ class HttpTransport(asyncio.Transport):
     def close(self) -> None:
         """Give the connection up; called by aiohttp after an error, and when it is shut down."""
         if self.owner is not None:
-            self.owner.give_up()
+            self.owner.handler_closed()
 
     def abort(self) -> None:
         """Give the connection up; called by aiohttp."""

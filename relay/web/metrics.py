@@ -18,7 +18,7 @@ from relay.errors import Disconnect, PublishError
 from relay.metrics.histogram import BOUNDS, Histogram
 from relay.metrics.snapshot import Snapshot
 from relay.web.app_keys import BUILD, SNAPSHOT, TakeSnapshot
-from relay.web.health import NOBODY_CAN_TELL
+from relay.web.health import SUPERVISOR_SILENT
 
 _DISCONNECTS = (
     *(disconnect.name for disconnect in Disconnect),
@@ -286,5 +286,5 @@ async def _metrics(request: web.Request) -> web.Response:
     try:
         body = await request.app[_PAGES].page()
     except TimeoutError:
-        return web.Response(status=503, text=f"{NOBODY_CAN_TELL}\n")
+        return web.Response(status=503, text=f"{SUPERVISOR_SILENT}\n")
     return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})

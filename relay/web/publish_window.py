@@ -18,7 +18,7 @@ ANSWER_SECONDS = 18.0
 """How long a request waits for the bus, whatever `RELAY_PUBLISH_TIMEOUT` allows: the client wants an answer."""
 
 
-class Outlet:
+class PublishWindow:
     """Publishes the messages of a request in order, and tells how each one ended; a `Source`.
 
     After one that the bus wasn't there to take, none of the request is sent any more: each would wait as long, and

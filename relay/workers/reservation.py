@@ -10,7 +10,7 @@ import socket
 from types import TracebackType
 from typing import Self
 
-from relay.web.addresses import bind_all
+from relay.web.listen_addresses import bind_all
 
 
 class Reservation:

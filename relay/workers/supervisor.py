@@ -14,13 +14,13 @@ from relay.logs import Logger
 from relay.metrics.counters import Counters
 from relay.metrics.snapshot import Snapshot
 from relay.settings import Settings
-from relay.web.addresses import find_addresses
 from relay.web.app import build_operators_app
+from relay.web.listen_addresses import resolve_addresses
 from relay.web.metrics_port import MetricsPort
 from relay.workers.messages import Drain, End, Listening
 from relay.workers.monitor import Survey
 from relay.workers.reservation import Reservation
-from relay.workers.watch import Watch
+from relay.workers.watchdog import Watch
 from relay.workers.worker import Ending, Worker
 
 START_ATTEMPTS: Final = 3
@@ -104,7 +104,7 @@ class Supervisor:
             WorkerFailed: they can't be started.
         """
         settings = self._settings
-        found = await find_addresses(settings.host, settings.port)
+        found = await resolve_addresses(settings.host, settings.port)
         with Reservation(found.usable, settings.port) as reservation:
             self._port = reservation.port
             self._workers = [

@@ -13,9 +13,9 @@ from typing import Final
 
 from relay.logs import Logger
 from relay.settings import Settings
-from relay.workers.handover import Listeners
 from relay.workers.messages import Begin, Drain, End, Failed, Listening, Order, State, TellState, TellWhole, Whole
 from relay.workers.pipe import Link
+from relay.workers.shared_sockets import Listeners
 
 END_SECONDS: Final = 5.0
 """How long a process may take to end once it has hung up."""
@@ -64,7 +64,7 @@ class Worker:
         number: of the worker.
         listening: whether its process accepts clients.
         state: what was last heard from its process; None: nothing yet.
-        silent_seconds: for how long it was seen to owe an answer; see `relay.workers.watch`.
+        silent_seconds: for how long it was seen to owe an answer; see `relay.workers.watchdog`.
     """
 
     def __init__(

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from relay.loadtest.profiles import PROFILES
-from relay.loadtest.threshold import Threshold
+from relay.loadtest.plan.profiles import PROFILES
+from relay.loadtest.result.threshold import Threshold
 from tests.cli.command import invoke
 
 URL = "ws://127.0.0.1:1"

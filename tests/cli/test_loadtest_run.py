@@ -11,18 +11,18 @@ import msgspec
 import pytest
 
 from relay.cli import loadtest_run as module
-from relay.loadtest.conditions import Conditions
-from relay.loadtest.coordinator import Coordinator
-from relay.loadtest.dialect import Dialect
-from relay.loadtest.faults import Faults
-from relay.loadtest.plan import Act, Hears, Plan
-from relay.loadtest.pool import WorkerError
-from relay.loadtest.result import Result
+from relay.loadtest.plan.dialect import Dialect
+from relay.loadtest.plan.plan import Act, Hears, Plan
+from relay.loadtest.result.faults import Faults
+from relay.loadtest.result.result import Result
+from relay.loadtest.run.conditions import Conditions
+from relay.loadtest.run.coordinator import Coordinator
+from relay.loadtest.run.worker_pool import WorkerError
 from tests.cli.command import invoke
 from tests.harness.broadcast_server import BroadcastServer
 from tests.harness.conditions import wait_until
 from tests.harness.load_test import LoadTest, run_load_test
-from tests.loadtest.reports import make_progress
+from tests.loadtest.progress_reports import make_progress
 
 URL = "ws://127.0.0.1:1"
 

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
 
-from relay.loadtest.result import Result
+from relay.loadtest.result.result import Result
 from tests.compose.stack import DRAIN_DELAY, DRAIN_SECONDS, Stack
 from tests.harness.load_test import LoadTest
 from tests.harness.websocket_client import connected

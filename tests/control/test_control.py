@@ -11,11 +11,9 @@ from relay.auth.authenticator import Identity
 from relay.brokers import BrokerOptions
 from relay.clients.session import Session
 from relay.control import Control, control
-from relay.control.answering import Answering
-from relay.control.control import SurveyError
-from relay.control.messages import EVERYBODY, Disconnect, inbox
-from relay.errors import BusUnavailable, CustomDisconnect, SubscribeError
-from relay.errors import Disconnect as Reason
+from relay.control.messages import CONTROL_CHANNEL, DisconnectCommand, inbox
+from relay.control.responder import SurveyResponder
+from relay.errors import BusUnavailable, CustomDisconnect, Disconnect, SubscribeError, SurveyError
 from relay.message import Encoder, Message
 from relay.metrics.counters import Counters
 from relay.node import Node
@@ -47,7 +45,7 @@ class Listener:
     def deliver(self, data: bytes, count: int) -> None:
         self.received += data
 
-    def close(self, why: Reason | CustomDisconnect) -> None:
+    def close(self, why: Disconnect | CustomDisconnect) -> None:
         Close(why.code, why.reason).serialize()
         self.closed = True
 
@@ -55,17 +53,17 @@ class Listener:
 async def test_a_gateway_answers_itself() -> None:
     node, own = make()
     own.start("here")
-    (answer,) = await own.ask()
+    (answer,) = await own.survey()
     assert answer.about is not None
     assert (answer.about.name, answer.about.uid) == ("here", node.id.hex())
-    (answer,) = await own.ask("*")
+    (answer,) = await own.survey("*")
     assert answer.channels == {}
 
 
 async def test_more_questions_than_turns_wait() -> None:
     _node, own = make()
     own.start("here")
-    answers = await asyncio.gather(*(own.ask() for _ in range(20)))
+    answers = await asyncio.gather(*(own.survey() for _ in range(20)))
     assert [len(answer) for answer in answers] == [1] * 20
     assert not own._surveys
 
@@ -73,26 +71,26 @@ async def test_more_questions_than_turns_wait() -> None:
 async def test_a_deaf_gateway_does_not_say_that_there_is_nobody() -> None:
     _node, own = make()
     with pytest.raises(SurveyError, match="0 of 0"):
-        await own.ask()
+        await own.survey()
 
 
 async def test_missing_answers_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(control, "SURVEY_SECONDS", 0.05)
-    monkeypatch.setattr(Answering, "add", lambda self, question: None)
+    monkeypatch.setattr(SurveyResponder, "add", lambda self, question: None)
     _node, own = make()
     own.start("here")
     with pytest.raises(SurveyError, match="only 0 of 1 gateways answered"):
-        await own.ask()
+        await own.survey()
     assert not own._surveys
 
 
 async def test_nonsense_on_the_channel_is_counted_and_logged(caplog: pytest.LogCaptureFixture) -> None:
     node, own = make()
     own.start("here")
-    node.submit(Message(EVERYBODY, b"nonsense"))
+    node.submit(Message(CONTROL_CHANNEL, b"nonsense"))
     await wait_until(lambda: node.counters.bus_errors == 1)
     assert "control message refused" in caplog.text
-    assert len(await own.ask()) == 1
+    assert len(await own.survey()) == 1
 
 
 async def test_one_message_of_the_bus_is_one_message_whatever_it_holds(caplog: pytest.LogCaptureFixture) -> None:
@@ -100,7 +98,7 @@ async def test_one_message_of_the_bus_is_one_message_whatever_it_holds(caplog: p
     node, own = make()
     own.start("here")
     caplog.clear()
-    for channel in (EVERYBODY, inbox(own.uid)):
+    for channel in (CONTROL_CHANNEL, inbox(own.uid)):
         node.receive(Message(channel, b"\n" * 100_000))
     assert node.counters.bus_errors == 1
     assert len(caplog.records) == 1
@@ -118,7 +116,7 @@ async def test_answers_that_nobody_waits_for_are_not_read() -> None:
 async def test_nonsense_in_the_inbox_is_counted_and_does_not_end_a_survey() -> None:
     node, own = make()
     own.start("here")
-    asked = asyncio.create_task(own.ask("*"))
+    asked = asyncio.create_task(own.survey("*"))
     await asyncio.sleep(0)
     node.receive(Message(inbox(own.uid), b"nonsense"))
     assert len(await asked) == 1
@@ -136,11 +134,11 @@ async def test_nonsense_loses_neither_messages_of_others_nor_later_orders(nonsen
     own.start("here")
     node.claim("a")
     node.hub.add("a", clients[0])
-    for message in (Message(EVERYBODY, nonsense), Message("a", b"hello")):
+    for message in (Message(CONTROL_CHANNEL, nonsense), Message("a", b"hello")):
         node.submit(message)
     await wait_until(lambda: clients[0].received == b"hello")
     await wait_until(lambda: not own._closing._timer)
-    own.give(Disconnect(user="bob"))
+    own.send(DisconnectCommand(user="bob"))
     await wait_until(lambda: clients[2].closed)
     assert not clients[0].closed
     assert not clients[1].closed
@@ -168,7 +166,7 @@ async def test_an_answer_that_is_lost_is_logged(
     submit = node.submit
 
     def lose(message: Message) -> asyncio.Future[int]:
-        if message.channel == EVERYBODY:
+        if message.channel == CONTROL_CHANNEL:
             return submit(message)
         future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         future.set_exception(BusUnavailable("away"))
@@ -176,5 +174,5 @@ async def test_an_answer_that_is_lost_is_logged(
 
     monkeypatch.setattr(node, "submit", lose)
     with pytest.raises(SurveyError):
-        await own.ask()
+        await own.survey()
     assert "answer to another gateway lost" in caplog.text

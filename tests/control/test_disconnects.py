@@ -9,10 +9,9 @@ from collections.abc import Iterator
 import pytest
 
 from relay.control import disconnects
-from relay.control.disconnects import CLOSES_PER_TICK, Closing
-from relay.control.messages import Disconnect, Unsubscribe
-from relay.errors import CustomDisconnect
-from relay.errors import Disconnect as Reason
+from relay.control.disconnects import CLOSES_PER_TICK, Disconnector
+from relay.control.messages import DisconnectCommand, UnsubscribeCommand
+from relay.errors import CustomDisconnect, Disconnect
 from tests.harness.conditions import stays_true, wait_until
 
 NODE = bytes(8)
@@ -26,10 +25,10 @@ class Client:
         self.channels = channels or ("a",)
         self.user = user
         self.session = self
-        self.closed: list[Reason | CustomDisconnect] = []
+        self.closed: list[Disconnect | CustomDisconnect] = []
         self.revoked: set[str] = set()
 
-    def close(self, why: Reason | CustomDisconnect) -> None:
+    def close(self, why: Disconnect | CustomDisconnect) -> None:
         self.closed.append(why)
 
     def revoke(self, channel: str) -> None:
@@ -50,11 +49,11 @@ class Crowd(list[Client]):
 async def test_orders_of_a_while_are_carried_out_in_one_look() -> None:
     clients = [Client(number, f"user {number}") for number in range(100)]
     crowd = Crowd(clients)
-    work = Closing(crowd, NODE)
+    work = Disconnector(crowd, NODE)
     for number in range(50):
-        work.add(Disconnect(user=f"user {number}"))
-    await wait_until(lambda: all(client.closed == [Reason.FORCE_DISCONNECT] for client in clients[:50]))
-    work.add(Disconnect(user="user 50"))
+        work.add(DisconnectCommand(user=f"user {number}"))
+    await wait_until(lambda: all(client.closed == [Disconnect.FORCE_DISCONNECT] for client in clients[:50]))
+    work.add(DisconnectCommand(user="user 50"))
     assert not clients[50].closed, "the next look has to wait"
     await wait_until(lambda: clients[50].closed)
     assert crowd.looks == 2
@@ -63,14 +62,14 @@ async def test_orders_of_a_while_are_carried_out_in_one_look() -> None:
 
 async def test_only_those_who_are_meant_are_closed() -> None:
     ann, other_ann, bob, nobody = Client(1, "ann"), Client(2, "ann", "b"), Client(3, "bob"), Client(4)
-    work = Closing([ann, other_ann, bob, nobody], NODE)
-    work.add(Unsubscribe(user="ann", channel="b"))
-    work.add(Unsubscribe(user="bob", client=nobody.id.hex(), channel="a"))
-    work.add(Disconnect(user="bob", keep=frozenset({bob.id.hex()})))
-    work.add(Disconnect(client=nobody.id.hex(), code=4000, reason="x"))
-    work.add(Disconnect(client="f" * 32))
-    work.add(Disconnect())
-    work.add(Disconnect(user=""))
+    work = Disconnector([ann, other_ann, bob, nobody], NODE)
+    work.add(UnsubscribeCommand(user="ann", channel="b"))
+    work.add(UnsubscribeCommand(user="bob", client=nobody.id.hex(), channel="a"))
+    work.add(DisconnectCommand(user="bob", keep=frozenset({bob.id.hex()})))
+    work.add(DisconnectCommand(client=nobody.id.hex(), code=4000, reason="x"))
+    work.add(DisconnectCommand(client="f" * 32))
+    work.add(DisconnectCommand())
+    work.add(DisconnectCommand(user=""))
     await wait_until(lambda: nobody.closed)
     assert nobody.closed == [CustomDisconnect(4000, "x")]
     assert other_ann.revoked == {"b"}
@@ -80,37 +79,37 @@ async def test_only_those_who_are_meant_are_closed() -> None:
 
 async def test_a_client_is_unsubscribed_from_what_is_meant_and_closed_if_an_order_says_so() -> None:
     ann, bob = Client(1, "ann", "a", "b", "c"), Client(2, "bob", "a", "b")
-    work = Closing([ann, bob], NODE)
+    work = Disconnector([ann, bob], NODE)
     for order in (
-        Unsubscribe(user="ann", channel="a"),
-        Unsubscribe(client=ann.id.hex(), channel="c"),
-        Unsubscribe(client=ann.id.hex(), channel="d"),
-        Unsubscribe(user="bob", channel="a"),
-        Disconnect(user="bob"),
+        UnsubscribeCommand(user="ann", channel="a"),
+        UnsubscribeCommand(client=ann.id.hex(), channel="c"),
+        UnsubscribeCommand(client=ann.id.hex(), channel="d"),
+        UnsubscribeCommand(user="bob", channel="a"),
+        DisconnectCommand(user="bob"),
     ):
         work.add(order)
-    await wait_until(lambda: bob.closed == [Reason.FORCE_DISCONNECT])
+    await wait_until(lambda: bob.closed == [Disconnect.FORCE_DISCONNECT])
     assert (ann.revoked, bob.revoked) == ({"a", "c"}, set())
     assert not ann.closed
 
 
 async def test_clients_of_other_gateways_cost_nothing() -> None:
     crowd = Crowd()
-    work = Closing(crowd, NODE)
-    work.add(Disconnect(client="f" * 32))
+    work = Disconnector(crowd, NODE)
+    work.add(DisconnectCommand(client="f" * 32))
     assert await stays_true(lambda: work._timer is None, 0.02)
     assert not crowd.looks
 
 
 async def test_many_clients_are_closed_some_at_a_time_and_a_stop_ends_it() -> None:
     clients = [Client(number, "ann") for number in range(2 * CLOSES_PER_TICK + 10)]
-    work = Closing(clients, NODE)
-    work._orders = [Disconnect(user="ann")]
+    work = Disconnector(clients, NODE)
+    work._orders = [DisconnectCommand(user="ann")]
     work._look()
     assert sum(bool(client.closed) for client in clients) == CLOSES_PER_TICK
     await asyncio.sleep(0)
     assert sum(bool(client.closed) for client in clients) == 2 * CLOSES_PER_TICK
-    work.add(Disconnect(user="ann", code=4000))
+    work.add(DisconnectCommand(user="ann", code=4000))
     work.stop()
     await asyncio.sleep(0.1)
     assert sum(bool(client.closed) for client in clients) == 2 * CLOSES_PER_TICK
@@ -119,10 +118,10 @@ async def test_many_clients_are_closed_some_at_a_time_and_a_stop_ends_it() -> No
 async def test_with_many_orders_the_look_comes_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(disconnects, "MAX_WAITING", 10)
     clients = [Client(number, f"user {number}") for number in range(20)]
-    work = Closing(clients, NODE)
+    work = Disconnector(clients, NODE)
     work._looked_at = asyncio.get_running_loop().time() + 60
     for number in range(20):
-        work.add(Disconnect(user=f"user {number}"))
+        work.add(DisconnectCommand(user=f"user {number}"))
     assert all(client.closed for client in clients)
     work.stop()
 
@@ -130,13 +129,13 @@ async def test_with_many_orders_the_look_comes_at_once(monkeypatch: pytest.Monke
 async def test_many_orders_for_many_clients_of_one_user_are_one_look() -> None:
     """Whoever may write to Redis can send them: neither their product nor a list of closed clients may grow."""
     clients = [Client(number, "ann") for number in range(2000)]
-    work = Closing(clients, NODE)
-    work._orders = [Unsubscribe(user="ann", channel=f"other {number}") for number in range(5000)]
-    work._orders += [Unsubscribe(client=clients[0].id.hex(), channel="other")] * 5000
+    work = Disconnector(clients, NODE)
+    work._orders = [UnsubscribeCommand(user="ann", channel=f"other {number}") for number in range(5000)]
+    work._orders += [UnsubscribeCommand(client=clients[0].id.hex(), channel="other")] * 5000
     compared = 0
     means = disconnects._means
 
-    def counting(order: Disconnect | Unsubscribe, session: disconnects.ClientSession) -> bool:
+    def counting(order: DisconnectCommand | UnsubscribeCommand, session: disconnects.ClientSession) -> bool:
         nonlocal compared
         compared += 1
         return means(order, session)
@@ -146,7 +145,7 @@ async def test_many_orders_for_many_clients_of_one_user_are_one_look() -> None:
         work._look()
     assert compared <= len(work._orders) + 5000
     for _ in range(10):
-        work._orders = [Disconnect(user="ann")]
+        work._orders = [DisconnectCommand(user="ann")]
         work._look()
     assert len(work._waiting) <= len(clients)
     work.stop()
@@ -154,10 +153,10 @@ async def test_many_orders_for_many_clients_of_one_user_are_one_look() -> None:
 
 async def test_a_look_at_many_clients_is_short() -> None:
     clients = [Client(number, None if number % 2 else f"user {number}") for number in range(20_000)]
-    work = Closing(clients, NODE)
+    work = Disconnector(clients, NODE)
     seconds = []
     for _ in range(5):
-        work._orders = [Disconnect(user="user 2"), Disconnect(client=clients[1].id.hex())]
+        work._orders = [DisconnectCommand(user="user 2"), DisconnectCommand(client=clients[1].id.hex())]
         began = time.process_time()
         work._look()
         seconds.append(time.process_time() - began)

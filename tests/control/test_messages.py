@@ -6,53 +6,56 @@ import pytest
 
 from relay.channel import check_channel
 from relay.control.messages import (
-    EVERYBODY,
+    CONTROL_CHANNEL,
     MAX_ANSWER_BYTES,
     MAX_CHANNELS,
     MAX_ORDER_BYTES,
-    About,
-    Answer,
-    Disconnect,
-    OrderError,
-    Question,
+    DisconnectCommand,
+    NodeInfo,
+    SurveyReply,
+    SurveyRequest,
     ToAll,
-    Unsubscribe,
+    UnsubscribeCommand,
     decode,
     decode_answer,
     encode,
     inbox,
 )
-from relay.errors import ChannelError
+from relay.errors import ChannelError, ControlMessageError
 
 ORDERS: list[ToAll] = [
-    Disconnect(user="ann", keep=frozenset({"0" * 32}), code=4000, reason="a\nb"),
-    Unsubscribe(client="0" * 32, channel="\u20ac"),
-    Question(asker="0" * 16, number=1, pattern="*"),
+    DisconnectCommand(user="ann", keep=frozenset({"0" * 32}), code=4000, reason="a\nb"),
+    UnsubscribeCommand(client="0" * 32, channel="\u20ac"),
+    SurveyRequest(asker="0" * 16, number=1, pattern="*"),
 ]
 ANSWERS = [
-    Answer(number=1, channels={"a": 2}),
-    Answer(number=2, about=About("0" * 16, "host:1", "1.0", 1, 2, 3, 4, 5)),
+    SurveyReply(number=1, channels={"a": 2}),
+    SurveyReply(number=2, about=NodeInfo("0" * 16, "host:1", "1.0", 1, 2, 3, 4, 5)),
 ]
 
 
 @pytest.mark.parametrize("order", ORDERS, ids=lambda order: type(order).__name__)
 def test_what_is_said_to_all_is_understood(order: ToAll) -> None:
     assert decode(encode(order)) == order
-    with pytest.raises(OrderError):
+    with pytest.raises(ControlMessageError):
         decode_answer(encode(order))
 
 
 @pytest.mark.parametrize("answer", ANSWERS, ids=["channels", "about"])
-def test_an_answer_is_understood_by_the_one_who_has_asked(answer: Answer) -> None:
+def test_an_answer_is_understood_by_the_one_who_has_asked(answer: SurveyReply) -> None:
     assert decode_answer(encode(answer)) == answer
-    with pytest.raises(OrderError):
+    with pytest.raises(ControlMessageError):
         decode(encode(answer))
 
 
 def test_the_largest_order_and_the_largest_answer_have_room() -> None:
-    order = Disconnect(user="\\" * 64, keep=frozenset(f"{number:032x}" for number in range(1000)), reason="x" * 123)
+    order = DisconnectCommand(
+        user="\\" * 64, keep=frozenset(f"{number:032x}" for number in range(1000)), reason="x" * 123
+    )
     assert decode(encode(order)) == order
-    answer = Answer(number=2**53, channels={f"{number:05}" + '"' * 250: 1_000_000 for number in range(MAX_CHANNELS)})
+    answer = SurveyReply(
+        number=2**53, channels={f"{number:05}" + '"' * 250: 1_000_000 for number in range(MAX_CHANNELS)}
+    )
     assert decode_answer(encode(answer)) == answer
 
 
@@ -83,17 +86,17 @@ def test_the_largest_order_and_the_largest_answer_have_room() -> None:
     ids=lambda data: data[:40].decode(errors="replace").strip(),
 )
 def test_what_is_not_understood_is_an_error_in_a_few_words(data: bytes) -> None:
-    with pytest.raises(OrderError) as caught:
+    with pytest.raises(ControlMessageError) as caught:
         decode(data)
     assert 5 < len(str(caught.value)) < 800
 
 
 def test_an_answer_that_is_too_long_is_not_read() -> None:
-    with pytest.raises(OrderError, match="expected at most"):
+    with pytest.raises(ControlMessageError, match="expected at most"):
         decode_answer(b'{"order":"answer","number":1}' + b" " * MAX_ANSWER_BYTES)
 
 
-@pytest.mark.parametrize("channel", [EVERYBODY, inbox("0" * 16)])
+@pytest.mark.parametrize("channel", [CONTROL_CHANNEL, inbox("0" * 16)])
 def test_no_client_can_name_the_channels(channel: str) -> None:
     with pytest.raises(ChannelError):
         check_channel(channel)

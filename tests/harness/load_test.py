@@ -17,7 +17,7 @@ from typing import Self
 import msgspec
 import psutil
 
-from relay.loadtest.result import Result
+from relay.loadtest.result.result import Result
 from tests.harness import guard
 from tests.harness.conditions import PATIENCE_SECONDS, wait_until
 

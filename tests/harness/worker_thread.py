@@ -81,9 +81,9 @@ def worker_threads() -> Iterator[None]:
     """Have worker threads instead of worker processes, and what they set in their process set back at the end."""
     thresholds = gc.get_threshold()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("relay.loadtest.pool.get_context", lambda _kind: ThreadContext)
+        patch.setattr("relay.loadtest.run.worker_pool.get_context", lambda _kind: ThreadContext)
         # Only the main thread may set handlers.
-        patch.setattr("relay.loadtest.worker.signal.signal", lambda *_: signal.SIG_DFL)
+        patch.setattr("relay.loadtest.generator.load_worker.signal.signal", lambda *_: signal.SIG_DFL)
         try:
             yield
         finally:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from functools import partial
 
-from relay.loadtest.faults import Fault
-from relay.loadtest.stamp import encode, filler, find
+from relay.loadtest.generator.payload import encode, filler, find
+from relay.loadtest.result.faults import Fault
 from tests.harness.broadcast_server import BroadcastServer
 from tests.harness.faulty_server import (
     ChangedDeliveries,

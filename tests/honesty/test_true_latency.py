@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from relay.loadtest.result import Percentiles
+from relay.loadtest.result.result import Percentiles
 from tests.harness.rough_server import LateServer, StallingServer
 from tests.honesty.trial import Tried, against, counts
 

@@ -12,8 +12,8 @@ from typing import Generic, TypeVar
 
 import pytest
 
-from relay.loadtest.faults import Faults
-from relay.loadtest.result import Result, Step
+from relay.loadtest.result.faults import Faults
+from relay.loadtest.result.result import Result, Step
 from tests.harness.broadcast_server import BroadcastServer
 from tests.harness.load_test import Outcome, run_load_test
 

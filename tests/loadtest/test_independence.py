@@ -68,5 +68,5 @@ print(*sys.modules)
 
 def test_the_check_sees_the_modules() -> None:
     """A renamed folder must not empty the test."""
-    assert {"relay.loadtest", "relay.loadtest.result", "relay.loadtest.stack"} <= set(modules())
-    assert "relay.errors" in set(imports("relay.loadtest.limits"))
+    assert {"relay.loadtest", "relay.loadtest.result.result", "relay.loadtest.target.stack"} <= set(modules())
+    assert "relay.errors" in set(imports("relay.loadtest.generator.limits"))

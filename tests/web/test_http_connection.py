@@ -300,7 +300,7 @@ async def test_a_connection_that_gives_way_in_the_midst_of_its_body_does_nothing
     parts = parts_of(gateway)
     reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
     writer.write(b"POST /publish/a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
-    await wait_until(lambda: [it for it in parts.front_door.http.connections if not it.shaking_hands])
+    await wait_until(lambda: [it for it in parts.front_door.http.connections if not it.in_handshake])
     (connection,) = parts.front_door.http.connections
     assert isinstance(connection, HttpConnection)
     faults: list[dict[str, object]] = []
@@ -326,7 +326,7 @@ async def test_many_small_chunks_wait_for_their_turns(embedded: EmbeddedFactory)
     parts = parts_of(gateway)
     reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
     writer.write(b"POST /publish/a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
-    await wait_until(lambda: [it for it in parts.front_door.http.connections if not it.shaking_hands])
+    await wait_until(lambda: [it for it in parts.front_door.http.connections if not it.in_handshake])
     (connection,) = parts.front_door.http.connections
     assert isinstance(connection, HttpConnection)
     for _ in range(5):

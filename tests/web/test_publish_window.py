@@ -13,7 +13,7 @@ from relay.errors import BusUnavailable, DeliveryUnknown, PublishBufferFull, Pub
 from relay.message import Message
 from relay.node import Node
 from relay.web import publish_window as module
-from relay.web.publish_window import WINDOW_BYTES, Outlet
+from relay.web.publish_window import WINDOW_BYTES, PublishWindow
 from tests.harness.conditions import stays_true, wait_until
 
 LARGE = Message("c", bytes(WINDOW_BYTES // 2 - 300))
@@ -30,10 +30,10 @@ class HandNode:
         return self.submitted[-1]
 
 
-def make() -> tuple[HandNode, Outlet]:
+def make() -> tuple[HandNode, PublishWindow]:
     """Return a node and an outlet to it."""
     node = HandNode()
-    return node, Outlet(cast(Node, node), Share.POSTS)
+    return node, PublishWindow(cast(Node, node), Share.POSTS)
 
 
 async def test_a_request_has_a_window_on_its_way_at_a_time() -> None:
@@ -83,5 +83,5 @@ async def test_a_request_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch)
     assert outlet.seconds_left == 0
 
 
-async def _send_all(outlet: Outlet, count: int) -> list[asyncio.Future[int]]:
+async def _send_all(outlet: PublishWindow, count: int) -> list[asyncio.Future[int]]:
     return [await outlet.send(LARGE) for _ in range(count)]

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from relay.cli.supervise import COMMAND
+from relay.cli.supervisor_process import COMMAND
 from relay.settings import Settings
 from relay.workers import monitor as survey_module
 from relay.workers import supervisor as supervisor_module
-from relay.workers import watch as watch_module
+from relay.workers import watchdog as watch_module
 from relay.workers.messages import Whole
 from relay.workers.supervisor import Supervisor, WorkerFailed
 from relay.workers.worker import Ending
@@ -110,7 +110,7 @@ def compute(*_):
     while True:
         pass
 signal.signal(signal.SIGUSR1, compute)
-from relay.cli.worker import main
+from relay.cli.worker_process import main
 sys.exit(main())
 """
 

@@ -11,13 +11,15 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from relay.loadtest.report import figures, latency, traffic
+from relay.loadtest.report import latency_charts as latency
+from relay.loadtest.report import tables as figures
+from relay.loadtest.report import traffic_charts as traffic
 from relay.loadtest.report.drawing import NARROW, WIDE, draw
 from relay.loadtest.report.plot import Chart
 from relay.loadtest.report.spacing import keep_together
-from relay.loadtest.result import Result
-from relay.loadtest.verdict import ending, sentence
-from relay.loadtest.wording import NOTHING, count, counted
+from relay.loadtest.result.result import Result
+from relay.loadtest.result.verdict import ending, sentence
+from relay.loadtest.units.formatting import NOTHING, count, counted
 
 
 def write_report(result: Result, path: Path) -> None:

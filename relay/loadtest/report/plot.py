@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from relay.loadtest.report.scale import Scale
-from relay.loadtest.wording import NOTHING
+from relay.loadtest.units.formatting import NOTHING
 
 Point = tuple[float, float | None]
 

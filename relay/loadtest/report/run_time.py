@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from relay.loadtest import wording
 from relay.loadtest.report.plot import Axis, Band, Mark
 from relay.loadtest.report.scale import Time
-from relay.loadtest.result import Phase, Result
+from relay.loadtest.result.result import Phase, Result
+from relay.loadtest.units import formatting as wording
 
 
 @dataclass(frozen=True, kw_only=True)

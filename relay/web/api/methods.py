@@ -16,9 +16,8 @@ from typing import Any, NamedTuple
 
 from relay.channel import check_channel
 from relay.control import Control
-from relay.control.control import SurveyError
-from relay.control.messages import MAX_CHANNELS, MAX_REASON_BYTES, Answer, Disconnect, Unsubscribe
-from relay.errors import ChannelError, PublishError
+from relay.control.messages import MAX_CHANNELS, MAX_REASON_BYTES, DisconnectCommand, SurveyReply, UnsubscribeCommand
+from relay.errors import ChannelError, PublishError, SurveyError
 from relay.message import Kind, Message
 from relay.web.api.error import ApiError, Code, bad_request, from_publish_error
 from relay.web.api.parameters import (
@@ -40,7 +39,7 @@ from relay.web.api.results import (
     PublishReply,
     Result,
 )
-from relay.web.publish_window import Outlet
+from relay.web.publish_window import PublishWindow
 
 Finish = Callable[[], Awaitable[Result]]
 
@@ -56,7 +55,7 @@ class Call:
     """
 
     control: Control
-    outlet: Outlet
+    outlet: PublishWindow
     max_message_bytes: int
 
 
@@ -111,8 +110,8 @@ async def _reply(call: Call, sent: asyncio.Future[int] | ApiError) -> PublishRep
 
 async def _unsubscribe(call: Call, parameters: UnsubscribeParameters) -> Finish:
     user, client = _target(parameters)
-    order = Unsubscribe(user=user, client=client, channel=_channel("channel", parameters.channel))
-    future = call.control.give(order)
+    command = UnsubscribeCommand(user=user, client=client, channel=_channel("channel", parameters.channel))
+    future = call.control.send(command)
     return lambda: _acknowledged(call, future)
 
 
@@ -121,14 +120,14 @@ async def _disconnect(call: Call, parameters: DisconnectParameters) -> Finish:
     close = parameters.disconnect
     if close is not None and len(close.reason.encode()) > MAX_REASON_BYTES:
         raise bad_request(f"disconnect.reason: must have at most {MAX_REASON_BYTES} bytes of UTF-8")
-    order = Disconnect(
+    command = DisconnectCommand(
         user=user,
         client=client,
         keep=frozenset(parameters.whitelist),
         code=0 if close is None else close.code,
         reason="" if close is None else close.reason,
     )
-    future = call.control.give(order)
+    future = call.control.send(command)
     return lambda: _acknowledged(call, future)
 
 
@@ -214,10 +213,10 @@ async def _acknowledged(call: Call, future: asyncio.Future[int]) -> EmptyResult:
     return EmptyResult()
 
 
-async def _survey(call: Call, pattern: str | None) -> list[Answer]:
+async def _survey(call: Call, pattern: str | None) -> list[SurveyReply]:
     try:
         async with asyncio.timeout(call.outlet.seconds_left):
-            return await call.control.ask(pattern)
+            return await call.control.survey(pattern)
     except PublishError as error:
         raise ApiError(Code.INTERNAL, f"could not ask the gateways: {error.disconnect.reason}") from None
     except SurveyError as error:

@@ -356,7 +356,7 @@ async def test_pings_keep_their_place_among_the_replies() -> None:
     desk.say(source, "1")
     await tick()
     desk.say(source, "2")
-    desk.publications.ask(cast(Link, link))
+    desk.publications.send_heartbeat(cast(Link, link))
     await tick()
     assert link.written[1:] == [PING, pack("PUBLISH", "c", "2")]
     desk.answer(ONE, b"+PONG\r\n", b"-ERR second\r\n")
@@ -367,18 +367,18 @@ async def test_pings_keep_their_place_among_the_replies() -> None:
 async def test_a_refused_question_is_not_taken_for_the_refusal_of_a_message() -> None:
     desk, source = Desk(), RecordingSource()
     link = desk.connect()
-    desk.publications.questions.asked_at = 1.0
+    desk.publications.heartbeat.sent_at = 1.0
     desk.say(source, "1")
     await tick()
-    desk.publications.ask(cast(Link, link))
+    desk.publications.send_heartbeat(cast(Link, link))
     desk.say(source, "2")
     await tick()
     desk.answer(ONE, b"-MISCONF can't save\r\n", ONE)
     assert source.errors == []
     assert link.aborted == []
     assert (desk.counters.messages_published, desk.counters.bus_errors) == (2, 1)
-    assert not desk.publications.questions.asked_at
-    assert desk.publications.questions.answered_until == 1.0
+    assert not desk.publications.heartbeat.sent_at
+    assert desk.publications.heartbeat.answered_until == 1.0
 
 
 async def test_a_replica_is_noticed_by_the_next_question() -> None:
@@ -386,13 +386,13 @@ async def test_a_replica_is_noticed_by_the_next_question() -> None:
     link = desk.connect()
     link.server = Server(role="master")
     for role in (b"master", b"replica"):
-        desk.publications.questions.asked_at, until = 1.0, desk.publications.questions.answered_until
-        desk.publications.ask(cast(Link, link))
+        desk.publications.heartbeat.sent_at, until = 1.0, desk.publications.heartbeat.answered_until
+        desk.publications.send_heartbeat(cast(Link, link))
         assert link.written[-1] == pack("HELLO")
         assert desk.demotions == 0
         desk.answer(b"*2\r\n$4\r\nrole\r\n$%d\r\n%b\r\n" % (len(role), role))
     assert desk.demotions == 1
-    assert desk.publications.questions.answered_until == until == 1.0, "what a replica says proves nothing"
+    assert desk.publications.heartbeat.answered_until == until == 1.0, "what a replica says proves nothing"
 
 
 async def test_probes_count_for_nobody() -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from relay.loadtest.faults import Fault, Incident
-from relay.loadtest.result import Connects, Generator, Moment, Percentiles, Phase, Process, Sample, Step
+from relay.loadtest.result.faults import Fault, Incident
+from relay.loadtest.result.result import Connects, Generator, Moment, Percentiles, Phase, Process, Sample, Step
 
 HOSTILE = "<img src=x onerror=alert(1)>\"'&</style></title><script>alert(2)</script>"
 """Text that must stay text wherever it stands."""

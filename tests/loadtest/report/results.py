@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from relay.loadtest.faults import Fault, Faults, Incident
-from relay.loadtest.result import (
+from relay.loadtest.result.faults import Fault, Faults, Incident
+from relay.loadtest.result.result import (
     Connects,
     Generator,
     Moment,
@@ -17,7 +17,7 @@ from relay.loadtest.result import (
     Sample,
     Storm,
 )
-from relay.loadtest.wording import counted
+from relay.loadtest.units.formatting import counted
 from tests.loadtest.report.parts import (
     HOSTILE,
     conditions,

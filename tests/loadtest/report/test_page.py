@@ -12,7 +12,7 @@ import pytest
 
 from relay.loadtest.report import write_report
 from relay.loadtest.report.page import render, summary
-from relay.loadtest.result import Result
+from relay.loadtest.result.result import Result
 from tests.loadtest.report.results import SHAPES, bad, good, hostile, interrupted, nothing, storm, sweep
 
 ALWAYS = {"faults", "latency", "connections", "generator"}

@@ -1,0 +1,1 @@
+"""The load generator: one worker process with its virtual clients and publishers."""

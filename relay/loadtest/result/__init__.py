@@ -1,0 +1,1 @@
+"""What a run showed: counts, latencies, verdict."""

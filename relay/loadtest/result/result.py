@@ -1,0 +1,244 @@
+"""What a run showed. Times are in seconds; moments are seconds since the run's start (before the ramp)."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from msgspec import Struct, field
+
+from relay.loadtest.result.faults import Faults
+
+
+class Phase(Enum):
+    """The part of a run."""
+
+    RAMP = "ramp"
+    SETTLE = "settle"
+    WARM_UP = "warm-up"
+    MEASURE = "measure"
+    DRAIN = "drain"
+    CLOSE = "close"
+
+
+class Percentiles(Struct, frozen=True, kw_only=True):
+    """A distribution of times in seconds.
+
+    Args:
+        count: of the values; with 0 all others are 0, too.
+        spectrum: pairs of a percentile (0 to 100, rising) and its value, from the merged histogram.
+    """
+
+    count: int = 0
+    mean: float = 0.0
+    p50: float = 0.0
+    p90: float = 0.0
+    p99: float = 0.0
+    p99_9: float = 0.0
+    p99_99: float = 0.0
+    max: float = 0.0
+    spectrum: tuple[tuple[float, float], ...] = ()
+
+
+class Moment(Struct, frozen=True, kw_only=True):
+    """One second of a run.
+
+    Args:
+        second: since the start; the second's beginning.
+        connected: connections that were subscribed at its end.
+        offered: messages that were due in it.
+        sent: messages handed to sockets in it.
+        delivered: deliveries that arrived in it.
+        p50: of the latency from the due time of messages due in it; None without any.
+    """
+
+    second: int
+    phase: Phase
+    connected: int = 0
+    offered: int = 0
+    sent: int = 0
+    delivered: int = 0
+    p50: float | None = None
+    p99: float | None = None
+    p99_9: float | None = None
+    max: float | None = None
+
+
+class Step(Struct, frozen=True, kw_only=True):
+    """One measured rate: the measure phase, or one step of a sweep.
+
+    Args:
+        rate: messages/s asked for.
+        seconds: length of the schedule.
+        offered: messages that were due in it.
+        sent: of these, how many were sent within it or a second later.
+        delivered: deliveries of these messages, whenever they came.
+        expected: deliveries that they should have led to.
+        latency: from the moment when a message was due.
+        latency_sent: from the moment when it was handed to the socket.
+        broken: why the step counts as too much; empty: it was kept. Only of a sweep.
+    """
+
+    rate: float
+    seconds: float
+    offered: int
+    sent: int
+    delivered: int
+    expected: int
+    latency: Percentiles
+    latency_sent: Percentiles
+    broken: str = ""
+
+
+class Sample(Struct, frozen=True, kw_only=True):
+    """One look at a process. Connections are those of the whole run at that moment."""
+
+    moment: float
+    cpu_seconds: float
+    rss_bytes: int
+    connections: int
+
+
+class Process(Struct, frozen=True, kw_only=True):
+    """A server's process (with its children) over the run.
+
+    Args:
+        name: such as "gateway 1".
+        pid: process id.
+        samples: about one per second.
+        cpu_per_delivery: CPU seconds in the measure phase per delivery of all; None without deliveries.
+        cpu_per_connection: CPU seconds per second and connection in the measure phase; None without connections.
+        rss_per_connection: bytes by which memory grew from before the ramp to the end of the settling, per
+            connection of this process (evenly shared ones when there are several gateways).
+    """
+
+    name: str
+    pid: int
+    samples: list[Sample]
+    cpu_per_delivery: float | None = None
+    cpu_per_connection: float | None = None
+    rss_per_connection: float | None = None
+
+
+class RedisUse(Struct, frozen=True, kw_only=True):
+    """Redis in the measure phase.
+
+    Args:
+        cpu_share: CPU seconds per second.
+        commands_rate: commands/s.
+        cpu_per_message: CPU seconds per published message; None without any.
+    """
+
+    url: str
+    cpu_share: float
+    commands_rate: float
+    cpu_per_message: float | None = None
+
+
+class Generator(Struct, frozen=True, kw_only=True):
+    """The load test itself, in the measure phase.
+
+    Args:
+        workers: processes.
+        cpu_share: CPU seconds per second of the busiest worker.
+        cpu_per_delivery: CPU seconds of all workers per delivery; None without deliveries.
+        lag: by how much the workers' event loops were late, all of them.
+        send_lag: by how much messages were sent later than due.
+        warnings: sentences; when there are any, the generator may have been the bottleneck.
+    """
+
+    workers: int
+    cpu_share: float = 0.0
+    cpu_per_delivery: float | None = None
+    lag: Percentiles = Percentiles()
+    send_lag: Percentiles = Percentiles()
+    warnings: list[str] = field(default_factory=list)
+
+
+class Storm(Struct, frozen=True, kw_only=True):
+    """All clients at once: how long it took until they were back.
+
+    Args:
+        clients: that were cut.
+        moment: when.
+        seconds: until the last one was subscribed again; None: not all came back.
+        handshake: from the beginning of a connection to its being subscribed.
+    """
+
+    clients: int
+    moment: float
+    seconds: float | None
+    handshake: Percentiles
+
+
+class Connects(Struct, frozen=True, kw_only=True):
+    """The ramp.
+
+    Args:
+        wanted: connections.
+        made: of these, how many were made.
+        seconds: from the first to the last.
+        handshake: from the beginning of a connection to its being subscribed, those of churn included.
+        sessions: connections made in the whole run, those after a churn or storm included.
+        pings: WebSocket pings that were answered.
+    """
+
+    wanted: int
+    made: int
+    seconds: float
+    handshake: Percentiles
+    sessions: int
+    pings: int = 0
+
+    @property
+    def rate(self) -> float:
+        """Connections made per second of the ramp."""
+        return self.made / self.seconds if self.seconds else 0.0
+
+
+class Result(Struct, kw_only=True):
+    """All of it.
+
+    Args:
+        run: number of the run as in its messages, in hexadecimal.
+        started: wall-clock time in ISO 8601 with UTC offset.
+        profile: its name, or "custom".
+        conditions: for people: what → value (versions, cores, kernel, every option of the run, command line).
+        clients, channels, publishers, rate, size: as planned.
+        steps: one, but of a sweep as many as were tried.
+        knee: index of the last kept step of a sweep that ended broken; None: not a sweep, or no knee found.
+        delivered: deliveries of the whole run, those before and after the measured time included.
+        bytes_received: of all connections, in the measure phase, WebSocket framing included.
+        delivery_rate: deliveries/s that arrived in the measure phase (of a sweep: in its best kept step).
+        interrupted: ended early, by Ctrl-C.
+        verdict: sentences that say why the run failed; empty: it passed.
+    """
+
+    run: str
+    started: str
+    profile: str
+    conditions: dict[str, str]
+    clients: int
+    channels: int
+    publishers: int
+    rate: float
+    size: int
+    steps: list[Step]
+    moments: list[Moment]
+    connects: Connects
+    faults: Faults
+    generator: Generator
+    processes: list[Process] = field(default_factory=list)
+    redis: RedisUse | None = None
+    storm: Storm | None = None
+    knee: int | None = None
+    delivered: int = 0
+    bytes_received: int = 0
+    delivery_rate: float = 0.0
+    interrupted: bool = False
+    verdict: list[str] = field(default_factory=list)
+
+    @property
+    def headline(self) -> Step | None:
+        """The step whose figures speak for the run: the measured one, or the best kept one of a sweep."""
+        kept = [step for step in self.steps if not step.broken]
+        return kept[-1] if kept else self.steps[0] if self.steps else None

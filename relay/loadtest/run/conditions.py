@@ -1,0 +1,137 @@
+"""Under which conditions a run took place: what somebody needs to know who wants to repeat it, or to compare."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Final
+
+from msgspec.structs import asdict
+
+from relay.loadtest.plan.dialect import Dialect
+from relay.loadtest.plan.plan import Plan
+from relay.loadtest.run.machine import PROC, clock_ticks, machine
+from relay.loadtest.units.formatting import count, share
+from relay.redaction import MASK, escape_controls, mask_credentials
+from relay.version import __version__
+
+HEADER: Final = "--header"
+
+_LIBRARIES: Final = ("numpy", "hdrhistogram")
+
+# A secret in a frame that is JSON, such as {"connect": {"token": "..."}}.
+_SECRET_MEMBER: Final = re.compile(r"(?i)(\"[a-z_-]*(?:password|token|secret|key|auth)\"\s*:\s*\")(?:[^\"\\]|\\.)*\"")
+
+
+class Conditions:
+    """Begins to watch the machine when it is made: make it at the run's start.
+
+    Args:
+        plan: of the run.
+        arguments: the command line, the program's name without its folder first.
+        event_loop: of the workers: uvloop or asyncio.
+        settings: of the servers that were started for the run.
+        proc: where Linux tells about itself.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        arguments: Sequence[str],
+        event_loop: str,
+        settings: Mapping[str, str] | None = None,
+        proc: Path = PROC,
+    ) -> None:
+        self._proc = proc
+        self._ticks = clock_ticks(proc)
+        self._told = {
+            "command line": command_line(arguments),
+            "relay": __version__,
+            "Python": f"{platform.python_implementation()} {platform.python_version()}",
+            "event loop": f"{event_loop} {_version(event_loop)}".rstrip(),
+            **{library: _version(library) for library in _LIBRARIES},
+            **machine(proc),
+            "load at the start": " ".join(f"{load:.2f}" for load in os.getloadavg()),
+        }
+        self._options = {**_options(plan), **{name: _redact(value) for name, value in (settings or {}).items()}}
+
+    def stolen_share(self) -> float | None:
+        """Return which share of its processors' time the host has kept from this virtual machine since the start."""
+        now = clock_ticks(self._proc)
+        if self._ticks is None or now is None or now[1] <= self._ticks[1]:
+            return None
+        return (now[0] - self._ticks[0]) / (now[1] - self._ticks[1])
+
+    def table(self) -> dict[str, str]:
+        """Return what → value, for people, passwords and headers masked; at the run's end."""
+        stolen = self.stolen_share()
+        told = {} if stolen is None else {"stolen by the host": share(stolen, 2)}
+        return {**self._told, **told, **self._options}
+
+
+def command_line(arguments: Sequence[str]) -> str:
+    """Return a command line as one types it, with passwords and the values of headers masked."""
+    shown = []
+    header = False
+    for argument in arguments:
+        if header:
+            shown.append(_mask_header(argument))
+        elif argument.startswith(f"{HEADER}="):
+            shown.append(f"{HEADER}={_mask_header(argument.removeprefix(f'{HEADER}='))}")
+        else:
+            shown.append(_redact(argument))
+        header = argument == HEADER and not header
+    return shlex.join(shown)
+
+
+def _version(distribution: str) -> str:
+    """Return the version of an installed distribution; empty when it is none."""
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return ""
+
+
+def _redact(text: str) -> str:
+    return escape_controls(_SECRET_MEMBER.sub(rf'\g<1>{MASK}"', mask_credentials(text)))
+
+
+def _mask_header(header: str) -> str:
+    name, colon, _ = header.partition(":")
+    return f"{escape_controls(name)}: {MASK}" if colon else MASK
+
+
+def _options(plan: Plan) -> dict[str, str]:
+    """Return every option of a plan, and of its dialect those that are not the usual ones."""
+    usual = Dialect()
+    told = {_words(name): _show(value) for name, value in asdict(plan).items() if not isinstance(value, Dialect)}
+    for name, value in asdict(plan.dialect).items():
+        if value == getattr(usual, name):
+            continue
+        shown = [(header, MASK) for header, _ in plan.dialect.headers] if name == "headers" else value
+        told[f"dialect: {_words(name)}"] = _show(shown)
+    return told
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _show(value: object) -> str:
+    """Return the value of an option as text; lists with commas, their pairs with arrows."""
+    if isinstance(value, list | tuple):
+        items = [" => ".join(item) if isinstance(item, tuple) else str(item) for item in value]
+        return _redact(", ".join(items)) or "none"
+    if isinstance(value, Enum):
+        return str(value.value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int | float):
+        return count(value, 6)
+    return _redact(str(value))

@@ -1,0 +1,1 @@
+"""The servers under test: started, watched and stopped."""

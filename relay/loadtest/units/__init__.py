@@ -1,0 +1,1 @@
+"""Numbers with units, as users write and read them."""

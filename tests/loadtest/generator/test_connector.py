@@ -1,0 +1,237 @@
+"""Connections are made as asked, and say in a few words why they could not be."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+import ssl
+from typing import cast
+
+import pytest
+
+from relay.loadtest.generator.connector import Connector, Destination, cause, resolve
+from relay.loadtest.generator.delivery_checker import Receiver
+from relay.loadtest.generator.frame_codec import WireError
+from relay.loadtest.generator.virtual_client import Client
+from relay.loadtest.plan.dialect import Dialect
+from tests.harness.broadcast_server import BroadcastServer
+from tests.harness.certificate_authority import CertificateAuthority
+from tests.harness.conditions import PATIENCE_SECONDS, wait_until
+from tests.harness.faulty_server import RefusingServer
+from tests.harness.free_port import free_port
+from tests.harness.server_session import ServerSession
+from tests.loadtest.generator.client_fixture import Company
+
+
+def make_client(*, ready: str | None = None) -> Client:
+    """Return a client that only listens."""
+    return Client(Company(Dialect(ready=ready)), Receiver(0, "", "room", []), [], [], ready is not None)
+
+
+def company(client: Client) -> Company:
+    """Return what a client has told."""
+    return cast(Company, client._crowd)
+
+
+async def connect(client: Client, url: str, *, source: str | None = None, within: float = PATIENCE_SECONDS) -> int:
+    """Begin a session, and return how long that took."""
+    return await Connector((("X-Token", "secret"),), within).connect(client, url, resolve(url), source)
+
+
+async def refusal(
+    url: str, *, source: str | None = None, within: float = PATIENCE_SECONDS, ready: str | None = None
+) -> str:
+    """Return why a connection could not be made."""
+    client = make_client(ready=ready)
+    with pytest.raises((OSError, WireError)) as caught:
+        await connect(client, url, source=source, within=within)
+    assert (client.transport, client.subscribed, company(client).arrivals) == (None, None, 0)
+    return cause(caught.value)
+
+
+async def test_a_session_begins_at_the_address_with_the_headers() -> None:
+    client = make_client()
+    async with BroadcastServer() as server:
+        taken = await connect(client, f"{server.url}/ws/lobby?a=b")
+        (session,) = server.sessions
+        assert session.request.target == "/ws/lobby?a=b"
+        assert session.request.headers["x-token"] == "secret"
+        assert session.request.headers["host"] == f"127.0.0.1:{server.port}"
+        assert 0 < taken < 10**10
+        assert company(client).arrivals == 1
+        client.cut()
+
+
+async def test_an_address_without_a_path_asks_for_the_root() -> None:
+    client = make_client()
+    async with BroadcastServer() as server:
+        await connect(client, server.url)
+        assert server.sessions[0].request.target == "/"
+        client.cut()
+
+
+async def test_after_a_cut_the_next_session_begins_at_once_and_hears_nothing_of_the_last() -> None:
+    client = make_client()
+    async with BroadcastServer() as server:
+        await connect(client, f"{server.url}/ws/lobby")
+        (old,) = server.sessions
+        client.cut()
+        old.send(b"of the past")
+        await connect(client, f"{server.url}/ws/lobby")
+        await wait_until(lambda: old in server.past)
+        server.sessions[0].send(b"of now")
+        await wait_until(lambda: company(client).checker.faults.unexpected)
+        assert [incident.text for incident in company(client).checker.faults.incidents] == ["of now"]
+        assert company(client).ends == [""]
+        client.cut()
+
+
+async def test_a_cut_leaves_no_port_waiting() -> None:
+    client = make_client()
+    async with BroadcastServer() as server:
+        # From an address of its own: on 127.0.0.1 anybody may take the port as soon as it is free.
+        await connect(client, f"{server.url}/ws/lobby", source="127.1.2.3")
+        transport = client.transport
+        assert transport is not None
+        local = transport.get_extra_info("sockname")
+        client.cut()
+        await wait_until(lambda: not server.sessions)
+        # A port in TIME_WAIT can't be bound again without SO_REUSEADDR.
+        with socket.socket() as probe:
+            probe.bind(local)
+
+
+async def test_nobody_there_is_connection_refused() -> None:
+    assert await refusal(f"ws://127.0.0.1:{free_port()}") == "connection refused"
+
+
+ANSWERS: dict[str, tuple[bytes | None, str]] = {
+    "busy": (b"HTTP/1.1 503 Busy\r\n\r\n", "HTTP 503"),
+    "other": (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", "not an HTTP answer"),
+    "end": (b"", "closed in the handshake"),
+    "silent": (None, "timeout"),
+}
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+async def test_a_refusal_says_what_was_answered(name: str) -> None:
+    answer, reason = ANSWERS[name]
+    async with RefusingServer({"1": answer}) as server:
+        assert await refusal(f"{server.url}/ws/lobby?client=1", within=0.3) == reason
+        await wait_until(lambda: not server.sessions)
+
+
+async def test_who_is_never_told_that_it_is_subscribed_gives_up() -> None:
+    async with BroadcastServer() as server:
+        assert await refusal(f"{server.url}/ws/lobby", within=0.2, ready="^welcome$") == "timeout"
+        await wait_until(lambda: not server.sessions)
+
+
+async def test_the_local_address_is_the_one_asked_for() -> None:
+    client = make_client()
+    async with BroadcastServer() as server:
+        await connect(client, f"{server.url}/ws/lobby", source="127.0.0.2")
+        assert client.transport is not None
+        assert client.transport.get_extra_info("sockname")[0] == "127.0.0.2"
+        client.cut()
+
+
+async def test_a_local_address_that_is_not_there_is_told() -> None:
+    async with BroadcastServer() as server:
+        assert await refusal(server.url, source="192.0.2.1") == "no local port left"
+
+
+async def serve_tls(server: BroadcastServer, authority: CertificateAuthority) -> asyncio.Server:
+    """Let a server listen on another port, encrypted."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(authority.certificate_file, authority.key_file)
+    return await asyncio.get_running_loop().create_server(lambda: ServerSession(server), "127.0.0.1", 0, ssl=context)
+
+
+async def test_a_certificate_of_an_authority_that_is_trusted_is_taken(
+    certificate_authority: CertificateAuthority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate_authority.ca_file))
+    client = make_client()
+    async with BroadcastServer() as server, await serve_tls(server, certificate_authority) as listener:
+        connector = Connector((), 10.0)
+        destination = resolve(f"wss://127.0.0.1:{listener.sockets[0].getsockname()[1]}")
+        for _ in range(2):
+            await connector.connect(client, "wss://h/ws/lobby", destination, None)
+            assert company(client).arrivals
+            client.cut()
+            await wait_until(lambda: not server.sessions)
+
+
+async def test_a_certificate_of_nobody_known_is_told(certificate_authority: CertificateAuthority) -> None:
+    async with BroadcastServer() as server, await serve_tls(server, certificate_authority) as listener:
+        url = f"wss://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+        assert (await refusal(url)).startswith("certificate: ")
+        await wait_until(lambda: not server.sessions)
+
+
+async def test_a_server_without_tls_is_told() -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        url = f"wss://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        assert await refusal(url) == "TLS: WRONG_VERSION_NUMBER"
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        (
+            "ws://127.0.0.1:8000",
+            Destination(socket.AF_INET, ("127.0.0.1", 8000), False, "127.0.0.1", "127.0.0.1:8000"),
+        ),
+        ("ws://127.0.0.1", Destination(socket.AF_INET, ("127.0.0.1", 80), False, "127.0.0.1", "127.0.0.1")),
+        ("wss://127.0.0.1", Destination(socket.AF_INET, ("127.0.0.1", 443), True, "127.0.0.1", "127.0.0.1")),
+        (
+            "ws://user:pass@127.0.0.1:81",
+            Destination(socket.AF_INET, ("127.0.0.1", 81), False, "127.0.0.1", "127.0.0.1:81"),
+        ),
+        ("ws://[::1]:8000", Destination(socket.AF_INET6, ("::1", 8000, 0, 0), False, "::1", "[::1]:8000")),
+    ],
+)
+def test_a_url_leads_to_a_destination(url: str, expected: Destination) -> None:
+    assert resolve(url) == expected
+
+
+def test_a_name_with_both_kinds_of_addresses_is_reached_by_ipv4(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [
+        (socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("::1", 80, 0, 0)),
+        (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 80)),
+    ]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+    assert resolve("ws://both").address == ("127.0.0.1", 80)
+
+
+def test_a_name_that_nobody_knows_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    with pytest.raises(OSError, match="not known"):
+        resolve("ws://nowhere.invalid")
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (TimeoutError(), "timeout"),
+        (ConnectionRefusedError(errno.ECONNREFUSED, "Connect call failed ('127.0.0.1', 1)"), "connection refused"),
+        (ConnectionResetError(errno.ECONNRESET, "Connection reset by peer"), "reset"),
+        (OSError(errno.EMFILE, "Too many open files"), "too many open files"),
+        (OSError(errno.ENOTDIR, "whatever"), "Not a directory"),
+        (WireError("HTTP 404"), "HTTP 404"),
+        (ConnectionResetError(), "ConnectionResetError"),
+        (ValueError("whatever"), "ValueError"),
+    ],
+)
+def test_a_cause_is_a_few_words_that_can_be_counted(error: Exception, words: str) -> None:
+    assert cause(error) == words

@@ -1,0 +1,323 @@
+"""A worker obeys, reports, and ends when nobody gives it orders any more."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+import struct
+import time
+from array import array
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from multiprocessing.reduction import ForkingPickler
+from threading import Thread
+from typing import TypeVar
+
+import pytest
+import uvloop
+
+from relay.loadtest.generator import load_worker as module
+from relay.loadtest.generator.connector import resolve
+from relay.loadtest.generator.load_worker import Outbox, Worker, event_loop, work
+from relay.loadtest.generator.messages import (
+    Arrived,
+    Assignment,
+    Await,
+    Begin,
+    Count,
+    End,
+    Failed,
+    Judge,
+    Judged,
+    Order,
+    Play,
+    Progress,
+    Ramp,
+    Report,
+    Rest,
+    Sent,
+    Up,
+)
+from relay.loadtest.plan.dialect import Dialect
+from relay.loadtest.plan.plan import Act, Plan
+from relay.loadtest.plan.schedule import Timetable
+from tests.harness.broadcast_server import BroadcastServer
+from tests.harness.conditions import wait_until
+
+Kind = TypeVar("Kind", Up, Progress, Sent, Arrived, Judged, Failed)
+
+
+@pytest.fixture(autouse=True)
+def _as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Have reports often, and set back what a worker sets in its process."""
+    monkeypatch.setattr(module, "REPORT_NS", 100_000_000)
+    thresholds = gc.get_threshold()
+    yield
+    gc.unfreeze()
+    gc.set_threshold(*thresholds)
+
+
+class Desk:
+    """Where the coordinator sits: gives orders, and keeps the reports.
+
+    Args:
+        orders: to the worker.
+        reports: from it.
+    """
+
+    def __init__(self, orders: Connection, reports: Connection) -> None:
+        self.orders = orders
+        self._reports = reports
+        self.kept: list[Report] = []
+
+    def tell(self, order: Order | object) -> None:
+        """Give an order."""
+        self.orders.send(order)
+
+    async def hear(self, kind: type[Kind]) -> Kind:
+        """Return the next report of a kind."""
+        await wait_until(lambda: self._next(kind) is not None, what=f"{kind.__name__}, not {self.kept}")
+        report = self._next(kind)
+        assert report is not None
+        self.kept = [other for other in self.kept if other is not report]
+        return report
+
+    async def progress(self, **expected: object) -> Progress:
+        """Return the next progress report that says something."""
+        while True:
+            report = await self.hear(Progress)
+            if all(getattr(report, name) == value for name, value in expected.items()):
+                return report
+
+    def _next(self, kind: type[Kind]) -> Kind | None:
+        while self._reports.poll():
+            self.kept.append(self._reports.recv())
+        return next((report for report in self.kept if isinstance(report, kind)), None)
+
+
+def assignment(url: str, **given: object) -> Assignment:
+    """Return what the only worker of a plan has to be."""
+    plan = Plan(urls=(url,), dialect=Dialect(), **{"clients": 3, "publishers": 1, **given})  # type: ignore[arg-type]
+    return Assignment(plan, 0xAB, 0, [resolve(url)])
+
+
+@asynccontextmanager
+async def working(given: Assignment) -> AsyncIterator[tuple[Desk, asyncio.Task[None]]]:
+    """Let a worker work in this process; it must have ended at the end."""
+    orders, give = Pipe(duplex=False)
+    hear, reports = Pipe(duplex=False)
+    outbox = Outbox(reports)
+    task = asyncio.create_task(Worker(orders, outbox, given).run())
+    desk = Desk(give, hear)
+    try:
+        await desk.hear(Up)
+        yield desk, task
+        await asyncio.wait_for(task, 5.0)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        outbox.close()
+        asyncio.get_running_loop().remove_reader(orders.fileno())
+        asyncio.get_running_loop().set_exception_handler(None)
+        for connection in (orders, give, hear, reports):
+            connection.close()
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[BroadcastServer]:
+    """An honest server."""
+    async with BroadcastServer() as server:
+        yield server
+
+
+async def test_a_whole_run_obeys_all_orders(server: BroadcastServer) -> None:
+    async with working(assignment(server.url)) as (desk, _):
+        desk.tell(Ramp(time.monotonic_ns()))
+        ramped = await desk.progress(settled=True)
+        assert (ramped.connected, ramped.sessions, ramped.delivered) == (4, 4, 0)
+        assert ramped.ramped > 0
+        desk.tell(Play(Timetable(0, 1e4, 0.01, 1)))
+        desk.tell(Begin())
+        played = await desk.progress(delivered=300)
+        assert (played.sent, played.owed) == (100, 0)
+        assert played.bytes_received > 300 * 128
+        desk.tell(Rest(0))
+        desk.tell(Count())
+        sent = await desk.hear(Sent)
+        assert ({number: len(record) for number, record in sent.records.items()}, sent.unsent) == ({0: 100}, 0)
+        desk.tell(Await({0: 100}, {0: sent.records[0][-1]}, 5.0))
+        await desk.hear(Arrived)
+        desk.tell(Judge({0: 100}, {}))
+        judged = await desk.hear(Judged)
+        assert (judged.faults.any, judged.faults.missed, judged.storm) == (False, 0, None)
+        desk.tell(End())
+    await wait_until(lambda: not server.sessions)
+
+
+async def test_reports_come_regularly_and_say_what_is_new(server: BroadcastServer) -> None:
+    async with working(assignment(server.url)) as (desk, _):
+        desk.tell(Ramp(time.monotonic_ns()))
+        first, second, third = [await desk.hear(Progress) for _ in range(3)]
+        assert 0.09e9 < third.moment - second.moment < 1e9
+        assert first.moment < second.moment < third.moment
+        assert first.cpu <= second.cpu <= third.cpu
+        assert sum(report.handshakes[1].sum() for report in (first, second, third)) == 4
+        # About 50 looks a second.
+        assert 1 <= third.lag[1].sum() <= 10
+        desk.tell(End())
+
+
+async def test_what_is_missing_now_is_lost_in_reports_and_in_the_judgement(server: BroadcastServer) -> None:
+    server.pass_on = lambda *_: None  # type: ignore[method-assign]
+    async with working(assignment(server.url)) as (desk, _):
+        desk.tell(Ramp(time.monotonic_ns()))
+        await desk.progress(settled=True)
+        desk.tell(Play(Timetable(0, 1e4, 0.001, 1)))
+        await desk.progress(sent=10)
+        desk.tell(Await({0: 10}, {0: 0}, 0.2))
+        await desk.hear(Arrived)
+        desk.tell(Judge({0: 10}, {0: array("q", range(10))}))
+        assert (await desk.hear(Judged)).faults.lost == 30
+        desk.tell(End())
+
+
+async def test_what_the_server_does_not_take_is_unsent() -> None:
+    async with BroadcastServer() as server, working(assignment(server.url, clients=0)) as (desk, _):
+        desk.tell(Ramp(time.monotonic_ns()))
+        await desk.progress(settled=True)
+        await server.die()
+        await desk.progress(connected=0)
+        desk.tell(Play(Timetable(0, 1e4, 0.001, 1)))
+        await desk.progress(owed=10)
+        desk.tell(Count())
+        sent = await desk.hear(Sent)
+        assert ({0: len(sent.records[0])}, sent.unsent) == ({0: 0}, 10)
+        await desk.progress(owed=0)
+        desk.tell(End())
+
+
+async def test_a_wait_for_what_may_never_come_ends_with_the_order_to(server: BroadcastServer) -> None:
+    async with working(assignment(server.url)) as (desk, task):
+        desk.tell(Ramp(time.monotonic_ns()))
+        await desk.progress(settled=True)
+        desk.tell(Await({0: 10}, {0: 0}, 60.0))
+        desk.tell(End())
+        await wait_until(task.done, within=5.0)
+
+
+async def test_a_storm_is_told_in_the_judgement(server: BroadcastServer) -> None:
+    async with working(assignment(server.url, act=Act.STORM)) as (desk, _):
+        desk.tell(Ramp(time.monotonic_ns()))
+        await desk.progress(settled=True)
+        desk.tell(Begin())
+        stormed = await desk.progress(sessions=7, settled=True)
+        assert stormed.storm[1].sum() == 3
+        desk.tell(Judge({0: 0}, {0: array("q")}))
+        storm = (await desk.hear(Judged)).storm
+        assert storm is not None
+        assert min(storm) > 0
+        desk.tell(End())
+
+
+async def test_who_is_told_to_end_at_once_does(server: BroadcastServer) -> None:
+    async with working(assignment(server.url)) as (desk, task):
+        desk.tell(End())
+        await wait_until(task.done)
+    assert server.accepted == 0
+
+
+async def test_a_coordinator_that_is_gone_ends_the_worker_and_its_connections(server: BroadcastServer) -> None:
+    async with working(assignment(server.url)) as (desk, task):
+        desk.tell(Ramp(time.monotonic_ns()))
+        await desk.progress(settled=True)
+        desk.orders.close()
+        await wait_until(task.done)
+    await wait_until(lambda: not server.sessions)
+
+
+def test_an_order_that_comes_in_pieces_is_taken_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Records of a long run are larger than a pipe holds; and uvloop makes what it watches non-blocking."""
+    monkeypatch.setattr(signal, "signal", lambda *_: None)  # this process wants to be interrupted
+    monkeypatch.setattr(module, "_loop_factory", lambda: uvloop.new_event_loop)
+    orders, give = Pipe(duplex=False)
+    hear, reports = Pipe(duplex=False)
+    given = assignment("ws://127.0.0.1:1")
+    worker = Thread(target=work, args=(orders, reports, given), daemon=True)
+    with give, hear, orders, reports:
+        worker.start()
+        assert isinstance(hear.recv(), Up)
+        give.send(Ramp(time.monotonic_ns()))
+        order = ForkingPickler.dumps(Judge({0: 0}, {0: array("q", range(100))}))
+        os.write(give.fileno(), struct.pack("!i", len(order)))
+        # A pause that the worker would need no longer than to fail: it has the head and waits for the rest.
+        time.sleep(0.2)
+        os.write(give.fileno(), order)
+        while isinstance(report := hear.recv(), Progress):
+            pass
+        assert isinstance(report, Judged), report
+        give.send(End())
+        worker.join()
+
+
+async def test_something_else_than_an_order_is_a_mistake(server: BroadcastServer) -> None:
+    async def run() -> None:
+        async with working(assignment(server.url)) as (desk, _):
+            desk.tell(Ramp(time.monotonic_ns()))
+            desk.tell("nonsense")
+
+    with pytest.raises(TypeError, match="no order: 'nonsense'"):
+        await run()
+
+
+async def test_an_error_in_a_callback_is_reported_not_swallowed(server: BroadcastServer) -> None:
+    """Wrong figures would be worse than none."""
+    async with working(assignment(server.url)) as (desk, _):
+        loop = asyncio.get_running_loop()
+        loop.call_soon(lambda: 1 // 0)
+        failed = await desk.hear(Failed)
+        assert "ZeroDivisionError" in failed.text
+        loop.call_exception_handler({"message": "something happened"})
+        assert "something happened" in (await desk.hear(Failed)).text
+        desk.tell(End())
+
+
+def test_what_a_worker_dies_of_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signal, "signal", lambda *_: None)  # this process wants to be interrupted
+    orders, give = Pipe(duplex=False)
+    hear, reports = Pipe(duplex=False)
+    given = assignment("ws://127.0.0.1:1")
+    with give, hear, orders, reports:
+        give.send(Ramp(time.monotonic_ns()))
+        give.send("nonsense")
+        work(orders, reports, given)
+        assert isinstance(hear.recv(), Up)
+        while isinstance(report := hear.recv(), Progress):
+            pass
+        assert isinstance(report, Failed)
+        assert "TypeError: no order: 'nonsense'" in report.text
+
+
+def test_an_outbox_without_a_reader_ends() -> None:
+    hear, reports = Pipe(duplex=False)
+    hear.close()
+    outbox = Outbox(reports)
+    outbox.send(Up())
+    outbox.send(Up())
+    outbox.close()
+    reports.close()
+
+
+@pytest.mark.parametrize(("found", "expected"), [(True, "uvloop"), (False, "asyncio")])
+def test_uvloop_is_taken_when_it_is_there(monkeypatch: pytest.MonkeyPatch, found: bool, expected: str) -> None:
+    monkeypatch.setattr(module, "find_spec", lambda _name: found or None)
+    assert event_loop() == expected
+    factory = module._loop_factory()
+    assert (factory is None) == (expected == "asyncio")
+    if factory is not None:
+        loop = factory()
+        assert type(loop).__module__.startswith("uvloop")
+        loop.close()
