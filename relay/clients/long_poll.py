@@ -136,9 +136,10 @@ class LongPoll:
         """Keep messages, and answer with them; see `Subscriber`."""
         if not self._backlog.add(data):
             context = self._context
-            context.counters.deliveries_dropped += count
-            context.counters.bytes_dropped += len(data)
-            if not context.drop_when_slow:
+            if count:
+                context.counters.deliveries_dropped += count
+                context.counters.bytes_dropped += len(data)
+            if not count or not context.drop_when_slow:
                 self.close(Disconnect.SLOW_CONSUMER)
                 return
             self._backlog.add_gap()

@@ -120,7 +120,10 @@ class WebSocket(Client):
         reader.muted = True
         if reader.ws.state is State.OPEN:
             self.close(error.disconnect)
-        elif reader.ws.close_sent is not None and reader.ws.close_sent.code == Disconnect.GOING_AWAY.code:
+        elif (
+            reader.ws.close_sent is not None
+            and reader.ws.close_sent.code == self.session.protocol.closing(Disconnect.GOING_AWAY).code
+        ):
             # Its message has crossed our close frame. No code can say any more that it failed; a reset still may.
             self.abort()
 

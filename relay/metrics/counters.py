@@ -115,7 +115,8 @@ class Counters(Additive):
         bytes_fanned_out: bytes of those, with their framing.
         deliveries_dropped: messages skipped for slow consumers.
         bytes_dropped: bytes of those, with their framing.
-        writes: writes to clients; `deliveries / writes` is the coalescing factor.
+        chunks_fanned_out: chunks of messages handed to clients.
+        chunks_joined: how many of these were written together with another one.
         bus_connects: links to the bus that were opened.
         bus_losses: links to the bus that broke.
         bus_errors: error replies and undecodable data on the bus.
@@ -152,7 +153,8 @@ class Counters(Additive):
     bytes_fanned_out: int = 0
     deliveries_dropped: int = 0
     bytes_dropped: int = 0
-    writes: int = 0
+    chunks_fanned_out: int = 0
+    chunks_joined: int = 0
     bus_connects: int = 0
     bus_losses: int = 0
     bus_errors: int = 0
@@ -178,6 +180,11 @@ class Counters(Additive):
         """Bytes of the messages written to clients, with their framing."""
         return self.bytes_fanned_out - self.bytes_dropped
 
+    @property
+    def writes(self) -> int:
+        """Writes of messages to clients; `deliveries / writes` is the coalescing factor."""
+        return self.chunks_fanned_out - self.chunks_joined
+
     def summary(self) -> dict[str, Any]:
         """Return the fields that are not zero, for a log, with the reasons as the metrics spell them; no histograms."""
         names = [_SUMMARY.get(entry.name, entry.name) for entry in fields(self)]
@@ -189,7 +196,13 @@ class Counters(Additive):
         }
 
 
-_SUMMARY = {"fanned_out": "deliveries", "bytes_fanned_out": "bytes_delivered"}
+_SUMMARY = {
+    "fanned_out": "deliveries",
+    "bytes_fanned_out": "bytes_delivered",
+    "bytes_dropped": "bytes_delivered",
+    "chunks_fanned_out": "writes",
+    "chunks_joined": "writes",
+}
 """Field → the property that replaces it in the summary."""
 
 

@@ -198,7 +198,7 @@ async def test_where_the_bus_counts_all_receivers_gateways_announce_nothing(monk
     sent: list[Message] = []
     submit = node.submit
 
-    def keep(message: Message) -> asyncio.Future[int]:
+    def keep(message: Message) -> asyncio.Future[Delivery]:
         sent.append(message)
         return submit(message)
 
