@@ -52,7 +52,7 @@ def command(form: str | None, **flags: str | None) -> None:
     origins = sources(Settings, given)
     if form == "json":
         entries = [_entry(settings, about, origins[about.name], wrong) for about in describe(Settings)]
-        click.echo(json.dumps(entries, indent=2, default=show))  # which keys need: JSON doesn't know what they are
+        click.echo(json.dumps(entries, indent=2, default=show))  # for API keys: JSON has no such type
     elif sys.stdout.isatty():
         _print_table(settings, origins, wrong)
     else:
