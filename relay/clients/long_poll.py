@@ -1,4 +1,14 @@
-"""A client that polls: its messages wait in a backlog between its requests."""
+"""A client that polls: its messages wait in a backlog between its requests.
+
+    state    a poll comes            messages come     its time is over        the relay closes it
+    idle     answered, if messages   kept              ends with 1006          closed
+             wait; else waiting
+    waiting  the old one: 409        answered: idle    answered, empty: idle   answered, with why: gone
+    closed   answered, with why:     -                 gone                    -
+             gone
+
+An idle client may be evicted, as if its time were over.
+"""
 
 from __future__ import annotations
 

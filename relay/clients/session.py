@@ -6,7 +6,8 @@ from collections.abc import Collection
 from functools import partial
 from typing import Final, Protocol
 
-from relay.auth.authenticator import Identity, check_publish, check_subscribe
+from relay.auth.authenticator import EVERYTHING, Identity, check_publish, check_subscribe
+from relay.brokers import Delivery
 from relay.channel import check_channel
 from relay.clients.pending_subscription import PendingSubscription, refusal
 from relay.errors import CustomDisconnect, Disconnect, PublishError, SubscribeError, SubscriptionError
@@ -144,7 +145,8 @@ class Session:
         """Send a message to all clients of a channel; see `relay.protocols.Session`."""
         if channel is not self.protocol.channel:  # else it was checked
             check_channel(channel)
-        check_publish(self.identity, channel)
+        if self.identity.rights is not EVERYTHING:  # asking costs 0.15 µs, a tenth of taking in a message
+            check_publish(self.identity, channel)
         client = self._client
         if client is None:
             return  # it has ended, and can't be told of a failure
@@ -200,6 +202,6 @@ class Session:
         return pending
 
 
-def _report(outcome: Outcome, result: int | PublishError) -> None:
+def _report(outcome: Outcome, result: Delivery | PublishError) -> None:
     """Tell a protocol what became of a publication; see `relay.brokers.Receipt`."""
     outcome(result if isinstance(result, PublishError) else None)

