@@ -30,7 +30,15 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_name_and_the_version_are_those_of_the_package(wheel: Path) -> None:
     """The version stands in one place."""
-    assert wheel.name == f"relay_gateway-{relay.__version__}-py3-none-any.whl"
+    assert wheel.name == f"relay_pubsub-{relay.__version__}-py3-none-any.whl"
+
+
+def test_the_name_that_users_are_told_to_install_is_this_one() -> None:
+    """A name that is only nearly right would install a program of another project."""
+    name = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["name"]
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "relay").rglob("*.py")]
+    told = {found for page in pages for found in re.findall(r"pip install '?([a-z][\w.-]*)\[", page.read_text())}
+    assert told == {name}
 
 
 def test_every_file_of_the_package_is_in_it_and_nothing_else(wheel: Path) -> None:

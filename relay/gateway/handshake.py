@@ -1,4 +1,17 @@
-"""From a request to a WebSocket, to an event stream, to the HTTP handler, or to a refusal."""
+"""The handshake: what becomes of a socket, request by request.
+
+request                            what becomes of the socket
+any, while sockets run short       503, unless it is a probe
+Upgrade: websocket                 a WebSocket, when the admission lets the client in
+GET /sse/...                       an event stream, when the admission lets the client in
+any other                          it stays with aiohttp, and waits for the next request
+
+while the admission waits          what happens
+the client leaves                  the admission is cancelled, and gives back its claim on the channel
+the gateway drains                 503, so that the client goes to another gateway
+the authenticator, or the bus,     503, by the admission itself
+takes too long
+"""
 
 from __future__ import annotations
 
@@ -15,7 +28,7 @@ from relay.gateway.opening_request import OpeningRequest
 from relay.logs import Logger
 from relay.protocols.http_request import RequestHead
 from relay.web.http_connection import HttpConnection
-from relay.web.http_socket import Stage
+from relay.web.request_stage import Stage
 
 _PROBES = frozenset((b"/healthz", b"/readyz", b"/metrics"))
 """What is answered in a crowd, too: a gateway that seems dead to its supervisor is killed."""
@@ -57,14 +70,14 @@ class Handshake(HttpConnection):
         else:
             super().expire()
 
-    def leave(self) -> None:
+    def drain(self) -> None:
         """Send a client that is not connected yet to another gateway; see `Expiring`."""
-        if self._stage is Stage.UPGRADE or (self._stage is Stage.HEAD and (self._begun or self.shaking_hands)):
+        if self._stage in (Stage.HEAD, Stage.UPGRADE) or (self._stage is Stage.IDLE and self.in_handshake):
             self._refuse(Refused(503, Unavailable.DRAINING))
-        elif self._stage is Stage.HEAD:
+        elif self._stage is Stage.IDLE:
             self.abort()  # a word that no request asked for could be taken for the answer to the next one
 
-    def _judge(self, head: RequestHead) -> None:
+    def _route(self, head: RequestHead) -> None:
         """Decide by a request what becomes of the connection."""
         front_door = self._front_door
         if front_door.crowded and head.target.partition(b"?")[0] not in _PROBES:
@@ -74,7 +87,7 @@ class Handshake(HttpConnection):
         elif head.method == b"GET" and _EVENT_STREAM.match(head.target):
             self._open(front_door.openings.read_event_stream, head.raw)
         else:
-            self._pass_on(head)
+            self._pass_to_aiohttp(head)
 
     def _open(self, read: Callable[[bytes, str], OpeningRequest], head: bytes) -> None:
         """Check a client's request, and let it in, now or when it may."""
@@ -91,7 +104,7 @@ class Handshake(HttpConnection):
             self._front_door.keep(task)
             # The admission has its own limits; this is for a fault in it.
             port = self._port
-            port.connections.work(self, port.loop.time() + self._front_door.admission.longest)
+            port.connections.mark_busy(self, port.loop.time() + self._front_door.admission.longest)
 
     async def _admit(self, opening: OpeningRequest, asked_at: float) -> None:
         try:

@@ -17,7 +17,7 @@ from functools import partial
 from relay.gateway.front_door import FrontDoor
 from relay.gateway.proxy_phase import ProxyPhase
 from relay.logs import Logger
-from relay.web.addresses import bind_all, find_addresses
+from relay.web.listen_addresses import bind_all, resolve_addresses
 
 BACKLOG = 4096
 ACCEPTS_PER_TICK = 64
@@ -50,7 +50,7 @@ class Listener:
         """Listen.
 
         Args:
-            hosts: addresses or names; see `find_addresses`.
+            hosts: addresses or names; see `resolve_addresses`.
             port: TCP port; 0: any free one, the same for all addresses.
             shared: let other processes of the same user listen there, too; the kernel spreads clients over them.
 
@@ -60,7 +60,7 @@ class Listener:
         Raises:
             OSError: an address can't be used.
         """
-        found = await find_addresses(hosts, port)
+        found = await resolve_addresses(hosts, port)
         for address, error in found.left_out.items():
             log.warning("address left out", address=address, error=error)
         if found.ipv6_only:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from relay.logs import Logger, tell_left_out
+from relay.logs import Logger, log_left_out
 
 READINESS_SECONDS = 0.1
 """Pause between two looks at the readiness."""
@@ -40,4 +40,4 @@ async def report_left_out(seconds: float = LEFT_OUT_SECONDS) -> None:
     """Log what was left out of the log, again and again, until cancelled: the next entry may be hours away."""
     while True:
         await asyncio.sleep(seconds)
-        tell_left_out()
+        log_left_out()

@@ -148,7 +148,7 @@ def dropped_entries() -> dict[str, int]:
     return {"rate_limit": _rate.left_out_total, "unwritable": sum(writer.dropped_total for writer in writers)}
 
 
-def tell_left_out() -> None:
+def log_left_out() -> None:
     """Log how many entries were left out in intervals that are over."""
     with _rate_lock:
         over = _rate.ended(_clock())
@@ -161,7 +161,7 @@ def _admit(kind: Kind) -> bool:
     """Return whether an entry may be written; what was left out before it is told first."""
     if kind.level <= logging.DEBUG:
         return True
-    tell_left_out()
+    log_left_out()
     with _rate_lock:
         return _rate.admit(kind, _clock())
 

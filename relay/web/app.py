@@ -13,7 +13,7 @@ from relay.control import Control
 from relay.metrics.counters import Counters
 from relay.node import Node
 from relay.settings import Settings
-from relay.web import api, demo, event_streams, health, metrics, poll, publish
+from relay.web import api, demo, health, metrics, poll, publish, sse_preflight
 from relay.web.app_keys import (
     ADMISSION,
     BUILD,
@@ -30,8 +30,8 @@ from relay.web.app_keys import (
     Problems,
     TakeSnapshot,
 )
-from relay.web.hosts import only_called
-from relay.web.lifetime import AnswerWatch, begin_life, finish
+from relay.web.host_check import host_middleware
+from relay.web.persistence import ResponseWatcher, finish, persistence_middleware
 
 _HOW_TO_CONNECT = """\
 This is a relay: connect with a WebSocket client.
@@ -93,12 +93,12 @@ def build_app(
         bus: see `BUS`.
     """
     app = build_operators_app(problems, take, build, bus)
-    app.middlewares.append(begin_life)
+    app.middlewares.append(persistence_middleware)
     if settings.allowed_hosts is not None:
-        app.middlewares.append(only_called(settings.allowed_hosts))
+        app.middlewares.append(host_middleware(settings.allowed_hosts))
     app[SETTINGS], app[NODE], app[CONTROL], app[COUNTERS] = settings, node, control, counters
     app[CURSORS], app[ADMISSION], app[DRAINING] = cursors, admission, draining
-    for module in (demo, api, publish, event_streams, poll):
+    for module in (demo, api, publish, sse_preflight, poll):
         module.add_routes(app)
     _add_fallbacks(app)
     return app
@@ -118,7 +118,7 @@ def build_operators_app(
     return app
 
 
-async def run_app(app: web.Application, max_header_bytes: int) -> web.AppRunner:
+async def make_runner(app: web.Application, max_header_bytes: int) -> web.AppRunner:
     """Return a runner that is set up; its `server` answers the requests of `HttpConnection`s.
 
     Args:
@@ -128,7 +128,7 @@ async def run_app(app: web.Application, max_header_bytes: int) -> web.AppRunner:
     runner = web.AppRunner(
         app,
         access_log=http_logger,  # nothing is written to it
-        access_log_class=AnswerWatch,
+        access_log_class=ResponseWatcher,
         handle_signals=False,
         shutdown_timeout=1.0,
         # Its limits are beyond ours: what it would refuse, in words of its own, doesn't come to it.

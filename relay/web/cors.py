@@ -17,7 +17,7 @@ PREFLIGHT_SECONDS = 3600
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 
-def for_pages(method: str, handler: Handler) -> Handler:
+def with_cors(method: str, handler: Handler) -> Handler:
     """Return a handler for all methods of a path.
 
     Pages that may not use the relay get 403, preflights are answered, other methods get 405, and what the
@@ -43,14 +43,14 @@ def for_pages(method: str, handler: Handler) -> Handler:
             else:
                 response = await handler(request)
         except Refused as refused:
-            response = refusal(refused)
+            response = error_response(refused)
         response.headers.update(cors)
         return response
 
     return answer
 
 
-def refusal(refused: Refused) -> web.Response:
+def error_response(refused: Refused) -> web.Response:
     """Return the answer to a request that is refused."""
     headers = dict(refused.headers)
     if refused.status == 503:

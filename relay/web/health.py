@@ -6,7 +6,7 @@ from aiohttp import web
 
 from relay.web.app_keys import BUS, PROBLEMS
 
-NOBODY_CAN_TELL = "the supervisor of the workers does not answer"
+SUPERVISOR_SILENT = "the supervisor of the workers does not answer"
 
 
 def add_routes(app: web.Application) -> None:
@@ -20,7 +20,7 @@ async def _healthz(request: web.Request) -> web.Response:
     try:
         await request.app[PROBLEMS]()
     except TimeoutError:
-        return web.json_response({"status": NOBODY_CAN_TELL}, status=503)
+        return web.json_response({"status": SUPERVISOR_SILENT}, status=503)
     return web.json_response({"status": "alive"})
 
 
@@ -29,6 +29,6 @@ async def _readyz(request: web.Request) -> web.Response:
     try:
         reasons = await request.app[PROBLEMS]()
     except TimeoutError:
-        reasons = [NOBODY_CAN_TELL]
+        reasons = [SUPERVISOR_SILENT]
     state = {"ready": not reasons, "reasons": reasons, "bus": request.app[BUS]}
     return web.json_response(state, status=503 if reasons else 200)

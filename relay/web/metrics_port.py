@@ -7,10 +7,10 @@ import asyncio
 from aiohttp import web
 
 from relay.metrics.counters import Counters
-from relay.web.addresses import find_addresses
-from relay.web.app import run_app
+from relay.web.app import make_runner
 from relay.web.http_connection import HttpConnection
 from relay.web.http_port import HttpPort
+from relay.web.listen_addresses import resolve_addresses
 
 VISITORS = 16
 """Connections at once: a few scrapers and probes. They must not use up the files that clients need."""
@@ -22,7 +22,7 @@ MAX_HEADER_BYTES = 16_384
 MAX_HEADERS = 100
 
 
-class MetricsPortTaken(OSError):
+class MetricsPortError(OSError):
     """The port for metrics can't be listened on; `errno` says why."""
 
 
@@ -47,13 +47,13 @@ class MetricsPort:
         """Listen.
 
         Args:
-            hosts: addresses or names; see `find_addresses`.
+            hosts: addresses or names; see `resolve_addresses`.
             port: TCP port.
 
         Raises:
-            MetricsPortTaken: an address can't be used.
+            MetricsPortError: an address can't be used.
         """
-        self._runner = await run_app(self._app, MAX_HEADER_BYTES)
+        self._runner = await make_runner(self._app, MAX_HEADER_BYTES)
         assert self._runner.server is not None
         loop = asyncio.get_running_loop()
         shared = HttpPort(
@@ -66,10 +66,10 @@ class MetricsPort:
             loop=loop,
         )
         try:
-            addresses = [address for _, address in (await find_addresses(hosts, port)).usable]
+            addresses = [address for _, address in (await resolve_addresses(hosts, port)).usable]
             self._listening = await loop.create_server(lambda: _Visit(shared), addresses, port)
         except OSError as error:
-            raise MetricsPortTaken(error.errno, f"can't listen on port {port} for metrics: {error.strerror}") from error
+            raise MetricsPortError(error.errno, f"can't listen on port {port} for metrics: {error.strerror}") from error
         self._expiring = loop.create_task(shared.expire(), name="metrics port")
 
     async def close(self) -> None:

@@ -9,14 +9,14 @@ from relay.errors import Refused
 from relay.protocols.poll import ROOT, LongPolling, open_session
 from relay.protocols.request import parse_request
 from relay.web.app_keys import ADMISSION, COUNTERS, CURSORS, SETTINGS
-from relay.web.cors import for_pages
-from relay.web.lifetime import keep, leaving
+from relay.web.cors import with_cors
+from relay.web.persistence import keep, leaving
 
 
 def add_routes(app: web.Application) -> None:
     """Add what this module serves."""
-    app.router.add_route("*", ROOT, for_pages("GET", poll))
-    app.router.add_route("*", ROOT + "/{channel:.*}", for_pages("GET", poll))
+    app.router.add_route("*", ROOT, with_cors("GET", poll))
+    app.router.add_route("*", ROOT + "/{channel:.*}", with_cors("GET", poll))
 
 
 async def poll(request: web.Request) -> web.Response:

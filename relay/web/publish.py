@@ -11,9 +11,9 @@ from relay.protocols.request import parse_request, requested_channel
 from relay.web.app_keys import ADMISSION, COUNTERS, NODE, SETTINGS
 from relay.web.body import read_body
 from relay.web.content_type import UTF_8, read_content_type
-from relay.web.cors import for_pages
-from relay.web.lifetime import keep
-from relay.web.publish_window import Outlet
+from relay.web.cors import with_cors
+from relay.web.persistence import keep
+from relay.web.publish_window import PublishWindow
 
 PREFIX = "/publish"
 
@@ -48,19 +48,19 @@ async def _accept(request: web.Request) -> web.Response:
     counters = request.app[COUNTERS]
     counters.messages_received += 1
     counters.bytes_received += len(payload)
-    outlet = Outlet(request.app[NODE], Share.POSTS)
+    outlet = PublishWindow(request.app[NODE], Share.POSTS)
     try:
-        gateways = await outlet.acknowledged(await outlet.send(Message(channel, payload, kind)))
+        delivery = await outlet.acknowledged(await outlet.send(Message(channel, payload, kind)))
     except DeliveryUnknown as error:
         # Not 503: a client must not take this for "not published", and send it again without a thought.
         raise Refused(504, f"{error.disconnect.reason}: it may or may not have been published") from None
     except PublishError as error:
         raise Refused(503, f"{error.disconnect.reason}: it was not published") from None
     keep(request)
-    return web.json_response({"channel": channel, "gateways": gateways})
+    return web.json_response({"channel": channel, "gateways": delivery.receivers})
 
 
-_answer = for_pages("POST", _accept)
+_answer = with_cors("POST", _accept)
 
 
 def _kind(request: web.Request, payload: bytes) -> Kind:

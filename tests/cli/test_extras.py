@@ -18,7 +18,7 @@ def test_the_extra_is_named_with_the_way_to_install_it() -> None:
     with pytest.raises(click.UsageError) as caught:
         require_extra("more", "relay this", ("json", "no_such_module", "nor_this_one"))
     message = (
-        "relay this needs the extra 'more': pip install 'relay-gateway[more]', or in a checkout: pip install '.[more]'"
+        "relay this needs the extra 'more': pip install 'relay-pubsub[more]', or in a checkout: pip install '.[more]'"
     )
     assert caught.value.message == message
 
@@ -27,5 +27,5 @@ def test_a_command_without_its_extra_ends_with_2_and_its_help_works(monkeypatch:
     monkeypatch.setattr("relay.cli.extras.find_spec", lambda name: None if name in ("numpy", "hdrh") else object())
     result = invoke("loadtest", "ws://127.0.0.1:1")
     assert result.exit_code == 2
-    assert "relay loadtest needs the extra 'loadtest': pip install 'relay-gateway[loadtest]'" in result.stderr
+    assert "relay loadtest needs the extra 'loadtest': pip install 'relay-pubsub[loadtest]'" in result.stderr
     assert invoke("loadtest", "--help").exit_code == 0

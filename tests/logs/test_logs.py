@@ -13,7 +13,7 @@ import pytest
 import structlog
 
 from relay import logs
-from relay.logs import Logger, configure_logs, tell_left_out
+from relay.logs import Logger, configure_logs, log_left_out
 from relay.logs.rate import LogRate
 
 
@@ -286,7 +286,7 @@ def test_libraries_have_the_same_limit(monkeypatch: pytest.MonkeyPatch) -> None:
         logging.getLogger("library").error(ValueError(n))
     assert len(entries(stream)) == 6
     monkeypatch.setattr(logs, "_clock", lambda: 2.0)
-    tell_left_out()
+    log_left_out()
     assert [(entry["logger"], entry["entries"]) for entry in entries(stream)[6:]] == [
         ("aiohttp.server", 3),
         ("asyncio", 3),
@@ -314,7 +314,7 @@ def test_a_program_that_embeds_a_gateway_is_spared_too(
     for _ in range(50):
         Logger("relay.bus").warning("refused")
     monkeypatch.setattr(logs, "_clock", lambda: 2.0)
-    tell_left_out()
+    log_left_out()
     assert [record.getMessage() for record in caplog.records][2:] == [
         "log entries left out of=refused entries=48 seconds=10.0"
     ]

@@ -9,7 +9,7 @@ from contextlib import suppress
 import pytest
 
 from relay import Gateway, Settings
-from relay.web.metrics_port import VISITORS, MetricsPortTaken
+from relay.web.metrics_port import VISITORS, MetricsPortError
 from tests.conftest import EmbeddedFactory, GatewayFactory
 from tests.harness.conditions import wait_until
 from tests.harness.free_port import free_port
@@ -70,7 +70,7 @@ async def test_a_taken_port_is_told_by_its_name_and_leaves_nothing() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         gateway = Gateway(Settings(port=0, metrics_port=port))
-        with pytest.raises(MetricsPortTaken, match=f"can't listen on port {port} for metrics"):
+        with pytest.raises(MetricsPortError, match=f"can't listen on port {port} for metrics"):
             await gateway.start()
         assert gateway.problems == ["not started"]
         with pytest.raises(ConnectionRefusedError):

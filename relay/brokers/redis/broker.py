@@ -23,7 +23,7 @@ from relay.metrics.counters import Counters
 
 CACHED_CHANNELS = 4096
 
-HASTE_SECONDS = 0.1
+RETRY_PROBE_SECONDS = 0.1
 """Between two looks at the bus while messages don't get through."""
 
 FOLLOWS = 8
@@ -86,7 +86,19 @@ class RedisBroker(Broker):
         self._publications.connected = lambda: self._follow(self._publications, self._subscriptions)
 
     async def start(self) -> None:
-        """Begin to connect and to probe."""
+        """Begin to connect and to probe.
+
+        A database number is warned of, as it separates nothing. It isn't refused: Redis URLs that a platform hands out
+        may have one.
+        """
+        if self._address.db:
+            log.warning(
+                "the database number does not separate deployments",
+                reason="pub/sub is the same in all databases of a Redis",
+                database=self._address.db,
+                separate_with="RELAY_BROKER_PREFIX",
+                prefix=self._prefix,
+            )
         await self._subscriptions.start()
         await self._publications.start()
         self._probe_task = asyncio.create_task(self._watch(), name="relay bus probe")
@@ -125,6 +137,11 @@ class RedisBroker(Broker):
         )
 
     @property
+    def counts_all_receivers(self) -> bool:
+        """Return True: all gateways are connected to this one Redis."""
+        return True
+
+    @property
     def congested(self) -> bool:
         """See `Broker.congested`."""
         return self._publications.congested
@@ -140,7 +157,7 @@ class RedisBroker(Broker):
     @property
     def problems(self) -> list[str]:
         """Links that are down and probes that are missing, in words."""
-        links = self._subscriptions.refusals.reasons + [
+        links = self._subscriptions.refused.reasons + [
             f"bus {name}: {link.problem}"
             for name, link in (("subscriptions", self._subscriptions), ("publications", self._publications))
             if link.problem is not None
@@ -180,8 +197,8 @@ class RedisBroker(Broker):
         The subscriptions stay where they are until the name leads to a primary again: as long as the old server
         follows it, they still hear what is said there. It counts as a gap all the same.
         """
-        since = self._publications.questions.answered_until
-        self._subscriptions.gaps.doubt(since)
+        since = self._publications.heartbeat.answered_until
+        self._subscriptions.gaps.invalidate(since)
         log.error("bus demoted", address=str(self._address), seconds=round(time.monotonic() - since, 3))
         self._publications.abort("this Redis has become a replica; the bus needs the primary")
 
@@ -197,9 +214,9 @@ class RedisBroker(Broker):
             fresh.abort("it has come out on another Redis than the other link")
             return
         self._follower, self._follows = (other, 0) if moved else (None, 0)
-        if other is self._subscriptions and (moved or self._subscriptions.gaps.doubted):
+        if other is self._subscriptions and (moved or self._subscriptions.gaps.invalidated):
             # The others may have moved as soon as the old link to publish was not answered any more.
-            self._subscriptions.gaps.doubt(self._publications.questions.answered_until)
+            self._subscriptions.gaps.invalidate(self._publications.heartbeat.answered_until)
             other.abort("the bus has moved to another Redis")
         elif moved:
             other.abort("the bus has moved to another Redis")
@@ -222,7 +239,7 @@ class RedisBroker(Broker):
         probe, timeout = self._probe, self._options.timeout
         if not self._publications.passing:
             probe.forget("bus not probed since the last outage")
-        elif self._subscriptions.refusals.probe_refused:
+        elif self._subscriptions.refused.probe_refused:
             probe.forget("bus not probed: its channel is refused")
         elif probe.is_stale(self._links):
             probe.forget()
@@ -232,10 +249,10 @@ class RedisBroker(Broker):
             self._send_probe(now)
         elif now - probe.sent_at >= timeout:
             probe.problem = f"probe not heard for {timeout:g} s"
-        if probe.is_lost(self._subscriptions.questions.answered_until):
+        if probe.is_lost(self._subscriptions.heartbeat.answered_until):
             probe.forget("probe not heard, but what Redis sent after it")
             log.error("bus deaf", reason=probe.problem)
-            self._subscriptions.gaps.doubt(probe.heard_until)
+            self._subscriptions.gaps.invalidate(probe.heard_until)
             self._subscriptions.abort(str(probe.problem))
 
     async def _watch(self) -> None:
@@ -248,8 +265,13 @@ class RedisBroker(Broker):
                 # A fault of ours must not leave the gateway ready for ever, whatever it hears.
                 self._probe.forget("bus probe failed")
                 log.exception("bus probe failed")
-            pause = interval if self._probe.problem is None or self._probe.refused else min(interval, HASTE_SECONDS)
+            pause = (
+                interval if self._probe.problem is None or self._probe.refused else min(interval, RETRY_PROBE_SECONDS)
+            )
             due = time.monotonic() + pause
             await asyncio.sleep(pause)
             if time.monotonic() - due > interval:
                 self._probe.forget()  # this process was stalled, not the bus: ask again
+
+
+broker_class = RedisBroker

@@ -25,21 +25,21 @@ class Gaps:
         self._left: dict[str, float] = {}
         self._opened_at = clock()
         self._heard_until = -math.inf
-        self._doubted_since = math.inf
+        self._invalid_since = math.inf
 
     def __len__(self) -> int:
         """Return how many channels are not heard."""
         return len(self._since)
 
     @property
-    def doubted(self) -> bool:
+    def invalidated(self) -> bool:
         """Whether it has turned out that the link hears too little, so that it has to be opened anew."""
-        return self._doubted_since < math.inf
+        return self._invalid_since < math.inf
 
     def link_opened(self) -> None:
         """Note that a fresh link is brought into use, which is not to blame for the last one."""
         self._opened_at = self._clock()
-        self._doubted_since = math.inf
+        self._invalid_since = math.inf
 
     def heard(self, until: float) -> None:
         """Note that everything was heard that was said until a time."""
@@ -52,9 +52,9 @@ class Gaps:
         self._left.pop(channel, None)
         self._left[channel] = self._clock()
 
-    def doubt(self, since: float) -> None:
+    def invalidate(self, since: float) -> None:
         """Take back that anything was heard since a time, or since the link was opened if that was later."""
-        self._doubted_since = min(self._doubted_since, max(since, self._opened_at))
+        self._invalid_since = min(self._invalid_since, max(since, self._opened_at))
 
     def begin(self, channels: Iterable[str], answered_until: float) -> None:
         """Note that channels, and those that were left unheard, are not heard any more; an open gap stays as it is.
@@ -64,7 +64,7 @@ class Gaps:
             answered_until: when the last question was sent that Redis has answered: it answers in order, so all was
                 heard that was said before.
         """
-        since = min(max(answered_until, self._heard_until), self._doubted_since)
+        since = min(max(answered_until, self._heard_until), self._invalid_since)
         for channel in (*self._left, *channels):
             self._since.setdefault(channel, since)
         self._left.clear()

@@ -7,11 +7,13 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from relay.brokers import Receipt, Source
+import hiredis
+
+from relay.brokers import Delivery, Receipt, Source
 from relay.brokers.redis.address import Address
 from relay.brokers.redis.link import Link, Replies, pack
 from relay.brokers.redis.publish_failures import PublishFailures
-from relay.brokers.redis.publish_queue import Publication, PublishQueue
+from relay.brokers.redis.publish_queue import PendingPublish, PublishQueue
 from relay.brokers.redis.server import REPLICAS, role_of
 from relay.brokers.redis.supervised import PING, SupervisedLink
 from relay.brokers.shares import Share
@@ -29,6 +31,8 @@ PROBE_BYTES = 1024
 """More than a probe takes."""
 
 HELLO = pack("HELLO")
+
+_NOTHING = object()
 
 log = Logger("relay.bus")
 
@@ -78,7 +82,6 @@ class Publications(SupervisedLink):
         self._on_writable = writable
         self._on_demoted = demoted
         self._publish_timeout = publish_timeout
-        self._buffer_bytes = buffer_bytes
         self._queue = PublishQueue(buffer_bytes)
         self._failures = PublishFailures(self._queue, counters)
         self._high_water = min(HIGH_WATER_BYTES, self._queue.client_limit)
@@ -95,7 +98,7 @@ class Publications(SupervisedLink):
     @property
     def full(self) -> bool:
         """Whether there is hardly room for one more message."""
-        return self._queue.size + PROBE_BYTES > self._buffer_bytes
+        return self._queue.size + PROBE_BYTES > self._queue.buffer_bytes
 
     @property
     def buffered(self) -> dict[Share, int]:
@@ -118,7 +121,7 @@ class Publications(SupervisedLink):
             self._flush_scheduled = True
             self._batch_began_at = time.monotonic()
             self._loop.call_soon(self._flush)
-        queue.publications.append(Publication(source, size, self._batch_began_at, receipt))
+        queue.pending.append(PendingPublish(source, size, self._batch_began_at, receipt))
         queue.unsent.append(command)
         queue.size += size
         waiting = queue.size - queue.with_receipt
@@ -175,7 +178,7 @@ class Publications(SupervisedLink):
         self.passing = False
         unanswered = [entry for entry in self._queue.take_unanswered() if entry.source is not None]
         if unanswered:
-            sources = {publication.source for publication in unanswered}
+            sources = {entry.source for entry in unanswered}
             log.warning("deliveries unknown", messages=len(unanswered), sources=len(sources), reason=reason)
             self._failures.fail(DeliveryUnknown(reason), sources, unanswered)
         self._arm_deadline()
@@ -185,37 +188,37 @@ class Publications(SupervisedLink):
         """Hold back while the socket is full."""
         self.update()
 
-    def ask(self, link: Link) -> None:
+    def send_heartbeat(self, link: Link) -> None:
         """Ask for the server's role, and keep the place of the reply among those of the messages."""
         link.write(PING if link.server.role is None else HELLO)
-        publications = self._queue.publications
-        entry = Publication(None, 0, time.monotonic(), self._told)
-        publications.insert(len(publications) - len(self._queue.unsent), entry)
+        pending = self._queue.pending
+        entry = PendingPublish(None, 0, time.monotonic(), self._role_received)
+        pending.insert(len(pending) - len(self._queue.unsent), entry)
 
-    def _told(self, reply: Any) -> None:
+    def _role_received(self, reply: Any) -> None:
         """Take the answer, but not a replica's: what it acknowledged since the last one never reached the primary."""
         if role_of(reply) in REPLICAS:
             self._on_demoted()
         else:
-            self.questions.answered("PING or HELLO", reply)
+            self.heartbeat.answered("PING or HELLO", reply)
 
     def replies_received(self, replies: Replies) -> None:
         """Settle the oldest unanswered message with each reply."""
         now = time.monotonic()
         queue = self._queue
-        publications, unsent = queue.publications, len(queue.unsent)
+        pending, unsent = queue.pending, len(queue.unsent)
         latency = self._counters.publish_latency
         published, settled = 0, 0
         batch, batch_began_at = 0, 0.0
-        refused: list[Publication] = []
+        refused: list[PendingPublish] = []
         error = ""
-        unexpected: object = None
+        unexpected: object = _NOTHING
         while (reply := replies()) is not False:
-            if len(publications) <= unsent:
+            if len(pending) <= unsent:
                 unexpected = reply
                 break
-            publication = publications.popleft()
-            source, size, accepted_at, receipt = publication
+            entry = pending.popleft()
+            source, size, accepted_at, receipt = entry
             settled += size
             if source is None:
                 if receipt is not None:
@@ -232,10 +235,18 @@ class Publications(SupervisedLink):
                     batch, batch_began_at = 0, accepted_at
                 batch += 1
                 if receipt is not None:
-                    receipt(reply)
-            else:
-                refused.append(publication)
+                    receipt(Delivery(reply))
+            elif isinstance(reply, hiredis.ReplyError):
+                refused.append(entry)
                 error = str(reply)
+            else:
+                # Redis has taken the command, and what became of it can't be told: `lost` says so.
+                pending.appendleft(entry)
+                settled -= size
+                if receipt is not None:
+                    queue.charge(source.share, size)
+                unexpected = reply
+                break
         if batch:
             latency.observe(now - batch_began_at, batch)
         published += batch
@@ -244,7 +255,7 @@ class Publications(SupervisedLink):
         if refused:
             self._failures.refused(refused, error)
         self._resume()
-        if unexpected is not None:
+        if unexpected is not _NOTHING:
             self.abort(f"unexpected reply: {unexpected!r:.200}")
 
     def _flush(self) -> None:
@@ -273,16 +284,16 @@ class Publications(SupervisedLink):
 
     def _end_drain(self, drained: asyncio.Future[None]) -> None:
         """End the drain when what was accepted before is settled."""
-        publications = self._queue.publications
-        newer = publications and publications[0].source is not None
-        if not self._queue.size or (newer and publications[0].accepted_at > self._drain_began_at):
+        pending = self._queue.pending
+        newer = pending and pending[0].source is not None
+        if not self._queue.size or (newer and pending[0].accepted_at > self._drain_began_at):
             self._drained = None
             if not drained.done():
                 drained.set_result(None)
 
     def _arm_deadline(self) -> None:
         if self._deadline is None and self._queue.unsent:
-            oldest = self._queue.publications[-len(self._queue.unsent)]
+            oldest = self._queue.pending[-len(self._queue.unsent)]
             left = oldest.accepted_at + self._publish_timeout - time.monotonic()
             self._deadline = self._loop.call_later(max(0.0, left), self._expire)
 
@@ -290,9 +301,9 @@ class Publications(SupervisedLink):
         """Fail the messages that have waited too long."""
         self._deadline = None
         limit = time.monotonic() - self._publish_timeout
-        late = [publication for publication in self._queue.waiting() if publication.accepted_at <= limit]
+        late = [entry for entry in self._queue.waiting() if entry.accepted_at <= limit]
         if late:
-            sources = {publication.source for publication in late}
+            sources = {entry.source for entry in late}
             log.warning("publish timeout", messages=len(late), sources=len(sources), problem=self.problem)
             self._failures.fail(BusUnavailable(f"waited for {self._publish_timeout:g} s"), sources)
         self._arm_deadline()

@@ -1,4 +1,4 @@
-"""Telling of messages that were not, or perhaps not, published."""
+"""Failures of publishing: tells sources and receipts which messages were not, or perhaps not, published."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from collections.abc import Collection
 
 from relay.brokers import Receipt, Source
-from relay.brokers.redis.publish_queue import Publication, PublishQueue
+from relay.brokers.redis.publish_queue import PendingPublish, PublishQueue
 from relay.errors import BusUnavailable, PublishBufferFull, PublishError, PublishRefused
 from relay.logs import Logger
 from relay.metrics.counters import Counters
@@ -18,10 +18,10 @@ log = Logger("relay.bus")
 
 
 class PublishFailures:
-    """Tells sources and receipts, counts, and lets nothing of a source overtake what has failed.
+    """Tells sources and receipts, counts, and drops what would overtake a failed message of the same source.
 
     Args:
-        queue: what is on its way.
+        queue: the messages on their way.
         counters: where failures are counted.
     """
 
@@ -30,29 +30,31 @@ class PublishFailures:
         self._counters = counters
         self._report_refusal_at = 0.0
 
-    def fail(self, error: PublishError, sources: Collection[Source | None], gone: Collection[Publication] = ()) -> None:
-        """Tell of messages that have failed, and drop what of their sources is not written yet.
+    def fail(
+        self, error: PublishError, sources: Collection[Source | None], gone: Collection[PendingPublish] = ()
+    ) -> None:
+        """Tell of messages that have failed, and drop the messages of their sources that are not written yet.
 
         Args:
             error: why.
             sources: whose messages are dropped.
-            gone: what has failed and is no longer in the queue.
+            gone: messages that have failed and are no longer in the queue.
         """
-        dropped = [publication for publication in self._queue.drop(sources) if publication.source is not None]
+        dropped = [entry for entry in self._queue.drop(sources) if entry.source is not None]
         if failed := len(gone) + len(dropped):
             self._counters.publish_failures[error.disconnect.name] += failed
-        for publication in gone:
-            if publication.receipt is not None:
-                publication.receipt(error)
-        for publication in dropped:
-            if publication.receipt is not None:
-                publication.receipt(error if not gone else BusUnavailable("an earlier message failed"))
+        for entry in gone:
+            if entry.receipt is not None:
+                entry.receipt(error)
+        for entry in dropped:
+            if entry.receipt is not None:
+                entry.receipt(error if not gone else BusUnavailable("an earlier message failed"))
         for source in sources:
             if source is not None:
                 source.publish_failed(error)
 
     def no_room(self, source: Source, receipt: Receipt | None) -> None:
-        """Tell that a message has no room. What its source has published before still goes out."""
+        """Tell that a message has no room. Earlier messages of its source still go out."""
         share = source.share
         error = PublishBufferFull(f"{self._queue.by_share[share]} bytes of {share.value} wait for the bus")
         self._counters.publish_failures[error.disconnect.name] += 1
@@ -60,10 +62,17 @@ class PublishFailures:
             receipt(error)
         source.publish_failed(error)
 
-    def refused(self, refused: list[Publication], error: str) -> None:
-        """Tell that Redis has refused messages, all of a chunk at once: each look goes through all that waits."""
+    def refused(self, refused: list[PendingPublish], error: str) -> None:
+        """Tell that Redis has refused messages.
+
+        All refusals of a chunk at once: each call goes through everything that waits.
+
+        Args:
+            refused: the messages, which are no longer in the queue.
+            error: the last error reply.
+        """
         self._counters.bus_errors += len(refused)
-        # A publisher with a receipt learns it for each message; a client is closed.
+        # With a receipt the publisher learns it for each message; a client without one is closed.
         self.fail(PublishRefused(error), {entry.source for entry in refused if entry.receipt is None}, refused)
         now = time.monotonic()
         if now >= self._report_refusal_at:

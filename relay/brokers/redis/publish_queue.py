@@ -1,4 +1,4 @@
-"""What is on its way to Redis, in order, and which share of the publish buffer it takes."""
+"""The messages on their way to Redis, in order, and the share of the publish buffer that each kind of them takes."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from relay.brokers import Source
 from relay.brokers.shares import Share, limits
 
 
-class Publication(NamedTuple):
-    """A message on its way to Redis.
+class PendingPublish(NamedTuple):
+    """A command on its way to Redis: a PUBLISH, a probe or a heartbeat.
 
     Args:
-        source: is told when it fails; None for questions and probes, which no share counts.
-        size: bytes of its command.
-        accepted_at: when the first message of its batch was accepted: `time.monotonic()`, in seconds. uvloop's
-            own time has whole milliseconds only, longer than a Redis nearby takes.
-        receipt: called when it is known what became of it; None for clients. Without a source it gets the reply as
-            it is, a refusal, too.
+        source: gets the failure; None for heartbeats and probes, which count for no share.
+        size: bytes of the command.
+        accepted_at: when the first message of its batch was accepted: `time.monotonic()`, in seconds. Not the event
+            loop's time: uvloop's has whole milliseconds only, longer than a Redis nearby takes.
+        receipt: called with the outcome; None for clients. Without a source it gets the reply as it is, errors
+            included.
     """
 
     source: Source | None
@@ -30,29 +30,31 @@ class Publication(NamedTuple):
 
 
 class PublishQueue:
-    """Messages that wait to be written, behind those that wait for their answer.
+    """Commands that wait to be written, behind those that wait for their reply.
 
-    Clients' messages have no receipts, and all others have: so only these cost a look at their share, and what the
-    clients have is the rest.
+    Clients' messages have no receipts, and all others have one. So only messages with a receipt pay for counting by
+    share, and the clients' share is the rest.
 
     Args:
-        buffer_bytes: bound of all together; see `relay.brokers.shares`.
+        buffer_bytes: bound of all commands together; see `relay.brokers.shares`.
 
     Attributes:
-        publications: all, in order; the last `len(unsent)` of them are not written yet.
-        unsent: the commands of these.
+        buffer_bytes: the same.
+        pending: all commands, in order; the last `len(unsent)` of them are not written yet.
+        unsent: the bytes of these.
         size: bytes of all.
-        with_receipt: bytes of those that have a receipt.
+        with_receipt: bytes of the messages that have a receipt.
         client_limit: bytes at which the clients' share is used up.
     """
 
-    __slots__ = ("_by_share", "_limits", "client_limit", "publications", "size", "unsent", "with_receipt")
+    __slots__ = ("_by_share", "_limits", "buffer_bytes", "client_limit", "pending", "size", "unsent", "with_receipt")
 
     def __init__(self, buffer_bytes: int) -> None:
         self._limits = limits(buffer_bytes)
         self._by_share = dict.fromkeys(Share, 0)
+        self.buffer_bytes = buffer_bytes
         self.client_limit = self._limits[Share.CLIENTS]
-        self.publications: deque[Publication] = deque()
+        self.pending: deque[PendingPublish] = deque()
         self.unsent: list[bytes] = []
         self.size = 0
         self.with_receipt = 0
@@ -64,49 +66,49 @@ class PublishQueue:
 
     @property
     def by_share(self) -> dict[Share, int]:
-        """Bytes of all, by share."""
+        """Bytes of all messages, by share."""
         return {**self._by_share, Share.CLIENTS: self.client_bytes}
 
     def used_up(self, share: Share) -> bool:
-        """Tell whether a share takes no more messages."""
+        """Return whether a share takes no more messages."""
         taken = self.client_bytes if share is Share.CLIENTS else self._by_share[share]
         return taken >= self._limits[share]
 
     def charge(self, share: Share, size: int) -> None:
-        """Count a message that has a receipt; a negative size when it is settled. The total is up to the caller."""
+        """Count a message with a receipt for its share; a negative size when it is settled. Leaves `size` alone."""
         self._by_share[share] += size
         self.with_receipt += size
 
-    def take_unanswered(self) -> list[Publication]:
-        """Take out what was written and has no answer."""
-        publications = self.publications
-        taken = [publications.popleft() for _ in range(len(publications) - len(self.unsent))]
+    def take_unanswered(self) -> list[PendingPublish]:
+        """Remove and return the commands that were written and have no reply."""
+        pending = self.pending
+        taken = [pending.popleft() for _ in range(len(pending) - len(self.unsent))]
         self._discount(taken)
         return taken
 
-    def waiting(self) -> list[Publication]:
-        """Return what is not written yet."""
-        return list(islice(self.publications, len(self.publications) - len(self.unsent), None))
+    def waiting(self) -> list[PendingPublish]:
+        """Return the commands that are not written yet."""
+        return list(islice(self.pending, len(self.pending) - len(self.unsent), None))
 
-    def drop(self, sources: Collection[Source | None]) -> list[Publication]:
-        """Take out what of some sources is not written yet, and return it."""
+    def drop(self, sources: Collection[Source | None]) -> list[PendingPublish]:
+        """Remove and return the commands of some sources that are not written yet."""
         waiting = self.waiting()
-        dropped = [publication for publication in waiting if publication.source in sources]
+        dropped = [entry for entry in waiting if entry.source in sources]
         if dropped:
-            kept = [entry for entry in zip(waiting, self.unsent, strict=True) if entry[0].source not in sources]
+            kept = [pair for pair in zip(waiting, self.unsent, strict=True) if pair[0].source not in sources]
             for _ in waiting:
-                self.publications.pop()
-            self.publications.extend(publication for publication, _command in kept)
-            self.unsent[:] = [command for _publication, command in kept]
+                self.pending.pop()
+            self.pending.extend(entry for entry, _command in kept)
+            self.unsent[:] = [command for _entry, command in kept]
             self._discount(dropped)
         return dropped
 
     def sources(self) -> set[Source]:
-        """Return whose messages are here."""
-        return {publication.source for publication in self.publications if publication.source is not None}
+        """Return the sources of all messages here."""
+        return {entry.source for entry in self.pending if entry.source is not None}
 
-    def _discount(self, gone: list[Publication]) -> None:
-        for publication in gone:
-            self.size -= publication.size
-            if publication.receipt is not None and publication.source is not None:
-                self.charge(publication.source.share, -publication.size)
+    def _discount(self, gone: list[PendingPublish]) -> None:
+        for entry in gone:
+            self.size -= entry.size
+            if entry.receipt is not None and entry.source is not None:
+                self.charge(entry.source.share, -entry.size)

@@ -12,10 +12,10 @@ import hiredis
 from relay.brokers import Sink
 from relay.brokers.envelope import EnvelopeError, open_envelope
 from relay.brokers.redis.address import Address
-from relay.brokers.redis.commands import Command, Subscription, batches
 from relay.brokers.redis.gaps import Gaps
 from relay.brokers.redis.link import Link, Replies, pack
-from relay.brokers.redis.refusals import Refusals
+from relay.brokers.redis.refused_channels import RefusedChannels
+from relay.brokers.redis.subscribe_commands import BusSubscription, Command, batches
 from relay.brokers.redis.supervised import PING, SupervisedLink
 from relay.channel import INTERNAL
 from relay.errors import SubscribeError
@@ -68,12 +68,12 @@ class Subscriptions(SupervisedLink):
         self._sink = sink
         self._echo = echo
         self._changed = changed
-        self._wanted: dict[bytes, Subscription] = {}
+        self._wanted: dict[bytes, BusSubscription] = {}
         # What Redis hasn't been told yet: (verb, channel); written at the end of the tick.
         self._outbox: list[tuple[bytes, bytes]] = []
         # What Redis hasn't answered yet, in order.
         self._unanswered: deque[Command] = deque()
-        self.refusals = Refusals(self._probe)
+        self.refused = RefusedChannels(self._probe)
         self._retry: asyncio.TimerHandle | None = None
         # While a link is used: done when it is in step with what is wanted, so that it counts as open.
         self._synchronized: asyncio.Future[None] | None = None
@@ -90,7 +90,7 @@ class Subscriptions(SupervisedLink):
         key = self._prefix + channel.encode()
         subscription = self._wanted.get(key)
         if subscription is None:
-            subscription = self._wanted[key] = Subscription(channel, asyncio.get_running_loop().create_future())
+            subscription = self._wanted[key] = BusSubscription(channel, asyncio.get_running_loop().create_future())
             self._command(b"SUBSCRIBE", key)
         return subscription.acknowledged
 
@@ -100,7 +100,7 @@ class Subscriptions(SupervisedLink):
         subscription = self._wanted.pop(key, None)
         if subscription is not None:
             subscription.acknowledged.cancel()
-            if self.refusals.remove(key):
+            if self.refused.remove(key):
                 self.gaps.end_one(channel)
             if subscription.heard and self.open:
                 self.gaps.leave(channel)
@@ -117,7 +117,7 @@ class Subscriptions(SupervisedLink):
         await asyncio.wait((self._synchronized, link.closed), return_when=asyncio.FIRST_COMPLETED)
         if link.closed.done():
             return
-        self.gaps.end(but={self._wanted[key].name for key in self.refusals if key in self._wanted})
+        self.gaps.end(but={self._wanted[key].name for key in self.refused if key in self._wanted})
         # `open` turns true when this returns; what waited for it goes on right after.
         asyncio.get_running_loop().call_soon(self._changed)
 
@@ -126,13 +126,13 @@ class Subscriptions(SupervisedLink):
         heard = [subscription for subscription in self._wanted.values() if subscription.acknowledged.done()]
         for subscription in heard:
             subscription.acknowledged = asyncio.get_running_loop().create_future()
-        if not self._ending or self.gaps.doubted:
+        if not self._ending or self.gaps.invalidated:
             names = (subscription.name for subscription in heard)
-            self.gaps.begin([name for name in names if not name.startswith(INTERNAL)], self.questions.answered_until)
+            self.gaps.begin([name for name in names if not name.startswith(INTERNAL)], self.heartbeat.answered_until)
         self._outbox.clear()
         self._unanswered.clear()
         self._opening = 0
-        self.refusals.clear()
+        self.refused.clear()
         self._synchronized = None
         self._changed()
 
@@ -143,7 +143,7 @@ class Subscriptions(SupervisedLink):
         can't speak.
         """
         self.gaps.heard(sent_at)
-        if self.questions.asked_at is not None and sent_at - self.questions.asked_at >= self._timeout:
+        if self.heartbeat.sent_at is not None and sent_at - self.heartbeat.sent_at >= self._timeout:
             self.abort(f"no answer for {self._timeout:g} s, though it is heard")
 
     def link_writable(self, writable: bool) -> None:
@@ -151,8 +151,8 @@ class Subscriptions(SupervisedLink):
 
     async def drain(self) -> None:
         """See whether all was heard that was said until now; what wasn't is a gap, which `stop` tells."""
-        if self.open and not self.gaps.doubted and not await self.caught_up():
-            self.gaps.doubt(self.questions.answered_until)
+        if self.open and not self.gaps.invalidated and not await self.caught_up():
+            self.gaps.invalidate(self.heartbeat.answered_until)
 
     async def stop(self) -> None:
         """Disconnect and ask for nothing more. Gaps that are open are told now: there is no later moment."""
@@ -162,7 +162,7 @@ class Subscriptions(SupervisedLink):
         await super().stop()
         self.gaps.end()
 
-    def ask(self, link: Link) -> None:
+    def send_heartbeat(self, link: Link) -> None:
         """Write a PING, and keep the place of its reply among those of the commands."""
         link.write(PING)
         self._unanswered.append(Command(b"PING", deque([b""]), deque([None])))
@@ -224,7 +224,7 @@ class Subscriptions(SupervisedLink):
             self._answered(name)
         elif command.verb == b"SUBSCRIBE":
             if key == self._probe:
-                self.refusals.remove(key)
+                self.refused.remove(key)
             if subscription is not None:
                 self._acknowledge(key, subscription)
         if not command.keys:
@@ -233,15 +233,15 @@ class Subscriptions(SupervisedLink):
 
     def _answered(self, reply: object) -> None:
         """Take the answer to a question: until it was asked, all was heard."""
-        self.questions.answered("PING", reply)
-        self.gaps.heard(self.questions.answered_until)
+        self.heartbeat.answered("PING", reply)
+        self.gaps.heard(self.heartbeat.answered_until)
 
-    def _acknowledge(self, key: bytes, subscription: Subscription) -> None:
+    def _acknowledge(self, key: bytes, subscription: BusSubscription) -> None:
         subscription.unanswered -= 1
         if subscription.unanswered == 0 and not subscription.acknowledged.done():
             subscription.heard = True
             subscription.acknowledged.set_result(None)
-            if self.refusals.remove(key):
+            if self.refused.remove(key):
                 self.gaps.end_one(subscription.name)
 
     def _settle_error(self, reply: object) -> None:
@@ -258,7 +258,7 @@ class Subscriptions(SupervisedLink):
         self._counters.bus_errors += 1
         if verb == b"UNSUBSCRIBE":
             # Redis goes on sending what is not wanted any more. Opening the link anew would cost a gap each time.
-            self.refusals.report(verb.decode(), str(reply))
+            self.refused.report(verb.decode(), str(reply))
             return
         for subscription in wanted:
             if subscription is not None:
@@ -282,14 +282,14 @@ class Subscriptions(SupervisedLink):
                 subscription.acknowledged.set_exception(SubscribeError(subscription.name, error))
                 subscription.acknowledged.exception()  # seen, also when the client has left
         else:
-            self.refusals.add(key, error)
+            self.refused.add(key, error)
             if self._retry is None:
                 self._retry = asyncio.get_running_loop().call_later(RETRY_SECONDS, self._ask_again)
-        self.refusals.report("probe" if subscription is None else subscription.name, error)
+        self.refused.report("probe" if subscription is None else subscription.name, error)
 
     def _ask_again(self) -> None:
         self._retry = None
-        for key in self.refusals:
+        for key in self.refused:
             self._command(b"SUBSCRIBE", key)
 
     def _synchronize(self, command: Command) -> None:

@@ -12,8 +12,8 @@ from contextlib import suppress
 
 from relay.brokers.redis.address import Address
 from relay.brokers.redis.connector import ConnectError, open_link
+from relay.brokers.redis.heartbeat import Heartbeat
 from relay.brokers.redis.link import Link, LinkClosed, Replies, pack
-from relay.brokers.redis.questions import Questions
 from relay.logs import Logger
 from relay.metrics.counters import Counters
 
@@ -47,7 +47,7 @@ class SupervisedLink(abc.ABC):
         address: of the Redis.
         name: what the link is for; shown in logs and, with a prefix, in Redis' `CLIENT LIST`.
         timeout: seconds to connect, and of silence before the link counts as dead.
-        interval: seconds between two questions.
+        interval: seconds between two heartbeats.
         counters: where connects and losses are counted.
 
     Attributes:
@@ -70,7 +70,7 @@ class SupervisedLink(abc.ABC):
         self.link: Link | None = None
         self.problem: str | None = "not connected yet"
         self.connected: Callable[[], None] = _ignore
-        self.questions = Questions(name, counters)
+        self.heartbeat = Heartbeat(name, counters)
         self._report_at = 0.0
 
     @property
@@ -112,25 +112,25 @@ class SupervisedLink(abc.ABC):
         """Hold back or go on writing; see `LinkOwner`."""
 
     @abc.abstractmethod
-    def ask(self, link: Link) -> None:
+    def send_heartbeat(self, link: Link) -> None:
         """Write a question; give its reply, which comes in turn, to `questions`."""
 
     async def caught_up(self) -> bool:
         """Ask once more, and return whether Redis answers in time: it has sent then all that was said before."""
         link, began = self.link, time.monotonic()
-        while self.questions.answered_until < began:
+        while self.heartbeat.answered_until < began:
             left = began + self._timeout - time.monotonic()
             if link is None or link.closed.done() or left <= 0:
                 return False
-            if self.questions.asked_at is None:
-                self._question(link)
-            answer = self.questions.next_answer()
+            if self.heartbeat.sent_at is None:
+                self._beat(link)
+            answer = self.heartbeat.next_answer()
             await asyncio.wait((link.closed, answer), timeout=left, return_when=asyncio.FIRST_COMPLETED)
         return True
 
-    def _question(self, link: Link) -> None:
-        self.questions.asked_at = time.monotonic()
-        self.ask(link)
+    def _beat(self, link: Link) -> None:
+        self.heartbeat.sent_at = time.monotonic()
+        self.send_heartbeat(link)
 
     async def _supervise(self) -> None:
         attempt = 0
@@ -165,7 +165,7 @@ class SupervisedLink(abc.ABC):
         watch = asyncio.create_task(self._watch(link), name=f"relay bus {self._name} watch")
         try:
             self.connected()
-            self.questions.link_opened()
+            self.heartbeat.link_opened()
             with suppress(LinkClosed):
                 await self.opened(link)
             if not link.closed.done():
@@ -197,13 +197,13 @@ class SupervisedLink(abc.ABC):
             now = time.monotonic()
             if now - due > self._interval:
                 continue  # this process was stalled, not Redis: read first what has arrived meanwhile
-            asked_at = self.questions.asked_at
-            if asked_at is None:
-                self._question(link)
-            elif now - max(asked_at, link.heard_at) >= self._timeout:
+            sent_at = self.heartbeat.sent_at
+            if sent_at is None:
+                self._beat(link)
+            elif now - max(sent_at, link.heard_at) >= self._timeout:
                 link.abort(f"silent for {self._timeout:g} s")
-            elif now - asked_at >= self.answer_limit * self._timeout:
-                link.abort(f"no answer for {now - asked_at:.0f} s, though it is heard")
+            elif now - sent_at >= self.answer_limit * self._timeout:
+                link.abort(f"no answer for {now - sent_at:.0f} s, though it is heard")
 
 
 def _ignore() -> None:

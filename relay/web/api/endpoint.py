@@ -17,8 +17,8 @@ from relay.web.api.results import ErrorBody, ErrorReply
 from relay.web.app_keys import CONTROL, COUNTERS, NODE, SETTINGS
 from relay.web.body import read_body
 from relay.web.content_type import UTF_8, read_content_type
-from relay.web.lifetime import keep
-from relay.web.publish_window import Outlet
+from relay.web.persistence import keep
+from relay.web.publish_window import PublishWindow
 
 MIN_BODY_BYTES = 1024 * 1024
 """What a body may have at least; twice the largest message, where that is more, so that base64 has room."""
@@ -64,7 +64,7 @@ async def _serve(request: web.Request) -> web.Response:
 async def _reply(request: web.Request, method: str, body: bytes) -> bytes:
     """Carry out what a body asks for."""
     settings, counted = request.app[SETTINGS], request.app[COUNTERS].api_requests
-    call = Call(request.app[CONTROL], Outlet(request.app[NODE], Share.BACK_ENDS), settings.max_message_bytes)
+    call = Call(request.app[CONTROL], PublishWindow(request.app[NODE], Share.BACK_ENDS), settings.max_message_bytes)
     if method != "batch":
         return b'{"result":%b}' % await run(call, method, body)
 

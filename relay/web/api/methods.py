@@ -14,10 +14,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from relay.brokers import Delivery
 from relay.channel import check_channel
 from relay.control import Control
-from relay.control.control import SurveyError
-from relay.control.messages import MAX_CHANNELS, MAX_REASON_BYTES, Answer, Disconnect, Unsubscribe
+from relay.control.messages import MAX_CHANNELS, MAX_REASON_BYTES, DisconnectCommand, SurveyReply, UnsubscribeCommand
+from relay.control.surveys import SurveyError
 from relay.errors import ChannelError, PublishError
 from relay.message import Kind, Message
 from relay.web.api.error import ApiError, Code, bad_request, from_publish_error
@@ -40,7 +41,7 @@ from relay.web.api.results import (
     PublishReply,
     Result,
 )
-from relay.web.publish_window import Outlet
+from relay.web.publish_window import PublishWindow
 
 Finish = Callable[[], Awaitable[Result]]
 
@@ -56,7 +57,7 @@ class Call:
     """
 
     control: Control
-    outlet: Outlet
+    outlet: PublishWindow
     max_message_bytes: int
 
 
@@ -83,7 +84,7 @@ async def _publish(call: Call, parameters: PublishParameters) -> Finish:
 
 async def _broadcast(call: Call, parameters: BroadcastParameters) -> Finish:
     kind, payload = _payload(call, parameters)
-    sent: list[asyncio.Future[int] | ApiError] = []
+    sent: list[asyncio.Future[Delivery] | ApiError] = []
     for number, name in enumerate(parameters.channels):
         try:
             channel = _channel(f"channels[{number}]", name)
@@ -98,7 +99,7 @@ async def _broadcast(call: Call, parameters: BroadcastParameters) -> Finish:
     return finish
 
 
-async def _reply(call: Call, sent: asyncio.Future[int] | ApiError) -> PublishReply:
+async def _reply(call: Call, sent: asyncio.Future[Delivery] | ApiError) -> PublishReply:
     """Return what became of one message of a broadcast."""
     try:
         if isinstance(sent, ApiError):
@@ -111,8 +112,8 @@ async def _reply(call: Call, sent: asyncio.Future[int] | ApiError) -> PublishRep
 
 async def _unsubscribe(call: Call, parameters: UnsubscribeParameters) -> Finish:
     user, client = _target(parameters)
-    order = Unsubscribe(user=user, client=client, channel=_channel("channel", parameters.channel))
-    future = call.control.give(order)
+    command = UnsubscribeCommand(user=user, client=client, channel=_channel("channel", parameters.channel))
+    future = call.control.send(command)
     return lambda: _acknowledged(call, future)
 
 
@@ -121,14 +122,14 @@ async def _disconnect(call: Call, parameters: DisconnectParameters) -> Finish:
     close = parameters.disconnect
     if close is not None and len(close.reason.encode()) > MAX_REASON_BYTES:
         raise bad_request(f"disconnect.reason: must have at most {MAX_REASON_BYTES} bytes of UTF-8")
-    order = Disconnect(
+    command = DisconnectCommand(
         user=user,
         client=client,
         keep=frozenset(parameters.whitelist),
         code=0 if close is None else close.code,
         reason="" if close is None else close.reason,
     )
-    future = call.control.give(order)
+    future = call.control.send(command)
     return lambda: _acknowledged(call, future)
 
 
@@ -206,7 +207,7 @@ def _target(parameters: UnsubscribeParameters | DisconnectParameters) -> tuple[s
     return parameters.user or None, parameters.client
 
 
-async def _acknowledged(call: Call, future: asyncio.Future[int]) -> EmptyResult:
+async def _acknowledged(call: Call, future: asyncio.Future[Delivery]) -> EmptyResult:
     try:
         await call.outlet.acknowledged(future)
     except PublishError as error:
@@ -214,10 +215,10 @@ async def _acknowledged(call: Call, future: asyncio.Future[int]) -> EmptyResult:
     return EmptyResult()
 
 
-async def _survey(call: Call, pattern: str | None) -> list[Answer]:
+async def _survey(call: Call, pattern: str | None) -> list[SurveyReply]:
     try:
         async with asyncio.timeout(call.outlet.seconds_left):
-            return await call.control.ask(pattern)
+            return await call.control.survey(pattern)
     except PublishError as error:
         raise ApiError(Code.INTERNAL, f"could not ask the gateways: {error.disconnect.reason}") from None
     except SurveyError as error:

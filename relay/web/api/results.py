@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from relay.control.messages import About
+from relay.control.messages import NodeInfo
 
 
 class ErrorBody(msgspec.Struct, frozen=True):
@@ -54,7 +54,7 @@ class ChannelsResult(msgspec.Struct, frozen=True):
 class InfoResult(msgspec.Struct, frozen=True):
     """All gateways."""
 
-    nodes: list[About]
+    nodes: list[NodeInfo]
 
 
 Result = EmptyResult | BroadcastResult | ChannelsResult | InfoResult

@@ -42,14 +42,14 @@ def test_a_second_loss_does_not_shorten_the_gap() -> None:
 def test_a_doubt_begins_the_gap_whatever_was_answered_but_not_before_the_link() -> None:
     watch = Watch()
     watch.gaps.link_opened()
-    watch.gaps.doubt(50.0)
-    assert watch.gaps.doubted
+    watch.gaps.invalidate(50.0)
+    assert watch.gaps.invalidated
     watch.now = 110.0
     watch.gaps.begin(["a"], 109.0)
     watch.gaps.link_opened()
-    assert not watch.gaps.doubted
+    assert not watch.gaps.invalidated
     watch.gaps.end()
-    watch.gaps.doubt(115.0)
+    watch.gaps.invalidate(115.0)
     watch.now = 120.0
     watch.gaps.begin(["a"], 119.0)
     watch.gaps.end()

@@ -13,8 +13,8 @@ from relay.brokers import BrokerOptions
 from relay.brokers.envelope import seal
 from relay.brokers.redis.address import Address
 from relay.brokers.redis.broker import RedisBroker
-from relay.brokers.redis.commands import BATCH, batches
 from relay.brokers.redis.link import Link
+from relay.brokers.redis.subscribe_commands import BATCH, batches
 from relay.brokers.redis.subscriptions import Subscriptions
 from relay.errors import PublishRefused, SubscribeError
 from relay.message import Kind, Message

@@ -95,7 +95,7 @@ class Scene:
                 self.subscriptions._retry.cancel()
                 self.subscriptions._ask_again()
             case "ask" if self.redis is not None:
-                self.subscriptions.ask(cast(Link, self.redis))
+                self.subscriptions.send_heartbeat(cast(Link, self.redis))
             case "lose":
                 await self.lose()
             case "open":
@@ -222,7 +222,7 @@ async def _play(script: Iterable[tuple[str, Any]]) -> None:
     # Nothing stays anywhere.
     assert not subscriptions._unanswered
     assert not subscriptions._outbox
-    assert not list(subscriptions.refusals)
+    assert not list(subscriptions.refused)
     assert len(subscriptions.gaps) == 0
     assert all(subscription.unanswered == 0 for subscription in subscriptions._wanted.values())
     # Whoever was heard when a link broke is told of the gap, whatever has become of the channel.

@@ -38,12 +38,12 @@ class PlainLink(SupervisedLink):
 
     def replies_received(self, replies: Replies) -> None:
         while (reply := replies()) is not False:
-            self.questions.answered("PING", reply)
+            self.heartbeat.answered("PING", reply)
 
     def link_writable(self, writable: bool) -> None:
         self.writable.append(writable)
 
-    def ask(self, link: Link) -> None:
+    def send_heartbeat(self, link: Link) -> None:
         link.write(PING)
 
 

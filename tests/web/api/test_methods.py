@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from relay import Gateway
-from relay.control import answering
+from relay.control import responder
 from tests.conftest import EmbeddedFactory
 from tests.harness.conditions import wait_until
 from tests.harness.inside import parts_of
@@ -133,7 +133,7 @@ async def test_channels_and_info_count_clients(embedded: EmbeddedFactory) -> Non
 async def test_too_many_channels_are_an_error_not_a_part(
     embedded: EmbeddedFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(answering, "MAX_CHANNELS", 1)
+    monkeypatch.setattr(responder, "MAX_CHANNELS", 1)
     gateway = await start(embedded)
     async with connected(f"{gateway.url}/ws/a", f"{gateway.url}/ws/b"):
         reply = await call(gateway.port, "channels", {})

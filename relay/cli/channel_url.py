@@ -1,0 +1,69 @@
+"""The WebSocket URL of a channel, and the command-line argument that names one."""
+
+from __future__ import annotations
+
+from typing import Final
+from urllib.parse import quote
+
+import click
+from yarl import URL
+
+from relay.channel import check_channel
+from relay.cli.gateway_address import AddressError, GatewayAddress, configured_gateway
+from relay.errors import ChannelError
+
+_ADDRESSES: Final = ("ws://", "wss://", "http://", "https://")
+
+
+class ChannelArgument(click.ParamType[str]):
+    """The name of a channel, checked before anything is connected."""
+
+    name = "channel"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the name, or fail with the rule that it breaks.
+
+        An address would be a legal name, too, but is never meant as one: the command would wait there for ever.
+        """
+        if value.startswith(_ADDRESSES):
+            self.fail(f"{value!r} is an address, not a channel: write {_as_options(value)}", param, ctx)
+        try:
+            return check_channel(value)
+        except ChannelError as error:
+            self.fail(str(error), param, ctx)
+
+
+def _as_options(address: str) -> str:
+    """Return the arguments to write instead of an address that was given as a channel."""
+    try:
+        gateway = GatewayAddress.parse(address)
+    except AddressError:
+        return "CHANNEL --gateway URL"
+    return f"{gateway.channel or 'CHANNEL'} --gateway {gateway.base}"
+
+
+def channel_url(gateway: str | None, channel: str, *, echo: bool = False) -> URL:
+    """Return the WebSocket URL of a channel.
+
+    Args:
+        gateway: address of a gateway, with or without a path in front of `/ws`, and an endpoint; None: the gateway of
+            this environment's settings.
+        channel: legal name of a channel.
+        echo: whether the client's own messages come back to it.
+
+    Raises:
+        click.UsageError: there is no such URL, or the address names another channel.
+    """
+    if gateway is None:
+        gateway = f"ws://{configured_gateway('--gateway ws://host:port')[0]}"
+    try:
+        address = GatewayAddress.parse(gateway)
+    except AddressError as error:
+        raise click.UsageError(f"--gateway {gateway!r}: {error}") from None
+    if address.channel not in (None, channel):
+        raise click.UsageError(
+            f"--gateway {gateway!r} names the channel {address.channel!r}, and the command {channel!r}: "
+            f"for the latter write --gateway {address.base}"
+        )
+    # Encoded here, slashes too: a URL library would normalize a channel such as "a/../b".
+    return URL(f"{address.base}/ws/{quote(channel, safe=':')}{'?echo=1' if echo else ''}", encoded=True)
