@@ -147,6 +147,21 @@ def test_a_subscriber_may_leave_during_its_delivery() -> None:
     assert (a.count, b.count) == (1, 2)
 
 
+def test_a_message_that_comes_during_a_flush_is_delivered_by_the_next_one() -> None:
+    """With the memory broker, what a delivery leads to may be a message."""
+    bench, a, b = Bench(), Listener(1), Listener(2)
+    bench.hub.add("c", a)
+    bench.hub.add("d", b)
+    a.on_delivery = lambda: bench.hub.receive(Message("d", b"2"))
+    bench.hub.receive(Message("c", b"1"))
+    bench.hub.flush()
+    assert (b.chunks, bench.scheduled) == ([], 2)
+    bench.hub.receive(Message("d", b"3"))
+    assert bench.scheduled == 2
+    bench.hub.flush()
+    assert b.chunks == [b"[2][3]"]
+
+
 def test_a_channel_without_subscribers_is_forgotten() -> None:
     bench, a, b = Bench(), Listener(1), Listener(2, encoder=shouted)
     bench.hub.add("c", a)

@@ -138,7 +138,7 @@ def _env_file() -> str:
 
 
 def _markdown() -> str:
-    """Return the table of settings of the README."""
+    """Return the table of docs/settings.md."""
     lines = ["| variable | default | allowed | meaning |", "|---|---|---|---|"]
     for about in describe(Settings):
         cells = (f"`{about.variable}`", f"`{about.default}`", str(about.kind), about.meaning)

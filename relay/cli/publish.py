@@ -7,6 +7,7 @@ import sys
 
 import click
 
+from relay.brokers import schemes
 from relay.cli.channel_url import ChannelArgument, channel_url
 from relay.cli.options import load_settings
 from relay.cli.streams import confirm
@@ -36,7 +37,7 @@ def command(channel: str, message: str | None, binary: bool, gateway: str | None
         raise click.UsageError("--gateway and the --broker options exclude each other")
     settings = None if gateway is not None else load_settings(broker)
     payload = _read(message, binary)
-    if settings is not None and settings.broker_url != "memory://":
+    if settings is not None and schemes.find(settings.broker_url).redis:
         _by_redis(settings, channel, payload)
     else:
         _by_gateway(gateway, channel, payload)

@@ -7,9 +7,9 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from relay.brokers import schemes
 from relay.clients.context import CLOSE_TIMEOUT_SECONDS
 from relay.errors import RelayError
-from relay.gateway.bus import bus_name
 from relay.logs import Logger
 from relay.metrics.counters import Counters
 from relay.settings import Settings
@@ -191,7 +191,8 @@ class Supervisor:
         settings = self._settings
         if settings.metrics_port is None:
             return None
-        app = build_operators_app(self.monitor.problems, self.monitor.snapshot, self._build, bus_name(settings))
+        bus = schemes.describe(settings.broker_url)
+        app = build_operators_app(self.monitor.problems, self.monitor.snapshot, self._build, bus)
         port = MetricsPort(app, Counters())
         try:
             await port.start(list(settings.host), settings.metrics_port)
