@@ -24,11 +24,11 @@ class SettingOption(click.Option):
 
     def row(self) -> tuple[str, str]:
         """Return the option and its explanation for the help."""
-        about = self.description
-        limits = f"; {about.kind.rule}" if about.kind.rule and about.kind.name != "choice" else ""
+        setting = self.description
+        limits = f"; {setting.kind.rule}" if setting.kind.rule and setting.kind.name != "choice" else ""
         return (
-            f"{click.style(about.flag, fg='cyan')} {self.metavar}",
-            f"{about.meaning}  [{about.variable}; default: {about.default}{limits}]",
+            f"{click.style(setting.flag, fg='cyan')} {self.metavar}",
+            f"{setting.meaning}  [{setting.variable}; default: {setting.default}{limits}]",
         )
 
 

@@ -19,7 +19,7 @@ from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSou
 
 from relay.errors import SettingProblem
 from relay.redaction import MASK, escape_controls
-from relay.settings.values import Kind, Range, show
+from relay.settings.values import Range, ValueKind, show
 
 PREFIX: Final = "RELAY_"
 
@@ -47,7 +47,7 @@ class Description:
 
     name: str
     group: str
-    kind: Kind
+    kind: ValueKind
     meaning: str
     default: str
 
@@ -166,20 +166,20 @@ def _describe(name: str, field: FieldInfo) -> Description:
     )
 
 
-def _kind(field: FieldInfo) -> Kind:
+def _kind(field: FieldInfo) -> ValueKind:
     for note in _notes(field.annotation, field.metadata):
-        if isinstance(note, Kind):
+        if isinstance(note, ValueKind):
             return note
         if isinstance(note, Range):
             return note.kind
-    raise TypeError(f"no Kind or Range on {field!r}")
+    raise TypeError(f"no ValueKind or Range on {field!r}")
 
 
 def _notes(annotation: object, metadata: Iterable[object]) -> Iterable[object]:
-    """Yield the notes of an `Annotated` type, also inside `X | None`, and a `Kind` for a `Literal`."""
+    """Yield the notes of an `Annotated` type, also inside `X | None`, and a `ValueKind` for a `Literal`."""
     yield from metadata
     if get_origin(annotation) is Literal:
-        yield Kind("choice", "|".join(get_args(annotation)))
+        yield ValueKind("choice", "|".join(get_args(annotation)))
     else:
         for argument in get_args(annotation):
             yield from _notes(argument, getattr(argument, "__metadata__", ()))

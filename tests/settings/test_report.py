@@ -91,5 +91,5 @@ def test_a_setting_without_a_kind_is_a_mistake_of_the_program() -> None:
     class Bare(BaseSettings):
         name: str = Field("", json_schema_extra={"group": "None"})
 
-    with pytest.raises(TypeError, match="no Kind or Range"):
+    with pytest.raises(TypeError, match="no ValueKind or Range"):
         describe(Bare)
