@@ -23,7 +23,7 @@ def test_a_probe_that_is_heard_says_that_all_is_well_and_since_when() -> None:
 def test_only_the_probe_that_is_under_way_counts() -> None:
     probe = Probe()
     old = probe.send(10.0, LINKS)
-    probe.forget()
+    probe.give_up()
     assert probe.heard(b"%d" % old) is None
     new = probe.send(11.0, LINKS)
     assert probe.heard(b"%d" % old) is None
@@ -53,7 +53,7 @@ def test_a_probe_is_lost_when_something_is_answered_that_was_asked_after_it_was_
     probe.answered(number, 1, 12.0)
     assert not probe.is_lost(answered_until=11.0), "its answer may be before the probe"
     assert probe.is_lost(answered_until=12.5)
-    probe.forget("lost")
+    probe.give_up("lost")
     assert not probe.is_lost(answered_until=12.5)
 
 

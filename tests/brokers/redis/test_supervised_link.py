@@ -7,10 +7,10 @@ import time
 
 import pytest
 
-from relay.brokers.redis.address import Address
+from relay.brokers.redis.address import Address, fixed
 from relay.brokers.redis.connector import ConnectError, open_link
 from relay.brokers.redis.link import Link, Replies
-from relay.brokers.redis.supervised import BACKOFF_LIMIT_SECONDS, PING, SupervisedLink, backoff
+from relay.brokers.redis.supervised_link import BACKOFF_LIMIT_SECONDS, PING, SupervisedLink, backoff
 from relay.metrics.counters import Counters
 from tests.conftest import ProxyFactory
 from tests.harness.conditions import wait_until
@@ -22,7 +22,7 @@ class PlainLink(SupervisedLink):
     """A link that does nothing but stay open."""
 
     def __init__(self, address: Address, *, timeout: float = 0.4, interval: float = 0.1) -> None:
-        super().__init__(address, "test", timeout, interval, Counters())
+        super().__init__(fixed(address), "test", timeout, interval, Counters())
         self.counters = self._counters
         self.losses: list[str] = []
         self.fault: Exception | None = None
