@@ -32,7 +32,7 @@ class RedisBroker(Broker):
     def __init__(self, options: BrokerOptions, sink: Sink, counters: Counters) -> None:
         self._prefix = options.prefix
         self._address = parse_address(options.url, options.ca_file)
-        self.shards = (Shard(fixed(self._address), options, sink, counters),)
+        self.shards: tuple[Shard, ...] = (Shard(fixed(self._address), options, sink, counters),)
         # The choice of the shard costs a publisher nothing: it is kept with what the command begins with.
         self._route = lru_cache(maxsize=CACHED_CHANNELS)(self._find_route)
 
