@@ -198,6 +198,62 @@ def test_a_large_batch_does_not_wait_for_the_flush() -> None:
     assert a.count == 3
 
 
+class Gathering(Listener):
+    """A subscriber of several channels, which writes once per flush."""
+
+    def __init__(self, number: int, hub: Hub) -> None:
+        super().__init__(number)
+        self.writes: list[bytes] = []
+        self._hub = hub
+
+    def deliver(self, data: bytes, count: int) -> None:
+        if not self.chunks:
+            self._hub.gather(self)
+        super().deliver(data, count)
+
+    def write_gathered(self) -> None:
+        self.writes.append(b"".join(self.chunks))
+        self.chunks.clear()
+
+
+def test_a_subscriber_of_ten_channels_writes_once_a_flush() -> None:
+    bench = Bench()
+    gathering, other = Gathering(1, bench.hub), Listener(2)
+    for number in range(10):
+        bench.hub.add(f"c{number}", gathering)
+    bench.hub.add("c9", other)
+    for _ in range(2):
+        for number in range(10):
+            bench.hub.receive(Message(f"c{number}", b"%d" % number))
+        assert not other.chunks
+        bench.hub.flush()
+        assert gathering.writes.pop() == b"[0][1][2][3][4][5][6][7][8][9]"
+        assert other.chunks.pop() == b"[9]"
+    assert (gathering.writes, bench.scheduled) == ([], 2)
+
+
+def test_what_is_gathered_outside_a_flush_is_written_by_the_next_one() -> None:
+    """A large batch is delivered at once."""
+    bench = Bench()
+    gathering = Gathering(1, bench.hub)
+    bench.hub.gather(gathering)
+    bench.hub.gather(Gathering(2, bench.hub))
+    assert (bench.scheduled, gathering.writes) == (1, [])
+    bench.hub.flush()
+    assert gathering.writes == [b""]
+
+
+def test_a_handler_gets_messages_at_once_and_none_is_counted_as_delivered() -> None:
+    bench = Bench()
+    handled: list[Message] = []
+    bench.hub.listen(" control", handled.append)
+    message = Message(" control", b"x")
+    bench.hub.receive(message)
+    assert handled == [message]
+    assert (bench.scheduled, len(bench.hub), bench.hub.channels) == (0, 0, [])
+    assert bench.counters.messages_delivered == 0
+
+
 @given(st.lists(st.tuples(st.integers(0, 4), st.booleans()), max_size=40))
 def test_everybody_gets_the_others_messages_once_in_one_order(script: list[tuple[int, bool]]) -> None:
     """Whatever is said by whom, and wherever the flushes fall."""
