@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from itertools import count, islice
 
 from .crowd import Crowd
+from .fleet import abort
 from .machine import raise_file_limit
 from .reading import Reading, total
-from .run import Run, drive
-from .servers import Server
-from .wire import WEBSOCKET, Format
+from .run import WARM_UP, Run, drive
+from .servers import Clocks, Server
+from .tally import Tally
+from .wire import WEBSOCKET, Format, accept, connect, open_many
 
 P99_BAR = 0.060  # seconds from the moment a message was due
 RARE_LOOK = 100_000_000  # ns between the clients' looks where no latency is measured
 TRIES = 3  # runs at one rate before it counts as too much
 PING_INTERVAL = 25.0  # seconds
+AT_ONCE = 50  # handshakes at a time: fewer than a default backlog
 PINGED = 0.9  # share of the expected pings that an idle server must send
 
 # Starts a server with a ping interval in seconds, None for no pings.
@@ -84,40 +88,33 @@ def best_throughput(launch: Launch, seconds: float, rate: float = 600) -> Readin
         rate = (good + bad) / 2 if good and bad else rate * 1.2 if good else rate / 2
 
 
-def idle(launch: Launch, seconds: float, count: int) -> tuple[Reading, Reading]:
+def idle(launch: Launch, seconds: float, connections: int) -> tuple[Reading, Reading]:
     """Memory in KB per idle connection, and CPU in µs per connection and second.
 
     Args:
         launch: starts the server.
         seconds: how long the idle connections are watched.
-        count: number of connections.
+        connections: how many.
     """
-    raise_file_limit(count + 200)
+    raise_file_limit(connections + 200)
     with launch(PING_INTERVAL) as server:
         time.sleep(1)
         before = server.resident()
-        crowd = Crowd(server.port, "/ws/idle", count)
+        crowd = Crowd(server.port, "/ws/idle", connections)
         try:
             crowd.wait(3)
-            memory = (server.resident() - before) / 1024 / count
+            memory = (server.resident() - before) / 1024 / connections
             pings, clocks, client = crowd.pings, server.clocks(), time.process_time()
             begin = time.monotonic()
             crowd.wait(seconds)
             wall = time.monotonic() - begin
             used, client = server.clocks() - clocks, time.process_time() - client
-            pinged = (crowd.pings - pings) / (count * wall / PING_INTERVAL)
+            pinged = (crowd.pings - pings) / (connections * wall / PING_INTERVAL)
             tally = crowd.roll_call()
         finally:
             crowd.close()
-    cpu = Reading(
-        used.server / count / wall * 1e6,
-        tally,
-        client_cpu=client / wall,
-        server_cpu=used.server / wall,
-        redis_cpu=used.redis / wall,
-        server_waiting=used.server_waiting / wall,
-        redis_waiting=used.redis_waiting / wall,
-        stolen=used.stolen / wall,
+    cpu = replace(
+        used_in(wall, used.server / connections / wall * 1e6, tally, used, client),
         # Not pinging is not being cheap.
         flaw=f"only {pinged:.0%} of the pings" if pinged < PINGED else "",
         details={"pings": float(crowd.pings), "pinged": pinged},
@@ -125,3 +122,54 @@ def idle(launch: Launch, seconds: float, count: int) -> tuple[Reading, Reading]:
     # Memory is the same however busy the machine is.
     undisturbed = replace(cpu, server_waiting=0.0, redis_waiting=0.0, stolen=0.0)
     return replace(undisturbed, value=memory, flaw=""), cpu
+
+
+def handshakes(launch: Launch, seconds: float, *, own_channels: bool = False) -> tuple[Reading, Reading]:
+    """Server CPU in µs per handshake, and handshakes/s. The end of each connection, by a reset, is included.
+
+    Args:
+        launch: starts the server.
+        seconds: how long connections are opened, after WARM_UP that isn't measured.
+        own_channels: whether each connection has a channel of its own, which the server subscribes to on the bus first.
+            Otherwise all share one channel, in which one client stays: the bus takes no part.
+    """
+    with launch(None) as server:
+        (resident,) = open_many(server.port, "/ws/handshakes", 1)
+        paths = (f"/ws/handshakes{number if own_channels else ''}" for number in count())
+        try:
+            _open_and_reset(server.port, paths, WARM_UP)
+            clocks, client, begin = server.clocks(), time.process_time(), time.monotonic()
+            opened = _open_and_reset(server.port, paths, seconds)
+            wall = time.monotonic() - begin
+            used, client = server.clocks() - clocks, time.process_time() - client
+        finally:
+            abort(resident)
+    cost = used_in(wall, used.server / opened * 1e6, Tally(), used, client)
+    return cost, replace(cost, value=opened / wall)
+
+
+def _open_and_reset(port: int, paths: Iterator[str], seconds: float) -> int:
+    """Open WebSocket connections, AT_ONCE at a time, and reset them; return how many."""
+    opened, end = 0, time.monotonic() + seconds
+    while not opened or time.monotonic() < end:
+        batch = [connect(port, path) for path in islice(paths, AT_ONCE)]
+        for sock, key in batch:
+            accept(sock, key)
+        for sock, _ in batch:
+            abort(sock)
+        opened += len(batch)
+    return opened
+
+
+def used_in(wall: float, value: float, tally: Tally, used: Clocks, client: float) -> Reading:
+    """Return a value as a reading, with what the processes used in wall seconds; client is CPU time in seconds."""
+    return Reading(
+        value,
+        tally,
+        client_cpu=client / wall,
+        server_cpu=used.server / wall,
+        redis_cpu=used.redis / wall,
+        server_waiting=used.server_waiting / wall,
+        redis_waiting=used.redis_waiting / wall,
+        stolen=used.stolen / wall,
+    )

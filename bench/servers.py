@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO
 
 import click
@@ -29,14 +30,17 @@ def free_port() -> int:
         return int(sock.getsockname()[1])
 
 
-def start(command: list[str], cores: set[int], output: IO[bytes], env: dict[str, str]) -> subprocess.Popen[bytes]:
-    """Start a process on some cores."""
+def start(
+    command: list[str], cores: set[int], output: IO[bytes], env: dict[str, str], folder: Path | None = None
+) -> subprocess.Popen[bytes]:
+    """Start a process on some cores, in a folder, or in that of this process."""
     return subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=subprocess.STDOUT,
         env=os.environ | env,
+        cwd=folder,
         preexec_fn=lambda: os.sched_setaffinity(0, cores),
     )
 
@@ -134,7 +138,14 @@ class Server:
 
 
 @contextmanager
-def server(kind: str, command: list[str], bus: Redis, event_loop: str, ping_interval: float | None) -> Iterator[Server]:
+def server(
+    kind: str,
+    command: list[str],
+    bus: Redis,
+    event_loop: str,
+    ping_interval: float | None,
+    folder: Path | None = None,
+) -> Iterator[Server]:
     """Run a server under test on the server's core.
 
     Args:
@@ -143,11 +154,12 @@ def server(kind: str, command: list[str], bus: Redis, event_loop: str, ping_inte
         bus: its Redis.
         event_loop: auto, uvloop or asyncio.
         ping_interval: seconds; None for no pings.
+        folder: where it is started; None for that of this process.
     """
     port = free_port()
     with tempfile.TemporaryFile() as output:
         env = environment(kind, port, bus.url, event_loop, ping_interval)
-        process = start(command, SERVER_CORES, output, env)
+        process = start(command, SERVER_CORES, output, env, folder)
         try:
             wait_for(lambda: open_many(port, "/ws/warm-up", 1)[0].close(), process, output)
             yield Server(kind, port, process.pid, bus)

@@ -186,7 +186,7 @@ class Hub:
             reached = len(subscribers)
             counters.fanned_out += count * reached
             counters.bytes_fanned_out += len(data) * reached
-            counters.writes += reached
+            counters.chunks_fanned_out += reached
 
     def _deliver_to_sender(self, sender: Subscriber, data: bytes, own: list[tuple[int, int]], count: int) -> None:
         """Deliver a batch without the sender's own frames.
@@ -205,7 +205,7 @@ class Hub:
         sender.deliver(others, count - len(own))
         self._counters.fanned_out += count - len(own)
         self._counters.bytes_fanned_out += len(others)
-        self._counters.writes += 1
+        self._counters.chunks_fanned_out += 1
 
 
 def _senders(

@@ -23,6 +23,19 @@ class Kind(enum.IntEnum):
     BINARY = 1
 
 
+class Position(msgspec.Struct, frozen=True, gc=False):
+    """The place of a message in the history of its channel.
+
+    Args:
+        epoch: names one history; a history that was lost and begun anew has another one, so that positions of the two
+            are never compared.
+        offset: number of the message in it, without holes.
+    """
+
+    epoch: str
+    offset: int
+
+
 class Message(msgspec.Struct, frozen=True, gc=False):
     """One message.
 

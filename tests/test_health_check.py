@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from relay.health_check import main, own_place
+from relay.health_check import configured_address, main
 from tests.conftest import EmbeddedFactory
 from tests.harness.free_port import free_port
 
@@ -83,11 +83,10 @@ async def test_what_is_no_gateway() -> None:
 
 def test_a_silent_gateway_has_so_long(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        monkeypatch.setattr("relay.health_check.TIMEOUT_SECONDS", 0.1)
         monkeypatch.setenv("RELAY_HOST", "127.0.0.1")
         monkeypatch.setenv("RELAY_PORT", str(silent.getsockname()[1]))
         monkeypatch.delenv("RELAY_METRICS_PORT", raising=False)
-        assert main([]) == 1
+        assert main([], timeout_seconds=0.1) == 1
     assert "timed out" in capsys.readouterr().err
 
 
@@ -98,8 +97,8 @@ def test_wrong_usage_is_told() -> None:
 
 
 def test_addresses_that_mean_all_of_them_are_asked_on_the_loopback() -> None:
-    assert own_place({}) == ("127.0.0.1", "8000")
-    assert own_place({"RELAY_HOST": "::,0.0.0.0", "RELAY_PORT": "80"}) == ("::1", "80")
+    assert configured_address({}) == ("127.0.0.1", "8000")
+    assert configured_address({"RELAY_HOST": "::,0.0.0.0", "RELAY_PORT": "80"}) == ("::1", "80")
 
 
 def test_it_needs_a_few_megabytes() -> None:
@@ -111,6 +110,6 @@ def test_it_needs_a_few_megabytes() -> None:
     assert {name for name in loaded if name.partition(".")[0] == "relay"} == LIGHT
 
 
-@pytest.mark.parametrize("file", ["deploy/Dockerfile", "docker-compose.yml", "README.md"])
+@pytest.mark.parametrize("file", ["deploy/Dockerfile", "docker-compose.yml", "docs/operations.md"])
 def test_it_is_what_the_deployments_ask(file: str) -> None:
     assert '"python", "-m", "relay.health_check"]' in (ROOT / file).read_text()

@@ -52,7 +52,7 @@ def command(form: str | None, **flags: str | None) -> None:
     origins = sources(Settings, given)
     if form == "json":
         entries = [_entry(settings, about, origins[about.name], wrong) for about in describe(Settings)]
-        click.echo(json.dumps(entries, indent=2, default=show))  # which keys need: JSON doesn't know what they are
+        click.echo(json.dumps(entries, indent=2, default=show))  # for API keys: JSON has no such type
     elif sys.stdout.isatty():
         _print_table(settings, origins, wrong)
     else:
@@ -138,7 +138,7 @@ def _env_file() -> str:
 
 
 def _markdown() -> str:
-    """Return the table of settings of the README."""
+    """Return the table of docs/settings.md."""
     lines = ["| variable | default | allowed | meaning |", "|---|---|---|---|"]
     for about in describe(Settings):
         cells = (f"`{about.variable}`", f"`{about.default}`", str(about.kind), about.meaning)

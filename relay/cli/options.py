@@ -1,4 +1,4 @@
-"""Settings as command-line options: made from the settings themselves, listed by group, checked together."""
+"""Settings as command-line options: generated from `Settings`, listed by group, checked together."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WRONG_SETTINGS = 2
 
 
 class SettingOption(click.Option):
-    """One setting as an option. Its value stays text: `Settings` reads and checks it, with all others."""
+    """One setting as an option. Its value stays text: `Settings` parses and checks it, with all others."""
 
     def __init__(self, description: Description) -> None:
         super().__init__([description.flag, description.name], type=str, metavar=_metavar(description))
@@ -51,10 +51,10 @@ class SettingsCommand(click.Command):
 
 
 def load_settings(flags: Mapping[str, str | None]) -> Settings:
-    """Return the settings, or list on standard error what is wrong with them and exit with 2.
+    """Return the settings; when some are wrong, list these on standard error, and exit with 2.
 
     Args:
-        flags: name of a setting → text of its flag; None when it was not given. Empty text unsets.
+        flags: name of a setting → text of its flag; None when it was not given. Empty text unsets the setting.
     """
     given = given_flags(flags)
     try:
@@ -70,7 +70,7 @@ def given_flags(flags: Mapping[str, str | None]) -> dict[str, str | None]:
 
 
 def report(problems: list[SettingProblem], given: Mapping[str, object]) -> None:
-    """Write a list of wrong settings for people, and of what may have been meant to be one."""
+    """List wrong settings on standard error, and unknown variables that may have been meant as settings."""
     unknown = unknown_variables(Settings)
     click.secho(f"relay: {_count(problems, unknown)}", fg="red", bold=True, err=True)
     found = sources(Settings, given)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from relay.brokers import schemes
 from relay.errors import SettingProblem, SettingsError
 from relay.redaction import mask_credentials
 from relay.settings.report import PREFIX, broken_lines, problems, quiet_dotenv
@@ -228,8 +229,9 @@ class Settings(BaseSettings):
     @classmethod
     def _only_with_tls(cls, value: str | None, info: ValidationInfo) -> str | None:
         url = info.data.get("broker_url", "rediss:")
-        if value is not None and not url.lower().startswith("rediss:"):
-            raise ValueError(f"{PREFIX}BROKER_URL does not start with rediss://")
+        if value is not None and not schemes.find(url).tls:
+            tls = [name for name, scheme in schemes.SCHEMES.items() if scheme.tls]
+            raise ValueError(f"{PREFIX}BROKER_URL does not start with {schemes.in_words(tls)}")
         if value is not None and "ssl_ca_certs=" in url:
             raise ValueError(f"not besides the ssl_ca_certs of {PREFIX}BROKER_URL")
         return value
@@ -255,8 +257,10 @@ class Settings(BaseSettings):
         """Refuse several processes that could not hear each other, or could not share a port."""
         if value == 1:
             return value
-        if info.data.get("broker_url") == "memory://":
-            raise ValueError(f"more than 1 needs Redis: memory:// connects no processes, see {PREFIX}BROKER_URL")
+        url = info.data.get("broker_url")
+        if url is not None and not schemes.find(url).connects_processes:
+            name = schemes.name_of(url)
+            raise ValueError(f"more than 1 needs Redis: {name}:// connects no processes, see {PREFIX}BROKER_URL")
         if sys.platform != "linux":
             raise ValueError("more than 1 needs Linux, whose kernel spreads clients over processes")
         return value

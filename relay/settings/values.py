@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, SecretStr
 
 from relay.auth.host import read_allowed_host
 from relay.auth.origin import read_allowed
-from relay.brokers.redis.address import SCHEMES, parse_address
+from relay.brokers import schemes
 from relay.channel import PREFIX_RULE, check_channel, check_prefix
 from relay.errors import ChannelError
 from relay.redaction import MASK, escape_controls, mask_credentials
@@ -190,21 +190,6 @@ def _check_text(text: str) -> str:
     return text
 
 
-def _check_broker_url(url: str) -> str:
-    """Refuse everything that would only fail, or be ignored, once the link to the bus is opened.
-
-    No reason repeats a part of the URL that may hold a password, as the standard library's own errors do.
-    """
-    if url.startswith("memory:"):
-        if url != "memory://":
-            raise ValueError("memory:// takes nothing more")
-        return url
-    if url.partition(":")[0].lower() not in SCHEMES:
-        raise ValueError(f"the scheme must be one of {', '.join(f'{scheme}://' for scheme in ('memory', *SCHEMES))}")
-    parse_address(url)
-    return url
-
-
 Hosts = Annotated[
     tuple[str, ...],
     BeforeValidator(_split),
@@ -222,8 +207,8 @@ Networks = Annotated[
 ]
 BrokerUrl = Annotated[
     str,
-    AfterValidator(_check_broker_url),
-    Kind("URL", "memory://, redis://[user:password@]host[:port][/db], rediss://..., or unix:///path[?db=0]"),
+    AfterValidator(schemes.check_url),
+    Kind("URL", schemes.rule()),
 ]
 BrokerPrefix = Annotated[str, AfterValidator(check_prefix), Kind("text", PREFIX_RULE)]
 CaFile = Annotated[

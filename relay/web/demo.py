@@ -14,6 +14,7 @@ from aiohttp import web
 from aiohttp.web_urldispatcher import UrlMappingMatchInfo
 
 from relay.auth.origin import canonical, is_allowed
+from relay.brokers import schemes
 from relay.settings import Settings
 from relay.web.app_keys import SETTINGS
 
@@ -142,11 +143,10 @@ def _asset(name: str, body: bytes) -> Asset:
 
 def _about(settings: Settings) -> bytes:
     """Return what the page has to know about this server; everybody may read it."""
-    is_redis = not settings.broker_url.startswith("memory:")
     about = {
         "default_channel": settings.default_channel,
         "max_message_bytes": settings.max_message_bytes,
-        "redis_prefix": settings.broker_prefix if is_redis else None,
+        "redis_prefix": settings.broker_prefix if schemes.find(settings.broker_url).redis else None,
     }
     return msgspec.json.encode(about)
 

@@ -53,7 +53,7 @@ class ResponseWatcher(AbstractAccessLogger):
             # aiohttp keeps the last answer of a kept connection until its next request: a megabyte for each that polls.
             response.body = None
         if isinstance(transport, HttpTransport) and transport.owner is not None:
-            transport.owner.answered(bool(response.keep_alive))
+            transport.owner.response_written(bool(response.keep_alive))
 
 
 async def finish(request: web.Request, response: web.StreamResponse) -> None:

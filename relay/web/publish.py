@@ -50,14 +50,14 @@ async def _accept(request: web.Request) -> web.Response:
     counters.bytes_received += len(payload)
     outlet = PublishWindow(request.app[NODE], Share.POSTS)
     try:
-        gateways = await outlet.acknowledged(await outlet.send(Message(channel, payload, kind)))
+        delivery = await outlet.acknowledged(await outlet.send(Message(channel, payload, kind)))
     except DeliveryUnknown as error:
         # Not 503: a client must not take this for "not published", and send it again without a thought.
         raise Refused(504, f"{error.disconnect.reason}: it may or may not have been published") from None
     except PublishError as error:
         raise Refused(503, f"{error.disconnect.reason}: it was not published") from None
     keep(request)
-    return web.json_response({"channel": channel, "gateways": gateways})
+    return web.json_response({"channel": channel, "gateways": delivery.receivers})
 
 
 _answer = with_cors("POST", _accept)

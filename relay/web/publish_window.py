@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
+from relay.brokers import Delivery
 from relay.brokers.shares import Share
 from relay.errors import BusUnavailable, DeliveryUnknown, PublishError, PublishRefused
 from relay.hub import MESSAGE_OVERHEAD_BYTES
@@ -34,7 +35,7 @@ class PublishWindow:
         self.share = share
         self._loop = asyncio.get_running_loop()
         self._ends_at = self._loop.time() + ANSWER_SECONDS
-        self._in_flight: deque[tuple[asyncio.Future[int], int]] = deque()
+        self._in_flight: deque[tuple[asyncio.Future[Delivery], int]] = deque()
         self._bytes = 0
         self._over = False
 
@@ -43,7 +44,7 @@ class PublishWindow:
         """How long the request may still wait."""
         return max(0.0, self._ends_at - self._loop.time())
 
-    async def send(self, message: Message) -> asyncio.Future[int]:
+    async def send(self, message: Message) -> asyncio.Future[Delivery]:
         """Publish a message, once there is room for it; returns a future for `acknowledged`."""
         size = len(message.payload) + MESSAGE_OVERHEAD_BYTES
         while self._in_flight and self._bytes + size > WINDOW_BYTES and not self._over:
@@ -69,8 +70,8 @@ class PublishWindow:
         """Send nothing more; see `Source`. What was sent already has its receipts."""
         self._over = True
 
-    async def acknowledged(self, future: asyncio.Future[int]) -> int:
-        """Wait until the bus has a message; return how many gateways heard it.
+    async def acknowledged(self, future: asyncio.Future[Delivery]) -> Delivery:
+        """Wait until the bus has a message, and return its delivery.
 
         Raises:
             PublishError: it was not, or perhaps not, delivered to the bus.

@@ -7,7 +7,7 @@ from typing import cast
 
 import pytest
 
-from relay.brokers import Source
+from relay.brokers import Delivery, Source
 from relay.brokers.shares import Share
 from relay.errors import BusUnavailable, DeliveryUnknown, PublishBufferFull, PublishRefused
 from relay.message import Message
@@ -23,9 +23,9 @@ class HandNode:
     """A node whose messages are acknowledged by the test."""
 
     def __init__(self) -> None:
-        self.submitted: list[asyncio.Future[int]] = []
+        self.submitted: list[asyncio.Future[Delivery]] = []
 
-    def submit(self, message: Message, source: Source) -> asyncio.Future[int]:
+    def submit(self, message: Message, source: Source) -> asyncio.Future[Delivery]:
         self.submitted.append(asyncio.get_running_loop().create_future())
         return self.submitted[-1]
 
@@ -43,8 +43,8 @@ async def test_a_request_has_a_window_on_its_way_at_a_time() -> None:
     assert await stays_true(lambda: len(node.submitted) == 2, 0.05)
     for number in range(5):
         await wait_until(lambda number=number: len(node.submitted) > number)
-        node.submitted[number].set_result(number)
-    assert [await outlet.acknowledged(future) for future in await sending] == list(range(5))
+        node.submitted[number].set_result(Delivery(number))
+    assert [await outlet.acknowledged(future) for future in await sending] == [Delivery(number) for number in range(5)]
 
 
 async def test_after_an_outage_nothing_more_is_sent_but_after_a_refusal_it_is() -> None:
@@ -53,12 +53,12 @@ async def test_after_an_outage_nothing_more_is_sent_but_after_a_refusal_it_is() 
         sending = asyncio.create_task(_send_all(outlet, 3))
         await wait_until(lambda node=node: len(node.submitted) == 2)
         node.submitted[0].set_exception(error)
-        node.submitted[1].set_result(1)
+        node.submitted[1].set_result(Delivery(1))
         futures = await sending
         assert len(node.submitted) == total
         with pytest.raises(type(error)):
             await outlet.acknowledged(futures[0])
-        assert await outlet.acknowledged(futures[1]) == 1
+        assert await outlet.acknowledged(futures[1]) == Delivery(1)
         if total == 2:
             with pytest.raises(BusUnavailable, match="earlier"):
                 await outlet.acknowledged(futures[2])
@@ -83,5 +83,5 @@ async def test_a_request_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch)
     assert outlet.seconds_left == 0
 
 
-async def _send_all(outlet: PublishWindow, count: int) -> list[asyncio.Future[int]]:
+async def _send_all(outlet: PublishWindow, count: int) -> list[asyncio.Future[Delivery]]:
     return [await outlet.send(LARGE) for _ in range(count)]

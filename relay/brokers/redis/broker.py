@@ -86,7 +86,19 @@ class RedisBroker(Broker):
         self._publications.connected = lambda: self._follow(self._publications, self._subscriptions)
 
     async def start(self) -> None:
-        """Begin to connect and to probe."""
+        """Begin to connect and to probe.
+
+        A database number is warned of, as it separates nothing. It isn't refused: Redis URLs that a platform hands out
+        may have one.
+        """
+        if self._address.db:
+            log.warning(
+                "the database number does not separate deployments",
+                reason="pub/sub is the same in all databases of a Redis",
+                database=self._address.db,
+                separate_with="RELAY_BROKER_PREFIX",
+                prefix=self._prefix,
+            )
         await self._subscriptions.start()
         await self._publications.start()
         self._probe_task = asyncio.create_task(self._watch(), name="relay bus probe")
@@ -260,3 +272,6 @@ class RedisBroker(Broker):
             await asyncio.sleep(pause)
             if time.monotonic() - due > interval:
                 self._probe.forget()  # this process was stalled, not the bus: ask again
+
+
+broker_class = RedisBroker

@@ -7,7 +7,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from relay.brokers import Receipt, Source
+import hiredis
+
+from relay.brokers import Delivery, Receipt, Source
 from relay.brokers.redis.address import Address
 from relay.brokers.redis.link import Link, Replies, pack
 from relay.brokers.redis.publish_failures import PublishFailures
@@ -29,6 +31,8 @@ PROBE_BYTES = 1024
 """More than a probe takes."""
 
 HELLO = pack("HELLO")
+
+_NOTHING = object()
 
 log = Logger("relay.bus")
 
@@ -208,7 +212,7 @@ class Publications(SupervisedLink):
         batch, batch_began_at = 0, 0.0
         refused: list[PendingPublish] = []
         error = ""
-        unexpected: object = None
+        unexpected: object = _NOTHING
         while (reply := replies()) is not False:
             if len(pending) <= unsent:
                 unexpected = reply
@@ -231,10 +235,18 @@ class Publications(SupervisedLink):
                     batch, batch_began_at = 0, accepted_at
                 batch += 1
                 if receipt is not None:
-                    receipt(reply)
-            else:
+                    receipt(Delivery(reply))
+            elif isinstance(reply, hiredis.ReplyError):
                 refused.append(entry)
                 error = str(reply)
+            else:
+                # Redis has taken the command, and what became of it can't be told: `lost` says so.
+                pending.appendleft(entry)
+                settled -= size
+                if receipt is not None:
+                    queue.charge(source.share, size)
+                unexpected = reply
+                break
         if batch:
             latency.observe(now - batch_began_at, batch)
         published += batch
@@ -243,7 +255,7 @@ class Publications(SupervisedLink):
         if refused:
             self._failures.refused(refused, error)
         self._resume()
-        if unexpected is not None:
+        if unexpected is not _NOTHING:
             self.abort(f"unexpected reply: {unexpected!r:.200}")
 
     def _flush(self) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from relay.brokers import Delivery
 from relay.channel import check_channel
 from relay.control import Control
 from relay.control.messages import MAX_CHANNELS, MAX_REASON_BYTES, DisconnectCommand, SurveyReply, UnsubscribeCommand
@@ -83,7 +84,7 @@ async def _publish(call: Call, parameters: PublishParameters) -> Finish:
 
 async def _broadcast(call: Call, parameters: BroadcastParameters) -> Finish:
     kind, payload = _payload(call, parameters)
-    sent: list[asyncio.Future[int] | ApiError] = []
+    sent: list[asyncio.Future[Delivery] | ApiError] = []
     for number, name in enumerate(parameters.channels):
         try:
             channel = _channel(f"channels[{number}]", name)
@@ -98,7 +99,7 @@ async def _broadcast(call: Call, parameters: BroadcastParameters) -> Finish:
     return finish
 
 
-async def _reply(call: Call, sent: asyncio.Future[int] | ApiError) -> PublishReply:
+async def _reply(call: Call, sent: asyncio.Future[Delivery] | ApiError) -> PublishReply:
     """Return what became of one message of a broadcast."""
     try:
         if isinstance(sent, ApiError):
@@ -206,7 +207,7 @@ def _target(parameters: UnsubscribeParameters | DisconnectParameters) -> tuple[s
     return parameters.user or None, parameters.client
 
 
-async def _acknowledged(call: Call, future: asyncio.Future[int]) -> EmptyResult:
+async def _acknowledged(call: Call, future: asyncio.Future[Delivery]) -> EmptyResult:
     try:
         await call.outlet.acknowledged(future)
     except PublishError as error:
