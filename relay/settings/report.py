@@ -19,12 +19,12 @@ from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSou
 
 from relay.errors import SettingProblem
 from relay.redaction import MASK, escape_controls
-from relay.settings.values import Kind, Range, show
+from relay.settings.values import Range, ValueKind, show
 
 PREFIX: Final = "RELAY_"
 
 
-class Source(enum.Enum):
+class SettingSource(enum.Enum):
     """Where the value of a setting comes from, weakest first."""
 
     DEFAULT = "default"
@@ -47,7 +47,7 @@ class Description:
 
     name: str
     group: str
-    kind: Kind
+    kind: ValueKind
     meaning: str
     default: str
 
@@ -73,7 +73,7 @@ class UnknownVariable:
     """
 
     variable: str
-    source: Source
+    source: SettingSource
     nearest: str | None
 
     def __str__(self) -> str:
@@ -86,15 +86,15 @@ def describe(model: type[BaseSettings]) -> list[Description]:
     return [_describe(name, field) for name, field in model.model_fields.items()]
 
 
-def sources(model: type[BaseSettings], overrides: Iterable[str] = ()) -> dict[str, Source]:
+def sources(model: type[BaseSettings], overrides: Iterable[str] = ()) -> dict[str, SettingSource]:
     """Return where the value of each setting comes from.
 
     Args:
         model: class of the settings.
         overrides: names of the settings that were given as flags or keyword arguments.
     """
-    found = dict.fromkeys(model.model_fields, Source.DEFAULT)
-    for source, names in [*_variables(model).items(), (Source.FLAG, list(overrides))]:
+    found = dict.fromkeys(model.model_fields, SettingSource.DEFAULT)
+    for source, names in [*_variables(model).items(), (SettingSource.FLAG, list(overrides))]:
         found.update((name, source) for name in names if name in found)
     return found
 
@@ -166,32 +166,32 @@ def _describe(name: str, field: FieldInfo) -> Description:
     )
 
 
-def _kind(field: FieldInfo) -> Kind:
+def _kind(field: FieldInfo) -> ValueKind:
     for note in _notes(field.annotation, field.metadata):
-        if isinstance(note, Kind):
+        if isinstance(note, ValueKind):
             return note
         if isinstance(note, Range):
             return note.kind
-    raise TypeError(f"no Kind or Range on {field!r}")
+    raise TypeError(f"no ValueKind or Range on {field!r}")
 
 
 def _notes(annotation: object, metadata: Iterable[object]) -> Iterable[object]:
-    """Yield the notes of an `Annotated` type, also inside `X | None`, and a `Kind` for a `Literal`."""
+    """Yield the notes of an `Annotated` type, also inside `X | None`, and a `ValueKind` for a `Literal`."""
     yield from metadata
     if get_origin(annotation) is Literal:
-        yield Kind("choice", "|".join(get_args(annotation)))
+        yield ValueKind("choice", "|".join(get_args(annotation)))
     else:
         for argument in get_args(annotation):
             yield from _notes(argument, getattr(argument, "__metadata__", ()))
 
 
-def _variables(model: type[BaseSettings]) -> dict[Source, list[str]]:
+def _variables(model: type[BaseSettings]) -> dict[SettingSource, list[str]]:
     """Return the names, lower-cased and without prefix, of all `RELAY_*` variables that are set."""
     prefix = PREFIX.lower()
-    origins: dict[Source, EnvSettingsSource] = {}
+    origins: dict[SettingSource, EnvSettingsSource] = {}
     with suppress(OSError, UnicodeDecodeError), quiet_dotenv():  # what can't be read is reported as a problem
-        origins[Source.ENV_FILE] = DotEnvSettingsSource(model)
-    origins[Source.ENVIRONMENT] = EnvSettingsSource(model)
+        origins[SettingSource.ENV_FILE] = DotEnvSettingsSource(model)
+    origins[SettingSource.ENVIRONMENT] = EnvSettingsSource(model)
     return {
         source: [name.removeprefix(prefix) for name in origin.env_vars if name.startswith(prefix)]
         for source, origin in origins.items()

@@ -30,7 +30,7 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,255}\Z")
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class ValueKind:
     """What a value is, in words.
 
     Args:
@@ -69,9 +69,9 @@ class Range(GroupedMetadata):
         yield Le(self.most)
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> ValueKind:
         """The unit and the bounds in words."""
-        return Kind(self.unit, f"{show(self.least)} to {show(self.most)}")
+        return ValueKind(self.unit, f"{show(self.least)} to {show(self.most)}")
 
 
 def show(value: object) -> str:
@@ -194,54 +194,58 @@ Hosts = Annotated[
     tuple[str, ...],
     BeforeValidator(_split),
     AfterValidator(_check_hosts),
-    Kind("list", "IP addresses or host names, separated by commas"),
+    ValueKind("list", "IP addresses or host names, separated by commas"),
 ]
 Workers = Annotated[
-    int | Literal["auto"], BeforeValidator(_read_workers), Kind("integer", f"1 to {MOST_WORKERS}, or auto")
+    int | Literal["auto"], BeforeValidator(_read_workers), ValueKind("integer", f"1 to {MOST_WORKERS}, or auto")
 ]
 Networks = Annotated[
     tuple[str, ...],
     BeforeValidator(_split),
     AfterValidator(_check_networks),
-    Kind("list", "IP addresses and networks such as 10.0.0.0/8, separated by commas"),
+    ValueKind("list", "IP addresses and networks such as 10.0.0.0/8, separated by commas"),
 ]
 BrokerUrl = Annotated[
     str,
     AfterValidator(schemes.check_url),
-    Kind("URL", schemes.rule()),
+    ValueKind("URL", schemes.rule()),
 ]
-BrokerPrefix = Annotated[str, AfterValidator(check_prefix), Kind("text", PREFIX_RULE)]
+BrokerPrefix = Annotated[str, AfterValidator(check_prefix), ValueKind("text", PREFIX_RULE)]
 CaFile = Annotated[
-    str, AfterValidator(_check_ca_file), Kind("file", "a PEM file that this process can read, and only with rediss://")
+    str,
+    AfterValidator(_check_ca_file),
+    ValueKind("file", "a PEM file that this process can read, and only with rediss://"),
 ]
 Origins = Annotated[
     tuple[str, ...],
     BeforeValidator(_split),
     _each(read_allowed),
-    Kind("list", "origins such as https://app.example.com or https://*.example.com, separated by commas; null; or *"),
+    ValueKind(
+        "list", "origins such as https://app.example.com or https://*.example.com, separated by commas; null; or *"
+    ),
 ]
 HostNames = Annotated[
     tuple[str, ...],
     BeforeValidator(_split),
     _each(read_allowed_host),
-    Kind("list", "names such as relay.example.com or *.example.com, separated by commas, without ports"),
+    ValueKind("list", "names such as relay.example.com or *.example.com, separated by commas, without ports"),
 ]
 Subprotocols = Annotated[
     tuple[str, ...],
     BeforeValidator(_split),
     _each(_read_subprotocol),
-    Kind("list", "names as in Sec-WebSocket-Protocol, separated by commas; * is the first that is offered"),
+    ValueKind("list", "names as in Sec-WebSocket-Protocol, separated by commas; * is the first that is offered"),
 ]
 ApiKeys = Annotated[
     tuple[SecretStr, ...],
     BeforeValidator(_split),
     AfterValidator(_check_keys),
-    Kind("keys", "16 to 256 ASCII characters each, no white space, separated by commas"),
+    ValueKind("keys", "16 to 256 ASCII characters each, no white space, separated by commas"),
 ]
 ChannelName = Annotated[
     str,
     AfterValidator(_check_default_channel),
-    Kind("channel", "1 to 255 bytes of UTF-8, no white space, no control or invisible characters"),
+    ValueKind("channel", "1 to 255 bytes of UTF-8, no white space, no control or invisible characters"),
 ]
-Text = Annotated[str, AfterValidator(_check_text), Kind("text", "valid UTF-8")]
+Text = Annotated[str, AfterValidator(_check_text), ValueKind("text", "valid UTF-8")]
 Lowered = BeforeValidator(_lower)

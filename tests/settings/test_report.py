@@ -10,7 +10,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings
 
 from relay.settings import Settings
-from relay.settings.report import Source, UnknownVariable, describe, sources, unknown_variables
+from relay.settings.report import SettingSource, UnknownVariable, describe, sources, unknown_variables
 
 
 @pytest.fixture(autouse=True)
@@ -59,12 +59,12 @@ def test_sources_name_the_strongest_place(monkeypatch: pytest.MonkeyPatch, tmp_p
     monkeypatch.setenv("relay_drain_seconds", "2")
     monkeypatch.setenv("RELAY_WRITE_DELAY", "")
     found = sources(Settings, ["host"])
-    assert found["host"] is Source.FLAG
-    assert found["port"] is Source.ENVIRONMENT
-    assert found["drain_seconds"] is Source.ENVIRONMENT
-    assert found["max_headers"] is Source.ENV_FILE
-    assert found["welcome"] is Source.DEFAULT
-    assert found["write_delay"] is Source.DEFAULT
+    assert found["host"] is SettingSource.FLAG
+    assert found["port"] is SettingSource.ENVIRONMENT
+    assert found["drain_seconds"] is SettingSource.ENVIRONMENT
+    assert found["max_headers"] is SettingSource.ENV_FILE
+    assert found["welcome"] is SettingSource.DEFAULT
+    assert found["write_delay"] is SettingSource.DEFAULT
     assert list(found) == list(Settings.model_fields)
 
 
@@ -76,9 +76,9 @@ def test_unknown_variables_are_found_with_the_nearest_name(monkeypatch: pytest.M
     monkeypatch.setenv("RELAY_PORT", "1")
     found = unknown_variables(Settings)
     assert found == [
-        UnknownVariable("RELAY_PING_INTERVALL", Source.ENV_FILE, "RELAY_PING_INTERVAL"),
-        UnknownVariable("RELAY_PROT", Source.ENVIRONMENT, "RELAY_PORT"),
-        UnknownVariable("RELAY_SOMETHING_ELSE_ALTOGETHER", Source.ENVIRONMENT, None),
+        UnknownVariable("RELAY_PING_INTERVALL", SettingSource.ENV_FILE, "RELAY_PING_INTERVAL"),
+        UnknownVariable("RELAY_PROT", SettingSource.ENVIRONMENT, "RELAY_PORT"),
+        UnknownVariable("RELAY_SOMETHING_ELSE_ALTOGETHER", SettingSource.ENVIRONMENT, None),
     ]
     assert str(found[0]) == "RELAY_PING_INTERVALL (.env) is not a setting; did you mean RELAY_PING_INTERVAL?"
     assert str(found[2]) == "RELAY_SOMETHING_ELSE_ALTOGETHER (env) is not a setting"
@@ -91,5 +91,5 @@ def test_a_setting_without_a_kind_is_a_mistake_of_the_program() -> None:
     class Bare(BaseSettings):
         name: str = Field("", json_schema_extra={"group": "None"})
 
-    with pytest.raises(TypeError, match="no Kind or Range"):
+    with pytest.raises(TypeError, match="no ValueKind or Range"):
         describe(Bare)
