@@ -1,8 +1,7 @@
-"""What is told about settings: descriptions, sources, unknown variables."""
+"""Descriptions of settings, the sources of their values, and unknown variables."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -11,13 +10,6 @@ from pydantic_settings import BaseSettings
 
 from relay.settings import Settings
 from relay.settings.report import SettingSource, UnknownVariable, describe, sources, unknown_variables
-
-
-@pytest.fixture(autouse=True)
-def _empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in [name for name in os.environ if name.upper().startswith("RELAY_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
 
 
 def test_every_setting_is_described() -> None:
@@ -69,7 +61,7 @@ def test_sources_name_the_strongest_place(monkeypatch: pytest.MonkeyPatch, tmp_p
 
 
 def test_unknown_variables_are_found_with_the_nearest_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """In both places; their values are not told."""
+    """In both places; their values are not shown."""
     (tmp_path / ".env").write_text("RELAY_PING_INTERVALL=secret\nOTHER=1\n")
     monkeypatch.setenv("RELAY_PROT", "secret")
     monkeypatch.setenv("RELAY_SOMETHING_ELSE_ALTOGETHER", "secret")
@@ -86,7 +78,7 @@ def test_unknown_variables_are_found_with_the_nearest_name(monkeypatch: pytest.M
 
 
 def test_a_setting_without_a_kind_is_a_mistake_of_the_program() -> None:
-    """Nobody could read what it allows."""
+    """No description could say what it allows."""
 
     class Bare(BaseSettings):
         name: str = Field("", json_schema_extra={"group": "None"})
