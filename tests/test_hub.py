@@ -18,7 +18,7 @@ def payload_only(message: Message) -> bytes:
 
 
 def shouted(message: Message) -> bytes:
-    """Encode a message otherwise."""
+    """Encode a message in another wire format."""
     return message.payload.upper() + b"!"
 
 
@@ -59,7 +59,7 @@ class Bench:
         self.scheduled += 1
 
 
-def test_a_message_reaches_everybody_but_its_sender_at_the_flush() -> None:
+def test_a_message_reaches_all_subscribers_but_its_sender_at_the_flush() -> None:
     bench, a, b, c = Bench(), Listener(1), Listener(2), Listener(3)
     for listener in (a, b, c):
         bench.hub.add("c", listener)
@@ -109,7 +109,7 @@ def test_channels_are_apart_and_scheduled_together() -> None:
     bench.hub.add("d", b)
     bench.hub.receive(Message("c", b"for a"))
     bench.hub.receive(Message("d", b"for b"))
-    bench.hub.receive(Message("e", b"for nobody"))
+    bench.hub.receive(Message("e", b"for none"))
     assert bench.scheduled == 1
     bench.hub.flush()
     assert (a.chunks, b.chunks) == ([b"[for a]"], [b"[for b]"])
@@ -174,7 +174,7 @@ def test_a_channel_without_subscribers_is_forgotten() -> None:
     assert (len(bench.hub), bench.hub.subscribers("c")) == (0, 0)
 
 
-def test_a_batch_whose_channel_was_left_goes_to_nobody() -> None:
+def test_a_batch_whose_last_subscriber_left_is_delivered_to_no_later_one() -> None:
     bench, a, late = Bench(), Listener(1), Listener(2)
     bench.hub.add("c", a)
     bench.hub.receive(Message("c", b"1"))
@@ -255,8 +255,8 @@ def test_a_handler_gets_messages_at_once_and_none_is_counted_as_delivered() -> N
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.booleans()), max_size=40))
-def test_everybody_gets_the_others_messages_once_in_one_order(script: list[tuple[int, bool]]) -> None:
-    """Whatever is said by whom, and wherever the flushes fall."""
+def test_all_subscribers_get_the_others_messages_once_in_one_order(script: list[tuple[int, bool]]) -> None:
+    """Whichever subscribers publish, and wherever the flushes fall."""
     bench = Bench()
     listeners = [Listener(n, echo=n == 0) for n in range(5)]
     for listener in listeners:

@@ -49,7 +49,7 @@ def test_an_empty_variable_is_not_set(monkeypatch: pytest.MonkeyPatch, tmp_path:
 
 
 def test_keywords_beat_the_environment_which_beats_the_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The nearer to the one who starts it, the stronger."""
+    """The nearer a source is to the command that starts the gateway, the stronger it is."""
     (tmp_path / ".env").write_text("RELAY_PORT=1\nRELAY_PING_INTERVAL=11\nRELAY_DRAIN_SECONDS=1\n")
     monkeypatch.setenv("RELAY_PORT", "2")
     monkeypatch.setenv("RELAY_PING_INTERVAL", "12")
@@ -150,7 +150,7 @@ def test_a_broken_env_file_is_a_problem(tmp_path: Path) -> None:
 
 
 def test_a_line_of_the_env_file_that_cannot_be_read_is_a_problem(tmp_path: Path) -> None:
-    """Not a gateway that runs with the default. Its value stays untold; a line of another program is not looked at."""
+    """The gateway must not run with the default. The value is not shown; lines of other programs are ignored."""
     (tmp_path / ".env").write_text('OTHER 1\n\nexport RELAY_API_KEYS hidden\nRELAY_PORT=x\nRELAY_WELCOME="open\n')
     found = problems_of()
     assert set(found) == {"RELAY_API_KEYS", "RELAY_PORT", "RELAY_WELCOME"}
@@ -166,6 +166,6 @@ def test_a_folder_called_env_is_ignored(tmp_path: Path) -> None:
 
 
 def test_other_lines_of_the_env_file_are_ignored(tmp_path: Path) -> None:
-    """It may be shared with other programs; PORT is not ours."""
+    """The file may be shared with other programs: PORT is not a setting of the relay."""
     (tmp_path / ".env").write_text("PORT=1\nOTHER=2\nRELAY_NONE_OF_OURS=3\n")
     assert Settings().port == 8000

@@ -98,7 +98,7 @@ def test_a_wrong_value_is_refused(name: str, value: object) -> None:
 
 
 def test_trusted_proxies_are_addresses_and_networks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody by default; each once."""
+    """None by default; each item once."""
     assert Settings().trusted_proxies is None
     monkeypatch.setenv("RELAY_TRUSTED_PROXIES", "10.0.0.0/8, 127.0.0.1,2001:db8::/32,127.0.0.1")
     assert Settings().trusted_proxies == ("10.0.0.0/8", "127.0.0.1", "2001:db8::/32")
@@ -202,7 +202,7 @@ def test_a_ca_file_must_be_usable(tmp_path: Path, certificate_authority: Certifi
 
 
 def test_a_long_wrong_value_is_cut() -> None:
-    """Somebody may have put a file into a variable."""
+    """A file may have been put into a variable by mistake."""
     assert len(problems_of(port="x" * 5000)["RELAY_PORT"].given) < 130
 
 
