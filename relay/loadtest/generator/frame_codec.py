@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from hashlib import sha1
 from typing import Final
 
+from relay.errors import RelayError
+
 CONTINUATION: Final = 0x0
 TEXT: Final = 0x1
 BINARY: Final = 0x2
@@ -27,7 +29,7 @@ MAX_HEAD_BYTES: Final = 16 << 10
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3
 
 
-class WireError(Exception):
+class WireError(RelayError):
     """The server broke the protocol; the text says how."""
 
 
