@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from relay.errors import Disconnect, PublishError
+from relay.errors import Disconnect, PublishError, Unavailable
 from relay.metrics.counters import BOUNDS, Histogram
 from relay.metrics.snapshot import Snapshot
 
@@ -19,10 +19,16 @@ _DISCONNECTS = (
     "PROTOCOL_ERROR",
     "MESSAGE_TOO_BIG",
     "WRITE_TIMEOUT",
-    "UNEXPECTED_DATA",
 )
 _FAILURES = tuple(error.disconnect.name for error in PublishError.__subclasses__())
-_REFUSALS = ("full", "draining", "bus_timeout", "bus_refused", "bad_request", "not_found", "request_timeout", "tls")
+_REFUSALS = (
+    *(reason.cause for reason in Unavailable),
+    "bad_request",
+    "forbidden",
+    "not_found",
+    "request_timeout",
+    "tls",
+)
 _UNWRITTEN = ("rate_limit", "unwritable")
 _REQUESTS = ("publish 0", "broadcast 0", "http_publish 200")
 _SHARES = ("clients", "posts", "back_ends")
