@@ -14,11 +14,16 @@ from relay.cli.usable_settings import UsableSettings
 from relay.errors import SettingProblem, SettingsError
 from relay.redaction import escape_controls, mask_credentials
 from relay.settings import Settings
-from relay.settings.report import Description, Source, describe, sources, unknown_variables
+from relay.settings.report import Description, SettingSource, describe, sources, unknown_variables
 from relay.settings.values import show
 
 _HEADINGS = ("variable", "value", "source", "type", "meaning")
-_COLORS = {Source.DEFAULT: "dim", Source.ENV_FILE: "green", Source.ENVIRONMENT: "green", Source.FLAG: "yellow"}
+_COLORS = {
+    SettingSource.DEFAULT: "dim",
+    SettingSource.ENV_FILE: "green",
+    SettingSource.ENVIRONMENT: "green",
+    SettingSource.FLAG: "yellow",
+}
 
 
 @click.command("config", cls=SettingsCommand)
@@ -62,7 +67,7 @@ def command(form: str | None, **flags: str | None) -> None:
 
 
 def _entry(
-    settings: Settings, setting: Description, origin: Source, wrong: Mapping[str, SettingProblem]
+    settings: Settings, setting: Description, origin: SettingSource, wrong: Mapping[str, SettingProblem]
 ) -> dict[str, object]:
     value = getattr(settings, setting.name)
     problem = wrong.get(setting.variable)
@@ -83,7 +88,7 @@ def _entry(
 
 
 def _cells(
-    settings: Settings, setting: Description, origin: Source, wrong: Mapping[str, SettingProblem]
+    settings: Settings, setting: Description, origin: SettingSource, wrong: Mapping[str, SettingProblem]
 ) -> tuple[str, ...]:
     if (problem := wrong.get(setting.variable)) is not None:
         return (setting.variable, problem.given, origin.value, "wrong", f"allowed: {problem.allowed}")
@@ -91,7 +96,7 @@ def _cells(
     return (setting.variable, show(getattr(settings, setting.name)), origin.value, kind, setting.meaning)
 
 
-def _columns(settings: Settings, origins: dict[str, Source], wrong: Mapping[str, SettingProblem]) -> str:
+def _columns(settings: Settings, origins: dict[str, SettingSource], wrong: Mapping[str, SettingProblem]) -> str:
     """Return aligned columns without colours, nothing cut."""
     rows = [_HEADINGS, *(_cells(settings, setting, origins[setting.name], wrong) for setting in describe(Settings))]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -100,7 +105,7 @@ def _columns(settings: Settings, origins: dict[str, Source], wrong: Mapping[str,
     )
 
 
-def _print_table(settings: Settings, origins: dict[str, Source], wrong: Mapping[str, SettingProblem]) -> None:
+def _print_table(settings: Settings, origins: dict[str, SettingSource], wrong: Mapping[str, SettingProblem]) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table

@@ -1,4 +1,4 @@
-"""The kinds of value that a setting can have: how one is read, checked, named and shown."""
+"""The kinds of values that settings have: how each is parsed, checked, described and shown."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,255}\Z")
 
 @dataclass(frozen=True, slots=True)
 class ValueKind:
-    """What a value is, in words.
+    """A kind of values, as users read of it.
 
     Args:
         name: one word for tables, such as `seconds`.
-        rule: what is allowed; empty when the name says it all.
+        rule: which values are allowed; empty: the name says it all.
     """
 
     name: str
@@ -46,16 +46,16 @@ class ValueKind:
 
     @property
     def secret(self) -> bool:
-        """Whether a value must never be shown, not even a wrong one."""
+        """Whether a value must never be shown, not even one that is refused."""
         return self.name == "keys"
 
 
 @dataclass(frozen=True, slots=True)
 class Range(GroupedMetadata):
-    """A number with a unit and inclusive bounds; says both to pydantic and to the reader.
+    """A number with a unit and inclusive bounds, for both pydantic and users.
 
     Args:
-        unit: what is counted; `integer` for a plain number.
+        unit: of the number; `integer` for a plain number.
         least: smallest allowed value.
         most: largest allowed value.
     """
@@ -75,7 +75,7 @@ class Range(GroupedMetadata):
 
 
 def show(value: object) -> str:
-    """Return a setting's value as one writes it in the environment, with secrets masked; None is `not set`."""
+    """Return a value as it is written in the environment, with secrets masked; `not set` for None."""
     if value is None:
         return "not set"
     if isinstance(value, SecretStr):
@@ -95,7 +95,7 @@ def _split(value: object) -> object:
 
 
 def _each(read: Callable[[str], str]) -> AfterValidator:
-    """Return what checks a list by its items, brings each into its form, and drops repeated ones."""
+    """Return a validator that passes each item of a list through `read`, and drops repeated items."""
 
     def check(items: tuple[str, ...]) -> tuple[str, ...]:
         if not items:
@@ -110,7 +110,7 @@ def _lower(value: object) -> object:
 
 
 def _check_hosts(hosts: tuple[str, ...]) -> tuple[str, ...]:
-    """Refuse what is neither an IP address nor a host name; drop repeated addresses."""
+    """Refuse items that are neither IP addresses nor host names; drop repeated items."""
     wrong = [host for host in hosts if not _is_address(host) and not _HOST_NAME.match(host)]
     if wrong or not hosts:
         raise ValueError(f"not {', '.join(map(repr, wrong))}" if wrong else "at least one")
@@ -118,7 +118,7 @@ def _check_hosts(hosts: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _check_networks(networks: tuple[str, ...]) -> tuple[str, ...]:
-    """Refuse what is neither an IP address nor a network."""
+    """Refuse items that are neither IP addresses nor networks; drop repeated items."""
     if not networks:
         raise ValueError("at least one")
     for network in networks:
@@ -164,14 +164,14 @@ def _check_ca_file(path: str) -> str:
 
 
 def _read_subprotocol(name: str) -> str:
-    """Refuse what no client can offer: a name is a token (RFC 6455, section 4.1), in which case counts."""
+    """Refuse a name that is not a token (RFC 6455, section 4.1): no client can offer it. Case matters."""
     if not _TOKEN.match(name):
         raise ValueError(f"not {name!r}")
     return name
 
 
 def _check_keys(keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
-    """Refuse keys that can be guessed, and those that no header can carry. No reason repeats a key."""
+    """Refuse keys that can be guessed, and keys that no header can carry. The reasons never repeat a key."""
     for number, key in enumerate(keys, 1):
         text = key.get_secret_value()
         if not 16 <= len(text) <= 256:
@@ -182,7 +182,7 @@ def _check_keys(keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
 
 
 def _check_text(text: str) -> str:
-    """Refuse the half characters that undecodable bytes of the environment become."""
+    """Refuse lone surrogates: Python makes them of bytes in the environment that are not UTF-8."""
     try:
         text.encode()
     except UnicodeEncodeError:
