@@ -199,12 +199,13 @@ def test_a_large_batch_does_not_wait_for_the_flush() -> None:
 
 
 class Gathering(Listener):
-    """A subscriber of several channels, which writes once per flush."""
+    """A subscriber that keeps what it gets until the end of a flush."""
 
     def __init__(self, number: int, hub: Hub) -> None:
         super().__init__(number)
-        self.writes: list[bytes] = []
         self._hub = hub
+        self.on_write: Callable[[], None] = lambda: None
+        self.writes: list[bytes] = []
 
     def deliver(self, data: bytes, count: int) -> None:
         if not self.chunks:
@@ -214,6 +215,7 @@ class Gathering(Listener):
     def write_gathered(self) -> None:
         self.writes.append(b"".join(self.chunks))
         self.chunks.clear()
+        self.on_write()
 
 
 def test_a_subscriber_of_ten_channels_writes_once_a_flush() -> None:
@@ -273,3 +275,47 @@ def test_all_subscribers_get_the_others_messages_once_in_one_order(script: list[
     assert bench.counters.deliveries == sum(listener.count for listener in listeners)
     assert bench.counters.writes == sum(len(listener.chunks) for listener in listeners)
     assert bench.counters.bytes_delivered == sum(len(chunk) for listener in listeners for chunk in listener.chunks)
+
+
+def test_a_subscriber_of_several_channels_writes_once_at_the_end_of_a_flush() -> None:
+    bench = Bench()
+    gathering, listener = Gathering(1, bench.hub), Listener(2)
+    for name in "abc":
+        bench.hub.add(name, gathering)
+        bench.hub.add(name, listener)
+        bench.hub.receive(Message(name, name.encode()))
+    assert bench.scheduled == 1
+    bench.hub.flush()
+    assert gathering.writes == [b"[a][b][c]"]
+    assert listener.chunks == [b"[a]", b"[b]", b"[c]"]
+    assert bench.scheduled == 1
+    bench.hub.flush()
+    assert len(gathering.writes) == 1
+
+
+def test_gathering_outside_a_flush_asks_for_one() -> None:
+    bench = Bench()
+    gathering = Gathering(1, bench.hub)
+    gathering.deliver(b"answer", 0)
+    gathering.deliver(b"another", 0)
+    assert bench.scheduled == 1
+    bench.hub.flush()
+    assert gathering.writes == [b"answeranother"]
+
+
+def test_what_comes_during_a_flush_is_flushed_by_another_one() -> None:
+    """Also what a gathering subscriber brings about when it writes, at the end of it."""
+    bench = Bench()
+    gathering, listener = Gathering(1, bench.hub), Listener(2)
+    bench.hub.add("a", gathering)
+    bench.hub.add("b", listener)
+    gathering.on_write = lambda: bench.hub.receive(Message("b", b"late"))
+    bench.hub.receive(Message("a", b"x"))
+    bench.hub.flush()
+    assert listener.chunks == []
+    assert bench.scheduled == 2
+    bench.hub.flush()
+    assert listener.chunks == [b"[late]"]
+    assert bench.scheduled == 2
+    bench.hub.receive(Message("b", b"next"))
+    assert bench.scheduled == 3

@@ -121,7 +121,7 @@ class Publications(SupervisedLink):
         queue.pending.append(PendingPublish(source, size, self._batch_began_at, receipt))
         queue.unsent.append(command)
         queue.size += size
-        waiting = queue.size - queue.with_receipt
+        waiting = queue.size - queue.of_others
         if self.passing and waiting < self._high_water:
             return True
         self._paused = True
