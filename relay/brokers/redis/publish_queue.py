@@ -80,6 +80,12 @@ class PublishQueue:
             self._by_share[share] += size
             self.of_others += size
 
+    def put_back(self, entry: PendingPublish) -> None:
+        """Take back the oldest command, which was taken out of `pending`; its bytes count on in `size`."""
+        self.pending.appendleft(entry)
+        if entry.source is not None and entry.receipt is not None:
+            self.charge(entry.source.share, entry.size)
+
     def take_unanswered(self) -> list[PendingPublish]:
         """Remove and return the commands that were written and have no reply."""
         pending = self.pending

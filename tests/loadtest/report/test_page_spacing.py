@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from relay.loadtest.report.spacing import keep_together
+from relay.loadtest.report.page import keep_together
 
 NARROW = "\N{NARROW NO-BREAK SPACE}"
 FIXED = "\N{NO-BREAK SPACE}"
