@@ -79,7 +79,7 @@ async def joined(gateway: Gateway, *channels: str) -> AsyncIterator[tuple[RawWeb
 
 def say(connection: WebSocket, **command: object) -> None:
     """Let a client say something, as if it had been read."""
-    connection.take_message(Kind.TEXT, json.dumps(command).encode())
+    connection._reader._pass_on(Kind.TEXT, json.dumps(command).encode())
 
 
 def publish(node: Node, channels: Iterable[str], data: bytes = b"1") -> None:
@@ -189,7 +189,7 @@ Ending = Callable[[MultiplexedWebSocket], None]
     ("end", "code"),
     [
         (lambda connection: connection.close(Disconnect.GOING_AWAY), 4001),
-        (lambda connection: connection.take_message(Kind.TEXT, b"nonsense"), 4004),
+        (lambda connection: connection._reader._pass_on(Kind.TEXT, b"nonsense"), 4004),
         (lambda connection: connection.fail(Disconnect.INVALID_TEXT), 4000),
     ],
     ids=["close", "protocol error", "breach"],
@@ -285,7 +285,7 @@ async def test_they_leave_nothing_behind(embedded: EmbeddedFactory, event_loop: 
         publish(node, TEN)
         connections[0].close(Disconnect.SLOW_CONSUMER)
         connections[1].abort()
-        connections[2].take_message(Kind.BINARY, b"")
+        connections[2]._reader._pass_on(Kind.BINARY, b"")
         del connections, connection
     assert node.hub.channels == []
     assert len(parts_of(gateway).context.write_timeouts) == 0
