@@ -59,6 +59,10 @@ class LateBus:
         future.set_exception(SubscribeError(channel, "NOPERM"))
         future.exception()
 
+    def cancel(self, channel: str) -> None:
+        """Forget that it was asked for, as a bus does that is told to unsubscribe."""
+        self.futures.pop(channel).cancel()
+
 
 @pytest.fixture
 def late_bus(monkeypatch: pytest.MonkeyPatch) -> LateBus:

@@ -261,11 +261,15 @@ async def test_a_failed_publication_does_not_close_but_after_a_drain_it_resets(e
     async with joined(gateway) as (client, connection):
         connection.publish_failed(BusUnavailable("away"))
         assert connection.session.open
-        connection.pause_publishing()
-        assert not connection.reading
-        connection.publish_failed(BusUnavailable("away"))
-        await one_tick()
-        assert connection.reading
+        node = parts_of(gateway).context.node
+        for congested in (True, False):
+            node.congested = congested
+            node.pause(connection)
+            assert not connection.reading
+            connection.publish_failed(BusUnavailable("away"))
+            await one_tick()
+            assert connection.reading != congested
+            assert node.paused_publishers == congested
         connection.close(Disconnect.GOING_AWAY)
         assert await client.close_frame() == (4001, "going away")
         connection.publish_failed(BusUnavailable("away"))
