@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -13,6 +14,9 @@ import pytest
 from relay import Gateway, Settings, protocols
 from relay.auth.authenticator import Identity
 from relay.errors import Refused
+from relay.gateway.admission import Admission
+from relay.gateway.eager_task import start_at_once
+from relay.protocols.plain import Plain
 from relay.protocols.request import ConnectRequest
 from tests.clients.late_bus import LateBus
 from tests.clients.late_bus import late_bus as late_bus
@@ -493,6 +497,29 @@ async def test_a_handshake_that_has_nothing_to_wait_for_is_no_task(way: str) -> 
             handshakes = [coroutine for coroutine in made if "_Started" in type(coroutine).__name__]
             assert len(handshakes) == tasks, made
             assert len(made) <= tasks, made
+
+
+async def test_a_question_that_was_never_asked_is_closed() -> None:
+    """A client that leaves in the tick of its request: the authenticator's coroutine has not begun, and must not warn."""
+
+    async def answer() -> Identity:
+        return Identity("ann")
+
+    async with guarded(Authenticator()) as gateway:
+        question = answer()
+        context = parts_of(gateway).context
+        admission = Admission(Authenticator(lambda: question), context.registry, context.node, 1.0)
+        request = ConnectRequest("/ws/a", {}, {}, "")
+
+        async def admit() -> None:
+            await admission.admit(request, Plain("a", echo=False))
+
+        task = start_at_once(admit())
+        assert task is not None
+        task.cancel()
+        await asyncio.wait([task])
+        assert inspect.getcoroutinestate(question) == inspect.CORO_CLOSED
+        assert context.node.interests == 0
 
 
 async def test_many_who_wait_are_let_in_together_and_leave_nothing() -> None:
