@@ -151,7 +151,8 @@ class Hub:
             while self._gatherers:
                 self._gatherers.pop().write_gathered()
         finally:
-            self._flushing = bool(self._dirty)  # with a broker in this process, a delivery can lead to a message
+            # With a broker in this process, a delivery can lead to a message.
+            self._flushing = bool(self._dirty or self._gatherers)
             if self._flushing:
                 self._schedule()
 

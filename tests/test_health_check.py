@@ -63,9 +63,9 @@ def test_a_gateway_that_is_not_there() -> None:
     assert check(port="tcp://10.0.0.1:8000")[0] == 1
 
 
-async def test_what_is_no_gateway() -> None:
+async def test_a_server_that_is_no_gateway() -> None:
     answers = [b"hello\r\n\r\n", b"", b"HTTP/1.1 302 Found\r\n\r\n", b"HTTP/1.1 2\r\n\r\n"]
-    told = ["'hello", "closed the connection without an answer", "HTTP status 302", "'HTTP/1.1 2"]
+    reasons = ["'hello", "closed the connection without an answer", "HTTP status 302", "'HTTP/1.1 2"]
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -77,11 +77,11 @@ async def test_what_is_no_gateway() -> None:
         while answers:
             code, _, errors = await asyncio.to_thread(check, port=server.sockets[0].getsockname()[1])
             assert code == 1
-            assert told.pop(0) in errors
+            assert reasons.pop(0) in errors
             del answers[0]
 
 
-def test_a_silent_gateway_has_so_long(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_silent_gateway_is_a_timeout(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("RELAY_HOST", "127.0.0.1")
         monkeypatch.setenv("RELAY_PORT", str(silent.getsockname()[1]))
@@ -90,7 +90,7 @@ def test_a_silent_gateway_has_so_long(monkeypatch: pytest.MonkeyPatch, capsys: p
     assert "timed out" in capsys.readouterr().err
 
 
-def test_wrong_usage_is_told() -> None:
+def test_wrong_usage_is_reported() -> None:
     code, output, errors = check("--url", "http://127.0.0.1:8000")
     assert (code, output) == (2, "")
     assert errors.startswith("usage: ")

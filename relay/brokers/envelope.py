@@ -28,6 +28,7 @@ from __future__ import annotations
 
 import struct
 
+from relay.errors import RelayError
 from relay.message import NO_ORIGIN, ORIGIN_BYTES, Kind, Message, Position
 
 VERSION = 1
@@ -43,7 +44,7 @@ _KIND = {prefix: kind for kind, prefix in zip(Kind, _PREFIX, strict=True)}
 _EXTENDED_KIND = {_MAGIC + bytes([VERSION << 4 | _EXTENDED | kind]): kind for kind in Kind}
 
 
-class EnvelopeError(ValueError):
+class EnvelopeError(RelayError, ValueError):
     """Bytes that begin like an envelope, and that this version can't read."""
 
 

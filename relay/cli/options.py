@@ -10,7 +10,7 @@ import click
 
 from relay.errors import SettingProblem, SettingsError
 from relay.settings import Settings
-from relay.settings.report import Description, Source, UnknownVariable, describe, sources, unknown_variables
+from relay.settings.report import Description, SettingSource, UnknownVariable, describe, sources, unknown_variables
 
 WRONG_SETTINGS = 2
 
@@ -24,11 +24,11 @@ class SettingOption(click.Option):
 
     def row(self) -> tuple[str, str]:
         """Return the option and its explanation for the help."""
-        about = self.description
-        limits = f"; {about.kind.rule}" if about.kind.rule and about.kind.name != "choice" else ""
+        setting = self.description
+        limits = f"; {setting.kind.rule}" if setting.kind.rule and setting.kind.name != "choice" else ""
         return (
-            f"{click.style(about.flag, fg='cyan')} {self.metavar}",
-            f"{about.meaning}  [{about.variable}; default: {about.default}{limits}]",
+            f"{click.style(setting.flag, fg='cyan')} {self.metavar}",
+            f"{setting.meaning}  [{setting.variable}; default: {setting.default}{limits}]",
         )
 
 
@@ -80,8 +80,8 @@ def report(problems: list[SettingProblem], given: Mapping[str, object]) -> None:
         click.secho(f"  {problem.variable}", bold=True, err=True)
         origin = ""
         if not problem.located and (description := flags.get(problem.variable)):
-            source = found.get(description.name, Source.DEFAULT)
-            origin = f" ({description.flag if source is Source.FLAG else source.value})"
+            source = found.get(description.name, SettingSource.DEFAULT)
+            origin = f" ({description.flag if source is SettingSource.FLAG else source.value})"
         click.echo(f"    given:    {problem.given}{origin}", err=True)
         click.echo(f"    allowed:  {problem.allowed}", err=True)
     if unknown:

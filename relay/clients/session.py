@@ -70,7 +70,9 @@ class Session:
     @property
     def channels(self) -> Collection[str]:
         """Names of the channels to which the client is subscribed, or is about to be."""
-        return self._claims()
+        if self._further:
+            return self._claims()
+        return () if self._interest is None else (self._interest.channel,)  # looked at for all clients in a row
 
     def join(self, client: SessionClient) -> None:
         """Begin: messages are delivered to the client from now on."""

@@ -42,7 +42,7 @@ class Parts:
         context: what its clients share.
         front_door: what the sockets of its port share.
         cursors: the polling clients.
-        control: hears and gives orders.
+        control: commands and surveys of all gateways.
         runner: of the HTTP application.
     """
 

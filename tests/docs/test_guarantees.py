@@ -15,7 +15,7 @@ from relay.control import messages
 from relay.hub import MAX_BATCH_BYTES, MESSAGE_OVERHEAD_BYTES
 from relay.proxies import proxy_header
 from relay.web.body import BODY_SECONDS
-from relay.web.publish_window import ANSWER_SECONDS, WINDOW_BYTES
+from relay.web.publish_window import RESPONSE_SECONDS, WINDOW_BYTES
 from tests.docs.pages import ROOT, table_below, text_of
 
 PAGE = "docs/guarantees.md"
@@ -79,4 +79,4 @@ def test_a_bound_is_that_of_the_code(buffer: str, bound: str) -> None:
 
 
 def test_what_an_http_publisher_waits_is_that_of_the_code() -> None:
-    assert f"{ANSWER_SECONDS:g} s in all" in text_of(PAGE)
+    assert f"{RESPONSE_SECONDS:g} s in all" in text_of(PAGE)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import ssl
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
@@ -109,6 +110,22 @@ class Address:
                 "ssl_cert_reqs": "required" if tls.verify else "none",
             }
         return options
+
+
+Resolver = Callable[[], Awaitable[Address]]
+"""Returns where a Redis is now; asked before each attempt to connect.
+
+It raises `ConnectError` when it can't tell, and must not wait for ever.
+"""
+
+
+def fixed(address: Address) -> Resolver:
+    """Return the resolver of an address that never changes."""
+
+    async def resolve() -> Address:
+        return address
+
+    return resolve
 
 
 def parse_address(url: str, ca_file: str | None = None) -> Address:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import random
 from typing import Final
 
+from relay.errors import RelayError
+
 CONTINUATION: Final = 0x0
 TEXT: Final = 0x1
 BINARY: Final = 0x2
@@ -19,7 +21,7 @@ MAX_FRAME_BYTES: Final = 16 << 20
 """A server that announces a longer frame is taken to be broken: no message of a load test is so long."""
 
 
-class RemoteProtocolError(Exception):
+class RemoteProtocolError(RelayError):
     """The server broke the protocol; the text says how."""
 
 

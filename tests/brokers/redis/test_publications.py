@@ -9,11 +9,11 @@ from typing import Any, cast
 import hiredis
 import pytest
 
-from relay.brokers.redis.address import Address
+from relay.brokers.redis.address import Address, fixed
 from relay.brokers.redis.link import Link, pack
 from relay.brokers.redis.publications import HIGH_WATER_BYTES, LOW_WATER_BYTES, Publications
 from relay.brokers.redis.server import Server
-from relay.brokers.redis.supervised import PING
+from relay.brokers.redis.supervised_link import PING
 from relay.brokers.shares import Share
 from relay.errors import BusUnavailable, DeliveryUnknown, PublishBufferFull, PublishError, PublishRefused
 from relay.metrics.counters import Counters
@@ -46,7 +46,7 @@ class Desk:
         self.resumed = 0
         self.demotions = 0
         self.publications = Publications(
-            Address(),
+            fixed(Address()),
             3.0,
             1.0,
             self.counters,

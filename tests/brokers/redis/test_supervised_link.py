@@ -7,10 +7,10 @@ import time
 
 import pytest
 
-from relay.brokers.redis.address import Address
-from relay.brokers.redis.connector import ConnectError, open_link
+from relay.brokers.redis.address import Address, fixed
+from relay.brokers.redis.connector import ConnectError, Fault, open_link
 from relay.brokers.redis.link import Link, Replies
-from relay.brokers.redis.supervised import BACKOFF_LIMIT_SECONDS, PING, SupervisedLink, backoff
+from relay.brokers.redis.supervised_link import BACKOFF_LIMIT_SECONDS, PING, SupervisedLink, backoff
 from relay.metrics.counters import Counters
 from tests.conftest import ProxyFactory
 from tests.harness.conditions import wait_until
@@ -22,7 +22,7 @@ class PlainLink(SupervisedLink):
     """A link that does nothing but stay open."""
 
     def __init__(self, address: Address, *, timeout: float = 0.4, interval: float = 0.1) -> None:
-        super().__init__(address, "test", timeout, interval, Counters())
+        super().__init__(fixed(address), "test", timeout, interval, Counters())
         self.counters = self._counters
         self.losses: list[str] = []
         self.fault: Exception | None = None
@@ -63,6 +63,38 @@ async def test_it_connects_once_redis_is_there(own_redis: RedisServer) -> None:
     assert link.problem is None
     await link.stop()
     assert not link.open
+
+
+async def test_the_address_is_asked_for_before_each_attempt(
+    redis_server: RedisServer, own_redis: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It may change, as where Sentinel names the primary, and it may be unknown for a while."""
+    known: list[Address] = []
+    asked = 0
+
+    async def resolve() -> Address:
+        nonlocal asked
+        asked += 1
+        if not known:
+            raise ConnectError(Fault("asking for the primary", "no answer"))
+        return known[0]
+
+    link = PlainLink(Address())
+    link._resolve = resolve
+    await link.start()
+    await wait_until(lambda: asked > 2)
+    assert link.problem == "can't connect: asking for the primary: no answer"
+    assert "address=unknown" in caplog.text
+    known[:] = [Address(host="127.0.0.1", port=redis_server.port)]
+    await wait_until(lambda: link.open)
+    before = asked
+    known[:] = [Address(host="127.0.0.1", port=own_redis.port)]
+    link.abort("on purpose")
+    await wait_until(lambda: link.open and link.address == known[0])
+    assert link.link is not None
+    assert link.link.place == f"127.0.0.1:{own_redis.port}"
+    assert asked == before + 1
+    await link.stop()
 
 
 async def test_a_silent_peer_is_noticed_within_the_timeout(redis_server: RedisServer, proxy_to: ProxyFactory) -> None:

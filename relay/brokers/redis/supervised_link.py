@@ -1,4 +1,4 @@
-"""A link that is kept open: connect, log in, watch, and start again when it breaks."""
+"""A supervised link: it connects, logs in, sends heartbeats, and reconnects when it breaks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from relay.brokers.redis.address import Address
+from relay.brokers.redis.address import Address, Resolver
 from relay.brokers.redis.connector import ConnectError, open_link
 from relay.brokers.redis.heartbeat import Heartbeat
 from relay.brokers.redis.link import Link, LinkClosed, Replies, pack
@@ -31,42 +31,44 @@ log = Logger("relay.bus")
 def backoff(attempt: int) -> float:
     """Return seconds to wait before connection attempt number `attempt` (from 0), with full jitter.
 
-    Full jitter, so that the gateways of a deployment don't knock together when their Redis is back.
+    With full jitter, so that the gateways of a deployment don't all connect at once when their Redis is back.
     """
     return random.uniform(0, min(BACKOFF_LIMIT_SECONDS, BACKOFF_BASE_SECONDS * 2 ** min(attempt, 10)))
 
 
 class SupervisedLink(abc.ABC):
-    """One of a broker's links, reopened until it is stopped.
+    """One of the links of a shard, reopened until it is stopped.
 
-    A question goes out every `interval`; a link on which one stays unanswered is aborted, after `timeout` seconds of
-    silence. Any answer will do, a refusal too: it proves that the link lives. TCP alone would notice a silent peer
+    A heartbeat goes out every `interval`. When one stays unanswered, the link is aborted after `timeout` seconds of
+    silence. Any reply will do, an error too: it proves that the link works. TCP alone would notice a silent peer
     after minutes.
 
     Args:
-        address: of the Redis.
-        name: what the link is for; shown in logs and, with a prefix, in Redis' `CLIENT LIST`.
+        resolve: where the Redis is; asked before each attempt to connect.
+        name: purpose of the link; shown in logs and, with a prefix, in Redis' `CLIENT LIST`.
         timeout: seconds to connect, and of silence before the link counts as dead.
         interval: seconds between two heartbeats.
         counters: where connects and losses are counted.
 
     Attributes:
-        link: what is logged in; None while there is none.
-        connected: called with each fresh link before it is brought into use, and before `questions` are its own.
-        problem: why the link isn't in use, in words; None when it is.
-        questions: what it asks, and how far Redis has answered.
+        address: where the Redis was at the last attempt to connect; None before the first one.
+        link: the link that is logged in; None while there is none.
+        connected: called with each fresh link before it is brought into use, and before `heartbeat` is reset for it.
+        problem: why the link isn't in use, as a sentence; None when it is.
+        heartbeat: the heartbeats, and until when Redis has answered.
     """
 
     answer_limit = math.inf
-    """Seconds, in timeouts, that an answer may take while other bytes come."""
+    """How long a reply to a heartbeat may take while other bytes arrive, in timeouts."""
 
-    def __init__(self, address: Address, name: str, timeout: float, interval: float, counters: Counters) -> None:
-        self._address = address
+    def __init__(self, resolve: Resolver, name: str, timeout: float, interval: float, counters: Counters) -> None:
+        self._resolve = resolve
         self._name = name
         self._timeout = timeout
         self._interval = interval
         self._counters = counters
         self._task: asyncio.Task[None] | None = None
+        self.address: Address | None = None
         self.link: Link | None = None
         self.problem: str | None = "not connected yet"
         self.connected: Callable[[], None] = _ignore
@@ -101,7 +103,7 @@ class SupervisedLink(abc.ABC):
 
     @abc.abstractmethod
     def lost(self, reason: str) -> None:
-        """Settle what a broken link leaves behind. Called once after each `opened`, even an interrupted one."""
+        """Settle what a broken link leaves unanswered. Called once after each `opened`, even an interrupted one."""
 
     @abc.abstractmethod
     def replies_received(self, replies: Replies) -> None:
@@ -113,10 +115,10 @@ class SupervisedLink(abc.ABC):
 
     @abc.abstractmethod
     def send_heartbeat(self, link: Link) -> None:
-        """Write a question; give its reply, which comes in turn, to `questions`."""
+        """Write a heartbeat; give its reply, which comes in turn, to `heartbeat`."""
 
     async def caught_up(self) -> bool:
-        """Ask once more, and return whether Redis answers in time: it has sent then all that was said before."""
+        """Send a heartbeat, and return whether Redis answers in time: everything sent before it has arrived then."""
         link, began = self.link, time.monotonic()
         while self.heartbeat.answered_until < began:
             left = began + self._timeout - time.monotonic()
@@ -136,7 +138,8 @@ class SupervisedLink(abc.ABC):
         attempt = 0
         while True:
             try:
-                link = await open_link(self._address, self, f"relay-{self._name}", self._timeout)
+                self.address = await self._resolve()
+                link = await open_link(self.address, self, f"relay-{self._name}", self._timeout)
                 if await self._use(link):
                     attempt = 0
             except ConnectError as error:
@@ -149,13 +152,13 @@ class SupervisedLink(abc.ABC):
             attempt += 1
 
     def _refused(self, error: ConnectError) -> None:
-        """Note why there is no link; report it when it is news, and once a minute, not at each of many attempts."""
+        """Note why there is no link. Log it when the reason is new, and once a minute, not at each of many attempts."""
         problem = f"can't connect: {error}"
         now = asyncio.get_running_loop().time()
         if problem != self.problem or now >= self._report_at:
             self._report_at = now + REPORT_SECONDS
             event = "bus refused the log-in" if error.refused else "bus unreachable"
-            log.warning(event, link=self._name, address=str(self._address), error=str(error))
+            log.warning(event, link=self._name, address=str(self.address or "unknown"), error=str(error))
         self.problem = problem
 
     async def _use(self, link: Link) -> bool:
@@ -171,10 +174,10 @@ class SupervisedLink(abc.ABC):
             if not link.closed.done():
                 self.problem = None
                 server = link.server
-                told = {"role": server.role, "run_id": server.run_id, "refused": list(server.refused)}
-                known = {name: value for name, value in told.items() if value}
+                fields = {"role": server.role, "run_id": server.run_id, "refused": list(server.refused)}
+                known = {name: value for name, value in fields.items() if value}
                 log.info("bus connected", link=self._name, address=link.place, **known)
-            # Not `await link.closed`: being cancelled here would cancel that future, for all who look at it.
+            # Not `await link.closed`: being cancelled here would cancel that future, for everything that waits for it.
             await asyncio.wait((link.closed,))
         finally:
             came_into_use = self.open
@@ -190,7 +193,7 @@ class SupervisedLink(abc.ABC):
         return came_into_use
 
     async def _watch(self, link: Link) -> None:
-        """Ask again and again, and abort the link when no answer comes."""
+        """Send heartbeats, and abort the link when no reply comes."""
         while not link.closed.done():
             due = time.monotonic() + self._interval
             await asyncio.sleep(self._interval)
