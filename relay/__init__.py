@@ -1,7 +1,7 @@
 """A WebSocket publish/subscribe relay: any client, any number of gateways, Redis as the bus.
 
-The public names are imported when they are first used: a back end that only publishes loads no server, and
-`relay --help` loads neither.
+Public names are imported when they are first used: a back end that only publishes loads no server, and `relay --help`
+loads neither server nor publisher.
 """
 
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""What a channel may be called, and what stands before its name on the bus."""
+"""The rules for names of channels, and for the prefix of their names on the bus."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from relay.redaction import JOINERS, escape_controls
 MAX_CHANNEL_BYTES = 255
 
 INTERNAL = " "
-"""What the channels of the relay itself begin with: `check_channel` lets no client have such a name."""
+"""First character of the names of the relay's own channels: `check_channel` refuses such names to clients."""
 
-# Parts of words (Persian, the languages of India) and of emoji, which have no ASCII on either side of them.
+# Joiners are parts of words (in Persian and in languages of India) and of emoji: no ASCII stands beside them there.
 _JOINERS = re.compile(f"(?<=[^\x00-\x7f{JOINERS}])[{JOINERS}](?=[^\x00-\x7f{JOINERS}])")
 
 _PREFIX = re.compile(r"[A-Za-z0-9._/-]{1,100}:")
@@ -24,10 +24,10 @@ _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
 def check_channel(name: str) -> str:
-    """Return `name` when it is a legal channel: 1 to 255 bytes of UTF-8, all of it visible, no white space.
+    """Return `name` when it is legal: 1 to 255 bytes of UTF-8, no white space, no invisible characters.
 
     Raises:
-        ChannelError: says which rule was broken.
+        ChannelError: the name breaks a rule, which it holds.
     """
     try:
         size = len(name.encode())
@@ -45,23 +45,23 @@ def check_channel(name: str) -> str:
 
 
 def is_visible(name: str) -> bool:
-    """Return whether everything in a name can be seen, so that no two names look alike for what is hidden in them.
+    """Return whether a name has no invisible characters, so that two different names don't look alike.
 
-    Controls, marks that turn text around, characters without width and fillers can't be. The two joiners can't either,
-    but words and emoji need them: they may stand between two characters that aren't ASCII.
+    Invisible are control characters, marks that change the direction of text, characters without width, and fillers.
+    The two joiners are, too, but words and emoji need them: they are allowed between two characters that aren't ASCII.
     """
     rest = _JOINERS.sub("", name)
     return escape_controls(rest) == rest
 
 
 def check_prefix(prefix: str) -> str:
-    """Return `prefix` when channels of the bus may begin with it.
+    """Return `prefix` when it is a legal prefix of channel names on the bus.
 
-    Its only colon is its end. So no channel of one deployment is a channel of another on the same Redis: with `relay:`
-    and `relay:b:`, a client of the first could name the channel `b:lobby`, which is the second's `lobby`.
+    Its only colon is its last character. So no channel of one deployment is a channel of another on the same Redis:
+    with the prefixes `relay:` and `relay:b:`, the channel `b:lobby` of the first would be `lobby` of the second.
 
     Raises:
-        ValueError: with the rule.
+        ValueError: it breaks `PREFIX_RULE`, which is the text.
     """
     if not _PREFIX.fullmatch(prefix):
         raise ValueError(f"must be {PREFIX_RULE}")
@@ -72,10 +72,10 @@ def channel_from_path(encoded: str) -> str:
     """Return the channel that a percent-encoded URL path names.
 
     Args:
-        encoded: the part of the path after `/ws/`; slashes and colons belong to the name.
+        encoded: the part of the path behind `/ws/`; slashes and colons belong to the name.
 
     Raises:
-        ChannelError: the encoding is broken or `check_channel` refuses the name.
+        ChannelError: the percent-encoding is malformed, or `check_channel` refuses the name.
     """
     if _BROKEN_ESCAPE.search(encoded):
         raise ChannelError(encoded, "has a broken percent-encoding")

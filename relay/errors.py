@@ -1,23 +1,22 @@
-"""Every exception that the relay raises, and every reason for which it closes a client.
+"""The exceptions of the relay, and the reasons for which it closes clients.
 
 RelayError
-├── SettingsError          settings that are refused at start
-├── ChannelError           a channel name that is refused
-├── Refused                a request that is answered with an HTTP error
+├── SettingsError          the settings can't be used
+├── ChannelError           a channel name breaks the rules
+├── Refused                a request is answered with an HTTP error
 ├── NotAllowed             a client has no right to do what it asks for
-├── SubscriptionError      a client can't be subscribed to a channel, or unsubscribed, as things are with it
+├── SubscriptionError      a client can't be subscribed to a channel, or unsubscribed, in its present state
 ├── ProtocolError          a client broke its protocol
-├── ControlMessageError    a message of another gateway that is refused
-├── SurveyError            not all gateways answered a survey in time
-└── BrokerError            the bus can't do what was asked
+└── BrokerError            the bus failed
     ├── SubscribeError     the bus refused a subscription
-    └── PublishError       a message was not, or perhaps not, delivered to the bus
+    └── PublishError       a message was not, or perhaps not, published
         ├── BusUnavailable     never sent: the bus was away for longer than the publish timeout
         ├── DeliveryUnknown    sent, but the link broke before the bus answered
         ├── PublishBufferFull  never sent: too much was waiting for the bus already
         └── PublishRefused     the bus answered with an error
 
-Exceptions hold data; their text is made in `__str__`.
+An exception that only one package raises is defined in that package, such as `relay.control.surveys.SurveyError`; it
+is below `RelayError`, too. Exceptions hold data; their text is made in `__str__`.
 """
 
 from __future__ import annotations
@@ -32,8 +31,8 @@ from typing import ClassVar, Final
 class Disconnect(enum.Enum):
     """Why the relay closes a client: WebSocket close code (RFC 6455, section 7.4) and reason.
 
-    Two more are `websockets`' own: 1002 for a breach of the protocol, 1009 for a message that is too big. They count as
-    PROTOCOL_ERROR and MESSAGE_TOO_BIG.
+    The library `websockets` has two more: 1002 for a breach of the protocol, and 1009 for a message that is too big.
+    They are counted as PROTOCOL_ERROR and MESSAGE_TOO_BIG.
     """
 
     GOING_AWAY = (1001, "going away")
@@ -49,7 +48,7 @@ class Disconnect(enum.Enum):
     DELIVERY_UNKNOWN = (1013, "delivery unknown")
     PUBLISH_BUFFER_FULL = (1013, "publish buffer full")
     PUBLISH_REFUSED = (1013, "refused by the bus")
-    # Asked for by a back end; see `comes_back`.
+    # Commands of back ends; for the codes see `comes_back`.
     FORCE_DISCONNECT = (3503, "force disconnect")
     UNSUBSCRIBED = (4500, "unsubscribed")
 
@@ -59,20 +58,20 @@ class Disconnect(enum.Enum):
 
 
 OWN_FAULTS: Final = frozenset({1002, 1003, 1007, 1008, 1009})
-"""Close codes with which a client is told that it did what isn't allowed."""
+"""Close codes for what the client itself did wrong: it would do the same again."""
 
 
 def comes_back(code: int) -> bool:
-    """Return whether a client should come back after a close code, after a pause.
+    """Return whether a client should connect again, after a pause, when it was closed with a code.
 
-    A back end that closes clients says by the code whether they may: not after 3500 to 3999 and 4500 to 4999.
+    A back end that closes clients chooses: after 3500 to 3999 and 4500 to 4999 they should not, as in Centrifugo.
     """
     return code not in OWN_FAULTS and not 3500 <= code < 4000 and not 4500 <= code < 5000
 
 
 @dataclass(frozen=True, slots=True)
 class CustomDisconnect:
-    """A close whose code and reason a back end chose; counted as `FORCE_DISCONNECT`.
+    """A close whose code and reason a back end has chosen; counted as `FORCE_DISCONNECT`.
 
     Args:
         code: WebSocket close code, 3000 to 4999.
@@ -84,23 +83,23 @@ class CustomDisconnect:
 
     @property
     def name(self) -> str:
-        """What it is counted as."""
+        """The name by which it is counted."""
         return Disconnect.FORCE_DISCONNECT.name
 
 
 class RelayError(Exception):
-    """Base of all errors of this package."""
+    """Base of all exceptions of this package."""
 
 
 @dataclass(frozen=True, slots=True)
 class SettingProblem:
-    """One setting that was refused.
+    """A setting that was refused.
 
     Args:
         variable: name of the environment variable.
-        given: what was given, with secrets masked.
-        allowed: what would have been accepted.
-        located: whether `given` says where it stands, as the line of a file.
+        given: the value, with secrets masked.
+        allowed: what is accepted.
+        located: whether `given` says where the value stands, such as the line of a file.
     """
 
     variable: str
@@ -113,7 +112,7 @@ class SettingProblem:
 
 
 class SettingsError(RelayError):
-    """Settings that can't be used; holds every problem, not only the first one."""
+    """The settings can't be used; holds every problem, not only the first one."""
 
     def __init__(self, problems: list[SettingProblem]) -> None:
         super().__init__(problems)
@@ -124,7 +123,7 @@ class SettingsError(RelayError):
 
 
 class ChannelError(RelayError):
-    """A channel name that breaks the rules of `relay.channel`."""
+    """A channel name breaks a rule of `relay.channel`."""
 
     def __init__(self, name: str, rule: str) -> None:
         super().__init__(name, rule)
@@ -136,7 +135,7 @@ class ChannelError(RelayError):
 
 
 class Unavailable(enum.Enum):
-    """Why a client isn't let in for now: its name in the counters, and the sentence that the client is told."""
+    """Why new clients are refused for now: the name in the counters, and the sentence that the client gets."""
 
     FULL = ("full", "this gateway is full")
     DRAINING = ("draining", "this gateway is shutting down")
@@ -150,15 +149,15 @@ class Unavailable(enum.Enum):
 
 
 class Refused(RelayError):
-    """A request that is answered with an HTTP error.
+    """A request is answered with an HTTP error.
 
     Args:
         status: HTTP status, 4xx or 5xx.
-        reason: a sentence for the client, or why there is no place for it now.
-        headers: further headers of the answer.
+        reason: a sentence for the client, or why new clients are refused for now.
+        headers: further headers of the response.
 
     Attributes:
-        cause: its name in the counters, such as `full` or `bad_request`.
+        cause: the name in the counters, such as `full` or `bad_request`.
     """
 
     def __init__(self, status: int, reason: str | Unavailable, headers: Mapping[str, str] | None = None) -> None:
@@ -175,10 +174,10 @@ class Refused(RelayError):
 
 
 class NotAllowed(RelayError):
-    """A client that has no right to do what it asks for.
+    """A client has no right to do what it asks for.
 
     Args:
-        action: what it asks for: `subscribe to` or `publish to`.
+        action: `subscribe to` or `publish to`.
         channel: name of the channel.
     """
 
@@ -192,11 +191,11 @@ class NotAllowed(RelayError):
 
 
 class SubscriptionError(RelayError):
-    """A client can't be subscribed to a channel, or unsubscribed from it, as things are with this client.
+    """A client can't be subscribed to a channel, or unsubscribed from it, in its present state.
 
     Args:
         channel: name of the channel.
-        rule: what stands against it.
+        rule: why not.
     """
 
     def __init__(self, channel: str, rule: str) -> None:
@@ -209,11 +208,11 @@ class SubscriptionError(RelayError):
 
 
 class ProtocolError(RelayError):
-    """A client broke its protocol, and has to be closed.
+    """A client broke its protocol, and must be closed.
 
     Args:
-        disconnect: what it is told.
-        detail: what it did, for logs.
+        disconnect: the reason that the client gets.
+        detail: what the client did, for logs.
     """
 
     def __init__(self, disconnect: Disconnect, detail: str) -> None:
@@ -225,42 +224,8 @@ class ProtocolError(RelayError):
         return f"{self.disconnect.reason}: {self.detail}"
 
 
-class ControlMessageError(RelayError):
-    """A message of another gateway that is refused.
-
-    Args:
-        detail: what is wrong with it, for logs.
-    """
-
-    def __init__(self, detail: str) -> None:
-        super().__init__(detail)
-        self.detail = detail
-
-    def __str__(self) -> str:
-        return self.detail
-
-
-class SurveyError(RelayError):
-    """Not all gateways answered a survey in time.
-
-    Args:
-        answered: number of gateways that answered.
-        asked: number of gateways that received the request.
-        seconds: how long the survey waited.
-    """
-
-    def __init__(self, answered: int, asked: int, seconds: float) -> None:
-        super().__init__(answered, asked, seconds)
-        self.answered = answered
-        self.asked = asked
-        self.seconds = seconds
-
-    def __str__(self) -> str:
-        return f"only {self.answered} of {self.asked} gateways answered within {self.seconds:g} s"
-
-
 class BrokerError(RelayError):
-    """The bus can't do what was asked."""
+    """The bus failed."""
 
 
 class SubscribeError(BrokerError):
@@ -268,7 +233,7 @@ class SubscribeError(BrokerError):
 
     Args:
         channel: name of the channel.
-        reply: what the bus answered.
+        reply: the error of the bus.
     """
 
     def __init__(self, channel: str, reply: str) -> None:
@@ -281,10 +246,10 @@ class SubscribeError(BrokerError):
 
 
 class PublishError(BrokerError):
-    """A message that was not, or perhaps not, delivered to the bus.
+    """A message was not, or perhaps not, published.
 
     Args:
-        detail: what happened, for logs and for the caller; never shown to WebSocket clients.
+        detail: what happened, for logs and for back ends; never shown to WebSocket clients.
     """
 
     disconnect: ClassVar[Disconnect]
@@ -298,7 +263,7 @@ class PublishError(BrokerError):
 
 
 class BusUnavailable(PublishError):
-    """The message was not sent: the bus was away for too long."""
+    """The message was not sent: the bus was away for longer than the publish timeout."""
 
     disconnect = Disconnect.BUS_UNAVAILABLE
 
@@ -316,6 +281,6 @@ class PublishBufferFull(PublishError):
 
 
 class PublishRefused(PublishError):
-    """The bus answered with an error; the message was not delivered."""
+    """The message was not published: the bus answered with an error."""
 
     disconnect = Disconnect.PUBLISH_REFUSED

@@ -1,10 +1,10 @@
-"""`python -m relay.health_check`: is the gateway of this container ready? What `relay health` tells, for a few MB.
+"""`python -m relay.health_check`: is the gateway of this container ready? `relay health` in a few megabytes.
 
-A health check runs inside the memory limit of what it checks: `relay health` reads and checks all settings, with the
-libraries for that, and in a small container its peak gets the gateway killed. This one asks the environment alone,
-and imports nothing but sockets.
+A health check runs inside the memory limit of the container: `relay health` loads and checks all settings, with the
+libraries for that, and in a small container its peak gets the gateway killed. This one reads the environment variables
+only, and imports nothing but sockets.
 
-Exit codes: 0 ready; 1 not, with the gateway's answer on standard error; 2 wrong usage.
+Exit codes: 0 ready; 1 not ready, with the gateway's answer on standard error; 2 wrong usage.
 """
 
 from __future__ import annotations
@@ -14,24 +14,25 @@ import socket
 import sys
 
 TIMEOUT_SECONDS = 3.0
-MOST_BYTES = 64 * 1024
+MAX_BYTES = 64 * 1024
 
-_ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+_LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
-def main(arguments: list[str]) -> int:
-    """Ask the gateway, tell its answer, and return the exit code.
+def main(arguments: list[str], timeout_seconds: float = TIMEOUT_SECONDS) -> int:
+    """Ask the gateway, print its answer, and return the exit code.
 
     Args:
         arguments: none, or `--live` to ask whether it is alive (`/healthz`) instead of ready (`/readyz`).
+        timeout_seconds: to connect, and for each read.
     """
     if arguments not in ([], ["--live"]):
         sys.stderr.write("usage: python -m relay.health_check [--live]\n")
         return 2
     word, path = ("alive", "/healthz") if arguments else ("ready", "/readyz")
-    host, port = own_place({name.upper(): value for name, value in os.environ.items()})
+    host, port = configured_address({name.upper(): value for name, value in os.environ.items()})
     try:
-        status, body = ask(host, port, path)
+        status, body = ask(host, port, path, timeout_seconds)
     except (OSError, ValueError) as error:
         reason = f"{host} port {port}: {getattr(error, 'strerror', None) or error}"
     else:
@@ -43,25 +44,25 @@ def main(arguments: list[str]) -> int:
     return 1
 
 
-def own_place(environment: dict[str, str]) -> tuple[str, str]:
-    """Return host and port of the gateway with these variables, which are not checked."""
+def configured_address(environment: dict[str, str]) -> tuple[str, str]:
+    """Return host and port of a gateway with these environment variables, which are not checked."""
     host = environment.get("RELAY_HOST", "").partition(",")[0].strip() or "127.0.0.1"
     port = environment.get("RELAY_METRICS_PORT") or environment.get("RELAY_PORT") or "8000"
-    return _ANYWHERE.get(host, host), port
+    return _LOOPBACK.get(host, host), port
 
 
-def ask(host: str, port: str, path: str) -> tuple[int, str]:
-    """Return status and body of an answer.
+def ask(host: str, port: str, path: str, timeout_seconds: float) -> tuple[int, str]:
+    """Return status and body of the gateway's answer.
 
     Raises:
         OSError: the gateway doesn't answer, or not in time.
-        ValueError: what answers doesn't speak HTTP, or the port is no number.
+        ValueError: the server doesn't speak HTTP, or the port is no number.
     """
     name = f"[{host}]" if ":" in host else host
     received = b""
-    with socket.create_connection((host, int(port)), TIMEOUT_SECONDS) as connection:
+    with socket.create_connection((host, int(port)), timeout_seconds) as connection:
         connection.sendall(f"GET {path} HTTP/1.1\r\nHost: {name}:{port}\r\nConnection: close\r\n\r\n".encode())
-        while len(received) < MOST_BYTES and (chunk := connection.recv(4096)):
+        while len(received) < MAX_BYTES and (chunk := connection.recv(4096)):
             received += chunk
     head, _, body = received.partition(b"\r\n\r\n")
     version, _, rest = head.partition(b" ")

@@ -1,11 +1,11 @@
 """The hub: which clients of this gateway are subscribed to which channel, and the fan-out to them.
 
-The hub is pure: it knows no sockets and no event loop. It calls `schedule` when the first message of a
-batch arrives; its owner answers, at the end of the tick or a little later, with one `flush`.
+The hub is pure: it has no sockets and no event loop. It calls `schedule` when the first message of a batch arrives;
+its owner then calls `flush` once, at the end of the tick or a little later.
 
-A flush joins the frames of a channel's batch once and hands the same bytes to every subscriber, so that
-under load the cost per delivery is a share of one write. Only a subscriber that sent a message of the
-batch, and did not ask for its echo, gets bytes of its own.
+A flush joins the frames of a channel's batch once and passes the same bytes to every subscriber, so that under load
+the cost per delivery is a share of one write. Only a subscriber that published a message of the batch itself, and does
+not want its echo, gets bytes of its own.
 """
 
 from __future__ import annotations
@@ -20,36 +20,36 @@ MAX_BATCH_BYTES = 256 * 1024
 """Size at which a channel's batch is flushed without waiting for the tick or the write delay."""
 
 MESSAGE_OVERHEAD_BYTES = 256
-"""What a message counts for beside its payload, so that empty ones are bounded too."""
+"""Added to the payload's size of each message of a batch, so that the number of empty messages is bounded, too."""
 
 Handler = Callable[[Message], None]
-"""Takes a message of a channel of the relay's own; must not raise or block."""
+"""Takes a message of one of the relay's own channels. Must not raise or block."""
 
 
 class Subscriber(Protocol):
-    """What the hub delivers to."""
+    """A receiver of the messages of channels."""
 
     @property
     def id(self) -> bytes:
-        """16 bytes, unique over all gateways; the origin of its messages."""
+        """16 bytes, unique over all gateways: the origin of the messages that it publishes."""
 
     @property
     def echo(self) -> bool:
-        """Whether it gets its own messages back."""
+        """Whether it receives its own messages."""
 
     @property
     def encode(self) -> Encoder:
-        """Encoder of its wire format: one function object shared by all subscribers of that format."""
+        """Encoder of its wire format: one function object, the same for all subscribers of that format."""
 
     def deliver(self, data: bytes, count: int) -> None:
         """Write `count` encoded messages. Must not raise or block; may leave the hub during the call."""
 
 
 class Gatherer(Protocol):
-    """A subscriber of several channels, which writes what they bring in one tick together."""
+    """A subscriber of several channels, which writes the messages of all of them in one tick together."""
 
     def write_gathered(self) -> None:
-        """Write everything that was gathered since the last call. Must not raise or block."""
+        """Write everything that was delivered since the last call. Must not raise or block."""
 
 
 class _Channel:
@@ -64,11 +64,11 @@ class _Channel:
 
 
 class Hub:
-    """Subscribers of all channels of one gateway.
+    """The subscribers of all channels of one gateway.
 
     Args:
         counters: where messages, deliveries and writes are counted.
-        schedule: called when a flush is wanted; must lead to a call of `flush`, later.
+        schedule: called when a flush is due; must lead to one call of `flush`, later.
     """
 
     def __init__(self, counters: Counters, schedule: Callable[[], None]) -> None:
@@ -78,7 +78,7 @@ class Hub:
         self._handlers: dict[str, Handler] = {}
         self._dirty: list[_Channel] = []
         self._gatherers: list[Gatherer] = []
-        # Whether a flush is due, or going on.
+        # Whether a flush is scheduled, or running.
         self._flushing = False
 
     def __len__(self) -> int:
@@ -86,7 +86,7 @@ class Hub:
         return len(self._channels)
 
     def subscribers(self, channel: str) -> int:
-        """Return how many subscribers a channel has."""
+        """Return the number of subscribers of a channel."""
         entry = self._channels.get(channel)
         return 0 if entry is None else sum(map(len, entry.groups.values()))
 
@@ -96,21 +96,22 @@ class Hub:
         return list(self._channels)
 
     def listen(self, channel: str, handler: Handler) -> None:
-        """Give each message of a channel of the relay's own to a handler, at once; no client can have such a name.
+        """Call a handler with each message of one of the relay's own channels, at once.
 
-        Such messages are not counted as delivered, and the way of all others costs nothing more.
+        Clients can't subscribe to such a channel. Its messages are not counted as delivered. Other messages take no
+        longer: a handler is looked up only where a channel has no subscribers.
         """
         self._handlers[channel] = handler
 
     def add(self, channel: str, subscriber: Subscriber) -> None:
-        """Deliver the messages of a channel to a subscriber from now on. Adding twice changes nothing."""
+        """Deliver the messages of a channel to a subscriber from now on. A second call changes nothing."""
         entry = self._channels.get(channel)
         if entry is None:
             entry = self._channels[channel] = _Channel()
         entry.groups.setdefault(subscriber.encode, {})[subscriber.id] = subscriber
 
     def remove(self, channel: str, subscriber: Subscriber) -> None:
-        """Stop delivering; nothing happens when it wasn't subscribed."""
+        """Stop delivering the messages of a channel to a subscriber; nothing happens when it wasn't subscribed."""
         entry = self._channels.get(channel)
         if entry is None:
             return
@@ -123,13 +124,13 @@ class Hub:
                 del self._channels[channel]
 
     def receive(self, message: Message) -> None:
-        """Take a message from the bus; it reaches the subscribers at the next flush."""
+        """Take a message from the bus; subscribers get it at the next flush."""
         channel = self._channels.get(message.channel)
         if channel is None:
             handler = self._handlers.get(message.channel)
             if handler is not None:
                 handler(message)
-            return  # or the last subscriber left, and the bus hasn't been told yet
+            return  # without a handler: the last subscriber has left, and this gateway is not unsubscribed yet
         if not channel.batch:
             if not self._flushing:
                 self._flushing = True
@@ -141,7 +142,7 @@ class Hub:
             self._fan_out(channel)
 
     def flush(self) -> None:
-        """Deliver everything that was received since the last flush."""
+        """Deliver all messages that were received since the last flush."""
         try:
             dirty, self._dirty = self._dirty, []
             for channel in dirty:
@@ -150,12 +151,15 @@ class Hub:
             while self._gatherers:
                 self._gatherers.pop().write_gathered()
         finally:
-            self._flushing = False
+            # With a broker in this process, a delivery can lead to a message.
+            self._flushing = bool(self._dirty or self._gatherers)
+            if self._flushing:
+                self._schedule()
 
     def gather(self, subscriber: Gatherer) -> None:
-        """Let a subscriber write once at the end of the next flush, or of the one that is going on.
+        """Call `write_gathered` of a subscriber at the end of the running flush, or else of the next one.
 
-        For subscribers of several channels: those of one write in `deliver`, and it costs them nothing.
+        For subscribers of several channels. Subscribers of one channel write in `deliver`, and never call this.
         """
         if not self._flushing:
             self._flushing = True
@@ -167,7 +171,7 @@ class Hub:
         count = len(batch)
         counters = self._counters
         counters.messages_delivered += count
-        # Copies: a subscriber that turns out to be slow leaves while we iterate.
+        # Copies: a subscriber that turns out to be slow leaves during the loop.
         for encode, group in list(channel.groups.items()):
             frames = [encode(message) for message in batch]
             data = b"".join(frames) if count > 1 else frames[0]
@@ -183,10 +187,17 @@ class Hub:
             reached = len(subscribers)
             counters.fanned_out += count * reached
             counters.bytes_fanned_out += len(data) * reached
-            counters.writes += reached
+            counters.chunks_fanned_out += reached
 
     def _deliver_to_sender(self, sender: Subscriber, data: bytes, own: list[tuple[int, int]], count: int) -> None:
-        """Deliver a batch without the sender's own frames, whose places in the data are given."""
+        """Deliver a batch without the sender's own frames.
+
+        Args:
+            sender: published some messages of the batch.
+            data: the joined frames of the batch.
+            own: start and end of each of the sender's frames in the data.
+            count: number of messages in the batch.
+        """
         if len(own) == count:
             return
         starts = [0, *(end for _, end in own)]
@@ -195,13 +206,13 @@ class Hub:
         sender.deliver(others, count - len(own))
         self._counters.fanned_out += count - len(own)
         self._counters.bytes_fanned_out += len(others)
-        self._counters.writes += 1
+        self._counters.chunks_fanned_out += 1
 
 
 def _senders(
     group: dict[bytes, Subscriber], batch: list[Message], frames: list[bytes]
 ) -> list[tuple[Subscriber, list[tuple[int, int]]]]:
-    """Return the senders that don't get their own messages back, each with the places of these in the joined frames."""
+    """Return the senders that don't want their echo, each with start and end of its frames in the joined frames."""
     places: dict[bytes, list[tuple[int, int]]] = {}
     start = 0
     for message, frame in zip(batch, frames, strict=True):

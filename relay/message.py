@@ -1,4 +1,4 @@
-"""What travels: one message of one channel."""
+"""A message of a channel, as it goes from the bus through the hub to clients."""
 
 from __future__ import annotations
 
@@ -10,30 +10,43 @@ import msgspec
 from relay.channel import check_channel
 
 ORIGIN_BYTES = 16
-"""Size of a connection's id: 8 random bytes of its gateway, then a 64-bit number."""
+"""Size of a client's id: 8 random bytes of its gateway, then a 64-bit number."""
 
 NO_ORIGIN = bytes(ORIGIN_BYTES)
-"""Origin of a message that no WebSocket client sent (a back end, `redis-cli`)."""
+"""Origin of a message that was not published by a client, but by a back end or `redis-cli`."""
 
 
 class Kind(enum.IntEnum):
-    """Kind of a payload; the two that a WebSocket knows (RFC 6455, section 5.6)."""
+    """Kind of a payload: a WebSocket has these two (RFC 6455, section 5.6)."""
 
     TEXT = 0
     BINARY = 1
 
 
-class Message(msgspec.Struct, frozen=True, gc=False):
-    """One message, as the hub fans it out.
+class Position(msgspec.Struct, frozen=True, gc=False):
+    """The place of a message in the history of its channel.
 
-    A struct of msgspec: made on the hot path, it costs a quarter of a NamedTuple and an eighth of a frozen
-    dataclass, and the garbage collector needn't look at it.
+    Args:
+        epoch: names one history; a history that was lost and begun anew has another one, so that positions of the two
+            are never compared.
+        offset: number of the message in it, without holes.
+    """
+
+    epoch: str
+    offset: int
+
+
+class Message(msgspec.Struct, frozen=True, gc=False):
+    """One message.
+
+    A msgspec struct, because messages are made on the hot path: it takes a quarter of the time of a NamedTuple and an
+    eighth of that of a frozen dataclass, and the garbage collector doesn't track it.
 
     Args:
         channel: name of the channel.
-        payload: the sender's bytes, untouched; valid UTF-8 when the kind is TEXT.
+        payload: the publisher's bytes, unchanged; valid UTF-8 when the kind is TEXT.
         kind: text or binary.
-        origin: id of the connection that sent it (16 bytes); `NO_ORIGIN` for none.
+        origin: id of the client that published it (16 bytes); `NO_ORIGIN`: not a client.
     """
 
     channel: str
@@ -43,15 +56,19 @@ class Message(msgspec.Struct, frozen=True, gc=False):
 
 
 Encoder = Callable[[Message], bytes]
-"""Returns the bytes that carry a message to a client; for a WebSocket whole frames. One function object for each wire
-format: the hub encodes a message once for all clients that share it."""
+"""Returns the bytes of a message on the wire; for a WebSocket, whole frames. There is one function object per wire
+format: the hub encodes a message once for all clients of a format."""
 
 
 def make_message(channel: str, data: str | bytes) -> Message:
-    """Return the message of a program: text from `str`, binary from bytes.
+    """Return a message that a program publishes: text from `str`, binary from bytes.
+
+    Args:
+        channel: name of the channel.
+        data: `str`, `bytes`, `bytearray` or `memoryview`.
 
     Raises:
-        TypeError: the data is neither.
+        TypeError: the data is of another type.
         ChannelError: the name is not legal.
     """
     if isinstance(data, str):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from relay.brokers import BrokerOptions, BusState, Receipt, Source, load_broker
+from relay.brokers import BrokerOptions, BusState, Delivery, Receipt, Source, load_broker
 from relay.brokers.shares import Share
 from relay.errors import PublishError
 from relay.hub import Handler, Hub
@@ -182,20 +182,19 @@ class Node:
         if self._broker.hold_back():
             self.pause(source)
 
-    def submit(self, message: Message, source: Source | None = None) -> asyncio.Future[int]:
-        """Give a message to the bus for somebody who waits until the bus has it.
+    def submit(self, message: Message, source: Source | None = None) -> asyncio.Future[Delivery]:
+        """Give a message to the bus, and return a future of its outcome.
 
         Args:
-            message: what is sent.
-            source: whose later messages must not overtake this one when it fails; None: there are no others.
+            message: the message.
+            source: the publisher of later messages that must not overtake this one when it fails; None: there are none.
 
         Returns:
-            A future of how many gateways have heard it (0: no client listens); it fails with `PublishError`. Nobody
-            has to look at it.
+            A future of the delivery; it fails with `PublishError`. It may be ignored.
         """
-        delivery = Delivery(self._loop.create_future())
-        self._broker.publish(message, delivery if source is None else source, delivery.receipt)
-        return delivery.receivers
+        submission = Submission(self._loop.create_future())
+        self._broker.publish(message, submission if source is None else source, submission.settle)
+        return submission.delivery
 
     def unsettled(self) -> set[Source]:
         """Return the sources whose messages are not, or perhaps not, published yet."""
@@ -268,32 +267,32 @@ class Node:
         self.hub.flush()
 
 
-class Delivery:
-    """The one message of somebody who waits for its fate; a `Source`.
+class Submission:
+    """A single message whose publisher waits for the outcome; a `Source`.
 
     Args:
-        receivers: settled with the number of gateways that heard the message, or with why it failed.
+        delivery: settled with the outcome of the message.
     """
 
-    __slots__ = ("receivers",)
+    __slots__ = ("delivery",)
 
     share = Share.BACK_ENDS
 
-    def __init__(self, receivers: asyncio.Future[int]) -> None:
-        self.receivers = receivers
+    def __init__(self, delivery: asyncio.Future[Delivery]) -> None:
+        self.delivery = delivery
 
-    def receipt(self, outcome: int | PublishError) -> None:
-        """Tell what became of the message; see `relay.brokers.Receipt`."""
-        if self.receivers.done():
+    def settle(self, outcome: Delivery | PublishError) -> None:
+        """Settle the future; a `relay.brokers.Receipt`."""
+        if self.delivery.done():
             return
         if isinstance(outcome, PublishError):
-            self.receivers.set_exception(outcome)
-            self.receivers.exception()  # seen, also when the caller has left
+            self.delivery.set_exception(outcome)
+            self.delivery.exception()  # retrieved here, because the caller may have left
         else:
-            self.receivers.set_result(outcome)
+            self.delivery.set_result(outcome)
 
     def publish_failed(self, error: PublishError) -> None:
-        """Nothing more to tell: its receipt says it; see `Source`."""
+        """Do nothing: the receipt has told the failure; see `Source`."""
 
 
 class PausableSource(Source, Protocol):

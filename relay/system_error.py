@@ -1,4 +1,4 @@
-"""What went wrong outside this program, in the words of the system, without its numbers and places in C files. Pure."""
+"""Errors of the system in words, without its numbers and the places in C files. Pure."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ _NUMBERS: Final = (
 )
 
 _CONNECT_CALL: Final = re.compile(r"\[Errno (\d+)\] Connect call failed \([^)]*\)")
-"""asyncio: the address in Python's notation, and nothing about why."""
+"""asyncio's text: the address in Python's notation, and no reason."""
 
 _REDIS_CONNECT: Final = re.compile(r"Error (-?\d+) connecting to (\S+)\. (.+?)\.?\Z")
-"""redis-py; in its asyncio form the reason is that of asyncio."""
+"""redis-py's text; in its asyncio client the reason is asyncio's text."""
 
 
 def in_words(error: BaseException) -> str:
     """Return an error in words for people who don't program, such as `Connection refused`; never empty.
 
     Args:
-        error: of the system, of TLS, or of a library that wraps one of these.
+        error: of the system, of TLS, or of a library that wraps either.
     """
-    # Both attributes are missing where a library has made the error.
+    # Both attributes are missing in errors that a library has created itself.
     if isinstance(error, ssl.SSLCertVerificationError) and (message := getattr(error, "verify_message", None)):
         return f"its certificate isn't trusted: {message}"
     if isinstance(error, ssl.SSLError) and (reason := getattr(error, "reason", None)):
         return f"TLS failed: {reason.lower().replace('_', ' ')}"
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    if isinstance(error, OSError) and error.errno and text.startswith("Connect call failed"):  # asyncio's, as below
+    if isinstance(error, OSError) and error.errno and text.startswith("Connect call failed"):  # asyncio's text
         text = os.strerror(error.errno)
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         text = f"{text}: {str(error.filename)!r}"

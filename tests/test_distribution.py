@@ -34,7 +34,7 @@ def test_the_name_and_the_version_are_those_of_the_package(wheel: Path) -> None:
 
 
 def test_the_name_that_users_are_told_to_install_is_this_one() -> None:
-    """Another distribution on PyPI is called `relay`, and another one `relay-gateway`."""
+    """A name that is only nearly right would install a program of another project."""
     name = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["name"]
     pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "relay").rglob("*.py")]
     told = {found for page in pages for found in re.findall(r"pip install '?([a-z][\w.-]*)\[", page.read_text())}

@@ -1,22 +1,72 @@
-"""Errors hold data and say what they mean."""
+"""Exceptions are one tree, hold data and say what they mean."""
 
 from __future__ import annotations
 
+import importlib
+import inspect
+import pkgutil
+import re
+
 import pytest
 
+import relay
+from relay import errors
 from relay.errors import (
     BusUnavailable,
+    CustomDisconnect,
     DeliveryUnknown,
     Disconnect,
+    NotAllowed,
+    ProtocolError,
     PublishBufferFull,
     PublishError,
     PublishRefused,
     Refused,
+    RelayError,
     SettingProblem,
     SettingsError,
     SubscribeError,
+    SubscriptionError,
+    Unavailable,
     comes_back,
 )
+
+
+def exceptions() -> set[type[BaseException]]:
+    """Return every exception class that a module of the package defines."""
+    found = set()
+    for info in pkgutil.walk_packages(relay.__path__, "relay."):
+        if info.name.endswith("__main__"):
+            continue
+        module = importlib.import_module(info.name)
+        for _, defined in inspect.getmembers(module, inspect.isclass):
+            if issubclass(defined, BaseException) and defined.__module__ == info.name:
+                found.add(defined)
+    return found
+
+
+def test_all_exceptions_are_one_tree() -> None:
+    """So a program that embeds a gateway catches all of them by one name."""
+    outside = {
+        f"{error.__module__}.{error.__qualname__}" for error in exceptions() if not issubclass(error, RelayError)
+    }
+    assert outside == set()
+
+
+def test_the_tree_on_top_of_the_module_is_the_one_below() -> None:
+    """Each exception at its depth, and below its base."""
+    assert errors.__doc__ is not None
+    drawn = re.findall(
+        r"^([ │├└─]*)(\w+)(?:  .*)?$", errors.__doc__.partition("\n\n")[2].partition("\n\n")[0], re.MULTILINE
+    )
+    bases: list[str] = []
+    for indent, name in drawn:
+        depth = len(indent) // 4
+        bases[depth:] = [name]
+        error = getattr(errors, name)
+        assert [base.__name__ for base in reversed(error.__mro__) if issubclass(base, RelayError)] == bases
+    in_module = {error.__name__ for error in exceptions() if error.__module__ == errors.__name__}
+    assert {name for _, name in drawn} == in_module
 
 
 @pytest.mark.parametrize("disconnect", Disconnect)
@@ -57,3 +107,17 @@ def test_other_errors_say_what_was_refused() -> None:
     assert str(SubscribeError("lobby", "NOPERM")) == "subscribing to 'lobby' was refused: NOPERM"
     refused = Refused(404, "no WebSocket here")
     assert (refused.status, str(refused)) == (404, "no WebSocket here")
+    assert refused.cause == "not_found"
+    assert str(NotAllowed("publish to", "lobby")) == "you may not publish to this channel"
+    assert str(SubscriptionError("lobby", "the client is leaving")) == "channel 'lobby': the client is leaving"
+    assert str(ProtocolError(Disconnect.UNEXPECTED_DATA, "a text")) == "unexpected data: a text"
+
+
+@pytest.mark.parametrize("why", Unavailable)
+def test_a_client_that_is_refused_for_now_is_told_why_and_counted(why: Unavailable) -> None:
+    refused = Refused(503, why, {"Retry-After": "1"})
+    assert (str(refused), refused.cause, refused.headers) == (why.sentence, why.cause, {"Retry-After": "1"})
+
+
+def test_a_close_that_a_back_end_has_chosen_is_counted_as_forced() -> None:
+    assert CustomDisconnect(4000, "enough").name == Disconnect.FORCE_DISCONNECT.name

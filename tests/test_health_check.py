@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from relay.health_check import main, own_place
+from relay.health_check import configured_address, main
 from tests.conftest import EmbeddedFactory
 from tests.harness.free_port import free_port
 
@@ -63,9 +63,9 @@ def test_a_gateway_that_is_not_there() -> None:
     assert check(port="tcp://10.0.0.1:8000")[0] == 1
 
 
-async def test_what_is_no_gateway() -> None:
+async def test_a_server_that_is_no_gateway() -> None:
     answers = [b"hello\r\n\r\n", b"", b"HTTP/1.1 302 Found\r\n\r\n", b"HTTP/1.1 2\r\n\r\n"]
-    told = ["'hello", "closed the connection without an answer", "HTTP status 302", "'HTTP/1.1 2"]
+    reasons = ["'hello", "closed the connection without an answer", "HTTP status 302", "'HTTP/1.1 2"]
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -77,29 +77,28 @@ async def test_what_is_no_gateway() -> None:
         while answers:
             code, _, errors = await asyncio.to_thread(check, port=server.sockets[0].getsockname()[1])
             assert code == 1
-            assert told.pop(0) in errors
+            assert reasons.pop(0) in errors
             del answers[0]
 
 
-def test_a_silent_gateway_has_so_long(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_silent_gateway_is_a_timeout(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        monkeypatch.setattr("relay.health_check.TIMEOUT_SECONDS", 0.1)
         monkeypatch.setenv("RELAY_HOST", "127.0.0.1")
         monkeypatch.setenv("RELAY_PORT", str(silent.getsockname()[1]))
         monkeypatch.delenv("RELAY_METRICS_PORT", raising=False)
-        assert main([]) == 1
+        assert main([], timeout_seconds=0.1) == 1
     assert "timed out" in capsys.readouterr().err
 
 
-def test_wrong_usage_is_told() -> None:
+def test_wrong_usage_is_reported() -> None:
     code, output, errors = check("--url", "http://127.0.0.1:8000")
     assert (code, output) == (2, "")
     assert errors.startswith("usage: ")
 
 
 def test_addresses_that_mean_all_of_them_are_asked_on_the_loopback() -> None:
-    assert own_place({}) == ("127.0.0.1", "8000")
-    assert own_place({"RELAY_HOST": "::,0.0.0.0", "RELAY_PORT": "80"}) == ("::1", "80")
+    assert configured_address({}) == ("127.0.0.1", "8000")
+    assert configured_address({"RELAY_HOST": "::,0.0.0.0", "RELAY_PORT": "80"}) == ("::1", "80")
 
 
 def test_it_needs_a_few_megabytes() -> None:
@@ -111,6 +110,6 @@ def test_it_needs_a_few_megabytes() -> None:
     assert {name for name in loaded if name.partition(".")[0] == "relay"} == LIGHT
 
 
-@pytest.mark.parametrize("file", ["deploy/Dockerfile", "docker-compose.yml", "README.md"])
+@pytest.mark.parametrize("file", ["deploy/Dockerfile", "docker-compose.yml", "docs/operations.md"])
 def test_it_is_what_the_deployments_ask(file: str) -> None:
     assert '"python", "-m", "relay.health_check"]' in (ROOT / file).read_text()

@@ -18,7 +18,7 @@ def payload_only(message: Message) -> bytes:
 
 
 def shouted(message: Message) -> bytes:
-    """Encode a message otherwise."""
+    """Encode a message in another wire format."""
     return message.payload.upper() + b"!"
 
 
@@ -59,7 +59,7 @@ class Bench:
         self.scheduled += 1
 
 
-def test_a_message_reaches_everybody_but_its_sender_at_the_flush() -> None:
+def test_a_message_reaches_all_subscribers_but_its_sender_at_the_flush() -> None:
     bench, a, b, c = Bench(), Listener(1), Listener(2), Listener(3)
     for listener in (a, b, c):
         bench.hub.add("c", listener)
@@ -109,7 +109,7 @@ def test_channels_are_apart_and_scheduled_together() -> None:
     bench.hub.add("d", b)
     bench.hub.receive(Message("c", b"for a"))
     bench.hub.receive(Message("d", b"for b"))
-    bench.hub.receive(Message("e", b"for nobody"))
+    bench.hub.receive(Message("e", b"for none"))
     assert bench.scheduled == 1
     bench.hub.flush()
     assert (a.chunks, b.chunks) == ([b"[for a]"], [b"[for b]"])
@@ -147,6 +147,21 @@ def test_a_subscriber_may_leave_during_its_delivery() -> None:
     assert (a.count, b.count) == (1, 2)
 
 
+def test_a_message_that_comes_during_a_flush_is_delivered_by_the_next_one() -> None:
+    """With the memory broker, what a delivery leads to may be a message."""
+    bench, a, b = Bench(), Listener(1), Listener(2)
+    bench.hub.add("c", a)
+    bench.hub.add("d", b)
+    a.on_delivery = lambda: bench.hub.receive(Message("d", b"2"))
+    bench.hub.receive(Message("c", b"1"))
+    bench.hub.flush()
+    assert (b.chunks, bench.scheduled) == ([], 2)
+    bench.hub.receive(Message("d", b"3"))
+    assert bench.scheduled == 2
+    bench.hub.flush()
+    assert b.chunks == [b"[2][3]"]
+
+
 def test_a_channel_without_subscribers_is_forgotten() -> None:
     bench, a, b = Bench(), Listener(1), Listener(2, encoder=shouted)
     bench.hub.add("c", a)
@@ -159,7 +174,7 @@ def test_a_channel_without_subscribers_is_forgotten() -> None:
     assert (len(bench.hub), bench.hub.subscribers("c")) == (0, 0)
 
 
-def test_a_batch_whose_channel_was_left_goes_to_nobody() -> None:
+def test_a_batch_whose_last_subscriber_left_is_delivered_to_no_later_one() -> None:
     bench, a, late = Bench(), Listener(1), Listener(2)
     bench.hub.add("c", a)
     bench.hub.receive(Message("c", b"1"))
@@ -183,9 +198,67 @@ def test_a_large_batch_does_not_wait_for_the_flush() -> None:
     assert a.count == 3
 
 
+class Gathering(Listener):
+    """A subscriber that keeps what it gets until the end of a flush."""
+
+    def __init__(self, number: int, hub: Hub) -> None:
+        super().__init__(number)
+        self._hub = hub
+        self.on_write: Callable[[], None] = lambda: None
+        self.writes: list[bytes] = []
+
+    def deliver(self, data: bytes, count: int) -> None:
+        if not self.chunks:
+            self._hub.gather(self)
+        super().deliver(data, count)
+
+    def write_gathered(self) -> None:
+        self.writes.append(b"".join(self.chunks))
+        self.chunks.clear()
+        self.on_write()
+
+
+def test_a_subscriber_of_ten_channels_writes_once_a_flush() -> None:
+    bench = Bench()
+    gathering, other = Gathering(1, bench.hub), Listener(2)
+    for number in range(10):
+        bench.hub.add(f"c{number}", gathering)
+    bench.hub.add("c9", other)
+    for _ in range(2):
+        for number in range(10):
+            bench.hub.receive(Message(f"c{number}", b"%d" % number))
+        assert not other.chunks
+        bench.hub.flush()
+        assert gathering.writes.pop() == b"[0][1][2][3][4][5][6][7][8][9]"
+        assert other.chunks.pop() == b"[9]"
+    assert (gathering.writes, bench.scheduled) == ([], 2)
+
+
+def test_what_is_gathered_outside_a_flush_is_written_by_the_next_one() -> None:
+    """A large batch is delivered at once."""
+    bench = Bench()
+    gathering = Gathering(1, bench.hub)
+    bench.hub.gather(gathering)
+    bench.hub.gather(Gathering(2, bench.hub))
+    assert (bench.scheduled, gathering.writes) == (1, [])
+    bench.hub.flush()
+    assert gathering.writes == [b""]
+
+
+def test_a_handler_gets_messages_at_once_and_none_is_counted_as_delivered() -> None:
+    bench = Bench()
+    handled: list[Message] = []
+    bench.hub.listen(" control", handled.append)
+    message = Message(" control", b"x")
+    bench.hub.receive(message)
+    assert handled == [message]
+    assert (bench.scheduled, len(bench.hub), bench.hub.channels) == (0, 0, [])
+    assert bench.counters.messages_delivered == 0
+
+
 @given(st.lists(st.tuples(st.integers(0, 4), st.booleans()), max_size=40))
-def test_everybody_gets_the_others_messages_once_in_one_order(script: list[tuple[int, bool]]) -> None:
-    """Whatever is said by whom, and wherever the flushes fall."""
+def test_all_subscribers_get_the_others_messages_once_in_one_order(script: list[tuple[int, bool]]) -> None:
+    """Whichever subscribers publish, and wherever the flushes fall."""
     bench = Bench()
     listeners = [Listener(n, echo=n == 0) for n in range(5)]
     for listener in listeners:
@@ -202,3 +275,47 @@ def test_everybody_gets_the_others_messages_once_in_one_order(script: list[tuple
     assert bench.counters.deliveries == sum(listener.count for listener in listeners)
     assert bench.counters.writes == sum(len(listener.chunks) for listener in listeners)
     assert bench.counters.bytes_delivered == sum(len(chunk) for listener in listeners for chunk in listener.chunks)
+
+
+def test_a_subscriber_of_several_channels_writes_once_at_the_end_of_a_flush() -> None:
+    bench = Bench()
+    gathering, listener = Gathering(1, bench.hub), Listener(2)
+    for name in "abc":
+        bench.hub.add(name, gathering)
+        bench.hub.add(name, listener)
+        bench.hub.receive(Message(name, name.encode()))
+    assert bench.scheduled == 1
+    bench.hub.flush()
+    assert gathering.writes == [b"[a][b][c]"]
+    assert listener.chunks == [b"[a]", b"[b]", b"[c]"]
+    assert bench.scheduled == 1
+    bench.hub.flush()
+    assert len(gathering.writes) == 1
+
+
+def test_gathering_outside_a_flush_asks_for_one() -> None:
+    bench = Bench()
+    gathering = Gathering(1, bench.hub)
+    gathering.deliver(b"answer", 0)
+    gathering.deliver(b"another", 0)
+    assert bench.scheduled == 1
+    bench.hub.flush()
+    assert gathering.writes == [b"answeranother"]
+
+
+def test_what_comes_during_a_flush_is_flushed_by_another_one() -> None:
+    """Also what a gathering subscriber brings about when it writes, at the end of it."""
+    bench = Bench()
+    gathering, listener = Gathering(1, bench.hub), Listener(2)
+    bench.hub.add("a", gathering)
+    bench.hub.add("b", listener)
+    gathering.on_write = lambda: bench.hub.receive(Message("b", b"late"))
+    bench.hub.receive(Message("a", b"x"))
+    bench.hub.flush()
+    assert listener.chunks == []
+    assert bench.scheduled == 2
+    bench.hub.flush()
+    assert listener.chunks == [b"[late]"]
+    assert bench.scheduled == 2
+    bench.hub.receive(Message("b", b"next"))
+    assert bench.scheduled == 3

@@ -1,4 +1,4 @@
-"""Who a client is, and what it may do."""
+"""Identities of clients, their rights, and the authenticator, which tells them from a request."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ MAX_USER_BYTES = 64
 
 
 class Rights(Protocol):
-    """What a client may do. Asked on the hot path: must answer at once."""
+    """What a client may do. Checked for each message: must return at once."""
 
     def may_subscribe(self, channel: str) -> bool:
-        """Return whether the client may get the messages of a channel."""
+        """Return whether the client may receive the messages of a channel."""
 
     def may_publish(self, channel: str) -> bool:
-        """Return whether the client may send messages to a channel."""
+        """Return whether the client may publish messages to a channel."""
 
 
 class Everything:
-    """The rights of a client that may do everything."""
+    """The rights of a client that may subscribe and publish to all channels."""
 
     __slots__ = ()
 
@@ -42,10 +42,10 @@ EVERYTHING: Final = Everything()
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who a client is.
+    """Who a client is, and what it may do.
 
     Args:
-        user: its name; None when it has none.
+        user: the name of its user; None: anonymous.
         rights: what it may do.
     """
 
@@ -57,24 +57,30 @@ ANONYMOUS: Final = Identity(None)
 
 
 class Authenticator(Protocol):
-    """Tells who a client is."""
+    """Identifies clients by the requests with which they connect. A program can bring its own; see `Gateway`."""
 
     def identify(self, request: ConnectRequest) -> Identity | Awaitable[Identity]:
-        """Return who sends a request, at once or after a wait, which the handshake timeout bounds.
+        """Return the identity of the client that sends a request.
+
+        Args:
+            request: that opens a WebSocket, an event stream or a poll, or publishes a message.
+
+        Returns:
+            The identity, or an awaitable of it, which is cancelled after the handshake timeout.
 
         Raises:
-            Refused: the request doesn't say who sends it, or says it wrongly.
+            Refused: the request lacks valid credentials; its HTTP status is the answer.
         """
 
 
 class NameInQuery:
-    """Believes every client: it is called what `?user=NAME` says, a name for logs, and may do everything."""
+    """The default authenticator: believes the name in `?user=NAME`, and lets every client do everything."""
 
     def identify(self, request: ConnectRequest) -> Identity:
-        """Return who sends a request; see `Authenticator`.
+        """Return the identity with the name that the request gives; see `Authenticator`.
 
         Raises:
-            Refused: the name is not 1 to 64 bytes of UTF-8, all of it visible and without surrounding white space.
+            Refused: with 400; the name is not 1 to 64 bytes of UTF-8, or has invisible characters or outer white space.
         """
         user = request.query.get("user")
         if user is None:
@@ -90,12 +96,12 @@ class NameInQuery:
 
 
 def check_subscribe(identity: Identity, channel: str) -> None:
-    """Raise `NotAllowed` when a client may not get the messages of a channel. Every way to subscribe asks here."""
+    """Raise `NotAllowed` when a client may not subscribe to a channel. Every way to subscribe calls this."""
     if not identity.rights.may_subscribe(channel):
         raise NotAllowed("subscribe to", channel)
 
 
 def check_publish(identity: Identity, channel: str) -> None:
-    """Raise `NotAllowed` when a client may not send messages to a channel. Every way to publish asks here."""
+    """Raise `NotAllowed` when a client may not publish to a channel. Every way of clients to publish calls this."""
     if not identity.rights.may_publish(channel):
         raise NotAllowed("publish to", channel)

@@ -1,7 +1,8 @@
-"""By which names the relay may be called: the `Host` of a request, held against the settings.
+"""Checks the `Host` of a request against the names that the settings allow.
 
-A page of any site can have its name pointed at the relay's address (DNS rebinding). For the browser the relay is then
-that page's own site: it sends no `Origin` with a GET, and lets the page read the answer. Only `Host` still tells.
+The owner of any site can let the site's name resolve to the relay's address (DNS rebinding). A browser then takes the
+relay for that site: it sends no `Origin` with a GET of the site's pages, and lets them read the response. Only `Host`
+still tells the difference.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ LOCAL = "localhost"
 
 
 def read_allowed_host(text: str) -> str:
-    """Return one name of the settings in the form in which it is compared.
+    """Return a name from the settings in the form in which names are compared.
 
     Args:
-        text: a host's name, or `*.example.com` for all names below one.
+        text: a host name, or `*.example.com` for all names below a host name.
 
     Raises:
         ValueError: it is neither.
@@ -35,13 +36,13 @@ def read_allowed_host(text: str) -> str:
 
 
 def check_host(host: str | None, allowed: Collection[str] | None) -> None:
-    """Refuse a request to a name that isn't the relay's.
+    """Refuse a request whose `Host` is not a name of the relay.
 
-    Addresses and `localhost` are always right: no site can be called so. So health checks need no name.
+    Addresses and `localhost` are always accepted: no site can have such a name, and health checks need no other.
 
     Args:
-        host: what the request says in `Host`; None when it says nothing, as browsers never do.
-        allowed: names as `read_allowed_host` returns them; None: any.
+        host: the `Host` of the request; None: it has none, which a browser never does.
+        allowed: names as `read_allowed_host` returns them; None: all names.
 
     Raises:
         Refused: with 421 (RFC 9110, section 15.5.20).

@@ -1,7 +1,7 @@
-"""The contract of a bus, and how one is found by its URL.
+"""The contract of a bus.
 
-An implementation is one module (or package) `relay.brokers.NAME` that exports `broker_class`; the scheme
-of `RELAY_BROKER_URL` names it. One contract suite, `tests/brokers/test_contract.py`, runs over all of them.
+An implementation is a module that exports `broker_class`; `relay.brokers.schemes` finds it by the scheme of
+`RELAY_BROKER_URL`. One contract suite, `tests/brokers/test_contract.py`, runs over all implementations.
 """
 
 from __future__ import annotations
@@ -10,67 +10,84 @@ import abc
 from asyncio import Future
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from importlib import import_module
-from typing import Protocol
-from urllib.parse import urlsplit
+from typing import Protocol, cast
 
+import msgspec
+
+from relay.brokers.schemes import broker_class
 from relay.brokers.shares import Share
 from relay.errors import PublishError
-from relay.message import Message
+from relay.message import Message, Position
 from relay.metrics.counters import Counters
 
-MODULES = {"memory": "memory", "redis": "redis", "rediss": "redis", "unix": "redis"}
-"""URL scheme → module of `relay.brokers`."""
+
+class Delivery(msgspec.Struct, frozen=True, gc=False):
+    """What the bus has answered about one published message.
+
+    Args:
+        receivers: number of gateways that were subscribed to the channel when the bus took the message; 0: no client
+            listens. Where `Broker.counts_all_receivers` is false it is a lower bound, as with a cluster, each node of
+            which knows its own subscribers only.
+        position: of the message in its channel's history; None: the channel has none, or the bus keeps none.
+    """
+
+    receivers: int
+    position: Position | None = None
 
 
-Receipt = Callable[["int | PublishError"], None]
-"""Told, once, what became of a message: how many gateways heard it, or why it failed. Must not raise."""
+Receipt = Callable[["Delivery | PublishError"], None]
+"""Called once with the outcome of a message: its delivery, or why it failed. Must not raise."""
 
 
 class Source(Protocol):
-    """Who publishes, so that a failure finds its way back."""
+    """A publisher, as the bus sees it: failures of its messages are reported to it."""
 
     @property
     def share(self) -> Share:
-        """Which part of the buffer its messages wait in. `CLIENTS` must pause when told so."""
+        """The part of the publish buffer that its messages wait in. `CLIENTS` must pause when told to."""
 
     def publish_failed(self, error: PublishError) -> None:
-        """Be told, once or more often, that messages of this source were not, or perhaps not, delivered.
+        """Take the failure of one or several messages of this source, which were not, or perhaps not, delivered.
 
-        The broker has dropped everything of this source that was still waiting. Must not raise.
+        The broker has dropped all messages of this source that were still waiting. May be called again. Must not
+        raise.
         """
 
 
 class Sink(Protocol):
-    """Who receives from the bus: the node. All calls are synchronous and must not raise."""
+    """The receiver of everything from the bus: the node. Calls are synchronous and must not raise."""
 
     def receive(self, message: Message) -> None:
         """Take one message of a subscribed channel; calls come in the order of the bus."""
 
     def gap(self, channels: Collection[str], seconds: float) -> None:
-        """Be told that messages may have been missed.
+        """Take note that messages of some channels may have been missed.
+
+        Every gap names its channels: those that were subscribed when the bus was no longer heard, also those that were
+        unsubscribed since. Called once per channel and gap, when the channel is heard again or never will be.
 
         Args:
-            channels: names of the channels that are concerned, without the bus's prefix; clients' channels only.
-            seconds: how long before now the interval began in which they may have been missed; it ends now.
+            channels: names of the channels, at least one, without the bus's prefix; the relay's own are left out.
+            seconds: length of the interval in which messages may have been missed; it ends now. It began when the
+                first of the channels was last heard for certain.
         """
 
     def writable(self) -> None:
-        """Be told that publishing may go on, after `Broker.publish` had returned False or `hold_back` True."""
+        """Let sources publish again, after `Broker.publish` has returned False or `Broker.hold_back` True."""
 
 
 @dataclass(frozen=True, slots=True)
 class BrokerOptions:
-    """What a broker is made with.
+    """The options of a broker.
 
     Args:
-        url: where the bus is.
+        url: address of the bus.
         prefix: of every channel name on the bus, so that deployments can share one.
-        ca_file: PEM file of the authority that signed the bus's certificate; None: the system's.
+        ca_file: PEM file of the authority that signed the bus's certificate; None: the system's authorities.
         timeout: seconds to connect, and of silence before a link counts as dead.
-        probe_interval: seconds between end-to-end probes.
+        probe_interval: seconds between two end-to-end probes.
         publish_timeout: seconds for which a message waits while the bus is away.
-        publish_buffer_bytes: bytes of all messages that wait for the bus or for its answer; see `relay.brokers.shares`.
+        publish_buffer_bytes: bytes of all messages that wait for the bus or for its reply; see `relay.brokers.shares`.
     """
 
     url: str
@@ -84,14 +101,14 @@ class BrokerOptions:
 
 @dataclass(frozen=True, slots=True)
 class BusState:
-    """A bus at one moment, in numbers.
+    """The numbers of a bus at one moment.
 
     Args:
-        links: whether each link is logged in and in use, by name; none for a bus without links.
-        subscriptions: channels that are, or are about to be, subscribed to.
-        buffered: bytes of messages that wait for the bus, or for its answer, by the share that they count for.
-        server: id of the server that the bus is: gateways with different ones don't hear each other. None when there is
-            none, or it doesn't tell.
+        links: whether each link is logged in and in use, by name; empty for a bus without links.
+        subscriptions: number of channels that are, or are about to be, subscribed to.
+        buffered: bytes of messages that wait for the bus or for its reply, by share.
+        server: id of the server that the bus runs on: gateways with different ones don't hear each other. None: there
+            is no server, or it doesn't tell.
     """
 
     links: dict[str, bool]
@@ -103,14 +120,14 @@ class BusState:
 class Broker(abc.ABC):
     """A bus between gateways.
 
-    Guarantees: a message reaches every gateway whose subscription was acknowledged before it was published;
-    all of them, the publisher's own included, receive the messages of a channel in one and the same order;
-    the messages of one source keep theirs. A message is not sent twice. What can't be kept is told: to the
-    source (`Source.publish_failed`) or to the node (`Sink.gap`).
+    Guarantees: a message reaches every gateway whose subscription was acknowledged before it was published; all
+    gateways, the publisher's own included, receive the messages of a channel in one and the same order; the messages
+    of one source keep their order. A message is never sent twice. A broken guarantee is reported: to the source
+    (`Source.publish_failed`) or to the node (`Sink.gap`).
 
     Args:
         options: see `BrokerOptions`.
-        sink: who receives.
+        sink: receives messages and gaps.
         counters: where the broker counts.
     """
 
@@ -123,15 +140,15 @@ class Broker(abc.ABC):
 
     @abc.abstractmethod
     async def drain(self) -> None:
-        """Deliver what waits, for the publish timeout at most; what is left then has failed, and was told so."""
+        """Deliver the messages that wait, for the publish timeout at most; then those that are left fail."""
 
     @abc.abstractmethod
     async def stop(self) -> None:
-        """Disconnect at once. Tells the sources of what still waits, and leaves no task behind."""
+        """Disconnect at once. The messages that still wait fail; no task is left behind."""
 
     @abc.abstractmethod
     def subscribe(self, channel: str) -> Future[None]:
-        """Ask for the messages of a channel.
+        """Subscribe to a channel.
 
         Returns:
             A future that is done when the bus has acknowledged the subscription; it fails with
@@ -140,29 +157,29 @@ class Broker(abc.ABC):
 
     @abc.abstractmethod
     def unsubscribe(self, channel: str) -> None:
-        """End a subscription; nothing happens when there is none."""
+        """End a subscription; without one nothing happens."""
 
     @abc.abstractmethod
     def publish(self, message: Message, source: Source, receipt: Receipt | None = None) -> bool:
-        """Accept a message. Never waits; a failure is told later or during the call.
+        """Accept a message. Never waits; a failure is reported later or during the call.
 
         Args:
-            message: what is sent.
-            source: who is told when it fails.
-            receipt: called once, later or during the call, when it is known what became of the message; the source
-                is told of a failure as well, unless it concerns this message alone. None: the publisher doesn't ask.
+            message: the message.
+            source: gets its failure.
+            receipt: called once, later or during the call, with the outcome of the message; the source gets a failure
+                as well, unless it concerns this message alone. None: only failures matter, as for clients' messages.
 
         Returns:
-            Whether the source may go on; after False one of the clients' share must pause until `Sink.writable`.
+            Whether the source may go on; after False a source of the clients' share must pause until `Sink.writable`.
         """
 
     @property
     @abc.abstractmethod
     def counts_all_receivers(self) -> bool:
-        """Whether the number in a receipt counts every gateway that was sent the message.
+        """Whether `Delivery.receivers` counts every gateway that was sent the message.
 
-        False for a bus of several servers, each of which counts only the gateways that are connected to it: the number
-        is a lower bound then. Surveys, which must not end before all gateways have answered, ask this.
+        False for a bus of several servers, each of which counts the gateways that are connected to it and no others.
+        A survey must not end before all gateways have answered: then it has to know them by other means.
         """
 
     @property
@@ -172,32 +189,30 @@ class Broker(abc.ABC):
 
     @abc.abstractmethod
     def hold_back(self) -> bool:
-        """Tell whether a source that publishes as fast as it can must pause until `Sink.writable`.
+        """Return whether a source that publishes as fast as it can must pause until `Sink.writable`.
 
-        Earlier than the others, so that it leaves them room.
+        It must pause earlier than other sources, so that it leaves them room.
         """
 
     @abc.abstractmethod
     def unsettled(self) -> set[Source]:
-        """Return the sources of which messages wait for the bus or for its answer. Looks through all of them."""
+        """Return the sources of all messages that wait for the bus or for its reply. Goes through all of them."""
 
     @property
     @abc.abstractmethod
     def problems(self) -> list[str]:
-        """What keeps the bus from working now, in words; empty when messages get through."""
+        """Why the bus doesn't work now, as sentences; empty when messages get through."""
 
     @property
     @abc.abstractmethod
     def state(self) -> BusState:
-        """The bus in numbers, for whoever watches it."""
+        """The current numbers of the bus, for metrics and status pages."""
 
 
 def load_broker(options: BrokerOptions, sink: Sink, counters: Counters) -> Broker:
     """Make the broker that a URL names.
 
     Raises:
-        KeyError: no broker has this scheme (settings refuse it before).
+        ValueError: no bus has this scheme, or the URL can't be used; settings refuse it before.
     """
-    module = import_module(f"relay.brokers.{MODULES[urlsplit(options.url).scheme]}")
-    broker_class: type[Broker] = module.broker_class
-    return broker_class(options, sink, counters)
+    return cast(type[Broker], broker_class(options.url))(options, sink, counters)

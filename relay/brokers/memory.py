@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from relay.brokers import Broker, BrokerOptions, BusState, Receipt, Sink, Source
+from relay.brokers import Broker, BrokerOptions, BusState, Delivery, Receipt, Sink, Source
 from relay.message import Message
 from relay.metrics.counters import Counters
 
@@ -44,7 +44,7 @@ class MemoryBroker(Broker):
         if heard:
             self._sink.receive(message)
         if receipt is not None:
-            receipt(int(heard))
+            receipt(Delivery(int(heard)))
         return True
 
     @property
@@ -74,6 +74,17 @@ class MemoryBroker(Broker):
     def state(self) -> BusState:
         """Subscriptions; there are no links, and nothing waits."""
         return BusState(links={}, subscriptions=len(self._channels), buffered={})
+
+
+def check_url(url: str) -> None:
+    """Refuse a URL that says more than `memory://`; see `relay.brokers.schemes.Scheme`."""
+    if url != "memory://":
+        raise ValueError("memory:// takes nothing more")
+
+
+def describe(url: str) -> str:
+    """Return the kind of bus: it is nowhere else."""
+    return "memory://"
 
 
 broker_class = MemoryBroker

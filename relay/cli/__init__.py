@@ -25,17 +25,17 @@ COMMANDS: Final = {
     "health": "Tell whether a gateway is ready for clients.",
     "config": "Show every setting, its value and where it comes from.",
 }
-"""Subcommand → its line in the help. Here and not in the modules, so that `relay --help` imports none of them."""
+"""Subcommand → its line in the help. Not in the modules, so that `relay --help` imports none of them."""
 
 UNWRITABLE: Final = 1
 INTERRUPTED: Final = 130
 
 
 class LazyGroup(click.Group):
-    """A group that imports a subcommand only when it is used."""
+    """A group that imports a subcommand when it is used."""
 
     def main(self, *args: Any, **extra: Any) -> Any:
-        """Run a command line, whatever the standard streams are; see `relay.cli.streams`."""
+        """Run a command line, with standard streams in any state; see `relay.cli.streams`."""
         prepare_streams()
         code: Any = 0
         try:
@@ -49,7 +49,7 @@ class LazyGroup(click.Group):
         except OSError as error:
             if not is_unwritable(error):
                 raise
-            if error.errno != errno.EPIPE:  # the program that reads it has closed it
+            if error.errno != errno.EPIPE:  # its reader is gone, and wants no message
                 click.secho(f"relay: {unwritable(error)}", fg="red", err=True)
             silence(sys.stdout)
             raise SystemExit(code or UNWRITABLE) from None
@@ -76,7 +76,7 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the subcommand of a command line; for a mistyped one name the nearest."""
+        """Find the subcommand of a command line; the error for a mistyped one names the nearest."""
         near = difflib.get_close_matches(args[0], COMMANDS, n=1)
         if near and args[0] not in COMMANDS:
             ctx.fail(f"No such command {args[0]!r}. Did you mean {near[0]!r}?")
@@ -88,7 +88,7 @@ class LazyGroup(click.Group):
             formatter.write_dl([(click.style(name, fg="cyan"), line) for name, line in COMMANDS.items()])
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a subcommand; Ctrl-C ends it without a word, with the code that a shell expects."""
+        """Run a subcommand; Ctrl-C ends it without a message, with the exit code that a shell expects."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:

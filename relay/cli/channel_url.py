@@ -1,4 +1,4 @@
-"""Where a client command finds a channel: the WebSocket URL of a gateway."""
+"""The WebSocket URL of a channel, and the command-line argument that names one."""
 
 from __future__ import annotations
 
@@ -9,22 +9,21 @@ import click
 from yarl import URL
 
 from relay.channel import check_channel
-from relay.cli.gateway_address import AddressError, GatewayAddress
-from relay.cli.own_gateway import own_gateway
+from relay.cli.gateway_address import AddressError, GatewayAddress, configured_gateway
 from relay.errors import ChannelError
 
 _ADDRESSES: Final = ("ws://", "wss://", "http://", "https://")
 
 
-class Channel(click.ParamType[str]):
-    """A legal channel name, checked before anything is connected."""
+class ChannelArgument(click.ParamType[str]):
+    """The name of a channel, checked before anything is connected."""
 
     name = "channel"
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Return the name, or fail with the rule that it breaks.
 
-        An address would be a legal name, too, but nobody means one: the command would listen to it for ever.
+        An address would be a legal name, too, but is never meant as one: the command would wait there for ever.
         """
         if value.startswith(_ADDRESSES):
             self.fail(f"{value!r} is an address, not a channel: write {_as_options(value)}", param, ctx)
@@ -35,7 +34,7 @@ class Channel(click.ParamType[str]):
 
 
 def _as_options(address: str) -> str:
-    """Return how to write an address that stands where a channel should."""
+    """Return the arguments to write instead of an address that was given as a channel."""
     try:
         gateway = GatewayAddress.parse(address)
     except AddressError:
@@ -47,8 +46,8 @@ def channel_url(gateway: str | None, channel: str, *, echo: bool = False) -> URL
     """Return the WebSocket URL of a channel.
 
     Args:
-        gateway: address of a gateway, with or without a path before `/ws`, and what stands behind that; None: the one
-            of this machine's settings.
+        gateway: address of a gateway, with or without a path in front of `/ws`, and an endpoint; None: the gateway of
+            this environment's settings.
         channel: legal name of a channel.
         echo: whether the client's own messages come back to it.
 
@@ -56,7 +55,7 @@ def channel_url(gateway: str | None, channel: str, *, echo: bool = False) -> URL
         click.UsageError: there is no such URL, or the address names another channel.
     """
     if gateway is None:
-        gateway = f"ws://{own_gateway('--gateway ws://host:port')[0]}"
+        gateway = f"ws://{configured_gateway('--gateway ws://host:port')[0]}"
     try:
         address = GatewayAddress.parse(gateway)
     except AddressError as error:
@@ -66,5 +65,5 @@ def channel_url(gateway: str | None, channel: str, *, echo: bool = False) -> URL
             f"--gateway {gateway!r} names the channel {address.channel!r}, and the command {channel!r}: "
             f"for the latter write --gateway {address.base}"
         )
-    # Encoded here, slashes too: a URL library would tidy up a channel such as "a/../b".
+    # Encoded here, slashes too: a URL library would normalize a channel such as "a/../b".
     return URL(f"{address.base}/ws/{quote(channel, safe=':')}{'?echo=1' if echo else ''}", encoded=True)

@@ -14,11 +14,16 @@ from relay.cli.usable_settings import UsableSettings
 from relay.errors import SettingProblem, SettingsError
 from relay.redaction import escape_controls, mask_credentials
 from relay.settings import Settings
-from relay.settings.report import Description, Source, describe, sources, unknown_variables
+from relay.settings.report import Description, SettingSource, describe, sources, unknown_variables
 from relay.settings.values import show
 
 _HEADINGS = ("variable", "value", "source", "type", "meaning")
-_COLORS = {Source.DEFAULT: "dim", Source.ENV_FILE: "green", Source.ENVIRONMENT: "green", Source.FLAG: "yellow"}
+_COLORS = {
+    SettingSource.DEFAULT: "dim",
+    SettingSource.ENV_FILE: "green",
+    SettingSource.ENVIRONMENT: "green",
+    SettingSource.FLAG: "yellow",
+}
 
 
 @click.command("config", cls=SettingsCommand)
@@ -51,8 +56,8 @@ def command(form: str | None, **flags: str | None) -> None:
             click.secho(f"relay: {unknown}", fg="yellow", err=True)
     origins = sources(Settings, given)
     if form == "json":
-        entries = [_entry(settings, about, origins[about.name], wrong) for about in describe(Settings)]
-        click.echo(json.dumps(entries, indent=2, default=show))  # which keys need: JSON doesn't know what they are
+        entries = [_entry(settings, setting, origins[setting.name], wrong) for setting in describe(Settings)]
+        click.echo(json.dumps(entries, indent=2, default=show))  # for API keys: JSON has no such type
     elif sys.stdout.isatty():
         _print_table(settings, origins, wrong)
     else:
@@ -62,45 +67,45 @@ def command(form: str | None, **flags: str | None) -> None:
 
 
 def _entry(
-    settings: Settings, about: Description, origin: Source, wrong: Mapping[str, SettingProblem]
+    settings: Settings, setting: Description, origin: SettingSource, wrong: Mapping[str, SettingProblem]
 ) -> dict[str, object]:
-    value = getattr(settings, about.name)
-    problem = wrong.get(about.variable)
+    value = getattr(settings, setting.name)
+    problem = wrong.get(setting.variable)
     found = {} if problem is None else {"wrong": {"given": problem.given, "allowed": problem.allowed}}
     if problem is not None:
         value = None
     return {
-        "variable": about.variable,
+        "variable": setting.variable,
         "value": mask_credentials(value) if isinstance(value, str) else value,
         **found,
         "source": origin.value,
-        "type": about.kind.name,
-        "allowed": about.kind.rule,
-        "default": about.default,
-        "group": about.group,
-        "meaning": about.meaning,
+        "type": setting.kind.name,
+        "allowed": setting.kind.rule,
+        "default": setting.default,
+        "group": setting.group,
+        "meaning": setting.meaning,
     }
 
 
 def _cells(
-    settings: Settings, about: Description, origin: Source, wrong: Mapping[str, SettingProblem]
+    settings: Settings, setting: Description, origin: SettingSource, wrong: Mapping[str, SettingProblem]
 ) -> tuple[str, ...]:
-    if (problem := wrong.get(about.variable)) is not None:
-        return (about.variable, problem.given, origin.value, "wrong", f"allowed: {problem.allowed}")
-    kind = about.kind.rule if about.kind.name == "choice" else about.kind.name
-    return (about.variable, show(getattr(settings, about.name)), origin.value, kind, about.meaning)
+    if (problem := wrong.get(setting.variable)) is not None:
+        return (setting.variable, problem.given, origin.value, "wrong", f"allowed: {problem.allowed}")
+    kind = setting.kind.rule if setting.kind.name == "choice" else setting.kind.name
+    return (setting.variable, show(getattr(settings, setting.name)), origin.value, kind, setting.meaning)
 
 
-def _columns(settings: Settings, origins: dict[str, Source], wrong: Mapping[str, SettingProblem]) -> str:
+def _columns(settings: Settings, origins: dict[str, SettingSource], wrong: Mapping[str, SettingProblem]) -> str:
     """Return aligned columns without colours, nothing cut."""
-    rows = [_HEADINGS, *(_cells(settings, about, origins[about.name], wrong) for about in describe(Settings))]
+    rows = [_HEADINGS, *(_cells(settings, setting, origins[setting.name], wrong) for setting in describe(Settings))]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
     )
 
 
-def _print_table(settings: Settings, origins: dict[str, Source], wrong: Mapping[str, SettingProblem]) -> None:
+def _print_table(settings: Settings, origins: dict[str, SettingSource], wrong: Mapping[str, SettingProblem]) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
@@ -109,17 +114,19 @@ def _print_table(settings: Settings, origins: dict[str, Source], wrong: Mapping[
     table = Table(*_HEADINGS, box=SIMPLE_HEAD, pad_edge=False)
     table.columns[0].no_wrap = True
     table.columns[3].max_width = 14
-    for group, members in groupby(describe(Settings), key=lambda about: about.group):
+    for group, members in groupby(describe(Settings), key=lambda setting: setting.group):
         table.add_row(Text(group, style="bold"))
-        for about in members:
+        for setting in members:
             # Text, not markup: a value may hold square brackets.
-            variable, value, source, kind, meaning = _cells(settings, about, origins[about.name], wrong)
-            style = "bold red" if about.variable in wrong else _COLORS[origins[about.name]]
+            variable, value, source, kind, meaning = _cells(settings, setting, origins[setting.name], wrong)
+            style = "bold red" if setting.variable in wrong else _COLORS[origins[setting.name]]
             table.add_row(
                 Text(f"  {variable}", "cyan"),
                 Text(value, style),
                 Text(source, style),
-                Text(kind.replace("|", " | "), style if about.variable in wrong else ""),  # with room for a line break
+                Text(
+                    kind.replace("|", " | "), style if setting.variable in wrong else ""
+                ),  # with room for a line break
                 Text(meaning),
             )
         table.add_section()
@@ -129,18 +136,18 @@ def _print_table(settings: Settings, origins: dict[str, Source], wrong: Mapping[
 def _env_file() -> str:
     """Return a `.env` file in which every setting is a comment with its default."""
     lines = ["# Settings of relay. Remove the # before a name to set it; the environment and flags are stronger."]
-    for group, members in groupby(describe(Settings), key=lambda about: about.group):
+    for group, members in groupby(describe(Settings), key=lambda setting: setting.group):
         lines += ["", f"## {group}"]
-        for about in members:
-            value = "" if Settings.model_fields[about.name].default is None else about.default
-            lines += ["", f"# {about.meaning}", f"# {about.kind}", f"#{about.variable}={value}"]
+        for setting in members:
+            value = "" if Settings.model_fields[setting.name].default is None else setting.default
+            lines += ["", f"# {setting.meaning}", f"# {setting.kind}", f"#{setting.variable}={value}"]
     return "\n".join(lines)
 
 
 def _markdown() -> str:
-    """Return the table of settings of the README."""
+    """Return the table of docs/settings.md."""
     lines = ["| variable | default | allowed | meaning |", "|---|---|---|---|"]
-    for about in describe(Settings):
-        cells = (f"`{about.variable}`", f"`{about.default}`", str(about.kind), about.meaning)
+    for setting in describe(Settings):
+        cells = (f"`{setting.variable}`", f"`{setting.default}`", str(setting.kind), setting.meaning)
         lines.append(f"| {' | '.join(escape_controls(cell).replace('|', chr(92) + '|') for cell in cells)} |")
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""One message through a gateway, with proof that it arrived."""
+"""The delivery of one message through a gateway, confirmed by its echo."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import Final
 from aiohttp import ClientError, ClientSession, WSMsgType, WSServerHandshakeError
 from yarl import URL
 
-from relay.cli.unreachable import NoGateway, answered, check_gateway, unreachable
+from relay.cli.unreachable import GatewayError, answered, check_gateway, unreachable
 
 TIMEOUT_SECONDS: Final = 15.0
-"""Time for everything; more than the 5 s for which a gateway, by default, holds a message while its bus is away."""
+"""For everything; more than the 5 s for which a gateway, by default, keeps a message while its bus is away."""
 
 HANDSHAKE_SECONDS: Final = 10.0
-"""Of that, at most, for the connection: time must be left to find out what else is there."""
+"""At most, of that, for the handshake: time must be left to find out which other server is there."""
 
 
-class NotDelivered(Exception):
-    """A message that did not come back; its text says why."""
+class NotDelivered(GatewayError):
+    """A gateway did not deliver a message, or perhaps did not: its echo did not come back."""
 
 
 async def deliver(url: URL, payload: str | bytes, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
-    """Send one message and wait until it comes back from the bus, as its publisher's echo.
+    """Send one message, and wait until the bus delivers it to its publisher, too.
 
     Args:
         url: of the channel, with `echo=1`.
@@ -31,18 +31,17 @@ async def deliver(url: URL, payload: str | bytes, timeout_seconds: float = TIMEO
 
     Raises:
         NotDelivered: it did not come back.
+        NoGateway: another server is at that address.
     """
     try:
         async with asyncio.timeout(timeout_seconds), ClientSession() as session:
             await _send(session, url, payload)
-    except NoGateway as error:
-        raise NotDelivered(str(error)) from None
     except TimeoutError:
-        raise NotDelivered(f"{url.origin()} did not answer within {timeout_seconds:g} s") from None
+        raise NotDelivered(url.origin(), f"did not answer within {timeout_seconds:g} s") from None
     except WSServerHandshakeError as error:
-        raise NotDelivered(f"{url.origin()} {answered(error.status)}") from None
+        raise NotDelivered(url.origin(), answered(error.status)) from None
     except ClientError as error:
-        raise NotDelivered(f"{url.origin()} {unreachable(error)}") from None
+        raise NotDelivered(url.origin(), unreachable(error)) from None
 
 
 async def _send(session: ClientSession, url: URL, payload: str | bytes) -> None:
@@ -64,6 +63,6 @@ async def _send(session: ClientSession, url: URL, payload: str | bytes) -> None:
                 if message.data == payload:
                     return
             elif message.type is WSMsgType.CLOSE:
-                raise NotDelivered(f"{url.origin()} closed with {message.data} {message.extra}".rstrip())
+                raise NotDelivered(url.origin(), f"closed with {message.data} {message.extra}".rstrip())
             else:
-                raise NotDelivered(f"{url.origin()} broke the connection")
+                raise NotDelivered(url.origin(), "broke the connection")

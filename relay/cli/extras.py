@@ -1,4 +1,4 @@
-"""Commands that need more than the base installation."""
+"""The extras of the package: optional dependencies that a command needs."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import click
 
 
 def require_extra(extra: str, command: str, modules: Sequence[str]) -> None:
-    """Fail with how to install what is missing.
+    """Check that the modules of an extra are installed.
 
     Args:
         extra: optional dependency group of the package.
         command: that needs it.
-        modules: top-level modules of the group.
+        modules: top-level modules of the extra.
 
     Raises:
-        click.UsageError: one of them can't be imported.
+        click.UsageError: one of them is missing; the message says how to install the extra.
     """
     if any(find_spec(module) is None for module in modules):
         raise click.UsageError(

@@ -1,14 +1,19 @@
-"""The address of a gateway, as people write it: with or without what stands behind it for browsers."""
+"""The address of a gateway: as people write it, with or without an endpoint, and as this machine's settings have it."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import urlsplit
 
+import click
+
 from relay.channel import channel_from_path
-from relay.errors import ChannelError
+from relay.errors import ChannelError, RelayError
+
+if TYPE_CHECKING:
+    from relay.settings import Settings
 
 _SCHEMES: Final = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
 
@@ -17,11 +22,22 @@ _FORM: Final = "must look like http://host:8000 or wss://host"
 _ENDPOINT: Final = re.compile(
     r"(?P<base>.*?)/(?:(?:ws|sse|poll|publish)(?:/(?P<channel>.*))?|(?:readyz|healthz|metrics|api))\Z"
 )
-"""What a gateway serves; before it there may be a path of the proxy's."""
+"""An endpoint of a gateway; a proxy may put a path in front of it."""
+
+_LOOPBACK: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+"""Host that means all addresses → the one at which a client on this machine reaches it."""
 
 
-class AddressError(ValueError):
-    """An address that names no gateway; its text says why."""
+class AddressError(RelayError):
+    """Text that is not the address of a gateway.
+
+    Args:
+        rule: that it breaks.
+    """
+
+    def __init__(self, rule: str) -> None:
+        super().__init__(rule)
+        self.rule = rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +46,7 @@ class GatewayAddress:
 
     Args:
         scheme: ws or wss.
-        place: host and port.
+        netloc: host and port, as they are written in a URL.
         path: in front of `/ws`, without a slash at its end; mostly empty.
         host: without brackets.
         port: TCP port.
@@ -38,7 +54,7 @@ class GatewayAddress:
     """
 
     scheme: str
-    place: str
+    netloc: str
     path: str
     host: str
     port: int
@@ -46,10 +62,10 @@ class GatewayAddress:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read an address.
+        """Parse an address.
 
         Raises:
-            AddressError: it is none.
+            AddressError: the text is not one.
         """
         try:
             parts = urlsplit(text)
@@ -66,7 +82,7 @@ class GatewayAddress:
             raise AddressError(f"{_FORM}, without user, ? and #")
         endpoint = _ENDPOINT.match(parts.path.rstrip("/"))
         try:
-            # A slash at the end is one too many, and not part of the name.
+            # A slash at the end is not taken for a part of the name.
             channel = channel_from_path(endpoint["channel"]) if endpoint and endpoint["channel"] else None
         except ChannelError as error:
             raise AddressError(str(error)) from None
@@ -77,9 +93,33 @@ class GatewayAddress:
     @property
     def origin(self) -> str:
         """Scheme, host and port."""
-        return f"{self.scheme}://{self.place}"
+        return f"{self.scheme}://{self.netloc}"
 
     @property
     def base(self) -> str:
-        """All in front of `/ws`."""
+        """The URL up to `/ws`, without a slash at its end."""
         return self.origin + self.path
+
+
+def configured_gateway(option: str) -> tuple[str, Settings]:
+    """Return the `HOST:PORT` of a gateway with the settings of this environment, and these settings.
+
+    Args:
+        option: that names another gateway, for the message when the port can't be known.
+
+    Raises:
+        click.UsageError: the port is any free one.
+    """
+    # Only here: loading settings takes longer than everything else that `relay health` does.
+    from relay.cli.options import load_settings
+
+    settings = load_settings({})
+    if settings.port == 0:
+        raise click.UsageError(f"RELAY_PORT is 0, any free port: say which gateway with {option}")
+    return reachable_netloc(settings.host[0], settings.port), settings
+
+
+def reachable_netloc(host: str, port: int) -> str:
+    """Return `HOST:PORT` as it is written in a URL, with the loopback address for a host that means all addresses."""
+    host = _LOOPBACK.get(host, host)
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,14 +1,11 @@
-"""The life of a gateway process: event loop, start, first signal, second signal, exit code."""
+"""The process of a gateway: its event loop, from its start to its exit code."""
 
 from __future__ import annotations
 
 import asyncio
 import errno
 import gc
-import os
-import signal
 import socket
-import threading
 from collections.abc import Callable, Coroutine
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -16,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import click
 
 import relay
+from relay.cli.stop_signals import ENDED_BY_SIGNAL, StopSignals
 from relay.errors import RelayError
 from relay.gateway.capacity import raise_descriptor_limit
 from relay.logs import flush_logs
@@ -29,57 +27,9 @@ if TYPE_CHECKING:
 
 STOPPED: Final = 0
 FAILED: Final = 1
-ENDED_BY_SIGNAL: Final = 128
-
-LAST_RESORT_SECONDS: Final = 2.0
-"""Time that a process has to end after a second signal, before it is torn down whatever it is waiting for."""
-
-SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
-class StopSignals:
-    """SIGTERM and SIGINT as events: the first asks for a drain, the second for an end at once.
-
-    Args:
-        first: set by the first signal.
-        second: set by the second signal.
-        number: of the latest signal; 0 before any.
-    """
-
-    def __init__(self) -> None:
-        self.first = asyncio.Event()
-        self.second = asyncio.Event()
-        self.number = 0
-        self._last_resort: threading.Timer | None = None
-
-    def install(self) -> None:
-        """Listen to the signals of this process; call inside a running event loop."""
-        loop = asyncio.get_running_loop()
-        for number in SIGNALS:
-            try:
-                loop.add_signal_handler(number, self.notice, number)
-            except NotImplementedError:  # Windows
-                signal.signal(number, lambda number, _: loop.call_soon_threadsafe(self.notice, number))
-
-    def notice(self, number: int) -> None:
-        """Take note of one signal."""
-        self.number = number
-        if not self.first.is_set():
-            self.first.set()
-        elif not self.second.is_set():
-            self.second.set()
-            # Closing the loop joins threads: a name look-up that hangs would hold the process for minutes.
-            self._last_resort = threading.Timer(LAST_RESORT_SECONDS, os._exit, (ENDED_BY_SIGNAL + number,))
-            self._last_resort.daemon = True
-            self._last_resort.start()
-
-    def forget(self) -> None:
-        """Call off the last resort: the process ends by itself."""
-        if self._last_resort is not None:
-            self._last_resort.cancel()
-
-
-def run(settings: Settings, started: Callable[[int], None] = lambda port: None) -> int:
+def run_gateway(settings: Settings, started: Callable[[int], None] = lambda port: None) -> int:
     """Run a gateway until a signal ends it.
 
     Args:
@@ -92,24 +42,24 @@ def run(settings: Settings, started: Callable[[int], None] = lambda port: None) 
     signals = StopSignals()
     try:
         with asyncio.Runner(loop_factory=loop_factory(settings.event_loop)) as runner:
-            return runner.run(_live(settings, signals, started))
+            return runner.run(_run(settings, signals, started))
     except OSError as error:
-        complain(why_not(error, settings))
+        print_failure(explain_start_failure(error, settings))
     except RelayError as error:
-        complain(str(error))
+        print_failure(str(error))
     finally:
-        signals.forget()
+        signals.disarm()
     return FAILED
 
 
-def complain(reason: str) -> None:
-    """Say why the process ends, after all log entries; not where it would wait for ever for a reader."""
+def print_failure(reason: str) -> None:
+    """Print on standard error why the process ends, after all log entries; skipped when these can't be written."""
     if flush_logs():
         click.secho(f"relay: {reason}", fg="red", err=True)
 
 
 def loop_factory(event_loop: Literal["auto", "uvloop", "asyncio"]) -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """Return what makes the event loop; None for the one of the standard library."""
+    """Return the factory of the event loop; None for the one of the standard library."""
     if event_loop == "asyncio" or (event_loop == "auto" and find_spec("uvloop") is None):
         return None
     import uvloop
@@ -117,49 +67,49 @@ def loop_factory(event_loop: Literal["auto", "uvloop", "asyncio"]) -> Callable[[
     return uvloop.new_event_loop
 
 
-async def _live(settings: Settings, signals: StopSignals, started: Callable[[int], None]) -> int:
+async def _run(settings: Settings, signals: StopSignals, started: Callable[[int], None]) -> int:
     signals.install()
     gateway = relay.Gateway(settings)
-    drained = await live(gateway, signals.first, signals.second, lambda: started(gateway.port))
+    drained = await run_until_ended(gateway, signals.drain, signals.stop, lambda: started(gateway.port))
     return STOPPED if drained else ENDED_BY_SIGNAL + signals.number
 
 
-async def live(
+async def run_until_ended(
     gateway: Gateway,
-    first: asyncio.Event,
-    second: asyncio.Event,
+    drain: asyncio.Event,
+    stop: asyncio.Event,
     started: Callable[[], None] = lambda: None,
 ) -> bool:
-    """Run a gateway from its start to its end.
+    """Start a gateway, and return when it has drained or stopped.
 
     Args:
-        gateway: fresh.
-        first: set to drain it.
-        second: set to end it at once.
+        gateway: not started yet.
+        drain: set to drain it.
+        stop: set to stop it at once, after `drain`.
         started: called when it listens.
 
     Returns:
         Whether it was drained, or had nothing to drain.
     """
     raise_descriptor_limit()
-    # What exists now lives as long as the process: the collector needn't look at it again. Connections are made
-    # later, so that they are never frozen. With few cycles to find, it may also look less often.
+    # What exists now lives as long as the process: the collector needn't scan it again. Connections are made later, so
+    # they are never frozen. There are few cycles to find, so the collector may also run less often.
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
-    if not await _unless(first, gateway.start()):
+    if not await _unless(drain, gateway.start()):
         await gateway.stop()
         return True
     started()
-    await first.wait()
-    if await _unless(second, gateway.drain()):
+    await drain.wait()
+    if await _unless(stop, gateway.drain()):
         return True
     await gateway.stop()
     return False
 
 
 async def _unless(event: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool:
-    """Do the work, but give it up when the event comes first; return whether it was done."""
+    """Do the work, but cancel it when the event comes first; return whether it was done."""
     tasks = [asyncio.create_task(work), asyncio.create_task(event.wait())]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -173,8 +123,8 @@ async def _unless(event: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def why_not(error: OSError, settings: Settings) -> str:
-    """Return in one line why a gateway could not listen."""
+def explain_start_failure(error: OSError, settings: Settings) -> str:
+    """Return in one line why a gateway could not start."""
     name = "metrics_port" if isinstance(error, MetricsPortError) else "port"
     flag, variable = f"--{name.replace('_', '-')}", f"{PREFIX}{name.upper()}"
     place = f"{', '.join(settings.host)} port {getattr(settings, name)}"

@@ -1,4 +1,4 @@
-"""`relay health`: is a gateway ready? For health checks of containers; starts fast and needs no other program."""
+"""`relay health`: is a gateway ready? For health checks; it starts fast and needs no other program."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final
 
 import click
 
-from relay.cli.gateway_address import AddressError, GatewayAddress
+from relay.cli.gateway_address import AddressError, GatewayAddress, configured_gateway, reachable_netloc
 from relay.cli.streams import confirm
 from relay.system_error import in_words
 
@@ -18,7 +18,7 @@ _CONNECTIONS: Final = {
     "ws": http.client.HTTPConnection,
     "wss": http.client.HTTPSConnection,
 }
-_MOST_BYTES: Final = 64 * 1024
+_MAX_BYTES: Final = 64 * 1024
 
 
 @click.command("health")
@@ -40,7 +40,7 @@ def command(url: str | None, live: bool, timeout: float) -> None:
 
     Exit codes: 0 ready, or alive; 1 not, with the reasons on standard error; 2 wrong usage or settings.
     """
-    base = _own_url() if url is None else url
+    base = _configured_url() if url is None else url
     try:
         address = GatewayAddress.parse(base)
     except AddressError as error:
@@ -54,31 +54,28 @@ def command(url: str | None, live: bool, timeout: float) -> None:
     confirm(word)
 
 
-def _own_url() -> str:
+def _configured_url() -> str:
     """Return the URL of the gateway with the settings of this environment."""
-    # Only here: reading settings takes longer than all the rest.
-    from relay.cli.own_gateway import own_gateway, place
-
-    address, settings = own_gateway("--url http://host:port")
+    netloc, settings = configured_gateway("--url http://host:port")
     if settings.metrics_port is not None:
-        address = place(settings.host[0], settings.metrics_port)
-    return f"http://{address}"
+        netloc = reachable_netloc(settings.host[0], settings.metrics_port)
+    return f"http://{netloc}"
 
 
 def _reasons(connection: http.client.HTTPConnection, path: str) -> list[str]:
-    """Return why a gateway is not well; empty when it is."""
+    """Return why a gateway is not ready, or not alive; empty when it is."""
     try:
         connection.request("GET", path, headers={"Connection": "close"})
         response = connection.getresponse()
-        body = response.read(_MOST_BYTES)
+        body = response.read(_MAX_BYTES)
     except (OSError, http.client.HTTPException) as error:
-        return [f"{connection.host} port {connection.port}: {_why(connection, error)}"]
+        return [f"{connection.host} port {connection.port}: {_explain(connection, error)}"]
     finally:
         connection.close()
     if response.status == 200:
-        # Any web server may have a page for every path.
+        # Any web server may answer every path with a page.
         return [] if _is_gateway(body) else ["there is no relay at this address: a web server answers"]
-    return _told(body) or [f"it answers with HTTP status {response.status}"]
+    return _reported_reasons(body) or [f"it answers with HTTP status {response.status}"]
 
 
 def _is_gateway(body: bytes) -> bool:
@@ -90,11 +87,11 @@ def _is_gateway(body: bytes) -> bool:
     return isinstance(answer, dict) and ("ready" in answer or "status" in answer)
 
 
-def _why(connection: http.client.HTTPConnection, error: Exception) -> str:
-    """Return why there was no answer: when something else is there, what that is."""
+def _explain(connection: http.client.HTTPConnection, error: Exception) -> str:
+    """Return why there was no answer; when another server is there, which one."""
     known = (TimeoutError, ConnectionRefusedError, socket.gaierror, ssl.SSLCertVerificationError)
     if not isinstance(error, known):
-        # Only here: for an answer none of this is needed.
+        # Only here: most health checks get an answer, and need none of this.
         import asyncio
 
         from relay.cli.other_server import identify
@@ -105,8 +102,8 @@ def _why(connection: http.client.HTTPConnection, error: Exception) -> str:
     return in_words(error)
 
 
-def _told(body: bytes) -> list[str]:
-    """Return the reasons that a gateway gives."""
+def _reported_reasons(body: bytes) -> list[str]:
+    """Return the reasons in a gateway's answer; empty when there are none."""
     try:
         answer = json.loads(body)
     except ValueError:

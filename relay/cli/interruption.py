@@ -1,4 +1,4 @@
-"""Running something that waits until it is done or somebody presses Ctrl-C."""
+"""The interruption of a command that waits, by Ctrl-C."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from typing import Any, TypeVar
 Result = TypeVar("Result")
 
 
-def run(work: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+def run_interruptible(work: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
     """Run a coroutine in an event loop of its own, and return its result.
 
     `asyncio.run` alone leaves Ctrl-C to the interpreter, which doesn't wake up an event loop: a signal that comes right
-    before it falls asleep would wait for the next message. The loop's own handler does wake it.
+    before the loop falls asleep would be handled with the next message only. The loop's own handler does wake it.
 
     Args:
-        work: makes the coroutine; cancelled by Ctrl-C.
+        work: makes the coroutine, which Ctrl-C cancels.
 
     Raises:
-        KeyboardInterrupt: it was.
+        KeyboardInterrupt: Ctrl-C has cancelled it.
     """
     interrupted = False
 

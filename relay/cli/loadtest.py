@@ -1,4 +1,4 @@
-"""`relay loadtest`: clients that count every message."""
+"""`relay loadtest`: its options and arguments."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ import click
 from relay.cli.extras import require_extra
 from relay.loadtest.plan.plan import Hears
 from relay.loadtest.plan.profiles import PROFILES
-from relay.loadtest.units.duration import parse_duration
-from relay.loadtest.units.parsing import QuantityError, parse_rate, parse_share
+from relay.loadtest.units.parsing import QuantityError, parse_duration, parse_rate, parse_share
 
 FAILED: Final = 1
 MODULES: Final = ("hdrh", "jinja2", "numpy", "psutil")
@@ -26,8 +25,8 @@ class Quantity(click.ParamType[float]):
     """A number with a unit.
 
     Args:
-        name: as the help shows it.
-        parse: reads a text; raises a QuantityError.
+        name: name of the type in the help.
+        parse: parses a text; raises QuantityError.
         least: smallest value allowed.
     """
 
@@ -37,7 +36,7 @@ class Quantity(click.ParamType[float]):
         self._least = least
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return the number in its base unit, or fail with what is allowed."""
+        """Return the number in its base unit, or fail with the allowed forms."""
         try:
             number = self._parse(value)
         except QuantityError as error:
@@ -53,7 +52,7 @@ class Pattern(click.ParamType[str]):
     name = "regex"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return it, or fail with what is wrong with it."""
+        """Return the pattern, or fail with the error in it."""
         try:
             re.compile(value.encode())
         except re.error as error:
@@ -65,8 +64,8 @@ class Pair(click.ParamType[tuple[str, str]]):
     """Two texts with a separator between them.
 
     Args:
-        name: as the help shows it.
-        separator: between them.
+        name: name of the type in the help.
+        separator: text between the two.
     """
 
     def __init__(self, name: str, separator: str) -> None:
@@ -74,7 +73,7 @@ class Pair(click.ParamType[tuple[str, str]]):
         self._separator = separator
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
-        """Return both, or fail with how they are written."""
+        """Return both, or fail with the form in which they are written."""
         left, found, right = str(value).partition(self._separator)
         if not found or not left.strip():
             self.fail(f"{value!r} must look like {self.name}", param, ctx)
@@ -82,13 +81,13 @@ class Pair(click.ParamType[tuple[str, str]]):
 
 
 class AnswerFrame(Pair):
-    """A regular expression and the frame that answers what it matches."""
+    """A regular expression and the frame that answers each frame it matches."""
 
     def __init__(self) -> None:
         super().__init__("'REGEX => FRAME'", " => ")
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
-        """Return both, or fail with what is wrong with them."""
+        """Return both, or fail with the error in them."""
         regex, frame = super().convert(value, param, ctx)
         return Pattern().convert(regex, param, ctx), frame
 
@@ -100,7 +99,7 @@ class Header(Pair):
         super().__init__("'Name: value'", ":")
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
-        """Return both, or fail: a line break would begin another header."""
+        """Return both, or fail when a control character is in them: a line break would begin another header."""
         if not str(value).isprintable():
             self.fail(f"{value!r} must be printable", param, ctx)
         return super().convert(value, param, ctx)
@@ -112,7 +111,7 @@ class ServerUrl(click.ParamType[str]):
     name = "url"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return it with a ws or wss scheme, or fail with how it is written."""
+        """Return the URL with a ws or wss scheme, or fail with the form in which it is written."""
         schemes = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
         try:
             parts = urlsplit(value)

@@ -1,4 +1,4 @@
-"""What `relay loadtest` does once its options are read."""
+"""Runs `relay loadtest` once its options are parsed."""
 
 from __future__ import annotations
 
@@ -19,20 +19,26 @@ from rich.console import Console
 from relay.cli.gateway_address import AddressError, GatewayAddress
 from relay.cli.other_server import identify
 from relay.errors import RelayError
-from relay.loadtest.generator.connector import Destination, resolve
-from relay.loadtest.generator.limits import Destination as Load
-from relay.loadtest.generator.limits import LimitError, SourceAddressError, raise_descriptor_limit, source_addresses
+from relay.loadtest.generator.limits import (
+    ConnectionLoad,
+    LimitError,
+    SourceAddressError,
+    raise_descriptor_limit,
+    source_addresses,
+)
 from relay.loadtest.generator.load_worker import event_loop
-from relay.loadtest.plan.dialect import Dialect
-from relay.loadtest.plan.plan import Act, Hears, Plan
+from relay.loadtest.plan.plan import Act, Dialect, Hears, Plan
 from relay.loadtest.plan.profiles import PROFILES
+from relay.loadtest.plan.server_address import ServerAddress, resolve
+from relay.loadtest.report.summary import summary
 from relay.loadtest.result.result import Result
 from relay.loadtest.result.threshold import Threshold
 from relay.loadtest.run.conditions import Conditions
 from relay.loadtest.run.coordinator import Coordinator
-from relay.loadtest.run.live_screen import Screen, summary
+from relay.loadtest.run.live_screen import LiveScreen
 from relay.loadtest.run.machine import usable_cores
-from relay.loadtest.run.result_builder import outcome
+from relay.loadtest.run.result_builder import build_result
+from relay.loadtest.run.run_state import RunState
 from relay.loadtest.target.observer import Observer
 from relay.loadtest.target.process_tree import ProcessTreeError
 from relay.loadtest.target.redis_meter import RedisMeterError
@@ -46,17 +52,17 @@ USAGE: Final = 2
 INTERRUPTED: Final = 130
 
 STOLEN: Final = 0.05
-"""Share of the processors' time taken by the host from which figures are not to be compared."""
+"""Share of processor time stolen by the host above which figures can't be compared."""
 
 
 def run_load_test(urls: tuple[str, ...], gateways: int, thresholds: list[Threshold], options: dict[str, Any]) -> int:
     """Run a load test and return the exit code.
 
     Args:
-        urls: of the servers; empty: gateways are started.
-        gateways: how many.
-        thresholds: that the user set.
-        options: of the command, None where they weren't given.
+        urls: URLs of the servers; empty: gateways are started.
+        gateways: number of gateways to start.
+        thresholds: the thresholds that the user set.
+        options: options of the command; None for each that was not given.
     """
     console = Console(stderr=True)
     json_file, report_file = options.pop("json_file"), options.pop("report_file")
@@ -78,16 +84,16 @@ def run_load_test(urls: tuple[str, ...], gateways: int, thresholds: list[Thresho
                 stack = exits.enter_context(Stack(gateways, own.broker_url))
                 plan = msgspec.structs.replace(plan, urls=tuple(stack.urls))
                 named, redis_url, settings = stack.pids, stack.redis_url, stack.settings
-            destinations = _destinations(plan)
-            plan = _within_limits(plan, destinations)
+            addresses = _resolve_all(plan)
+            plan = _within_limits(plan, addresses)
             conditions = Conditions(plan, ["relay", *sys.argv[1:]], event_loop(), settings)
             run = random.getrandbits(24)
             started = datetime.now(UTC).astimezone().isoformat(timespec="seconds")
             observer = Observer(named, redis_url, ca_file)
-            coordinator = asyncio.run(_run(plan, run, destinations, observer, console))
-            result = outcome(coordinator, observer, f"{run:06x}", started, conditions.table(), thresholds)
+            state = asyncio.run(_run(plan, run, addresses, observer, console))
+            result = build_result(state, observer, f"{run:06x}", started, conditions.table(), thresholds)
             if not result.connects.made:
-                result.verdict.extend(_other_servers(plan, destinations))
+                result.verdict.extend(_other_servers(plan, addresses))
             if (stolen := conditions.stolen_share() or 0.0) > STOLEN:
                 result.generator.warnings.append(f"the host took {share(stolen, 2)} of this machine's processors away")
         if gateways:
@@ -109,18 +115,16 @@ def run_load_test(urls: tuple[str, ...], gateways: int, thresholds: list[Thresho
     return FAILED if result.verdict else PASSED
 
 
-async def _run(
-    plan: Plan, run: int, destinations: list[Destination], observer: Observer, console: Console
-) -> Coordinator:
+async def _run(plan: Plan, run: int, addresses: list[ServerAddress], observer: Observer, console: Console) -> RunState:
     loop = asyncio.get_running_loop()
     task = asyncio.current_task()
     assert task is not None
-    with Screen(console) as screen:
-        coordinator = Coordinator(plan, run, destinations, observer, screen.show)
+    with LiveScreen(console) as screen:
+        coordinator = Coordinator(plan, run, addresses, observer, screen.show)
 
         def interrupt() -> None:
-            """End the run early; the second time at once."""
-            if coordinator.interrupted:
+            """End the run early at the first signal, at once at the second."""
+            if coordinator.state.interrupted:
                 task.cancel()
             coordinator.stop()
 
@@ -131,11 +135,11 @@ async def _run(
                 await coordinator.run()
             except asyncio.CancelledError:
                 raise KeyboardInterrupt from None
-    return coordinator
+    return coordinator.state
 
 
 def _plan(urls: tuple[str, ...], options: dict[str, Any]) -> Plan:
-    """Return the plan: profile first, then the options that were given."""
+    """Return the plan: that of the profile, overridden by the options that were given."""
     profile = options.pop("profile")
     values: dict[str, Any] = {"workers": max(1, len(usable_cores()) - 1)}
     if profile is not None:
@@ -174,7 +178,7 @@ def _plan(urls: tuple[str, ...], options: dict[str, Any]) -> Plan:
 
 
 def _check(plan: Plan) -> None:
-    """Refuse what can't be run."""
+    """Refuse a plan that can't be run."""
     connections = plan.clients + plan.publishers
     if not connections:
         raise click.UsageError("--clients and --publishers are both 0: there is nobody to connect")
@@ -190,7 +194,7 @@ def _check(plan: Plan) -> None:
 
 
 def _without_channel(url: str) -> str:
-    """Return the address of a gateway in front of `/ws`; refuse one that names a channel: a run has its own."""
+    """Return a gateway's address up to `/ws`; refuse one that names a channel: a run has channels of its own."""
     try:
         address = GatewayAddress.parse(url)
     except AddressError as error:
@@ -203,18 +207,18 @@ def _without_channel(url: str) -> str:
     return address.base
 
 
-def _other_servers(plan: Plan, destinations: list[Destination]) -> list[str]:
-    """Return what is where no connection could be made, one line for each server that is no gateway."""
-    told = []
-    for url, destination in zip(plan.urls, destinations, strict=True):
-        host, port = destination.address[:2]
-        if found := asyncio.run(identify(host, port, tls=destination.tls)):
-            told.append(f"{url} {found}")
-    return told
+def _other_servers(plan: Plan, addresses: list[ServerAddress]) -> list[str]:
+    """Return one line for each server that is no gateway and says what it is instead."""
+    found = []
+    for url, address in zip(plan.urls, addresses, strict=True):
+        host, port = address.address[:2]
+        if server := asyncio.run(identify(host, port, tls=address.tls)):
+            found.append(f"{url} {server}")
+    return found
 
 
-def _destinations(plan: Plan) -> list[Destination]:
-    """Return where the URLs lead to."""
+def _resolve_all(plan: Plan) -> list[ServerAddress]:
+    """Return the addresses of the plan's URLs."""
     found = []
     for url in plan.urls:
         try:
@@ -224,21 +228,21 @@ def _destinations(plan: Plan) -> list[Destination]:
     return found
 
 
-def _within_limits(plan: Plan, destinations: list[Destination]) -> Plan:
-    """Raise limits as far as needed, and choose the addresses to connect from.
+def _within_limits(plan: Plan, addresses: list[ServerAddress]) -> Plan:
+    """Raise this machine's limits as far as needed, and choose the source addresses.
 
     Raises:
-        LimitError, SourceAddressError: this machine doesn't allow it.
+        LimitError, SourceAddressError: this machine doesn't allow the run.
     """
     connections = plan.clients + plan.publishers
     raise_descriptor_limit(connections, plan.workers)
-    each = -(-connections // len(destinations))
-    loads = [Load(destination.address[0], destination.address[1], each) for destination in destinations]
+    each = -(-connections // len(addresses))
+    loads = [ConnectionLoad(address.address[0], address.address[1], each) for address in addresses]
     return msgspec.structs.replace(plan, source_addresses=source_addresses(loads, plan.source_addresses))
 
 
 def _check_writable(file: Path) -> None:
-    """Fail now rather than after the run.
+    """Check before the run that a file can be written.
 
     Raises:
         OSError: the file can't be written.
@@ -254,7 +258,7 @@ def _write(result: Result, json_file: Path | None, report_file: Path | None, con
         json_file.write_bytes(msgspec.json.encode(result))
         console.print(f"result: {json_file}", highlight=False, soft_wrap=True)
     if report_file is not None:
-        from relay.loadtest.report import write_report
+        from relay.loadtest.report.page import write_report
 
         write_report(result, report_file)
         console.print(f"report: {report_file}", highlight=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""Settings as command-line options: made from the settings themselves, listed by group, checked together."""
+"""Settings as command-line options: generated from `Settings`, listed by group, checked together."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import click
 
 from relay.errors import SettingProblem, SettingsError
 from relay.settings import Settings
-from relay.settings.report import Description, Source, UnknownVariable, describe, sources, unknown_variables
+from relay.settings.report import Description, SettingSource, UnknownVariable, describe, sources, unknown_variables
 
 WRONG_SETTINGS = 2
 
 
 class SettingOption(click.Option):
-    """One setting as an option. Its value stays text: `Settings` reads and checks it, with all others."""
+    """One setting as an option. Its value stays text: `Settings` parses and checks it, with all others."""
 
     def __init__(self, description: Description) -> None:
         super().__init__([description.flag, description.name], type=str, metavar=_metavar(description))
@@ -24,11 +24,11 @@ class SettingOption(click.Option):
 
     def row(self) -> tuple[str, str]:
         """Return the option and its explanation for the help."""
-        about = self.description
-        limits = f"; {about.kind.rule}" if about.kind.rule and about.kind.name != "choice" else ""
+        setting = self.description
+        limits = f"; {setting.kind.rule}" if setting.kind.rule and setting.kind.name != "choice" else ""
         return (
-            f"{click.style(about.flag, fg='cyan')} {self.metavar}",
-            f"{about.meaning}  [{about.variable}; default: {about.default}{limits}]",
+            f"{click.style(setting.flag, fg='cyan')} {self.metavar}",
+            f"{setting.meaning}  [{setting.variable}; default: {setting.default}{limits}]",
         )
 
 
@@ -51,10 +51,10 @@ class SettingsCommand(click.Command):
 
 
 def load_settings(flags: Mapping[str, str | None]) -> Settings:
-    """Return the settings, or list on standard error what is wrong with them and exit with 2.
+    """Return the settings; when some are wrong, list these on standard error, and exit with 2.
 
     Args:
-        flags: name of a setting → text of its flag; None when it was not given. Empty text unsets.
+        flags: name of a setting → text of its flag; None when it was not given. Empty text unsets the setting.
     """
     given = given_flags(flags)
     try:
@@ -70,7 +70,7 @@ def given_flags(flags: Mapping[str, str | None]) -> dict[str, str | None]:
 
 
 def report(problems: list[SettingProblem], given: Mapping[str, object]) -> None:
-    """Write a list of wrong settings for people, and of what may have been meant to be one."""
+    """List wrong settings on standard error, and unknown variables that may have been meant as settings."""
     unknown = unknown_variables(Settings)
     click.secho(f"relay: {_count(problems, unknown)}", fg="red", bold=True, err=True)
     found = sources(Settings, given)
@@ -80,8 +80,8 @@ def report(problems: list[SettingProblem], given: Mapping[str, object]) -> None:
         click.secho(f"  {problem.variable}", bold=True, err=True)
         origin = ""
         if not problem.located and (description := flags.get(problem.variable)):
-            source = found.get(description.name, Source.DEFAULT)
-            origin = f" ({description.flag if source is Source.FLAG else source.value})"
+            source = found.get(description.name, SettingSource.DEFAULT)
+            origin = f" ({description.flag if source is SettingSource.FLAG else source.value})"
         click.echo(f"    given:    {problem.given}{origin}", err=True)
         click.echo(f"    allowed:  {problem.allowed}", err=True)
     if unknown:

@@ -7,7 +7,8 @@ import sys
 
 import click
 
-from relay.cli.channel_url import Channel, channel_url
+from relay.brokers import schemes
+from relay.cli.channel_url import ChannelArgument, channel_url
 from relay.cli.options import load_settings
 from relay.cli.streams import confirm
 from relay.settings import Settings
@@ -16,7 +17,7 @@ NOT_DELIVERED = 1
 
 
 @click.command("publish")
-@click.argument("channel", type=Channel())
+@click.argument("channel", type=ChannelArgument())
 @click.argument("message", required=False)
 @click.option("--binary", is_flag=True, help="Send a binary message; input is taken as it is.")
 @click.option("--gateway", metavar="URL", help="Send through this gateway, such as ws://127.0.0.1:8000.")
@@ -36,7 +37,7 @@ def command(channel: str, message: str | None, binary: bool, gateway: str | None
         raise click.UsageError("--gateway and the --broker options exclude each other")
     settings = None if gateway is not None else load_settings(broker)
     payload = _read(message, binary)
-    if settings is not None and settings.broker_url != "memory://":
+    if settings is not None and schemes.find(settings.broker_url).redis:
         _by_redis(settings, channel, payload)
     else:
         _by_gateway(gateway, channel, payload)
@@ -83,13 +84,14 @@ def _by_redis(settings: Settings, channel: str, payload: str | bytes) -> None:
 
 
 def _by_gateway(gateway: str | None, channel: str, payload: str | bytes) -> None:
-    from relay.cli.delivery import NotDelivered, deliver
-    from relay.cli.interruption import run
+    from relay.cli.delivery import deliver
+    from relay.cli.interruption import run_interruptible
+    from relay.cli.unreachable import GatewayError
 
     url = channel_url(gateway, channel, echo=True)
     try:
-        run(lambda: deliver(url, payload))
-    except NotDelivered as error:
+        run_interruptible(lambda: deliver(url, payload))
+    except GatewayError as error:
         _fail(channel, str(error))
     confirm(f"delivered by {url.origin()}")
 

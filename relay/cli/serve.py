@@ -1,4 +1,4 @@
-"""`relay serve`: a gateway as one process, or as several that share a port."""
+"""`relay serve`: a gateway as one process, or as several workers that share a port."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from relay.cli.gateway_address import reachable_netloc
 from relay.cli.options import SettingsCommand, load_settings
-from relay.cli.own_gateway import place
 
 if TYPE_CHECKING:
     from relay.settings import Settings
@@ -28,8 +28,8 @@ def command(**flags: str | None) -> None:
     second signal N.
     """
     settings = load_settings(flags)
-    # Only now: with wrong settings, or for help, nothing of this is needed.
-    from relay.cli.gateway_process import run
+    # Only now: with wrong settings, or for help, none of this is needed.
+    from relay.cli.gateway_process import run_gateway
     from relay.cli.supervisor_process import count_workers, run_workers
     from relay.logs import Logger, configure_logs
     from relay.settings import Settings
@@ -42,20 +42,20 @@ def command(**flags: str | None) -> None:
     workers = count_workers(settings)
 
     def started(port: int) -> None:
-        # For the person who has just typed the command; programs read the log.
+        # For the person at the terminal; programs read the log.
         if settings.demo == "on" and sys.stderr.isatty():
             click.echo(f"Open {playground_url(settings, port)}", err=True)
 
     raise click.exceptions.Exit(
-        run(settings, started) if workers == 1 else run_workers(settings, workers, started),
+        run_gateway(settings, started) if workers == 1 else run_workers(settings, workers, started),
     )
 
 
 def playground_url(settings: Settings, port: int) -> str:
-    """Return the address to type into a browser on this machine.
+    """Return the address of the demo page for a browser on this machine.
 
     Args:
         settings: of the gateway.
         port: where it listens.
     """
-    return f"http://{place(settings.host[0], port)}/"
+    return f"http://{reachable_netloc(settings.host[0], port)}/"

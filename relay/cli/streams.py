@@ -1,4 +1,4 @@
-"""Standard streams as a command may find them: closed, full, without a reader, in an encoding of long ago."""
+"""The standard streams of a command, which may be closed, full, without a reader, or in a narrow encoding."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import click
 from relay.system_error import in_words
 
 
-class _Forgiving(io.TextIOWrapper):
-    """Standard error whose own errors there is no place to tell: the exit code has to do."""
+class _LenientStream(io.TextIOWrapper):
+    """Standard error that ignores its own errors: there is no place to report them but the exit code."""
 
     def write(self, text: str) -> int:
         with suppress(OSError):
@@ -28,16 +28,16 @@ class _Forgiving(io.TextIOWrapper):
 
 
 def prepare_streams() -> None:
-    """Make standard streams fit to be written to.
+    """Make the standard streams safe to write to.
 
-    A closed one becomes /dev/null: the next file or socket that is opened would take its number, and get what is
-    written to it. What an encoding lacks is escaped. Standard input that is closed stays None in `sys`.
+    A closed one becomes /dev/null: the next file or socket that is opened would take its descriptor, and receive what
+    is written to it. Characters that the encoding lacks are escaped. `sys.stdin` stays None when it is closed.
     """
     for descriptor in range(3):
         try:
             os.fstat(descriptor)
         except OSError:
-            # The lowest free number is this one. Workers inherit it: libuv ends a process that closes such a number.
+            # The lowest free descriptor is this one. Workers inherit it: libuv aborts when it is closed.
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
     if sys.stdout is None:
         sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 - for as long as the process
@@ -48,11 +48,11 @@ def prepare_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
     if type(sys.stderr) is io.TextIOWrapper:
         encoding = sys.stderr.encoding
-        sys.stderr = _Forgiving(sys.stderr.detach(), encoding, "backslashreplace", line_buffering=True)
+        sys.stderr = _LenientStream(sys.stderr.detach(), encoding, "backslashreplace", line_buffering=True)
 
 
 def confirm(text: str) -> None:
-    """Print what a command has done. It was done, and the exit code says so, also when this can't be written."""
+    """Print what a command has done. When this can't be written, it was done all the same, and the exit code is 0."""
     try:
         click.echo(text)
     except OSError as error:
@@ -61,7 +61,7 @@ def confirm(text: str) -> None:
 
 
 def flush_output() -> None:
-    """Write what is left of standard output.
+    """Write what is buffered for standard output.
 
     Raises:
         OSError: it can't be written.
@@ -71,17 +71,17 @@ def flush_output() -> None:
 
 
 def is_unwritable(error: OSError) -> bool:
-    """Return whether an error is one of writing to a stream that takes no more."""
+    """Return whether an error comes from a write to a stream that is full, broken or closed."""
     full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF, errno.EPIPE)
     return error.errno in full and error.filename is None
 
 
 def unwritable(error: OSError) -> str:
-    """Return the words for it."""
+    """Return the message for an error of writing to standard output."""
     return f"standard output can't be written: {in_words(error)}"
 
 
 def silence(stream: TextIO) -> None:
-    """Let what is left in a stream go nowhere, so that the interpreter doesn't complain when it flushes it."""
-    with suppress(OSError):  # it is in memory
+    """Discard what is buffered in a stream, so that the interpreter reports no error when it flushes the stream."""
+    with suppress(OSError):  # it is in memory, and has no descriptor
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -1,14 +1,14 @@
-"""`relay subscribe`: a live tail of a channel."""
+"""`relay subscribe`: a live tail of a channel. Only the command: its help needs no event loop and no HTTP client."""
 
 from __future__ import annotations
 
 import click
 
-from relay.cli.channel_url import Channel, channel_url
+from relay.cli.channel_url import ChannelArgument, channel_url
 
 
 @click.command("subscribe")
-@click.argument("channel", type=Channel())
+@click.argument("channel", type=ChannelArgument())
 @click.option("--gateway", metavar="URL", help="Gateway to listen to; default: the one of RELAY_HOST and RELAY_PORT.")
 @click.option("--count", type=click.IntRange(min=1), metavar="N", help="End after N messages.")
 def command(channel: str, gateway: str | None, count: int | None) -> None:
@@ -21,12 +21,13 @@ def command(channel: str, gateway: str | None, count: int | None) -> None:
     Exit codes: 0 after N messages, or when nobody reads the output any more; 1 refused by the gateway; 2 wrong usage
     or settings; 130 Ctrl-C.
     """
-    from relay.cli.interruption import run
-    from relay.cli.tail import Refused, Tail
+    from relay.cli.interruption import run_interruptible
+    from relay.cli.tail import Tail
+    from relay.cli.unreachable import GatewayError
 
     url = channel_url(gateway, channel)
     try:
-        run(Tail(url, count).run)
-    except Refused as error:
+        run_interruptible(Tail(url, count).run)
+    except GatewayError as error:
         click.secho(f"relay: {error}", fg="red", err=True)
         raise click.exceptions.Exit(1) from None

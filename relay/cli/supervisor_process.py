@@ -1,54 +1,66 @@
-"""The life of the process that starts the workers and holds no clients itself."""
+"""The process of the supervisor, which starts the workers and holds no clients itself."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
-from relay.cli.gateway_process import ENDED_BY_SIGNAL, FAILED, STOPPED, StopSignals, complain, why_not
+from relay.cli.gateway_process import FAILED, STOPPED, explain_start_failure, print_failure
+from relay.cli.stop_signals import ENDED_BY_SIGNAL, StopSignals
 from relay.settings import Settings
 from relay.workers.processors import usable_processors
-from relay.workers.supervisor import Supervisor, WorkerFailed
+from relay.workers.supervisor import Supervisor, WorkerStartError
+from relay.workers.timing import DEFAULT_TIMING, Timing
 
-# -P: with PYTHONPATH a worker looks for modules where this process does, and nowhere else.
-COMMAND: Final = (sys.executable, "-P", "-m", "relay.cli.worker_process")
+# -P: with PYTHONPATH a worker finds the modules that this process finds, and no others.
+WORKER_COMMAND: Final = (sys.executable, "-P", "-m", "relay.cli.worker_process")
 
 
 def count_workers(settings: Settings) -> int:
-    """Return how many processes serve clients."""
+    """Return the number of processes that serve clients."""
     return usable_processors() if settings.workers == "auto" else settings.workers
 
 
-def run_workers(settings: Settings, count: int, started: Callable[[int], None] = lambda port: None) -> int:
+def run_workers(
+    settings: Settings,
+    count: int,
+    started: Callable[[int], None] = lambda port: None,
+    *,
+    command: Sequence[str] = WORKER_COMMAND,
+    timing: Timing = DEFAULT_TIMING,
+) -> int:
     """Run a gateway as several processes until a signal ends them.
 
     Args:
-        settings: of all together.
-        count: of processes.
-        started: called with the port once all of them listen.
+        settings: of the gateway.
+        count: of workers.
+        started: called with the port once all workers listen.
+        command: that starts a worker.
+        timing: how long the supervisor waits for what.
 
     Returns:
         The exit code of this process; that of a worker when it can't start.
     """
     signals = StopSignals()
+    supervisor = Supervisor(settings, count, command, started, timing)
     try:
-        return asyncio.run(_live(settings, count, signals, started))
+        return asyncio.run(_run(supervisor, signals))
     except OSError as error:
-        complain(why_not(error, settings))
+        print_failure(explain_start_failure(error, settings))
         return FAILED
-    except WorkerFailed as error:
-        complain(str(error))
-        code = error.ending.code
+    except WorkerStartError as error:
+        print_failure(str(error))
+        code = error.last.code
         return code if code > 0 else ENDED_BY_SIGNAL - code if code < 0 else FAILED
     finally:
-        signals.forget()
+        signals.disarm()
 
 
-async def _live(settings: Settings, count: int, signals: StopSignals, started: Callable[[int], None]) -> int:
+async def _run(supervisor: Supervisor, signals: StopSignals) -> int:
     signals.install()
-    well = await Supervisor(settings, count, COMMAND, started).run(signals.first, signals.second)
-    if signals.second.is_set():
+    drained = await supervisor.run(signals.drain, signals.stop)
+    if signals.stop.is_set():
         return ENDED_BY_SIGNAL + signals.number
-    return STOPPED if well else FAILED
+    return STOPPED if drained else FAILED

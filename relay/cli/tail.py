@@ -1,4 +1,4 @@
-"""A WebSocket client that prints what it receives and never gives up."""
+"""A live tail of a channel: a WebSocket client that prints messages, and reconnects."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 import random
 import stat
 import sys
-from asyncio import sleep
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Final
 
@@ -16,24 +16,24 @@ import click
 from aiohttp import ClientError, ClientSession, ClientWebSocketResponse, WSMsgType, WSServerHandshakeError
 from yarl import URL
 
-from relay.cli.unreachable import NoGateway, answered, check_gateway, unreachable
+from relay.cli.unreachable import GatewayError, answered, check_gateway, unreachable
 from relay.errors import comes_back
 from relay.redaction import JOINERS, escape_controls
 
 FIRST_DELAY_SECONDS: Final = 0.5
 LONGEST_DELAY_SECONDS: Final = 15.0
 STEADY_SECONDS: Final = 10.0
-"""A connection that lasted so long was a good one: after it, waiting starts again from the first delay."""
+"""After a connection that lasted so long, delays start again from the first one."""
 
 HANDSHAKE_SECONDS: Final = 10.0
 HEARTBEAT_SECONDS: Final = 20.0
 SHOWN_BYTES: Final = 32
 
-_FINAL_ANSWERS = (400, 401, 403, 404, 405, 421, 426)
+_PERMANENT_REFUSALS: Final = (400, 401, 403, 404, 405, 421, 426)
 
 
-class Refused(Exception):
-    """The gateway will not serve this channel, however often one asks."""
+class GatewayRefused(GatewayError):
+    """A gateway refuses a client for good: trying again won't help."""
 
 
 class Tail:
@@ -42,18 +42,32 @@ class Tail:
     Args:
         url: of the channel at a gateway.
         count: messages after which it ends; None: never.
+        first_delay_seconds: before the first attempt to reconnect; see `backoff`.
+        steady_seconds: how long a connection lasts after which delays start again from the first one.
+        sleep: waits for a number of seconds.
     """
 
-    def __init__(self, url: URL, count: int | None) -> None:
+    def __init__(
+        self,
+        url: URL,
+        count: int | None,
+        *,
+        first_delay_seconds: float = FIRST_DELAY_SECONDS,
+        steady_seconds: float = STEADY_SECONDS,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
         self._url = url
         self._left = count
+        self._first_delay_seconds = first_delay_seconds
+        self._steady_seconds = steady_seconds
+        self._sleep = sleep
         self._failures = 0
 
     async def run(self) -> None:
-        """Print until enough was printed or nobody reads the output any more.
+        """Print messages until there were enough, or the reader of the output is gone.
 
         Raises:
-            Refused: trying again would not help.
+            GatewayError: trying again won't help.
         """
         tail = asyncio.create_task(self._follow())
         unread = asyncio.create_task(_output_unread())
@@ -77,34 +91,31 @@ class Tail:
                 reason, retry_after = await self._connect(session)
                 if self._left == 0:
                     return
-                self._failures = 1 if loop.time() - started > STEADY_SECONDS else self._failures + 1
-                delay = max(retry_after, backoff(self._failures))
+                self._failures = 1 if loop.time() - started > self._steady_seconds else self._failures + 1
+                delay = max(retry_after, backoff(self._failures, self._first_delay_seconds))
                 click.secho(f"relay: {reason}; trying again in {delay:.1f} s", fg="yellow", err=True)
-                await sleep(delay)
+                await self._sleep(delay)
 
     async def _connect(self, session: ClientSession) -> tuple[str, float]:
         """Print one connection's messages; return why it ended, and the seconds that the gateway asks to wait."""
-        place = self._url.origin()
+        gateway = self._url.origin()
         try:
             opening = session.ws_connect(self._url, max_msg_size=0, heartbeat=HEARTBEAT_SECONDS)
             connection = await asyncio.wait_for(opening, HANDSHAKE_SECONDS)
         except WSServerHandshakeError as error:
-            if error.status in _FINAL_ANSWERS or error.status < 400:
-                raise Refused(f"{place} {answered(error.status)}") from None
+            if error.status in _PERMANENT_REFUSALS or error.status < 400:
+                raise GatewayRefused(gateway, answered(error.status)) from None
             wait = error.headers.get("Retry-After", "") if error.headers else ""
-            return f"{place} {answered(error.status)}", float(wait) if wait.isdecimal() else 0.0
+            return f"{gateway} {answered(error.status)}", float(wait) if wait.isdecimal() else 0.0
         except (ClientError, TimeoutError) as error:
-            try:
-                await check_gateway(self._url, error)
-            except NoGateway as found:
-                raise Refused(str(found)) from None
-            return f"{place} {'did not answer' if isinstance(error, TimeoutError) else unreachable(error)}", 0.0
+            await check_gateway(self._url, error)
+            return f"{gateway} {'did not answer' if isinstance(error, TimeoutError) else unreachable(error)}", 0.0
         async with connection as socket:
-            click.secho(f"relay: listening to {place}", dim=True, err=True)
+            click.secho(f"relay: listening to {gateway}", dim=True, err=True)
             reason, code = await self._print(socket)
             if code is not None and not comes_back(code):
-                raise Refused(f"{place} {reason}, which means: stay away")
-            return f"{place} {reason}", 0.0
+                raise GatewayRefused(gateway, f"{reason}, which means: stay away")
+            return f"{gateway} {reason}", 0.0
 
     async def _print(self, socket: ClientWebSocketResponse) -> tuple[str, int | None]:
         """Print messages until there are enough or no more; return how the connection ended, and its close code."""
@@ -129,28 +140,28 @@ def line(payload: str | bytes) -> str:
     return click.style(f"binary, {len(payload)} bytes: {payload[:SHOWN_BYTES].hex()}{more}", dim=True)
 
 
-def backoff(failures: int) -> float:
-    """Return the seconds to wait after so many failures in a row, with jitter: clients must not come back together."""
-    longest = min(LONGEST_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2.0 ** min(failures - 1, 16))
+def backoff(failures: int, first_seconds: float = FIRST_DELAY_SECONDS) -> float:
+    """Return the seconds to wait after some failures in a row, with jitter: clients must not reconnect all at once."""
+    longest = min(LONGEST_DELAY_SECONDS, first_seconds * 2.0 ** min(failures - 1, 16))
     return random.uniform(longest / 2, longest)
 
 
 async def _output_unread() -> None:
-    """Return when standard output is a pipe whose reader has gone; otherwise never.
+    """Return when standard output is a pipe whose reader is gone; otherwise never.
 
-    A write would tell too, but on a quiet channel it may never come.
+    A write would fail, too, but on a quiet channel there may never be one.
     """
     gone = asyncio.Event()
     with suppress(io.UnsupportedOperation, NotImplementedError):
         output = sys.stdout.fileno()
         if stat.S_ISFIFO(os.fstat(output).st_mode):
-            # Nothing can be read from the writing end: "readable" means that an error waits there.
+            # The writing end has nothing to read: it becomes "readable" when its reader is gone.
             asyncio.get_running_loop().add_reader(output, gone.set)
     await gone.wait()
 
 
 def _silence_closed_output() -> None:
-    """Keep the interpreter from complaining when it flushes an output that nobody reads."""
+    """Keep the interpreter from reporting an error when it flushes an output whose reader is gone."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:

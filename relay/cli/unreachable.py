@@ -1,4 +1,4 @@
-"""Why a gateway can't be reached, in words for a terminal."""
+"""Why a gateway can't be reached, in words for a terminal, and the errors that say so."""
 
 from __future__ import annotations
 
@@ -15,11 +15,29 @@ from aiohttp import (
 from yarl import URL
 
 from relay.cli.other_server import identify
+from relay.errors import RelayError
 from relay.system_error import in_words
 
 
-class NoGateway(Exception):
-    """Something else is at a gateway's address, so trying again won't help; its text says what."""
+class GatewayError(RelayError):
+    """A gateway doesn't do what a command asks of it.
+
+    Args:
+        gateway: scheme, host and port.
+        reason: the rest of a sentence that begins with the gateway.
+    """
+
+    def __init__(self, gateway: URL, reason: str) -> None:
+        super().__init__(gateway, reason)
+        self.gateway = gateway
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.gateway} {self.reason}"
+
+
+class NoGateway(GatewayError):
+    """Another server is at a gateway's address, or its TLS can't be used, so trying again won't help."""
 
 
 async def check_gateway(url: URL, error: ClientError | TimeoutError) -> None:
@@ -30,19 +48,19 @@ async def check_gateway(url: URL, error: ClientError | TimeoutError) -> None:
         error: of the handshake.
 
     Raises:
-        NoGateway: something else is there, or TLS isn't as it should be.
+        NoGateway: another server is there, or TLS can't be used.
     """
     if isinstance(error, ClientConnectorCertificateError):
-        raise NoGateway(f"{url.origin()} {unreachable(error)}")
+        raise NoGateway(url.origin(), unreachable(error))
     if isinstance(error, ClientConnectorError) and isinstance(error.os_error, ConnectionRefusedError):
         return
     found = await identify(url.host or "", url.port or 0, tls=url.scheme == "wss")
     if found is not None:
-        raise NoGateway(f"{url.origin()} {found}")
+        raise NoGateway(url.origin(), found)
 
 
 def answered(status: int) -> str:
-    """Return what to say behind the place of a gateway that answered a handshake with an HTTP status."""
+    """Return the reason of a `GatewayError`: a gateway answered a handshake with an HTTP status."""
     if status == HTTPStatus.UPGRADE_REQUIRED:
         return f"answered HTTP {status}: a proxy on the way doesn't pass on WebSockets"
     if status < HTTPStatus.BAD_REQUEST or status in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
@@ -55,10 +73,10 @@ def answered(status: int) -> str:
 
 
 def unreachable(error: ClientError) -> str:
-    """Return what to say behind the place of a gateway.
+    """Return the reason of a `GatewayError`: a connection failed.
 
     Args:
-        error: of a connection. aiohttp's own words for one that wasn't made speak of TLS, whether there is any or not.
+        error: of the connection. Its own text mentions TLS, whether there is any or not.
     """
     if isinstance(error, ClientConnectorCertificateError):
         return f"can't be reached: {in_words(error.certificate_error)}"
@@ -67,7 +85,7 @@ def unreachable(error: ClientError) -> str:
     if not isinstance(error, ClientConnectorError):
         return f"broke off: {in_words(error)}"
     cause = error.os_error
-    # What asyncio says instead has the address in it, which is said already. Numbers below 0 are those of the resolver.
+    # Not asyncio's own text, which repeats the address. Numbers below 0 are those of the resolver.
     number = 0 if isinstance(cause, ssl.SSLError) else cause.errno or 0
     words = os.strerror(number) if number > 0 else in_words(cause)
     return f"can't be reached: {words if words.startswith('TLS') else words[:1].lower() + words[1:]}"

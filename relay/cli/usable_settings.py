@@ -1,4 +1,4 @@
-"""Settings to be looked at, though some of them are wrong."""
+"""Settings that can be shown although some of them are wrong."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from relay.settings.report import quiet_dotenv
 
 
 class UsableSettings(Settings):
-    """All that was given and can be used, and the defaults for the rest. Never to serve with.
+    """The given values where they are legal, and the defaults elsewhere. Only to be shown, never to run with.
 
     Args:
         given: as for `Settings`.
@@ -30,8 +30,8 @@ class UsableSettings(Settings):
     @field_validator("*", mode="wrap")
     @classmethod
     def _or_default(cls, value: object, check: ValidatorFunctionWrapHandler, info: ValidationInfo) -> object:
-        """Take the default for what is wrong."""
+        """Take the default for a wrong value."""
         try:
             return check(value)
-        except ValueError:  # one of pydantic's is one
+        except ValueError:  # pydantic's ValidationError is one
             return cls.model_fields[info.field_name or ""].default

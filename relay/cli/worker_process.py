@@ -1,4 +1,4 @@
-"""The life of a worker: a gateway that shares its port, and does what its supervisor says.
+"""The process of a worker: a gateway that shares its port, and obeys its supervisor.
 
 Started as `python -m relay.cli.worker_process FD`, with one end of a socket pair as the file descriptor FD. It never
 outlives its supervisor.
@@ -15,13 +15,24 @@ from collections.abc import Callable
 from typing import Final
 
 import relay
-from relay.cli.gateway_process import FAILED, SIGNALS, STOPPED, live, loop_factory, why_not
+from relay.cli.gateway_process import FAILED, STOPPED, explain_start_failure, loop_factory, run_until_ended
+from relay.cli.stop_signals import SIGNALS
 from relay.errors import RelayError
 from relay.gateway import Gateway
 from relay.logs import configure_logs
-from relay.workers.messages import Begin, Drain, End, Failed, Listening, State, TellState, Whole
-from relay.workers.pipe import Link, receive_blocking
-from relay.workers.shared_sockets import hand_over
+from relay.workers.messages import (
+    CombinedStatus,
+    Drain,
+    Listening,
+    Start,
+    StartFailed,
+    StatusRequest,
+    Stop,
+    SupervisorMessage,
+    WorkerStatus,
+)
+from relay.workers.pipe import Pipe, receive_blocking
+from relay.workers.shared_sockets import send_sockets
 from relay.workers.supervisor_client import SupervisorClient
 
 _PR_SET_PDEATHSIG: Final = 1
@@ -32,79 +43,83 @@ def main() -> int:
     end = socket.socket(fileno=int(sys.argv[1]))
     _die_with_the_supervisor()
     try:
-        begin: Begin = receive_blocking(end)
+        start: Start = receive_blocking(end)
     except EOFError:
         return FAILED  # the supervisor is gone
-    settings = begin.settings
-    configure_logs(settings.log_level, settings.log_format, worker=begin.worker)
+    settings = start.settings
+    configure_logs(settings.log_level, settings.log_format, worker=start.worker)
     with asyncio.Runner(loop_factory=loop_factory(settings.event_loop)) as runner:
-        return runner.run(_live(begin, end))
+        return runner.run(_run(start, end))
 
 
 def _die_with_the_supervisor() -> None:
-    """Be killed when it ends, however it does and whatever hangs here. The line tells as well, should it be gone."""
+    """Have the kernel kill this process when its supervisor ends, even when this process hangs.
+
+    A supervisor that has ended before this call closed the pipe, which ends this process, too.
+    """
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
 
 
-async def _live(begin: Begin, end: socket.socket) -> int:
-    first, second = asyncio.Event(), asyncio.Event()
-    _install(first.set)
-    link = await Link.open(end)
-    supervisor = SupervisorClient(link)
-    gateway = relay.Gateway(begin.settings, workers=supervisor)
-    listening = asyncio.create_task(_obey(link, gateway, supervisor, first, second))
+async def _run(start: Start, end: socket.socket) -> int:
+    drain, stop = asyncio.Event(), asyncio.Event()
+    _drain_at_signals(drain.set)
+    pipe = await Pipe.open(end)
+    supervisor = SupervisorClient(pipe)
+    gateway = relay.Gateway(start.settings, workers=supervisor)
+    obeying = asyncio.create_task(_obey(pipe, gateway, supervisor, drain, stop))
     try:
-        drained = await live(gateway, first, second, lambda: _say_listening(begin, gateway, link))
-        # All that it has counted: the supervisor's last look was before its last clients left.
-        link.send(State(gateway.problems, await gateway.snapshot()))
+        drained = await run_until_ended(gateway, drain, stop, lambda: _report_listening(start, gateway, pipe))
+        # The final totals: the supervisor's last request was before the last clients left.
+        pipe.send(WorkerStatus(gateway.problems, await gateway.snapshot()))
         return STOPPED if drained else FAILED
     except OSError as error:
-        link.send(Failed(why_not(error, begin.settings)))
+        pipe.send(StartFailed(explain_start_failure(error, start.settings)))
     except RelayError as error:
-        link.send(Failed(str(error)))
+        pipe.send(StartFailed(str(error)))
     finally:
-        listening.cancel()
-        await asyncio.gather(listening, return_exceptions=True)
-        await link.close()
+        obeying.cancel()
+        await asyncio.gather(obeying, return_exceptions=True)
+        await pipe.close()
     return FAILED
 
 
-def _say_listening(begin: Begin, gateway: Gateway, link: Link) -> None:
-    """Hand over the listening sockets, and then say that there are some."""
-    with socket.socket(fileno=begin.handover) as to:
-        hand_over(gateway.listening_sockets, to)
-    link.send(Listening(gateway.build))
+def _report_listening(start: Start, gateway: Gateway, pipe: Pipe) -> None:
+    """Send the listening sockets, and then the message that tells the supervisor to receive them."""
+    with socket.socket(fileno=start.sockets_fd) as to:
+        send_sockets(gateway.listening_sockets, to)
+    pipe.send(Listening(gateway.build))
 
 
-def _install(drain: Callable[[], None]) -> None:
+def _drain_at_signals(drain: Callable[[], None]) -> None:
     """Drain at any of the signals, however often they come.
 
-    A terminal and some service managers signal all processes, and then the supervisor says it again: only it can
-    tell a second signal from the same one.
+    A terminal and some service managers signal all processes, and the supervisor then passes the signal on: only the
+    supervisor can tell a second signal from that repetition.
     """
     loop = asyncio.get_running_loop()
     for number in SIGNALS:
         loop.add_signal_handler(number, drain)
-    # Until now they waited.
+    # They were blocked when the process started, and are pending since.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
 
 async def _obey(
-    link: Link, gateway: Gateway, supervisor: SupervisorClient, first: asyncio.Event, second: asyncio.Event
+    pipe: Pipe, gateway: Gateway, supervisor: SupervisorClient, drain: asyncio.Event, stop: asyncio.Event
 ) -> None:
-    """Do what the supervisor says, until it is gone."""
-    while (order := await link.receive()) is not None:
-        match order:
-            case TellState():
-                link.send(State(gateway.problems, await gateway.snapshot()))
-            case Whole():
-                supervisor.answered(order)
+    """Handle the supervisor's messages, until it sends `Stop` or is gone; then stop the gateway."""
+    message: SupervisorMessage
+    while (message := await pipe.receive()) is not None:
+        match message:
+            case StatusRequest():
+                pipe.send(WorkerStatus(gateway.problems, await gateway.snapshot()))
+            case CombinedStatus():
+                supervisor.receive(message)
             case Drain():
-                first.set()
-            case End():
+                drain.set()
+            case Stop():
                 break
-    first.set()
-    second.set()
+    drain.set()
+    stop.set()
 
 
 if __name__ == "__main__":

@@ -75,10 +75,12 @@ class Client(asyncio.BufferedProtocol, abc.ABC):
             held.append(data)
             self._held_bytes += size
             return
-        counters = self._context.counters
-        counters.deliveries_dropped += count
-        counters.bytes_dropped += size
-        if not self._context.drop_when_slow:
+        if count:
+            counters = self._context.counters
+            counters.deliveries_dropped += count
+            counters.bytes_dropped += size
+        # A policy that lets a client miss messages doesn't let it miss answers.
+        if not count or not self._context.drop_when_slow:
             self.close(Disconnect.SLOW_CONSUMER)
 
     # What sessions, the registry and background work call.

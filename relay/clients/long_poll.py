@@ -1,4 +1,14 @@
-"""A client that polls: its messages wait in a backlog between its requests."""
+"""A client that polls: its messages wait in a backlog between its requests.
+
+    state    a poll comes            messages come     its time is over        the relay closes it
+    idle     answered, if messages   kept              ends with 1006          closed
+             wait; else waiting
+    waiting  the old one: 409        answered: idle    answered, empty: idle   answered, with why: gone
+    closed   answered, with why:     -                 gone                    -
+             gone
+
+An idle client may be evicted, as if its time were over.
+"""
 
 from __future__ import annotations
 
@@ -126,9 +136,10 @@ class LongPoll:
         """Keep messages, and answer with them; see `Subscriber`."""
         if not self._backlog.add(data):
             context = self._context
-            context.counters.deliveries_dropped += count
-            context.counters.bytes_dropped += len(data)
-            if not context.drop_when_slow:
+            if count:
+                context.counters.deliveries_dropped += count
+                context.counters.bytes_dropped += len(data)
+            if not count or not context.drop_when_slow:
                 self.close(Disconnect.SLOW_CONSUMER)
                 return
             self._backlog.add_gap()

@@ -14,7 +14,7 @@ from relay.clients.session import Session
 from relay.clients.unfinished_messages import Unfinished
 from relay.clients.utf8_validator import Utf8Validator
 from relay.clients.whole_frames import frame_end, frames_before, whole_frames
-from relay.errors import Disconnect
+from relay.errors import Disconnect, ProtocolError
 from relay.message import Kind
 
 MAX_FRAGMENTS = 4096
@@ -28,7 +28,7 @@ _BREACHES = {1002: "PROTOCOL_ERROR", 1007: Disconnect.INVALID_TEXT.name, 1009: "
 
 
 class Receiver(Unfinished, Protocol):
-    """Whose messages are read: a WebSocket.
+    """A WebSocket, whose messages are read.
 
     Attributes:
         paused: whether the bus takes no more of it: what was read has to wait in the reader.
@@ -37,9 +37,6 @@ class Receiver(Unfinished, Protocol):
 
     paused: bool
     session: Session
-
-    def take_message(self, kind: Kind, payload: bytes) -> None:
-        """Take one whole message."""
 
     def answer(self, pongs: bytes) -> None:
         """Write the frames that answer pings."""
@@ -192,7 +189,7 @@ class MessageReader:
         return position, len(messages) + controls
 
     def _pass_on(self, kind: Kind, payload: bytes) -> None:
-        """Pass on one whole message; text must be UTF-8 (RFC 6455, section 8.1)."""
+        """Pass one whole message to the client's protocol; text must be UTF-8 (RFC 6455, section 8.1)."""
         if self.muted:
             return
         if kind is Kind.TEXT:
@@ -201,7 +198,11 @@ class MessageReader:
             except UnicodeDecodeError:
                 self._receiver.fail(Disconnect.INVALID_TEXT)
                 return
-        self._receiver.take_message(kind, payload)
+        session = self._receiver.session
+        try:
+            session.protocol.received(session, kind, payload)
+        except ProtocolError as error:
+            self._receiver.fail(error.disconnect)
 
     def _begin_frame(self, header: bytes) -> None:
         """Prepare for a frame that the library will parse.

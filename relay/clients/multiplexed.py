@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from websockets.protocol import State
+
 from relay.clients.context import Context
 from relay.clients.session import Session
 from relay.clients.websocket import WebSocket
+from relay.errors import PublishError
+from relay.hub import MAX_BATCH_BYTES
 
 
 class MultiplexedWebSocket(WebSocket):
@@ -15,39 +19,71 @@ class MultiplexedWebSocket(WebSocket):
     hub has delivered them all. Clients of one channel have nothing to do with that.
     """
 
-    __slots__ = ("_gathered", "_gathered_count")
+    __slots__ = ("_counts", "_gathered", "_gathered_bytes")
 
     def __init__(self, context: Context, session: Session) -> None:
         super().__init__(context, session)
+        # Chunks, in order, and the number of messages in each; 0 for an answer.
         self._gathered: list[bytes] = []
-        # Messages in these.
-        self._gathered_count = 0
+        self._counts: list[int] = []
+        self._gathered_bytes = 0
 
     def deliver(self, data: bytes, count: int) -> None:
         """Keep messages for the end of the tick; see `Subscriber`."""
         if not self._gathered:
             self._context.node.hub.gather(self)
         self._gathered.append(data)
-        self._gathered_count += count
+        self._counts.append(count)
+        self._gathered_bytes += len(data)
+        if self._gathered_bytes >= MAX_BATCH_BYTES:  # as the hub does: the limit per client is for what was written
+            self.write_gathered()
 
     def write_gathered(self) -> None:
         """Write what the tick has brought; see `Gatherer`."""
-        if self._gathered:
-            count = self._gathered_count
-            super().deliver(self._take_gathered(), count)
+        gathered, counts = self._take_gathered()
+        if self._held is None:
+            if gathered:
+                self._write_together(gathered, counts)
+            return
+        for position, count in enumerate(counts):
+            if not self.session.open:  # one of them had no room
+                self._count_dropped(gathered[position:], counts[position:])
+                break
+            super().deliver(gathered[position], count)
 
-    def _take_gathered(self) -> bytes:
-        gathered, self._gathered, self._gathered_count = self._gathered, [], 0
-        return b"".join(gathered)
+    def publish_failed(self, error: PublishError) -> None:
+        """Stay open: the outcome of each message was told to the protocol; see `Session.publish`.
+
+        Nothing of this client waits for the bus any more, so it can go on; not at once, see `Node.writable`.
+        """
+        if self._reader.ws.state is not State.OPEN:
+            super().publish_failed(error)
+        elif self.paused:
+            self._context.node.forget(self)
+            self._context.loop.call_soon(self.resume_publishing)
+
+    def _take_gathered(self) -> tuple[list[bytes], list[int]]:
+        gathered, counts = self._gathered, self._counts
+        self._gathered, self._counts, self._gathered_bytes = [], [], 0
+        return gathered, counts
+
+    def _write_together(self, gathered: list[bytes], counts: list[int]) -> None:
+        self._context.counters.chunks_joined += max(0, len(counts) - counts.count(0) - 1)
+        self._write(gathered[0] if len(gathered) == 1 else b"".join(gathered))
 
     def _release_held(self) -> None:
         """Write everything that waits, so that a close frame comes behind it."""
-        gathered = self._take_gathered()
         super()._release_held()
+        gathered, counts = self._take_gathered()
         if gathered:
-            self._write(gathered)
+            self._write_together(gathered, counts)
 
     def _drop_held(self) -> None:
         """Forget everything that waits, so that a close frame comes at once."""
-        self._take_gathered()
         super()._drop_held()
+        self._count_dropped(*self._take_gathered())
+
+    def _count_dropped(self, gathered: list[bytes], counts: list[int]) -> None:
+        counters = self._context.counters
+        counters.deliveries_dropped += sum(counts)
+        counters.bytes_dropped += sum(len(data) for data, count in zip(gathered, counts, strict=True) if count)

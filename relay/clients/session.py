@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from functools import partial
 from typing import Final, Protocol
 
-from relay.auth.authenticator import Identity, check_publish, check_subscribe
+from relay.auth.authenticator import EVERYTHING, Identity, check_publish, check_subscribe
+from relay.brokers import Delivery
 from relay.channel import check_channel
+from relay.clients.pending_subscription import PendingSubscription, refusal
 from relay.errors import CustomDisconnect, Disconnect, PublishError, SubscribeError, SubscriptionError
 from relay.hub import Subscriber
 from relay.message import Kind, Message
@@ -44,7 +45,7 @@ class Session:
         open: whether messages are delivered to the client: it is there, and has not begun to leave.
     """
 
-    __slots__ = ("_client", "_further", "_interest", "_node", "_waiting", "id", "identity", "open", "protocol")
+    __slots__ = ("_client", "_further", "_interest", "_node", "_pending", "id", "identity", "open", "protocol")
 
     def __init__(self, node: Node, identity: Identity, protocol: ClientProtocol, interest: Interest | None) -> None:
         self._node = node
@@ -59,7 +60,7 @@ class Session:
         # Set from `join` to `end`: they hold each other.
         self._client: SessionClient | None = None
         # Subscriptions that the bus has not acknowledged yet.
-        self._waiting: dict[str, _Waiting] | None = None
+        self._pending: dict[str, PendingSubscription] | None = None
 
     @property
     def user(self) -> str | None:
@@ -69,7 +70,9 @@ class Session:
     @property
     def channels(self) -> Collection[str]:
         """Names of the channels to which the client is subscribed, or is about to be."""
-        return self._claims()
+        if self._further:
+            return self._claims()
+        return () if self._interest is None else (self._interest.channel,)  # looked at for all clients in a row
 
     def join(self, client: SessionClient) -> None:
         """Begin: messages are delivered to the client from now on."""
@@ -112,37 +115,40 @@ class Session:
             self._further = {}
         self._further[channel], acknowledged = self._node.claim(channel)
         if acknowledged.done():
-            self._acknowledge(channel, outcome, acknowledged)
+            self._settle(channel, outcome, refusal(channel, acknowledged))
             return
-        if self._waiting is None:
-            self._waiting = {}
-        late = SubscribeError(channel, "the bus did not acknowledge it in time")
-        give_up = partial(self._fail, channel, outcome, late)
-        acknowledge = partial(self._acknowledge, channel, outcome)
-        self._waiting[channel] = _Waiting(acknowledged, acknowledge, give_up, self._node.subscribe_timeout)
+        if self._pending is None:
+            self._pending = {}
+        timeout = self._node.subscribe_timeout
+        self._pending[channel] = PendingSubscription(channel, acknowledged, outcome, self._settle, timeout)
 
     def unsubscribe(self, channel: str) -> None:
         """Deliver a channel no longer; see `relay.protocols.Session`."""
-        interest = self._claims().get(channel)
-        if interest is None:
+        claims = self._claims()
+        if channel not in claims:
             raise SubscriptionError(channel, "the client is not subscribed")
-        if interest is self._interest:
-            self._interest = None
-        elif self._further is not None:
-            del self._further[channel]
-        self._drop(channel, interest)
+        pending = self._forget(channel, claims[channel])
+        if pending is not None:
+            pending.outcome(SubscribeError(channel, "it was ended before the bus had acknowledged it"))
 
     def revoke(self, channel: str) -> None:
-        """End a subscription because a back end says so, and let the protocol tell the client."""
-        if channel in self._claims():
-            self.unsubscribe(channel)
+        """End a subscription because a back end says so, and let the protocol tell the client.
+
+        Nothing happens when there is none. One that the bus has not acknowledged yet fails.
+        """
+        if channel not in self._claims():
+            return
+        begun = self._pending is None or channel not in self._pending
+        self.unsubscribe(channel)
+        if begun:
             self.protocol.unsubscribed(self, channel)
 
     def publish(self, channel: str, payload: bytes, kind: Kind, outcome: Outcome | None = None) -> None:
         """Send a message to all clients of a channel; see `relay.protocols.Session`."""
         if channel is not self.protocol.channel:  # else it was checked
             check_channel(channel)
-        check_publish(self.identity, channel)
+        if self.identity.rights is not EVERYTHING:  # asking costs 0.15 µs, a tenth of taking in a message
+            check_publish(self.identity, channel)
         client = self._client
         if client is None:
             return  # it has ended, and can't be told of a failure
@@ -168,60 +174,36 @@ class Session:
         claims = {} if self._interest is None else {self._interest.channel: self._interest}
         return claims | self._further if self._further else claims
 
-    def _acknowledge(self, channel: str, outcome: Outcome, acknowledged: asyncio.Future[None]) -> None:
-        """Deliver a channel from now on, as the bus has acknowledged it; or not, as the bus refuses."""
-        self._wait_no_more(channel)
-        client = self._client
-        assert client is not None
-        if acknowledged.cancelled() or acknowledged.exception() is not None:
-            self._fail(channel, outcome, SubscribeError(channel, "the bus refused it"))
-            return
-        self._node.hub.add(channel, client)
-        outcome(None)
-
-    def _fail(self, channel: str, outcome: Outcome, error: SubscribeError) -> None:
-        self.unsubscribe(channel)
+    def _settle(self, channel: str, outcome: Outcome, error: SubscribeError | None) -> None:
+        """Deliver a channel from now on, as the bus has acknowledged it; or not, as it hasn't."""
+        if self._pending is not None:
+            self._pending.pop(channel, None)
+        if error is None:
+            assert self._client is not None
+            self._node.hub.add(channel, self._client)
+        else:
+            self._forget(channel, self._claims()[channel])
         outcome(error)
 
-    def _drop(self, channel: str, interest: Interest) -> None:
-        """Deliver a channel no longer, and give back the claim on it."""
-        self._wait_no_more(channel)
-        client = self._client
-        if client is not None:
-            self._node.hub.remove(channel, client)
+    def _forget(self, channel: str, interest: Interest) -> PendingSubscription | None:
+        """End a subscription; return it if the bus has not acknowledged it yet."""
+        if interest is self._interest:
+            self._interest = None
+        elif self._further is not None:
+            del self._further[channel]
+        return self._drop(channel, interest)
+
+    def _drop(self, channel: str, interest: Interest) -> PendingSubscription | None:
+        """Deliver a channel no longer, and give back the claim on it; see `_forget`."""
         self._node.release(interest)
-
-    def _wait_no_more(self, channel: str) -> None:
-        if self._waiting is not None and (waiting := self._waiting.pop(channel, None)) is not None:
-            waiting.stop()
-
-
-class _Waiting:
-    """A subscription that the bus has not acknowledged yet.
-
-    The future is shared by all clients that wait for the channel: it must not keep those that have left.
-    """
-
-    __slots__ = ("_acknowledged", "_callback", "_timer")
-
-    def __init__(
-        self,
-        acknowledged: asyncio.Future[None],
-        callback: Callable[[asyncio.Future[None]], None],
-        give_up: Callable[[], None],
-        seconds: float,
-    ) -> None:
-        self._acknowledged = acknowledged
-        self._callback = callback
-        self._timer = asyncio.get_running_loop().call_later(seconds, give_up)
-        acknowledged.add_done_callback(callback)
-
-    def stop(self) -> None:
-        """Wait no more."""
-        self._timer.cancel()
-        self._acknowledged.remove_done_callback(self._callback)
+        pending = None if self._pending is None else self._pending.pop(channel, None)
+        if pending is not None:
+            pending.stop()
+        elif self._client is not None:
+            self._node.hub.remove(channel, self._client)
+        return pending
 
 
-def _report(outcome: Outcome, result: int | PublishError) -> None:
+def _report(outcome: Outcome, result: Delivery | PublishError) -> None:
     """Tell a protocol what became of a publication; see `relay.brokers.Receipt`."""
     outcome(result if isinstance(result, PublishError) else None)

@@ -16,8 +16,7 @@ from relay.clients.client import Client
 from relay.clients.context import READ_BUFFER_BYTES, Context
 from relay.clients.message_reader import MessageReader
 from relay.clients.session import Session
-from relay.errors import CustomDisconnect, Disconnect, ProtocolError, PublishError
-from relay.message import Kind
+from relay.errors import CustomDisconnect, Disconnect, PublishError
 
 PING = b"\x89\x00"
 
@@ -121,7 +120,10 @@ class WebSocket(Client):
         reader.muted = True
         if reader.ws.state is State.OPEN:
             self.close(error.disconnect)
-        elif reader.ws.close_sent is not None and reader.ws.close_sent.code == Disconnect.GOING_AWAY.code:
+        elif (
+            reader.ws.close_sent is not None
+            and reader.ws.close_sent.code == self.session.protocol.closing(Disconnect.GOING_AWAY).code
+        ):
             # Its message has crossed our close frame. No code can say any more that it failed; a reset still may.
             self.abort()
 
@@ -190,14 +192,6 @@ class WebSocket(Client):
         self._gone(_close_code(self._reader.ws))
 
     # What its reader calls; see `Receiver`.
-
-    def take_message(self, kind: Kind, payload: bytes) -> None:
-        """Let the protocol do what the client says."""
-        session = self.session
-        try:
-            session.protocol.received(session, kind, payload)
-        except ProtocolError as error:
-            self.fail(error.disconnect)
 
     def answer(self, pongs: bytes) -> None:
         """Write pongs, but none for a client that doesn't read: RFC 6455, section 5.5.3, asks for the last only."""

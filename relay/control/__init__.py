@@ -1,7 +1,7 @@
-"""What gateways say to each other over the bus: orders to close clients, and questions about who is there.
+"""What gateways send each other over the bus: commands to disconnect or unsubscribe clients, and surveys.
 
-It travels on channels of the relay's own, whose names no client can have. Whoever may publish on the bus can
-send it: that is the trust which a gateway puts in its bus anyway.
+It travels on channels of the relay's own, whose names no client can have. Every program that may publish on the bus
+can send the same: a gateway trusts its bus that far anyway.
 """
 
 from relay.control.control import Control

@@ -1,141 +1,206 @@
-"""A gateway's ear and voice on the control channels."""
+"""What a gateway sends to the others on the control channels, and what it does with their messages."""
 
 from __future__ import annotations
 
 import asyncio
-import itertools
 from collections.abc import Collection
 
+from msgspec.structs import replace
+
+from relay.brokers import Delivery
 from relay.control.disconnects import Client, Disconnector
 from relay.control.messages import (
     CONTROL_CHANNEL,
-    DisconnectCommand,
+    MAX_NAME_LETTERS,
+    Broadcast,
+    ControlMessageError,
+    NodeAnnouncement,
     NodeInfo,
+    NodeShutdown,
     SurveyReply,
     SurveyRequest,
-    UnsubscribeCommand,
-    decode,
-    decode_answer,
+    ToInbox,
+    decode_broadcast,
+    decode_inbox,
     encode,
     inbox,
 )
+from relay.control.nodes import ANNOUNCE_SECONDS, KnownNodes
 from relay.control.responder import SurveyResponder
-from relay.control.survey import Survey
-from relay.errors import ControlMessageError, PublishError, SubscribeError, SurveyError
+from relay.control.surveys import SURVEY_SECONDS, Surveys
+from relay.errors import PublishError, SubscribeError
 from relay.logs import Logger
 from relay.message import Message
 from relay.node import Node
 from relay.version import __version__
 
-SURVEY_SECONDS = 1.0
-"""How long answers are waited for."""
-
-MAX_SURVEYS = 4
-"""Questions of this gateway at a time; more wait for their turn."""
-
 log = Logger("relay.control")
 
 
 class Control:
-    """Hears and gives orders, and asks and answers questions.
+    """Sends commands and surveys to all gateways, and carries out and answers theirs.
 
     Args:
         node: hub and broker of this gateway.
-        clients: all that are here.
+        clients: all clients of this gateway.
+        survey_seconds: how long a survey waits for replies.
+        announce_seconds: between two announcements of this gateway, where gateways announce themselves.
+
+    Attributes:
+        uid: id of this gateway, 16 hexadecimal digits.
     """
 
-    def __init__(self, node: Node, clients: Collection[Client]) -> None:
+    def __init__(
+        self,
+        node: Node,
+        clients: Collection[Client],
+        *,
+        survey_seconds: float = SURVEY_SECONDS,
+        announce_seconds: float = ANNOUNCE_SECONDS,
+    ) -> None:
+        self.uid = node.id.hex()
         self._node = node
         self._clients = clients
+        self._announce_seconds = announce_seconds
         self._name = ""
         self._loop = asyncio.get_running_loop()
         self._started_at = self._loop.time()
-        self._closing = Disconnector(clients, node.id)
-        self._numbers = itertools.count(1)
-        self._surveys: dict[int, Survey] = {}
-        self._turns = asyncio.Semaphore(MAX_SURVEYS)
-        self._answering = SurveyResponder(node.hub, self._about, self._reply)
-        self.uid = node.id.hex()
+        self._disconnector = Disconnector(clients, node.id)
+        self._responder = SurveyResponder(node.hub, self._info, self._reply)
+        # None where the bus counts the gateways; see `relay.control.nodes`.
+        self._nodes = None if node.counts_all_receivers else KnownNodes(self.uid, self._loop.time, announce_seconds)
+        self._surveys = Surveys(self.uid, self.send, self._nodes, survey_seconds)
+        self._not_subscribed = 0
+        self._leaving = False
+        self._announce_timer: asyncio.TimerHandle | None = None
+        self._announced: asyncio.Future[Delivery] | None = None
 
     def start(self, name: str) -> None:
-        """Listen, for as long as the node lives.
+        """Subscribe to the control channels, for as long as the node lives.
 
         Args:
             name: of this gateway, for people.
         """
-        self._name = name
-        for channel, handler in ((CONTROL_CHANNEL, self._hear), (inbox(self.uid), self._hear_answer)):
-            self._node.listen(channel, handler).add_done_callback(_report_refusal)
+        self._name = name[:MAX_NAME_LETTERS]
+        handlers = {CONTROL_CHANNEL: self._receive, inbox(self.uid): self._receive_in_inbox}
+        self._not_subscribed = len(handlers)
+        for channel, handler in handlers.items():
+            self._node.listen(channel, handler).add_done_callback(self._subscribed)
+
+    def leave(self) -> None:
+        """Tell the other gateways that this one leaves, where gateways announce themselves."""
+        self._stop_announcing()
+        if self._nodes is not None:
+            self.send(NodeShutdown(uid=self.uid))
 
     def stop(self) -> None:
         """Do nothing more."""
-        self._closing.stop()
-        self._answering.stop()
+        self._stop_announcing()
+        self._disconnector.stop()
+        self._responder.stop()
 
-    def send(self, command: DisconnectCommand | UnsubscribeCommand) -> asyncio.Future[int]:
-        """Give an order to all gateways, this one included.
+    def send(self, message: Broadcast) -> asyncio.Future[Delivery]:
+        """Send a message to all gateways, this one included.
 
         Returns:
-            A future of how many have heard it; see `Node.submit`.
+            A future of its delivery; see `Node.submit`.
         """
-        return self._node.submit(Message(CONTROL_CHANNEL, encode(command)))
+        return self._node.submit(Message(CONTROL_CHANNEL, encode(message)))
 
     async def survey(self, pattern: str | None = None) -> list[SurveyReply]:
-        """Ask all gateways about their channels, or about themselves.
+        """Ask all gateways about their channels, or about themselves; return the replies of all.
 
         Args:
             pattern: which channels; None: about themselves.
 
         Raises:
-            SurveyError: not all of them answered in time.
-            PublishError: the question was not, or perhaps not, asked.
+            SurveyError: not all of them replied in time.
+            PublishError: the request was not, or perhaps not, sent.
         """
-        async with self._turns:
-            number = next(self._numbers)
-            survey = self._surveys[number] = Survey(self._loop.create_future())
-            try:
-                question = SurveyRequest(asker=self.uid, number=number, pattern=pattern)
-                asked = await self._node.submit(Message(CONTROL_CHANNEL, encode(question)))
-                survey.expect(asked)
-                await asyncio.wait((survey.finished,), timeout=SURVEY_SECONDS)
-                # Nobody: this gateway is deaf, so it wouldn't hear an answer either.
-                if not survey.finished.done() or not asked:
-                    raise SurveyError(len(survey.answers), asked, SURVEY_SECONDS)
-                return survey.answers
-            finally:
-                del self._surveys[number]
+        return await self._surveys.ask(pattern)
 
-    def _hear(self, message: Message) -> None:
-        """Obey an order, or note a question."""
+    def _receive(self, message: Message) -> None:
+        """Carry out, answer or note a message to all gateways."""
         try:
-            order = decode(message.payload)
-            if isinstance(order, SurveyRequest):
-                self._answering.add(order)
+            received = decode_broadcast(message.payload)
+            if isinstance(received, SurveyRequest):
+                self._responder.add(received)
+            elif isinstance(received, NodeAnnouncement):
+                if self._note(received) and received.uid != self.uid and not self._leaving:
+                    self._send_to(received.uid, self._announcement)
+            elif isinstance(received, NodeShutdown):
+                self._forget(received.uid)
             else:
-                self._closing.add(order)
+                self._disconnector.add(received)
         except ControlMessageError as error:
             self._refuse(error)
 
-    def _hear_answer(self, message: Message) -> None:
-        """Take an answer, if this gateway has asked something."""
-        if not self._surveys:
-            return
+    def _receive_in_inbox(self, message: Message) -> None:
+        """Note a message to this gateway alone."""
+        if not self._surveys and self._nodes is None:
+            return  # a reply that came too late
         try:
-            answer = decode_answer(message.payload)
+            received = decode_inbox(message.payload)
+            if isinstance(received, NodeAnnouncement):
+                self._note(received)
+            else:
+                self._surveys.add(received)
         except ControlMessageError as error:
             self._refuse(error)
-            return
-        if (survey := self._surveys.get(answer.number)) is not None:
-            survey.add(answer)
 
     def _refuse(self, error: ControlMessageError) -> None:
         self._node.counters.bus_errors += 1
         log.warning("control message refused", error=str(error))
 
-    def _reply(self, asker: str, answer: SurveyReply) -> None:
-        self._node.submit(Message(inbox(asker), encode(answer))).add_done_callback(_report_failure)
+    def _note(self, announcement: NodeAnnouncement) -> bool:
+        """Note that a gateway is there; return whether it is new."""
+        return self._nodes is not None and self._nodes.announced(announcement.uid, announcement.name)
 
-    def _about(self) -> NodeInfo:
+    def _forget(self, uid: str) -> None:
+        """Expect nothing more of a gateway that leaves."""
+        if self._nodes is not None:
+            self._nodes.left(uid)
+            self._surveys.drop(uid)
+
+    def _subscribed(self, acknowledged: asyncio.Future[None]) -> None:
+        """Begin to announce this gateway when it has all its channels: not before it can reply to surveys."""
+        if acknowledged.cancelled():
+            return
+        if isinstance(error := acknowledged.exception(), SubscribeError):
+            # The server API can't reach clients of this gateway.
+            log.error("control channel refused", error=str(error))
+            return
+        self._not_subscribed -= 1
+        if self._nodes is not None and not self._not_subscribed and not self._leaving:
+            self._announce()
+
+    @property
+    def _announcement(self) -> NodeAnnouncement:
+        return NodeAnnouncement(uid=self.uid, name=self._name)
+
+    def _announce(self) -> None:
+        """Tell all gateways that this one is there, from now on at every interval."""
+        self._announce_timer = self._loop.call_later(self._announce_seconds, self._announce)
+        if self._announced is None or self._announced.done():  # only one waits while the bus is away
+            self._announced = self.send(self._announcement)
+
+    def _stop_announcing(self) -> None:
+        self._leaving = True
+        if self._announce_timer is not None:
+            self._announce_timer.cancel()
+
+    def _send_to(self, uid: str, message: ToInbox) -> asyncio.Future[Delivery]:
+        """Send a message to one gateway."""
+        return self._node.submit(Message(inbox(uid), encode(message)))
+
+    def _reply(self, asker: str, reply: SurveyReply) -> None:
+        """Send a reply to the gateway that asks."""
+        if self._nodes is not None:
+            reply = replace(reply, uid=self.uid)
+        self._send_to(asker, reply).add_done_callback(_report_failure)
+
+    def _info(self) -> NodeInfo:
+        """Describe this gateway."""
         clients = self._clients
         return NodeInfo(
             uid=self.uid,
@@ -149,12 +214,6 @@ class Control:
         )
 
 
-def _report_refusal(acknowledged: asyncio.Future[None]) -> None:
-    if not acknowledged.cancelled() and isinstance(error := acknowledged.exception(), SubscribeError):
-        # The server API can't reach clients of this gateway.
-        log.error("control channel refused", error=str(error))
-
-
-def _report_failure(receivers: asyncio.Future[int]) -> None:
-    if isinstance(error := receivers.exception(), PublishError):
+def _report_failure(delivery: asyncio.Future[Delivery]) -> None:
+    if isinstance(error := delivery.exception(), PublishError):
         log.warning("answer to another gateway lost", error=str(error))

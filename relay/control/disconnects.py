@@ -1,24 +1,28 @@
-"""Which of this gateway's clients an order means, and carrying it out without keeping the others waiting."""
+"""Carries out commands on this gateway's clients, without holding up the other clients."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, defaultdict
 from collections.abc import Collection, Iterable
+from itertools import chain
 from typing import Protocol
 
-from relay.control.messages import DisconnectCommand, UnsubscribeCommand
+from relay.control.messages import ClientCommand, DisconnectCommand, UnsubscribeCommand
 from relay.errors import CustomDisconnect, Disconnect
 
 INTERVAL_SECONDS = 0.05
-"""Between two looks at all clients. 20,000 of them take about 2 ms, so orders never take more than a few per cent."""
+"""Between two passes over all clients. One over 20,000 takes about 2 ms, so passes take a few per cent at most."""
 
-MAX_WAITING = 10_000
-"""Orders that wait for the next look; with more it comes at once."""
+MAX_COMMANDS = 10_000
+"""Commands that wait for the next pass; when there are more it comes at once."""
 
-CLOSES_PER_TICK = 256
+ACTIONS_PER_TICK = 256
+"""Clients that are closed, and subscriptions that are ended, before other work has its turn."""
 
-Order = DisconnectCommand | UnsubscribeCommand
+
+_Due = Disconnect | CustomDisconnect | set[str]
+"""Why to close a client, or the channels from which to unsubscribe it."""
 
 
 class ClientSession(Protocol):
@@ -47,131 +51,127 @@ class Client(Protocol):
 
     @property
     def session(self) -> ClientSession:
-        """Who it is, and to what it is subscribed."""
+        """The client's session."""
 
     def close(self, why: Disconnect | CustomDisconnect) -> None:
-        """Begin to end it; nothing happens when it is ending already."""
+        """Begin to close the client; nothing happens when it is closing already."""
 
 
 class Disconnector:
-    """Carries out orders on the clients of one gateway.
+    """Disconnects and unsubscribes those clients of one gateway that commands name.
 
-    There is no index of clients by name: it would cost memory for each of them, all the time, for something seldom.
-    Instead all orders of a while are carried out in one look at all clients.
+    There is no index of clients by name: it would cost memory for each client, all the time, for something rare.
+    Instead, one pass over all clients carries out all commands that have come since the last one.
 
     Args:
-        clients: all that are there.
-        node_id: what the ids of this gateway's clients begin with.
+        clients: all clients of the gateway.
+        node_id: the first bytes of the ids of this gateway's clients.
     """
 
     def __init__(self, clients: Iterable[Client], node_id: bytes) -> None:
         self._loop = asyncio.get_running_loop()
         self._clients = clients
         self._node_id = node_id.hex()
-        self._orders: list[Order] = []
+        self._commands: list[ClientCommand] = []
         self._timer: asyncio.TimerHandle | None = None
-        self._looked_at = 0.0
-        # Each client once, however many orders mean it: why it is closed, or from what it is unsubscribed.
-        self._waiting: OrderedDict[Client, Disconnect | CustomDisconnect | Collection[str]] = OrderedDict()
+        self._passed_at = 0.0
+        # Each client once, however many commands name it: why to close it, or which subscriptions to end.
+        self._due: OrderedDict[Client, _Due] = OrderedDict()
 
-    def add(self, order: Order) -> None:
-        """Carry out an order, soon."""
-        if order.client is not None and not order.client.startswith(self._node_id):
+    def add(self, command: ClientCommand) -> None:
+        """Carry out a command, soon."""
+        if command.client is not None and not command.client.startswith(self._node_id):
             return  # a client of another gateway
-        if order.client is None and order.user is None:
-            return  # it would mean everybody
-        self._orders.append(order)
-        if len(self._orders) >= MAX_WAITING:
-            self._look()
+        if command.client is None and command.user is None:
+            return  # it would name every client
+        self._commands.append(command)
+        if len(self._commands) >= MAX_COMMANDS:
+            self._match()
         elif self._timer is None:
-            self._timer = self._loop.call_at(self._looked_at + INTERVAL_SECONDS, self._look)
+            self._timer = self._loop.call_at(self._passed_at + INTERVAL_SECONDS, self._match)
 
     def stop(self) -> None:
-        """Forget what waits: all clients are being closed anyway."""
+        """Forget the commands that wait: all clients are being closed anyway."""
         if self._timer is not None:
             self._timer.cancel()
-        self._orders.clear()
-        self._waiting.clear()
+        self._commands.clear()
+        self._due.clear()
 
-    def _look(self) -> None:
-        """Find the clients that the waiting orders mean."""
+    def _match(self) -> None:
+        """Find the clients that the waiting commands name."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._looked_at = self._loop.time()
-        orders, self._orders = self._orders, []
-        index = _Index(orders)
-        idle = not self._waiting
+        self._passed_at = self._loop.time()
+        commands, self._commands = self._commands, []
+        index = _CommandIndex(commands)
+        idle = not self._due
         for client in self._clients:
-            session = client.session
-            if (reason := index.reason(session)) is not None:
-                self._waiting[client] = reason
-            elif (channels := index.channels(session)) and isinstance(
-                others := self._waiting.get(client, ()), Collection
-            ):
-                self._waiting[client] = {*others, *channels}
-        if idle and self._waiting:
-            self._carry_out_some()
+            if (due := index.due(client.session)) is None:
+                continue
+            if isinstance(due, set) and (earlier := self._due.get(client)) is not None:
+                # A client that is closed loses all its subscriptions anyway.
+                due = due | earlier if isinstance(earlier, set) else earlier
+            self._due[client] = due
+        if idle and self._due:
+            self._act()
 
-    def _carry_out_some(self) -> None:
-        for _ in range(min(CLOSES_PER_TICK, len(self._waiting))):
-            client, reason = self._waiting.popitem(last=False)
-            if isinstance(reason, Collection):
-                for channel in reason:
-                    client.session.revoke(channel)
-            else:
-                client.close(reason)
-        if self._waiting:
-            self._loop.call_soon(self._carry_out_some)
+    def _act(self) -> None:
+        """Close and unsubscribe some of the clients, and the others in the next ticks."""
+        actions = 0
+        try:
+            while self._due and actions < ACTIONS_PER_TICK:
+                client, due = self._due.popitem(last=False)
+                if isinstance(due, set):
+                    actions += len(due)
+                    for channel in due:
+                        client.session.revoke(channel)
+                else:
+                    actions += 1
+                    client.close(due)
+        finally:  # a fault in one client must not keep the others from being closed
+            if self._due:
+                self._loop.call_soon(self._act)
 
 
-class _Index:
-    """Orders by whom they mean, so that a client is compared with few of them.
+class _CommandIndex:
+    """Commands by the client or user that they name, so that each client is compared with few of them.
 
-    Ten thousand orders for the user of ten thousand clients must not be a hundred million comparisons. An order that
-    spares a client must name it in `keep`, so these are bounded by the bytes of the orders.
+    Ten thousand commands that name the user of ten thousand clients must not be a hundred million comparisons. A
+    command that spares a client must have its id in `keep`, so these are bounded by the bytes of the commands.
 
     Args:
-        orders: in the order in which they came.
+        commands: in the order in which they came.
     """
 
-    def __init__(self, orders: Iterable[Order]) -> None:
-        self._by_client: defaultdict[str, list[Order]] = defaultdict(list)
-        self._by_user: defaultdict[str | None, list[DisconnectCommand]] = defaultdict(list)
-        self._unsubscribed: set[tuple[str | None, str]] = set()
-        for order in orders:
-            if order.client is not None:
-                self._by_client[order.client].append(order)
-            elif isinstance(order, UnsubscribeCommand):
-                self._unsubscribed.add((order.user, order.channel))
+    def __init__(self, commands: Iterable[ClientCommand]) -> None:
+        self._by_client: defaultdict[str, list[ClientCommand]] = defaultdict(list)
+        # By user: commands that disconnect all of its clients, and channels from which all are unsubscribed.
+        self._disconnected: defaultdict[str | None, list[DisconnectCommand]] = defaultdict(list)
+        self._unsubscribed: defaultdict[str | None, set[str]] = defaultdict(set)
+        for command in commands:
+            if command.client is not None:
+                self._by_client[command.client].append(command)
+            elif isinstance(command, UnsubscribeCommand):
+                self._unsubscribed[command.user].add(command.channel)
             else:
-                self._by_user[order.user].append(order)
+                self._disconnected[command.user].append(command)
 
-    def reason(self, session: ClientSession) -> Disconnect | CustomDisconnect | None:
-        """Return why one of the orders closes a client; None when none does."""
-        meant: Iterable[Order] = self._by_user.get(session.user, ()) if self._by_user else ()
-        for order in [*meant, *self._of_client(session)]:
-            if isinstance(order, DisconnectCommand) and _means(order, session) and session.id.hex() not in order.keep:
-                return CustomDisconnect(order.code, order.reason) if order.code else Disconnect.FORCE_DISCONNECT
-        return None
-
-    def channels(self, session: ClientSession) -> set[str]:
-        """Return the channels from which the orders unsubscribe a client."""
-        if not self._unsubscribed and not self._by_client:
-            return set()
-        user, subscribed = session.user, session.channels
-        named = {
-            order.channel
-            for order in self._of_client(session)
-            if isinstance(order, UnsubscribeCommand) and order.channel in subscribed and _means(order, session)
-        }
-        return named | {channel for channel in subscribed if (user, channel) in self._unsubscribed}
-
-    def _of_client(self, session: ClientSession) -> list[Order]:
-        """Return the orders that name a client."""
-        return self._by_client.get(session.id.hex(), []) if self._by_client else []
+    def due(self, session: ClientSession) -> _Due | None:
+        """Return what the commands do to a client: close it, or end some subscriptions; None: nothing."""
+        by_id = self._by_client.get(session.id.hex(), ()) if self._by_client else ()
+        user = session.user
+        if not by_id and user not in self._disconnected and user not in self._unsubscribed:
+            return None  # nearly all clients
+        commands = [command for command in by_id if _names_user(command, session)]
+        for command in chain(self._disconnected.get(user, ()), commands):
+            if isinstance(command, DisconnectCommand) and session.id.hex() not in command.keep:
+                return CustomDisconnect(command.code, command.reason) if command.code else Disconnect.FORCE_DISCONNECT
+        by_user = self._unsubscribed.get(user, ())
+        named = {command.channel for command in commands if isinstance(command, UnsubscribeCommand)}
+        return {channel for channel in session.channels if channel in by_user or channel in named} or None
 
 
-def _means(order: Order, session: ClientSession) -> bool:
-    """Return whether an order that names a client, or none, means this one by its user."""
-    return order.user is None or order.user == session.user
+def _names_user(command: ClientCommand, session: ClientSession) -> bool:
+    """Return whether a command is for every user, or for that of a session."""
+    return command.user is None or command.user == session.user

@@ -1,6 +1,8 @@
-"""What gateways say to each other, as JSON; pure.
+"""The messages that gateways send each other, as JSON; pure.
 
-Each is an object with `version` and `order`. A gateway refuses what has another version than its own.
+Each is an object with `version` and with `order`, which names its kind. A gateway refuses a message of another version
+than its own, and ignores fields that it doesn't know. Gateways of two releases run side by side during a rolling
+upgrade: kinds and fields keep their names, whatever the classes are called.
 """
 
 from __future__ import annotations
@@ -8,15 +10,15 @@ from __future__ import annotations
 from typing import Annotated, TypeVar
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from relay.channel import INTERNAL
-from relay.errors import ControlMessageError
+from relay.errors import RelayError
 
 VERSION = 1
 
 CONTROL_CHANNEL = f"{INTERNAL}control"
-"""Channel that every gateway hears."""
+"""Channel to which every gateway is subscribed."""
 
 
 MAX_REASON_BYTES = 123
@@ -24,20 +26,41 @@ MAX_REASON_BYTES = 123
 
 MAX_PATTERN_LETTERS = 255
 
+MAX_NAME_LETTERS = 300
+"""Of a gateway's name: a host name has at most 255, its port is behind it."""
+
 MAX_CHANNELS = 10_000
-"""Channels that one gateway names in an answer."""
+"""Channels that one gateway names in a reply."""
 
-MAX_ORDER_BYTES = 64 * 1024
-"""What an order or a question may have: a thousand ids that stay are 35 kB."""
+MAX_BROADCAST_BYTES = 64 * 1024
+"""Size of a message on `CONTROL_CHANNEL`: a thousand ids of connections that stay are 35 kB."""
 
-MAX_ANSWER_BYTES = 8 * 1024 * 1024
-"""What an answer may have: `MAX_CHANNELS` names of 255 bytes, each written as an escape of two."""
+MAX_INBOX_BYTES = 8 * 1024 * 1024
+"""Size of a message in an inbox: `MAX_CHANNELS` names of 255 bytes, each written as an escape of two."""
 
 _MAX_ERROR_LETTERS = 200
 
+Uid = Annotated[str, Meta(pattern="^[0-9a-f]{16}$")]
+"""Id of a gateway, 16 hexadecimal digits."""
 
-class Order(msgspec.Struct, frozen=True, kw_only=True, tag_field="order", tag=str.lower):
-    """Base of everything that gateways say.
+
+class ControlMessageError(RelayError):
+    """A message of another gateway is refused.
+
+    Args:
+        detail: what is wrong with it, for logs.
+    """
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return self.detail
+
+
+class ControlMessage(msgspec.Struct, frozen=True, kw_only=True, tag_field="order", tag=str.lower):
+    """Base of all messages between gateways.
 
     Args:
         version: of this format.
@@ -46,7 +69,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, tag_field="order", tag=st
     version: int = VERSION
 
 
-class DisconnectCommand(Order, frozen=True, kw_only=True, tag="disconnect"):
+class DisconnectCommand(ControlMessage, frozen=True, kw_only=True, tag="disconnect"):
     """Close clients.
 
     Args:
@@ -64,14 +87,14 @@ class DisconnectCommand(Order, frozen=True, kw_only=True, tag="disconnect"):
     reason: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse what no close frame can carry: it must not come to light only at the client that is to be closed."""
+        """Refuse what no close frame can carry: otherwise only closing the client would bring it to light."""
         if self.code and not 3000 <= self.code <= 4999:
             raise ValueError("code must be 3000 to 4999")
         if len(self.reason.encode()) > MAX_REASON_BYTES:
             raise ValueError(f"reason must have at most {MAX_REASON_BYTES} bytes")
 
 
-class UnsubscribeCommand(Order, frozen=True, kw_only=True, tag="unsubscribe"):
+class UnsubscribeCommand(ControlMessage, frozen=True, kw_only=True, tag="unsubscribe"):
     """End the subscription of clients to a channel.
 
     Args:
@@ -84,16 +107,16 @@ class UnsubscribeCommand(Order, frozen=True, kw_only=True, tag="unsubscribe"):
     channel: str
 
 
-class SurveyRequest(Order, frozen=True, kw_only=True, tag="question"):
+class SurveyRequest(ControlMessage, frozen=True, kw_only=True, tag="question"):
     """Ask every gateway for something.
 
     Args:
-        asker: id of the gateway that wants the answers, 16 hexadecimal digits.
-        number: by which it knows this question; from 1.
-        pattern: which channels to tell about, with `*`, `?` and `[...]`; None: tell about the gateway instead.
+        asker: uid of the gateway to which the replies go.
+        number: by which the asker knows this survey; from 1.
+        pattern: which channels to report, with `*`, `?` and `[...]`; None: report the gateway instead.
     """
 
-    asker: Annotated[str, Meta(pattern="^[0-9a-f]{16}$")]
+    asker: Uid
     number: Annotated[int, Meta(ge=1, le=2**53)]
     pattern: Annotated[str, Meta(max_length=MAX_PATTERN_LETTERS)] | None = None
 
@@ -122,65 +145,95 @@ class NodeInfo(msgspec.Struct, frozen=True):
     uptime: int
 
 
-class SurveyReply(Order, frozen=True, kw_only=True, tag="answer"):
-    """What one gateway says to a question.
+class SurveyReply(ControlMessage, frozen=True, kw_only=True, tag="answer"):
+    """What one gateway replies to a survey.
 
     Args:
-        number: of the question.
-        about: the gateway, when that was asked.
-        channels: those that match, with their numbers of clients; None when that wasn't asked, or they are too many.
+        number: of the survey.
+        about: the gateway, when the survey asks for it.
+        channels: those that match, with their numbers of clients; None when the survey doesn't ask for them, or when
+            they are too many.
+        uid: of the gateway. Sent only where surveys need it, see `KnownNodes`.
     """
 
     number: int
     about: NodeInfo | None = None
     channels: dict[str, int] | None = None
+    uid: Uid | UnsetType = UNSET
 
 
-ToAll = DisconnectCommand | UnsubscribeCommand | SurveyRequest
-"""What travels on the channel of all gateways; on a gateway's own channel, there are answers."""
+class NodeAnnouncement(ControlMessage, frozen=True, kw_only=True, tag="announcement"):
+    """Tell the other gateways that this one is there; see `KnownNodes`.
 
-Said = TypeVar("Said", bound=Order)
+    Args:
+        uid: of the gateway.
+        name: host and port.
+    """
 
-_to_all: msgspec.json.Decoder[ToAll] = msgspec.json.Decoder(ToAll)
-_answer = msgspec.json.Decoder(SurveyReply)
+    uid: Uid
+    name: Annotated[str, Meta(max_length=MAX_NAME_LETTERS)]
+
+
+class NodeShutdown(ControlMessage, frozen=True, kw_only=True, tag="shutdown"):
+    """Tell the other gateways that this one leaves; see `KnownNodes`.
+
+    Args:
+        uid: of the gateway.
+    """
+
+    uid: Uid
+
+
+ClientCommand = DisconnectCommand | UnsubscribeCommand
+
+Broadcast = ClientCommand | SurveyRequest | NodeAnnouncement | NodeShutdown
+"""A message on `CONTROL_CHANNEL`, for all gateways."""
+
+ToInbox = SurveyReply | NodeAnnouncement
+"""A message in the inbox of one gateway."""
+
+_Decoded = TypeVar("_Decoded", bound=ControlMessage)
+
+_broadcast: msgspec.json.Decoder[Broadcast] = msgspec.json.Decoder(Broadcast)
+_to_inbox: msgspec.json.Decoder[ToInbox] = msgspec.json.Decoder(ToInbox)
 
 
 def inbox(uid: str) -> str:
-    """Return the channel that one gateway hears; `uid` is its id, 16 hexadecimal digits."""
+    """Return the channel to which only one gateway is subscribed; `uid` is its id, 16 hexadecimal digits."""
     return f"{CONTROL_CHANNEL} {uid}"
 
 
-def encode(order: ToAll | SurveyReply) -> bytes:
-    """Return an order as it travels."""
-    return msgspec.json.encode(order)
+def encode(message: Broadcast | ToInbox) -> bytes:
+    """Return a message as it travels."""
+    return msgspec.json.encode(message)
 
 
-def decode(data: bytes) -> ToAll:
-    """Return what was said to all gateways.
-
-    Raises:
-        ControlMessageError: it is none of it, of another version or too long.
-    """
-    return _decode(data, _to_all, MAX_ORDER_BYTES)
-
-
-def decode_answer(data: bytes) -> SurveyReply:
-    """Return what was said to this gateway alone.
+def decode_broadcast(data: bytes) -> Broadcast:
+    """Return a message that came on `CONTROL_CHANNEL`.
 
     Raises:
-        ControlMessageError: it is no answer, of another version or too long.
+        ControlMessageError: it is malformed, of another version, too long, or belongs in an inbox.
     """
-    return _decode(data, _answer, MAX_ANSWER_BYTES)
+    return _decode(data, _broadcast, MAX_BROADCAST_BYTES)
 
 
-def _decode(data: bytes, decoder: msgspec.json.Decoder[Said], most: int) -> Said:
-    if len(data) > most:
-        raise ControlMessageError(f"{len(data)} bytes, expected at most {most}")
+def decode_inbox(data: bytes) -> ToInbox:
+    """Return a message that came to the inbox of this gateway.
+
+    Raises:
+        ControlMessageError: it is malformed, of another version, too long, or belongs on `CONTROL_CHANNEL`.
+    """
+    return _decode(data, _to_inbox, MAX_INBOX_BYTES)
+
+
+def _decode(data: bytes, decoder: msgspec.json.Decoder[_Decoded], max_bytes: int) -> _Decoded:
+    if len(data) > max_bytes:
+        raise ControlMessageError(f"{len(data)} bytes, expected at most {max_bytes}")
     try:
-        order = decoder.decode(data)
+        message = decoder.decode(data)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        # It may hold a value's whole text.
+        # Cut: the error may hold the whole text of a value.
         raise ControlMessageError(f"{str(error)[:_MAX_ERROR_LETTERS]}: {data[:100]!r}") from None
-    if order.version != VERSION:
-        raise ControlMessageError(f"version {order.version}, expected {VERSION}")
-    return order
+    if message.version != VERSION:
+        raise ControlMessageError(f"version {message.version}, expected {VERSION}")
+    return message

@@ -7,9 +7,12 @@ handshakes have nothing to wait for.
 from __future__ import annotations
 
 import asyncio
-import types
-from collections.abc import Coroutine, Generator
-from typing import Any
+from collections.abc import Coroutine
+from types import TracebackType
+from typing import Any, Final
+
+_NOTHING: Final = object()
+"""Is not waited for any more. None won't do: a coroutine that only lets others have their turn waits for None."""
 
 
 def start_at_once(coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None] | None:
@@ -24,19 +27,43 @@ def start_at_once(coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None] | 
         awaited = coroutine.send(None)
     except StopIteration:
         return None
-    return asyncio.get_running_loop().create_task(_go_on(coroutine, awaited))
+    return asyncio.get_running_loop().create_task(_Started(coroutine, awaited))
 
 
-@types.coroutine
-def _go_on(coroutine: Coroutine[Any, Any, None], awaited: Any) -> Generator[Any, Any, None]:
-    """Hand on what a coroutine waits for to the task that drives this, and what comes of it to the coroutine."""
-    while True:
-        result, error = None, None
+class _Started(Coroutine[Any, Any, None]):
+    """A coroutine that has run up to its first wait, for the task that drives the rest.
+
+    No generator: one that has not begun takes no exception in, so a cancellation before the task's first step would
+    never reach the coroutine.
+
+    Args:
+        coroutine: what has begun.
+        awaited: what it waits for.
+    """
+
+    __slots__ = ("_awaited", "_coroutine")
+
+    def __init__(self, coroutine: Coroutine[Any, Any, None], awaited: Any) -> None:
+        self._coroutine = coroutine
+        self._awaited = awaited
+
+    def send(self, value: Any) -> Any:
+        """Return what it waits for: at first what it has waited for already."""
+        awaited, self._awaited = self._awaited, _NOTHING
+        return self._coroutine.send(value) if awaited is _NOTHING else awaited
+
+    def throw(self, kind: Any, value: Any = None, traceback: TracebackType | None = None) -> Any:
+        """Raise an exception where it waits: a cancellation above all."""
+        self._awaited = _NOTHING
         try:
-            result = yield awaited
-        except BaseException as thrown:  # cancellation above all: it is for the coroutine
-            error = thrown
-        try:
-            awaited = coroutine.send(result) if error is None else coroutine.throw(error)
-        except StopIteration:
-            return
+            return self._coroutine.throw(kind if value is None else value)
+        finally:
+            del kind, value, traceback  # its traceback holds this frame, which must not hold it
+
+    def close(self) -> None:
+        """End it where it waits."""
+        self._coroutine.close()
+
+    def __await__(self) -> Any:
+        """Refuse: only a task drives it."""
+        raise NotImplementedError

@@ -9,10 +9,10 @@ from types import TracebackType
 from typing import Self
 
 from relay.auth.authenticator import Authenticator, NameInQuery
+from relay.brokers import schemes
 from relay.clients.context import CLOSE_TIMEOUT_SECONDS
 from relay.clients.drain import close_evenly
 from relay.gateway.background import Background
-from relay.gateway.bus import bus_name, warn_of_database
 from relay.gateway.garbage import collect_garbage
 from relay.gateway.listener import Listener
 from relay.gateway.parts import Parts, make_parts
@@ -20,11 +20,8 @@ from relay.gateway.readiness import report_left_out, report_readiness
 from relay.gateway.status import Workers, snapshot_without_clients, take_snapshot
 from relay.logs import Logger
 from relay.message import make_message
-from relay.metrics.build import build_labels
 from relay.metrics.counters import Counters
-from relay.metrics.event_loop_lag import watch_event_loop
-from relay.metrics.gc_pauses import GcPauses
-from relay.metrics.process import Process
+from relay.metrics.process import GcPauses, Process, build_labels, watch_event_loop
 from relay.metrics.snapshot import Snapshot
 from relay.settings import Settings
 from relay.web.app import build_operators_app
@@ -168,9 +165,8 @@ class Gateway:
             url=self.url,
             max_connections=context.registry.places,
             event_loop=self.build["event_loop"],
-            bus=bus_name(settings),
+            bus=schemes.describe(settings.broker_url),
         )
-        warn_of_database(settings)
 
     async def publish(self, channel: str, data: str | bytes) -> int:
         """Send a message to every client of a channel, on all gateways.
@@ -195,7 +191,8 @@ class Gateway:
         message = make_message(channel, data)
         if self._parts is None:
             raise RuntimeError("the gateway is not running: it was not started, or has stopped")
-        return await self._parts.context.node.submit(message)
+        delivery = await self._parts.context.node.submit(message)
+        return delivery.receivers
 
     async def drain(self) -> None:
         """Drain: become unready, wait, accept no more, close clients evenly, publish what was accepted."""
@@ -216,6 +213,7 @@ class Gateway:
         flush, unsettled = node.hub.flush, node.unsettled
         await close_evenly(list(registry), settings.drain_seconds, flush=flush, unsettled=unsettled, settle=node.drain)
         await registry.emptied(CLOSE_TIMEOUT_SECONDS + 1)
+        parts.control.leave()
         await node.drain()
         await self.stop()
 
@@ -250,12 +248,14 @@ class Gateway:
         return self.problems
 
     async def _open_metrics_port(self) -> None:
-        if self.settings.metrics_port is None or self._workers is not None:
+        settings = self.settings
+        if settings.metrics_port is None or self._workers is not None:
             return
-        app = build_operators_app(self._find_problems, self.snapshot, self.build, bus_name(self.settings))
+        bus = schemes.describe(settings.broker_url)
+        app = build_operators_app(self._find_problems, self.snapshot, self.build, bus)
         self._metrics_port = MetricsPort(app, self.counters)
         try:
-            await self._metrics_port.start(list(self.settings.host), self.settings.metrics_port)
+            await self._metrics_port.start(list(settings.host), settings.metrics_port)
         except OSError:
             await self._metrics_port.close()
             raise

@@ -1,4 +1,17 @@
-"""From a request to a WebSocket, to an event stream, to the HTTP handler, or to a refusal."""
+"""The handshake: what becomes of a socket, request by request.
+
+request                            what becomes of the socket
+any, while sockets run short       503, unless it is a probe
+Upgrade: websocket                 a WebSocket, when the admission lets the client in
+GET /sse/...                       an event stream, when the admission lets the client in
+any other                          it stays with aiohttp, and waits for the next request
+
+while the admission waits          what happens
+the client leaves                  the admission is cancelled, and gives back its claim on the channel
+the gateway drains                 503, so that the client goes to another gateway
+the authenticator, or the bus,     503, by the admission itself
+takes too long
+"""
 
 from __future__ import annotations
 
@@ -15,7 +28,7 @@ from relay.gateway.opening_request import OpeningRequest
 from relay.logs import Logger
 from relay.protocols.http_request import RequestHead
 from relay.web.http_connection import HttpConnection
-from relay.web.http_socket import Stage
+from relay.web.request_stage import Stage
 
 _PROBES = frozenset((b"/healthz", b"/readyz", b"/metrics"))
 """What is answered in a crowd, too: a gateway that seems dead to its supervisor is killed."""
@@ -59,9 +72,9 @@ class Handshake(HttpConnection):
 
     def drain(self) -> None:
         """Send a client that is not connected yet to another gateway; see `Expiring`."""
-        if self._stage is Stage.UPGRADE or (self._stage is Stage.HEAD and (self._begun or self.in_handshake)):
+        if self._stage in (Stage.HEAD, Stage.UPGRADE) or (self._stage is Stage.IDLE and self.in_handshake):
             self._refuse(Refused(503, Unavailable.DRAINING))
-        elif self._stage is Stage.HEAD:
+        elif self._stage is Stage.IDLE:
             self.abort()  # a word that no request asked for could be taken for the answer to the next one
 
     def _route(self, head: RequestHead) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from relay.auth.authenticator import Authenticator
+from relay.brokers import BrokerOptions, schemes
 from relay.clients.context import CLOSE_TIMEOUT_SECONDS, Context
 from relay.clients.cursors import Cursors
 from relay.clients.keepalive import Keepalive
@@ -18,13 +19,12 @@ from relay.clients.unfinished_messages import UnfinishedMessages, message_timeou
 from relay.clients.write_timeouts import WriteTimeouts
 from relay.control import Control
 from relay.gateway.admission import Admission
-from relay.gateway.bus import broker_options, bus_name
 from relay.gateway.capacity import max_connections
 from relay.gateway.front_door import FrontDoor
 from relay.gateway.opening_request import OpeningRequests
 from relay.message import Message
-from relay.metrics.build import build_labels
 from relay.metrics.counters import Counters
+from relay.metrics.process import build_labels
 from relay.node import Node
 from relay.proxies.forwarded import TrustedProxies
 from relay.settings import Settings
@@ -42,7 +42,7 @@ class Parts:
         context: what its clients share.
         front_door: what the sockets of its port share.
         cursors: the polling clients.
-        control: hears and gives orders.
+        control: commands and surveys of all gateways.
         runner: of the HTTP application.
     """
 
@@ -72,7 +72,7 @@ async def make_parts(
         problems: what keeps the gateway from serving clients now; see `PROBLEMS`.
         take: see `SNAPSHOT`.
     """
-    node = Node(broker_options(settings), counters, write_delay=settings.write_delay / 1000)
+    node = Node(_broker_options(settings), counters, write_delay=settings.write_delay / 1000)
     registry = Registry(max_connections(settings.max_connections), counters, lambda: cursors.make_room())
     context = _make_context(settings, counters, node, registry)
     cursors = Cursors(context)
@@ -90,7 +90,7 @@ async def make_parts(
         problems=problems,
         take=None if settings.metrics_port else take,
         build=build_labels(settings.revision),
-        bus=bus_name(settings),
+        bus=schemes.describe(settings.broker_url),
     )
     app.middlewares.append(client_address_middleware(proxies))
     runner = await make_runner(app, settings.max_header_bytes)
@@ -102,6 +102,18 @@ async def make_parts(
         proxies=proxies,
     )
     return Parts(context, front_door, cursors, control, runner)
+
+
+def _broker_options(settings: Settings) -> BrokerOptions:
+    return BrokerOptions(
+        url=settings.broker_url,
+        prefix=settings.broker_prefix,
+        ca_file=None if settings.broker_ca_file is None else str(settings.broker_ca_file),
+        timeout=settings.broker_timeout,
+        probe_interval=settings.probe_interval,
+        publish_timeout=settings.publish_timeout,
+        publish_buffer_bytes=settings.publish_buffer_bytes,
+    )
 
 
 def _make_context(settings: Settings, counters: Counters, node: Node, registry: Registry) -> Context:

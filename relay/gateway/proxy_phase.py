@@ -6,7 +6,7 @@ from relay.errors import Refused
 from relay.gateway.front_door import FrontDoor
 from relay.gateway.handshake import Handshake
 from relay.proxies.proxy_header import NO_HEADER, read_proxy_header
-from relay.web.http_socket import Stage
+from relay.web.request_stage import Stage
 
 
 class ProxyPhase(Handshake):
@@ -28,7 +28,7 @@ class ProxyPhase(Handshake):
         if self._introduced or self._stage is Stage.ENDING:
             super().data_received(data)
             return
-        self._begun = True
+        self._stage = Stage.HEAD
         self._buffer += data
         try:
             header = read_proxy_header(bytes(self._buffer))
@@ -39,7 +39,7 @@ class ProxyPhase(Handshake):
         except Refused as refused:
             self._refuse(refused)
             return
-        self._introduced, self._begun = True, False
+        self._introduced, self._stage = True, Stage.IDLE
         if header.source is not None:
             self.peer = header.source
         rest = bytes(self._buffer[header.size :])

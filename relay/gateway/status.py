@@ -67,6 +67,8 @@ async def take_snapshot(front_door: FrontDoor, process: Process, problems: list[
         bus_buffer_bytes={share.value: size for share, size in bus.buffered.items()},
         bus_servers={} if bus.server is None else {bus.server: 1},
     )
+    # What clients of several channels have gathered counts as fanned out, and may still be dropped: a total would fall.
+    node.hub.flush()
     return Snapshot(_copy(context.counters), gauges)
 
 

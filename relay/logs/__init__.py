@@ -19,7 +19,7 @@ from typing import Any, Literal, TextIO
 import structlog
 from structlog.typing import EventDict, Processor
 
-from relay.logs.rate import INTERVAL_SECONDS, Kind, LogRate
+from relay.logs.rate import INTERVAL_SECONDS, EntryKind, LogRate
 from relay.logs.writer import LogWriter
 from relay.redaction import cut_queries, escape_controls, mask_credentials
 
@@ -125,7 +125,7 @@ class Logger:
         self._log(logging.ERROR, event, {**fields, "exc_info": True})
 
     def _log(self, level: int, event: str, fields: dict[str, object]) -> None:
-        if _admit(Kind(self._name, level, event)):
+        if _admit(EntryKind(self._name, level, event)):
             self._write(level, event, fields)
 
     def _write(self, level: int, event: str, fields: dict[str, object]) -> None:
@@ -157,7 +157,7 @@ def log_left_out() -> None:
         Logger(kind.logger)._write(kind.level, "log entries left out", fields)
 
 
-def _admit(kind: Kind) -> bool:
+def _admit(kind: EntryKind) -> bool:
     """Return whether an entry may be written; what was left out before it is told first."""
     if kind.level <= logging.DEBUG:
         return True
@@ -172,7 +172,7 @@ def _admit_foreign(record: logging.LogRecord) -> bool:
         return True
     # A text without arguments may have its values in it already, and an object is a value.
     event = record.msg if record.args and isinstance(record.msg, str) else f"{record.module}:{record.lineno}"
-    return _admit(Kind(record.name, record.levelno, event))
+    return _admit(EntryKind(record.name, record.levelno, event))
 
 
 def _handler(stream: TextIO | None) -> logging.Handler:

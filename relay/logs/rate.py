@@ -16,7 +16,7 @@ OTHERS: Final = "(others)"
 """Stands for the events of one logger for which there is no more room."""
 
 
-class Kind(NamedTuple):
+class EntryKind(NamedTuple):
     """What is counted together.
 
     Args:
@@ -68,9 +68,9 @@ class LogRate:
         self._most_entries = most_entries
         self._interval_seconds = interval_seconds
         self._most_kinds = most_kinds
-        self._intervals: dict[Kind, _Interval] = {}
+        self._intervals: dict[EntryKind, _Interval] = {}
 
-    def admit(self, kind: Kind, now: float) -> bool:
+    def admit(self, kind: EntryKind, now: float) -> bool:
         """Return whether an entry may be written.
 
         Args:
@@ -93,7 +93,7 @@ class LogRate:
         self.next_end = end if self.next_end is None else min(end, self.next_end)
         return False
 
-    def ended(self, now: float) -> list[tuple[Kind, int]]:
+    def ended(self, now: float) -> list[tuple[EntryKind, int]]:
         """Return how many entries were left out in intervals that are over; each number is told once."""
         if self.next_end is None or now < self.next_end:
             return []

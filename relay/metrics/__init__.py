@@ -1,1 +1,1 @@
-"""What a gateway counts and measures."""
+"""Counters, measurements and their text format for Prometheus."""

@@ -1,38 +1,59 @@
-"""Processor time, memory and files of this process.
+"""Measurements of this process: processor time, memory, open files, event loop lag and garbage collection pauses.
 
-`prometheus_client` has a collector for these. It counts open files by listing them, which takes a quarter of a second
-with 19,000 clients; during that no client would be served.
+`prometheus_client` has a collector for the first three. It counts open files by listing them, which takes a quarter of
+a second with 19,000 clients; no client would be served during that time.
 """
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import math
 import os
+import platform
 import resource
 import time
+from collections.abc import Mapping
+from typing import Final
 
-FILES = "/proc/self/fd"
-MEMORY = "/proc/self/statm"
+from relay.metrics.counters import Histogram
+from relay.version import __version__
+
+FILES: Final = "/proc/self/fd"
+MEMORY: Final = "/proc/self/statm"
+
+INTERVAL_SECONDS: Final = 0.1
+"""How often the lag of the event loop is measured."""
 
 
 class Process:
-    """This process. Made before the first client comes, while few files are open."""
+    """This process. Create it before the first client connects, while few files are open.
 
-    def __init__(self) -> None:
+    Args:
+        files: directory that lists the open files, as Linux has it.
+        memory: file that tells the size of the memory, as Linux has it.
+
+    Attributes:
+        started_at: when this object was created, in seconds since 1970.
+    """
+
+    def __init__(self, files: str = FILES, memory: str = MEMORY) -> None:
         self.started_at = time.time()
-        self._files_at_start = len(os.listdir(FILES)) if os.path.exists(FILES) else 0
+        self._files = files
+        self._memory = memory
+        self._files_at_start = len(os.listdir(files)) if os.path.exists(files) else 0
 
     @property
     def cpu_seconds(self) -> float:
-        """Processor time so far, user and system."""
+        """Processor time that the process has used, user and system."""
         times = os.times()
         return times.user + times.system
 
     @property
     def memory_bytes(self) -> tuple[int, int]:
-        """Address space, and the part of it that is in RAM; zeros where only Linux would know."""
+        """Size of the address space, and of the part that is in RAM; zeros on other systems than Linux."""
         try:
-            with open(MEMORY) as file:
+            with open(self._memory) as file:
                 pages = [int(field) for field in file.read().split()[:2]]
         except OSError:
             return 0, 0
@@ -41,7 +62,7 @@ class Process:
 
     @property
     def max_files(self) -> float:
-        """File descriptors that are allowed."""
+        """How many file descriptors the process may have; infinity without a limit."""
         soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         return math.inf if soft == resource.RLIM_INFINITY else soft
 
@@ -49,11 +70,76 @@ class Process:
         """Return how many file descriptors are open.
 
         Args:
-            sockets: of clients. Linux before 6.2 doesn't tell the number, so there they are added to what was
-                open at the start.
+            sockets: number of client sockets. Linux before 6.2 does not tell how many files are open; there this
+                number is added to that of the start.
+
+        Returns:
+            0 on other systems than Linux.
         """
         try:
-            told = os.stat(FILES).st_size
+            listed = os.stat(self._files).st_size
         except OSError:
             return 0
-        return told or self._files_at_start + sockets
+        return listed or self._files_at_start + sockets
+
+
+class GcPauses:
+    """Measures the pauses of the garbage collector from `start` to `stop`.
+
+    Args:
+        pauses: histograms that they are counted in, by generation.
+    """
+
+    def __init__(self, pauses: Mapping[int, Histogram]) -> None:
+        self._pauses = pauses
+        self._began_at = 0.0
+
+    def start(self) -> None:
+        """Start measuring."""
+        gc.callbacks.append(self._notice)
+
+    def stop(self) -> None:
+        """Stop measuring; a no-op if it was not started."""
+        if self._notice in gc.callbacks:
+            gc.callbacks.remove(self._notice)
+
+    def _notice(self, phase: str, info: dict[str, int]) -> None:
+        """Note the start or the end of a collection; called by the collector."""
+        if phase == "start":
+            self._began_at = time.perf_counter()
+        else:
+            self._pauses[info["generation"]].observe(time.perf_counter() - self._began_at)
+
+
+async def watch_event_loop(lag: Histogram, interval: float = INTERVAL_SECONDS) -> None:
+    """Measure by how much the event loop is late for a timer, again and again, until cancelled.
+
+    A stall hides the measurements that were due during it. They are added afterwards, each with what was left of the
+    stall when it was due. So a fraction of the measurements is the same fraction of the time.
+
+    Args:
+        lag: histogram that the delays are counted in.
+        interval: seconds between two measurements.
+    """
+    while True:
+        due = time.monotonic() + interval
+        await asyncio.sleep(interval)
+        # Timers of uvloop count whole milliseconds, and may be early by less than one.
+        late = max(0.0, time.monotonic() - due)
+        lag.observe(late)
+        while (late := late - interval) > 0:
+            lag.observe(late)
+
+
+def build_labels(revision: str | None) -> dict[str, str]:
+    """Return the labels of `relay_build_info`; call it inside the event loop.
+
+    Args:
+        revision: of the source, such as a commit; None: unknown.
+    """
+    return {
+        "version": __version__,
+        "revision": revision or "unknown",
+        "python": platform.python_version(),
+        "event_loop": type(asyncio.get_running_loop()).__module__.partition(".")[0],
+    }

@@ -1,40 +1,39 @@
-"""A gateway at one moment, as plain numbers that another process can read and add up."""
+"""The numbers of a gateway at one moment. Another process can read them and add them up."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from relay.metrics.additive import LEAST, WORST, Additive
-from relay.metrics.counters import Counters
+from relay.metrics.counters import LEAST, WORST, Additive, Counters
 
 
 @dataclass(slots=True)
 class Gauges(Additive):
-    """What is so now. Unlike counters, nobody keeps these up to date: they are looked up when somebody asks.
+    """Current values. They are not kept up to date as counters are, but looked up for each snapshot.
 
     Args:
-        ready: 1 when clients should be sent here, else 0; of several processes all must be ready.
-        draining: 1 while clients are sent away, else 0.
-        drain_connections: clients that a drain still has to close; 0 when there is none.
-        max_connections: clients that are served at once.
-        handshakes_open: sockets whose first request is not answered yet, or just refused.
-        http_connections_open: sockets that speak HTTP, those and kept ones included.
+        ready: 1 when clients should be sent here, else 0; all processes of a gateway must be ready.
+        draining: 1 while the gateway drains, else 0.
+        drain_connections: clients that the drain still has to close; 0 without a drain.
+        max_connections: how many clients may be connected at once.
+        handshakes_open: sockets whose first request is not answered yet, or was just refused.
+        http_connections_open: sockets that speak HTTP, including those and idle ones.
         channels: channels that have clients here.
-        slow_consumers: clients whose socket takes no more now.
+        slow_consumers: clients whose socket does not take more data at the moment.
         client_buffer_bytes: bytes that wait for clients.
-        paused_publishers: clients that aren't read because the bus can't take more.
-        bus_up: 1 when messages get through the bus from end to end, else 0.
+        paused_publishers: clients that are not read because the bus cannot take more messages.
+        bus_up: 1 when messages pass through the bus from end to end, else 0.
         bus_links: 1 for each link to the bus that is logged in and in use, else 0, by name.
-        bus_subscriptions: channels that the bus was asked for, two own ones included.
-        bus_buffer_bytes: bytes of messages that wait for the bus, or for its answer, by the share that they count for.
-        bus_servers: processes on each server of the bus that tells its run id, by that.
+        bus_subscriptions: channels that are subscribed to on the bus, including two of the relay's own.
+        bus_buffer_bytes: bytes of messages that wait for the bus, or for its answer, by share of the publish buffer.
+        bus_servers: processes on each server of the bus, by the server's run id; without servers that have none.
         processes: how many processes were added up.
-        silent_processes: how many of them don't answer, so that their last known numbers count.
+        silent_processes: how many of them do not answer; their last known numbers count.
         cpu_seconds: processor time, user and system.
         resident_bytes: memory that is in RAM.
-        virtual_bytes: address space.
-        open_files: file descriptors.
-        max_files: file descriptors that are allowed.
+        virtual_bytes: size of the address space.
+        open_files: number of open file descriptors.
+        max_files: how many file descriptors are allowed.
         started_at: when the first process started, in seconds since 1970.
     """
 
@@ -65,14 +64,14 @@ class Gauges(Additive):
 
 @dataclass(slots=True)
 class Snapshot(Additive):
-    """What `/metrics` shows. Can be pickled; `add` makes one of those of several processes.
+    """What `/metrics` shows. It can be pickled; `add` sums the snapshots of several processes.
 
-        whole = first
-        whole.add(second)
+        total = first
+        total.add(second)
 
     Args:
-        counters: a copy; those of the gateway go on.
-        gauges: of the same moment.
+        counters: a copy; the gateway keeps counting in its own.
+        gauges: current values of the same moment.
     """
 
     counters: Counters = field(default_factory=Counters)

@@ -25,7 +25,7 @@ ENDPOINTS: dict[str, str] = {"/ws": PLAIN}
 subprotocol. A path has a slash in front; subprotocols win. At any other path a client is told where to go."""
 
 Outcome = Callable[["RelayError | None"], None]
-"""Called once with what became of a request: None when it was done. Must not raise."""
+"""Called once with what became of a request: None when it was done. Never after the client has left. Must not raise."""
 
 
 class Session(Protocol):
@@ -62,6 +62,8 @@ class Session(Protocol):
     def unsubscribe(self, channel: str) -> None:
         """Deliver a channel no longer.
 
+        When the bus has not acknowledged the subscription yet, its outcome is told now: it has failed.
+
         Raises:
             SubscriptionError: the client isn't subscribed to it.
         """
@@ -73,8 +75,9 @@ class Session(Protocol):
             channel: its name.
             payload: the bytes; valid UTF-8 when the kind is TEXT.
             kind: text or binary.
-            outcome: called when the bus has the message, or with why it hasn't: `PublishError`. None: the client is
-                not told of success, and a failure closes it.
+            outcome: called, during the call or later, when the bus has the message, or with why it hasn't:
+                `PublishError`; the client stays. None: it is not told of success, and a failure closes it. A protocol
+                that is multiplexed gives one.
 
         Raises:
             ChannelError: the name is not legal.
@@ -82,7 +85,11 @@ class Session(Protocol):
         """
 
     def send(self, data: bytes) -> None:
-        """Write bytes to the client, in order with what is delivered to it: of a WebSocket whole frames."""
+        """Write bytes to the client, in order with what is delivered to it: of a WebSocket whole frames.
+
+        They are never left out for a slow consumer: one that has no room for them is closed, whatever the policy.
+        Nothing is written once the client is being closed.
+        """
 
     def close(self, why: Disconnect) -> None:
         """End the connection, as the protocol says it; see `ClientProtocol.closing`."""

@@ -1,4 +1,4 @@
-"""Every setting of a gateway, from `RELAY_*` variables, a `.env` file and keyword arguments."""
+"""The settings of a gateway, from `RELAY_*` variables, a `.env` file and keyword arguments."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from relay.brokers import schemes
 from relay.errors import SettingProblem, SettingsError
 from relay.redaction import mask_credentials
 from relay.settings.report import PREFIX, broken_lines, problems, quiet_dotenv
@@ -37,28 +38,28 @@ Value = TypeVar("Value")
 
 
 def setting(default: Value, group: str, meaning: str) -> Value:
-    """Declare a field: its default, the heading it belongs under, and its one-line meaning."""
+    """Declare a setting: its default, the group under which it is listed, and its meaning in one line."""
     field: Value = Field(default, description=meaning, json_schema_extra={"group": group})
     return field
 
 
 class Settings(BaseSettings):
-    """The settings of one gateway; frozen, checked all together when made.
+    """The settings of one gateway: frozen, and all of them checked when the object is made.
 
     Args:
-        **overrides: any field; stronger than the environment, which is stronger than `.env` in the working folder.
+        **overrides: values by name. They come before the environment, which comes before `.env` in the working folder.
             An empty variable counts as not set.
 
     Raises:
-        SettingsError: holds every setting that can't be used.
-        TypeError: an override that is not a setting.
+        SettingsError: holds a problem for each setting that can't be used.
+        TypeError: an override is not a setting.
     """
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
         env_file=ENV_FILE,
         env_ignore_empty=True,
-        # Text, and never JSON: `null` would mean "not set", and a key of digits would be a number.
+        # Values are text, never JSON: as JSON, `null` would mean "not set", and a key of digits would be a number.
         enable_decoding=False,
         frozen=True,
         dotenv_filtering="only_existing",
@@ -181,7 +182,7 @@ class Settings(BaseSettings):
     )
     revision: Text | None = setting(None, "Process", "What was built, such as a commit; shown in relay_build_info.")
 
-    # Hidden from type checkers, which then see a keyword for each field, with its type.
+    # Hidden from type checkers: they derive a keyword with its type from each field.
     if not TYPE_CHECKING:
 
         def __init__(self, **overrides: Any) -> None:
@@ -201,18 +202,18 @@ class Settings(BaseSettings):
                 raise SettingsError(broken)
 
     def __repr_args__(self) -> Iterator[tuple[str, object]]:
-        """Mask passwords: a repr ends up in tracebacks and logs."""
+        """Mask passwords, because a repr ends up in tracebacks and logs."""
         for name in type(self).model_fields:
             value = getattr(self, name)
             yield name, mask_credentials(value) if isinstance(value, str) else value
 
-    # Pydantic hands a check only those earlier fields that are right: so checks over two fields are reported
-    # together with all others, and never because of a value that is reported already.
+    # Pydantic gives a validator only those earlier fields that are valid. So problems of two fields together are
+    # reported with all others, and never for a field that is reported already.
 
     @field_validator("port", "metrics_port", mode="before")
     @classmethod
     def _not_a_service_link(cls, value: object) -> object:
-        """Name the cause of a surprise: Kubernetes sets RELAY_PORT in every pod beside a Service `relay`."""
+        """Explain a value of Kubernetes, which sets RELAY_PORT in every pod of a namespace with a Service `relay`."""
         if isinstance(value, str) and value.startswith("tcp://"):
             raise ValueError("this is a Kubernetes service link; set enableServiceLinks: false")
         return value
@@ -228,8 +229,9 @@ class Settings(BaseSettings):
     @classmethod
     def _only_with_tls(cls, value: str | None, info: ValidationInfo) -> str | None:
         url = info.data.get("broker_url", "rediss:")
-        if value is not None and not url.lower().startswith("rediss:"):
-            raise ValueError(f"{PREFIX}BROKER_URL does not start with rediss://")
+        if value is not None and not schemes.find(url).tls:
+            tls = [name for name, scheme in schemes.SCHEMES.items() if scheme.tls]
+            raise ValueError(f"{PREFIX}BROKER_URL does not start with {schemes.in_words(tls)}")
         if value is not None and "ssl_ca_certs=" in url:
             raise ValueError(f"not besides the ssl_ca_certs of {PREFIX}BROKER_URL")
         return value
@@ -237,7 +239,7 @@ class Settings(BaseSettings):
     @field_validator("publish_buffer_bytes", "send_buffer_bytes")
     @classmethod
     def _room_for_a_message(cls, value: int, info: ValidationInfo) -> int:
-        """Refuse a buffer in which the largest allowed message has no room."""
+        """Refuse a buffer that is smaller than the largest allowed message."""
         if value < (largest := info.data.get("max_message_bytes", 0)):
             raise ValueError(f"at least {PREFIX}MAX_MESSAGE_BYTES, which is {largest}")
         return value
@@ -252,11 +254,13 @@ class Settings(BaseSettings):
     @field_validator("workers")
     @classmethod
     def _connected_by_a_bus(cls, value: int | str, info: ValidationInfo) -> int | str:
-        """Refuse several processes that could not hear each other, or could not share a port."""
+        """Refuse several processes where no bus connects them, or where they can't share a port."""
         if value == 1:
             return value
-        if info.data.get("broker_url") == "memory://":
-            raise ValueError(f"more than 1 needs Redis: memory:// connects no processes, see {PREFIX}BROKER_URL")
+        url = info.data.get("broker_url")
+        if url is not None and not schemes.find(url).connects_processes:
+            name = schemes.name_of(url)
+            raise ValueError(f"more than 1 needs Redis: {name}:// connects no processes, see {PREFIX}BROKER_URL")
         if sys.platform != "linux":
             raise ValueError("more than 1 needs Linux, whose kernel spreads clients over processes")
         return value

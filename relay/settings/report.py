@@ -1,4 +1,4 @@
-"""What can be said about settings: what each one is, where its value comes from, what was mistyped."""
+"""Reports on settings: descriptions, the sources of values, problems, and unknown variables."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSou
 
 from relay.errors import SettingProblem
 from relay.redaction import MASK, escape_controls
-from relay.settings.values import Kind, Range, show
+from relay.settings.values import Range, ValueKind, show
 
 PREFIX: Final = "RELAY_"
 
 
-class Source(enum.Enum):
-    """Where the value of a setting comes from, weakest first."""
+class SettingSource(enum.Enum):
+    """Where the value of a setting comes from; a later source overrides an earlier one."""
 
     DEFAULT = "default"
     ENV_FILE = ".env"
@@ -35,19 +35,19 @@ class Source(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """All that a reader needs to know about one setting.
+    """A setting, as help and tables describe it.
 
     Args:
         name: of the field and of the keyword argument.
         group: heading under which help and tables list it.
-        kind: what its values are and which are allowed.
+        kind: of its values, with those that are allowed.
         meaning: one line, with the unit.
-        default: the value without any configuration, as shown to people.
+        default: the value without any configuration, as text.
     """
 
     name: str
     group: str
-    kind: Kind
+    kind: ValueKind
     meaning: str
     default: str
 
@@ -64,16 +64,16 @@ class Description:
 
 @dataclass(frozen=True, slots=True)
 class UnknownVariable:
-    """A variable that looks like a setting and is none.
+    """A variable that has the prefix of settings, and is not a setting.
 
     Args:
-        variable: its name; its value stays untold, it may be a secret.
+        variable: its name. Its value is not shown: it may be a secret.
         source: where it was found.
-        nearest: the setting that was probably meant; None when nothing is near.
+        nearest: the setting that was probably meant; None: no name is similar.
     """
 
     variable: str
-    source: Source
+    source: SettingSource
     nearest: str | None
 
     def __str__(self) -> str:
@@ -86,15 +86,15 @@ def describe(model: type[BaseSettings]) -> list[Description]:
     return [_describe(name, field) for name, field in model.model_fields.items()]
 
 
-def sources(model: type[BaseSettings], overrides: Iterable[str] = ()) -> dict[str, Source]:
+def sources(model: type[BaseSettings], overrides: Iterable[str] = ()) -> dict[str, SettingSource]:
     """Return where the value of each setting comes from.
 
     Args:
         model: class of the settings.
         overrides: names of the settings that were given as flags or keyword arguments.
     """
-    found = dict.fromkeys(model.model_fields, Source.DEFAULT)
-    for source, names in [*_variables(model).items(), (Source.FLAG, list(overrides))]:
+    found = dict.fromkeys(model.model_fields, SettingSource.DEFAULT)
+    for source, names in [*_variables(model).items(), (SettingSource.FLAG, list(overrides))]:
         found.update((name, source) for name in names if name in found)
     return found
 
@@ -112,13 +112,13 @@ def unknown_variables(model: type[BaseSettings]) -> list[UnknownVariable]:
 
 
 def problems(model: type[BaseSettings], error: ValidationError) -> list[SettingProblem]:
-    """Return what pydantic found, as one readable problem for each setting."""
+    """Return the errors that pydantic found, as one readable problem per setting."""
     found = []
     for detail in error.errors(include_url=False):
         name = str(detail["loc"][0])
         description = _describe(name, model.model_fields[name])
         allowed = str(description.kind)
-        # A ValueError of our own says which part of the rule was broken, where that isn't plain to see.
+        # A validator's own ValueError says which part of the rule was broken, where the value doesn't show it.
         if detail["type"] == "value_error" and (reason := str(detail["ctx"]["error"])):
             allowed += f" ({reason})"
         given = MASK if description.kind.secret else _quote(detail["input"])
@@ -127,10 +127,10 @@ def problems(model: type[BaseSettings], error: ValidationError) -> list[SettingP
 
 
 def broken_lines(path: str) -> list[SettingProblem]:
-    """Return the settings of a `.env` file whose line can't be read; dotenv passes over them.
+    """Return a problem for each setting of a `.env` file whose line is malformed; dotenv would ignore it.
 
     Args:
-        path: of the file; lines that name no setting belong to other programs, and are not looked at.
+        path: of the file. Lines that name no setting belong to other programs, and are ignored.
     """
     if not Path(path).is_file():
         return []
@@ -139,7 +139,7 @@ def broken_lines(path: str) -> list[SettingProblem]:
         for binding in parse_stream(lines):
             named = re.match(rf"\s*(?:export\s+)?({PREFIX}\w+)", binding.original.string) if binding.error else None
             if named is not None:
-                # What stands there is not shown: it may be a secret.
+                # The value is not shown: it may be a secret.
                 line = binding.original.line + binding.original.string[: named.start(1)].count("\n")
                 allowed = f"{named[1]}=value, in quotes that end when it begins with one"
                 found.append(
@@ -149,7 +149,7 @@ def broken_lines(path: str) -> list[SettingProblem]:
 
 
 def _quote(given: object) -> str:
-    """Return a refused value in quotes, masked and cut: a wrong value may be a whole file."""
+    """Return a refused value in quotes, masked and cut: it may be a whole file by mistake."""
     text = show(given)
     short = text if len(text) <= 120 else text[:117] + "..."
     return f"'{short}'" if isinstance(given, str) else short
@@ -166,32 +166,32 @@ def _describe(name: str, field: FieldInfo) -> Description:
     )
 
 
-def _kind(field: FieldInfo) -> Kind:
+def _kind(field: FieldInfo) -> ValueKind:
     for note in _notes(field.annotation, field.metadata):
-        if isinstance(note, Kind):
+        if isinstance(note, ValueKind):
             return note
         if isinstance(note, Range):
             return note.kind
-    raise TypeError(f"no Kind or Range on {field!r}")
+    raise TypeError(f"no ValueKind or Range on {field!r}")
 
 
 def _notes(annotation: object, metadata: Iterable[object]) -> Iterable[object]:
-    """Yield the notes of an `Annotated` type, also inside `X | None`, and a `Kind` for a `Literal`."""
+    """Yield the notes of an `Annotated` type, also inside `X | None`, and a `ValueKind` for a `Literal`."""
     yield from metadata
     if get_origin(annotation) is Literal:
-        yield Kind("choice", "|".join(get_args(annotation)))
+        yield ValueKind("choice", "|".join(get_args(annotation)))
     else:
         for argument in get_args(annotation):
             yield from _notes(argument, getattr(argument, "__metadata__", ()))
 
 
-def _variables(model: type[BaseSettings]) -> dict[Source, list[str]]:
-    """Return the names, lower-cased and without prefix, of all `RELAY_*` variables that are set."""
+def _variables(model: type[BaseSettings]) -> dict[SettingSource, list[str]]:
+    """Return the names of all `RELAY_*` variables that are set, in lower case and without the prefix."""
     prefix = PREFIX.lower()
-    origins: dict[Source, EnvSettingsSource] = {}
-    with suppress(OSError, UnicodeDecodeError), quiet_dotenv():  # what can't be read is reported as a problem
-        origins[Source.ENV_FILE] = DotEnvSettingsSource(model)
-    origins[Source.ENVIRONMENT] = EnvSettingsSource(model)
+    origins: dict[SettingSource, EnvSettingsSource] = {}
+    with suppress(OSError, UnicodeDecodeError), quiet_dotenv():  # `Settings` reports an unreadable file as a problem
+        origins[SettingSource.ENV_FILE] = DotEnvSettingsSource(model)
+    origins[SettingSource.ENVIRONMENT] = EnvSettingsSource(model)
     return {
         source: [name.removeprefix(prefix) for name in origin.env_vars if name.startswith(prefix)]
         for source, origin in origins.items()
@@ -200,7 +200,7 @@ def _variables(model: type[BaseSettings]) -> dict[Source, list[str]]:
 
 @contextmanager
 def quiet_dotenv() -> Iterator[None]:
-    """Keep python-dotenv from writing about lines that it can't read: `broken_lines` names those that matter."""
+    """Silence python-dotenv's warnings about malformed lines: `broken_lines` reports those that matter."""
     logger = logging.getLogger("dotenv.main")
     logger.addFilter(_reject)
     try:

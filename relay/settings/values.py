@@ -1,4 +1,4 @@
-"""The kinds of value that a setting can have: how one is read, checked, named and shown."""
+"""The kinds of values that settings have: how each is parsed, checked, described and shown."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, SecretStr
 
 from relay.auth.host import read_allowed_host
 from relay.auth.origin import read_allowed
-from relay.brokers.redis.address import SCHEMES, parse_address
+from relay.brokers import schemes
 from relay.channel import PREFIX_RULE, check_channel, check_prefix
 from relay.errors import ChannelError
 from relay.redaction import MASK, escape_controls, mask_credentials
@@ -30,12 +30,12 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,255}\Z")
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """What a value is, in words.
+class ValueKind:
+    """A kind of values, as users read of it.
 
     Args:
         name: one word for tables, such as `seconds`.
-        rule: what is allowed; empty when the name says it all.
+        rule: which values are allowed; empty: the name says it all.
     """
 
     name: str
@@ -46,16 +46,16 @@ class Kind:
 
     @property
     def secret(self) -> bool:
-        """Whether a value must never be shown, not even a wrong one."""
+        """Whether a value must never be shown, not even one that is refused."""
         return self.name == "keys"
 
 
 @dataclass(frozen=True, slots=True)
 class Range(GroupedMetadata):
-    """A number with a unit and inclusive bounds; says both to pydantic and to the reader.
+    """A number with a unit and inclusive bounds, for both pydantic and users.
 
     Args:
-        unit: what is counted; `integer` for a plain number.
+        unit: of the number; `integer` for a plain number.
         least: smallest allowed value.
         most: largest allowed value.
     """
@@ -69,13 +69,13 @@ class Range(GroupedMetadata):
         yield Le(self.most)
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> ValueKind:
         """The unit and the bounds in words."""
-        return Kind(self.unit, f"{show(self.least)} to {show(self.most)}")
+        return ValueKind(self.unit, f"{show(self.least)} to {show(self.most)}")
 
 
 def show(value: object) -> str:
-    """Return a setting's value as one writes it in the environment, with secrets masked; None is `not set`."""
+    """Return a value as it is written in the environment, with secrets masked; `not set` for None."""
     if value is None:
         return "not set"
     if isinstance(value, SecretStr):
@@ -95,7 +95,7 @@ def _split(value: object) -> object:
 
 
 def _each(read: Callable[[str], str]) -> AfterValidator:
-    """Return what checks a list by its items, brings each into its form, and drops repeated ones."""
+    """Return a validator that passes each item of a list through `read`, and drops repeated items."""
 
     def check(items: tuple[str, ...]) -> tuple[str, ...]:
         if not items:
@@ -110,7 +110,7 @@ def _lower(value: object) -> object:
 
 
 def _check_hosts(hosts: tuple[str, ...]) -> tuple[str, ...]:
-    """Refuse what is neither an IP address nor a host name; drop repeated addresses."""
+    """Refuse items that are neither IP addresses nor host names; drop repeated items."""
     wrong = [host for host in hosts if not _is_address(host) and not _HOST_NAME.match(host)]
     if wrong or not hosts:
         raise ValueError(f"not {', '.join(map(repr, wrong))}" if wrong else "at least one")
@@ -118,7 +118,7 @@ def _check_hosts(hosts: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _check_networks(networks: tuple[str, ...]) -> tuple[str, ...]:
-    """Refuse what is neither an IP address nor a network."""
+    """Refuse items that are neither IP addresses nor networks; drop repeated items."""
     if not networks:
         raise ValueError("at least one")
     for network in networks:
@@ -164,14 +164,14 @@ def _check_ca_file(path: str) -> str:
 
 
 def _read_subprotocol(name: str) -> str:
-    """Refuse what no client can offer: a name is a token (RFC 6455, section 4.1), in which case counts."""
+    """Refuse a name that is not a token (RFC 6455, section 4.1): no client can offer it. Case matters."""
     if not _TOKEN.match(name):
         raise ValueError(f"not {name!r}")
     return name
 
 
 def _check_keys(keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
-    """Refuse keys that can be guessed, and those that no header can carry. No reason repeats a key."""
+    """Refuse keys that can be guessed, and keys that no header can carry. The reasons never repeat a key."""
     for number, key in enumerate(keys, 1):
         text = key.get_secret_value()
         if not 16 <= len(text) <= 256:
@@ -182,7 +182,7 @@ def _check_keys(keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
 
 
 def _check_text(text: str) -> str:
-    """Refuse the half characters that undecodable bytes of the environment become."""
+    """Refuse lone surrogates: Python makes them of bytes in the environment that are not UTF-8."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -190,73 +190,62 @@ def _check_text(text: str) -> str:
     return text
 
 
-def _check_broker_url(url: str) -> str:
-    """Refuse everything that would only fail, or be ignored, once the link to the bus is opened.
-
-    No reason repeats a part of the URL that may hold a password, as the standard library's own errors do.
-    """
-    if url.startswith("memory:"):
-        if url != "memory://":
-            raise ValueError("memory:// takes nothing more")
-        return url
-    if url.partition(":")[0].lower() not in SCHEMES:
-        raise ValueError(f"the scheme must be one of {', '.join(f'{scheme}://' for scheme in ('memory', *SCHEMES))}")
-    parse_address(url)
-    return url
-
-
 Hosts = Annotated[
     tuple[str, ...],
     BeforeValidator(_split),
     AfterValidator(_check_hosts),
-    Kind("list", "IP addresses or host names, separated by commas"),
+    ValueKind("list", "IP addresses or host names, separated by commas"),
 ]
 Workers = Annotated[
-    int | Literal["auto"], BeforeValidator(_read_workers), Kind("integer", f"1 to {MOST_WORKERS}, or auto")
+    int | Literal["auto"], BeforeValidator(_read_workers), ValueKind("integer", f"1 to {MOST_WORKERS}, or auto")
 ]
 Networks = Annotated[
     tuple[str, ...],
     BeforeValidator(_split),
     AfterValidator(_check_networks),
-    Kind("list", "IP addresses and networks such as 10.0.0.0/8, separated by commas"),
+    ValueKind("list", "IP addresses and networks such as 10.0.0.0/8, separated by commas"),
 ]
 BrokerUrl = Annotated[
     str,
-    AfterValidator(_check_broker_url),
-    Kind("URL", "memory://, redis://[user:password@]host[:port][/db], rediss://..., or unix:///path[?db=0]"),
+    AfterValidator(schemes.check_url),
+    ValueKind("URL", schemes.rule()),
 ]
-BrokerPrefix = Annotated[str, AfterValidator(check_prefix), Kind("text", PREFIX_RULE)]
+BrokerPrefix = Annotated[str, AfterValidator(check_prefix), ValueKind("text", PREFIX_RULE)]
 CaFile = Annotated[
-    str, AfterValidator(_check_ca_file), Kind("file", "a PEM file that this process can read, and only with rediss://")
+    str,
+    AfterValidator(_check_ca_file),
+    ValueKind("file", "a PEM file that this process can read, and only with rediss://"),
 ]
 Origins = Annotated[
     tuple[str, ...],
     BeforeValidator(_split),
     _each(read_allowed),
-    Kind("list", "origins such as https://app.example.com or https://*.example.com, separated by commas; null; or *"),
+    ValueKind(
+        "list", "origins such as https://app.example.com or https://*.example.com, separated by commas; null; or *"
+    ),
 ]
 HostNames = Annotated[
     tuple[str, ...],
     BeforeValidator(_split),
     _each(read_allowed_host),
-    Kind("list", "names such as relay.example.com or *.example.com, separated by commas, without ports"),
+    ValueKind("list", "names such as relay.example.com or *.example.com, separated by commas, without ports"),
 ]
 Subprotocols = Annotated[
     tuple[str, ...],
     BeforeValidator(_split),
     _each(_read_subprotocol),
-    Kind("list", "names as in Sec-WebSocket-Protocol, separated by commas; * is the first that is offered"),
+    ValueKind("list", "names as in Sec-WebSocket-Protocol, separated by commas; * is the first that is offered"),
 ]
 ApiKeys = Annotated[
     tuple[SecretStr, ...],
     BeforeValidator(_split),
     AfterValidator(_check_keys),
-    Kind("keys", "16 to 256 ASCII characters each, no white space, separated by commas"),
+    ValueKind("keys", "16 to 256 ASCII characters each, no white space, separated by commas"),
 ]
 ChannelName = Annotated[
     str,
     AfterValidator(_check_default_channel),
-    Kind("channel", "1 to 255 bytes of UTF-8, no white space, no control or invisible characters"),
+    ValueKind("channel", "1 to 255 bytes of UTF-8, no white space, no control or invisible characters"),
 ]
-Text = Annotated[str, AfterValidator(_check_text), Kind("text", "valid UTF-8")]
+Text = Annotated[str, AfterValidator(_check_text), ValueKind("text", "valid UTF-8")]
 Lowered = BeforeValidator(_lower)

@@ -1,4 +1,4 @@
-"""Everything that is plain HTTP on the gateway's port."""
+"""The HTTP applications of a gateway: that of the clients' port, and that of a port for metrics."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from relay.auth.api_keys import ApiKeyAuthenticator
 from relay.clients.cursors import Cursors
 from relay.control import Control
 from relay.metrics.counters import Counters
@@ -16,6 +17,7 @@ from relay.settings import Settings
 from relay.web import api, demo, health, metrics, poll, publish, sse_preflight
 from relay.web.app_keys import (
     ADMISSION,
+    API_KEYS,
     BUILD,
     BUS,
     CONTROL,
@@ -31,7 +33,7 @@ from relay.web.app_keys import (
     TakeSnapshot,
 )
 from relay.web.host_check import host_middleware
-from relay.web.persistence import ResponseWatcher, finish, persistence_middleware
+from relay.web.persistence import ResponseWatcher, persistence_middleware, prepare_headers
 
 _HOW_TO_CONNECT = """\
 This is a relay: connect with a WebSocket client.
@@ -45,18 +47,18 @@ Health:       GET /healthz (alive), GET /readyz (ready for clients)
 """
 
 LINGER_SECONDS = 2.0
-"""How long the rest of a body is read that nobody wants; aiohttp does that even when the client has gone."""
+"""How long aiohttp reads the rest of a body that no handler wants, even when the client has disconnected."""
 
 http_logger = logging.getLogger("relay.http")
 
 
 class _MalformedRequests(logging.Filter):
-    """Leaves out malformed requests: aiohttp logs a traceback for each, and clients can send any number."""
+    """Drops entries about malformed requests: aiohttp logs a traceback for each, and clients can send any number."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Tell whether a record is about a fault of ours."""
+        """Return whether a record is about a fault of the relay."""
         error = record.exc_info[1] if record.exc_info else None
-        # The last one: an answer of aiohttp's own that repeats a header whose bytes are no text.
+        # UnicodeEncodeError: a response of aiohttp's own repeats a header whose bytes are no text.
         return not isinstance(error, HttpProcessingError | ConnectionError | UnicodeEncodeError)
 
 
@@ -77,19 +79,19 @@ def build_app(
     build: Mapping[str, str],
     bus: str,
 ) -> web.Application:
-    """Return the HTTP application of the port that clients use. Each module beside this one adds its own routes.
+    """Return the HTTP application of the clients' port. Each module of `relay.web` adds its own routes.
 
     Args:
         settings: of the gateway.
         node: hub and broker.
         control: reaches all gateways.
-        counters: what the gateway has counted.
-        draining: tells whether the gateway says goodbye.
+        counters: of the gateway.
+        draining: returns whether the gateway drains.
         cursors: the polling clients.
-        admission: lets clients in.
-        problems: what keeps the gateway from serving clients now; see `PROBLEMS`.
-        take: see `SNAPSHOT`; None when metrics have a port of their own.
-        build: labels of `relay_build_info`.
+        admission: decides who may connect and publish.
+        problems: see `PROBLEMS`.
+        take: see `SNAPSHOT`; None: metrics have a port of their own.
+        build: see `BUILD`.
         bus: see `BUS`.
     """
     app = build_operators_app(problems, take, build, bus)
@@ -98,6 +100,8 @@ def build_app(
         app.middlewares.append(host_middleware(settings.allowed_hosts))
     app[SETTINGS], app[NODE], app[CONTROL], app[COUNTERS] = settings, node, control, counters
     app[CURSORS], app[ADMISSION], app[DRAINING] = cursors, admission, draining
+    keys = settings.api_keys
+    app[API_KEYS] = None if keys is None else ApiKeyAuthenticator(key.get_secret_value() for key in keys)
     for module in (demo, api, publish, sse_preflight, poll):
         module.add_routes(app)
     _add_fallbacks(app)
@@ -107,10 +111,10 @@ def build_app(
 def build_operators_app(
     problems: Problems, take: TakeSnapshot | None, build: Mapping[str, str], bus: str
 ) -> web.Application:
-    """Return the HTTP application of a port that only operators use; arguments as for `build_app`."""
+    """Return the HTTP application of a port for health and metrics; arguments as for `build_app`."""
     app = web.Application(client_max_size=64 * 1024)
     app[PROBLEMS], app[BUILD], app[BUS] = problems, build, bus
-    app.on_response_prepare.append(finish)
+    app.on_response_prepare.append(prepare_headers)
     health.add_routes(app)
     if take is not None:
         app[SNAPSHOT] = take
@@ -119,23 +123,23 @@ def build_operators_app(
 
 
 async def make_runner(app: web.Application, max_header_bytes: int) -> web.AppRunner:
-    """Return a runner that is set up; its `server` answers the requests of `HttpConnection`s.
+    """Return a runner that is set up; its `server` makes the handlers of `HttpConnection`.
 
     Args:
         app: the application.
-        max_header_bytes: of the head of a request; larger ones don't come to it.
+        max_header_bytes: most bytes of the head of a request; larger ones are refused before they reach it.
     """
     runner = web.AppRunner(
         app,
-        access_log=http_logger,  # nothing is written to it
+        access_log=http_logger,  # ResponseWatcher writes nothing to it
         access_log_class=ResponseWatcher,
         handle_signals=False,
         shutdown_timeout=1.0,
-        # Its limits are beyond ours: what it would refuse, in words of its own, doesn't come to it.
+        # Not reached: such requests are refused before, with texts of our own.
         max_line_size=max_header_bytes,
         max_field_size=max_header_bytes,
         lingering_time=LINGER_SECONDS,
-        auto_decompress=False,  # a few bytes of a request must not become many
+        auto_decompress=False,  # a small request must not become a large one
         logger=http_logger,
     )
     await runner.setup()
@@ -143,7 +147,7 @@ async def make_runner(app: web.Application, max_header_bytes: int) -> web.AppRun
 
 
 def _add_fallbacks(app: web.Application) -> None:
-    """Explain everything that no module serves; last, because the first route that fits wins."""
+    """Explain on all other paths how to connect; added last, because the first route that matches is taken."""
     app.router.add_route("*", "/", _upgrade_required)
     app.router.add_route("*", "/ws", _upgrade_required)
     app.router.add_route("*", "/ws/{channel:.*}", _upgrade_required)

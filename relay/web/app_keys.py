@@ -1,4 +1,4 @@
-"""What the gateway gives to the HTTP side: handlers find it in their application, as `request.app[NODE]`."""
+"""The parts of the gateway that handlers find in their application, as `request.app[NODE]`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Protocol
 
 from aiohttp import web
 
+from relay.auth.api_keys import ApiKeyAuthenticator
 from relay.auth.authenticator import Identity
 from relay.clients.cursors import Cursors
 from relay.clients.session import Session
@@ -29,30 +30,33 @@ class Admission(Protocol):
     """Lets clients in; see `relay.gateway.admission`."""
 
     async def admit(self, request: ConnectRequest, protocol: ClientProtocol) -> Session:
-        """Return the session of a client that wants to come in; raises `Refused`."""
+        """Return the session of a client that connects; raises `Refused`."""
 
     async def admit_publisher(self, request: ConnectRequest, channel: str) -> Identity:
-        """Return who wants to send a message to a channel, and may; raises `Refused`."""
+        """Return who publishes to a channel, and has the right to; raises `Refused`."""
 
 
 ADMISSION: web.AppKey[Admission] = web.AppKey("ADMISSION")
 
+API_KEYS: web.AppKey[ApiKeyAuthenticator | None] = web.AppKey("API_KEYS")
+"""Identifies back ends; None: the server API is off."""
+
 DRAINING: web.AppKey[Callable[[], bool]] = web.AppKey("DRAINING")
-"""Tells whether the gateway says goodbye to its clients."""
+"""Returns whether the gateway drains."""
 
 Problems = Callable[[], Awaitable[list[str]]]
 PROBLEMS: web.AppKey[Problems] = web.AppKey("PROBLEMS")
-"""Says, in words, what keeps the gateway from serving clients now; empty when it is ready.
+"""Returns why the gateway is not ready, in words; empty when it is ready.
 
-Of several processes one asks the others. `TimeoutError`, from here and from `SNAPSHOT`: nobody can tell.
+With several worker processes the supervisor is asked. This and `SNAPSHOT` raise `TimeoutError` when it does not answer.
 """
 
 TakeSnapshot = Callable[[], Awaitable[Snapshot]]
 SNAPSHOT: web.AppKey[TakeSnapshot] = web.AppKey("SNAPSHOT")
-"""Takes a snapshot of the gateway: of all its processes, when it has several."""
+"""Takes a snapshot of the gateway; of several processes, the sum."""
 
 BUILD: web.AppKey[Mapping[str, str]] = web.AppKey("BUILD")
-"""What runs here: labels of `relay_build_info`."""
+"""Labels of `relay_build_info`."""
 
 BUS = web.AppKey("BUS", str)
-"""Which bus is in use: its kind and address, without any secret."""
+"""Which bus is in use: its kind and address, without secrets."""

@@ -1,4 +1,4 @@
-"""The body of a request: bounded in size and in time."""
+"""Reads the body of a request, with a limit of its size and of its time."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ async def read_body(request: web.Request, limit: int) -> bytes:
     """Return the body of a request.
 
     Args:
-        request: whose head has been read.
-        limit: bytes.
+        request: from aiohttp.
+        limit: most bytes.
 
     Raises:
         Refused: the body is too large (413), too slow (408), broken (400), or compressed (415).
-        ConnectionError: the client has left.
+        ConnectionError: the client has disconnected.
     """
     if request.headers.get(hdrs.CONTENT_ENCODING, "identity").lower() != "identity":
         raise Refused(415, "the body must not be compressed: Content-Encoding must be identity")
@@ -37,13 +37,13 @@ async def read_body(request: web.Request, limit: int) -> bytes:
     except TimeoutError:
         raise Refused(408, f"the body did not arrive within {BODY_SECONDS:g} s") from None
     except RuntimeError:
-        # What aiohttp raises when the client left before the first read.
+        # aiohttp raises this when the client disconnected before the first read.
         if request.transport is None:
             raise ConnectionResetError from None
         raise
     except (web.RequestPayloadError, ConnectionError) as error:
-        # aiohttp's stream keeps its error. With the traceback, that would hold this frame, and so the body and the
-        # stream: a cycle for each client that leaves in the midst of its body.
+        # aiohttp's stream keeps its error. The traceback would hold this frame, and so the body and the stream: a
+        # reference cycle for each client that disconnects in the middle of its body.
         error.__traceback__ = None
         if isinstance(error, ConnectionError):
             raise ConnectionResetError from None

@@ -1,4 +1,4 @@
-"""Who sends a plain HTTP request, when it came through proxies: `request.remote` says it to every handler."""
+"""Sets `request.remote` to the address of the client, also when a request came through proxies."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from relay.proxies.forwarded import TrustedProxies
 
 
 def client_address_middleware(proxies: TrustedProxies) -> Middleware:
-    """Return what makes `request.remote` the client's address.
+    """Return a middleware that sets `request.remote` to the client's address.
 
     Args:
-        proxies: those that are believed.
+        proxies: whose headers are believed.
     """
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        peer = request.remote or ""  # what a PROXY header has said, if there was one
+        peer = request.remote or ""  # the address in the PROXY header, if there was one
         x_forwarded_for = request.headers.getall(hdrs.X_FORWARDED_FOR, [])
         remote = proxies.client_address(peer, x_forwarded_for, request.headers.getall(hdrs.FORWARDED, []))
         return await handler(request if remote == request.remote else request.clone(remote=remote))

@@ -1,7 +1,7 @@
-"""What a body is, by its Content-Type (RFC 9110, section 8.3).
+"""Reads the Content-Type header (RFC 9110, section 8.3).
 
-Not as aiohttp reads it: by the standard library's parser for mail, which takes seconds for some values of a few
-kilobytes, and raises for others. Strangers choose the value.
+aiohttp uses the standard library's parser for mail. That takes seconds for some values of a few kilobytes, and raises
+for others, and the client chooses the value.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import NamedTuple
 from relay.errors import Refused
 
 UTF_8 = ("", "utf-8", "utf8", "us-ascii")
-"""Charsets of text in UTF-8."""
+"""Names of charsets that are UTF-8, or a part of it; empty: none is named."""
 
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _TYPE = re.compile(rf"({_TOKEN}/{_TOKEN})[ \t]*")
@@ -20,11 +20,11 @@ _PARAMETER = re.compile(rf';[ \t]*(?:({_TOKEN})=({_TOKEN}|"(?:[^"\\]|\\.)*"))?[ 
 
 
 class ContentType(NamedTuple):
-    """A Content-Type, in lower case.
+    """A parsed Content-Type, in lower case.
 
     Args:
         media_type: such as `text/plain`.
-        charset: empty when there is none.
+        charset: such as `utf-8`; empty: none is named.
     """
 
     media_type: str
@@ -35,10 +35,10 @@ def read_content_type(value: str | None) -> ContentType:
     """Read a Content-Type.
 
     Args:
-        value: of the header; None when there is none: bytes of whatever kind.
+        value: of the header; None: there is none, and the body is `application/octet-stream`.
 
     Raises:
-        Refused: with 415; it is malformed.
+        Refused: with 415; the value is malformed.
     """
     text = "application/octet-stream" if value is None else value
     found = _TYPE.match(text)

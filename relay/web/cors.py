@@ -1,4 +1,4 @@
-"""Endpoints that pages of other sites may use: the CORS protocol (Fetch standard, section 3.2)."""
+"""The CORS protocol, by which browsers let pages of other sites use an endpoint (Fetch standard, section 3.2)."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from relay.errors import Refused
 from relay.web.app_keys import SETTINGS
 
 PREFLIGHT_SECONDS = 3600
-"""How long a browser may remember the answer to a preflight."""
+"""How long a browser may cache the response to a preflight."""
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 
 def with_cors(method: str, handler: Handler) -> Handler:
-    """Return a handler for all methods of a path.
+    """Return a handler for all methods of a path, with CORS.
 
-    Pages that may not use the relay get 403, preflights are answered, other methods get 405, and what the
-    handler returns, or raises as `Refused`, can be read by the page that asked.
+    It answers preflights itself, pages whose origin is not allowed get 403, and other methods 405. The page that
+    sent the request can read the response, also when `handler` raises `Refused`.
 
     Args:
-        method: the one that the handler is for.
-        handler: answers it.
+        method: the method that `handler` answers.
+        handler: may raise `Refused`.
     """
 
-    async def answer(request: web.Request) -> web.Response:
+    async def respond(request: web.Request) -> web.Response:
         headers = request.headers
         cors: dict[str, str] = {}
         try:
@@ -47,14 +47,14 @@ def with_cors(method: str, handler: Handler) -> Handler:
         response.headers.update(cors)
         return response
 
-    return answer
+    return respond
 
 
 def error_response(refused: Refused) -> web.Response:
-    """Return the answer to a request that is refused."""
+    """Return the response to a request that is refused."""
     headers = dict(refused.headers)
     if refused.status == 503:
-        # Spread, so that those who were refused together don't come back together.
+        # Random, so that clients that were refused together do not come back together.
         headers["Retry-After"] = str(random.randint(1, 5))
     return web.Response(status=refused.status, text=f"{refused.reason}\n", headers=headers)
 
@@ -66,6 +66,6 @@ def _preflight(method: str, wanted: str | None) -> web.Response:
         "Access-Control-Max-Age": str(PREFLIGHT_SECONDS),
     }
     if wanted is not None:
-        # Whatever it is: no header of a request gives a page rights that its origin hasn't.
+        # All that were asked for: no request header gives a page a right that its origin has not.
         headers["Access-Control-Allow-Headers"] = wanted
     return web.Response(status=204, headers=headers)

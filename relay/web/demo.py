@@ -14,13 +14,14 @@ from aiohttp import web
 from aiohttp.web_urldispatcher import UrlMappingMatchInfo
 
 from relay.auth.origin import canonical, is_allowed
+from relay.brokers import schemes
 from relay.settings import Settings
 from relay.web.app_keys import SETTINGS
 
 PAGE = "index.html"
 
 _HEADERS = {
-    # Files of several gateways and versions may come through one address: each is asked for anew, and mostly unchanged.
+    # Gateways of several versions may answer at one address: browsers must revalidate each file, and mostly get a 304.
     "Cache-Control": "no-cache",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -28,16 +29,16 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 
-# Nothing but the page's own files, no inline script or style, and no text that is read as HTML anywhere.
+# Only the page's own files, no inline script or style, and no text that is parsed as HTML.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src {connect}; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types"
 )
 
-# What a policy can name as a host, and nothing that would end the directive.
+# A host that a policy can name, without characters that would end the directive.
 _HOST = re.compile(r"[A-Za-z0-9.-]+(?::[0-9]{1,5})?")
 
-# Not by the system's table, in which a script may be anything.
+# Not from the system's table, which may have any type for a script.
 _TYPES = {
     ".css": "text/css",
     ".html": "text/html",
@@ -84,8 +85,8 @@ class Asset:
         return response
 
 
-class _ForBrowsers(web.PlainResource):
-    """A route that fits only those who can show a page; others go on to the next one."""
+class _BrowserResource(web.PlainResource):
+    """A route that matches only requests of browsers; other requests go on to the next route."""
 
     async def resolve(self, request: web.Request) -> tuple[UrlMappingMatchInfo | None, set[str]]:
         if not accepts_html(request.headers.get("Accept", "")):
@@ -94,7 +95,7 @@ class _ForBrowsers(web.PlainResource):
 
 
 def add_routes(app: web.Application) -> None:
-    """Serve the page and its files, unless the settings say no."""
+    """Serve the page and its files, unless the settings switch it off."""
     settings = app[SETTINGS]
     if settings.demo == "off":
         return
@@ -111,7 +112,7 @@ def add_routes(app: web.Application) -> None:
         """Answer with a file of the page."""
         return assets[request.path.removeprefix("/demo/")].answer(request)
 
-    front = _ForBrowsers("/")
+    front = _BrowserResource("/")
     front.add_route("GET", page)
     front.add_route("HEAD", page)
     app.router.register_resource(front)
@@ -121,7 +122,7 @@ def add_routes(app: web.Application) -> None:
 
 
 def accepts_html(accept: str) -> bool:
-    """Tell whether an Accept header asks for a page by name; `*/*`, as curl sends it, doesn't."""
+    """Return whether an Accept header names HTML; `*/*`, as curl sends it, does not."""
     for part in accept.lower().split(","):
         media_type, *parameters = (piece.strip() for piece in part.split(";"))
         refused = any(re.fullmatch(r"q=0(\.0*)?", parameter) for parameter in parameters)
@@ -132,7 +133,7 @@ def accepts_html(accept: str) -> bool:
 
 @cache
 def _files() -> dict[str, Asset]:
-    """Return the files that lie beside this module, by name."""
+    """Return the files of the page, by name."""
     return {file.name: _asset(file.name, file.read_bytes()) for file in (files(__package__) / "page").iterdir()}
 
 
@@ -141,22 +142,21 @@ def _asset(name: str, body: bytes) -> Asset:
 
 
 def _about(settings: Settings) -> bytes:
-    """Return what the page has to know about this server; everybody may read it."""
-    is_redis = not settings.broker_url.startswith("memory:")
+    """Return what the page has to know about this server; it is public."""
     about = {
         "default_channel": settings.default_channel,
         "max_message_bytes": settings.max_message_bytes,
-        "redis_prefix": settings.broker_prefix if is_redis else None,
+        "redis_prefix": settings.broker_prefix if schemes.find(settings.broker_url).redis else None,
     }
     return msgspec.json.encode(about)
 
 
 def _may_be_used(host: str, allowed: Collection[str] | None) -> bool:
-    """Return whether the page could connect; behind a proxy that ends TLS its site is https, which isn't known here."""
+    """Return whether the page could connect, by http or https: a proxy that ends TLS hides which of them it is."""
     sites = (canonical(f"{scheme}://{host}") for scheme in ("http", "https"))
     return allowed is None or any(is_allowed(site, allowed) for site in sites)
 
 
 def _may_connect_to(host: str) -> str:
-    """Return where the page may connect to: to where it came from. Not every browser counts WebSockets as 'self'."""
+    """Return where the page may connect to: its own server. Not every browser counts WebSockets as 'self'."""
     return f"'self' ws://{host} wss://{host}" if _HOST.fullmatch(host) else "'self'"

@@ -1,4 +1,4 @@
-"""Whether the process lives, and whether clients should be sent to it."""
+"""Liveness and readiness, for supervisors and load balancers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def add_routes(app: web.Application) -> None:
 
 
 async def _healthz(request: web.Request) -> web.Response:
-    """Tell that the process is alive: a restart would help nobody, whatever the bus does."""
+    """Answer that the process is alive, whatever the bus does: a restart would not help."""
     try:
         await request.app[PROBLEMS]()
     except TimeoutError:
@@ -25,7 +25,7 @@ async def _healthz(request: web.Request) -> web.Response:
 
 
 async def _readyz(request: web.Request) -> web.Response:
-    """Tell whether clients should be sent here."""
+    """Answer whether clients should be sent here, and why not."""
     try:
         reasons = await request.app[PROBLEMS]()
     except TimeoutError:

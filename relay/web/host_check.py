@@ -1,4 +1,4 @@
-"""Requests to names that aren't the relay's, refused before any handler sees them."""
+"""Refuses requests to host names that are not the relay's, before a handler sees them."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from relay.errors import Refused
 from relay.web.cors import error_response
 
 PROBES: Final = ("/healthz", "/readyz")
-"""Load balancers ask these by whatever name they have for a server; the answers are no secret."""
+"""Paths that load balancers request with any `Host`; the responses are no secret."""
 
 
 def host_middleware(allowed: Collection[str]) -> Middleware:
-    """Return what refuses requests to other names.
+    """Return a middleware that refuses requests to other host names.
 
     Args:
-        allowed: see `relay.auth.host`.
+        allowed: names of the relay; see `relay.auth.host`.
     """
 
     @web.middleware

@@ -1,4 +1,4 @@
-"""What aiohttp takes for its socket: it writes through, but neither reads nor closes."""
+"""The transport that aiohttp gets: it writes to the socket, but neither reads from it nor closes it."""
 
 from __future__ import annotations
 
@@ -11,65 +11,70 @@ CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class Owner(Protocol):
-    """The connection that has the socket; it is told what aiohttp wants."""
+    """The connection that owns the socket; it is told what aiohttp wants."""
 
     peer: str
 
     def hold_body(self) -> None:
-        """Hand on no more of a body for now."""
+        """Pass on no more of a body for now."""
 
     def release_body(self) -> None:
-        """Hand on more of it."""
+        """Pass on more of the body."""
 
-    def answered(self, keep: bool) -> None:
-        """An answer was written; `keep` tells whether the connection may serve another request."""
+    def response_written(self, keep: bool) -> None:
+        """Take note that a response is written.
+
+        Args:
+            keep: whether the connection may serve another request.
+        """
 
     def handler_closed(self) -> None:
-        """Nothing more will be written."""
+        """Take note that aiohttp will write nothing more: it had an error, or is shut down."""
 
 
 class HttpTransport(asyncio.Transport):
-    """The socket of a connection, as far as an answer to a request needs it.
+    """The socket of a connection, as far as a response needs it.
 
     Args:
         transport: of the socket.
-        owner: of the socket; None once aiohttp has nothing to do with it any more.
+        owner: the connection that owns the socket.
 
     Attributes:
-        began: whether an answer has begun to be written; the owner resets it.
-        half_closed: whether the client has closed its side: it may have left, or it may wait for its answer.
+        owner: as above; None once aiohttp has lost the connection.
+        response_begun: whether a part of a response was written; the owner resets it.
+        half_closed: whether the client has closed its side: it may have disconnected, or may wait for its response.
     """
 
     def __init__(self, transport: asyncio.Transport, owner: Owner) -> None:
         super().__init__()
         self._transport = transport
         self.owner: Owner | None = owner
-        self.began = False
+        self.response_begun = False
         self.half_closed = False
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """Return what is known of the socket; its peer is the client that the connection speaks for."""
+        """Return what is known of the socket; as its peer, the client that the connection speaks for."""
         if name == "peername" and self.owner is not None:
             return self.owner.peer, 0
         return self._transport.get_extra_info(name, default)
 
     def is_closing(self) -> bool:
-        """Return whether nothing can be written."""
+        """Return whether nothing can be written any more."""
         return self.owner is None or self._transport.is_closing()
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Write, as long as the socket is there."""
+        """Write, as long as aiohttp has the connection."""
         if self.owner is not None:
-            # An interim answer is none yet (RFC 9110, section 15.2): a body that is broken is still refused.
-            self.began = self.began or data != CONTINUE
+            # An interim response is not the response (RFC 9110, section 15.2): a broken body is still refused.
+            self.response_begun = self.response_begun or data != CONTINUE
             self._transport.write(data)
 
     def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
-        """Write pieces with one system call."""
+        """Write several pieces with one system call."""
         self.write(b"".join(list_of_data))
 
     def can_write_eof(self) -> bool:
-        """Return that the end is written by the owner alone."""
+        """Return False: only the owner closes this side of the socket."""
         return False
 
     def get_write_buffer_size(self) -> int:
@@ -82,15 +87,15 @@ class HttpTransport(asyncio.Transport):
             self.owner.hold_body()
 
     def resume_reading(self) -> None:
-        """Take more of it; called by aiohttp."""
+        """Take more of the body; called by aiohttp."""
         if self.owner is not None:
             self.owner.release_body()
 
     def close(self) -> None:
-        """Give the connection up; called by aiohttp after an error, and when it is shut down."""
+        """Give up the connection; called by aiohttp after an error, and when it is shut down."""
         if self.owner is not None:
             self.owner.handler_closed()
 
     def abort(self) -> None:
-        """Give the connection up; called by aiohttp."""
+        """Give up the connection; called by aiohttp."""
         self.close()

@@ -1,4 +1,4 @@
-"""The addresses of this machine on which to listen: what the names in the settings stand for."""
+"""Resolves RELAY_HOST to the addresses of this machine to listen on, and binds sockets to them."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from typing import Final
 
 from relay.proxies.forwarded import read_address
 
-# The address isn't there; its family isn't; it belongs to one network card, which isn't named.
+# No such address; no such address family; a link-local address of a network card that the address does not name.
 _NOT_HERE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EINVAL)
 
 PORT_ATTEMPTS: Final = 16
-"""How many free ports are tried for several addresses. Few of the kernel's 28,000 are taken: two attempts nearly always
-do."""
+"""How many free ports are tried for several addresses. Few of the kernel's 28,000 are taken: the second attempt nearly
+always succeeds."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListenAddresses:
-    """Where to listen.
+    """Addresses to listen on.
 
     Args:
-        usable: family and address, each once.
-        left_out: address → why it can't be used here; its name has others that can.
+        usable: pairs of address family and address, without duplicates.
+        left_out: address → why it can't be used; its name has another address that can.
     """
 
     usable: list[tuple[int, str]] = field(default_factory=list)
@@ -33,22 +33,22 @@ class ListenAddresses:
 
     @property
     def ipv6_only(self) -> bool:
-        """Whether `::` is among them and no address of IPv4: some systems would take both for `::`."""
+        """Whether `::` is among them, and no IPv4 address: some systems would accept IPv4 on `::`, too."""
         return (socket.AF_INET6, "::") in self.usable and all(family != socket.AF_INET for family, _ in self.usable)
 
 
 async def resolve_addresses(hosts: Iterable[str], port: int) -> ListenAddresses:
     """Return the addresses of some hosts.
 
-    `localhost` often has an address of IPv6 where IPv6 is switched off. Such an address of a name is left out, as
-    long as the name has another. An address that the settings name themselves never is.
+    `localhost` often has an IPv6 address where IPv6 is switched off. Such an address of a name is left out, if the name
+    has another one. An address that is given itself is never left out.
 
     Args:
         hosts: IP addresses and names.
         port: TCP port.
 
     Raises:
-        OSError: a name is not known, or none of its addresses can be used.
+        OSError: a name is unknown, or none of its addresses can be used.
     """
     loop = asyncio.get_running_loop()
     found = ListenAddresses()
@@ -56,7 +56,9 @@ async def resolve_addresses(hosts: Iterable[str], port: int) -> ListenAddresses:
         infos = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         of_host = list(dict.fromkeys((int(family), str(address[0])) for family, _, _, _, address in infos))
         if read_address(host) is None:
-            faults = {address: fault for family, address in of_host if (fault := _try(family, address)) is not None}
+            faults = {
+                address: fault for family, address in of_host if (fault := _bind_error(family, address)) is not None
+            }
             if len(faults) == len(of_host):
                 fault = next(iter(faults.values()))
                 tried = ", ".join(faults)
@@ -73,13 +75,13 @@ def bind_all(
     port: int,
     attempts: int = PORT_ATTEMPTS,
 ) -> tuple[list[socket.socket], int]:
-    """Bind a socket on each address, all to the same port.
+    """Bind one socket to each address, all with the same port.
 
     Args:
-        bind: takes a family, an address and a port, and returns the bound socket.
-        addresses: family and address, each once.
-        port: TCP port; 0: any that is free on all addresses.
-        attempts: how many free ports are tried where `port` is 0.
+        bind: takes an address family, an address and a port, and returns the bound socket.
+        addresses: pairs of address family and address, without duplicates.
+        port: TCP port; 0: one that is free on all addresses.
+        attempts: how many free ports are tried if `port` is 0.
 
     Returns:
         The sockets, in the order of the addresses, and their port.
@@ -96,15 +98,15 @@ def bind_all(
     except OSError as error:
         for sock in bound:
             sock.close()
-        # The kernel chose a port that is free on the first address; another program may have it on the next one.
+        # The kernel chose a port that is free on the first address; another program may use it on the next one.
         if port or not bound or error.errno != errno.EADDRINUSE or attempts == 1:
             raise
         return bind_all(bind, addresses, port, attempts - 1)
     return bound, chosen
 
 
-def _try(family: int, address: str) -> OSError | None:
-    """Return why an address can't be used on this machine, whatever the port."""
+def _bind_error(family: int, address: str) -> OSError | None:
+    """Return why an address can't be used on this machine, whatever the port; None: it can."""
     try:
         with socket.socket(family, socket.SOCK_STREAM) as probe:
             probe.bind((address, 0))

@@ -1,4 +1,4 @@
-"""Which answers end their connection, and which keep it for the next request."""
+"""Which responses close their connection, and which keep it open for the next request (RFC 9112, section 9.3)."""
 
 from __future__ import annotations
 
@@ -13,24 +13,28 @@ from relay.web.http_transport import HttpTransport
 
 
 @dataclass(slots=True)
-class _Life:
-    """What a request is to its connection. One object, because a request that gets another address is a copy."""
+class _Persistence:
+    """Whether the connection of a request is kept.
+
+    An object, because a request whose address is changed by a middleware is a copy: both share this.
+    """
 
     keep: bool = False
 
 
-_LIFE = web.RequestKey("LIFE", _Life)
+_PERSISTENCE = web.RequestKey("PERSISTENCE", _Persistence)
 
 
-def keep(request: web.Request) -> None:
-    """Keep the connection for another request after this one, if the client wants that."""
-    request[_LIFE].keep = True
+def keep_connection(request: web.Request) -> None:
+    """Keep the connection open after the response, if the client wants that. Without this call it is closed."""
+    request[_PERSISTENCE].keep = True
 
 
-def leaving(request: web.Request) -> bool:
-    """Tell whether the client has left, or has closed its side: then it may have left.
+def client_closed(request: web.Request) -> bool:
+    """Return whether the client has closed the connection, or its side of it.
 
-    One that only has nothing more to say gets its answer, but no wait: what can't be told apart is treated alike.
+    A client that closed only its side gets its response, but should not have to wait for it: it looks the same as a
+    client that has disconnected.
     """
     transport = request.transport
     return transport is None or (isinstance(transport, HttpTransport) and transport.half_closed)
@@ -38,31 +42,32 @@ def leaving(request: web.Request) -> bool:
 
 @web.middleware
 async def persistence_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Let a handler keep the connection."""
-    request[_LIFE] = _Life()
+    """Let the handler call `keep_connection`."""
+    request[_PERSISTENCE] = _Persistence()
     return await handler(request)
 
 
 class ResponseWatcher(AbstractAccessLogger):
-    """Tells a connection when an answer is written: aiohttp does so to its access log alone, for every answer."""
+    """Tells a connection when a response is written. aiohttp tells that only its access log, for every response."""
 
     def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
-        """Note the end of an answer; called by aiohttp behind its last byte."""
+        """Note the end of a response; called by aiohttp after its last byte."""
         transport = request.transport
         if isinstance(response, web.Response):
-            # aiohttp keeps the last answer of a kept connection until its next request: a megabyte for each that polls.
+            # aiohttp keeps the last response until the next request: up to a megabyte for each client that polls.
             response.body = None
         if isinstance(transport, HttpTransport) and transport.owner is not None:
-            transport.owner.answered(bool(response.keep_alive))
+            transport.owner.response_written(bool(response.keep_alive))
 
 
-async def finish(request: web.Request, response: web.StreamResponse) -> None:
-    """End the connection after the answer unless it is to be kept, and leave out which versions answer.
+async def prepare_headers(request: web.Request, response: web.StreamResponse) -> None:
+    """Set `Connection: close` unless the connection is kept, and hide the versions of libraries in `Server`.
 
-    aiohttp's own errors end it, too: what follows a malformed request can't be trusted.
+    A signal handler of aiohttp. Its own error responses close the connection, too: what follows a malformed request
+    can't be trusted.
     """
     response.headers["Server"] = "relay"
-    life = request.get(_LIFE)
-    if life is None or not life.keep or request.app[DRAINING]():
+    persistence = request.get(_PERSISTENCE)
+    if persistence is None or not persistence.keep or request.app[DRAINING]():
         response.force_close()
-        response.headers["Connection"] = "close"  # aiohttp has made this header before it asks us
+        response.headers["Connection"] = "close"  # aiohttp has set this header before it calls us

@@ -1,4 +1,4 @@
-"""Long polling at `/poll/CHANNEL`; what is asked and answered is in `relay.protocols.poll`."""
+"""Long polling at `/poll/CHANNEL`; its requests and responses are defined in `relay.protocols.poll`."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from relay.protocols.poll import ROOT, LongPolling, open_session
 from relay.protocols.request import parse_request
 from relay.web.app_keys import ADMISSION, COUNTERS, CURSORS, SETTINGS
 from relay.web.cors import with_cors
-from relay.web.persistence import keep, leaving
+from relay.web.persistence import client_closed, keep_connection
 
 
 def add_routes(app: web.Application) -> None:
-    """Add what this module serves."""
+    """Serve `/poll/CHANNEL`; `/poll` is the default channel."""
     app.router.add_route("*", ROOT, with_cors("GET", poll))
     app.router.add_route("*", ROOT + "/{channel:.*}", with_cors("GET", poll))
 
 
 async def poll(request: web.Request) -> web.Response:
-    """Answer with the messages of a channel, once there are any.
+    """Answer with the messages of a channel as soon as there are any, or when the wait is over.
 
     Raises:
         Refused: see `relay.protocols.poll` and `relay.gateway.admission`.
@@ -38,6 +38,6 @@ async def poll(request: web.Request) -> web.Response:
             request.app[COUNTERS].connections_refused[refused.cause] += 1
             raise
         client = cursors.begin(session, network_of(request.remote or ""), missed=wanted.cursor is not None)
-    body = await client.poll(position, wanted.wait, lambda: leaving(request))
-    keep(request)
+    body = await client.poll(position, wanted.wait, lambda: client_closed(request))
+    keep_connection(request)
     return web.Response(body=body, content_type="application/json", headers={"Cache-Control": "no-store"})

@@ -1,4 +1,4 @@
-"""`POST /publish/CHANNEL`: one message from whoever may open a WebSocket; its body is the message."""
+"""`POST /publish/CHANNEL`: publishes one message, its body. The rights are those of a WebSocket client."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from relay.web.app_keys import ADMISSION, COUNTERS, NODE, SETTINGS
 from relay.web.body import read_body
 from relay.web.content_type import UTF_8, read_content_type
 from relay.web.cors import with_cors
-from relay.web.persistence import keep
+from relay.web.persistence import keep_connection
 from relay.web.publish_window import PublishWindow
 
 PREFIX = "/publish"
 
 _TEXT_TYPES = ("application/json", "application/x-www-form-urlencoded")
-"""What is text besides `text/*`; the second is what curl calls all that it sends."""
+"""Media types of text besides `text/*`; curl sends the second for everything."""
 
 
 def add_routes(app: web.Application) -> None:
@@ -28,18 +28,18 @@ def add_routes(app: web.Application) -> None:
 
 
 async def _publish(request: web.Request) -> web.Response:
-    response = await _answer(request)
+    response = await _respond(request)
     request.app[COUNTERS].api_requests[f"http_publish {response.status}"] += 1
     return response
 
 
 async def _accept(request: web.Request) -> web.Response:
-    """Publish a message and wait for the bus.
+    """Publish a message and wait for the bus to acknowledge it.
 
     Raises:
-        Refused: says why it was not, or perhaps not, published.
+        Refused: the message was not, or perhaps not, published.
     """
-    # As it was sent: aiohttp's own path is decoded, and `a%2Fb` and `a/b` are one channel only by our rules.
+    # The raw path: aiohttp's own is decoded, by other rules than those by which `a%2Fb` and `a/b` are one channel.
     asked = parse_request(request.raw_path, request.headers, request.remote or "")
     channel = requested_channel(asked, PREFIX, request.app[SETTINGS].default_channel)
     await request.app[ADMISSION].admit_publisher(asked, channel)
@@ -48,23 +48,23 @@ async def _accept(request: web.Request) -> web.Response:
     counters = request.app[COUNTERS]
     counters.messages_received += 1
     counters.bytes_received += len(payload)
-    outlet = PublishWindow(request.app[NODE], Share.POSTS)
+    window = PublishWindow(request.app[NODE], Share.POSTS)
     try:
-        gateways = await outlet.acknowledged(await outlet.send(Message(channel, payload, kind)))
+        delivery = await window.acknowledged(await window.publish(Message(channel, payload, kind)))
     except DeliveryUnknown as error:
-        # Not 503: a client must not take this for "not published", and send it again without a thought.
+        # Not 503: a client would take that for "not published", and send the message again.
         raise Refused(504, f"{error.disconnect.reason}: it may or may not have been published") from None
     except PublishError as error:
         raise Refused(503, f"{error.disconnect.reason}: it was not published") from None
-    keep(request)
-    return web.json_response({"channel": channel, "gateways": gateways})
+    keep_connection(request)
+    return web.json_response({"channel": channel, "gateways": delivery.receivers})
 
 
-_answer = with_cors("POST", _accept)
+_respond = with_cors("POST", _accept)
 
 
 def _kind(request: web.Request, payload: bytes) -> Kind:
-    """Tell from the Content-Type whether a message is text, which then must be UTF-8."""
+    """Return by the Content-Type whether a message is text, which must be UTF-8, or binary."""
     media_type, charset = read_content_type(request.headers.get(hdrs.CONTENT_TYPE))
     if not (media_type.startswith("text/") or media_type in _TEXT_TYPES):
         return Kind.BINARY

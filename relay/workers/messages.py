@@ -1,4 +1,4 @@
-"""What the supervisor and its workers say to each other."""
+"""The messages between the supervisor and its workers; a `Pipe` carries them."""
 
 from __future__ import annotations
 
@@ -9,38 +9,38 @@ from relay.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
-class Begin:
-    """First word to a worker.
+class Start:
+    """The first message to a worker process: start a gateway.
 
     Args:
         worker: its number, from 1.
-        settings: with the port that is shared, and the worker's own part of what is divided.
-        handover: file descriptor of the socket to which it hands over those on which it listens.
+        settings: of the gateway, with the port that all workers share, and this worker's share of `max_connections`.
+        sockets_fd: file descriptor of the socket over which it sends its listening sockets to the supervisor.
     """
 
     worker: int
     settings: Settings
-    handover: int
+    sockets_fd: int
 
 
 @dataclass(frozen=True, slots=True)
 class Drain:
-    """Say goodbye to all clients, then end."""
+    """Close all clients evenly, then end."""
 
 
 @dataclass(frozen=True, slots=True)
-class End:
-    """End at once."""
+class Stop:
+    """Drop all clients, and end at once."""
 
 
 @dataclass(frozen=True, slots=True)
-class TellState:
-    """Say how you are; answered with `State`."""
+class StatusRequest:
+    """Request one worker's status; it answers with `WorkerStatus`."""
 
 
 @dataclass(frozen=True, slots=True)
-class TellWhole:
-    """Asked by a worker: how are all of us? Answered with `Whole`."""
+class CombinedStatusRequest:
+    """Request the status of all workers together; the supervisor answers with `CombinedStatus`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Listening:
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
+class StartFailed:
     """A worker could not start, and ends.
 
     Args:
@@ -66,12 +66,12 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
-class State:
-    """How one worker is.
+class WorkerStatus:
+    """The status of one worker.
 
     Args:
         problems: what keeps it from serving clients, in words; empty when it is ready.
-        snapshot: what it has counted, and what is so now.
+        snapshot: its counters and gauges.
     """
 
     problems: list[str]
@@ -79,17 +79,17 @@ class State:
 
 
 @dataclass(frozen=True, slots=True)
-class Whole:
-    """How all workers are.
+class CombinedStatus:
+    """The status of all workers together.
 
     Args:
         problems: what keeps them from serving clients, with the numbers of the workers; empty when all are ready.
-        snapshot: the sum of theirs.
+        snapshot: the sum of their counters and gauges.
     """
 
     problems: list[str]
     snapshot: Snapshot
 
 
-Order = Begin | Drain | End | TellState | Whole
-Report = Listening | Failed | State | TellWhole
+SupervisorMessage = Start | Drain | Stop | StatusRequest | CombinedStatus
+WorkerMessage = Listening | StartFailed | WorkerStatus | CombinedStatusRequest

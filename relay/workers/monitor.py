@@ -1,52 +1,59 @@
-"""Asking all workers how they are, now and then and whenever somebody wants to know."""
+"""The monitor: requests the status of all workers, at an interval and when an operator asks."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import Sequence
-from typing import Final
 
 from relay.logs import Logger, dropped_entries
-from relay.workers.messages import Whole
-from relay.workers.status import Ended, make_whole
+from relay.metrics.snapshot import Snapshot
+from relay.workers.messages import CombinedStatus
+from relay.workers.status import EndedProcesses, combine
+from relay.workers.timing import DEFAULT_TIMING, Timing
 from relay.workers.worker import Worker
-
-SURVEY_SECONDS: Final = 1.0
-"""Pause between two surveys that nobody has asked for: what a worker counts and then crashes is lost."""
-
-ANSWER_SECONDS: Final = 2.0
-"""How long a worker may take to answer; then the others' answers are enough."""
 
 log = Logger("relay.workers")
 
 
-class Survey:
-    """How all workers are.
+class Monitor:
+    """Knows the status of all workers; a `relay.gateway.status.Workers`.
+
+    Args:
+        timing: `status_interval` and `status_timeout` are used.
 
     Attributes:
-        workers: that are asked; set before the first survey.
-        ended: what processes have counted that are no more.
+        workers: that are asked; set before the first request.
+        ended: totals of processes that have ended.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, timing: Timing = DEFAULT_TIMING) -> None:
         self.workers: Sequence[Worker] = ()
-        self.ended = Ended(time.time())
-        self._current: asyncio.Task[Whole] | None = None
+        self.ended = EndedProcesses(time.time())
+        self._timing = timing
+        self._current: asyncio.Task[CombinedStatus] | None = None
 
-    async def whole(self) -> Whole:
-        """Ask, and return the answers in one; those who want to know at the same time share one survey."""
+    async def status(self) -> CombinedStatus:
+        """Request the status of all workers, and return it combined; simultaneous calls share one request."""
         if self._current is None or self._current.done():
-            self._current = asyncio.create_task(self._ask(), name="relay survey")
+            self._current = asyncio.create_task(self._request(), name="relay survey")
         return await asyncio.shield(self._current)
 
+    async def problems(self) -> list[str]:
+        """Return what keeps the workers from serving clients; empty when all are ready."""
+        return (await self.status()).problems
+
+    async def snapshot(self) -> Snapshot:
+        """Return the sum of the workers' numbers."""
+        return (await self.status()).snapshot
+
     async def run(self) -> None:
-        """Ask again and again, until cancelled."""
+        """Request the status at an interval, until cancelled."""
         try:
             while True:
-                await asyncio.sleep(SURVEY_SECONDS)
+                await asyncio.sleep(self._timing.status_interval)
                 try:
-                    await self.whole()
+                    await self.status()
                 except Exception:
                     log.exception("survey failed")
         finally:
@@ -54,17 +61,17 @@ class Survey:
                 self._current.cancel()
 
     def retire(self, worker: Worker) -> None:
-        """Keep what the process of a worker has counted; it has ended."""
-        if worker.state is not None:
-            self.ended.add(worker.state.snapshot)
-            worker.state = None
+        """Keep the totals of a worker's process, which has ended."""
+        if worker.status is not None:
+            self.ended.add(worker.status.snapshot)
+            worker.status = None
 
-    async def _ask(self) -> Whole:
-        answers = {worker: worker.ask() for worker in self.workers if worker.listening}
+    async def _request(self) -> CombinedStatus:
+        answers = {worker: worker.request_status() for worker in self.workers if worker.listening}
         if answers:
-            await asyncio.wait(answers.values(), timeout=ANSWER_SECONDS)
-        silent = {worker for worker, answer in answers.items() if not answer.done()}
-        states = {worker.number: worker.state if worker.listening else None for worker in self.workers}
-        whole = make_whole(states, {worker.number for worker in silent}, self.ended)
-        whole.snapshot.counters.log_entries_dropped.update(dropped_entries())  # those of this process
-        return whole
+            await asyncio.wait(answers.values(), timeout=self._timing.status_timeout)
+        unresponsive = {worker.number for worker, answer in answers.items() if not answer.done()}
+        statuses = {worker.number: worker.status if worker.listening else None for worker in self.workers}
+        combined = combine(statuses, unresponsive, self.ended)
+        combined.snapshot.counters.log_entries_dropped.update(dropped_entries())  # by this process
+        return combined

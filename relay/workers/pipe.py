@@ -1,7 +1,7 @@
-"""The line between the supervisor and one worker: a socket pair that carries pickled objects.
+"""The pipe between the supervisor and one worker: a socket pair that carries pickled messages.
 
-It closes with either process, however that ends, so each notices when the other is gone. Nothing queues up in it: each
-side waits for an answer before it asks again.
+It closes when either process ends, for whatever reason, so each notices that the other is gone. Its buffer needs no
+limit: each side waits for an answer before it asks again.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Any, Self
 _LENGTH = struct.Struct("!I")
 
 
-class Link:
-    """One end of the line, inside an event loop; see `open`."""
+class Pipe:
+    """One end of the pipe, inside an event loop; see `open`."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
@@ -28,13 +28,13 @@ class Link:
         """Take over one end of a socket pair."""
         return cls(*await asyncio.open_connection(sock=end))
 
-    def send(self, what: object) -> None:
-        """Send an object; into the void when the other process is gone."""
+    def send(self, message: object) -> None:
+        """Send a message; do nothing when the other process is gone."""
         if not self._writer.is_closing():
-            self._writer.write(encode(what))
+            self._writer.write(encode(message))
 
     async def receive(self) -> Any:
-        """Return the next object; None when the other process is gone."""
+        """Return the next message; None when the other process is gone."""
         try:
             (size,) = _LENGTH.unpack(await self._reader.readexactly(_LENGTH.size))
             return pickle.loads(await self._reader.readexactly(size))
@@ -42,20 +42,20 @@ class Link:
             return None
 
     async def close(self) -> None:
-        """Send what waits, and hang up."""
+        """Send what is buffered, and close this end."""
         self._writer.close()
         with suppress(ConnectionError):  # the other process is gone
             await self._writer.wait_closed()
 
 
-def encode(what: object) -> bytes:
-    """Return an object as it is sent."""
-    data = pickle.dumps(what)
+def encode(message: object) -> bytes:
+    """Return a message as it is sent: its length in 4 bytes, then its pickle."""
+    data = pickle.dumps(message)
     return _LENGTH.pack(len(data)) + data
 
 
 def receive_blocking(end: socket.socket) -> Any:
-    """Return the first object, before there is an event loop.
+    """Return the first message, before there is an event loop.
 
     Raises:
         EOFError: the other process is gone.
@@ -67,8 +67,8 @@ def receive_blocking(end: socket.socket) -> Any:
 def _read(end: socket.socket, size: int) -> bytes:
     data = b""
     while len(data) < size:
-        part = end.recv(size - len(data))
-        if not part:
+        chunk = end.recv(size - len(data))
+        if not chunk:
             raise EOFError
-        data += part
+        data += chunk
     return data

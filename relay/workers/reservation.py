@@ -1,7 +1,7 @@
-"""Holding a port for the workers, and for nobody else.
+"""The reservation of a port for the workers of one gateway, against other programs.
 
-SO_REUSEPORT lets any process of the same user in that asks for it, so a second `relay serve` would quietly take half of
-the clients. What is held here keeps others out: every gateway, and every server that doesn't set that option itself.
+SO_REUSEPORT lets any process of the same user share a port, so a second `relay serve` would quietly take half of the
+clients. A reservation keeps out every other gateway, and every server that doesn't set that option itself.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from relay.web.listen_addresses import bind_all
 
 
 class Reservation:
-    """One port on some addresses, held until closed. A context manager.
+    """One port on some addresses, reserved until closed. A context manager.
 
-    Sockets that listen with SO_REUSEPORT share it; one that doesn't set it is refused, whether somebody
-    listens at the moment or not.
+    Sockets that listen with SO_REUSEPORT share the port; one that doesn't set it is refused, whether a worker listens
+    at the moment or not.
 
     Args:
         addresses: family and address, each once.
@@ -27,7 +27,7 @@ class Reservation:
         OSError: an address can't be used, or the port is taken.
 
     Attributes:
-        port: that is held.
+        port: that is reserved.
     """
 
     def __init__(self, addresses: list[tuple[int, str]], port: int) -> None:
@@ -39,28 +39,28 @@ class Reservation:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for held in self._sockets:
-            held.close()
+        for reserved in self._sockets:
+            reserved.close()
 
 
 def _reserve(family: int, address: str, port: int) -> socket.socket:
     """Return a socket that is bound and doesn't listen, so that it gets no clients."""
-    # Only listening, without SO_REUSEPORT, tells for certain that nobody else has the port.
+    # Only listening, without SO_REUSEPORT, tells for certain that no other program has the port.
     with _socket(family) as first:
         first.bind((address, port))
         first.listen()
         first.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        held = _socket(family)
+        reserved = _socket(family)
         try:
-            held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            held.bind(first.getsockname()[:2])
-            # Two sockets that don't listen may share a port with this option. It was needed until now: connections
-            # of an earlier run may still linger.
-            held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+            reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            reserved.bind(first.getsockname()[:2])
+            # Two sockets that don't listen may share a port with this option. It was needed up to here: connections
+            # of an earlier run may still be in TIME_WAIT.
+            reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
         except OSError:
-            held.close()
+            reserved.close()
             raise
-        return held
+        return reserved
 
 
 def _socket(family: int) -> socket.socket:

@@ -1,4 +1,4 @@
-"""Many processes as one: their numbers added up, their problems with their names; pure."""
+"""The status of all workers combined: their numbers added up, their problems with the numbers of the workers. Pure."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from copy import deepcopy
 
 from relay.metrics.counters import Counters
 from relay.metrics.snapshot import Snapshot
-from relay.workers.messages import State, Whole
+from relay.workers.messages import CombinedStatus, WorkerStatus
 
 NO_ANSWER = "it does not answer"
 NOT_RUNNING = "it is not running"
 
 
-class Ended:
-    """What processes have counted that are no more: totals must never go down.
+class EndedProcesses:
+    """The totals of worker processes that have ended: without them, totals would go down when one is replaced.
 
     Args:
-        started_at: when the first of them all started, the supervisor, in seconds since 1970.
+        started_at: when the supervisor started, in seconds since 1970.
 
     Attributes:
-        counters: their sum.
+        counters: the sum of their counters.
         cpu_seconds: processor time that they used.
     """
 
@@ -30,10 +30,10 @@ class Ended:
         self.cpu_seconds = 0.0
 
     def add(self, last: Snapshot) -> None:
-        """Take over from a process that has ended.
+        """Add the totals of one process.
 
         Args:
-            last: what was last heard from it; the clients that it had then are gone without a close frame.
+            last: its last known numbers; the clients that it had then are counted as closed without a close frame.
         """
         counters = deepcopy(last.counters)
         counters.connections_closed[1006] += counters.connections_open
@@ -43,57 +43,59 @@ class Ended:
         self.cpu_seconds += last.gauges.cpu_seconds
 
 
-def make_whole(states: Mapping[int, State | None], silent: set[int], ended: Ended) -> Whole:
-    """Return how all workers are together.
+def combine(
+    statuses: Mapping[int, WorkerStatus | None], unresponsive: set[int], ended: EndedProcesses
+) -> CombinedStatus:
+    """Return the status of all workers together.
 
     Args:
-        states: what was last heard from each worker, by its number; None when it isn't running.
-        silent: those that don't answer. They still have their clients, so their last numbers count.
-        ended: what earlier processes have counted.
+        statuses: the last known status of each worker, by its number; None when it isn't running.
+        unresponsive: workers that don't answer. They still have their clients, so their last numbers count.
+        ended: totals of earlier processes.
     """
     problems: dict[int, list[str]] = {}
     snapshot: Snapshot | None = None
-    for number, state in states.items():
-        if state is None:
-            problems[number] = [NO_ANSWER if number in silent else NOT_RUNNING]
+    for number, status in statuses.items():
+        if status is None:
+            problems[number] = [NO_ANSWER if number in unresponsive else NOT_RUNNING]
             continue
-        problems[number] = [NO_ANSWER] if number in silent else state.problems
+        problems[number] = [NO_ANSWER] if number in unresponsive else status.problems
         if snapshot is None:
-            snapshot = deepcopy(state.snapshot)
+            snapshot = deepcopy(status.snapshot)
         else:
-            snapshot.add(state.snapshot)
+            snapshot.add(status.snapshot)
     snapshot = snapshot or Snapshot()
     snapshot.counters.add(ended.counters)
     gauges = snapshot.gauges
     gauges.cpu_seconds += ended.cpu_seconds
     gauges.started_at = ended.started_at
-    gauges.processes = len([state for state in states.values() if state is not None])
-    gauges.silent_processes = len(silent)
-    reasons = [*name_problems(problems), *_name_servers(states)]
+    gauges.processes = len([status for status in statuses.values() if status is not None])
+    gauges.silent_processes = len(unresponsive)
+    reasons = [*name_problems(problems), *_different_servers(statuses)]
     gauges.ready = int(not reasons)
-    return Whole(reasons, snapshot)
+    return CombinedStatus(reasons, snapshot)
 
 
-def _name_servers(states: Mapping[int, State | None]) -> list[str]:
-    """Say which workers are on which server of the bus, if that is more than one: they don't hear each other."""
-    holders: dict[str, list[int]] = {}
-    for number, state in states.items():
-        for run_id in state.snapshot.gauges.bus_servers if state is not None else ():
-            holders.setdefault(run_id, []).append(number)
-    if len(holders) < 2:
+def _different_servers(statuses: Mapping[int, WorkerStatus | None]) -> list[str]:
+    """Return a problem when workers are on different servers of the bus: then they don't hear each other."""
+    workers: dict[str, list[int]] = {}
+    for number, status in statuses.items():
+        for run_id in status.snapshot.gauges.bus_servers if status is not None else ():
+            workers.setdefault(run_id, []).append(number)
+    if len(workers) < 2:
         return []
-    named = (f"{', '.join(map(str, numbers))} on {run_id[:8]}" for run_id, numbers in holders.items())
+    named = (f"{', '.join(map(str, numbers))} on {run_id[:8]}" for run_id, numbers in workers.items())
     return [f"workers use different Redis servers (by run id): {'; '.join(named)}"]
 
 
 def name_problems(problems: Mapping[int, list[str]]) -> list[str]:
-    """Return the problems of workers, each with the numbers of those that have it; without when all have it."""
-    holders: dict[str, list[int]] = {}
+    """Return each problem once, with the numbers of the workers that have it; without numbers when all have it."""
+    workers: dict[str, list[int]] = {}
     for number, texts in problems.items():
         for text in texts:
-            holders.setdefault(text, []).append(number)
+            workers.setdefault(text, []).append(number)
     named = []
-    for text, numbers in holders.items():
-        who = f"worker{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}: "
-        named.append(text if len(numbers) == len(problems) else who + text)
+    for text, numbers in workers.items():
+        prefix = f"worker{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}: "
+        named.append(text if len(numbers) == len(problems) else prefix + text)
     return named

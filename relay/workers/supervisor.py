@@ -7,66 +7,60 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from relay.brokers import schemes
 from relay.clients.context import CLOSE_TIMEOUT_SECONDS
 from relay.errors import RelayError
-from relay.gateway.bus import bus_name
 from relay.logs import Logger
 from relay.metrics.counters import Counters
-from relay.metrics.snapshot import Snapshot
 from relay.settings import Settings
 from relay.web.app import build_operators_app
 from relay.web.listen_addresses import resolve_addresses
 from relay.web.metrics_port import MetricsPort
-from relay.workers.messages import Drain, End, Listening
-from relay.workers.monitor import Survey
+from relay.workers.child_process import ProcessExit
+from relay.workers.messages import Listening
+from relay.workers.monitor import Monitor
 from relay.workers.reservation import Reservation
-from relay.workers.watchdog import Watch
-from relay.workers.worker import Ending, Worker
+from relay.workers.timing import DEFAULT_TIMING, Timing
+from relay.workers.watchdog import Watchdog
+from relay.workers.worker import Worker
 
 START_ATTEMPTS: Final = 3
 """How often a worker may fail to start, before all have started once, until the command gives up."""
 
-PAUSE_SECONDS: Final = 0.25
-LONGEST_PAUSE_SECONDS: Final = 15.0
-"""Before a worker is replaced: the first for one that has lived for a while, then twice as long each time."""
-
-STEADY_SECONDS: Final = 30.0
-"""A worker that has lived so long didn't fail because of how it was started."""
-
-GRACE_SECONDS: Final = 10.0
-"""What workers get on top of the time that their drain should take."""
-
-LAST_RESORT_SECONDS: Final = 2.0
-"""How long workers may take to end at once."""
-
 log = Logger("relay.workers")
 
 
-class WorkerFailed(RelayError):
+class WorkerStartError(RelayError):
     """A worker can't be started.
 
     Args:
         worker: its number.
-        ending: of its last process.
+        last: how its last process ended.
     """
 
-    def __init__(self, worker: int, ending: Ending) -> None:
-        super().__init__(worker, ending)
+    def __init__(self, worker: int, last: ProcessExit) -> None:
+        super().__init__(worker, last)
         self.worker = worker
-        self.ending = ending
+        self.last = last
 
     def __str__(self) -> str:
-        return f"worker {self.worker} did not start, {START_ATTEMPTS} times in a row: {self.ending}"
+        return f"worker {self.worker} did not start, {START_ATTEMPTS} times in a row: {self.last}"
 
 
 class Supervisor:
-    """Runs some workers until it is told to stop; runs once.
+    """Runs the workers of one gateway until it is told to drain; runs once.
 
     Args:
-        settings: of the gateway that they are together.
+        settings: of the gateway.
         count: of workers.
-        command: that starts one; see `Worker`.
-        started: called with the port once all have begun to listen.
+        command: that starts a process; see `Worker`.
+        started: called with the port once all workers listen.
+        timing: how long it waits for what.
+
+    Attributes:
+        monitor: knows the status of all workers.
+        watchdog: replaces workers that hang.
+        workers: set while it runs.
     """
 
     def __init__(
@@ -75,48 +69,50 @@ class Supervisor:
         count: int,
         command: Sequence[str],
         started: Callable[[int], None] = lambda port: None,
+        timing: Timing = DEFAULT_TIMING,
     ) -> None:
+        self.monitor = Monitor(timing)
+        self.watchdog = Watchdog(settings.worker_timeout, timing.suspect_after)
+        self.workers: list[Worker] = []
         self._started = started
         self._settings = settings
         self._count = count
         self._command = command
-        self._survey = Survey()
-        self._watch = Watch(settings.worker_timeout)
-        # Filled by the workers: it is they who know their event loop.
+        self._timing = timing
+        # Filled by the workers: only they know their event loop.
         self._build: dict[str, str] = {}
-        self._workers: list[Worker] = []
-        self._to_start = set(range(1, count + 1))
-        self._stopping = asyncio.Event()
+        self._not_started = set(range(1, count + 1))
+        self._ending = asyncio.Event()
         self._port = settings.port
 
-    async def run(self, stop: asyncio.Event, end: asyncio.Event) -> bool:
+    async def run(self, drain: asyncio.Event, stop: asyncio.Event) -> bool:
         """Start the workers, and return when all have ended.
 
         Args:
-            stop: set to drain them.
-            end: set to end them at once, after `stop`.
+            drain: set to drain them.
+            stop: set to stop them at once, after `drain`.
 
         Returns:
-            Whether each has ended as it was told.
+            Whether all have drained.
 
         Raises:
             OSError: an address can't be listened on.
-            WorkerFailed: they can't be started.
+            WorkerStartError: a worker can't be started.
         """
         settings = self._settings
         found = await resolve_addresses(settings.host, settings.port)
         with Reservation(found.usable, settings.port) as reservation:
             self._port = reservation.port
-            self._workers = [
-                Worker(number, self._part(number), self._command, self._survey.whole)
+            self.workers = [
+                Worker(number, self._settings_of(number), self._command, self.monitor.status, self._timing)
                 for number in range(1, self._count + 1)
             ]
-            self._survey.workers = self._watch.workers = self._workers
+            self.monitor.workers = self.watchdog.workers = self.workers
             metrics_port = await self._open_metrics_port()
             helpers = [
-                asyncio.create_task(work) for work in (self._survey.run(), self._watch.run(), self._end(stop, end))
+                asyncio.create_task(work) for work in (self.monitor.run(), self.watchdog.run(), self._end(drain, stop))
             ]
-            keepers = [asyncio.create_task(self._keep(worker)) for worker in self._workers]
+            keepers = [asyncio.create_task(self._keep_running(worker)) for worker in self.workers]
             try:
                 return all(await asyncio.gather(*keepers))
             finally:
@@ -127,80 +123,76 @@ class Supervisor:
                 if metrics_port is not None:
                     await metrics_port.close()
 
-    def _part(self, number: int) -> Settings:
-        """Return the settings of one worker: its part of the clients, of all that may connect."""
-        most = self._settings.max_connections
-        if most is not None:
-            most = max(1, most // self._count + (number <= most % self._count))
-        return self._settings.model_copy(update={"port": self._port, "max_connections": most})
+    def _settings_of(self, number: int) -> Settings:
+        """Return the settings of one worker: with the port that was reserved, and its share of `max_connections`."""
+        limit = self._settings.max_connections
+        if limit is not None:
+            limit = max(1, limit // self._count + (number <= limit % self._count))
+        return self._settings.model_copy(update={"port": self._port, "max_connections": limit})
 
-    async def _keep(self, worker: Worker) -> bool:
-        """Have a process in a worker's place until all are to stop; return whether the last one ended well."""
+    async def _keep_running(self, worker: Worker) -> bool:
+        """Replace a worker's process when it ends, until all are to end; return whether the last one has drained."""
+        timing = self._timing
         failures = 0
         while True:
-            ending = await worker.live(lambda report: self._listening(worker, report))
-            self._survey.retire(worker)
-            if self._stopping.is_set():
-                if ending.code:
-                    log.error("worker ended", worker=worker.number, why=str(ending))
-                return ending.code == 0
-            failures = 0 if ending.seconds >= STEADY_SECONDS else failures + 1
-            if self._to_start and not ending.listened and failures >= START_ATTEMPTS:
-                raise WorkerFailed(worker.number, ending)
-            # Not all at once when what they need together has failed.
-            pause = min(PAUSE_SECONDS * 2 ** max(0, failures - 1), LONGEST_PAUSE_SECONDS) * random.uniform(0.8, 1.2)
-            log.error("worker ended", worker=worker.number, why=str(ending), again_in=round(pause, 2))
+            ended = await worker.run_process(lambda message: self._on_listening(worker, message))
+            self.monitor.retire(worker)
+            if self._ending.is_set():
+                if ended.code:
+                    log.error("worker ended", worker=worker.number, why=str(ended))
+                return ended.code == 0
+            failures = 0 if ended.seconds >= timing.steady_after else failures + 1
+            if self._not_started and not ended.listened and failures >= START_ATTEMPTS:
+                raise WorkerStartError(worker.number, ended)
+            # With jitter: not all at once when something that all of them need has failed.
+            pause = min(timing.first_pause * 2 ** max(0, failures - 1), timing.longest_pause) * random.uniform(0.8, 1.2)
+            log.error("worker ended", worker=worker.number, why=str(ended), again_in=round(pause, 2))
             try:
                 async with asyncio.timeout(pause):
-                    await self._stopping.wait()
-                return True  # nothing is here to be drained
+                    await self._ending.wait()
+                return True  # there is no process to drain
             except TimeoutError:
-                self._survey.ended.counters.worker_restarts += 1
+                self.monitor.ended.counters.worker_restarts += 1
 
-    def _listening(self, worker: Worker, report: Listening) -> None:
-        self._build.update(report.build)
-        if worker.number in self._to_start:
-            self._to_start.remove(worker.number)
-            if not self._to_start:
+    def _on_listening(self, worker: Worker, message: Listening) -> None:
+        self._build.update(message.build)
+        if worker.number in self._not_started:
+            self._not_started.remove(worker.number)
+            if not self._not_started:
                 log.info("all workers listen", workers=self._count, port=self._port)
                 self._started(self._port)
 
-    async def _end(self, stop: asyncio.Event, end: asyncio.Event) -> None:
-        """Wait for the word to stop, and see to it that all workers do."""
-        await stop.wait()
-        self._stopping.set()
-        settings = self._settings
+    async def _end(self, drain: asyncio.Event, stop: asyncio.Event) -> None:
+        """Wait until the workers are to drain, and see to it that all end: drained, stopped, or killed at last."""
+        await drain.wait()
+        self._ending.set()
+        settings, timing = self._settings, self._timing
         log.info("draining all workers", workers=self._count, seconds=settings.drain_seconds)
-        for worker in self._workers:
-            worker.order(Drain())
-        # What was accepted is settled before the last clients are closed, and what they sent meanwhile after it. Once
-        # the bus is asked whether all was heard.
-        settling = 2 * max(settings.publish_timeout, settings.broker_timeout) + settings.broker_timeout
-        expected = settings.drain_delay + settings.drain_seconds + CLOSE_TIMEOUT_SECONDS + settling
+        for worker in self.workers:
+            worker.drain()
+        # A worker publishes what it has accepted before it closes its last clients, and then what these have sent
+        # meanwhile. Once it asks the bus whether all was heard.
+        publishing = 2 * max(settings.publish_timeout, settings.broker_timeout) + settings.broker_timeout
+        expected = settings.drain_delay + settings.drain_seconds + CLOSE_TIMEOUT_SECONDS + publishing
+        limit = expected + timing.drain_grace
         try:
-            async with asyncio.timeout(expected + GRACE_SECONDS):
-                await end.wait()
+            async with asyncio.timeout(limit):
+                await stop.wait()
         except TimeoutError:
-            log.error("ending workers that did not drain in time", seconds=expected + GRACE_SECONDS)
-        for worker in self._workers:
-            worker.order(End())
-        await asyncio.sleep(LAST_RESORT_SECONDS)
-        for worker in self._workers:
+            log.error("ending workers that did not drain in time", seconds=limit)
+        for worker in self.workers:
+            worker.stop()
+        await asyncio.sleep(timing.stop_timeout)
+        for worker in self.workers:
             worker.kill()
 
     async def _open_metrics_port(self) -> MetricsPort | None:
-        """Serve what operators ask for here, where no client and no hung worker is in the way."""
+        """Serve metrics and health on a port of the supervisor, which neither clients nor a hung worker can block."""
         settings = self._settings
         if settings.metrics_port is None:
             return None
-
-        async def problems() -> list[str]:
-            return (await self._survey.whole()).problems
-
-        async def snapshot() -> Snapshot:
-            return (await self._survey.whole()).snapshot
-
-        app = build_operators_app(problems, snapshot, self._build, bus_name(settings))
+        bus = schemes.describe(settings.broker_url)
+        app = build_operators_app(self.monitor.problems, self.monitor.snapshot, self._build, bus)
         port = MetricsPort(app, Counters())
         try:
             await port.start(list(settings.host), settings.metrics_port)

@@ -1,4 +1,4 @@
-"""What a worker knows of the others: it asks the supervisor."""
+"""The client of the supervisor inside a worker: requests the status of all workers."""
 
 from __future__ import annotations
 
@@ -6,50 +6,52 @@ import asyncio
 from typing import Final
 
 from relay.metrics.snapshot import Snapshot
-from relay.workers.messages import TellWhole, Whole
-from relay.workers.pipe import Link
+from relay.workers.messages import CombinedStatus, CombinedStatusRequest
+from relay.workers.pipe import Pipe
 
-WAIT_SECONDS: Final = 4.0
-"""How long the supervisor may take: twice as long as it waits for a worker."""
+TIMEOUT_SECONDS: Final = 4.0
+"""For the supervisor's answer: twice as long as it waits for a worker."""
 
 
 class SupervisorClient:
-    """All workers, as the supervisor sees them; see `relay.gateway.status.Workers`.
+    """Speaks for all workers, by asking the supervisor; a `relay.gateway.status.Workers`.
 
     Args:
-        link: to the supervisor.
+        pipe: to the supervisor.
+        timeout_seconds: for an answer.
     """
 
-    def __init__(self, link: Link) -> None:
-        self._link = link
-        self._answer: asyncio.Future[Whole] | None = None
+    def __init__(self, pipe: Pipe, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
+        self._pipe = pipe
+        self._timeout_seconds = timeout_seconds
+        self._answer: asyncio.Future[CombinedStatus] | None = None
 
     async def problems(self) -> list[str]:
-        """Return what keeps the workers from serving clients.
+        """Return what keeps the workers from serving clients; empty when all are ready.
 
         Raises:
             TimeoutError: the supervisor doesn't answer.
         """
-        return (await self._whole()).problems
+        return (await self._status()).problems
 
     async def snapshot(self) -> Snapshot:
-        """Return the sum of their numbers.
+        """Return the sum of the workers' numbers.
 
         Raises:
             TimeoutError: the supervisor doesn't answer.
         """
-        return (await self._whole()).snapshot
+        return (await self._status()).snapshot
 
-    def answered(self, whole: Whole) -> None:
-        """Take the supervisor's answer."""
+    def receive(self, status: CombinedStatus) -> None:
+        """Take the supervisor's answer; it is ignored when no call waits for one."""
         answer, self._answer = self._answer, None
         if answer is not None:
-            answer.set_result(whole)
+            answer.set_result(status)
 
-    async def _whole(self) -> Whole:
-        """Ask, unless somebody has asked already."""
+    async def _status(self) -> CombinedStatus:
+        """Send a request, unless one is under way, and wait for the answer."""
         if self._answer is None:
             self._answer = asyncio.get_running_loop().create_future()
-            self._link.send(TellWhole())
-        async with asyncio.timeout(WAIT_SECONDS):
+            self._pipe.send(CombinedStatusRequest())
+        async with asyncio.timeout(self._timeout_seconds):
             return await asyncio.shield(self._answer)

@@ -1,216 +1,218 @@
-"""One worker as the supervisor sees it: a process, the line to it, and what was last heard from it."""
+"""One worker as the supervisor sees it: its process, the pipe to it, and its last known status."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import socket
-import sys
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from relay.logs import Logger
 from relay.settings import Settings
-from relay.workers.messages import Begin, Drain, End, Failed, Listening, Order, State, TellState, TellWhole, Whole
-from relay.workers.pipe import Link
-from relay.workers.shared_sockets import Listeners
+from relay.workers.child_process import ProcessExit, spawn
+from relay.workers.messages import (
+    CombinedStatus,
+    CombinedStatusRequest,
+    Drain,
+    Listening,
+    Start,
+    StartFailed,
+    StatusRequest,
+    Stop,
+    SupervisorMessage,
+    WorkerMessage,
+    WorkerStatus,
+)
+from relay.workers.pipe import Pipe
+from relay.workers.shared_sockets import SharedSockets
+from relay.workers.timing import DEFAULT_TIMING, Timing
 
-END_SECONDS: Final = 5.0
-"""How long a process may take to end once it has hung up."""
-
-TELL_AGAIN_SECONDS: Final = 1.0
-"""Pause after a survey that failed."""
-
-BLOCKED: Final = (signal.SIGTERM, signal.SIGINT)
-"""Signals that a fresh process leaves waiting until it can handle them: Ctrl-C on a terminal reaches it, too."""
+RETRY_SECONDS: Final = 1.0
+"""Pause after a request for the combined status that failed."""
 
 log = Logger("relay.workers")
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """How a process ended.
-
-    Args:
-        code: exit code, or the negative number of a signal.
-        listened: whether it has accepted clients.
-        reason: why it could not start; None when it didn't say.
-        seconds: how long it has lived.
-    """
-
-    code: int
-    listened: bool
-    reason: str | None
-    seconds: float
-
-    def __str__(self) -> str:
-        if self.reason is not None:
-            return self.reason
-        return f"ended by {signal.Signals(-self.code).name}" if self.code < 0 else f"ended with exit code {self.code}"
-
-
 class Worker:
-    """A place for one process after the other.
+    """One worker: one process at a time, and after it the next.
 
     Args:
         number: of the worker, from 1.
-        settings: that it runs with.
-        command: that starts a process; the number of a file descriptor, its end of the line, is added.
-        tell_whole: tells how all workers are, when one asks.
+        settings: that its processes run with.
+        command: that starts a process; the file descriptor of its end of the pipe is added as the last argument.
+        combined_status: returns the status of all workers, for a worker that requests it.
+        timing: `exit_timeout` is used.
 
     Attributes:
         number: of the worker.
         listening: whether its process accepts clients.
-        state: what was last heard from its process; None: nothing yet.
-        silent_seconds: for how long it was seen to owe an answer; see `relay.workers.watchdog`.
+        status: last known status of its process; None before the first.
+        silent_seconds: for how long the watchdog has seen it owe an answer; see `relay.workers.watchdog`.
     """
 
     def __init__(
-        self, number: int, settings: Settings, command: Sequence[str], tell_whole: Callable[[], Awaitable[Whole]]
+        self,
+        number: int,
+        settings: Settings,
+        command: Sequence[str],
+        combined_status: Callable[[], Awaitable[CombinedStatus]],
+        timing: Timing = DEFAULT_TIMING,
     ) -> None:
         self.number = number
         self.listening = False
-        self.state: State | None = None
+        self.status: WorkerStatus | None = None
         self.silent_seconds = 0.0
         self._settings = settings
         self._command = command
-        self._tell_whole = tell_whole
+        self._combined_status = combined_status
+        self._timing = timing
         self._process: asyncio.subprocess.Process | None = None
-        self._link: Link | None = None
-        self._handover: socket.socket | None = None
-        self._listeners = Listeners()
-        self._last_order: Drain | End | None = None
-        self._answer: asyncio.Future[State] | None = None
-        self._telling: set[asyncio.Task[None]] = set()
+        self._pipe: Pipe | None = None
+        self._sockets_source: socket.socket | None = None
+        self._sockets = SharedSockets()
+        self._ending: Drain | Stop | None = None
+        self._answer: asyncio.Future[WorkerStatus] | None = None
+        self._answering: set[asyncio.Task[None]] = set()
 
-    async def live(self, on_listening: Callable[[Listening], None]) -> Ending:
-        """Start a process and return when it has ended; when cancelled, it is killed.
+    async def run_process(self, on_listening: Callable[[Listening], None]) -> ProcessExit:
+        """Start a process, and return when it has ended; when cancelled, it is killed.
 
         Args:
             on_listening: called once when it accepts clients.
         """
-        began = asyncio.get_running_loop().time()
+        started_at = asyncio.get_running_loop().time()
         reason: str | None = None
         listened = False
         try:
-            link, process = await self._begin()
+            pipe, process = await self._start()
         except OSError as error:  # no memory, no descriptor, or the program is being replaced: later there may be
-            return Ending(1, listened, f"cannot start a process: {error.strerror}", 0.0)
+            return ProcessExit(1, listened, f"cannot start a process: {error.strerror}", 0.0)
         log.info("worker started", worker=self.number, pid=process.pid)
+        message: WorkerMessage
         try:
-            while (report := await link.receive()) is not None:
-                match report:
+            while (message := await pipe.receive()) is not None:
+                match message:
                     case Listening():
                         listened = self.listening = True
-                        if self._handover is not None:
-                            self._listeners.take(self._handover)
-                        on_listening(report)
-                    case Failed(reason):
+                        if self._sockets_source is not None:
+                            self._sockets.receive(self._sockets_source)
+                        on_listening(message)
+                    case StartFailed(reason):
                         pass
-                    case State():
-                        self._heard(report)
-                    case TellWhole():
-                        task = asyncio.create_task(self._tell(link))
-                        self._telling.add(task)
-                        task.add_done_callback(self._telling.discard)
-            self._listeners.close()
-            code = await self._ended(process)
+                    case WorkerStatus():
+                        self._receive_status(message)
+                    case CombinedStatusRequest():
+                        task = asyncio.create_task(self._send_combined_status(pipe))
+                        self._answering.add(task)
+                        task.add_done_callback(self._answering.discard)
+            self._sockets.close()
+            code = await self._wait_for_exit(process)
         finally:
-            await self._leave(process, link)
-        return Ending(code, listened, reason, asyncio.get_running_loop().time() - began)
+            await self._clean_up(process, pipe)
+        return ProcessExit(code, listened, reason, asyncio.get_running_loop().time() - started_at)
+
+    @property
+    def pid(self) -> int | None:
+        """Process id; None while there is no process."""
+        return None if self._process is None else self._process.pid
 
     @property
     def owes_answer(self) -> bool:
-        """Whether it was asked, and has not answered yet."""
+        """Whether its status was requested, and it has not answered yet."""
         return self._answer is not None
 
     @property
     def accepting(self) -> bool:
-        """Whether new clients come to it."""
-        return self.listening and not self._listeners.stopped
+        """Whether the kernel gives it new clients."""
+        return self.listening and not self._sockets.stopped
 
     def stop_listening(self) -> None:
-        """Let new clients go to the others."""
-        self._listeners.stop()
+        """Let the kernel give new clients to the other workers."""
+        self._sockets.stop()
 
     def resume_listening(self) -> None:
-        """Undo `stop_listening`, unless it is about to end, and has stopped itself."""
-        ending = self._last_order is not None or (self.state is not None and self.state.snapshot.gauges.draining)
-        if self._listeners.stopped and not ending:
-            self._listeners.resume()
+        """Undo `stop_listening`, unless the worker is about to end, and has stopped listening itself."""
+        ending = self._ending is not None or (self.status is not None and self.status.snapshot.gauges.draining)
+        if self._sockets.stopped and not ending:
+            self._sockets.resume()
 
-    def ask(self) -> asyncio.Future[State]:
-        """Ask how it is; the future is cancelled when its process ends. A silent one is not asked twice."""
+    def request_status(self) -> asyncio.Future[WorkerStatus]:
+        """Request its status, unless it owes an answer; the future is cancelled when its process ends."""
         if self._answer is None:
             self._answer = asyncio.get_running_loop().create_future()
-            self._send(TellState())
+            self._send(StatusRequest())
         return self._answer
 
-    def order(self, order: Drain | End) -> None:
-        """Tell this process, and any that is still to come, to drain or to end."""
-        self._last_order = order
-        self._send(order)
+    def drain(self) -> None:
+        """Tell this process, and any later one, to drain."""
+        self._end(Drain())
+
+    def stop(self) -> None:
+        """Tell this process, and any later one, to stop at once."""
+        self._end(Stop())
 
     def kill(self) -> None:
-        """End its process, if there is one, whatever it does."""
+        """Kill its process, if there is one."""
         if self._process is not None and self._process.returncode is None:
             self._process.kill()
 
-    async def _begin(self) -> tuple[Link, asyncio.subprocess.Process]:
-        """Start a process and say the first words to it.
+    async def _start(self) -> tuple[Pipe, asyncio.subprocess.Process]:
+        """Start a process, and send it the first message.
 
         Raises:
-            OSError: there can't be one now.
+            OSError: the system can't start one now.
         """
         ours, theirs = socket.socketpair()
-        taker, giver = socket.socketpair()
-        with theirs, giver:
-            link = await Link.open(ours)
+        sockets_source, sockets_target = socket.socketpair()
+        with theirs, sockets_target:
+            pipe = await Pipe.open(ours)
             try:
-                process = await _start(self._command, theirs, giver)
+                process = await spawn(self._command, theirs, sockets_target)
             except BaseException:
-                taker.close()
-                await link.close()
+                sockets_source.close()
+                await pipe.close()
                 raise
-            link.send(Begin(self.number, self._settings, giver.fileno()))
-        if self._last_order is not None:
-            link.send(self._last_order)
-        # Only now: an order that has come meanwhile would have been its first word.
-        self._link, self._process, self._handover = link, process, taker
-        return link, process
+            pipe.send(Start(self.number, self._settings, sockets_target.fileno()))
+        if self._ending is not None:
+            pipe.send(self._ending)
+        # Not before: a `Drain` that came meanwhile would have been the first message.
+        self._pipe, self._process, self._sockets_source = pipe, process, sockets_source
+        return pipe, process
 
-    def _send(self, order: Order) -> None:
-        if self._link is not None:
-            self._link.send(order)
+    def _end(self, message: Drain | Stop) -> None:
+        self._ending = message
+        self._send(message)
 
-    def _heard(self, state: State) -> None:
-        self.state = state
+    def _send(self, message: SupervisorMessage) -> None:
+        if self._pipe is not None:
+            self._pipe.send(message)
+
+    def _receive_status(self, status: WorkerStatus) -> None:
+        self.status = status
         answer, self._answer = self._answer, None
         if answer is not None:
-            answer.set_result(state)
+            answer.set_result(status)
 
-    async def _tell(self, link: Link) -> None:
-        """Answer; the process doesn't ask again before."""
+    async def _send_combined_status(self, pipe: Pipe) -> None:
+        """Answer a request for the combined status; the process sends no other before it has the answer."""
         while True:
             try:
-                link.send(await self._tell_whole())
+                pipe.send(await self._combined_status())
                 return
             except Exception:
                 log.exception("survey failed")
-            await asyncio.sleep(TELL_AGAIN_SECONDS)
+            await asyncio.sleep(RETRY_SECONDS)
 
-    async def _ended(self, process: asyncio.subprocess.Process) -> int:
-        """Return the exit code of a process that has hung up."""
+    async def _wait_for_exit(self, process: asyncio.subprocess.Process) -> int:
+        """Return the exit code of a process that has closed its pipe."""
         try:
-            async with asyncio.timeout(END_SECONDS):
+            async with asyncio.timeout(self._timing.exit_timeout):
                 return await process.wait()
         except TimeoutError:
             self.kill()
             return await process.wait()
 
-    async def _leave(self, process: asyncio.subprocess.Process, link: Link) -> None:
+    async def _clean_up(self, process: asyncio.subprocess.Process, pipe: Pipe) -> None:
         self.listening = False
         self.silent_seconds = 0.0
         self.kill()
@@ -218,27 +220,10 @@ class Worker:
         answer, self._answer = self._answer, None
         if answer is not None:
             answer.cancel()
-        for task in self._telling:
+        for task in self._answering:
             task.cancel()
-        self._listeners.close()
-        if self._handover is not None:
-            self._handover.close()
-        self._link = self._process = self._handover = None
-        await link.close()
-
-
-async def _start(command: Sequence[str], *ends: socket.socket) -> asyncio.subprocess.Process:
-    """Start a process that finds the same modules as this one, and its ends of some lines; it is told of the first."""
-    path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
-    signal.pthread_sigmask(signal.SIG_BLOCK, BLOCKED)
-    try:
-        return await asyncio.create_subprocess_exec(
-            *command,
-            str(ends[0].fileno()),
-            stdin=asyncio.subprocess.DEVNULL,
-            pass_fds=[end.fileno() for end in ends],
-            env={**os.environ, "PYTHONPATH": path},
-        )
-    finally:
-        # Not back to what it was before: several are started at the same time, and each would see the others' block.
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, BLOCKED)
+        self._sockets.close()
+        if self._sockets_source is not None:
+            self._sockets_source.close()
+        self._pipe = self._process = self._sockets_source = None
+        await pipe.close()

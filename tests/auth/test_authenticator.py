@@ -1,4 +1,4 @@
-"""Who a client says it is."""
+"""Identities of clients, by the name in their request."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def asking(query: dict[str, str]) -> ConnectRequest:
     return ConnectRequest("/ws/lobby", query, {}, "127.0.0.1")
 
 
-def test_nobody_in_particular() -> None:
+def test_a_client_without_a_name_is_anonymous() -> None:
     assert NameInQuery().identify(asking({})) is ANONYMOUS
     assert ANONYMOUS.user is None
 

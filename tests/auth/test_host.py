@@ -1,4 +1,4 @@
-"""By which names the relay may be called."""
+"""Checks of `Host`: by which names clients may call the relay."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ ALLOWED = tuple(map(read_allowed_host, ("Relay.example.com", "*.example.org.")))
         None,
     ],
 )
-def test_its_names_addresses_and_localhost_are_right(host: str | None) -> None:
-    """No site can be called as an address is; a program of HTTP/1.0 may call nobody."""
+def test_its_names_addresses_and_localhost_are_accepted(host: str | None) -> None:
+    """No site can have an address for a name; a client of HTTP/1.0 may send no `Host`."""
     check_host(host, ALLOWED)
 
 

@@ -1,4 +1,4 @@
-"""Which pages may use the relay."""
+"""Checks of `Origin`: which pages may use the relay."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ APP = "https://app.example.com"
         ("http://[::1]", "[::1]:80"),
     ],
 )
-def test_a_program_and_the_relays_own_pages_are_welcome_where_nothing_is_set(
+def test_programs_and_pages_of_the_relays_own_site_are_allowed_where_nothing_is_set(
     origin: str | None, host: str | None
 ) -> None:
     check_origin(origin, host, None)
@@ -145,8 +145,8 @@ def test_pages_without_an_origin_need_to_be_listed_and_send_no_cookie() -> None:
             check_origin("null", "null", allowed)
 
 
-def test_caches_are_told_what_an_answer_depends_on() -> None:
-    """Else a program's answer, which no page may read, could be given to a page."""
+def test_caches_are_told_what_a_response_depends_on() -> None:
+    """Otherwise the response to a program, which no page may read, could be given to a page."""
     assert cors_headers(None, "x", (APP,)) == {"Vary": "Origin"}
     assert cors_headers(None, "x", (ANY,)) == {"Access-Control-Allow-Origin": "*"}
     assert cors_headers("https://b.example", "x", (APP, ANY)) == {"Access-Control-Allow-Origin": "*", "Vary": "Origin"}
@@ -166,7 +166,7 @@ def test_any_site_may_read_but_send_no_cookie() -> None:
         assert cors_headers(origin, "relay.example.com", (ANY,)) == {"Access-Control-Allow-Origin": "*"}
 
 
-def test_a_refusal_does_not_repeat_all_that_a_stranger_sends() -> None:
+def test_a_refusal_repeats_only_the_beginning_of_a_long_origin() -> None:
     with pytest.raises(Refused) as caught:
         check_origin("x" * 10_000, "y", None)
     assert len(caught.value.reason) < 400

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.brokers.envelope import HEADER_BYTES, EnvelopeError, open_envelope, seal
-from relay.message import NO_ORIGIN, Kind, Message
+from relay.brokers.envelope import HEADER_BYTES, EnvelopeError, open_envelope, position_of, seal, seal_with_position
+from relay.message import NO_ORIGIN, Kind, Message, Position
 
 ORIGINS = st.binary(min_size=16, max_size=16)
 
@@ -59,3 +61,142 @@ def test_whatever_is_on_the_bus_is_a_message_or_an_envelope_error(data: bytes) -
         assert message.kind in Kind
         if message.kind is Kind.TEXT:
             message.payload.decode()
+
+
+EPOCHS = st.text(min_size=1, max_size=60)
+POSITIONS = st.builds(Position, EPOCHS, st.integers(0, 2**64 - 1))
+MESSAGES = st.one_of(
+    st.builds(Message, st.just("lobby"), st.text(max_size=60).map(str.encode), st.just(Kind.TEXT), ORIGINS),
+    st.builds(Message, st.just("lobby"), st.binary(max_size=60), st.just(Kind.BINARY), ORIGINS),
+)
+
+
+@given(MESSAGES, POSITIONS)
+def test_a_position_comes_along_and_leaves_the_message_alone(message: Message, position: Position) -> None:
+    sealed = seal_with_position(message, position)
+    assert open_envelope("lobby", sealed) == message
+    assert position_of(sealed) == position
+    assert position_of(seal(message)) is None
+
+
+@given(MESSAGES)
+def test_a_message_without_a_position_is_written_as_ever(message: Message) -> None:
+    """Byte for byte: gateways of the version before read it during a rolling upgrade."""
+    sealed = seal(message)
+    assert sealed == b"\xffr" + bytes([0x10 | message.kind]) + message.origin + message.payload
+    assert _open_as_before_extensions("lobby", sealed) == message == open_envelope("lobby", sealed)
+
+
+@given(MESSAGES, POSITIONS)
+def test_an_older_reader_refuses_extensions_and_delivers_no_wrong_payload(message: Message, position: Position) -> None:
+    with pytest.raises(EnvelopeError, match=r"unknown version or kind '1[89]'"):
+        _open_as_before_extensions("lobby", seal_with_position(message, position))
+
+
+@given(MESSAGES, POSITIONS, st.lists(st.tuples(st.integers(2, 255), st.binary(max_size=40)), max_size=5), st.randoms())
+def test_extensions_of_a_newer_writer_are_passed_over(
+    message: Message, position: Position, unknown: list[tuple[int, bytes]], random: Random
+) -> None:
+    known = (1, position.offset.to_bytes(8, "big") + position.epoch.encode())
+    extensions = [*unknown, known]
+    random.shuffle(extensions)
+    sealed = _seal_with(message, extensions)
+    assert open_envelope("lobby", sealed) == message
+    assert position_of(sealed) == position
+    without = _seal_with(message, unknown)
+    assert open_envelope("lobby", without) == message
+    assert position_of(without) is None
+
+
+@pytest.mark.parametrize("bits", [*range(0x12, 0x18), *range(0x1A, 0x20), *range(0x20, 0x100)])
+def test_reserved_bits_and_other_versions_are_refused(bits: int) -> None:
+    """A newer writer sets them when this reader could take the payload for what it is not."""
+    data = b"\xffr" + bytes([bits]) + bytes(16) + b"\x00\x00" + b"payload"
+    for read in (lambda: open_envelope("lobby", data), lambda: position_of(data)):
+        with pytest.raises(EnvelopeError, match="unknown version or kind"):
+            read()
+
+
+@given(MESSAGES, POSITIONS)
+def test_an_envelope_that_is_cut_off_is_refused_or_its_payload_is_shorter(message: Message, position: Position) -> None:
+    for sealed in (seal(message), seal_with_position(message, position)):
+        header = len(sealed) - len(message.payload)
+        for size in range(2, len(sealed)):
+            try:
+                opened = open_envelope("lobby", sealed[:size])
+            except EnvelopeError:
+                assert size < header or message.kind is Kind.TEXT
+            else:
+                assert size >= header
+                assert opened.payload == message.payload[: size - header]
+
+
+@given(MESSAGES, POSITIONS, st.integers(0, 255))
+def test_any_byte_may_be_wrong(message: Message, position: Position, wrong: int) -> None:
+    """Each byte in turn: the envelope is read, or refused with its own error."""
+    sealed = seal_with_position(message, position)
+    for index in range(len(sealed)):
+        data = sealed[:index] + bytes([wrong]) + sealed[index + 1 :]
+        for read in (lambda data=data: open_envelope("lobby", data), lambda data=data: position_of(data)):
+            try:
+                read()
+            except EnvelopeError:
+                assert data.startswith(b"\xffr")
+
+
+@pytest.mark.parametrize(
+    ("extensions", "error"),
+    [
+        (b"", "expected at least 21"),
+        (b"\x00", "expected at least 21"),
+        (b"\x00\x05\x02", "expected at least 26"),
+        (b"\x00\x01\x02", "beyond the end"),
+        (b"\x00\x03\x02\x02\x00", "beyond the end"),
+        (b"\x00\x04\x02\x00\x02\x01", "beyond the end"),
+    ],
+)
+def test_extensions_that_do_not_fit_are_refused(extensions: bytes, error: str) -> None:
+    data = b"\xffr\x19" + bytes(16) + extensions
+    for read in (lambda: open_envelope("lobby", data), lambda: position_of(data)):
+        with pytest.raises(EnvelopeError, match=error):
+            read()
+
+
+@pytest.mark.parametrize("value", [b"", bytes(8), bytes(8) + b"\xff"])
+def test_a_broken_position_is_refused(value: bytes) -> None:
+    with pytest.raises(EnvelopeError, match="position"):
+        position_of(_seal_with(Message("lobby", b"x"), [(1, value)]))
+
+
+@pytest.mark.parametrize("position", [Position("", 1), Position("e" * 248, 1), Position("e", -1), Position("e", 2**64)])
+def test_a_position_that_does_not_fit_is_not_written(position: Position) -> None:
+    with pytest.raises(ValueError, match="can't be written"):
+        seal_with_position(Message("lobby", b"x"), position)
+
+
+@given(st.binary(max_size=64))
+def test_whatever_is_on_the_bus_has_a_position_or_none_or_is_an_envelope_error(data: bytes) -> None:
+    for prefix in (b"", b"\xffr", b"\xffr\x18", b"\xffr\x19" + bytes(16)):
+        try:
+            position_of(prefix + data)
+        except EnvelopeError:
+            assert (prefix + data).startswith(b"\xffr")
+
+
+def _seal_with(message: Message, extensions: list[tuple[int, bytes]]) -> bytes:
+    """Return an envelope with extensions, as any later version may write it."""
+    area = b"".join(bytes([number, len(value)]) + value for number, value in extensions)
+    header = b"\xffr" + bytes([0x18 | message.kind]) + message.origin
+    return header + len(area).to_bytes(2, "big") + area + message.payload
+
+
+def _open_as_before_extensions(channel: str, data: bytes) -> Message:
+    """Read an envelope as the version before extensions did."""
+    kind = {b"\xffr\x10": Kind.TEXT, b"\xffr\x11": Kind.BINARY}.get(data[:3])
+    if kind is not None:
+        if len(data) < 19:
+            raise EnvelopeError(f"envelope of {len(data)} bytes, expected at least 19")
+        return Message(channel, data[19:], kind, data[3:19])
+    if data.startswith(b"\xffr"):
+        raise EnvelopeError(f"envelope of unknown version or kind {data[2:3].hex()!r}")
+    return Message(channel, data, Kind.TEXT, NO_ORIGIN)

@@ -20,7 +20,7 @@ StandIn = Callable[[Handler], Awaitable[str]]
 
 @pytest.fixture(autouse=True)
 def _empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No setting from outside, no colours, an empty working folder, help of a fixed width."""
+    """Start without settings and colours, in an empty working folder, with help of a fixed width."""
     for name in [name for name in os.environ if name.upper().startswith("RELAY_")]:
         monkeypatch.delenv(name)
     for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE"):
@@ -31,7 +31,7 @@ def _empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture(autouse=True)
 def _quiet_logs() -> Iterator[None]:
-    """A gateway inside the test's process must not write into the output of the command."""
+    """Keep a gateway inside the test's process from writing into the output of the command."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     yield
     structlog.reset_defaults()

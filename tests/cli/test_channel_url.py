@@ -1,4 +1,4 @@
-"""Where a client command finds a channel."""
+"""The WebSocket URL of a channel, and the argument that names one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import pytest
 
-from relay.cli.channel_url import Channel, channel_url
+from relay.cli.channel_url import ChannelArgument, channel_url
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ from relay.cli.channel_url import Channel, channel_url
     ],
 )
 def test_a_channel_has_a_url(gateway: str, channel: str, expected: str) -> None:
-    """Every legal name is carried as it is; a path in front of /ws stays."""
+    """Every legal name arrives unchanged; a path in front of /ws stays."""
     assert str(channel_url(gateway, channel)) == expected
 
 
@@ -61,14 +61,14 @@ def test_a_publisher_can_ask_for_its_echo() -> None:
     ],
 )
 def test_what_is_no_gateway_is_wrong_usage(gateway: str) -> None:
-    """Told before anything is connected."""
+    """Reported before anything is connected."""
     with pytest.raises(click.UsageError, match="--gateway"):
         channel_url(gateway, "lobby")
 
 
 @pytest.mark.parametrize("gateway", ["ws://h:8000/ws/news", "http://h:8000/sse/news/", "ws://h:8000/ws/lobby/lobby"])
 def test_an_address_of_another_channel_is_wrong_usage(gateway: str) -> None:
-    """It would not be heard by the clients of either."""
+    """The command would use one of the two, and the user may mean the other."""
     with pytest.raises(click.UsageError, match=r"names the channel '.*', and the command 'lobby': .* ws://h:8000$"):
         channel_url(gateway, "lobby")
 
@@ -86,7 +86,7 @@ def test_an_address_of_another_channel_is_wrong_usage(gateway: str) -> None:
 def test_the_gateway_of_this_machine_comes_from_the_settings(
     host: str, expected: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Listening everywhere means that it is here, too."""
+    """A gateway that listens on all addresses is reached at the loopback."""
     monkeypatch.setenv("RELAY_HOST", host)
     (tmp_path / ".env").write_text("RELAY_PORT=9000\n")
     assert str(channel_url(None, "lobby")) == expected
@@ -101,9 +101,9 @@ def test_a_gateway_on_any_free_port_must_be_named(monkeypatch: pytest.MonkeyPatc
 
 def test_an_illegal_channel_is_wrong_usage() -> None:
     """With the rule that it breaks."""
-    assert Channel().convert("a/b:c", None, None) == "a/b:c"
+    assert ChannelArgument().convert("a/b:c", None, None) == "a/b:c"
     with pytest.raises(click.BadParameter, match="white space"):
-        Channel().convert("a b", None, None)
+        ChannelArgument().convert("a b", None, None)
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_an_illegal_channel_is_wrong_usage() -> None:
     ],
 )
 def test_an_address_in_place_of_a_channel_is_wrong_usage(given: str, instead: str) -> None:
-    """It is what a WebSocket client takes; as a channel's name it would be listened to for ever."""
+    """It is what a WebSocket client takes; as a channel's name the command would wait there for ever."""
     with pytest.raises(click.BadParameter) as error:
-        Channel().convert(given, None, None)
+        ChannelArgument().convert(given, None, None)
     assert error.value.message == f"{given!r} is an address, not a channel: write {instead}"

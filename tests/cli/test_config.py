@@ -78,7 +78,7 @@ def test_the_env_file_sets_nothing_until_it_is_edited(tmp_path: Path) -> None:
 
 
 def test_the_env_file_can_be_had_with_wrong_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is what one needs then."""
+    """Then it is needed most."""
     monkeypatch.setenv("RELAY_PORT", "many")
     assert invoke("config", "--env").exit_code == 0
     assert invoke("config").exit_code == 2
@@ -122,7 +122,7 @@ async def test_a_terminal_gets_a_table(no_color: str) -> None:
 
 
 def test_all_is_shown_when_something_is_wrong(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """It is the tool to find it: the wrong ones are marked, with what is allowed, and the exit code says so."""
+    """The wrong settings are marked, with what is allowed, and the exit code is 2."""
     (tmp_path / ".env").write_text("RELAY_MAX_HEADERS=50\nRELAY_WELCOME='never ended\n")
     monkeypatch.setenv("RELAY_BROKER_URL", "redis://ann:secret@h:port")
     monkeypatch.setenv("RELAY_PING_INTERVAL", "5")

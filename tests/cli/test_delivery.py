@@ -1,4 +1,4 @@
-"""One message through a gateway: delivered means that it came back."""
+"""The delivery of one message through a gateway: its echo must come back."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.harness.free_port import free_port
 
 
 async def echo(request: web.Request) -> web.StreamResponse:
-    """Answer like a gateway with a welcome, on a channel where others talk too."""
+    """Answer like a gateway with a welcome, on a channel with other publishers."""
     connection = web.WebSocketResponse(max_msg_size=0)
     await connection.prepare(request)
     await connection.send_str("welcome")
@@ -26,11 +26,11 @@ async def echo(request: web.Request) -> web.StreamResponse:
 
 @pytest.mark.parametrize("payload", ["hello", "", b"\x00\xff", b"", "x" * 5_000_000])
 async def test_a_message_that_comes_back_is_delivered(stand_in: StandIn, payload: str | bytes) -> None:
-    """Whatever else comes before it."""
+    """Other messages may come before it."""
     await deliver(URL(await stand_in(echo)), payload)
 
 
-async def test_a_close_is_told_with_its_reason(stand_in: StandIn) -> None:
+async def test_a_close_is_reported_with_its_reason(stand_in: StandIn) -> None:
     """As the gateway gave it."""
 
     async def refuse(request: web.Request) -> web.StreamResponse:
@@ -44,8 +44,8 @@ async def test_a_close_is_told_with_its_reason(stand_in: StandIn) -> None:
         await deliver(URL(await stand_in(refuse)), "hello")
 
 
-async def test_a_broken_connection_is_told(stand_in: StandIn) -> None:
-    """Nobody knows whether the message got through."""
+async def test_a_broken_connection_is_reported(stand_in: StandIn) -> None:
+    """It is unknown whether the message was delivered."""
 
     async def drop(request: web.Request) -> web.StreamResponse:
         connection = web.WebSocketResponse()
@@ -59,7 +59,7 @@ async def test_a_broken_connection_is_told(stand_in: StandIn) -> None:
         await deliver(URL(await stand_in(drop)), "hello")
 
 
-async def test_a_refusal_is_told(stand_in: StandIn) -> None:
+async def test_a_refusal_is_reported(stand_in: StandIn) -> None:
     """With the status."""
 
     async def full(request: web.Request) -> web.StreamResponse:
@@ -69,7 +69,7 @@ async def test_a_refusal_is_told(stand_in: StandIn) -> None:
         await deliver(URL(await stand_in(full)), "hello")
 
 
-async def test_silence_is_not_waited_for_without_end(stand_in: StandIn) -> None:
+async def test_a_missing_answer_is_a_timeout(stand_in: StandIn) -> None:
     """The bus may be away."""
     ended = asyncio.Event()
 
@@ -86,9 +86,9 @@ async def test_silence_is_not_waited_for_without_end(stand_in: StandIn) -> None:
     await ended.wait()
 
 
-async def test_nobody_there_is_told() -> None:
+async def test_a_refused_connection_is_reported() -> None:
     """No gateway listens at that port."""
     url = URL(f"ws://127.0.0.1:{free_port()}")
-    with pytest.raises(NotDelivered) as told:
+    with pytest.raises(NotDelivered) as caught:
         await deliver(url, "hello")
-    assert str(told.value) == f"{url.origin()} can't be reached: connection refused"
+    assert str(caught.value) == f"{url.origin()} can't be reached: connection refused"

@@ -1,4 +1,4 @@
-"""A command that needs more than is installed says what, and how to get it."""
+"""A command without its extra says which one it needs, and how to install it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from relay.cli.extras import require_extra
 from tests.cli.command import invoke
 
 
-def test_what_is_there_is_not_mentioned() -> None:
+def test_an_installed_extra_is_accepted() -> None:
     require_extra("loadtest", "relay loadtest", ("json", "numpy"))
 
 

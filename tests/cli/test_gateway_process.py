@@ -1,4 +1,4 @@
-"""The life of a gateway process, with a gateway that only notes what happens to it."""
+"""The process of a gateway, with a stub that only notes what is done to it."""
 
 from __future__ import annotations
 
@@ -13,15 +13,14 @@ from collections.abc import Iterator
 import pytest
 
 from relay.cli import gateway_process
-from relay.cli.gateway_process import StopSignals, loop_factory, run
+from relay.cli.gateway_process import loop_factory, run_gateway
 from relay.errors import BusUnavailable
 from relay.settings import Settings
 from relay.web.metrics_port import MetricsPortError
-from tests.harness.conditions import wait_until_blocking
 
 
 class StubGateway:
-    """Notes its calls; signals its own process while it starts or drains, as often as the test says."""
+    """Notes its calls, and sends its own process signals while it starts or drains, as many as the test says."""
 
     calls: list[str]
     failure: Exception | None
@@ -36,7 +35,7 @@ class StubGateway:
         self.calls.append("made")
 
     async def start(self) -> None:
-        """Fail, be signalled, hang or be done."""
+        """Fail, be signalled, hang or return."""
         StubGateway.frozen_at_start = gc.get_freeze_count()
         StubGateway.loop = type(asyncio.get_running_loop()).__module__.partition(".")[0]
         self.calls.append("start")
@@ -62,7 +61,7 @@ class StubGateway:
 
 @pytest.fixture(autouse=True)
 def gateway(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[StubGateway]]:
-    """The stub in place of the gateway, ended by SIGTERM as soon as it has started."""
+    """Put the stub in place of the gateway; SIGTERM ends it as soon as it has started."""
     StubGateway.calls = []
     StubGateway.failure = None
     StubGateway.signals_at_start = [signal.SIGTERM]
@@ -80,37 +79,37 @@ def gateway(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[StubGateway]]:
 def test_the_first_signal_drains(gateway: type[StubGateway], number: signal.Signals, loop: str) -> None:
     """And the exit code is 0."""
     gateway.signals_at_start = [number]
-    assert run(Settings(event_loop=loop)) == 0  # type: ignore[arg-type]
+    assert run_gateway(Settings(event_loop=loop)) == 0  # type: ignore[arg-type]
     assert gateway.calls == ["made", "start", "drain"]
     assert gateway.loop == loop
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_the_second_signal_ends_at_once(gateway: type[StubGateway], number: signal.Signals) -> None:
+def test_the_second_signal_stops(gateway: type[StubGateway], number: signal.Signals) -> None:
     """The exit code tells which signal it was."""
     gateway.signals_in_drain = [number]
-    assert run(Settings()) == 128 + number
+    assert run_gateway(Settings()) == 128 + number
     assert gateway.calls == ["made", "start", "drain", "stop"]
 
 
 def test_a_signal_during_the_start_stops(gateway: type[StubGateway]) -> None:
     """There is nothing to drain yet."""
     gateway.start_hangs = True
-    assert run(Settings()) == 0
+    assert run_gateway(Settings()) == 0
     assert gateway.calls == ["made", "start", "stop"]
 
 
 def test_more_than_two_signals_change_nothing(gateway: type[StubGateway]) -> None:
     """An impatient operator presses Ctrl-C often."""
     gateway.signals_in_drain = [signal.SIGINT, signal.SIGTERM, signal.SIGINT]
-    assert run(Settings()) > 128
+    assert run_gateway(Settings()) > 128
     assert gateway.calls[-1] == "stop"
 
 
 def test_what_exists_before_the_first_client_is_frozen(gateway: type[StubGateway]) -> None:
     """Connections are made later, so never frozen."""
     before = gc.get_freeze_count()
-    run(Settings())
+    run_gateway(Settings())
     assert gateway.frozen_at_start > before + 10_000
     assert gc.get_threshold() == (50_000, 20, 100)
 
@@ -135,7 +134,7 @@ def test_why_it_could_not_start_is_one_line(
 ) -> None:
     """No traceback; exit code 1."""
     gateway.failure = failure
-    assert run(Settings()) == 1
+    assert run_gateway(Settings()) == 1
     errors = capsys.readouterr().err
     assert errors.startswith("relay: ")
     assert errors.count("\n") == 1
@@ -143,10 +142,10 @@ def test_why_it_could_not_start_is_one_line(
 
 
 def test_a_mistake_of_the_program_is_not_hidden(gateway: type[StubGateway]) -> None:
-    """Its traceback is what one needs."""
+    """Its traceback is printed."""
     gateway.failure = ZeroDivisionError()
     with pytest.raises(ZeroDivisionError):
-        run(Settings())
+        run_gateway(Settings())
 
 
 def test_auto_takes_uvloop_when_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,35 +157,3 @@ def test_auto_takes_uvloop_when_it_is_installed(monkeypatch: pytest.MonkeyPatch)
     assert loop_factory("asyncio") is None
     monkeypatch.setattr(gateway_process, "find_spec", lambda name: None)
     assert loop_factory("auto") is None
-
-
-def test_a_process_that_hangs_after_the_second_signal_is_torn_down(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever it waits for; unless it ended by itself before."""
-    codes: list[int] = []
-    monkeypatch.setattr(gateway_process, "LAST_RESORT_SECONDS", 0.01)
-    monkeypatch.setattr(os, "_exit", codes.append)
-
-    signals = StopSignals()
-    signals.notice(signal.SIGTERM)
-    assert codes == []
-    signals.notice(signal.SIGINT)
-    wait_until_blocking(lambda: codes == [128 + signal.SIGINT])
-
-
-async def test_where_the_loop_takes_no_signal_handlers_the_process_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on Windows."""
-
-    def refuse(*_: object) -> None:
-        raise NotImplementedError
-
-    monkeypatch.setattr(asyncio.get_running_loop(), "add_signal_handler", refuse)
-    before = {number: signal.getsignal(number) for number in gateway_process.SIGNALS}
-    signals = StopSignals()
-    try:
-        signals.install()
-        os.kill(os.getpid(), signal.SIGTERM)
-        await signals.first.wait()
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    assert signals.number == signal.SIGTERM

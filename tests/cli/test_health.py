@@ -1,4 +1,4 @@
-"""`relay health` against gateways and against servers that behave badly."""
+"""`relay health`, with gateways and with servers that misbehave."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.harness.free_port import free_port
 
 
 async def test_a_ready_gateway(embedded: EmbeddedFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """That of the settings, unless another is named."""
+    """The gateway of the settings, unless another one is given."""
     (gateway,) = await embedded(1)
     for host in ("127.0.0.1", "0.0.0.0"):
         monkeypatch.setenv("RELAY_HOST", host)
@@ -30,7 +30,7 @@ async def test_a_ready_gateway(embedded: EmbeddedFactory, monkeypatch: pytest.Mo
 
 
 async def test_the_port_for_metrics_is_asked(embedded: EmbeddedFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No client can be in the way there."""
+    """No client can block it there."""
     port = free_port()
     await embedded(1, metrics_port=port)
     monkeypatch.setenv("RELAY_METRICS_PORT", str(port))
@@ -50,7 +50,7 @@ async def test_a_draining_gateway_is_alive_and_not_ready(embedded: EmbeddedFacto
     await gateway.stop()
 
 
-async def test_in_a_process_of_its_own_nobody_there() -> None:
+async def test_a_port_without_listener_in_a_process_of_its_own() -> None:
     port = free_port()
     outcome = await run("health", RELAY_PORT=port)
     assert outcome.code == 1
@@ -70,7 +70,7 @@ async def test_in_a_process_of_its_own_nobody_there() -> None:
         (200, "[]", "there is no relay at this address: a web server answers"),
     ],
 )
-async def test_what_is_no_good_answer_is_told(stand_in: StandIn, status: int, body: str, reason: str) -> None:
+async def test_an_answer_that_is_no_success_is_reported(stand_in: StandIn, status: int, body: str, reason: str) -> None:
     async def answer(request: web.Request) -> web.Response:
         assert request.path == "/below/readyz"
         return web.Response(status=status, text=body)
@@ -80,14 +80,14 @@ async def test_what_is_no_good_answer_is_told(stand_in: StandIn, status: int, bo
     assert (outcome.code, outcome.errors) == (1, f"relay: not ready: {reason}\n")
 
 
-def test_a_silent_server_has_so_long() -> None:
+def test_a_silent_server_is_a_timeout() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         result = invoke("health", "--timeout", "0.2", "--url", f"http://127.0.0.1:{silent.getsockname()[1]}")
     assert result.exit_code == 1
     assert "timed out" in result.stderr
 
 
-async def test_what_is_no_http_is_told() -> None:
+async def test_a_server_without_http_is_reported() -> None:
     async def babble(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"hello\r\n\r\n")
         writer.close()

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from relay.cli.interruption import run
+from relay.cli.interruption import run_interruptible
 
 
 @pytest.fixture(autouse=True)
 def _ctrl_c_is_not_ignored() -> Iterator[None]:
-    """As it is for what a shell runs in the background."""
+    """Undo what a shell does for a command in the background."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
@@ -25,7 +25,7 @@ def test_the_result_is_that_of_the_work() -> None:
     async def work() -> str:
         return "done"
 
-    assert run(work) == "done"
+    assert run_interruptible(work) == "done"
 
 
 def test_it_is_noticed_even_while_nothing_else_happens() -> None:
@@ -46,7 +46,7 @@ def test_it_is_noticed_even_while_nothing_else_happens() -> None:
     began = time.monotonic()
     thread.start()
     with pytest.raises(KeyboardInterrupt):
-        run(work)
+        run_interruptible(work)
     assert time.monotonic() - began < 10
     thread.join()
     assert cleaned == [True]
@@ -58,7 +58,7 @@ def test_a_cancellation_of_its_own_is_no_interruption() -> None:
         raise asyncio.CancelledError
 
     with pytest.raises(asyncio.CancelledError):
-        run(work)
+        run_interruptible(work)
 
 
 def test_where_no_signals_can_be_handled_it_works_without() -> None:
@@ -68,7 +68,7 @@ def test_where_no_signals_can_be_handled_it_works_without() -> None:
     async def work() -> str:
         return "done"
 
-    thread = threading.Thread(target=lambda: results.append(run(work)))
+    thread = threading.Thread(target=lambda: results.append(run_interruptible(work)))
     thread.start()
     thread.join()
     assert results == ["done"]

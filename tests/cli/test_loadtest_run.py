@@ -11,13 +11,12 @@ import msgspec
 import pytest
 
 from relay.cli import loadtest_run as module
-from relay.loadtest.plan.dialect import Dialect
-from relay.loadtest.plan.plan import Act, Hears, Plan
+from relay.loadtest.plan.plan import Act, Dialect, Hears, Plan
 from relay.loadtest.result.faults import Faults
 from relay.loadtest.result.result import Result
 from relay.loadtest.run.conditions import Conditions
 from relay.loadtest.run.coordinator import Coordinator
-from relay.loadtest.run.worker_pool import WorkerError
+from relay.loadtest.run.worker_pool import LoadWorkerError
 from tests.cli.command import invoke
 from tests.harness.broadcast_server import BroadcastServer
 from tests.harness.conditions import wait_until
@@ -41,7 +40,7 @@ class Course:
 
     async def __call__(self, run: Coordinator) -> None:
         self.plans.append(run.plan)
-        run.tally.add(0, make_progress(sessions=run.wanted))
+        run.state.totals.add(0, make_progress(sessions=run.state.wanted))
         self.became(run)
 
     @property
@@ -165,7 +164,7 @@ def test_a_run_that_has_passed_ends_with_0_and_says_so(course: Course) -> None:
 
 def test_a_run_that_has_failed_ends_with_1_and_says_why(course: Course) -> None:
     def lose(run: Coordinator) -> None:
-        run.faults = Faults(lost=3)
+        run.state.faults = Faults(lost=3)
 
     course.became = lose
     result = invoke("loadtest", URL)
@@ -180,7 +179,7 @@ def test_an_interrupted_run_ends_with_130(course: Course) -> None:
 
 def test_an_error_of_the_load_test_itself_ends_with_1_in_a_line(course: Course) -> None:
     def fail(run: Coordinator) -> None:
-        raise WorkerError(1, "it has ended")
+        raise LoadWorkerError(1, "it has ended")
 
     course.became = fail
     result = invoke("loadtest", URL)
@@ -219,12 +218,12 @@ def test_a_result_that_can_not_be_written_after_all_ends_with_1(course: Course, 
 
 async def test_gateways_are_started_watched_and_ended() -> None:
     options = ("--gateways", "1", "--clients", "4", "--rate", "50", "--duration", "1s", "--warm-up", "0s")
-    outcome = await run_load_test(*options, "--settle", "0s", "--hears", "all")
-    assert outcome.code == 0, outcome.output + outcome.errors
-    result = outcome.result
+    build_result = await run_load_test(*options, "--settle", "0s", "--hears", "all")
+    assert build_result.code == 0, build_result.output + build_result.errors
+    result = build_result.result
     assert [process.name for process in result.processes] == ["gateway 1"]
     assert (result.steps[0].delivered, result.redis) == (250, None)
-    assert "gateway 1" in outcome.output
+    assert "gateway 1" in build_result.output
     assert result.conditions["RELAY_BROKER_URL"] == "memory://"
 
 
@@ -243,6 +242,6 @@ async def test_the_second_ctrl_c_ends_it_at_once() -> None:
         load_test.interrupt()
         await load_test.heeds()
         load_test.interrupt()
-        outcome = await load_test.ended(within=10.0)
-    assert (outcome.code, outcome.written) == (130, None), outcome.errors
-    assert "Traceback" not in outcome.errors
+        build_result = await load_test.ended(within=10.0)
+    assert (build_result.code, build_result.written) == (130, None), build_result.errors
+    assert "Traceback" not in build_result.errors

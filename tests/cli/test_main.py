@@ -84,7 +84,7 @@ async def test_python_m_relay_is_the_command() -> None:
 
 
 async def test_help_imports_nothing_heavy() -> None:
-    """So that it is there at once."""
+    """So that it appears at once."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-X", "importtime", "-m", "relay", "--help"), cwd=ROOT, stdout=DEVNULL, stderr=PIPE
     )

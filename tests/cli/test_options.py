@@ -55,8 +55,8 @@ def test_wrong_settings_are_listed_with_their_source(
     assert "    allowed:  integer: 0 to 65535" in lines
 
 
-def test_a_single_wrong_setting_is_not_called_several(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A default that no longer fits another setting says that it is one."""
+def test_a_single_wrong_setting_is_counted_in_the_singular(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A default that conflicts with another setting is marked as a default."""
     monkeypatch.setenv("RELAY_PING_INTERVAL", "5")
     result = invoke("serve")
     assert result.exit_code == 2
@@ -83,8 +83,8 @@ def test_an_unknown_setting_is_named_beside_the_wrong_ones(monkeypatch: pytest.M
     ]
 
 
-async def test_nothing_but_our_own_words_about_a_broken_line(tmp_path: Path) -> None:
-    """python-dotenv has its own, without the name."""
+async def test_a_broken_line_is_reported_in_our_words_only(tmp_path: Path) -> None:
+    """python-dotenv has a warning of its own, without the name."""
     (tmp_path / ".env").write_text("RELAY_WELCOME='never ended\n")
     for command in ("serve", "config", "publish"):
         outcome = await run(command, *(["lobby", "hi"] if command == "publish" else []))
@@ -94,8 +94,8 @@ async def test_nothing_but_our_own_words_about_a_broken_line(tmp_path: Path) -> 
         assert "    given:    line 1 of .env, which can't be read\n" in outcome.errors
 
 
-async def test_a_broken_line_of_another_program_is_left_alone(tmp_path: Path) -> None:
-    """It is none of our business."""
+async def test_a_broken_line_of_another_program_is_ignored(tmp_path: Path) -> None:
+    """It sets no variable of ours."""
     (tmp_path / ".env").write_text("OTHER='never ended\nRELAY_MAX_HEADERS=50\n")
     outcome = await run("config")
     assert (outcome.code, outcome.errors) == (0, "")

@@ -1,4 +1,4 @@
-"""What is at an address that was taken for a gateway's: named at once by every command."""
+"""Another server at an address that was taken for a gateway's: every command names it at once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from relay.cli import other_server
 from relay.cli.other_server import identify
 from tests.cli.command import invoke_aside
 from tests.conftest import EmbeddedFactory
@@ -34,13 +33,13 @@ async def mail(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
 
 
 async def web_server(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Answer all with a page."""
+    """Answer every request with a page."""
     await reader.readline()
     writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi")
 
 
 async def silence(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
-    """Hang up when it is spoken to."""
+    """Close the connection without an answer."""
     await reader.readline()
 
 
@@ -76,12 +75,9 @@ async def serve() -> AsyncIterator[Serve]:
         (silence, None),
     ],
 )
-async def test_a_server_is_known_by_what_it_says(
-    serve: Serve, speak: Speak, expected: str | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_server_is_known_by_what_it_says(serve: Serve, speak: Speak, expected: str | None) -> None:
     """An HTTP server may be a gateway behind a proxy, and has given its status already."""
-    monkeypatch.setattr(other_server, "ANSWER_SECONDS", 0.5)
-    assert await identify("127.0.0.1", await serve(speak), tls=False) == expected
+    assert await identify("127.0.0.1", await serve(speak), tls=False, answer_seconds=0.5) == expected
 
 
 async def test_a_redis_is_known(redis_server: RedisServer) -> None:
@@ -90,10 +86,10 @@ async def test_a_redis_is_known(redis_server: RedisServer) -> None:
     )
 
 
-async def test_tls_is_told_where_it_is_and_where_it_is_not(
+async def test_tls_is_reported_where_it_is_and_where_it_is_not(
     serve: Serve, certificate_authority: CertificateAuthority
 ) -> None:
-    """And nothing, where it is as it should be."""
+    """And nothing is said where it is as expected."""
     encrypting = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     encrypting.load_cert_chain(certificate_authority.certificate_file, certificate_authority.key_file)
     plain = await serve(web_server)

@@ -29,7 +29,7 @@ from tests.harness.websocket_client import connected
 async def test_a_message_goes_through_a_gateway(
     embedded: EmbeddedFactory, channel: str, arguments: list[str], stdin: bytes, expected: str | bytes
 ) -> None:
-    """On the memory broker there is no other way; the answer comes when the channel has it."""
+    """With the memory broker there is no other way; the command answers once the message is delivered."""
     (gateway,) = await embedded(1)
     async with connected(f"{gateway.url}/ws/{channel}") as (listener,):
         outcome = await invoke_aside("publish", "--gateway", gateway.url, channel, *arguments, stdin=stdin)
@@ -48,8 +48,8 @@ async def test_a_message_goes_straight_to_redis(
 ) -> None:
     """And the answer counts the gateways that heard it."""
     flags = ("--broker-url", redis_server.url, "--broker-prefix", prefix)
-    nobody = await invoke_aside("publish", *flags, channel, "hello")
-    assert nobody == Outcome(0, f"heard by nobody: no gateway has a subscriber of {channel}\n", "")
+    unheard = await invoke_aside("publish", *flags, channel, "hello")
+    assert unheard == Outcome(0, f"heard by nobody: no gateway has a subscriber of {channel}\n", "")
     started = await embedded(2, broker_url=redis_server.url, broker_prefix=prefix)
     async with connected(*(f"{gateway.url}/ws/{channel}" for gateway in started)) as clients:
         outcome = await run("publish", channel, "hello", RELAY_BROKER_URL=redis_server.url, RELAY_BROKER_PREFIX=prefix)
@@ -70,7 +70,7 @@ async def test_one_gateway_is_one_gateway(redis_server: RedisServer, embedded: E
         assert outcome == Outcome(0, "heard by 1 gateway\n", "")
 
 
-async def test_redis_away_is_told(channel: str) -> None:
+async def test_redis_away_is_reported(channel: str) -> None:
     """One line, without a password; exit code 1."""
     outcome = await run("publish", channel, "hello", RELAY_BROKER_URL=f"redis://user:secret@127.0.0.1:{free_port()}")
     assert outcome.code == 1
@@ -80,7 +80,7 @@ async def test_redis_away_is_told(channel: str) -> None:
     assert "secret" not in outcome.errors
 
 
-async def test_a_gateway_away_is_told(channel: str) -> None:
+async def test_a_gateway_away_is_reported(channel: str) -> None:
     """One line; exit code 1."""
     port = free_port()
     outcome = await run("publish", channel, "hello", RELAY_PORT=port)
@@ -89,8 +89,8 @@ async def test_a_gateway_away_is_told(channel: str) -> None:
     assert outcome.errors == f"relay: not delivered to {channel}: {reason}\n"
 
 
-async def test_a_refusing_gateway_is_told(stand_in: StandIn, channel: str) -> None:
-    """With what it answered."""
+async def test_a_refusing_gateway_is_reported(stand_in: StandIn, channel: str) -> None:
+    """With its answer."""
 
     async def full(request: web.Request) -> web.StreamResponse:
         return web.Response(status=503)
@@ -112,7 +112,7 @@ async def test_a_refusing_gateway_is_told(stand_in: StandIn, channel: str) -> No
         ([], "Missing argument 'CHANNEL'"),
     ],
 )
-def test_wrong_usage_is_told_before_anything_is_sent(arguments: list[str], reason: str) -> None:
+def test_wrong_usage_is_reported_before_anything_is_sent(arguments: list[str], reason: str) -> None:
     """Exit code 2."""
     result = invoke("publish", *arguments, stdin=b"\xff")
     assert result.exit_code == 2

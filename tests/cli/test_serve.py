@@ -46,7 +46,7 @@ async def test_a_gateway_serves_and_drains(event_loop: str) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-async def test_a_second_signal_ends_it_at_once(number: signal.Signals) -> None:
+async def test_a_second_signal_stops_it_at_once(number: signal.Signals) -> None:
     """However long the drain would have taken."""
     async with running("serve", RELAY_PORT=0, RELAY_DRAIN_DELAY=600) as process:
         await entry(process, "listening")
@@ -106,7 +106,7 @@ async def on_terminal_until(text: str, *arguments: str, **environment: Any) -> s
 
 @pytest.mark.parametrize("workers", [1, 2])
 async def test_a_person_at_a_terminal_is_told_what_to_open(workers: int, redis_server: RedisServer) -> None:
-    """The very port, last of all that is said at the start."""
+    """With the real port, after everything else that is printed at the start."""
     port = free_port()
     shown = await on_terminal_until(
         "/\r\n", "--port", str(port), RELAY_BROKER_URL=redis_server.url, RELAY_WORKERS=workers, RELAY_LOG_LEVEL="error"
@@ -114,7 +114,7 @@ async def test_a_person_at_a_terminal_is_told_what_to_open(workers: int, redis_s
     assert shown == f"Open http://127.0.0.1:{port}/\r\n"
 
 
-async def test_only_a_person_and_only_where_a_page_is() -> None:
+async def test_the_page_is_announced_on_a_terminal_only_and_where_there_is_one() -> None:
     """A log stays a log."""
     shown = await on_terminal_until("listening", RELAY_PORT=0, RELAY_DEMO="off")
     assert "Open" not in shown

@@ -1,4 +1,4 @@
-"""Every command, with standard streams as they come: closed, full, unread, in an encoding of long ago."""
+"""Every command with standard streams that are closed, full, without a reader, or in a narrow encoding."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RELAY = f"{sys.executable} -m relay"
 
 @pytest.fixture(scope="module")
 def gateway() -> Iterator[GatewayProcess]:
-    """A gateway to speak to."""
+    """A gateway for the commands."""
     gateway = GatewayProcess(welcome="grüß 雪")
     gateway.start_blocking()
     yield gateway
@@ -41,7 +41,7 @@ def shell(line: str, folder: Path, **environment: str) -> subprocess.CompletedPr
 
 
 def check(outcome: subprocess.CompletedProcess[bytes], code: int) -> None:
-    """Compare the exit code; nothing may look like a fault of the program."""
+    """Check the exit code, and that the output shows no fault of the program."""
     said = outcome.stdout + outcome.stderr
     assert outcome.returncode == code, said
     for sign in (b"Traceback", b"Exception ignored", b"Errno", b"Error:\n"):
@@ -50,7 +50,7 @@ def check(outcome: subprocess.CompletedProcess[bytes], code: int) -> None:
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
 def test_closed_streams(gateway: GatewayProcess, tmp_path: Path, closed: str) -> None:
-    """What they would have got goes nowhere, and not into the next socket; the exit code is that of the work."""
+    """Their output is discarded, and doesn't go into the next socket; the exit code is that of the work."""
     at = f"http://127.0.0.1:{gateway.port}"
     lines = {
         f"relay health --url {at}": 0,
@@ -78,7 +78,7 @@ def test_a_message_is_not_read_from_a_closed_input(gateway: GatewayProcess, tmp_
 
 
 def test_a_full_disk(gateway: GatewayProcess, tmp_path: Path) -> None:
-    """A command whose output is its work fails, in words; one that has done its work has done it."""
+    """A command whose output is its work fails, in words; another one still succeeds."""
     at = f"http://127.0.0.1:{gateway.port}"
     full = b"standard output can't be written: No space left on device"
     for line in ("config", "--help", f"subscribe lobby --count 1 --gateway {at}"):
@@ -93,8 +93,8 @@ def test_a_full_disk(gateway: GatewayProcess, tmp_path: Path) -> None:
         check(shell(f"relay {line} 2>/dev/full", tmp_path), code)
 
 
-def test_a_reader_that_has_enough(gateway: GatewayProcess, tmp_path: Path) -> None:
-    """Which is what `head` is for."""
+def test_a_reader_that_closes_the_pipe(gateway: GatewayProcess, tmp_path: Path) -> None:
+    """As `head` does."""
     at = f"http://127.0.0.1:{gateway.port}"
     outcome = shell(f"relay subscribe lobby --gateway {at} | head -1; echo ${{PIPESTATUS[0]}}", tmp_path)
     assert outcome.stdout.decode() == "grüß 雪\n0\n"
@@ -108,7 +108,7 @@ def test_a_reader_that_has_enough(gateway: GatewayProcess, tmp_path: Path) -> No
     ids=["ascii", "C"],
 )
 def test_encodings(gateway: GatewayProcess, tmp_path: Path, environment: dict[str, str]) -> None:
-    """What they lack is escaped; a message goes out as it was given."""
+    """Characters that they lack are escaped; a message is sent as it was given."""
     at = f"http://127.0.0.1:{gateway.port}"
     (tmp_path / ".env").write_text("RELAY_WELCOME=雪\n")
     outcome = shell(f"relay subscribe lobby --count 1 --gateway {at}", tmp_path, **environment)
@@ -119,7 +119,7 @@ def test_encodings(gateway: GatewayProcess, tmp_path: Path, environment: dict[st
 
 
 def test_arguments_that_are_no_text(gateway: GatewayProcess, tmp_path: Path) -> None:
-    """Bytes that are not UTF-8 are refused in words, and sent where they are meant."""
+    """Bytes that are not UTF-8 are refused in words, and sent with --binary."""
     at = f"http://127.0.0.1:{gateway.port}"
     check(shell(f"relay publish lobby $'\\xff' --gateway {at}", tmp_path), 2)
     check(shell(f"relay publish lobby $'\\xff' --binary --gateway {at}", tmp_path), 0)

@@ -23,7 +23,7 @@ async def listening(process: Process) -> None:
 
 
 async def test_messages_appear_as_they_come(embedded: EmbeddedFactory, channel: str) -> None:
-    """Also in a pipe, where output is easily held back."""
+    """Also in a pipe, where output is easily buffered."""
     (gateway,) = await embedded(1)
     async with (
         connected(f"{gateway.url}/ws/{channel}") as (publisher,),
@@ -37,7 +37,7 @@ async def test_messages_appear_as_they_come(embedded: EmbeddedFactory, channel: 
         assert await process.stdout.readline() == b"binary, 2 bytes: 00ff\n"
 
 
-async def test_ctrl_c_ends_it_without_a_word(embedded: EmbeddedFactory, channel: str) -> None:
+async def test_ctrl_c_ends_it_without_a_message(embedded: EmbeddedFactory, channel: str) -> None:
     """No traceback; the exit code that shells expect."""
     (gateway,) = await embedded(1)
     async with running("subscribe", "--gateway", gateway.url, channel) as process:
@@ -47,8 +47,8 @@ async def test_ctrl_c_ends_it_without_a_word(embedded: EmbeddedFactory, channel:
         assert (process.returncode, output, errors) == (130, b"", b"")
 
 
-async def test_it_ends_when_nobody_reads_its_output(embedded: EmbeddedFactory, channel: str) -> None:
-    """Even when no message comes that could not be written."""
+async def test_it_ends_when_the_reader_of_its_output_is_gone(embedded: EmbeddedFactory, channel: str) -> None:
+    """Even when there is no message to write."""
     (gateway,) = await embedded(1)
     reader, writer = os.pipe()
     try:
@@ -61,10 +61,10 @@ async def test_it_ends_when_nobody_reads_its_output(embedded: EmbeddedFactory, c
         os.close(writer)
 
 
-async def test_a_write_that_nobody_reads_ends_it_too(
+async def test_a_write_without_a_reader_ends_it_too(
     embedded: EmbeddedFactory, channel: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where the end of the reader is not announced, such as on a socket."""
+    """Where it isn't noticed that the reader is gone, such as on a socket."""
     (gateway,) = await embedded(1)
 
     def refuse(payload: str | bytes) -> str:
@@ -87,7 +87,7 @@ async def test_it_ends_after_enough_messages(embedded: EmbeddedFactory, channel:
     assert outcome == Outcome(0, "welcome\n", f"relay: listening to {gateway.url}\n")
 
 
-async def test_a_refusal_is_told(stand_in: StandIn, channel: str) -> None:
+async def test_a_refusal_is_reported(stand_in: StandIn, channel: str) -> None:
     """Exit code 1."""
 
     async def refuse(request: web.Request) -> web.StreamResponse:
@@ -107,7 +107,7 @@ async def test_a_refusal_is_told(stand_in: StandIn, channel: str) -> None:
         ([], "Missing argument 'CHANNEL'"),
     ],
 )
-def test_wrong_usage_is_told(arguments: list[str], reason: str) -> None:
+def test_wrong_usage_is_reported(arguments: list[str], reason: str) -> None:
     """Exit code 2, nothing connected."""
     result = invoke("subscribe", *arguments)
     assert result.exit_code == 2

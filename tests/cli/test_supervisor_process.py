@@ -1,4 +1,4 @@
-"""`relay serve` with workers: what it refuses, and its exit code."""
+"""The process of the supervisor: what it refuses, and its exit code."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from relay.cli import supervisor_process
 from relay.cli.supervisor_process import count_workers, run_workers
 from relay.settings import Settings
-from relay.workers import supervisor
+from relay.workers.timing import Timing
 from tests.cli.command import run
 
 REDIS = "redis://127.0.0.1:1"
@@ -34,7 +34,7 @@ async def test_without_a_bus_more_than_one_is_refused(given: str) -> None:
 
 @pytest.mark.parametrize("shared", [False, True])
 async def test_a_taken_port_is_one_line(shared: bool) -> None:
-    """Also when whoever has it would let others in."""
+    """Also when the other program would share it."""
     with socket.socket() as taken:
         if shared:
             taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
@@ -53,12 +53,12 @@ async def test_a_taken_port_is_one_line(shared: bool) -> None:
     [("import sys; sys.exit(7)", 7), ("import os; os.kill(os.getpid(), 9)", 137), ("pass", 1)],
 )
 def test_the_exit_code_is_that_of_a_worker_that_can_not_start(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], script: str, code: int
+    capsys: pytest.CaptureFixture[str], script: str, code: int
 ) -> None:
     """And its reason is the only line."""
-    monkeypatch.setattr(supervisor_process, "COMMAND", (sys.executable, "-S", "-c", script))
-    monkeypatch.setattr(supervisor, "PAUSE_SECONDS", 0.05)
-    assert run_workers(Settings(workers=2, port=0, broker_url=REDIS), 2) == code
+    settings = Settings(workers=2, port=0, broker_url=REDIS)
+    command = (sys.executable, "-S", "-c", script)
+    assert run_workers(settings, 2, command=command, timing=Timing(first_pause=0.05)) == code
     errors = capsys.readouterr().err
     assert errors.startswith("relay: worker ")
     assert "did not start, 3 times in a row: ended" in errors

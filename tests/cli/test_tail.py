@@ -1,4 +1,4 @@
-"""A live tail: prints, comes back after a break, knows when to stop."""
+"""A live tail: it prints, reconnects, and knows when to stop."""
 
 from __future__ import annotations
 
@@ -10,22 +10,16 @@ import pytest
 from aiohttp import web
 from yarl import URL
 
-from relay.cli import tail
-from relay.cli.tail import Refused, Tail, backoff, line
+from relay.cli.tail import GatewayRefused, Tail, backoff, line
 from tests.cli.conftest import StandIn
 from tests.harness.free_port import free_port
 
-
-@pytest.fixture
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Waits are short."""
-    monkeypatch.setattr(tail, "FIRST_DELAY_SECONDS", 0.01)
+SHORT_SECONDS = 0.01
 
 
-@pytest.mark.usefixtures("_impatient")
 @pytest.mark.parametrize("code", [3503, 4500, 1009])
 async def test_it_stays_away_when_it_is_told_so(stand_in: StandIn, code: int) -> None:
-    """It came back twice a second, however often a back end closed it."""
+    """It reconnected twice a second, however often a back end closed it."""
     asked = 0
 
     async def close(request: web.Request) -> web.StreamResponse:
@@ -37,8 +31,8 @@ async def test_it_stays_away_when_it_is_told_so(stand_in: StandIn, code: int) ->
         return connection
 
     url = await stand_in(close)
-    with pytest.raises(Refused, match=f"{url} closed with {code} go, which means: stay away"):
-        await asyncio.wait_for(Tail(URL(url), None).run(), 10)
+    with pytest.raises(GatewayRefused, match=f"{url} closed with {code} go, which means: stay away"):
+        await asyncio.wait_for(Tail(URL(url), None, first_delay_seconds=SHORT_SECONDS).run(), 10)
     assert asked == 2
 
 
@@ -59,7 +53,7 @@ def test_a_message_is_one_line(payload: str | bytes, expected: str) -> None:
 
 
 def test_waits_grow_to_a_limit_and_differ() -> None:
-    """Clients that lost the same gateway must not come back together."""
+    """Clients that lost the same gateway must not reconnect all at once."""
     for failures, longest in [(1, 0.5), (2, 1.0), (3, 2.0), (6, 15.0), (10_000, 15.0)]:
         waits = [backoff(failures) for _ in range(200)]
         assert longest / 2 <= min(waits) < max(waits) <= longest
@@ -87,9 +81,8 @@ async def test_messages_are_printed_until_there_are_enough(
     assert printed.err == f"relay: listening to {url}\n"
 
 
-@pytest.mark.usefixtures("_impatient")
-async def test_it_comes_back_after_every_kind_of_break(stand_in: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
-    """A refusal for now, a close, a cut connection; each is told with the wait."""
+async def test_it_reconnects_after_every_kind_of_break(stand_in: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
+    """After a temporary refusal, a close, a cut connection; each is reported with the delay."""
     calls = 0
 
     async def unsteady(request: web.Request) -> web.StreamResponse:
@@ -110,7 +103,7 @@ async def test_it_comes_back_after_every_kind_of_break(stand_in: StandIn, capsys
         return connection
 
     url = await stand_in(unsteady)
-    await Tail(URL(url), 1).run()
+    await Tail(URL(url), 1, first_delay_seconds=SHORT_SECONDS).run()
     printed = capsys.readouterr()
     assert printed.out == "at last\n"
     told = [text for text in printed.err.splitlines() if "trying again in" in text]
@@ -121,7 +114,6 @@ async def test_it_comes_back_after_every_kind_of_break(stand_in: StandIn, capsys
     assert len(told) == 3
 
 
-@pytest.mark.usefixtures("_impatient")
 async def test_a_gateway_that_asks_for_time_gets_it(stand_in: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
     """Retry-After of a refusal; anything but seconds is ignored."""
     calls = 0
@@ -139,27 +131,26 @@ async def test_a_gateway_that_asks_for_time_gets_it(stand_in: StandIn, capsys: p
 
     url = await stand_in(full)
     began = time.monotonic()
-    await Tail(URL(url), 1).run()
+    await Tail(URL(url), 1, first_delay_seconds=SHORT_SECONDS).run()
     assert time.monotonic() - began >= 1.0
     assert "; trying again in 1.0 s" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 421])
 async def test_a_refusal_for_good_ends_it(stand_in: StandIn, status: int) -> None:
-    """Asking again would not help."""
+    """Trying again would not help."""
 
     async def refuse(request: web.Request) -> web.StreamResponse:
         return web.Response(status=status)
 
-    with pytest.raises(Refused, match=f"answered HTTP {status}"):
+    with pytest.raises(GatewayRefused, match=f"answered HTTP {status}"):
         await Tail(URL(await stand_in(refuse)), None).run()
 
 
-@pytest.mark.usefixtures("_impatient")
 async def test_without_a_number_it_goes_on_until_it_is_refused(
     stand_in: StandIn, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Such as by a gateway in whose place something else was started."""
+    """Such as by another server that was started in place of the gateway."""
     calls = 0
 
     async def replaced(request: web.Request) -> web.StreamResponse:
@@ -174,15 +165,12 @@ async def test_without_a_number_it_goes_on_until_it_is_refused(
         await connection.close()
         return connection
 
-    with pytest.raises(Refused):
-        await Tail(URL(await stand_in(replaced)), None).run()
+    with pytest.raises(GatewayRefused):
+        await Tail(URL(await stand_in(replaced)), None, first_delay_seconds=SHORT_SECONDS).run()
     assert capsys.readouterr().out == "one\ntwo\n"
 
 
-@pytest.mark.usefixtures("_impatient")
-async def test_it_waits_for_a_gateway_that_is_not_there_yet(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_it_waits_for_a_gateway_that_is_not_there_yet(capsys: pytest.CaptureFixture[str]) -> None:
     """It may be started first."""
     waits: list[float] = []
     tried = asyncio.Event()
@@ -193,8 +181,8 @@ async def test_it_waits_for_a_gateway_that_is_not_there_yet(
             tried.set()
             await asyncio.Event().wait()
 
-    monkeypatch.setattr(tail, "sleep", wait)
-    task = asyncio.create_task(Tail(URL(f"ws://127.0.0.1:{free_port()}"), None).run())
+    tail = Tail(URL(f"ws://127.0.0.1:{free_port()}"), None, first_delay_seconds=SHORT_SECONDS, sleep=wait)
+    task = asyncio.create_task(tail.run())
     await tried.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -203,18 +191,13 @@ async def test_it_waits_for_a_gateway_that_is_not_there_yet(
     assert capsys.readouterr().err.count("can't be reached: connection refused; trying again in") == 3
 
 
-async def test_a_good_connection_starts_the_waits_again(
-    stand_in: StandIn, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A gateway that is restarted once a day must not be waited for ever longer."""
-    monkeypatch.setattr(tail, "STEADY_SECONDS", -1.0)
-    failures: list[int] = []
+async def test_after_a_good_connection_delays_start_again(stand_in: StandIn) -> None:
+    """Else they would grow with every daily restart of a gateway."""
+    delays: list[float] = []
 
-    def note(count: int) -> float:
-        failures.append(count)
-        return 0.0
+    async def note(delay: float) -> None:
+        delays.append(delay)
 
-    monkeypatch.setattr(tail, "backoff", note)
     calls = 0
 
     async def close(request: web.Request) -> web.StreamResponse:
@@ -227,12 +210,14 @@ async def test_a_good_connection_starts_the_waits_again(
         await connection.close(code=1001)
         return connection
 
-    await Tail(URL(await stand_in(close)), 1).run()
-    assert failures == [1, 1, 1]
+    url = URL(await stand_in(close))
+    await Tail(url, 1, first_delay_seconds=1.0, steady_seconds=-1.0, sleep=note).run()
+    # A second failure in a row would make a longer one.
+    assert [0.5 <= delay <= 1.0 for delay in delays] == [True] * 3
 
 
-async def test_what_was_not_read_is_no_complaint_at_the_end(stand_in: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The interpreter flushes standard output when it ends, and would report that nobody reads it."""
+async def test_unread_output_is_no_error_at_the_end(stand_in: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The interpreter flushes standard output when it ends, and would report that its reader is gone."""
 
     async def quiet(request: web.Request) -> web.StreamResponse:
         connection = web.WebSocketResponse()

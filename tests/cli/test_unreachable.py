@@ -20,7 +20,7 @@ from relay.cli.unreachable import answered, unreachable
 KEY = ConnectionKey("host", 8000, False, True, None, None, None)
 
 
-def test_the_words_are_those_of_the_system() -> None:
+def test_a_failed_connection_is_explained_in_the_words_of_the_system() -> None:
     """No "ssl:default" where there is no TLS, and no number."""
     refused = OSError(errno.ECONNREFUSED, "Connect call failed ('127.0.0.1', 8000)")
     assert unreachable(ClientConnectorError(KEY, refused)) == "can't be reached: connection refused"
@@ -30,8 +30,8 @@ def test_the_words_are_those_of_the_system() -> None:
     assert unreachable(ClientConnectorError(KEY, several)) == "can't be reached: multiple exceptions: one, another"
 
 
-def test_tls_says_what_it_does_not_like() -> None:
-    """Its numbers are not those of the system."""
+def test_tls_errors_keep_their_reason() -> None:
+    """Numbers of TLS are not numbers of the system."""
     certificate = ssl.SSLCertVerificationError(1, "certificate verify failed")
     assert "certificate verify failed" in unreachable(ClientConnectorCertificateError(KEY, certificate))
     plain = ssl.SSLError(1, "wrong version number")
@@ -49,11 +49,11 @@ def test_tls_says_what_it_does_not_like() -> None:
     ],
 )
 def test_a_status_is_explained(status: int, words: str) -> None:
-    """A number says nothing to whoever types the command."""
+    """A number alone says nothing to the user of the command."""
     assert answered(status).startswith(f"answered HTTP {status}: ")
     assert words in answered(status)
 
 
-def test_other_errors_speak_for_themselves() -> None:
+def test_other_errors_keep_their_text() -> None:
     assert unreachable(ClientPayloadError("half of it")) == "broke off: half of it"
     assert unreachable(ClientPayloadError()) == "broke off: ClientPayloadError"

@@ -1,4 +1,4 @@
-"""What goes wrong outside is told in words by every command: no numbers of the system, no places in C files."""
+"""Every command reports errors of the system in words: without its numbers, and without places in C files."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def cases() -> dict[str, tuple[list[str], int, str]]:
 
 
 @pytest.mark.parametrize("case", list(cases()))
-async def test_a_failure_is_told_in_words(case: str) -> None:
+async def test_a_failure_is_reported_in_words(case: str) -> None:
     """And with the exit code of its kind."""
     arguments, code, words = cases()[case]
     # Handlers of signals need a main thread.
@@ -48,8 +48,8 @@ async def test_a_failure_is_told_in_words(case: str) -> None:
 
 
 @pytest.mark.parametrize("command", [["serve"], ["config"], ["publish", "a", "hi"], ["subscribe", "a"], ["health"]])
-async def test_an_env_file_that_is_none_is_told_in_words(command: list[str], tmp_path: Path) -> None:
-    """Every command that reads settings reads it."""
+async def test_an_env_file_that_is_none_is_reported_in_words(command: list[str], tmp_path: Path) -> None:
+    """By every command that loads settings."""
     (tmp_path / ".env").write_bytes(b"RELAY_WELCOME=\xff\n")
     outcome = await invoke_aside(*command)
     assert outcome.code == 2

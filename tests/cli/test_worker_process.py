@@ -16,9 +16,18 @@ from typing import Any
 from relay.metrics.snapshot import Snapshot
 from relay.settings import Settings
 from relay.web.health import SUPERVISOR_SILENT
-from relay.workers import worker as worker_module
-from relay.workers.messages import Begin, Drain, End, Failed, Listening, State, TellState, TellWhole, Whole
-from relay.workers.pipe import Link
+from relay.workers.messages import (
+    CombinedStatus,
+    CombinedStatusRequest,
+    Drain,
+    Listening,
+    Start,
+    StartFailed,
+    StatusRequest,
+    Stop,
+    WorkerStatus,
+)
+from relay.workers.pipe import Pipe
 from tests.cli.command import ROOT
 from tests.harness.conditions import PATIENCE_SECONDS
 from tests.harness.free_port import free_port
@@ -29,38 +38,38 @@ WITHIN = PATIENCE_SECONDS
 
 
 @asynccontextmanager
-async def worker(begin: Begin | None) -> AsyncIterator[tuple[Process, Link]]:
+async def worker(start: Start | None) -> AsyncIterator[tuple[Process, Pipe]]:
     """Start a worker; killed at the end when it still runs.
 
     Args:
-        begin: its first word; None: none.
+        start: its first message; None: none is sent.
     """
     ours, theirs = socket.socketpair()
-    taker, giver = socket.socketpair()
+    sockets_source, sockets_target = socket.socketpair()
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "relay.cli.worker_process", str(theirs.fileno())),
-        pass_fds=[theirs.fileno(), giver.fileno()],
+        pass_fds=[theirs.fileno(), sockets_target.fileno()],
         stderr=PIPE,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     theirs.close()
-    link = await Link.open(ours)
+    pipe = await Pipe.open(ours)
     try:
-        if begin is not None:
-            link.send(replace(begin, handover=giver.fileno()))
-        yield process, link
+        if start is not None:
+            pipe.send(replace(start, sockets_fd=sockets_target.fileno()))
+        yield process, pipe
     finally:
-        await link.close()
-        taker.close()
-        giver.close()
+        await pipe.close()
+        sockets_source.close()
+        sockets_target.close()
         if process.returncode is None:
             process.kill()
         await process.communicate()
 
 
-async def heard(link: Link) -> Any:
-    """Return the next report."""
-    return await asyncio.wait_for(link.receive(), WITHIN)
+async def next_message(pipe: Pipe) -> Any:
+    """Return the worker's next message."""
+    return await asyncio.wait_for(pipe.receive(), WITHIN)
 
 
 async def code_of(process: Process) -> int:
@@ -68,40 +77,40 @@ async def code_of(process: Process) -> int:
     return await asyncio.wait_for(process.wait(), WITHIN)
 
 
-def begin(**given: object) -> Begin:
-    """Return the first word to a worker on a free port."""
+def make_start(**given: object) -> Start:
+    """Return the first message to a worker on a free port."""
     fixed = {"port": free_port(), "log_format": "json", "drain_seconds": 0}
-    return Begin(3, Settings(**{**fixed, **given}), handover=-1)  # type: ignore[arg-type]
+    return Start(3, Settings(**{**fixed, **given}), sockets_fd=-1)  # type: ignore[arg-type]
 
 
 async def test_it_does_what_it_is_told() -> None:
-    word = begin()
-    port = word.settings.port
-    async with worker(word) as (process, link):
-        listening = await heard(link)
+    start = make_start()
+    port = start.settings.port
+    async with worker(start) as (process, pipe):
+        listening = await next_message(pipe)
         assert isinstance(listening, Listening)
         assert listening.build["event_loop"] == "uvloop"
-        link.send(TellState())
-        state = await heard(link)
-        assert isinstance(state, State)
-        assert (state.problems, state.snapshot.gauges.ready) == ([], 1)
+        pipe.send(StatusRequest())
+        status = await next_message(pipe)
+        assert isinstance(status, WorkerStatus)
+        assert (status.problems, status.snapshot.gauges.ready) == ([], 1)
 
-        # Whoever asks it, means all.
+        # Operators who ask it mean all workers.
         asking = asyncio.create_task(get(port, "/readyz"))
-        assert await heard(link) == TellWhole()
-        link.send(Whole(["worker 2: it is not running"], Snapshot()))
+        assert await next_message(pipe) == CombinedStatusRequest()
+        pipe.send(CombinedStatus(["worker 2: it is not running"], Snapshot()))
         assert (await asking).json["reasons"] == ["worker 2: it is not running"]
         asking = asyncio.create_task(get(port, "/metrics"))
-        assert await heard(link) == TellWhole()
-        link.send(Whole([], Snapshot()))
+        assert await next_message(pipe) == CombinedStatusRequest()
+        pipe.send(CombinedStatus([], Snapshot()))
         assert "relay_connections_accepted_total 0.0" in (await asking).text
 
         async with connected(f"ws://127.0.0.1:{port}/ws/a") as (client,):
-            link.send(Drain())
+            pipe.send(Drain())
             assert await client.ended() == (1001, "going away")
-        # Its last word: else this client would be missed, and then counted as one whose connection broke.
-        last = await heard(link)
-        assert isinstance(last, State)
+        # Its last message: without it this client would be counted as one whose connection broke.
+        last = await next_message(pipe)
+        assert isinstance(last, WorkerStatus)
         assert last.snapshot.counters.connections_closed == {1001: 1}
         assert last.snapshot.counters.connections_open == 0
         assert last.snapshot.gauges.cpu_seconds > 0
@@ -111,69 +120,55 @@ async def test_it_does_what_it_is_told() -> None:
 
 
 async def test_when_the_supervisor_is_silent_nobody_can_tell() -> None:
-    word = begin()
-    async with worker(word) as (_, link):
-        assert isinstance(await heard(link), Listening)
-        answers = [get(word.settings.port, path) for path in ("/readyz", "/metrics", "/healthz")]
+    start = make_start()
+    async with worker(start) as (_, pipe):
+        assert isinstance(await next_message(pipe), Listening)
+        answers = [get(start.settings.port, path) for path in ("/readyz", "/metrics", "/healthz")]
         ready, metrics, alive = await asyncio.gather(*answers)
         assert (ready.status, metrics.status, alive.status) == (503, 503, 503)
         assert ready.json["reasons"] == [SUPERVISOR_SILENT]
         assert metrics.text == f"{SUPERVISOR_SILENT}\n"
 
 
-async def test_it_ends_at_once_when_told_so() -> None:
-    word = begin(drain_seconds=600)
-    async with worker(word) as (process, link):
-        await heard(link)
-        async with connected(f"ws://127.0.0.1:{word.settings.port}/ws/a"):
-            link.send(Drain())
-            link.send(End())
+async def test_it_stops_at_once_when_told_so() -> None:
+    start = make_start(drain_seconds=600)
+    async with worker(start) as (process, pipe):
+        await next_message(pipe)
+        async with connected(f"ws://127.0.0.1:{start.settings.port}/ws/a"):
+            pipe.send(Drain())
+            pipe.send(Stop())
             assert await code_of(process) == 1
 
 
 async def test_signals_drain_it_however_many_come() -> None:
-    """A terminal's Ctrl-C reaches all processes, and the supervisor then tells them again."""
-    word = begin(drain_seconds=1)
-    async with worker(word) as (process, link):
-        await heard(link)
-        async with connected(*[f"ws://127.0.0.1:{word.settings.port}/ws/a"] * 2) as clients:
+    """A terminal's Ctrl-C reaches all processes, and the supervisor then sends them `Drain`, too."""
+    start = make_start(drain_seconds=1)
+    async with worker(start) as (process, pipe):
+        await next_message(pipe)
+        async with connected(*[f"ws://127.0.0.1:{start.settings.port}/ws/a"] * 2) as clients:
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGINT):
                 process.send_signal(number)
-            link.send(Drain())
+            pipe.send(Drain())
             assert [await client.ended() for client in clients] == [(1001, "going away")] * 2
         assert await code_of(process) == 0
 
 
 async def test_it_does_not_outlive_its_supervisor() -> None:
-    word = begin(drain_seconds=600)
-    async with worker(word) as (process, link):
-        await heard(link)
-        await link.close()
+    start = make_start(drain_seconds=600)
+    async with worker(start) as (process, pipe):
+        await next_message(pipe)
+        await pipe.close()
         assert await code_of(process) == 1
-    async with worker(None) as (process, link):
-        await link.close()
+    async with worker(None) as (process, pipe):
+        await pipe.close()
         assert await code_of(process) == 1
 
 
 async def test_it_says_why_it_can_not_start() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        async with worker(begin(port=port)) as (process, link):
-            failed = await heard(link)
-            assert isinstance(failed, Failed)
+        async with worker(make_start(port=port)) as (process, pipe):
+            failed = await next_message(pipe)
+            assert isinstance(failed, StartFailed)
             assert failed.reason.startswith(f"cannot listen on 127.0.0.1 port {port}: it is taken")
             assert await code_of(process) == 1
-
-
-async def test_a_fresh_process_keeps_its_signals_until_it_can_handle_them() -> None:
-    """Python would print a traceback for a Ctrl-C that comes while modules are imported."""
-    script = (
-        "import os, signal, sys; blocked = signal.pthread_sigmask(signal.SIG_BLOCK, []); "
-        "sys.exit(blocked != {signal.SIGINT, signal.SIGTERM})"
-    )
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        # Several at once: none may leave the signals of this process blocked.
-        started = [worker_module._start((sys.executable, "-c", script), theirs) for _ in range(3)]
-        assert [await code_of(process) for process in await asyncio.gather(*started)] == [0, 0, 0]
-    assert not signal.pthread_sigmask(signal.SIG_BLOCK, []) & set(worker_module.BLOCKED)

@@ -1,19 +1,30 @@
-"""A gateway's ear and voice on the control channels, over the memory bus."""
+"""Commands and surveys of one gateway, over the memory bus."""
 
 from __future__ import annotations
 
 import asyncio
 
 import pytest
+from msgspec import UNSET
 from websockets.frames import Close
 
 from relay.auth.authenticator import Identity
-from relay.brokers import BrokerOptions
+from relay.brokers import BrokerOptions, Delivery
 from relay.clients.session import Session
-from relay.control import Control, control
-from relay.control.messages import CONTROL_CHANNEL, DisconnectCommand, inbox
+from relay.control import Control
+from relay.control.messages import (
+    CONTROL_CHANNEL,
+    DisconnectCommand,
+    NodeAnnouncement,
+    NodeShutdown,
+    SurveyReply,
+    UnsubscribeCommand,
+    decode_inbox,
+    inbox,
+)
 from relay.control.responder import SurveyResponder
-from relay.errors import BusUnavailable, CustomDisconnect, Disconnect, SubscribeError, SurveyError
+from relay.control.surveys import SURVEY_SECONDS, SurveyError
+from relay.errors import BusUnavailable, CustomDisconnect, Disconnect, SubscribeError
 from relay.message import Encoder, Message
 from relay.metrics.counters import Counters
 from relay.node import Node
@@ -21,10 +32,15 @@ from relay.protocols.plain import Plain
 from tests.harness.conditions import wait_until
 
 
-def make() -> tuple[Node, Control]:
+def make(survey_seconds: float = SURVEY_SECONDS) -> tuple[Node, Control]:
     """Return a node and its control."""
     node = Node(BrokerOptions("memory://"), Counters())
-    return node, Control(node, [])
+    return node, Control(node, [], survey_seconds=survey_seconds)
+
+
+def payload_only(message: Message) -> bytes:
+    """Encode a message as its payload."""
+    return message.payload
 
 
 class Listener:
@@ -40,7 +56,7 @@ class Listener:
 
     @property
     def encode(self) -> Encoder:
-        return lambda message: message.payload
+        return payload_only
 
     def deliver(self, data: bytes, count: int) -> None:
         self.received += data
@@ -50,34 +66,33 @@ class Listener:
         self.closed = True
 
 
-async def test_a_gateway_answers_itself() -> None:
+async def test_a_gateway_replies_to_itself() -> None:
     node, own = make()
     own.start("here")
-    (answer,) = await own.survey()
-    assert answer.about is not None
-    assert (answer.about.name, answer.about.uid) == ("here", node.id.hex())
-    (answer,) = await own.survey("*")
-    assert answer.channels == {}
+    (reply,) = await own.survey()
+    assert reply.about is not None
+    assert (reply.about.name, reply.about.uid) == ("here", node.id.hex())
+    (reply,) = await own.survey("*")
+    assert reply.channels == {}
 
 
-async def test_more_questions_than_turns_wait() -> None:
+async def test_more_surveys_than_turns_wait() -> None:
     _node, own = make()
     own.start("here")
-    answers = await asyncio.gather(*(own.survey() for _ in range(20)))
-    assert [len(answer) for answer in answers] == [1] * 20
+    replies = await asyncio.gather(*(own.survey() for _ in range(20)))
+    assert [len(reply) for reply in replies] == [1] * 20
     assert not own._surveys
 
 
-async def test_a_deaf_gateway_does_not_say_that_there_is_nobody() -> None:
+async def test_a_deaf_gateway_does_not_say_that_there_is_no_gateway() -> None:
     _node, own = make()
     with pytest.raises(SurveyError, match="0 of 0"):
         await own.survey()
 
 
-async def test_missing_answers_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(control, "SURVEY_SECONDS", 0.05)
-    monkeypatch.setattr(SurveyResponder, "add", lambda self, question: None)
-    _node, own = make()
+async def test_missing_replies_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SurveyResponder, "add", lambda self, request: None)
+    _node, own = make(survey_seconds=0.05)
     own.start("here")
     with pytest.raises(SurveyError, match="only 0 of 1 gateways answered"):
         await own.survey()
@@ -106,7 +121,7 @@ async def test_one_message_of_the_bus_is_one_message_whatever_it_holds(caplog: p
     assert node.counters.messages_delivered == 0
 
 
-async def test_answers_that_nobody_waits_for_are_not_read() -> None:
+async def test_replies_for_which_no_survey_waits_are_not_read() -> None:
     node, own = make()
     own.start("here")
     node.receive(Message(inbox(own.uid), b"nonsense"))
@@ -126,8 +141,8 @@ async def test_nonsense_in_the_inbox_is_counted_and_does_not_end_a_survey() -> N
 @pytest.mark.parametrize(
     "nonsense", [b'{"order":"disconnect","user":"\xff"}', b'{"order":"disconnect","user":"ann","code":99}']
 )
-async def test_nonsense_loses_neither_messages_of_others_nor_later_orders(nonsense: bytes) -> None:
-    """Whoever writes on the bus can send it; it comes with what else came in the same tick."""
+async def test_nonsense_loses_neither_messages_of_clients_nor_later_commands(nonsense: bytes) -> None:
+    """Every program that writes on the bus can send it; other messages come in the same tick."""
     node = Node(BrokerOptions("memory://"), Counters())
     clients = [Listener(node, user) for user in ("ann", "ann", "bob")]
     own = Control(node, clients)
@@ -137,7 +152,7 @@ async def test_nonsense_loses_neither_messages_of_others_nor_later_orders(nonsen
     for message in (Message(CONTROL_CHANNEL, nonsense), Message("a", b"hello")):
         node.submit(message)
     await wait_until(lambda: clients[0].received == b"hello")
-    await wait_until(lambda: not own._closing._timer)
+    await wait_until(lambda: not own._disconnector._timer)
     own.send(DisconnectCommand(user="bob"))
     await wait_until(lambda: clients[2].closed)
     assert not clients[0].closed
@@ -157,18 +172,17 @@ async def test_a_refused_channel_is_reported(caplog: pytest.LogCaptureFixture, m
     await wait_until(lambda: "control channel refused" in caplog.text)
 
 
-async def test_an_answer_that_is_lost_is_logged(
+async def test_a_reply_that_is_lost_is_logged(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(control, "SURVEY_SECONDS", 0.05)
-    node, own = make()
+    node, own = make(survey_seconds=0.05)
     own.start("here")
     submit = node.submit
 
-    def lose(message: Message) -> asyncio.Future[int]:
+    def lose(message: Message) -> asyncio.Future[Delivery]:
         if message.channel == CONTROL_CHANNEL:
             return submit(message)
-        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Delivery] = asyncio.get_running_loop().create_future()
         future.set_exception(BusUnavailable("away"))
         return future
 
@@ -176,3 +190,57 @@ async def test_an_answer_that_is_lost_is_logged(
     with pytest.raises(SurveyError):
         await own.survey()
     assert "answer to another gateway lost" in caplog.text
+
+
+async def test_where_the_bus_counts_all_receivers_gateways_announce_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Releases that know no announcements would refuse, count and log each; and surveys don't need them."""
+    node, own = make()
+    sent: list[Message] = []
+    submit = node.submit
+
+    def keep(message: Message) -> asyncio.Future[Delivery]:
+        sent.append(message)
+        return submit(message)
+
+    monkeypatch.setattr(node, "submit", keep)
+    own.start("here")
+    await own.survey()
+    own.leave()
+    assert [message.channel for message in sent] == [CONTROL_CHANNEL, inbox(own.uid)]
+    reply = decode_inbox(sent[1].payload)
+    assert isinstance(reply, SurveyReply)
+    assert reply.uid is UNSET
+
+
+async def test_announcements_are_not_used_where_the_bus_counts_all_receivers() -> None:
+    node, own = make()
+    own.start("here")
+    for message in (NodeAnnouncement(uid="f" * 16, name="there"), NodeShutdown(uid=own.uid)):
+        await own.send(message)
+    (reply,) = await own.survey()
+    assert reply.about is not None
+    assert node.counters.bus_errors == 0
+
+
+async def test_info_counts_the_subscriptions_of_all_clients() -> None:
+    node = Node(BrokerOptions("memory://"), Counters())
+    clients = [Listener(node, user) for user in ("ann", "ann", "bob")]
+    for client in clients:
+        node.hub.add("a", client)
+    session = clients[0].session
+    session.join(clients[0])  # type: ignore[arg-type]  # it is never paused
+    for channel in ("b", "c"):
+        session.subscribe(channel, lambda error: None)
+    own = Control(node, clients)
+    own.start("here")
+    (reply,) = await own.survey()
+    assert reply.about is not None
+    counts = (reply.about.num_clients, reply.about.num_users, reply.about.num_subs, reply.about.num_channels)
+    assert counts == (3, 2, 2, 3)
+    (reply,) = await own.survey("[ab]")
+    assert reply.channels == {"a": 3, "b": 1}
+    own.send(UnsubscribeCommand(user="ann", channel="b"))
+    await wait_until(lambda: sorted(session.channels) == ["c"])
+    (reply,) = await own.survey()
+    assert reply.about is not None
+    assert (reply.about.num_subs, reply.about.num_channels) == (1, 2)

@@ -1,4 +1,4 @@
-"""Carrying out orders on many clients."""
+"""Carrying out commands on many clients."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 from relay.control import disconnects
-from relay.control.disconnects import CLOSES_PER_TICK, Disconnector
-from relay.control.messages import DisconnectCommand, UnsubscribeCommand
+from relay.control.disconnects import ACTIONS_PER_TICK, Disconnector
+from relay.control.messages import ClientCommand, DisconnectCommand, UnsubscribeCommand
 from relay.errors import CustomDisconnect, Disconnect
 from tests.harness.conditions import stays_true, wait_until
 
@@ -18,7 +18,7 @@ NODE = bytes(8)
 
 
 class Client:
-    """A client, and its session, that notes how it is closed, and from what it is unsubscribed."""
+    """A client, and its session, that notes how it is closed, and from which channels it is unsubscribed."""
 
     def __init__(self, number: int, user: str | None = None, *channels: str) -> None:
         self.id = NODE + number.to_bytes(8, "big")
@@ -36,129 +36,175 @@ class Client:
         self.revoked.add(channel)
 
 
-class Crowd(list[Client]):
-    """Clients, and how often they were looked at."""
+class Clients(list[Client]):
+    """Clients, and how often a pass went over them."""
 
-    looks = 0
+    passes = 0
 
     def __iter__(self) -> Iterator[Client]:
-        self.looks += 1
+        self.passes += 1
         return super().__iter__()
 
 
-async def test_orders_of_a_while_are_carried_out_in_one_look() -> None:
+async def test_commands_of_a_while_are_carried_out_in_one_match() -> None:
     clients = [Client(number, f"user {number}") for number in range(100)]
-    crowd = Crowd(clients)
-    work = Disconnector(crowd, NODE)
+    all_clients = Clients(clients)
+    disconnector = Disconnector(all_clients, NODE)
     for number in range(50):
-        work.add(DisconnectCommand(user=f"user {number}"))
+        disconnector.add(DisconnectCommand(user=f"user {number}"))
     await wait_until(lambda: all(client.closed == [Disconnect.FORCE_DISCONNECT] for client in clients[:50]))
-    work.add(DisconnectCommand(user="user 50"))
-    assert not clients[50].closed, "the next look has to wait"
+    disconnector.add(DisconnectCommand(user="user 50"))
+    assert not clients[50].closed, "the next pass has to wait"
     await wait_until(lambda: clients[50].closed)
-    assert crowd.looks == 2
+    assert all_clients.passes == 2
     assert not any(client.closed for client in clients[51:])
 
 
-async def test_only_those_who_are_meant_are_closed() -> None:
-    ann, other_ann, bob, nobody = Client(1, "ann"), Client(2, "ann", "b"), Client(3, "bob"), Client(4)
-    work = Disconnector([ann, other_ann, bob, nobody], NODE)
-    work.add(UnsubscribeCommand(user="ann", channel="b"))
-    work.add(UnsubscribeCommand(user="bob", client=nobody.id.hex(), channel="a"))
-    work.add(DisconnectCommand(user="bob", keep=frozenset({bob.id.hex()})))
-    work.add(DisconnectCommand(client=nobody.id.hex(), code=4000, reason="x"))
-    work.add(DisconnectCommand(client="f" * 32))
-    work.add(DisconnectCommand())
-    work.add(DisconnectCommand(user=""))
-    await wait_until(lambda: nobody.closed)
-    assert nobody.closed == [CustomDisconnect(4000, "x")]
+async def test_only_clients_that_a_command_names_are_closed() -> None:
+    ann, other_ann, bob, unnamed = Client(1, "ann"), Client(2, "ann", "b"), Client(3, "bob"), Client(4)
+    disconnector = Disconnector([ann, other_ann, bob, unnamed], NODE)
+    disconnector.add(UnsubscribeCommand(user="ann", channel="b"))
+    disconnector.add(UnsubscribeCommand(user="bob", client=unnamed.id.hex(), channel="a"))
+    disconnector.add(DisconnectCommand(user="bob", keep=frozenset({bob.id.hex()})))
+    disconnector.add(DisconnectCommand(client=unnamed.id.hex(), code=4000, reason="x"))
+    disconnector.add(DisconnectCommand(client="f" * 32))
+    disconnector.add(DisconnectCommand())
+    disconnector.add(DisconnectCommand(user=""))
+    await wait_until(lambda: unnamed.closed)
+    assert unnamed.closed == [CustomDisconnect(4000, "x")]
     assert other_ann.revoked == {"b"}
-    assert await stays_true(lambda: not any((*who.closed, *who.revoked) for who in (ann, bob)), 0.1)
+    assert await stays_true(lambda: not any((*client.closed, *client.revoked) for client in (ann, bob)), 0.1)
     assert not other_ann.closed
 
 
-async def test_a_client_is_unsubscribed_from_what_is_meant_and_closed_if_an_order_says_so() -> None:
+async def test_a_client_is_unsubscribed_from_the_named_channels_and_closed_if_a_command_says_so() -> None:
     ann, bob = Client(1, "ann", "a", "b", "c"), Client(2, "bob", "a", "b")
-    work = Disconnector([ann, bob], NODE)
-    for order in (
+    disconnector = Disconnector([ann, bob], NODE)
+    for command in (
         UnsubscribeCommand(user="ann", channel="a"),
         UnsubscribeCommand(client=ann.id.hex(), channel="c"),
         UnsubscribeCommand(client=ann.id.hex(), channel="d"),
         UnsubscribeCommand(user="bob", channel="a"),
         DisconnectCommand(user="bob"),
     ):
-        work.add(order)
+        disconnector.add(command)
     await wait_until(lambda: bob.closed == [Disconnect.FORCE_DISCONNECT])
     assert (ann.revoked, bob.revoked) == ({"a", "c"}, set())
     assert not ann.closed
 
 
+async def test_commands_of_several_passes_add_up_until_they_are_carried_out() -> None:
+    """A client that is due to be closed is closed, whatever channels later commands name."""
+    closed, unsubscribed, both = Client(1, "ann", "a", "b"), Client(2, "bob", "a", "b"), Client(3, "eve", "a")
+    disconnector = Disconnector([closed, unsubscribed, both], NODE)
+    disconnector._due[Client(0)] = Disconnect.FORCE_DISCONNECT  # so that a pass carries out nothing itself
+    for commands in (
+        [DisconnectCommand(user="ann"), UnsubscribeCommand(user="bob", channel="a")],
+        [UnsubscribeCommand(user="ann", channel="a"), UnsubscribeCommand(user="bob", channel="b")],
+        [UnsubscribeCommand(user="eve", channel="a")],
+        [DisconnectCommand(user="eve", code=4000)],
+    ):
+        disconnector._commands = [*commands]
+        disconnector._match()
+    disconnector._act()
+    assert (closed.closed, closed.revoked) == ([Disconnect.FORCE_DISCONNECT], set())
+    assert (unsubscribed.closed, unsubscribed.revoked) == ([], {"a", "b"})
+    assert (both.closed, both.revoked) == ([CustomDisconnect(4000, "")], set())
+
+
+async def test_the_subscriptions_of_many_clients_are_ended_some_at_a_time() -> None:
+    """One client may have a hundred."""
+    channels = [f"c{number}" for number in range(100)]
+    clients = [Client(number, "ann", *channels) for number in range(10)]
+    disconnector = Disconnector(clients, NODE)
+    disconnector._commands = [UnsubscribeCommand(user="ann", channel=channel) for channel in channels]
+    disconnector._match()
+    assert sum(len(client.revoked) for client in clients) == 300
+    await asyncio.sleep(0)
+    assert sum(len(client.revoked) for client in clients) == 600
+    await wait_until(lambda: all(client.revoked == set(channels) for client in clients))
+
+
+async def test_a_fault_in_one_client_does_not_keep_the_others_open() -> None:
+    broken, other = Client(1, "ann"), Client(2, "ann")
+    broken.channels = ("a", "b")
+    broken.revoke = lambda channel: 1 / 0  # type: ignore[method-assign,assignment]
+    disconnector = Disconnector([broken, other], NODE)
+    faults: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: faults.append(context["exception"]))
+    disconnector.add(UnsubscribeCommand(user="ann", channel="a"))
+    await wait_until(lambda: other.revoked == {"a"})
+    assert [type(fault) for fault in faults] == [ZeroDivisionError]
+    disconnector.add(DisconnectCommand(user="ann"))
+    await wait_until(lambda: broken.closed and other.closed)
+
+
 async def test_clients_of_other_gateways_cost_nothing() -> None:
-    crowd = Crowd()
-    work = Disconnector(crowd, NODE)
-    work.add(DisconnectCommand(client="f" * 32))
-    assert await stays_true(lambda: work._timer is None, 0.02)
-    assert not crowd.looks
+    all_clients = Clients()
+    disconnector = Disconnector(all_clients, NODE)
+    disconnector.add(DisconnectCommand(client="f" * 32))
+    assert await stays_true(lambda: disconnector._timer is None, 0.02)
+    assert not all_clients.passes
 
 
 async def test_many_clients_are_closed_some_at_a_time_and_a_stop_ends_it() -> None:
-    clients = [Client(number, "ann") for number in range(2 * CLOSES_PER_TICK + 10)]
-    work = Disconnector(clients, NODE)
-    work._orders = [DisconnectCommand(user="ann")]
-    work._look()
-    assert sum(bool(client.closed) for client in clients) == CLOSES_PER_TICK
+    clients = [Client(number, "ann") for number in range(2 * ACTIONS_PER_TICK + 10)]
+    disconnector = Disconnector(clients, NODE)
+    disconnector._commands = [DisconnectCommand(user="ann")]
+    disconnector._match()
+    assert sum(bool(client.closed) for client in clients) == ACTIONS_PER_TICK
     await asyncio.sleep(0)
-    assert sum(bool(client.closed) for client in clients) == 2 * CLOSES_PER_TICK
-    work.add(DisconnectCommand(user="ann", code=4000))
-    work.stop()
+    assert sum(bool(client.closed) for client in clients) == 2 * ACTIONS_PER_TICK
+    disconnector.add(DisconnectCommand(user="ann", code=4000))
+    disconnector.stop()
     await asyncio.sleep(0.1)
-    assert sum(bool(client.closed) for client in clients) == 2 * CLOSES_PER_TICK
+    assert sum(bool(client.closed) for client in clients) == 2 * ACTIONS_PER_TICK
 
 
-async def test_with_many_orders_the_look_comes_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(disconnects, "MAX_WAITING", 10)
+async def test_with_many_commands_the_look_comes_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(disconnects, "MAX_COMMANDS", 10)
     clients = [Client(number, f"user {number}") for number in range(20)]
-    work = Disconnector(clients, NODE)
-    work._looked_at = asyncio.get_running_loop().time() + 60
+    disconnector = Disconnector(clients, NODE)
+    disconnector._passed_at = asyncio.get_running_loop().time() + 60
     for number in range(20):
-        work.add(DisconnectCommand(user=f"user {number}"))
+        disconnector.add(DisconnectCommand(user=f"user {number}"))
     assert all(client.closed for client in clients)
-    work.stop()
+    disconnector.stop()
 
 
-async def test_many_orders_for_many_clients_of_one_user_are_one_look() -> None:
-    """Whoever may write to Redis can send them: neither their product nor a list of closed clients may grow."""
+async def test_many_commands_for_many_clients_of_one_user_are_one_match() -> None:
+    """Every program that may write to Redis can send them: neither their product nor what is due may grow."""
     clients = [Client(number, "ann") for number in range(2000)]
-    work = Disconnector(clients, NODE)
-    work._orders = [UnsubscribeCommand(user="ann", channel=f"other {number}") for number in range(5000)]
-    work._orders += [UnsubscribeCommand(client=clients[0].id.hex(), channel="other")] * 5000
+    disconnector = Disconnector(clients, NODE)
+    disconnector._commands = [UnsubscribeCommand(user="ann", channel=f"other {number}") for number in range(5000)]
+    disconnector._commands += [UnsubscribeCommand(client=clients[0].id.hex(), channel="other")] * 5000
     compared = 0
-    means = disconnects._means
+    names_user = disconnects._names_user
 
-    def counting(order: DisconnectCommand | UnsubscribeCommand, session: disconnects.ClientSession) -> bool:
+    def counting(command: ClientCommand, session: disconnects.ClientSession) -> bool:
         nonlocal compared
         compared += 1
-        return means(order, session)
+        return names_user(command, session)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(disconnects, "_means", counting)
-        work._look()
-    assert compared <= len(work._orders) + 5000
+        patch.setattr(disconnects, "_names_user", counting)
+        disconnector._match()
+    assert compared <= len(disconnector._commands) + 5000
     for _ in range(10):
-        work._orders = [DisconnectCommand(user="ann")]
-        work._look()
-    assert len(work._waiting) <= len(clients)
-    work.stop()
+        disconnector._commands = [DisconnectCommand(user="ann")]
+        disconnector._match()
+    assert len(disconnector._due) <= len(clients)
+    disconnector.stop()
 
 
-async def test_a_look_at_many_clients_is_short() -> None:
+async def test_a_pass_over_many_clients_is_short() -> None:
     clients = [Client(number, None if number % 2 else f"user {number}") for number in range(20_000)]
-    work = Disconnector(clients, NODE)
+    disconnector = Disconnector(clients, NODE)
     seconds = []
     for _ in range(5):
-        work._orders = [DisconnectCommand(user="user 2"), DisconnectCommand(client=clients[1].id.hex())]
+        disconnector._commands = [DisconnectCommand(user="user 2"), DisconnectCommand(client=clients[1].id.hex())]
         began = time.process_time()
-        work._look()
+        disconnector._match()
         seconds.append(time.process_time() - began)
-    print(f"a look at 20,000 clients: {min(seconds) * 1000:.1f} ms")  # noqa: T201  # shown by -s
+    print(f"a pass over 20,000 clients: {min(seconds) * 1000:.1f} ms")  # noqa: T201  # shown by -s
     assert min(seconds) < 0.1

@@ -10,8 +10,8 @@ from typing import Any
 import yaml
 from prometheus_client.metrics_core import Metric
 
+from relay.metrics.prometheus import SnapshotCollector
 from relay.metrics.snapshot import Gauges, Snapshot
-from relay.web.metrics import SnapshotCollector
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/operations.md").read_text()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from relay.metrics.histogram import BOUNDS
+from relay.metrics.counters import BOUNDS
 from tests.deploy.observed import (
     ALERTS,
     BUILD,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from functools import partial
 
-from relay.loadtest.generator.payload import encode, filler, find
+from relay.loadtest.generator.payload import encode_payload, filler, find_headers
 from relay.loadtest.result.faults import Fault
 from tests.harness.broadcast_server import BroadcastServer
 from tests.harness.faulty_server import (
@@ -160,8 +160,8 @@ def test_a_message_of_another_channel_is_foreign(tried: Tried[FaultyServer]) -> 
 
 def of_another_run(payload: bytes, count: int) -> bytes:
     """Return a sound message with the same content, but of a run that isn't going on."""
-    (stamp,), _ = find(payload, filler(len(payload)))
-    return encode(stamp._replace(run=stamp.run ^ 1), filler(len(payload)))
+    (header,), _ = find_headers(payload, filler(len(payload)))
+    return encode_payload(header._replace(run=header.run ^ 1), filler(len(payload)))
 
 
 @against(partial(ChangedDeliveries, 200, of_another_run))

@@ -6,16 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from relay.loadtest.generator.messages import Progress
+from relay.loadtest.generator.commands import Progress
 from relay.loadtest.result.faults import Faults
-from relay.loadtest.result.time_histogram import Buckets, Counts
+from relay.loadtest.result.time_histogram import BucketCounts, TimeHistogram
 
 
-def times(*microseconds: int) -> Counts:
+def times(*microseconds: int) -> BucketCounts:
     """Return counts of these times."""
-    buckets = Buckets()
-    buckets.add(np.array(microseconds, dtype=np.int64))
-    return buckets.take()
+    histogram = TimeHistogram()
+    histogram.add(np.array(microseconds, dtype=np.int64))
+    return histogram.take()
 
 
 def make_progress(second: float = 0.0, **given: Any) -> Progress:
@@ -28,13 +28,13 @@ def make_progress(second: float = 0.0, **given: Any) -> Progress:
         "connected": 0,
         "sessions": 0,
         "sent": 0,
-        "owed": 0,
+        "backlog": 0,
         "delivered": 0,
         "bytes_received": 0,
         "pings": 0,
         "faults": Faults(),
         "sent_by_second": {},
-        "punctual_by_second": {},
+        "on_time_by_second": {},
         "delivered_by_second": {},
         "latencies": [],
         "lag": times(),

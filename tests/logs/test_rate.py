@@ -7,10 +7,10 @@ import logging
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.logs.rate import OTHERS, Kind, LogRate
+from relay.logs.rate import OTHERS, EntryKind, LogRate
 
-REFUSED = Kind("relay.control", logging.WARNING, "refused")
-LOST = Kind("relay.bus", logging.WARNING, "lost")
+REFUSED = EntryKind("relay.control", logging.WARNING, "refused")
+LOST = EntryKind("relay.bus", logging.WARNING, "lost")
 
 
 def test_the_first_entries_of_an_interval_pass() -> None:
@@ -51,9 +51,9 @@ def test_a_number_is_not_lost_when_it_is_asked_for_late() -> None:
 def test_kinds_without_end_share_what_is_left() -> None:
     """A library that puts values into its messages doesn't take memory for each."""
     rate = LogRate(most_entries=1, interval_seconds=10, most_kinds=3)
-    kinds = [Kind("library", logging.ERROR, f"failed with {n}") for n in range(100)]
+    kinds = [EntryKind("library", logging.ERROR, f"failed with {n}") for n in range(100)]
     assert [rate.admit(kind, 0.0) for kind in kinds] == [*[True] * 4, *[False] * 96]
-    assert rate.ended(10.0) == [(Kind("library", logging.ERROR, OTHERS), 96)]
+    assert rate.ended(10.0) == [(EntryKind("library", logging.ERROR, OTHERS), 96)]
     assert rate.admit(kinds[50], 10.0)
 
 

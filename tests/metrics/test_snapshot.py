@@ -6,8 +6,7 @@ import dataclasses
 import pickle
 from collections import Counter
 
-from relay.metrics.counters import Counters
-from relay.metrics.histogram import BOUNDS, Histogram
+from relay.metrics.counters import Counters, Histogram
 from relay.metrics.snapshot import Gauges, Snapshot
 
 
@@ -16,25 +15,6 @@ def test_totals_and_amounts_are_summed() -> None:
     one.add(Snapshot(Counters(fanned_out=40, connections_open=1), Gauges(channels=4, client_buffer_bytes=1)))
     assert (one.counters.deliveries, one.counters.connections_open) == (42, 6)
     assert (one.gauges.channels, one.gauges.client_buffer_bytes, one.gauges.processes) == (7, 11, 2)
-
-
-def test_counts_by_key_are_summed_key_by_key() -> None:
-    one = Counters(disconnects=Counter(SLOW_CONSUMER=1, GOING_AWAY=2))
-    one.add(Counters(disconnects=Counter(SLOW_CONSUMER=10, INVALID_TEXT=3)))
-    assert one.disconnects == {"SLOW_CONSUMER": 11, "GOING_AWAY": 2, "INVALID_TEXT": 3}
-
-
-def test_histograms_are_summed_bucket_by_bucket() -> None:
-    one, other = Counters(), Counters()
-    one.publish_latency.observe(0.0001)
-    other.publish_latency.observe(0.0001, 3)
-    other.publish_latency.observe(1000)
-    other.gc_pauses[2].observe(0.003)
-    one.add(other)
-    assert one.publish_latency.counts == [4, *[0] * (len(BOUNDS) - 1), 1]
-    assert one.publish_latency.count == 5
-    assert round(one.publish_latency.seconds, 4) == 1000.0004
-    assert [one.gc_pauses[generation].count for generation in (0, 1, 2)] == [0, 0, 1]
 
 
 def test_the_worst_process_speaks_for_all() -> None:
@@ -85,11 +65,3 @@ def test_adding_misses_no_field() -> None:
                 assert after == {"x": 6}
             elif not isinstance(before, dict):
                 assert after == (3 if field.metadata else 6), field.name
-
-
-def test_a_histogram_counts_a_bound_in_its_own_bucket() -> None:
-    histogram = Histogram()
-    for bound in BOUNDS:
-        histogram.observe(bound)
-    histogram.observe(BOUNDS[-1] + 1)
-    assert histogram.counts == [1] * (len(BOUNDS) + 1)

@@ -1,8 +1,7 @@
-"""What is told about settings: descriptions, sources, unknown variables."""
+"""Descriptions of settings, the sources of their values, and unknown variables."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -10,14 +9,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings
 
 from relay.settings import Settings
-from relay.settings.report import Source, UnknownVariable, describe, sources, unknown_variables
-
-
-@pytest.fixture(autouse=True)
-def _empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in [name for name in os.environ if name.upper().startswith("RELAY_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
+from relay.settings.report import SettingSource, UnknownVariable, describe, sources, unknown_variables
 
 
 def test_every_setting_is_described() -> None:
@@ -59,26 +51,26 @@ def test_sources_name_the_strongest_place(monkeypatch: pytest.MonkeyPatch, tmp_p
     monkeypatch.setenv("relay_drain_seconds", "2")
     monkeypatch.setenv("RELAY_WRITE_DELAY", "")
     found = sources(Settings, ["host"])
-    assert found["host"] is Source.FLAG
-    assert found["port"] is Source.ENVIRONMENT
-    assert found["drain_seconds"] is Source.ENVIRONMENT
-    assert found["max_headers"] is Source.ENV_FILE
-    assert found["welcome"] is Source.DEFAULT
-    assert found["write_delay"] is Source.DEFAULT
+    assert found["host"] is SettingSource.FLAG
+    assert found["port"] is SettingSource.ENVIRONMENT
+    assert found["drain_seconds"] is SettingSource.ENVIRONMENT
+    assert found["max_headers"] is SettingSource.ENV_FILE
+    assert found["welcome"] is SettingSource.DEFAULT
+    assert found["write_delay"] is SettingSource.DEFAULT
     assert list(found) == list(Settings.model_fields)
 
 
 def test_unknown_variables_are_found_with_the_nearest_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """In both places; their values are not told."""
+    """In both places; their values are not shown."""
     (tmp_path / ".env").write_text("RELAY_PING_INTERVALL=secret\nOTHER=1\n")
     monkeypatch.setenv("RELAY_PROT", "secret")
     monkeypatch.setenv("RELAY_SOMETHING_ELSE_ALTOGETHER", "secret")
     monkeypatch.setenv("RELAY_PORT", "1")
     found = unknown_variables(Settings)
     assert found == [
-        UnknownVariable("RELAY_PING_INTERVALL", Source.ENV_FILE, "RELAY_PING_INTERVAL"),
-        UnknownVariable("RELAY_PROT", Source.ENVIRONMENT, "RELAY_PORT"),
-        UnknownVariable("RELAY_SOMETHING_ELSE_ALTOGETHER", Source.ENVIRONMENT, None),
+        UnknownVariable("RELAY_PING_INTERVALL", SettingSource.ENV_FILE, "RELAY_PING_INTERVAL"),
+        UnknownVariable("RELAY_PROT", SettingSource.ENVIRONMENT, "RELAY_PORT"),
+        UnknownVariable("RELAY_SOMETHING_ELSE_ALTOGETHER", SettingSource.ENVIRONMENT, None),
     ]
     assert str(found[0]) == "RELAY_PING_INTERVALL (.env) is not a setting; did you mean RELAY_PING_INTERVAL?"
     assert str(found[2]) == "RELAY_SOMETHING_ELSE_ALTOGETHER (env) is not a setting"
@@ -86,10 +78,10 @@ def test_unknown_variables_are_found_with_the_nearest_name(monkeypatch: pytest.M
 
 
 def test_a_setting_without_a_kind_is_a_mistake_of_the_program() -> None:
-    """Nobody could read what it allows."""
+    """No description could say what it allows."""
 
     class Bare(BaseSettings):
         name: str = Field("", json_schema_extra={"group": "None"})
 
-    with pytest.raises(TypeError, match="no Kind or Range"):
+    with pytest.raises(TypeError, match="no ValueKind or Range"):
         describe(Bare)

@@ -31,7 +31,7 @@ from cent import (
     UnsubscribeRequest,
 )
 
-from tests.conftest import GatewayFactory
+from tests.conftest import GatewayFactory, ProxyFactory
 from tests.harness.conditions import wait_until
 from tests.harness.gateway_process import GatewayProcess, end
 from tests.harness.redis_server import RedisServer
@@ -188,6 +188,26 @@ async def test_when_the_answer_of_redis_is_lost_a_back_end_is_told_that_nobody_k
     assert "may or may not" in error["message"]
     own_redis.resume()
     await gateway.ready()
+
+
+async def test_an_order_that_a_deaf_gateway_misses_is_not_given_again(
+    gateways: GatewayFactory, own_redis: RedisServer, proxy_to: ProxyFactory
+) -> None:
+    """Its readiness says that it is deaf."""
+    proxy = await proxy_to(own_redis.port)
+    (here,) = await gateways(1, broker_url=own_redis.url, api_keys=KEY)
+    (there,) = await gateways(1, broker_url=own_redis.url_of(port=proxy.port), broker_timeout=0.5)
+    async with connected(f"{there.url}/ws/a?user=ann", f"{here.url}/ws/a?user=ann") as (missed, meant):
+        proxy.black_hole = True
+        await there.ready(False)
+        assert await call(here.port, "disconnect", {"user": "ann"}) == {"result": {}}
+        assert await meant.ended() == (3503, "force disconnect")
+        proxy.cut()
+        proxy.black_hole = False
+        await there.ready()
+        await call(here.port, "publish", {"channel": "a", "data": 1})
+        assert await missed.receive(1) == ["1"]
+        assert missed.is_open
 
 
 async def test_a_gateway_that_does_not_answer_makes_a_survey_fail_and_not_lie(

@@ -1,4 +1,4 @@
-"""What the tests of pages share: a browser, and two gateways over one Redis."""
+"""What the tests of the HTTP side share: a browser, two gateways over one Redis, and a check of all connections."""
 
 from __future__ import annotations
 
@@ -11,6 +11,15 @@ from tests.harness.browser import Browser, find_chromium
 from tests.harness.deployment import EVENT_LOOPS
 from tests.harness.gateway_process import GatewayProcess, end
 from tests.harness.redis_server import RedisServer
+from tests.harness.stages import WatchedStage, watch_stages
+
+
+@pytest.fixture(autouse=True)
+def stages(monkeypatch: pytest.MonkeyPatch) -> Iterator[WatchedStage]:
+    """Watch the stages of all HTTP connections of embedded gateways."""
+    watched = watch_stages(monkeypatch)
+    yield watched
+    assert watched.illegal == set()
 
 
 @pytest.fixture(scope="module")

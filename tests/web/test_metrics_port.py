@@ -1,4 +1,4 @@
-"""A port of its own for those who watch the gateway."""
+"""A port of its own for health and metrics."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import socket
 from contextlib import suppress
 
 import pytest
+from aiohttp import web
 
 from relay import Gateway, Settings
-from relay.web.metrics_port import VISITORS, MetricsPortError
+from relay.metrics.counters import Counters
+from relay.web.metrics_port import MAX_CONNECTIONS, MetricsPort, MetricsPortError
 from tests.conftest import EmbeddedFactory, GatewayFactory
 from tests.harness.conditions import wait_until
 from tests.harness.free_port import free_port
@@ -82,7 +84,7 @@ async def test_visitors_are_few_and_who_asks_for_nothing_gives_way(embedded: Emb
     """Whoever holds connections open here must use up neither the files that clients need nor the places of probes."""
     port = free_port()
     (gateway,) = await embedded(1, metrics_port=port)
-    held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(VISITORS + 1)]
+    held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(MAX_CONNECTIONS + 1)]
     for _, writer in held:
         writer.write(data)
     await _ended(held[0][0])
@@ -93,15 +95,16 @@ async def test_visitors_are_few_and_who_asks_for_nothing_gives_way(embedded: Emb
         writer.transport.abort()
 
 
-async def test_a_visit_ends(embedded: EmbeddedFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("relay.web.metrics_port.HEAD_SECONDS", 0.1)
+async def test_a_request_that_does_not_come_ends_its_connection() -> None:
     port = free_port()
-    await embedded(1, metrics_port=port)
+    metrics_port = MetricsPort(web.Application(), Counters(), head_seconds=0.1)
+    await metrics_port.start(["127.0.0.1"], port)
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(b"GET /metr")
     assert (await read_response(reader)).status == 408
     await _ended(reader)
     writer.transport.abort()
+    await metrics_port.close()
 
 
 async def _ended(reader: asyncio.StreamReader) -> None:

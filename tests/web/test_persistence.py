@@ -3,63 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import pytest
 
-from relay import Gateway
 from relay.web import body
 from tests.conftest import EmbeddedFactory
 from tests.harness.conditions import wait_until
-from tests.harness.http_response import HttpResponse, read_response
+from tests.harness.http_response import read_response
 from tests.harness.inside import parts_of
 from tests.harness.server_api import KEY, request
-
-INFO = request("/api/info", b"{}", f"X-API-Key: {KEY}")
-PUBLISH = request("/publish/a", b"x", "Content-Type: text/plain")
-
-
-class Wire:
-    """One HTTP connection."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader = reader
-        self.writer = writer
-
-    async def ask(self, data: bytes) -> HttpResponse:
-        """Send a request and return its answer."""
-        self.writer.write(data)
-        return await self.answer()
-
-    async def answer(self) -> HttpResponse:
-        """Return the next answer."""
-        async with asyncio.timeout(10):
-            return await read_response(self.reader)
-
-    async def ended(self, within: float = 10) -> bool:
-        """Wait until the gateway closes; return whether nothing came before."""
-        async with asyncio.timeout(within):
-            try:
-                return await self.reader.read() == b""
-            except ConnectionError:
-                return True
-
-
-@asynccontextmanager
-async def wire(gateway: Gateway) -> AsyncIterator[Wire]:
-    """Open a connection."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
-    try:
-        yield Wire(reader, writer)
-    finally:
-        writer.transport.abort()
+from tests.web.exchange import INFO, PUBLISH, keep_open
 
 
 async def test_connections_of_back_ends_are_kept_and_counted(embedded: EmbeddedFactory) -> None:
     (gateway,) = await embedded(1, api_keys=KEY)
     parts = parts_of(gateway)
-    async with wire(gateway) as kept:
+    async with keep_open(gateway) as kept:
         for _ in range(20):
             assert (await kept.ask(INFO)).status == 200
             assert (await kept.ask(PUBLISH)).status == 200
@@ -81,7 +40,7 @@ async def test_all_other_answers_end_the_connection_and_say_so(
     embedded: EmbeddedFactory, data: bytes, status: int
 ) -> None:
     (gateway,) = await embedded(1, api_keys=KEY)
-    async with wire(gateway) as once:
+    async with keep_open(gateway) as once:
         response = await once.ask(data)
         assert (response.status, response.headers["connection"]) == (status, "close")
         assert await once.ended()
@@ -89,7 +48,7 @@ async def test_all_other_answers_end_the_connection_and_say_so(
 
 async def test_pipelined_requests_are_answered_in_order(embedded: EmbeddedFactory) -> None:
     (gateway,) = await embedded(1, api_keys=KEY)
-    async with wire(gateway) as kept:
+    async with keep_open(gateway) as kept:
         kept.writer.write(PUBLISH * 50 + INFO)
         answers = [await kept.answer() for _ in range(51)]
     assert [answer.status for answer in answers] == [200] * 51
@@ -99,10 +58,10 @@ async def test_pipelined_requests_are_answered_in_order(embedded: EmbeddedFactor
 
 async def test_an_idle_connection_is_closed(embedded: EmbeddedFactory) -> None:
     (gateway,) = await embedded(1, api_keys=KEY, keepalive_timeout=0.2, handshake_timeout=0.2)
-    async with wire(gateway) as idle:
+    async with keep_open(gateway) as idle:
         assert (await idle.ask(INFO)).status == 200
         assert await idle.ended()
-    async with wire(gateway) as dripping:
+    async with keep_open(gateway) as dripping:
         assert (await dripping.ask(INFO)).status == 200
         dripping.writer.write(INFO[:20])
         assert (await dripping.answer()).status == 408
@@ -116,7 +75,7 @@ async def test_a_body_that_drips_is_given_up(embedded: EmbeddedFactory, monkeypa
         request("/api/publish", b"{", f"X-API-Key: {KEY}", "Content-Length: 50"),
         request("/publish/a", b"x", "Content-Length: 50"),
     ):
-        async with wire(gateway) as slow:
+        async with keep_open(gateway) as slow:
             response = await slow.ask(head)
             assert response.status == 408
             assert "did not arrive" in response.text
@@ -134,13 +93,11 @@ async def test_a_client_that_leaves_with_a_body_half_sent_is_soon_forgotten(embe
     await wait_until(lambda: not parts.front_door.sockets, within=8)
 
 
-async def test_a_connection_that_outlives_its_time_is_dropped(
-    embedded: EmbeddedFactory, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_connection_that_outlives_its_time_is_dropped(embedded: EmbeddedFactory) -> None:
     """Whatever it does meanwhile: bytes alone give no new time, only requests do."""
-    monkeypatch.setattr("relay.web.http_connection.REQUEST_SECONDS", 1.5)
     (gateway,) = await embedded(1, api_keys=KEY)
-    async with wire(gateway) as busy, wire(gateway) as slow, wire(gateway) as refused:
+    parts_of(gateway).front_door.http.request_seconds = 1.5
+    async with keep_open(gateway) as busy, keep_open(gateway) as slow, keep_open(gateway) as refused:
         slow.writer.write(request("/api/publish", b"{", f"X-API-Key: {KEY}", "Content-Length: 50"))
         refused.writer.write(request("/nowhere", b"x", "Content-Length: 50000"))
         for _ in range(12):
@@ -152,7 +109,7 @@ async def test_a_connection_that_outlives_its_time_is_dropped(
 
 async def test_draining_ends_kept_connections(embedded: EmbeddedFactory) -> None:
     (gateway,) = await embedded(1, api_keys=KEY, drain_delay=1)
-    async with wire(gateway) as busy, wire(gateway) as idle:
+    async with keep_open(gateway) as busy, keep_open(gateway) as idle:
         assert (await busy.ask(INFO)).headers.get("connection") != "close"
         assert (await idle.ask(INFO)).status == 200
         draining = asyncio.create_task(gateway.drain())

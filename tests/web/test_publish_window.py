@@ -7,13 +7,12 @@ from typing import cast
 
 import pytest
 
-from relay.brokers import Source
+from relay.brokers import Delivery, Source
 from relay.brokers.shares import Share
 from relay.errors import BusUnavailable, DeliveryUnknown, PublishBufferFull, PublishRefused
 from relay.message import Message
 from relay.node import Node
-from relay.web import publish_window as module
-from relay.web.publish_window import WINDOW_BYTES, PublishWindow
+from relay.web.publish_window import RESPONSE_SECONDS, WINDOW_BYTES, PublishWindow
 from tests.harness.conditions import stays_true, wait_until
 
 LARGE = Message("c", bytes(WINDOW_BYTES // 2 - 300))
@@ -23,65 +22,64 @@ class HandNode:
     """A node whose messages are acknowledged by the test."""
 
     def __init__(self) -> None:
-        self.submitted: list[asyncio.Future[int]] = []
+        self.submitted: list[asyncio.Future[Delivery]] = []
 
-    def submit(self, message: Message, source: Source) -> asyncio.Future[int]:
+    def submit(self, message: Message, source: Source) -> asyncio.Future[Delivery]:
         self.submitted.append(asyncio.get_running_loop().create_future())
         return self.submitted[-1]
 
 
-def make() -> tuple[HandNode, PublishWindow]:
-    """Return a node and an outlet to it."""
+def make(seconds: float = RESPONSE_SECONDS) -> tuple[HandNode, PublishWindow]:
+    """Return a node and a window to it."""
     node = HandNode()
-    return node, PublishWindow(cast(Node, node), Share.POSTS)
+    return node, PublishWindow(cast(Node, node), Share.POSTS, seconds)
 
 
 async def test_a_request_has_a_window_on_its_way_at_a_time() -> None:
-    node, outlet = make()
-    sending = asyncio.create_task(_send_all(outlet, 5))
+    node, window = make()
+    sending = asyncio.create_task(_send_all(window, 5))
     await wait_until(lambda: len(node.submitted) == 2)
     assert await stays_true(lambda: len(node.submitted) == 2, 0.05)
     for number in range(5):
         await wait_until(lambda number=number: len(node.submitted) > number)
-        node.submitted[number].set_result(number)
-    assert [await outlet.acknowledged(future) for future in await sending] == list(range(5))
+        node.submitted[number].set_result(Delivery(number))
+    assert [await window.acknowledged(future) for future in await sending] == [Delivery(number) for number in range(5)]
 
 
 async def test_after_an_outage_nothing_more_is_sent_but_after_a_refusal_it_is() -> None:
     for error, total in ((BusUnavailable("away"), 2), (DeliveryUnknown("lost"), 2), (PublishRefused("NOPERM"), 3)):
-        node, outlet = make()
-        sending = asyncio.create_task(_send_all(outlet, 3))
+        node, window = make()
+        sending = asyncio.create_task(_send_all(window, 3))
         await wait_until(lambda node=node: len(node.submitted) == 2)
         node.submitted[0].set_exception(error)
-        node.submitted[1].set_result(1)
+        node.submitted[1].set_result(Delivery(1))
         futures = await sending
         assert len(node.submitted) == total
         with pytest.raises(type(error)):
-            await outlet.acknowledged(futures[0])
-        assert await outlet.acknowledged(futures[1]) == 1
+            await window.acknowledged(futures[0])
+        assert await window.acknowledged(futures[1]) == Delivery(1)
         if total == 2:
             with pytest.raises(BusUnavailable, match="earlier"):
-                await outlet.acknowledged(futures[2])
+                await window.acknowledged(futures[2])
 
 
 async def test_a_message_that_fails_at_once_is_not_overtaken_by_the_next() -> None:
     """Before anybody has waited for it: a smaller one might still find room."""
-    node, outlet = make()
+    node, window = make()
     small = Message("c", b"x")
-    first = await outlet.send(small)
-    outlet.publish_failed(PublishBufferFull("full"))  # as the bus tells the source of the request
+    first = await window.publish(small)
+    window.publish_failed(PublishBufferFull("full"))  # as the bus tells the source of the request
     with pytest.raises(BusUnavailable, match="earlier"):
-        await outlet.acknowledged(await outlet.send(small))
+        await window.acknowledged(await window.publish(small))
     assert node.submitted == [first]
 
 
-async def test_a_request_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "ANSWER_SECONDS", 0.05)
-    _node, outlet = make()
+async def test_a_request_does_not_wait_for_ever() -> None:
+    _node, window = make(seconds=0.05)
     with pytest.raises(DeliveryUnknown, match="may yet be published"):
-        await outlet.acknowledged(await outlet.send(LARGE))
-    assert outlet.seconds_left == 0
+        await window.acknowledged(await window.publish(LARGE))
+    assert window.seconds_left == 0
 
 
-async def _send_all(outlet: PublishWindow, count: int) -> list[asyncio.Future[int]]:
-    return [await outlet.send(LARGE) for _ in range(count)]
+async def _send_all(window: PublishWindow, count: int) -> list[asyncio.Future[Delivery]]:
+    return [await window.publish(LARGE) for _ in range(count)]

@@ -1,4 +1,4 @@
-"""The line between two processes."""
+"""The pipe between two processes."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import socket
 
 import pytest
 
-from relay.workers.messages import Drain, Failed
-from relay.workers.pipe import Link, encode, receive_blocking
+from relay.workers.messages import Drain, StartFailed
+from relay.workers.pipe import Pipe, encode, receive_blocking
 
 
-async def test_objects_arrive_whole_and_in_order() -> None:
+async def test_messages_arrive_whole_and_in_order() -> None:
     ours, theirs = socket.socketpair()
-    near, far = await Link.open(ours), await Link.open(theirs)
-    long = Failed("x" * 300_000)
+    near, far = await Pipe.open(ours), await Pipe.open(theirs)
+    long = StartFailed("x" * 300_000)
     near.send(Drain())
     near.send(long)
     far.send(Drain())
@@ -26,20 +26,20 @@ async def test_objects_arrive_whole_and_in_order() -> None:
     far.send(long)
 
 
-async def test_a_process_that_is_gone_in_the_middle_of_a_word_is_gone() -> None:
+async def test_a_process_that_ends_in_the_middle_of_a_message_is_gone() -> None:
     ours, theirs = socket.socketpair()
-    link = await Link.open(ours)
+    pipe = await Pipe.open(ours)
     theirs.sendall(encode(Drain())[:-1])
     theirs.close()
-    assert await link.receive() is None
-    await link.close()
+    assert await pipe.receive() is None
+    await pipe.close()
 
 
-async def test_the_first_word_is_read_without_an_event_loop() -> None:
+async def test_the_first_message_is_read_without_an_event_loop() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        ours.sendall(encode(Failed("x" * 10_000)) + encode(Drain())[:3])
-        assert await asyncio.to_thread(receive_blocking, theirs) == Failed("x" * 10_000)
+        ours.sendall(encode(StartFailed("x" * 10_000)) + encode(Drain())[:3])
+        assert await asyncio.to_thread(receive_blocking, theirs) == StartFailed("x" * 10_000)
         ours.shutdown(socket.SHUT_WR)
         with pytest.raises(EOFError):
             receive_blocking(theirs)

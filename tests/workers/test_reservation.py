@@ -1,4 +1,4 @@
-"""A port that is held for those who share it."""
+"""A port that is reserved for the workers that share it."""
 
 from __future__ import annotations
 
@@ -29,34 +29,34 @@ def listen(port: int, *, shared: bool = False) -> socket.socket:
     return made
 
 
-def test_those_who_share_get_in_and_nobody_else() -> None:
+def test_only_sockets_that_share_the_port_get_in() -> None:
     """Whether one of them listens at the moment or not."""
-    with Reservation(HERE, free_port()) as held:
-        assert held.port
+    with Reservation(HERE, free_port()) as reserved:
+        assert reserved.port
         for _ in range(2):
-            for attempt in (lambda: listen(held.port), lambda: Reservation(HERE, held.port)):
+            for attempt in (lambda: listen(reserved.port), lambda: Reservation(HERE, reserved.port)):
                 with pytest.raises(OSError, match="in use") as caught:
                     attempt()
                 assert caught.value.errno == errno.EADDRINUSE
-            with closing(listen(held.port, shared=True)), closing(listen(held.port, shared=True)):
+            with closing(listen(reserved.port, shared=True)), closing(listen(reserved.port, shared=True)):
                 with pytest.raises(OSError, match="in use"):
-                    listen(held.port)
+                    listen(reserved.port)
                 with pytest.raises(OSError, match="in use"):
-                    Reservation(HERE, held.port)
-                with socket.create_connection(("127.0.0.1", held.port)):
+                    Reservation(HERE, reserved.port)
+                with socket.create_connection(("127.0.0.1", reserved.port)):
                     pass
-    listen(held.port).close()
+    listen(reserved.port).close()
 
 
-def test_nobody_is_let_in_while_it_only_holds() -> None:
+def test_no_client_is_accepted_while_no_worker_listens() -> None:
     """A client would wait for an answer that never comes."""
-    with Reservation(HERE, 0) as held, pytest.raises(ConnectionRefusedError):
-        socket.create_connection(("127.0.0.1", held.port))
+    with Reservation(HERE, 0) as reserved, pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", reserved.port))
 
 
 @pytest.mark.parametrize("shared", [False, True])
 def test_a_taken_port_is_refused(shared: bool) -> None:
-    """Also when the other one would share it: it is a stranger."""
+    """Also when the other program would share it."""
     with closing(listen(0, shared=shared)) as other, pytest.raises(OSError, match="in use"):
         Reservation(HERE, other.getsockname()[1])
 
@@ -69,16 +69,16 @@ def test_connections_of_an_earlier_run_do_not_matter() -> None:
         accepted, _ = server.accept()
         accepted.close()
         client.close()
-    with Reservation(HERE, port) as held:
-        assert held.port == port
+    with Reservation(HERE, port) as reserved:
+        assert reserved.port == port
 
 
 def test_all_addresses_have_the_same_port() -> None:
-    """And an address that can't be used gives up those before it."""
-    with Reservation([*HERE, (int(socket.AF_INET), "127.0.0.2")], free_port()) as held:
+    """And an address that can't be used releases the addresses before it."""
+    with Reservation([*HERE, (int(socket.AF_INET), "127.0.0.2")], free_port()) as reserved:
         with pytest.raises(OSError, match="in use"):
-            Reservation([(int(socket.AF_INET), "127.0.0.2")], held.port)
-        port = held.port
+            Reservation([(int(socket.AF_INET), "127.0.0.2")], reserved.port)
+        port = reserved.port
     with pytest.raises(OSError, match="assign"):
         Reservation([*HERE, (int(socket.AF_INET), "192.0.2.1")], port)
     with Reservation(HERE, port):
@@ -87,5 +87,5 @@ def test_all_addresses_have_the_same_port() -> None:
 
 def test_ipv6_does_not_take_the_port_of_ipv4() -> None:
     port = free_port()
-    with Reservation([(int(socket.AF_INET6), "::1")], port) as held, Reservation(HERE, port) as other:
-        assert other.port == held.port
+    with Reservation([(int(socket.AF_INET6), "::1")], port) as reserved, Reservation(HERE, port) as other:
+        assert other.port == reserved.port

@@ -1,4 +1,4 @@
-"""A worker that asks for all."""
+"""The requests of a worker for the status of all workers."""
 
 from __future__ import annotations
 
@@ -8,28 +8,32 @@ import socket
 import pytest
 
 from relay.metrics.snapshot import Snapshot
-from relay.workers import supervisor_client
-from relay.workers.messages import TellWhole, Whole
-from relay.workers.pipe import Link
+from relay.workers.messages import CombinedStatus, CombinedStatusRequest
+from relay.workers.pipe import Pipe
 from relay.workers.supervisor_client import SupervisorClient
 
 
-async def test_those_who_ask_together_get_one_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_simultaneous_calls_share_one_request() -> None:
     ours, theirs = socket.socketpair()
-    link, supervisor = await Link.open(ours), await Link.open(theirs)
-    asking = SupervisorClient(link)
-    questions = [asyncio.create_task(asking.problems()) for _ in range(3)]
-    assert await supervisor.receive() == TellWhole()
-    asking.answered(Whole(["draining"], Snapshot()))
-    assert await asyncio.gather(*questions) == [["draining"]] * 3
+    pipe, supervisor = await Pipe.open(ours), await Pipe.open(theirs)
+    client = SupervisorClient(pipe)
+    calls = [asyncio.create_task(client.problems()) for _ in range(3)]
+    assert await supervisor.receive() == CombinedStatusRequest()
+    client.receive(CombinedStatus(["draining"], Snapshot()))
+    assert await asyncio.gather(*calls) == [["draining"]] * 3
 
-    monkeypatch.setattr(supervisor_client, "WAIT_SECONDS", 0.01)
-    for ask in (asking.problems, asking.snapshot):
+    impatient = SupervisorClient(pipe, timeout_seconds=0.01)
+    for call in (impatient.problems, impatient.snapshot):
         with pytest.raises(TimeoutError):
-            await ask()
-    asking.answered(Whole([], Snapshot()))
-    asking.answered(Whole([], Snapshot()))  # nobody has asked
-    assert await supervisor.receive() == TellWhole()
-    await link.close()
+            await call()
+    impatient.receive(CombinedStatus([], Snapshot()))
+    impatient.receive(CombinedStatus([], Snapshot()))  # no call waits for it
+    assert await supervisor.receive() == CombinedStatusRequest()
+
+    later = asyncio.create_task(client.snapshot())
+    assert await supervisor.receive() == CombinedStatusRequest()
+    client.receive(CombinedStatus([], Snapshot()))
+    assert await later == Snapshot()
+    await pipe.close()
     assert await supervisor.receive() is None
     await supervisor.close()

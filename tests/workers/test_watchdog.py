@@ -1,4 +1,4 @@
-"""Silence is what the supervisor has seen of it, and a worker that owes no answer is not silent."""
+"""Workers that don't answer: only the silence that the watchdog has seen itself counts."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import cast
 
 import pytest
 
-from relay.workers.watchdog import LOOK_SECONDS, Watch
+from relay.workers.watchdog import CHECK_SECONDS, Watchdog
 from relay.workers.worker import Worker
 
 
 @dataclass
 class Watched:
-    """What a watch sees of a worker, and does to it."""
+    """The part of a worker that a watchdog uses; notes what is done to it."""
 
     number: int = 1
     owes_answer: bool = True
@@ -34,76 +34,76 @@ class Watched:
         self.done.append("kill")
 
 
-def watch(*workers: Watched, timeout_seconds: float = 5.0) -> Watch:
-    """Return a watch over workers."""
-    made = Watch(timeout_seconds)
+def watchdog_over(*workers: Watched, timeout_seconds: float = 5.0) -> Watchdog:
+    """Return a watchdog over workers."""
+    made = Watchdog(timeout_seconds)
     made.workers = cast("list[Worker]", list(workers))
     return made
 
 
-def look(at: Watch, seconds: float) -> None:
-    """Let so many seconds of looks go by."""
-    for _ in range(round(seconds / LOOK_SECONDS)):
-        at.look(LOOK_SECONDS)
+def check(watchdog: Watchdog, seconds: float) -> None:
+    """Check as often as in so many seconds."""
+    for _ in range(round(seconds / CHECK_SECONDS)):
+        watchdog.check(CHECK_SECONDS)
 
 
 def test_a_silent_worker_first_gets_no_new_clients_and_is_killed_once() -> None:
     hung, other = Watched(), Watched(owes_answer=False)
-    at = watch(hung, other)
-    look(at, 1.8)
+    watchdog = watchdog_over(hung, other)
+    check(watchdog, 1.8)
     assert hung.done == []
-    look(at, 0.2)
+    check(watchdog, 0.2)
     assert hung.done == ["stop"]
-    look(at, 2.8)
+    check(watchdog, 2.8)
     assert hung.done == ["stop"]
-    look(at, 5)
+    check(watchdog, 5)
     assert hung.done == ["stop", "kill"]
     assert other.done == []
 
 
-def test_an_answer_makes_all_good() -> None:
+def test_an_answer_ends_the_silence() -> None:
     hung, other = Watched(), Watched(owes_answer=False)
-    at = watch(hung, other)
-    look(at, 4)
+    watchdog = watchdog_over(hung, other)
+    check(watchdog, 4)
     hung.owes_answer = False
-    look(at, 0.1)
+    check(watchdog, 0.1)
     hung.owes_answer = True
-    look(at, 4)
+    check(watchdog, 4)
     assert hung.done == ["stop", "resume", "stop"]
 
 
-def test_a_pause_of_the_whole_machine_is_one_look() -> None:
+def test_a_pause_of_the_whole_machine_is_one_check() -> None:
     """However long it was: the supervisor stood still, too. It counts as two ordinary ones."""
     late, other = Watched(), Watched()
-    at = watch(late, other)
-    look(at, 1)
-    at.look(3600)  # the first one after the pause
+    watchdog = watchdog_over(late, other)
+    check(watchdog, 1)
+    watchdog.check(3600)  # the first one after the pause
     late.owes_answer = other.owes_answer = False
-    look(at, 1)
+    check(watchdog, 1)
     assert late.done == other.done == []
 
 
 @pytest.mark.parametrize(("timeout_seconds", "stopped_after"), [(1.0, 0.5), (3600.0, 2.0)])
-def test_new_clients_go_elsewhere_in_good_time(timeout_seconds: float, stopped_after: float) -> None:
+def test_new_clients_go_to_other_workers_in_good_time(timeout_seconds: float, stopped_after: float) -> None:
     hung, other = Watched(), Watched(owes_answer=False)
-    at = watch(hung, other, timeout_seconds=timeout_seconds)
-    look(at, stopped_after + LOOK_SECONDS)
+    watchdog = watchdog_over(hung, other, timeout_seconds=timeout_seconds)
+    check(watchdog, stopped_after + CHECK_SECONDS)
     assert hung.done == ["stop"]
 
 
 def test_one_worker_always_accepts() -> None:
     first, second = Watched(), Watched()
-    look(watch(first, second), 3)
+    check(watchdog_over(first, second), 3)
     assert (first.done, second.done) == (["stop"], [])
 
 
 def test_clients_wait_for_a_silent_worker_only_as_long_as_there_is_no_other() -> None:
-    """When both were silent, one goes on accepting; if that is the one that hangs, its clients wait for nothing."""
+    """When both were silent, one goes on accepting; when that one hangs, its clients would wait for nothing."""
     slow, hung = Watched(), Watched()
-    at = watch(slow, hung)
-    look(at, 3)
+    watchdog = watchdog_over(slow, hung)
+    check(watchdog, 3)
     assert (slow.accepting, hung.accepting) == (False, True)
     slow.owes_answer = False
-    look(at, 2 * LOOK_SECONDS)
+    check(watchdog, 2 * CHECK_SECONDS)
     assert (slow.accepting, hung.accepting) == (True, False)
     assert hung.done == ["stop"]

@@ -1,4 +1,4 @@
-"""One worker as the supervisor sees it."""
+"""One worker as the supervisor sees it, and how its processes start and end."""
 
 from __future__ import annotations
 
@@ -9,52 +9,49 @@ from collections.abc import Sequence
 import pytest
 
 from relay.settings import Settings
-from relay.workers import worker as module
-from relay.workers.messages import Drain, Whole
-from relay.workers.worker import Ending, Worker
+from relay.workers.child_process import ProcessExit, spawn
+from relay.workers.messages import CombinedStatus
+from relay.workers.worker import Worker
 
-FIRST_TWO_WORDS = """
+FIRST_TWO_MESSAGES = """
 import socket, sys
 from relay.workers.pipe import receive_blocking
 end = socket.socket(fileno=int(sys.argv[1]))
-words = [type(receive_blocking(end)).__name__ for _ in range(2)]
-sys.exit(0 if words == ["Begin", "Drain"] else 7)
+messages = [type(receive_blocking(end)).__name__ for _ in range(2)]
+sys.exit(0 if messages == ["Start", "Drain"] else 7)
 """
 
 
 def worker(*command: str) -> Worker:
-    """Return a worker that has not lived yet."""
+    """Return a worker without a process."""
 
-    async def tell_whole() -> Whole:
+    async def combined_status() -> CombinedStatus:
         raise AssertionError
 
-    return Worker(1, Settings(), command, tell_whole)
+    return Worker(1, Settings(), command, combined_status)
 
 
-async def live(worker: Worker) -> Ending:
-    """Let it live, and return how it ended."""
-    return await asyncio.wait_for(worker.live(lambda _: None), 20)
+async def run(worker: Worker) -> ProcessExit:
+    """Run one process of a worker, and return how it ended."""
+    return await asyncio.wait_for(worker.run_process(lambda _: None), 20)
 
 
-async def test_an_order_that_comes_while_its_process_starts_is_not_the_first_word(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_a_drain_while_its_process_starts_is_not_the_first_message(monkeypatch: pytest.MonkeyPatch) -> None:
     """The process would take it for its settings."""
-    fresh = worker(sys.executable, "-c", FIRST_TWO_WORDS)
-    start = module._start
+    fresh = worker(sys.executable, "-c", FIRST_TWO_MESSAGES)
 
-    async def slow_start(*arguments: object) -> asyncio.subprocess.Process:
-        fresh.order(Drain())
-        return await start(*arguments)  # type: ignore[arg-type]
+    async def slow_spawn(*arguments: object) -> asyncio.subprocess.Process:
+        fresh.drain()
+        return await spawn(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(module, "_start", slow_start)
-    assert (await live(fresh)).code == 0
+    monkeypatch.setattr("relay.workers.worker.spawn", slow_spawn)
+    assert (await run(fresh)).code == 0
 
 
 @pytest.mark.parametrize("command", [("/nowhere/at/all",), ("/",)])
-async def test_a_process_that_can_not_be_made_is_an_ending(command: Sequence[str]) -> None:
-    """Such as for want of memory; the other workers have clients."""
-    ending = await live(worker(*command))
-    assert ending.code == 1
-    assert not ending.listened
-    assert str(ending).startswith("cannot start a process: ")
+async def test_a_process_that_can_not_be_started_has_ended(command: Sequence[str]) -> None:
+    """Such as for lack of memory: it is no error of the supervisor, since the other workers have clients."""
+    ended = await run(worker(*command))
+    assert ended.code == 1
+    assert not ended.listened
+    assert str(ended).startswith("cannot start a process: ")

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import re
 import ssl
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
+from relay.brokers import schemes
 from relay.system_error import in_words
 
-SCHEMES: Final = ("redis", "rediss", "unix")
+SCHEMES: Final = tuple(name for name, scheme in schemes.SCHEMES.items() if scheme.urls == __name__)
 
 MAX_PORT = 65_535
 
@@ -110,6 +112,22 @@ class Address:
         return options
 
 
+Resolver = Callable[[], Awaitable[Address]]
+"""Returns where a Redis is now; asked before each attempt to connect.
+
+It raises `ConnectError` when it can't tell, and must not wait for ever.
+"""
+
+
+def fixed(address: Address) -> Resolver:
+    """Return the resolver of an address that never changes."""
+
+    async def resolve() -> Address:
+        return address
+
+    return resolve
+
+
 def parse_address(url: str, ca_file: str | None = None) -> Address:
     """Read a URL: `redis://[user:password@]host[:port][/db]`, `rediss://...`, or `unix:///path[?db=0]`.
 
@@ -159,13 +177,15 @@ def parse_address(url: str, ca_file: str | None = None) -> Address:
     )
 
 
+def check_url(url: str) -> None:
+    """Refuse a URL that can't be used; see `parse_address`."""
+    parse_address(url)
+
+
 def describe(url: str) -> str:
-    """Return what kind of bus a URL names, and where it is, without user, password and options."""
-    parts = urlsplit(url)
-    if parts.scheme not in SCHEMES:
-        return f"{parts.scheme}://"
+    """Return the kind of bus that a URL names, and where it is, without user, password and options."""
     address = parse_address(url)
-    return f"{parts.scheme}://{address}" + (f"/{address.db}" if address.path is None else "")
+    return f"{schemes.name_of(url)}://{address}" + (f"/{address.db}" if address.path is None else "")
 
 
 def _split(url: str) -> tuple[SplitResult, int | None]:
@@ -178,7 +198,7 @@ def _split(url: str) -> tuple[SplitResult, int | None]:
     except ValueError:
         raise ValueError("the host or the port is wrong; in a password, write / ? # as %2F %3F %23") from None
     if parts.scheme not in SCHEMES:
-        raise ValueError(f"the scheme must be one of {', '.join(f'{scheme}://' for scheme in SCHEMES)}")
+        raise ValueError(f"the scheme must be one of {schemes.in_words(SCHEMES)}")
     if parts.fragment:
         raise ValueError("write # as %23")
     if port == 0:

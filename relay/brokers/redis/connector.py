@@ -14,6 +14,7 @@ import hiredis
 from relay.brokers.redis.address import Address
 from relay.brokers.redis.link import Link, LinkOwner
 from relay.brokers.redis.login import Login
+from relay.errors import RelayError
 from relay.system_error import in_words
 
 STAGGER_SECONDS = 0.25
@@ -41,7 +42,7 @@ class Fault:
         return f"{self.step}: {self.reason}"
 
 
-class ConnectError(ConnectionError):
+class ConnectError(RelayError, ConnectionError):
     """No address of a name could be used.
 
     Args:

@@ -15,6 +15,7 @@ from typing import Any, Protocol, cast
 import hiredis
 
 from relay.brokers.redis.server import Server
+from relay.errors import RelayError
 
 HIGH_WATER_BYTES = 256 * 1024
 LOW_WATER_BYTES = 64 * 1024
@@ -33,7 +34,7 @@ class LinkOwner(Protocol):
         """Be told that the socket is full, or that it takes data again."""
 
 
-class LinkClosed(ConnectionError):
+class LinkClosed(RelayError, ConnectionError):
     """The link is gone; its text says why."""
 
 

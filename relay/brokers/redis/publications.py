@@ -7,52 +7,53 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from relay.brokers import Receipt, Source
-from relay.brokers.redis.address import Address
+import hiredis
+
+from relay.brokers import Delivery, Receipt, Source
+from relay.brokers.redis.address import Resolver
 from relay.brokers.redis.link import Link, Replies, pack
 from relay.brokers.redis.publish_failures import PublishFailures
 from relay.brokers.redis.publish_queue import PendingPublish, PublishQueue
 from relay.brokers.redis.server import REPLICAS, role_of
-from relay.brokers.redis.supervised import PING, SupervisedLink
+from relay.brokers.redis.supervised_link import PING, SupervisedLink
 from relay.brokers.shares import Share
-from relay.errors import BusUnavailable, DeliveryUnknown
-from relay.logs import Logger
+from relay.errors import BusUnavailable
 from relay.metrics.counters import Counters
 
 HIGH_WATER_BYTES = 1024 * 1024
 """Of the clients' share: beyond it each source is paused with its next message."""
 
 LOW_WATER_BYTES = 256 * 1024
-"""Below it paused sources go on; beyond it those are held back that publish as fast as they can."""
+"""Below it paused sources go on; beyond it sources are held back that publish as fast as they can."""
 
 PROBE_BYTES = 1024
 """More than a probe takes."""
 
 HELLO = pack("HELLO")
 
-log = Logger("relay.bus")
+_NOTHING = object()
 
 
 class Publications(SupervisedLink):
-    """Everything that a gateway publishes, in order, on one link.
+    """All messages that a gateway publishes, in order, on one link.
 
-    A message waits here until the link is open and `gate` lets it pass; all that came in one tick goes out in
-    one write. It is written once: if the link breaks before the answer, its source is told that its delivery
-    is unknown. One that couldn't be written within `publish_timeout` seconds fails with `BusUnavailable`. These
-    failures drop everything of their source that still waits, so no later message overtakes a lost one. What has been
-    written behind a message that Redis refuses can't be called back: Redis may have taken it.
+    A message waits until the link is open and `gate` lets it pass; all messages of a tick go out in one write. It is
+    written once: if the link breaks before the reply, it fails with `DeliveryUnknown`. If it can't be written within
+    `publish_timeout` seconds, it fails with `BusUnavailable`. These failures drop all messages of the same source that
+    still wait, so no later message overtakes a lost one. Messages that were written behind one that Redis refuses
+    can't be called back: Redis may have taken them.
 
     Each kind of publishers has a share of the buffer (`relay.brokers.shares`). Clients are paused one by one as
-    they publish while `HIGH_WATER_BYTES` of theirs wait. When their share is used up (`congested`), whatever else a
-    client has sent must stay with it; so it takes one message of them more, however many clients there are.
+    they publish while `HIGH_WATER_BYTES` of their messages wait. When their share is used up (`congested`), whatever
+    else a client has sent must stay with it; so the share takes one more message, however many clients there are.
 
     Args:
-        address, timeout, interval, counters: see `SupervisedLink`.
-        gate: whether messages may go out now; call `update` when it has changed.
-        writable: called when sources that were told to pause may go on.
-        demoted: called when the Redis at the other end has become a replica; the link must be dropped then.
+        resolve, timeout, interval, counters: see `SupervisedLink`.
+        gate: returns whether messages may go out now; call `update` when the answer has changed.
+        writable: called when paused sources may go on.
+        demoted: called when the Redis at the other end has become a replica; it must drop the link.
         publish_timeout: seconds.
-        buffer_bytes: bound of all that waits for Redis or for its answer, and one message for each share.
+        buffer_bytes: bound of all messages that wait for Redis or for its reply, and one message for each share.
 
     Attributes:
         passing: whether a message that is published now goes out at the end of the tick.
@@ -61,7 +62,7 @@ class Publications(SupervisedLink):
 
     def __init__(
         self,
-        address: Address,
+        resolve: Resolver,
         timeout: float,
         interval: float,
         counters: Counters,
@@ -72,7 +73,7 @@ class Publications(SupervisedLink):
         publish_timeout: float,
         buffer_bytes: int,
     ) -> None:
-        super().__init__(address, "publications", timeout, interval, counters)
+        super().__init__(resolve, "publications", timeout, interval, counters)
         self._loop = asyncio.get_running_loop()
         self._gate = gate
         self._on_writable = writable
@@ -93,18 +94,18 @@ class Publications(SupervisedLink):
 
     @property
     def full(self) -> bool:
-        """Whether there is hardly room for one more message."""
+        """Whether there is hardly any room for another message."""
         return self._queue.size + PROBE_BYTES > self._queue.buffer_bytes
 
     @property
     def buffered(self) -> dict[Share, int]:
-        """Bytes that wait for Redis or for its answer, by share."""
+        """Bytes that wait for Redis or for its reply, by share."""
         return self._queue.by_share
 
     def publish(
         self, command: bytes, source: Source | None, receipt: Receipt | Callable[[Any], None] | None = None
     ) -> bool:
-        """Accept a packed PUBLISH; see `Broker.publish`. A probe has no source."""
+        """Accept a packed PUBLISH; see `Broker.publish`. A probe has no source, and its receipt gets the bare reply."""
         size = len(command)
         queue = self._queue
         if receipt is not None or self.congested:
@@ -120,7 +121,7 @@ class Publications(SupervisedLink):
         queue.pending.append(PendingPublish(source, size, self._batch_began_at, receipt))
         queue.unsent.append(command)
         queue.size += size
-        waiting = queue.size - queue.with_receipt
+        waiting = queue.size - queue.of_others
         if self.passing and waiting < self._high_water:
             return True
         self._paused = True
@@ -139,44 +140,40 @@ class Publications(SupervisedLink):
         return self._queue.sources()
 
     def update(self) -> None:
-        """Look again whether messages may pass, and go on if they may."""
+        """Check again whether messages may pass, and go on if they may."""
         self.passing = self.open and self._gate() and self.link is not None and self.link.writable
         if self.passing:
             self._flush()
             self._resume()
 
     async def drain(self) -> None:
-        """Wait until Redis has answered all that was accepted before."""
+        """Wait until Redis has replied to all messages that were accepted before."""
         self._drain_began_at = time.monotonic()
         drained = self._drained = self._loop.create_future()
         self._end_drain(drained)
         await drained
 
     def give_up(self) -> None:
-        """Fail everything that waits, now. The link is started anew: answers to what was written mean nothing more."""
+        """Fail all messages that wait, now. The link is reopened: late replies mean nothing more."""
         self.abort("given up")
         self.lost("given up")
         self._failures.fail(BusUnavailable("given up"), self._queue.sources())
 
     async def stop(self) -> None:
-        """Disconnect; what still waits has failed."""
+        """Disconnect; the messages that still wait fail."""
         await super().stop()
         if self._deadline is not None:
             self._deadline.cancel()
         self._failures.fail(BusUnavailable("the gateway ends"), self._queue.sources())
 
     async def opened(self, link: Link) -> None:
-        """Go on with what waits, once `open` is true."""
+        """Go on with the messages that wait, once `open` is true."""
         self._loop.call_soon(self.update)
 
     def lost(self, reason: str) -> None:
-        """Tell the sources of unanswered messages that their delivery is unknown."""
+        """Fail the messages without a reply: their delivery is unknown."""
         self.passing = False
-        unanswered = [entry for entry in self._queue.take_unanswered() if entry.source is not None]
-        if unanswered:
-            sources = {entry.source for entry in unanswered}
-            log.warning("deliveries unknown", messages=len(unanswered), sources=len(sources), reason=reason)
-            self._failures.fail(DeliveryUnknown(reason), sources, unanswered)
+        self._failures.unanswered(reason)
         self._arm_deadline()
         self._resume()
 
@@ -185,21 +182,21 @@ class Publications(SupervisedLink):
         self.update()
 
     def send_heartbeat(self, link: Link) -> None:
-        """Ask for the server's role, and keep the place of the reply among those of the messages."""
+        """Ask for the server's role. The reply comes between those of the messages: so does its entry in the queue."""
         link.write(PING if link.server.role is None else HELLO)
         pending = self._queue.pending
         entry = PendingPublish(None, 0, time.monotonic(), self._role_received)
         pending.insert(len(pending) - len(self._queue.unsent), entry)
 
     def _role_received(self, reply: Any) -> None:
-        """Take the answer, but not a replica's: what it acknowledged since the last one never reached the primary."""
+        """Take the reply of a primary. What a replica acknowledged since the last one never reached the primary."""
         if role_of(reply) in REPLICAS:
             self._on_demoted()
         else:
             self.heartbeat.answered("PING or HELLO", reply)
 
     def replies_received(self, replies: Replies) -> None:
-        """Settle the oldest unanswered message with each reply."""
+        """Settle the oldest message without a reply with each reply."""
         now = time.monotonic()
         queue = self._queue
         pending, unsent = queue.pending, len(queue.unsent)
@@ -208,7 +205,7 @@ class Publications(SupervisedLink):
         batch, batch_began_at = 0, 0.0
         refused: list[PendingPublish] = []
         error = ""
-        unexpected: object = None
+        unexpected: object = _NOTHING
         while (reply := replies()) is not False:
             if len(pending) <= unsent:
                 unexpected = reply
@@ -222,7 +219,7 @@ class Publications(SupervisedLink):
                 continue
             if receipt is not None:
                 queue.charge(source.share, -size)
-            if type(reply) is int:  # how many gateways heard it
+            if type(reply) is int:  # number of receivers
                 if accepted_at != batch_began_at:
                     # Once for all messages of a tick.
                     if batch:
@@ -231,10 +228,16 @@ class Publications(SupervisedLink):
                     batch, batch_began_at = 0, accepted_at
                 batch += 1
                 if receipt is not None:
-                    receipt(reply)
-            else:
+                    receipt(Delivery(reply))
+            elif isinstance(reply, hiredis.ReplyError):
                 refused.append(entry)
                 error = str(reply)
+            else:
+                # No number and no error: what became of the message is unknown. `lost` says so.
+                queue.put_back(entry)
+                settled -= size
+                unexpected = reply
+                break
         if batch:
             latency.observe(now - batch_began_at, batch)
         published += batch
@@ -243,11 +246,11 @@ class Publications(SupervisedLink):
         if refused:
             self._failures.refused(refused, error)
         self._resume()
-        if unexpected is not None:
+        if unexpected is not _NOTHING:
             self.abort(f"unexpected reply: {unexpected!r:.200}")
 
     def _flush(self) -> None:
-        """Write everything that waits, if it may go out now."""
+        """Write all messages that wait, if they may go out now."""
         self._flush_scheduled = False
         unsent = self._queue.unsent
         if not unsent:
@@ -259,9 +262,9 @@ class Publications(SupervisedLink):
         unsent.clear()
 
     def _resume(self) -> None:
-        """Let sources that were told to pause go on, if there is room; end the drain when nothing is left."""
+        """Let paused sources go on, if there is room; end the drain when no message is left."""
         waiting = self._queue.client_bytes
-        # Also while Redis is away: what waits in a client's own hands can't fail otherwise, and must not wait for ever.
+        # Also while Redis is away: messages that a paused client has kept must get their turn to fail.
         if (self._paused and self.passing and waiting < self._low_water) or (
             self.congested and waiting <= self._queue.client_limit // 2
         ):
@@ -271,7 +274,7 @@ class Publications(SupervisedLink):
             self._end_drain(self._drained)
 
     def _end_drain(self, drained: asyncio.Future[None]) -> None:
-        """End the drain when what was accepted before is settled."""
+        """End the drain when the messages that were accepted before it are settled."""
         pending = self._queue.pending
         newer = pending and pending[0].source is not None
         if not self._queue.size or (newer and pending[0].accepted_at > self._drain_began_at):
@@ -286,13 +289,8 @@ class Publications(SupervisedLink):
             self._deadline = self._loop.call_later(max(0.0, left), self._expire)
 
     def _expire(self) -> None:
-        """Fail the messages that have waited too long."""
+        """Fail the messages that have waited for longer than the publish timeout."""
         self._deadline = None
-        limit = time.monotonic() - self._publish_timeout
-        late = [entry for entry in self._queue.waiting() if entry.accepted_at <= limit]
-        if late:
-            sources = {entry.source for entry in late}
-            log.warning("publish timeout", messages=len(late), sources=len(sources), problem=self.problem)
-            self._failures.fail(BusUnavailable(f"waited for {self._publish_timeout:g} s"), sources)
+        self._failures.expired(self._publish_timeout, self.problem)
         self._arm_deadline()
         self._resume()

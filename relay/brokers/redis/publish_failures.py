@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 from relay.brokers import Receipt, Source
 from relay.brokers.redis.publish_queue import PendingPublish, PublishQueue
-from relay.errors import BusUnavailable, PublishBufferFull, PublishError, PublishRefused
+from relay.errors import BusUnavailable, DeliveryUnknown, PublishBufferFull, PublishError, PublishRefused
 from relay.logs import Logger
 from relay.metrics.counters import Counters
 
@@ -52,6 +52,23 @@ class PublishFailures:
         for source in sources:
             if source is not None:
                 source.publish_failed(error)
+
+    def unanswered(self, reason: str) -> None:
+        """Fail the messages that were written and have no reply: the link broke, so their delivery is unknown."""
+        unanswered = [entry for entry in self._queue.take_unanswered() if entry.source is not None]
+        if unanswered:
+            sources = {entry.source for entry in unanswered}
+            log.warning("deliveries unknown", messages=len(unanswered), sources=len(sources), reason=reason)
+            self.fail(DeliveryUnknown(reason), sources, unanswered)
+
+    def expired(self, seconds: float, problem: str | None) -> None:
+        """Fail the messages that have waited for longer than `seconds`; `problem` says why, for the log."""
+        limit = time.monotonic() - seconds
+        late = [entry for entry in self._queue.waiting() if entry.accepted_at <= limit]
+        if late:
+            sources = {entry.source for entry in late}
+            log.warning("publish timeout", messages=len(late), sources=len(sources), problem=problem)
+            self.fail(BusUnavailable(f"waited for {seconds:g} s"), sources)
 
     def no_room(self, source: Source, receipt: Receipt | None) -> None:
         """Tell that a message has no room. Earlier messages of its source still go out."""

@@ -19,8 +19,8 @@ class PendingPublish(NamedTuple):
         size: bytes of the command.
         accepted_at: when the first message of its batch was accepted: `time.monotonic()`, in seconds. Not the event
             loop's time: uvloop's has whole milliseconds only, longer than a Redis nearby takes.
-        receipt: called with the outcome; None for clients. Without a source it gets the reply as it is, errors
-            included.
+        receipt: called with the outcome; None for clients that get no answer. Without a source it gets the reply as
+            it is, errors included.
     """
 
     source: Source | None
@@ -32,8 +32,8 @@ class PendingPublish(NamedTuple):
 class PublishQueue:
     """Commands that wait to be written, behind those that wait for their reply.
 
-    Clients' messages have no receipts, and all others have one. So only messages with a receipt pay for counting by
-    share, and the clients' share is the rest.
+    Most messages are those of clients that are not answered, and have no receipts. So only messages with a receipt pay
+    for counting by share: those of other publishers are counted, and the clients' share is the rest.
 
     Args:
         buffer_bytes: bound of all commands together; see `relay.brokers.shares`.
@@ -43,11 +43,11 @@ class PublishQueue:
         pending: all commands, in order; the last `len(unsent)` of them are not written yet.
         unsent: the bytes of these.
         size: bytes of all.
-        with_receipt: bytes of the messages that have a receipt.
+        of_others: bytes of the messages that don't count for the clients' share.
         client_limit: bytes at which the clients' share is used up.
     """
 
-    __slots__ = ("_by_share", "_limits", "buffer_bytes", "client_limit", "pending", "size", "unsent", "with_receipt")
+    __slots__ = ("_by_share", "_limits", "buffer_bytes", "client_limit", "of_others", "pending", "size", "unsent")
 
     def __init__(self, buffer_bytes: int) -> None:
         self._limits = limits(buffer_bytes)
@@ -57,12 +57,12 @@ class PublishQueue:
         self.pending: deque[PendingPublish] = deque()
         self.unsent: list[bytes] = []
         self.size = 0
-        self.with_receipt = 0
+        self.of_others = 0
 
     @property
     def client_bytes(self) -> int:
         """Bytes of the clients' messages."""
-        return self.size - self.with_receipt
+        return self.size - self.of_others
 
     @property
     def by_share(self) -> dict[Share, int]:
@@ -76,8 +76,15 @@ class PublishQueue:
 
     def charge(self, share: Share, size: int) -> None:
         """Count a message with a receipt for its share; a negative size when it is settled. Leaves `size` alone."""
-        self._by_share[share] += size
-        self.with_receipt += size
+        if share is not Share.CLIENTS:
+            self._by_share[share] += size
+            self.of_others += size
+
+    def put_back(self, entry: PendingPublish) -> None:
+        """Take back the oldest command, which was taken out of `pending`; its bytes count on in `size`."""
+        self.pending.appendleft(entry)
+        if entry.source is not None and entry.receipt is not None:
+            self.charge(entry.source.share, entry.size)
 
     def take_unanswered(self) -> list[PendingPublish]:
         """Remove and return the commands that were written and have no reply."""

@@ -20,6 +20,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
+from relay.brokers import schemes
 from relay.brokers.envelope import seal
 from relay.brokers.redis.address import Address, parse_address
 from relay.channel import check_prefix
@@ -78,9 +79,9 @@ def read_address(url: str, ca_file: str | None) -> Address:
     try:
         return parse_address(url, ca_file)
     except ValueError as error:
-        hint = (
-            "; memory:// is one gateway alone, no other process can publish there" if url.startswith("memory:") else ""
-        )
+        name = schemes.name_of(url)
+        alone = name in schemes.SCHEMES and not schemes.SCHEMES[name].connects_processes
+        hint = f"; {name}:// is one gateway alone, no other process can publish there" if alone else ""
         raise ValueError(f"the URL of Redis can't be used: {error}{hint}") from None
 
 

@@ -1,4 +1,4 @@
-"""Subscriptions of one link, the commands that make and end them, and their order."""
+"""The commands that begin and end subscriptions on a link, and their order."""
 
 from __future__ import annotations
 
@@ -13,10 +13,14 @@ BATCH = 512
 
 
 class BusSubscription:
-    """One channel that this gateway wants, and how far Redis is with it.
+    """A gateway's subscription to one channel of the bus.
 
-    `unanswered` counts SUBSCRIBE commands on the way: after subscribe, unsubscribe, subscribe the first
-    answer doesn't mean that the channel is heard. `heard` tells whether it ever was: somebody relies on it then.
+    Attributes:
+        name: of the channel, without the bus's prefix.
+        acknowledged: done when Redis has acknowledged the subscription on the current link.
+        heard: whether that ever happened: clients rely on the channel then.
+        unanswered: number of SUBSCRIBE commands without a reply. After subscribe, unsubscribe, subscribe the first
+            reply doesn't mean that the channel is heard.
     """
 
     __slots__ = ("acknowledged", "heard", "name", "unanswered")
@@ -29,12 +33,16 @@ class BusSubscription:
 
 
 class Command(NamedTuple):
-    """A command that Redis hasn't answered yet; it answers once per key, or with one error for all.
+    """A command without a reply. Redis replies once per channel, or with one error for all.
 
-    `wanted` holds, for each key, the subscription that the command was written for: by the time of the answer
-    the channel may have been left and wanted anew. `opening` marks those that bring a fresh link into use: once none
-    of them is unanswered, the link is in step with what is wanted. Commands are counted, not channels: each is
-    answered, or goes with its link, whatever has become of its channels meanwhile.
+    Args:
+        verb: see `relay.brokers.redis.verbs`, or PING.
+        keys: names, on the bus, of its channels that have no reply yet.
+        wanted: for each of them the subscription that the command was written for: by the time of the reply the
+            channel may have been unsubscribed and subscribed again.
+        opening: whether it is one of those that bring a fresh link into use: when all of these are answered, all
+            wanted channels are subscribed. Commands are counted, not channels: each command is answered, or goes with
+            its link, whatever has become of its channels meanwhile.
     """
 
     verb: bytes

@@ -1,4 +1,4 @@
-"""The link on which a gateway hears its channels."""
+"""The link on which a gateway subscribes to channels and receives their messages."""
 
 from __future__ import annotations
 
@@ -11,71 +11,71 @@ import hiredis
 
 from relay.brokers import Sink
 from relay.brokers.envelope import EnvelopeError, open_envelope
-from relay.brokers.redis.address import Address
+from relay.brokers.redis.address import Resolver
 from relay.brokers.redis.gaps import Gaps
 from relay.brokers.redis.link import Link, Replies, pack
 from relay.brokers.redis.refused_channels import RefusedChannels
 from relay.brokers.redis.subscribe_commands import BusSubscription, Command, batches
-from relay.brokers.redis.supervised import PING, SupervisedLink
+from relay.brokers.redis.supervised_link import PING, SupervisedLink
+from relay.brokers.redis.verbs import PUBSUB, Verbs
 from relay.channel import INTERNAL
 from relay.errors import SubscribeError
 from relay.logs import Logger
 from relay.metrics.counters import Counters
 
-RETRY_SECONDS = 1.0
-"""How often channels that Redis refuses are asked for again, while clients rely on them."""
-
 log = Logger("relay.bus")
 
 
 class Subscriptions(SupervisedLink):
-    """All bus subscriptions of one gateway, on one link.
+    """All subscriptions of one gateway at one Redis, on one link.
 
-    They survive the link: a new one subscribes to everything again before it counts as open. The node is told of gaps.
+    They survive the link: a new one subscribes to all channels again before it counts as open. Gaps go to the sink.
 
     Args:
-        address, timeout, interval, counters: see `SupervisedLink`.
+        resolve, timeout, interval, counters: see `SupervisedLink`.
         prefix: of every channel name on the bus.
-        probe: name, on the bus, of the channel on which the broker hears itself; always subscribed.
-        sink: who gets the messages.
-        echo: called with the payload of each message on the probe channel.
+        probe: name, on the bus, of the channel for probes; always subscribed.
+        sink: receives messages and gaps.
+        probe_received: called with the payload of each message on the probe channel.
         changed: called when `open` has changed.
+        verbs: the kind of pub/sub.
 
     Attributes:
         gaps: those that are not over yet.
-        refusals: channels that are needed, and that Redis refuses.
+        refused: channels that are needed, and that Redis refuses.
     """
 
-    # Messages may keep an answer waiting in Redis' buffer. Probes tell sooner; this is for when there are none.
+    # Messages may delay a reply in Redis' buffer. Probes tell sooner; this is for when there are none.
     answer_limit = 10.0
 
     def __init__(
         self,
-        address: Address,
+        resolve: Resolver,
         timeout: float,
         interval: float,
         counters: Counters,
         *,
         prefix: str,
-        probe: str,
+        probe: bytes,
         sink: Sink,
-        echo: Callable[[bytes], None],
+        probe_received: Callable[[bytes], None],
         changed: Callable[[], None],
+        verbs: Verbs = PUBSUB,
     ) -> None:
-        super().__init__(address, "subscriptions", timeout, interval, counters)
+        super().__init__(resolve, "subscriptions", timeout, interval, counters)
         self._prefix = prefix.encode()
-        self._probe = probe.encode()
+        self._probe = probe
         self._sink = sink
-        self._echo = echo
+        self._probe_received = probe_received
         self._changed = changed
+        self._verbs = verbs
         self._wanted: dict[bytes, BusSubscription] = {}
-        # What Redis hasn't been told yet: (verb, channel); written at the end of the tick.
+        # Commands that are not written yet: (verb, channel); written at the end of the tick.
         self._outbox: list[tuple[bytes, bytes]] = []
-        # What Redis hasn't answered yet, in order.
+        # Commands that Redis hasn't answered yet, in order.
         self._unanswered: deque[Command] = deque()
-        self.refused = RefusedChannels(self._probe)
-        self._retry: asyncio.TimerHandle | None = None
-        # While a link is used: done when it is in step with what is wanted, so that it counts as open.
+        self.refused = RefusedChannels(probe, lambda key: self._command(verbs.subscribe, key))
+        # While there is a link: done when all wanted channels are subscribed, so that it counts as open.
         self._synchronized: asyncio.Future[None] | None = None
         self._opening = 0  # commands that must be answered before
         self.gaps = Gaps(sink.gap, time.monotonic)
@@ -91,7 +91,7 @@ class Subscriptions(SupervisedLink):
         subscription = self._wanted.get(key)
         if subscription is None:
             subscription = self._wanted[key] = BusSubscription(channel, asyncio.get_running_loop().create_future())
-            self._command(b"SUBSCRIBE", key)
+            self._command(self._verbs.subscribe, key)
         return subscription.acknowledged
 
     def unsubscribe(self, channel: str) -> None:
@@ -102,27 +102,28 @@ class Subscriptions(SupervisedLink):
             subscription.acknowledged.cancel()
             if self.refused.remove(key):
                 self.gaps.end_one(channel)
-            if subscription.heard and self.open:
+            if subscription.heard and self.open and not channel.startswith(INTERNAL):
                 self.gaps.leave(channel)
-            self._command(b"UNSUBSCRIBE", key)
+            self._command(self._verbs.unsubscribe, key)
 
     async def opened(self, link: Link) -> None:
-        """Subscribe to everything that is wanted, and wait until Redis has answered all of it."""
+        """Subscribe to all wanted channels, and wait until Redis has answered all commands."""
         self._outbox.clear()
         self._synchronized = asyncio.get_running_loop().create_future()
         for subscription in self._wanted.values():
             subscription.unanswered = 0
         self.gaps.link_opened()
-        self._write(list(batches([(b"SUBSCRIBE", key) for key in (self._probe, *self._wanted)])), opening=True)
+        commands = [(self._verbs.subscribe, key) for key in (self._probe, *self._wanted)]
+        self._write(list(batches(commands)), opening=True)
         await asyncio.wait((self._synchronized, link.closed), return_when=asyncio.FIRST_COMPLETED)
         if link.closed.done():
             return
         self.gaps.end(but={self._wanted[key].name for key in self.refused if key in self._wanted})
-        # `open` turns true when this returns; what waited for it goes on right after.
+        # `open` turns true when this returns; messages that waited for it go out right after.
         asyncio.get_running_loop().call_soon(self._changed)
 
     def lost(self, reason: str) -> None:
-        """Begin the gap of all channels of clients that were heard; no channel counts as heard any more."""
+        """Begin the gap of all clients' channels that were heard; no channel counts as heard any more."""
         heard = [subscription for subscription in self._wanted.values() if subscription.acknowledged.done()]
         for subscription in heard:
             subscription.acknowledged = asyncio.get_running_loop().create_future()
@@ -136,48 +137,51 @@ class Subscriptions(SupervisedLink):
         self._synchronized = None
         self._changed()
 
-    def heard_probe(self, sent_at: float) -> None:
-        """Take note that a probe that was sent at a time has come in, behind all that Redis had answered before.
+    def probe_heard(self, sent_at: float) -> None:
+        """Note that a probe has come in, behind all replies that Redis had sent before.
 
-        So a question older than the probe, by more than a network may need, has never arrived: this link hears, and
-        can't speak.
+        So a heartbeat that is older than the probe, by more than a network may need, has never arrived: this link
+        receives, and can't send.
+
+        Args:
+            sent_at: when the probe was sent, in seconds.
         """
         self.gaps.heard(sent_at)
         if self.heartbeat.sent_at is not None and sent_at - self.heartbeat.sent_at >= self._timeout:
             self.abort(f"no answer for {self._timeout:g} s, though it is heard")
 
     def link_writable(self, writable: bool) -> None:
-        """Nothing waits: subscriptions are few bytes."""
+        """Do nothing: subscriptions are few bytes, which never wait for the socket."""
 
     async def drain(self) -> None:
-        """See whether all was heard that was said until now; what wasn't is a gap, which `stop` tells."""
+        """Check whether everything published until now was received; if not, there is a gap, which `stop` reports."""
         if self.open and not self.gaps.invalidated and not await self.caught_up():
             self.gaps.invalidate(self.heartbeat.answered_until)
 
     async def stop(self) -> None:
-        """Disconnect and ask for nothing more. Gaps that are open are told now: there is no later moment."""
-        if self._retry is not None:
-            self._retry.cancel()
+        """Disconnect and subscribe no more. Open gaps are reported now: there is no later moment."""
+        self.refused.stop()
         self._ending = True
         await super().stop()
         self.gaps.end()
 
     def send_heartbeat(self, link: Link) -> None:
-        """Write a PING, and keep the place of its reply among those of the commands."""
+        """Write a PING. Its reply comes between those of the commands: so does its entry in the queue."""
         link.write(PING)
         self._unanswered.append(Command(b"PING", deque([b""]), deque([None])))
 
     def replies_received(self, replies: Replies) -> None:
-        """Hand on messages; settle acknowledgements."""
+        """Deliver messages; settle acknowledgements."""
         wanted = self._wanted
         receive = self._sink.receive
+        message = self._verbs.message
         while (reply := replies()) is not False:
             if type(reply) is not list:
                 if reply == b"PONG":  # an array, but on a link without any subscription
                     self._settle(b"")
                 else:
                     self._settle_error(reply)
-            elif reply[0] == b"message":
+            elif reply[0] == message:
                 subscription = wanted.get(reply[1])
                 if subscription is not None:
                     try:
@@ -186,13 +190,13 @@ class Subscriptions(SupervisedLink):
                         self._counters.bus_errors += 1
                         log.warning("bus message refused", channel=subscription.name, error=str(error))
                 elif reply[1] == self._probe:
-                    self._echo(reply[2])
+                    self._probe_received(reply[2])
             else:
                 self._settle(reply[1])
 
     def _command(self, verb: bytes, key: bytes) -> None:
         if self._synchronized is None:
-            return  # no link: `opened` subscribes to everything that is wanted then
+            return  # no link: `opened` will subscribe to all wanted channels
         if not self._outbox:
             asyncio.get_running_loop().call_soon(self._flush)
         self._outbox.append((verb, key))
@@ -206,7 +210,7 @@ class Subscriptions(SupervisedLink):
             return
         self._opening += len(commands) * opening
         for verb, keys in commands:
-            wanted = deque(self._wanted.get(key) if verb == b"SUBSCRIBE" else None for key in keys)
+            wanted = deque(self._wanted.get(key) if verb == self._verbs.subscribe else None for key in keys)
             for subscription in wanted:
                 if subscription is not None:
                     subscription.unanswered += 1
@@ -214,7 +218,7 @@ class Subscriptions(SupervisedLink):
         self.link.write(b"".join([pack(verb, *keys) for verb, keys in commands]))
 
     def _settle(self, name: bytes) -> None:
-        """Take the oldest command's next answer."""
+        """Take the next reply to the oldest command."""
         if not self._unanswered or (self._unanswered[0].keys[0] != name):
             self.abort(f"unexpected answer about {name!r:.200}")
             return
@@ -222,7 +226,7 @@ class Subscriptions(SupervisedLink):
         key, subscription = command.keys.popleft(), command.wanted.popleft()
         if command.verb == b"PING":
             self._answered(name)
-        elif command.verb == b"SUBSCRIBE":
+        elif command.verb == self._verbs.subscribe:
             if key == self._probe:
                 self.refused.remove(key)
             if subscription is not None:
@@ -232,7 +236,7 @@ class Subscriptions(SupervisedLink):
             self._synchronize(command)
 
     def _answered(self, reply: object) -> None:
-        """Take the answer to a question: until it was asked, all was heard."""
+        """Take the reply to a heartbeat: everything published until it was sent was received."""
         self.heartbeat.answered("PING", reply)
         self.gaps.heard(self.heartbeat.answered_until)
 
@@ -245,7 +249,7 @@ class Subscriptions(SupervisedLink):
                 self.gaps.end_one(subscription.name)
 
     def _settle_error(self, reply: object) -> None:
-        """Settle an error reply: it answers the oldest command, as a whole (an ACL forbids a channel, say)."""
+        """Settle an error reply: it answers the oldest command as a whole (an ACL forbids a channel, say)."""
         if not isinstance(reply, hiredis.ReplyError) or not self._unanswered:
             self._counters.bus_errors += 1
             self.abort(f"unexpected reply: {reply!r:.200}")
@@ -256,44 +260,37 @@ class Subscriptions(SupervisedLink):
             self._answered(reply)
             return
         self._counters.bus_errors += 1
-        if verb == b"UNSUBSCRIBE":
-            # Redis goes on sending what is not wanted any more. Opening the link anew would cost a gap each time.
+        if verb == self._verbs.unsubscribe:
+            # Redis goes on sending a channel that is no longer wanted. Reopening the link would cost a gap each time.
             self.refused.report(verb.decode(), str(reply))
             return
         for subscription in wanted:
             if subscription is not None:
                 subscription.unanswered -= 1
-        # Those that were left, or left and wanted anew, have a later command of their own.
+        # Channels that were unsubscribed meanwhile, or unsubscribed and subscribed again, have a later command.
         left = [key for key, subscription in zip(keys, wanted, strict=True) if self._wanted.get(key) is subscription]
         if len(keys) > 1:
             # One forbidden channel must not keep the others of its batch from being heard.
-            self._write([(b"SUBSCRIBE", [key]) for key in left], opening=command.opening)
+            self._write([(self._verbs.subscribe, [key]) for key in left], opening=command.opening)
         else:
             for key in left:
                 self._refuse(key, str(reply))
         self._synchronize(command)
 
     def _refuse(self, key: bytes, error: str) -> None:
-        """Give up a channel that Redis doesn't allow; one that clients rely on, or the probe, is asked for again."""
+        """Fail the subscription that Redis refuses; one that clients rely on, and the probe, is retried."""
         subscription = self._wanted.get(key)
         if subscription is not None and not subscription.heard:
             del self._wanted[key]
             if not subscription.acknowledged.done():
                 subscription.acknowledged.set_exception(SubscribeError(subscription.name, error))
-                subscription.acknowledged.exception()  # seen, also when the client has left
+                subscription.acknowledged.exception()  # retrieved here, because the client may have left
         else:
             self.refused.add(key, error)
-            if self._retry is None:
-                self._retry = asyncio.get_running_loop().call_later(RETRY_SECONDS, self._ask_again)
         self.refused.report("probe" if subscription is None else subscription.name, error)
 
-    def _ask_again(self) -> None:
-        self._retry = None
-        for key in self.refused:
-            self._command(b"SUBSCRIBE", key)
-
     def _synchronize(self, command: Command) -> None:
-        """Take note that a command is answered: the last of those that open the link brings it into use."""
+        """Note that a command is answered: the last one that opens a link brings it into use."""
         if command.opening:
             self._opening -= 1
             if not self._opening and self._synchronized is not None and not self._synchronized.done():

@@ -1,16 +1,26 @@
-"""What bytes from a server say.
+"""Decodes the chunks that servers send, each distinct chunk once.
 
-A fan-out sends the same bytes to many clients. So what was read once is recognised by its bytes afterwards: of a
-thousand equal deliveries one is taken apart, and all are compared with it, byte for byte, by the look-up. That is
+A fan-out sends the same bytes to many clients. So a chunk that has been decoded is recognised by its bytes afterwards:
+of a thousand equal deliveries one is taken apart, and the look-up compares all others with it, byte for byte. That is
 what makes checking every delivery cheap.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Final, NamedTuple
+from typing import Final
 
-from relay.loadtest.generator.event import Answer, Broken, Close, Event, Ping, Ready, Strange
+from relay.loadtest.generator.chunk import (
+    AnswerNeeded,
+    Close,
+    DecodedChunk,
+    Event,
+    FaultyFrame,
+    FrameContent,
+    Ping,
+    ProtocolViolation,
+    Ready,
+)
 from relay.loadtest.generator.frame_codec import (
     BINARY,
     CLOSE,
@@ -18,52 +28,22 @@ from relay.loadtest.generator.frame_codec import (
     MAX_FRAME_BYTES,
     PING,
     PONG,
-    WireError,
+    RemoteProtocolError,
     first_frame,
 )
-from relay.loadtest.generator.payload import MIN_SIZE, filler, find
-from relay.loadtest.plan.dialect import Dialect
+from relay.loadtest.generator.payload import MIN_SIZE, filler, find_headers
+from relay.loadtest.plan.plan import Dialect
 from relay.loadtest.result.faults import Fault
 
 MAX_REMEMBERED_BYTES: Final = 16 << 20
-"""Readings are forgotten past this size, and whenever their times are collected."""
+"""The decoder is full past this size: its chunks have to be collected, which forgets them."""
 
 _FIN: Final = 0x80
-_SHOWN_BYTES: Final = 80
+_EXCERPT_BYTES: Final = 80
 
 
-class Reading:
-    """One chunk of a stream.
-
-    Attributes:
-        runs: publisher, first and last sequence number of messages that follow each other.
-        dues: of each message, ns since the run's start.
-        lags: of each message, µs.
-        events: everything else, in order.
-        rest: the bytes after the last complete frame.
-        times: moments of arrival, ns of the monotonic clock, one for each time that this chunk came.
-    """
-
-    __slots__ = ("dues", "events", "lags", "rest", "runs", "times")
-
-    def __init__(self) -> None:
-        self.runs: list[tuple[int, int, int]] = []
-        self.dues: list[int] = []
-        self.lags: list[int] = []
-        self.events: list[Event] = []
-        self.rest = b""
-        self.times: list[int] = []
-
-
-class Said(NamedTuple):
-    """What one frame's payload says: publisher, sequence, due and lag of its messages, and events."""
-
-    messages: list[tuple[int, int, int, int]]
-    events: list[Event]
-
-
-class _Runs:
-    """The runs of one reading while it is made.
+class _SequenceRuns:
+    """The runs of consecutive messages of one chunk while it is decoded.
 
     Attributes:
         lasts: publisher → its latest sequence number.
@@ -71,13 +51,13 @@ class _Runs:
 
     __slots__ = ("_firsts", "_runs", "lasts")
 
-    def __init__(self, reading: Reading) -> None:
+    def __init__(self, chunk: DecodedChunk) -> None:
         self.lasts: dict[int, int] = {}
         self._firsts: dict[int, int] = {}
-        self._runs = reading.runs
+        self._runs = chunk.runs
 
     def begin(self, publisher: int, sequence: int) -> None:
-        """Begin a run, and end the publisher's one before."""
+        """Begin a run of a publisher, and end its run before."""
         if publisher in self._firsts:
             self._runs.append((publisher, self._firsts[publisher], self.lasts[publisher]))
         self._firsts[publisher] = self.lasts[publisher] = sequence
@@ -87,25 +67,25 @@ class _Runs:
         self._runs += [(publisher, first, self.lasts[publisher]) for publisher, first in self._firsts.items()]
 
 
-class Reader:
-    """Reads chunks, and remembers them.
+class ChunkDecoder:
+    """Decodes chunks, and remembers them until they are collected.
 
     Args:
-        run: number of the run; messages of others are foreign.
-        size: bytes of a message's payload.
+        run: number of the run; messages of other runs are foreign.
+        size: payload size of a message in bytes.
         publishers: number of a publisher → number of its channel.
-        dialect: of the server.
+        dialect: templates for the server.
 
     Attributes:
-        remembered: bytes → their reading. To be looked at before `read` is called.
-        latest: the reading that `recall` returned last; one that is not remembered any more has no bytes.
-        latest_data: its bytes.
+        remembered: bytes → decoded chunk. Look a chunk up here before calling `decode`.
+        latest: the chunk that `recall` returned last.
+        latest_data: the bytes of `latest`; empty once it is forgotten.
         full: whether so much is remembered that it is time to collect.
     """
 
     def __init__(self, run: int, size: int, publishers: dict[int, int], dialect: Dialect) -> None:
-        self.remembered: dict[bytes, Reading] = {}
-        self.latest = Reading()
+        self.remembered: dict[bytes, DecodedChunk] = {}
+        self.latest = DecodedChunk()
         self.latest_data = b""
         self.full = False
         self._bytes = 0
@@ -113,75 +93,75 @@ class Reader:
         self._publishers = publishers
         self._tail = filler(size)
         self._bare = dialect.publish == "{payload}"
-        self._said: dict[bytes, Said] = {}
-        self._lines: dict[bytes, Said] = {}
+        self._frames: dict[bytes, FrameContent] = {}
+        self._lines: dict[bytes, FrameContent] = {}
         self._answers = [_compile(pattern) for pattern, _ in dialect.answers]
         self._ready = _compile(dialect.ready) if dialect.ready else None
         self._ignore = [_compile(pattern) for pattern in dialect.ignore]
 
-    def recall(self, data: bytes) -> Reading:
-        """Return the reading of a chunk, which is taken apart if it isn't known."""
-        reading = self.remembered.get(data)
-        self.latest = self.read(data) if reading is None else reading
+    def recall(self, data: bytes) -> DecodedChunk:
+        """Return a decoded chunk; one that isn't remembered is decoded."""
+        chunk = self.remembered.get(data)
+        self.latest = self.decode(data) if chunk is None else chunk
         self.latest_data = data
         return self.latest
 
-    def read(self, data: bytes) -> Reading:
-        """Take a chunk apart and remember it; it begins at the beginning of a frame."""
-        reading = Reading()
-        runs = _Runs(reading)
+    def decode(self, data: bytes) -> DecodedChunk:
+        """Decode a chunk and remember it; it has to start at the beginning of a frame."""
+        chunk = DecodedChunk()
+        runs = _SequenceRuns(chunk)
         try:
-            self._cut(data, reading, runs)
-        except WireError as error:
-            reading.events.append(Broken(str(error)))
+            self._decode_frames(data, chunk, runs)
+        except RemoteProtocolError as error:
+            chunk.events.append(ProtocolViolation(str(error)))
         runs.close()
-        self.remembered[data] = reading
+        self.remembered[data] = chunk
         self._bytes += len(data)
         self.full = self._bytes > MAX_REMEMBERED_BYTES
-        return reading
+        return chunk
 
-    def collect(self) -> list[Reading]:
-        """Return the readings remembered, with their times, and forget them."""
-        readings = list(self.remembered.values())
+    def collect(self) -> list[DecodedChunk]:
+        """Return the remembered chunks with their arrival times, and forget them."""
+        chunks = list(self.remembered.values())
         self.remembered.clear()
         self.latest_data = b""
-        self._said.clear()
+        self._frames.clear()
         self._lines.clear()
         self._bytes, self.full = 0, False
-        return readings
+        return chunks
 
-    def _cut(self, data: bytes, reading: Reading, runs: _Runs) -> None:
-        """Take all complete frames of a chunk apart.
+    def _decode_frames(self, data: bytes, chunk: DecodedChunk, runs: _SequenceRuns) -> None:
+        """Decode all complete frames of a chunk.
 
-        Frames of one run mostly have one size, and each comes to many clients. So the next frame is guessed to be as
-        long as the one before, and looked up: a hit is a whole known frame, and nothing in it has to be read again.
+        The frames of a run mostly have one size, and each comes to many clients. So the next frame is guessed to be as
+        long as the one before, and looked up: a hit is a whole known frame, and nothing in it has to be decoded again.
         """
-        said, lasts, dues, lags = self._said, runs.lasts, reading.dues, reading.lags
+        frames, lasts, dues, lags = self._frames, runs.lasts, chunk.dues, chunk.lags
         fragments: list[bytes] = []
         unfinished = b""
         position = size = 0
         total = len(data)
         while True:
             end = position + size
-            content = said.get(data[position:end]) if end <= total and not fragments else None
+            content = frames.get(data[position:end]) if end <= total and not fragments else None
             if content is None:
                 if (frame := first_frame(data, position)) is None:
                     break
                 head, payload, end = frame
                 size = end - position
-                content = None if fragments else said.get(data[position:end])
+                content = None if fragments else frames.get(data[position:end])
             if content is None:
-                whole = self._special(head, payload, fragments, reading)
-                if whole is None:
-                    # A message that goes on in the next chunk is read again then, without its control frames.
+                message = self._message(head, payload, fragments, chunk)
+                if message is None:
+                    # A message that goes on in the next chunk is decoded again then, without its control frames.
                     unfinished += data[position:end] if head & 0x0F < CLOSE else b""
                     if len(unfinished) > MAX_FRAME_BYTES:
-                        raise WireError(f"message of more than {MAX_FRAME_BYTES} bytes in fragments")
+                        raise RemoteProtocolError(f"message of more than {MAX_FRAME_BYTES} bytes in fragments")
                     position = end
                     continue
-                content = self._understand(whole)
+                content = self._content(message)
                 if not unfinished:
-                    said[data[position:end]] = content
+                    frames[data[position:end]] = content
                 unfinished = b""
             position = end
             for publisher, sequence, due, lag in content.messages:
@@ -192,88 +172,89 @@ class Reader:
                 dues.append(due)
                 lags.append(lag)
             if content.events:
-                reading.events += content.events
-        reading.rest = unfinished + data[position:]
+                chunk.events += content.events
+        chunk.rest = unfinished + data[position:]
 
     @staticmethod
-    def _special(head: int, payload: bytes, fragments: list[bytes], reading: Reading) -> bytes | None:
-        """Take a frame; return the message that it is or completes, None for a control frame or an open fragment."""
+    def _message(head: int, payload: bytes, fragments: list[bytes], chunk: DecodedChunk) -> bytes | None:
+        """Return the message that a frame is or completes; None for a control frame or an unfinished message."""
         opcode = head & 0x0F
         if head & 0x70:
-            raise WireError(f"frame with reserved bits (first byte {head:#04x})")
+            raise RemoteProtocolError(f"frame with reserved bits (first byte {head:#04x})")
         if opcode >= CLOSE:
             if not head & _FIN or len(payload) > 125 or opcode > PONG:
-                raise WireError(f"bad control frame (first byte {head:#04x})")
+                raise RemoteProtocolError(f"bad control frame (first byte {head:#04x})")
             if opcode == PING:
-                reading.events.append(Ping(payload))
+                chunk.events.append(Ping(payload))
             elif opcode == CLOSE:
                 if len(payload) == 1:
-                    raise WireError("close frame with half a code")  # RFC 6455, 5.5.1
+                    raise RemoteProtocolError("close frame with half a code")  # RFC 6455, 5.5.1
                 code = int.from_bytes(payload[:2], "big") if len(payload) > 1 else 1005
-                reading.events.append(Close(code, payload[2:].decode(errors="replace")))
+                chunk.events.append(Close(code, payload[2:].decode(errors="replace")))
             return None
         if opcode > BINARY or (opcode == CONTINUATION) != bool(fragments):
-            raise WireError(f"frame out of order (first byte {head:#04x})")
+            raise RemoteProtocolError(f"frame out of order (first byte {head:#04x})")
         if head & _FIN and not fragments:
             return payload
         fragments.append(payload)
         if not head & _FIN:
             return None
-        whole = b"".join(fragments)
+        message = b"".join(fragments)
         fragments.clear()
-        return whole
+        return message
 
-    def _understand(self, payload: bytes) -> Said:
-        """Return what a frame says.
+    def _content(self, payload: bytes) -> FrameContent:
+        """Return the content of a frame.
 
-        Some servers write several messages into one frame, a line each, and others for each client: so a line that was
-        understood once is known in whatever company it comes.
+        Some servers write several messages into one frame, a line each, and group them differently for each client. So
+        the content of each line is remembered, too.
         """
         if self._bare:
-            said = self._understand_line(payload)
+            content = self._line_content(payload)
         else:
-            said = Said([], [])
+            content = FrameContent([], [])
             for line in payload.split(b"\n"):
-                if (content := self._lines.get(line)) is None:
-                    content = self._lines[line] = self._understand_line(line)
-                said.messages.extend(content.messages)
-                said.events.extend(content.events)
-        if not said.messages and not said.events and not any(pattern.search(payload) for pattern in self._ignore):
-            said.events.append(Strange(Fault.UNEXPECTED, show(payload)))
-        return said
+                if (known := self._lines.get(line)) is None:
+                    known = self._lines[line] = self._line_content(line)
+                content.messages.extend(known.messages)
+                content.events.extend(known.events)
+        if not content.messages and not content.events and not any(regex.search(payload) for regex in self._ignore):
+            content.events.append(FaultyFrame(Fault.UNEXPECTED, excerpt(payload)))
+        return content
 
-    def _understand_line(self, line: bytes) -> Said:
-        stamps, broken = find(line, self._tail)
-        events: list[Event] = [Strange(Fault.FOREIGN, f"damaged: {show(text)}") for text in broken]
+    def _line_content(self, line: bytes) -> FrameContent:
+        headers, damaged = find_headers(line, self._tail)
+        events: list[Event] = [FaultyFrame(Fault.FOREIGN, f"damaged: {excerpt(text)}") for text in damaged]
         messages = []
-        for stamp in stamps:
-            if stamp.run != self._run:
-                events.append(Strange(Fault.FOREIGN, f"of run {stamp.run:06x}: {show(line)}"))
-            elif self._publishers.get(stamp.publisher) != stamp.channel:
-                events.append(Strange(Fault.FOREIGN, f"publisher {stamp.publisher} is not in channel {stamp.channel}"))
+        for header in headers:
+            if header.run != self._run:
+                events.append(FaultyFrame(Fault.FOREIGN, f"of run {header.run:06x}: {excerpt(line)}"))
+            elif self._publishers.get(header.publisher) != header.channel:
+                text = f"publisher {header.publisher} is not in channel {header.channel}"
+                events.append(FaultyFrame(Fault.FOREIGN, text))
             else:
-                messages.append((stamp.publisher, stamp.sequence, stamp.due, stamp.lag))
-        if stamps and self._bare and (len(stamps) > 1 or len(line) != MIN_SIZE + len(self._tail)):
-            events.append(Strange(Fault.FOREIGN, f"more than was sent: {show(line)}"))
-        # A server may put what it asks for into one frame with messages.
-        return Said(messages, events + self._asked(line))
+                messages.append((header.publisher, header.sequence, header.due, header.lag))
+        if headers and self._bare and (len(headers) > 1 or len(line) != MIN_SIZE + len(self._tail)):
+            events.append(FaultyFrame(Fault.FOREIGN, f"more than was sent: {excerpt(line)}"))
+        # A server may put a request for an answer into one frame with messages.
+        return FrameContent(messages, events + self._requests(line))
 
-    def _asked(self, payload: bytes) -> list[Event]:
-        """Return what a frame asks for, besides its messages."""
+    def _requests(self, payload: bytes) -> list[Event]:
+        """Return the events of a frame that the dialect's patterns find."""
         events: list[Event] = [
-            Answer(number) for number, pattern in enumerate(self._answers) if pattern.search(payload)
+            AnswerNeeded(number) for number, pattern in enumerate(self._answers) if pattern.search(payload)
         ]
         if self._ready is not None and self._ready.search(payload):
             events.append(Ready())
         return events
 
 
-def show(payload: bytes) -> str:
-    """Return the beginning of a payload for people."""
-    more = "..." if len(payload) > _SHOWN_BYTES else ""
-    return payload[:_SHOWN_BYTES].decode(errors="backslashreplace") + more
+def excerpt(payload: bytes) -> str:
+    """Return the beginning of a payload as text for people."""
+    more = "..." if len(payload) > _EXCERPT_BYTES else ""
+    return payload[:_EXCERPT_BYTES].decode(errors="backslashreplace") + more
 
 
 def _compile(pattern: str) -> re.Pattern[bytes]:
-    """Return a pattern for frames; ^ and $ are those of a line, since some servers write several into one frame."""
+    """Return a pattern for frames; ^ and $ match at lines, since some servers write several messages into one frame."""
     return re.compile(pattern.encode(), re.MULTILINE)

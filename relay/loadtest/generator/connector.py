@@ -1,4 +1,4 @@
-"""Opens connections, and says why it could not."""
+"""Opens connections, and names the cause when that fails."""
 
 from __future__ import annotations
 
@@ -9,16 +9,18 @@ import socket
 import ssl
 import time
 from contextlib import suppress
-from typing import Final, NamedTuple
+from typing import Final
 from urllib.parse import urlsplit
 
-from relay.loadtest.generator.frame_codec import WireError, new_key, opening
-from relay.loadtest.generator.virtual_client import Client, Opening
+from relay.loadtest.generator.frame_codec import RemoteProtocolError
+from relay.loadtest.generator.opening_handshake import OpeningHandshake, new_key, opening_request
+from relay.loadtest.generator.virtual_client import VirtualClient
+from relay.loadtest.plan.server_address import ServerAddress
 
 _IP_BIND_ADDRESS_NO_PORT: Final = 24
-"""Linux: choose the local port only when connecting, so that each address has its ports once per destination."""
+"""Linux: choose the local port only when connecting, so that each source address has its ports once per destination."""
 
-_NAMES: Final = {
+_CAUSES: Final = {
     errno.ECONNREFUSED: "connection refused",
     errno.ECONNRESET: "reset",
     errno.EPIPE: "reset",
@@ -29,46 +31,12 @@ _NAMES: Final = {
 }
 
 
-class Destination(NamedTuple):
-    """Where a server is.
-
-    Args:
-        family: of its address, as the socket module numbers them.
-        address: IP address and port, and for IPv6 what else the family needs.
-        tls: whether the connection is encrypted.
-        name: of the host, as certificates and the Host header have it.
-        host: value of the Host header.
-    """
-
-    family: int
-    address: tuple[str, int] | tuple[str, int, int, int]
-    tls: bool
-    name: str
-    host: str
-
-
-def resolve(url: str) -> Destination:
-    """Return the destination of a ws or wss URL.
-
-    Raises:
-        OSError: the name can't be looked up.
-    """
-    parts = urlsplit(url)
-    tls = parts.scheme == "wss"
-    name = parts.hostname or ""
-    found = socket.getaddrinfo(name, parts.port or (443 if tls else 80), type=socket.SOCK_STREAM)
-    # IPv4 first: 127.0.0.0/8 has addresses to spare, ::1 has none.
-    found.sort(key=lambda entry: entry[0] != socket.AF_INET)
-    family, *_, address = found[0]
-    return Destination(family, address, tls, name, parts.netloc.rpartition("@")[2])  # type: ignore[arg-type]
-
-
 class Connector:
     """Opens the connections of one worker.
 
     Args:
-        headers: of each opening request, besides the usual ones.
-        timeout: seconds until a client must be subscribed.
+        headers: further headers of each opening request.
+        timeout: seconds within which a client must be subscribed.
     """
 
     def __init__(self, headers: tuple[tuple[str, str], ...], timeout: float) -> None:
@@ -76,50 +44,50 @@ class Connector:
         self._timeout = timeout
         self._tls: ssl.SSLContext | None = None
 
-    async def connect(self, client: Client, url: str, destination: Destination, source: str | None) -> int:
+    async def connect(self, client: VirtualClient, url: str, address: ServerAddress, source: str | None) -> int:
         """Begin a session.
 
         Args:
-            client: whose session it is.
-            url: of the channel.
-            destination: of the URL.
+            client: the client whose session begins.
+            url: URL of the channel.
+            address: address of the URL's server.
             source: local address; None: the system chooses.
 
         Returns:
             ns from the beginning of the connection until the client was subscribed.
 
         Raises:
-            OSError, WireError: it failed; see `cause`.
+            OSError, RemoteProtocolError: it failed; see `cause`.
             TimeoutError: it took too long.
         """
         loop = asyncio.get_running_loop()
         parts = urlsplit(url)
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         key = new_key()
-        protocol = Opening(client, opening(target, destination.host, key, self._headers), key)
+        handshake = OpeningHandshake(client, opening_request(target, address.host, key, self._headers), key)
         client.subscribed = loop.create_future()
         begun = time.monotonic_ns()
         try:
             async with asyncio.timeout(self._timeout):
-                sock = await self._dial(destination, source)
-                tls = self._context() if destination.tls else None
+                sock = await self._dial(address, source)
+                tls = self._context() if address.tls else None
                 await loop.create_connection(
-                    lambda: protocol, sock=sock, ssl=tls, server_hostname=destination.name if tls else None
+                    lambda: handshake, sock=sock, ssl=tls, server_hostname=address.name if tls else None
                 )
                 await client.subscribed
         except BaseException:
-            client.cut()
-            protocol.abandon()
+            client.reset()
+            handshake.abandon()
             raise
         finally:
             subscribed, client.subscribed = client.subscribed, None
             if subscribed.done() and not subscribed.cancelled():
-                subscribed.exception()  # seen
+                subscribed.exception()  # marks it as retrieved
         return time.monotonic_ns() - begun
 
     @staticmethod
-    async def _dial(destination: Destination, source: str | None) -> socket.socket:
-        sock = socket.socket(destination.family, socket.SOCK_STREAM)
+    async def _dial(address: ServerAddress, source: str | None) -> socket.socket:
+        sock = socket.socket(address.family, socket.SOCK_STREAM)
         try:
             sock.setblocking(False)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -127,7 +95,7 @@ class Connector:
                 with suppress(OSError):
                     sock.setsockopt(socket.IPPROTO_IP, _IP_BIND_ADDRESS_NO_PORT, 1)
                 sock.bind((source, 0))
-            await asyncio.get_running_loop().sock_connect(sock, destination.address)
+            await asyncio.get_running_loop().sock_connect(sock, address.address)
         except BaseException:
             sock.close()
             raise
@@ -147,8 +115,8 @@ def cause(error: Exception) -> str:
         return f"certificate: {error.verify_message}"
     if isinstance(error, ssl.SSLError):
         return f"TLS: {error.reason}"
-    if isinstance(error, WireError):
+    if isinstance(error, RemoteProtocolError):
         return str(error)
     if isinstance(error, OSError) and error.errno is not None:
-        return _NAMES.get(error.errno) or os.strerror(error.errno)
+        return _CAUSES.get(error.errno) or os.strerror(error.errno)
     return type(error).__name__

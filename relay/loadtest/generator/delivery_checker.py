@@ -1,8 +1,8 @@
-"""Whether every message came, once, in order.
+"""Checks that every message is delivered once and in order.
 
-A receiver expects of each publisher of its channel all messages, in the order of their sequence numbers. What it
-skips is missing; what comes later than it should is reordered, and no longer missing; what comes again is
-duplicated. A receiver that was away is judged by the publisher's own record of when it sent what.
+A receiver expects all messages of each publisher of its channel, in the order of their sequence numbers. A message that
+is skipped is missing; one that comes after a later message is reordered, and no longer missing; one that comes again is
+duplicated. What a receiver missed while it was away follows from the publisher's record of its send times.
 """
 
 from __future__ import annotations
@@ -16,32 +16,33 @@ from relay.loadtest.result.faults import Fault, Faults, Incident
 
 MAX_INCIDENTS: Final = 10
 MAX_MISSING: Final = 1_000_000
-"""Missing messages that are remembered one by one. Past it one that comes late after all counts as a duplicate."""
+"""Missing messages that are remembered one by one. Past this limit, one that comes late counts as a duplicate."""
 
 MAX_SKIPS: Final = 1000
-"""Skips that are remembered with their moment, to be shown if what was skipped doesn't come late."""
+"""Skips that are remembered with their time, to be shown as incidents if the skipped messages don't come late."""
 
 UNKNOWN: Final = -1
-"""Next sequence number of a receiver that has come back and not heard this publisher since."""
+"""Next sequence number while a receiver has reconnected and not received a message of this publisher since."""
 
 
 class Receiver:
-    """What one connection has heard.
+    """What one connection has received.
 
     Args:
-        number: of the client.
-        url: of its server.
+        number: number of the connection.
+        url: URL of its server.
         channel: name of its channel.
-        publishers: numbers of those whose messages it is to get.
+        publishers: numbers of the publishers whose messages it must receive.
 
     Attributes:
         expected: publisher → sequence number of the next message; UNKNOWN at first after an absence.
+        left_at: publisher → the next message when the last session ended; None before the first absence.
         joined: ns since the run's start when the present session began.
         away: whether there is no session now.
-        excused: whether it stopped hearing on purpose, so that nothing is expected any more.
+        exempt: whether it stopped reading on purpose, so that nothing is expected any more.
     """
 
-    __slots__ = ("away", "channel", "excused", "expected", "joined", "left_at", "number", "url")
+    __slots__ = ("away", "channel", "exempt", "expected", "joined", "left_at", "number", "url")
 
     def __init__(self, number: int, url: str, channel: str, publishers: list[int]) -> None:
         self.number = number
@@ -51,7 +52,7 @@ class Receiver:
         self.left_at: dict[int, int] | None = None
         self.joined = 0
         self.away = True
-        self.excused = False
+        self.exempt = False
 
     def join(self, moment: int) -> None:
         """Begin a session; moment in ns since the run's start."""
@@ -59,18 +60,18 @@ class Receiver:
         self.away = False
 
     def leave(self) -> None:
-        """End the session, or the hope for a first one: what is sent until the next one is missed, not lost."""
+        """End the session, or the attempt at a first one: messages sent until the next session are missed, not lost."""
         self.away = True
         known = {publisher: expected for publisher, expected in self.expected.items() if expected != UNKNOWN}
         self.left_at = (self.left_at or {}) | known
         self.expected = dict.fromkeys(self.expected, UNKNOWN)
 
 
-class Checker:
-    """Counts what happened to the messages of one worker's receivers.
+class DeliveryChecker:
+    """Checks the deliveries of one worker's receivers.
 
     Attributes:
-        faults: the counts. `lost` and `missed` are complete after `judge`.
+        faults: the counts. `lost` and `missed` are complete after `finish`.
     """
 
     def __init__(self) -> None:
@@ -83,22 +84,22 @@ class Checker:
 
     @property
     def missing(self) -> int:
-        """Deliveries that were skipped and have not come so far."""
+        """Deliveries that were skipped and have not come late so far."""
         return self._remembered + self.faults.lost
 
-    def hear(self, receiver: Receiver, publisher: int, first: int, last: int, moment: int) -> None:
-        """Take a run of messages that isn't simply the next one.
+    def receive(self, receiver: Receiver, publisher: int, first: int, last: int, moment: int) -> None:
+        """Check a run of consecutive messages; needed for each run that doesn't begin with the expected message.
 
         Args:
-            receiver: who got it.
-            publisher: who sent it.
+            receiver: receiver of the messages.
+            publisher: number of their publisher.
             first: sequence number of the first message.
-            last: of the last one; none between is missing.
+            last: sequence number of the last message.
             moment: ns since the run's start.
         """
         expected = receiver.expected.get(publisher)
         if expected is None:
-            self.note(Fault.FOREIGN, receiver, moment, publisher, first, last, "not meant for this client")
+            self.record_fault(Fault.FOREIGN, receiver, moment, publisher, first, last, "not meant for this client")
             return
         if expected == UNKNOWN:
             self._return(receiver, publisher, first, last, moment)
@@ -109,7 +110,7 @@ class Checker:
             self._repeat(receiver, publisher, first, min(last, expected - 1), moment)
         receiver.expected[publisher] = max(last + 1, expected)
 
-    def note(
+    def record_fault(
         self,
         fault: Fault,
         receiver: Receiver,
@@ -119,7 +120,7 @@ class Checker:
         last: int | None = None,
         text: str = "",
     ) -> None:
-        """Count a fault and keep it as an incident if it is among the first; lost ones are only counted by `judge`."""
+        """Count a fault, and keep the first ones as incidents; `finish` alone counts lost messages."""
         count = last - first + 1 if first is not None and last is not None else 1
         if fault is not Fault.LOST:
             setattr(self.faults, fault.value, getattr(self.faults, fault.value) + count)
@@ -139,42 +140,42 @@ class Checker:
             )
 
     def outstanding(self, receivers: list[Receiver], sent: Mapping[int, int], last: Mapping[int, int]) -> bool:
-        """Return whether anything can still come.
+        """Return whether any delivery can still come.
 
         Args:
-            receivers: all of this worker.
-            sent: publisher → how many messages it has sent.
-            last: publisher → when it sent the last one, ns since the run's start.
+            receivers: all receivers of this worker.
+            sent: publisher → number of its messages.
+            last: publisher → when it sent its last message, ns since the run's start.
         """
         for receiver in receivers:
-            if receiver.away or receiver.excused:
+            if receiver.away or receiver.exempt:
                 continue
             for publisher, expected in receiver.expected.items():
-                # Who has come back is owed what was sent since; a publisher that has sent nothing has no last one.
+                # After a reconnect, only messages sent since are due; a publisher without messages has no last one.
                 if expected < sent[publisher] and (expected != UNKNOWN or last.get(publisher, -1) >= receiver.joined):
                     return True
         return bool(self._remembered)
 
-    def judge(
+    def finish(
         self,
         receivers: list[Receiver],
         sent: Mapping[int, int],
         records: Mapping[int, array[int]],
         moment: int,
     ) -> Faults:
-        """Count what never came, and return all faults.
+        """Count the messages that never came, and return all faults.
 
         Args:
-            receivers: all of this worker.
-            sent: publisher → how many messages it has sent.
-            records: publisher → when it sent each, ns since the run's start; needed if any receiver came back.
+            receivers: all receivers of this worker.
+            sent: publisher → number of its messages.
+            records: publisher → when it sent each message, ns since the run's start; needed if a receiver reconnected.
             moment: now, ns since the run's start.
         """
         for (receiver, publisher), heads in self._heads.items():
             for left, joined, first in heads:
-                self._judge_absence(receiver, publisher, left, joined, first, records[publisher])
+                self._check_absence(receiver, publisher, left, joined, first, records[publisher])
         for receiver in receivers:
-            if receiver.excused:
+            if receiver.exempt:
                 continue
             for publisher, expected in receiver.expected.items():
                 total = sent[publisher]
@@ -183,27 +184,27 @@ class Checker:
                     self.faults.missed += max(0, total - left)
                 elif expected == UNKNOWN:
                     left = self._left(receiver, publisher)
-                    self._judge_absence(receiver, publisher, left, receiver.joined, total, records[publisher])
+                    self._check_absence(receiver, publisher, left, receiver.joined, total, records[publisher])
                 elif expected < total:
                     self.faults.lost += total - expected
-                    self.note(Fault.LOST, receiver, moment, publisher, expected, total - 1, "never came")
+                    self.record_fault(Fault.LOST, receiver, moment, publisher, expected, total - 1, "never came")
         self.faults.lost += self._remembered
         for receiver, publisher, first, last, noticed in self._skips:
             missing = self._missing.get((receiver.number, publisher), set())
             never = [sequence for sequence in missing if first <= sequence <= last]
             if never:
-                self.note(Fault.LOST, receiver, noticed, publisher, min(never), max(never), "skipped")
+                self.record_fault(Fault.LOST, receiver, noticed, publisher, min(never), max(never), "skipped")
         self._missing.clear()
         self._remembered = 0
         return self.faults
 
     def _return(self, receiver: Receiver, publisher: int, first: int, last: int, moment: int) -> None:
-        """Take the first messages of a publisher after an absence."""
+        """Check the first messages of a publisher after an absence."""
         left = self._left(receiver, publisher)
         if first < left:
             self._repeat(receiver, publisher, first, min(last, left - 1), moment)
         if last >= left:
-            # The frame that says that it is back may come in the same chunk, behind this message.
+            # The frame that confirms the new subscription may come in the same chunk, behind this message.
             joined = moment if receiver.away else receiver.joined
             self._heads.setdefault((receiver, publisher), []).append((left, joined, max(first, left)))
             receiver.expected[publisher] = last + 1
@@ -212,24 +213,24 @@ class Checker:
     def _left(receiver: Receiver, publisher: int) -> int:
         return (receiver.left_at or {}).get(publisher, 0)
 
-    def _judge_absence(
+    def _check_absence(
         self, receiver: Receiver, publisher: int, left: int, joined: int, first: int, record: array[int]
     ) -> None:
-        """Tell what was sent in an absence from what was lost after it.
+        """Tell messages that were sent during an absence (missed) from those that were lost after it.
 
         Args:
-            receiver: who was away.
-            publisher: whose messages these are.
-            left: sequence number of the first message that it had not heard before.
-            joined: when it came back, ns since the run's start.
-            first: sequence number of the first message that it heard then.
+            receiver: receiver that was away.
+            publisher: number of the messages' publisher.
+            left: sequence number of the first message that it had not received before.
+            joined: when it reconnected, ns since the run's start.
+            first: sequence number of the first message that it received then.
             record: when the publisher sent each message.
         """
         back, late = max(left, bisect_left(record, joined)), self._late.get((receiver, publisher), set())
         self.faults.missed += len(set(range(left, min(first, back))) - late)
         if lost := set(range(back, first)) - late:
             self.faults.lost += len(lost)
-            self.note(Fault.LOST, receiver, joined, publisher, min(lost), max(lost), "after it had come back")
+            self.record_fault(Fault.LOST, receiver, joined, publisher, min(lost), max(lost), "after it had come back")
 
     def _skip(self, receiver: Receiver, publisher: int, first: int, last: int, moment: int) -> None:
         count = last - first + 1
@@ -247,14 +248,14 @@ class Checker:
             if sequence in missing:
                 missing.remove(sequence)
                 self._remembered -= 1
-                self.note(Fault.REORDERED, receiver, moment, publisher, sequence, sequence)
+                self.record_fault(Fault.REORDERED, receiver, moment, publisher, sequence, sequence)
             elif self._came_late(receiver, publisher, sequence):
-                self.note(Fault.REORDERED, receiver, moment, publisher, sequence, sequence)
+                self.record_fault(Fault.REORDERED, receiver, moment, publisher, sequence, sequence)
             else:
-                self.note(Fault.DUPLICATED, receiver, moment, publisher, sequence, sequence)
+                self.record_fault(Fault.DUPLICATED, receiver, moment, publisher, sequence, sequence)
 
     def _came_late(self, receiver: Receiver, publisher: int, sequence: int) -> bool:
-        """Return whether a message is new that comes after the first one that followed an absence."""
+        """Return whether a message is new that was sent before the first one received after an absence."""
         late = self._late.setdefault((receiver, publisher), set())
         new = sequence not in late and any(
             left <= sequence < first for left, _, first in self._heads.get((receiver, publisher), [])

@@ -1,6 +1,6 @@
-"""Latencies, second by second: every single one, none sampled.
+"""Records the latency of every delivery, second by second; none is sampled.
 
-They are counted in batches, readings and all their arrivals at once.
+Latencies are counted in batches: a chunk with all its arrival times at once.
 """
 
 from __future__ import annotations
@@ -9,22 +9,22 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from relay.loadtest.generator.chunk_decoder import Reading
-from relay.loadtest.result.time_histogram import Buckets, Counts, Times
+from relay.loadtest.generator.chunk import DecodedChunk
+from relay.loadtest.result.time_histogram import BucketCounts, TimeHistogram, Times
 
 
-class Second:
-    """The messages that were due in one second: times from when they were due, and from when they were sent."""
+class SecondHistograms:
+    """Latencies of the messages that were due in one second: from their due time, and from their send time."""
 
     __slots__ = ("due", "sent")
 
     def __init__(self) -> None:
-        self.due = Buckets()
-        self.sent = Buckets()
+        self.due = TimeHistogram()
+        self.sent = TimeHistogram()
 
 
-class Recorder:
-    """Gathers readings and counts their latencies.
+class LatencyRecorder:
+    """Counts the latencies of chunks.
 
     Args:
         epoch: ns of the monotonic clock at the run's start.
@@ -35,56 +35,63 @@ class Recorder:
 
     def __init__(self, epoch: int) -> None:
         self._epoch = epoch
-        self._seconds: dict[int, Second] = {}
+        self._seconds: dict[int, SecondHistograms] = {}
         self.delivered = 0
 
-    def record(self, readings: Iterable[Reading]) -> int:
-        """Count the deliveries of all readings and return how many they were."""
+    def record(self, chunks: Iterable[DecodedChunk]) -> int:
+        """Count the latencies of all deliveries in the chunks; return the number of deliveries."""
         arrivals: list[int] = []
         dues: list[int] = []
         lags: list[int] = []
         times, sizes = [], []
-        for reading in readings:
-            if reading.dues and reading.times:
-                arrivals += reading.times
-                dues += reading.dues
-                lags += reading.lags
-                times.append(len(reading.times))
-                sizes.append(len(reading.dues))
+        for chunk in chunks:
+            if chunk.dues and chunk.times:
+                arrivals += chunk.times
+                dues += chunk.dues
+                lags += chunk.lags
+                times.append(len(chunk.times))
+                sizes.append(len(chunk.dues))
         if not times:
             return 0
-        messages, chunks = _pairs(np.array(times), np.array(sizes))
+        message, arrival = _pairs(np.array(times), np.array(sizes))
         due = np.array(dues, dtype=np.int64)
-        late = (np.array(arrivals, dtype=np.int64)[chunks] - self._epoch - due[messages]) // 1000
-        self._count(due // 1_000_000_000, messages, late, late - np.array(lags, dtype=np.int64)[messages])
+        late = (np.array(arrivals, dtype=np.int64)[arrival] - self._epoch - due[message]) // 1000
+        self._count(due // 1_000_000_000, message, late, late - np.array(lags, dtype=np.int64)[message])
         self.delivered += len(late)
         return len(late)
 
-    def take(self) -> list[tuple[int, Counts, Counts]]:
-        """Return and forget what was counted: second since the start, times from due and times from sent."""
+    def take(self) -> list[tuple[int, BucketCounts, BucketCounts]]:
+        """Return and forget the counts: second since the start, latencies from the due time and from the send time."""
         taken = [(second, counts.due.take(), counts.sent.take()) for second, counts in self._seconds.items()]
         self._seconds.clear()
         return taken
 
-    def _count(self, seconds: Times, messages: Times, late: Times, late_sent: Times) -> None:
-        """Count deliveries by the second in which their messages were due; seconds are of the messages."""
+    def _count(self, seconds: Times, message: Times, late: Times, late_sent: Times) -> None:
+        """Count deliveries by the second in which their messages were due.
+
+        Args:
+            seconds: due second of each message.
+            message: for each delivery, the index of its message.
+            late: latency of each delivery from the due time, µs.
+            late_sent: latency of each delivery from the send time, µs.
+        """
         known = set(seconds.tolist())
         for second in known:
-            counts = self._seconds.setdefault(second, Second())
-            chosen = (seconds == second)[messages] if len(known) > 1 else slice(None)
+            counts = self._seconds.setdefault(second, SecondHistograms())
+            chosen = (seconds == second)[message] if len(known) > 1 else slice(None)
             counts.due.add(late[chosen])
             counts.sent.add(late_sent[chosen])
 
 
 def _pairs(times: Times, sizes: Times) -> tuple[Times, Times]:
-    """Return the deliveries of all readings: of each the number of its message, and the number of its chunk.
+    """Return for each delivery the index of its message, and the index of its arrival.
 
     Args:
-        times: how often the chunk of each reading came.
-        sizes: how many messages are in it.
+        times: number of arrivals of each chunk.
+        sizes: number of messages in each chunk.
     """
-    of_chunk = np.repeat(sizes, times)
+    of_arrival = np.repeat(sizes, times)
     first = np.repeat(np.cumsum(sizes) - sizes, times)
-    chunks = np.repeat(np.arange(len(of_chunk)), of_chunk)
-    # Within a chunk, the message's number goes up with the delivery's.
-    return np.arange(len(chunks)) + np.repeat(first - np.cumsum(of_chunk) + of_chunk, of_chunk), chunks
+    arrivals = np.repeat(np.arange(len(of_arrival)), of_arrival)
+    # Within an arrival, the index of the message goes up with that of the delivery.
+    return np.arange(len(arrivals)) + np.repeat(first - np.cumsum(of_arrival) + of_arrival, of_arrival), arrivals

@@ -1,4 +1,4 @@
-"""What a load test may have of this machine: open files and local ports, checked and where possible raised."""
+"""Limits of this machine that a load generator meets: open files and local ports, checked and if possible raised."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from typing import Final, NamedTuple
 from relay.errors import RelayError
 
 RESERVE: Final = 64
-"""File descriptors of a process besides its connections."""
+"""File descriptors that a process needs besides its connections."""
 
 PORT_SHARE: Final = 0.9
-"""Share of the local ports of an address that is used: others need some, and some are still in TIME_WAIT."""
+"""Share of an address's local ports that a run may use: other programs need some, and some are in TIME_WAIT."""
 
 _GOLDEN: Final = 0x9E3779B1
 """2**32 divided by the golden ratio."""
 
 _PROC: Final = Path("/proc/sys/net/ipv4")
-_ELSEWHERE: Final = (49152, 65535)
-"""Port range where the kernel doesn't tell, such as on macOS."""
+_DEFAULT_RANGE: Final = (49152, 65535)
+"""Port range of systems without /proc, such as macOS."""
 
 
 class LimitError(RelayError):
-    """This machine does not allow what the run needs.
+    """A limit of this machine is lower than the run needs.
 
     Args:
-        what: is too few, such as "open files".
+        what: what there is too little of, such as "open files".
         needed: number that the run needs.
-        allowed: number that there is, or can be.
-        remedy: how to get it, as a sentence without a full stop.
+        allowed: number that this machine has or allows.
+        remedy: how to raise the limit, as a sentence without a full stop.
     """
 
     def __init__(self, what: str, needed: int, allowed: int, remedy: str) -> None:
@@ -50,7 +50,7 @@ class LimitError(RelayError):
 
 
 class SourceAddressError(RelayError):
-    """A source address that can't be connected from.
+    """A source address that can't be used.
 
     Args:
         address: as given.
@@ -66,13 +66,13 @@ class SourceAddressError(RelayError):
         return f"source address {self.address}: {self.problem}"
 
 
-class Destination(NamedTuple):
-    """Where connections go.
+class ConnectionLoad(NamedTuple):
+    """The connections to one server.
 
     Args:
         address: IP address of the server.
         port: TCP port.
-        connections: at once.
+        connections: number of connections at the same time.
     """
 
     address: str
@@ -82,10 +82,10 @@ class Destination(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class LocalPorts:
-    """Ports that the kernel hands out to outgoing connections of one source address.
+    """The ports that the kernel gives to outgoing connections of one source address.
 
     Args:
-        count: of the ports.
+        count: number of ports.
         shared: whether one port can serve connections to several destinations.
     """
 
@@ -94,17 +94,17 @@ class LocalPorts:
 
     @property
     def usable(self) -> int:
-        """How many of them a run may use."""
+        """Number of ports that a run may use."""
         return int(self.count * PORT_SHARE)
 
 
 def raise_descriptor_limit(connections: int, processes: int, option: str = "--workers") -> None:
-    """Raise this process's limit of open files, which those that it starts inherit, as far as needed.
+    """Raise this process's limit of open files as far as needed; child processes inherit it.
 
     Args:
-        connections: at once, all processes together; evenly shared out.
-        processes: that hold them.
-        option: of the command line that says how many processes.
+        connections: number of connections at the same time, distributed evenly over the processes.
+        processes: number of processes that hold them.
+        option: command-line option that sets the number of processes, for the error's remedy.
 
     Raises:
         LimitError: the hard limit is too low.
@@ -115,7 +115,7 @@ def raise_descriptor_limit(connections: int, processes: int, option: str = "--wo
         return
     if _reaches(hard, needed):
         try:
-            # A hard limit without end is none that can be set everywhere.
+            # Not every system accepts "unlimited" as a soft limit.
             resource.setrlimit(resource.RLIMIT_NOFILE, (needed if hard == resource.RLIM_INFINITY else hard, hard))
             return
         except (ValueError, OSError):
@@ -124,15 +124,15 @@ def raise_descriptor_limit(connections: int, processes: int, option: str = "--wo
 
 
 def local_ports(folder: Path = _PROC) -> LocalPorts:
-    """Return what the kernel says about local ports.
+    """Return the local ports that the kernel's settings allow.
 
     Args:
-        folder: of Linux' settings of IPv4; elsewhere it isn't there.
+        folder: Linux' IPv4 settings; other systems have none.
     """
     try:
         low, high = map(int, (folder / "ip_local_port_range").read_text().split())
     except (OSError, ValueError):
-        low, high = _ELSEWHERE
+        low, high = _DEFAULT_RANGE
         return LocalPorts(high - low + 1, shared=False)
     try:
         reserved = _within((folder / "ip_local_reserved_ports").read_text(), low, high)
@@ -142,24 +142,24 @@ def local_ports(folder: Path = _PROC) -> LocalPorts:
 
 
 def source_addresses(
-    destinations: Iterable[Destination], given: Sequence[str] = (), ports: LocalPorts | None = None
+    loads: Iterable[ConnectionLoad], given: Sequence[str] = (), ports: LocalPorts | None = None
 ) -> tuple[str, ...]:
-    """Return the addresses to connect from, to be used evenly with each destination; empty: the system chooses.
+    """Return the source addresses, to be used evenly for each server; empty: the system chooses.
 
-    For servers on the loopback interface, all of 127.0.0.0/8 can be had without asking.
+    For servers on the loopback interface, every address of 127.0.0.0/8 is available without setup.
 
     Args:
-        destinations: all that the run connects to.
-        given: addresses that the user wants to be used.
-        ports: local ports of each address; None: as the kernel says.
+        loads: connections to each server.
+        given: addresses that the user has given.
+        ports: local ports of each address; None: as the kernel's settings say.
 
     Raises:
-        LimitError: the local ports don't suffice.
+        LimitError: there are too few local ports.
         SourceAddressError: an address can't be used.
     """
     ports = ports or local_ports()
     wanted: Counter[tuple[str, int]] = Counter()
-    for address, port, connections in destinations:
+    for address, port, connections in loads:
         wanted[address, port] += connections
     servers = [ipaddress.ip_address(address) for address, _ in wanted]
     busiest = max(wanted.values(), default=0) if ports.shared else wanted.total()
@@ -176,12 +176,12 @@ def source_addresses(
 
 
 def source_of(number: int, addresses: Sequence[str]) -> str | None:
-    """Return the address to connect from; None: the system chooses.
+    """Return the source address of a connection; None: the system chooses.
 
-    Whatever rule deals the connections out to servers, those of each server come evenly from all addresses.
+    However connections are distributed over servers, each server gets them evenly from all addresses.
 
     Args:
-        number: of the connection, 0 and up.
+        number: number of the connection, from 0.
         addresses: from `source_addresses`.
     """
     if not addresses:
@@ -204,7 +204,7 @@ def _descriptor_remedy(connections: int, needed: int, hard: int, option: str) ->
 
 
 def _within(ranges: str, low: int, high: int) -> int:
-    """Count the ports of a list such as "8080,9000-9010" from low to high."""
+    """Return how many ports of a list such as "8080,9000-9010" lie between low and high."""
     count = 0
     for part in filter(None, ranges.strip().split(",")):
         first, _, last = part.partition("-")
@@ -232,9 +232,9 @@ def _check_source(address: str, servers: Sequence[ipaddress.IPv4Address | ipaddr
             raise SourceAddressError(address, f"this machine doesn't have it ({error.strerror}){remedy}") from None
 
 
-def _port_remedy(needed: int, destinations: int, ports: LocalPorts) -> str:
-    """Say how to get the ports: `needed` times as many as one address has."""
+def _port_remedy(needed: int, servers: int, ports: LocalPorts) -> str:
+    """Return how to get `needed` times the ports of one address."""
     more = f"give --source-address {needed} times, each with another address of this machine"
-    servers = f", or {needed * destinations} addresses or ports of servers instead of {destinations}" * ports.shared
+    spread = f", or {needed * servers} addresses or ports of servers instead of {servers}" * ports.shared
     widening = ", or widen the range: sysctl -w net.ipv4.ip_local_port_range='1024 65535'" * ports.shared
-    return more + servers + widening
+    return more + spread + widening

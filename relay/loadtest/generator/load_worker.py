@@ -1,4 +1,4 @@
-"""A process of the load test: takes orders, drives its crowd, and reports."""
+"""A worker process of the load generator: executes the coordinator's commands, and reports."""
 
 from __future__ import annotations
 
@@ -19,53 +19,53 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from relay.loadtest.generator.client_group import Crowd
-from relay.loadtest.generator.load_publisher import Schedule
-from relay.loadtest.generator.messages import (
-    Arrived,
+from relay.loadtest.generator.client_group import ClientGroup
+from relay.loadtest.generator.commands import (
     Assignment,
-    Await,
-    Begin,
-    Count,
-    End,
-    Failed,
-    Judge,
-    Judged,
-    Order,
-    Play,
+    AwaitDeliveries,
+    AwaitEnded,
+    Command,
+    CountSent,
+    FinalFaults,
+    FindLost,
+    PlaySchedule,
     Progress,
-    Ramp,
     Report,
-    Rest,
-    Sent,
-    Up,
+    SentMessages,
+    Shutdown,
+    Started,
+    StartMeasure,
+    StartRamp,
+    StopLoad,
+    WorkerFailed,
 )
-from relay.loadtest.generator.timer import alarm
-from relay.loadtest.result.time_histogram import Buckets
+from relay.loadtest.generator.pacer import Pacer
+from relay.loadtest.generator.timer import new_timer
+from relay.loadtest.result.time_histogram import TimeHistogram
 
 COLLECT_NS: Final = 20_000_000
-"""Latencies are counted so often: rarely enough to pay, and quickly enough not to be a stall of its own."""
+"""Interval at which latencies are counted: long enough to be cheap, and short enough not to be a stall of its own."""
 
 REPORT_NS: Final = 500_000_000
-LOOK_SECONDS: Final = 0.1
+POLL_SECONDS: Final = 0.1
 
 
-def work(orders: Connection, reports: Connection, assignment: Assignment) -> None:
-    """Serve the coordinator at the other ends of two pipes until it says so or goes away."""
-    # The signals of a terminal or a supervisor come to all processes: the coordinator says what is to happen.
+def run_worker(commands: Connection, reports: Connection, assignment: Assignment) -> None:
+    """Serve the coordinator at the other ends of two pipes until it sends `Shutdown` or exits."""
+    # A terminal or a supervisor signals all processes: the coordinator alone decides what is to happen.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    outbox = Outbox(reports)
+    sender = ReportSender(reports)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(Worker(orders, outbox, assignment).run())
+            runner.run(LoadWorker(commands, sender, assignment).run())
     except Exception:
-        outbox.send(Failed(traceback.format_exc()))
+        sender.send(WorkerFailed(traceback.format_exc()))
     finally:
-        outbox.close()
+        sender.close()
 
 
-class Outbox:
+class ReportSender:
     """Sends reports from a thread of its own: a coordinator that is busy must not hold up the clients.
 
     Args:
@@ -75,15 +75,15 @@ class Outbox:
     def __init__(self, reports: Connection) -> None:
         self._reports = reports
         self._waiting: SimpleQueue[memoryview | None] = SimpleQueue()
-        self._thread = Thread(target=self._run, name="outbox", daemon=True)
+        self._thread = Thread(target=self._run, name="report-sender", daemon=True)
         self._thread.start()
 
     def send(self, report: Report) -> None:
-        """Send a report as it is now, later."""
+        """Queue a report; later changes to it are not sent."""
         self._waiting.put(ForkingPickler.dumps(report))
 
     def close(self) -> None:
-        """Send what is waiting, and end."""
+        """Send all queued reports, and end the thread."""
         self._waiting.put(None)
         self._thread.join()
 
@@ -95,154 +95,154 @@ class Outbox:
             pass  # the coordinator is gone
 
 
-class Worker:
+class LoadWorker:
     """One worker.
 
     Args:
-        orders: from the coordinator.
-        outbox: to it.
-        assignment: what it is to be.
+        commands: pipe from the coordinator.
+        sender: sends reports to it.
+        assignment: what this worker is to do.
     """
 
-    def __init__(self, orders: Connection, outbox: Outbox, assignment: Assignment) -> None:
-        self._orders = orders
-        self._outbox = outbox
+    def __init__(self, commands: Connection, sender: ReportSender, assignment: Assignment) -> None:
+        self._commands = commands
+        self._sender = sender
         self._assignment = assignment
-        self._lag = Buckets()
+        self._lag = TimeHistogram()
         self._ending = False
         self._next_collect = self._next_report = 0
 
     async def run(self) -> None:
-        """Take orders until `End`."""
-        orders: asyncio.Queue[Order] = asyncio.Queue()
+        """Execute commands until `Shutdown`."""
+        commands: asyncio.Queue[Command] = asyncio.Queue()
         loop = asyncio.get_running_loop()
-        # A callback that fails would leave wrong figures behind: better none.
-        loop.set_exception_handler(lambda _, context: self._outbox.send(Failed(_describe(context))))
-        loop.add_reader(self._orders.fileno(), self._receive, orders)
-        # uvloop makes what it watches non-blocking, and a large order comes in several pieces.
-        os.set_blocking(self._orders.fileno(), True)
-        self._outbox.send(Up())
-        ramp = await orders.get()
-        if not isinstance(ramp, Ramp):
+        # A failing callback would falsify the figures: the whole run fails instead.
+        loop.set_exception_handler(lambda _, context: self._sender.send(WorkerFailed(_describe(context))))
+        loop.add_reader(self._commands.fileno(), self._receive, commands)
+        # uvloop makes what it watches non-blocking, and a large command comes in several pieces.
+        os.set_blocking(self._commands.fileno(), True)
+        self._sender.send(Started())
+        ramp = await commands.get()
+        if not isinstance(ramp, StartRamp):
             return
-        crowd = self._crowd = Crowd(self._assignment, ramp.epoch)
-        self._schedule = Schedule(crowd.publishers, ramp.epoch)
+        group = self._group = ClientGroup(self._assignment, ramp.epoch)
+        self._pacer = Pacer(group.publishers, ramp.epoch)
         self._next_collect = self._next_report = time.monotonic_ns()
-        self._alarm = alarm(self._tick)
-        crowd.ramp()
+        self._timer = new_timer(self._tick)
+        group.ramp()
         self._tick()
         try:
-            while not isinstance(order := await orders.get(), End):
-                await self._obey(order)
+            while not isinstance(command := await commands.get(), Shutdown):
+                await self._execute(command)
         finally:
-            self._alarm.close()
-            self._schedule.close()
-            await crowd.close()
+            self._timer.close()
+            self._pacer.close()
+            await group.close()
 
-    def _receive(self, orders: asyncio.Queue[Order]) -> None:
+    def _receive(self, commands: asyncio.Queue[Command]) -> None:
         try:
-            order: Order = self._orders.recv()
+            command: Command = self._commands.recv()
         except (EOFError, ConnectionResetError):
-            asyncio.get_running_loop().remove_reader(self._orders.fileno())
-            order = End()
-        self._ending = isinstance(order, End)
-        orders.put_nowait(order)
+            asyncio.get_running_loop().remove_reader(self._commands.fileno())
+            command = Shutdown()
+        self._ending = isinstance(command, Shutdown)
+        commands.put_nowait(command)
 
-    async def _obey(self, order: Order) -> None:
-        crowd = self._crowd
-        match order:
-            case Play(timetable):
-                # Clients live until the end: no use in looking at them again and again while they are measured.
+    async def _execute(self, command: Command) -> None:
+        group = self._group
+        match command:
+            case PlaySchedule(schedule):
+                # The clients live until the end: the garbage collector need not traverse them while they are measured.
                 gc.collect()
                 gc.freeze()
                 gc.set_threshold(50_000, 20, 100)
-                self._schedule.play(timetable)
-            case Begin():
-                # What came before isn't measured.
+                self._pacer.play(schedule)
+            case StartMeasure():
+                # Lag before the measured time doesn't count.
                 self._lag.take()
-                crowd.punctuality.lag.take()
-                crowd.act()
-            case Rest(end):
-                self._schedule.stop(end)
-                crowd.rest()
-            case Count():
-                self._outbox.send(self._count())
-            case Await(sent, last, seconds):
-                await self._await(sent, last, seconds)
-                self._outbox.send(Arrived())
-            case Judge(sent, records):
-                crowd.collect()
-                moment = time.monotonic_ns() - crowd.epoch
-                self._outbox.send(self._progress())
-                crowd.count_absent()
-                faults = crowd.checker.judge(crowd.receivers, sent, records, moment)
-                self._outbox.send(Judged(faults, crowd.storm))
+                group.send_statistics.lag.take()
+                group.start_act()
+            case StopLoad(end):
+                self._pacer.stop(end)
+                group.stop_act()
+            case CountSent():
+                self._sender.send(self._count_sent())
+            case AwaitDeliveries(sent, last, seconds):
+                await self._await_deliveries(sent, last, seconds)
+                self._sender.send(AwaitEnded())
+            case FindLost(sent, records):
+                group.collect()
+                moment = time.monotonic_ns() - group.epoch
+                self._sender.send(self._progress())
+                group.count_absent()
+                faults = group.checker.finish(group.receivers, sent, records, moment)
+                self._sender.send(FinalFaults(faults, group.storm))
             case _:
-                raise TypeError(f"no order: {order!r}")
+                raise TypeError(f"no command: {command!r}")
 
-    def _count(self) -> Sent:
-        publishers = self._crowd.publishers
+    def _count_sent(self) -> SentMessages:
+        publishers = self._group.publishers
         unsent = 0
         for publisher in publishers.values():
-            unsent += len(publisher.owed)
-            publisher.owed.clear()
-        records = {number: publisher.record for number, publisher in publishers.items()}
-        return Sent(records, unsent)
+            unsent += len(publisher.backlog)
+            publisher.backlog.clear()
+        records = {number: publisher.sent_at for number, publisher in publishers.items()}
+        return SentMessages(records, unsent)
 
-    async def _await(self, sent: dict[int, int], last: dict[int, int], seconds: float) -> None:
+    async def _await_deliveries(self, sent: dict[int, int], last: dict[int, int], seconds: float) -> None:
         end = time.monotonic() + seconds
-        crowd = self._crowd
+        group = self._group
         while time.monotonic() < end and not self._ending:
-            if not crowd.busy and not crowd.checker.outstanding(crowd.receivers, sent, last):
+            if not group.busy and not group.checker.outstanding(group.receivers, sent, last):
                 return
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(POLL_SECONDS)
 
     def _tick(self) -> None:
-        """Collect, and report now and then; the lateness of this call is the event loop's lag."""
+        """Count latencies, and report twice a second; the lateness of this call is the event loop's lag."""
         now = time.monotonic_ns()
         self._lag.add_one(max(0, now - self._next_collect) // 1000)
-        self._crowd.collect()
+        self._group.collect()
         if now >= self._next_report:
             self._next_report = now + REPORT_NS
-            self._outbox.send(self._progress())
+            self._sender.send(self._progress())
         self._next_collect = max(self._next_collect + COLLECT_NS, time.monotonic_ns())
-        self._alarm.set(self._next_collect)
+        self._timer.set(self._next_collect)
 
     def _progress(self) -> Progress:
-        crowd = self._crowd
-        sent, owed = 0, 0
-        for publisher in crowd.publishers.values():
-            sent += len(publisher.record)
-            owed += len(publisher.owed)
-        now = time.monotonic_ns() - crowd.epoch
-        punctuality = crowd.punctuality
-        faults = msgspec.structs.replace(crowd.checker.faults, lost=crowd.checker.missing)
+        group = self._group
+        sent, backlog = 0, 0
+        for publisher in group.publishers.values():
+            sent += len(publisher.sent_at)
+            backlog += len(publisher.backlog)
+        now = time.monotonic_ns() - group.epoch
+        statistics = group.send_statistics
+        faults = msgspec.structs.replace(group.checker.faults, lost=group.checker.missing)
         return Progress(
             moment=now,
             cpu=time.process_time(),
-            settled=not crowd.busy,
-            ramped=crowd.ramped,
-            connected=crowd.connected,
-            sessions=crowd.sessions,
+            settled=not group.busy,
+            ramped=group.ramped,
+            connected=group.connected,
+            sessions=group.sessions,
             sent=sent,
-            owed=owed,
-            delivered=crowd.recorder.delivered,
-            bytes_received=crowd.bytes_received,
-            pings=crowd.pings,
+            backlog=backlog,
+            delivered=group.recorder.delivered,
+            bytes_received=group.bytes_received,
+            pings=group.pings,
             faults=faults,
-            sent_by_second=_take(punctuality.sent),
-            punctual_by_second=_take(punctuality.punctual),
-            delivered_by_second=_take(crowd.delivered_by_second),
-            latencies=crowd.recorder.take(),
+            sent_by_second=_take(statistics.sent),
+            on_time_by_second=_take(statistics.on_time),
+            delivered_by_second=_take(group.delivered_by_second),
+            latencies=group.recorder.take(),
             lag=self._lag.take(),
-            send_lag=punctuality.lag.take(),
-            handshakes=crowd.handshakes.take(),
-            storm=crowd.storm_handshakes.take(),
+            send_lag=statistics.lag.take(),
+            handshakes=group.handshakes.take(),
+            storm=group.storm_handshakes.take(),
         )
 
 
 def _describe(context: dict[str, Any]) -> str:
-    """Return what the event loop says of an exception that nobody caught."""
+    """Return the event loop's report of an uncaught exception, with its traceback."""
     error = context.get("exception")
     trace = "".join(traceback.format_exception(error)) if error is not None else ""
     return f"{context.get('message', '')}\n{trace}"
@@ -255,7 +255,7 @@ def _take(counter: Counter[int]) -> dict[int, int]:
 
 
 def event_loop() -> Literal["uvloop", "asyncio"]:
-    """Return which event loop the workers have."""
+    """Return which event loop the workers use."""
     return "uvloop" if find_spec("uvloop") else "asyncio"
 
 

@@ -1,4 +1,4 @@
-"""What every message carries: who sent it, as which of its messages, and when it was due.
+"""The payload of each message: a header that identifies it and tells when it was due, then filler.
 
 A payload is printable ASCII that survives inside JSON strings and URLs:
 
@@ -25,19 +25,19 @@ _VERSION: Final = 1
 _MAX_LAG: Final = 0xFFFFFFFF
 _FILLER: Final = bytes(range(ord("a"), ord("z") + 1)) + b"0123456789"
 _TOKEN: Final = re.compile(rb"rly:([A-Za-z0-9_-]{44})")
-_STANDARD: Final = bytes.maketrans(b"-_", b"+/")  # what base64url is called in base64
+_STANDARD: Final = bytes.maketrans(b"-_", b"+/")  # from base64url to base64
 
 
-class Stamp(NamedTuple):
-    """The content of one message.
+class MessageHeader(NamedTuple):
+    """The header of one message.
 
     Args:
         run: number of the run.
         publisher: number of the publisher.
-        channel: number of the channel that it was sent to.
+        channel: number of the channel that the message was sent to.
         sequence: number among the publisher's messages, from 0.
-        due: ns from the run's start to the moment when it had to be sent.
-        lag: µs from then to the moment when it was handed to the socket; the largest value stands for more, too.
+        due: ns from the run's start to the moment when the message had to be sent.
+        lag: µs from the due time to the moment when the message was handed to the socket; capped at 32 bits.
     """
 
     run: int
@@ -49,36 +49,36 @@ class Stamp(NamedTuple):
 
 
 def filler(size: int) -> bytes:
-    """Return what follows the stamp in a payload of so many bytes."""
+    """Return what follows the header in a payload of `size` bytes."""
     count = size - MIN_SIZE
     return (_FILLER * (count // len(_FILLER) + 1))[:count]
 
 
-def encode(stamp: Stamp, tail: bytes) -> bytes:
+def encode_payload(header: MessageHeader, tail: bytes) -> bytes:
     """Return the payload of a message.
 
     Args:
-        stamp: its content.
-        tail: `filler` of the size wanted.
+        header: header of the message.
+        tail: `filler` of the payload's size.
     """
-    fields = _FIELDS.pack(_VERSION, *stamp[:5], min(stamp.lag, _MAX_LAG))
+    fields = _FIELDS.pack(_VERSION, *header[:5], min(header.lag, _MAX_LAG))
     return MARK + urlsafe_b64encode(fields + _CHECKSUM.pack(crc32(fields))) + tail
 
 
-def find(text: bytes, tail: bytes) -> tuple[list[Stamp], list[bytes]]:
-    """Return the stamps of all messages in a frame, and whatever looks like a message but is none.
+def find_headers(text: bytes, tail: bytes) -> tuple[list[MessageHeader], list[bytes]]:
+    """Return the headers of all messages in a frame, and the texts that look like a message but are damaged.
 
     Args:
-        text: payload of a frame, perhaps with a server's own wrapping around the messages.
-        tail: `filler` of the run's messages; a message with another one was changed on the way.
+        text: payload of a frame; the server may have put the messages into an envelope of its own.
+        tail: `filler` of the run's messages; a message with other filler was altered on the way.
     """
-    stamps, broken = [], []
+    headers, damaged = [], []
     for match in _TOKEN.finditer(text):
         _, *content, checksum = _SIGNED.unpack(fields := a2b_base64(match[1].translate(_STANDARD)))
         if crc32(fields[: _FIELDS.size]) == checksum and text.startswith(tail, match.end()):
-            stamps.append(Stamp(*content))
+            headers.append(MessageHeader(*content))
         else:
-            broken.append(match[0])
-    if len(stamps) + len(broken) < text.count(MARK):
-        broken.append(text[:64])
-    return stamps, broken
+            damaged.append(match[0])
+    if len(headers) + len(damaged) < text.count(MARK):
+        damaged.append(text[:64])
+    return headers, damaged

@@ -1,8 +1,8 @@
-"""A timer that is right to some tens of microseconds.
+"""Timers with a precision of some tens of microseconds.
 
 Event loops count in milliseconds: uvloop and asyncio round a deadline up to the next one, which would add up to a
-millisecond to every latency that is measured from it. Linux has timers that are files; elsewhere the loop's own
-has to do, and the lag that it causes is measured and shown like any other.
+millisecond to every latency that is measured from it. Linux has timerfd(2). Elsewhere the loop's own timer has to do;
+the lag that it causes is measured and shown like any other.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _ABSOLUTE: Final = 1
 class _Times(ctypes.Structure):
     """The C struct itimerspec: interval and moment, each in seconds and nanoseconds."""
 
-    _fields_ = [  # ctypes wants it as it is
+    _fields_ = [  # the form that ctypes requires
         ("interval_s", ctypes.c_long),
         ("interval_ns", ctypes.c_long),
         ("moment_s", ctypes.c_long),
@@ -31,11 +31,11 @@ class _Times(ctypes.Structure):
     ]
 
 
-class LoopAlarm:
-    """Calls back at a moment, with the event loop's precision.
+class LoopTimer:
+    """A timer with the event loop's precision.
 
     Args:
-        callback: what to call; once for each `set`.
+        callback: called once for each `set`.
     """
 
     def __init__(self, callback: Callable[[], None]) -> None:
@@ -43,27 +43,27 @@ class LoopAlarm:
         self._handle: asyncio.TimerHandle | None = None
 
     def set(self, moment: int) -> None:
-        """Call back at a moment in ns of the monotonic clock, and not at the one set before."""
+        """Expire at a moment in ns of the monotonic clock; replaces the moment set before."""
         self.clear()
         loop = asyncio.get_running_loop()
         self._handle = loop.call_later(max(0.0, (moment - time.monotonic_ns()) / 1e9), self._callback)
 
     def clear(self) -> None:
-        """Don't call back."""
+        """Cancel the moment that is set."""
         if self._handle is not None:
             self._handle.cancel()
             self._handle = None
 
     def close(self) -> None:
-        """End it for good."""
+        """Release the timer; it can't be set again."""
         self.clear()
 
 
-class TimerAlarm:
-    """Calls back at a moment, woken by a timerfd(2).
+class LinuxTimer:
+    """A timer on a timerfd(2).
 
     Args:
-        callback: what to call; once for each `set`.
+        callback: called once for each `set`.
     """
 
     def __init__(self, callback: Callable[[], None]) -> None:
@@ -75,25 +75,25 @@ class TimerAlarm:
         self._settime = self._libc.timerfd_settime
         self._times = _Times()
         self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(self._descriptor, self._ring)
+        self._loop.add_reader(self._descriptor, self._expired)
 
     def set(self, moment: int) -> None:
-        """Call back at a moment in ns of the monotonic clock, and not at the one set before."""
+        """Expire at a moment in ns of the monotonic clock; replaces the moment set before."""
         times = self._times
         times.moment_s, times.moment_ns = divmod(moment, 1_000_000_000)
         self._settime(self._descriptor, _ABSOLUTE, ctypes.byref(times), None)
 
     def clear(self) -> None:
-        """Don't call back."""
+        """Cancel the moment that is set."""
         self._settime(self._descriptor, 0, ctypes.byref(_Times()), None)
 
     def close(self) -> None:
-        """End it for good."""
+        """Release the timer; it can't be set again."""
         self._loop.remove_reader(self._descriptor)
         os.close(self._descriptor)
 
-    def _ring(self) -> None:
-        # Reading is what makes the timer silent again; it is silent when it was set anew in the meantime.
+    def _expired(self) -> None:
+        # The descriptor stays readable until it is read; setting the timer anew in the meantime resets it, too.
         try:
             os.read(self._descriptor, 8)
         except BlockingIOError:
@@ -101,6 +101,6 @@ class TimerAlarm:
         self._callback()
 
 
-def alarm(callback: Callable[[], None]) -> LoopAlarm | TimerAlarm:
-    """Return the most precise alarm of this system; call inside a running event loop."""
-    return TimerAlarm(callback) if sys.platform == "linux" else LoopAlarm(callback)
+def new_timer(callback: Callable[[], None]) -> LoopTimer | LinuxTimer:
+    """Return the most precise timer that this system has; call inside a running event loop."""
+    return LinuxTimer(callback) if sys.platform == "linux" else LoopTimer(callback)

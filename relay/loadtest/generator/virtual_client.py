@@ -1,4 +1,4 @@
-"""One connection of the load test: opening handshake, then frames, and what became of it."""
+"""A virtual client: one connection of the load test over all its sessions. Each session begins after its handshake."""
 
 from __future__ import annotations
 
@@ -6,68 +6,69 @@ import asyncio
 import socket
 import struct
 import time
-from typing import Final, Protocol, cast
+from typing import Final, Protocol
 
-from relay.loadtest.generator.chunk_decoder import Reader
-from relay.loadtest.generator.delivery_checker import Checker, Receiver
-from relay.loadtest.generator.event import Answer, Broken, Close, Event, Ping, Ready, Strange
-from relay.loadtest.generator.frame_codec import (
-    CLOSE,
-    MAX_HEAD_BYTES,
-    PONG,
-    TEXT,
-    WireError,
-    check_opening,
-    client_frame,
+from relay.loadtest.generator.chunk import (
+    AnswerNeeded,
+    Close,
+    Event,
+    FaultyFrame,
+    Ping,
+    ProtocolViolation,
+    Ready,
 )
-from relay.loadtest.generator.load_publisher import Publisher
+from relay.loadtest.generator.chunk_decoder import ChunkDecoder
+from relay.loadtest.generator.delivery_checker import DeliveryChecker, Receiver
+from relay.loadtest.generator.frame_codec import CLOSE, PONG, TEXT, RemoteProtocolError, client_frame
+from relay.loadtest.generator.load_publisher import LoadPublisher
 
-_LINGER_NOT: Final = struct.pack("ii", 1, 0)
 MAX_UNREAD_BYTES: Final = 1 << 20
-"""Answers to pings that a server hasn't read; one that leaves more unread only wants to fill our memory."""
+"""Pongs that a server may leave unread. A server that leaves more is flooding: it would only fill our memory."""
 
-_NOBODY: Final = asyncio.Protocol()
+_NO_LINGER: Final = struct.pack("ii", 1, 0)
+_DETACHED: Final = asyncio.Protocol()
 _clock = time.monotonic_ns
 
 
-class Crowd(Protocol):
-    """What a client knows of the others: what they share, and whom to tell."""
+class ClientContext(Protocol):
+    """What the clients of a worker share: decoder, checker, counters, and the callbacks for their sessions."""
 
-    reader: Reader
-    checker: Checker
+    decoder: ChunkDecoder
+    checker: DeliveryChecker
     epoch: int
     bytes_received: int
     pings: int
 
-    def joined(self, client: Client) -> None:
-        """Take note that a client is subscribed."""
+    def joined(self, client: VirtualClient) -> None:
+        """Count a client that has been subscribed."""
 
-    def left(self, client: Client, reason: str) -> None:
-        """Take note that a session has ended, and why; empty: the client wanted it."""
+    def left(self, client: VirtualClient, reason: str) -> None:
+        """Count a session that has ended; an empty reason: the client ended it."""
 
     def collect(self) -> None:
-        """Count the latencies of all that was read."""
+        """Count the latencies of all chunks received so far."""
 
 
-class Client(asyncio.Protocol):
-    """One client, over all its sessions.
+class VirtualClient(asyncio.Protocol):
+    """One client. `reset` and `close` end a session; a `Connector` begins the next one.
 
     Args:
-        crowd: the other clients of this worker.
-        receiver: what it hears.
+        context: what it shares with the other clients of its worker.
+        receiver: record of its deliveries.
         frames: text frames to send first.
-        answers: text frames that answer the dialect's questions.
-        waits_for_ready: whether a frame says when it is subscribed; otherwise the handshake does.
-        publisher: who sends through it; None: nobody.
+        answers: text frames that answer the dialect's answer patterns, in their order.
+        waits_for_ready: whether a frame confirms the subscription; otherwise the handshake does.
+        publisher: publisher that sends through this connection; None: the client only listens.
 
     Attributes:
-        subscribed: done when the present session is in place, or has failed with a WireError or OSError.
+        subscribed: future of a session that begins: done when it is subscribed, or has failed with a
+            RemoteProtocolError or OSError.
     """
 
     __slots__ = (
         "_answers",
         "_cause",
-        "_crowd",
+        "_context",
         "_ending",
         "_frames",
         "_rest",
@@ -80,18 +81,18 @@ class Client(asyncio.Protocol):
 
     def __init__(
         self,
-        crowd: Crowd,
+        context: ClientContext,
         receiver: Receiver,
         frames: list[bytes],
         answers: list[bytes],
         waits_for_ready: bool,
-        publisher: Publisher | None = None,
+        publisher: LoadPublisher | None = None,
     ) -> None:
         self.receiver = receiver
         self.publisher = publisher
         self.transport: asyncio.Transport | None = None
         self.subscribed: asyncio.Future[None] | None = None
-        self._crowd = crowd
+        self._context = context
         self._frames = frames
         self._answers = answers
         self._waits_for_ready = waits_for_ready
@@ -100,7 +101,7 @@ class Client(asyncio.Protocol):
         self._ending = False
 
     def opened(self, transport: asyncio.Transport, data: bytes) -> None:
-        """Begin a session after the opening handshake; data came behind it."""
+        """Begin a session after the opening handshake; `data` came behind the handshake's response."""
         self.transport = transport
         self._rest, self._cause, self._ending = b"", "", False
         for frame in self._frames:
@@ -111,30 +112,30 @@ class Client(asyncio.Protocol):
             self.data_received(data)
 
     def data_received(self, data: bytes) -> None:
-        """Check what came. This is the hot path: nearly always all of it is known already."""
+        """Check a chunk. This is the hot path: nearly every chunk has been decoded before, for another client."""
         now = _clock()
-        crowd = self._crowd
-        crowd.bytes_received += len(data)
+        context = self._context
+        context.bytes_received += len(data)
         if self._rest:
             data = self._rest + data
-        reader = crowd.reader
+        decoder = context.decoder
         # Most clients get what the one before got: comparing is cheaper than a look-up, which takes a hash.
-        reading = reader.latest if data == reader.latest_data else reader.recall(data)
-        self._rest = reading.rest
+        chunk = decoder.latest if data == decoder.latest_data else decoder.recall(data)
+        self._rest = chunk.rest
         receiver = self.receiver
-        if not receiver.excused:
-            reading.times.append(now)
+        if not receiver.exempt:
+            chunk.times.append(now)
             expected = receiver.expected
-            for publisher, first, last in reading.runs:
+            for publisher, first, last in chunk.runs:
                 if expected.get(publisher) == first:
                     expected[publisher] = last + 1
                 else:
-                    crowd.checker.hear(receiver, publisher, first, last, now - crowd.epoch)
-        if reading.events:
-            for event in reading.events:
-                self._meet(event, now)
-        if reader.full:
-            crowd.collect()
+                    context.checker.receive(receiver, publisher, first, last, now - context.epoch)
+        if chunk.events:
+            for event in chunk.events:
+                self._handle(event, now)
+        if decoder.full:
+            context.collect()
 
     def connection_lost(self, error: Exception | None) -> None:
         """End the session."""
@@ -146,146 +147,90 @@ class Client(asyncio.Protocol):
             self.receiver.leave()
         cause = self._cause or ("reset" if isinstance(error, ConnectionError) else "closed without a close frame")
         if self.subscribed is not None and not self.subscribed.done():
-            self.subscribed.set_exception(WireError(cause))
+            self.subscribed.set_exception(RemoteProtocolError(cause))
         elif joined:
-            self._crowd.left(self, "" if self._ending else cause)
+            self._context.left(self, "" if self._ending else cause)
 
     def pause_writing(self) -> None:
-        """Wait: the server takes no more."""
+        """Hold the publisher back: the socket is full."""
         if self.publisher is not None:
             self.publisher.transport = None
 
     def resume_writing(self) -> None:
-        """Go on: the server takes more."""
+        """Send the publisher's backlog: the socket takes data again."""
         if self.publisher is not None and self.transport is not None:
             self.publisher.transport = self.transport
-            self.publisher.pay()
+            self.publisher.send_due()
 
     def close(self) -> None:
-        """End the session politely: with a close frame; the server has to end the connection."""
+        """Send a close frame; the server has to end the connection."""
         if self.transport is not None and not self._ending:
             self._ending = True
             self.transport.write(client_frame(CLOSE, (1000).to_bytes(2, "big")))
 
-    def cut(self) -> None:
-        """End the session at once, by a reset: no port is left waiting. Another one may begin right after it."""
+    def reset(self) -> None:
+        """End the session at once, by a TCP reset: no port stays in TIME_WAIT. The next one may begin right away."""
         if self.transport is None:
             return
         self._ending = True
         sock: socket.socket | None = self.transport.get_extra_info("socket")
         if sock is not None:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
         # Nothing of this session may reach the next one.
-        self.transport.set_protocol(_NOBODY)
+        self.transport.set_protocol(_DETACHED)
         self.transport.abort()
         self.connection_lost(None)
 
     def stop_reading(self) -> None:
-        """Play a client that has stopped reading; nothing is expected of it any more."""
+        """Play a client that stops reading; it is exempt from all further checks."""
         if self.transport is not None:
-            self.receiver.excused = True
+            self.receiver.exempt = True
             self.transport.pause_reading()
 
-    def read_on(self) -> None:
+    def resume_reading(self) -> None:
         """Read again, to learn how the connection has ended."""
         if self.transport is not None:
             self.transport.resume_reading()
 
     def _join(self) -> None:
-        self.receiver.join(_clock() - self._crowd.epoch)
+        """Count as subscribed from now on."""
+        self.receiver.join(_clock() - self._context.epoch)
         if self.publisher is not None:
             self.publisher.transport = self.transport
-            self.publisher.pay()
+            self.publisher.send_due()
         if self.subscribed is not None and not self.subscribed.done():
             self.subscribed.set_result(None)
-        self._crowd.joined(self)
+        self._context.joined(self)
 
-    def _hang_up(self, reply: bytes) -> None:
-        """End the session that the server has closed, whether or not it ends the connection, too."""
+    def _answer_close(self, reply: bytes) -> None:
+        """Answer the server's close frame and end the session, whether or not the server ends the connection."""
         assert self.transport is not None
         self.transport.write(reply)
-        self.transport.set_protocol(_NOBODY)
+        self.transport.set_protocol(_DETACHED)
         self.transport.close()
         self.connection_lost(None)
 
-    def _meet(self, event: Event, now: int) -> None:
-        """Answer one event."""
+    def _handle(self, event: Event, now: int) -> None:
         if self.transport is None:
             return
         match event:
             case Ping(payload):
-                self._crowd.pings += 1
+                self._context.pings += 1
                 self.transport.write(client_frame(PONG, payload))
                 if self.transport.get_write_buffer_size() > MAX_UNREAD_BYTES:
                     self._cause = "flood of pings without reading the pongs"
                     self.transport.abort()
-            case Answer(number):
+            case AnswerNeeded(number):
                 self.transport.write(client_frame(TEXT, self._answers[number]))
             case Ready():
                 if self.receiver.away:
                     self._join()
-            case Strange(fault, text):
-                self._crowd.checker.note(fault, self.receiver, now - self._crowd.epoch, text=text)
+            case FaultyFrame(fault, text):
+                self._context.checker.record_fault(fault, self.receiver, now - self._context.epoch, text=text)
             case Close(code, reason):
                 self._cause = f"{code} {reason}".rstrip()
                 if not self._ending:
-                    self._hang_up(client_frame(CLOSE, code.to_bytes(2, "big") if code != 1005 else b""))
-            case Broken(reason):
+                    self._answer_close(client_frame(CLOSE, code.to_bytes(2, "big") if code != 1005 else b""))
+            case ProtocolViolation(reason):
                 self._cause = f"protocol error: {reason}"
                 self.transport.abort()
-
-
-class Opening(asyncio.Protocol):
-    """The opening handshake of one session; hands the connection over to its client.
-
-    Args:
-        client: whose session it is.
-        request: head of the opening request.
-        key: that it contains.
-    """
-
-    __slots__ = ("_client", "_data", "_key", "_request", "_transport")
-
-    def __init__(self, client: Client, request: bytes, key: bytes) -> None:
-        self._client = client
-        self._request = request
-        self._key = key
-        self._data = b""
-        self._transport: asyncio.Transport | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Send the request."""
-        # uvloop's transports don't inherit from asyncio's.
-        transport = self._transport = cast(asyncio.Transport, transport)
-        # Tell at once when the socket is full: a message counts as sent when the system has it.
-        transport.set_write_buffer_limits(high=0)
-        transport.write(self._request)
-
-    def data_received(self, data: bytes) -> None:
-        """Read the answer."""
-        assert self._transport is not None
-        self._data += data
-        head, end, rest = self._data.partition(b"\r\n\r\n")
-        try:
-            if end:
-                check_opening(head, self._key)
-                self._transport.set_protocol(self._client)
-                self._client.opened(self._transport, rest)
-            elif len(head) > MAX_HEAD_BYTES:
-                raise WireError("endless answer to the handshake")
-        except WireError as error:
-            self._fail(error)
-            self._transport.abort()
-
-    def connection_lost(self, error: Exception | None) -> None:
-        """Give up."""
-        self._fail(error or WireError("closed in the handshake"))
-
-    def abandon(self) -> None:
-        """Give up a handshake that takes too long; nothing happens when it is over."""
-        if self._transport is not None:
-            self._transport.abort()
-
-    def _fail(self, error: Exception) -> None:
-        if self._client.subscribed is not None and not self._client.subscribed.done():
-            self._client.subscribed.set_exception(error)

@@ -1,4 +1,4 @@
-"""What a run is to do, decided before it starts."""
+"""The plan of one run: every option that the user chose, decided before the run starts."""
 
 from __future__ import annotations
 
@@ -6,11 +6,40 @@ from enum import Enum
 
 from msgspec import Struct
 
-from relay.loadtest.plan.dialect import Dialect
+
+class Dialect(Struct, frozen=True, kw_only=True):
+    """Templates for one type of server: its channel URLs, and the frames around a payload.
+
+    The placeholders `{url}`, `{channel}`, `{client}`, `{run}` and `{payload}` are filled in by `fill_template`.
+
+    Args:
+        url: WebSocket URL of a channel.
+        subscribe: text frames that each connection sends first.
+        publish: text frame around a payload; "{payload}" sends the bare payload.
+        ready: regular expression of the frame that confirms a subscription; None: the handshake confirms it.
+        answers: pairs of a regular expression and the text frame that answers each frame it matches.
+        ignore: regular expressions of expected frames that carry no message.
+        headers: request headers besides the usual ones.
+    """
+
+    url: str = "{url}/ws/{channel}"
+    subscribe: tuple[str, ...] = ()
+    publish: str = "{payload}"
+    ready: str | None = None
+    answers: tuple[tuple[str, str], ...] = ()
+    ignore: tuple[str, ...] = ()
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+def fill_template(template: str, values: dict[str, str]) -> str:
+    """Return a template with its placeholders filled in; all other braces stay, as JSON needs them."""
+    for name, value in values.items():
+        template = template.replace("{" + name + "}", value)
+    return template
 
 
 class Hears(Enum):
-    """Which messages of its channel a publisher gets."""
+    """Which messages of its channel a publisher receives."""
 
     OTHERS = "others"
     ALL = "all"
@@ -30,28 +59,28 @@ class Plan(Struct, frozen=True, kw_only=True):
     """One run.
 
     Args:
-        urls: of the servers, such as ws://127.0.0.1:8000; clients are dealt out to them evenly.
-        dialect: how this kind of server is spoken to.
-        profile: name of the profile that it started from.
+        urls: servers, such as ws://127.0.0.1:8000; connections are distributed over them evenly.
+        dialect: templates for this type of server.
+        profile: name of the profile that the plan started from, or "custom".
         clients: connections that subscribe and never publish.
-        channels: channels, over which clients and publishers are dealt out evenly.
+        channels: number of channels; clients and publishers are distributed over them evenly.
         publishers: connections that publish, besides the clients.
-        rate: messages/s of all publishers together. 0: none but a roll call after the duration.
-        size: bytes of one message's payload.
-        duration: whole seconds that are measured; of a sweep, of each step.
-        warm_up: whole seconds of messages before them that aren't.
+        rate: messages/s of all publishers together. 0: no messages but a roll call after the duration.
+        size: payload size of one message in bytes.
+        duration: measured time in whole seconds; in a sweep, that of each step.
+        warm_up: whole seconds of messages before the measured time, which are not measured.
         settle: seconds without messages after the last client has connected.
-        drain: longest time in seconds to wait for stragglers.
+        drain: longest wait for late messages, in seconds.
         connect_rate: connections opened per second, all workers together.
-        connect_timeout: seconds that one connection may take until it is subscribed.
-        workers: processes.
-        act: what subscribers do meanwhile.
-        churn: sessions ended and begun again per second.
+        connect_timeout: seconds within which a connection must be subscribed.
+        workers: number of generator processes.
+        act: what the subscribers do while messages flow.
+        churn: sessions that are ended and begun again per second.
         slow: share of the clients that stop reading, 0 to 1.
-        reconnect: whether clients whose connection the server ended come back.
-        hears: which messages of its channel a publisher gets.
-        sweep: whether the rate goes up step by step until something breaks.
-        knee: p99 in seconds from the due time at which a step of a sweep counts as broken.
+        reconnect: whether clients reconnect after the server has closed their connection.
+        hears: which messages of its channel a publisher receives.
+        sweep: whether the rate goes up step by step until a step breaks.
+        knee: p99 in seconds, counted from the due time, above which a step of a sweep counts as broken.
         source_addresses: local IP addresses to connect from; empty: the system chooses.
     """
 

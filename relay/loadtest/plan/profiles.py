@@ -1,4 +1,4 @@
-"""Ready profiles: a name, a sentence, and the options that make it."""
+"""Profiles: starting points for common load tests, by name."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ class Profile(NamedTuple):
     """A starting point for a run.
 
     Args:
-        meaning: one sentence.
-        options: field of `Plan` → value. Options of the command line are stronger.
+        meaning: one sentence for the command's help.
+        options: field of `Plan` → value. Options of the command line override them.
     """
 
     meaning: str

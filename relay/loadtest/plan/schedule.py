@@ -1,4 +1,4 @@
-"""When which publisher has to send: the open-loop schedule, known before it is played."""
+"""The open-loop schedule: when each publisher must send, known before it is played."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import NamedTuple
 NANO = 1_000_000_000
 
 
-class Timetable(NamedTuple):
-    """Messages at even distances, dealt out to the publishers in turn: message m is of publisher m modulo their number.
+class Schedule(NamedTuple):
+    """Messages at even intervals, taken by the publishers in turn: publisher p sends the messages p, p + n, p + 2n …
 
     Args:
-        begin: second of the run in which the first one is due, at its beginning.
+        begin: second of the run at whose beginning the first message is due.
         rate: messages/s of all publishers together.
-        seconds: for how long.
-        publishers: how many.
+        seconds: length of the schedule.
+        publishers: number of publishers, n.
     """
 
     begin: int
@@ -25,15 +25,15 @@ class Timetable(NamedTuple):
 
     @property
     def messages(self) -> int:
-        """How many messages there are: all that are due before the last second is over."""
+        """Number of messages that are due before the last second is over."""
         return math.ceil(round(self.rate * self.seconds, 6)) if self.publishers else 0
 
-    def until(self, moment: float) -> Timetable:
-        """Return what is due before a moment in seconds since the run's start."""
+    def until(self, moment: float) -> Schedule:
+        """Return the part of the schedule that is due before a moment, in seconds since the run's start."""
         return self._replace(seconds=max(0.0, min(self.seconds, moment - self.begin)))
 
     def due(self, message: int) -> int:
-        """Return when a message is due, ns since the run's start."""
+        """Return when a message is due, in ns since the run's start."""
         return self.begin * NANO + round(message * NANO / self.rate)
 
     def before(self, second: int) -> int:
@@ -41,9 +41,9 @@ class Timetable(NamedTuple):
         return min(self.messages, max(0, math.ceil(round((second - self.begin) * self.rate, 6))))
 
     def of(self, publisher: int, first: int, last: int) -> int:
-        """Return how many of the messages due from one second up to another, it excluded, are a publisher's."""
+        """Return how many messages of a publisher are due from second `first` up to, and without, second `last`."""
         return len(range(self._next(publisher, self.before(first)), self.before(last), self.publishers))
 
     def _next(self, publisher: int, message: int) -> int:
-        """Return a publisher's first message from some message on."""
+        """Return a publisher's first message whose number is at least `message`."""
         return message + (publisher - message) % self.publishers

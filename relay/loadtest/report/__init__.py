@@ -1,5 +1,1 @@
-"""The report of a load test for people: one HTML page that needs nothing but itself."""
-
-from relay.loadtest.report.page import write_report
-
-__all__ = ["write_report"]
+"""The report for people: one HTML page that needs nothing but itself, and the summary on a terminal."""

@@ -1,4 +1,4 @@
-"""Plots as SVG. It has no colours of its own: classes say what a thing is, the page's style how it looks."""
+"""Draws plots as SVG. Colours are the page's: each element has a class, and the style sheet gives it its look."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from markupsafe import Markup
 from relay.loadtest.report.plot import Chart, Line, Plot
 
 STYLES = 6
-"""Colours, and patterns, that the page's style knows."""
+"""Number of colours, and of patterns, in the page's style."""
 
 _LETTER = 0.64
-"""Width of a usual letter by the height of the type, in the widest of the usual typefaces."""
+"""Width of an average letter relative to the font size, in the widest of the common typefaces."""
 
 _BOLD_LETTER = 0.72
 _GAP = 8.0
-"""Between an axis and its values."""
+"""Gap between an axis and its values."""
 
 _MOST_READ_OUTS = 240
 _MOST_TICKS = 11
@@ -28,17 +28,17 @@ _ROWS_OF_NAMES = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Canvas:
-    """Size of a drawing in its own pixels.
+    """Sizes of a drawing, in pixels of its view box.
 
     Args:
         name: class of the drawing.
-        width: of all of it.
-        height: of the part between the axes.
-        type: height of the letters.
-        left: least room for the values of the vertical axis.
-        names: most room for the names of the lines, at the right.
-        sample: length of the piece of a line beside its name.
-        read_outs: whether a pointer that rests on a place is told the values there.
+        width: width of the whole drawing.
+        height: height of the area between the axes.
+        type: font size.
+        left: least width for the values of the vertical axis.
+        names: greatest width for the names of the lines, at the right.
+        sample: length of the line sample beside each name.
+        read_outs: whether the pointer shows the values at its place.
     """
 
     name: str
@@ -57,7 +57,7 @@ NARROW = Canvas(name="narrow", width=340, height=210, type=12, left=58, names=11
 
 def draw(chart: Chart, canvas: Canvas) -> list[Markup]:
     """Return the plots of a chart as SVG elements, their horizontal axes in line with each other."""
-    values = [plot.y.mark(value) for plot in chart.plots for value in _levels(plot, canvas)]
+    values = [plot.y.tick(value) for plot in chart.plots for value in _levels(plot, canvas)]
     left = max(canvas.left, max(map(len, values)) * canvas.type * _LETTER + _GAP)
     longest = max((len(line.name) for plot in chart.plots for line in plot.lines), default=0)
     names = min(canvas.sample + 11 + longest * canvas.type * _BOLD_LETTER, canvas.names)
@@ -65,13 +65,13 @@ def draw(chart: Chart, canvas: Canvas) -> list[Markup]:
 
 
 def class_of(style: int) -> str:
-    """Return the classes of a line's style: a colour and a pattern, in pairs that differ as long as possible."""
+    """Return the classes of a line's style: a colour and a pattern, in pairs that repeat as late as possible."""
     return f"c{style % STYLES} d{(style + style // STYLES) % STYLES}"
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Over:
-    """A name over the plot: in the middle of its band where it fits, otherwise beside a line that leads there."""
+class _OverheadName:
+    """A name over the plot: centred in its band where it fits, otherwise beside a line that leads to its place."""
 
     text: str
     kind: str
@@ -87,8 +87,8 @@ class _Drawing:
         self._canvas = canvas
         self._left = left
         self._right = right
-        self._over = list(self._stacked())
-        rows = 1 + max((name.row for name in self._over), default=-1)
+        self._names_over = list(self._stacked())
+        rows = 1 + max((name.row for name in self._names_over), default=-1)
         self._row = canvas.type * 1.25
         self._top = canvas.type * 2.1 + rows * self._row
         self._bottom = self._top + canvas.height
@@ -108,8 +108,8 @@ class _Drawing:
     def _y(self, value: float) -> float:
         return self._bottom - self._plot.y.scale.place(value) * (self._bottom - self._top)
 
-    def _stacked(self) -> Iterator[_Over]:
-        """Give each name over the plot a row in which it doesn't touch another; leave out what finds none."""
+    def _stacked(self) -> Iterator[_OverheadName]:
+        """Give each name over the plot a row in which it touches no other; leave a name out when no row has room."""
         over = [(self._x(band.start), self._x(band.end), "edge", band.name) for band in self._plot.bands]
         over += [(self._x(mark.place), self._x(mark.place), "mark", mark.name) for mark in self._plot.marks]
         ends = [-math.inf] * _ROWS_OF_NAMES
@@ -120,7 +120,7 @@ class _Drawing:
             row = next((row for row, taken in enumerate(ends) if start > taken + 6), None)
             if row is not None:
                 ends[row] = start + width
-                yield _Over(text=name, kind=kind, row=row, middle=start + width / 2, line=begin, inside=fits)
+                yield _OverheadName(text=name, kind=kind, row=row, middle=start + width / 2, line=begin, inside=fits)
 
     def _bands(self) -> Iterator[Markup]:
         for band in self._plot.bands:
@@ -129,7 +129,7 @@ class _Drawing:
                 yield Markup('<rect class="band" x="{}" y="{}" width="{}" height="{}"/>').format(
                     _px(start), _px(self._top), _px(end - start), _px(self._bottom - self._top)
                 )
-        for name in self._over:
+        for name in self._names_over:
             y = self._canvas.type * 1.8 + (name.row + 0.75) * self._row
             top = self._top if name.inside else y - self._canvas.type * 0.75
             yield Markup('<path class="{}" d="M{} {}V{}"/>').format(
@@ -150,25 +150,25 @@ class _Drawing:
             y = self._y(value)
             yield Markup('<path class="grid" d="M{} {}H{}"/>').format(_px(self._left), _px(y), _px(self._right))
             yield Markup('<text class="value end" x="{}" y="{}">{}</text>').format(
-                _px(self._left - _GAP), _px(y + letters * 0.35), plot.y.mark(value)
+                _px(self._left - _GAP), _px(y + letters * 0.35), plot.y.tick(value)
             )
         yield Markup('<path class="base" d="M{} {}H{}"/>').format(_px(self._left), _px(self._bottom), _px(self._right))
         for value in self._ticks():
             x = self._x(value)
             yield Markup('<path class="base" d="M{} {}v5"/>').format(_px(x), _px(self._bottom))
             yield Markup('<text class="value middle" x="{}" y="{}">{}</text>').format(
-                _px(x), _px(self._bottom + 7 + letters), plot.x.mark(value)
+                _px(x), _px(self._bottom + 7 + letters), plot.x.tick(value)
             )
         yield Markup('<text class="axis end" x="{}" y="{}">{}</text>').format(
             _px(self._right), _px(self._height - letters * 0.45), plot.x.name
         )
 
     def _ticks(self) -> list[float]:
-        """Return as many round values of the horizontal axis as have room side by side."""
+        """Return as many round values of the horizontal axis as fit side by side."""
         x = self._plot.x
         for limit in range(_MOST_TICKS, 2, -1):
             ticks = x.scale.ticks(limit)
-            needed = (max(len(x.mark(tick)) for tick in ticks) + 2) * self._canvas.type * _LETTER
+            needed = (max(len(x.tick(tick)) for tick in ticks) + 2) * self._canvas.type * _LETTER
             if all(self._x(after) - self._x(before) >= needed for before, after in pairwise(ticks)):
                 return ticks
         return x.scale.ticks(2)
@@ -190,11 +190,11 @@ class _Drawing:
         return "M" + "L".join(f"{_px(self._x(x))} {_px(self._y(y))}" for x, y in run)
 
     def _names(self) -> Iterator[Markup]:
-        """Write each line's name at its end, with a piece of the line, and none over another."""
+        """Write each line's name at its end with a sample of the line, without overlaps."""
         ends = [
             (next(y for _, y in reversed(line.points) if y is not None), line)
             for line in self._plot.lines
-            if _any(line)
+            if _has_values(line)
         ]
         ends.sort(key=lambda pair: -self._plot.y.scale.place(pair[0]))
         step = self._canvas.type * 1.3
@@ -216,12 +216,12 @@ class _Drawing:
     def _read_outs(self) -> Iterator[Markup]:
         if not self._canvas.read_outs:
             return
-        said: dict[float, list[str]] = {}
+        values: dict[float, list[str]] = {}
         for line in self._plot.lines:
             for x, value in line.points:
                 if value is not None:
-                    said.setdefault(x, []).append(f"{line.name}: {self._plot.y.say(value)}")
-        places = sorted(said)[:: math.ceil(len(said) / _MOST_READ_OUTS) or 1]
+                    values.setdefault(x, []).append(f"{line.name}: {self._plot.y.show(value)}")
+        places = sorted(values)[:: math.ceil(len(values) / _MOST_READ_OUTS) or 1]
         for number, place in enumerate(places):
             x = self._x(place)
             before = (self._x(places[number - 1]) + x) / 2 if number else self._left
@@ -230,16 +230,16 @@ class _Drawing:
                 _px(before), _px(self._top), _px(after - before), _px(self._bottom - self._top)
             )
             yield Markup('<path d="M{} {}V{}"/><title>{}</title></g>').format(
-                _px(x), _px(self._top), _px(self._bottom), "\n".join([self._plot.x.say(place), *said[place]])
+                _px(x), _px(self._top), _px(self._bottom), "\n".join([self._plot.x.show(place), *values[place]])
             )
 
 
 def _levels(plot: Plot, canvas: Canvas) -> list[float]:
-    """Return the values of the vertical axis that are written beside it."""
+    """Return the values of the vertical axis that have a label."""
     return plot.y.scale.ticks(int(canvas.height / (canvas.type * 2.6)))
 
 
-def _any(line: Line) -> bool:
+def _has_values(line: Line) -> bool:
     return any(value is not None for _, value in line.points)
 
 

@@ -1,19 +1,18 @@
-"""Charts of times: the percentile spectra, the latency second by second, and a sweep."""
+"""Latency charts: percentile spectra, the latency second by second, and a sweep."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from relay.loadtest.report.plot import Axis, Band, Chart, Line, Mark, Plot, Point
-from relay.loadtest.report.run_time import run_time
+from relay.loadtest.report.plot import Axis, Band, Chart, Line, Mark, Plot, Point, run_time_axis
 from relay.loadtest.report.scale import Linear, Log, Scale, Tail
-from relay.loadtest.result.result import Moment, Percentiles, Result, Step
-from relay.loadtest.result.verdict import about_the_knee
-from relay.loadtest.units import formatting as wording
+from relay.loadtest.result.result import Percentiles, Result, Second, Step
+from relay.loadtest.result.verdict import knee_sentence
+from relay.loadtest.units import formatting
 
 
 def spectra(times: Sequence[tuple[str, Percentiles]], *, name: str, note: str, what: str) -> Chart | None:
-    """Return the chart of distributions over a percentile axis that gives the rare values their room.
+    """Return the chart of distributions over a percentile axis that spreads the highest percentiles.
 
     Args:
         times: names and distributions.
@@ -32,8 +31,35 @@ def spectra(times: Sequence[tuple[str, Percentiles]], *, name: str, note: str, w
     finite = [place for line in lines for place, _ in line.points if place < 100]
     rarest = 100 * (1 - 1 / max(each.count for _, each in times))
     scale = Tail(max([*finite, rarest]))
-    x = Axis(name="Percentile", scale=scale, mark=wording.percentile, say=wording.percentile)
+    x = Axis(name="Percentile", scale=scale, tick=formatting.percentile, show=formatting.percentile)
     return Chart(name=name, note=note, plots=[Plot(x=x, y=_times(what, lines), lines=lines)])
+
+
+def of_headline(result: Result) -> Chart | None:
+    """Return the chart of the headline step's latencies; None without any."""
+    step = result.headline
+    if step is None:
+        return None
+    return spectra(
+        [("since due", step.latency), ("since sent", step.latency_sent)],
+        name="Latency, percentile by percentile",
+        note="Counted from the moment when a message was due, so that a stall counts for every message that it held "
+        "up, and beside it from the moment when it was sent. Where the lines part, the messages went out late.",
+        what="Latency",
+    )
+
+
+def connecting(result: Result) -> Chart | None:
+    """Return the chart of the time that connecting took; None without any connection."""
+    times = [("ramp", result.connects.handshake)]
+    if result.storm is not None:
+        times.append(("storm", result.storm.handshake))
+    return spectra(
+        times,
+        name="Time to connect, percentile by percentile",
+        note="From the beginning of a connection until it is subscribed.",
+        what="Time to connect",
+    )
 
 
 def over_time(result: Result) -> Chart | None:
@@ -46,7 +72,7 @@ def over_time(result: Result) -> Chart | None:
     ]
     if all(value is None for line in lines for _, value in line.points):
         return None
-    time = run_time(result)
+    time = run_time_axis(result)
     plot = Plot(x=time.axis, y=_times("Latency", lines), lines=lines, bands=time.bands, marks=time.marks)
     return Chart(
         name="Latency second by second",
@@ -73,15 +99,15 @@ def sweep(result: Result) -> Chart | None:
     rates = [step.rate for step in steps]
     crowded = rates[0] > 0 and rates[len(rates) // 2] < (3 * rates[0] + rates[-1]) / 4
     scale: Scale = Log(rates) if crowded else Linear(rates)
-    x = Axis(name="Messages/s asked for", scale=scale, mark=wording.count_mark, say=wording.count)
+    x = Axis(name="Messages/s asked for", scale=scale, tick=formatting.count_tick, show=formatting.count)
     falls = [value for line in shortfalls for _, value in line.points if value is not None]
-    y = Axis(name="Shortfall", scale=Linear(falls, least=0.01), mark=wording.share_mark, say=wording.share)
+    y = Axis(name="Shortfall", scale=Linear(falls, least=0.01), tick=formatting.share_tick, show=formatting.share)
     knee = result.steps[result.knee].rate if result.knee is not None else None
-    marks = [] if knee is None else [Mark(place=knee, name=f"knee {wording.count(knee)}/s")]
+    marks = [] if knee is None else [Mark(place=knee, name=f"knee {formatting.count(knee)}/s")]
     bands = _too_much(steps, scale.high)
     return Chart(
         name="How far it goes",
-        note=about_the_knee(result),
+        note=knee_sentence(result),
         plots=[
             Plot(x=x, y=_times("Latency", latencies), lines=latencies, bands=bands, marks=marks),
             Plot(x=x, y=y, lines=shortfalls, bands=bands, marks=marks),
@@ -90,17 +116,19 @@ def sweep(result: Result) -> Chart | None:
 
 
 def _spectrum(times: Percentiles) -> list[Point]:
-    """Return the points of a distribution; its few named percentiles where it brought no finer ones."""
+    """Return the points of a distribution: its spectrum, or its named percentiles when it has none."""
     named = ((50.0, times.p50), (90.0, times.p90), (99.0, times.p99), (99.9, times.p99_9), (99.99, times.p99_99))
     return list(times.spectrum or (*named, (100.0, times.max)))
 
 
 def _times(name: str, lines: Sequence[Line]) -> Axis:
     values = [value for line in lines for _, value in line.points if value is not None]
-    return Axis(name=f"{name} (logarithmic)", scale=Log(values), mark=wording.duration_mark, say=wording.duration)
+    return Axis(
+        name=f"{name} (logarithmic)", scale=Log(values), tick=formatting.duration_tick, show=formatting.duration
+    )
 
 
-def _middle(moment: Moment) -> float:
+def _middle(moment: Second) -> float:
     return moment.second + 0.5
 
 
@@ -113,7 +141,7 @@ def _missing(got: int, wanted: int) -> float | None:
 
 
 def _too_much(steps: Sequence[Step], end: float) -> list[Band]:
-    """Return the band of the rates from the lowest broken one above all kept ones."""
+    """Return the band of the rates that were too much, above all kept rates."""
     highest_kept = max((step.rate for step in steps if not step.broken), default=None)
     broken = [step.rate for step in steps if step.broken and (highest_kept is None or step.rate > highest_kept)]
     if not broken:

@@ -1,12 +1,14 @@
-"""A plot before it is drawn: axes, lines and marks, and the same in words and as a table."""
+"""Plots before they are drawn: axes, lines and marks, the same in words and as a table, and the time axis of a run."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 
-from relay.loadtest.report.scale import Scale
-from relay.loadtest.units.formatting import NOTHING
+from relay.loadtest.report.scale import Scale, Time
+from relay.loadtest.result.result import Phase, Result
+from relay.loadtest.units.formatting import NO_VALUE, clock
 
 Point = tuple[float, float | None]
 
@@ -16,16 +18,16 @@ class Axis:
     """One direction of a plot.
 
     Args:
-        name: what it shows, for people.
+        name: heading of the axis.
         scale: its range.
-        mark: how a round value is written beside it.
-        say: how any value is written in tables and read-outs.
+        tick: formats a round value beside the axis.
+        show: formats any value, for tables and read-outs.
     """
 
     name: str
     scale: Scale
-    mark: Callable[[float], str]
-    say: Callable[[float], str]
+    tick: Callable[[float], str]
+    show: Callable[[float], str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,10 +35,10 @@ class Line:
     """Values along the horizontal axis.
 
     Args:
-        name: short; stands at its end.
-        points: rising; the line is broken where the value is None.
-        style: which colour and pattern; lines of one plot have different ones.
-        dots: whether each point is shown.
+        name: short name, shown at its end.
+        points: place and value, places rising; a value of None interrupts the line.
+        style: number of its colour and pattern; lines of one plot differ in it.
+        dots: whether each point has a dot.
     """
 
     name: str
@@ -47,7 +49,7 @@ class Line:
 
 @dataclass(frozen=True, kw_only=True)
 class Band:
-    """A part of the horizontal axis with a name over it; a shaded one is set apart."""
+    """A named range of the horizontal axis; it may be shaded."""
 
     start: float
     end: float
@@ -57,7 +59,7 @@ class Band:
 
 @dataclass(frozen=True, kw_only=True)
 class Mark:
-    """A place on the horizontal axis with a name over it."""
+    """A named place on the horizontal axis."""
 
     place: float
     name: str
@@ -75,16 +77,16 @@ class Plot:
 
     @property
     def words(self) -> str:
-        """What it shows, for people who can't see it."""
-        parts = [f"{self.y.name} by {self.x.name.lower()}.", *(self._in_words(line) for line in self.lines)]
-        parts += [f"Marked at {self.x.say(mark.place)}: {mark.name}." for mark in self.marks]
+        """The plot in words, for people who can't see it."""
+        parts = [f"{self.y.name} by {self.x.name.lower()}.", *(self._line_words(line) for line in self.lines)]
+        parts += [f"Marked at {self.x.show(mark.place)}: {mark.name}." for mark in self.marks]
         return " ".join(parts)
 
-    def _in_words(self, line: Line) -> str:
+    def _line_words(self, line: Line) -> str:
         values = [value for _, value in line.points if value is not None]
         if not values:
             return f"{line.name}: no values."
-        lowest, highest, last = (self.y.say(value) for value in (min(values), max(values), values[-1]))
+        lowest, highest, last = (self.y.show(value) for value in (min(values), max(values), values[-1]))
         if lowest == highest:
             return f"{line.name}: {lowest}."
         return f"{line.name}: {lowest} to {highest}, at the end {last}."
@@ -122,11 +124,40 @@ class Chart:
             for line in plot.lines:
                 for place, value in line.points:
                     if value is not None:
-                        rows.setdefault(x.say(place), {})[len(names)] = plot.y.say(value)
+                        rows.setdefault(x.show(place), {})[len(names)] = plot.y.show(value)
                 names.append(line.name)
-        order = {x.say(place): place for plot in self.plots for line in plot.lines for place, _ in line.points}
+        order = {x.show(place): place for plot in self.plots for line in plot.lines for place, _ in line.points}
         body = [
-            (place, *(rows[place].get(column, NOTHING) for column in range(len(names))))
+            (place, *(rows[place].get(column, NO_VALUE) for column in range(len(names))))
             for place in sorted(rows, key=lambda place: order[place])
         ]
         return Table(columns=(x.name, *names), rows=body)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunTimeAxis:
+    """The horizontal axis that most charts share: the seconds of the run, with its phases and events.
+
+    Args:
+        axis: the axis, in seconds since the run's start.
+        bands: the phases; all but the measure phase are shaded.
+        marks: the events, such as a storm.
+    """
+
+    axis: Axis
+    bands: Sequence[Band]
+    marks: Sequence[Mark]
+
+
+def run_time_axis(result: Result) -> RunTimeAxis:
+    """Return the time axis of a run."""
+    moments = [sample.moment for process in result.processes for sample in process.samples]
+    end = max([*(moment.second + 1.0 for moment in result.moments), *moments], default=0.0)
+    axis = Axis(name="Time since the start", scale=Time(end), tick=clock, show=clock)
+    bands = []
+    for phase, group in groupby(result.moments, key=lambda moment: moment.phase):
+        seconds = [moment.second for moment in group]
+        shaded = phase is not Phase.MEASURE
+        bands.append(Band(start=seconds[0], end=seconds[-1] + 1.0, name=phase.value, shaded=shaded))
+    marks = [] if result.storm is None else [Mark(place=result.storm.moment, name="storm")]
+    return RunTimeAxis(axis=axis, bands=bands, marks=marks)

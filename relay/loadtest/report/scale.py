@@ -1,4 +1,4 @@
-"""From values to places on an axis, and the round values in between."""
+"""Scales: from values to places on an axis, and the round values for its labels."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Scale(ABC):
 
     @abstractmethod
     def place(self, value: float) -> float:
-        """Return where a value is: 0 at the beginning, 1 at the end, never beyond."""
+        """Return the place of a value, 0 at the beginning to 1 at the end; values outside are clamped."""
 
     @abstractmethod
     def ticks(self, limit: int) -> list[float]:
@@ -35,11 +35,11 @@ class Scale(ABC):
 
 
 class Linear(Scale):
-    """Equal steps are equally long.
+    """A linear scale.
 
     Args:
         low: value at the beginning.
-        values: what must fit in; the end is the next round value.
+        values: values that must fit; the end is the next round value.
         least: smallest end.
     """
 
@@ -59,7 +59,7 @@ class Linear(Scale):
 
 
 class Time(Scale):
-    """Seconds of a run; it ends where the run ends, and its steps are those of a clock."""
+    """A scale for the seconds of a run: it ends where the run ends, and its steps are those of a clock."""
 
     def __init__(self, end: float) -> None:
         super().__init__(0.0, max(end, 1.0))
@@ -74,17 +74,17 @@ class Time(Scale):
 
 
 class Log(Scale):
-    """Equal ratios are equally long.
+    """A logarithmic scale.
 
     Args:
-        values: what must fit in; those that aren't positive are placed at the beginning.
+        values: values that must fit; values that aren't positive are placed at the beginning.
     """
 
     def __init__(self, values: Iterable[float]) -> None:
         positive = [value for value in values if value > 0]
         low = _round_down(min(positive, default=1.0))
         high = _round_up(max(positive, default=10.0))
-        if high / low > _ONLY_DECADES:  # then the ends are powers of ten, too, and are named
+        if high / low > _ONLY_DECADES:  # then the ends are powers of ten, too, and have a label
             low, high = 10.0 ** math.floor(math.log10(low) + 1e-9), 10.0 ** math.ceil(math.log10(high) - 1e-9)
         super().__init__(low, high if high > low else _round_up(low * 1.5))
 
@@ -98,10 +98,10 @@ class Log(Scale):
 
 
 class Tail(Scale):
-    """Percentiles (0 to 100) with room for the last ones: 90, 99 and 99.9 are equally far from each other.
+    """A scale for percentiles (0 to 100) that spreads the highest ones: 90, 99 and 99.9 are equally far apart.
 
     Args:
-        end: the last percentile below 100 that is to be told apart.
+        end: the highest percentile below 100 that has a place of its own.
     """
 
     def __init__(self, end: float) -> None:
@@ -123,7 +123,7 @@ def _clamp(place: float) -> float:
 
 
 def _round_up(value: float) -> float:
-    """Return the least of 1, 2, 5, 10, 20, … (and their fractions) that isn't less."""
+    """Return the least of 1, 2, 5, 10, 20, … (and their fractions) that isn't less than the value."""
     power = 10.0 ** math.floor(math.log10(value))
     return next(factor * power for factor in (*_ROUND, 10.0) if factor * power >= value * (1 - 1e-9))
 
@@ -140,7 +140,7 @@ def _multiples(step: float, low: float, high: float) -> list[float]:
 
 
 def _decades(low: float, high: float, limit: int, factors: Sequence[float]) -> list[float]:
-    """Return the round values of a logarithmic axis, or only every n-th power of ten where there are too many."""
+    """Return the round values of a logarithmic axis; only every n-th power of ten when there are too many."""
     first, last = math.floor(math.log10(low) + 1e-9), math.ceil(math.log10(high) - 1e-9)
     powers = [10.0**power for power in range(first, last + 1)]
     inside = (low * (1 - 1e-9), high * (1 + 1e-9))

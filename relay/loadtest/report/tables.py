@@ -1,4 +1,4 @@
-"""Figures of a result as texts: the headline, and tables."""
+"""The figures of a result as texts: tiles for the headline, and tables."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 from relay.loadtest.report.plot import Table
 from relay.loadtest.result.faults import Fault, Incident
 from relay.loadtest.result.result import Percentiles, Phase, Result, Step, Storm
-from relay.loadtest.units.formatting import NOTHING, causes, clock, count, counted, duration, share, size
+from relay.loadtest.units.formatting import NO_VALUE, causes, clock, count, counted, duration, share, size
 
 _MEANINGS: Final = {
     Fault.LOST: "deliveries that never came though the receiver was connected",
@@ -32,7 +32,7 @@ class Tile:
 
 @dataclass(frozen=True, kw_only=True)
 class FaultRow:
-    """How often something happened that must not."""
+    """How often a fault happened."""
 
     name: str
     number: int
@@ -55,7 +55,7 @@ def tiles(result: Result) -> list[Tile]:
         Tile(name="p50", value=duration(latency.p50 if latency else None), note="half of all came sooner"),
         Tile(name="p99", value=duration(latency.p99 if latency else None), note="1 in 100 took longer"),
         Tile(name="Max", value=duration(latency.max if latency else None), note="the slowest of all"),
-        Tile(name="Deliveries/s", value=count(result.delivery_rate), note=_what_was_measured(result)),
+        Tile(name="Deliveries/s", value=count(result.delivery_rate), note=_measured_over(result)),
         Tile(name="Lost", value=count(lost), note=f"of {count(expected)} deliveries", bad=lost > 0),
         Tile(
             name="Connections",
@@ -67,14 +67,14 @@ def tiles(result: Result) -> list[Tile]:
     ]
 
 
-def _what_was_measured(result: Result) -> str:
+def _measured_over(result: Result) -> str:
     if len(result.steps) > 1 and result.headline is not None:
         return f"at {count(result.headline.rate)} messages/s, the best rate that was kept"
     return f"over {count(sum(moment.phase is Phase.MEASURE for moment in result.moments))} s"
 
 
 def faults(result: Result) -> list[FaultRow]:
-    """Return what must not happen, and how often it did."""
+    """Return every type of fault, and how often it happened."""
     found = result.faults
     rows = [
         FaultRow(name=fault.value, number=getattr(found, fault.value), meaning=meaning)
@@ -87,7 +87,7 @@ def faults(result: Result) -> list[FaultRow]:
 
 
 def explained(result: Result) -> list[str]:
-    """Return sentences about what is no fault but may be asked about."""
+    """Return sentences that explain what looks like a fault but is none."""
     faults = result.faults
     sentences = []
     if faults.missed:
@@ -103,13 +103,13 @@ def explained(result: Result) -> list[str]:
 
 
 def incidents(result: Result) -> Table:
-    """Return the first faults: who, what and when."""
+    """Return the first faults, one per row."""
     columns = ("What", "When", "Client", "Server", "Channel", "Publisher", "Messages", "Details")
     return Table(columns=columns, rows=[_incident(incident) for incident in result.faults.incidents])
 
 
 def latencies(step: Step) -> Table:
-    """Return the percentiles of a step, from both moments that they may count from."""
+    """Return the percentiles of a step's latencies, from the due time and from the send time."""
     return percentiles([("since due", step.latency), ("since sent", step.latency_sent)])
 
 
@@ -124,8 +124,8 @@ def steps(result: Result) -> Table:
     rows = [
         (
             f"{count(step.rate)}/s",
-            f"{count(step.sent / step.seconds)}/s" if step.seconds else NOTHING,
-            *(duration(value if step.latency.count else None) for value in _few(step.latency)),
+            f"{count(step.sent / step.seconds)}/s" if step.seconds else NO_VALUE,
+            *(duration(value if step.latency.count else None) for value in _short_percentiles(step.latency)),
             count(max(0, step.expected - step.delivered)),
             step.broken or ("knee" if number == result.knee else "kept"),
         )
@@ -136,7 +136,7 @@ def steps(result: Result) -> Table:
 
 
 def processes(result: Result) -> Table:
-    """Return what each server process spent."""
+    """Return the CPU and memory of each server process."""
     rows = [
         (
             process.name,
@@ -160,7 +160,7 @@ def processes(result: Result) -> Table:
 
 
 def redis(result: Result) -> list[tuple[str, str]]:
-    """Return what Redis did in the measure phase; empty when it wasn't looked at."""
+    """Return the use of Redis in the measure phase; empty when it wasn't observed."""
     use = result.redis
     if use is None:
         return []
@@ -173,12 +173,12 @@ def redis(result: Result) -> list[tuple[str, str]]:
 
 
 def ramp(result: Result) -> list[tuple[str, str]]:
-    """Return the figures of the connections."""
+    """Return the figures of the ramp and of all connections."""
     connects = result.connects
     return [
         ("Connections made", f"{count(connects.made)} of {count(connects.wanted)}"),
         ("From the first to the last", duration(connects.seconds)),
-        ("Connects/s", count(connects.rate) if connects.seconds else NOTHING),
+        ("Connects/s", count(connects.rate) if connects.seconds else NO_VALUE),
         ("Sessions in the whole run", count(connects.sessions)),
         ("Pings answered", count(connects.pings)),
     ]
@@ -211,7 +211,7 @@ def generator(result: Result) -> list[tuple[str, str]]:
 
 
 def lags(result: Result) -> Table:
-    """Return by how much the load test itself was late."""
+    """Return the lags of the load test itself."""
     own = result.generator
     return percentiles([("event loops late by", own.lag), ("messages sent late by", own.send_lag)])
 
@@ -221,7 +221,7 @@ def _percentiles(name: str, times: Percentiles) -> tuple[str, ...]:
     return (name, *(duration(value if times.count else None) for value in values), count(times.count))
 
 
-def _few(times: Percentiles) -> tuple[float, ...]:
+def _short_percentiles(times: Percentiles) -> tuple[float, ...]:
     return times.p50, times.p99, times.p99_9, times.max
 
 
@@ -237,18 +237,18 @@ def _incident(incident: Incident) -> tuple[str, ...]:
         clock(incident.moment),
         str(incident.client),
         incident.url,
-        incident.channel or NOTHING,
-        NOTHING if incident.publisher is None else str(incident.publisher),
+        incident.channel or NO_VALUE,
+        NO_VALUE if incident.publisher is None else str(incident.publisher),
         _numbers(incident.first, incident.last),
-        incident.text or NOTHING,
+        incident.text or NO_VALUE,
     )
 
 
 def _numbers(first: int | None, last: int | None) -> str:
     if first is None:
-        return NOTHING
+        return NO_VALUE
     return str(first) if last is None or last == first else f"{first}\N{EN DASH}{last}"
 
 
 def _per_second(seconds: float | None) -> str:
-    return NOTHING if seconds is None else f"{duration(seconds)}/s"
+    return NO_VALUE if seconds is None else f"{duration(seconds)}/s"

@@ -1,4 +1,4 @@
-"""Charts of how much there was: messages, deliveries, connections, and what the servers spent on them."""
+"""Traffic charts: messages, deliveries, connections, and the CPU and memory that the servers spent on them."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from typing import Final
 
-from relay.loadtest.report.plot import Axis, Chart, Line, Plot, Point
-from relay.loadtest.report.run_time import RunTime, run_time
+from relay.loadtest.report.plot import Axis, Chart, Line, Plot, Point, RunTimeAxis, run_time_axis
 from relay.loadtest.report.scale import Linear, Scale
-from relay.loadtest.result.result import Moment, Phase, Process, Result
-from relay.loadtest.units import formatting as wording
+from relay.loadtest.result.result import Phase, Process, Result, Second
+from relay.loadtest.units import formatting
 
 _WITH_MESSAGES: Final = (Phase.WARM_UP, Phase.MEASURE)
 
@@ -20,7 +19,7 @@ def rates(result: Result) -> Chart | None:
     moments = result.moments
     if not any(moment.offered or moment.sent or moment.delivered for moment in moments):
         return None
-    time = run_time(result)
+    time = run_time_axis(result)
     messages = [
         Line(name="offered", points=_each(moments, lambda moment: moment.offered), style=5),
         Line(name="sent", points=_each(moments, lambda moment: moment.sent), style=0),
@@ -39,7 +38,7 @@ def rates(result: Result) -> Chart | None:
 
 
 def connections(result: Result) -> Chart | None:
-    """Return the chart of the connections that were there; None without moments."""
+    """Return the chart of the subscribed connections; None without seconds."""
     if not result.moments:
         return None
     points = [(moment.second + 1.0, float(moment.connected)) for moment in result.moments]
@@ -47,7 +46,7 @@ def connections(result: Result) -> Chart | None:
     return Chart(
         name="Connections second by second",
         note="Those that were subscribed at the end of each second.",
-        plots=[_over_time(run_time(result), "Connections", [line])],
+        plots=[_over_time(run_time_axis(result), "Connections", [line])],
     )
 
 
@@ -56,31 +55,31 @@ def spending(result: Result) -> Chart | None:
     processes = [process for process in result.processes if process.samples]
     if not processes:
         return None
-    time = run_time(result)
+    time = run_time_axis(result)
     cpu = [Line(name=each.name, points=_cpu(each), style=style) for style, each in enumerate(processes)]
     memory = [
         Line(name=each.name, points=[(sample.moment, float(sample.rss_bytes)) for sample in each.samples], style=style)
         for style, each in enumerate(processes)
     ]
     cpu_axis = Axis(
-        name="CPU (100 % is one core)", scale=_fit(cpu, least=0.1), mark=wording.share_mark, say=wording.share
+        name="CPU (100 % is one core)", scale=_fit(cpu, least=0.1), tick=formatting.share_tick, show=formatting.share
     )
-    memory_axis = Axis(name="Memory (RSS)", scale=_fit(memory), mark=wording.size_mark, say=wording.size)
+    memory_axis = Axis(name="Memory (RSS)", scale=_fit(memory), tick=formatting.size_tick, show=formatting.size)
     plots = [Plot(x=time.axis, y=memory_axis, lines=memory, bands=time.bands, marks=time.marks)]
-    if _values(cpu):  # it takes two samples
+    if _values(cpu):  # a value takes two samples
         plots.insert(0, Plot(x=time.axis, y=cpu_axis, lines=cpu, bands=time.bands, marks=time.marks))
     return Chart(
         name="CPU and memory of the servers", note="One line for each process, its children included.", plots=plots
     )
 
 
-def _over_time(time: RunTime, name: str, lines: Sequence[Line]) -> Plot:
-    y = Axis(name=name, scale=_fit(lines), mark=wording.count_mark, say=wording.count)
+def _over_time(time: RunTimeAxis, name: str, lines: Sequence[Line]) -> Plot:
+    y = Axis(name=name, scale=_fit(lines), tick=formatting.count_tick, show=formatting.count)
     return Plot(x=time.axis, y=y, lines=lines, bands=time.bands, marks=time.marks)
 
 
-def _each(moments: Iterable[Moment], number: Callable[[Moment], float]) -> list[Point]:
-    """Return a number of each second; none where there were no messages, nor should have been."""
+def _each(moments: Iterable[Second], number: Callable[[Second], float]) -> list[Point]:
+    """Return a number for each second; None in phases without messages where it is 0."""
     return [
         (moment.second + 0.5, float(number(moment)) or (0.0 if moment.phase in _WITH_MESSAGES else None))
         for moment in moments
@@ -88,7 +87,7 @@ def _each(moments: Iterable[Moment], number: Callable[[Moment], float]) -> list[
 
 
 def _cpu(process: Process) -> list[Point]:
-    """Return the cores that a process kept busy between each two samples; a child that ended takes its time along."""
+    """Return the cores that a process kept busy between two samples each; never negative, even if a child has ended."""
     return [
         (
             (before.moment + after.moment) / 2,

@@ -1,4 +1,4 @@
-"""What must not happen to a message. Moments are seconds since the run's start."""
+"""Delivery faults: what must not happen to a message or a connection. Moments are seconds since the run's start."""
 
 from __future__ import annotations
 
@@ -8,29 +8,30 @@ from msgspec import Struct, field
 
 
 class Fault(Enum):
-    """What must not happen to a message."""
+    """What must not happen to a message on its way to a receiver."""
 
     LOST = "lost"
     DUPLICATED = "duplicated"
     REORDERED = "reordered"
     FOREIGN = "foreign"
-    """A message of another run, channel or publisher, or one that was changed on the way."""
+    """A message of another run, channel or publisher, or one that was altered on the way."""
     UNEXPECTED = "unexpected"
     """A frame without a message that no --ignore-frame explains."""
 
 
 class Incident(Struct, frozen=True, kw_only=True):
-    """One of the first faults, for people.
+    """One of the first faults of a run, in detail.
 
     Args:
+        fault: what happened.
         moment: when it was noticed.
         client: number of the receiving connection.
-        url: of its server.
-        channel: name; empty when unknown.
-        publisher: number; None when unknown.
+        url: URL of its server.
+        channel: name of the channel; empty when unknown.
+        publisher: number of the publisher; None when unknown.
         first: sequence number of the first message concerned; None when unknown.
-        last: of the last one.
-        text: whatever else helps, such as the first bytes of a foreign frame.
+        last: sequence number of the last message concerned; None when unknown.
+        text: further details, such as the first bytes of a foreign frame.
     """
 
     fault: Fault
@@ -45,17 +46,21 @@ class Incident(Struct, frozen=True, kw_only=True):
 
 
 class Faults(Struct, kw_only=True):
-    """Counts of everything that must not happen, whole run, and of what explains itself.
+    """Counts of all faults of a run, and of what looks like a fault but has an explanation.
 
     Args:
-        lost: deliveries that never came though the receiver was connected.
-        unsent: messages that were due but that the server would not take until the end of the drain.
-        closed: connections that the server ended, by cause (such as "1001 going away" or "reset").
-        returned: the same of clients that came back by themselves, as they were told to; not a fault.
+        lost: deliveries that never came although the receiver was connected.
+        duplicated: deliveries that came more than once.
+        reordered: deliveries that came after a later message of the same publisher.
+        foreign: messages of another run, channel or publisher, or altered ones.
+        unexpected: frames without a message that no --ignore-frame explains.
+        unsent: messages that were due but that the server did not take before the drain was over.
+        closed: connections that the server closed, by cause (such as "1001 going away" or "reset").
+        returned: closed connections whose clients reconnected as the plan says, by cause; not a fault.
         refused: connections that could not be made, by cause.
         missed: deliveries that a receiver could not get because it was not connected; not a fault.
         slow_closed: clients that stopped reading on purpose and were closed for it, by cause; not a fault.
-        incidents: the first few faults.
+        incidents: the first few faults in detail.
     """
 
     lost: int = 0
@@ -73,6 +78,6 @@ class Faults(Struct, kw_only=True):
 
     @property
     def any(self) -> bool:
-        """Whether something happened that must not."""
+        """Whether there is any fault; explained counts are none."""
         counts = (self.lost, self.duplicated, self.reordered, self.foreign, self.unexpected, self.unsent)
         return any(counts) or bool(self.closed) or bool(self.refused)

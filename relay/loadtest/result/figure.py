@@ -1,4 +1,4 @@
-"""The figures of a result that have a name of their own: how each is read, limited and written."""
+"""The named figures of a result, which --fail-if can limit: how each is read, parsed and shown."""
 
 from __future__ import annotations
 
@@ -7,18 +7,17 @@ from dataclasses import dataclass
 from typing import Final
 
 from relay.loadtest.result.result import Percentiles, Process, Result, Step
-from relay.loadtest.units.duration import parse_duration, parse_unit_duration
 from relay.loadtest.units.formatting import count, duration, share, size
-from relay.loadtest.units.parsing import parse_bytes, parse_quantity, parse_rate
+from relay.loadtest.units.parsing import parse_bytes, parse_duration, parse_quantity, parse_rate, parse_unit_duration
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """What a figure is.
+class Unit:
+    """The unit of a figure.
 
     Args:
-        parse: returns the number that a text means; `QuantityError` when it means none.
-        show: returns a number as text, with at most so many digits that count.
+        parse: returns the number that a text means; raises `QuantityError` when it means none.
+        show: returns a number as text, with at most the given number of significant digits.
     """
 
     parse: Callable[[str], float]
@@ -30,12 +29,12 @@ class Figure:
     """One number of a result.
 
     Args:
-        kind: of the number.
-        read: returns it, in seconds, bytes, percent or plain; None when the run has none.
+        unit: seconds, bytes, percent and so on.
+        read: returns the number in that unit; None when the run has no such figure.
         absence: why a run may have none.
     """
 
-    kind: Kind
+    unit: Unit
     read: Callable[[Result], float | None]
     absence: str = ""
 
@@ -48,12 +47,12 @@ def _parse_percent(text: str) -> float:
     return parse_quantity(text, {"%": 1.0, "": 1.0}, "a percentage, such as 99.9%")
 
 
-_TIME: Final = Kind(parse_unit_duration, duration)
-_SECONDS: Final = Kind(parse_duration, duration)
-_COUNT: Final = Kind(_parse_count, count)
-_RATE: Final = Kind(parse_rate, lambda value, most: f"{count(value, most)}/s")
-_PERCENT: Final = Kind(_parse_percent, lambda value, most: share(value / 100, most))
-_BYTES: Final = Kind(parse_bytes, size)
+_TIME: Final = Unit(parse_unit_duration, duration)
+_SECONDS: Final = Unit(parse_duration, duration)
+_COUNT: Final = Unit(_parse_count, count)
+_RATE: Final = Unit(parse_rate, lambda value, most: f"{count(value, most)}/s")
+_PERCENT: Final = Unit(_parse_percent, lambda value, most: share(value / 100, most))
+_BYTES: Final = Unit(parse_bytes, size)
 
 _NO_DELIVERY: Final = "no delivery was measured"
 _NO_SERVER: Final = "no server was watched from before the ramp to the end (--pid)"
@@ -64,7 +63,7 @@ _PERCENTILES: Final = {"p50": "p50", "p90": "p90", "p99": "p99", "p99.9": "p99_9
 def _distribution(
     prefix: str, names: dict[str, str], find: Callable[[Result], Percentiles | None], absence: str
 ) -> dict[str, Figure]:
-    """Return the figures of a distribution; an empty one has none."""
+    """Return the figures of a distribution; an empty distribution has none."""
 
     def value(field: str) -> Callable[[Result], float | None]:
         def read(result: Result) -> float | None:
@@ -92,7 +91,7 @@ def _connect_rate(result: Result) -> float | None:
 def _of_processes(
     find: Callable[[Process], float | None], join: Callable[[list[float]], float]
 ) -> Callable[[Result], float | None]:
-    """Return what joins a figure of all processes; one that misses it leaves none."""
+    """Return a reader that joins a figure of all processes; None when a process lacks it."""
 
     def read(result: Result) -> float | None:
         values = [find(process) for process in result.processes]
@@ -130,7 +129,9 @@ FIGURES: Final[dict[str, Figure]] = {
         "there was no storm, or not all clients came back",
     ),
 }
-"""Name → figure. Latency is that of the measured step, or of a sweep's best kept one: from the moment when a message
-was due, or, with "sent_", from the moment when it was sent. "connect_" is the handshake. "achieved" is how many of the
-messages that were due could be sent. CPU is the sum over the servers, memory that of the largest.
+"""Name → figure.
+
+Latencies are those of the measured step, or of a sweep's best kept step. They count from the moment when a message was
+due, or, with the prefix "sent_", from the moment when it was sent. "connect_" is the time to connect. "achieved" is the
+share of the due messages that were sent in time. CPU is the sum over the servers, memory that of the largest one.
 """

@@ -1,4 +1,7 @@
-"""What a run showed. Times are in seconds; moments are seconds since the run's start (before the ramp)."""
+"""The result of a run, as the JSON file has it.
+
+Times are in seconds; moments are seconds since the run's start, before the ramp.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from relay.loadtest.result.faults import Faults
 
 
 class Phase(Enum):
-    """The part of a run."""
+    """A phase of a run, in the order in which they come."""
 
     RAMP = "ramp"
     SETTLE = "settle"
@@ -24,7 +27,7 @@ class Percentiles(Struct, frozen=True, kw_only=True):
     """A distribution of times in seconds.
 
     Args:
-        count: of the values; with 0 all others are 0, too.
+        count: number of values; when it is 0, all others are 0, too.
         spectrum: pairs of a percentile (0 to 100, rising) and its value, from the merged histogram.
     """
 
@@ -39,16 +42,17 @@ class Percentiles(Struct, frozen=True, kw_only=True):
     spectrum: tuple[tuple[float, float], ...] = ()
 
 
-class Moment(Struct, frozen=True, kw_only=True):
+class Second(Struct, frozen=True, kw_only=True):
     """One second of a run.
 
     Args:
-        second: since the start; the second's beginning.
+        second: its beginning, in seconds since the run's start.
+        phase: phase of the run at its beginning.
         connected: connections that were subscribed at its end.
         offered: messages that were due in it.
         sent: messages handed to sockets in it.
         delivered: deliveries that arrived in it.
-        p50: of the latency from the due time of messages due in it; None without any.
+        p50, p99, p99_9, max: latency from the due time, of the messages due in it; None when there were none.
     """
 
     second: int
@@ -68,14 +72,14 @@ class Step(Struct, frozen=True, kw_only=True):
 
     Args:
         rate: messages/s asked for.
-        seconds: length of the schedule.
+        seconds: length of the measured schedule.
         offered: messages that were due in it.
-        sent: of these, how many were sent within it or a second later.
-        delivered: deliveries of these messages, whenever they came.
-        expected: deliveries that they should have led to.
-        latency: from the moment when a message was due.
-        latency_sent: from the moment when it was handed to the socket.
-        broken: why the step counts as too much; empty: it was kept. Only of a sweep.
+        sent: offered messages that were sent within a second after they were due.
+        delivered: deliveries of the offered messages, however late.
+        expected: deliveries that the offered messages should have led to.
+        latency: time from the moment when a message was due until it was received.
+        latency_sent: time from the moment when a message was handed to the socket until it was received.
+        broken: why this rate was too much; empty: it was kept. Only set in a sweep.
     """
 
     rate: float
@@ -90,7 +94,7 @@ class Step(Struct, frozen=True, kw_only=True):
 
 
 class Sample(Struct, frozen=True, kw_only=True):
-    """One look at a process. Connections are those of the whole run at that moment."""
+    """One measurement of a process. Connections are those of the whole run at that moment."""
 
     moment: float
     cpu_seconds: float
@@ -105,10 +109,10 @@ class Process(Struct, frozen=True, kw_only=True):
         name: such as "gateway 1".
         pid: process id.
         samples: about one per second.
-        cpu_per_delivery: CPU seconds in the measure phase per delivery of all; None without deliveries.
+        cpu_per_delivery: CPU seconds in the measure phase per delivery of the whole run; None without deliveries.
         cpu_per_connection: CPU seconds per second and connection in the measure phase; None without connections.
         rss_per_connection: bytes by which memory grew from before the ramp to the end of the settling, per
-            connection of this process (evenly shared ones when there are several gateways).
+            connection of this process (of several gateways, each is taken to have an equal share).
     """
 
     name: str
@@ -135,13 +139,13 @@ class RedisUse(Struct, frozen=True, kw_only=True):
 
 
 class Generator(Struct, frozen=True, kw_only=True):
-    """The load test itself, in the measure phase.
+    """The load generator itself, in the measure phase.
 
     Args:
-        workers: processes.
+        workers: number of its processes.
         cpu_share: CPU seconds per second of the busiest worker.
         cpu_per_delivery: CPU seconds of all workers per delivery; None without deliveries.
-        lag: by how much the workers' event loops were late, all of them.
+        lag: by how much the event loops of all workers were late.
         send_lag: by how much messages were sent later than due.
         warnings: sentences; when there are any, the generator may have been the bottleneck.
     """
@@ -155,13 +159,13 @@ class Generator(Struct, frozen=True, kw_only=True):
 
 
 class Storm(Struct, frozen=True, kw_only=True):
-    """All clients at once: how long it took until they were back.
+    """A reconnect storm: all clients were cut at once, and reconnected at once.
 
     Args:
-        clients: that were cut.
-        moment: when.
-        seconds: until the last one was subscribed again; None: not all came back.
-        handshake: from the beginning of a connection to its being subscribed.
+        clients: number of clients that were cut.
+        moment: when they were cut.
+        seconds: time until the last one was subscribed again; None: not all came back.
+        handshake: time from the beginning of a connection until it was subscribed.
     """
 
     clients: int
@@ -171,14 +175,14 @@ class Storm(Struct, frozen=True, kw_only=True):
 
 
 class Connects(Struct, frozen=True, kw_only=True):
-    """The ramp.
+    """The connections of a run: the ramp, and what came after it.
 
     Args:
-        wanted: connections.
-        made: of these, how many were made.
-        seconds: from the first to the last.
-        handshake: from the beginning of a connection to its being subscribed, those of churn included.
-        sessions: connections made in the whole run, those after a churn or storm included.
+        wanted: connections planned.
+        made: planned connections that were made.
+        seconds: time from the first to the last connection of the ramp.
+        handshake: time from the beginning of a connection until it was subscribed, all reconnections included.
+        sessions: connections made in the whole run, reconnections of churn and storm included.
         pings: WebSocket pings that were answered.
     """
 
@@ -196,20 +200,27 @@ class Connects(Struct, frozen=True, kw_only=True):
 
 
 class Result(Struct, kw_only=True):
-    """All of it.
+    """Everything that a run showed.
 
     Args:
-        run: number of the run as in its messages, in hexadecimal.
+        run: number of the run as its messages carry it, in hexadecimal.
         started: wall-clock time in ISO 8601 with UTC offset.
-        profile: its name, or "custom".
-        conditions: for people: what → value (versions, cores, kernel, every option of the run, command line).
+        profile: name of the profile, or "custom".
+        conditions: name → value, for people (versions, cores, kernel, every option of the run, command line).
         clients, channels, publishers, rate, size: as planned.
-        steps: one, but of a sweep as many as were tried.
+        steps: the measured step; in a sweep, every step that was tried.
+        moments: the seconds of the run.
+        connects: the connections.
+        faults: all faults.
+        generator: the load generator's own figures.
+        processes: the server processes that were watched.
+        redis: use of Redis; None when it was not watched all the time.
+        storm: the reconnect storm; None when there was none.
         knee: index of the last kept step of a sweep that ended broken; None: not a sweep, or no knee found.
-        delivered: deliveries of the whole run, those before and after the measured time included.
-        bytes_received: of all connections, in the measure phase, WebSocket framing included.
-        delivery_rate: deliveries/s that arrived in the measure phase (of a sweep: in its best kept step).
-        interrupted: ended early, by Ctrl-C.
+        delivered: deliveries of the whole run, before and after the measured time included.
+        bytes_received: bytes that all connections received in the measure phase, WebSocket framing included.
+        delivery_rate: deliveries/s that arrived in the measure phase (in a sweep: in its best kept step).
+        interrupted: whether the run was ended early, by Ctrl-C.
         verdict: sentences that say why the run failed; empty: it passed.
     """
 
@@ -223,7 +234,7 @@ class Result(Struct, kw_only=True):
     rate: float
     size: int
     steps: list[Step]
-    moments: list[Moment]
+    moments: list[Second]
     connects: Connects
     faults: Faults
     generator: Generator
@@ -239,6 +250,6 @@ class Result(Struct, kw_only=True):
 
     @property
     def headline(self) -> Step | None:
-        """The step whose figures speak for the run: the measured one, or the best kept one of a sweep."""
+        """The step whose figures stand for the run: the measured one, or the best kept one of a sweep."""
         kept = [step for step in self.steps if not step.broken]
         return kept[-1] if kept else self.steps[0] if self.steps else None

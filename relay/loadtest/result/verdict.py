@@ -1,4 +1,4 @@
-"""What a run comes to, in words: why it failed, or what it has shown."""
+"""The verdict on a run, in words: why it failed, or what it has shown."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Ending(Enum):
 
 
 def failures(result: Result) -> list[str]:
-    """Return why a run failed, thresholds apart: sentences without a full stop; none when nothing went wrong."""
+    """Return why a run failed, thresholds not considered: sentences without a full stop, empty when it passed."""
     faults, connects = result.faults, result.connects
     sentences = []
     if faults.refused:
@@ -43,20 +43,20 @@ def failures(result: Result) -> list[str]:
 
 
 def ending(result: Result) -> Ending:
-    """Return how a run ended; one that failed and was interrupted has failed."""
+    """Return how a run ended; a run that failed and was interrupted has failed."""
     if result.verdict:
         return Ending.FAILED
     return Ending.INTERRUPTED if result.interrupted else Ending.PASSED
 
 
 def sentence(result: Result) -> str:
-    """Return what a run has shown, and no more than that; empty for one that failed: its reasons say it."""
+    """Return what a run has shown, and no more than that; empty for a failed run, whose verdict says it."""
     if result.interrupted:
         return "The run was ended early: the figures cover only what was done until then."
     if result.verdict:
         return ""
     if len(result.steps) > 1:
-        return about_the_knee(result)
+        return knee_sentence(result)
     if result.faults.missed or result.faults.returned or result.faults.slow_closed:
         return "Nothing lost that a connected, reading client should have had."
     if not any(step.expected for step in result.steps):
@@ -64,8 +64,8 @@ def sentence(result: Result) -> str:
     return "Every message reached every receiver, once and in order."
 
 
-def about_the_knee(result: Result) -> str:
-    """Return what a sweep found, in a sentence."""
+def knee_sentence(result: Result) -> str:
+    """Return in a sentence which rate a sweep found to be the highest."""
     rates = [step.rate for step in result.steps]
     if result.knee is not None:
         return f"The highest rate that was kept, the knee: {count(rates[result.knee])} messages/s."
@@ -76,5 +76,5 @@ def about_the_knee(result: Result) -> str:
 
 
 def _roll_call(result: Result) -> str:
-    """Return what became of the messages that a run without a rate ends with."""
+    """Return how the roll call went that ends a run without a rate."""
     return ", and the roll call reached every receiver" if result.delivered else "; there was nothing to receive"

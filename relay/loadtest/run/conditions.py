@@ -1,4 +1,4 @@
-"""Under which conditions a run took place: what somebody needs to know who wants to repeat it, or to compare."""
+"""The conditions of a run: what it takes to repeat it, or to compare it with another."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from typing import Final
 
 from msgspec.structs import asdict
 
-from relay.loadtest.plan.dialect import Dialect
-from relay.loadtest.plan.plan import Plan
+from relay.loadtest.plan.plan import Dialect, Plan
 from relay.loadtest.run.machine import PROC, clock_ticks, machine
 from relay.loadtest.units.formatting import count, share
 from relay.redaction import MASK, escape_controls, mask_credentials
@@ -30,14 +29,14 @@ _SECRET_MEMBER: Final = re.compile(r"(?i)(\"[a-z_-]*(?:password|token|secret|key
 
 
 class Conditions:
-    """Begins to watch the machine when it is made: make it at the run's start.
+    """The conditions of one run. Create it at the run's start: it compares the machine's counters with those of then.
 
     Args:
-        plan: of the run.
-        arguments: the command line, the program's name without its folder first.
-        event_loop: of the workers: uvloop or asyncio.
-        settings: of the servers that were started for the run.
-        proc: where Linux tells about itself.
+        plan: plan of the run.
+        arguments: the command line, beginning with the program's name.
+        event_loop: event loop of the workers: uvloop or asyncio.
+        settings: settings of the servers that were started for the run.
+        proc: folder of Linux' /proc.
     """
 
     def __init__(
@@ -50,7 +49,7 @@ class Conditions:
     ) -> None:
         self._proc = proc
         self._ticks = clock_ticks(proc)
-        self._told = {
+        self._environment = {
             "command line": command_line(arguments),
             "relay": __version__,
             "Python": f"{platform.python_implementation()} {platform.python_version()}",
@@ -62,21 +61,21 @@ class Conditions:
         self._options = {**_options(plan), **{name: _redact(value) for name, value in (settings or {}).items()}}
 
     def stolen_share(self) -> float | None:
-        """Return which share of its processors' time the host has kept from this virtual machine since the start."""
+        """Return the share of processor time that the host has stolen from this virtual machine since the start."""
         now = clock_ticks(self._proc)
         if self._ticks is None or now is None or now[1] <= self._ticks[1]:
             return None
         return (now[0] - self._ticks[0]) / (now[1] - self._ticks[1])
 
     def table(self) -> dict[str, str]:
-        """Return what → value, for people, passwords and headers masked; at the run's end."""
+        """Return name → value for people, with passwords and headers masked. Call it at the run's end."""
         stolen = self.stolen_share()
-        told = {} if stolen is None else {"stolen by the host": share(stolen, 2)}
-        return {**self._told, **told, **self._options}
+        at_end = {} if stolen is None else {"stolen by the host": share(stolen, 2)}
+        return {**self._environment, **at_end, **self._options}
 
 
 def command_line(arguments: Sequence[str]) -> str:
-    """Return a command line as one types it, with passwords and the values of headers masked."""
+    """Return a command line as the user types it, with passwords and the values of headers masked."""
     shown = []
     header = False
     for argument in arguments:
@@ -91,7 +90,7 @@ def command_line(arguments: Sequence[str]) -> str:
 
 
 def _version(distribution: str) -> str:
-    """Return the version of an installed distribution; empty when it is none."""
+    """Return the version of a distribution; empty when it isn't installed."""
     try:
         return version(distribution)
     except PackageNotFoundError:
@@ -108,15 +107,15 @@ def _mask_header(header: str) -> str:
 
 
 def _options(plan: Plan) -> dict[str, str]:
-    """Return every option of a plan, and of its dialect those that are not the usual ones."""
-    usual = Dialect()
-    told = {_words(name): _show(value) for name, value in asdict(plan).items() if not isinstance(value, Dialect)}
+    """Return every option of a plan, and the options of its dialect that differ from the defaults."""
+    defaults = Dialect()
+    options = {_words(name): _show(value) for name, value in asdict(plan).items() if not isinstance(value, Dialect)}
     for name, value in asdict(plan.dialect).items():
-        if value == getattr(usual, name):
+        if value == getattr(defaults, name):
             continue
         shown = [(header, MASK) for header, _ in plan.dialect.headers] if name == "headers" else value
-        told[f"dialect: {_words(name)}"] = _show(shown)
-    return told
+        options[f"dialect: {_words(name)}"] = _show(shown)
+    return options
 
 
 def _words(name: str) -> str:

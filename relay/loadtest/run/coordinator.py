@@ -1,284 +1,214 @@
-"""The course of a run: ramp, settle, warm-up, measure, drain, close."""
+"""The coordinator: leads the workers through the phases of a run."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Final, NamedTuple
+from typing import Final
 
-from relay.loadtest.generator.connector import Destination
-from relay.loadtest.generator.messages import (
-    Arrived,
+from relay.loadtest.generator.commands import (
     Assignment,
-    Await,
-    Begin,
-    Count,
-    Judge,
-    Judged,
-    Play,
+    AwaitDeliveries,
+    AwaitEnded,
+    CountSent,
+    FinalFaults,
+    FindLost,
+    PlaySchedule,
     Progress,
-    Ramp,
-    Rest,
-    Sent,
+    SentMessages,
+    StartMeasure,
+    StartRamp,
+    StopLoad,
 )
 from relay.loadtest.plan.plan import Act, Plan
-from relay.loadtest.plan.schedule import NANO, Timetable
-from relay.loadtest.result.faults import Faults
+from relay.loadtest.plan.schedule import NANO, Schedule
+from relay.loadtest.plan.server_address import ServerAddress
 from relay.loadtest.result.result import Phase
-from relay.loadtest.run.measured_step import Part
+from relay.loadtest.run.measured_step import MeasuredStep
+from relay.loadtest.run.run_state import RunState
 from relay.loadtest.run.sweep import Sweep
-from relay.loadtest.run.totals import Tally, merge_faults
-from relay.loadtest.run.worker_pool import Pool
-from relay.loadtest.target.observer import Mark, Observer
+from relay.loadtest.run.totals import merge_faults
+from relay.loadtest.run.worker_pool import WorkerPool
+from relay.loadtest.target.observer import Checkpoint, Observer
 
 ROLL_CALL: Final = 3
 """Messages of each publisher after a run without any: they prove that all connections are alive."""
 
-CUT_SECONDS: Final = 0.2
-"""Time for the workers to hear that a run ends early: until then they go on."""
-
-LOOK_SECONDS: Final = 0.1
+POLL_SECONDS: Final = 0.1
 REPORT_SECONDS: Final = 0.5
-WATCH_SECONDS: Final = 1.0
-
-
-class Standing(NamedTuple):
-    """Where the workers stood at a moment.
-
-    Args:
-        moment: seconds since the run's start.
-        cpu: seconds of CPU time that each had used.
-        delivered: deliveries so far.
-        bytes_received: so far.
-    """
-
-    moment: float
-    cpu: list[float]
-    delivered: int
-    bytes_received: int
+SAMPLE_SECONDS: Final = 1.0
 
 
 class Coordinator:
-    """One run.
+    """Leads one run: ramp, settle, warm-up, measure, drain, close.
 
     Args:
-        plan: of the run.
-        run: its number.
-        destinations: of the plan's URLs, in their order.
-        observer: of the server's processes.
-        show: called whenever there is something new to show.
+        plan: plan of the run.
+        run: number of the run.
+        addresses: addresses of the plan's URLs, in their order.
+        observer: observer of the servers.
+        show: called with the run's state whenever it has changed.
 
     Attributes:
-        phase: of the run, now.
-        phases: second in which each phase so far began.
-        tally: what is known so far.
-        parts: those that are measured.
-        standings: of the workers at the beginning and the end of the measured time.
-        faults: final once `run` has returned.
-        storms: of each worker's storm its moment, and ns until all were back (-1: not all are).
-        ramp_seconds: length of the ramp.
-        interrupted: whether it was ended early.
+        state: state of the run; final once `run` has returned.
     """
 
     def __init__(
         self,
         plan: Plan,
         run: int,
-        destinations: list[Destination],
+        addresses: list[ServerAddress],
         observer: Observer,
-        show: Callable[[Coordinator], None],
+        show: Callable[[RunState], None],
     ) -> None:
         self.plan = plan
-        self.phase = Phase.RAMP
-        self.phases: list[tuple[int, Phase]] = []
-        self.tally = Tally(plan.workers)
-        self.parts: list[Part] = []
-        self.standings: list[Standing] = []
-        self.faults = Faults()
-        self.storms: list[tuple[int, int]] = []
-        self.ramp_seconds = 0.0
-        self.interrupted = False
-        self._run = run
-        self._destinations = destinations
+        self.state = RunState(plan)
         self._observer = observer
         self._show = show
-        self._tables: list[Timetable] = []
-        self._epoch = time.monotonic_ns()
-        self._pool = Pool(
-            [Assignment(plan, run, worker, destinations) for worker in range(plan.workers)], self._take_progress
+        self._pool = WorkerPool(
+            [Assignment(plan, run, worker, addresses) for worker in range(plan.workers)], self._take_progress
         )
 
-    @property
-    def elapsed(self) -> float:
-        """Seconds since the run's start."""
-        return (time.monotonic_ns() - self._epoch) / NANO
-
-    @property
-    def wanted(self) -> int:
-        """Connections of the run."""
-        return self.plan.clients + self.plan.publishers
-
-    @property
-    def offered(self) -> Counter[int]:
-        """Second → messages that are due in it."""
-        offered: Counter[int] = Counter()
-        for table in [*(part.table for part in self.parts), *self._tables]:
-            for second in range(table.begin, table.begin + int(table.seconds) + 1):
-                offered[second] += table.before(second + 1) - table.before(second)
-        return offered
-
     def stop(self) -> None:
-        """End the run early; what was sent until then is checked all the same."""
-        self.interrupted = True
+        """End the run early; the messages sent until then are checked all the same."""
+        self.state.interrupted = True
 
     async def run(self) -> None:
-        """Do it all.
+        """Run all phases.
 
         Raises:
-            WorkerError: the load test itself failed.
+            LoadWorkerError: the load test itself failed.
         """
         async with self._pool:
-            watch = asyncio.create_task(self._watch())
+            sampling = asyncio.create_task(self._sample_servers())
             try:
                 await self._ramp()
-                if self.tally.connected:
+                if self.state.totals.connected:
                     await (self._sweep() if self.plan.sweep else self._measure())
                 await self._drain()
             finally:
-                watch.cancel()
+                sampling.cancel()
                 with suppress(asyncio.CancelledError):
-                    await watch
+                    await sampling
 
-    def play(self, part: Part) -> None:
-        """Begin a part of the run."""
-        self.parts.append(part)
-        self.tally.parts.append(part)
-        self._pool.tell(Play(part.table))
+    def _play(self, step: MeasuredStep) -> None:
+        self.state.steps.append(step)
+        self._pool.tell(PlaySchedule(step.schedule))
 
-    async def pause(self, seconds: float, until: Callable[[], bool] = lambda: False) -> None:
-        """Wait for some seconds, or until something holds, or until the run is to end early."""
-        await self._wait(seconds, lambda: self.interrupted or until())
+    def _play_unmeasured(self, schedule: Schedule) -> None:
+        self.state.schedules.append(schedule)
+        self._pool.tell(PlaySchedule(schedule))
+
+    async def _pause(self, seconds: float, until: Callable[[], bool] = lambda: False) -> None:
+        """Wait for some seconds, or until a condition holds, or until the run is ended early."""
+        await self._wait(seconds, lambda: self.state.interrupted or until())
 
     async def _wait(self, seconds: float, until: Callable[[], bool] = lambda: False) -> None:
+        """Wait for some seconds, or until a condition holds, whether or not the run is ended early."""
         end = time.monotonic() + seconds
         while not until() and (left := end - time.monotonic()) > 0:
-            await self._pool.sleep(min(LOOK_SECONDS, left))
-
-    def _cut_short(self) -> int:
-        """End the schedule early, at a moment that no worker has reached yet; return it, ns since the run's start."""
-        moment = self.elapsed + CUT_SECONDS
-        if self.parts:
-            self.parts[-1].cut_short(moment)
-        self._tables = [table.until(moment) for table in self._tables]
-        return int(moment * NANO)
+            await self._pool.sleep(min(POLL_SECONDS, left))
 
     def _take_progress(self, worker: int, progress: Progress) -> None:
-        self.tally.add(worker, progress)
-        self._show(self)
+        self.state.totals.add(worker, progress)
+        self._show(self.state)
 
-    async def _watch(self) -> None:
-        """Look at the server's processes once a second."""
+    async def _sample_servers(self) -> None:
         while True:
-            self._observer.look(self.elapsed, self.tally.connected)
-            await asyncio.sleep(WATCH_SECONDS)
+            self._observer.sample(self.state.elapsed, self.state.totals.connected)
+            await asyncio.sleep(SAMPLE_SECONDS)
 
     def _enter(self, phase: Phase) -> None:
-        self.phase = phase
-        self.phases.append((round(self.elapsed), phase))
-        self._show(self)
+        self.state.enter(phase)
+        self._show(self.state)
 
-    async def _mark(self, mark: Mark) -> None:
-        await self._observer.mark(mark, self.elapsed, self.tally.connected)
-        if mark in (Mark.MEASURE_BEGINS, Mark.MEASURE_ENDS):
-            tally = self.tally
-            # As of their latest reports: CPU time and deliveries have to be of the same moment.
-            moment = max((progress.moment for progress in tally.known), default=0) / NANO
-            self.standings.append(Standing(moment, tally.cpu, tally.count, tally.bytes_received))
+    async def _checkpoint(self, checkpoint: Checkpoint) -> None:
+        await self._observer.checkpoint(checkpoint, self.state.elapsed, self.state.totals.connected)
+        if checkpoint in (Checkpoint.MEASURE_BEGINS, Checkpoint.MEASURE_ENDS):
+            self.state.sample_generator()
 
     async def _ramp(self) -> None:
-        plan = self.plan
-        self._epoch = time.monotonic_ns()
+        plan, state = self.plan, self.state
+        state.start()
         self._enter(Phase.RAMP)
-        await self._mark(Mark.BEFORE)
-        self._pool.tell(Ramp(self._epoch))
-        # A server that is slower than the connect rate gets its time as long as it gets on.
-        longest = self.wanted / plan.connect_rate + plan.connect_timeout + 2 * REPORT_SECONDS
+        await self._checkpoint(Checkpoint.BEFORE)
+        self._pool.tell(StartRamp(state.epoch))
+        # A server that can't follow the connect rate is given more time as long as connections still succeed or fail.
+        longest = state.wanted / plan.connect_rate + plan.connect_timeout + 2 * REPORT_SECONDS
         before = -1
-        while not self.interrupted and not self.tally.settled and before < self._answered():
+        while not state.interrupted and not state.totals.settled and before < self._answered():
             before = self._answered()
-            await self.pause(longest, lambda: self.tally.settled)
-        self.ramp_seconds = max((progress.ramped for progress in self.tally.known), default=0) / NANO
+            await self._pause(longest, lambda: state.totals.settled)
+        state.ramp_seconds = max((progress.ramped for progress in state.totals.latest_reports), default=0) / NANO
         self._enter(Phase.SETTLE)
-        await self.pause(plan.settle)
-        await self._mark(Mark.SETTLED)
+        await self._pause(plan.settle)
+        await self._checkpoint(Checkpoint.SETTLED)
 
     def _answered(self) -> int:
-        # Not the sessions: with clients that come back again and again they never stop growing.
-        return self.tally.connected + sum(self.tally.faults.refused.values())
+        # Not the sessions: their number never stops growing when clients reconnect again and again.
+        return self.state.totals.connected + sum(self.state.totals.faults.refused.values())
 
     async def _measure(self) -> None:
-        """Play warm-up and measured time in one piece, without a seam between them."""
-        plan = self.plan
-        begin = int(self.elapsed) + 1
-        part = Part(plan, begin, plan.warm_up, plan.rate, plan.duration)
-        if plan.rate and not self.interrupted:
-            self.play(part)
-        await self.pause(begin - self.elapsed)
+        """Play warm-up and measured time as one schedule, without a gap between them."""
+        plan, state = self.plan, self.state
+        begin = int(state.elapsed) + 1
+        step = MeasuredStep(plan, begin, plan.warm_up, plan.rate, plan.duration)
+        if plan.rate and not state.interrupted:
+            self._play(step)
+        await self._pause(begin - state.elapsed)
         if plan.warm_up:
             self._enter(Phase.WARM_UP)
-            await self.pause(part.first - self.elapsed)
-        self._enter(Phase.MEASURE)
-        await self._mark(Mark.MEASURE_BEGINS)
-        self.tally.forget_lag(self.elapsed)
-        if not self.interrupted:
-            self._pool.tell(Begin())
-        await self.pause(part.end - self.elapsed)
-        await self._mark(Mark.MEASURE_ENDS)
+            await self._pause(step.first - state.elapsed)
+        await self._begin_measure()
+        await self._pause(step.end - state.elapsed)
+        await self._checkpoint(Checkpoint.MEASURE_ENDS)
 
     async def _sweep(self) -> None:
-        plan = self.plan
-        if plan.warm_up and not self.interrupted:
-            begin = int(self.elapsed) + 1
-            table = Timetable(begin, plan.rate, plan.warm_up, plan.publishers)
-            self._tables.append(table)
-            self._pool.tell(Play(table))
-            await self.pause(begin - self.elapsed)
+        plan, state = self.plan, self.state
+        if plan.warm_up and not state.interrupted:
+            begin = int(state.elapsed) + 1
+            self._play_unmeasured(Schedule(begin, plan.rate, plan.warm_up, plan.publishers))
+            await self._pause(begin - state.elapsed)
             self._enter(Phase.WARM_UP)
-            await self.pause(begin + plan.warm_up - self.elapsed)
+            await self._pause(begin + plan.warm_up - state.elapsed)
+        await self._begin_measure()
+        if not state.interrupted:
+            await Sweep(state, self._play, self._pause).run()
+        await self._checkpoint(Checkpoint.MEASURE_ENDS)
+
+    async def _begin_measure(self) -> None:
         self._enter(Phase.MEASURE)
-        await self._mark(Mark.MEASURE_BEGINS)
-        self.tally.forget_lag(self.elapsed)
-        if not self.interrupted:
-            self._pool.tell(Begin())
-            await Sweep(self).run()
-        await self._mark(Mark.MEASURE_ENDS)
+        await self._checkpoint(Checkpoint.MEASURE_BEGINS)
+        self.state.totals.reset_lag(self.state.elapsed)
+        if not self.state.interrupted:
+            self._pool.tell(StartMeasure())
 
     async def _drain(self) -> None:
-        """Wait for stragglers, then let the workers judge what never came."""
-        plan = self.plan
+        """Wait for late messages, then let the workers count the messages that never came."""
+        plan, state = self.plan, self.state
         self._enter(Phase.DRAIN)
         end = time.monotonic() + plan.drain
-        over = self._cut_short() if self.interrupted else time.monotonic_ns() - self._epoch
-        self._pool.tell(Rest(over))
-        if not plan.rate and not self.interrupted:
-            table = Timetable(int(self.elapsed) + 1, ROLL_CALL * max(1, plan.publishers), 1.0, plan.publishers)
-            self._tables.append(table)
-            self._pool.tell(Play(table))
-            await self._wait(table.begin + 1 - self.elapsed)
-        # What was due in an interrupted run is so until a moment that hasn't come yet.
-        rested = max(over, time.monotonic_ns() - self._epoch)
-        await self._wait(end - time.monotonic(), lambda: self.tally.since(rested) and not self.tally.owed)
-        sent = await self._pool.ask(Count(), Sent)
+        over = state.cut_short() if state.interrupted else state.now
+        self._pool.tell(StopLoad(over))
+        if not plan.rate and not state.interrupted:
+            roll_call = Schedule(int(state.elapsed) + 1, ROLL_CALL * max(1, plan.publishers), 1.0, plan.publishers)
+            self._play_unmeasured(roll_call)
+            await self._wait(roll_call.begin + 1 - state.elapsed)
+        # An interrupted run has messages due until a moment that hasn't come yet.
+        last_due = max(over, state.now)
+        await self._wait(
+            end - time.monotonic(), lambda: state.totals.reported_since(last_due) and not state.totals.backlog
+        )
+        sent = await self._pool.ask(CountSent(), SentMessages)
         records = {number: record for report in sent for number, record in report.records.items()}
         counts = {number: len(record) for number, record in records.items()}
         last = {number: record[-1] for number, record in records.items() if record}
-        await self._pool.ask(Await(counts, last, max(1.0, end - time.monotonic())), Arrived)
-        returns = plan.reconnect or plan.act in (Act.STORM, Act.CHURN)
-        judged = await self._pool.ask(Judge(counts, records if returns else {}), Judged)
-        self.faults = merge_faults([report.faults for report in judged])
-        self.faults.unsent = sum(report.unsent for report in sent)
-        self.storms = [report.storm for report in judged if report.storm is not None]
+        await self._pool.ask(AwaitDeliveries(counts, last, max(1.0, end - time.monotonic())), AwaitEnded)
+        reconnects = plan.reconnect or plan.act in (Act.STORM, Act.CHURN)
+        final = await self._pool.ask(FindLost(counts, records if reconnects else {}), FinalFaults)
+        state.faults = merge_faults([report.faults for report in final])
+        state.faults.unsent = sum(report.unsent for report in sent)
+        state.storms = [report.storm for report in final if report.storm is not None]
         self._enter(Phase.CLOSE)

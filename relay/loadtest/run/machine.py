@@ -1,4 +1,4 @@
-"""What the machine is on which a run takes place, in words."""
+"""The machine on which the load test runs: processor, kernel, limits."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ PROC: Final = Path("/proc")
 
 
 def machine(proc: Path = PROC) -> dict[str, str]:
-    """Return what matters to a run: what → value. What the system doesn't tell is left out.
+    """Return the properties that matter to a run, name → value; those that the system doesn't tell are left out.
 
     Args:
-        proc: where Linux tells; elsewhere it isn't there.
+        proc: folder of Linux' /proc; other systems have none.
     """
-    told = {
+    found = {
         "kernel": f"{platform.system()} {platform.release()} {platform.machine()}",
         "CPU": _processor(proc),
         "cores": _cores(),
@@ -28,14 +28,14 @@ def machine(proc: Path = PROC) -> dict[str, str]:
         "open files": _open_files(),
         "local ports": "-".join(_read(proc / "sys/net/ipv4/ip_local_port_range").split()),
     }
-    return {what: value for what, value in told.items() if value}
+    return {name: value for name, value in found.items() if value}
 
 
 def clock_ticks(proc: Path = PROC) -> tuple[int, int] | None:
-    """Return how many clock ticks the host kept from this virtual machine, and all; None where nobody tells.
+    """Return the stolen clock ticks of this virtual machine, and all clock ticks; None where the system has no count.
 
     Args:
-        proc: where Linux tells; elsewhere it isn't there.
+        proc: folder of Linux' /proc; other systems have none.
     """
     # user, nice, system, idle, iowait, irq, softirq, steal; what follows is part of user and nice.
     fields = _read(proc / "stat").partition("\n")[0].split()[1:9]

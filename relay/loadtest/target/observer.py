@@ -1,4 +1,4 @@
-"""Watches the servers while they are under load: CPU and memory of their processes, and the use of their Redis."""
+"""Observes the servers under load: CPU and memory of their processes, and the use of their Redis."""
 
 from __future__ import annotations
 
@@ -10,52 +10,52 @@ from typing import Self
 
 from relay.loadtest.result.result import Process, RedisUse, Sample
 from relay.loadtest.target.process_tree import ProcessTree
-from relay.loadtest.target.redis_meter import RedisMeter, RedisMeterError, RedisReading
+from relay.loadtest.target.redis_meter import RedisCounters, RedisMeter, RedisMeterError
 
 
-class Mark(Enum):
-    """A moment of a run between which the use is told."""
+class Checkpoint(Enum):
+    """A moment of a run at which use is read exactly; figures cover the time between two of them."""
 
     BEFORE = "before"
-    """Nobody has connected yet."""
+    """Before the first connection."""
     SETTLED = "settled"
-    """All have connected, and there are no messages yet."""
+    """All clients have connected, and there are no messages yet."""
     MEASURE_BEGINS = "measure begins"
     MEASURE_ENDS = "measure ends"
 
 
 @dataclass(slots=True)
-class _Watched:
-    """A process, what was seen of it, and what was seen at the marks."""
+class _WatchedProcess:
+    """A process with its samples, those at the checkpoints by themselves."""
 
     tree: ProcessTree
     samples: list[Sample] = field(default_factory=list)
-    marked: dict[Mark, Sample] = field(default_factory=dict)
+    at_checkpoint: dict[Checkpoint, Sample] = field(default_factory=dict)
     ended: bool = False
 
 
 class Observer:
-    """Watches processes and a Redis during one run. An async context manager: on entry all of them can be read.
+    """Observes processes and a Redis during one run. An async context manager: on entry it checks that Redis answers.
 
     Args:
-        pids: name of a process, such as "gateway 1" → its id.
-        redis_url: of their Redis; None: not watched.
+        pids: name of a process, such as "gateway 1" → process id.
+        redis_url: URL of their Redis; None: not observed.
         redis_ca_file: PEM file of the authority to trust with a rediss:// URL.
 
     Raises:
-        ProcessTreeError: a process can't be watched; when made.
-        RedisMeterError: Redis can't be; when made and on entry.
+        ProcessTreeError: a process can't be watched; raised by the constructor.
+        RedisMeterError: Redis can't be watched; raised by the constructor and on entry.
 
     Attributes:
-        notes: sentences without a full stop about what could no longer be watched.
+        notes: sentences without a full stop about processes, or a Redis, that could no longer be observed.
     """
 
     def __init__(self, pids: Mapping[str, int], redis_url: str | None = None, redis_ca_file: str | None = None) -> None:
         self.notes: list[str] = []
         apart = frozenset(pids.values())
-        self._watched = {name: _Watched(ProcessTree(pid, apart)) for name, pid in pids.items()}
+        self._watched = {name: _WatchedProcess(ProcessTree(pid, apart)) for name, pid in pids.items()}
         self._redis = None if redis_url is None else RedisMeter(redis_url, redis_ca_file)
-        self._redis_marked: dict[Mark, tuple[float, RedisReading]] = {}
+        self._redis_at: dict[Checkpoint, tuple[float, RedisCounters]] = {}
 
     async def __aenter__(self) -> Self:
         if self._redis is not None:
@@ -72,40 +72,40 @@ class Observer:
         if self._redis is not None:
             await self._redis.close()
 
-    def look(self, moment: float, connections: int) -> dict[str, Sample]:
-        """Read all processes, about once a second; return name → what it uses. Those that have ended are left out.
+    def sample(self, moment: float, connections: int) -> dict[str, Sample]:
+        """Sample all processes, about once a second; return name → sample, without processes that have ended.
 
         Args:
             moment: seconds since the run's start.
-            connections: of the whole run, now.
+            connections: connections of the whole run, now.
         """
-        return self._look(moment, connections, exact=False)
+        return self._sample(moment, connections, exact=False)
 
-    async def mark(self, mark: Mark, moment: float, connections: int) -> None:
-        """Read everything exactly, at a moment that counts; a later one of the same name replaces it.
+    async def checkpoint(self, checkpoint: Checkpoint, moment: float, connections: int) -> None:
+        """Read everything exactly at a checkpoint; a later call for the same checkpoint replaces the earlier one.
 
         Args:
-            mark: which moment it is.
+            checkpoint: which checkpoint it is.
             moment: seconds since the run's start.
-            connections: of the whole run, now.
+            connections: connections of the whole run, now.
         """
-        seen = self._look(moment, connections, exact=True)
+        seen = self._sample(moment, connections, exact=True)
         for name, watched in self._watched.items():
-            watched.marked.pop(mark, None)
+            watched.at_checkpoint.pop(checkpoint, None)
             if name in seen:
-                watched.marked[mark] = seen[name]
-        if self._redis is not None and mark in (Mark.MEASURE_BEGINS, Mark.MEASURE_ENDS):
-            self._redis_marked.pop(mark, None)
+                watched.at_checkpoint[checkpoint] = seen[name]
+        if self._redis is not None and checkpoint in (Checkpoint.MEASURE_BEGINS, Checkpoint.MEASURE_ENDS):
+            self._redis_at.pop(checkpoint, None)
             try:
-                self._redis_marked[mark] = moment, await self._redis.read()
+                self._redis_at[checkpoint] = moment, await self._redis.read()
             except RedisMeterError as error:
                 self.notes.append(str(error))
 
     def processes(self, deliveries: int) -> list[Process]:
-        """Return what was seen of each process.
+        """Return the samples and figures of each process.
 
         Args:
-            deliveries: in the measure phase, of all processes together.
+            deliveries: deliveries in the measure phase, of all processes together.
         """
         return [
             Process(
@@ -120,21 +120,21 @@ class Observer:
         ]
 
     def redis_use(self, messages: int) -> RedisUse | None:
-        """Return what Redis used in the measure phase; None when it wasn't watched, or not all the time.
+        """Return the use of Redis in the measure phase; None when it wasn't observed all the time.
 
         Args:
-            messages: published in it.
+            messages: messages published in the measure phase.
         """
-        marked = [self._redis_marked.get(mark) for mark in (Mark.MEASURE_BEGINS, Mark.MEASURE_ENDS)]
-        if self._redis is None or marked[0] is None or marked[1] is None:
+        first, last = self._redis_at.get(Checkpoint.MEASURE_BEGINS), self._redis_at.get(Checkpoint.MEASURE_ENDS)
+        if self._redis is None or first is None or last is None:
             return None
-        (began, begin), (ended, end) = marked[0], marked[1]
+        (began, begin), (ended, end) = first, last
         seconds = ended - began
         if begin.run_id != end.run_id:
             self.notes.append(f"Redis at {self._redis.url} was restarted while it was measured")
             return None
         cpu = end.cpu_seconds - begin.cpu_seconds
-        commands = max(0, end.commands - begin.commands - 1)  # the one that asked at the beginning
+        commands = max(0, end.commands - begin.commands - 1)  # the first INFO counts itself
         return RedisUse(
             url=self._redis.url,
             cpu_share=cpu / seconds if seconds else 0.0,
@@ -142,7 +142,7 @@ class Observer:
             cpu_per_message=cpu / messages if messages else None,
         )
 
-    def _look(self, moment: float, connections: int, *, exact: bool) -> dict[str, Sample]:
+    def _sample(self, moment: float, connections: int, *, exact: bool) -> dict[str, Sample]:
         found = {}
         for name, watched in self._watched.items():
             reading = None if watched.ended else watched.tree.read(exact=exact)
@@ -158,22 +158,22 @@ class Observer:
         return found
 
 
-def _between(watched: _Watched, first: Mark, last: Mark) -> tuple[Sample, Sample] | None:
-    """Return what was seen at two marks, or None when it was not there at one of them."""
-    begin, end = watched.marked.get(first), watched.marked.get(last)
+def _between(watched: _WatchedProcess, first: Checkpoint, last: Checkpoint) -> tuple[Sample, Sample] | None:
+    """Return the samples at two checkpoints; None when the process was missing at one of them."""
+    begin, end = watched.at_checkpoint.get(first), watched.at_checkpoint.get(last)
     return None if begin is None or end is None else (begin, end)
 
 
-def _cpu_per_delivery(watched: _Watched, deliveries: int) -> float | None:
-    pair = _between(watched, Mark.MEASURE_BEGINS, Mark.MEASURE_ENDS)
+def _cpu_per_delivery(watched: _WatchedProcess, deliveries: int) -> float | None:
+    pair = _between(watched, Checkpoint.MEASURE_BEGINS, Checkpoint.MEASURE_ENDS)
     if pair is None or deliveries <= 0:
         return None
     return (pair[1].cpu_seconds - pair[0].cpu_seconds) / deliveries
 
 
-def _cpu_per_connection(watched: _Watched, processes: int) -> float | None:
-    """Return CPU seconds per second and connection of this process; all processes have the same number."""
-    pair = _between(watched, Mark.MEASURE_BEGINS, Mark.MEASURE_ENDS)
+def _cpu_per_connection(watched: _WatchedProcess, processes: int) -> float | None:
+    """Return CPU seconds per second and connection; each process has an equal share of the connections."""
+    pair = _between(watched, Checkpoint.MEASURE_BEGINS, Checkpoint.MEASURE_ENDS)
     if pair is None:
         return None
     begin, end = pair
@@ -184,9 +184,9 @@ def _cpu_per_connection(watched: _Watched, processes: int) -> float | None:
     return (end.cpu_seconds - begin.cpu_seconds) / seconds / connections
 
 
-def _rss_per_connection(watched: _Watched, processes: int) -> float | None:
-    """Return the bytes by which this process grew per connection of its own; all processes have the same number."""
-    pair = _between(watched, Mark.BEFORE, Mark.SETTLED)
+def _rss_per_connection(watched: _WatchedProcess, processes: int) -> float | None:
+    """Return by how many bytes the process grew per connection; each process has an equal share of the connections."""
+    pair = _between(watched, Checkpoint.BEFORE, Checkpoint.SETTLED)
     if pair is None:
         return None
     connections = (pair[1].connections - pair[0].connections) / processes

@@ -1,4 +1,4 @@
-"""A server's process and its children, read as one."""
+"""CPU and memory of a server's process tree: the process and all its descendants, as one."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import psutil
 from relay.errors import RelayError
 
 SEARCH_EVERY: Final = 10
-"""Readings between two searches for new children: one reads the whole process table."""
+"""Reads between two searches for new children; a search reads the whole process table."""
 
 
 class ProcessTreeError(RelayError):
     """A process that can't be watched.
 
     Args:
-        pid: as given.
-        problem: why it can't.
+        pid: process id as given.
+        problem: why it can't be watched.
     """
 
     def __init__(self, pid: int, problem: str) -> None:
@@ -32,14 +32,14 @@ class ProcessTreeError(RelayError):
 
 
 class ProcessTree:
-    """What a process and its children use; CPU time of children that have ended stays counted.
+    """The use of a process and its descendants; CPU time of descendants that have ended stays counted.
 
     Args:
-        pid: of the process.
-        apart: pids of all that are watched by themselves; children among them are left out.
+        pid: process id.
+        apart: pids that are watched by themselves; descendants among them are left out.
 
     Raises:
-        ProcessTreeError: there is no such process, or this user may not look at it.
+        ProcessTreeError: there is no such process, or this user may not read it.
     """
 
     def __init__(self, pid: int, apart: frozenset[int] = frozenset()) -> None:
@@ -47,7 +47,7 @@ class ProcessTree:
         self._apart = apart
         self._children: list[psutil.Process] = []
         self._cpu: dict[psutil.Process, float] = {}
-        self._readings = 0
+        self._reads = 0
         try:
             self._process = psutil.Process(pid)
             ended = self.read() is None
@@ -60,18 +60,18 @@ class ProcessTree:
             raise ProcessTreeError(pid, "there is no such process")
 
     def read(self, *, exact: bool = False) -> tuple[float, int] | None:
-        """Return CPU seconds so far and resident bytes of now; None when the process has ended.
+        """Return CPU seconds so far, and resident bytes now; None when the process has ended.
 
         Args:
-            exact: take memory from where the kernel doesn't round it, which may hold up the process for a moment, and
-                look for new children.
+            exact: read memory where the kernel doesn't round it, which may hold up the process for a moment, and
+                search for new children.
         """
         try:
             if not self._process.is_running() or self._process.status() == psutil.STATUS_ZOMBIE:
                 return None
-            if exact or self._readings % SEARCH_EVERY == 0:
+            if exact or self._reads % SEARCH_EVERY == 0:
                 self._children = self._search()
-            self._readings += 1
+            self._reads += 1
             resident = self._read_one(self._process, exact)
         except psutil.NoSuchProcess:
             return None
@@ -83,12 +83,12 @@ class ProcessTree:
         return sum(self._cpu.values()), resident
 
     def _read_one(self, process: psutil.Process, exact: bool) -> int:
-        """Note the CPU time of one process; return its resident bytes."""
+        """Store the CPU time of one process; return its resident bytes."""
         self._cpu[process] = _cpu_seconds(process)
         return _resident_bytes(process, exact)
 
     def _search(self) -> list[psutil.Process]:
-        """Return all descendants, without those that are watched by themselves and theirs."""
+        """Return all descendants, without processes that are watched by themselves and their descendants."""
         left_out = self._apart - {self.pid}
         children = []
         for child in self._process.children(recursive=True):  # parents come first
@@ -104,9 +104,9 @@ class ProcessTree:
 
 
 def _cpu_seconds(process: psutil.Process) -> float:
-    """Return the CPU time of a process: to the nanosecond on Linux, elsewhere to a clock tick."""
+    """Return the CPU time of a process: precise to a nanosecond on Linux, to a clock tick elsewhere."""
     try:
-        # What clock_getcpuclockid(3) returns for a process.
+        # The clock id that clock_getcpuclockid(3) returns for a process.
         return time.clock_gettime((~process.pid << 3) | 2)
     except OSError:  # not Linux, or the process has ended
         times = process.cpu_times()
@@ -119,5 +119,5 @@ def _resident_bytes(process: psutil.Process, exact: bool) -> int:
             lines = Path(f"/proc/{process.pid}/smaps_rollup").read_text().splitlines()
             return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("Rss:"))
         except (OSError, StopIteration):
-            pass  # not Linux, of another user, or a kernel thread: the other way may still go
+            pass  # not Linux, a process of another user, or a kernel thread: psutil may still read it
     return int(process.memory_info().rss)

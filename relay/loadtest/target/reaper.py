@@ -1,4 +1,4 @@
-"""A small process that ends servers when the load test that started them dies without having done so."""
+"""The reaper: a small process that kills the started servers if the load test dies before it has stopped them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 
 _DONE: Final = "done"
 
-# Its standard input ends when the load test does, in whatever way: SIGKILL, SIGHUP, a crash.
+# Its standard input ends when the load test does, even by SIGKILL, SIGHUP or a crash.
 _SCRIPT: Final = f"""
 import os, shutil, signal, sys, time
 pids = []
@@ -22,7 +22,7 @@ for pid in pids:
         os.kill(pid, signal.SIGKILL)
     except ProcessLookupError:
         pass
-for _ in range(100):  # until the last of them has written its last
+for _ in range(100):  # the dying servers may still write files
     shutil.rmtree(sys.argv[1], ignore_errors=True)
     if not os.path.exists(sys.argv[1]):
         break
@@ -30,11 +30,11 @@ for _ in range(100):  # until the last of them has written its last
 """
 
 
-class Lifeline:
-    """Holds processes alive no longer than this one, and then removes their folder.
+class Reaper:
+    """Kills processes when this process dies, and then removes their folder.
 
     Args:
-        folder: of their files.
+        folder: folder of their files.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -47,19 +47,19 @@ class Lifeline:
             start_new_session=True,
         )
 
-    def hold(self, pid: int) -> None:
-        """Have a process ended when this one dies."""
-        self._tell(str(pid))
+    def watch(self, pid: int) -> None:
+        """Have a process killed when this one dies."""
+        self._send(str(pid))
 
     def release(self) -> None:
-        """Let go: all have ended, and their folder is somebody else's task. Nothing else may be called afterwards."""
-        self._tell(_DONE)
+        """End the reaper: all processes have ended, and the caller removes the folder. Call nothing else afterwards."""
+        self._send(_DONE)
         self._process.communicate()
 
-    def _tell(self, line: str) -> None:
+    def _send(self, line: str) -> None:
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(f"{line}\n")
             self._process.stdin.flush()
         except BrokenPipeError:
-            pass  # somebody has killed it: then there is no such help
+            pass  # the reaper was killed: the load test does without

@@ -1,4 +1,4 @@
-"""What a Redis says of itself: CPU time and commands."""
+"""Reads CPU time and number of commands from a Redis' INFO."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class RedisMeterError(RelayError):
     """A Redis that can't be watched.
 
     Args:
-        url: of the Redis, with its password masked.
-        problem: why it can't.
+        url: URL of the Redis, with its password masked.
+        problem: why it can't be watched.
     """
 
     def __init__(self, url: str, problem: str) -> None:
@@ -35,13 +35,13 @@ class RedisMeterError(RelayError):
 
 
 @dataclass(frozen=True, slots=True)
-class RedisReading:
-    """One look at a Redis.
+class RedisCounters:
+    """The counters of a Redis at one moment.
 
     Args:
-        run_id: of its process; another after a restart.
-        cpu_seconds: that its process has used.
-        commands: that it has executed, without this one.
+        run_id: id of its process; another one after a restart.
+        cpu_seconds: CPU seconds that its process has used.
+        commands: commands that it has executed, without this INFO.
     """
 
     run_id: str
@@ -50,17 +50,17 @@ class RedisReading:
 
 
 class RedisMeter:
-    """Asks one Redis.
+    """Reads one Redis.
 
     Args:
-        url: of the Redis, as redis-py takes it.
-        ca_file: PEM file of the authority to trust; None: that of the URL or those of the system.
+        url: URL of the Redis, as redis-py takes it.
+        ca_file: PEM file of the authority to trust; None: the URL's, or those of the system.
 
     Raises:
         RedisMeterError: the URL is wrong.
 
     Attributes:
-        url: with the password masked.
+        url: URL with the password masked.
     """
 
     def __init__(self, url: str, ca_file: str | None = None) -> None:
@@ -73,11 +73,11 @@ class RedisMeter:
         except ValueError as error:
             raise RedisMeterError(self.url, mask_credentials(in_words(error))) from None
 
-    async def read(self) -> RedisReading:
-        """Return what it has used so far.
+    async def read(self) -> RedisCounters:
+        """Return its counters.
 
         Raises:
-            RedisMeterError: it doesn't answer, or doesn't tell.
+            RedisMeterError: it doesn't answer, or its INFO lacks a counter.
         """
         try:
             info = await self._client.info()
@@ -85,10 +85,10 @@ class RedisMeter:
             raise RedisMeterError(self.url, mask_credentials(in_words(error))) from None
         try:
             cpu_seconds = float(info["used_cpu_user"]) + float(info["used_cpu_sys"])
-            return RedisReading(str(info["run_id"]), cpu_seconds, int(info["total_commands_processed"]))
+            return RedisCounters(str(info["run_id"]), cpu_seconds, int(info["total_commands_processed"]))
         except KeyError as missing:
             raise RedisMeterError(self.url, f"its INFO tells no {missing.args[0]}") from None
 
     async def close(self) -> None:
-        """Leave it."""
+        """Close the connection."""
         await self._client.aclose()

@@ -1,4 +1,4 @@
-"""Gateways of its own, and a Redis when they need one: what `--gateways` starts and stops."""
+"""The gateways that `--gateways` starts and stops, with a Redis when they need one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from relay.errors import RelayError
-from relay.loadtest.target.reaper import Lifeline
+from relay.loadtest.target.reaper import Reaper
 from relay.redaction import mask_credentials
 
 START_SECONDS: Final = 30.0
@@ -26,7 +26,7 @@ POLL_SECONDS: Final = 0.01
 ANSWER_SECONDS: Final = 1.0
 LOG_TAIL: Final = 2000
 
-ALONE: Final = "memory://"
+MEMORY_BUS: Final = "memory://"
 """The bus of a single gateway."""
 
 _HOST: Final = "127.0.0.1"
@@ -37,7 +37,7 @@ class StackError(RelayError):
 
     Args:
         problem: what happened, as a sentence without a full stop.
-        log: the end of what the server wrote; empty when it never ran.
+        log: the end of the server's log; empty when the server never ran.
     """
 
     def __init__(self, problem: str, log: str = "") -> None:
@@ -50,30 +50,30 @@ class StackError(RelayError):
 
 
 class Stack:
-    """Gateways on free ports of 127.0.0.1, with the other settings of this environment. A context manager.
+    """Gateways on free ports of 127.0.0.1; all other settings are those of this environment. A context manager.
 
-    With a memory bus, several gateways get a Redis of their own, without persistence. On entry all of them are ready;
-    on exit all of them have ended; they also end when this process dies.
+    If the settings name a memory bus, several gateways get a Redis of their own, without persistence. After entry all
+    servers are ready; after exit all have ended. They also end when this process dies.
 
     Args:
-        gateways: how many.
-        broker_url: bus of the gateways as the user's settings have it.
+        gateways: number of gateways.
+        broker_url: bus of the gateways according to the user's settings.
 
     Attributes:
-        urls: of the gateways, such as ws://127.0.0.1:40123.
+        urls: URLs of the gateways, such as ws://127.0.0.1:40123.
         pids: name of a gateway, such as "gateway 1" → process id.
         settings: `RELAY_*` variables that the gateways were started with; passwords masked.
-        redis_url: of the Redis that they share; None with a memory bus.
-        redis_pid: its process id when it was started here.
-        deaths: one text for each server that ended before it was told to, with the end of its log; known after exit.
+        redis_url: URL of the Redis that they share; None with a memory bus.
+        redis_pid: process id of the Redis that was started; None when none was.
+        deaths: one text for each server that ended before it was stopped, with the end of its log; set on exit.
     """
 
-    def __init__(self, gateways: int, broker_url: str = ALONE) -> None:
+    def __init__(self, gateways: int, broker_url: str = MEMORY_BUS) -> None:
         self._count = gateways
         self.urls: list[str] = []
         self.pids: dict[str, int] = {}
         self.settings: dict[str, str] = {}
-        self.redis_url = None if broker_url == ALONE else broker_url
+        self.redis_url = None if broker_url == MEMORY_BUS else broker_url
         self.redis_pid: int | None = None
         self.deaths: list[str] = []
         self._gateways: list[_Server] = []
@@ -100,27 +100,27 @@ class Stack:
 
     def _start(self) -> None:
         folder = Path(self._exits.enter_context(tempfile.TemporaryDirectory(prefix="relay-loadtest-")))
-        lifeline = Lifeline(folder)
-        self._exits.callback(lifeline.release)
+        reaper = Reaper(folder)
+        self._exits.callback(reaper.release)
         deadline = time.monotonic() + START_SECONDS
         if self._count > 1 and self.redis_url is None:
-            self._start_redis(folder, lifeline, deadline)
+            self._start_redis(folder, reaper, deadline)
         environment = self._environment()
         self.settings = {
             name: mask_credentials(value) for name, value in sorted(environment.items()) if name.startswith("RELAY_")
         }
-        # -P: a file of the working folder, such as redis.py, must not pass for a library.
+        # -P: a file in the working folder, such as redis.py, must not shadow a library.
         command = [sys.executable, "-P", "-m", "relay", "serve"]
         for number in range(1, self._count + 1):
             log = folder / f"gateway-{number}.log"
             self._gateways.append(_Server(f"gateway {number}", command, log, environment))
-            lifeline.hold(self._gateways[-1].pid)
+            reaper.watch(self._gateways[-1].pid)
         for gateway in self._gateways:
-            gateway.wait_for(gateway.says_ready, deadline)
+            gateway.wait_for(gateway.logged_ready, deadline)
             self.urls.append(f"ws://{_HOST}:{gateway.records('listening')[0]['port']}")
             self.pids[gateway.name] = gateway.pid
 
-    def _start_redis(self, folder: Path, lifeline: Lifeline, deadline: float) -> None:
+    def _start_redis(self, folder: Path, reaper: Reaper, deadline: float) -> None:
         program = shutil.which("redis-server")
         if program is None:
             raise StackError(
@@ -132,16 +132,16 @@ class Stack:
         command += ["--save", "", "--appendonly", "no"]
         server = _Server("redis-server", command, folder / "redis.log", dict(os.environ))
         self._redis.append(server)
-        lifeline.hold(server.pid)
+        reaper.watch(server.pid)
         server.wait_for(lambda: _answers_ping(port), deadline)
         self.redis_url = f"redis://{_HOST}:{port}/0"
         self.redis_pid = server.pid
 
     def _environment(self) -> dict[str, str]:
-        """Return the environment of a gateway: this one, but for what the load test itself needs."""
+        """Return the environment of a gateway: that of this process, with the variables that the load test sets."""
         return {
             **os.environ,
-            "RELAY_BROKER_URL": self.redis_url or ALONE,
+            "RELAY_BROKER_URL": self.redis_url or MEMORY_BUS,
             "RELAY_HOST": _HOST,
             "RELAY_PORT": "0",
             "RELAY_LOG_FORMAT": "json",
@@ -151,7 +151,7 @@ class Stack:
         }
 
     def _stop(self) -> None:
-        """End the gateways, then Redis: without it they would still try to reach it."""
+        """Stop the gateways, then Redis: in the other order the gateways would try to reconnect."""
         try:
             for servers in (self._gateways, self._redis):
                 deadline = time.monotonic() + STOP_SECONDS
@@ -159,14 +159,14 @@ class Stack:
                     server.terminate()
                 for server in servers:
                     server.wait(deadline)
-        finally:  # after a second Ctrl-C, too
+        finally:  # even after a second Ctrl-C
             for server in [*self._gateways, *self._redis]:
                 server.kill()
             self._exits.close()
 
 
 class _Server:
-    """One process with a log file, in a session of its own: Ctrl-C on the terminal must not reach it."""
+    """One server process with a log file, in a session of its own: Ctrl-C on the terminal must not reach it."""
 
     def __init__(self, name: str, command: Sequence[str], log: Path, environment: dict[str, str]) -> None:
         self.name = name
@@ -191,12 +191,12 @@ class _Server:
         return self._process.returncode
 
     def records(self, event: str) -> list[dict[str, Any]]:
-        """Return the entries of an event in a gateway's log; the last line may still be in the making."""
+        """Return the entries of an event in a gateway's log; an unfinished last line is left out."""
         lines = self._log.read_text(errors="replace").splitlines()
         entries = [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
         return [entry for entry in entries if entry.get("event") == event]
 
-    def says_ready(self) -> bool:
+    def logged_ready(self) -> bool:
         return bool(self.records("ready"))
 
     def tail(self) -> str:
@@ -214,12 +214,12 @@ class _Server:
         self._process.terminate()
 
     def wait(self, deadline: float) -> None:
-        """Return when it has ended, or when the deadline has passed."""
+        """Wait until the process has ended, or the deadline has passed."""
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(max(0.0, deadline - time.monotonic()))
 
     def kill(self) -> None:
-        """End it at once; nothing happens when it has ended."""
+        """Kill the process; a no-op when it has ended."""
         self._process.kill()
         self._process.wait()
 

@@ -1,4 +1,7 @@
-"""Numbers as people read them: three digits and the unit that suits. Their spaces are plain, for terminals and logs."""
+"""Numbers as text for people: three significant digits and a suitable unit.
+
+Spaces in them are plain ones, for terminals and logs.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,8 @@ from typing import Final
 
 from relay.redaction import escape_controls
 
-NOTHING: Final = "\N{EN DASH}"
-"""Stands where there is no value."""
+NO_VALUE: Final = "\N{EN DASH}"
+"""Shown in place of a value that doesn't exist."""
 
 _DIGITS: Final = 3
 _DECIMALS: Final = 12
@@ -22,11 +25,11 @@ _MINUTES_FROM: Final = 600
 
 
 def number(value: float, most: int | None = None) -> str:
-    """Return a number without an exponent; digits before the point are never left out.
+    """Return a number without an exponent; digits before the point are always shown.
 
     Args:
         value: the number.
-        most: at most so many digits that count, for a sentence; without it three, so that those in a column align.
+        most: highest number of significant digits, for a sentence; None: always three, so that columns align.
     """
     digits = most or _DIGITS
     rounded = float(f"{value:.{digits}g}")
@@ -38,39 +41,39 @@ def number(value: float, most: int | None = None) -> str:
 
 
 def count(value: float | None, most: int | None = None) -> str:
-    """Return a number of things, whole ones in full: 12 000 000, 12.3."""
+    """Return a count, whole numbers in full: 12 000 000, 12.3."""
     if value is None:
-        return NOTHING
+        return NO_VALUE
     return _spaced(f"{value:,.0f}") if value == int(value) else number(value, most)
 
 
 def counted(things: int, noun: str, plural: str = "") -> str:
-    """Return a number of things with their noun: 1 client, 2 000 clients.
+    """Return a count with its noun: 1 client, 2 000 clients.
 
     Args:
-        things: how many.
-        noun: of one.
-        plural: of several; without it the noun with an s.
+        things: the count.
+        noun: singular.
+        plural: plural; empty: the noun with an s.
     """
     return f"{count(things)} {noun if things == 1 else plural or f'{noun}s'}"
 
 
 def causes(counts: Mapping[str, int]) -> str:
-    """Return what happened for which cause and how often, the most frequent first: timed out (112), HTTP 503 (20)."""
+    """Return the causes and how often each was counted, the most frequent first: timed out (112), HTTP 503 (20)."""
     ordered = sorted(counts.items(), key=lambda pair: -pair[1])
-    # Some of the words are those of the server.
+    # A cause may quote the server.
     return ", ".join(f"{escape_controls(cause)} ({count(times)})" for cause, times in ordered)
 
 
 def duration(seconds: float | None, most: int | None = None) -> str:
-    """Return a time in the unit that suits it: 812 µs, 1.24 ms, 2.01 s, 12 min 5 s.
+    """Return a time in a suitable unit: 812 µs, 1.24 ms, 2.01 s, 12 min 5 s.
 
     Args:
         seconds: the time; None: there is none.
-        most: at most so many digits that count, and no minutes.
+        most: highest number of significant digits; with it, minutes are not used.
     """
     if seconds is None:
-        return NOTHING
+        return NO_VALUE
     if not seconds:
         return "0 s"
     if seconds >= _MINUTES_FROM and most is None:
@@ -85,7 +88,7 @@ def duration(seconds: float | None, most: int | None = None) -> str:
 def size(in_bytes: float | None, most: int | None = None) -> str:
     """Return an amount of memory: 640 bytes, 12.3 MB. It may be negative."""
     if in_bytes is None:
-        return NOTHING
+        return NO_VALUE
     factor, unit = next((pair for pair in _SIZES if abs(in_bytes) >= pair[0]), _SIZES[-1])
     value = in_bytes / factor
     return f"{count(value) if factor == 1 else number(value, most)} {unit}"
@@ -93,11 +96,11 @@ def size(in_bytes: float | None, most: int | None = None) -> str:
 
 def share(fraction: float | None, most: int | None = None) -> str:
     """Return a fraction as a percentage: 0.0012 %, 83.4 %."""
-    return NOTHING if fraction is None else f"{number(fraction * 100, most)} %"
+    return NO_VALUE if fraction is None else f"{number(fraction * 100, most)} %"
 
 
 def clock(seconds: float) -> str:
-    """Return a moment of a run: 12.5 s, and from two minutes on 3:05."""
+    """Return a moment of a run as 12.5 s, or from two minutes on as 3:05."""
     if seconds < 120:
         return f"{seconds:.4g} s"
     whole = round(seconds)
@@ -113,7 +116,7 @@ def percentile(value: float) -> str:
     return f"{_trimmed(f'{value:.{decimals}f}')} %"
 
 
-def duration_mark(seconds: float) -> str:
+def duration_tick(seconds: float) -> str:
     """Return a round time for an axis: 500 µs, 2 ms, 10 s."""
     if not seconds:
         return "0"
@@ -121,33 +124,33 @@ def duration_mark(seconds: float) -> str:
     return f"{_round(seconds / factor)} {unit}"
 
 
-def count_mark(value: float) -> str:
+def count_tick(value: float) -> str:
     """Return a round number for an axis: 250, 20k, 1.5M."""
     factor, unit = next((pair for pair in _SHORT if abs(value) >= pair[0]), _SHORT[-1])
     return f"{_round(value / factor)}{unit}"
 
 
-def size_mark(in_bytes: float) -> str:
+def size_tick(in_bytes: float) -> str:
     """Return a round amount of memory for an axis: 0, 50 MB."""
     factor, unit = next((pair for pair in _SIZES if in_bytes >= pair[0]), _SIZES[-1])
     return f"{_round(in_bytes / factor)} {unit}" if in_bytes else "0"
 
 
-def share_mark(fraction: float) -> str:
+def share_tick(fraction: float) -> str:
     """Return a round percentage for an axis: 0, 2.5 %."""
     return f"{_round(fraction * 100)} %" if fraction else "0"
 
 
 def _round(value: float) -> str:
-    """Return a number that has few digits, without those that it has not."""
+    """Return a round number without trailing zeros."""
     return _trimmed(_spaced(f"{value:,.4f}"))
 
 
 def _trimmed(text: str) -> str:
-    """Return a number without the noughts at the end of its decimals."""
+    """Return a number without the trailing zeros of its decimals."""
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _spaced(text: str) -> str:
-    """Return a number with its thousands set apart by spaces instead of commas."""
+    """Return a number with spaces instead of commas between its thousands."""
     return text.replace(",", " ")

@@ -1,4 +1,4 @@
-"""Numbers with units, as people write them on a command line."""
+"""Numbers with units, parsed from a command line."""
 
 from __future__ import annotations
 
@@ -9,15 +9,18 @@ from typing import Final
 
 from relay.errors import RelayError
 
-_WRITTEN: Final = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s*(\D*)")
+_NUMBER_WITH_UNIT: Final = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s*(\D*)")
 
 _RATES: Final = {"": 1.0, "/s": 1.0, "/min": 1 / 60}
 _SHARES: Final = {"%": 0.01}
+_TIMES: Final = {"us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 _BYTES: Final = {"": 1.0, "B": 1.0, "KB": 1e3, "kB": 1e3, "MB": 1e6, "KiB": 2.0**10, "MiB": 2.0**20}
+
+_A_DURATION: Final = "a duration: a number with us, ms, s, m or h, such as 50us, 500ms, 1.5s, 2m or 1h"
 
 
 class QuantityError(RelayError):
-    """A text that is not the quantity it should be.
+    """A text that is not a valid quantity.
 
     Args:
         given: the text.
@@ -38,19 +41,33 @@ def parse_quantity(text: str, units: Mapping[str, float], allowed: str) -> float
 
     Args:
         text: a number that isn't negative, and its unit.
-        units: unit → what one of it is worth; "" where a bare number is allowed.
+        units: unit → its factor; the key "" allows a bare number.
         allowed: what is allowed, for the error.
 
     Raises:
-        QuantityError: it is no such number, or has no such unit.
+        QuantityError: the text is no such number, or its unit is unknown.
     """
-    match = _WRITTEN.fullmatch(text.strip())
+    match = _NUMBER_WITH_UNIT.fullmatch(text.strip())
     if match is None or match[2] not in units:
         raise QuantityError(text, allowed)
     number = float(match[1]) * units[match[2]]
     if not math.isfinite(number):
         raise QuantityError(text, allowed)
     return number
+
+
+def parse_duration(text: str) -> float:
+    """Return the seconds that a text such as "1.5s" means; a bare number means seconds.
+
+    Raises:
+        QuantityError: the text is no duration; says what is allowed.
+    """
+    return parse_quantity(text, {**_TIMES, "": 1.0}, f"{_A_DURATION}; a bare number is seconds")
+
+
+def parse_unit_duration(text: str) -> float:
+    """Parse as `parse_duration` does, but refuse a bare number: for times that are rarely meant in seconds."""
+    return parse_quantity(text, _TIMES, _A_DURATION)
 
 
 def parse_rate(text: str) -> float:

@@ -1,7 +1,7 @@
-"""The server API, for back ends: Centrifugo's HTTP API, as far as a relay without history can have it.
+"""The server API for back ends: Centrifugo's HTTP API, as far as a relay without history can offer it.
 
-One noun a file: what a back end sends (`parameters`), what it gets (`results`, `error`), what each method does
-(`methods`), who may call (`keys`), and the HTTP around it (`endpoint`, `openapi`).
+What a back end sends (`parameters`) and gets (`results`, `error`), what each method does (`methods`), one command or a
+batch of them (`commands`), and the HTTP around it (`endpoint`, `openapi`). Keys are checked in `relay.auth.api_keys`.
 """
 
 from relay.web.api.endpoint import add_routes

@@ -1,4 +1,4 @@
-"""From a command, or several in a batch, to replies."""
+"""Runs one command, or a batch of commands."""
 
 from __future__ import annotations
 
@@ -15,21 +15,36 @@ from relay.web.api.results import BatchReplies, ErrorBody, Result
 P = TypeVar("P", bound=Parameters)
 
 MAX_ERROR_LETTERS = 300
+"""Of a message about wrong parameters: it repeats names of fields that a back end may have made long."""
 
 Count = Callable[[str, Code], None]
-"""Counts a command: its method and what came of it."""
+"""Counts a command: its method, and its error code or `OK`."""
 
 
 async def run(call: Call, method: str, parameters: bytes) -> bytes:
-    """Carry out one command; return its result as JSON."""
+    """Run one command, and return its result as JSON.
+
+    Args:
+        call: what methods work with.
+        method: name of the method.
+        parameters: JSON.
+
+    Raises:
+        ApiError: the command failed.
+    """
     finish = await _start(call, method, parameters)
     return msgspec.json.encode(await finish())
 
 
 async def run_batch(call: Call, parameters: BatchParameters, count: Count) -> bytes:
-    """Carry out several commands; return their replies as JSON.
+    """Run several commands, and return their replies as JSON.
 
-    All are sent in their order before the first answer is waited for. One that fails leaves the others alone.
+    All are sent in their order before the first result is waited for. One that fails does not affect the others.
+
+    Args:
+        call: what methods work with.
+        parameters: the commands.
+        count: called for each command.
     """
     started: list[tuple[str, Finish | ApiError]] = []
     for number, command in enumerate(parameters.commands):
@@ -67,8 +82,12 @@ async def _start(call: Call, name: str, parameters: bytes | msgspec.Raw) -> Fini
 def decode(data: bytes | msgspec.Raw, kind: type[P]) -> P:
     """Return parameters from JSON.
 
+    Args:
+        data: JSON.
+        kind: type of the parameters.
+
     Raises:
-        ApiError: they are no JSON (400), or not those that the method takes.
+        ApiError: `data` is no JSON (HTTP status 400), or has not the fields of `kind`.
     """
     try:
         return msgspec.json.decode(data, type=kind)

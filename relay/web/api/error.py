@@ -1,10 +1,10 @@
-"""What the API answers when it can't do what was asked; codes and words are Centrifugo's where it has them."""
+"""Errors of the server API; codes and texts are Centrifugo's where it has them."""
 
 from __future__ import annotations
 
 import enum
 
-from relay.errors import DeliveryUnknown, PublishBufferFull, PublishError, PublishRefused
+from relay.errors import DeliveryUnknown, NotAllowed, PublishBufferFull, PublishError, PublishRefused, RelayError
 
 
 class Code(enum.IntEnum):
@@ -23,13 +23,13 @@ class Code(enum.IntEnum):
     DELIVERY_UNKNOWN = 1000
 
 
-class ApiError(Exception):
-    """An error that is told to the back end.
+class ApiError(RelayError):
+    """A command that failed; the back end gets code and message.
 
     Args:
-        code: kind of error.
+        code: error code.
         message: a sentence.
-        status: of HTTP; Centrifugo answers 200 to all that it could read.
+        status: HTTP status; as in Centrifugo, 200 for every request that could be read.
     """
 
     def __init__(self, code: Code, message: str, status: int = 200) -> None:
@@ -40,12 +40,21 @@ class ApiError(Exception):
 
 
 def bad_request(message: str) -> ApiError:
-    """Return the error for parameters that are wrong; the message names the field."""
+    """Return the error for wrong parameters.
+
+    Args:
+        message: names the field.
+    """
     return ApiError(Code.BAD_REQUEST, f"bad request: {message}")
 
 
+def permission_denied(error: NotAllowed) -> ApiError:
+    """Return the error for a command that the back end has no right to."""
+    return ApiError(Code.PERMISSION_DENIED, f"permission denied: {error}")
+
+
 def from_publish_error(error: PublishError) -> ApiError:
-    """Return what a back end is told about a message that didn't get through, so that it can decide on a retry."""
+    """Return the error for a message that was not published, or perhaps not: its code tells whether a retry is safe."""
     reason = str(error.disconnect.reason)
     match error:
         case DeliveryUnknown():

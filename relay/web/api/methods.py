@@ -1,8 +1,8 @@
-"""What each method of the API does.
+"""The methods of the server API.
 
-A method has two halves. The first checks the parameters and sends; the second waits for what came of it and
-makes the result. A batch runs all first halves before the second ones: so its commands go out in their order, and
-don't wait for each other.
+A method has two halves. The first checks the parameters and sends; the second waits for the outcome and returns the
+result. A batch runs all first halves before the second ones. So its commands are sent in order, and do not wait for
+each other.
 """
 
 from __future__ import annotations
@@ -14,12 +14,15 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from relay.auth.authenticator import Identity, check_publish
+from relay.brokers import Delivery
 from relay.channel import check_channel
 from relay.control import Control
 from relay.control.messages import MAX_CHANNELS, MAX_REASON_BYTES, DisconnectCommand, SurveyReply, UnsubscribeCommand
-from relay.errors import ChannelError, PublishError, SurveyError
+from relay.control.surveys import SurveyError
+from relay.errors import ChannelError, NotAllowed, PublishError
 from relay.message import Kind, Message
-from relay.web.api.error import ApiError, Code, bad_request, from_publish_error
+from relay.web.api.error import ApiError, Code, bad_request, from_publish_error, permission_denied
 from relay.web.api.parameters import (
     BroadcastParameters,
     ChannelsParameters,
@@ -42,20 +45,23 @@ from relay.web.api.results import (
 from relay.web.publish_window import PublishWindow
 
 Finish = Callable[[], Awaitable[Result]]
+"""The second half of a method; it raises `ApiError`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What methods work with.
+    """What the methods work with: one for each HTTP request.
 
     Args:
+        identity: of the back end, with its rights.
         control: reaches all gateways.
-        outlet: of this HTTP request.
+        window: publishes the messages of the request.
         max_message_bytes: largest payload of a message.
     """
 
+    identity: Identity
     control: Control
-    outlet: PublishWindow
+    window: PublishWindow
     max_message_bytes: int
 
 
@@ -63,9 +69,9 @@ class Method(NamedTuple):
     """A method of the API.
 
     Args:
-        parameters: what it takes.
-        result: what it gives.
-        start: its first half, which returns the second. Both raise `ApiError`.
+        parameters: type of its parameters.
+        result: type of its result.
+        start: its first half, which returns the second. It raises `ApiError`.
     """
 
     parameters: type[Parameters]
@@ -74,22 +80,22 @@ class Method(NamedTuple):
 
 
 async def _publish(call: Call, parameters: PublishParameters) -> Finish:
-    channel = _channel("channel", parameters.channel)
+    channel = _publishable(call, "channel", parameters.channel)
     kind, payload = _payload(call, parameters)
-    future = await call.outlet.send(Message(channel, payload, kind))
+    future = await call.window.publish(Message(channel, payload, kind))
     return lambda: _acknowledged(call, future)
 
 
 async def _broadcast(call: Call, parameters: BroadcastParameters) -> Finish:
     kind, payload = _payload(call, parameters)
-    sent: list[asyncio.Future[int] | ApiError] = []
+    sent: list[asyncio.Future[Delivery] | ApiError] = []
     for number, name in enumerate(parameters.channels):
         try:
-            channel = _channel(f"channels[{number}]", name)
+            channel = _publishable(call, f"channels[{number}]", name)
         except ApiError as error:
             sent.append(error)
         else:
-            sent.append(await call.outlet.send(Message(channel, payload, kind)))
+            sent.append(await call.window.publish(Message(channel, payload, kind)))
 
     async def finish() -> BroadcastResult:
         return BroadcastResult([await _reply(call, future) for future in sent])
@@ -97,8 +103,8 @@ async def _broadcast(call: Call, parameters: BroadcastParameters) -> Finish:
     return finish
 
 
-async def _reply(call: Call, sent: asyncio.Future[int] | ApiError) -> PublishReply:
-    """Return what became of one message of a broadcast."""
+async def _reply(call: Call, sent: asyncio.Future[Delivery] | ApiError) -> PublishReply:
+    """Return the outcome of one message of a broadcast."""
     try:
         if isinstance(sent, ApiError):
             raise sent
@@ -164,18 +170,34 @@ METHODS = {
 }
 
 NOT_AVAILABLE = ("presence", "presence_stats", "history", "history_remove", "subscribe", "refresh")
-"""Methods that Centrifugo has, and a relay that keeps nothing about its clients and messages has not."""
+"""Methods of Centrifugo that a relay without history and presence cannot offer."""
 
 
 def _channel(field: str, name: str) -> str:
+    """Return a legal channel name.
+
+    Args:
+        field: that the name stands in, for the error.
+        name: that the back end has sent.
+    """
     try:
         return check_channel(name)
     except ChannelError as error:
         raise bad_request(f"{field}: {error.rule}") from None
 
 
+def _publishable(call: Call, field: str, name: str) -> str:
+    """Return the name of a channel that the back end may publish to; arguments as for `_channel`."""
+    channel = _channel(field, name)
+    try:
+        check_publish(call.identity, channel)
+    except NotAllowed as error:
+        raise permission_denied(error) from None
+    return channel
+
+
 def _payload(call: Call, parameters: PublishParameters | BroadcastParameters) -> tuple[Kind, bytes]:
-    """Return what clients are to get."""
+    """Return kind and payload of the message."""
     for field in ("tags", "idempotency_key"):
         if getattr(parameters, field):
             raise ApiError(Code.NOT_AVAILABLE, f"not available: {field}")
@@ -197,7 +219,7 @@ def _payload(call: Call, parameters: PublishParameters | BroadcastParameters) ->
 
 
 def _target(parameters: UnsubscribeParameters | DisconnectParameters) -> tuple[str | None, str | None]:
-    """Return the user and the client that are meant; None for any."""
+    """Return user and client id that a command is for; None: any."""
     if parameters.session:
         raise ApiError(Code.NOT_AVAILABLE, "not available: session")
     if not parameters.user and parameters.client is None:
@@ -205,9 +227,9 @@ def _target(parameters: UnsubscribeParameters | DisconnectParameters) -> tuple[s
     return parameters.user or None, parameters.client
 
 
-async def _acknowledged(call: Call, future: asyncio.Future[int]) -> EmptyResult:
+async def _acknowledged(call: Call, future: asyncio.Future[Delivery]) -> EmptyResult:
     try:
-        await call.outlet.acknowledged(future)
+        await call.window.acknowledged(future)
     except PublishError as error:
         raise from_publish_error(error) from None
     return EmptyResult()
@@ -215,7 +237,7 @@ async def _acknowledged(call: Call, future: asyncio.Future[int]) -> EmptyResult:
 
 async def _survey(call: Call, pattern: str | None) -> list[SurveyReply]:
     try:
-        async with asyncio.timeout(call.outlet.seconds_left):
+        async with asyncio.timeout(call.window.seconds_left):
             return await call.control.survey(pattern)
     except PublishError as error:
         raise ApiError(Code.INTERNAL, f"could not ask the gateways: {error.disconnect.reason}") from None

@@ -1,4 +1,4 @@
-"""What a back end sends: one struct for each method. The OpenAPI document is made of them."""
+"""Parameters of the methods, one struct for each. The OpenAPI document is made from them, docstrings included."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Base64Field = Annotated[str, Meta(description="Instead of `data`: a binary messa
 
 
 class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Base of all parameters: a mistyped field is an error, not ignored."""
+    """Base of all parameters. An unknown field is an error: it may be a mistyped one."""
 
 
 class PublishParameters(Parameters, frozen=True):

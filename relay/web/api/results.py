@@ -1,4 +1,4 @@
-"""What a back end gets: one struct for each method. The OpenAPI document is made of them."""
+"""Results of the methods, one struct for each. The OpenAPI document is made from them, docstrings included."""
 
 from __future__ import annotations
 

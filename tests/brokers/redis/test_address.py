@@ -8,7 +8,8 @@ import ssl
 import pytest
 
 from relay import AsyncPublisher, Publisher
-from relay.brokers.redis.address import Address, describe, parse_address
+from relay.brokers.redis.address import Address, parse_address
+from relay.brokers.schemes import describe
 from tests.harness.certificate_authority import CertificateAuthority
 
 

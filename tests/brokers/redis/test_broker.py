@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 
 from relay.brokers import BrokerOptions
+from relay.brokers.redis.address import Address, fixed
 from relay.brokers.redis.broker import RedisBroker
 from relay.errors import BusUnavailable
 from tests.brokers.recording import Station
@@ -103,8 +104,10 @@ async def test_a_link_that_hears_and_cannot_speak_is_opened_anew(
     proxy = await proxy_to(own_redis.port)
     station = await connect(url_of(proxy))
     # The proxy can't tell the links apart: open the one to publish past it.
-    station.broker._publications._address = station.broker._address.__class__(host="127.0.0.1", port=own_redis.port)  # type: ignore[attr-defined]
-    station.broker._publications.abort("on purpose")  # type: ignore[attr-defined]
+    assert isinstance(station.broker, RedisBroker)
+    publications = station.broker.shards[0].publications
+    publications._resolve = fixed(Address(host="127.0.0.1", port=own_redis.port))
+    publications.abort("on purpose")
     await wait_until(lambda: proxy.connections == 1 and not station.broker.problems)
     losses = station.counters.bus_losses
     proxy.mute = True
@@ -260,7 +263,7 @@ async def test_a_fault_of_the_probe_is_told_and_not_its_end(
         raise RuntimeError("a mistake")
 
     with monkeypatch.context() as patch:
-        patch.setattr(station.broker._probe, "is_stale", fail)
+        patch.setattr(station.broker.shards[0]._probe, "is_stale", fail)
         await wait_until(lambda: station.broker.problems == ["bus probe failed"])
     assert "a mistake" in caplog.text
     await wait_until(lambda: not station.broker.problems)

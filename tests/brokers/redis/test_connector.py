@@ -15,7 +15,7 @@ from relay.brokers.redis import connector
 from relay.brokers.redis.address import Address
 from relay.brokers.redis.connector import MAX_ADDRESSES, ConnectError, Fault, open_link
 from relay.brokers.redis.link import Link
-from tests.brokers.redis.test_supervised import PlainLink
+from tests.brokers.redis.test_supervised_link import PlainLink
 from tests.conftest import ProxyFactory, RedisFactory
 from tests.harness.certificate_authority import CertificateAuthority
 from tests.harness.conditions import wait_until

@@ -10,7 +10,7 @@ from relay.brokers import BrokerOptions
 from relay.brokers.redis.address import Address
 from relay.brokers.redis.connector import ConnectError, open_link
 from tests.brokers.recording import Station
-from tests.brokers.redis.test_supervised import PlainLink
+from tests.brokers.redis.test_supervised_link import PlainLink
 from tests.conftest import RedisFactory
 from tests.harness.conditions import wait_until
 from tests.harness.redis_server import RedisServer

@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from relay.brokers import BrokerOptions
 from relay.brokers.envelope import seal
-from relay.brokers.redis.address import Address
+from relay.brokers.redis.address import Address, fixed
 from relay.brokers.redis.broker import RedisBroker
 from relay.brokers.redis.link import Link
 from relay.brokers.redis.subscribe_commands import BATCH, batches
@@ -146,7 +146,7 @@ async def test_a_gateway_that_hears_nothing_of_itself_starts_its_link_anew(
     # Redis has no command that makes somebody else unsubscribe: do what a lost subscription amounts to.
     await station.broker.subscribe("keeps PING's answer an array")
     probes = redis_server.admin.pubsub_channels(f"{prefix} probe*")
-    station.broker._subscriptions._write(
+    station.broker.shards[0].subscriptions._write(
         [(b"UNSUBSCRIBE", [str(name).encode() if isinstance(name, str) else name for name in probes])]
     )
     await wait_until(lambda: station.counters.bus_losses)
@@ -180,7 +180,15 @@ async def test_a_channel_with_clients_that_redis_refuses_later_is_not_forgotten(
 
 async def test_an_old_answer_does_not_acknowledge_a_new_subscription() -> None:
     subscriptions = Subscriptions(
-        Address(), 3.0, 1.0, Counters(), prefix="", probe="p", sink=RecordingSink(), echo=print, changed=print
+        fixed(Address()),
+        3.0,
+        1.0,
+        Counters(),
+        prefix="",
+        probe=b"p",
+        sink=RecordingSink(),
+        probe_received=print,
+        changed=print,
     )
     subscriptions.link = cast(Link, HandLink())
     subscriptions._synchronized = asyncio.get_running_loop().create_future()

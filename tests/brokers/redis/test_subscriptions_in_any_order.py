@@ -12,7 +12,7 @@ import hiredis
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from relay.brokers.redis.address import Address
+from relay.brokers.redis.address import Address, fixed
 from relay.brokers.redis.link import Link
 from relay.brokers.redis.subscriptions import Subscriptions
 from relay.errors import SubscribeError
@@ -69,7 +69,15 @@ class Scene:
     def __init__(self) -> None:
         self.sink = RecordingSink()
         self.subscriptions = Subscriptions(
-            Address(), 3.0, 1.0, Counters(), prefix="", probe=PROBE, sink=self.sink, echo=_ignore, changed=_nothing
+            fixed(Address()),
+            3.0,
+            1.0,
+            Counters(),
+            prefix="",
+            probe=PROBE.encode(),
+            sink=self.sink,
+            probe_received=_ignore,
+            changed=_nothing,
         )
         self.redis: ScriptedRedis | None = None
         self.forbidden: set[bytes] = set()
@@ -91,9 +99,8 @@ class Scene:
                 self.forbidden.discard(argument.encode())
             case "answer":
                 self.answer(argument)
-            case "retry" if self.subscriptions._retry is not None:
-                self.subscriptions._retry.cancel()
-                self.subscriptions._ask_again()
+            case "retry":
+                self.subscriptions.refused.retry()
             case "ask" if self.redis is not None:
                 self.subscriptions.send_heartbeat(cast(Link, self.redis))
             case "lose":

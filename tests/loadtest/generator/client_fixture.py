@@ -1,16 +1,16 @@
-"""A client on a stage: its company and its connection are stand-ins that take note of everything."""
+"""A virtual client whose context and transport are fakes that record everything."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 
-from relay.loadtest.generator.chunk_decoder import Reader
-from relay.loadtest.generator.delivery_checker import Checker, Receiver
-from relay.loadtest.generator.load_publisher import Publisher, Punctuality
-from relay.loadtest.generator.payload import Stamp, encode, filler
-from relay.loadtest.generator.virtual_client import Client
-from relay.loadtest.plan.dialect import Dialect
+from relay.loadtest.generator.chunk_decoder import ChunkDecoder
+from relay.loadtest.generator.delivery_checker import DeliveryChecker, Receiver
+from relay.loadtest.generator.load_publisher import LoadPublisher, SendStatistics
+from relay.loadtest.generator.payload import MessageHeader, encode_payload, filler
+from relay.loadtest.generator.virtual_client import VirtualClient
+from relay.loadtest.plan.plan import Dialect
 from tests.harness.raw_websocket import Frame, encode_frame
 from tests.harness.server_session import take_frame
 
@@ -20,12 +20,12 @@ PLAIN = Dialect()
 DIALECT = Dialect(ready="^ready$", answers=(("^who", "me"), ("^what", "this")), ignore=("^ready$",))
 
 
-class Company:
-    """The other clients: what a client tells them."""
+class RecordingContext:
+    """What the clients of a worker share; records the callbacks."""
 
     def __init__(self, dialect: Dialect) -> None:
-        self.reader = Reader(RUN, SIZE, {0: 0, 1: 0, 2: 1}, dialect)
-        self.checker = Checker()
+        self.decoder = ChunkDecoder(RUN, SIZE, {0: 0, 1: 0, 2: 1}, dialect)
+        self.checker = DeliveryChecker()
         self.epoch = time.monotonic_ns()
         self.bytes_received = 0
         self.pings = 0
@@ -33,22 +33,22 @@ class Company:
         self.ends: list[str] = []
         self.collected = 0
 
-    def joined(self, client: Client) -> None:
-        """Note an arrival."""
+    def joined(self, client: VirtualClient) -> None:
+        """Record a subscribed client."""
         self.arrivals += 1
 
-    def left(self, client: Client, reason: str) -> None:
-        """Note an end."""
+    def left(self, client: VirtualClient, reason: str) -> None:
+        """Record the end of a session."""
         self.ends.append(reason)
 
     def collect(self) -> None:
-        """Note that it was asked for."""
+        """Record the call."""
         self.collected += 1
-        self.reader.collect()
+        self.decoder.collect()
 
 
-class Line(asyncio.Transport):
-    """A connection to nowhere."""
+class RecordingTransport(asyncio.Transport):
+    """A transport that records what is written."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -84,41 +84,41 @@ class Line(asyncio.Transport):
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         assert high == 0
 
-    def said(self) -> list[tuple[int, bytes]]:
+    def sent_frames(self) -> list[tuple[int, bytes]]:
         """Return the frames written since the last time: opcode and payload."""
         frames: list[Frame] = list(iter(lambda: take_frame(self.data), None))
         return [(frame.opcode, frame.payload) for frame in frames]
 
 
-class Scene:
-    """A client, its company and its connection; in session unless told otherwise."""
+class ClientFixture:
+    """A client with its context and its transport."""
 
     def __init__(self, dialect: Dialect = PLAIN, frames: tuple[bytes, ...] = (), publishes: bool = False) -> None:
-        self.company = Company(dialect)
+        self.context = RecordingContext(dialect)
         self.receiver = Receiver(7, "ws://127.0.0.1:1", "room", [0, 1])
-        publisher = Publisher(9, 0, RUN, SIZE, "{payload}", self.company.epoch, Punctuality())
+        publisher = LoadPublisher(9, 0, RUN, SIZE, "{payload}", self.context.epoch, SendStatistics())
         answers = [frame.encode() for _, frame in dialect.answers]
-        self.client = Client(
-            self.company,
+        self.client = VirtualClient(
+            self.context,
             self.receiver,
             list(frames),
             answers,
             dialect.ready is not None,
             publisher if publishes else None,
         )
-        self.line = Line()
+        self.transport = RecordingTransport()
 
-    def open(self, data: bytes = b"") -> Scene:
+    def open(self, data: bytes = b"") -> ClientFixture:
         """Begin a session."""
-        self.client.opened(self.line, data)
+        self.client.opened(self.transport, data)
         return self
 
-    def hear(self, opcode: int, content: bytes = b"") -> list[tuple[int, bytes]]:
-        """Get a frame, and return what the client says to it."""
+    def receive(self, opcode: int, content: bytes = b"") -> list[tuple[int, bytes]]:
+        """Receive a frame, and return the frames that the client answers."""
         self.client.data_received(encode_frame(opcode, content, masked=False))
-        return self.line.said()
+        return self.transport.sent_frames()
 
 
 def message(sequence: int, publisher: int = 0) -> bytes:
     """Return a message's payload."""
-    return encode(Stamp(RUN, publisher, 1 if publisher == 2 else 0, sequence, 0, 0), filler(SIZE))
+    return encode_payload(MessageHeader(RUN, publisher, 1 if publisher == 2 else 0, sequence, 0, 0), filler(SIZE))

@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.loadtest.generator import chunk_decoder as module
-from relay.loadtest.generator.chunk_decoder import Reader, show
-from relay.loadtest.generator.event import Broken, Close, Event, Ping, Strange
+from relay.loadtest.generator.chunk import Close, Event, FaultyFrame, Ping, ProtocolViolation
+from relay.loadtest.generator.chunk_decoder import ChunkDecoder, excerpt
 from relay.loadtest.generator.frame_codec import MAX_FRAME_BYTES
-from relay.loadtest.generator.payload import Stamp, encode, filler
-from relay.loadtest.plan.dialect import Dialect
+from relay.loadtest.generator.payload import MessageHeader, encode_payload, filler
+from relay.loadtest.plan.plan import Dialect
 from relay.loadtest.result.faults import Fault
 from tests.harness.raw_websocket import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, encode_frame
 
@@ -33,7 +33,7 @@ def payload(
 ) -> bytes:
     """Return a message, due at its sequence number times 10, with a lag of 3."""
     where = CHANNELS[publisher] if channel is None else channel
-    return encode(Stamp(run, publisher, where, sequence, 10 * sequence, 3), filler(size))
+    return encode_payload(MessageHeader(run, publisher, where, sequence, 10 * sequence, 3), filler(size))
 
 
 def message(sequence: int, publisher: int = 0, opcode: int = TEXT) -> bytes:
@@ -41,13 +41,13 @@ def message(sequence: int, publisher: int = 0, opcode: int = TEXT) -> bytes:
     return frame(opcode, payload(sequence, publisher))
 
 
-def reader(**dialect: object) -> Reader:
-    """Return a reader for a kind of server."""
-    return Reader(RUN, SIZE, CHANNELS, Dialect(**dialect))  # type: ignore[arg-type]
+def decoder(**dialect: object) -> ChunkDecoder:
+    """Return a decoder for a type of server."""
+    return ChunkDecoder(RUN, SIZE, CHANNELS, Dialect(**dialect))  # type: ignore[arg-type]
 
 
 @dataclass
-class Heard:
+class DecodedStream:
     """What a client makes of a stream, chunk by chunk."""
 
     messages: dict[int, list[int]] = field(default_factory=dict)
@@ -57,30 +57,30 @@ class Heard:
     rest: bytes = b""
 
     @property
-    def broken(self) -> bool:
+    def failed(self) -> bool:
         """Whether the stream can't be read further."""
-        return bool(self.events) and isinstance(self.events[-1], Broken)
+        return bool(self.events) and isinstance(self.events[-1], ProtocolViolation)
 
 
-def feed(reading: Reader, chunks: Iterable[bytes]) -> Heard:
+def feed(decoder: ChunkDecoder, chunks: Iterable[bytes]) -> DecodedStream:
     """Return what a client hears that gets these chunks."""
-    heard = Heard()
+    stream = DecodedStream()
     for chunk in chunks:
-        data = heard.rest + chunk
-        read = reading.remembered.get(data) or reading.read(data)
-        for publisher, first, last in read.runs:
-            heard.messages.setdefault(publisher, []).extend(range(first, last + 1))
-        heard.dues += read.dues
-        heard.lags += read.lags
-        heard.events += read.events
-        heard.rest = read.rest
-        if heard.broken:
-            heard.rest = b""
+        data = stream.rest + chunk
+        decoded = decoder.remembered.get(data) or decoder.decode(data)
+        for publisher, first, last in decoded.runs:
+            stream.messages.setdefault(publisher, []).extend(range(first, last + 1))
+        stream.dues += decoded.dues
+        stream.lags += decoded.lags
+        stream.events += decoded.events
+        stream.rest = decoded.rest
+        if stream.failed:
+            stream.rest = b""
             break
-    return heard
+    return stream
 
 
-def cut(data: bytes, places: Iterable[int]) -> list[bytes]:
+def reset(data: bytes, places: Iterable[int]) -> list[bytes]:
     """Return a stream in pieces."""
     ends = sorted({place % (len(data) + 1) for place in places} | {0, len(data)})
     return [data[begin:end] for begin, end in pairwise(ends)]
@@ -88,7 +88,7 @@ def cut(data: bytes, places: Iterable[int]) -> list[bytes]:
 
 def fragmented(content: bytes, places: Sequence[int], between: bytes, opcode: int) -> bytes:
     """Return a message in fragments, with other frames between them."""
-    pieces = cut(content, places) or [b""]
+    pieces = reset(content, places) or [b""]
     last = len(pieces) - 1
     return between.join(
         frame(CONTINUATION if number else opcode, piece, fin=number == last) for number, piece in enumerate(pieces)
@@ -126,7 +126,7 @@ _ends = st.sampled_from(
 @given(st.lists(_pieces, max_size=6), _ends, st.lists(st.integers(0, 200_000), max_size=6))
 def test_a_stream_says_the_same_whole_and_in_pieces(pieces: list[bytes], end: bytes, places: list[int]) -> None:
     data = b"".join(pieces) + end
-    assert feed(reader(), cut(data, places)) == feed(reader(), [data])
+    assert feed(decoder(), reset(data, places)) == feed(decoder(), [data])
 
 
 def rich_stream() -> bytes:
@@ -150,49 +150,49 @@ def rich_stream() -> bytes:
     )
 
 
-def check_rich_stream(heard: Heard) -> None:
+def check_rich_stream(stream: DecodedStream) -> None:
     """Check what that stream says."""
-    assert heard.messages == {0: [0, 1, 2, 5, 4, 5], 1: [0]}
-    assert heard.dues == [0, 0, 10, 20, 50, 40, 50]
-    assert heard.lags == [3] * 7
-    assert heard.events == [
+    assert stream.messages == {0: [0, 1, 2, 5, 4, 5], 1: [0]}
+    assert stream.dues == [0, 0, 10, 20, 50, 40, 50]
+    assert stream.lags == [3] * 7
+    assert stream.events == [
         Ping(b"are you there?"),
         Ping(b"between"),
         Ping(b"between"),
-        Strange(Fault.UNEXPECTED, "what is this?"),
-        Strange(Fault.UNEXPECTED, ""),
-        Strange(Fault.FOREIGN, f"damaged: {payload(3)[:48].decode()}"),
-        Strange(Fault.UNEXPECTED, "y" * 80 + "..."),
+        FaultyFrame(Fault.UNEXPECTED, "what is this?"),
+        FaultyFrame(Fault.UNEXPECTED, ""),
+        FaultyFrame(Fault.FOREIGN, f"damaged: {payload(3)[:48].decode()}"),
+        FaultyFrame(Fault.UNEXPECTED, "y" * 80 + "..."),
         Close(1000, "done"),
     ]
-    assert heard.rest == b""
+    assert stream.rest == b""
 
 
 def test_a_stream_says_the_same_wherever_it_is_cut_in_two() -> None:
     data = rich_stream()
-    shared = reader()
+    shared = decoder()
     for place in range(len(data) + 1):
-        check_rich_stream(feed(shared, cut(data, [place])))
+        check_rich_stream(feed(shared, reset(data, [place])))
 
 
 def test_a_stream_says_the_same_byte_by_byte() -> None:
-    check_rich_stream(feed(reader(), cut(rich_stream(), range(10_000))))
+    check_rich_stream(feed(decoder(), reset(rich_stream(), range(10_000))))
 
 
 def test_runs_end_exactly_where_messages_do_not_follow_each_other() -> None:
     stream = [(0, 0), (0, 1), (1, 7), (0, 2), (1, 8), (0, 4), (0, 5), (1, 9), (0, 5), (0, 3)]
-    read = reader().read(b"".join(message(sequence, publisher) for publisher, sequence in stream))
-    assert sorted(read.runs) == [(0, 0, 2), (0, 3, 3), (0, 4, 5), (0, 5, 5), (1, 7, 9)]
-    assert [run for run in read.runs if run[0] == 0] == [(0, 0, 2), (0, 4, 5), (0, 5, 5), (0, 3, 3)]
-    assert read.dues == [10 * sequence for _, sequence in stream]
+    decode = decoder().decode(b"".join(message(sequence, publisher) for publisher, sequence in stream))
+    assert sorted(decode.runs) == [(0, 0, 2), (0, 3, 3), (0, 4, 5), (0, 5, 5), (1, 7, 9)]
+    assert [run for run in decode.runs if run[0] == 0] == [(0, 0, 2), (0, 4, 5), (0, 5, 5), (0, 3, 3)]
+    assert decode.dues == [10 * sequence for _, sequence in stream]
 
 
 def test_messages_before_the_end_of_a_broken_stream_count() -> None:
-    read = reader().read(message(0) + message(1) + frame(TEXT, b"", reserved=1))
-    assert read.runs == [(0, 0, 1)]
-    assert read.dues == [0, 10]
-    (event,) = read.events
-    assert isinstance(event, Broken)
+    decode = decoder().decode(message(0) + message(1) + frame(TEXT, b"", reserved=1))
+    assert decode.runs == [(0, 0, 1)]
+    assert decode.dues == [0, 10]
+    (event,) = decode.events
+    assert isinstance(event, ProtocolViolation)
 
 
 @pytest.mark.parametrize(
@@ -212,14 +212,14 @@ def test_messages_before_the_end_of_a_broken_stream_count() -> None:
     ids=lambda value: value if isinstance(value, str) else "",  # masks are random
 )
 def test_what_no_server_may_send_breaks_the_stream(data: bytes, reason: str) -> None:
-    assert reader().read(data).events == [Broken(reason)]
+    assert decoder().decode(data).events == [ProtocolViolation(reason)]
 
 
 def test_an_endless_message_in_fragments_breaks_the_stream(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_FRAME_BYTES", 1000)
     endless = frame(TEXT, b"x" * 300, fin=False) + frame(CONTINUATION, b"x" * 300, fin=False) * 3
-    heard = feed(reader(), cut(endless, range(0, 2000, 100)))
-    assert heard.events == [Broken("message of more than 1000 bytes in fragments")]
+    stream = feed(decoder(), reset(endless, range(0, 2000, 100)))
+    assert stream.events == [ProtocolViolation("message of more than 1000 bytes in fragments")]
 
 
 @pytest.mark.parametrize(
@@ -227,32 +227,32 @@ def test_an_endless_message_in_fragments_breaks_the_stream(monkeypatch: pytest.M
     [(b"", Close(1005, "")), (b"\x03\xe9", Close(1001, "")), (b"\x03\xf3no\xff", Close(1011, "no\ufffd"))],
 )
 def test_a_close_frame_says_why(content: bytes, event: Close) -> None:
-    assert reader().read(frame(CLOSE, content)).events == [event]
+    assert decoder().decode(frame(CLOSE, content)).events == [event]
 
 
 def test_what_was_read_is_remembered_until_it_is_collected() -> None:
-    shared, data = reader(), message(0)
-    read = shared.read(data)
-    read.times.append(5)
-    assert shared.remembered[data] is read
-    assert shared.collect() == [read]
+    shared, data = decoder(), message(0)
+    decode = shared.decode(data)
+    decode.times.append(5)
+    assert shared.remembered[data] is decode
+    assert shared.collect() == [decode]
     assert shared.remembered == {}
     assert shared.collect() == []
-    assert shared.read(data).times == []
+    assert shared.decode(data).times == []
 
 
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """A reader that is full asks to be emptied."""
     monkeypatch.setattr(module, "MAX_REMEMBERED_BYTES", 3 * len(message(0)))
-    shared = reader()
+    shared = decoder()
     for sequence in range(3):
-        shared.read(message(sequence))
+        shared.decode(message(sequence))
         assert not shared.full
-    shared.read(message(3))
+    shared.decode(message(3))
     assert shared.full
     shared.collect()
     assert not shared.full
 
 
 def test_long_texts_are_shown_by_their_beginning() -> None:
-    assert (show(b"x" * 80), show(b"x" * 81)) == ("x" * 80, "x" * 80 + "...")
+    assert (excerpt(b"x" * 80), excerpt(b"x" * 81)) == ("x" * 80, "x" * 80 + "...")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from relay.loadtest.generator.event import Answer, Event, Ready, Strange
-from relay.loadtest.generator.payload import Stamp, encode, filler
+from relay.loadtest.generator.chunk import AnswerNeeded, Event, FaultyFrame, Ready
+from relay.loadtest.generator.payload import MessageHeader, encode_payload, filler
 from relay.loadtest.result.faults import Fault
 from tests.harness.raw_websocket import TEXT
-from tests.loadtest.generator.test_chunk_decoder import RUN, SIZE, frame, payload, reader
+from tests.loadtest.generator.test_chunk_decoder import RUN, SIZE, decoder, frame, payload
 
 
 @pytest.mark.parametrize(
@@ -16,7 +16,7 @@ from tests.loadtest.generator.test_chunk_decoder import RUN, SIZE, frame, payloa
     [
         (payload(0, run=0x123456), "of run 123456: rly:"),
         (payload(0, channel=1), "publisher 0 is not in channel 1"),
-        (encode(Stamp(RUN, 9, 0, 0, 0, 0), filler(SIZE)), "publisher 9 is not in channel 0"),
+        (encode_payload(MessageHeader(RUN, 9, 0, 0, 0, 0), filler(SIZE)), "publisher 9 is not in channel 0"),
         (payload(0)[:-1] + b"?", "damaged: rly:"),
         (payload(0)[:-1], "damaged: rly:"),
         (payload(0)[:47], "damaged: rly:"),
@@ -24,10 +24,10 @@ from tests.loadtest.generator.test_chunk_decoder import RUN, SIZE, frame, payloa
     ],
 )
 def test_a_message_of_elsewhere_is_foreign_and_not_counted(content: bytes, text: str) -> None:
-    read = reader().read(frame(TEXT, content))
-    assert (read.runs, read.dues) == ([], [])
-    (event,) = read.events
-    assert isinstance(event, Strange)
+    decode = decoder().decode(frame(TEXT, content))
+    assert (decode.runs, decode.dues) == ([], [])
+    (event,) = decode.events
+    assert isinstance(event, FaultyFrame)
     assert event.fault is Fault.FOREIGN
     assert event.text.startswith(text)
 
@@ -36,18 +36,18 @@ def test_a_message_of_elsewhere_is_foreign_and_not_counted(content: bytes, text:
     "content", [payload(0) + b"!", b" " + payload(0), payload(0) + payload(1)], ids=["behind", "before", "two"]
 )
 def test_a_frame_with_more_than_the_message_is_foreign_where_payloads_are_bare(content: bytes) -> None:
-    read = reader().read(frame(TEXT, content))
-    assert read.runs[0][:2] == (0, 0)
-    (event,) = read.events
-    assert isinstance(event, Strange)
+    decode = decoder().decode(frame(TEXT, content))
+    assert decode.runs[0][:2] == (0, 0)
+    (event,) = decode.events
+    assert isinstance(event, FaultyFrame)
     assert (event.fault, event.text[:20]) == (Fault.FOREIGN, "more than was sent: ")
 
 
 def test_a_frame_may_hold_several_messages_where_servers_wrap_them() -> None:
     wrapped = b'{"a":"%s"}\n{"b":"%s","c":"%s"}' % (payload(0), payload(1), payload(0, 1))
-    read = reader(publish='{"data":"{payload}"}').read(frame(TEXT, wrapped))
-    assert sorted(read.runs) == [(0, 0, 1), (1, 0, 0)]
-    assert read.events == []
+    decode = decoder(publish='{"data":"{payload}"}').decode(frame(TEXT, wrapped))
+    assert sorted(decode.runs) == [(0, 0, 1), (1, 0, 0)]
+    assert decode.events == []
 
 
 CHATTY = {
@@ -61,32 +61,32 @@ CHATTY = {
 @pytest.mark.parametrize(
     ("content", "events"),
     [
-        (b"ping?", [Answer(0), Answer(1)]),
-        (b"pi", [Answer(1)]),
+        (b"ping?", [AnswerNeeded(0), AnswerNeeded(1)]),
+        (b"pi", [AnswerNeeded(1)]),
         (b"welcome!", [Ready()]),
         (b"welcome", [Ready()]),
         (b"news of today", []),
-        (b"old news", [Strange(Fault.UNEXPECTED, "old news")]),
-        ("schön".encode(), [Strange(Fault.UNEXPECTED, "schön")]),
-        (b"\xff\x00", [Strange(Fault.UNEXPECTED, "\\xff\x00")]),
+        (b"old news", [FaultyFrame(Fault.UNEXPECTED, "old news")]),
+        ("schön".encode(), [FaultyFrame(Fault.UNEXPECTED, "schön")]),
+        (b"\xff\x00", [FaultyFrame(Fault.UNEXPECTED, "\\xff\x00")]),
     ],
 )
 def test_a_frame_without_a_message_is_met_as_the_dialect_says(content: bytes, events: list[Event]) -> None:
-    assert reader(**CHATTY).read(frame(TEXT, content)).events == events
+    assert decoder(**CHATTY).decode(frame(TEXT, content)).events == events
 
 
 def test_lines_are_known_again_in_other_company() -> None:
     """A server that batches writes other frames to each client, of lines that all of them get."""
-    several = reader(publish="<{payload}>")
+    several = decoder(publish="<{payload}>")
     one, two, three = (b"<%s>" % payload(sequence) for sequence in range(3))
     frames = [frame(TEXT, b"\n".join(lines)) for lines in ([one, two], [three], [one], [two, three])]
-    assert [several.read(data).runs for data in frames] == [[(0, 0, 1)], [(0, 2, 2)], [(0, 0, 0)], [(0, 1, 2)]]
-    assert several.read(b"".join(frames)).runs == [(0, 0, 2), (0, 0, 2)]
+    assert [several.decode(data).runs for data in frames] == [[(0, 0, 1)], [(0, 2, 2)], [(0, 0, 0)], [(0, 1, 2)]]
+    assert several.decode(b"".join(frames)).runs == [(0, 0, 2), (0, 0, 2)]
 
 
 def test_only_a_frame_whose_lines_say_nothing_at_all_is_unexpected() -> None:
     envelope = b"MESSAGE\nid:7\n\n" + payload(0)
-    assert reader(publish="<{payload}>").read(frame(TEXT, envelope)).events == []
-    assert reader(publish="<{payload}>").read(frame(TEXT, b"MESSAGE\nid:7")).events == [
-        Strange(Fault.UNEXPECTED, "MESSAGE\nid:7")
+    assert decoder(publish="<{payload}>").decode(frame(TEXT, envelope)).events == []
+    assert decoder(publish="<{payload}>").decode(frame(TEXT, b"MESSAGE\nid:7")).events == [
+        FaultyFrame(Fault.UNEXPECTED, "MESSAGE\nid:7")
     ]

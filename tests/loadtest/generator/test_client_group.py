@@ -10,11 +10,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import pytest
 
 from relay.loadtest.generator import client_group as module
-from relay.loadtest.generator.client_group import Crowd
-from relay.loadtest.generator.connector import resolve
-from relay.loadtest.generator.messages import Assignment
-from relay.loadtest.plan.dialect import Dialect
-from relay.loadtest.plan.plan import Plan
+from relay.loadtest.generator.client_group import ClientGroup
+from relay.loadtest.generator.commands import Assignment
+from relay.loadtest.plan.plan import Dialect, Plan
+from relay.loadtest.plan.server_address import resolve
 from relay.loadtest.result.faults import Faults
 from tests.harness.broadcast_server import BroadcastServer
 from tests.harness.conditions import stays_true, wait_until
@@ -27,25 +26,25 @@ DIALECT = Dialect(url=URL)
 
 
 @asynccontextmanager
-async def crowd_of(*urls: str, dialect: Dialect = DIALECT, **given: object) -> AsyncIterator[Crowd]:
-    """Make the crowd of the only worker of a plan, which begins now."""
+async def crowd_of(*urls: str, dialect: Dialect = DIALECT, **given: object) -> AsyncIterator[ClientGroup]:
+    """Make the group of the only worker of a plan, which begins now."""
     fields = {"clients": 4, "publishers": 1, **given}
     plan = Plan(urls=urls, dialect=dialect, **fields)  # type: ignore[arg-type]
-    crowd = Crowd(Assignment(plan, RUN, 0, [resolve(url) for url in urls]), time.monotonic_ns())
+    group = ClientGroup(Assignment(plan, RUN, 0, [resolve(url) for url in urls]), time.monotonic_ns())
     try:
-        yield crowd
+        yield group
     finally:
-        await crowd.close()
+        await group.close()
 
 
 @asynccontextmanager
-async def connected(server: BroadcastServer, **given: object) -> AsyncIterator[Crowd]:
-    """Make a crowd, and connect it."""
-    async with crowd_of(server.url, **given) as crowd:  # type: ignore[arg-type]
-        crowd.ramp()
-        await wait_until(lambda: not crowd.busy)
-        assert crowd.connected == len(crowd.receivers)
-        yield crowd
+async def connected(server: BroadcastServer, **given: object) -> AsyncIterator[ClientGroup]:
+    """Make a group, and connect it."""
+    async with crowd_of(server.url, **given) as group:  # type: ignore[arg-type]
+        group.ramp()
+        await wait_until(lambda: not group.busy)
+        assert group.connected == len(group.receivers)
+        yield group
 
 
 def sessions(server: BroadcastServer) -> list[str]:
@@ -66,14 +65,14 @@ def counts(faults: Faults) -> dict[str, dict[str, int]]:
 
 
 async def test_everybody_comes_at_the_pace_of_the_plan() -> None:
-    async with BroadcastServer() as server, crowd_of(server.url, clients=20, connect_rate=100.0) as crowd:
-        crowd.ramp()
-        assert crowd.busy
-        await wait_until(lambda: not crowd.busy)
-        assert (crowd.connected, crowd.sessions, server.accepted) == (21, 21, 21)
-        assert 0.19e9 <= crowd.ramped < time.monotonic_ns() - crowd.epoch
-        assert crowd.handshakes.total == 21
-        assert not any(receiver.away for receiver in crowd.receivers)
+    async with BroadcastServer() as server, crowd_of(server.url, clients=20, connect_rate=100.0) as group:
+        group.ramp()
+        assert group.busy
+        await wait_until(lambda: not group.busy)
+        assert (group.connected, group.sessions, server.accepted) == (21, 21, 21)
+        assert 0.19e9 <= group.ramped < time.monotonic_ns() - group.epoch
+        assert group.handshakes.total == 21
+        assert not any(receiver.away for receiver in group.receivers)
     await wait_until(lambda: not server.sessions)
 
 
@@ -113,9 +112,9 @@ async def test_everybody_speaks_as_the_dialect_says() -> None:
         def received(self, session: ServerSession, opcode: int, payload: bytes) -> None:
             said.append((session.request.client, payload))
 
-    async with Listener() as server, connected(server, dialect=dialect, clients=1, channels=2, publishers=2) as crowd:
-        crowd.publishers[1].owed.append(0)
-        crowd.publishers[1].pay()
+    async with Listener() as server, connected(server, dialect=dialect, clients=1, channels=2, publishers=2) as group:
+        group.publishers[1].backlog.append(0)
+        group.publishers[1].send_due()
         await wait_until(lambda: len(said) == 7)
     (published,) = (payload for _, payload in said if b"rly:" in payload)
     assert published.startswith(b"loadtest-0000ab-1:2:rly:")
@@ -132,27 +131,27 @@ async def test_everybody_speaks_as_the_dialect_says() -> None:
 async def test_clients_are_spread_over_all_servers_and_their_messages_are_checked() -> None:
     async with AsyncExitStack() as stack:
         servers = [await stack.enter_async_context(BroadcastServer()) for _ in range(2)]
-        crowd = await stack.enter_async_context(crowd_of(*(server.url for server in servers), clients=6))
-        crowd.ramp()
-        await wait_until(lambda: not crowd.busy)
+        group = await stack.enter_async_context(crowd_of(*(server.url for server in servers), clients=6))
+        group.ramp()
+        await wait_until(lambda: not group.busy)
         assert sorted(server.accepted for server in servers) == [3, 4]
-        crowd.publishers[0].owed += [0, 0, 0]
-        crowd.publishers[0].pay()
+        group.publishers[0].backlog += [0, 0, 0]
+        group.publishers[0].send_due()
         (own,) = (server for server in servers if server.accepted == 4)
         await wait_until(lambda: own.deliveries.total() == 9)
-        await wait_until(lambda: sum(receiver.expected.get(0, 0) for receiver in crowd.receivers) == 9)
-        crowd.collect()
-        crowd.collect()
-        assert crowd.recorder.delivered == crowd.delivered_by_second.total() == 9
-        assert not crowd.checker.faults.any
+        await wait_until(lambda: sum(receiver.expected.get(0, 0) for receiver in group.receivers) == 9)
+        group.collect()
+        group.collect()
+        assert group.recorder.delivered == group.delivered_by_second.total() == 9
+        assert not group.checker.faults.any
 
 
 async def test_who_is_refused_is_counted_by_the_cause() -> None:
-    async with crowd_of(f"ws://127.0.0.1:{free_port()}") as crowd:
-        crowd.ramp()
-        await wait_until(lambda: not crowd.busy)
-        assert counts(crowd.checker.faults) == {"refused": {"connection refused": 5}}
-        assert (crowd.connected, crowd.sessions) == (0, 0)
+    async with crowd_of(f"ws://127.0.0.1:{free_port()}") as group:
+        group.ramp()
+        await wait_until(lambda: not group.busy)
+        assert counts(group.checker.faults) == {"refused": {"connection refused": 5}}
+        assert (group.connected, group.sessions) == (0, 0)
 
 
 class Busy(BroadcastServer):
@@ -179,66 +178,66 @@ async def test_who_is_refused_comes_back_if_told_to_and_misses_what_came_before(
 ) -> None:
     """Several times if need be."""
     monkeypatch.setattr(module, "FIRST_DELAY", 0.01)
-    async with Busy(6) as server, crowd_of(server.url, clients=2, publishers=0, reconnect=True) as crowd:
-        crowd.ramp()
-        await wait_until(lambda: not crowd.busy)
-        assert counts(crowd.checker.faults) == {"refused": {"HTTP 503": 2}}
-        assert (crowd.connected, crowd.sessions, server.accepted) == (2, 2, 8)
-        assert all(receiver.left_at is not None for receiver in crowd.receivers)
-        crowd.count_absent()
-        assert crowd.checker.faults.closed == {}
+    async with Busy(6) as server, crowd_of(server.url, clients=2, publishers=0, reconnect=True) as group:
+        group.ramp()
+        await wait_until(lambda: not group.busy)
+        assert counts(group.checker.faults) == {"refused": {"HTTP 503": 2}}
+        assert (group.connected, group.sessions, server.accepted) == (2, 2, 8)
+        assert all(receiver.left_at is not None for receiver in group.receivers)
+        group.count_absent()
+        assert group.checker.faults.closed == {}
 
 
 async def test_who_is_hung_up_on_is_counted_by_the_cause_and_stays_away() -> None:
-    async with BroadcastServer() as server, connected(server) as crowd:
+    async with BroadcastServer() as server, connected(server) as group:
         by_client(server, 0).close(1011, "oops")
         by_client(server, 1).reset()
-        await wait_until(lambda: crowd.connected == 3)
-        crowd.count_absent()
-        assert counts(crowd.checker.faults) == {"closed": {"1011 oops": 1, "reset": 1}}
+        await wait_until(lambda: group.connected == 3)
+        group.count_absent()
+        assert counts(group.checker.faults) == {"closed": {"1011 oops": 1, "reset": 1}}
         assert sessions(server) == ["2", "3", "4"]
-        assert not crowd.busy
+        assert not group.busy
 
 
 async def test_a_server_with_another_reason_for_everybody_does_not_fill_the_memory() -> None:
     wanted = module.MAX_CAUSES + 5
-    async with BroadcastServer() as server, connected(server, clients=wanted, publishers=0) as crowd:
+    async with BroadcastServer() as server, connected(server, clients=wanted, publishers=0) as group:
         for number, session in enumerate(list(server.sessions)):
             session.close(1011, f"reason {number}")
-        await wait_until(lambda: not crowd.connected)
-        closed = crowd.checker.faults.closed
+        await wait_until(lambda: not group.connected)
+        closed = group.checker.faults.closed
         assert (len(closed), sum(closed.values()), closed["other causes"]) == (module.MAX_CAUSES + 1, wanted, 5)
 
 
 async def test_who_is_hung_up_on_comes_back_if_told_to(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "FIRST_DELAY", 0.01)
-    async with BroadcastServer() as server, connected(server, reconnect=True) as crowd:
+    async with BroadcastServer() as server, connected(server, reconnect=True) as group:
         by_client(server, 0).end()
-        await wait_until(lambda: server.accepted == 6 and not crowd.busy)
-        assert counts(crowd.checker.faults) == {"returned": {"closed without a close frame": 1}}
-        assert (crowd.connected, crowd.sessions) == (5, 6)
-        ramped = crowd.ramped
+        await wait_until(lambda: server.accepted == 6 and not group.busy)
+        assert counts(group.checker.faults) == {"returned": {"closed without a close frame": 1}}
+        assert (group.connected, group.sessions) == (5, 6)
+        ramped = group.ramped
         by_client(server, 0).end()
-        await wait_until(lambda: crowd.sessions == 7)
-        assert crowd.ramped == ramped
+        await wait_until(lambda: group.sessions == 7)
+        assert group.ramped == ramped
 
 
 async def test_who_should_come_back_and_can_not_is_counted_at_the_end() -> None:
-    async with BroadcastServer() as server, connected(server, reconnect=True) as crowd:
+    async with BroadcastServer() as server, connected(server, reconnect=True) as group:
         await server.die()
-        await wait_until(lambda: crowd.connected == 0)
-        assert crowd.busy
-        crowd.count_absent()
-        assert crowd.checker.faults.closed == {"did not come back": 5}
+        await wait_until(lambda: group.connected == 0)
+        assert group.busy
+        group.count_absent()
+        assert group.checker.faults.closed == {"did not come back": 5}
 
 
 async def test_closing_ends_everything_that_goes_on() -> None:
     """Connections, and attempts to connect."""
     async with BroadcastServer() as server:
-        async with crowd_of(server.url, clients=100, connect_rate=50.0) as crowd:
-            crowd.ramp()
+        async with crowd_of(server.url, clients=100, connect_rate=50.0) as group:
+            group.ramp()
             await wait_until(lambda: server.accepted > 3)
-        assert (crowd.connected, crowd.busy) == (0, False)
+        assert (group.connected, group.busy) == (0, False)
         accepted = server.accepted
         await wait_until(lambda: not server.sessions)
         assert await stays_true(lambda: server.accepted == accepted, 0.05)

@@ -10,31 +10,34 @@ from typing import cast
 
 import pytest
 
-from relay.loadtest.generator.connector import Connector, Destination, cause, resolve
+from relay.loadtest.generator.connector import Connector, cause
 from relay.loadtest.generator.delivery_checker import Receiver
-from relay.loadtest.generator.frame_codec import WireError
-from relay.loadtest.generator.virtual_client import Client
-from relay.loadtest.plan.dialect import Dialect
+from relay.loadtest.generator.frame_codec import RemoteProtocolError
+from relay.loadtest.generator.virtual_client import VirtualClient
+from relay.loadtest.plan.plan import Dialect
+from relay.loadtest.plan.server_address import resolve
 from tests.harness.broadcast_server import BroadcastServer
 from tests.harness.certificate_authority import CertificateAuthority
 from tests.harness.conditions import PATIENCE_SECONDS, wait_until
 from tests.harness.faulty_server import RefusingServer
 from tests.harness.free_port import free_port
 from tests.harness.server_session import ServerSession
-from tests.loadtest.generator.client_fixture import Company
+from tests.loadtest.generator.client_fixture import RecordingContext
 
 
-def make_client(*, ready: str | None = None) -> Client:
+def make_client(*, ready: str | None = None) -> VirtualClient:
     """Return a client that only listens."""
-    return Client(Company(Dialect(ready=ready)), Receiver(0, "", "room", []), [], [], ready is not None)
+    return VirtualClient(RecordingContext(Dialect(ready=ready)), Receiver(0, "", "room", []), [], [], ready is not None)
 
 
-def company(client: Client) -> Company:
+def context(client: VirtualClient) -> RecordingContext:
     """Return what a client has told."""
-    return cast(Company, client._crowd)
+    return cast(RecordingContext, client._context)
 
 
-async def connect(client: Client, url: str, *, source: str | None = None, within: float = PATIENCE_SECONDS) -> int:
+async def connect(
+    client: VirtualClient, url: str, *, source: str | None = None, within: float = PATIENCE_SECONDS
+) -> int:
     """Begin a session, and return how long that took."""
     return await Connector((("X-Token", "secret"),), within).connect(client, url, resolve(url), source)
 
@@ -44,9 +47,9 @@ async def refusal(
 ) -> str:
     """Return why a connection could not be made."""
     client = make_client(ready=ready)
-    with pytest.raises((OSError, WireError)) as caught:
+    with pytest.raises((OSError, RemoteProtocolError)) as caught:
         await connect(client, url, source=source, within=within)
-    assert (client.transport, client.subscribed, company(client).arrivals) == (None, None, 0)
+    assert (client.transport, client.subscribed, context(client).arrivals) == (None, None, 0)
     return cause(caught.value)
 
 
@@ -59,8 +62,8 @@ async def test_a_session_begins_at_the_address_with_the_headers() -> None:
         assert session.request.headers["x-token"] == "secret"
         assert session.request.headers["host"] == f"127.0.0.1:{server.port}"
         assert 0 < taken < 10**10
-        assert company(client).arrivals == 1
-        client.cut()
+        assert context(client).arrivals == 1
+        client.reset()
 
 
 async def test_an_address_without_a_path_asks_for_the_root() -> None:
@@ -68,7 +71,7 @@ async def test_an_address_without_a_path_asks_for_the_root() -> None:
     async with BroadcastServer() as server:
         await connect(client, server.url)
         assert server.sessions[0].request.target == "/"
-        client.cut()
+        client.reset()
 
 
 async def test_after_a_cut_the_next_session_begins_at_once_and_hears_nothing_of_the_last() -> None:
@@ -76,15 +79,15 @@ async def test_after_a_cut_the_next_session_begins_at_once_and_hears_nothing_of_
     async with BroadcastServer() as server:
         await connect(client, f"{server.url}/ws/lobby")
         (old,) = server.sessions
-        client.cut()
+        client.reset()
         old.send(b"of the past")
         await connect(client, f"{server.url}/ws/lobby")
         await wait_until(lambda: old in server.past)
         server.sessions[0].send(b"of now")
-        await wait_until(lambda: company(client).checker.faults.unexpected)
-        assert [incident.text for incident in company(client).checker.faults.incidents] == ["of now"]
-        assert company(client).ends == [""]
-        client.cut()
+        await wait_until(lambda: context(client).checker.faults.unexpected)
+        assert [incident.text for incident in context(client).checker.faults.incidents] == ["of now"]
+        assert context(client).ends == [""]
+        client.reset()
 
 
 async def test_a_cut_leaves_no_port_waiting() -> None:
@@ -95,7 +98,7 @@ async def test_a_cut_leaves_no_port_waiting() -> None:
         transport = client.transport
         assert transport is not None
         local = transport.get_extra_info("sockname")
-        client.cut()
+        client.reset()
         await wait_until(lambda: not server.sessions)
         # A port in TIME_WAIT can't be bound again without SO_REUSEADDR.
         with socket.socket() as probe:
@@ -134,7 +137,7 @@ async def test_the_local_address_is_the_one_asked_for() -> None:
         await connect(client, f"{server.url}/ws/lobby", source="127.0.0.2")
         assert client.transport is not None
         assert client.transport.get_extra_info("sockname")[0] == "127.0.0.2"
-        client.cut()
+        client.reset()
 
 
 async def test_a_local_address_that_is_not_there_is_told() -> None:
@@ -156,11 +159,11 @@ async def test_a_certificate_of_an_authority_that_is_trusted_is_taken(
     client = make_client()
     async with BroadcastServer() as server, await serve_tls(server, certificate_authority) as listener:
         connector = Connector((), 10.0)
-        destination = resolve(f"wss://127.0.0.1:{listener.sockets[0].getsockname()[1]}")
+        address = resolve(f"wss://127.0.0.1:{listener.sockets[0].getsockname()[1]}")
         for _ in range(2):
-            await connector.connect(client, "wss://h/ws/lobby", destination, None)
-            assert company(client).arrivals
-            client.cut()
+            await connector.connect(client, "wss://h/ws/lobby", address, None)
+            assert context(client).arrivals
+            client.reset()
             await wait_until(lambda: not server.sessions)
 
 
@@ -172,52 +175,14 @@ async def test_a_certificate_of_nobody_known_is_told(certificate_authority: Cert
 
 
 async def test_a_server_without_tls_is_told() -> None:
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read(1)
+    async def answer(decoder: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await decoder.read(1)
         writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
         writer.close()
 
     async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
         url = f"wss://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         assert await refusal(url) == "TLS: WRONG_VERSION_NUMBER"
-
-
-@pytest.mark.parametrize(
-    ("url", "expected"),
-    [
-        (
-            "ws://127.0.0.1:8000",
-            Destination(socket.AF_INET, ("127.0.0.1", 8000), False, "127.0.0.1", "127.0.0.1:8000"),
-        ),
-        ("ws://127.0.0.1", Destination(socket.AF_INET, ("127.0.0.1", 80), False, "127.0.0.1", "127.0.0.1")),
-        ("wss://127.0.0.1", Destination(socket.AF_INET, ("127.0.0.1", 443), True, "127.0.0.1", "127.0.0.1")),
-        (
-            "ws://user:pass@127.0.0.1:81",
-            Destination(socket.AF_INET, ("127.0.0.1", 81), False, "127.0.0.1", "127.0.0.1:81"),
-        ),
-        ("ws://[::1]:8000", Destination(socket.AF_INET6, ("::1", 8000, 0, 0), False, "::1", "[::1]:8000")),
-    ],
-)
-def test_a_url_leads_to_a_destination(url: str, expected: Destination) -> None:
-    assert resolve(url) == expected
-
-
-def test_a_name_with_both_kinds_of_addresses_is_reached_by_ipv4(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = [
-        (socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("::1", 80, 0, 0)),
-        (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 80)),
-    ]
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
-    assert resolve("ws://both").address == ("127.0.0.1", 80)
-
-
-def test_a_name_that_nobody_knows_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    def unknown(*_: object, **__: object) -> None:
-        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-
-    monkeypatch.setattr(socket, "getaddrinfo", unknown)
-    with pytest.raises(OSError, match="not known"):
-        resolve("ws://nowhere.invalid")
 
 
 @pytest.mark.parametrize(
@@ -228,7 +193,7 @@ def test_a_name_that_nobody_knows_is_an_error(monkeypatch: pytest.MonkeyPatch) -
         (ConnectionResetError(errno.ECONNRESET, "Connection reset by peer"), "reset"),
         (OSError(errno.EMFILE, "Too many open files"), "too many open files"),
         (OSError(errno.ENOTDIR, "whatever"), "Not a directory"),
-        (WireError("HTTP 404"), "HTTP 404"),
+        (RemoteProtocolError("HTTP 404"), "HTTP 404"),
         (ConnectionResetError(), "ConnectionResetError"),
         (ValueError("whatever"), "ValueError"),
     ],

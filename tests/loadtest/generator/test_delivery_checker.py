@@ -1,4 +1,4 @@
-"""Every message is accounted for: heard once and in order, or it counts as exactly what happened to it."""
+"""Every message is accounted for: received once and in order, or it counts as exactly what happened to it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from array import array
 import pytest
 
 from relay.loadtest.generator import delivery_checker as module
-from relay.loadtest.generator.delivery_checker import MAX_INCIDENTS, UNKNOWN, Checker, Receiver
+from relay.loadtest.generator.delivery_checker import MAX_INCIDENTS, UNKNOWN, DeliveryChecker, Receiver
 from relay.loadtest.result.faults import Fault, Faults, Incident
 
 URL = "ws://127.0.0.1:1"
@@ -26,19 +26,19 @@ def receiver(*publishers: int, joined: int = 0) -> Receiver:
     return made
 
 
-def hear(checker: Checker, who: Receiver, publisher: int, *runs: tuple[int, int], moment: int = 0) -> None:
+def receive(checker: DeliveryChecker, who: Receiver, publisher: int, *runs: tuple[int, int], moment: int = 0) -> None:
     """Do with runs what a client does with those that it reads."""
     for first, last in runs:
         if who.expected.get(publisher) == first:
             who.expected[publisher] = last + 1
         else:
-            checker.hear(who, publisher, first, last, moment)
+            checker.receive(who, publisher, first, last, moment)
 
 
-def judge(checker: Checker, who: Receiver, *totals: int) -> Faults:
+def finish(checker: DeliveryChecker, who: Receiver, *totals: int) -> Faults:
     """Return the final faults of a run in which publisher n has sent `totals[n]` messages."""
     records = {publisher: record(total) for publisher, total in enumerate(totals)}
-    return checker.judge([who], dict(enumerate(totals)), records, 10**12)
+    return checker.finish([who], dict(enumerate(totals)), records, 10**12)
 
 
 def counts(faults: Faults) -> dict[str, int]:
@@ -48,9 +48,9 @@ def counts(faults: Faults) -> dict[str, int]:
 
 def heard(*runs: tuple[int, int], total: int) -> Faults:
     """Return the faults of one client that was there all the time and heard some runs of one publisher."""
-    checker, who = Checker(), receiver(0)
-    hear(checker, who, 0, *runs)
-    return judge(checker, who, total)
+    checker, who = DeliveryChecker(), receiver(0)
+    receive(checker, who, 0, *runs)
+    return finish(checker, who, total)
 
 
 def test_what_all_came_once_and_in_order_is_no_fault() -> None:
@@ -79,11 +79,11 @@ def test_each_message_counts_as_what_happened_to_it(runs: list[tuple[int, int]],
 
 
 def test_incidents_say_who_where_when_and_what() -> None:
-    checker, who = Checker(), receiver(0)
-    hear(checker, who, 0, (0, 3))
-    hear(checker, who, 0, (6, 7), moment=1_500_000_000)
-    hear(checker, who, 0, (7, 7), moment=1_600_000_000)
-    twice, skipped = judge(checker, who, 8).incidents
+    checker, who = DeliveryChecker(), receiver(0)
+    receive(checker, who, 0, (0, 3))
+    receive(checker, who, 0, (6, 7), moment=1_500_000_000)
+    receive(checker, who, 0, (7, 7), moment=1_600_000_000)
+    twice, skipped = finish(checker, who, 8).incidents
     assert twice == Incident(
         fault=Fault.DUPLICATED, moment=1.6, client=7, url=URL, channel="room", publisher=0, first=7, last=7
     )
@@ -98,10 +98,10 @@ def test_a_tail_that_never_came_is_shown_at_the_moment_of_judgement() -> None:
 
 
 def test_only_the_first_incidents_of_each_kind_are_kept() -> None:
-    checker, who = Checker(), receiver(0)
+    checker, who = DeliveryChecker(), receiver(0)
     for sequence in range(0, 100, 2):
-        hear(checker, who, 0, (sequence, sequence), (sequence, sequence), moment=sequence)
-    faults = judge(checker, who, 99)
+        receive(checker, who, 0, (sequence, sequence), (sequence, sequence), moment=sequence)
+    faults = finish(checker, who, 99)
     assert counts(faults) == {"lost": 49, "duplicated": 50}
     for fault in (Fault.LOST, Fault.DUPLICATED):
         shown = [incident for incident in faults.incidents if incident.fault is fault]
@@ -118,10 +118,10 @@ def test_a_skip_of_which_a_part_comes_late_is_shown_without_it() -> None:
 
 
 def test_a_publisher_of_elsewhere_is_foreign_and_changes_nothing() -> None:
-    checker, who = Checker(), receiver(0)
-    hear(checker, who, 1, (0, 4))
-    hear(checker, who, 0, (0, 9))
-    faults = judge(checker, who, 10, 5)
+    checker, who = DeliveryChecker(), receiver(0)
+    receive(checker, who, 1, (0, 4))
+    receive(checker, who, 0, (0, 9))
+    faults = finish(checker, who, 10, 5)
     assert counts(faults) == {"foreign": 5}
     (incident,) = faults.incidents
     assert (incident.publisher, incident.first, incident.last) == (1, 0, 4)
@@ -129,23 +129,23 @@ def test_a_publisher_of_elsewhere_is_foreign_and_changes_nothing() -> None:
 
 
 def test_what_is_missing_now_is_known_before_the_end() -> None:
-    checker, who = Checker(), receiver(0)
-    hear(checker, who, 0, (0, 1), (5, 5))
+    checker, who = DeliveryChecker(), receiver(0)
+    receive(checker, who, 0, (0, 1), (5, 5))
     assert checker.missing == 3
-    hear(checker, who, 0, (3, 3))
+    receive(checker, who, 0, (3, 3))
     assert (checker.missing, checker.faults.lost) == (2, 0)
 
 
 def test_more_missing_messages_than_can_be_remembered_are_lost_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """One that comes late after all counts as a duplicate then."""
     monkeypatch.setattr(module, "MAX_MISSING", 5)
-    checker, who = Checker(), receiver(0)
-    hear(checker, who, 0, (5, 5))
+    checker, who = DeliveryChecker(), receiver(0)
+    receive(checker, who, 0, (5, 5))
     assert (checker.missing, checker.faults.lost) == (5, 0)
-    hear(checker, who, 0, (8, 8))
+    receive(checker, who, 0, (8, 8))
     assert (checker.missing, checker.faults.lost) == (7, 2)
-    hear(checker, who, 0, (7, 7), (4, 4), (9, 9))
-    assert counts(judge(checker, who, 10)) == {"lost": 6, "duplicated": 1, "reordered": 1}
+    receive(checker, who, 0, (7, 7), (4, 4), (9, 9))
+    assert counts(finish(checker, who, 10)) == {"lost": 6, "duplicated": 1, "reordered": 1}
 
 
 def test_skips_past_a_limit_are_only_counted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,12 +156,12 @@ def test_skips_past_a_limit_are_only_counted(monkeypatch: pytest.MonkeyPatch) ->
 
 def absent(*after: tuple[int, int], joined: int, before: tuple[int, int] = (0, 3), total: int = 20) -> Faults:
     """Return the faults of a client that heard something, left, and came back; message n is sent at n * 10."""
-    checker, who = Checker(), receiver(0)
-    hear(checker, who, 0, before)
+    checker, who = DeliveryChecker(), receiver(0)
+    receive(checker, who, 0, before)
     who.leave()
     who.join(joined)
-    hear(checker, who, 0, *after, moment=joined)
-    return judge(checker, who, total)
+    receive(checker, who, 0, *after, moment=joined)
+    return finish(checker, who, total)
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ def absent(*after: tuple[int, int], joined: int, before: tuple[int, int] = (0, 3
         (20, [(5, 19)], {"lost": 1}),
     ],
 )
-def test_what_was_sent_in_an_absence_is_missed_and_what_came_after_it_is_owed(
+def test_what_was_sent_in_an_absence_is_missed_and_what_came_after_it_is_expected(
     joined: int, after: list[tuple[int, int]], expected: dict[str, int]
 ) -> None:
     """The client left with message 3 and came back at a moment; messages are sent 10 ns apart."""
@@ -193,85 +193,85 @@ def test_what_was_sent_in_an_absence_is_missed_and_what_came_after_it_is_owed(
 
 
 def test_who_has_left_for_good_misses_the_rest() -> None:
-    checker, who = Checker(), receiver(0, 1)
-    hear(checker, who, 0, (0, 3))
+    checker, who = DeliveryChecker(), receiver(0, 1)
+    receive(checker, who, 0, (0, 3))
     who.leave()
     who.leave()
     assert (who.expected, who.away) == ({0: UNKNOWN, 1: UNKNOWN}, True)
-    assert counts(judge(checker, who, 10, 5)) == {"missed": 11}
+    assert counts(finish(checker, who, 10, 5)) == {"missed": 11}
 
 
 def test_who_was_never_there_misses_everything() -> None:
-    assert counts(judge(Checker(), Receiver(0, URL, "room", [0]), 10)) == {"missed": 10}
+    assert counts(finish(DeliveryChecker(), Receiver(0, URL, "room", [0]), 10)) == {"missed": 10}
 
 
 def test_who_comes_late_for_the_first_time_misses_what_came_before() -> None:
-    checker, who = Checker(), Receiver(0, URL, "room", [0])
+    checker, who = DeliveryChecker(), Receiver(0, URL, "room", [0])
     who.leave()
     who.join(50)
-    hear(checker, who, 0, (6, 9))
-    assert counts(judge(checker, who, 10)) == {"missed": 5, "lost": 1}
+    receive(checker, who, 0, (6, 9))
+    assert counts(finish(checker, who, 10)) == {"missed": 5, "lost": 1}
 
 
 def test_who_leaves_twice_without_hearing_anything_between_is_judged_by_the_last_return() -> None:
-    checker, who = Checker(), receiver(0)
-    hear(checker, who, 0, (0, 3))
+    checker, who = DeliveryChecker(), receiver(0)
+    receive(checker, who, 0, (0, 3))
     for joined in (60, 100):
         who.leave()
         who.join(joined)
-    hear(checker, who, 0, (11, 19))
-    assert counts(judge(checker, who, 20)) == {"missed": 6, "lost": 1}
+    receive(checker, who, 0, (11, 19))
+    assert counts(finish(checker, who, 20)) == {"missed": 6, "lost": 1}
 
 
 def test_what_a_former_session_lacked_may_still_come_in_a_later_one() -> None:
-    checker, who = Checker(), receiver(0)
-    hear(checker, who, 0, (0, 3), (6, 6))
+    checker, who = DeliveryChecker(), receiver(0)
+    receive(checker, who, 0, (0, 3), (6, 6))
     who.leave()
     who.join(70)
-    hear(checker, who, 0, (4, 4), (7, 9))
-    assert counts(judge(checker, who, 10)) == {"lost": 1, "reordered": 1}
+    receive(checker, who, 0, (4, 4), (7, 9))
+    assert counts(finish(checker, who, 10)) == {"lost": 1, "reordered": 1}
 
 
 def test_a_message_before_the_frame_that_says_that_a_client_is_back_is_judged_by_its_own_moment() -> None:
     """Both come in one chunk."""
-    checker, who = Checker(), receiver(0, joined=5)
-    hear(checker, who, 0, (0, 3))
+    checker, who = DeliveryChecker(), receiver(0, joined=5)
+    receive(checker, who, 0, (0, 3))
     who.leave()
-    hear(checker, who, 0, (8, 9), moment=100)
+    receive(checker, who, 0, (8, 9), moment=100)
     who.join(100)
-    hear(checker, who, 0, (10, 19))
-    assert counts(judge(checker, who, 20)) == {"missed": 4}
+    receive(checker, who, 0, (10, 19))
+    assert counts(finish(checker, who, 20)) == {"missed": 4}
 
 
 def test_of_who_has_stopped_hearing_on_purpose_nothing_is_expected() -> None:
-    checker, who = Checker(), receiver(0)
-    hear(checker, who, 0, (0, 3))
-    who.excused = True
+    checker, who = DeliveryChecker(), receiver(0)
+    receive(checker, who, 0, (0, 3))
+    who.exempt = True
     assert not checker.outstanding([who], {0: 10}, {0: 90})
-    assert counts(judge(checker, who, 10)) == {}
+    assert counts(finish(checker, who, 10)) == {}
 
 
 def test_something_is_outstanding_as_long_as_it_can_come() -> None:
-    checker, who, gone = Checker(), receiver(0), Receiver(8, URL, "room", [0])
+    checker, who, gone = DeliveryChecker(), receiver(0), Receiver(8, URL, "room", [0])
     sent, last = {0: 10}, {0: 90}
     assert not checker.outstanding([gone], sent, last)
     assert checker.outstanding([gone, who], sent, last)
-    hear(checker, who, 0, (0, 3), (5, 9))
+    receive(checker, who, 0, (0, 3), (5, 9))
     assert checker.outstanding([who], sent, last)
-    hear(checker, who, 0, (4, 4))
+    receive(checker, who, 0, (4, 4))
     assert not checker.outstanding([who], sent, last)
 
 
 @pytest.mark.parametrize(("joined", "outstanding"), [(80, True), (90, True), (91, False)])
 def test_who_has_come_back_waits_only_for_what_was_sent_since(joined: int, outstanding: bool) -> None:
-    checker, who = Checker(), receiver(0)
+    checker, who = DeliveryChecker(), receiver(0)
     who.leave()
     who.join(joined)
     assert checker.outstanding([who], {0: 10}, {0: 90}) is outstanding
 
 
 def test_who_has_come_back_waits_for_nothing_of_a_publisher_that_sent_nothing() -> None:
-    checker, who = Checker(), receiver(0)
+    checker, who = DeliveryChecker(), receiver(0)
     who.leave()
     who.join(50)
     assert not checker.outstanding([who], {0: 0}, {})

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.loadtest.generator.delivery_checker import Checker, Receiver
+from relay.loadtest.generator.delivery_checker import DeliveryChecker, Receiver
 from relay.loadtest.result.faults import Fault, Incident
-from tests.loadtest.generator.test_delivery_checker import URL, counts, hear, judge, record
+from tests.loadtest.generator.test_delivery_checker import URL, counts, finish, receive, record
 
 
 @dataclass
@@ -24,45 +24,45 @@ class Account:
 
     record: Sequence[int]
     known: set[int] = field(default_factory=set)
-    owed: set[int] = field(default_factory=set)
+    backlog: set[int] = field(default_factory=set)
     next: int = 0
     begin: int = 0
     duplicated: list[int] = field(default_factory=list)
     reordered: list[int] = field(default_factory=list)
 
     def join(self, moment: int) -> None:
-        """A session begins: what was sent before isn't owed."""
+        """A session begins: what was sent before isn't expected."""
         self.begin = max(self.next, bisect_left(self.record, moment))
 
-    def hear(self, sequence: int) -> None:
+    def receive(self, sequence: int) -> None:
         """A message came."""
         if sequence in self.known:
             self.duplicated.append(sequence)
         elif sequence < self.next:
             self.reordered.append(sequence)
         else:
-            # Whoever hears this one is subscribed: from here on all is owed.
+            # A client that receives this one is subscribed: from here on every message is expected.
             self.begin = min(self.begin, sequence)
         self.known.add(sequence)
         self.next = max(self.next, sequence + 1)
 
     def leave(self) -> None:
         """A session ends: what was sent after the last message that came may have been under way."""
-        self.owed.update(range(self.begin, self.next))
+        self.backlog.update(range(self.begin, self.next))
 
     def end(self) -> None:
         """The run is over, and the client still there: it was to get everything."""
-        self.owed.update(range(self.begin, len(self.record)))
+        self.backlog.update(range(self.begin, len(self.record)))
 
     @property
     def lost(self) -> set[int]:
-        """Owed, and never came."""
-        return self.owed - self.known
+        """Expected, and never came."""
+        return self.backlog - self.known
 
     @property
     def missed(self) -> set[int]:
-        """Not owed, and never came."""
-        return set(range(len(self.record))) - self.owed - self.known
+        """Not expected, and never came."""
+        return set(range(len(self.record))) - self.backlog - self.known
 
 
 @dataclass(frozen=True)
@@ -127,8 +127,8 @@ def courses(draw: st.DrawFn) -> tuple[list[int], list[Session], bool]:
     for number, joined in enumerate(joins):
         mixed = [
             (publisher, sequence)
-            for publisher, (each, cut) in enumerate(zip(heard, cuts, strict=True))
-            for sequence in each[cut[2 * number] : cut[2 * number + 1]]
+            for publisher, (each, reset) in enumerate(zip(heard, cuts, strict=True))
+            for sequence in each[reset[2 * number] : reset[2 * number + 1]]
         ]
         sessions.append(Session(joined, mixed, draw(st.integers(1, 6))))
     return totals, sessions, draw(st.booleans())
@@ -145,7 +145,7 @@ def test_counts_equal_those_of_message_by_message_accounts(course: tuple[list[in
     """Whatever a server drops, doubles, swaps and repeats, whenever a client comes and goes."""
     totals, sessions, stays = course
     accounts = [Account(record(total)) for total in totals]
-    checker, who = Checker(), Receiver(7, URL, "room", list(range(len(totals))))
+    checker, who = DeliveryChecker(), Receiver(7, URL, "room", list(range(len(totals))))
     if sessions[0].joined:
         who.leave()  # it comes late
     for number, session in enumerate(sessions):
@@ -155,9 +155,9 @@ def test_counts_equal_those_of_message_by_message_accounts(course: tuple[list[in
         for begin in range(0, len(session.messages), session.chunk):
             chunk = session.messages[begin : begin + session.chunk]
             for publisher, sequence in chunk:
-                accounts[publisher].hear(sequence)
+                accounts[publisher].receive(sequence)
             for publisher, first, last in runs_of(chunk):
-                hear(checker, who, publisher, (first, last), moment=session.joined)
+                receive(checker, who, publisher, (first, last), moment=session.joined)
         if number + 1 < len(sessions) or not stays:
             who.leave()
             for account in accounts:
@@ -165,7 +165,7 @@ def test_counts_equal_those_of_message_by_message_accounts(course: tuple[list[in
         else:
             for account in accounts:
                 account.end()
-    faults = judge(checker, who, *totals)
+    faults = finish(checker, who, *totals)
     expected = {
         "lost": sum(len(account.lost) for account in accounts),
         "duplicated": sum(len(account.duplicated) for account in accounts),

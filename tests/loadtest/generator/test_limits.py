@@ -14,7 +14,7 @@ import pytest
 
 from relay.loadtest.generator.limits import (
     RESERVE,
-    Destination,
+    ConnectionLoad,
     LimitError,
     LocalPorts,
     SourceAddressError,
@@ -119,8 +119,8 @@ def test_where_the_kernel_does_not_tell_the_usual_range_is_taken(tmp_path: Path)
 def test_the_range_of_this_machine_is_taken_by_default() -> None:
     """A connection more than it holds needs a second address."""
     room = local_ports().usable
-    assert source_addresses([Destination("127.0.0.1", 8000, room)]) == ()
-    assert source_addresses([Destination("127.0.0.1", 8000, room + 1)]) == ("127.0.0.1", "127.0.0.2")
+    assert source_addresses([ConnectionLoad("127.0.0.1", 8000, room)]) == ()
+    assert source_addresses([ConnectionLoad("127.0.0.1", 8000, room + 1)]) == ("127.0.0.1", "127.0.0.2")
 
 
 @pytest.mark.parametrize(
@@ -129,13 +129,13 @@ def test_the_range_of_this_machine_is_taken_by_default() -> None:
 )
 def test_loopback_servers_get_as_many_addresses_as_needed(connections: int, addresses: int) -> None:
     """Nine tenths of the ports of each are used."""
-    found = source_addresses([Destination("127.0.0.1", 8000, connections)], ports=PORTS)
+    found = source_addresses([ConnectionLoad("127.0.0.1", 8000, connections)], ports=PORTS)
     assert len(set(found)) == addresses
 
 
 def test_each_server_has_the_ports_for_itself() -> None:
     """A port can be used once with each of them."""
-    servers = [Destination("127.0.0.1", port, 900) for port in (8000, 8001, 8002)]
+    servers = [ConnectionLoad("127.0.0.1", port, 900) for port in (8000, 8001, 8002)]
     assert source_addresses(servers, ports=PORTS) == ()
     assert len(source_addresses(servers, ports=LocalPorts(1000, shared=False))) == 3
     # The same server twice is one server.
@@ -145,7 +145,7 @@ def test_each_server_has_the_ports_for_itself() -> None:
 def test_a_remote_server_needs_addresses_from_the_user() -> None:
     """With the number, and the other ways."""
     with pytest.raises(LimitError) as caught:
-        source_addresses([Destination("192.0.2.1", 80, 2000), Destination("127.0.0.1", 80, 10)], ports=PORTS)
+        source_addresses([ConnectionLoad("192.0.2.1", 80, 2000), ConnectionLoad("127.0.0.1", 80, 10)], ports=PORTS)
     assert str(caught.value) == (
         "too few local ports: 2000 needed, 900 there; give --source-address 3 times, each with another address of this "
         "machine, or 6 addresses or ports of servers instead of 2, or widen the range: "
@@ -156,20 +156,20 @@ def test_a_remote_server_needs_addresses_from_the_user() -> None:
 def test_where_ports_serve_one_connection_more_servers_do_not_help() -> None:
     """So the error doesn't advise them, nor a setting that isn't there."""
     with pytest.raises(LimitError) as caught:
-        source_addresses([Destination("192.0.2.1", 80, 1000)], ports=LocalPorts(1000, shared=False))
+        source_addresses([ConnectionLoad("192.0.2.1", 80, 1000)], ports=LocalPorts(1000, shared=False))
     assert str(caught.value).endswith("; give --source-address 2 times, each with another address of this machine")
 
 
 def test_given_addresses_are_used_once_each() -> None:
     """Even when fewer would do."""
     given = ["127.0.0.5", "127.0.0.6", "127.0.0.5"]
-    assert source_addresses([Destination("127.0.0.1", 80, 10)], given, PORTS) == ("127.0.0.5", "127.0.0.6")
+    assert source_addresses([ConnectionLoad("127.0.0.1", 80, 10)], given, PORTS) == ("127.0.0.5", "127.0.0.6")
 
 
 def test_too_few_given_addresses_are_refused() -> None:
     """The user's choice is not added to."""
     with pytest.raises(LimitError, match="1000 needed, 900 there; give --source-address 2 times"):
-        source_addresses([Destination("127.0.0.1", 80, 1000)], ["127.0.0.5"], PORTS)
+        source_addresses([ConnectionLoad("127.0.0.1", 80, 1000)], ["127.0.0.5"], PORTS)
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ def test_too_few_given_addresses_are_refused() -> None:
 def test_addresses_that_lead_nowhere_are_refused(source: str, server: str, problem: str) -> None:
     """Before thousands of connections fail."""
     with pytest.raises(SourceAddressError, match=f"source address {source}: {problem}"):
-        source_addresses([Destination(server, 80, 1)], [source], PORTS)
+        source_addresses([ConnectionLoad(server, 80, 1)], [source], PORTS)
 
 
 def test_a_loopback_address_that_is_not_set_up_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,7 +197,7 @@ def test_a_loopback_address_that_is_not_set_up_is_explained(monkeypatch: pytest.
 
     monkeypatch.setattr(socket, "socket", Refusing)
     with pytest.raises(SourceAddressError, match=r"sudo ifconfig lo0 alias 127\.0\.0\.1"):
-        source_addresses([Destination("127.0.0.1", 80, 1000)], ports=PORTS)
+        source_addresses([ConnectionLoad("127.0.0.1", 80, 1000)], ports=PORTS)
 
 
 @pytest.mark.parametrize(("servers", "sources"), [(1, 3), (2, 2), (2, 4), (3, 2), (4, 6)])

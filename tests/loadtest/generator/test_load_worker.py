@@ -1,4 +1,4 @@
-"""A worker obeys, reports, and ends when nobody gives it orders any more."""
+"""A worker executes commands, reports, and ends when the coordinator is gone."""
 
 from __future__ import annotations
 
@@ -21,34 +21,33 @@ import pytest
 import uvloop
 
 from relay.loadtest.generator import load_worker as module
-from relay.loadtest.generator.connector import resolve
-from relay.loadtest.generator.load_worker import Outbox, Worker, event_loop, work
-from relay.loadtest.generator.messages import (
-    Arrived,
+from relay.loadtest.generator.commands import (
     Assignment,
-    Await,
-    Begin,
-    Count,
-    End,
-    Failed,
-    Judge,
-    Judged,
-    Order,
-    Play,
+    AwaitDeliveries,
+    AwaitEnded,
+    Command,
+    CountSent,
+    FinalFaults,
+    FindLost,
+    PlaySchedule,
     Progress,
-    Ramp,
     Report,
-    Rest,
-    Sent,
-    Up,
+    SentMessages,
+    Shutdown,
+    Started,
+    StartMeasure,
+    StartRamp,
+    StopLoad,
+    WorkerFailed,
 )
-from relay.loadtest.plan.dialect import Dialect
-from relay.loadtest.plan.plan import Act, Plan
-from relay.loadtest.plan.schedule import Timetable
+from relay.loadtest.generator.load_worker import LoadWorker, ReportSender, event_loop, run_worker
+from relay.loadtest.plan.plan import Act, Dialect, Plan
+from relay.loadtest.plan.schedule import Schedule
+from relay.loadtest.plan.server_address import resolve
 from tests.harness.broadcast_server import BroadcastServer
 from tests.harness.conditions import wait_until
 
-Kind = TypeVar("Kind", Up, Progress, Sent, Arrived, Judged, Failed)
+Expected = TypeVar("Expected", Started, Progress, SentMessages, AwaitEnded, FinalFaults, WorkerFailed)
 
 
 @pytest.fixture(autouse=True)
@@ -62,24 +61,24 @@ def _as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 class Desk:
-    """Where the coordinator sits: gives orders, and keeps the reports.
+    """The coordinator's end: sends commands, and keeps the reports.
 
     Args:
-        orders: to the worker.
+        commands: pipe to the worker.
         reports: from it.
     """
 
-    def __init__(self, orders: Connection, reports: Connection) -> None:
-        self.orders = orders
+    def __init__(self, commands: Connection, reports: Connection) -> None:
+        self.commands = commands
         self._reports = reports
         self.kept: list[Report] = []
 
-    def tell(self, order: Order | object) -> None:
-        """Give an order."""
-        self.orders.send(order)
+    def tell(self, command: Command | object) -> None:
+        """Send a command."""
+        self.commands.send(command)
 
-    async def hear(self, kind: type[Kind]) -> Kind:
-        """Return the next report of a kind."""
+    async def receive(self, kind: type[Expected]) -> Expected:
+        """Return the next report of a type."""
         await wait_until(lambda: self._next(kind) is not None, what=f"{kind.__name__}, not {self.kept}")
         report = self._next(kind)
         assert report is not None
@@ -89,11 +88,11 @@ class Desk:
     async def progress(self, **expected: object) -> Progress:
         """Return the next progress report that says something."""
         while True:
-            report = await self.hear(Progress)
+            report = await self.receive(Progress)
             if all(getattr(report, name) == value for name, value in expected.items()):
                 return report
 
-    def _next(self, kind: type[Kind]) -> Kind | None:
+    def _next(self, kind: type[Expected]) -> Expected | None:
         while self._reports.poll():
             self.kept.append(self._reports.recv())
         return next((report for report in self.kept if isinstance(report, kind)), None)
@@ -108,22 +107,22 @@ def assignment(url: str, **given: object) -> Assignment:
 @asynccontextmanager
 async def working(given: Assignment) -> AsyncIterator[tuple[Desk, asyncio.Task[None]]]:
     """Let a worker work in this process; it must have ended at the end."""
-    orders, give = Pipe(duplex=False)
-    hear, reports = Pipe(duplex=False)
-    outbox = Outbox(reports)
-    task = asyncio.create_task(Worker(orders, outbox, given).run())
-    desk = Desk(give, hear)
+    commands, give = Pipe(duplex=False)
+    receive, reports = Pipe(duplex=False)
+    sender = ReportSender(reports)
+    task = asyncio.create_task(LoadWorker(commands, sender, given).run())
+    desk = Desk(give, receive)
     try:
-        await desk.hear(Up)
+        await desk.receive(Started)
         yield desk, task
         await asyncio.wait_for(task, 5.0)
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        outbox.close()
-        asyncio.get_running_loop().remove_reader(orders.fileno())
+        sender.close()
+        asyncio.get_running_loop().remove_reader(commands.fileno())
         asyncio.get_running_loop().set_exception_handler(None)
-        for connection in (orders, give, hear, reports):
+        for connection in (commands, give, receive, reports):
             connection.close()
 
 
@@ -134,142 +133,142 @@ async def server() -> AsyncIterator[BroadcastServer]:
         yield server
 
 
-async def test_a_whole_run_obeys_all_orders(server: BroadcastServer) -> None:
+async def test_a_whole_run_executes_all_commands(server: BroadcastServer) -> None:
     async with working(assignment(server.url)) as (desk, _):
-        desk.tell(Ramp(time.monotonic_ns()))
+        desk.tell(StartRamp(time.monotonic_ns()))
         ramped = await desk.progress(settled=True)
         assert (ramped.connected, ramped.sessions, ramped.delivered) == (4, 4, 0)
         assert ramped.ramped > 0
-        desk.tell(Play(Timetable(0, 1e4, 0.01, 1)))
-        desk.tell(Begin())
+        desk.tell(PlaySchedule(Schedule(0, 1e4, 0.01, 1)))
+        desk.tell(StartMeasure())
         played = await desk.progress(delivered=300)
-        assert (played.sent, played.owed) == (100, 0)
+        assert (played.sent, played.backlog) == (100, 0)
         assert played.bytes_received > 300 * 128
-        desk.tell(Rest(0))
-        desk.tell(Count())
-        sent = await desk.hear(Sent)
-        assert ({number: len(record) for number, record in sent.records.items()}, sent.unsent) == ({0: 100}, 0)
-        desk.tell(Await({0: 100}, {0: sent.records[0][-1]}, 5.0))
-        await desk.hear(Arrived)
-        desk.tell(Judge({0: 100}, {}))
-        judged = await desk.hear(Judged)
+        desk.tell(StopLoad(0))
+        desk.tell(CountSent())
+        sent = await desk.receive(SentMessages)
+        assert ({number: len(sent_at) for number, sent_at in sent.records.items()}, sent.unsent) == ({0: 100}, 0)
+        desk.tell(AwaitDeliveries({0: 100}, {0: sent.records[0][-1]}, 5.0))
+        await desk.receive(AwaitEnded)
+        desk.tell(FindLost({0: 100}, {}))
+        judged = await desk.receive(FinalFaults)
         assert (judged.faults.any, judged.faults.missed, judged.storm) == (False, 0, None)
-        desk.tell(End())
+        desk.tell(Shutdown())
     await wait_until(lambda: not server.sessions)
 
 
 async def test_reports_come_regularly_and_say_what_is_new(server: BroadcastServer) -> None:
     async with working(assignment(server.url)) as (desk, _):
-        desk.tell(Ramp(time.monotonic_ns()))
-        first, second, third = [await desk.hear(Progress) for _ in range(3)]
+        desk.tell(StartRamp(time.monotonic_ns()))
+        first, second, third = [await desk.receive(Progress) for _ in range(3)]
         assert 0.09e9 < third.moment - second.moment < 1e9
         assert first.moment < second.moment < third.moment
         assert first.cpu <= second.cpu <= third.cpu
         assert sum(report.handshakes[1].sum() for report in (first, second, third)) == 4
         # About 50 looks a second.
         assert 1 <= third.lag[1].sum() <= 10
-        desk.tell(End())
+        desk.tell(Shutdown())
 
 
 async def test_what_is_missing_now_is_lost_in_reports_and_in_the_judgement(server: BroadcastServer) -> None:
     server.pass_on = lambda *_: None  # type: ignore[method-assign]
     async with working(assignment(server.url)) as (desk, _):
-        desk.tell(Ramp(time.monotonic_ns()))
+        desk.tell(StartRamp(time.monotonic_ns()))
         await desk.progress(settled=True)
-        desk.tell(Play(Timetable(0, 1e4, 0.001, 1)))
+        desk.tell(PlaySchedule(Schedule(0, 1e4, 0.001, 1)))
         await desk.progress(sent=10)
-        desk.tell(Await({0: 10}, {0: 0}, 0.2))
-        await desk.hear(Arrived)
-        desk.tell(Judge({0: 10}, {0: array("q", range(10))}))
-        assert (await desk.hear(Judged)).faults.lost == 30
-        desk.tell(End())
+        desk.tell(AwaitDeliveries({0: 10}, {0: 0}, 0.2))
+        await desk.receive(AwaitEnded)
+        desk.tell(FindLost({0: 10}, {0: array("q", range(10))}))
+        assert (await desk.receive(FinalFaults)).faults.lost == 30
+        desk.tell(Shutdown())
 
 
 async def test_what_the_server_does_not_take_is_unsent() -> None:
     async with BroadcastServer() as server, working(assignment(server.url, clients=0)) as (desk, _):
-        desk.tell(Ramp(time.monotonic_ns()))
+        desk.tell(StartRamp(time.monotonic_ns()))
         await desk.progress(settled=True)
         await server.die()
         await desk.progress(connected=0)
-        desk.tell(Play(Timetable(0, 1e4, 0.001, 1)))
-        await desk.progress(owed=10)
-        desk.tell(Count())
-        sent = await desk.hear(Sent)
+        desk.tell(PlaySchedule(Schedule(0, 1e4, 0.001, 1)))
+        await desk.progress(backlog=10)
+        desk.tell(CountSent())
+        sent = await desk.receive(SentMessages)
         assert ({0: len(sent.records[0])}, sent.unsent) == ({0: 0}, 10)
-        await desk.progress(owed=0)
-        desk.tell(End())
+        await desk.progress(backlog=0)
+        desk.tell(Shutdown())
 
 
-async def test_a_wait_for_what_may_never_come_ends_with_the_order_to(server: BroadcastServer) -> None:
+async def test_a_wait_for_what_may_never_come_ends_with_the_command_to(server: BroadcastServer) -> None:
     async with working(assignment(server.url)) as (desk, task):
-        desk.tell(Ramp(time.monotonic_ns()))
+        desk.tell(StartRamp(time.monotonic_ns()))
         await desk.progress(settled=True)
-        desk.tell(Await({0: 10}, {0: 0}, 60.0))
-        desk.tell(End())
+        desk.tell(AwaitDeliveries({0: 10}, {0: 0}, 60.0))
+        desk.tell(Shutdown())
         await wait_until(task.done, within=5.0)
 
 
 async def test_a_storm_is_told_in_the_judgement(server: BroadcastServer) -> None:
     async with working(assignment(server.url, act=Act.STORM)) as (desk, _):
-        desk.tell(Ramp(time.monotonic_ns()))
+        desk.tell(StartRamp(time.monotonic_ns()))
         await desk.progress(settled=True)
-        desk.tell(Begin())
+        desk.tell(StartMeasure())
         stormed = await desk.progress(sessions=7, settled=True)
         assert stormed.storm[1].sum() == 3
-        desk.tell(Judge({0: 0}, {0: array("q")}))
-        storm = (await desk.hear(Judged)).storm
+        desk.tell(FindLost({0: 0}, {0: array("q")}))
+        storm = (await desk.receive(FinalFaults)).storm
         assert storm is not None
         assert min(storm) > 0
-        desk.tell(End())
+        desk.tell(Shutdown())
 
 
 async def test_who_is_told_to_end_at_once_does(server: BroadcastServer) -> None:
     async with working(assignment(server.url)) as (desk, task):
-        desk.tell(End())
+        desk.tell(Shutdown())
         await wait_until(task.done)
     assert server.accepted == 0
 
 
 async def test_a_coordinator_that_is_gone_ends_the_worker_and_its_connections(server: BroadcastServer) -> None:
     async with working(assignment(server.url)) as (desk, task):
-        desk.tell(Ramp(time.monotonic_ns()))
+        desk.tell(StartRamp(time.monotonic_ns()))
         await desk.progress(settled=True)
-        desk.orders.close()
+        desk.commands.close()
         await wait_until(task.done)
     await wait_until(lambda: not server.sessions)
 
 
-def test_an_order_that_comes_in_pieces_is_taken_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_command_that_comes_in_pieces_is_taken_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     """Records of a long run are larger than a pipe holds; and uvloop makes what it watches non-blocking."""
     monkeypatch.setattr(signal, "signal", lambda *_: None)  # this process wants to be interrupted
     monkeypatch.setattr(module, "_loop_factory", lambda: uvloop.new_event_loop)
-    orders, give = Pipe(duplex=False)
-    hear, reports = Pipe(duplex=False)
+    commands, give = Pipe(duplex=False)
+    receive, reports = Pipe(duplex=False)
     given = assignment("ws://127.0.0.1:1")
-    worker = Thread(target=work, args=(orders, reports, given), daemon=True)
-    with give, hear, orders, reports:
+    worker = Thread(target=run_worker, args=(commands, reports, given), daemon=True)
+    with give, receive, commands, reports:
         worker.start()
-        assert isinstance(hear.recv(), Up)
-        give.send(Ramp(time.monotonic_ns()))
-        order = ForkingPickler.dumps(Judge({0: 0}, {0: array("q", range(100))}))
-        os.write(give.fileno(), struct.pack("!i", len(order)))
+        assert isinstance(receive.recv(), Started)
+        give.send(StartRamp(time.monotonic_ns()))
+        command = ForkingPickler.dumps(FindLost({0: 0}, {0: array("q", range(100))}))
+        os.write(give.fileno(), struct.pack("!i", len(command)))
         # A pause that the worker would need no longer than to fail: it has the head and waits for the rest.
         time.sleep(0.2)
-        os.write(give.fileno(), order)
-        while isinstance(report := hear.recv(), Progress):
+        os.write(give.fileno(), command)
+        while isinstance(report := receive.recv(), Progress):
             pass
-        assert isinstance(report, Judged), report
-        give.send(End())
+        assert isinstance(report, FinalFaults), report
+        give.send(Shutdown())
         worker.join()
 
 
-async def test_something_else_than_an_order_is_a_mistake(server: BroadcastServer) -> None:
+async def test_something_else_than_a_command_is_a_mistake(server: BroadcastServer) -> None:
     async def run() -> None:
         async with working(assignment(server.url)) as (desk, _):
-            desk.tell(Ramp(time.monotonic_ns()))
+            desk.tell(StartRamp(time.monotonic_ns()))
             desk.tell("nonsense")
 
-    with pytest.raises(TypeError, match="no order: 'nonsense'"):
+    with pytest.raises(TypeError, match="no command: 'nonsense'"):
         await run()
 
 
@@ -278,36 +277,36 @@ async def test_an_error_in_a_callback_is_reported_not_swallowed(server: Broadcas
     async with working(assignment(server.url)) as (desk, _):
         loop = asyncio.get_running_loop()
         loop.call_soon(lambda: 1 // 0)
-        failed = await desk.hear(Failed)
+        failed = await desk.receive(WorkerFailed)
         assert "ZeroDivisionError" in failed.text
         loop.call_exception_handler({"message": "something happened"})
-        assert "something happened" in (await desk.hear(Failed)).text
-        desk.tell(End())
+        assert "something happened" in (await desk.receive(WorkerFailed)).text
+        desk.tell(Shutdown())
 
 
 def test_what_a_worker_dies_of_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(signal, "signal", lambda *_: None)  # this process wants to be interrupted
-    orders, give = Pipe(duplex=False)
-    hear, reports = Pipe(duplex=False)
+    commands, give = Pipe(duplex=False)
+    receive, reports = Pipe(duplex=False)
     given = assignment("ws://127.0.0.1:1")
-    with give, hear, orders, reports:
-        give.send(Ramp(time.monotonic_ns()))
+    with give, receive, commands, reports:
+        give.send(StartRamp(time.monotonic_ns()))
         give.send("nonsense")
-        work(orders, reports, given)
-        assert isinstance(hear.recv(), Up)
-        while isinstance(report := hear.recv(), Progress):
+        run_worker(commands, reports, given)
+        assert isinstance(receive.recv(), Started)
+        while isinstance(report := receive.recv(), Progress):
             pass
-        assert isinstance(report, Failed)
-        assert "TypeError: no order: 'nonsense'" in report.text
+        assert isinstance(report, WorkerFailed)
+        assert "TypeError: no command: 'nonsense'" in report.text
 
 
 def test_an_outbox_without_a_reader_ends() -> None:
-    hear, reports = Pipe(duplex=False)
-    hear.close()
-    outbox = Outbox(reports)
-    outbox.send(Up())
-    outbox.send(Up())
-    outbox.close()
+    receive, reports = Pipe(duplex=False)
+    receive.close()
+    sender = ReportSender(reports)
+    sender.send(Started())
+    sender.send(Started())
+    sender.close()
     reports.close()
 
 

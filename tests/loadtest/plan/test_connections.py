@@ -8,9 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.loadtest.plan.connections import Role, cast, channel_of_publisher, deliveries_per_message
-from relay.loadtest.plan.dialect import Dialect
-from relay.loadtest.plan.plan import Hears, Plan
+from relay.loadtest.plan.connections import (
+    PlannedConnection,
+    channel_of_publisher,
+    deliveries_per_message,
+    planned_connections,
+)
+from relay.loadtest.plan.plan import Dialect, Hears, Plan
 
 
 def make_plan(servers: int, **given: object) -> Plan:
@@ -30,18 +34,18 @@ plans = st.builds(
 )
 
 
-def everybody(plan: Plan) -> list[Role]:
+def everybody(plan: Plan) -> list[PlannedConnection]:
     """Return the roles of all workers."""
-    return [role for worker in range(plan.workers) for role in cast(plan, worker)]
+    return [role for worker in range(plan.workers) for role in planned_connections(plan, worker)]
 
 
 @given(plans)
 def test_everybody_is_in_one_worker_once(plan: Plan) -> None:
     roles = everybody(plan)
     assert sorted(role.number for role in roles) == list(range(plan.clients + plan.publishers))
-    speakers = {role.publisher: role.number for role in roles if role.publisher is not None}
-    assert speakers == {publisher: plan.clients + publisher for publisher in range(plan.publishers)}
-    sizes = [len(list(cast(plan, worker))) for worker in range(plan.workers)]
+    publishers_of = {role.publisher: role.number for role in roles if role.publisher is not None}
+    assert publishers_of == {publisher: plan.clients + publisher for publisher in range(plan.publishers)}
+    sizes = [len(list(planned_connections(plan, worker))) for worker in range(plan.workers)]
     assert max(sizes) - min(sizes) <= 2
 
 

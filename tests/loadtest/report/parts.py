@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from relay.loadtest.result.faults import Fault, Incident
-from relay.loadtest.result.result import Connects, Generator, Moment, Percentiles, Phase, Process, Sample, Step
+from relay.loadtest.result.result import Connects, Generator, Percentiles, Phase, Process, Sample, Second, Step
 
 HOSTILE = "<img src=x onerror=alert(1)>\"'&</style></title><script>alert(2)</script>"
 """Text that must stay text wherever it stands."""
@@ -70,13 +70,13 @@ def moments(
     receivers: int = 100,
     median: float = 0.0012,
     stall: range = range(0),
-) -> list[Moment]:
+) -> list[Second]:
     """Return the seconds of a run; during the measured seconds of `stall` nothing arrives."""
     made = [
-        Moment(second=second, phase=Phase.RAMP, connected=clients * (second + 1) // max(ramp, 1))
+        Second(second=second, phase=Phase.RAMP, connected=clients * (second + 1) // max(ramp, 1))
         for second in range(ramp)
     ]
-    made.append(Moment(second=ramp, phase=Phase.SETTLE, connected=clients))
+    made.append(Second(second=ramp, phase=Phase.SETTLE, connected=clients))
     begin = ramp + 1
     for number in range(measured + 2):
         phase = Phase.WARM_UP if number < 2 else Phase.MEASURE
@@ -85,7 +85,7 @@ def moments(
         noise = 1 + 0.12 * math.sin(number * 1.7) + 0.05 * math.sin(number * 5.1)
         quiet = not rate
         made.append(
-            Moment(
+            Second(
                 second=begin + number,
                 phase=phase,
                 connected=clients,
@@ -99,8 +99,8 @@ def moments(
             )
         )
     end = begin + measured + 2
-    made.append(Moment(second=end, phase=Phase.DRAIN, connected=clients, delivered=int(rate * receivers * 0.01)))
-    made.append(Moment(second=end + 1, phase=Phase.CLOSE, connected=0))
+    made.append(Second(second=end, phase=Phase.DRAIN, connected=clients, delivered=int(rate * receivers * 0.01)))
+    made.append(Second(second=end + 1, phase=Phase.CLOSE, connected=0))
     return made
 
 

@@ -8,13 +8,13 @@ from relay.loadtest.result.faults import Fault, Faults, Incident
 from relay.loadtest.result.result import (
     Connects,
     Generator,
-    Moment,
     Percentiles,
     Phase,
     Process,
     RedisUse,
     Result,
     Sample,
+    Second,
     Storm,
 )
 from relay.loadtest.units.formatting import counted
@@ -160,7 +160,7 @@ def nothing() -> Result:
 def storm(*, back: float | None = 3.4) -> Result:
     """Return a run in which all clients were cut and came back, or not."""
     seconds = [
-        Moment(second=each.second, phase=each.phase, connected=(each.second - 20) * 1600, offered=2000, sent=2000)
+        Second(second=each.second, phase=each.phase, connected=(each.second - 20) * 1600, offered=2000, sent=2000)
         if 20 <= each.second < 23
         else each
         for each in moments()
@@ -199,7 +199,7 @@ def huge() -> Result:
 def single() -> Result:
     """Return a run of one second with one message to one client."""
     one = Percentiles(count=1, **dict.fromkeys(("mean", "p50", "p90", "p99", "p99_9", "p99_99", "max"), 0.0007))  # type: ignore[arg-type]
-    second = Moment(
+    second = Second(
         second=0,
         phase=Phase.MEASURE,
         connected=1,

@@ -16,7 +16,7 @@ from tests.loadtest.report.parts import HOSTILE
 
 def chart(lines: Sequence[Line], bands: Sequence[Band] = (), marks: Sequence[Mark] = (), name: str = "Sheep") -> Chart:
     """Return a chart of one plot, 0 to 12 by 0 to 12."""
-    x, y = (Axis(name=each, scale=Linear([10]), mark="{:g}".format, say="{:g}".format) for each in ("Day", name))
+    x, y = (Axis(name=each, scale=Linear([10]), tick="{:g}".format, show="{:g}".format) for each in ("Day", name))
     return Chart(name=name, note="", plots=[Plot(x=x, y=y, lines=lines, bands=bands, marks=marks)])
 
 
@@ -122,8 +122,8 @@ def test_a_pointer_reads_the_values_of_all_lines() -> None:
 
 def test_values_of_the_horizontal_axis_have_room() -> None:
     """Where they are long they are fewer."""
-    x = Axis(name="Day", scale=Linear([10]), mark="the {:g}th day of some month".format, say="{:g}".format)
-    y = Axis(name="Sheep", scale=Linear([1]), mark="{:g}".format, say="{:g}".format)
+    x = Axis(name="Day", scale=Linear([10]), tick="the {:g}th day of some month".format, show="{:g}".format)
+    y = Axis(name="Sheep", scale=Linear([1]), tick="{:g}".format, show="{:g}".format)
     plots = Chart(name="", note="", plots=[Plot(x=x, y=y, lines=[])])
     assert len(texts(drawn(plots), "middle")) == 3
     assert len(texts(drawn(plots, NARROW), "middle")) < 3

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from relay.loadtest.report import write_report
+from relay.loadtest.report.page import write_report
 from tests.harness.browser import Browser, find_chromium
 from tests.loadtest.report.parts import HOSTILE
 from tests.loadtest.report.results import SHAPES, bad, good, hostile

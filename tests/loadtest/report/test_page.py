@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from relay.loadtest.report import write_report
-from relay.loadtest.report.page import render, summary
+from relay.loadtest.report.page import render, summary, write_report
 from relay.loadtest.result.result import Result
 from tests.loadtest.report.results import SHAPES, bad, good, hostile, interrupted, nothing, storm, sweep
 

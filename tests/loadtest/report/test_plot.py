@@ -8,7 +8,7 @@ from relay.loadtest.report.scale import Linear
 
 def axis(name: str) -> Axis:
     """Return an axis of whole numbers."""
-    return Axis(name=name, scale=Linear([10]), mark="{:.0f}".format, say="{:.0f}".format)
+    return Axis(name=name, scale=Linear([10]), tick="{:.0f}".format, show="{:.0f}".format)
 
 
 def plot(*lines: Line, marks: list[Mark] | None = None) -> Plot:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from relay.loadtest.report import tables as figures
 from relay.loadtest.result.faults import Fault, Faults, Incident
-from relay.loadtest.units.formatting import NOTHING
+from relay.loadtest.units.formatting import NO_VALUE
 from tests.loadtest.report.results import bad, good, idle, nothing, storm, sweep
 
 
@@ -30,8 +30,8 @@ def test_bad_figures_stand_out() -> None:
 def test_figures_that_do_not_exist_are_left_open() -> None:
     """A run without messages has no latency, not one of 0."""
     for result in (idle(), nothing()):
-        assert [tile.value for tile in figures.tiles(result)[:3]] == [NOTHING] * 3
-    assert set(figures.lags(idle()).rows[0][1:-1]) == {NOTHING}
+        assert [tile.value for tile in figures.tiles(result)[:3]] == [NO_VALUE] * 3
+    assert set(figures.lags(idle()).rows[0][1:-1]) == {NO_VALUE}
 
 
 def test_a_sweep_says_at_which_rate_its_figures_were_taken() -> None:
@@ -77,7 +77,7 @@ def test_an_incident_says_who_what_and_when() -> None:
     unknown = Incident(fault=Fault.UNEXPECTED, moment=1.0, client=8, url="ws://a", first=4, last=4)
     rows = [list(row) for row in figures.incidents(good(faults=Faults(incidents=[known, unknown]))).rows]
     assert rows[0] == ["lost", "12.5 s", "7", "ws://a", "b", "0", "3\N{EN DASH}9", "t"]
-    assert rows[1] == ["unexpected", "1 s", "8", "ws://a", NOTHING, NOTHING, "4", NOTHING]
+    assert rows[1] == ["unexpected", "1 s", "8", "ws://a", NO_VALUE, NO_VALUE, "4", NO_VALUE]
 
 
 def test_latencies_are_those_since_due_and_since_sent() -> None:
@@ -95,7 +95,7 @@ def test_each_rate_of_a_sweep_has_its_outcome() -> None:
     rows = figures.steps(result).rows
     assert [row[-1] for row in rows] == ["kept", "knee", result.steps[2].broken]
     assert [row[-2] for row in rows] == ["0", "0", "450"]
-    assert figures.steps(idle()).rows[0][2:6] == (NOTHING,) * 4
+    assert figures.steps(idle()).rows[0][2:6] == (NO_VALUE,) * 4
 
 
 def test_a_step_of_no_length_has_no_rate() -> None:
@@ -104,7 +104,7 @@ def test_a_step_of_no_length_has_no_rate() -> None:
     result.steps[:] = [
         type(step)(**{f: getattr(step, f) for f in step.__struct_fields__} | {"seconds": 0.0}) for step in result.steps
     ]
-    assert [row[1] for row in figures.steps(result).rows] == [NOTHING] * 2
+    assert [row[1] for row in figures.steps(result).rows] == [NO_VALUE] * 2
 
 
 def test_servers_tell_what_they_spent() -> None:
@@ -137,6 +137,6 @@ def test_a_storm_tells_when_all_were_back() -> None:
 
 def test_the_ramp_tells_its_rate() -> None:
     """But none of a ramp without length."""
-    assert dict(figures.ramp(nothing()))["Connects/s"] == NOTHING
+    assert dict(figures.ramp(nothing()))["Connects/s"] == NO_VALUE
     assert dict(figures.ramp(good()))["Connects/s"] == "1 046"
     assert dict(figures.generator(good()))["Worker processes"] == "3"

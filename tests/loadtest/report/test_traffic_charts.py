@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from relay.loadtest.report import traffic_charts as traffic
-from relay.loadtest.report.plot import Chart, Line
-from relay.loadtest.report.run_time import run_time
+from relay.loadtest.report.plot import Chart, Line, run_time_axis
 from relay.loadtest.result.result import Process, Sample
 from tests.loadtest.report.results import bad, good, idle, nothing, single, storm
 
@@ -69,5 +68,5 @@ def test_one_look_shows_memory_only_and_none_shows_nothing() -> None:
 
 def test_time_ends_with_the_run() -> None:
     """Or with the last look at a process; of nothing there is a second."""
-    assert run_time(good()).axis.scale.high == 40
-    assert run_time(nothing()).axis.scale.high == 1
+    assert run_time_axis(good()).axis.scale.high == 40
+    assert run_time_axis(nothing()).axis.scale.high == 1

@@ -14,7 +14,7 @@ def test_every_figure_can_be_read_or_says_why_not(name: str) -> None:
     """None of them names a field that a result doesn't have."""
     figure = FIGURES[name]
     value = figure.read(make_result())
-    assert figure.absence if value is None else figure.kind.show(value, 3)
+    assert figure.absence if value is None else figure.unit.show(value, 3)
 
 
 @pytest.mark.parametrize(

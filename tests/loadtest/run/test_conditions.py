@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from relay.loadtest.plan.dialect import Dialect
-from relay.loadtest.plan.plan import Act, Plan
+from relay.loadtest.plan.plan import Act, Dialect, Plan
 from relay.loadtest.run.conditions import Conditions, command_line
 from relay.version import __version__
 

@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from relay.loadtest.generator.connector import resolve
-from relay.loadtest.plan.dialect import Dialect
-from relay.loadtest.plan.plan import Act, Hears, Plan
+from relay.loadtest.plan.plan import Act, Dialect, Hears, Plan
+from relay.loadtest.plan.server_address import resolve
 from relay.loadtest.result.result import Phase
 from relay.loadtest.run.coordinator import ROLL_CALL, Coordinator
 from relay.loadtest.target.observer import Observer
@@ -58,7 +57,7 @@ class Run:
     @property
     def phases(self) -> list[Phase]:
         """All phases that there were."""
-        return [phase for _, phase in self.coordinator.phases]
+        return [phase for _, phase in self.coordinator.state.phases]
 
 
 async def interrupt_when_playing(run: Run) -> None:
@@ -108,23 +107,23 @@ def runs() -> Iterator[dict[str, Run]]:
 
 def test_a_run_goes_through_all_phases_and_everything_adds_up(runs: dict[str, Run]) -> None:
     run = runs["plain"]
-    coordinator, tally = run.coordinator, run.coordinator.tally
+    state, totals = run.coordinator.state, run.coordinator.state.totals
     assert run.phases == ALL
-    assert [second for second, _ in coordinator.phases] == sorted(second for second, _ in coordinator.phases)
-    (part,) = coordinator.parts
+    assert [second for second, _ in state.phases] == sorted(second for second, _ in state.phases)
+    (step,) = state.steps
     # Three clients and the publishers of two channels, one in each: 2 or 1 receivers.
-    assert (part.offered, part.expected, part.delivered) == (100, 150, 150)
-    assert tally.count == run.server.deliveries.total() == 225
-    assert coordinator.offered == Counter({part.first - 1: 50, part.first: 50, part.first + 1: 50})
-    assert tally.sent.total() == run.server.messages == 150
-    assert sum(tally.punctual[second] for second in range(part.first, part.end)) == 100
-    begin, end = coordinator.standings
+    assert (step.offered, step.expected, step.delivered) == (100, 150, 150)
+    assert totals.deliveries == run.server.deliveries.total() == 225
+    assert state.offered == Counter({step.first - 1: 50, step.first: 50, step.first + 1: 50})
+    assert totals.sent.total() == run.server.messages == 150
+    assert sum(totals.on_time[second] for second in range(step.first, step.end)) == 100
+    begin, end = state.samples
     # About 2 s, but for what a busy machine stands still in between.
-    assert 0 < begin.moment < end.moment < coordinator.elapsed
+    assert 0 < begin.moment < end.moment < state.elapsed
     assert 0 < end.delivered - begin.delivered <= 225
     assert len(begin.cpu) == len(end.cpu) == 2
-    assert 0 < coordinator.ramp_seconds < coordinator.elapsed
-    assert (coordinator.faults.any, coordinator.storms, coordinator.interrupted) == (False, [], False)
+    assert 0 < state.ramp_seconds < state.elapsed
+    assert (state.faults.any, state.storms, state.interrupted) == (False, [], False)
 
 
 def test_all_that_is_new_is_shown(runs: dict[str, Run]) -> None:
@@ -135,76 +134,76 @@ def test_all_that_is_new_is_shown(runs: dict[str, Run]) -> None:
 def test_a_run_without_messages_calls_the_roll(runs: dict[str, Run]) -> None:
     run = runs["roll call"]
     assert run.phases == WITHOUT_WARM_UP
-    assert run.coordinator.parts == []
-    assert run.server.messages == sum(run.coordinator.offered.values()) == 2 * ROLL_CALL
-    assert run.coordinator.tally.count == 3 * ROLL_CALL
-    assert not run.coordinator.faults.any
+    assert run.coordinator.state.steps == []
+    assert run.server.messages == sum(run.coordinator.state.offered.values()) == 2 * ROLL_CALL
+    assert run.coordinator.state.totals.deliveries == 3 * ROLL_CALL
+    assert not run.coordinator.state.faults.any
 
 
 def test_when_nobody_gets_in_nothing_is_measured(runs: dict[str, Run]) -> None:
     run = runs["nobody"]
     assert run.phases == [Phase.RAMP, Phase.SETTLE, Phase.DRAIN, Phase.CLOSE]
-    assert run.coordinator.faults.refused == {"connection refused": 5}
-    assert (run.coordinator.parts, run.coordinator.standings) == ([], [])
+    assert run.coordinator.state.faults.refused == {"connection refused": 5}
+    assert (run.coordinator.state.steps, run.coordinator.state.samples) == ([], [])
 
 
 def test_an_interrupted_run_checks_what_was_sent(runs: dict[str, Run]) -> None:
     run = runs["interrupted"]
-    (part,) = run.coordinator.parts
-    assert run.coordinator.interrupted
+    (step,) = run.coordinator.state.steps
+    assert run.coordinator.state.interrupted
     assert run.phases == WITHOUT_WARM_UP
-    assert 10 < part.offered == run.server.messages < 500
-    assert part.expected == part.delivered == run.server.deliveries.total()
-    assert (run.coordinator.faults.any, run.coordinator.elapsed < 30) == (False, True)
+    assert 10 < step.offered == run.server.messages < 500
+    assert step.expected == step.delivered == run.server.deliveries.total()
+    assert (run.coordinator.state.faults.any, run.coordinator.state.elapsed < 30) == (False, True)
 
 
 def test_a_run_that_is_interrupted_in_the_ramp_sends_nothing(runs: dict[str, Run]) -> None:
     run = runs["interrupted ramp"]
-    assert (run.server.messages, run.coordinator.interrupted) == (0, True)
+    assert (run.server.messages, run.coordinator.state.interrupted) == (0, True)
     assert run.server.accepted < 500
-    assert run.coordinator.parts == []
+    assert run.coordinator.state.steps == []
 
 
 def test_a_sweep_that_is_interrupted_while_it_warms_up_has_no_step(runs: dict[str, Run]) -> None:
     run = runs["interrupted sweep"]
-    assert run.coordinator.interrupted
-    assert run.coordinator.parts == []
-    assert not run.coordinator.faults.any
-    assert sum(run.coordinator.offered.values()) == run.server.messages
+    assert run.coordinator.state.interrupted
+    assert run.coordinator.state.steps == []
+    assert not run.coordinator.state.faults.any
+    assert sum(run.coordinator.state.offered.values()) == run.server.messages
 
 
 def test_a_sweep_ends_with_the_step_that_is_too_much(runs: dict[str, Run]) -> None:
     run = runs["sweep"]
     assert run.phases == ALL
-    assert [part.table.rate for part in run.coordinator.parts] == [50.0, 50.0]
-    assert all(part.broken.startswith("p99 ") for part in run.coordinator.parts)
-    assert [part.delivered for part in run.coordinator.parts] == [75, 75]
-    assert sum(run.coordinator.offered.values()) == run.server.messages == 150
+    assert [step.schedule.rate for step in run.coordinator.state.steps] == [50.0, 50.0]
+    assert all(step.broken.startswith("p99 ") for step in run.coordinator.state.steps)
+    assert [step.delivered for step in run.coordinator.state.steps] == [75, 75]
+    assert sum(run.coordinator.state.offered.values()) == run.server.messages == 150
 
 
 def test_a_storm_is_told(runs: dict[str, Run]) -> None:
-    coordinator = runs["storm"].coordinator
-    ((moment, length),) = coordinator.storms
-    assert 0 < moment < moment + length < coordinator.elapsed * 1e9
-    assert coordinator.tally.sessions == 8
-    assert (coordinator.faults.any, coordinator.tally.storm.total) == (False, 3)
+    state = runs["storm"].coordinator.state
+    ((moment, length),) = state.storms
+    assert 0 < moment < moment + length < state.elapsed * 1e9
+    assert state.totals.sessions == 8
+    assert (state.faults.any, state.totals.storm.total) == (False, 3)
 
 
 def test_a_churn_with_publishers_that_send_nothing_is_judged(runs: dict[str, Run]) -> None:
     """There are fewer messages than publishers."""
     run = runs["churn"]
-    assert run.coordinator.tally.sessions > 7
+    assert run.coordinator.state.totals.sessions > 7
     assert run.server.messages == 1
-    assert not run.coordinator.faults.any
+    assert not run.coordinator.state.faults.any
 
 
 def test_who_is_hung_up_on_is_counted(runs: dict[str, Run]) -> None:
     run = runs["hung up"]
-    assert run.coordinator.faults.closed == {"closed without a close frame": 1}
-    (part,) = run.coordinator.parts
-    assert part.offered == 50
-    faults = run.coordinator.faults
-    assert part.delivered + faults.missed + faults.lost == part.expected - 2 * faults.unsent
+    assert run.coordinator.state.faults.closed == {"closed without a close frame": 1}
+    (step,) = run.coordinator.state.steps
+    assert step.offered == 50
+    faults = run.coordinator.state.faults
+    assert step.delivered + faults.missed + faults.lost == step.expected - 2 * faults.unsent
 
 
 def test_all_workers_have_left_the_servers(runs: dict[str, Run]) -> None:

@@ -6,14 +6,13 @@ from collections.abc import Mapping
 
 import pytest
 
-from relay.loadtest.plan.dialect import Dialect
-from relay.loadtest.plan.plan import Plan
+from relay.loadtest.plan.plan import Dialect, Plan
 from relay.loadtest.result.faults import Faults
 from relay.loadtest.result.result import Phase, Process, RedisUse, Result
 from relay.loadtest.result.threshold import Threshold
-from relay.loadtest.run.coordinator import Coordinator, Standing
-from relay.loadtest.run.measured_step import Part
-from relay.loadtest.run.result_builder import outcome
+from relay.loadtest.run.measured_step import MeasuredStep
+from relay.loadtest.run.result_builder import build_result
+from relay.loadtest.run.run_state import GeneratorSample, RunState
 from relay.loadtest.target.observer import Observer
 from tests.loadtest.progress_reports import make_progress, times
 
@@ -34,44 +33,46 @@ class Seen(Observer):
         return RedisUse(url="redis://h", cpu_share=0.1, commands_rate=5.0)
 
 
-def make_run(**given: object) -> Coordinator:
+def make_run(**given: object) -> RunState:
     """Return a run with one worker that hasn't begun, of 5 clients and a publisher with 10 messages/s."""
     plan = Plan(urls=("ws://h",), dialect=Dialect(), **{"clients": 5, "rate": 10.0, **given})  # type: ignore[arg-type]
-    return Coordinator(plan, 0xAB, [], Observer({}), lambda _: None)
+    return RunState(plan)
 
 
-def played(run: Coordinator, first: int, rate: float = 10.0, broken: str = "", arrived: int | None = None) -> Part:
-    """Let a part of two seconds be over; what arrived did so in time."""
-    part = Part(run.plan, first, 0, rate, 2)
-    part.broken = broken
-    count = part.expected if arrived is None else arrived
-    part.due.pour(times(*[2000] * count))
-    part.sent.pour(times(*[1000] * count))
-    run.tally.delivered[first] += count
-    run.parts.append(part)
-    return part
+def played(run: RunState, first: int, rate: float = 10.0, broken: str = "", arrived: int | None = None) -> MeasuredStep:
+    """Let a step of two seconds be over; what arrived did so in time."""
+    step = MeasuredStep(run.plan, first, 0, rate, 2)
+    step.broken = broken
+    count = step.expected if arrived is None else arrived
+    step.due.merge(times(*[2000] * count))
+    step.sent.merge(times(*[1000] * count))
+    run.totals.delivered[first] += count
+    run.steps.append(step)
+    return step
 
 
-def result_of(run: Coordinator, observer: Observer | None = None, *limits: str) -> Result:
+def result_of(run: RunState, observer: Observer | None = None, *limits: str) -> Result:
     """Return the result of a run."""
     thresholds = [Threshold.parse(limit) for limit in limits]
-    return outcome(run, observer or Observer({}), "0000ab", "2030-01-02T03:04:05+00:00", {"what": "value"}, thresholds)
+    return build_result(
+        run, observer or Observer({}), "0000ab", "2030-01-02T03:04:05+00:00", {"what": "value"}, thresholds
+    )
 
 
-def measured(run: Coordinator, cpu: float = 1.0) -> None:
+def measured(run: RunState, cpu: float = 1.0) -> None:
     """Let the worker have used so many seconds of CPU time in the two measured ones."""
-    run.standings += [Standing(1.0, [0.25], 10, 1000), Standing(3.0, [0.25 + cpu], 110, 21000)]
+    run.samples += [GeneratorSample(1.0, [0.25], 10, 1000), GeneratorSample(3.0, [0.25 + cpu], 110, 21000)]
 
 
 def test_a_clean_run_has_its_figures() -> None:
     run = make_run(profile="echo", size=99)
-    run._epoch -= 3_500_000_000
+    run.epoch -= 3_500_000_000
     played(run, 1)
     measured(run)
     run.ramp_seconds = 0.5
     run.phases += [(0, Phase.RAMP), (1, Phase.MEASURE)]
     progress = make_progress(3, sessions=6, delivered=110, pings=2, handshakes=times(700), sent_by_second={1: 10, 2: 9})
-    run.tally.add(0, progress)
+    run.totals.add(0, progress)
     observer = Seen()
     observer.notes.append("gateway 1 ended")
     result = result_of(run, observer)
@@ -93,16 +94,16 @@ def test_a_clean_run_has_its_figures() -> None:
 
 def test_deliveries_that_come_after_the_measured_time_do_not_make_a_server_faster() -> None:
     run = make_run()
-    part = played(run, 1)
-    run.tally.delivered[1] -= 60
-    run.tally.delivered[part.end] += 60
+    step = played(run, 1)
+    run.totals.delivered[1] -= 60
+    run.totals.delivered[step.end] += 60
     result = result_of(run)
     assert (result.steps[0].delivered, result.delivery_rate) == (100, 20.0)
 
 
 def test_more_sessions_than_connections_are_those_of_clients_that_came_back() -> None:
     run = make_run()
-    run.tally.add(0, make_progress(sessions=9))
+    run.totals.add(0, make_progress(sessions=9))
     connects = result_of(run).connects
     assert (connects.made, connects.sessions) == (6, 9)
 
@@ -118,7 +119,7 @@ def test_a_run_that_was_not_measured_has_no_figures_but_a_verdict() -> None:
 
 def test_a_run_without_deliveries_has_no_cost_per_delivery() -> None:
     run = make_run()
-    run.standings += [Standing(1.0, [0.0], 0, 0), Standing(3.0, [1.0], 0, 0)]
+    run.samples += [GeneratorSample(1.0, [0.0], 0, 0), GeneratorSample(3.0, [1.0], 0, 0)]
     assert result_of(run).generator.cpu_per_delivery is None
 
 
@@ -134,7 +135,7 @@ def test_a_run_without_deliveries_has_no_cost_per_delivery() -> None:
 def test_a_load_test_that_was_the_bottleneck_warns_of_itself(cpu: float, lag: int, words: list[str]) -> None:
     run = make_run()
     measured(run, cpu)
-    run.tally.add(0, make_progress(sessions=6, lag=times(lag)))
+    run.totals.add(0, make_progress(sessions=6, lag=times(lag)))
     warnings = result_of(run).generator.warnings
     assert [warning[: len(word)] for warning, word in zip(warnings, words, strict=True)] == words
 
@@ -143,14 +144,14 @@ def test_a_load_test_that_stood_still_once_warns_of_itself() -> None:
     """One stall among thousands of looks is no percentile, but the longest latencies are its."""
     run = make_run()
     measured(run)
-    run.tally.add(0, make_progress(sessions=6, lag=times(*[100] * 999, 2_000_000)))
+    run.totals.add(0, make_progress(sessions=6, lag=times(*[100] * 999, 2_000_000)))
     (warning,) = result_of(run).generator.warnings
     assert warning == "the load test itself stood still for 2 s: the longest latencies may be its own"
 
 
 def test_the_busiest_worker_counts_and_the_cost_of_all() -> None:
     run = make_run(workers=2)
-    run.standings += [Standing(1.0, [1.0, 1.0], 0, 0), Standing(3.0, [1.5, 2.0], 100, 0)]
+    run.samples += [GeneratorSample(1.0, [1.0, 1.0], 0, 0), GeneratorSample(3.0, [1.5, 2.0], 100, 0)]
     generator = result_of(run).generator
     assert (generator.cpu_share, generator.cpu_per_delivery) == (0.5, 0.015)
 
@@ -180,7 +181,7 @@ def test_what_could_not_be_sent_at_a_rate_that_was_too_much_is_no_fault() -> Non
     for broken, unsent in (("too much", 0), ("", 7)):
         run = make_run(sweep=True)
         played(run, 1, broken=broken)
-        run.tally.add(0, make_progress(sessions=6))
+        run.totals.add(0, make_progress(sessions=6))
         run.faults = Faults(unsent=7)
         result = result_of(run)
         assert (result.faults.unsent, bool(result.verdict)) == (unsent, bool(unsent))
@@ -199,7 +200,7 @@ def test_a_storm_is_over_when_the_last_worker_says_so(
 ) -> None:
     run = make_run()
     run.storms = storms
-    run.tally.add(0, make_progress(storm=times(10, 20)))
+    run.totals.add(0, make_progress(storm=times(10, 20)))
     storm = result_of(run).storm
     assert storm is not None
     assert (storm.moment, storm.seconds) == expected
@@ -216,7 +217,7 @@ CAUSES: Mapping[str, Faults] = {
 @pytest.mark.parametrize("word", CAUSES)
 def test_a_run_with_faults_has_failed(word: str) -> None:
     run = make_run()
-    run.tally.add(0, make_progress(sessions=6))
+    run.totals.add(0, make_progress(sessions=6))
     run.faults = CAUSES[word]
     assert len(result_of(run).verdict) == 1
 
@@ -224,7 +225,7 @@ def test_a_run_with_faults_has_failed(word: str) -> None:
 def test_a_threshold_that_is_broken_fails_the_run() -> None:
     run = make_run()
     played(run, 1)
-    run.tally.add(0, make_progress(sessions=6))
+    run.totals.add(0, make_progress(sessions=6))
     assert result_of(run, None, "p99>50ms").verdict == []
     (sentence,) = result_of(run, None, "p99>50ms", "p99>1ms").verdict
     assert "p99" in sentence

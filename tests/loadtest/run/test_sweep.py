@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
-from relay.loadtest.plan.dialect import Dialect
-from relay.loadtest.plan.plan import Plan
+from relay.loadtest.plan.plan import Dialect, Plan
+from relay.loadtest.plan.schedule import NANO
 from relay.loadtest.result.faults import Faults
 from relay.loadtest.result.result import Percentiles
 from relay.loadtest.run import sweep as module
-from relay.loadtest.run.coordinator import Coordinator
-from relay.loadtest.run.measured_step import Part
+from relay.loadtest.run.measured_step import MeasuredStep
+from relay.loadtest.run.run_state import RunState
 from relay.loadtest.run.sweep import Sweep, why_broken
-from relay.loadtest.run.totals import Tally
 from tests.loadtest.progress_reports import make_progress, times
 from tests.loadtest.sample_results import make_step
 
@@ -29,40 +28,43 @@ class Run:
     """
 
     def __init__(self, bears: float, hiccup: float = 0.0) -> None:
-        self.plan = Plan(urls=("ws://h",), dialect=Dialect(), clients=2, rate=100.0, duration=2, sweep=True)
-        self.tally = Tally(1)
-        self.elapsed = 0.5
-        self.interrupted = False
+        plan = Plan(urls=("ws://h",), dialect=Dialect(), clients=2, rate=100.0, duration=2, sweep=True)
+        self._now = 0
+        self.state = RunState(plan, lambda: self._now)
+        self._now = NANO // 2
         self.played: list[float] = []
         self.waits: list[float] = []
         self.during: Callable[[], None] = lambda: None
         self._bears = bears
         self._hiccup = hiccup
 
-    def play(self, part: Part) -> None:
-        """Note the rate, and have all of it delivered, or nothing."""
-        self.played.append(part.table.rate)
-        self.tally.parts.append(part)
+    def play(self, step: MeasuredStep) -> None:
+        """Record the rate, and have all of it delivered, or nothing."""
+        totals, rate = self.state.totals, step.schedule.rate
+        self.played.append(rate)
+        totals.steps.append(step)
         self.during()
-        first = self.played.count(part.table.rate) == 1
-        bears = part.table.rate <= self._bears and not (first and part.table.rate == self._hiccup)
-        arrived = times(*[500] * part.expected) if bears else times()
-        punctual = {second: part.table.before(second + 1) - part.table.before(second) for second in range(100)}
-        self.tally.punctual.clear()
-        progress = make_progress(self.elapsed, latencies=[(part.first, arrived, arrived)], punctual_by_second=punctual)
-        self.tally.add(0, progress._replace(faults=self.tally.faults))
+        first = self.played.count(rate) == 1
+        bears = rate <= self._bears and not (first and rate == self._hiccup)
+        arrived = times(*[500] * step.expected) if bears else times()
+        on_time = {second: step.schedule.before(second + 1) - step.schedule.before(second) for second in range(100)}
+        totals.on_time.clear()
+        progress = make_progress(
+            self.state.elapsed, latencies=[(step.first, arrived, arrived)], on_time_by_second=on_time
+        )
+        totals.add(0, progress._replace(faults=totals.faults))
 
     async def pause(self, seconds: float, until: Callable[[], bool] = lambda: False) -> None:
         """Let time go by."""
         self.waits.append(0.0 if until() else seconds)
-        self.elapsed += self.waits[-1]
-        self.tally.add(0, make_progress(self.elapsed, faults=self.tally.faults))
+        self._now += round(self.waits[-1] * NANO)
+        self.state.totals.add(0, make_progress(self.state.elapsed, faults=self.state.totals.faults))
 
 
 async def sweep(run: Run) -> list[str]:
     """Play a sweep, and return why each step broke."""
-    await Sweep(cast(Coordinator, run)).run()
-    return [part.broken for part in run.tally.parts]
+    await Sweep(run.state, run.play, run.pause).run()
+    return [step.broken for step in run.state.steps]
 
 
 async def test_the_rate_goes_up_by_a_quarter_until_a_step_breaks_twice() -> None:
@@ -83,7 +85,7 @@ async def test_a_hiccup_is_not_the_knee() -> None:
 async def test_steps_begin_with_a_second_and_wait_for_stragglers_only_as_long_as_there_are_some() -> None:
     run = Run(bears=110)
     await sweep(run)
-    assert [part.first for part in run.tally.parts] == [1, 4, 10]
+    assert [step.first for step in run.state.totals.steps] == [1, 4, 10]
     assert run.waits[1::2] == [0.0, module.STRAGGLERS_SECONDS, module.STRAGGLERS_SECONDS]
 
 
@@ -97,7 +99,7 @@ async def test_connections_that_are_closed_break_a_step_and_end_the_sweep() -> N
     run = Run(bears=1e9)
 
     def close() -> None:
-        run.tally.add(0, make_progress(faults=Faults(closed={"reset": len(run.played)})))
+        run.state.totals.add(0, make_progress(faults=Faults(closed={"reset": len(run.played)})))
 
     run.during = close
     assert await sweep(run) == ["connections were ended: reset (1)"]
@@ -107,7 +109,7 @@ async def test_an_interrupted_sweep_ends_after_the_step_which_is_not_broken_by_t
     run = Run(bears=110)
 
     def interrupt() -> None:
-        run.interrupted = len(run.played) == 2
+        run.state.interrupted = len(run.played) == 2
 
     run.during = interrupt
     assert await sweep(run) == ["", ""]

@@ -11,12 +11,21 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from relay.loadtest.generator.connector import resolve
-from relay.loadtest.generator.messages import Arrived, Assignment, Await, Count, Progress, Ramp, Rest, Sent, Up
-from relay.loadtest.plan.dialect import Dialect
-from relay.loadtest.plan.plan import Plan
+from relay.loadtest.generator.commands import (
+    Assignment,
+    AwaitDeliveries,
+    AwaitEnded,
+    CountSent,
+    Progress,
+    SentMessages,
+    Started,
+    StartRamp,
+    StopLoad,
+)
+from relay.loadtest.plan.plan import Dialect, Plan
+from relay.loadtest.plan.server_address import resolve
 from relay.loadtest.run import worker_pool as module
-from relay.loadtest.run.worker_pool import Pool, WorkerError
+from relay.loadtest.run.worker_pool import LoadWorkerError, WorkerPool
 from tests.harness.broadcast_server import BroadcastServer
 from tests.harness.conditions import wait_until
 from tests.harness.worker_thread import worker_threads
@@ -51,11 +60,11 @@ def children() -> list[psutil.Process]:
 async def test_processes_work_and_have_ended_at_the_end() -> None:
     reports = Reports()
     async with BroadcastServer() as server:
-        async with Pool(assignments(server.url, 2), reports) as pool:
+        async with WorkerPool(assignments(server.url, 2), reports) as pool:
             assert sorted(child.pid for child in children()) == sorted(pool.pids)
-            pool.tell(Ramp(time.monotonic_ns()))
+            pool.tell(StartRamp(time.monotonic_ns()))
             await wait_until(lambda: reports.connected == 6)
-            sent = await pool.ask(Count(), Sent)
+            sent = await pool.ask(CountSent(), SentMessages)
             assert [list(report.records) for report in sent] == [[0], [1]]
             assert len({os.getpid(), *pool.pids}) == 3
         await wait_until(lambda: not server.sessions)
@@ -66,14 +75,14 @@ async def test_a_killed_process_ends_the_run_and_the_others() -> None:
     reports = Reports()
 
     async def run(url: str) -> None:
-        async with Pool(assignments(url, 2), reports) as pool:
-            pool.tell(Ramp(time.monotonic_ns()))
+        async with WorkerPool(assignments(url, 2), reports) as pool:
+            pool.tell(StartRamp(time.monotonic_ns()))
             await wait_until(lambda: reports.connected == 6)
             os.kill(pool.pids[1], signal.SIGKILL)
             await pool.sleep(30.0)
 
     async with BroadcastServer() as server:
-        with pytest.raises(WorkerError, match="worker 1 of the load test failed: it has ended") as caught:
+        with pytest.raises(LoadWorkerError, match="worker 1 of the load test failed: it has ended") as caught:
             await run(server.url)
         assert caught.value.worker == 1
         await wait_until(lambda: not server.sessions)
@@ -91,7 +100,7 @@ threads = pytest.mark.usefixtures("_threads")
 
 @threads
 async def test_sleeping_is_waiting() -> None:
-    async with Pool(assignments("ws://127.0.0.1:1", 1), Reports()) as pool:
+    async with WorkerPool(assignments("ws://127.0.0.1:1", 1), Reports()) as pool:
         begun = time.monotonic()
         await pool.sleep(0.05)
         assert time.monotonic() - begun >= 0.05
@@ -101,37 +110,39 @@ async def test_sleeping_is_waiting() -> None:
 @threads
 async def test_a_worker_that_makes_a_mistake_fails_the_run_with_its_traceback() -> None:
     async def run() -> None:
-        async with Pool(assignments("ws://127.0.0.1:1", 1), Reports()) as pool:
-            pool.tell(Ramp(time.monotonic_ns()))
+        async with WorkerPool(assignments("ws://127.0.0.1:1", 1), Reports()) as pool:
+            pool.tell(StartRamp(time.monotonic_ns()))
             pool.tell("nonsense")  # type: ignore[arg-type]
-            await pool.ask(Count(), Sent)
+            await pool.ask(CountSent(), SentMessages)
 
-    with pytest.raises(WorkerError, match=r"(?s)worker 0 of the load test failed: .*TypeError: no order: 'nonsense'"):
+    with pytest.raises(
+        LoadWorkerError, match=r"(?s)worker 0 of the load test failed: .*TypeError: no command: 'nonsense'"
+    ):
         await run()
 
 
 @threads
 async def test_who_tells_a_worker_something_that_has_ended_learns_it() -> None:
     async def run() -> None:
-        async with Pool(assignments("ws://127.0.0.1:1", 1), Reports()) as pool:
-            pool.tell(Rest(0))  # no order to begin with: it ends
+        async with WorkerPool(assignments("ws://127.0.0.1:1", 1), Reports()) as pool:
+            pool.tell(StopLoad(0))  # no command to begin with: it ends
             (process,) = pool._processes
             await wait_until(lambda: not process.is_alive())
-            pool.tell(Ramp(0))
-            await pool.ask(Count(), Sent)
+            pool.tell(StartRamp(0))
+            await pool.ask(CountSent(), SentMessages)
 
-    with pytest.raises(WorkerError, match="it has ended"):
+    with pytest.raises(LoadWorkerError, match="it has ended"):
         await run()
 
 
 @threads
 async def test_an_answer_to_something_else_is_a_mistake() -> None:
     async def run() -> None:
-        async with Pool(assignments("ws://127.0.0.1:1", 1), Reports()) as pool:
-            pool.tell(Ramp(time.monotonic_ns()))
-            await pool.ask(Count(), Arrived)
+        async with WorkerPool(assignments("ws://127.0.0.1:1", 1), Reports()) as pool:
+            pool.tell(StartRamp(time.monotonic_ns()))
+            await pool.ask(CountSent(), AwaitEnded)
 
-    with pytest.raises(TypeError, match="Arrived expected, Sent"):
+    with pytest.raises(TypeError, match="AwaitEnded expected, SentMessages"):
         await run()
 
 
@@ -139,17 +150,17 @@ async def test_an_answer_to_something_else_is_a_mistake() -> None:
 async def test_a_worker_that_does_not_start_ends_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "START_SECONDS", 0.1)
     monkeypatch.setattr(module, "END_SECONDS", 0.1)
-    monkeypatch.setattr(module, "work", lambda *_: time.sleep(0.4))
-    with pytest.raises(WorkerError, match=r"worker 0 of the load test failed: it did not start within 0.1 s"):
-        async with Pool(assignments("ws://127.0.0.1:1", 1), Reports()):
+    monkeypatch.setattr(module, "run_worker", lambda *_: time.sleep(0.4))
+    with pytest.raises(LoadWorkerError, match=r"worker 0 of the load test failed: it did not start within 0.1 s"):
+        async with WorkerPool(assignments("ws://127.0.0.1:1", 1), Reports()):
             pass
 
 
 @threads
 async def test_a_worker_that_ends_while_it_starts_fails_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "work", lambda *_: None)
-    with pytest.raises(WorkerError, match="worker 0 of the load test failed: it has ended"):
-        async with Pool(assignments("ws://127.0.0.1:1", 1), Reports()):
+    monkeypatch.setattr(module, "run_worker", lambda *_: None)
+    with pytest.raises(LoadWorkerError, match="worker 0 of the load test failed: it has ended"):
+        async with WorkerPool(assignments("ws://127.0.0.1:1", 1), Reports()):
             pass
 
 
@@ -158,13 +169,13 @@ async def test_a_worker_that_does_not_end_is_killed(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(module, "END_SECONDS", 0.1)
     killed: list[bool] = []
 
-    def stubborn(orders: object, reports: object, _: object) -> None:
-        reports.send(Up())  # type: ignore[attr-defined]
+    def stubborn(commands: object, reports: object, _: object) -> None:
+        reports.send(Started())  # type: ignore[attr-defined]
         while not killed:
             time.sleep(0.01)
 
-    monkeypatch.setattr(module, "work", stubborn)
-    async with Pool(assignments("ws://127.0.0.1:1", 1), Reports()) as pool:
+    monkeypatch.setattr(module, "run_worker", stubborn)
+    async with WorkerPool(assignments("ws://127.0.0.1:1", 1), Reports()) as pool:
         (process,) = pool._processes
         monkeypatch.setattr(process, "kill", lambda: killed.append(True))
     assert killed == [True]
@@ -176,9 +187,9 @@ async def test_a_run_that_is_cancelled_ends_its_workers() -> None:
         reports = Reports()
 
         async def run() -> None:
-            async with Pool(assignments(server.url, 1), reports) as pool:
-                pool.tell(Ramp(time.monotonic_ns()))
-                await pool.ask(Await({0: 5}, {0: 5}, 60.0), Arrived)
+            async with WorkerPool(assignments(server.url, 1), reports) as pool:
+                pool.tell(StartRamp(time.monotonic_ns()))
+                await pool.ask(AwaitDeliveries({0: 5}, {0: 5}, 60.0), AwaitEnded)
 
         task = asyncio.create_task(run())
         await wait_until(lambda: reports.connected == 5)

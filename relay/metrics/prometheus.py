@@ -1,0 +1,234 @@
+"""A snapshot of a gateway in the text format of Prometheus."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import accumulate
+from typing import NamedTuple
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from relay.errors import Disconnect, PublishError, Unavailable
+from relay.metrics.counters import BOUNDS, Histogram
+from relay.metrics.snapshot import Snapshot
+
+_DISCONNECTS = (
+    *(disconnect.name for disconnect in Disconnect),
+    "PROTOCOL_ERROR",
+    "MESSAGE_TOO_BIG",
+    "WRITE_TIMEOUT",
+)
+_FAILURES = tuple(error.disconnect.name for error in PublishError.__subclasses__())
+_REFUSALS = (
+    *(reason.cause for reason in Unavailable),
+    "bad_request",
+    "forbidden",
+    "not_found",
+    "request_timeout",
+    "tls",
+)
+_UNWRITTEN = ("rate_limit", "unwritable")
+_REQUESTS = ("publish 0", "broadcast 0", "http_publish 200")
+_SHARES = ("clients", "posts", "back_ends")
+_CODES = (1000, 1001, 1005, 1006, 1011, 1013)
+
+_APPLICATION_CODES = 3000
+"""From here on clients choose among 2,000 close codes: they are counted by thousands, or clients could make series."""
+
+
+class _Series(NamedTuple):
+    """A field as a metric.
+
+    Args:
+        field: name of the field of `Counters` or `Gauges`.
+        name: of the metric, without the suffix of its type.
+        help: one sentence.
+        label: name of the label that a mapping's keys become; two names when each key is two words.
+        keys: label values that are shown before they were counted: `increase()` does not see the first event of a
+            series that begins with it.
+    """
+
+    field: str
+    name: str
+    help: str
+    label: str | None = None
+    keys: tuple[str | int, ...] = ()
+
+
+_TOTALS = (
+    _Series("connections_accepted", "relay_connections_accepted", "Clients whose handshake was completed."),
+    _Series("connections_refused", "relay_connections_refused", "Clients not let in.", "reason", _REFUSALS),
+    _Series("connections_closed", "relay_connections_closed", "Connections ended, by close code.", "code", _CODES),
+    _Series("disconnects", "relay_disconnects", "Connections that the relay closed.", "reason", _DISCONNECTS),
+    _Series("polls_evicted", "relay_polls_evicted", "Idle polling clients that were dropped for others."),
+    _Series(
+        "http_connections_evicted",
+        "relay_http_connections_evicted",
+        "Idle HTTP connections that were dropped for others.",
+    ),
+    _Series("accept_errors", "relay_accept_errors", "Times that accepting paused for want of descriptors or memory."),
+    _Series("messages_received", "relay_messages_received", "Messages that clients sent."),
+    _Series("bytes_received", "relay_received_bytes", "Payload bytes that clients sent."),
+    _Series("messages_published", "relay_messages_published", "Messages that the bus acknowledged."),
+    _Series(
+        "publish_failures", "relay_publish_failures", "Messages not, or maybe not, on the bus.", "reason", _FAILURES
+    ),
+    _Series("messages_delivered", "relay_messages_delivered", "Messages from the bus for channels with clients here."),
+    _Series("deliveries", "relay_deliveries", "Messages written to clients."),
+    _Series("bytes_delivered", "relay_delivered_bytes", "Bytes of messages written to clients, with their framing."),
+    _Series("deliveries_dropped", "relay_deliveries_dropped", "Messages skipped for slow consumers."),
+    _Series("writes", "relay_writes", "Writes to clients; deliveries by writes is the coalescing factor."),
+    _Series("bus_connects", "relay_bus_connects", "Links to the bus that were opened."),
+    _Series("bus_losses", "relay_bus_losses", "Links to the bus that broke."),
+    _Series("bus_errors", "relay_bus_errors", "Error replies and undecodable data on the bus."),
+    _Series("gaps", "relay_gaps", "Times that messages of subscribed channels may have been missed."),
+    _Series("gap_channels", "relay_gap_channels", "Channels touched by gaps, summed."),
+    _Series("worker_restarts", "relay_worker_restarts", "Worker processes that were replaced."),
+    _Series("log_entries_dropped", "relay_log_entries_dropped", "Log entries not written.", "reason", _UNWRITTEN),
+    _Series(
+        "api_requests", "relay_api_requests", "Commands of back ends, by method and code.", "method code", _REQUESTS
+    ),
+)
+"""Fields of `Counters` that only grow."""
+
+_HISTOGRAMS = (
+    _Series("handshakes", "relay_handshake_seconds", "Time from a whole request to its upgrade."),
+    _Series("publish_latency", "relay_publish_latency_seconds", "Time from accepting a message to the bus's answer."),
+    _Series("bus_round_trips", "relay_bus_round_trip_seconds", "Probes of the bus from end to end."),
+    _Series("event_loop_lag", "relay_event_loop_lag_seconds", "How late the event loop comes to what is due."),
+    _Series("gc_pauses", "relay_gc_pause_seconds", "Pauses for the garbage collector.", "generation"),
+)
+"""Histograms of `Counters`."""
+
+_CURRENT = (
+    _Series("connections_open", "relay_connections_open", "Clients connected now, of whatever kind."),
+    _Series("event_streams_open", "relay_event_streams_open", "Clients that read server-sent events now."),
+    _Series("polls_open", "relay_polls_open", "Clients that poll now."),
+    _Series("bus_round_trip_seconds", "relay_bus_last_round_trip_seconds", "Last probe of the bus from end to end."),
+)
+"""Fields of `Counters` that are current values."""
+
+_GAUGES = (
+    _Series("ready", "relay_ready", "1 while clients should be sent here."),
+    _Series("draining", "relay_draining", "1 while clients are sent away."),
+    _Series("drain_connections", "relay_drain_connections", "Clients that a drain still has to close."),
+    _Series("max_connections", "relay_connections_limit", "Clients that are served at once."),
+    _Series("handshakes_open", "relay_handshakes_open", "Sockets whose first request is not answered, or refused."),
+    _Series("http_connections_open", "relay_http_connections_open", "Sockets that speak HTTP, those included."),
+    _Series("channels", "relay_channels", "Channels that have clients here."),
+    _Series("slow_consumers", "relay_slow_consumers", "Clients whose socket takes no more now."),
+    _Series("client_buffer_bytes", "relay_client_buffer_bytes", "Bytes that wait for clients."),
+    _Series("paused_publishers", "relay_paused_publishers", "Clients not read because the bus can't take more."),
+    _Series("bus_up", "relay_bus_up", "1 while messages get through the bus from end to end."),
+    _Series("bus_links", "relay_bus_link_up", "1 while a link to the bus is in use.", "link"),
+    _Series("bus_subscriptions", "relay_bus_subscriptions", "Channels asked of the bus, two own ones included."),
+    _Series(
+        "bus_buffer_bytes",
+        "relay_bus_buffer_bytes",
+        "Bytes of messages that wait for the bus or its answer.",
+        "share",
+        _SHARES,
+    ),
+    _Series("bus_servers", "relay_bus_server_info", "Processes on a server of the bus, by its run id.", "run_id"),
+    _Series("processes", "relay_processes", "Processes that these numbers are the sum of."),
+    _Series("silent_processes", "relay_silent_processes", "Processes that don't answer; their last numbers count."),
+    _Series("resident_bytes", "process_resident_memory_bytes", "Resident memory."),
+    _Series("virtual_bytes", "process_virtual_memory_bytes", "Address space."),
+    _Series("open_files", "process_open_fds", "Open file descriptors."),
+    _Series("max_files", "process_max_fds", "File descriptors that are allowed."),
+    _Series("started_at", "process_start_time_seconds", "When the process started, in seconds since 1970."),
+)
+"""Fields of `Gauges` that go up and down."""
+
+_GAUGE_TOTALS = (_Series("cpu_seconds", "process_cpu_seconds", "Processor time, user and system."),)
+"""Fields of `Gauges` that only grow."""
+
+
+class SnapshotCollector(Collector):
+    """Turns a snapshot into metrics. No label is a channel or a user: clients choose those.
+
+    Args:
+        snapshot: of a gateway, or the sum of the snapshots of its processes.
+        build: labels of `relay_build_info`.
+    """
+
+    def __init__(self, snapshot: Snapshot, build: Mapping[str, str]) -> None:
+        self._snapshot = snapshot
+        self._build = build
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield every metric."""
+        counters, gauges = self._snapshot.counters, self._snapshot.gauges
+        for series in _TOTALS:
+            yield _total(series, getattr(counters, series.field))
+        for series in _HISTOGRAMS:
+            yield _histogram(series, getattr(counters, series.field))
+        for series in _CURRENT:
+            yield _gauge(series, getattr(counters, series.field))
+        for series in _GAUGES:
+            yield _gauge(series, getattr(gauges, series.field))
+        for series in _GAUGE_TOTALS:
+            yield _total(series, getattr(gauges, series.field))
+        info = GaugeMetricFamily("relay_build_info", "What runs here; always 1.", labels=list(self._build))
+        info.add_metric(list(self._build.values()), 1)
+        yield info
+
+
+def _total(series: _Series, value: float | Mapping[str | int, float]) -> Metric:
+    total = CounterMetricFamily(series.name, series.help, labels=_labels(series))
+    for key, count in _by_label(series, value).items():
+        total.add_metric(key, count)
+    return total
+
+
+def _gauge(series: _Series, value: float | Mapping[str | int, float]) -> Metric:
+    gauge = GaugeMetricFamily(series.name, series.help, labels=_labels(series))
+    for key, count in _by_label(series, value).items():
+        gauge.add_metric(key, count)
+    return gauge
+
+
+def _histogram(series: _Series, value: Histogram | Mapping[int, Histogram]) -> Metric:
+    family = HistogramMetricFamily(series.name, series.help, labels=_labels(series))
+    entries = {(): value} if isinstance(value, Histogram) else {(str(key),): entry for key, entry in value.items()}
+    bounds = [*map(str, BOUNDS), "+Inf"]
+    for key, histogram in entries.items():
+        buckets = list(zip(bounds, accumulate(histogram.counts), strict=True))
+        family.add_metric(key, buckets, histogram.seconds)
+    return family
+
+
+def _labels(series: _Series) -> list[str]:
+    return [] if series.label is None else series.label.split()
+
+
+def _by_label(series: _Series, value: float | Mapping[str | int, float]) -> dict[tuple[str, ...], float]:
+    """Return label values → value."""
+    if not isinstance(value, Mapping):
+        return {(): value}
+    values: dict[tuple[str, ...], float] = dict.fromkeys(map(_label_values, series.keys), 0)
+    for key, count in value.items():
+        words = _label_values(key)
+        values[words] = values.get(words, 0) + count
+    return values
+
+
+def _label_values(key: str | int) -> tuple[str, ...]:
+    """Return the label values of a key."""
+    if isinstance(key, int) and key >= _APPLICATION_CODES:
+        return (f"{key // 1000}xxx",)
+    return tuple(str(key).lower().split())
+
+
+def render_metrics(snapshot: Snapshot, build: Mapping[str, str]) -> bytes:
+    """Return a snapshot in the text format of Prometheus.
+
+    Args:
+        snapshot: of a gateway, or the sum of the snapshots of its processes.
+        build: labels of `relay_build_info`.
+    """
+    registry = CollectorRegistry()
+    registry.register(SnapshotCollector(snapshot, build))
+    return generate_latest(registry)

@@ -1,0 +1,75 @@
+"""Bytes of a socket on their way to a protocol, by the reader that all WebSockets have."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any, cast
+
+from relay.clients.message_reader import MessageReader
+from relay.clients.turns import Turns
+from relay.clients.unfinished_messages import UnfinishedMessages
+from relay.errors import Disconnect, ProtocolError
+from relay.message import Kind
+from relay.metrics.counters import Counters
+from relay.protocols import ClientProtocol
+from tests.protocols.recording import RecordingSession
+
+
+class Reading:
+    """Does what `WebSocket` does with what its reader finds; see `Receiver`.
+
+    Attributes:
+        recording: what the protocol did.
+        failures: why the connection was failed.
+    """
+
+    def __init__(self, protocol: ClientProtocol) -> None:
+        loop = asyncio.get_running_loop()
+        self._protocol = protocol
+        self.recording = RecordingSession()
+        self.failures: list[Disconnect] = []
+        self.paused = False
+        self.reading = True
+        self.session: Any = SimpleNamespace(open=True)
+        context = SimpleNamespace(
+            loop=loop,
+            turns=Turns(loop),
+            unfinished=UnfinishedMessages(30.0),
+            counters=Counters(),
+            max_message_bytes=1_000_000,
+        )
+        self._reader = MessageReader(cast(Any, context), self)
+
+    def read(self, data: bytes) -> None:
+        """Take what was read of a socket."""
+        self._reader.read(data)
+
+    def end(self) -> None:
+        """Let go of everything."""
+        self._reader.end()
+
+    def take_message(self, kind: Kind, payload: bytes) -> None:
+        try:
+            self._protocol.received(self.recording, kind, payload)
+        except ProtocolError as error:
+            self.fail(error.disconnect)
+
+    def fail(self, disconnect: Disconnect) -> None:
+        self._reader.muted = True
+        self.failures.append(disconnect)
+
+    def answer(self, pongs: bytes) -> None:
+        raise AssertionError("no pings here")
+
+    def wait_for_turn(self) -> None:
+        raise AssertionError("fewer frames than a turn has")
+
+    def protocol_ended(self) -> None:
+        raise AssertionError("no close frame here")
+
+    def flush_protocol(self) -> None:
+        raise AssertionError("nothing to be said")
+
+    def give_up_message(self) -> None:
+        raise AssertionError("no time has passed")

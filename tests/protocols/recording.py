@@ -1,0 +1,76 @@
+"""A session that notes what a protocol does by it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from relay.channel import check_channel
+from relay.errors import Disconnect, NotAllowed, SubscriptionError
+from relay.message import Kind
+from relay.protocols import Outcome
+
+
+class RecordingSession:
+    """See `relay.protocols.Session`; without a bus, so requests are settled at once, or by the test.
+
+    Args:
+        allowed: tells whether the client may do something with a channel.
+        settle: whether outcomes are told at once; else they are kept.
+
+    Attributes:
+        calls: the verbs in the order of their calls, each with what it was called with.
+        sent: what was sent.
+        closed: why it was closed.
+        outcomes: of requests that are not settled, by channel.
+    """
+
+    def __init__(self, *, allowed: Callable[[str], bool] = lambda channel: True, settle: bool = True) -> None:
+        self._allowed = allowed
+        self._settle = settle
+        self.id = b"0123456789abcdef"
+        self.user = None
+        self.channels: dict[str, None] = {}
+        self.calls: list[tuple[Any, ...]] = []
+        self.sent: list[bytes] = []
+        self.closed: list[Disconnect] = []
+        self.outcomes: dict[str, Outcome | None] = {}
+
+    def subscribe(self, channel: str, outcome: Outcome) -> None:
+        self.calls.append(("subscribe", channel))
+        self._check("subscribe to", channel)
+        if channel in self.channels:
+            raise SubscriptionError(channel, "the client is subscribed already")
+        self.channels[channel] = None
+        self._keep(channel, outcome)
+
+    def unsubscribe(self, channel: str) -> None:
+        self.calls.append(("unsubscribe", channel))
+        if channel not in self.channels:
+            raise SubscriptionError(channel, "the client is not subscribed")
+        del self.channels[channel]
+
+    def publish(self, channel: str, payload: bytes, kind: Kind, outcome: Outcome | None = None) -> None:
+        assert type(payload) is bytes
+        self.calls.append(("publish", channel, payload, kind))
+        self._check("publish to", channel)
+        self._keep(channel, outcome)
+
+    def send(self, data: bytes) -> None:
+        assert type(data) is bytes
+        self.sent.append(data)
+
+    def close(self, why: Disconnect) -> None:
+        self.calls.append(("close", why))
+        self.closed.append(why)
+
+    def _check(self, action: str, channel: str) -> None:
+        check_channel(channel)
+        if not self._allowed(channel):
+            raise NotAllowed(action, channel)
+
+    def _keep(self, channel: str, outcome: Outcome | None) -> None:
+        if not self._settle:
+            self.outcomes[channel] = outcome
+        elif outcome is not None:
+            outcome(None)

@@ -1,0 +1,281 @@
+"""What every client protocol owes: the same cases over all of them, and over one that exists only in the tests."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from websockets.frames import Close
+
+from relay.errors import (
+    ChannelError,
+    CustomDisconnect,
+    Disconnect,
+    NotAllowed,
+    ProtocolError,
+    PublishRefused,
+    SubscribeError,
+    SubscriptionError,
+)
+from relay.message import Kind, Message
+from relay.protocols import ClientProtocol
+from tests.harness.raw_websocket import BINARY, TEXT, encode_frame
+from tests.harness.whole_frames import frames_of
+from tests.protocols.cases import CASES, Case, Payload, kind_of
+from tests.protocols.reading import Reading
+from tests.protocols.recording import RecordingSession
+
+WELCOME = Message("a", b'"welcome"')
+
+REASONS = [
+    *Disconnect,
+    CustomDisconnect(3000, ""),
+    CustomDisconnect(4999, "x" * 123),
+    CustomDisconnect(4000, "日" * 41),
+]
+
+all_cases = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+speaking = pytest.mark.parametrize("case", [case for case in CASES if case.speaks], ids=lambda case: case.name)
+listening = pytest.mark.parametrize("case", [case for case in CASES if not case.speaks], ids=lambda case: case.name)
+
+
+def received(protocol: ClientProtocol, payload: Payload) -> RecordingSession:
+    """Let a protocol take one message; return what it did."""
+    session = RecordingSession()
+    protocol.received(session, *kind_of(payload))
+    return session
+
+
+# What a client is sent.
+
+
+@all_cases
+@given(st.data())
+def test_messages_arrive_as_they_were_sent(case: Case, data: st.DataObject) -> None:
+    payload = data.draw(case.payloads)
+    kind, payload_bytes = kind_of(payload)
+    assert case.decode(case.make().encode(Message("a", payload_bytes, kind))) == [payload]
+
+
+@all_cases
+@given(st.data())
+def test_encoded_messages_can_be_joined(case: Case, data: st.DataObject) -> None:
+    """The hub writes those of a tick at once, and slices out those of a sender."""
+    payloads = data.draw(st.lists(case.payloads, min_size=1, max_size=5))
+    messages = [Message("a", payload_bytes, kind) for kind, payload_bytes in map(kind_of, payloads)]
+    assert case.decode(b"".join(map(case.make().encode, messages))) == payloads
+
+
+@all_cases
+def test_whatever_another_program_says_on_the_bus_can_be_encoded(case: Case) -> None:
+    encode = case.make().encode
+    for payload in (b"\xff\xfe", b"\0", b"[" * 5000, b"", b"\xed\xa0\x80"):
+        for kind in Kind:
+            assert len(case.decode(encode(Message("a", payload, kind)))) == 1
+
+
+@all_cases
+def test_the_encoder_is_one_function_for_all_clients(case: Case) -> None:
+    """It groups the fan-out: a message is encoded once for all of them."""
+    one, other = case.make(), case.make()
+    assert one.encode is other.encode
+    assert one.encode is one.encode
+    others = {another.make().encode for another in CASES if another is not case}
+    assert one.encode not in others
+
+
+@all_cases
+def test_what_is_written_first(case: Case) -> None:
+    """The welcome, if there is one; and nothing is asked of the session before it has begun."""
+    session = RecordingSession()
+    protocol = case.make()
+    without, with_it = protocol.opened(session, None), protocol.opened(session, WELCOME)
+    if case.web_socket:
+        assert without == b""
+    assert with_it.endswith(protocol.encode(WELCOME))
+    assert (session.calls, session.sent, session.closed) == ([], [], [])
+
+
+@all_cases
+def test_pings_can_be_told_from_messages(case: Case) -> None:
+    ping = case.make().ping()
+    if ping is None:
+        return
+    if case.web_socket:
+        ((opcode, payload),) = frames_of(ping)
+        assert opcode == TEXT
+        assert json.loads(payload) == {}
+    else:
+        assert case.decode(ping) == []
+
+
+@all_cases
+@pytest.mark.parametrize("why", REASONS, ids=str)
+def test_every_close_is_legal(case: Case, why: Disconnect | CustomDisconnect) -> None:
+    """RFC 6455, section 7.4; a reason has 123 bytes (section 5.5)."""
+    closing = case.make().closing(why)
+    Close(closing.code, closing.reason).check()
+    assert closing.code >= 1000
+    assert closing.code != 1010  # for clients only
+    assert len(closing.reason.encode()) <= 123
+    if isinstance(why, CustomDisconnect):
+        assert (closing.code, closing.reason) == (why.code, why.reason)
+    if case.web_socket:
+        assert all(opcode in (TEXT, BINARY) for opcode, _ in frames_of(closing.last))
+
+
+@all_cases
+def test_a_client_learns_that_a_back_end_has_unsubscribed_it(case: Case) -> None:
+    """One of several channels: it is told. Its only one: it is closed."""
+    session, protocol = RecordingSession(), case.make()
+    protocol.unsubscribed(session, "a")
+    if protocol.multiplexed:
+        assert session.closed == []
+        assert len(session.sent) == 1
+    else:
+        assert session.closed == [Disconnect.UNSUBSCRIBED]
+        assert session.sent == []
+
+
+@all_cases
+def test_a_client_has_its_channel_before_its_handshake_is_answered_or_any_number_later(case: Case) -> None:
+    protocol = case.make()
+    assert protocol.multiplexed == (protocol.channel is None)
+    assert isinstance(protocol.echo, bool)
+
+
+# What a client sends.
+
+
+@speaking
+@given(st.data())
+def test_a_request_is_done_by_the_verbs_of_the_session(case: Case, data: st.DataObject) -> None:
+    session = received(case.make(), data.draw(case.requests))
+    assert len(session.calls) == 1
+    assert session.closed == []
+
+
+@all_cases
+@settings(max_examples=300)
+@given(st.data())
+def test_anything_else_is_a_protocol_error_and_nothing_but_that(case: Case, data: st.DataObject) -> None:
+    if case.malformed.is_empty:
+        return
+    with pytest.raises(ProtocolError) as caught:
+        received(case.make(), data.draw(case.malformed))
+    assert isinstance(caught.value.disconnect, Disconnect)
+
+
+@all_cases
+@settings(max_examples=300)
+@given(st.text(st.characters(codec="utf-8")) | st.binary())
+def test_no_input_raises_another_error(case: Case, payload: Payload) -> None:
+    session = RecordingSession()
+    try:
+        case.make().received(session, *kind_of(payload))
+    except ProtocolError:
+        assert session.calls == []
+
+
+@speaking
+@given(st.data())
+def test_whole_and_byte_by_byte_is_the_same(case: Case, data: st.DataObject) -> None:
+    """All requests in one chunk, and in chunks of one byte, by the way in of all WebSockets."""
+    strategy = st.one_of(case.requests, case.malformed) if not case.malformed.is_empty else case.requests
+    payloads = data.draw(st.lists(strategy, max_size=4))
+    frames = b"".join(
+        encode_frame(BINARY if kind is Kind.BINARY else TEXT, payload) for kind, payload in map(kind_of, payloads)
+    )
+
+    async def read() -> list[tuple[Any, ...]]:
+        results = []
+        for pieces in ([frames], [frames[i : i + 1] for i in range(len(frames))]):
+            reading = Reading(case.make())
+            for piece in pieces:
+                reading.read(piece)
+            reading.end()
+            results.append((reading.recording.calls, reading.recording.sent, reading.failures))
+        return results
+
+    whole, single = asyncio.run(read())
+    assert whole == single
+    assert len(whole[2]) <= 1, "nothing is heard after a fault"
+
+
+@listening
+def test_a_client_that_only_listens_has_nothing_to_say(case: Case) -> None:
+    with pytest.raises(ProtocolError) as caught:
+        received(case.make(), "hello")
+    assert caught.value.disconnect is Disconnect.UNEXPECTED_DATA
+
+
+def test_a_plain_client_without_the_right_to_publish_is_closed() -> None:
+    """It can't be told otherwise."""
+    (case,) = (case for case in CASES if case.name == "plain")
+    session = RecordingSession(allowed=lambda channel: False)
+    with pytest.raises(ProtocolError) as caught:
+        case.make().received(session, Kind.TEXT, b"hello")
+    assert caught.value.disconnect is Disconnect.NOT_ALLOWED
+
+
+# Requests and their answers.
+
+
+@pytest.fixture
+def protocol() -> ClientProtocol:
+    """The protocol that answers."""
+    (case,) = (case for case in CASES if case.make().multiplexed)
+    return case.make()
+
+
+def say(protocol: ClientProtocol, session: RecordingSession, **command: object) -> None:
+    """Let a client say a command."""
+    protocol.received(session, Kind.TEXT, json.dumps(command).encode())
+
+
+def told(session: RecordingSession) -> list[Any]:
+    """Return what a client was sent."""
+    return [json.loads(payload) for data in session.sent for _, payload in frames_of(data)]
+
+
+def test_each_request_has_the_answer_with_its_id_whenever_it_comes(protocol: ClientProtocol) -> None:
+    session = RecordingSession(settle=False)
+    for number, name in enumerate("abc"):
+        say(protocol, session, id=number + 1, subscribe=name)
+    say(protocol, session, id=4, publish={"channel": "d", "data": 1})
+    assert told(session) == []
+    errors = {"b": SubscribeError("b", "late"), "d": PublishRefused("NOPERM")}
+    for name in "dbca":
+        outcome = session.outcomes[name]
+        assert outcome is not None, "a failure would close the client"
+        outcome(errors.get(name))
+    assert [answer.get("ok") or answer["id"] for answer in told(session)] == [4, 2, True, True]
+    assert [answer["id"] for answer in told(session)] == [4, 2, 3, 1]
+
+
+@pytest.mark.parametrize(
+    ("commands", "error"),
+    [
+        ([{"id": 7, "subscribe": "a b"}], ChannelError),
+        ([{"id": 7, "subscribe": "secret"}], NotAllowed),
+        ([{"id": 7, "publish": {"channel": "secret", "data": 1}}], NotAllowed),
+        ([{"id": 7, "publish": {"channel": "", "data": 1}}], ChannelError),
+        ([{"id": 6, "subscribe": "a"}, {"id": 7, "subscribe": "a"}], SubscriptionError),
+        ([{"id": 7, "unsubscribe": "a"}], SubscriptionError),
+    ],
+)
+def test_a_request_that_cannot_be_done_is_answered_and_the_client_stays(
+    protocol: ClientProtocol, commands: list[dict[str, object]], error: type[Exception]
+) -> None:
+    session = RecordingSession(allowed=lambda channel: channel != "secret")
+    for command in commands:
+        say(protocol, session, **command)
+    answers = told(session)
+    assert [answer["id"] for answer in answers] == [command["id"] for command in commands]
+    assert "error" in answers[-1]
+    assert "ok" not in answers[-1]
+    assert session.closed == []
