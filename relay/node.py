@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from relay.brokers import BrokerOptions, BusState, Delivery, Receipt, Source, load_broker
-from relay.brokers.shares import Share
-from relay.errors import PublishError
+from relay.brokers.submission import Submission
 from relay.hub import Handler, Hub
 from relay.logs import Logger
 from relay.message import Message
@@ -264,30 +263,6 @@ class Node:
         if self._write_delay:
             self._flushed_at = self._loop.time()
         self.hub.flush()
-
-
-class Submission:
-    """A single message whose publisher waits for the outcome; a `Source`."""
-
-    __slots__ = ("delivery",)
-
-    share = Share.BACK_ENDS
-
-    def __init__(self, delivery: asyncio.Future[Delivery]) -> None:
-        self.delivery = delivery
-
-    def settle(self, outcome: Delivery | PublishError) -> None:
-        """Settle the future; a `relay.brokers.Receipt`."""
-        if self.delivery.done():
-            return
-        if isinstance(outcome, PublishError):
-            self.delivery.set_exception(outcome)
-            self.delivery.exception()  # retrieved here, because the caller may have left
-        else:
-            self.delivery.set_result(outcome)
-
-    def publish_failed(self, error: PublishError) -> None:
-        """Do nothing: the receipt has told the failure; see `Source`."""
 
 
 class PausableSource(Source, Protocol):
