@@ -112,7 +112,7 @@ def test_libraries_have_the_same_limit(clock: Clock) -> None:
 
 @pytest.mark.usefixtures("clock")
 def test_debug_has_no_limit() -> None:
-    """Who turns it on looks for one among many."""
+    """The level is for finding one entry among many."""
     stream = io.StringIO()
     configure_logs("debug", "json", stream)
     for _ in range(50):
