@@ -23,6 +23,9 @@ class Share(enum.Enum):
     POSTS = "posts"
     BACK_ENDS = "back_ends"
 
+    # That of an enum is a call into Python, for each message with a receipt. Members are equal only to themselves.
+    __hash__ = object.__hash__
+
 
 # Half for clients, whose messages the relay has read already; the others can send theirs again.
 FRACTIONS: Final = {Share.CLIENTS: 0.5, Share.POSTS: 0.25, Share.BACK_ENDS: 0.25}
