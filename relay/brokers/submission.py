@@ -10,11 +10,7 @@ from relay.errors import PublishError
 
 
 class Submission:
-    """A single message whose publisher waits for the outcome; a `Source`.
-
-    Args:
-        delivery: settled with the outcome of the message.
-    """
+    """A single message whose publisher waits for the outcome; a `Source`."""
 
     __slots__ = ("delivery",)
 
