@@ -500,7 +500,7 @@ async def test_a_handshake_that_has_nothing_to_wait_for_is_no_task(way: str) -> 
 
 
 async def test_a_question_that_was_never_asked_is_closed() -> None:
-    """A client leaves in the tick of its request: the coroutine of the authenticator has not begun, and must not warn."""
+    """A client leaves in the tick of its request: the coroutine of its authenticator has not begun, and is closed."""
 
     async def answer() -> Identity:
         return Identity("ann")
