@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from relay.brokers import BrokerOptions, BusState, Delivery, Receipt, Source, load_broker
-from relay.brokers.shares import Share
-from relay.errors import PublishError
+from relay.brokers.submission import Submission
 from relay.hub import Handler, Hub
 from relay.logs import Logger
 from relay.message import Message
@@ -21,40 +20,40 @@ from relay.metrics.counters import Counters
 UNSUBSCRIBE_DELAY_SECONDS = 1.0
 
 RESUMED_PER_TURN = 64
-"""How many paused publishers go on before others have their turn: each may have messages in its hands."""
+"""How many paused publishers go on before the event loop gets its turn: each may have kept messages."""
 
 log = Logger("relay.node")
 
 
 @dataclass(slots=True)
 class Interest:
-    """This gateway's claim on one channel of the bus, shared by all clients that want it.
+    """The interest of this gateway in one channel of the bus, shared by all clients that claim the channel.
 
     Args:
         channel: name of the channel.
-        holders: clients that are subscribed or about to be.
-        release: timer of the delayed unsubscribe; None while somebody holds the interest.
+        claims: number of clients that are subscribed or about to be.
+        unsubscribing: timer of the delayed unsubscribe; None while there are claims.
     """
 
     channel: str
-    holders: int = 0
-    release: asyncio.TimerHandle | None = field(default=None, repr=False)
+    claims: int = 0
+    unsubscribing: asyncio.TimerHandle | None = field(default=None, repr=False)
 
 
 class Node:
-    """Hub and broker of one gateway. Everything from the bus reader to the sockets is synchronous.
+    """Hub and broker of one gateway. Everything from the bus link to the sockets is synchronous.
 
     Args:
-        options: where the bus is and how it is used.
+        options: of the broker.
         counters: where everything is counted.
         write_delay: seconds that must pass between two fan-outs; 0: one at the end of each tick. The first
-            message after a quiet spell always goes out at once.
-        unsubscribe_delay: seconds from the last client's leaving a channel to telling the bus, so that
+            message after a quiet interval always goes out at once.
+        unsubscribe_delay: seconds from the last client's leaving a channel to unsubscribing from the bus, so that
             flapping clients never reach it.
 
     Attributes:
-        congested: whether the bus takes no more of clients for now. A client that has sent something then must be
-            paused with `pause`, and what was read of it stays with it until it is told to resume.
+        congested: whether the bus takes no more messages of clients now. A client that has sent one then must be
+            paused with `pause`, and must keep what was read of it until it is told to resume.
         subscribe_timeout: seconds for which a client waits for the bus to acknowledge a subscription.
     """
 
@@ -69,7 +68,7 @@ class Node:
         self._loop = asyncio.get_running_loop()
         self.counters = counters
         self.hub = Hub(counters, self._schedule_flush)
-        # Called by the broker for each message: fanned out at the end of the tick.
+        # The broker calls it for each message, which is fanned out at the end of the tick.
         self.receive: Callable[[Message], None] = self.hub.receive
         self._broker = load_broker(options, self, counters)
         self._write_delay = write_delay
@@ -91,7 +90,7 @@ class Node:
         await self._broker.start()
 
     async def drain(self) -> None:
-        """Publish what was accepted, and deliver what was received."""
+        """Publish all messages that were accepted, and deliver those that were received."""
         await self._broker.drain()
         self.hub.flush()
 
@@ -99,12 +98,12 @@ class Node:
         """Leave the bus at once."""
         await self._broker.stop()
         for interest in self._interests.values():
-            if interest.release is not None:
-                interest.release.cancel()
+            if interest.unsubscribing is not None:
+                interest.unsubscribing.cancel()
 
     @property
     def problems(self) -> list[str]:
-        """What keeps messages from getting through the bus, in words; empty when all is well."""
+        """Why messages don't get through the bus, as sentences; empty when they do."""
         return self._broker.problems
 
     @property
@@ -114,22 +113,22 @@ class Node:
 
     @property
     def bus(self) -> BusState:
-        """The bus in numbers."""
+        """The current numbers of the bus."""
         return self._broker.state
 
     @property
     def counts_all_receivers(self) -> bool:
-        """Whether `submit` tells how many gateways there are; see `Broker.counts_all_receivers`."""
+        """Whether `Delivery.receivers` counts all gateways; see `Broker.counts_all_receivers`."""
         return self._broker.counts_all_receivers
 
     @property
     def paused_publishers(self) -> int:
-        """Number of sources that wait until the bus takes more."""
+        """Number of publishers that are paused until the bus takes more."""
         return len(self._paused)
 
     @property
     def interests(self) -> int:
-        """Number of channels that this gateway is, or is about to be, subscribed to on the bus."""
+        """Number of channels that are, or are about to be, subscribed to on the bus for clients."""
         return len(self._interests)
 
     @property
@@ -142,43 +141,42 @@ class Node:
         return self._id + next(self._numbers).to_bytes(8, "big")
 
     def claim(self, channel: str) -> tuple[Interest, asyncio.Future[None]]:
-        """Want a channel of the bus.
+        """Subscribe to a channel of the bus for one client.
 
         Returns:
-            The interest, to be given back with `release`, and a future that is done when the bus has
-            acknowledged: add the subscriber to the hub then, not before. The future is shared; it fails with
-            `SubscribeError` when the bus refuses.
+            The interest, for `release`, and a future that is done when the bus has acknowledged: add the subscriber
+            to the hub then, not before. The future is shared; it fails with `SubscribeError` when the bus refuses.
         """
         acknowledged = self._broker.subscribe(channel)
         interest = self._interests.get(channel)
         if interest is None:
             interest = self._interests[channel] = Interest(channel)
-        elif interest.release is not None:
-            interest.release.cancel()
-            interest.release = None
-        interest.holders += 1
+        elif interest.unsubscribing is not None:
+            interest.unsubscribing.cancel()
+            interest.unsubscribing = None
+        interest.claims += 1
         return interest, acknowledged
 
     def release(self, interest: Interest) -> None:
-        """Give back a claim. A while after the last one, the bus is told."""
-        interest.holders -= 1
-        if not interest.holders:
-            interest.release = self._loop.call_later(self._unsubscribe_delay, self._unsubscribe, interest)
+        """End the claim of one client. Some time after the last one, the bus is unsubscribed from."""
+        interest.claims -= 1
+        if not interest.claims:
+            interest.unsubscribing = self._loop.call_later(self._unsubscribe_delay, self._unsubscribe, interest)
 
     def publish(self, message: Message, source: PausableSource, receipt: Receipt | None = None) -> None:
-        """Give a message to the bus; pauses the source when the bus can't take more for now; see `Broker.publish`."""
+        """Give a message to the bus, and pause the source when the bus takes no more now; see `Broker.publish`."""
         if not self._broker.publish(message, source, receipt):
             self.congested = self._broker.congested
             self.pause(source)
 
     def pause(self, source: PausableSource) -> None:
-        """Let a source publish no more until the bus takes more."""
+        """Pause a source until the bus takes more."""
         if source not in self._paused:
             self._paused[source] = None
             source.pause_publishing()
 
     def hold_back(self, source: PausableSource) -> None:
-        """Pause a source that publishes as fast as it can, if so much waits that it would slow down the others."""
+        """Pause a source that publishes as fast as it can, if it would slow down the others; see `Broker.hold_back`."""
         if self._broker.hold_back():
             self.pause(source)
 
@@ -197,11 +195,11 @@ class Node:
         return submission.delivery
 
     def unsettled(self) -> set[Source]:
-        """Return the sources whose messages are not, or perhaps not, published yet."""
+        """Return the sources of all messages that the bus has not acknowledged yet."""
         return self._broker.unsettled()
 
     def listen(self, channel: str, handler: Handler) -> asyncio.Future[None]:
-        """Hear a channel of the relay's own for as long as this node lives; see `Hub.listen`.
+        """Subscribe to a channel of the relay's own for as long as this node lives; see `Hub.listen`.
 
         Returns:
             A future that is done when the bus has acknowledged; it fails with `SubscribeError`.
@@ -210,18 +208,18 @@ class Node:
         return self._broker.subscribe(channel)
 
     def forget(self, source: PausableSource) -> None:
-        """Drop a source that is gone. What it has published stays on its way."""
+        """Forget a source that has left. Messages that it has published stay on their way."""
         self._paused.pop(source, None)
 
     def watch_gaps(self, watcher: Callable[[Collection[str]], None]) -> None:
-        """Tell of each gap, with the names of its channels, for as long as this node lives.
+        """Call a function with the channels of each gap, for as long as this node lives.
 
-        By then what was received before has been delivered. Must not raise.
+        All messages that were received before have been delivered by then. It must not raise.
         """
         self._gap_watchers.append(watcher)
 
     def gap(self, channels: Collection[str], seconds: float) -> None:
-        """Count, report and tell that messages may have been missed; see `Sink`."""
+        """Count, log and pass on that messages may have been missed; see `Sink.gap`."""
         self.counters.gaps += 1
         self.counters.gap_channels += len(channels)
         log.warning("gap", channels=len(channels), seconds=round(seconds, 3))
@@ -230,7 +228,7 @@ class Node:
             watcher(channels)
 
     def writable(self) -> None:
-        """Let the paused sources go on, one after the other as long as the bus takes more; called by the broker."""
+        """Let the paused sources go on one after the other, as long as the bus takes more; see `Sink.writable`."""
         self.congested = False
         self._to_resume = len(self._paused)
         if self._resuming is None:  # not at once: a fault in a client's bytes must not reach the bus link
@@ -267,36 +265,8 @@ class Node:
         self.hub.flush()
 
 
-class Submission:
-    """A single message whose publisher waits for the outcome; a `Source`.
-
-    Args:
-        delivery: settled with the outcome of the message.
-    """
-
-    __slots__ = ("delivery",)
-
-    share = Share.BACK_ENDS
-
-    def __init__(self, delivery: asyncio.Future[Delivery]) -> None:
-        self.delivery = delivery
-
-    def settle(self, outcome: Delivery | PublishError) -> None:
-        """Settle the future; a `relay.brokers.Receipt`."""
-        if self.delivery.done():
-            return
-        if isinstance(outcome, PublishError):
-            self.delivery.set_exception(outcome)
-            self.delivery.exception()  # retrieved here, because the caller may have left
-        else:
-            self.delivery.set_result(outcome)
-
-    def publish_failed(self, error: PublishError) -> None:
-        """Do nothing: the receipt has told the failure; see `Source`."""
-
-
 class PausableSource(Source, Protocol):
-    """A source that can be told to publish no more for now."""
+    """A source that can be paused."""
 
     def pause_publishing(self) -> None:
         """Stop reading from the client until `resume_publishing`."""

@@ -13,8 +13,8 @@ import pytest
 import pytest_asyncio
 from hypothesis import HealthCheck, settings
 
-from relay import logs
-from relay.logs.rate import LogRate
+from relay.logs import logger
+from relay.logs.logger import EntryLimiter
 from tests.harness import guard
 from tests.harness.certificate_authority import CertificateAuthority
 from tests.harness.deployment import EVENT_LOOPS, Deployment
@@ -83,7 +83,7 @@ def _guard() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _fresh_log_rate(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no test leave out log entries of the next one: they are counted for the whole process."""
-    monkeypatch.setattr(logs, "_rate", LogRate())
+    monkeypatch.setattr(logger, "limiter", EntryLimiter())
 
 
 @pytest.fixture(scope="session")

@@ -1,54 +1,141 @@
-"""The import table of docs/architecture.md: who may know whom."""
+"""Who may know whom, for all modules; how large a module may be, and how small."""
 
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from functools import cache
+from graphlib import CycleError, TopologicalSorter
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "relay"
 
-# Layers from the outside in: a module imports from its own layer or from those after it.
-LAYERS = ["cli", "workers", "gateway", "web", "control", "node", "hub", "message", "errors"]
+LAYERS = [
+    ["__main__"],
+    ["cli"],
+    ["relay", "loadtest", "health_check"],
+    ["workers"],
+    ["gateway"],
+    ["web"],
+    ["clients"],
+    ["control"],
+    ["node", "settings"],
+    ["hub", "brokers", "auth"],
+    ["protocols"],
+    ["metrics", "proxies", "logs", "message"],
+    ["channel"],
+    ["errors", "redaction", "system_error", "version"],
+]
+"""Rooms from the outside in. A module imports from its own room, and from rooms of later layers. So two rooms of one
+layer don't know each other.
 
-ALLOWED = {
+`relay` is the package itself: it names what programs import. `auth` stands before `protocols`, because an authenticator
+gets the request that a protocol has read."""
+
+APART = {
+    "loadtest": {"errors", "redaction", "system_error", "version"},
+    "health_check": set[str](),
+}
+"""Rooms that know less than their layer may, and what. The load test judges gateways, so it shares nothing with them
+that touches a message; its own layers are in `tests/loadtest/test_layers.py`. The health check of containers has to be
+small."""
+
+KNOWN_BY = {
+    "loadtest": {"cli"},
+    "health_check": set[str](),
+    "settings": {"relay", "cli", "workers", "gateway", "web"},
+    "control": {"gateway", "web"},
+}
+"""Rooms that not all rooms of the layers before may know, and those that may. Settings end at the front door: what lies
+behind it gets values."""
+
+LATE = {
+    "relay": "a back end that only publishes loads no server",
+    "cli": "`relay --help` and a wrong option answer without loading a server",
+}
+"""Rooms whose modules import others of the package within a function, or for type checking only, and why. These imports
+count as all others do."""
+
+NAMED = {
+    "relay": "public names are imported when they are first used",
+    "cli": "the name of a command names the module",
+    "brokers.schemes": "a URL's scheme names the module",
+    "protocols": "a path or a subprotocol names the module",
+}
+"""Modules that import others by names that are data, and why. These imports are not counted."""
+
+LIBRARIES = {
     # workers: the supervisor waits for processes, and speaks with them.
-    "asyncio": {"node", "control", "gateway", "brokers", "web", "loadtest", "workers", "cli"},
-    "websockets": {"gateway"},
+    "asyncio": {"node", "control", "gateway", "clients", "brokers", "metrics", "web", "loadtest", "workers", "cli"},
+    "websockets": {"gateway", "clients"},
     "redis": {"brokers", "loadtest"},
     "hiredis": {"brokers"},
     "aiohttp": {"gateway", "web", "cli"},
 }
+"""Libraries, and the rooms that may know them: the event loop, WebSockets, Redis and HTTP are known at the rim only."""
 
-APART = ["protocols", "brokers", "auth"]
-"""Packages whose modules know neither each other across packages of this kind nor the layers above the hub."""
+CONVERTS_ONLY = {("proxies.proxy_header", "socket")}
+"""What pure modules import of a library that does I/O: here, how an address is written."""
+
+PURE = {"hub", "protocols", "auth", "proxies", "message", "channel", "errors", "redaction"}
+"""Rooms that do no I/O and know no clock: not even by the standard library."""
+
+MAX_LINES = 300
+MAX_FUNCTION_LINES = 60
+MIN_LINES = 20
+
+SMALL = {
+    "__main__": "what `python -m relay` runs",
+    "version": "the build reads it",
+    "control.__init__": "what the room is, and its one public name",
+    "gateway.__init__": "what the room is, and its one public name",
+    "logs.__init__": "what the room is, and its public names",
+    "web.api.__init__": "what the room is, and its one public name",
+}
+"""Modules of fewer than `MIN_LINES` lines, and why they are none of another; those that only say what a room is need no
+reason."""
 
 
 @cache
-def modules() -> list[tuple[str, set[str]]]:
-    """Return each module's dotted name below `relay` and the names that it imports, type-checking blocks excepted."""
-    found = []
+def paths() -> dict[str, Path]:
+    """Return the modules by their dotted names below `relay`; that of the package itself is `relay`."""
+    found = {}
     for path in sorted(PACKAGE.rglob("*.py")):
         name = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
-        tree = ast.parse(path.read_text())
-        hidden = {
-            id(child)
-            for node in ast.walk(tree)
-            if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-            for child in ast.walk(node)
-        }
-        names: set[str] = set()
-        for node in ast.walk(tree):
-            if id(node) in hidden:
-                continue
-            if isinstance(node, ast.Import):
-                names.update(alias.name for alias in node.names)
-            elif isinstance(node, ast.ImportFrom):
-                names.add(node.module or "")
-        found.append((name, names))
+        found[name.removesuffix(".__init__") if name != "__init__" else "relay"] = path
     return found
+
+
+@cache
+def tree(name: str) -> ast.Module:
+    """Return a module's source, parsed."""
+    return ast.parse(paths()[name].read_text())
+
+
+@cache
+def imported(name: str) -> frozenset[str]:
+    """Return the dotted names that a module imports, wherever in it: for types and within functions, too."""
+    names: set[str] = set()
+    for node in ast.walk(tree(name)):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{name} has a relative import"
+            module = node.module or ""
+            for alias in node.names:
+                # A name that is imported from a room may be a module.
+                inner = f"{module}.{alias.name}"
+                names.add(inner if inner.removeprefix("relay.") in paths() else module)
+    return frozenset(names)
+
+
+def known(name: str) -> set[str]:
+    """Return the modules of the package that a module imports."""
+    inside = (other for other in imported(name) if other == "relay" or other.startswith("relay."))
+    return {other.removeprefix("relay.") for other in inside} - {name}
 
 
 def room(name: str) -> str:
@@ -56,53 +143,162 @@ def room(name: str) -> str:
     return name.split(".")[0]
 
 
-def imported_rooms(names: set[str]) -> set[str]:
-    """Return the rooms of the package that are imported."""
-    return {room(name.removeprefix("relay.")) for name in names if name.startswith("relay.")}
+def edges() -> Iterator[tuple[str, str]]:
+    """Go through all imports from one room into another: both modules."""
+    for name in paths():
+        for other in known(name):
+            if room(name) != room(other):
+                yield name, other
+
+
+def test_every_module_is_in_a_layer() -> None:
+    """And there is nothing in the tables that is no longer there."""
+    rooms = [name for layer in LAYERS for name in layer]
+    assert sorted(rooms) == sorted({room(name) for name in paths()})
+    for table in (APART, KNOWN_BY, LATE):
+        assert set(table) <= set(rooms)
+    assert set(NAMED) <= set(paths())
+    assert {name for rooms_of_it in LIBRARIES.values() for name in rooms_of_it} | PURE <= set(rooms)
+
+
+def test_what_is_imported_exists() -> None:
+    """So nothing slips through the tests below by a name that they don't know."""
+    missing = [f"{name} imports {other}" for name in paths() for other in known(name) if other not in paths()]
+    assert missing == []
 
 
 def test_layers_import_inwards_only() -> None:
-    """The middle never knows the rim."""
-    wrong = []
-    for name, names in modules():
-        if room(name) in LAYERS:
-            outer = LAYERS[: LAYERS.index(room(name))]
-            wrong += [f"{name} imports {other}" for other in imported_rooms(names) if other in outer]
+    place = {name: number for number, layer in enumerate(LAYERS) for name in layer}
+    wrong = [f"{name} imports {other}" for name, other in edges() if place[room(other)] <= place[room(name)]]
     assert wrong == []
 
 
-@pytest.mark.parametrize("library", ALLOWED)
-def test_libraries_stay_in_their_rooms(library: str) -> None:
-    """Event loop, WebSocket, Redis and HTTP libraries are known at the rim only."""
-    wrong = [
-        name
-        for name, names in modules()
-        if any(room(imported) == library for imported in names) and room(name) not in ALLOWED[library]
-    ]
-    assert wrong == []
+def test_no_imports_form_a_circle() -> None:
+    try:
+        TopologicalSorter({name: known(name) for name in paths()}).prepare()
+    except CycleError as error:
+        pytest.fail(f"circle: {' imports '.join(reversed(error.args[1]))}")
 
 
-def test_protocols_brokers_and_auth_know_neither_gateway_nor_node() -> None:
-    """A new protocol or broker is one new file: nothing else of the house is needed for it."""
+def test_rooms_that_are_apart_stay_apart() -> None:
+    for apart, allowed in APART.items():
+        assert {room(other) for name, other in edges() if room(name) == apart} <= allowed
+    for inner, allowed in KNOWN_BY.items():
+        assert {room(name) for name, other in edges() if room(other) == inner} <= allowed, inner
+
+
+def test_protocols_brokers_and_auth_know_no_client_and_no_gateway() -> None:
+    """A new protocol or broker is one new file, and a line that names it: it needs nothing else of the house."""
+    rim = {"hub", "node", "control", "clients", "web", "gateway", "workers", "cli"}
     wrong = [
         f"{name} imports {other}"
-        for name, names in modules()
-        if room(name) in APART
-        for other in imported_rooms(names) & {"gateway", "node", "hub", "cli", "web"}
+        for name, other in edges()
+        if room(name) in {"protocols", "brokers", "auth"} and room(other) in rim
     ]
     assert wrong == []
 
 
-def test_brokers_do_not_know_each_other() -> None:
-    """The memory broker and the Redis broker share the contract, not code."""
-    for name, names in modules():
-        if name.startswith("brokers.memory"):
-            assert not any(imported.startswith("relay.brokers.redis") for imported in names)
-        if name.startswith("brokers.redis"):
-            assert "relay.brokers.memory" not in names
+@pytest.mark.parametrize("kind", ["brokers", "protocols"])
+def test_implementations_of_a_contract_do_not_know_each_other(kind: str) -> None:
+    """They share the contract, and modules beside it that are named here."""
+    implementations = {"brokers": {"memory", "redis"}, "protocols": {"plain", "sse", "poll"}}[kind]
+    for name in paths():
+        part = name.split(".")[1:2]
+        if room(name) == kind and part and part[0] in implementations:
+            others = {other.split(".")[1] for other in known(name) if room(other) == kind and "." in other}
+            assert others & implementations <= {part[0]}, name
+            continue
+        if room(name) == kind:  # nor does the contract know them
+            others = {other.split(".")[1] for other in known(name) if room(other) == kind and "." in other}
+            assert not others & implementations, name
 
 
-def test_table_is_about_existing_rooms() -> None:
-    """A renamed room must not empty the test."""
-    rooms = {room(name) for name, _ in modules()}
-    assert {*LAYERS, *APART, "web"} <= rooms
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_libraries_stay_in_their_rooms(library: str) -> None:
+    users = {room(name) for name in paths() if library in {other.split(".")[0] for other in imported(name)}}
+    assert users == LIBRARIES[library]
+
+
+def test_pure_rooms_do_no_io() -> None:
+    """Protocols, hub and the like can be tested without sockets, event loop and clock."""
+    impure = {"asyncio", "socket", "ssl", "select", "threading", "subprocess", "time", "os", "websockets", "aiohttp"}
+    wrong = [
+        f"{name} imports {other}"
+        for name in paths()
+        if room(name) in PURE
+        for other in imported(name)
+        if other.split(".")[0] in impure and (name, other) not in CONVERTS_ONLY
+    ]
+    assert wrong == []
+
+
+def late_imports(name: str) -> Iterator[str]:
+    """Go through the modules of the package that a module imports when it runs, or for type checking only."""
+    for outer in ast.walk(tree(name)):
+        checking = isinstance(outer, ast.If) and "TYPE_CHECKING" in ast.unparse(outer.test)
+        if checking or isinstance(outer, ast.FunctionDef | ast.AsyncFunctionDef):
+            for node in ast.walk(outer):
+                if isinstance(node, ast.ImportFrom) and f"{node.module}.".startswith("relay."):
+                    yield str(node.module)
+                elif isinstance(node, ast.Import):
+                    yield from (alias.name for alias in node.names if f"{alias.name}.".startswith("relay."))
+
+
+def test_late_imports_have_a_reason() -> None:
+    """A circle can't be cut by one: they count like all others."""
+    assert {room(name) for name in paths() if any(late_imports(name))} == set(LATE)
+
+
+def test_imports_by_name_have_a_reason() -> None:
+    found = {
+        name
+        for name in paths()
+        for node in ast.walk(tree(name))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in ("import_module", "__import__")
+    }
+    assert found == set(NAMED)
+
+
+def test_modules_are_no_longer_than_can_be_read_at_a_sitting() -> None:
+    sizes = {name: len(path.read_text().splitlines()) for name, path in paths().items()}
+    assert {name: size for name, size in sizes.items() if size > MAX_LINES} == {}
+
+
+def test_functions_are_no_longer_than_a_screen() -> None:
+    sizes = {
+        f"{name}.{node.name}": (node.end_lineno or 0) - node.lineno + 1
+        for name in paths()
+        for node in ast.walk(tree(name))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    assert {name: size for name, size in sizes.items() if size > MAX_FUNCTION_LINES} == {}
+
+
+def test_small_modules_have_a_reason() -> None:
+    small = {
+        ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+        for name, path in paths().items()
+        if len(path.read_text().splitlines()) < MIN_LINES and not _only_says_what_it_is(name)
+    }
+    assert small == set(SMALL)
+
+
+def _only_says_what_it_is(name: str) -> bool:
+    statements = tree(name).body
+    only_text = all(isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant) for one in statements)
+    return only_text and paths()[name].name == "__init__.py"
+
+
+def test_the_table_and_the_test_see_the_same_house() -> None:
+    """A renamed room must not empty the tests above, and the layers are in the order of docs/architecture.md."""
+    assert {"gateway.gateway", "clients.session", "protocols.plain", "web.api.endpoint", "relay"} <= set(paths())
+    assert "clients.session" in known("clients.registry")
+    assert "protocols.request" in known("protocols.plain")
+    assert ("auth.authenticator", "protocols.request") in set(edges())
+    place = {name: number for number, layer in enumerate(LAYERS) for name in layer}
+    page = (PACKAGE.parent / "docs" / "architecture.md").read_text()
+    picture = next(block for block in page.split("```\n") if block.startswith("cli →"))
+    drawn = [layer.strip().split(" | ") for layer in picture.replace("\n", " ").split("→")]
+    assert {name for layer in drawn for name in layer} == set(place) - {"__main__", "relay", "loadtest", "health_check"}
+    for outer, inner in pairwise(drawn):
+        assert max(place[name] for name in outer) < min(place[name] for name in inner), (outer, inner)

@@ -1,4 +1,4 @@
-"""The bus of a gateway that runs alone: messages go from its publishers straight to its own hub."""
+"""The bus of a single gateway: messages go from its publishers straight to its own hub."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from relay.metrics.counters import Counters
 
 
 class MemoryBroker(Broker):
-    """A bus within one process. It is never away, so nothing is ever buffered or lost in it."""
+    """A bus within one process. It is never away, so no message is ever buffered or lost in it."""
 
     def __init__(self, options: BrokerOptions, sink: Sink, counters: Counters) -> None:
         self._sink = sink
@@ -18,13 +18,13 @@ class MemoryBroker(Broker):
         self._channels: set[str] = set()
 
     async def start(self) -> None:
-        """Nothing to connect to."""
+        """Do nothing: there is nothing to connect to."""
 
     async def drain(self) -> None:
-        """Nothing waits here."""
+        """Do nothing: no message waits."""
 
     async def stop(self) -> None:
-        """Nothing to disconnect from."""
+        """Do nothing: there is nothing to disconnect from."""
 
     def subscribe(self, channel: str) -> asyncio.Future[None]:
         """Subscribe at once."""
@@ -49,30 +49,30 @@ class MemoryBroker(Broker):
 
     @property
     def counts_all_receivers(self) -> bool:
-        """Return True: there is one gateway."""
+        """True: there is one gateway."""
         return True
 
     @property
     def congested(self) -> bool:
-        """Never: nothing waits."""
+        """False: no message waits."""
         return False
 
     def hold_back(self) -> bool:
-        """Return False: nothing waits."""
+        """Return False: no message waits."""
         return False
 
     def unsettled(self) -> set[Source]:
-        """Return an empty set: nothing waits."""
+        """Return an empty set: no message waits."""
         return set()
 
     @property
     def problems(self) -> list[str]:
-        """None, ever."""
+        """Always empty."""
         return []
 
     @property
     def state(self) -> BusState:
-        """Subscriptions; there are no links, and nothing waits."""
+        """The number of subscriptions; there are no links, and no message waits."""
         return BusState(links={}, subscriptions=len(self._channels), buffered={})
 
 

@@ -54,11 +54,12 @@ class MultiplexedWebSocket(WebSocket):
     def publish_failed(self, error: PublishError) -> None:
         """Stay open: the outcome of each message was told to the protocol; see `Session.publish`.
 
-        Nothing of this client waits for the bus any more, so it can go on; not at once, see `Node.writable`.
+        Nothing of this client waits for the bus any more, so it can go on, unless others use up what clients may have.
+        Not at once, see `Node.writable`.
         """
         if self._reader.ws.state is not State.OPEN:
             super().publish_failed(error)
-        elif self.paused:
+        elif self.paused and not self._context.node.congested:
             self._context.node.forget(self)
             self._context.loop.call_soon(self.resume_publishing)
 

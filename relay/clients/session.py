@@ -189,7 +189,8 @@ class Session:
         """End a subscription; return it if the bus has not acknowledged it yet."""
         if interest is self._interest:
             self._interest = None
-        elif self._further is not None:
+        else:
+            assert self._further is not None
             del self._further[channel]
         return self._drop(channel, interest)
 
@@ -199,7 +200,8 @@ class Session:
         pending = None if self._pending is None else self._pending.pop(channel, None)
         if pending is not None:
             pending.stop()
-        elif self._client is not None:
+        else:
+            assert self._client is not None
             self._node.hub.remove(channel, self._client)
         return pending
 

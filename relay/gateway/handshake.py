@@ -147,10 +147,11 @@ class Handshake(HttpConnection):
 
     def _refuse(self, refused: Refused) -> None:
         """Answer with an HTTP error; see `HttpSocket`."""
-        if not refused.headers:
-            refused.headers |= self._refusal_headers
         self._give_up()
-        super()._refuse(refused)
+        # Not the same one: an authenticator may raise it again.
+        answer = Refused(refused.status, refused.reason, {**self._refusal_headers, **refused.headers})
+        answer.cause = refused.cause
+        super()._refuse(answer)
 
     def _give_up(self) -> None:
         """Let the client in no more."""

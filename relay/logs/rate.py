@@ -1,4 +1,4 @@
-"""A limit for log entries of one kind: a client that causes them must not fill a disk. Pure."""
+"""A limit of log entries of one kind: a client that causes them must not fill a disk. Pure."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from typing import Final, NamedTuple
 
 MOST_ENTRIES: Final = 20
 INTERVAL_SECONDS: Final = 10.0
-"""So many entries of one kind are written in so many seconds; the others are counted."""
+"""How many entries of one kind are written in an interval, and its length; further entries are counted."""
 
 MOST_KINDS: Final = 256
-"""Kinds that are told apart. The relay's own are few; libraries may make up any number."""
+"""How many kinds are told apart. The relay has few; a library may make any number."""
 
 OTHERS: Final = "(others)"
-"""Stands for the events of one logger for which there is no more room."""
+"""Name of the kind of all further events of a logger when there are too many kinds."""
 
 
 class EntryKind(NamedTuple):
-    """What is counted together.
+    """A kind of entries, which are counted together.
 
     Args:
         logger: its name.
         level: as a number of the standard library.
-        event: without the values in it.
+        event: its text, without values.
     """
 
     logger: str
@@ -32,7 +32,7 @@ class EntryKind(NamedTuple):
 
 @dataclass(slots=True)
 class _Interval:
-    """What has come of one kind since `began_at`."""
+    """The entries of one kind since `began_at`."""
 
     began_at: float
     entries: int = 0
@@ -40,21 +40,21 @@ class _Interval:
 
 
 class LogRate:
-    """Lets the first entries of each kind pass in each interval, and counts those that are left out.
+    """Admits the first entries of each kind in each interval, and counts the others.
 
         for kind, left_out in rate.ended(now):
-            ...  # write that so many more have come
+            ...  # write how many were left out
         if rate.admit(kind, now):
             ...  # write it
 
     Args:
-        most_entries: of one kind in an interval.
-        interval_seconds: its length; it begins with its first entry.
-        most_kinds: that are told apart at a time.
+        most_entries: admitted entries of one kind in an interval.
+        interval_seconds: length of an interval, which begins with its first entry.
+        most_kinds: kinds that are told apart at a time.
 
     Attributes:
-        left_out_total: entries that did not pass, of all kinds.
-        next_end: when `ended` will have something to tell; None: nothing was left out.
+        left_out_total: number of entries that were not admitted, of all kinds.
+        next_end: when `ended` will return something; None: nothing was left out.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class LogRate:
 
         Args:
             kind: of the entry.
-            now: in seconds, of a clock that never goes back.
+            now: time in seconds, of a clock that never goes back.
         """
         if kind not in self._intervals and len(self._intervals) >= self._most_kinds:
             self._forget(now)
@@ -94,7 +94,7 @@ class LogRate:
         return False
 
     def ended(self, now: float) -> list[tuple[EntryKind, int]]:
-        """Return how many entries were left out in intervals that are over; each number is told once."""
+        """Return how many entries were left out, by kind, in intervals that are over; each number is returned once."""
         if self.next_end is None or now < self.next_end:
             return []
         over = [(kind, interval.left_out) for kind, interval in self._intervals.items() if interval.left_out]
@@ -109,7 +109,7 @@ class LogRate:
         return now - interval.began_at >= self._interval_seconds
 
     def _forget(self, now: float) -> None:
-        """Make room: what is over, and has left out nothing."""
+        """Forget the intervals that are over and have left out nothing."""
         self._intervals = {
             kind: interval
             for kind, interval in self._intervals.items()

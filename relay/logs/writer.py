@@ -1,7 +1,7 @@
-"""Writing the log without waiting for its reader.
+"""Writes the log without waiting for its reader.
 
-A pipe whose reader hangs, a terminal that is paused and a slow disk make a write wait. In an event loop that would stop
-every client, and signals would not be heard. So a thread writes, and what it can't get rid of is bounded.
+A pipe whose reader hangs, a paused terminal and a slow disk make a write wait. In an event loop that would stop every
+client, and signals would not be handled. So a thread writes, and the entries that wait for it are bounded.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from collections.abc import Callable
 from typing import Final
 
 MOST_BYTES: Final = 1024 * 1024
-"""Of entries that wait to be written; further ones are dropped, so that the beginning of a story stays."""
+"""Limit of the entries that wait to be written. Further ones are dropped: the first ones tell how a fault began."""
 
 CHUNK_BYTES: Final = select.PIPE_BUF
-"""Most that is written at a time: workers share a pipe, and the kernel keeps so much in one piece."""
+"""Most bytes of one write: workers share a pipe, and the kernel does not mix writes of up to this size."""
 
 FLUSH_SECONDS: Final = 1.0
 """How long the end of the process waits for entries to be written."""
@@ -28,20 +28,20 @@ class LogWriter(logging.Handler):
     """Writes entries to a file descriptor, in order, from a thread that ends with the process.
 
     Args:
-        descriptor: where they go; may block, or be non-blocking.
-        tell_dropped: called once entries can be written again, with the number of those that were dropped; logs it.
-        encoding: of the text; what it lacks is escaped.
-        most_bytes: of entries that wait.
-        flush_seconds: longest wait in `flush`.
+        descriptor: where they go; blocking or non-blocking.
+        on_dropped: called with the number of dropped entries once entries can be written again; logs it.
+        encoding: of the text; characters that it lacks are escaped.
+        most_bytes: limit of the entries that wait.
+        flush_seconds: longest wait of `flush`.
 
     Attributes:
-        dropped_total: entries that were not written.
+        dropped_total: number of entries that were not written.
     """
 
     def __init__(
         self,
         descriptor: int,
-        tell_dropped: Callable[[int], None],
+        on_dropped: Callable[[int], None],
         encoding: str = "utf-8",
         most_bytes: int = MOST_BYTES,
         flush_seconds: float = FLUSH_SECONDS,
@@ -49,27 +49,27 @@ class LogWriter(logging.Handler):
         super().__init__()
         self.dropped_total = 0
         self._descriptor = descriptor
-        self._tell_dropped = tell_dropped
+        self._on_dropped = on_dropped
         self._encoding = encoding
         self._most_bytes = most_bytes
         self._flush_seconds = flush_seconds
         self._changed = threading.Condition()
-        # All below: only with the condition's lock.
+        # All attributes below are guarded by the condition's lock.
         self._entries: deque[bytes] = deque()
-        self._waiting_bytes = 0  # those that are being written included
-        self._untold = 0
+        self._waiting_bytes = 0  # including those that are being written
+        self._unreported = 0
         self._thread: threading.Thread | None = None
         self._failing = False
         self._closed = False
 
     def handle(self, record: logging.LogRecord) -> bool:
-        """Take an entry. Without the lock of a handler, which `logging.shutdown` holds while it flushes."""
+        """Take an entry, without the lock of `logging.Handler`, which `logging.shutdown` holds while it flushes."""
         if passed := self.filter(record):
             self.emit(record)
         return bool(passed)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Format an entry, and leave it to the thread; returns at once."""
+        """Format an entry and queue it for the thread; return at once."""
         try:
             entry = f"{self.format(record)}\n".encode(self._encoding, "backslashreplace")
         except Exception:
@@ -87,16 +87,16 @@ class LogWriter(logging.Handler):
             self._changed.notify_all()
 
     def flush(self) -> None:
-        """Wait until all is written, but not for long."""
+        """Wait until all entries are written, at most `flush_seconds`."""
         self.written()
 
     def written(self) -> bool:
-        """Wait as `flush` does, and return whether all is written."""
+        """Wait as `flush` does, and return whether all entries are written."""
         with self._changed:
             return self._changed.wait_for(self._settled, self._flush_seconds)
 
     def close(self) -> None:
-        """Flush, and end the thread, unless it still waits in a write."""
+        """Flush, and end the thread, unless it is blocked in a write."""
         self.flush()
         with self._changed:
             self._closed = True
@@ -111,19 +111,19 @@ class LogWriter(logging.Handler):
                 self._failing = not written
                 if not written:
                     self._count_dropped(len(chunk))
-                untold = self._untold if written and self._waiting_bytes <= self._most_bytes // 2 else 0
+                untold = self._unreported if written and self._waiting_bytes <= self._most_bytes // 2 else 0
             if untold:
-                self._tell_dropped(untold)
+                self._on_dropped(untold)
             with self._changed:
-                self._untold -= untold  # only now: until it was told it is waited for
+                self._unreported -= untold  # only now: `written` waits until they are reported
                 self._changed.notify_all()
 
     def _settled(self) -> bool:
         """Return whether there is nothing to wait for."""
-        return not self._waiting_bytes and (self._failing or not self._untold)
+        return not self._waiting_bytes and (self._failing or not self._unreported)
 
     def _next_chunk(self) -> list[bytes]:
-        """Return some entries, once there are any; none when there won't be any more."""
+        """Wait for entries and return some of them; an empty list when the writer is closed."""
         chunk: list[bytes] = []
         size = 0
         with self._changed:
@@ -134,19 +134,19 @@ class LogWriter(logging.Handler):
         return chunk
 
     def _write(self, data: bytes) -> bool:
-        """Write all, however long it takes; return False when it can't be written at all.
+        """Write all data, however long it takes; return False if it can't be written at all.
 
-        Not through a stream of Python: a thread that waits in one holds its lock, and the interpreter can't end.
+        Not through a Python stream: a thread that is blocked in one holds its lock, and the interpreter can't end.
         """
         while data:
             try:
                 data = data[os.write(self._descriptor, data) :]
             except BlockingIOError:
                 select.select([], [self._descriptor], [])
-            except OSError:  # the reader is gone, or the disk is full
+            except OSError:  # the reader has closed the pipe, or the disk is full
                 return False
         return True
 
     def _count_dropped(self, entries: int) -> None:
         self.dropped_total += entries
-        self._untold += entries
+        self._unreported += entries

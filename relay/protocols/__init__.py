@@ -22,7 +22,8 @@ PLAIN: Final = "relay.protocols.plain"
 
 ENDPOINTS: dict[str, str] = {"/ws": PLAIN}
 """Path, or name of a subprotocol → module of the protocol that WebSockets speak at this path or below it, or with this
-subprotocol. A path has a slash in front; subprotocols win. At any other path a client is told where to go."""
+subprotocol. A path has a slash in front, and the longest that fits counts; subprotocols win. At any other path a client
+is told where to go."""
 
 Outcome = Callable[["RelayError | None"], None]
 """Called once with what became of a request: None when it was done. Never after the client has left. Must not raise."""
@@ -195,10 +196,8 @@ def find_endpoint(path: str, offered: Sequence[str]) -> Endpoint:
     for name in offered:
         if name in ENDPOINTS:
             return _load(ENDPOINTS[name])
-    for root, module in ENDPOINTS.items():
-        if path == root or path.startswith(f"{root}/"):
-            return _load(module)
-    return _load(PLAIN)
+    roots = [root for root in ENDPOINTS if path == root or path.startswith(f"{root}/")]
+    return _load(ENDPOINTS[max(roots, key=len)] if roots else PLAIN)
 
 
 @cache

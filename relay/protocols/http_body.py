@@ -1,4 +1,4 @@
-"""The body of an HTTP/1.1 request, as it comes in pieces (RFC 9112, sections 6.2 and 7.1)."""
+"""The body of an HTTP/1.1 request, which arrives in pieces (RFC 9112, sections 6.2 and 7.1). Pure."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from typing import Final
 from relay.errors import Refused
 
 MAX_LINE_BYTES: Final = 1024
-"""Of the line before a chunk; its number has a few, the rest are extensions, which are dropped."""
+"""Limit of the line before a chunk: its size has a few digits, the rest are extensions, which are dropped."""
 
 MAX_TRAILER_BYTES: Final = 8192
-"""Of all fields behind the last chunk. They are dropped."""
+"""Limit of all trailer fields, which follow the last chunk. They are dropped."""
 
 STEPS_PER_TURN: Final = 300
-"""How many steps of a body are taken at once; a chunk has three, its length, its data and its end. 0.2 ms, which is
-what a small request costs."""
+"""How many steps of a body are taken in one turn. A chunk has three: size, data and end. They take 0.2 ms, as long as a
+small request."""
 
 _SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*+;[\t\x20-\x7e\x80-\xff]*+)?")
 _FIELD = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++:[\t\x20-\x7e\x80-\xff]*+")
 
 
 class FixedBody:
-    """A body whose length was announced.
+    """A body with a Content-Length.
 
     Args:
         length: bytes.
 
     Attributes:
-        complete: whether all of it was taken.
+        complete: whether the whole body was taken.
     """
 
     __slots__ = ("_left", "complete")
@@ -38,7 +38,7 @@ class FixedBody:
         self.complete = not length
 
     def take(self, buffer: bytearray) -> bytes:
-        """Take what there is of the body from the beginning of a buffer, and return it."""
+        """Remove what belongs to the body from the beginning of a buffer, and return it."""
         taken = bytes(buffer[: self._left])
         del buffer[: self._left]
         self._left -= len(taken)
@@ -47,29 +47,29 @@ class FixedBody:
 
 
 class ChunkedBody:
-    """A body in chunks. What is returned of it is in chunks again, without their notes and without trailers.
+    """A body in chunks. It is passed on in chunks, without their extensions and without trailers.
 
     Attributes:
-        complete: whether all of it was taken.
+        complete: whether the whole body was taken.
     """
 
     __slots__ = ("_left", "_trailer", "complete")
 
     def __init__(self) -> None:
-        # Bytes of the present chunk with the line end behind it; 0 between two chunks.
+        # Bytes that are left of the present chunk, with the line end after it; 0: between two chunks.
         self._left = 0
-        # Bytes that fields behind the last chunk may still have; None before that.
+        # Bytes that the trailer fields may still have; None: the last chunk has not come.
         self._trailer: int | None = None
         self.complete = False
 
     def take(self, buffer: bytearray) -> bytes:
-        """Take what there is of the body from the beginning of a buffer, but no more than is due in one turn.
+        """Remove what belongs to the body from the beginning of a buffer, at most what one turn may take.
 
         Returns:
-            The next piece of the body, in chunks. Empty: more must come first, or there were notes only.
+            The next piece of the body, in chunks; empty if there is no data in what has come.
 
         Raises:
-            Refused: with 400; it is malformed.
+            Refused: with 400; the body is malformed.
         """
         data = bytearray()
         done = 0
@@ -85,7 +85,7 @@ class ChunkedBody:
         return taken + b"0\r\n\r\n" if self.complete else taken
 
     def _take_one(self, buffer: bytearray, start: int, data: bytearray) -> int:
-        """Take one line, or what there is of one chunk; return how many bytes of the buffer it has."""
+        """Take one line, or what has come of one chunk, into `data`; return its number of bytes in the buffer."""
         if self._trailer is not None:
             return self._take_field(buffer, start, self._trailer)
         if self._left > 2:
@@ -114,7 +114,7 @@ class ChunkedBody:
         return end + 2 - start
 
     def _take_field(self, buffer: bytearray, start: int, limit: int) -> int:
-        """Take a line behind the last chunk, and drop it; the empty one is the end."""
+        """Drop a line after the last chunk, the empty line being the end; return its number of bytes in the buffer."""
         end = _line_end(buffer, start, limit)
         if end is None:
             return 0
@@ -130,16 +130,16 @@ Body = FixedBody | ChunkedBody
 
 
 def body_of(length: int | None) -> Body:
-    """Return what takes the body of a request.
+    """Return the body of a request, of which nothing has been taken yet.
 
     Args:
-        length: bytes; None: it comes in chunks.
+        length: in bytes; None: the body comes in chunks.
     """
     return ChunkedBody() if length is None else FixedBody(length)
 
 
 def _line_end(buffer: bytearray, start: int, limit: int) -> int | None:
-    """Return where a line ends that has at most so many bytes; None when it isn't whole yet."""
+    """Return where a line of at most `limit` bytes ends; None: it is not complete yet."""
     end = buffer.find(b"\n", start, start + limit + 2)
     if end < 0:
         if len(buffer) - start >= limit + 2:

@@ -1,7 +1,7 @@
-"""The head of an HTTP/1.1 request: what it asks for, and where its body ends (RFC 9112, sections 2, 3, 6 and 7).
+"""The head of an HTTP/1.1 request: what it asks for, and where its body ends (RFC 9112, sections 2, 3, 6 and 7). Pure.
 
-This is stricter than what a server must be. A head that two readers could understand in two ways is refused, so that
-whatever stands in front of the relay, and whatever it hands a request on to, see the same requests in the same bytes.
+It is stricter than a server has to be. A head that two parsers could understand in two ways is refused. So a proxy in
+front of the relay, the relay and aiohttp see the same requests in the same bytes.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from typing import Final, NamedTuple
 from relay.errors import Refused
 
 METHODS: Final = frozenset((b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS", b"TRACE"))
-"""Those that a handler can answer. CONNECT would turn the connection into something else."""
+"""Methods that a handler can answer. CONNECT is not one of them: it would turn the connection into a tunnel."""
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
 _TEXT = rb"[\t\x20-\x7e\x80-\xff]"
 _LINE = re.compile(rb"(%b++) ([\x21\x22\x24-\x7e]++) HTTP/([0-9])\.([0-9])\r\n" % _TOKEN)
-# Possessive, so that no head takes longer than its length: neither folded lines nor blanks before a colon fit.
+# Possessive, so that matching takes linear time. Folded lines and blanks before a colon do not match.
 _FIELDS = re.compile(rb"(?:%b++:%b*+\r\n)*+\r\n" % (_TOKEN, _TEXT))
 _NAMED = re.compile(
     rb"\r\n(host|content-length|transfer-encoding|upgrade|connection|expect):[ \t]*+([^\r]*)", re.IGNORECASE
@@ -33,13 +33,13 @@ class RequestHead(NamedTuple):
     """A request without its body.
 
     Args:
-        raw: as it should be read on, with the empty line. The target is a path (or `*`), `Host` is the one that
-            counts, and `Upgrade` is there only when a WebSocket is asked for: a server may ignore others (RFC 9110,
-            section 7.8).
+        raw: the head for the next parser, with the empty line. Its target is a path (or `*`), `Host` is the effective
+            host, and `Upgrade` is there only if a WebSocket is asked for: a server may ignore other upgrades (RFC
+            9110, section 7.8).
         method: in capitals, such as `b"GET"`.
         target: as in `raw`.
-        length: of the body, in bytes; None when it comes in chunks.
-        websocket: whether it asks for a WebSocket, rightly or not.
+        length: of the body, in bytes; None: it comes in chunks.
+        websocket: whether it asks for a WebSocket, be the handshake valid or not.
     """
 
     raw: bytes
@@ -50,21 +50,21 @@ class RequestHead(NamedTuple):
 
 
 def find_head(buffer: bytearray, max_bytes: int) -> int | None:
-    """Return how many bytes the head has that a buffer begins with, the empty line included.
+    """Return the size of the head at the beginning of a buffer, in bytes, including the empty line.
 
     Args:
-        buffer: what has come so far; no empty lines in front.
-        max_bytes: of the head without its end.
+        buffer: all bytes that have come so far; it must not begin with an empty line.
+        max_bytes: limit of the head without the empty line.
 
     Returns:
-        None when it isn't whole yet.
+        None: the head is not complete yet.
 
     Raises:
-        Refused: with 431 for a head that is too large, with 400 for a line that ends with a mere line feed.
+        Refused: with 431, the head is too large; with 400, a line ends with a line feed alone.
     """
     limit = max_bytes + 4
     end = buffer.find(b"\r\n\r\n", 0, limit)
-    # Looked for at once: a client that ends lines like that sends no empty line that could be found.
+    # Checked before the head is complete: the empty line of a client with such line ends would never be found.
     searched = limit if end < 0 else end
     if buffer.count(b"\n", 0, searched) != buffer.count(b"\r\n", 0, searched):
         raise Refused(400, "lines of a request must end with CR LF")
@@ -79,11 +79,11 @@ def read_head(raw: bytes, max_headers: int) -> RequestHead:
     """Read the head of a request.
 
     Args:
-        raw: from the request line to the empty line.
-        max_headers: how many it may have.
+        raw: from the request line to the empty line, inclusive.
+        max_headers: limit of the number of headers.
 
     Raises:
-        Refused: with the status that the client should get. What follows can't be trusted then.
+        Refused: with the status for the client. The connection must end: what follows can't be trusted.
     """
     line = _LINE.match(raw)
     if line is None:
@@ -117,7 +117,7 @@ def read_head(raw: bytes, max_headers: int) -> RequestHead:
 
 
 def _check_host(hosts: list[bytes], modern: bool) -> None:
-    """Refuse a request by RFC 9112, section 3.2."""
+    """Refuse a request whose `Host` is missing, repeated or malformed (RFC 9112, section 3.2)."""
     if len(hosts) > 1 or (modern and not hosts):
         raise Refused(400, "a request must have one Host header")
     if hosts and _HOST.fullmatch(hosts[0]) is None:
@@ -125,7 +125,7 @@ def _check_host(hosts: list[bytes], modern: bool) -> None:
 
 
 def _body_length(lengths: list[bytes] | None, codings: list[bytes] | None, modern: bool) -> int | None:
-    """Return the length of the body in bytes, None when it comes in chunks (RFC 9112, section 6.3)."""
+    """Return the length of the body in bytes; None: it comes in chunks (RFC 9112, section 6.3)."""
     if codings is None:
         if lengths is None:
             return 0
@@ -138,13 +138,13 @@ def _body_length(lengths: list[bytes] | None, codings: list[bytes] | None, moder
     if not modern or coding.rpartition(b",")[2].strip(b" \t") != b"chunked":
         raise Refused(400, "the Transfer-Encoding does not say where the body ends")
     if coding != b"chunked":
-        # Nor with empty elements of the list, which RFC 9110, section 5.6.1, takes: not every server does.
+        # Nor with empty list elements: RFC 9110, section 5.6.1, allows them, but not every server accepts them.
         raise Refused(501, "Transfer-Encoding must be chunked, without other codings")
     return None
 
 
 def _origin_form(line: re.Match[bytes], raw: bytes) -> tuple[bytes, bytes]:
-    """Return target and head of a request to a whole URL, whose host counts instead of `Host` (section 3.2.2)."""
+    """Return target and head of a request to an absolute URL, whose host replaces `Host` (RFC 9112, section 3.2.2)."""
     absolute = _ABSOLUTE.fullmatch(line[2])
     if absolute is None or _HOST.fullmatch(absolute[1]) is None:
         raise Refused(400, "the request target must be a path or an http URL, without control characters and fragment")
@@ -155,7 +155,7 @@ def _origin_form(line: re.Match[bytes], raw: bytes) -> tuple[bytes, bytes]:
 
 
 def _with_upgrade(raw: bytes, connections: list[bytes], websocket: bool) -> bytes:
-    """Return a head whose only `Upgrade` is the one that is taken up, if any."""
+    """Return a head without any `Upgrade`, or with that to a WebSocket alone."""
     options = [option.strip(b" \t") for option in b",".join(connections).split(b",")]
     dropped = (b"", b"http2-settings") if websocket else (b"", b"http2-settings", b"upgrade")
     kept = [option for option in options if option.lower() not in dropped]

@@ -1,1 +1,1 @@
-"""What proxies say about the clients for which they speak."""
+"""Reads what trusted proxies tell about the address of a client."""

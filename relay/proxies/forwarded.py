@@ -1,8 +1,7 @@
-"""Which address a client has when it comes through proxies: what they say is believed only of those that are known.
+"""The address of a client that connects through proxies, by `X-Forwarded-For` or `Forwarded` (RFC 7239).
 
-Each proxy adds the address of its own peer at the end of `X-Forwarded-For` or `Forwarded` (RFC 7239). So the lists are
-read from the right: the last address that is not one of our proxies is the client's. What stands further left was
-sent by the client itself, and may be made up.
+Only trusted proxies are believed. Each appends the address of its own peer. So the list is read from the right: the
+last address that is not a trusted proxy is the client's. The client itself may have sent everything further left.
 """
 
 from __future__ import annotations
@@ -22,42 +21,42 @@ _WITH_PORT = re.compile(r"([0-9.]+):(?:[0-9]{1,5}|_[\w.-]+)\Z")
 
 
 class TrustedProxies:
-    """The addresses whose word about a client's address is believed.
+    """The proxies that are believed about the addresses of their clients.
 
     Args:
-        networks: addresses and networks, such as `127.0.0.1` and `10.0.0.0/8`; empty: nobody is believed.
+        networks: their addresses and networks, such as `127.0.0.1` and `10.0.0.0/8`; empty: no proxy is believed.
 
     Raises:
-        ValueError: one of them is neither.
+        ValueError: one of them is neither an address nor a network.
     """
 
     def __init__(self, networks: Iterable[str] = ()) -> None:
         self._networks: tuple[Network, ...] = tuple(ip_network(network) for network in networks)
 
     def __bool__(self) -> bool:
-        """Return whether anybody is believed."""
+        """Return whether any proxy is believed."""
         return bool(self._networks)
 
     def trust(self, address: str) -> bool:
-        """Return whether an address is that of a trusted proxy; what is no address is not."""
+        """Return whether an address is that of a trusted proxy; False for a text that is no address."""
         if not self._networks:
             return False
         found = read_address(address.partition("%")[0])
         return found is not None and self._trust(found)
 
     def client_address(self, peer: str, x_forwarded_for: Iterable[str], forwarded: Iterable[str]) -> str:
-        """Return the address that a request really comes from.
+        """Return the address of the client that has sent a request.
 
-        A proxy keeps one of the two headers and passes the other on as the client sent it. So when both are there and
-        don't agree, neither is believed.
+        A proxy maintains one of the two headers, and passes on the other as the client sent it. So if both are there
+        and differ, neither is believed.
 
         Args:
-            peer: address of whoever has opened the connection.
-            x_forwarded_for: values of all `X-Forwarded-For` headers, in their order.
-            forwarded: values of all `Forwarded` headers, in their order.
+            peer: address that the connection comes from.
+            x_forwarded_for: values of all `X-Forwarded-For` headers, in order.
+            forwarded: values of all `Forwarded` headers, in order.
 
         Returns:
-            The peer's own address when it isn't trusted, and when a header is missing, malformed or says nothing.
+            The peer's address if the peer is not trusted, or the headers are missing, malformed or name no address.
         """
         if not self.trust(peer):
             return peer
@@ -66,16 +65,16 @@ class TrustedProxies:
             for chain in (_x_forwarded_for(",".join(x_forwarded_for)), _forwarded(",".join(forwarded)))
             if chain is not None
         ]
-        answers = {self._last_stranger(peer, chain) for chain in chains}
+        answers = {self._last_untrusted(peer, chain) for chain in chains}
         return answers.pop() if len(answers) == 1 else peer
 
-    def _last_stranger(self, peer: str, chain: list[str]) -> str:
-        """Return the last address of a chain that is not one of ours; the first one when all are."""
+    def _last_untrusted(self, peer: str, chain: list[str]) -> str:
+        """Return the last address of a chain that is not a trusted proxy's; the first one if all are."""
         nearest = peer
         for element in reversed(chain):
             found = read_address(_without_port(element))
             if found is None:
-                # A proxy that hides its peer (`unknown`, `_name`), or rubbish: nothing to the left can be believed.
+                # Hidden by its proxy (`unknown`, `_name`), or malformed: nothing further left can be believed.
                 return nearest if _is_hidden(element) else peer
             nearest = str(found)
             if not self._trust(found):
@@ -87,7 +86,7 @@ class TrustedProxies:
 
 
 def read_address(text: str) -> Address | None:
-    """Return an IP address, an IPv4 one that is written as IPv6 as what it is; None when the text is none."""
+    """Return the IP address that a text is; None: it is none. An IPv4-mapped IPv6 address is returned as IPv4."""
     if "%" in text:
         return None  # the zone of an IPv6 address may be any text
     try:
@@ -99,12 +98,12 @@ def read_address(text: str) -> Address | None:
 
 
 def _x_forwarded_for(value: str) -> list[str] | None:
-    """Return the elements of the header; None when there is none."""
+    """Return the elements of an `X-Forwarded-For` header; None: it is missing."""
     return [element.strip() for element in value.split(",")] if value.strip() else None
 
 
 def _forwarded(value: str) -> list[str] | None:
-    """Return what each element says with `for=`; None when there is no header, `[""]` when it is malformed."""
+    """Return the `for=` of each element of a `Forwarded` header; None: it is missing; `[""]`: it is malformed."""
     if not value.strip():
         return None
     try:
@@ -114,10 +113,10 @@ def _forwarded(value: str) -> list[str] | None:
 
 
 def _for_of_each(value: str) -> Iterator[str]:
-    """Yield the `for` of each element, `unknown` where there is none.
+    """Yield the `for` of each element, `unknown` for an element without one.
 
     Raises:
-        ValueError: malformed, by RFC 7239, section 4.
+        ValueError: the header is malformed (RFC 7239, section 4).
     """
     start, found = 0, ""
     while True:
@@ -141,11 +140,11 @@ def _for_of_each(value: str) -> Iterator[str]:
 
 
 def _without_port(element: str) -> str:
-    """Return an element without its port and its brackets."""
+    """Return an element without port and brackets."""
     match = _IN_BRACKETS.match(element) or _WITH_PORT.match(element)
     return match[1] if match else element
 
 
 def _is_hidden(element: str) -> bool:
-    """Return whether an element says that its proxy does not tell (RFC 7239, section 6)."""
+    """Return whether the proxy hides the address of an element (RFC 7239, section 6)."""
     return element.lower() == "unknown" or re.fullmatch(r"_[\w.-]+", element, re.ASCII) is not None

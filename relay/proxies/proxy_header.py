@@ -1,4 +1,4 @@
-"""The PROXY header: what a TCP load balancer writes in front of everything else to say whom it speaks for.
+"""The PROXY header, by which a TCP load balancer tells the address of its client before the first byte of the client.
 
 Version 1 is a line of text, version 2 is binary: https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt
 """
@@ -18,21 +18,21 @@ TEXT_SIGNATURE: Final = b"PROXY "
 BINARY_SIGNATURE: Final = b"\r\n\r\n\x00\r\nQUIT\n"
 
 MAX_TEXT_BYTES: Final = 107
-"""Of a version 1 line with its end; what the specification grants."""
+"""Limit of a version 1 line with its end, by the specification."""
 
 MAX_BINARY_BYTES: Final = 4096
-"""Of what follows the 16 bytes of a version 2 header: addresses need 36 at most, the rest are notes."""
+"""Limit of what follows the first 16 bytes of version 2: addresses need at most 36, the rest are extensions (TLVs)."""
 
 _PORT = re.compile(r"0|[1-9][0-9]{0,4}")
 
 
 @dataclass(frozen=True, slots=True)
 class ProxyHeader:
-    """What stands in front of a connection.
+    """A PROXY header at the beginning of a connection.
 
     Args:
-        size: in bytes; 0 when there is no PROXY header.
-        source: address of the client; None when the balancer speaks for itself (a health check) or doesn't know.
+        size: in bytes; 0: there is no PROXY header.
+        source: address of the client; None: the balancer connects for itself (a health check), or does not know it.
     """
 
     size: int
@@ -43,16 +43,16 @@ NO_HEADER: Final = ProxyHeader(0, None)
 
 
 def read_proxy_header(data: bytes) -> ProxyHeader | None:
-    """Read the beginning of a connection.
+    """Read the PROXY header at the beginning of a connection.
 
     Args:
-        data: all that came so far.
+        data: all bytes that have come so far.
 
     Returns:
-        None when more must come before anything can be said.
+        The header, or `NO_HEADER`; None: more bytes must come first.
 
     Raises:
-        Refused: it begins like a PROXY header and is none.
+        Refused: with 400; the data begins like a PROXY header, but is malformed.
     """
     if data.startswith(BINARY_SIGNATURE):
         return _read_binary(data)
@@ -75,7 +75,7 @@ def _read_text(data: bytes) -> ProxyHeader | None:
     if version is None or len(words) != 6:
         raise _malformed()
     addresses = [read_address(word) for word in words[2:4]]
-    # An IPv4 address written as IPv6 is read as IPv4: that is well in TCP6 too.
+    # An IPv4-mapped IPv6 address is read as IPv4, which is fine in TCP6.
     if any(address is None or address.version > version for address in addresses):
         raise _malformed()
     if not all(_PORT.fullmatch(port) and int(port) <= 0xFFFF for port in words[4:]):
@@ -94,7 +94,7 @@ def _read_binary(data: bytes) -> ProxyHeader | None:
         raise _malformed()
     if len(data) < 16 + length:
         return None
-    if not needed:  # LOCAL, or an address that isn't TCP's: what stands there is passed over
+    if not needed:  # LOCAL, or a family that is not TCP: its addresses are skipped
         return ProxyHeader(16 + length, None)
     kind, width = (socket.AF_INET, 4) if family == 0x11 else (socket.AF_INET6, 16)
     return ProxyHeader(16 + length, str(read_address(socket.inet_ntop(kind, data[16 : 16 + width]))))

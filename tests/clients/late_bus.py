@@ -43,6 +43,10 @@ class LateBus:
         """How many callbacks wait for acknowledgements."""
         return sum(len(future._callbacks or ()) for future in self.futures.values())
 
+    def callbacks_of(self, channel: str) -> int:
+        """How many of them wait for one channel."""
+        return len((self.futures[channel]._callbacks if channel in self.futures else None) or ())
+
     def acknowledge(self, channel: str) -> None:
         """Acknowledge a subscription."""
         for broker in self._brokers:
@@ -54,6 +58,10 @@ class LateBus:
         future = self.futures.pop(channel)
         future.set_exception(SubscribeError(channel, "NOPERM"))
         future.exception()
+
+    def cancel(self, channel: str) -> None:
+        """Forget that it was asked for, as a bus does that is told to unsubscribe."""
+        self.futures.pop(channel).cancel()
 
 
 @pytest.fixture

@@ -79,7 +79,7 @@ async def joined(gateway: Gateway, *channels: str) -> AsyncIterator[tuple[RawWeb
 
 def say(connection: WebSocket, **command: object) -> None:
     """Let a client say something, as if it had been read."""
-    connection.take_message(Kind.TEXT, json.dumps(command).encode())
+    connection._reader._pass_on(Kind.TEXT, json.dumps(command).encode())
 
 
 def publish(node: Node, channels: Iterable[str], data: bytes = b"1") -> None:
@@ -189,7 +189,7 @@ Ending = Callable[[MultiplexedWebSocket], None]
     ("end", "code"),
     [
         (lambda connection: connection.close(Disconnect.GOING_AWAY), 4001),
-        (lambda connection: connection.take_message(Kind.TEXT, b"nonsense"), 4004),
+        (lambda connection: connection._reader._pass_on(Kind.TEXT, b"nonsense"), 4004),
         (lambda connection: connection.fail(Disconnect.INVALID_TEXT), 4000),
     ],
     ids=["close", "protocol error", "breach"],
@@ -261,11 +261,15 @@ async def test_a_failed_publication_does_not_close_but_after_a_drain_it_resets(e
     async with joined(gateway) as (client, connection):
         connection.publish_failed(BusUnavailable("away"))
         assert connection.session.open
-        connection.pause_publishing()
-        assert not connection.reading
-        connection.publish_failed(BusUnavailable("away"))
-        await one_tick()
-        assert connection.reading
+        node = parts_of(gateway).context.node
+        for congested in (True, False):
+            node.congested = congested
+            node.pause(connection)
+            assert not connection.reading
+            connection.publish_failed(BusUnavailable("away"))
+            await one_tick()
+            assert connection.reading != congested
+            assert node.paused_publishers == congested
         connection.close(Disconnect.GOING_AWAY)
         assert await client.close_frame() == (4001, "going away")
         connection.publish_failed(BusUnavailable("away"))
@@ -285,7 +289,7 @@ async def test_they_leave_nothing_behind(embedded: EmbeddedFactory, event_loop: 
         publish(node, TEN)
         connections[0].close(Disconnect.SLOW_CONSUMER)
         connections[1].abort()
-        connections[2].take_message(Kind.BINARY, b"")
+        connections[2]._reader._pass_on(Kind.BINARY, b"")
         del connections, connection
     assert node.hub.channels == []
     assert len(parts_of(gateway).context.write_timeouts) == 0

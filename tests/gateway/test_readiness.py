@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
-from relay import logs
 from relay.gateway.readiness import report_left_out
-from relay.logs import Logger
+from relay.logs import Logger, logger
+from relay.logs.logger import EntryLimiter
 from relay.logs.rate import LogRate
 from tests.harness.conditions import wait_until
 
@@ -17,7 +17,7 @@ async def test_left_out_entries_are_told_though_nothing_more_is_logged(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The operator of a quiet gateway learns how long a burst was, and not only when the next entry comes."""
-    monkeypatch.setattr(logs, "_rate", LogRate(most_entries=1, interval_seconds=0.01))
+    monkeypatch.setattr(logger, "limiter", EntryLimiter(LogRate(most_entries=1, interval_seconds=0.01)))
     for _ in range(3):
         Logger("relay.bus").warning("refused")
     reporting = asyncio.create_task(report_left_out(0.001))

@@ -27,7 +27,7 @@ SMALL = (*BRIEF, "--clients", "4", "--publishers", "1", "--rate", "200")
 AT_ONCE = 6
 SECONDS = 60.0
 
-Kind = TypeVar("Kind", bound=BroadcastServer)
+Server = TypeVar("Server", bound=BroadcastServer)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -44,7 +44,7 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True)
-class Tried(Generic[Kind]):
+class Tried(Generic[Server]):
     """What came of it.
 
     Args:
@@ -52,7 +52,7 @@ class Tried(Generic[Kind]):
         outcome: of the load test.
     """
 
-    server: Kind
+    server: Server
     outcome: Outcome
 
     @property

@@ -1,4 +1,4 @@
-"""So many entries of one kind in an interval; the others are counted, and told once it is over."""
+"""So many entries of one kind in an interval; the others are counted, and reported once it is over."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_nothing_is_told_of_an_interval_that_left_out_nothing() -> None:
 
 
 def test_a_number_is_not_lost_when_it_is_asked_for_late() -> None:
-    """The interval goes on until it was told."""
+    """The interval goes on until it was reported."""
     rate = LogRate(most_entries=1, interval_seconds=10)
     assert [rate.admit(REFUSED, at) for at in (0.0, 1.0, 25.0)] == [True, False, False]
     assert rate.ended(25.0) == [(REFUSED, 2)]
@@ -59,7 +59,7 @@ def test_kinds_without_end_share_what_is_left() -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.floats(0, 4)), max_size=200))
 def test_no_entry_is_neither_written_nor_told(steps: list[tuple[int, float]]) -> None:
-    """Whatever comes when: what has passed and what was told is all there was."""
+    """At any times: what was admitted and what was reported is all there was."""
     rate = LogRate(most_entries=3, interval_seconds=5, most_kinds=3)
     now, passed, told = 0.0, 0, 0
     for event, pause in steps:

@@ -1,4 +1,4 @@
-"""Entries are written in order by a thread; what can't be written is bounded, counted and told."""
+"""Entries are written in order by a thread; those that can't be written are bounded, counted and reported."""
 
 from __future__ import annotations
 

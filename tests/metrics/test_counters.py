@@ -8,7 +8,7 @@ from relay.metrics.counters import BOUNDS, Counters, Histogram
 
 
 def test_reasons_in_a_log_are_those_of_the_metrics() -> None:
-    """Who finds one in the last entry of a log looks for it there."""
+    """An operator who finds one in the last entry of a log can look it up there."""
     counters = Counters(disconnects=Counter(SLOW_CONSUMER=2), connections_closed=Counter({1013: 2}))
     assert counters.summary() == {"disconnects": {"slow_consumer": 2}, "connections_closed": {1013: 2}}
 

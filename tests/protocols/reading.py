@@ -9,8 +9,7 @@ from typing import Any, cast
 from relay.clients.message_reader import MessageReader
 from relay.clients.turns import Turns
 from relay.clients.unfinished_messages import UnfinishedMessages
-from relay.errors import Disconnect, ProtocolError
-from relay.message import Kind
+from relay.errors import Disconnect
 from relay.metrics.counters import Counters
 from relay.protocols import ClientProtocol
 from tests.protocols.recording import RecordingSession
@@ -26,12 +25,11 @@ class Reading:
 
     def __init__(self, protocol: ClientProtocol) -> None:
         loop = asyncio.get_running_loop()
-        self._protocol = protocol
-        self.recording = RecordingSession()
+        self.recording = RecordingSession(protocol)
         self.failures: list[Disconnect] = []
         self.paused = False
         self.reading = True
-        self.session: Any = SimpleNamespace(open=True)
+        self.session: Any = self.recording
         context = SimpleNamespace(
             loop=loop,
             turns=Turns(loop),
@@ -48,12 +46,6 @@ class Reading:
     def end(self) -> None:
         """Let go of everything."""
         self._reader.end()
-
-    def take_message(self, kind: Kind, payload: bytes) -> None:
-        try:
-            self._protocol.received(self.recording, kind, payload)
-        except ProtocolError as error:
-            self.fail(error.disconnect)
 
     def fail(self, disconnect: Disconnect) -> None:
         self._reader.muted = True

@@ -8,13 +8,14 @@ from typing import Any
 from relay.channel import check_channel
 from relay.errors import Disconnect, NotAllowed, SubscriptionError
 from relay.message import Kind
-from relay.protocols import Outcome
+from relay.protocols import ClientProtocol, Outcome
 
 
 class RecordingSession:
     """See `relay.protocols.Session`; without a bus, so requests are settled at once, or by the test.
 
     Args:
+        protocol: what a reader gives messages to; see `relay.clients.session`.
         allowed: tells whether the client may do something with a channel.
         settle: whether outcomes are told at once; else they are kept.
 
@@ -25,7 +26,16 @@ class RecordingSession:
         outcomes: of requests that are not settled, by channel.
     """
 
-    def __init__(self, *, allowed: Callable[[str], bool] = lambda channel: True, settle: bool = True) -> None:
+    open = True
+
+    def __init__(
+        self,
+        protocol: ClientProtocol | None = None,
+        *,
+        allowed: Callable[[str], bool] = lambda channel: True,
+        settle: bool = True,
+    ) -> None:
+        self.protocol = protocol
         self._allowed = allowed
         self._settle = settle
         self.id = b"0123456789abcdef"

@@ -24,11 +24,11 @@ def said_by_rfc(*values: str, peer: str = PEER) -> str:
     return PROXIES.client_address(peer, [], values)
 
 
-def test_nobody_is_trusted_unless_told() -> None:
-    nobody = TrustedProxies()
-    assert not nobody
-    assert not nobody.trust("127.0.0.1")
-    assert nobody.client_address("127.0.0.1", ["192.0.2.1"], ["for=192.0.2.1"]) == "127.0.0.1"
+def test_no_proxy_is_trusted_by_default() -> None:
+    without = TrustedProxies()
+    assert not without
+    assert not without.trust("127.0.0.1")
+    assert without.client_address("127.0.0.1", ["192.0.2.1"], ["for=192.0.2.1"]) == "127.0.0.1"
 
 
 @pytest.mark.parametrize(

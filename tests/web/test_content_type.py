@@ -1,4 +1,4 @@
-"""What a body is, whatever strangers write."""
+"""Reading the Content-Type, whatever a client sends."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ Pair = list[GatewayProcess]
 
 
 def test_two_pages_on_two_gateways_talk(browser: Browser, pair: Pair, channel: str) -> None:
-    """Both see who writes and what, in one order; nothing is asked of anybody else, and the console stays empty."""
+    """Both see who writes and what, in one order; no other server is asked, and the console stays empty."""
     one, two = pair
     with (
         visit(browser, one.port, channel, name="Ada") as (ada, view),

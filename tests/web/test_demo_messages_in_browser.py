@@ -46,7 +46,7 @@ def test_hostile_text_stays_text(browser: Browser, pair: Pair, channel: str, red
 
 
 def test_the_policy_would_stop_what_got_in(browser: Browser, pair: Pair, channel: str) -> None:
-    """Even a mistake in the page's own scripts could not make text into HTML, or call anybody else."""
+    """Even a mistake in the page's own scripts could not make text into HTML, or call another server."""
     with visit(browser, pair[0].port, channel) as (_, view):
         assert view.page.evaluate("() => { try { document.body.innerHTML = 'x' } catch (error) { return error.name } }")
         refused = "() => fetch('http://127.0.0.1:1/').then(() => 'went', (error) => 'refused')"

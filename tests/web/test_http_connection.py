@@ -139,7 +139,7 @@ async def test_http_2_is_told_what_is_spoken_here(embedded: EmbeddedFactory) -> 
     ],
 )
 async def test_errors_are_our_own(embedded: EmbeddedFactory, caplog: pytest.LogCaptureFixture, data: bytes) -> None:
-    """Nobody needs to know which versions answer."""
+    """The versions of the libraries behind the relay are not shown."""
     (gateway,) = await embedded(1)
     answer = await everything(gateway.port, data + PUBLISH, [], half_close=False)
     assert len(statuses(answer)) == 1

@@ -81,7 +81,7 @@ async def test_a_taken_port_is_told_by_its_name_and_leaves_nothing() -> None:
 
 @pytest.mark.parametrize("data", [b"", b"GET /heal"])
 async def test_visitors_are_few_and_who_asks_for_nothing_gives_way(embedded: EmbeddedFactory, data: bytes) -> None:
-    """Whoever holds connections open here must use up neither the files that clients need nor the places of probes."""
+    """Connections that are held open here must use up neither the files that clients need nor the places of probes."""
     port = free_port()
     (gateway,) = await embedded(1, metrics_port=port)
     held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(MAX_CONNECTIONS + 1)]

@@ -17,10 +17,10 @@ from tests.web.exchange import POLL, WAITING
 
 
 class Connection:
-    """A connection that notes what it is told.
+    """A connection that notes how it is called.
 
     Args:
-        open_: the table that it is in; it leaves when it is told to end.
+        open_: the table that it is in; `drain` removes it.
         in_handshake: see `Expiring`.
     """
 
@@ -42,7 +42,7 @@ class Connection:
 
 @pytest.fixture
 def counters() -> Counters:
-    """Those of the port."""
+    """The counters of the port."""
     return Counters()
 
 
@@ -53,7 +53,7 @@ def table(counters: Counters) -> OpenConnections:
 
 
 def test_a_deadline_is_that_of_the_last_mark(table: OpenConnections) -> None:
-    """A connection that stays is told again."""
+    """`expire` is called again on a connection that stays."""
     one, other = Connection(table), Connection(table)
     table.mark_receiving(one, 10.0)
     table.mark_busy(other, 10.0)
@@ -75,7 +75,7 @@ def test_unread_responses_give_no_new_time(table: OpenConnections) -> None:
 
 
 def test_idle_connections_are_dropped_first_and_the_oldest_first(table: OpenConnections, counters: Counters) -> None:
-    """Then those whose clients owe bytes, or leave a response unread; those that the relay works for never are."""
+    """Then those with an unfinished request or an unread response. One that the relay works for never is."""
     receiving, unread, idle, later, busy = (Connection(table) for _ in range(5))
     table.mark_receiving(receiving, 1.0)
     table.mark_busy(unread, 1.0)
@@ -110,7 +110,7 @@ def test_only_so_many_are_idle(table: OpenConnections, counters: Counters) -> No
 
 
 def test_what_is_not_there_is_not_marked_unread_and_may_be_removed(table: OpenConnections) -> None:
-    """A transport that is closed may still tell that its buffer is full."""
+    """A closed transport may still report that its buffer is full."""
     gone = Connection(table)
     table.mark_busy(gone, 1.0)
     table.remove(gone)

@@ -83,7 +83,7 @@ async def test_a_body_that_drips_is_given_up(embedded: EmbeddedFactory, monkeypa
 
 
 async def test_a_client_that_leaves_with_a_body_half_sent_is_soon_forgotten(embedded: EmbeddedFactory) -> None:
-    """It counts as a socket until then, and costs memory, so strangers could make a gateway accept nobody."""
+    """It counts as a socket until then, and costs memory: clients could fill the gateway in this way."""
     (gateway,) = await embedded(1)
     parts = parts_of(gateway)
     reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)

@@ -64,7 +64,7 @@ async def test_after_an_outage_nothing_more_is_sent_but_after_a_refusal_it_is() 
 
 
 async def test_a_message_that_fails_at_once_is_not_overtaken_by_the_next() -> None:
-    """Before anybody has waited for it: a smaller one might still find room."""
+    """Before its future is waited for: a smaller message might still find room."""
     node, window = make()
     small = Message("c", b"x")
     first = await window.publish(small)

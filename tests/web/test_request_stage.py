@@ -31,7 +31,7 @@ OPEN = None
 
 
 class Undecided:
-    """Never says who a client is."""
+    """An authenticator that never answers."""
 
     async def identify(self, request: ConnectRequest) -> Identity:
         await asyncio.Event().wait()

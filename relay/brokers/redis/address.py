@@ -1,7 +1,7 @@
-"""Where a Redis is and how to log in: the one reader of Redis URLs, for settings, gateways, publishers and commands.
+"""The address of a Redis and its log-in: the one reader of Redis URLs, for settings, gateways, publishers and commands.
 
-redis-py's own reader is not used. It passes over what it doesn't know, has options that a gateway's links can't keep,
-and drops or overrides parts that are given twice; so a URL would mean one thing here and another there.
+redis-py's own reader is not used. It ignores options that it doesn't know, has some that a gateway's links can't
+honour, and drops or overrides parts that are given twice; so one URL would have two meanings.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, 
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """How a server is checked, and what this side shows of itself.
+    """The options of TLS.
 
     Args:
-        ca_file: PEM file of the authority to trust; None: those of the system.
-        certificate_file: PEM file of our certificate; None: the server wants none.
+        ca_file: PEM file of the authority to trust; None: the system's authorities.
+        certificate_file: PEM file of this side's certificate; None: the server requires none.
         key_file: PEM file of its key; None: it is in the file of the certificate.
-        check_hostname: whether the certificate must be for the host of the URL.
-        verify: whether it must come from the authority.
+        check_hostname: whether the server's certificate must be for the host of the URL.
+        verify: whether the server's certificate must come from the authority.
     """
 
     ca_file: str | None = None
@@ -44,7 +44,7 @@ class Tls:
     verify: bool = True
 
     def context(self) -> ssl.SSLContext:
-        """Return what a TLS connection is made with.
+        """Return the context of TLS connections with these options.
 
         Raises:
             ValueError: a file can't be used.
@@ -67,17 +67,17 @@ class Tls:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Everything that opening a link needs.
+    """All that is needed to connect and to log in.
 
     Args:
         host: name or IP address; unused with a path.
         port: TCP port.
         path: of a Unix socket; None for TCP.
         username: for AUTH; None for the default user.
-        password: for AUTH; None when Redis wants none.
+        password: for AUTH; None: Redis requires none.
         db: number for SELECT. Pub/sub ignores it: channels are the same in all databases.
         tls: context of a TLS connection; None for plain TCP.
-        tls_options: what it was made of.
+        tls_options: the options of the context.
     """
 
     host: str = "localhost"
@@ -90,14 +90,14 @@ class Address:
     tls_options: Tls | None = None
 
     def __str__(self) -> str:
-        """Return the place without any secret, for logs."""
+        """Return where it is, without any secret, for logs."""
         if self.path is not None:
             return self.path
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     @property
     def client_options(self) -> dict[str, Any]:
-        """The same for redis-py: arguments of its connections, without their class."""
+        """The arguments of redis-py's connections, without their class."""
         place = {"host": self.host, "port": self.port} if self.path is None else {"path": self.path}
         options = {**place, "username": self.username, "password": self.password, "db": self.db}
         if self.tls_options is not None:
@@ -189,7 +189,7 @@ def describe(url: str) -> str:
 
 
 def _split(url: str) -> tuple[SplitResult, int | None]:
-    """Return the parts of a URL and its port."""
+    """Return the parts of a URL, and its port."""
     if not url.isprintable() or " " in url:
         raise ValueError("no control characters or white space")
     try:
@@ -207,7 +207,7 @@ def _split(url: str) -> tuple[SplitResult, int | None]:
 
 
 def _read_options(parts: SplitResult) -> dict[str, str]:
-    """Return what comes after the `?`, all of which must count."""
+    """Return the options after the `?`; one that would be ignored is refused."""
     pairs = parse_qsl(parts.query, keep_blank_values=True)
     options = dict(pairs)
     known = _OPTIONS | _TLS_OPTIONS if parts.scheme == "rediss" else _OPTIONS

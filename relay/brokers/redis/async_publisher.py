@@ -24,12 +24,12 @@ from relay.brokers.redis.publisher import DEFAULT_PREFIX, DEFAULT_TIMEOUT_SECOND
 class LoopConnections:
     """The connections of one event loop, closed by `close` or with the loop.
 
-    Whoever ends a loop properly first ends its asynchronous generators (`loop.shutdown_asyncgens`): so one of them
-    is the place from where the connections can still be closed in peace.
+    A loop that is ended properly first ends its asynchronous generators (`loop.shutdown_asyncgens`): so a generator can
+    still close the connections in order.
 
     Args:
         pool: of redis-py.
-        ended: called when they are being closed.
+        ended: called when the connections are being closed.
     """
 
     def __init__(self, pool: Any, ended: Callable[[], None]) -> None:
@@ -38,7 +38,7 @@ class LoopConnections:
         self._life: AsyncGenerator[None, None] | None = None
 
     async def begin(self) -> None:
-        """Be closed when the running loop ends."""
+        """Close the connections when the running loop ends."""
         if self._life is None:
             self._life = self._live()
             await anext(self._life)
@@ -78,7 +78,7 @@ class AsyncPublisher(PublisherBase):
 
     async def publish(self, channel: str, data: str | bytes) -> int:
         """Send a message to every client of a channel; see `Publisher.publish`."""
-        name, payload = self._command(channel, data)
+        command = self._command(channel, data)
         loop = asyncio.get_running_loop()
         lifetime = self._lifetimes.get(loop) if self._process == os.getpid() else None
         if lifetime is None:
@@ -88,10 +88,10 @@ class AsyncPublisher(PublisherBase):
             connection = await pool.get_connection()
             connected = True
             try:
-                await connection.send_command("PUBLISH", name, payload)
+                await connection.send_packed_command(command)
                 return int(await connection.read_response())
             except BaseException:
-                # Also when cancelled: a late answer must not be taken for that of the next command.
+                # Also when cancelled: a late reply must not be taken for that of the next command.
                 await connection.disconnect(nowait=True)
                 raise
             finally:
@@ -121,7 +121,7 @@ class AsyncPublisher(PublisherBase):
             self._lifetimes, self._lock, self._process = {}, threading.Lock(), os.getpid()
         lifetime = LoopConnections(self._pool(redis.asyncio, Retry(NoBackoff(), 0)), lambda: self._forget(loop))
         with self._lock:
-            # Loops that were closed without their end: a program that does so leaves all its sockets like that.
+            # Loops that were closed without ending their generators: such a program leaves all its sockets open.
             for other in [other for other in self._lifetimes if other.is_closed()]:
                 del self._lifetimes[other]
             lifetime = self._lifetimes.setdefault(loop, lifetime)

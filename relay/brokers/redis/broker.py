@@ -78,7 +78,7 @@ class RedisBroker(Broker):
 
     @property
     def counts_all_receivers(self) -> bool:
-        """Return True: all gateways are connected to this one Redis."""
+        """True with one shard: all gateways are connected to its Redis."""
         return len(self.shards) == 1
 
     @property

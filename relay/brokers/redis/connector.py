@@ -1,4 +1,4 @@
-"""From a name to a logged-in link: look-up, TCP, TLS and log-in, at all addresses of the name."""
+"""Opening a link: look-up, TCP, TLS and log-in, at all addresses of a name."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from relay.errors import RelayError
 from relay.system_error import in_words
 
 STAGGER_SECONDS = 0.25
-"""How long an address may keep the next one waiting; RFC 8305, section 8 recommends it."""
+"""How long an attempt may run before the next address is tried as well; recommended by RFC 8305, section 8."""
 
 MAX_ADDRESSES = 16
-"""Addresses of a name that are tried: a name must not make us open any number of connections."""
+"""How many addresses of a name are tried: a name must not make us open any number of connections."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +29,9 @@ class Fault:
     """Why one address could not be used.
 
     Args:
-        step: what was done, and where: `TLS with 10.0.0.1:6379`.
-        reason: what came of it.
-        refused: whether Redis itself has answered, with a refusal.
+        step: the step that failed, and where: `TLS with 10.0.0.1:6379`.
+        reason: why it failed.
+        refused: whether Redis itself has answered, with an error.
     """
 
     step: str
@@ -46,7 +46,7 @@ class ConnectError(RelayError, ConnectionError):
     """No address of a name could be used.
 
     Args:
-        faults: why, in the order in which the addresses failed.
+        faults: why each address failed, in that order.
     """
 
     def __init__(self, *faults: Fault) -> None:
@@ -55,7 +55,7 @@ class ConnectError(RelayError, ConnectionError):
 
     @property
     def refused(self) -> bool:
-        """Whether a Redis has answered, with a refusal."""
+        """Whether a Redis has answered, with an error."""
         return any(fault.refused for fault in self.faults)
 
 
@@ -75,15 +75,15 @@ class _Place(NamedTuple):
 async def open_link(address: Address, owner: LinkOwner, name: str, limit: float) -> Link:
     """Connect to Redis and log in.
 
-    The addresses of a name take part in a race: the next one starts when the last one has failed, or keeps us waiting
-    for a quarter of a second. The first that is logged in to a primary wins. Connecting alone would not do: a machine
-    may accept connections and say no more, and a replica takes messages that never reach the primary.
+    The addresses of a name take part in a race: the next one starts when the last one has failed, or takes longer than
+    a quarter of a second. The first one that is logged in to a primary wins. Connecting alone would not do: a machine
+    may accept connections and then stay silent, and a replica takes messages that never reach the primary.
 
     Args:
-        address: where and as whom.
-        owner: gets the replies afterwards.
+        address: of the Redis, with the user.
+        owner: gets the replies after the log-in.
         name: shown in Redis' `CLIENT LIST`.
-        limit: seconds for the look-up, and again for all the rest.
+        limit: seconds for the look-up, and again for all other steps.
 
     Raises:
         ConnectError: no address could be used; its text names each step that failed.
@@ -156,7 +156,7 @@ def _fault_of(task: asyncio.Task[Link]) -> Fault | None:
 
 
 class _Attempt:
-    """The way to one address, step by step."""
+    """The attempt to connect to one address, step by step."""
 
     def __init__(self, place: _Place, address: Address, name: str, deadline: float, limit: float) -> None:
         self._place = place
@@ -173,7 +173,7 @@ class _Attempt:
         """Connect and log in.
 
         Raises:
-            ConnectError: with one fault.
+            ConnectError: it has one fault.
         """
         link = Link()
         try:
@@ -210,7 +210,7 @@ class _Attempt:
         except BaseException:
             connection.close()
             raise
-        # From here on it belongs to the transport.
+        # From here on the transport owns the socket.
         tls = self._address.tls
         if family == socket.AF_UNIX:
             await loop.create_unix_connection(lambda: link, sock=connection)

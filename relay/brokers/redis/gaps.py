@@ -1,4 +1,4 @@
-"""The gaps that are not over yet: which channels are not heard, and since when; pure."""
+"""The gaps that are not over yet: which channels are not heard, and since when. Pure: the clock is injected."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ from collections.abc import Callable, Collection, Iterable
 class Gaps:
     """Channels whose messages may be missed now.
 
-    A channel leaves in one of two ways, each of which tells its gap: it is heard again, or there will be no more
-    hearing it here. That it has been left meanwhile is no third one: its clients have missed what they have missed.
+    A channel leaves in one of two ways, and its gap is reported each time: it is heard again, or it never will be.
+    Being unsubscribed meanwhile is no third way: its clients have missed messages all the same.
 
     Args:
-        tell: called with the names of channels, and the seconds since the first of them was last heard for certain.
+        report: called with the names of channels, and the seconds since the first of them was last heard for certain.
         clock: returns seconds.
     """
 
-    def __init__(self, tell: Callable[[Collection[str], float], None], clock: Callable[[], float]) -> None:
-        self._tell = tell
+    def __init__(self, report: Callable[[Collection[str], float], None], clock: Callable[[], float]) -> None:
+        self._report = report
         self._clock = clock
         self._since: dict[str, float] = {}
-        # When channels were left of which it isn't certain yet that all was heard until then; the oldest first.
+        # Channels that were unsubscribed, and when, while it is uncertain whether they were heard until then. The
+        # oldest first.
         self._left: dict[str, float] = {}
         self._opened_at = clock()
         self._heard_until = -math.inf
@@ -33,36 +34,38 @@ class Gaps:
 
     @property
     def invalidated(self) -> bool:
-        """Whether it has turned out that the link hears too little, so that it has to be opened anew."""
+        """Whether it has turned out that the link didn't receive everything, so that it has to be reopened."""
         return self._invalid_since < math.inf
 
     def link_opened(self) -> None:
-        """Note that a fresh link is brought into use, which is not to blame for the last one."""
+        """Note that a fresh link is brought into use: what was wrong with the last one says nothing about it."""
         self._opened_at = self._clock()
         self._invalid_since = math.inf
 
     def heard(self, until: float) -> None:
-        """Note that everything was heard that was said until a time."""
+        """Note that everything was received that was published until a time."""
         self._heard_until = max(self._heard_until, until)
         while self._left and next(iter(self._left.values())) <= until:
             del self._left[next(iter(self._left))]
 
     def leave(self, channel: str) -> None:
-        """Note that a channel is no longer wanted, on a link that may turn out to be silent since a while."""
+        """Note that a channel is unsubscribed, on a link that may turn out to have been silent for a while."""
         self._left.pop(channel, None)
         self._left[channel] = self._clock()
 
     def invalidate(self, since: float) -> None:
-        """Take back that anything was heard since a time, or since the link was opened if that was later."""
+        """Distrust what was heard since a time, or since the link was opened if that was later."""
         self._invalid_since = min(self._invalid_since, max(since, self._opened_at))
 
     def begin(self, channels: Iterable[str], answered_until: float) -> None:
-        """Note that channels, and those that were left unheard, are not heard any more; an open gap stays as it is.
+        """Note that channels are not heard any more, nor those that were unsubscribed while it was uncertain.
+
+        A channel that has a gap already keeps it.
 
         Args:
             channels: their names.
-            answered_until: when the last question was sent that Redis has answered: it answers in order, so all was
-                heard that was said before.
+            answered_until: when the last heartbeat was sent that Redis has answered: it answers in order, so everything
+                was received that was published before.
         """
         since = min(max(answered_until, self._heard_until), self._invalid_since)
         for channel in (*self._left, *channels):
@@ -70,15 +73,15 @@ class Gaps:
         self._left.clear()
 
     def end(self, but: Collection[str] = ()) -> None:
-        """Tell the gap of all channels, but of those that are still not heard."""
+        """Report the gap of all channels, except those that are still not heard."""
         self._end([channel for channel in self._since if channel not in but])
 
     def end_one(self, channel: str) -> None:
-        """Tell the gap of one channel, if it has one."""
+        """Report the gap of one channel, if it has one."""
         if channel in self._since:
             self._end([channel])
 
     def _end(self, channels: list[str]) -> None:
         if channels:
             since = min([self._since.pop(channel) for channel in channels])
-            self._tell(channels, max(0.0, self._clock() - since))
+            self._report(channels, max(0.0, self._clock() - since))

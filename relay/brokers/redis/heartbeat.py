@@ -1,4 +1,4 @@
-"""What a link asks Redis to see that it lives, and what it has answered."""
+"""The heartbeat of a link: commands that show that Redis still answers."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from relay.logs import Logger
 from relay.metrics.counters import Counters
 
 REPORT_SECONDS = 10.0
-"""How often refusals that are news are logged: Redis may change its mind all the time."""
+"""How often new refusals are logged: Redis may change its mind all the time."""
 
 log = Logger("relay.bus")
 
 
 class Heartbeat:
-    """Heartbeat of one link, one at a time. Any answer will do, a refusal too.
+    """The heartbeats of one link, one at a time. Any reply will do, an error too.
 
     Args:
-        link: its name, for the log.
+        link: name of the link, for the log.
         counters: where refusals are counted.
 
     Attributes:
-        sent_at: when the question was sent that is unanswered: `time.monotonic()`, in seconds; None: there is none.
-        answered_until: when the last question was sent that is answered; at first, when the link was opened.
+        sent_at: when the unanswered heartbeat was sent: `time.monotonic()`, in seconds; None: there is none.
+        answered_until: when the last answered heartbeat was sent; at first, when the link was opened.
     """
 
     def __init__(self, link: str, counters: Counters) -> None:
@@ -38,18 +38,23 @@ class Heartbeat:
         self.answered_until = time.monotonic()
 
     def link_opened(self) -> None:
-        """Begin anew: nothing is asked yet, and the log-in was answered."""
+        """Start again: no heartbeat was sent on the fresh link, and its log-in was answered just now."""
         self.sent_at = None
         self.answered_until = time.monotonic()
 
     def next_answer(self) -> asyncio.Future[None]:
-        """Return a future that is done at the next answer; it is shared."""
+        """Return a future that is done at the next reply; it is shared."""
         if self._next is None:
             self._next = asyncio.get_running_loop().create_future()
         return self._next
 
     def answered(self, question: str, reply: object) -> None:
-        """Take the answer to a question, in Redis' words when it is a refusal."""
+        """Take the reply to a heartbeat.
+
+        Args:
+            question: the command, for the log.
+            reply: what Redis replied; an error counts as well.
+        """
         sent_at, self.sent_at = self.sent_at, None
         if sent_at is not None:
             self.answered_until = sent_at
@@ -59,7 +64,7 @@ class Heartbeat:
         if not isinstance(reply, hiredis.ReplyError):
             self._refusal = None
             return
-        # NOPERM: a missing right, which the log-in has reported already. Everything else is a Redis in trouble.
+        # NOPERM: a missing right, which the log-in has reported already. All other errors mean a Redis in trouble.
         in_trouble = not str(reply).startswith("NOPERM")
         self._counters.bus_errors += in_trouble
         now = time.monotonic()

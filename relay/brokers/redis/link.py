@@ -1,7 +1,7 @@
 """One connection to Redis, without redis-py on the hot path.
 
-A link packs commands, feeds what arrives to hiredis, and hands every reply to its owner in one synchronous
-call per chunk. redis-py's own connection costs about thirty times as much per message, resends writes that
+A link sends packed commands, parses what arrives with hiredis, and hands all replies of a chunk to its owner in one
+synchronous call. redis-py's own connection costs about thirty times as much per message, resends writes that
 may have been executed, and can freeze the event loop after ETIMEDOUT.
 """
 
@@ -25,17 +25,17 @@ Replies = Callable[[], Any]
 
 
 class LinkOwner(Protocol):
-    """Who gets what a link receives. Calls are synchronous and must not raise."""
+    """The user of a link, which gets its replies. Calls are synchronous and must not raise."""
 
     def replies_received(self, replies: Replies) -> None:
-        """Take all replies that are complete."""
+        """Take all complete replies; called once per chunk of bytes."""
 
     def link_writable(self, writable: bool) -> None:
-        """Be told that the socket is full, or that it takes data again."""
+        """Take note that the socket is full, or that it takes data again."""
 
 
 class LinkClosed(RelayError, ConnectionError):
-    """The link is gone; its text says why."""
+    """The link is closed; the text says why."""
 
 
 class Link(asyncio.Protocol):
@@ -45,12 +45,12 @@ class Link(asyncio.Protocol):
     subscribed connection.
 
     Attributes:
-        closed: a future that is done, with the reason as its result, once the link is gone.
+        closed: a future that is done, with the reason as its result, once the link is closed.
         writable: False while more than 256 KiB wait for the socket.
         heard_at: when the last bytes came: `time.monotonic()`, in seconds.
         owner: gets the replies; None until the log-in is done.
-        server: the Redis at the other end, as far as it has told.
-        place: the address that was reached, as text.
+        server: the Redis at the other end, as far as it has introduced itself.
+        place: the address at the other end, as text.
     """
 
     def __init__(self) -> None:
@@ -83,12 +83,12 @@ class Link(asyncio.Protocol):
         return reply
 
     def write(self, data: bytes) -> None:
-        """Send packed commands; nothing happens when the link is gone."""
+        """Send packed commands; nothing happens when the link is closed."""
         if self._transport is not None and not self.closed.done():
             self._transport.write(data)
 
     def abort(self, reason: str) -> None:
-        """Drop the link at once, without sending what waits."""
+        """Close the link at once, without sending what waits in the buffer."""
         self._end(reason)
         if self._transport is not None:
             self._transport.abort()
@@ -99,7 +99,7 @@ class Link(asyncio.Protocol):
         self._transport.set_write_buffer_limits(HIGH_WATER_BYTES, LOW_WATER_BYTES)
 
     def data_received(self, data: bytes) -> None:
-        """Parse a chunk and hand on its replies; called by the event loop."""
+        """Parse a chunk and pass on its replies; called by the event loop."""
         self.heard_at = time.monotonic()
         self._reader.feed(data)
         try:
@@ -127,7 +127,7 @@ class Link(asyncio.Protocol):
             self.owner.link_writable(True)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Settle everything that waits; called by the event loop."""
+        """End the log-in and settle `closed`; called by the event loop."""
         words = (exc.strerror if isinstance(exc, OSError) else None) or str(exc)  # without the system's number
         self._end(f"connection lost: {words}" if exc else "closed by Redis")
         self._transport = None
@@ -140,6 +140,6 @@ class Link(asyncio.Protocol):
 
 
 def pack(*command: str | bytes | int) -> bytes:
-    """Return a command as Redis reads it."""
+    """Return a command in the format of Redis."""
     packed: bytes = hiredis.pack_command(command)  # type: ignore[arg-type]  # its stub wants a tuple of one
     return packed

@@ -1,4 +1,4 @@
-"""What a fresh link says to Redis before it is used."""
+"""The log-in: the commands that a fresh link sends before it is used."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from relay.brokers.redis.server import Server, role_of, run_id_of
 
 
 class Login:
-    """One log-in. Only AUTH must succeed: rights for the rest are welcome, not needed.
+    """One log-in. Only AUTH must succeed; the other commands may be forbidden to this user.
 
     Args:
         link: connected, and not in use yet.
-        address: as whom, and to which database.
+        address: has the user, the password and the database.
         name: shown in Redis' `CLIENT LIST`.
     """
 
@@ -30,8 +30,8 @@ class Login:
         """Log in, and ask which server it is.
 
         Raises:
-            hiredis.ReplyError: Redis refused the user or the password, or wants one.
-            LinkClosed: the link broke meanwhile; the text has what Redis said before.
+            hiredis.ReplyError: Redis refused the user or the password, or requires one.
+            LinkClosed: the link broke meanwhile; the text includes the error that Redis sent before.
         """
         address = self._address
         if address.password is not None:
@@ -40,13 +40,13 @@ class Login:
             await self._ask("SELECT", address.db)
         await self._ask("CLIENT", "SETNAME", self._name)
         hello = await self._ask("HELLO")
-        if hello is None:  # before Redis 6.2; only then it takes a question more to hear that a password is missing
+        if hello is None:  # before Redis 6.2; only then it takes one command more to learn that a password is missing
             await self._ask("PING")
         info = await self._ask("INFO", "server")
         return Server(role_of(hello), run_id_of(info), tuple(self._refused))
 
     async def _ask(self, *command: str | int) -> Any:
-        """Return the reply to a command that may be refused; None when it is."""
+        """Return the reply to a command that may be refused; None when it is refused."""
         try:
             return await self._link.call(*command)
         except hiredis.ReplyError as error:
@@ -55,7 +55,7 @@ class Login:
             self._refused.append(f"{command[0]}: {error}")
             return None
         except LinkClosed as error:
-            # "max number of clients reached", say: an error that comes unasked, before Redis closes.
+            # For example "max number of clients reached": an error that answers no command, before Redis closes.
             if self._refused:
                 raise LinkClosed(f"{error}, after {self._refused[-1]}") from None
             raise

@@ -1,10 +1,10 @@
 """Publishing from a back end, straight to Redis, without a gateway.
 
-Built on redis-py: a back end publishes seldom, compared with a gateway, and its connections, TLS and log-in are what
-back ends know. Its retries are turned off: they would send a message twice.
+Built on redis-py: compared with a gateway, a back end publishes seldom, and redis-py's connections, TLS and log-in are
+what back ends know. Its retries are turned off: they would send a message twice.
 
 A connection belongs to the process that made it. A forked child (Celery, Gunicorn) has a pool of its own and never
-writes to its parent's sockets, whatever its parent's threads were doing in that moment.
+writes to its parent's sockets, whatever its parent's threads were doing at that moment.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from redis.retry import Retry
 from relay.brokers import schemes
 from relay.brokers.envelope import seal
 from relay.brokers.redis.address import Address, parse_address
+from relay.brokers.redis.verbs import pack_publish
 from relay.channel import check_prefix
 from relay.errors import BusUnavailable, DeliveryUnknown, PublishError, PublishRefused
 from relay.message import make_message
@@ -31,11 +32,11 @@ from relay.system_error import in_words
 DEFAULT_PREFIX = "relay:"
 DEFAULT_TIMEOUT_SECONDS = 3.0
 MAX_CONNECTIONS = 8
-"""To Redis, per publisher and process, and per event loop; a call of `publish` while all are in use waits for one."""
+"""To Redis, per publisher and process, or per event loop. While all are in use, `publish` waits for one."""
 
 
 class PublisherBase:
-    """What both publishers are made with, and what they share.
+    """The common part of both publishers: options, connection pools and packing.
 
     Args:
         url, prefix, ca_file, timeout: see `Publisher`.
@@ -47,11 +48,11 @@ class PublisherBase:
         self._timeout = timeout
         self._closed = False
         self._process = os.getpid()
-        # Pools of the parents of this process. Closing, or only collecting, them would be up to the parents.
+        # Pools of the parents of this process. Only the parents may close them, or let them be collected.
         self._inherited: list[object] = []
 
     def _pool(self, library: Any, retry: object) -> Any:
-        """Return a new pool of a flavour of redis-py, which types these in part only."""
+        """Return a new pool of `redis` or `redis.asyncio`, which have types for some of this only."""
         address = self._address
         if address.path is not None:
             connection = library.UnixDomainSocketConnection
@@ -68,11 +69,12 @@ class PublisherBase:
             **address.client_options,
         )
 
-    def _command(self, channel: str, data: str | bytes) -> tuple[str, bytes]:
+    def _command(self, channel: str, data: str | bytes) -> list[bytes]:
+        """Return the packed PUBLISH of a message, as redis-py takes it."""
         if self._closed:
             raise RuntimeError("the publisher is closed")
         message = make_message(channel, data)
-        return self._prefix + message.channel, seal(message)
+        return [pack_publish((self._prefix + message.channel).encode(), seal(message))]
 
 
 def read_address(url: str, ca_file: str | None) -> Address:
@@ -86,17 +88,17 @@ def read_address(url: str, ca_file: str | None) -> Address:
 
 
 def translate(error: RedisError, connected: bool, address: Address, timeout: float) -> PublishError:
-    """Say what an error of redis-py means for the message.
+    """Return what an error of redis-py means for the message.
 
     Args:
         error: what redis-py raised.
         connected: whether the message may have been sent.
         address: of Redis, which redis-py doesn't name when there was no answer.
-        timeout: seconds that were waited for one.
+        timeout: seconds that it waited for an answer.
     """
     if isinstance(error, RedisTimeoutError) and not connected:
         return BusUnavailable(f"no answer from {address} within {timeout:g} s")
-    # Those for which redis-py gives up the connection are answers, too: to the message, once it was sent.
+    # Errors for which redis-py gives up the connection are replies, too: to the message, once it was sent.
     if isinstance(error, ResponseError) or (connected and isinstance(error, AuthenticationError | BusyLoadingError)):
         return PublishRefused(in_words(error))
     if isinstance(error, RedisConnectionError) and not connected:
@@ -152,7 +154,7 @@ class Publisher(PublisherBase):
             DeliveryUnknown: the connection broke after sending; the message may have been delivered.
             PublishRefused: Redis answered with an error.
         """
-        name, payload = self._command(channel, data)
+        command = self._command(channel, data)
         if self._process != os.getpid():
             self._begin_after_fork()
         pool, connected = self._connections, False
@@ -160,7 +162,7 @@ class Publisher(PublisherBase):
             connection = pool.get_connection()
             connected = True
             try:
-                connection.send_command("PUBLISH", name, payload)
+                connection.send_packed_command(command)
                 return int(connection.read_response())
             finally:
                 pool.release(connection)
@@ -174,8 +176,8 @@ class Publisher(PublisherBase):
             self._connections.disconnect()
 
     def _begin_after_fork(self) -> None:
-        # A lock of the parent may have been held by a thread that doesn't exist here, so none is asked for. Threads
-        # of a child that come here at once make a pool each; the last one stays.
+        # No lock: a thread of the parent, which doesn't exist here, may have held it. Threads of a child that come here
+        # at the same time make a pool each; the last one stays.
         self._inherited.append(self._connections)
         self._connections = self._pool(redis, Retry(NoBackoff(), 0))
         self._process = os.getpid()

@@ -1,4 +1,4 @@
-"""Which Redis a link has reached, and whether it is the one that the others use."""
+"""The Redis that a link has reached: its role and its id."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 REPLICAS = ("replica", "slave")
-"""Words for a copy of another Redis: what is published there never reaches the primary."""
+"""Roles of a copy of another Redis: what is published there never reaches the primary."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,11 +14,11 @@ class Server:
     """A Redis as it has introduced itself.
 
     Args:
-        role: `master`, `replica` or another word; None when it doesn't tell.
-        run_id: its random id, new with each start, the same through failovers; None when it doesn't tell.
-        refused: optional commands of the log-in that it has refused, each with Redis' own words.
+        role: `master`, `replica` or another word; None: unknown.
+        run_id: its random id, new with each start, the same through failovers; None: unknown.
+        refused: optional commands of the log-in that it has refused, each with Redis' error.
 
-    A node of a Redis Cluster passes on what is published at any other, so its role and id say nothing: None.
+    A node of a Redis Cluster passes on what is published at any other node, so its role and id say nothing: None.
     """
 
     role: str | None = None
@@ -32,20 +32,20 @@ class Server:
 
 
 def role_of(hello: Any) -> str | None:
-    """Return the role that a reply to HELLO tells; None when it is no such reply, or a cluster's.
+    """Return the role in a reply to HELLO; None when it is no such reply, or that of a cluster's node.
 
     HELLO, not ROLE or INFO: Redis never refuses it for want of rights, nor while it refuses PING.
     """
     if not isinstance(hello, list) or len(hello) % 2:
         return None
-    told = dict(zip(map(_text, hello[::2]), map(_text, hello[1::2]), strict=True))
-    return None if told.get("mode") == "cluster" else told.get("role")
+    fields = dict(zip(map(_text, hello[::2]), map(_text, hello[1::2]), strict=True))
+    return None if fields.get("mode") == "cluster" else fields.get("role")
 
 
 def run_id_of(info: Any) -> str | None:
-    """Return the run id that a reply to INFO tells; None when it is no such reply, or a cluster's."""
-    told = dict(line.partition(":")[::2] for line in (_text(info) or "").splitlines())
-    return None if told.get("redis_mode") == "cluster" else told.get("run_id")
+    """Return the run id in a reply to INFO; None when it is no such reply, or that of a cluster's node."""
+    fields = dict(line.partition(":")[::2] for line in (_text(info) or "").splitlines())
+    return None if fields.get("redis_mode") == "cluster" else fields.get("run_id")
 
 
 def _text(value: Any) -> str | None:

@@ -39,7 +39,7 @@ def test_a_second_loss_does_not_shorten_the_gap() -> None:
     assert watch.told == [(["a", "b"], 5.0)]
 
 
-def test_a_doubt_begins_the_gap_whatever_was_answered_but_not_before_the_link() -> None:
+def test_distrust_begins_the_gap_whatever_was_answered_but_not_before_the_link() -> None:
     watch = Watch()
     watch.gaps.link_opened()
     watch.gaps.invalidate(50.0)

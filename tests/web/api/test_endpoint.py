@@ -1,4 +1,4 @@
-"""Who may call the API, and what it says to those who call it wrongly."""
+"""The HTTP side of the server API: keys, and requests that are wrong."""
 
 from __future__ import annotations
 

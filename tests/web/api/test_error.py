@@ -1,4 +1,4 @@
-"""What a back end is told about a message that didn't get through."""
+"""The error that a back end gets for a message that was not published."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from relay.web.api.error import Code, bad_request, from_publish_error
     ],
 )
 def test_each_fate_has_its_code(error: PublishError, code: Code, words: str) -> None:
-    told = from_publish_error(error)
-    assert (told.code, told.message, told.status) == (code, words, 200)
+    answer = from_publish_error(error)
+    assert (answer.code, answer.message, answer.status) == (code, words, 200)
 
 
 def test_wrong_parameters_are_a_bad_request() -> None:
