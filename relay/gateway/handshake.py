@@ -35,6 +35,10 @@ _PROBES = frozenset((b"/healthz", b"/readyz", b"/metrics"))
 
 _EVENT_STREAM = re.compile(rb"/sse(?:[/?]|\Z)")
 
+_NO_PROTOCOL = asyncio.Protocol()
+"""Comes between a handshake and its client. uvloop keeps the last protocol's `data_received`, which clients don't have:
+each would keep its handshake for as long as it stays, 380 bytes."""
+
 log = Logger("relay.gateway")
 
 
@@ -130,6 +134,7 @@ class Handshake(HttpConnection):
         client = opening.client_class(self._front_door.context, session)
         # uvloop takes up the new protocol's way of reading when reading is resumed.
         transport.pause_reading()
+        transport.set_protocol(_NO_PROTOCOL)
         transport.set_protocol(client)
         client.take_over(transport, opening.response, received)
         log.debug(

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+from collections.abc import Callable
 
 import pytest
+import uvloop
 
-from relay import Gateway
+from relay import Gateway, Settings
 from relay.brokers.memory import MemoryBroker
 from relay.errors import SubscribeError
 from relay.gateway.handshake import Handshake
@@ -279,3 +282,23 @@ async def test_errors_of_the_http_side_end_the_connection_and_fill_no_log(
 async def test_targets_that_a_proxy_might_read_otherwise_are_refused(embedded: EmbeddedFactory, target: str) -> None:
     (gateway,) = await embedded(1)
     assert (await refused(gateway, target))[0] == 400
+
+
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_a_client_does_not_keep_its_handshake(new_loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
+    """Freed at once: thousands of clients that stay would keep as many."""
+
+    def handshakes() -> int:
+        return sum(isinstance(thing, Handshake) for thing in gc.get_objects())
+
+    async def connect() -> None:
+        async with Gateway(Settings(port=0, drain_seconds=0)) as gateway:
+            gc.collect()
+            before = handshakes()
+            async with RawWebSocket(gateway.port) as client:
+                assert (await client.upgrade("/ws/lobby")).status == 101
+                await wait_until(lambda: handshakes() == before)
+                assert gateway.counters.connections_open == 1
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(connect())
