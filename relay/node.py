@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from relay.brokers import BrokerOptions, BusState, Delivery, Receipt, Source, load_broker
+from relay.brokers import BrokerOptions, BusState, Published, Receipt, Source, load_broker
 from relay.brokers.submission import Submission
 from relay.hub import Handler, Hub
 from relay.logs import Logger
@@ -118,7 +118,7 @@ class Node:
 
     @property
     def counts_all_receivers(self) -> bool:
-        """Whether `Delivery.receivers` counts all gateways; see `Broker.counts_all_receivers`."""
+        """Whether `Published.receivers` counts all gateways; see `Broker.counts_all_receivers`."""
         return self._broker.counts_all_receivers
 
     @property
@@ -180,7 +180,7 @@ class Node:
         if self._broker.hold_back():
             self.pause(source)
 
-    def submit(self, message: Message, source: Source | None = None) -> asyncio.Future[Delivery]:
+    def submit(self, message: Message, source: Source | None = None) -> asyncio.Future[Published]:
         """Give a message to the bus, and return a future of its outcome.
 
         Args:
@@ -188,11 +188,11 @@ class Node:
             source: the publisher of later messages that must not overtake this one when it fails; None: there are none.
 
         Returns:
-            A future of the delivery; it fails with `PublishError`. It may be ignored.
+            A future of what the bus says of it; it fails with `PublishError`. It may be ignored.
         """
         submission = Submission(self._loop.create_future())
         self._broker.publish(message, submission if source is None else source, submission.settle)
-        return submission.delivery
+        return submission.published
 
     def unsettled(self) -> set[Source]:
         """Return the sources of all messages that the bus has not acknowledged yet."""

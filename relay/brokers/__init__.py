@@ -21,7 +21,7 @@ from relay.message import Message, Position
 from relay.metrics.counters import Counters
 
 
-class Delivery(msgspec.Struct, frozen=True, gc=False):
+class Published(msgspec.Struct, frozen=True, gc=False):
     """What the bus has answered about one published message.
 
     Args:
@@ -35,8 +35,8 @@ class Delivery(msgspec.Struct, frozen=True, gc=False):
     position: Position | None = None
 
 
-Receipt = Callable[["Delivery | PublishError"], None]
-"""Called once with the outcome of a message: its delivery, or why it failed. Must not raise."""
+Receipt = Callable[["Published | PublishError"], None]
+"""Called once with the outcome of a message: what the bus says of it, or why it failed. Must not raise."""
 
 
 class Source(Protocol):
@@ -176,7 +176,7 @@ class Broker(abc.ABC):
     @property
     @abc.abstractmethod
     def counts_all_receivers(self) -> bool:
-        """Whether `Delivery.receivers` counts every gateway that was sent the message.
+        """Whether `Published.receivers` counts every gateway that was sent the message.
 
         False for a bus of several servers, each of which counts the gateways that are connected to it and no others.
         A survey must not end before all gateways have answered: then it has to know them by other means.

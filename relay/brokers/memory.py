@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from relay.brokers import Broker, BrokerOptions, BusState, Delivery, Receipt, Sink, Source
+from relay.brokers import Broker, BrokerOptions, BusState, Published, Receipt, Sink, Source
 from relay.message import Message
 from relay.metrics.counters import Counters
 
@@ -44,7 +44,7 @@ class MemoryBroker(Broker):
         if heard:
             self._sink.receive(message)
         if receipt is not None:
-            receipt(Delivery(int(heard)))
+            receipt(Published(int(heard)))
         return True
 
     @property

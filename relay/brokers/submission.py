@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from relay.brokers import Delivery
+from relay.brokers import Published
 from relay.brokers.shares import Share
 from relay.errors import PublishError
 
@@ -12,22 +12,22 @@ from relay.errors import PublishError
 class Submission:
     """A single message whose publisher waits for the outcome; a `Source`."""
 
-    __slots__ = ("delivery",)
+    __slots__ = ("published",)
 
     share = Share.BACK_ENDS
 
-    def __init__(self, delivery: asyncio.Future[Delivery]) -> None:
-        self.delivery = delivery
+    def __init__(self, published: asyncio.Future[Published]) -> None:
+        self.published = published
 
-    def settle(self, outcome: Delivery | PublishError) -> None:
+    def settle(self, outcome: Published | PublishError) -> None:
         """Settle the future; a `relay.brokers.Receipt`."""
-        if self.delivery.done():
+        if self.published.done():
             return
         if isinstance(outcome, PublishError):
-            self.delivery.set_exception(outcome)
-            self.delivery.exception()  # retrieved here, because the caller may have left
+            self.published.set_exception(outcome)
+            self.published.exception()  # retrieved here, because the caller may have left
         else:
-            self.delivery.set_result(outcome)
+            self.published.set_result(outcome)
 
     def publish_failed(self, error: PublishError) -> None:
         """Do nothing: the receipt has told the failure; see `Source`."""

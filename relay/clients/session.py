@@ -7,7 +7,7 @@ from functools import partial
 from typing import Final, Protocol
 
 from relay.auth.authenticator import EVERYTHING, Identity, check_publish, check_subscribe
-from relay.brokers import Delivery
+from relay.brokers import Published
 from relay.channel import check_channel
 from relay.clients.pending_subscription import PendingSubscription, refusal
 from relay.errors import CustomDisconnect, Disconnect, PublishError, SubscribeError, SubscriptionError
@@ -206,6 +206,6 @@ class Session:
         return pending
 
 
-def _report(outcome: Outcome, result: Delivery | PublishError) -> None:
+def _report(outcome: Outcome, result: Published | PublishError) -> None:
     """Tell a protocol what became of a publication; see `relay.brokers.Receipt`."""
     outcome(result if isinstance(result, PublishError) else None)

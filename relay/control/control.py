@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 from msgspec.structs import replace
 
-from relay.brokers import Delivery
+from relay.brokers import Published
 from relay.control.disconnects import Client, Disconnector
 from relay.control.messages import (
     CONTROL_CHANNEL,
@@ -73,7 +73,7 @@ class Control:
         self._not_subscribed = 0
         self._leaving = False
         self._announce_timer: asyncio.TimerHandle | None = None
-        self._announced: asyncio.Future[Delivery] | None = None
+        self._announced: asyncio.Future[Published] | None = None
 
     def start(self, name: str) -> None:
         """Subscribe to the control channels, for as long as the node lives.
@@ -99,11 +99,11 @@ class Control:
         self._disconnector.stop()
         self._responder.stop()
 
-    def send(self, message: Broadcast) -> asyncio.Future[Delivery]:
+    def send(self, message: Broadcast) -> asyncio.Future[Published]:
         """Send a message to all gateways, this one included.
 
         Returns:
-            A future of its delivery; see `Node.submit`.
+            A future of what became of it; see `Node.submit`.
         """
         return self._node.submit(Message(CONTROL_CHANNEL, encode(message)))
 
@@ -189,7 +189,7 @@ class Control:
         if self._announce_timer is not None:
             self._announce_timer.cancel()
 
-    def _send_to(self, uid: str, message: ToInbox) -> asyncio.Future[Delivery]:
+    def _send_to(self, uid: str, message: ToInbox) -> asyncio.Future[Published]:
         """Send a message to one gateway."""
         return self._node.submit(Message(inbox(uid), encode(message)))
 
@@ -214,6 +214,6 @@ class Control:
         )
 
 
-def _report_failure(delivery: asyncio.Future[Delivery]) -> None:
-    if isinstance(error := delivery.exception(), PublishError):
+def _report_failure(published: asyncio.Future[Published]) -> None:
+    if isinstance(error := published.exception(), PublishError):
         log.warning("answer to another gateway lost", error=str(error))

@@ -6,7 +6,7 @@ import asyncio
 import itertools
 from collections.abc import Callable, Collection, Sequence
 
-from relay.brokers import Delivery
+from relay.brokers import Published
 from relay.control.messages import SurveyReply, SurveyRequest
 from relay.control.nodes import KnownNodes
 from relay.errors import RelayError
@@ -57,7 +57,7 @@ class Surveys:
     def __init__(
         self,
         uid: str,
-        send: Callable[[SurveyRequest], asyncio.Future[Delivery]],
+        send: Callable[[SurveyRequest], asyncio.Future[Published]],
         nodes: KnownNodes | None,
         seconds: float = SURVEY_SECONDS,
     ) -> None:
@@ -92,8 +92,8 @@ class Surveys:
                 at_once=nodes is None or nodes.settled,
             )
             try:
-                delivery = await self._send(SurveyRequest(asker=self._uid, number=number, pattern=pattern))
-                receivers = delivery.receivers
+                published = await self._send(SurveyRequest(asker=self._uid, number=number, pattern=pattern))
+                receivers = published.receivers
                 survey.expect(receivers)
                 await asyncio.wait((survey.finished,), timeout=self._seconds)
                 self._check(survey, receivers)

@@ -191,8 +191,8 @@ class Gateway:
         message = make_message(channel, data)
         if self._parts is None:
             raise RuntimeError("the gateway is not running: it was not started, or has stopped")
-        delivery = await self._parts.context.node.submit(message)
-        return delivery.receivers
+        published = await self._parts.context.node.submit(message)
+        return published.receivers
 
     async def drain(self) -> None:
         """Drain: become unready, wait, accept no more, close clients evenly, publish what was accepted."""

@@ -50,14 +50,14 @@ async def _accept(request: web.Request) -> web.Response:
     counters.bytes_received += len(payload)
     window = PublishWindow(request.app[NODE], Share.POSTS)
     try:
-        delivery = await window.acknowledged(await window.publish(Message(channel, payload, kind)))
+        published = await window.acknowledged(await window.publish(Message(channel, payload, kind)))
     except DeliveryUnknown as error:
         # Not 503: a client would take that for "not published", and send the message again.
         raise Refused(504, f"{error.disconnect.reason}: it may or may not have been published") from None
     except PublishError as error:
         raise Refused(503, f"{error.disconnect.reason}: it was not published") from None
     keep_connection(request)
-    return web.json_response({"channel": channel, "gateways": delivery.receivers})
+    return web.json_response({"channel": channel, "gateways": published.receivers})
 
 
 _respond = with_cors("POST", _accept)

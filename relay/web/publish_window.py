@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from typing import Final
 
-from relay.brokers import Delivery
+from relay.brokers import Published
 from relay.brokers.shares import Share
 from relay.errors import BusUnavailable, DeliveryUnknown, PublishError, PublishRefused
 from relay.hub import MESSAGE_OVERHEAD_BYTES
@@ -37,7 +37,7 @@ class PublishWindow:
         self.share = share
         self._loop = asyncio.get_running_loop()
         self._deadline = self._loop.time() + seconds
-        self._in_flight: deque[tuple[asyncio.Future[Delivery], int]] = deque()
+        self._in_flight: deque[tuple[asyncio.Future[Published], int]] = deque()
         self._bytes = 0
         self._failed = False
 
@@ -46,7 +46,7 @@ class PublishWindow:
         """How long the request may still wait."""
         return max(0.0, self._deadline - self._loop.time())
 
-    async def publish(self, message: Message) -> asyncio.Future[Delivery]:
+    async def publish(self, message: Message) -> asyncio.Future[Published]:
         """Publish a message once the window has room for it; return a future for `acknowledged`."""
         size = len(message.payload) + MESSAGE_OVERHEAD_BYTES
         while self._in_flight and self._bytes + size > WINDOW_BYTES and not self._failed:
@@ -72,8 +72,8 @@ class PublishWindow:
         """Send nothing more; see `Source`. What was sent already has its receipts."""
         self._failed = True
 
-    async def acknowledged(self, future: asyncio.Future[Delivery]) -> Delivery:
-        """Wait until the bus has acknowledged a message, and return its delivery.
+    async def acknowledged(self, future: asyncio.Future[Published]) -> Published:
+        """Wait until the bus has acknowledged a message, and return what the bus says of it.
 
         Raises:
             PublishError: it was not, or perhaps not, delivered to the bus.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection
 
-from relay.brokers import Broker, BrokerOptions, Delivery, Receipt, load_broker
+from relay.brokers import Broker, BrokerOptions, Published, Receipt, load_broker
 from relay.brokers.shares import Share
 from relay.errors import PublishError
 from relay.message import Kind, Message
@@ -58,11 +58,11 @@ class Outcomes:
         self.heard: list[int] = []
         self.errors: list[PublishError] = []
 
-    def __call__(self, outcome: Delivery | PublishError) -> None:
+    def __call__(self, outcome: Published | PublishError) -> None:
         if isinstance(outcome, PublishError):
             self.errors.append(outcome)
         else:
-            assert isinstance(outcome, Delivery)
+            assert isinstance(outcome, Published)
             assert outcome.position is None, "no bus has positions yet"
             self.heard.append(outcome.receivers)
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import pytest
 
 from relay import node as node_module
-from relay.brokers import BrokerOptions, Delivery, Receipt, Sink, Source
+from relay.brokers import BrokerOptions, Published, Receipt, Sink, Source
 from relay.brokers.memory import MemoryBroker
 from relay.control import Control
 from relay.control.disconnects import Client
@@ -53,7 +53,7 @@ class ServerBroker(MemoryBroker):
         self._bus.published.append(message)
         loop = asyncio.get_running_loop()
         if receipt is not None:
-            loop.call_soon(receipt, Delivery(int(self in self._bus.brokers and message.channel in self.subscribed)))
+            loop.call_soon(receipt, Published(int(self in self._bus.brokers and message.channel in self.subscribed)))
         for broker in self._bus.brokers:
             if message.channel in broker.subscribed:
                 loop.call_soon(broker.sink.receive, message)

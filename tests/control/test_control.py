@@ -9,7 +9,7 @@ from msgspec import UNSET
 from websockets.frames import Close
 
 from relay.auth.authenticator import Identity
-from relay.brokers import BrokerOptions, Delivery
+from relay.brokers import BrokerOptions, Published
 from relay.clients.session import Session
 from relay.control import Control
 from relay.control.messages import (
@@ -179,10 +179,10 @@ async def test_a_reply_that_is_lost_is_logged(
     own.start("here")
     submit = node.submit
 
-    def lose(message: Message) -> asyncio.Future[Delivery]:
+    def lose(message: Message) -> asyncio.Future[Published]:
         if message.channel == CONTROL_CHANNEL:
             return submit(message)
-        future: asyncio.Future[Delivery] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Published] = asyncio.get_running_loop().create_future()
         future.set_exception(BusUnavailable("away"))
         return future
 
@@ -198,7 +198,7 @@ async def test_where_the_bus_counts_all_receivers_gateways_announce_nothing(monk
     sent: list[Message] = []
     submit = node.submit
 
-    def keep(message: Message) -> asyncio.Future[Delivery]:
+    def keep(message: Message) -> asyncio.Future[Published]:
         sent.append(message)
         return submit(message)
 

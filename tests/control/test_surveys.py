@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from relay.brokers import Delivery
+from relay.brokers import Published
 from relay.control.messages import SurveyReply, SurveyRequest
 from relay.control.nodes import ANNOUNCE_SECONDS, ANNOUNCEMENTS_TO_EXPIRY, KnownNodes
 from relay.control.surveys import MAX_SURVEYS, SurveyError, Surveys
@@ -34,14 +34,14 @@ class Bus:
         self.requests: list[SurveyRequest] = []
         self.on_request: Callable[[SurveyRequest], None] = lambda request: None
 
-    def send(self, request: SurveyRequest) -> asyncio.Future[Delivery]:
+    def send(self, request: SurveyRequest) -> asyncio.Future[Published]:
         self.requests.append(request)
         self.on_request(request)
-        future: asyncio.Future[Delivery] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Published] = asyncio.get_running_loop().create_future()
         if isinstance(self.receivers, Exception):
             future.set_exception(self.receivers)
         else:
-            future.set_result(Delivery(self.receivers))
+            future.set_result(Published(self.receivers))
         return future
 
 

@@ -7,7 +7,7 @@ from typing import cast
 
 import pytest
 
-from relay.brokers import Delivery, Source
+from relay.brokers import Published, Source
 from relay.brokers.shares import Share
 from relay.errors import BusUnavailable, DeliveryUnknown, PublishBufferFull, PublishRefused
 from relay.message import Message
@@ -22,9 +22,9 @@ class HandNode:
     """A node whose messages are acknowledged by the test."""
 
     def __init__(self) -> None:
-        self.submitted: list[asyncio.Future[Delivery]] = []
+        self.submitted: list[asyncio.Future[Published]] = []
 
-    def submit(self, message: Message, source: Source) -> asyncio.Future[Delivery]:
+    def submit(self, message: Message, source: Source) -> asyncio.Future[Published]:
         self.submitted.append(asyncio.get_running_loop().create_future())
         return self.submitted[-1]
 
@@ -42,8 +42,8 @@ async def test_a_request_has_a_window_on_its_way_at_a_time() -> None:
     assert await stays_true(lambda: len(node.submitted) == 2, 0.05)
     for number in range(5):
         await wait_until(lambda number=number: len(node.submitted) > number)
-        node.submitted[number].set_result(Delivery(number))
-    assert [await window.acknowledged(future) for future in await sending] == [Delivery(number) for number in range(5)]
+        node.submitted[number].set_result(Published(number))
+    assert [await window.acknowledged(future) for future in await sending] == [Published(number) for number in range(5)]
 
 
 async def test_after_an_outage_nothing_more_is_sent_but_after_a_refusal_it_is() -> None:
@@ -52,12 +52,12 @@ async def test_after_an_outage_nothing_more_is_sent_but_after_a_refusal_it_is() 
         sending = asyncio.create_task(_send_all(window, 3))
         await wait_until(lambda node=node: len(node.submitted) == 2)
         node.submitted[0].set_exception(error)
-        node.submitted[1].set_result(Delivery(1))
+        node.submitted[1].set_result(Published(1))
         futures = await sending
         assert len(node.submitted) == total
         with pytest.raises(type(error)):
             await window.acknowledged(futures[0])
-        assert await window.acknowledged(futures[1]) == Delivery(1)
+        assert await window.acknowledged(futures[1]) == Published(1)
         if total == 2:
             with pytest.raises(BusUnavailable, match="earlier"):
                 await window.acknowledged(futures[2])
@@ -81,5 +81,5 @@ async def test_a_request_does_not_wait_for_ever() -> None:
     assert window.seconds_left == 0
 
 
-async def _send_all(window: PublishWindow, count: int) -> list[asyncio.Future[Delivery]]:
+async def _send_all(window: PublishWindow, count: int) -> list[asyncio.Future[Published]]:
     return [await window.publish(LARGE) for _ in range(count)]

@@ -9,7 +9,7 @@ from typing import Any
 
 import hiredis
 
-from relay.brokers import Delivery, Receipt, Source
+from relay.brokers import Published, Receipt, Source
 from relay.brokers.redis.address import Resolver
 from relay.brokers.redis.link import Link, Replies, pack
 from relay.brokers.redis.publish_failures import PublishFailures
@@ -228,7 +228,7 @@ class Publications(SupervisedLink):
                     batch, batch_began_at = 0, accepted_at
                 batch += 1
                 if receipt is not None:
-                    receipt(Delivery(reply))
+                    receipt(Published(reply))
             elif isinstance(reply, hiredis.ReplyError):
                 refused.append(entry)
                 error = str(reply)

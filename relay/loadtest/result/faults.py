@@ -1,4 +1,4 @@
-"""Delivery faults: what must not happen to a message or a connection. Moments are seconds since the run's start."""
+"""Published faults: what must not happen to a message or a connection. Moments are seconds since the run's start."""
 
 from __future__ import annotations
 

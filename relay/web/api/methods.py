@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from relay.auth.authenticator import Identity, check_publish
-from relay.brokers import Delivery
+from relay.brokers import Published
 from relay.channel import check_channel
 from relay.control import Control
 from relay.control.messages import MAX_CHANNELS, MAX_REASON_BYTES, DisconnectCommand, SurveyReply, UnsubscribeCommand
@@ -88,7 +88,7 @@ async def _publish(call: Call, parameters: PublishParameters) -> Finish:
 
 async def _broadcast(call: Call, parameters: BroadcastParameters) -> Finish:
     kind, payload = _payload(call, parameters)
-    sent: list[asyncio.Future[Delivery] | ApiError] = []
+    sent: list[asyncio.Future[Published] | ApiError] = []
     for number, name in enumerate(parameters.channels):
         try:
             channel = _publishable(call, f"channels[{number}]", name)
@@ -103,7 +103,7 @@ async def _broadcast(call: Call, parameters: BroadcastParameters) -> Finish:
     return finish
 
 
-async def _reply(call: Call, sent: asyncio.Future[Delivery] | ApiError) -> PublishReply:
+async def _reply(call: Call, sent: asyncio.Future[Published] | ApiError) -> PublishReply:
     """Return the outcome of one message of a broadcast."""
     try:
         if isinstance(sent, ApiError):
@@ -227,7 +227,7 @@ def _target(parameters: UnsubscribeParameters | DisconnectParameters) -> tuple[s
     return parameters.user or None, parameters.client
 
 
-async def _acknowledged(call: Call, future: asyncio.Future[Delivery]) -> EmptyResult:
+async def _acknowledged(call: Call, future: asyncio.Future[Published]) -> EmptyResult:
     try:
         await call.window.acknowledged(future)
     except PublishError as error:
