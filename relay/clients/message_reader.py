@@ -6,10 +6,10 @@ from typing import Protocol
 
 from websockets.frames import CTRL_OPCODES, Frame, Opcode
 from websockets.protocol import State
-from websockets.server import ServerProtocol
 
-from relay.clients.context import Context, websockets_logger
+from relay.clients.context import Context
 from relay.clients.frame_rates import CONTROL_FRAMES, FRAGMENTS, SMALL_FRAGMENT_BYTES
+from relay.clients.library_protocol import LibraryProtocol
 from relay.clients.session import Session
 from relay.clients.unfinished_messages import Unfinished
 from relay.clients.utf8_validator import Utf8Validator
@@ -54,7 +54,7 @@ class Receiver(Unfinished, Protocol):
         """Write what the library wants to say."""
 
 
-class MessageReader:
+class MessageReader(LibraryProtocol):
     """Takes in what arrives whole directly, and everything else through the library.
 
     The library gets whole frame headers only, so that it is always known where the next frame begins: a payload must
@@ -65,13 +65,11 @@ class MessageReader:
         receiver: gets the messages. They hold each other until `end`.
 
     Attributes:
-        ws: the library's protocol, which parses, answers pings and does the closing handshake.
         waiting: whether something was read that has to wait, for a turn or until the bus takes more.
         muted: whether messages are ignored, as they came after a fault.
     """
 
     __slots__ = (
-        "_context",
         "_controls_due",
         "_fragments",
         "_fragments_due",
@@ -82,14 +80,11 @@ class MessageReader:
         "_validator",
         "muted",
         "waiting",
-        "ws",
     )
 
     def __init__(self, context: Context, receiver: Receiver) -> None:
-        self._context = context
+        super().__init__(context)
         self._receiver = receiver
-        # A new one: that of the handshake would keep its request and response for as long as the client stays.
-        self.ws = ServerProtocol(state=State.OPEN, max_size=context.max_message_bytes, logger=websockets_logger)
         self._fragments: list[bytes | bytearray | memoryview] | None = None
         self._kind = Kind.TEXT
         # Of a text that arrives in pieces.
@@ -135,8 +130,8 @@ class MessageReader:
                     break
                 if receiver.paused:
                     continue
-            if self.ws.eof_sent:
-                break  # it is heard no more (RFC 6455, sections 1.4 and 7.1.7)
+            if self.eof_sent:
+                break
             if left <= 0:
                 self.keep(data[position:])
                 receiver.wait_for_turn()
@@ -151,7 +146,7 @@ class MessageReader:
             self._begin_frame(data[position:payload_at])
             self._parse(data[position:stop], data[payload_at:stop])
             position = min(stop, end)
-        if self.ws.writes:
+        if self._ws is not None and self._ws.writes:
             receiver.flush_protocol()
         return allowed - left
 
@@ -164,9 +159,7 @@ class MessageReader:
         """Let go of everything that was read, and of the receiver; nothing can be read after that."""
         self._rest, self.waiting = b"", False
         self.forget_message()
-        # These and the protocol hold each other: else only a full garbage collection would free them.
-        self.ws.parser.close()
-        self.ws.parser_exc = None
+        super().end()
         del self._receiver
 
     def _take_whole(self, data: bytes, start: int, most: int) -> tuple[int, int]:
@@ -280,7 +273,7 @@ class MessageReader:
 
     def _count_controls(self, frames: int, pongs: bytes) -> None:
         """Answer pings, and fail a client that sends more pings and pongs than any needs."""
-        if pongs and self.ws.state is State.OPEN:
+        if pongs and self.open:
             self._receiver.answer(pongs)
         due = CONTROL_FRAMES.count(self._controls_due, self._context.loop.time(), frames)
         if due is None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from websockets.protocol import State
-
 from relay.clients.context import Context
 from relay.clients.session import Session
 from relay.clients.websocket import WebSocket
@@ -57,7 +55,7 @@ class MultiplexedWebSocket(WebSocket):
         Nothing of this client waits for the bus any more, so it can go on, unless others use up what clients may have.
         Not at once, see `Node.writable`.
         """
-        if self._reader.ws.state is not State.OPEN:
+        if not self._reader.open:
             super().publish_failed(error)
         elif self.paused and not self._context.node.congested:
             self._context.node.forget(self)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 
 from websockets.protocol import SEND_EOF, State
-from websockets.server import ServerProtocol
 
 from relay.clients.client import Client
 from relay.clients.context import READ_BUFFER_BYTES, Context
@@ -62,7 +61,7 @@ class WebSocket(Client):
     def close(self, why: Disconnect | CustomDisconnect) -> None:
         """Begin the closing handshake; nothing happens when it has begun already."""
         reader = self._reader
-        if reader.ws.state is not State.OPEN:
+        if not reader.open:
             return
         if self.paused:
             # Something that it has sent may be left, and stays unpublished: it must hear so.
@@ -90,7 +89,7 @@ class WebSocket(Client):
         Returns:
             Whether nothing of what was read waits here.
         """
-        if self._transport is not None and self._reader.ws.state is State.OPEN and not self._leaving:
+        if self._transport is not None and self._reader.open and not self._leaving:
             self._leaving = True
             self._transport.pause_reading()
         return not self.paused and not self._reader.waiting
@@ -118,7 +117,7 @@ class WebSocket(Client):
         """Close, and publish nothing more; see `Source`."""
         reader = self._reader
         reader.muted = True
-        if reader.ws.state is State.OPEN:
+        if reader.open:
             self.close(error.disconnect)
         elif (
             reader.ws.close_sent is not None
@@ -129,7 +128,7 @@ class WebSocket(Client):
 
     def pause_publishing(self) -> None:
         """Read no more for now; see `PausableSource`."""
-        if self._transport is not None and self._reader.ws.state is State.OPEN:
+        if self._transport is not None and self._reader.open:
             self.paused = True
             self._transport.pause_reading()
 
@@ -189,7 +188,7 @@ class WebSocket(Client):
         if not self._reader.waiting or self.paused:
             self._end_reading()
         # else what it had sent is taken in first, turn by turn
-        self._gone(_close_code(self._reader.ws))
+        self._gone(self._reader.close_code)
 
     # What its reader calls; see `Receiver`.
 
@@ -209,7 +208,7 @@ class WebSocket(Client):
         reader = self._reader
         reader.muted = True
         self._release_held()
-        if reader.ws.state is State.OPEN:
+        if reader.open:
             self._context.counters.disconnects[disconnect.name] += 1
         closing = self.session.protocol.closing(disconnect)
         reader.ws.fail(closing.code, closing.reason)
@@ -261,9 +260,3 @@ class WebSocket(Client):
         self._leave()
         self._reader.end()
         self.session.end()
-
-
-def _close_code(ws: ServerProtocol) -> int:
-    """Return the code of the close frame that began the closing handshake; 1006 when there was none."""
-    first = ws.close_sent if ws.close_rcvd is None or not ws.close_rcvd_then_sent else ws.close_rcvd
-    return 1006 if first is None else int(first.code)

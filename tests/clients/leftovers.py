@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from websockets.server import ServerProtocol
 
 from relay import Gateway
+from relay.clients.client import Client
 from tests.harness.conditions import wait_until
 
 
@@ -16,15 +17,15 @@ from tests.harness.conditions import wait_until
 async def leaving_nothing(gateway: Gateway) -> AsyncIterator[None]:
     """Check that all connections of a block are freed with their ends, without the garbage collector."""
     gc.collect()
-    before = _protocols()
+    before = _left()
     gc.disable()
     try:
         yield
         await wait_until(lambda: gateway.counters.connections_open == 0)
-        await wait_until(lambda: _protocols() == before)
+        await wait_until(lambda: _left() == before)
     finally:
         gc.enable()
 
 
-def _protocols() -> int:
-    return sum(isinstance(thing, ServerProtocol) for thing in gc.get_objects())
+def _left() -> int:
+    return sum(isinstance(thing, (Client, ServerProtocol)) for thing in gc.get_objects())
