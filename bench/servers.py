@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import signal
 import socket
 import subprocess
 import tempfile
@@ -10,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -20,6 +23,8 @@ from .machine import CLIENT_CORES, SERVER_CORES, cpu_seconds, resident_bytes, st
 from .wire import open_many
 
 PREFIXES = {"everyday": "everyday:", "relay": "relay:"}  # of the channels on Redis
+LIBC = ctypes.CDLL(None)
+PR_SET_PDEATHSIG = 1  # of <sys/prctl.h>
 NEVER = 3600  # seconds between pings when a run wants none
 
 
@@ -33,7 +38,7 @@ def free_port() -> int:
 def start(
     command: list[str], cores: set[int], output: IO[bytes], env: dict[str, str], folder: Path | None = None
 ) -> subprocess.Popen[bytes]:
-    """Start a process on some cores, in a folder, or in that of this process."""
+    """Start a process on some cores, in a folder or in that of this process; the kernel kills it when this one ends."""
     return subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
@@ -41,8 +46,14 @@ def start(
         stderr=subprocess.STDOUT,
         env=os.environ | env,
         cwd=folder,
-        preexec_fn=lambda: os.sched_setaffinity(0, cores),
+        preexec_fn=partial(_begin, cores),
     )
+
+
+def _begin(cores: set[int]) -> None:
+    """Take cores, and end with the parent, whatever ends it; runs in a new process."""
+    os.sched_setaffinity(0, cores)
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from functools import partial
 from pathlib import Path
@@ -14,6 +13,7 @@ from .. import machine
 from ..measures import Launch
 from ..servers import Redis, redis_server, server
 from .comparison import AFTER, BEFORE, Comparison, turns
+from .interruption import Interruption
 from .measures import MEASURES, Measure, Options
 from .sides import NoSuchSide, Side, sides
 from .table import print_table, write_json
@@ -47,8 +47,7 @@ def main(
     The gateways of both sides run with the same interpreter and the same dependencies, one at a time, alone on one
     core; Redis and the clients, which are those of the working tree, share the others.
     """
-    # SIGTERM ends this process as Ctrl-C does: with everything that it started.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    interruption = Interruption()
     chosen = [MEASURES[name] for name in MEASURES if name in (only or MEASURES)]
     clients = max(MOST_CLIENTS, connections) if "idle" in (only or MEASURES) else MOST_CLIENTS
     machine.raise_file_limit(clients + SPARE_FILES)
@@ -62,7 +61,7 @@ def main(
             launches: dict[str, Launch] = {BEFORE: launch(before, bus), AFTER: launch(after, bus)}
             for measure in chosen:
                 patience -= machine.wait_until_quiet(max(0.0, patience))
-                comparisons += compare(measure, launches, pairs, Options(seconds, connections))
+                comparisons += compare(measure, launches, pairs, Options(seconds, connections), interruption)
     except NoSuchSide as problem:
         raise click.ClickException(str(problem)) from None
     print_table(comparisons, head, fail_above)
@@ -78,10 +77,13 @@ def launch(side: Side, bus: Redis) -> Launch:
     return partial(server, "relay", command, bus, "auto", folder=side.folder)
 
 
-def compare(measure: Measure, launches: dict[str, Launch], pairs: int, options: Options) -> list[Comparison]:
+def compare(
+    measure: Measure, launches: dict[str, Launch], pairs: int, options: Options, interruption: Interruption
+) -> list[Comparison]:
     """Run one measure in pairs, and say on stderr what each run showed."""
     comparisons = [Comparison(figure) for figure in measure.figures]
     for number, order in enumerate(turns(pairs), 1):
+        interruption.check()
         readings = {side: measure.read(launches[side], options) for side in order}
         for i, comparison in enumerate(comparisons):
             comparison.add({side: readings[side][i] for side in order})
