@@ -94,7 +94,8 @@ class Crowd:
         last: dict[str, set[Label]] = {channel: set() for channel in CHANNELS}
         for channel, publisher in self._websockets:
             session = publisher.sessions[-1]
-            last[channel].add(Label(session.name, len(session.sent_at) - 1))
+            if session.ended is None:  # else the last fault has ended it, perhaps with its last message
+                last[channel].add(Label(session.name, len(session.sent_at) - 1))
         await wait_until(
             lambda: not self._waiting(last),
             LAST_SECONDS,
