@@ -347,6 +347,41 @@ async def test_of_two_who_wait_for_the_bus_one_gets_the_last_place(way: str, lat
 
 
 @pytest.mark.parametrize("way", SUBSCRIBERS)
+async def test_a_client_that_the_bus_refuses_takes_no_place_from_another(way: str, late_bus: LateBus) -> None:
+    """Idle polling clients give up their places to newcomers, but not to one that can't come in."""
+    async with (
+        guarded(Authenticator(), max_connections=4) as gateway,
+        RawWebSocket(gateway.port) as client,
+        RawWebSocket(gateway.port) as one,
+        RawWebSocket(gateway.port) as other,
+    ):
+        await client.send(WAYS[way])
+        await wait_until(lambda: late_bus.callbacks_of("a") == 1)
+        late_bus.futures["b"] = asyncio.get_running_loop().create_future()
+        late_bus.futures["b"].set_result(None)
+        for _ in range(2):
+            assert (await get(gateway.port, "/poll/b?wait=0")).status == 200
+        for websocket in (one, other):
+            assert (await websocket.upgrade("/ws/b", "Origin: https://page.example")).status == 101
+        late_bus.refuse("a")
+        response = await client.response()
+        assert (response.status, response.text) == (503, "the bus refused the subscription\n")
+        assert refusals(gateway, way) == {"bus_refused": 1}
+        assert (gateway.counters.polls_evicted, gateway.counters.connections_open) == (0, 4)
+        late_bus.futures.clear()
+
+
+@pytest.mark.parametrize("way", SUBSCRIBERS)
+async def test_the_bus_has_no_longer_than_the_handshake(way: str, late_bus: LateBus) -> None:
+    async with (
+        guarded(Authenticator(), handshake_timeout=0.2, broker_timeout=60) as gateway,
+        RawWebSocket(gateway.port) as client,
+    ):
+        response = await ask(client, way)
+        assert (response.status, refusals(gateway, way)) == (503, {"bus_timeout": 1})
+
+
+@pytest.mark.parametrize("way", SUBSCRIBERS)
 async def test_the_right_to_subscribe_is_asked_for(way: str) -> None:
     for name, status in (("a", success(way)), ("b", 403)):
         rights = Rights(subscribe=name)
