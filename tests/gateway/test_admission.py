@@ -435,6 +435,34 @@ async def test_the_right_to_publish_is_asked_for_with_each_message_of_a_websocke
         assert (await listener.frame()).opcode == PONG
 
 
+@pytest.mark.parametrize("waits", [False, True])
+async def test_a_fault_while_the_socket_changes_hands_ends_the_client(
+    waits: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It was let in, so it is no refusal; and it must not stay as a client that is not read."""
+
+    class Faulty(Rights):
+        def may_publish(self, channel: str) -> bool:
+            raise ZeroDivisionError("a fault of its own")
+
+    identity = Identity("ann", Faulty(subscribe="a"))
+
+    async def identify() -> Identity:
+        return identity
+
+    async with (
+        guarded(Authenticator(identify if waits else lambda: identity)) as gateway,
+        RawWebSocket(gateway.port) as client,
+    ):
+        await client.send(WAYS["websocket"] + b"\x81\x81\0\0\0\0a")
+        await client.end()
+        await wait_until(lambda: nothing_is_left(gateway))
+        counters = gateway.counters
+        assert (counters.connections_open, counters.connections_accepted) == (0, 1)
+        assert (counters.connections_closed, counters.connections_refused) == ({1006: 1}, {})
+        assert len([record for record in caplog.records if record.exc_info]) == 1
+
+
 async def test_rights_of_a_multiplexed_client_are_asked_for_with_each_request(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(protocols.ENDPOINTS, "/multiplexed", "tests.protocols.multiplexed")
     event = asyncio.Event()
