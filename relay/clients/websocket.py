@@ -209,9 +209,11 @@ class WebSocket(Client):
         reader = self._reader
         reader.muted = True
         self._release_held()
+        closing = self.session.protocol.closing(disconnect)
         if reader.ws.state is State.OPEN:
             self._context.counters.disconnects[disconnect.name] += 1
-        closing = self.session.protocol.closing(disconnect)
+            if closing.last:
+                self._write(closing.last)
         reader.ws.fail(closing.code, closing.reason)
         reader.forget_message()
         self.flush_protocol()

@@ -218,6 +218,7 @@ async def test_nothing_of_a_tick_is_lost_or_follows_the_close_frame(
         ids = [value.get("id") for value in said]
         assert [id_ for id_ in ids if id_] == [1, 2]
         assert [value["data"] for value in said if "data" in value] == [1, 1, 1]
+        assert list(said[-1]) == ["closing"], "the protocol's last frame, behind everything else"
         assert frames[-1].opcode == CLOSE
         assert close_of(frames[-1])[0] == code
     await wait_until(lambda: gateway.counters.connections_open == 0)
