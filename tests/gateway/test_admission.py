@@ -437,29 +437,51 @@ async def test_the_right_to_publish_is_asked_for_with_each_message_of_a_websocke
 
 @pytest.mark.parametrize("waits", [False, True])
 async def test_a_fault_while_the_socket_changes_hands_ends_the_client(
-    waits: bool, caplog: pytest.LogCaptureFixture
+    waits: bool, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It was let in, so it is no refusal; and it must not stay as a client that is not read."""
 
-    class Faulty(Rights):
-        def may_publish(self, channel: str) -> bool:
-            raise ZeroDivisionError("a fault of its own")
-
-    identity = Identity("ann", Faulty(subscribe="a"))
+    def fail(*_: object) -> bytes:
+        raise ZeroDivisionError("a fault of the protocol")
 
     async def identify() -> Identity:
-        return identity
+        return Identity("ann")
 
+    monkeypatch.setattr(Plain, "opened", fail)
     async with (
-        guarded(Authenticator(identify if waits else lambda: identity)) as gateway,
+        guarded(Authenticator(identify if waits else lambda: Identity("ann"))) as gateway,
         RawWebSocket(gateway.port) as client,
     ):
-        await client.send(WAYS["websocket"] + b"\x81\x81\0\0\0\0a")
+        await client.send(WAYS["websocket"])
         await client.end()
         await wait_until(lambda: nothing_is_left(gateway))
         counters = gateway.counters
         assert (counters.connections_open, counters.connections_accepted) == (0, 1)
         assert (counters.connections_closed, counters.connections_refused) == ({1006: 1}, {})
+        assert len([record for record in caplog.records if record.exc_info]) == 1
+
+
+@pytest.mark.parametrize("good", [0, 200], ids=["at once", "in a later turn"])
+async def test_rights_that_fail_end_the_client(good: int, caplog: pytest.LogCaptureFixture) -> None:
+    class Faulty(Rights):
+        def may_publish(self, channel: str) -> bool:
+            self.asked.append(("publish", channel))
+            if len(self.asked) > good + 1:
+                raise ZeroDivisionError("a fault of its own")
+            return True
+
+    rights = Faulty(subscribe="a")
+    async with (
+        guarded(Authenticator(lambda: Identity("ann", rights))) as gateway,
+        RawWebSocket(gateway.port) as client,
+    ):
+        assert (await ask(client, "websocket")).status == 101
+        await client.send(b"\x81\x81\0\0\0\0a" * (good + 10))
+        await client.end()
+        await wait_until(lambda: nothing_is_left(gateway))
+        assert gateway.counters.messages_received == good
+        assert gateway.counters.connections_closed == {1006: 1}
+        assert len(rights.asked) == good + 2, "what came behind is ignored"
         assert len([record for record in caplog.records if record.exc_info]) == 1
 
 
