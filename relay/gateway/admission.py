@@ -26,7 +26,7 @@ class Admission:
         authenticator: tells who clients are.
         registry: who is connected.
         node: hub and broker.
-        patience: seconds that the authenticator may take.
+        patience: seconds that the authenticator may take, and then the bus.
 
     Attributes:
         longest: seconds after which a client is let in or refused, whatever happens.
@@ -37,7 +37,9 @@ class Admission:
         self._registry = registry
         self._node = node
         self._patience = patience
-        self.longest = patience + node.subscribe_timeout + 1.0
+        # Soon enough for a client to be told: many give up after ten seconds.
+        self._bus_patience = min(patience, node.subscribe_timeout)
+        self.longest = patience + self._bus_patience + 1.0
 
     async def admit(self, request: ConnectRequest, protocol: ClientProtocol) -> Session:
         """Return the session of a client that wants to come in; the bus delivers its channel.
@@ -92,13 +94,15 @@ class Admission:
         """Return a claim on a channel that the bus has acknowledged."""
         interest, acknowledged = self._node.claim(channel)
         try:
-            if not acknowledged.done():
-                await _settled(acknowledged, self._node.subscribe_timeout)
-                self._registry.check_room()
+            waited = not acknowledged.done()
+            if waited:
+                await _settled(acknowledged, self._bus_patience)
             if not acknowledged.done():
                 raise Refused(503, Unavailable.BUS_TIMEOUT)
             if acknowledged.cancelled() or acknowledged.exception() is not None:
                 raise Refused(503, Unavailable.BUS_REFUSED)
+            if waited:
+                self._registry.check_room()  # last: it may take a place away from a polling client
         except BaseException:
             self._node.release(interest)
             raise
