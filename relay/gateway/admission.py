@@ -52,7 +52,7 @@ class Admission:
             Refused: with 403, it may not; with 503, there is no place, or the bus doesn't acknowledge; and what the
                 authenticator raises.
         """
-        identity = await self._identify(request)
+        identity = await self.identify(request)
         channel = protocol.channel
         try:
             if channel is not None:
@@ -69,14 +69,15 @@ class Admission:
         Raises:
             Refused: with 403, it may not; and what the authenticator raises.
         """
-        identity = await self._identify(request)
+        identity = await self.identify(request)
         try:
             check_publish(identity, channel)
         except NotAllowed as error:
             raise Refused(403, str(error)) from None
         return identity
 
-    async def _identify(self, request: ConnectRequest) -> Identity:
+    async def identify(self, request: ConnectRequest) -> Identity:
+        """Return who sends a request; raises what the authenticator raises, and `Refused` with 503 after `patience`."""
         identity = self._authenticator.identify(request)
         if isinstance(identity, Identity):
             return identity

@@ -25,15 +25,18 @@ async def poll(request: web.Request) -> web.Response:
     Raises:
         Refused: see `relay.protocols.poll` and `relay.gateway.admission`.
     """
-    cursors = request.app[CURSORS]
+    cursors, admission = request.app[CURSORS], request.app[ADMISSION]
     asked = parse_request(request.raw_path, request.headers, request.remote or "")
     wanted = open_session(asked, request.app[SETTINGS].default_channel)
     client, position = cursors.find(wanted), 0
+    if client is not None:
+        await admission.identify(asked)  # each request says who sends it
+        client = cursors.find(wanted)  # it may have ended meanwhile
     if client is not None and wanted.cursor is not None:
         position = wanted.cursor.position
     else:
         try:
-            session = await request.app[ADMISSION].admit(asked, LongPolling(wanted.channel))
+            session = await admission.admit(asked, LongPolling(wanted.channel))
         except Refused as refused:
             request.app[COUNTERS].connections_refused[refused.cause] += 1
             raise
