@@ -8,6 +8,7 @@ from relay.clients.idle_polls import network_of
 from relay.errors import Refused
 from relay.protocols.poll import ROOT, LongPolling, open_session
 from relay.protocols.request import parse_request
+from relay.web.admission_wait import AdmissionWait
 from relay.web.app_keys import ADMISSION, COUNTERS, CURSORS, SETTINGS
 from relay.web.cors import with_cors
 from relay.web.persistence import client_closed, keep_connection
@@ -33,7 +34,8 @@ async def poll(request: web.Request) -> web.Response:
         position = wanted.cursor.position
     else:
         try:
-            session = await request.app[ADMISSION].admit(asked, LongPolling(wanted.channel))
+            with AdmissionWait(request):
+                session = await request.app[ADMISSION].admit(asked, LongPolling(wanted.channel))
         except Refused as refused:
             request.app[COUNTERS].connections_refused[refused.cause] += 1
             raise
