@@ -26,7 +26,8 @@ class Admission:
         authenticator: tells who clients are.
         registry: who is connected.
         node: hub and broker.
-        patience: seconds that the authenticator may take.
+        patience: seconds that the authenticator may take, and then the bus, if it has no shorter limit of its own: many
+            clients give up after ten seconds, and would not be told.
 
     Attributes:
         longest: seconds after which a client is let in or refused, whatever happens.
@@ -37,7 +38,8 @@ class Admission:
         self._registry = registry
         self._node = node
         self._patience = patience
-        self.longest = patience + node.subscribe_timeout + 1.0
+        self._bus_patience = min(patience, node.subscribe_timeout)
+        self.longest = patience + self._bus_patience + 1.0
 
     async def admit(self, request: ConnectRequest, protocol: ClientProtocol) -> Session:
         """Return the session of a client that wants to come in; the bus delivers its channel.
@@ -93,7 +95,7 @@ class Admission:
         interest, acknowledged = self._node.claim(channel)
         try:
             if not acknowledged.done():
-                await _settled(acknowledged, self._node.subscribe_timeout)
+                await _settled(acknowledged, self._bus_patience)
                 self._registry.check_room()
             if not acknowledged.done():
                 raise Refused(503, Unavailable.BUS_TIMEOUT)

@@ -275,6 +275,17 @@ async def test_a_client_that_leaves_meanwhile_leaves_nothing(way: str, caplog: p
     assert not [record for record in caplog.records if record.exc_info or record.levelname == "ERROR"]
 
 
+@pytest.mark.parametrize("way", SUBSCRIBERS)
+async def test_the_bus_may_take_no_longer_than_a_handshake(way: str, late_bus: LateBus) -> None:
+    """Clients give up by themselves otherwise, and are told nothing."""
+    async with guarded(Authenticator(), handshake_timeout=0.2, broker_timeout=60) as gateway:
+        async with RawWebSocket(gateway.port) as client:
+            response = await ask(client, way)
+        assert (response.status, response.text) == (503, "the bus did not acknowledge the subscription in time\n")
+        assert refusals(gateway, way) == {"bus_timeout": 1}
+        assert late_bus.callbacks_of("a") == 0
+
+
 @every_way
 async def test_a_drain_does_not_wait_for_it(way: str, caplog: pytest.LogCaptureFixture) -> None:
     authenticator = Authenticator.waiting_for(asyncio.Event())
