@@ -8,6 +8,7 @@ from relay.clients.idle_polls import network_of
 from relay.errors import Refused
 from relay.protocols.poll import ROOT, LongPolling, open_session
 from relay.protocols.request import parse_request
+from relay.web.admission_wait import AdmissionWait
 from relay.web.app_keys import ADMISSION, COUNTERS, CURSORS, SETTINGS
 from relay.web.cors import with_cors
 from relay.web.persistence import client_closed, keep_connection
@@ -30,13 +31,15 @@ async def poll(request: web.Request) -> web.Response:
     wanted = open_session(asked, request.app[SETTINGS].default_channel)
     client, position = cursors.find(wanted), 0
     if client is not None:
-        await admission.identify(asked)  # each request says who sends it
+        with AdmissionWait(request):
+            await admission.identify(asked)  # each request says who sends it
         client = cursors.find(wanted)  # it may have ended meanwhile
     if client is not None and wanted.cursor is not None:
         position = wanted.cursor.position
     else:
         try:
-            session = await admission.admit(asked, LongPolling(wanted.channel))
+            with AdmissionWait(request):
+                session = await admission.admit(asked, LongPolling(wanted.channel))
         except Refused as refused:
             request.app[COUNTERS].connections_refused[refused.cause] += 1
             raise

@@ -267,17 +267,23 @@ async def test_a_client_that_leaves_meanwhile_leaves_nothing(way: str, caplog: p
                 await client.send(WAYS[way])
                 await wait_until(lambda number=number: len(authenticator.asked) == number + 1)
                 client.abort()
-            await wait_until(lambda: len(parts_of(gateway).front_door.http.connections) == 0)
-        if way in ("websocket", "event stream"):
-            await wait_until(lambda: nothing_is_left(gateway))
-            assert authenticator.cancelled == 3
+            await wait_until(lambda number=number: authenticator.cancelled == number + 1)
+        await wait_until(lambda: nothing_is_left(gateway))
         event.set()
-        if way == "poll":  # its subscription is kept for a while: the client may come again
-            await wait_until(lambda: gateway.counters.polls_open == 3)
-        else:
-            await wait_until(lambda: nothing_is_left(gateway))
-            assert gateway.counters.connections_accepted == 0
+        assert gateway.counters.connections_accepted == 0
+        assert gateway.counters.messages_received == 0
     assert not [record for record in caplog.records if record.exc_info or record.levelname == "ERROR"]
+
+
+@pytest.mark.parametrize("way", SUBSCRIBERS)
+async def test_the_bus_may_take_no_longer_than_a_handshake(way: str, late_bus: LateBus) -> None:
+    """Clients give up by themselves otherwise, and are told nothing."""
+    async with guarded(Authenticator(), handshake_timeout=0.2, broker_timeout=60) as gateway:
+        async with RawWebSocket(gateway.port) as client:
+            response = await ask(client, way)
+        assert (response.status, response.text) == (503, "the bus did not acknowledge the subscription in time\n")
+        assert refusals(gateway, way) == {"bus_timeout": 1}
+        assert late_bus.callbacks_of("a") == 0
 
 
 @every_way
