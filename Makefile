@@ -18,8 +18,11 @@ XDIST := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 # What is tested with other versions of Python: not what needs a browser, minutes, or the load test.
 SLOW := $(addprefix --ignore=tests/,compose deploy faults honesty loadtest system) --ignore-glob='*_in_browser.py' --ignore-glob='*outages.py'
 
+# Whole runs of commands that take their time.
+WHOLE_RUNS := tests/bench/test_compare.py tests/faults/test_run.py
+
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast fast honesty lint format bench peers loadtest redis programs browser proxies curl promtool \
+.PHONY: help run test test-fast fast honesty whole-runs lint format bench peers loadtest redis programs browser proxies curl promtool \
 	shellcheck image env-example compose-test loadtest-compose clean
 
 help: ## show this list
@@ -28,6 +31,7 @@ help: ## show this list
 	@echo "make test-fast         run the fast ones, with any Python         options: PYTHON=python3.13"
 	@echo "make loadtest          load two gateways and a Redis, and write a report"
 	@echo "make honesty           run the load test against servers with faults: 2 minutes"
+	@echo "make whole-runs        try the commands that inject faults and compare commits: 1 minute"
 	@echo "make lint              check style, formatting and types"
 	@echo "make format            format the code"
 	@echo "make bench             measure against an everyday relay          options: ARGS=\"...\""
@@ -48,7 +52,8 @@ run: $(VENV)/.stamp-run ## start a gateway
 
 # Part of the tests only, chosen by ARGS, can't reach the coverage of all of them.
 test: $(VENV)/.stamp-dev redis programs ## run the tests
-	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),$(XDIST) --ignore=tests/honesty --ignore=tests/compose --cov --cov-report=term)
+	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),$(XDIST) --ignore=tests/honesty --ignore=tests/compose \
+		$(addprefix --ignore=,$(WHOLE_RUNS)) --cov --cov-report=term)
 
 # In an environment of its own for each version, so that the one of the other targets stays as it is.
 test-fast: ## run the fast tests with any Python
@@ -61,6 +66,9 @@ fast: $(VENV)/.stamp-dev redis
 # Each of these is a whole run of the load test: two minutes in all, which the tests that one runs all day needn't take.
 honesty: $(VENV)/.stamp-dev redis ## prove the load test honest
 	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/honesty $(ARGS)
+
+whole-runs: $(VENV)/.stamp-dev redis ## run the commands that inject faults and compare commits
+	@$(BIN)/python -m pytest $(WHOLE_RUNS) $(ARGS)
 
 # Needs a Docker engine with Compose; five minutes.
 compose-test: $(VENV)/.stamp-dev ## test the stack

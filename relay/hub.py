@@ -143,13 +143,17 @@ class Hub:
 
     def flush(self) -> None:
         """Deliver all messages that were received since the last flush."""
+        dirty, self._dirty = self._dirty, []
         try:
-            dirty, self._dirty = self._dirty, []
             for channel in dirty:
                 if channel.batch:
                     self._fan_out(channel)
             while self._gatherers:
                 self._gatherers.pop().write_gathered()
+        except BaseException:
+            # A fault in one channel: without this the others would be silent until their batches are full.
+            self._dirty += [channel for channel in dirty if channel.batch]
+            raise
         finally:
             # With a broker in this process, a delivery can lead to a message.
             self._flushing = bool(self._dirty or self._gatherers)

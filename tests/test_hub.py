@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -160,6 +161,28 @@ def test_a_message_that_comes_during_a_flush_is_delivered_by_the_next_one() -> N
     assert bench.scheduled == 2
     bench.hub.flush()
     assert b.chunks == [b"[2][3]"]
+
+
+def test_a_fault_in_one_channel_does_not_silence_the_others() -> None:
+    bench = Bench()
+    listeners = {name: Listener(number) for number, name in enumerate("abc", 1)}
+    for name, listener in listeners.items():
+        bench.hub.add(name, listener)
+
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    listeners["a"].on_delivery = fail
+    for name in "abc":
+        bench.hub.receive(Message(name, b"1"))
+    with pytest.raises(ZeroDivisionError):
+        bench.hub.flush()
+    assert bench.scheduled == 2
+    bench.hub.flush()
+    bench.hub.receive(Message("b", b"2"))
+    bench.hub.flush()
+    assert (listeners["b"].chunks, listeners["c"].chunks) == ([b"[1]", b"[2]"], [b"[1]"])
+    assert bench.scheduled == 3
 
 
 def test_a_channel_without_subscribers_is_forgotten() -> None:

@@ -30,7 +30,7 @@ LINGER_SECONDS = 10.0
 
 
 class Polling(Protocol):
-    """Who keeps polling clients, so that their next requests find them; see `relay.clients.cursors`."""
+    """Keeps polling clients, so that their next requests find them; see `relay.clients.cursors`."""
 
     def idle(self, client: LongPoll) -> None:
         """Be told that a client's poll was answered. It may have to give up its place at once."""

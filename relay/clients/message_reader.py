@@ -47,6 +47,9 @@ class Receiver(Unfinished, Protocol):
     def fail(self, disconnect: Disconnect) -> None:
         """Fail the connection (RFC 6455, section 7.1.7): the client broke the protocol."""
 
+    def message_failed(self) -> None:
+        """End the client: taking in its message has raised an exception, which is being handled."""
+
     def protocol_ended(self) -> None:
         """Leave: the closing handshake has begun."""
 
@@ -126,9 +129,7 @@ class MessageReader(LibraryProtocol):
             if receiver.session.open:
                 position, frames = self._take_whole(data, position, left)
                 left -= frames
-                if position == end:
-                    break
-                if receiver.paused:
+                if position == end or receiver.paused:
                     continue
             if self.eof_sent:
                 break
@@ -196,13 +197,11 @@ class MessageReader(LibraryProtocol):
             session.protocol.received(session, kind, payload)
         except ProtocolError as error:
             self._receiver.fail(error.disconnect)
+        except Exception:
+            self._receiver.message_failed()
 
     def _begin_frame(self, header: bytes) -> None:
-        """Prepare for a frame that the library will parse.
-
-        Args:
-            header: up to its payload.
-        """
+        """Prepare for a frame that the library will parse, by its header."""
         first = header[0]
         fragmented = self._fragments is not None
         if first == _CLOSE and fragmented:

@@ -39,6 +39,9 @@ class MultiplexedWebSocket(WebSocket):
     def write_gathered(self) -> None:
         """Write what the tick has brought; see `Gatherer`."""
         gathered, counts = self._take_gathered()
+        if not self.session.open:  # it was aborted; each other way to leave has written or dropped it
+            self._count_dropped(gathered, counts)
+            return
         if self._held is None:
             if gathered:
                 self._write_together(gathered, counts)

@@ -156,7 +156,7 @@ class Session:
         counters = node.counters
         counters.messages_received += 1
         counters.bytes_received += len(payload)
-        receipt = None if outcome is None else partial(_report, outcome)
+        receipt = None if outcome is None else partial(self._report, outcome)
         node.publish(Message(channel, payload, kind, self.id), client, receipt)
 
     def send(self, data: bytes) -> None:
@@ -168,6 +168,11 @@ class Session:
         """End the connection; see `relay.protocols.Session`."""
         if self._client is not None:
             self._client.close(why)
+
+    def _report(self, outcome: Outcome, result: Published | PublishError) -> None:
+        """Tell the protocol what became of a publication, unless the client has left; see `relay.brokers.Receipt`."""
+        if self.open:
+            outcome(result if isinstance(result, PublishError) else None)
 
     def _claims(self) -> dict[str, Interest]:
         """Return the claims on all channels, by channel."""
@@ -204,8 +209,3 @@ class Session:
             assert self._client is not None
             self._node.hub.remove(channel, self._client)
         return pending
-
-
-def _report(outcome: Outcome, result: Published | PublishError) -> None:
-    """Tell a protocol what became of a publication; see `relay.brokers.Receipt`."""
-    outcome(result if isinstance(result, PublishError) else None)

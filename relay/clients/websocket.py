@@ -16,8 +16,11 @@ from relay.clients.context import READ_BUFFER_BYTES, Context
 from relay.clients.message_reader import MessageReader
 from relay.clients.session import Session
 from relay.errors import CustomDisconnect, Disconnect, PublishError
+from relay.logs import Logger
 
 PING = b"\x89\x00"
+
+log = Logger("relay.gateway")
 
 
 class WebSocket(Client):
@@ -208,13 +211,25 @@ class WebSocket(Client):
         reader = self._reader
         reader.muted = True
         self._release_held()
+        closing = self.session.protocol.closing(disconnect)
         if reader.open:
             self._context.counters.disconnects[disconnect.name] += 1
-        closing = self.session.protocol.closing(disconnect)
+            if closing.last:
+                self._write(closing.last)
         reader.ws.fail(closing.code, closing.reason)
         reader.forget_message()
         self.flush_protocol()
         self._leave()
+
+    def message_failed(self) -> None:
+        """Drop the socket, after a fault in the protocol, or in the rights of a program around the gateway.
+
+        An exception that got through would end it as well when it is read, but not when it has its turn: then it would
+        be read no more.
+        """
+        log.exception("message failed", channel=self.session.protocol.channel, user=self.session.user)
+        self._reader.muted = True
+        self.abort()
 
     def protocol_ended(self) -> None:
         """Leave: the closing handshake has begun."""

@@ -109,9 +109,11 @@ class Disconnector:
         for client in self._clients:
             if (due := index.due(client.session)) is None:
                 continue
-            if isinstance(due, set) and (earlier := self._due.get(client)) is not None:
-                # A client that is closed loses all its subscriptions anyway.
-                due = due | earlier if isinstance(earlier, set) else earlier
+            earlier = self._due.get(client)
+            if earlier is not None and not isinstance(earlier, set):
+                continue  # it is closed for the first reason, and loses all its subscriptions anyway
+            if isinstance(earlier, set) and isinstance(due, set):
+                due |= earlier
             self._due[client] = due
         if idle and self._due:
             self._act()

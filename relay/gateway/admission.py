@@ -26,7 +26,7 @@ class Admission:
         authenticator: tells who clients are.
         registry: who is connected.
         node: hub and broker.
-        patience: seconds that the authenticator may take.
+        patience: seconds that the authenticator may take, and then the bus.
 
     Attributes:
         longest: seconds after which a client is let in or refused, whatever happens.
@@ -37,7 +37,9 @@ class Admission:
         self._registry = registry
         self._node = node
         self._patience = patience
-        self.longest = patience + node.subscribe_timeout + 1.0
+        # Soon enough for a client to be told: many give up after ten seconds.
+        self._bus_patience = min(patience, node.subscribe_timeout)
+        self.longest = patience + self._bus_patience + 1.0
 
     async def admit(self, request: ConnectRequest, protocol: ClientProtocol) -> Session:
         """Return the session of a client that wants to come in; the bus delivers its channel.
@@ -50,7 +52,7 @@ class Admission:
             Refused: with 403, it may not; with 503, there is no place, or the bus doesn't acknowledge; and what the
                 authenticator raises.
         """
-        identity = await self._identify(request)
+        identity = await self.identify(request)
         channel = protocol.channel
         try:
             if channel is not None:
@@ -67,14 +69,15 @@ class Admission:
         Raises:
             Refused: with 403, it may not; and what the authenticator raises.
         """
-        identity = await self._identify(request)
+        identity = await self.identify(request)
         try:
             check_publish(identity, channel)
         except NotAllowed as error:
             raise Refused(403, str(error)) from None
         return identity
 
-    async def _identify(self, request: ConnectRequest) -> Identity:
+    async def identify(self, request: ConnectRequest) -> Identity:
+        """Return who sends a request; raises what the authenticator raises, and `Refused` with 503 after `patience`."""
         identity = self._authenticator.identify(request)
         if isinstance(identity, Identity):
             return identity
@@ -92,13 +95,15 @@ class Admission:
         """Return a claim on a channel that the bus has acknowledged."""
         interest, acknowledged = self._node.claim(channel)
         try:
-            if not acknowledged.done():
-                await _settled(acknowledged, self._node.subscribe_timeout)
-                self._registry.check_room()
+            waited = not acknowledged.done()
+            if waited:
+                await _settled(acknowledged, self._bus_patience)
             if not acknowledged.done():
                 raise Refused(503, Unavailable.BUS_TIMEOUT)
             if acknowledged.cancelled() or acknowledged.exception() is not None:
                 raise Refused(503, Unavailable.BUS_REFUSED)
+            if waited:
+                self._registry.check_room()  # last: it may take a place away from a polling client
         except BaseException:
             self._node.release(interest)
             raise

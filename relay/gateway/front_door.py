@@ -15,6 +15,9 @@ from relay.web.http_port import HttpPort
 PROBE_PLACES = 8
 """Sockets that are kept for probes. With few sockets it is an eighth of them."""
 
+SETTLE_SECONDS = 5.0
+"""How long a stop waits for handshakes that were cancelled: an authenticator of the program may not end."""
+
 
 @dataclass(slots=True, eq=False)
 class FrontDoor:
@@ -54,6 +57,6 @@ class FrontDoor:
         task.add_done_callback(self._waiting.discard)
 
     async def wait_settled(self) -> None:
-        """Wait until no handshake waits any more; end them first."""
+        """Wait until no handshake waits any more; end them first. An authenticator may need a while for its end."""
         if self._waiting:
-            await asyncio.wait(self._waiting)
+            await asyncio.wait(self._waiting, timeout=SETTLE_SECONDS)

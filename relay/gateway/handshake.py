@@ -113,9 +113,6 @@ class Handshake(HttpConnection):
     async def _admit(self, opening: OpeningRequest, asked_at: float) -> None:
         try:
             session = await self._front_door.admission.admit(opening.request, opening.protocol)
-            self._admission = None
-            self._become(opening, session)
-            self._port.counters.handshakes.observe(time.perf_counter() - asked_at)
         except Refused as refused:
             self._admission = None
             self._refuse(refused)
@@ -123,6 +120,10 @@ class Handshake(HttpConnection):
             log.exception("handshake failed", remote=opening.request.remote)
             self._admission = None
             self._refuse(Refused(500, "the relay could not answer; its log has the reason"))
+        else:
+            self._admission = None
+            self._become(opening, session)
+            self._port.counters.handshakes.observe(time.perf_counter() - asked_at)
 
     def _become(self, opening: OpeningRequest, session: Session) -> None:
         """Hand the socket over to the client."""
@@ -136,7 +137,13 @@ class Handshake(HttpConnection):
         transport.pause_reading()
         transport.set_protocol(_NO_PROTOCOL)
         transport.set_protocol(client)
-        client.take_over(transport, opening.response, received)
+        try:
+            client.take_over(transport, opening.response, received)
+        except Exception:
+            # It has joined, and may have been answered: no refusal any more.
+            log.exception("handshake failed", remote=opening.request.remote)
+            client.abort()
+            return
         log.debug(
             "connected",
             channel=opening.protocol.channel,

@@ -84,7 +84,9 @@ class Settings(BaseSettings):
         None, "Listening", "Proxies whose X-Forwarded-For, Forwarded and PROXY headers are believed. Not set: none."
     )
     handshake_timeout: Annotated[float, Range("seconds", 0.1, 300)] = setting(
-        10.0, "Listening", "Seconds in which the head of a request must have arrived whole."
+        10.0,
+        "Listening",
+        "Seconds for the head of a request; also the longest wait for an authenticator, and then for the bus.",
     )
     max_header_bytes: Annotated[int, Range("bytes", 1024, 1_048_576)] = setting(
         16_384, "Listening", "Bytes of a request's line and headers together."

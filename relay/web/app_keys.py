@@ -29,6 +29,9 @@ COUNTERS = web.AppKey("COUNTERS", Counters)
 class Admission(Protocol):
     """Lets clients in; see `relay.gateway.admission`."""
 
+    async def identify(self, request: ConnectRequest) -> Identity:
+        """Return who sends a request; raises `Refused`."""
+
     async def admit(self, request: ConnectRequest, protocol: ClientProtocol) -> Session:
         """Return the session of a client that connects; raises `Refused`."""
 

@@ -240,7 +240,7 @@ class HttpConnection(HttpSocket):
         writer, self._writer = self._writer, None
         self._body = None
         if writer is not None:
-            writer.owner = None
+            writer.lose()
         if handler is not None:
             # In the next turn: before Python 3.12 the task of a new handler has not run yet, and expects its transport.
             self._port.loop.call_soon(handler.connection_lost, exc)

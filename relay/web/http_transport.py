@@ -42,6 +42,7 @@ class HttpTransport(asyncio.Transport):
     Attributes:
         owner: as above; None once aiohttp has lost the connection.
         response_begun: whether a part of a response was written; the owner resets it.
+        admission: the task that waits for the client to be let in; it ends when the connection is lost.
         half_closed: whether the client has closed its side: it may have disconnected, or may wait for its response.
     """
 
@@ -51,6 +52,13 @@ class HttpTransport(asyncio.Transport):
         self.owner: Owner | None = owner
         self.response_begun = False
         self.half_closed = False
+        self.admission: asyncio.Task[Any] | None = None
+
+    def lose(self) -> None:
+        """Write nothing more: the connection is lost."""
+        self.owner = None
+        if self.admission is not None:
+            self.admission.cancel()
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """Return what is known of the socket; as its peer, the client that the connection speaks for."""

@@ -8,6 +8,7 @@ from relay.clients.idle_polls import network_of
 from relay.errors import Refused
 from relay.protocols.poll import ROOT, LongPolling, open_session
 from relay.protocols.request import parse_request
+from relay.web.admission_wait import AdmissionWait
 from relay.web.app_keys import ADMISSION, COUNTERS, CURSORS, SETTINGS
 from relay.web.cors import with_cors
 from relay.web.persistence import client_closed, keep_connection
@@ -25,15 +26,20 @@ async def poll(request: web.Request) -> web.Response:
     Raises:
         Refused: see `relay.protocols.poll` and `relay.gateway.admission`.
     """
-    cursors = request.app[CURSORS]
+    cursors, admission = request.app[CURSORS], request.app[ADMISSION]
     asked = parse_request(request.raw_path, request.headers, request.remote or "")
     wanted = open_session(asked, request.app[SETTINGS].default_channel)
     client, position = cursors.find(wanted), 0
+    if client is not None:
+        with AdmissionWait(request):
+            await admission.identify(asked)  # each request says who sends it
+        client = cursors.find(wanted)  # it may have ended meanwhile
     if client is not None and wanted.cursor is not None:
         position = wanted.cursor.position
     else:
         try:
-            session = await request.app[ADMISSION].admit(asked, LongPolling(wanted.channel))
+            with AdmissionWait(request):
+                session = await admission.admit(asked, LongPolling(wanted.channel))
         except Refused as refused:
             request.app[COUNTERS].connections_refused[refused.cause] += 1
             raise

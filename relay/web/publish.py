@@ -8,6 +8,7 @@ from relay.brokers.shares import Share
 from relay.errors import DeliveryUnknown, PublishError, Refused
 from relay.message import Kind, Message
 from relay.protocols.request import parse_request, requested_channel
+from relay.web.admission_wait import AdmissionWait
 from relay.web.app_keys import ADMISSION, COUNTERS, NODE, SETTINGS
 from relay.web.body import read_body
 from relay.web.content_type import UTF_8, read_content_type
@@ -42,7 +43,8 @@ async def _accept(request: web.Request) -> web.Response:
     # The raw path: aiohttp's own is decoded, by other rules than those by which `a%2Fb` and `a/b` are one channel.
     asked = parse_request(request.raw_path, request.headers, request.remote or "")
     channel = requested_channel(asked, PREFIX, request.app[SETTINGS].default_channel)
-    await request.app[ADMISSION].admit_publisher(asked, channel)
+    with AdmissionWait(request):
+        await request.app[ADMISSION].admit_publisher(asked, channel)
     payload = await read_body(request, request.app[SETTINGS].max_message_bytes)
     kind = _kind(request, payload)
     counters = request.app[COUNTERS]

@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 pytestmark = [
     pytest.mark.skipif(not (ROOT / ".git").exists(), reason="no checkout of git"),
+    pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed"),
     pytest.mark.skipif(shutil.which("redis-server") is None, reason="no redis-server"),
 ]
 

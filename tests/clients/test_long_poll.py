@@ -183,6 +183,15 @@ async def test_the_older_of_two_polls_with_one_cursor_is_refused(embedded: Embed
         assert messages_of((await newer).json) == ["one"]
 
 
+async def test_each_poll_says_who_sends_it(embedded: EmbeddedFactory) -> None:
+    """Also one that goes on with a cursor."""
+    (gateway,) = await embedded(1)
+    client = PollClient(gateway.port, "a")
+    await client.poll(wait=0)
+    answer = await get(gateway.port, f"/poll/a?wait=0&cursor={client.cursor}&user=%20")
+    assert (answer.status, answer.text) == (400, "user must not begin or end with white space\n")
+
+
 async def test_a_cursor_of_another_channel_is_refused(embedded: EmbeddedFactory) -> None:
     (gateway,) = await embedded(1)
     client = PollClient(gateway.port, "a")

@@ -212,12 +212,16 @@ async def test_nothing_of_a_tick_is_lost_or_follows_the_close_frame(
         say(connection, id=3, publish={"channel": "b", "data": 5})
         publish(node, "ab")
         node.hub.flush()
+        transport = Wrapped(connection)
         connection.send(b"late")
+        node.hub.flush()
+        assert transport.writes == []
         frames = await client.frames_to_the_end()
         said = [json.loads(frame.payload) for frame in frames if frame.opcode == TEXT]
         ids = [value.get("id") for value in said]
         assert [id_ for id_ in ids if id_] == [1, 2]
         assert [value["data"] for value in said if "data" in value] == [1, 1, 1]
+        assert list(said[-1]) == ["closing"], "the protocol's last frame, behind everything else"
         assert frames[-1].opcode == CLOSE
         assert close_of(frames[-1])[0] == code
     await wait_until(lambda: gateway.counters.connections_open == 0)
@@ -253,6 +257,20 @@ async def test_all_that_a_closed_slow_client_is_not_given_is_counted(embedded: E
         assert counters.disconnects == {"SLOW_CONSUMER": 1}
         frames = await client.frames_to_the_end()
         assert close_of(frames[-1]) == (4002, "slow consumer")
+
+
+async def test_what_a_client_had_gathered_when_it_was_aborted_is_counted_as_dropped(embedded: EmbeddedFactory) -> None:
+    (gateway,) = await embedded(1)
+    node, counters = parts_of(gateway).context.node, gateway.counters
+    async with joined(gateway, "a") as (_, connection):
+        transport = Wrapped(connection)
+        before = counters.bytes_dropped
+        connection.send(b"answer")
+        connection.deliver(b"messages", 3)
+        connection.abort()
+        node.hub.flush()
+        assert transport.writes == []
+        assert (counters.deliveries_dropped, counters.bytes_dropped - before) == (3, len(b"messages"))
 
 
 async def test_a_failed_publication_does_not_close_but_after_a_drain_it_resets(embedded: EmbeddedFactory) -> None:

@@ -94,7 +94,7 @@ async def test_a_client_is_unsubscribed_from_the_named_channels_and_closed_if_a_
 
 
 async def test_commands_of_several_passes_add_up_until_they_are_carried_out() -> None:
-    """A client that is due to be closed is closed, whatever channels later commands name."""
+    """A client that is due to be closed is closed for the first reason, whatever later commands say."""
     closed, unsubscribed, both = Client(1, "ann", "a", "b"), Client(2, "bob", "a", "b"), Client(3, "eve", "a")
     disconnector = Disconnector([closed, unsubscribed, both], NODE)
     disconnector._due[Client(0)] = Disconnect.FORCE_DISCONNECT  # so that a pass carries out nothing itself
@@ -103,6 +103,7 @@ async def test_commands_of_several_passes_add_up_until_they_are_carried_out() ->
         [UnsubscribeCommand(user="ann", channel="a"), UnsubscribeCommand(user="bob", channel="b")],
         [UnsubscribeCommand(user="eve", channel="a")],
         [DisconnectCommand(user="eve", code=4000)],
+        [DisconnectCommand(user="eve", code=4001)],
     ):
         disconnector._commands = [*commands]
         disconnector._match()

@@ -84,6 +84,11 @@ class Crowd:
         Raises:
             ConditionTimeout: they don't get them.
         """
+        # A gateway that has just lost its links may not have noticed: the last messages must not fall into that gap.
+        now = time.monotonic()
+        await wait_until(
+            lambda: not self._silent(now), LAST_SECONDS, lambda: f"these hear nothing any more: {self._silent(now)}"
+        )
         for request in self._requests:
             request.stop()
         await asyncio.gather(*self._requesting, *(publisher.stop() for _, publisher in self._websockets))
@@ -94,12 +99,27 @@ class Crowd:
         last: dict[str, set[Label]] = {channel: set() for channel in CHANNELS}
         for channel, publisher in self._websockets:
             session = publisher.sessions[-1]
-            last[channel].add(Label(session.name, len(session.sent_at) - 1))
+            if session.ended is None:  # else the last fault has ended it, perhaps with its last message
+                last[channel].add(Label(session.name, len(session.sent_at) - 1))
         await wait_until(
             lambda: not self._waiting(last),
             LAST_SECONDS,
             lambda: f"these wait for the last messages: {self._waiting(last)}",
         )
+
+    def _silent(self, since: float) -> list[str]:
+        """Return the names of the listeners that have got no message which was sent since then."""
+        sent = {
+            Label(publisher.sessions[-1].name, number)
+            for _, publisher in self._websockets
+            for number, at in enumerate(publisher.sessions[-1].sent_at)
+            if at >= since
+        }
+        return [
+            hearing.listener
+            for hearing in self._record.hearings
+            if hearing.ended is None and sent.isdisjoint(label_of(payload) for payload, _ in hearing.received[-100:])
+        ]
 
     def _waiting(self, last: dict[str, set[Label]]) -> list[str]:
         """Return the names of the listeners that wait for messages."""

@@ -267,17 +267,23 @@ async def test_a_client_that_leaves_meanwhile_leaves_nothing(way: str, caplog: p
                 await client.send(WAYS[way])
                 await wait_until(lambda number=number: len(authenticator.asked) == number + 1)
                 client.abort()
-            await wait_until(lambda: len(parts_of(gateway).front_door.http.connections) == 0)
-        if way in ("websocket", "event stream"):
-            await wait_until(lambda: nothing_is_left(gateway))
-            assert authenticator.cancelled == 3
+            await wait_until(lambda number=number: authenticator.cancelled == number + 1)
+        await wait_until(lambda: nothing_is_left(gateway))
         event.set()
-        if way == "poll":  # its subscription is kept for a while: the client may come again
-            await wait_until(lambda: gateway.counters.polls_open == 3)
-        else:
-            await wait_until(lambda: nothing_is_left(gateway))
-            assert gateway.counters.connections_accepted == 0
+        assert gateway.counters.connections_accepted == 0
+        assert gateway.counters.messages_received == 0
     assert not [record for record in caplog.records if record.exc_info or record.levelname == "ERROR"]
+
+
+@pytest.mark.parametrize("way", SUBSCRIBERS)
+async def test_the_bus_may_take_no_longer_than_a_handshake(way: str, late_bus: LateBus) -> None:
+    """Clients give up by themselves otherwise, and are told nothing."""
+    async with guarded(Authenticator(), handshake_timeout=0.2, broker_timeout=60) as gateway:
+        async with RawWebSocket(gateway.port) as client:
+            response = await ask(client, way)
+        assert (response.status, response.text) == (503, "the bus did not acknowledge the subscription in time\n")
+        assert refusals(gateway, way) == {"bus_timeout": 1}
+        assert late_bus.callbacks_of("a") == 0
 
 
 @every_way
@@ -347,6 +353,41 @@ async def test_of_two_who_wait_for_the_bus_one_gets_the_last_place(way: str, lat
 
 
 @pytest.mark.parametrize("way", SUBSCRIBERS)
+async def test_a_client_that_the_bus_refuses_takes_no_place_from_another(way: str, late_bus: LateBus) -> None:
+    """Idle polling clients give up their places to newcomers, but not to one that can't come in."""
+    async with (
+        guarded(Authenticator(), max_connections=4) as gateway,
+        RawWebSocket(gateway.port) as client,
+        RawWebSocket(gateway.port) as one,
+        RawWebSocket(gateway.port) as other,
+    ):
+        await client.send(WAYS[way])
+        await wait_until(lambda: late_bus.callbacks_of("a") == 1)
+        late_bus.futures["b"] = asyncio.get_running_loop().create_future()
+        late_bus.futures["b"].set_result(None)
+        for _ in range(2):
+            assert (await get(gateway.port, "/poll/b?wait=0")).status == 200
+        for websocket in (one, other):
+            assert (await websocket.upgrade("/ws/b", "Origin: https://page.example")).status == 101
+        late_bus.refuse("a")
+        response = await client.response()
+        assert (response.status, response.text) == (503, "the bus refused the subscription\n")
+        assert refusals(gateway, way) == {"bus_refused": 1}
+        assert (gateway.counters.polls_evicted, gateway.counters.connections_open) == (0, 4)
+        late_bus.futures.clear()
+
+
+@pytest.mark.parametrize("way", SUBSCRIBERS)
+async def test_the_bus_has_no_longer_than_the_handshake(way: str, late_bus: LateBus) -> None:
+    async with (
+        guarded(Authenticator(), handshake_timeout=0.2, broker_timeout=60) as gateway,
+        RawWebSocket(gateway.port) as client,
+    ):
+        response = await ask(client, way)
+        assert (response.status, refusals(gateway, way)) == (503, {"bus_timeout": 1})
+
+
+@pytest.mark.parametrize("way", SUBSCRIBERS)
 async def test_the_right_to_subscribe_is_asked_for(way: str) -> None:
     for name, status in (("a", success(way)), ("b", 403)):
         rights = Rights(subscribe=name)
@@ -398,6 +439,56 @@ async def test_the_right_to_publish_is_asked_for_with_each_message_of_a_websocke
         assert gateway.counters.messages_received == 0
         await listener.send_frame(PING)
         assert (await listener.frame()).opcode == PONG
+
+
+@pytest.mark.parametrize("waits", [False, True])
+async def test_a_fault_while_the_socket_changes_hands_ends_the_client(
+    waits: bool, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was let in, so it is no refusal; and it must not stay as a client that is not read."""
+
+    def fail(*_: object) -> bytes:
+        raise ZeroDivisionError("a fault of the protocol")
+
+    async def identify() -> Identity:
+        return Identity("ann")
+
+    monkeypatch.setattr(Plain, "opened", fail)
+    async with (
+        guarded(Authenticator(identify if waits else lambda: Identity("ann"))) as gateway,
+        RawWebSocket(gateway.port) as client,
+    ):
+        await client.send(WAYS["websocket"])
+        await client.end()
+        await wait_until(lambda: nothing_is_left(gateway))
+        counters = gateway.counters
+        assert (counters.connections_open, counters.connections_accepted) == (0, 1)
+        assert (counters.connections_closed, counters.connections_refused) == ({1006: 1}, {})
+        assert len([record for record in caplog.records if record.exc_info]) == 1
+
+
+@pytest.mark.parametrize("good", [0, 200], ids=["at once", "in a later turn"])
+async def test_rights_that_fail_end_the_client(good: int, caplog: pytest.LogCaptureFixture) -> None:
+    class Faulty(Rights):
+        def may_publish(self, channel: str) -> bool:
+            self.asked.append(("publish", channel))
+            if len(self.asked) > good + 1:
+                raise ZeroDivisionError("a fault of its own")
+            return True
+
+    rights = Faulty(subscribe="a")
+    async with (
+        guarded(Authenticator(lambda: Identity("ann", rights))) as gateway,
+        RawWebSocket(gateway.port) as client,
+    ):
+        assert (await ask(client, "websocket")).status == 101
+        await client.send(b"\x81\x81\0\0\0\0a" * (good + 10))
+        await client.end()
+        await wait_until(lambda: nothing_is_left(gateway))
+        assert gateway.counters.messages_received == good
+        assert gateway.counters.connections_closed == {1006: 1}
+        assert len(rights.asked) == good + 2, "what came behind is ignored"
+        assert len([record for record in caplog.records if record.exc_info]) == 1
 
 
 async def test_rights_of_a_multiplexed_client_are_asked_for_with_each_request(monkeypatch: pytest.MonkeyPatch) -> None:

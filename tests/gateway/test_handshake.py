@@ -231,7 +231,7 @@ async def test_early_data_of_clients_that_have_left_is_not_kept(
             await wait_until(lambda: parts.context.node.interests == 1 and len(parts.front_door.http.connections) == 1)
             client.abort()
             await wait_until(lambda: not parts.front_door.http.connections)
-    assert not future._callbacks
+    await wait_until(lambda: not future._callbacks)
 
 
 @pytest.mark.parametrize("ending", ["drain", "expire"])

@@ -57,6 +57,9 @@ class Reading:
     def wait_for_turn(self) -> None:
         raise AssertionError("fewer frames than a turn has")
 
+    def message_failed(self) -> None:
+        raise AssertionError("only ProtocolError may be raised")
+
     def protocol_ended(self) -> None:
         raise AssertionError("no close frame here")
 

@@ -245,13 +245,11 @@ async def test_the_subscription_is_acknowledged_before_the_handshake_is(
     own_redis: RedisServer, embedded: EmbeddedFactory
 ) -> None:
     """While Redis is silent a new client waits; past the handshake's deadline it is sent away with a 503."""
-    (gateway,) = await embedded(1, broker_url=own_redis.url, handshake_timeout=1, broker_timeout=5)
+    (gateway,) = await embedded(1, broker_url=own_redis.url, handshake_timeout=1, broker_timeout=60)
     await wait_until(lambda: gateway.ready)
     own_redis.pause()
-    async with RawWebSocket(gateway.port) as raw:
-        response = await raw.upgrade(
-            "/ws/a",
-        )
+    async with RawWebSocket(gateway.port) as raw, asyncio.timeout(20):
+        response = await raw.upgrade("/ws/a")
         assert response.status == 503
         assert "retry-after" in response.headers
     own_redis.resume()
