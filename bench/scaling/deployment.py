@@ -6,6 +6,7 @@ import tempfile
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from relay.loadtest.result.result import Result
@@ -81,13 +82,18 @@ def measure(shape: Shape, seconds: int, bus: Redis, folder: Path) -> Cost:
             output = stack.enter_context(tempfile.TemporaryFile())
             gateway = start(relay.command(place), SERVER_CORES, output, relay.environment(place))
             stack.callback(end, gateway)
-            wait_for(lambda port=place.port: open_many(port, "/ws/warm-up", 1)[0].close(), gateway, output)
+            wait_for(partial(open_once, place.port), gateway, output)
             ports.append(place.port)
             pids.append(gateway.pid)
         time.sleep(SETTLE_SECONDS)
         urls = [f"ws://127.0.0.1:{port}" for port in ports]
         result, stolen = load(shape.options(seconds), urls, pids, bus.url, seconds + SPARE_SECONDS)
     return cost(shape, result, stolen)
+
+
+def open_once(port: int) -> None:
+    """Open a WebSocket, and close it."""
+    open_many(port, "/ws/warm-up", 1)[0].close()
 
 
 def cost(shape: Shape, result: Result, stolen: float) -> Cost:

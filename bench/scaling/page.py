@@ -64,8 +64,8 @@ def picture(costs: Sequence[Cost], name: str, value: Callable[[Cost], float]) ->
     """
     points = [(float(row.shape.gateways), value(row)) for row in rows(costs)]
     plot = Plot(
-        x=Axis(name="Gateways", scale=Linear([at for at, _ in points]), mark="{:g}".format, say="{:g}".format),
-        y=Axis(name=name, scale=Linear([cost for _, cost in points]), mark="{:g} µs".format, say="{:.2f} µs".format),
+        x=Axis(name="Gateways", scale=Linear([at for at, _ in points]), tick="{:g}".format, show="{:g}".format),
+        y=Axis(name=name, scale=Linear([cost for _, cost in points]), tick="{:g} µs".format, show="{:.2f} µs".format),
         lines=[Line(name="median", points=points, style=0, dots=True)],
     )
     (svg,) = draw(Chart(name=name, note="", plots=[plot]), WIDE)
