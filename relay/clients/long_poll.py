@@ -22,15 +22,15 @@ from relay.clients.context import Context
 from relay.clients.session import Session
 from relay.errors import CustomDisconnect, Disconnect, PublishError, Refused
 from relay.message import Encoder
-from relay.protocols import Closing
+from relay.protocols import CloseMessage
 from relay.protocols.poll import Backlog
 
 LINGER_SECONDS = 10.0
 """How long a subscription is kept for a client that doesn't poll."""
 
 
-class Polling(Protocol):
-    """Keeps polling clients, so that their next requests find them; see `relay.clients.cursors`."""
+class PollOwner(Protocol):
+    """Keeps polling clients, so that their next requests find them; see `relay.clients.polling_clients`."""
 
     def idle(self, client: LongPoll) -> None:
         """Be told that a client's poll was answered. It may have to give up its place at once."""
@@ -51,7 +51,7 @@ class LongPoll:
     Args:
         context: what all clients share.
         session: the client's.
-        polling: keeps it.
+        owner: keeps it.
         network: where it comes from; see `relay.clients.idle_polls`.
 
     Attributes:
@@ -65,7 +65,7 @@ class LongPoll:
         "_context",
         "_due",
         "_gone",
-        "_polling",
+        "_owner",
         "_waiting",
         "network",
         "number",
@@ -75,11 +75,11 @@ class LongPoll:
 
     share = Share.CLIENTS
 
-    def __init__(self, context: Context, session: Session, polling: Polling, network: str) -> None:
+    def __init__(self, context: Context, session: Session, owner: PollOwner, network: str) -> None:
         self._context = context
-        self._polling = polling
+        self._owner = owner
         self._backlog = Backlog(context.send_buffer_bytes)
-        self._closing: Closing | None = None
+        self._closing: CloseMessage | None = None
         # The poll that waits for messages; its result tells whether it may answer.
         self._waiting: asyncio.Future[bool] | None = None
         self._gone: Callable[[], bool] = _stays
@@ -167,7 +167,7 @@ class LongPoll:
         """
         loop = self._context.loop
         self._wake(False)
-        self._polling.busy(self)
+        self._owner.busy(self)
         if not self._backlog.confirm(position):
             self._backlog.add_gap()
         if wait and not self._backlog and self._closing is None:
@@ -182,9 +182,9 @@ class LongPoll:
         self._due = loop.time() + LINGER_SECONDS
         closing = self._closing
         if closing is not None:
-            self._polling.forget(self)
+            self._owner.forget(self)
         elif self._waiting is None:
-            self._polling.idle(self)
+            self._owner.idle(self)
         return self._backlog.answer(self.token, None if closing is None else (closing.code, closing.reason))
 
     def check(self, now: float) -> None:
@@ -198,7 +198,7 @@ class LongPoll:
                 self._wake(True)
         elif now >= self._due:
             self.evict()
-            self._polling.forget(self)
+            self._owner.forget(self)
 
     def evict(self) -> None:
         """End as if no poll had come for too long."""
@@ -242,7 +242,7 @@ class LongPoll:
             self.session.end()
             self._context.registry.leave(self, code, socket=False)
             self._context.counters.polls_open -= 1
-            self._polling.ended(self, answer_due=answer_due)
+            self._owner.ended(self, answer_due=answer_due)
 
 
 def _stays() -> bool:

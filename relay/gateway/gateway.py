@@ -148,7 +148,7 @@ class Gateway:
         self._background.run("keepalive", context.keepalive.run)
         self._background.run("write timeouts", context.write_timeouts.run)
         self._background.run("unfinished messages", context.unfinished.run)
-        self._background.run("polls", parts.cursors.sweep)
+        self._background.run("polls", parts.polling_clients.sweep)
         self._background.run("http connections", front_door.http.expire)
         self._background.run("readiness", lambda: report_readiness(lambda: self._draining, lambda: self.problems))
         self._background.run("left-out log entries", report_left_out)

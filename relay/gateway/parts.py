@@ -11,8 +11,8 @@ from aiohttp import web
 from relay.auth.authenticator import Authenticator
 from relay.brokers import BrokerOptions, schemes
 from relay.clients.context import CLOSE_TIMEOUT_SECONDS, Context
-from relay.clients.cursors import Cursors
 from relay.clients.keepalive import Keepalive
+from relay.clients.polling_clients import PollingClients
 from relay.clients.registry import Registry
 from relay.clients.turns import Turns
 from relay.clients.unfinished_messages import UnfinishedMessages, message_timeout
@@ -41,14 +41,14 @@ class Parts:
     Args:
         context: what its clients share.
         front_door: what the sockets of its port share.
-        cursors: the polling clients.
+        polling_clients: the polling clients.
         control: commands and surveys of all gateways.
         runner: of the HTTP application.
     """
 
     context: Context
     front_door: FrontDoor
-    cursors: Cursors
+    polling_clients: PollingClients
     control: Control
     runner: web.AppRunner
 
@@ -73,9 +73,9 @@ async def make_parts(
         take: see `SNAPSHOT`.
     """
     node = Node(_broker_options(settings), counters, write_delay=settings.write_delay / 1000)
-    registry = Registry(max_connections(settings.max_connections), counters, lambda: cursors.make_room())
+    registry = Registry(max_connections(settings.max_connections), counters, lambda: polling_clients.make_room())
     context = _make_context(settings, counters, node, registry)
-    cursors = Cursors(context)
+    polling_clients = PollingClients(context)
     control = Control(node, registry)
     admission = Admission(authenticator, registry, node, settings.handshake_timeout)
     proxies = TrustedProxies(settings.trusted_proxies or ())
@@ -83,7 +83,7 @@ async def make_parts(
         settings=settings,
         node=node,
         control=control,
-        cursors=cursors,
+        polling_clients=polling_clients,
         admission=admission,
         counters=counters,
         draining=draining,
@@ -101,7 +101,7 @@ async def make_parts(
         admission=admission,
         proxies=proxies,
     )
-    return Parts(context, front_door, cursors, control, runner)
+    return Parts(context, front_door, polling_clients, control, runner)
 
 
 def _broker_options(settings: Settings) -> BrokerOptions:

@@ -97,7 +97,7 @@ class Session(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Closing:
+class CloseMessage:
     """How a protocol tells a client that it is being closed.
 
     Args:
@@ -159,7 +159,7 @@ class ClientProtocol(Protocol):
     def ping(self) -> bytes | None:
         """Return what is sent to learn whether the client is there; None: a WebSocket's ping."""
 
-    def closing(self, why: Disconnect | CustomDisconnect) -> Closing:
+    def closing(self, why: Disconnect | CustomDisconnect) -> CloseMessage:
         """Return how the client is told why it is being closed."""
 
 

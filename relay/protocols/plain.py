@@ -10,7 +10,7 @@ from typing import Final
 
 from relay.errors import CustomDisconnect, Disconnect, NotAllowed, ProtocolError, Refused
 from relay.message import Kind, Message
-from relay.protocols import Closing, Session
+from relay.protocols import CloseMessage, Session
 from relay.protocols.frame import encode_frame
 from relay.protocols.request import ConnectRequest, requested_channel
 
@@ -58,9 +58,9 @@ class Plain:
     def ping(self) -> None:
         """Ping as WebSockets do."""
 
-    def closing(self, why: Disconnect | CustomDisconnect) -> Closing:
+    def closing(self, why: Disconnect | CustomDisconnect) -> CloseMessage:
         """Return the close code and the reason as they are."""
-        return Closing(why.code, why.reason)
+        return CloseMessage(why.code, why.reason)
 
 
 class PlainEndpoint:

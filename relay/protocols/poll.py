@@ -22,7 +22,7 @@ import msgspec
 
 from relay.errors import CustomDisconnect, Disconnect, ProtocolError, Refused
 from relay.message import Kind, Message
-from relay.protocols import Closing, Session
+from relay.protocols import CloseMessage, Session
 from relay.protocols.request import ConnectRequest, requested_channel
 
 ROOT = "/poll"
@@ -89,9 +89,9 @@ class LongPolling:
     def ping(self) -> None:
         """Nothing: a client that is there asks again."""
 
-    def closing(self, why: Disconnect | CustomDisconnect) -> Closing:
+    def closing(self, why: Disconnect | CustomDisconnect) -> CloseMessage:
         """Return the code and the reason, which stand in the last answer."""
-        return Closing(why.code, why.reason)
+        return CloseMessage(why.code, why.reason)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ import msgspec
 
 from relay.errors import CustomDisconnect, Disconnect, ProtocolError
 from relay.message import Kind, Message
-from relay.protocols import Closing, Session
+from relay.protocols import CloseMessage, Session
 from relay.protocols.request import ConnectRequest, requested_channel
 
 ROOT = "/sse"
@@ -90,10 +90,10 @@ class ServerSentEvents:
         """Return a comment."""
         return HEARTBEAT
 
-    def closing(self, why: Disconnect | CustomDisconnect) -> Closing:
+    def closing(self, why: Disconnect | CustomDisconnect) -> CloseMessage:
         """Return the last event, which says what a close frame would."""
         last = b"event: close\ndata: " + msgspec.json.encode({"code": why.code, "reason": why.reason}) + b"\n\n"
-        return Closing(why.code, why.reason, last)
+        return CloseMessage(why.code, why.reason, last)
 
 
 def open_session(request: ConnectRequest, default_channel: str) -> ServerSentEvents:

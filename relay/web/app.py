@@ -9,7 +9,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from relay.auth.api_keys import ApiKeyAuthenticator
-from relay.clients.cursors import Cursors
+from relay.clients.polling_clients import PollingClients
 from relay.control import Control
 from relay.metrics.counters import Counters
 from relay.node import Node
@@ -22,9 +22,9 @@ from relay.web.app_keys import (
     BUS,
     CONTROL,
     COUNTERS,
-    CURSORS,
     DRAINING,
     NODE,
+    POLLING_CLIENTS,
     PROBLEMS,
     SETTINGS,
     SNAPSHOT,
@@ -72,7 +72,7 @@ def build_app(
     control: Control,
     counters: Counters,
     draining: Callable[[], bool],
-    cursors: Cursors,
+    polling_clients: PollingClients,
     admission: Admission,
     problems: Problems,
     take: TakeSnapshot | None,
@@ -87,7 +87,7 @@ def build_app(
         control: reaches all gateways.
         counters: of the gateway.
         draining: returns whether the gateway drains.
-        cursors: the polling clients.
+        polling_clients: the polling clients.
         admission: decides who may connect and publish.
         problems: see `PROBLEMS`.
         take: see `SNAPSHOT`; None: metrics have a port of their own.
@@ -99,7 +99,7 @@ def build_app(
     if settings.allowed_hosts is not None:
         app.middlewares.append(host_middleware(settings.allowed_hosts))
     app[SETTINGS], app[NODE], app[CONTROL], app[COUNTERS] = settings, node, control, counters
-    app[CURSORS], app[ADMISSION], app[DRAINING] = cursors, admission, draining
+    app[POLLING_CLIENTS], app[ADMISSION], app[DRAINING] = polling_clients, admission, draining
     keys = settings.api_keys
     app[API_KEYS] = None if keys is None else ApiKeyAuthenticator(key.get_secret_value() for key in keys)
     for module in (demo, api, publish, sse_preflight, poll):

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from relay.auth.api_keys import ApiKeyAuthenticator
 from relay.auth.authenticator import Identity
-from relay.clients.cursors import Cursors
+from relay.clients.polling_clients import PollingClients
 from relay.clients.session import Session
 from relay.control import Control
 from relay.metrics.counters import Counters
@@ -22,7 +22,7 @@ from relay.settings import Settings
 SETTINGS = web.AppKey("SETTINGS", Settings)
 NODE = web.AppKey("NODE", Node)
 CONTROL = web.AppKey("CONTROL", Control)
-CURSORS = web.AppKey("CURSORS", Cursors)
+POLLING_CLIENTS = web.AppKey("POLLING_CLIENTS", PollingClients)
 COUNTERS = web.AppKey("COUNTERS", Counters)
 
 

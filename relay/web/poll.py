@@ -9,7 +9,7 @@ from relay.errors import Refused
 from relay.protocols.poll import ROOT, LongPolling, open_session
 from relay.protocols.request import parse_request
 from relay.web.admission_wait import AdmissionWait
-from relay.web.app_keys import ADMISSION, COUNTERS, CURSORS, SETTINGS
+from relay.web.app_keys import ADMISSION, COUNTERS, POLLING_CLIENTS, SETTINGS
 from relay.web.cors import with_cors
 from relay.web.persistence import client_closed, keep_connection
 
@@ -26,14 +26,14 @@ async def poll(request: web.Request) -> web.Response:
     Raises:
         Refused: see `relay.protocols.poll` and `relay.gateway.admission`.
     """
-    cursors, admission = request.app[CURSORS], request.app[ADMISSION]
+    polling_clients, admission = request.app[POLLING_CLIENTS], request.app[ADMISSION]
     asked = parse_request(request.raw_path, request.headers, request.remote or "")
     wanted = open_session(asked, request.app[SETTINGS].default_channel)
-    client, position = cursors.find(wanted), 0
+    client, position = polling_clients.find(wanted), 0
     if client is not None:
         with AdmissionWait(request):
             await admission.identify(asked)  # each request says who sends it
-        client = cursors.find(wanted)  # it may have ended meanwhile
+        client = polling_clients.find(wanted)  # it may have ended meanwhile
     if client is not None and wanted.cursor is not None:
         position = wanted.cursor.position
     else:
@@ -43,7 +43,7 @@ async def poll(request: web.Request) -> web.Response:
         except Refused as refused:
             request.app[COUNTERS].connections_refused[refused.cause] += 1
             raise
-        client = cursors.begin(session, network_of(request.remote or ""), missed=wanted.cursor is not None)
+        client = polling_clients.begin(session, network_of(request.remote or ""), missed=wanted.cursor is not None)
     body = await client.poll(position, wanted.wait, lambda: client_closed(request))
     keep_connection(request)
     return web.Response(body=body, content_type="application/json", headers={"Cache-Control": "no-store"})

@@ -1,4 +1,4 @@
-"""Closing at an even pace."""
+"""CloseMessage at an even pace."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import pytest
 
 from relay import Gateway
 from relay.brokers.memory import MemoryBroker
-from relay.clients.cursors import Cursors
+from relay.clients.polling_clients import PollingClients
 from relay.errors import Disconnect, SubscribeError
 from tests.conftest import EmbeddedFactory
 from tests.harness.conditions import stays_true, wait_until
@@ -26,7 +26,7 @@ LINGER = "relay.clients.long_poll.LINGER_SECONDS"
 
 @pytest.fixture(autouse=True)
 def _frequent_sweeps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("relay.clients.cursors.SWEEP_SECONDS", 0.02)
+    monkeypatch.setattr("relay.clients.polling_clients.SWEEP_SECONDS", 0.02)
 
 
 @pytest.fixture
@@ -37,17 +37,17 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def waiting(gateway: Gateway) -> int:
     """Return how many polls wait for messages."""
-    return sum(subscription._waiting is not None for subscription in parts_of(gateway).cursors)
+    return sum(subscription._waiting is not None for subscription in parts_of(gateway).polling_clients)
 
 
-def subscriptions(gateway: Gateway) -> Cursors:
+def subscriptions(gateway: Gateway) -> PollingClients:
     """Return the polling clients of a gateway."""
-    return parts_of(gateway).cursors
+    return parts_of(gateway).polling_clients
 
 
 def held(gateway: Gateway) -> list[int]:
     """Return how many pieces wait in each subscription."""
-    return [len(subscription._backlog) for subscription in parts_of(gateway).cursors]
+    return [len(subscription._backlog) for subscription in parts_of(gateway).polling_clients]
 
 
 async def test_a_client_that_polls_again_in_time_misses_nothing(embedded: EmbeddedFactory) -> None:
@@ -290,7 +290,7 @@ async def test_with_the_drop_policy_the_newest_are_missed_and_it_is_told(embedde
         for number in range(6):
             await sender.send(f"{number}" * 20_000)
             await other.receive(number + 1)
-        assert 60_000 <= sum(polled.buffered for polled in parts_of(gateway).cursors) <= 70_000
+        assert 60_000 <= sum(polled.buffered for polled in parts_of(gateway).polling_clients) <= 70_000
         assert await client.poll() == [f"{number}" * 20_000 for number in range(3)]
         assert (client.missed, gateway.counters.deliveries_dropped) == (1, 3)
         # Six to each of the others but the sender, three to this one; with their framing a little more.
@@ -336,7 +336,7 @@ async def test_a_client_that_leaves_while_it_subscribes_leaves_nothing(
         await wait_until(lambda: parts.context.node.interests == 1)
         raw.abort()
     future.set_result(None)
-    await wait_until(lambda: parts.context.node.interests == 0 and len(parts.cursors) == 0)
+    await wait_until(lambda: parts.context.node.interests == 0 and len(parts.polling_clients) == 0)
     assert not future._callbacks
 
 
@@ -423,7 +423,7 @@ async def test_a_closed_subscription_is_closed_once(embedded: EmbeddedFactory) -
     """A drain goes on with a list of those that were open when it began."""
     (gateway,) = await embedded(1)
     await PollClient(gateway.port, "a").poll(wait=0)
-    (subscription,) = parts_of(gateway).cursors
+    (subscription,) = parts_of(gateway).polling_clients
     subscription.close(Disconnect.GOING_AWAY)
     subscription.close(Disconnect.GOING_AWAY)
     assert gateway.counters.disconnects == {"GOING_AWAY": 1}

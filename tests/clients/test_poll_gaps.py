@@ -77,7 +77,7 @@ async def test_what_was_heard_before_the_gap_stands_before_it(embedded: Embedded
         await sender.send("two")
         await wait_until(lambda: gateway.counters.messages_received == 2)
         node.gap(["a"], 0.5)
-        (subscription,) = parts_of(gateway).cursors
+        (subscription,) = parts_of(gateway).polling_clients
         *messages, gap = subscription._backlog._pieces
         assert gap is None
         assert b"two" in b"".join(piece for piece in messages if piece is not None)

@@ -60,7 +60,7 @@ async def test_clients_beyond_the_reserve_wait_in_the_backlog(embedded: Embedded
         assert (await first.upgrade("/")).status == 101
         async with RawWebSocket(gateway.port) as second:
             await second.send(b"GET /poll/a?wait=25 HTTP/1.1\r\nHost: x\r\n\r\n")
-            await wait_until(lambda: len(parts.cursors) == 1)
+            await wait_until(lambda: len(parts.polling_clients) == 1)
             async with RawWebSocket(gateway.port) as third:
                 assert await stays_true(lambda: parts.front_door.sockets == 2, 0.3)
                 second.abort()
@@ -111,7 +111,7 @@ async def test_requests_that_wait_leave_places_for_probes(embedded: EmbeddedFact
         waiting = [await stack.enter_async_context(RawWebSocket(gateway.port)) for _ in range(14)]
         for client in waiting:
             await client.send(b"GET /poll/a?wait=25 HTTP/1.1\r\nHost: x\r\n\r\n")
-        await wait_until(lambda: len(parts.cursors) == 14)
+        await wait_until(lambda: len(parts.polling_clients) == 14)
         for path in ("/poll/a?wait=25", "/nothing", "/sse/a"):
             assert (await get(gateway.port, path)).status == 503
         async with RawWebSocket(gateway.port) as newcomer:

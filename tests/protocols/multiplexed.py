@@ -33,7 +33,7 @@ from relay.errors import (
     SubscriptionError,
 )
 from relay.message import Kind, Message
-from relay.protocols import Closing, Outcome, Session
+from relay.protocols import CloseMessage, Outcome, Session
 from relay.protocols.frame import encode_frame
 from relay.protocols.request import ConnectRequest
 
@@ -139,11 +139,11 @@ class Multiplexed:
         """Return a text frame."""
         return PING
 
-    def closing(self, why: Disconnect | CustomDisconnect) -> Closing:
+    def closing(self, why: Disconnect | CustomDisconnect) -> CloseMessage:
         """Return a code of this protocol, and the reason; what a back end has chosen stays as it is."""
         if isinstance(why, CustomDisconnect):
-            return Closing(why.code, why.reason)
-        return Closing(CODES.get(why, OTHER_CODE), why.reason, frame({"closing": why.reason}))
+            return CloseMessage(why.code, why.reason)
+        return CloseMessage(CODES.get(why, OTHER_CODE), why.reason, frame({"closing": why.reason}))
 
     def _obey(self, session: Session, command: Command, outcome: Outcome) -> None:
         try:

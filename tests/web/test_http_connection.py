@@ -155,7 +155,7 @@ async def test_what_comes_behind_a_request_waits_in_bounds(embedded: EmbeddedFac
     parts = parts_of(gateway)
     _, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
     writer.write(WAITING)
-    await wait_until(lambda: len(parts.cursors) == 1)
+    await wait_until(lambda: len(parts.polling_clients) == 1)
     for _ in range(40):
         writer.write(bytes(262144))
     (connection,) = parts.front_door.http.connections

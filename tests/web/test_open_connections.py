@@ -156,7 +156,7 @@ async def test_who_does_not_read_an_answer_gives_way(embedded: EmbeddedFactory) 
     parts = parts_of(gateway)
     _, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
     writer.write(WAITING)
-    await wait_until(lambda: len(parts.cursors) == 1)
+    await wait_until(lambda: len(parts.polling_clients) == 1)
     (connection,) = parts.front_door.http.connections
     assert isinstance(connection, HttpConnection)
     connection.pause_writing()

@@ -27,7 +27,7 @@ SHARE_PART: Final = 16
 log = Logger("relay.http")
 
 
-class Cursors:
+class PollingClients:
     """All polling clients of a gateway.
 
     A client may begin any number of subscriptions over a single connection, and leave them. So idle ones have half of
@@ -83,17 +83,17 @@ class Cursors:
         return client
 
     def idle(self, client: LongPoll) -> None:
-        """See `Polling`."""
+        """See `PollOwner`."""
         self._idle.add(client)
         if len(self._idle) > max(1, self._context.registry.places // IDLE_PART):
             self._evict()
 
     def busy(self, client: LongPoll) -> None:
-        """See `Polling`."""
+        """See `PollOwner`."""
         self._idle.discard(client)
 
     def ended(self, client: LongPoll, *, answer_due: bool) -> None:
-        """See `Polling`."""
+        """See `PollOwner`."""
         del self._clients[client.token]
         self._idle.discard(client)
         if answer_due:
@@ -102,7 +102,7 @@ class Cursors:
                 del self._closed[next(iter(self._closed))]
 
     def forget(self, client: LongPoll) -> None:
-        """See `Polling`."""
+        """See `PollOwner`."""
         self._closed.pop(client.token, None)
 
     def make_room(self) -> None:
