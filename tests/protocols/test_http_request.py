@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.http_parser import HttpRequestParser
-from hypothesis import given, strategies
+from hypothesis import example, given, strategies
 
 from relay.errors import Refused
 from relay.protocols.http_request import METHODS, RequestHead, find_head, read_head
@@ -210,7 +210,8 @@ class _Nowhere(asyncio.Protocol):
     def pause_reading(self) -> None:
         raise AssertionError("no body is that large")
 
-    resume_reading = pause_reading
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        """Do nothing: it was not paused. aiohttp asks for it at the end of each body."""
 
 
 NAMES = [b"A", b"Content-Length", b"Transfer-Encoding", b"Upgrade", b"Connection", b"Host", b"Expect", b"a b", b""]
@@ -248,6 +249,8 @@ FIELDS = strategies.lists(
     version=strategies.sampled_from([b"1.1", b"1.0", b"2.0"]),
     fields=FIELDS,
 )
+@example(method=b"POST", target=b"/", version=b"1.1", fields=[b"Content-Length: 5\r\n"])
+@example(method=b"POST", target=b"/", version=b"1.1", fields=[b"Transfer-Encoding: chunked\r\n"])
 async def test_aiohttp_reads_what_we_let_through_as_we_do(
     method: bytes, target: bytes, version: bytes, fields: list[bytes]
 ) -> None:
