@@ -20,9 +20,10 @@ from dataclasses import dataclass
 
 import msgspec
 
-from relay.errors import CustomDisconnect, Disconnect, ProtocolError, Refused
+from relay.errors import CustomDisconnect, Disconnect, Refused
 from relay.message import Kind, Message
 from relay.protocols import CloseMessage, Session
+from relay.protocols.listen_only import ListenOnly
 from relay.protocols.request import ConnectRequest, requested_channel
 
 ROOT = "/poll"
@@ -58,33 +59,20 @@ class Cursor:
         return f"{self.token}.{self.position}"
 
 
-class LongPolling:
+class LongPolling(ListenOnly):
     """What is said to a client that polls; see `relay.protocols.ClientProtocol`.
 
     Args:
         channel: the one channel that it listens to.
     """
 
-    __slots__ = ("channel",)
+    __slots__ = ()
 
     encode = staticmethod(encode)
-    multiplexed = False
-    echo = False
-
-    def __init__(self, channel: str) -> None:
-        self.channel = channel
 
     def opened(self, session: Session, welcome: Message | None) -> bytes:
         """Return the welcome."""
         return b"" if welcome is None else encode(welcome)
-
-    def received(self, session: Session, kind: Kind, payload: bytes) -> None:
-        """Raise `ProtocolError`: the client has nothing to say."""
-        raise ProtocolError(Disconnect.UNEXPECTED_DATA, "a poll only listens")
-
-    def unsubscribed(self, session: Session, channel: str) -> None:
-        """Close the client: without its channel there is nothing left for it."""
-        session.close(Disconnect.UNSUBSCRIBED)
 
     def ping(self) -> None:
         """Nothing: a client that is there asks again."""

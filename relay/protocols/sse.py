@@ -18,9 +18,10 @@ from base64 import b64encode
 
 import msgspec
 
-from relay.errors import CustomDisconnect, Disconnect, ProtocolError
+from relay.errors import CustomDisconnect, Disconnect
 from relay.message import Kind, Message
 from relay.protocols import CloseMessage, Session
+from relay.protocols.listen_only import ListenOnly
 from relay.protocols.request import ConnectRequest, requested_channel
 
 ROOT = "/sse"
@@ -43,7 +44,7 @@ def encode(message: Message) -> bytes:
     A carriage return ends a line in this format as a line feed does, and a reader gets a line feed for either.
     So a text that has one travels as base64, by an event name of its own: nothing is changed on the way. A text
     of next to nothing but line feeds does, too: as `data:` lines it would be seven times as long, and fill the
-    buffers of those who read it.
+    buffers of its readers.
     """
     payload = message.payload
     if message.kind is Kind.BINARY:
@@ -57,34 +58,21 @@ def encode(message: Message) -> bytes:
     return b"data: " + payload + b"\n\n"
 
 
-class ServerSentEvents:
+class ServerSentEvents(ListenOnly):
     """What is said to a client that reads events; see `relay.protocols.ClientProtocol`.
 
     Args:
         channel: the one channel that it listens to.
     """
 
-    __slots__ = ("channel",)
+    __slots__ = ()
 
     encode = staticmethod(encode)
-    multiplexed = False
-    echo = False
-
-    def __init__(self, channel: str) -> None:
-        self.channel = channel
 
     def opened(self, session: Session, welcome: Message | None) -> bytes:
         """Return how long to wait before connecting again, and the welcome."""
         retry = b"retry: %d\n\n" % random.randint(*RETRY_MILLISECONDS)
         return retry if welcome is None else retry + encode(welcome)
-
-    def received(self, session: Session, kind: Kind, payload: bytes) -> None:
-        """Raise `ProtocolError`: the client has nothing to say."""
-        raise ProtocolError(Disconnect.UNEXPECTED_DATA, "an event stream only listens")
-
-    def unsubscribed(self, session: Session, channel: str) -> None:
-        """Close the client: without its channel there is nothing left for it."""
-        session.close(Disconnect.UNSUBSCRIBED)
 
     def ping(self) -> bytes:
         """Return a comment."""
