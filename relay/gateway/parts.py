@@ -14,6 +14,7 @@ from relay.clients.context import CLOSE_TIMEOUT_SECONDS, Context
 from relay.clients.keepalive import Keepalive
 from relay.clients.polling_clients import PollingClients
 from relay.clients.registry import Registry
+from relay.clients.throttled_clients import ThrottledClients
 from relay.clients.turns import Turns
 from relay.clients.unfinished_messages import UnfinishedMessages, message_timeout
 from relay.clients.write_timeouts import WriteTimeouts
@@ -22,6 +23,7 @@ from relay.gateway.admission import Admission
 from relay.gateway.capacity import max_connections
 from relay.gateway.front_door import FrontDoor
 from relay.gateway.opening_request import OpeningRequests
+from relay.limits.meter import SendingRates
 from relay.message import Message
 from relay.metrics.counters import Counters
 from relay.metrics.process import build_labels
@@ -118,16 +120,21 @@ def _broker_options(settings: Settings) -> BrokerOptions:
 
 def _make_context(settings: Settings, counters: Counters, node: Node, registry: Registry) -> Context:
     loop = asyncio.get_running_loop()
+    turns = Turns(loop)
     return Context(
         node=node,
         counters=counters,
         registry=registry,
         keepalive=Keepalive(settings.ping_interval, settings.ping_timeout),
         write_timeouts=WriteTimeouts(settings.write_timeout, counters),
-        turns=Turns(loop),
+        turns=turns,
+        throttled=ThrottledClients(loop, turns, counters),
         unfinished=UnfinishedMessages(message_timeout(settings.max_message_bytes)),
         loop=loop,
         max_message_bytes=settings.max_message_bytes,
+        sending=SendingRates.of(
+            settings.max_messages_per_second, settings.max_bytes_per_second, settings.max_message_bytes
+        ),
         send_buffer_bytes=settings.send_buffer_bytes,
         drop_when_slow=settings.slow_consumer == "drop",
         write_timeout=settings.write_timeout,
