@@ -155,8 +155,10 @@ class MessageReader(LibraryProtocol):
                 taken = frames_before(data, start, len(messages) - sum(1 for _ in following))
                 messages, position, controls, pongs = whole_frames(data, max_size, start, taken, fragmented)
                 break
-        if messages:
-            self._count(len(messages), position - start)
+        if messages:  # as in `_count`
+            meter = self._meter or self._make_meter()
+            meter.messages_left -= len(messages)
+            meter.bytes_left -= position - start
         if controls:
             self._count_controls(controls, pongs)
         return position, len(messages) + controls
@@ -254,11 +256,13 @@ class MessageReader(LibraryProtocol):
 
     def _count(self, messages: int, size: int) -> None:
         """Count messages, and bytes as they were read; see `Meter`."""
-        meter = self._meter
-        if meter is None:
-            meter = self._meter = Meter(self._context.sending, self._context.loop.time())
+        meter = self._meter or self._make_meter()
         meter.messages_left -= messages
         meter.bytes_left -= size
+
+    def _make_meter(self) -> Meter:
+        meter = self._meter = Meter(self._context.sending, self._context.loop.time())
+        return meter
 
     def _hold(self, meter: Meter, data: bytes) -> bool:
         """Return whether nothing may be taken in for now; then it waits, or is dropped as the client was closed."""
