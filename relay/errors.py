@@ -42,6 +42,7 @@ class Disconnect(enum.Enum):
     BYTE_RATE = (1008, "too many bytes a second, for too long")
     MESSAGE_TIMEOUT = (1008, "message not finished in time")
     NOT_ALLOWED = (1008, "not allowed")
+    TOKEN_EXPIRED = (1008, "token expired")
     UNEXPECTED_DATA = (1008, "unexpected data")
     TOO_MANY_FRAGMENTS = (1009, "too many fragments")
     KEEPALIVE_TIMEOUT = (1011, "keepalive timeout")
