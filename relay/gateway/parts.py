@@ -23,6 +23,9 @@ from relay.gateway.admission import Admission
 from relay.gateway.capacity import max_connections
 from relay.gateway.front_door import FrontDoor
 from relay.gateway.opening_request import OpeningRequests
+from relay.limits.address import PerAddress
+from relay.limits.channels import ChannelLimits
+from relay.limits.gateway_limits import GatewayLimits, LimitOptions
 from relay.limits.meter import SendingRates
 from relay.message import Message
 from relay.metrics.counters import Counters
@@ -30,6 +33,7 @@ from relay.metrics.process import build_labels
 from relay.node import Node
 from relay.proxies.forwarded import TrustedProxies
 from relay.settings import Settings
+from relay.settings import limits as defaults
 from relay.web.app import build_app, make_runner
 from relay.web.app_keys import Problems, TakeSnapshot
 from relay.web.client_address import client_address_middleware
@@ -74,12 +78,15 @@ async def make_parts(
         problems: what keeps the gateway from serving clients now; see `PROBLEMS`.
         take: see `SNAPSHOT`.
     """
-    node = Node(_broker_options(settings), counters, write_delay=settings.write_delay / 1000)
-    registry = Registry(max_connections(settings.max_connections), counters, lambda: polling_clients.make_room())
+    channels = ChannelLimits.of(settings.max_channels_per_connection)
+    node = Node(_broker_options(settings), counters, write_delay=settings.write_delay / 1000, channels=channels)
+    limits = GatewayLimits.of(_limit_options(settings), counters, asyncio.get_running_loop().time)
+    places = max_connections(settings.max_connections)
+    registry = Registry(places, counters, lambda: polling_clients.make_room(), limits.connections)
     context = _make_context(settings, counters, node, registry)
     polling_clients = PollingClients(context)
     control = Control(node, registry)
-    admission = Admission(authenticator, registry, node, settings.handshake_timeout)
+    admission = Admission(authenticator, registry, node, limits, settings.handshake_timeout)
     proxies = TrustedProxies(settings.trusted_proxies or ())
     app = build_app(
         settings=settings,
@@ -87,6 +94,7 @@ async def make_parts(
         control=control,
         polling_clients=polling_clients,
         admission=admission,
+        limits=limits,
         counters=counters,
         draining=draining,
         problems=problems,
@@ -101,6 +109,7 @@ async def make_parts(
         http=open_port(runner, settings, counters),
         openings=OpeningRequests(settings, proxies),
         admission=admission,
+        limits=limits,
         proxies=proxies,
     )
     return Parts(context, front_door, polling_clients, control, runner)
@@ -115,6 +124,19 @@ def _broker_options(settings: Settings) -> BrokerOptions:
         probe_interval=settings.probe_interval,
         publish_timeout=settings.publish_timeout,
         publish_buffer_bytes=settings.publish_buffer_bytes,
+    )
+
+
+def _limit_options(settings: Settings) -> LimitOptions:
+    per_user = settings.max_connections_per_user
+    if per_user is None:
+        per_user = 0 if settings.auth in ("none", "key") else defaults.CONNECTIONS_PER_USER
+    return LimitOptions(
+        connections_per_address=PerAddress.of(settings.max_connections_per_address, defaults.CONNECTIONS_PER_ADDRESS),
+        connections_per_user=per_user,
+        new_connections=settings.max_new_connections_per_second,
+        publishes=PerAddress.of(settings.max_publishes_per_second, defaults.PUBLISHES_PER_SECOND),
+        failed_authentications=PerAddress.of(settings.max_failed_authentications, defaults.FAILED_AUTHENTICATIONS),
     )
 
 

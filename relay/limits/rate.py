@@ -7,6 +7,10 @@ taken of the burst; no timer refills anything. A number that the clock has passe
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
+
+ROUNDING_SECONDS: Final = 1e-6
+"""By which a sum of times may be wrong: without it a burst of 1 would never be let through."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +37,7 @@ class Rate:
             The new number; None when they are more than the rate and the burst allow.
         """
         due = self.add(due, now, events)
-        return due if due - now <= self.burst / self.per_second else None
+        return due if due - now <= self.burst / self.per_second + ROUNDING_SECONDS else None
 
     def add(self, due: float, now: float, events: float) -> float:
         """Count events, however many they are; arguments as for `count`. What is too much is taken from later ones."""
@@ -45,4 +49,5 @@ class Rate:
 
     def wait(self, due: float, now: float) -> float:
         """Return the seconds until one more event may come; 0: it may now. Arguments as for `count`."""
-        return max(0.0, due - now - (self.burst - 1) / self.per_second)
+        wait = due - now - (self.burst - 1) / self.per_second
+        return wait if wait > ROUNDING_SECONDS else 0.0

@@ -18,6 +18,9 @@ CONNECTIONS_PER_ADDRESS: Final = 2000
 PUBLISHES_PER_SECOND: Final = 1000
 """A request costs 140 µs: a seventh of a core."""
 
+CONNECTIONS_PER_USER: Final = 1000
+"""Far more than the devices and tabs of a person: room for a back end that connects as one user."""
+
 FAILED_AUTHENTICATIONS: Final = 200
 """More than the people behind one address whose tokens expire within a minute."""
 
@@ -40,7 +43,10 @@ class LimitSettings(BaseModel):
     max_connections_per_address: Most | None = setting(
         None, "Limits", "Clients of one address, or IPv6 /64. 0: any number. Not set: 2000 of a public one."
     )
-    max_connections_per_user: Most = setting(0, "Limits", "Clients of one user, by name. 0: any number.")
+    # With `none` a name is nobody's, and with `key` many clients may share it.
+    max_connections_per_user: Most | None = setting(
+        None, "Limits", "Clients of one user. 0: any number. Not set: 1000, with RELAY_AUTH none or key any."
+    )
     max_new_connections_per_second: Most = setting(
         2000, "Limits", "New clients a second, of all workers; more get HTTP 503. 0: any number."
     )

@@ -9,7 +9,7 @@ from relay.errors import DeliveryUnknown, PublishError, Refused
 from relay.message import Kind, Message
 from relay.protocols.request import parse_request, requested_channel
 from relay.web.admission_wait import AdmissionWait
-from relay.web.app_keys import ADMISSION, COUNTERS, NODE, SETTINGS
+from relay.web.app_keys import ADMISSION, COUNTERS, LIMITS, NODE, SETTINGS
 from relay.web.body import read_body
 from relay.web.content_type import UTF_8, read_content_type
 from relay.web.cors import with_cors
@@ -40,6 +40,7 @@ async def _accept(request: web.Request) -> web.Response:
     Raises:
         Refused: the message was not, or perhaps not, published.
     """
+    request.app[LIMITS].publishes.take(request.remote or "")
     # The raw path: aiohttp's own is decoded, by other rules than those by which `a%2Fb` and `a/b` are one channel.
     asked = parse_request(request.raw_path, request.headers, request.remote or "")
     channel = requested_channel(asked, PREFIX, request.app[SETTINGS].default_channel)

@@ -14,7 +14,7 @@ from relay.auth.authenticator import ANONYMOUS, Identity
 from relay.brokers import BrokerOptions
 from relay.brokers.memory import MemoryBroker
 from relay.brokers.shares import Share
-from relay.clients.session import MAX_SUBSCRIPTIONS, Session
+from relay.clients.session import Session
 from relay.errors import (
     ChannelError,
     CustomDisconnect,
@@ -26,6 +26,7 @@ from relay.errors import (
     SubscribeError,
     SubscriptionError,
 )
+from relay.limits.channels import DEFAULT_CHANNELS
 from relay.message import Encoder, Kind, Message
 from relay.metrics.counters import Counters
 from relay.node import Node
@@ -191,11 +192,11 @@ async def test_subscriptions_of_a_client_are_bounded_pending_ones_included(
 ) -> None:
     node = a_node()
     client = joined(node)
-    for number in range(MAX_SUBSCRIPTIONS):
+    for number in range(DEFAULT_CHANNELS.most):
         client.session.subscribe(f"a{number}", outcomes.of(""))
         if number % 2:
             late_bus.acknowledge(f"a{number}")
-    with pytest.raises(SubscriptionError, match=str(MAX_SUBSCRIPTIONS)):
+    with pytest.raises(SubscriptionError, match=str(DEFAULT_CHANNELS.most)):
         client.session.subscribe("one-more", outcomes.of("x"))
     assert "one-more" not in late_bus.futures
     client.session.unsubscribe("a0")
