@@ -49,13 +49,22 @@ class Interest:
 
     def forget(self, acknowledged: Acknowledged, waiter: Waiter) -> None:
         """Call a function no longer; nothing happens when it was called."""
-        if self._waiters is not None and acknowledged in self._waiters:
-            self._waiters[acknowledged].pop(waiter, None)
+        waiters = None if self._waiters is None else self._waiters.get(acknowledged)
+        if waiters is not None and waiter in waiters:
+            del waiters[waiter]
+            if not waiters:
+                self._take(acknowledged)
+                acknowledged.remove_done_callback(self._settle)
 
     def _settle(self, acknowledged: Acknowledged) -> None:
-        assert self._waiters is not None
-        waiters = self._waiters.pop(acknowledged)
+        for waiter in self._take(acknowledged):
+            waiter(acknowledged)
+
+    def _take(self, acknowledged: Acknowledged) -> dict[Waiter, None]:
+        """Forget all who wait for a future, and return them."""
+        if self._waiters is None:
+            return {}
+        waiters = self._waiters.pop(acknowledged, {})
         if not self._waiters:
             self._waiters = None
-        for waiter in waiters:
-            waiter(acknowledged)
+        return waiters
