@@ -86,7 +86,9 @@ class MessageReader(LibraryProtocol):
         """
         context, receiver, meter = self._context, self._receiver, self._meter
         left = context.turns.frames
-        if meter is not None and (meter.messages_left < left or meter.bytes_left <= 0) and not self.muted:
+        if meter is None:
+            left = min(left, context.sending.first_messages)
+        elif (meter.messages_left < left or meter.bytes_left <= 0) and not self.muted:
             if self._hold(meter, data):
                 return 0
             left = min(left, meter.messages_left)

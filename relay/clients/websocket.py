@@ -82,7 +82,7 @@ class WebSocket(Client):
         reader.ws.send_close(closing.code, closing.reason)
         self._leaving = False
         self.resume_publishing()
-        self._context.throttled.release(self)
+        self._context.throttled.release(self, self._context.sending)
         self._read_on()
         self.flush_protocol()
         self._leave()

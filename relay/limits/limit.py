@@ -100,7 +100,8 @@ def refusal(limit: Limit, counters: Counters, wait: float | None = None, **who: 
         **who: sends the request, for the log.
     """
     reached(limit, counters, **who)
-    seconds = random.randint(5, 15) if wait is None else max(1, math.ceil(wait))
+    # Random, so that clients that were refused together do not come back together.
+    seconds = random.randint(5, 15) if wait is None else max(1, math.ceil(wait))  # noqa: S311  # guards nothing
     refused = Refused(limit.status, limit.sentence, {"Retry-After": str(seconds)})
     refused.cause = limit.label
     return refused

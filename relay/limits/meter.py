@@ -10,7 +10,7 @@ only when these are used up the clock is read. By that it can have one grant mor
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Self
 
 from relay.limits.limit import Limit
@@ -34,6 +34,12 @@ BURST_SECONDS: Final = 2
 """How long a rate lasts for its burst."""
 
 
+def _granted(rate: Rate | None, due: float, now: float, most: int) -> int:
+    if rate is None:
+        return sys.maxsize
+    return max(1, int(min(most, rate.burst / GRANTED_PART, rate.left(due, now))))
+
+
 @dataclass(frozen=True, slots=True)
 class SendingRates:
     """What a client may send.
@@ -42,11 +48,18 @@ class SendingRates:
         messages: None: any number.
         bytes: as they come over the network; None: any number.
         patience: seconds for which a client may be held back again and again.
+
+    Attributes:
+        first_messages: how many are granted to a client that has sent none.
     """
 
     messages: Rate | None
     bytes: Rate | None
     patience: float = PATIENCE_SECONDS
+    first_messages: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "first_messages", _granted(self.messages, 0.0, 0.0, GRANTED_MESSAGES))
 
     @classmethod
     def of(cls, messages: int, size: int, max_message_bytes: int) -> Self:
@@ -61,6 +74,9 @@ class SendingRates:
             Rate(messages, messages * BURST_SECONDS) if messages else None,
             Rate(size, max(size * BURST_SECONDS, max_message_bytes)) if size else None,
         )
+
+
+UNLIMITED: Final = SendingRates(None, None)
 
 
 class Hold(NamedTuple):
@@ -151,8 +167,9 @@ class Meter:
         left = since + rates.patience - now
         return Hold(max(LEAST_SECONDS, min(waits[limit], left)), limit, begins, left <= 0)
 
-    def reset(self, now: float) -> None:
-        """Forget what was sent; argument as for `renew`."""
+    def reset(self, now: float, rates: SendingRates) -> None:
+        """Forget what was sent, and hold what follows against other rates; `now` as for `renew`."""
+        self._rates = rates
         self._messages_due = self._bytes_due = 0.0
         self._held_since = None
         self._grant(now)
@@ -163,9 +180,3 @@ class Meter:
         self._granted_messages = _granted(rates.messages, self._messages_due, now, GRANTED_MESSAGES)
         self._granted_bytes = _granted(rates.bytes, self._bytes_due, now, GRANTED_BYTES)
         self.messages_left, self.bytes_left = self._granted_messages, self._granted_bytes
-
-
-def _granted(rate: Rate | None, due: float, now: float, most: int) -> int:
-    if rate is None:
-        return sys.maxsize
-    return max(1, int(min(most, rate.burst / GRANTED_PART, rate.left(due, now))))

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.limits.limit import Limit
-from relay.limits.meter import CLOCK_SECONDS, GRANTED_PART, PATIENCE_SECONDS, Hold, Meter, SendingRates
+from relay.limits.meter import CLOCK_SECONDS, GRANTED_PART, PATIENCE_SECONDS, UNLIMITED, Hold, Meter, SendingRates
 from relay.limits.rate import Rate
 
 
@@ -40,11 +40,14 @@ class Sender:
 def test_a_burst_is_let_through_and_then_the_client_is_held_back_until_the_next_message() -> None:
     sender = Sender(SendingRates(Rate(10, 20), None))
     hold = sender.send(1000)
-    assert hold == Hold(pytest.approx(0.1), Limit.MESSAGES, begins=True, failed=False)
+    assert hold is not None
+    assert hold == Hold(hold.seconds, Limit.MESSAGES, begins=True, failed=False)
+    assert hold.seconds == pytest.approx(0.1)
     assert sender.sent == 20
     sender.now += hold.seconds
     again = sender.send(1000)
-    assert again == Hold(pytest.approx(0.1), Limit.MESSAGES, begins=False, failed=False)
+    assert again is not None
+    assert again == Hold(again.seconds, Limit.MESSAGES, begins=False, failed=False)
     assert sender.sent == 21
 
 
@@ -118,12 +121,14 @@ def test_a_wait_is_no_longer_than_the_patience() -> None:
     assert last.failed
 
 
-def test_a_reset_gives_the_whole_burst_again() -> None:
+def test_a_reset_gives_a_whole_burst() -> None:
     sender = Sender(SendingRates(Rate(10, 20), None))
     sender.send(1000)
-    sender.meter.reset(sender.now)
+    sender.meter.reset(sender.now, SendingRates(Rate(10, 30), None))
     sender.send(1000)
-    assert sender.sent == 40
+    assert sender.sent == 20 + 30
+    sender.meter.reset(sender.now, UNLIMITED)
+    assert sender.send(1000) is None
 
 
 @given(
