@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import formatdate
+from typing import Final
 
 from websockets.datastructures import Headers
 from websockets.exceptions import NegotiationError
@@ -24,6 +25,9 @@ from relay.protocols import ClientProtocol, Endpoint, find_endpoint, sse
 from relay.protocols.request import ConnectRequest, parse_request
 from relay.proxies.forwarded import TrustedProxies
 from relay.settings import Settings
+
+VERSION: Final = "13"
+"""Of the WebSocket protocol; there has been no other since RFC 6455."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +76,7 @@ class OpeningRequests:
         request = _parse_head(head)
         response, endpoint = self._negotiation.answer(request)
         if response.status_code != 101:
-            headers = {name: response.headers[name] for name in ("Upgrade",) if name in response.headers}
-            headers["Sec-WebSocket-Version"] = "13"  # RFC 6455, section 4.4
-            raise Refused(response.status_code, bytes(response.body).decode().strip(), headers)
+            raise _refused(request, response)
         asked = self._read(request, peer)
         host = _only(request.headers, "Host")
         check_host(host, settings.allowed_hosts)
@@ -167,6 +169,18 @@ def _parse_head(head: bytes) -> Request:
     if "Transfer-Encoding" in headers or headers.get("Content-Length", "0") != "0":
         raise Refused(400, "a request like this has no body")
     return Request(path, headers, method, protocol)
+
+
+def _refused(request: Request, response: Response) -> Refused:
+    """Return the refusal of a handshake that the library has refused."""
+    status, reason = response.status_code, bytes(response.body).decode().strip()
+    if status == 400 and request.headers.get_all("Sec-WebSocket-Version") != [VERSION]:
+        # For the library a fault like any other; RFC 6455, section 4.2.2, wants it to be told apart.
+        status, reason = 426, f"Sec-WebSocket-Version must be {VERSION}"
+    headers = {"Sec-WebSocket-Version": VERSION}  # section 4.4
+    if status == 426:
+        headers["Upgrade"] = "websocket"  # RFC 9110, section 15.5.22
+    return Refused(status, reason, headers)
 
 
 def _only(headers: Headers, name: str) -> str | None:
