@@ -10,7 +10,7 @@ from tests.web.exchange import PUBLISH, everything, statuses
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 FIELDS = {
-    "Host": "x",
+    "Host": "localhost",
     "Upgrade": "websocket",
     "Connection": "Upgrade",
     "Sec-WebSocket-Key": KEY,
@@ -52,7 +52,7 @@ async def test_the_answer_is_the_one_of_the_rfc(embedded: EmbeddedFactory) -> No
 @pytest.mark.parametrize(
     "request_bytes",
     [
-        handshake({}, line="GET http://x/ws/a HTTP/1.1"),
+        handshake({}, line="GET http://localhost/ws/a HTTP/1.1"),
         handshake({"Host": "[::1]:8000"}),
         handshake({"Upgrade": "WebSocket", "Connection": "UPGRADE"}),
         handshake({"Connection": "keep-alive, Upgrade"}),
@@ -80,7 +80,7 @@ REFUSED = {
     "a tunnel": (405, handshake({}, line="CONNECT /ws/a HTTP/1.1")),
     "HTTP/1.0": (505, handshake({}, line="GET /ws/a HTTP/1.0")),
     "HTTP/1.2": (505, handshake({}, line="GET /ws/a HTTP/1.2")),
-    "a URL of WebSockets": (400, handshake({}, line="GET ws://x/ws/a HTTP/1.1")),
+    "a URL of WebSockets": (400, handshake({}, line="GET ws://localhost/ws/a HTTP/1.1")),
     "no host": (400, handshake({"Host": None})),
     "two hosts": (400, handshake({}, "Host: y")),
     "no upgrade": (426, handshake({"Upgrade": None})),
