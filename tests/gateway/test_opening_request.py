@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from relay.gateway.opening_request import MAX_ELEMENTS
 from tests.conftest import EmbeddedFactory
 from tests.harness.raw_websocket import TEXT, RawWebSocket, encode_frame
 from tests.web.exchange import PUBLISH, everything, statuses
@@ -147,3 +148,22 @@ async def test_a_version_that_is_said_twice_is_another_one(embedded: EmbeddedFac
     async with RawWebSocket(gateway.port) as client:
         response = await client.upgrade("/ws/a", "Sec-WebSocket-Version: 8")
     assert (response.status, response.headers["sec-websocket-version"]) == (426, "13")
+
+
+@pytest.mark.parametrize("name", ["Connection", "Sec-WebSocket-Protocol"])
+async def test_lists_have_so_many_elements(embedded: EmbeddedFactory, name: str) -> None:
+    """However they are written: thousands would take the time of hundreds of handshakes."""
+    (gateway,) = await embedded(1)
+    most = MAX_ELEMENTS - (name == "Connection")  # which has one already
+    for lines, status in [
+        ([", ".join("a" * most)], 101),
+        ([", ".join("a" * (most + 1))], 400),
+        (["a," * (most + 1)], 400),
+        (["a", "," * most], 400),
+        (["a," * (most // 2 + 1)] * 2, 400),
+    ]:
+        async with RawWebSocket(gateway.port) as client:
+            await client.send(handshake({}, *(f"{name}: {line}" for line in lines)))
+            response = await client.response()
+        assert response.status == status, lines
+        assert status == 101 or f"{name} has more than {MAX_ELEMENTS} elements" in response.text
