@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from relay.cli.client_token import token_option
 from relay.cli.extras import require_extra
 from relay.cli.quantity import Quantity
 from relay.loadtest.plan.plan import Hears
@@ -173,6 +174,7 @@ _PROFILES: Final = "\b\nProfiles, which the options refine:\n" + "\n".join(
 @click.option(
     "--ignore-frame", multiple=True, type=Pattern(), help="Frames without a message that are expected; repeatable."
 )
+@token_option
 @click.option("--header", multiple=True, type=Header(), help="Header of the opening request; repeatable.")
 def command(urls: tuple[str, ...], gateways: int | None, **options: Any) -> None:
     """Put a load on gateways, or on other WebSocket servers, and check every delivery.
