@@ -103,12 +103,12 @@ def command(
     click.echo(make_token(settings, private_key, channels, **own))
 
 
-def _read(token: str) -> str:
+def _read(given: str) -> str:
     """Return the token, from the argument or from standard input."""
-    if token == "-":
+    if given == "-":
         if sys.stdin is None:
             raise click.UsageError("standard input is closed: give the token as an argument")
         if sys.stdin.isatty():
             click.echo("relay: paste the token, then Ctrl-D", err=True)
-        token = sys.stdin.buffer.read().decode(errors="replace")
-    return token.strip()
+        given = sys.stdin.buffer.read().decode(errors="replace")
+    return given.strip()

@@ -22,7 +22,7 @@ from relay.version import __version__
 
 HEADER: Final = "--header"
 
-TOKEN: Final = "--token"
+CREDENTIAL: Final = "--token"
 
 _LIBRARIES: Final = ("numpy", "hdrhistogram")
 
@@ -108,7 +108,7 @@ def _mask_header(header: str) -> str:
     return f"{escape_controls(name)}: {MASK}" if colon else MASK
 
 
-_MASKED: Final[Mapping[str, Callable[[str], str]]] = {HEADER: _mask_header, TOKEN: lambda token: MASK}
+_MASKED: Final[Mapping[str, Callable[[str], str]]] = {HEADER: _mask_header, CREDENTIAL: lambda value: MASK}
 """Option → how its value is shown."""
 
 
