@@ -64,6 +64,7 @@ async def make_parts(
     counters: Counters,
     authenticator: Authenticator,
     *,
+    auth: str,
     draining: Callable[[], bool],
     problems: Problems,
     take: TakeSnapshot,
@@ -74,6 +75,7 @@ async def make_parts(
         settings: of the gateway.
         counters: where everything is counted.
         authenticator: tells who clients are.
+        auth: see `AUTH`.
         draining: tells whether the gateway says goodbye.
         problems: what keeps the gateway from serving clients now; see `PROBLEMS`.
         take: see `SNAPSHOT`.
@@ -95,6 +97,7 @@ async def make_parts(
         polling_clients=polling_clients,
         admission=admission,
         limits=limits,
+        auth=auth,
         counters=counters,
         draining=draining,
         problems=problems,

@@ -19,6 +19,7 @@ from relay.web import api, demo, health, metrics, poll, publish, sse_preflight
 from relay.web.app_keys import (
     ADMISSION,
     API_KEYS,
+    AUTH,
     BUILD,
     BUS,
     CONTROL,
@@ -77,6 +78,7 @@ def build_app(
     polling_clients: PollingClients,
     admission: Admission,
     limits: GatewayLimits,
+    auth: str,
     problems: Problems,
     take: TakeSnapshot | None,
     build: Mapping[str, str],
@@ -93,6 +95,7 @@ def build_app(
         polling_clients: the polling clients.
         admission: decides who may connect and publish.
         limits: of what one address and one user may take.
+        auth: see `AUTH`.
         problems: see `PROBLEMS`.
         take: see `SNAPSHOT`; None: metrics have a port of their own.
         build: see `BUILD`.
@@ -103,7 +106,7 @@ def build_app(
     if settings.host_names is not None:
         app.middlewares.append(host_middleware(settings.host_names))
     app[SETTINGS], app[NODE], app[CONTROL], app[COUNTERS] = settings, node, control, counters
-    app[POLLING_CLIENTS], app[ADMISSION], app[DRAINING] = polling_clients, admission, draining
+    app[POLLING_CLIENTS], app[ADMISSION], app[AUTH], app[DRAINING] = polling_clients, admission, auth, draining
     app[LIMITS] = limits
     keys = settings.api_keys
     app[API_KEYS] = None if keys is None else ApiKeyAuthenticator(key.get_secret_value() for key in keys)

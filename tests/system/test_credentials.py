@@ -230,6 +230,23 @@ async def test_two_credentials_that_differ_are_refused(gateway: Gateway, way: st
 
 
 @every_way
+@pytest.mark.parametrize("name", ["Authorization", "Cookie"])
+async def test_a_header_with_a_credential_comes_once(way: str, name: str) -> None:
+    """Else a proxy may check one of them, and the relay the other."""
+    path = {"websocket": "GET /ws", "events": "GET /sse", "poll": "GET /poll", "publish": "POST /publish"}[way]
+    upgrade = (
+        "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+    )
+    twice = f"{name}: Bearer a\r\n{name}: Bearer b\r\n"
+    head = f"{path}/chat:1 HTTP/1.1\r\nHost: localhost\r\n{upgrade if way == 'websocket' else ''}{twice}"
+    settings = Settings(port=0, drain_seconds=0, auth="jwt", jwt_secret=SecretStr(SECRET), auth_cookie="session")
+    async with Gateway(settings) as gateway:
+        answer = await send_request(gateway.port, f"{head}\r\n".encode())
+    assert (answer.status, answer.text) == (400, f"more than one {name} header\n")
+
+
+@every_way
 async def test_pages_of_other_sites_are_refused_and_programs_are_not(gateway: Gateway, way: str) -> None:
     """With cookies each page that Ann visits could speak for her."""
     credential = f"Authorization: Bearer {token()}"
