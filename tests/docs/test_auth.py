@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import re
 import shutil
@@ -11,22 +12,18 @@ import sqlite3
 import subprocess
 import sys
 import time
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import jwt
 import pytest
 from websockets.asyncio.client import connect
-from websockets.exceptions import InvalidStatus
 
 from relay import ConnectRequest, Grant, Refused, Settings
 from relay.auth.auth_keys import read_rights
-from relay.auth.keys import secret_key
 from relay.auth.rights import LETTERS, PatternRights, Right, compile_patterns
 from relay.auth.tokens import Claims
 from tests.conftest import EmbeddedFactory, GatewayFactory
-from tests.docs.pages import ROOT, code_blocks, table_below, text_of
+from tests.docs.pages import ROOT, code_blocks, table_below
 from tests.harness.free_port import free_port
 from tests.harness.http_response import get
 
@@ -46,6 +43,11 @@ def example(language: str, words: str) -> str:
     """Return the one example of a language in which some words stand."""
     (found,) = (code for code in code_blocks(PAGE, language) if words in code)
     return found
+
+
+def python(code: str) -> str:
+    """Return the line of a shell that runs an example."""
+    return f"python - <<'END'\n{code}\nEND"
 
 
 def run(script: str, *, ended: bool = True, **variables: str) -> str:
@@ -69,16 +71,16 @@ def run(script: str, *, ended: bool = True, **variables: str) -> str:
     try:
         output, _ = process.communicate(timeout=120)
     finally:
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         process.wait()
     assert process.returncode == 0 or not ended, output
     return output
 
 
-@pytest.mark.parametrize(("rule", "rights", "user", "channel", "may"), RULES, ids=[f"{row[1]} {row[3]}" for row in RULES])
+@pytest.mark.parametrize(
+    ("rule", "rights", "user", "channel", "may"), RULES, ids=[f"{row[1]} {row[3]}" for row in RULES]
+)
 def test_rights_are_what_the_table_says(rule: str, rights: str, user: str, channel: str, may: str) -> None:
     given = read_rights(tuple(item.strip() for item in rights.strip("`").split(",")))
     allowed = PatternRights(compile_patterns(given), user or None).allowed(channel.strip("`"))
@@ -155,12 +157,12 @@ def test_three_lines_switch_it_on() -> None:
     port = free_port()
     three = code_blocks(PAGE, "sh")[0].replace("8000", str(port))
     refused = f"curl -s -d hello http://localhost:{port}/publish/lobby"
-    output = run(f"{three}\n{refused}", RELAY_PORT=str(port), RELAY_DRAIN_SECONDS="0")
+    output = run(f"{three}\n{refused}\nkill %1", RELAY_PORT=str(port), RELAY_DRAIN_SECONDS="0")
     assert '"channel": "lobby"' in output
     assert "this relay wants a key" in output
 
 
-@pytest.mark.parametrize("words", ["RELAY_AUTH_KEYS=\"FIRST", "RELAY_RIGHTS="])
+@pytest.mark.parametrize("words", ['RELAY_AUTH_KEYS="FIRST', "RELAY_RIGHTS="])
 def test_lines_of_settings_are_in_order(words: str, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = run(f"set -a\n{example('sh', words)}\nenv").splitlines()
     for name, value in (line.split("=", 1) for line in lines if line.startswith("RELAY_")):
@@ -171,11 +173,10 @@ def test_lines_of_settings_are_in_order(words: str, monkeypatch: pytest.MonkeyPa
 
 async def test_the_token_of_the_page_is_accepted_by_all_its_clients(gateways: GatewayFactory) -> None:
     (gateway,) = await gateways(1, auth="jwt", jwt_secret=SECRET)
-    token = await asyncio.to_thread(subprocess.check_output, [sys.executable, "-c", example("python", "jwt.encode")], env={**os.environ, "RELAY_JWT_SECRET": SECRET}, text=True)
-    assert jwt.decode(token.strip(), SECRET, algorithms=["HS256"])["sub"] == "ann"
+    made = await asyncio.to_thread(run, python(example("python", "print(jwt.encode")), RELAY_JWT_SECRET=SECRET)
+    variables = {"TOKEN": made.strip()}
     here = f"localhost:{gateway.port}"
-    variables = {"TOKEN": token.strip()}
-    script = f"python - <<'EOF'\n{example('python', 'additional_headers=bearer').replace('localhost:8000', here)}\nEOF"
+    script = python(example("python", "additional_headers=bearer").replace("localhost:8000", here))
     assert await asyncio.to_thread(run, script, **variables) == "hello\n"
     if CURL is not None:
         publish, listen = example("sh", "$TOKEN").replace("localhost:8000", here).splitlines()
@@ -196,7 +197,9 @@ def test_scripts_can_be_parsed(number: int, tmp_path: Path) -> None:
 
 def asked(**headers: str) -> ConnectRequest:
     """Return a request of a client."""
-    return ConnectRequest("/ws/stats:device-7", {}, {name.replace("_", "-"): value for name, value in headers.items()}, "")
+    return ConnectRequest(
+        "/ws/stats:device-7", {}, {name.replace("_", "-"): value for name, value in headers.items()}, ""
+    )
 
 
 async def test_the_short_function_refuses_and_grants() -> None:
@@ -210,17 +213,32 @@ async def test_the_short_function_refuses_and_grants() -> None:
         await authenticate(asked(X_Maintenance="on"))
 
 
-async def test_the_example_of_a_function_lets_sessions_in(gateways: GatewayFactory, tmp_path: Path) -> None:
-    """Started as the page says."""
+async def test_the_example_of_a_function_lets_sessions_in(
+    embedded: EmbeddedFactory, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Named as on the page."""
     line = example("sh", "session_auth.authenticate")
-    assert "PYTHONPATH=docs/examples SESSIONS=sessions.db RELAY_AUTH=session_auth.authenticate relay serve" in line
-    file, port = tmp_path / "sessions.db", free_port()
-    schema = re.findall(r"`(CREATE TABLE .+)`", (ROOT / "docs/examples/session_auth.py").read_text())
-    with closing(sqlite3.connect(file)) as database, database:
-        database.execute(schema[0])
-        database.executemany(
-            "INSERT INTO sessions VALUES (?, ?, ?)", [("one", "ann", time.time() + 60), ("old", "bob", 1.0)]
-        )
-    script = line.replace("SESSIONS=sessions.db", f"SESSIONS={file}").replace("=docs/examples", f"=docs/examples:{ROOT}")
-    started = asyncio.create_task(asyncio.to_thread(run, script, ended=False, RELAY_PORT=str(port)))
-    assert started
+    folder, auth = re.findall(r"PYTHONPATH=(\S+) .*RELAY_AUTH=(\S+)", line)[0]
+    (schema,) = re.findall(r"`(CREATE TABLE .+)`", (ROOT / folder / "session_auth.py").read_text())
+    file = tmp_path / "sessions.db"
+    sessions = [("one", "ann", time.time() + 60), ("old", "bob", 1.0)]
+    with contextlib.closing(sqlite3.connect(file)) as database, database:
+        database.execute(schema)
+        database.executemany("INSERT INTO sessions VALUES (?, ?, ?)", sessions)
+    monkeypatch.setenv("SESSIONS", str(file))
+    monkeypatch.syspath_prepend(ROOT / folder)
+    (gateway,) = await embedded(1, auth=auth)
+    cookie = {"Cookie": "theme=dark; session=one"}
+    async with connect(f"{gateway.url}/ws/chat:1?echo=1", additional_headers=cookie, proxy=None) as ann:
+        await ann.send("hello")
+        assert await ann.recv() == "hello"
+    statuses = {
+        "/poll/user:ann?wait=0": ("one", 200),
+        "/poll/user:bob?wait=0": ("one", 403),
+        "/poll/chat:1?wait=0": ("old", 401),
+        "/poll/chat:2?wait=0": ("none", 401),
+    }
+    for path, (session, status) in statuses.items():
+        assert (await get(gateway.port, path, headers=[f"Cookie: session={session}"])).status == status
+    assert "your session has ended" in (await get(gateway.port, "/poll/a", headers=["Cookie: session=old"])).text
+    assert (await get(gateway.port, "/poll/chat:1")).status == 401
