@@ -10,6 +10,7 @@ from typing import Final
 from relay.brokers import schemes
 from relay.clients.context import CLOSE_TIMEOUT_SECONDS
 from relay.errors import RelayError
+from relay.gateway.access import auth_kind, report_access
 from relay.logs import Logger
 from relay.metrics.counters import Counters
 from relay.settings import Settings
@@ -100,6 +101,7 @@ class Supervisor:
             WorkerStartError: a worker can't be started.
         """
         settings = self._settings
+        report_access(settings, auth_kind(settings))
         found = await resolve_addresses(settings.host, settings.port)
         with Reservation(found.usable, settings.port) as reservation:
             self._port = reservation.port

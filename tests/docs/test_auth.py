@@ -12,6 +12,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -50,13 +51,13 @@ def python(code: str) -> str:
     return f"python - <<'END'\n{code}\nEND"
 
 
-def run(script: str, *, ended: bool = True, **variables: str) -> str:
+def run(script: str, variables: Mapping[str, str], ended: bool = True) -> str:
     """Return what the lines of a shell print; all that they start ends with them.
 
     Args:
         script: for bash.
-        ended: whether all of it must succeed.
         variables: of its environment.
+        ended: whether all of it must succeed.
     """
     environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT), **variables}
     process = subprocess.Popen(
@@ -157,14 +158,14 @@ def test_three_lines_switch_it_on() -> None:
     port = free_port()
     three = code_blocks(PAGE, "sh")[0].replace("8000", str(port))
     refused = f"curl -s -d hello http://localhost:{port}/publish/lobby"
-    output = run(f"{three}\n{refused}\nkill %1", RELAY_PORT=str(port), RELAY_DRAIN_SECONDS="0")
+    output = run(f"{three}\n{refused}\nkill %1", {"RELAY_PORT": str(port), "RELAY_DRAIN_SECONDS": "0"})
     assert '"channel": "lobby"' in output
     assert "this relay wants a key" in output
 
 
 @pytest.mark.parametrize("words", ['RELAY_AUTH_KEYS="FIRST', "RELAY_RIGHTS="])
 def test_lines_of_settings_are_in_order(words: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    lines = run(f"set -a\n{example('sh', words)}\nenv").splitlines()
+    lines = run(f"set -a\n{example('sh', words)}\nenv", {}).splitlines()
     for name, value in (line.split("=", 1) for line in lines if line.startswith("RELAY_")):
         monkeypatch.setenv(name, value)
     settings = Settings()
@@ -173,16 +174,16 @@ def test_lines_of_settings_are_in_order(words: str, monkeypatch: pytest.MonkeyPa
 
 async def test_the_token_of_the_page_is_accepted_by_all_its_clients(gateways: GatewayFactory) -> None:
     (gateway,) = await gateways(1, auth="jwt", jwt_secret=SECRET)
-    made = await asyncio.to_thread(run, python(example("python", "print(jwt.encode")), RELAY_JWT_SECRET=SECRET)
+    made = await asyncio.to_thread(run, python(example("python", "print(jwt.encode")), {"RELAY_JWT_SECRET": SECRET})
     variables = {"TOKEN": made.strip()}
     here = f"localhost:{gateway.port}"
     script = python(example("python", "additional_headers=bearer").replace("localhost:8000", here))
-    assert await asyncio.to_thread(run, script, **variables) == "hello\n"
+    assert await asyncio.to_thread(run, script, variables) == "hello\n"
     if CURL is not None:
         publish, listen = example("sh", "$TOKEN").replace("localhost:8000", here).splitlines()
-        assert '"channel": "chat:1"' in await asyncio.to_thread(run, publish, **variables)
+        assert '"channel": "chat:1"' in await asyncio.to_thread(run, publish, variables)
         # It would listen for ever.
-        shown = await asyncio.to_thread(run, f"{listen} -si -m 2", ended=False, **variables)
+        shown = await asyncio.to_thread(run, f"{listen} -si -m 2", variables, ended=False)
         assert "200 OK" in shown
 
 
