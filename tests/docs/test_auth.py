@@ -157,10 +157,16 @@ def test_other_sentences_are_those_of_the_code(row: list[str]) -> None:
 def test_three_lines_switch_it_on() -> None:
     port = free_port()
     three = code_blocks(PAGE, "sh")[0].replace("8000", str(port))
-    refused = f"curl -s -d hello http://localhost:{port}/publish/lobby"
+    refused = f"curl -s -d hello http://localhost:{port}/publish/chat:1"
     output = run(f"{three}\n{refused}\nkill %1", {"RELAY_PORT": str(port), "RELAY_DRAIN_SECONDS": "0"})
-    assert '"channel": "lobby"' in output
-    assert "this relay wants a key" in output
+    assert '"channel": "chat:1"' in output
+    assert "this relay wants a token" in output
+
+
+def test_the_command_makes_tokens_and_says_what_they_allow() -> None:
+    output = run(example("sh", "--ttl 10m"), {"RELAY_AUTH": "jwt", "RELAY_JWT_SECRET": SECRET})
+    assert "accepted" in output
+    assert "chat:1: may subscribe, may publish" in output
 
 
 @pytest.mark.parametrize("words", ['RELAY_AUTH_KEYS="FIRST', "RELAY_RIGHTS="])
@@ -180,7 +186,7 @@ async def test_the_token_of_the_page_is_accepted_by_all_its_clients(gateways: Ga
     script = python(example("python", "additional_headers=bearer").replace("localhost:8000", here))
     assert await asyncio.to_thread(run, script, variables) == "hello\n"
     if CURL is not None:
-        publish, listen = example("sh", "$TOKEN").replace("localhost:8000", here).splitlines()
+        publish, listen = example("sh", "curl -N").replace("localhost:8000", here).splitlines()
         assert '"channel": "chat:1"' in await asyncio.to_thread(run, publish, variables)
         # It would listen for ever.
         shown = await asyncio.to_thread(run, f"{listen} -si -m 2", variables, ended=False)

@@ -30,7 +30,7 @@ STAND_IN = Path(__file__).parent / "stand_in"
 
 NODE = shutil.which("node")
 
-(STARTED,) = (code for code in code_blocks(PAGE, "sh") if "RELAY_JWT_SECRET=" in code and "relay serve" in code)
+(STARTED,) = (code for code in code_blocks(PAGE, "sh") if "RELAY_ALLOWED_ORIGINS=http:" in code)
 SETTINGS = {name.lower(): value for name, value in re.findall(r"\bRELAY_([A-Z_]+)=(\S+)(?= .*relay serve)", STARTED)}
 """With which the page starts the relay beside a log-in."""
 
