@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-import pytest
 from pydantic import SecretStr
 
 from bench.credentials import make_modes, table
