@@ -78,7 +78,11 @@ async def test_who_asks_for_nothing_gives_way_to_a_probe(embedded: EmbeddedFacto
         asked = await stack.enter_async_context(RawWebSocket(gateway.port))
         await asked.send(b"GET /poll/a?wait=25 HTTP/1.1\r\nHost: localhost\r\n\r\n")
         await wait_until(lambda: parts.context.node.channels == 2)
-        for data in [b"", b"GET /heal", b"POST /publish/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n"] * 5:
+        for data in [
+            b"",
+            b"GET /heal",
+            b"POST /publish/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n",
+        ] * 5:
             silent = await stack.enter_async_context(RawWebSocket(gateway.port))
             await silent.send(data)
             assert (await get(gateway.port, "/healthz")).status == 200

@@ -120,7 +120,8 @@ async def test_pages_of_other_sites_need_a_setting(embedded: EmbeddedFactory) ->
     (own,) = await embedded(1)
     (listed,) = await embedded(1, allowed_origins=("https://a.example",))
     head = (
-        "POST /publish/a HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nContent-Length: 2\r\nOrigin: {}\r\n\r\nhi"
+        "POST /publish/a HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n"
+        "Origin: {}\r\n\r\nhi"
     )
     for gateway, origin, status in (
         (own, "https://a.example", 403),
