@@ -204,6 +204,8 @@ def environment(kind: str, port: int, redis_url: str, event_loop: str, ping_inte
         "RELAY_EVENT_LOOP": event_loop,
         "RELAY_LOG_LEVEL": "warning",
         "RELAY_DRAIN_SECONDS": "0",
+        # No client opens and closes connections as fast as it can. Limits of messages stay: they cost something.
+        "RELAY_MAX_NEW_CONNECTIONS_PER_SECOND": "0",
     }
 
 
