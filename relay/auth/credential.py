@@ -7,7 +7,7 @@ counts only when none of the others is there, and only pages of allowed origins 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Literal
 
 from relay.errors import Refused
 from relay.protocols.request import ConnectRequest
@@ -20,6 +20,23 @@ PARAMETER: Final = "token"
 
 SUBPROTOCOL: Final = "bearer."
 """Before the credential in an entry of `Sec-WebSocket-Protocol`: pages can set no other header of a WebSocket."""
+
+Cause = Literal[
+    "no_credential",
+    "too_long",
+    "malformed",
+    "wrong_key",
+    "unknown_key",
+    "wrong_algorithm",
+    "wrong_signature",
+    "expired",
+    "not_yet_valid",
+    "no_expiry",
+    "wrong_issuer",
+    "wrong_audience",
+    "refused",
+]
+"""Why a client is refused with 401; the names in the counters."""
 
 MISSING: Final = "no_credential"
 """Why a request without any is refused; the name in the counters."""
@@ -35,7 +52,7 @@ class Unauthenticated(Refused):
         reason: a sentence for the client, which never repeats the credential.
     """
 
-    def __init__(self, cause: str, reason: str) -> None:
+    def __init__(self, cause: Cause, reason: str) -> None:
         # RFC 6750, section 3: a request without any credential is told the scheme alone.
         error = "" if cause == MISSING else ' error="invalid_token"'
         super().__init__(401, reason, {"WWW-Authenticate": f"Bearer{error}"})

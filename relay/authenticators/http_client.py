@@ -70,8 +70,8 @@ class Reply:
 class HttpClient:
     """Asks one server. Connections are pooled and kept; TLS is verified as OpenSSL's settings say.
 
-    It follows no redirect, takes no cookie (the next client would send it), no compressed body (a small one could become
-    a large one), and knows no proxy and no password from the environment.
+    It follows no redirect, and takes no cookie, which the next client would send, and no compressed body, which could
+    become a large one. It reads neither proxies nor passwords from the environment.
 
     Args:
         url: of the server.

@@ -70,7 +70,7 @@ async def _run(start: Start, end: socket.socket) -> int:
     try:
         drained = await run_until_ended(gateway, drain, stop, lambda: _report_listening(start, gateway, pipe))
         # The final totals: the supervisor's last request was before the last clients left.
-        pipe.send(WorkerStatus(gateway.problems, await gateway.snapshot()))
+        pipe.send(await _status(gateway))
         return STOPPED if drained else FAILED
     except OSError as error:
         pipe.send(StartFailed(explain_start_failure(error, start.settings)))
@@ -81,6 +81,10 @@ async def _run(start: Start, end: socket.socket) -> int:
         await asyncio.gather(obeying, return_exceptions=True)
         await pipe.close()
     return FAILED
+
+
+async def _status(gateway: Gateway) -> WorkerStatus:
+    return WorkerStatus(gateway.problems, await gateway.snapshot(), gateway.notes)
 
 
 def _report_listening(start: Start, gateway: Gateway, pipe: Pipe) -> None:
@@ -111,7 +115,7 @@ async def _obey(
     while (message := await pipe.receive()) is not None:
         match message:
             case StatusRequest():
-                pipe.send(WorkerStatus(gateway.problems, await gateway.snapshot()))
+                pipe.send(await _status(gateway))
             case CombinedStatus():
                 supervisor.receive(message)
             case Drain():

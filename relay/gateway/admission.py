@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Coroutine
 
-from relay.auth.authenticator import Authenticator, Identity, check_publish, check_subscribe
+from relay.auth.authenticator import Authenticator, AuthenticatorError, Identity, check_publish, check_subscribe
 from relay.clients.registry import Registry
 from relay.clients.session import Session
-from relay.errors import NotAllowed, Refused, Unavailable
+from relay.errors import NotAllowed, Refused, RelayError, Unavailable
+from relay.logs import Logger, trace
 from relay.node import Interest, Node
 from relay.protocols import ClientProtocol
+from relay.protocols.http_error import http_error
 from relay.protocols.request import ConnectRequest
+
+log = Logger("relay.gateway")
 
 
 class Admission:
@@ -77,19 +81,43 @@ class Admission:
         return identity
 
     async def identify(self, request: ConnectRequest) -> Identity:
-        """Return who sends a request; raises what the authenticator raises, and `Refused` with 503 after `patience`."""
-        identity = self._authenticator.identify(request)
-        if isinstance(identity, Identity):
-            return identity
+        """Return who sends a request.
+
+        Raises:
+            Refused: the authenticator does; with 503, it takes longer than `patience`; with 500, it fails otherwise.
+        """
+        try:
+            identity = self._authenticator.identify(request)
+            return identity if isinstance(identity, Identity) else await self._wait_for(identity)
+        except Refused as refused:
+            if not _can_be_sent(refused):
+                raise _fault(refused, request) from None
+            raise
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            raise _fault(error, request) from None  # something that it waited for was cancelled
+        except (Exception, SystemExit) as error:
+            # It may be a program's own, and raise anything: that must not end the gateway, nor leave a client waiting.
+            raise _fault(error, request) from None
+
+    async def _wait_for(self, identity: Awaitable[Identity]) -> Identity:
+        """Return the identity that an authenticator promises."""
         try:
             await asyncio.sleep(0)  # in a task from here on, which time-outs need
-            async with asyncio.timeout(self._patience):
-                return await identity
+            async with asyncio.timeout(self._patience) as patience:
+                found = await identity
         except TimeoutError:
+            if not patience.expired():
+                raise
             raise Refused(503, Unavailable.AUTHENTICATION_TIMEOUT) from None
         finally:
             if isinstance(identity, Coroutine):
                 identity.close()  # it may not have been begun
+        if not isinstance(found, Identity):
+            raise AuthenticatorError(f"it must return an Identity, not {type(found).__name__}")
+        return found
 
     async def _claim(self, channel: str) -> Interest:
         """Return a claim on a channel that the bus has acknowledged."""
@@ -108,6 +136,23 @@ class Admission:
             self._node.release(interest)
             raise
         return interest
+
+
+def _can_be_sent(refused: Refused) -> bool:
+    """Return whether a refusal is an HTTP error that can be written."""
+    try:
+        http_error(refused.status, refused.reason, refused.headers)
+    except (ValueError, TypeError, AttributeError):  # UnicodeError is a ValueError
+        return False
+    return refused.status >= 400
+
+
+def _fault(error: BaseException, request: ConnectRequest) -> Refused:
+    """Log a fault of the authenticator, and return the refusal of its client."""
+    # Texts of other exceptions may hold what the client has sent.
+    why = str(error) if isinstance(error, RelayError) else type(error).__name__
+    log.error("authenticator failed", remote=request.remote, why=why, stack=trace(error))
+    return Refused(500, "the relay could not tell who you are; its log has the reason")
 
 
 async def _settled(future: asyncio.Future[None], seconds: float) -> None:

@@ -29,7 +29,7 @@ from relay.node import Node
 from relay.proxies.forwarded import TrustedProxies
 from relay.settings import Settings
 from relay.web.app import build_app, make_runner
-from relay.web.app_keys import Problems, TakeSnapshot
+from relay.web.app_keys import FindReadiness, TakeSnapshot
 from relay.web.client_address import client_address_middleware
 from relay.web.http_port import open_port
 
@@ -59,7 +59,7 @@ async def make_parts(
     authenticator: Authenticator,
     *,
     draining: Callable[[], bool],
-    problems: Problems,
+    readiness: FindReadiness,
     take: TakeSnapshot,
 ) -> Parts:
     """Return the parts of a gateway.
@@ -69,7 +69,7 @@ async def make_parts(
         counters: where everything is counted.
         authenticator: tells who clients are.
         draining: tells whether the gateway says goodbye.
-        problems: what keeps the gateway from serving clients now; see `PROBLEMS`.
+        readiness: see `READINESS`.
         take: see `SNAPSHOT`.
     """
     node = Node(_broker_options(settings), counters, write_delay=settings.write_delay / 1000)
@@ -87,7 +87,7 @@ async def make_parts(
         admission=admission,
         counters=counters,
         draining=draining,
-        problems=problems,
+        readiness=readiness,
         take=None if settings.metrics_port else take,
         build=build_labels(settings.revision),
         bus=schemes.describe(settings.broker_url),

@@ -23,7 +23,9 @@ from relay.system_error import in_words
 ENV_FILE = ".env"
 
 
-class Settings(ProcessSettings, BackEndSettings, AccessSettings, MessageSettings, BusSettings, ListeningSettings, BaseSettings):
+class Settings(
+    ProcessSettings, BackEndSettings, AccessSettings, MessageSettings, BusSettings, ListeningSettings, BaseSettings
+):
     """The settings of one gateway: frozen, and all checked when the object is made. Their sections are its bases.
 
     Args:

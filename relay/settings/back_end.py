@@ -44,15 +44,15 @@ def _check_parameter(name: str) -> None:
         raise ValueError(f"not {name!r}")
 
 
-def _names(check: Callable[[str], None]) -> AfterValidator:
-    """Return a validator that checks each name of a list, and drops repeated ones."""
+def _names(check: Callable[[str], None], same: Callable[[str], str] = str) -> AfterValidator:
+    """Return a validator that checks each name of a list, and drops those for which `same` returns the same again."""
 
     def read(names: tuple[str, ...]) -> tuple[str, ...]:
         if len(names) > MOST_NAMES:
             raise ValueError(f"at most {MOST_NAMES}")
         for name in names:
             check(name)
-        return tuple(dict.fromkeys(names))
+        return tuple({same(name): name for name in reversed(names)}.values())[::-1]
 
     return AfterValidator(read)
 
@@ -60,7 +60,7 @@ def _names(check: Callable[[str], None]) -> AfterValidator:
 HeaderNames = Annotated[
     tuple[str, ...],
     BeforeValidator(split_list),
-    _names(_check_header),
+    _names(_check_header, str.lower),
     ValueKind("list", "names of headers, separated by commas"),
 ]
 CookieNames = Annotated[
@@ -107,4 +107,12 @@ class BackEndSettings(BaseModel):
     def _some_url(cls, value: str | None, info: ValidationInfo) -> str | None:
         if value is None and info.data.get("auth") == "http":
             raise ValueError(f"{PREFIX}AUTH=http needs this")
+        return value
+
+    @field_validator("auth_timeout")
+    @classmethod
+    def _within_the_handshake(cls, value: float, info: ValidationInfo) -> float:
+        longest = info.data.get("handshake_timeout")
+        if info.data.get("auth") == "http" and longest is not None and value >= longest:
+            raise ValueError(f"below {PREFIX}HANDSHAKE_TIMEOUT, which is {longest:g}")
         return value

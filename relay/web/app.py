@@ -25,11 +25,11 @@ from relay.web.app_keys import (
     DRAINING,
     NODE,
     POLLING_CLIENTS,
-    PROBLEMS,
+    READINESS,
     SETTINGS,
     SNAPSHOT,
     Admission,
-    Problems,
+    FindReadiness,
     TakeSnapshot,
 )
 from relay.web.host_check import host_middleware
@@ -74,7 +74,7 @@ def build_app(
     draining: Callable[[], bool],
     polling_clients: PollingClients,
     admission: Admission,
-    problems: Problems,
+    readiness: FindReadiness,
     take: TakeSnapshot | None,
     build: Mapping[str, str],
     bus: str,
@@ -89,12 +89,12 @@ def build_app(
         draining: returns whether the gateway drains.
         polling_clients: the polling clients.
         admission: decides who may connect and publish.
-        problems: see `PROBLEMS`.
+        readiness: see `READINESS`.
         take: see `SNAPSHOT`; None: metrics have a port of their own.
         build: see `BUILD`.
         bus: see `BUS`.
     """
-    app = build_operators_app(problems, take, build, bus)
+    app = build_operators_app(readiness, take, build, bus)
     app.middlewares.append(persistence_middleware)
     if settings.host_names is not None:
         app.middlewares.append(host_middleware(settings.host_names))
@@ -109,11 +109,11 @@ def build_app(
 
 
 def build_operators_app(
-    problems: Problems, take: TakeSnapshot | None, build: Mapping[str, str], bus: str
+    readiness: FindReadiness, take: TakeSnapshot | None, build: Mapping[str, str], bus: str
 ) -> web.Application:
     """Return the HTTP application of a port for health and metrics; arguments as for `build_app`."""
     app = web.Application(client_max_size=64 * 1024)
-    app[PROBLEMS], app[BUILD], app[BUS] = problems, build, bus
+    app[READINESS], app[BUILD], app[BUS] = readiness, build, bus
     app.on_response_prepare.append(prepare_headers)
     health.add_routes(app)
     if take is not None:

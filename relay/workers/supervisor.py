@@ -192,7 +192,7 @@ class Supervisor:
         if settings.metrics_port is None:
             return None
         bus = schemes.describe(settings.broker_url)
-        app = build_operators_app(self.monitor.problems, self.monitor.snapshot, self._build, bus)
+        app = build_operators_app(self.monitor.readiness, self.monitor.snapshot, self._build, bus)
         port = MetricsPort(app, Counters())
         try:
             await port.start(list(settings.host), settings.metrics_port)

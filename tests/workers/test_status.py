@@ -7,7 +7,7 @@ import dataclasses
 from relay.metrics.counters import Counters
 from relay.metrics.snapshot import Gauges, Snapshot
 from relay.workers.messages import WorkerStatus
-from relay.workers.status import EndedProcesses, combine, name_problems
+from relay.workers.status import EndedProcesses, combine, name_workers
 
 
 def status(*problems: str, accepted: int = 0, connected: int = 0) -> WorkerStatus:
@@ -95,6 +95,6 @@ def test_a_worker_that_does_not_run_is_named() -> None:
 
 def test_a_problem_of_all_workers_is_named_once() -> None:
     problems = {1: ["draining"], 2: ["draining"], 3: ["draining", "bus away"]}
-    assert name_problems(problems) == ["draining", "worker 3: bus away"]
-    assert name_problems({1: ["slow"], 2: [], 3: ["slow"]}) == ["workers 1, 3: slow"]
-    assert name_problems({1: [], 2: []}) == []
+    assert name_workers(problems) == ["draining", "worker 3: bus away"]
+    assert name_workers({1: ["slow"], 2: [], 3: ["slow"]}) == ["workers 1, 3: slow"]
+    assert name_workers({1: [], 2: []}) == []
