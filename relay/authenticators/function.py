@@ -78,7 +78,8 @@ class OwnFunction:
 
         Raises:
             Unauthenticated: it gives none.
-            RelayError: it returns something else than a grant, or one that can't be used. What the function itself raises is raised as it is.
+            RelayError: it returns something else than a grant, or one that can't be used.
+            Exception: what the function itself raises.
         """
         grant = await self._function(request)
         if grant is None:
@@ -88,7 +89,7 @@ class OwnFunction:
 
 
 def _check_types(grant: Grant) -> None:
-    """Raise `AuthenticatorError` unless a grant is one: what slips through would show itself much later, for another reason."""
+    """Raise `AuthenticatorError` unless a grant is one: what slips through would show itself later, and elsewhere."""
     if not isinstance(grant, Grant):
         raise AuthenticatorError(f"the function must return a Grant or None, not {type(grant).__name__}")
     channels: object = grant.channels

@@ -16,8 +16,9 @@ from typing import Final
 
 import relay
 from relay.cli.gateway_process import FAILED, STOPPED, explain_start_failure, loop_factory, run_until_ended
+from relay.cli.options import WRONG_SETTINGS
 from relay.cli.stop_signals import SIGNALS
-from relay.errors import RelayError
+from relay.errors import RelayError, SettingsError
 from relay.gateway import Gateway
 from relay.logs import configure_logs
 from relay.workers.messages import (
@@ -65,7 +66,12 @@ async def _run(start: Start, end: socket.socket) -> int:
     _drain_at_signals(drain.set)
     pipe = await Pipe.open(end)
     supervisor = SupervisorClient(pipe)
-    gateway = relay.Gateway(start.settings, workers=supervisor)
+    try:
+        gateway = relay.Gateway(start.settings, workers=supervisor)
+    except SettingsError as error:
+        pipe.send(StartFailed(str(error), final=True))
+        await pipe.close()
+        return WRONG_SETTINGS
     obeying = asyncio.create_task(_obey(pipe, gateway, supervisor, drain, stop))
     try:
         drained = await run_until_ended(gateway, drain, stop, lambda: _report_listening(start, gateway, pipe))

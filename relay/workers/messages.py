@@ -60,9 +60,11 @@ class StartFailed:
 
     Args:
         reason: one line.
+        final: whether another process would fail as well.
     """
 
     reason: str
+    final: bool = False
 
 
 @dataclass(frozen=True, slots=True)
