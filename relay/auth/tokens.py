@@ -28,7 +28,7 @@ class Header(msgspec.Struct, gc=False):
 
     alg: str
     kid: str | None = None
-    crit: msgspec.Raw | None = None
+    crit: msgspec.Raw = msgspec.Raw()
 
 
 class Claims(msgspec.Struct, gc=False):
@@ -44,7 +44,7 @@ class Claims(msgspec.Struct, gc=False):
     iss: str | None = None
     aud: str | list[str] | None = None
     channels: dict[str, str] | None = None
-    info: msgspec.Raw | None = None
+    info: msgspec.Raw = msgspec.Raw()
     expire_at: float | None = None
 
 
@@ -145,7 +145,7 @@ def read_header(encoded: str) -> Header:
         raise _malformed(f"its header: {error}") from None
     except (UnicodeDecodeError, RecursionError):
         raise _malformed("its header is not UTF-8, or nested too deeply") from None
-    if header.crit is not None:
+    if bytes(header.crit):
         raise _malformed("its header has crit, and this relay knows no extension")
     return header
 
@@ -172,8 +172,7 @@ def _check_signature(header: Header, signed: bytes, signature: bytes, keys: Sequ
 
 def _grant(claims: Claims) -> Grant:
     expires_at = claims.exp if claims.expire_at is None else claims.expire_at or None
-    info = None if claims.info is None else bytes(claims.info)
-    return Grant(claims.sub or None, claims.channels, expires_at, info)
+    return Grant(claims.sub or None, claims.channels, expires_at, bytes(claims.info) or None)
 
 
 def _decode(part: str) -> bytes:

@@ -89,7 +89,7 @@ class Gateway:
     def url(self) -> str:
         """Where clients connect, as `ws://HOST:PORT`."""
         host = self.settings.host[0]
-        if host in ("0.0.0.0", "::"):
+        if host in ("0.0.0.0", "::"):  # noqa: S104  # compared with, not bound
             host = "localhost"
         return f"ws://[{host}]:{self.port}" if ":" in host else f"ws://{host}:{self.port}"
 
