@@ -161,11 +161,11 @@ class IssuerKeys:
 
     def _pause(self) -> float:
         pace = self._pace
-        if not self._failures:
-            return pace.refresh * random.uniform(0.9, 1.1)
-        # The exponent is bounded, as the failures of a weekend are not.
-        pause: float = pace.first_retry * 2 ** min(self._failures - 1, 16)
-        return min(pause, pace.last_retry) * random.uniform(0.8, 1.2)
+        pause = pace.refresh
+        if self._failures:
+            # The exponent is bounded, as the failures of a weekend are not.
+            pause = min(pace.first_retry * 2.0 ** min(self._failures - 1, 16), pace.last_retry)
+        return pause * random.uniform(0.9, 1.1)  # noqa: S311  # spreads load, guards nothing
 
 
 def _read(body: bytes) -> list[Any]:

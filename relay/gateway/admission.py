@@ -98,8 +98,7 @@ class Admission:
             if task is not None and task.cancelling():
                 raise
             raise _fault(error, request) from None  # something that it waited for was cancelled
-        except (Exception, SystemExit) as error:
-            # It may be a program's own, and raise anything: that must not end the gateway, nor leave a client waiting.
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # it is logged, and may be raised by any program
             raise _fault(error, request) from None
 
     async def _wait_for(self, identity: Awaitable[Identity]) -> Identity:

@@ -69,13 +69,13 @@ class _Result(msgspec.Struct, forbid_unknown_fields=True):
 
     user: str = ""
     expire_at: float = 0
-    info: msgspec.Raw | None = None
+    info: msgspec.Raw = msgspec.Raw()
 
 
 class _Answer(msgspec.Struct, forbid_unknown_fields=True):
     user: str | None = None
     channels: dict[str, str] | None = None
-    info: msgspec.Raw | None = None
+    info: msgspec.Raw = msgspec.Raw()
     expires_at: float | None = None
     ttl: float | None = None
     result: _Result | None = None
@@ -107,11 +107,12 @@ def read_answer(body: bytes, now: float, defaults: dict[str, str]) -> Decision:
         return Refusal(403, _sentence(refused))
     try:
         grant = _of_answer(answer, now) if answer.result is None else _of_result(answer, answer.result)
-        if grant.expires_at is not None and grant.expires_at <= now:
-            return Refusal(401, "your right has expired")
-        return grant.identity(defaults)
+        identity = grant.identity(defaults)
     except (UserError, RightsError, InfoError, ExpiryError) as error:
         raise AnswerError(str(error)) from None
+    if identity.expires_at is not None and identity.expires_at <= now:
+        return Refusal(401, "your right has expired")
+    return identity
 
 
 def read_refusal(status: Literal[401, 403], body: bytes) -> Refusal:
@@ -128,15 +129,19 @@ def _of_answer(answer: _Answer, now: float) -> Grant:
         if expires_at is not None:
             raise AnswerError("it has both expires_at and ttl")
         expires_at = now + answer.ttl
-    return Grant(answer.user, answer.channels, expires_at, None if answer.info is None else bytes(answer.info))
+    return Grant(answer.user, answer.channels, expires_at, _info(answer.info))
 
 
 def _of_result(answer: _Answer, result: _Result) -> Grant:
     if answer != _Answer(result=result):
         raise AnswerError("it has other members beside result")
-    return Grant(
-        result.user or None, None, result.expire_at or None, None if result.info is None else bytes(result.info)
-    )
+    return Grant(result.user or None, None, result.expire_at or None, _info(result.info))
+
+
+def _info(value: msgspec.Raw) -> bytes | None:
+    """Return JSON for presence; None: it isn't there, or null."""
+    text = bytes(value)
+    return None if text in (b"", b"null") else text
 
 
 def _sentence(said: _Reason) -> str:

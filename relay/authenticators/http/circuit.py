@@ -20,14 +20,12 @@ class Circuit:
 
     Args:
         now: returns the time in seconds, of a clock that never goes back.
-        spread: returns a factor for a pause: gateways must not try in step.
+        spread: returns a factor for a pause; None: a random one near 1, as gateways must not try in step.
     """
 
-    def __init__(
-        self, now: Callable[[], float], spread: Callable[[], float] = lambda: random.uniform(0.8, 1.2)
-    ) -> None:
+    def __init__(self, now: Callable[[], float], spread: Callable[[], float] | None = None) -> None:
         self._now = now
-        self._spread = spread
+        self._spread = _spread if spread is None else spread
         self._failures = 0
         self._tries = 0
         self._next_try = 0.0
@@ -63,3 +61,7 @@ class Circuit:
 
     def _pause(self) -> None:
         self._next_try = self._now() + min(FIRST_PAUSE * 2**self._tries, LONGEST_PAUSE) * self._spread()
+
+
+def _spread() -> float:
+    return random.uniform(0.8, 1.2)  # noqa: S311  # spreads load, guards nothing
