@@ -148,8 +148,8 @@ def _can_be_sent(refused: Refused) -> bool:
 
 def _fault(error: BaseException, request: ConnectRequest) -> Refused:
     """Log a fault of the authenticator, and return the refusal of its client."""
-    # Texts of other exceptions may hold what the client has sent.
-    why = str(error) if isinstance(error, RelayError) else type(error).__name__
+    # Texts of others may hold what the client has sent.
+    why = str(error) if isinstance(error, RelayError) and not isinstance(error, Refused) else type(error).__name__
     log.error("authenticator failed", remote=request.remote, why=why, stack=trace(error))
     return Refused(500, "the relay could not tell who you are; its log has the reason")
 

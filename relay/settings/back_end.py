@@ -50,9 +50,11 @@ def _names(check: Callable[[str], None], same: Callable[[str], str] = str) -> Af
     def read(names: tuple[str, ...]) -> tuple[str, ...]:
         if len(names) > MOST_NAMES:
             raise ValueError(f"at most {MOST_NAMES}")
+        first: dict[str, str] = {}
         for name in names:
             check(name)
-        return tuple({same(name): name for name in reversed(names)}.values())[::-1]
+            first.setdefault(same(name), name)
+        return tuple(first.values())
 
     return AfterValidator(read)
 
@@ -81,25 +83,25 @@ class BackEndSettings(BaseModel):
     """Where the back end is, what it is told of a client, and how long and how often it is asked."""
 
     auth_url: HttpUrl | None = setting(
-        None, "Access", "Where your back end decides who clients are, with RELAY_AUTH=http: by the answer to a POST."
+        None, "Back end", "Where your back end decides who clients are, with RELAY_AUTH=http: by the answer to a POST."
     )
     auth_headers: HeaderNames = setting(
         ("Authorization",),
-        "Access",
+        "Back end",
         "Headers that it gets; Authorization also has what came as ?token= or bearer.TOKEN.",
     )
-    auth_cookies: CookieNames | None = setting(None, "Access", "Cookies that it gets. Not set: none.")
+    auth_cookies: CookieNames | None = setting(None, "Back end", "Cookies that it gets. Not set: none.")
     auth_parameters: ParameterNames | None = setting(
-        None, "Access", "Query parameters that it gets, besides token. Not set: none."
+        None, "Back end", "Query parameters that it gets, besides token. Not set: none."
     )
     auth_timeout: Annotated[float, Range("seconds", 0.05, 60)] = setting(
-        3.0, "Access", "Seconds that it may take for an answer."
+        3.0, "Back end", "Seconds that it may take for an answer."
     )
     auth_concurrency: Annotated[int, Range("integer", 1, 10_000)] = setting(
-        200, "Access", "Most requests to it at once; ten times as many clients may wait for theirs."
+        200, "Back end", "Most requests to it at once; ten times as many clients may wait for theirs."
     )
     auth_cache: Annotated[float, Range("seconds", 0, 3600)] = setting(
-        0.0, "Access", "Seconds for which an answer counts again for the same question; 0: it is asked each time."
+        0.0, "Back end", "Seconds for which an answer counts again for the same question; 0: it is asked each time."
     )
 
     @field_validator("auth_url")
