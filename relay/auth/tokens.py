@@ -22,13 +22,17 @@ from relay.auth.keys import Key
 _BASE64URL: Final = bytes.maketrans(b"-_+/=", b"+/!!!")
 """To plain base64, whose own two characters and padding become illegal."""
 
+# Not None: msgspec takes `Raw | None` for null alone.
+_ABSENT: Final = msgspec.Raw()
+_NULL: Final = msgspec.Raw(b"null")
+
 
 class Header(msgspec.Struct, gc=False):
     """What is read of a token's header; see RFC 7515, section 4.1."""
 
     alg: str
     kid: str | None = None
-    crit: msgspec.Raw = msgspec.Raw()
+    crit: msgspec.Raw = _ABSENT
 
 
 class Claims(msgspec.Struct, gc=False):
@@ -44,7 +48,7 @@ class Claims(msgspec.Struct, gc=False):
     iss: str | None = None
     aud: str | list[str] | None = None
     channels: dict[str, str] | None = None
-    info: msgspec.Raw = msgspec.Raw()
+    info: msgspec.Raw = _ABSENT
     expire_at: float | None = None
 
 
@@ -145,7 +149,7 @@ def read_header(encoded: str) -> Header:
         raise _malformed(f"its header: {error}") from None
     except (UnicodeDecodeError, RecursionError):
         raise _malformed("its header is not UTF-8, or nested too deeply") from None
-    if bytes(header.crit):
+    if header.crit:
         raise _malformed("its header has crit, and this relay knows no extension")
     return header
 
@@ -172,7 +176,8 @@ def _check_signature(header: Header, signed: bytes, signature: bytes, keys: Sequ
 
 def _grant(claims: Claims) -> Grant:
     expires_at = claims.exp if claims.expire_at is None else claims.expire_at or None
-    return Grant(claims.sub or None, claims.channels, expires_at, bytes(claims.info) or None)
+    info = None if claims.info in (_ABSENT, _NULL) else bytes(claims.info)
+    return Grant(claims.sub or None, claims.channels, expires_at, info)
 
 
 def _decode(part: str) -> bytes:

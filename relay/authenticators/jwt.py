@@ -24,13 +24,7 @@ _UNVERIFIED: Final[frozenset[Cause]] = frozenset({"unknown_key", "wrong_algorith
 
 def make_authenticator(settings: Settings, counters: Counters) -> Authenticator:
     """Return the authenticator; see `relay.authenticators`."""
-    rules = TokenRules(
-        issuer=settings.jwt_issuer,
-        audiences=settings.jwt_audience or (),
-        leeway=settings.jwt_leeway,
-        expiry_required=settings.jwt_expiry == "required",
-    )
-    verifier = TokenVerifier(rules, time.time)
+    verifier = TokenVerifier(token_rules(settings), time.time)
     credentials = Credentials("token", settings.auth_cookie, settings.rights)
     keys = configured_keys(settings)
     if settings.jwks_url is None:
@@ -38,6 +32,16 @@ def make_authenticator(settings: Settings, counters: Counters) -> Authenticator:
     warn_of_plain_http("RELAY_JWKS_URL", settings.jwks_url)
     client = HttpClient(settings.jwks_url, timeout=FETCH_TIMEOUT_SECONDS, max_bytes=MAX_SET_BYTES, connections=1)
     return IssuedTokens(keys, verifier, credentials, IssuerKeys(client, counters))
+
+
+def token_rules(settings: Settings) -> TokenRules:
+    """Return what the settings ask of a token."""
+    return TokenRules(
+        issuer=settings.jwt_issuer,
+        audiences=settings.jwt_audience or (),
+        leeway=settings.jwt_leeway,
+        expiry_required=settings.jwt_expiry == "required",
+    )
 
 
 def configured_keys(settings: Settings) -> list[Key]:

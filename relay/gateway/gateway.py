@@ -13,6 +13,7 @@ from relay.authenticators import make_authenticator
 from relay.brokers import schemes
 from relay.clients.context import CLOSE_TIMEOUT_SECONDS
 from relay.clients.drain import close_evenly
+from relay.gateway.access import auth_kind, report_access
 from relay.gateway.background import Background
 from relay.gateway.garbage import collect_garbage
 from relay.gateway.listener import Listener
@@ -65,6 +66,7 @@ class Gateway:
         self._workers = workers
         self.settings = Settings() if settings is None else settings
         self.counters = Counters()
+        self._auth = auth_kind(self.settings, authenticator)
         self._authenticator = asked = authenticator or make_authenticator(self.settings, self.counters)
         self._remote = asked if isinstance(asked, RemoteAuthenticator) else None
         self.port = self.settings.port
@@ -140,6 +142,7 @@ class Gateway:
             settings,
             self.counters,
             self._authenticator,
+            auth=self._auth,
             draining=lambda: self._draining,
             readiness=others.readiness if others else self._find_readiness,
             take=others.snapshot if others else self.snapshot,
@@ -173,13 +176,15 @@ class Gateway:
             "garbage", lambda: collect_garbage(lambda: self._process.memory_bytes[1], lambda: front_door.sockets)
         )
         self._gc_pauses.start()
+        if others is None:
+            report_access(settings, self._auth)
         log.info(
             "listening",
             addresses=listener.addresses,
             port=self.port,
             metrics_port=settings.metrics_port or self.port,
             url=self.url,
-            auth=settings.auth,
+            auth=self._auth,
             max_connections=context.registry.places,
             event_loop=self.build["event_loop"],
             bus=schemes.describe(settings.broker_url),
@@ -245,6 +250,7 @@ class Gateway:
         listener.close()
         await listener.wait_adopted()
         context.turns.stop()
+        context.throttled.stop()
         for client in context.registry:
             client.abort()
         for http_connection in front_door.http.connections:

@@ -136,6 +136,7 @@ class Counters(Additive):
         issuer_keys_at: when the keys in use were fetched, in seconds since 1970, by host; 0: there are none yet.
         api_requests: commands of the server API, as `METHOD CODE` (0: success), and requests to `POST /publish`, as
             `http_publish STATUS`.
+        limits_reached: how often clients have reached a limit, by its label; see `relay.limits.limit`.
     """
 
     connections_open: int = 0
@@ -180,6 +181,7 @@ class Counters(Additive):
     issuer_up: dict[str, int] = field(default_factory=dict, metadata=LEAST)
     issuer_keys_at: dict[str, float] = field(default_factory=dict, metadata=LEAST)
     api_requests: Counter[str] = field(default_factory=Counter)
+    limits_reached: Counter[str] = field(default_factory=Counter)
 
     @property
     def deliveries(self) -> int:

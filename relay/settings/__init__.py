@@ -14,6 +14,7 @@ from relay.settings.access import AccessSettings
 from relay.settings.back_end import BackEndSettings
 from relay.settings.bus import BusSettings
 from relay.settings.field import PREFIX
+from relay.settings.limits import LimitSettings
 from relay.settings.listening import ListeningSettings
 from relay.settings.messages import MessageSettings
 from relay.settings.process import ProcessSettings
@@ -24,7 +25,14 @@ ENV_FILE = ".env"
 
 
 class Settings(
-    ProcessSettings, BackEndSettings, AccessSettings, MessageSettings, BusSettings, ListeningSettings, BaseSettings
+    ProcessSettings,
+    LimitSettings,
+    BackEndSettings,
+    AccessSettings,
+    MessageSettings,
+    BusSettings,
+    ListeningSettings,
+    BaseSettings,
 ):
     """The settings of one gateway: frozen, and all checked when the object is made. Their sections are its bases.
 

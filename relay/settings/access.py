@@ -73,5 +73,8 @@ class AccessSettings(BaseModel):
     def _some_key(cls, value: str | None, info: ValidationInfo) -> str | None:
         others = ("jwt_secret", "jwks_url")
         if value is None and info.data.get("auth") == "jwt" and all(info.data.get(name, "") is None for name in others):
-            raise ValueError(f"{PREFIX}AUTH=jwt needs this, {PREFIX}JWT_SECRET or {PREFIX}JWKS_URL")
+            raise ValueError(
+                f"{PREFIX}AUTH=jwt needs this, {PREFIX}JWKS_URL, or {PREFIX}JWT_SECRET: "
+                "`relay token --new-secret` prints one"
+            )
         return value

@@ -11,6 +11,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from relay.auth.api_keys import ApiKeyAuthenticator
 from relay.clients.polling_clients import PollingClients
 from relay.control import Control
+from relay.limits.gateway_limits import GatewayLimits
 from relay.metrics.counters import Counters
 from relay.node import Node
 from relay.settings import Settings
@@ -18,11 +19,13 @@ from relay.web import api, demo, health, metrics, poll, publish, sse_preflight
 from relay.web.app_keys import (
     ADMISSION,
     API_KEYS,
+    AUTH,
     BUILD,
     BUS,
     CONTROL,
     COUNTERS,
     DRAINING,
+    LIMITS,
     NODE,
     POLLING_CLIENTS,
     READINESS,
@@ -74,6 +77,8 @@ def build_app(
     draining: Callable[[], bool],
     polling_clients: PollingClients,
     admission: Admission,
+    limits: GatewayLimits,
+    auth: str,
     readiness: FindReadiness,
     take: TakeSnapshot | None,
     build: Mapping[str, str],
@@ -89,6 +94,8 @@ def build_app(
         draining: returns whether the gateway drains.
         polling_clients: the polling clients.
         admission: decides who may connect and publish.
+        limits: of what one address and one user may take.
+        auth: see `AUTH`.
         readiness: see `READINESS`.
         take: see `SNAPSHOT`; None: metrics have a port of their own.
         build: see `BUILD`.
@@ -99,7 +106,8 @@ def build_app(
     if settings.host_names is not None:
         app.middlewares.append(host_middleware(settings.host_names))
     app[SETTINGS], app[NODE], app[CONTROL], app[COUNTERS] = settings, node, control, counters
-    app[POLLING_CLIENTS], app[ADMISSION], app[DRAINING] = polling_clients, admission, draining
+    app[POLLING_CLIENTS], app[ADMISSION], app[AUTH], app[DRAINING] = polling_clients, admission, auth, draining
+    app[LIMITS] = limits
     keys = settings.api_keys
     app[API_KEYS] = None if keys is None else ApiKeyAuthenticator(key.get_secret_value() for key in keys)
     for module in (demo, api, publish, sse_preflight, poll):

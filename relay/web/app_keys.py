@@ -13,6 +13,7 @@ from relay.auth.authenticator import Identity
 from relay.clients.polling_clients import PollingClients
 from relay.clients.session import Session
 from relay.control import Control
+from relay.limits.gateway_limits import GatewayLimits
 from relay.metrics.counters import Counters
 from relay.metrics.snapshot import Snapshot
 from relay.node import Node
@@ -25,6 +26,7 @@ NODE = web.AppKey("NODE", Node)
 CONTROL = web.AppKey("CONTROL", Control)
 POLLING_CLIENTS = web.AppKey("POLLING_CLIENTS", PollingClients)
 COUNTERS = web.AppKey("COUNTERS", Counters)
+LIMITS = web.AppKey("LIMITS", GatewayLimits)
 
 
 class Admission(Protocol):
@@ -41,6 +43,9 @@ class Admission(Protocol):
 
 
 ADMISSION: web.AppKey[Admission] = web.AppKey("ADMISSION")
+
+AUTH = web.AppKey("AUTH", str)
+"""How clients are identified: `none`, or another word that says it; see `relay.gateway.access`."""
 
 API_KEYS: web.AppKey[ApiKeyAuthenticator | None] = web.AppKey("API_KEYS")
 """Identifies back ends; None: the server API is off."""

@@ -242,8 +242,9 @@ async def test_a_thousand_clients_are_identified_at_once() -> None:
         return Grant("ann")
 
     async with gateway_with(identify) as gateway:
-        context = parts_of(gateway).context
-        admission = Admission(OwnFunction(identify, {}), context.registry, context.node, 600.0)
+        parts = parts_of(gateway)
+        context, limits = parts.context, parts.front_door.limits
+        admission = Admission(OwnFunction(identify, {}), context.registry, context.node, limits, 600.0)
         identities = await asyncio.gather(*(admission.identify(REQUEST) for _ in range(everybody)))
         assert [identity.user for identity in identities] == ["ann"] * everybody
 

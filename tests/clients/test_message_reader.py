@@ -9,10 +9,11 @@ from contextlib import AsyncExitStack
 import pytest
 
 from relay import Gateway
-from relay.clients.frame_rates import CONTROL_FRAMES, FRAGMENTS, FrameRate
+from relay.clients.frame_rates import CONTROL_FRAMES, FRAGMENTS
 from relay.clients.turns import FRAMES_PER_TICK, FRAMES_PER_TURN
 from relay.clients.websocket import WebSocket
 from relay.errors import Disconnect
+from relay.limits.rate import Rate
 from tests.clients.collecting import collect
 from tests.clients.leftovers import leaving_nothing
 from tests.conftest import EmbeddedFactory
@@ -68,7 +69,7 @@ async def test_floods_leave_turns_to_others(
     embedded: EmbeddedFactory, frame: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While many have more frames than their turn allows, a tick has a bounded number of them."""
-    monkeypatch.setattr("relay.clients.message_reader.FRAGMENTS", FrameRate(1e9, 1_000_000_000))
+    monkeypatch.setattr("relay.clients.message_reader.FRAGMENTS", Rate(1e9, 1_000_000_000))
     monkeypatch.setattr("relay.clients.message_reader.MAX_FRAGMENTS", 1_000_000)
     (gateway,) = await embedded(1, max_message_bytes=1_000_000)
     async with AsyncExitStack() as stack:
@@ -148,11 +149,27 @@ async def test_every_ping_of_a_burst_is_answered(embedded: EmbeddedFactory) -> N
             assert (frame.opcode, frame.payload) == (PONG, b"%d" % number)
 
 
+@pytest.mark.parametrize("fragmented", [False, True])
+async def test_pings_are_answered_in_their_order_wherever_the_stream_is_cut(
+    embedded: EmbeddedFactory, fragmented: bool
+) -> None:
+    """One that was cut is answered by the library, and those that came whole behind it by the reader itself."""
+    (gateway,) = await embedded(1)
+    async with AsyncExitStack() as stack:
+        client, connection = await join(stack, gateway)
+        begin = encode_frame(TEXT, b"", fin=False) if fragmented else b""
+        data = begin + b"".join(encode_frame(PING, b"ping %d" % number) for number in range(3))
+        for cut in range(1, len(data)):
+            connection._reader.read(data[:cut])
+            connection._reader.read(data[cut:] + (encode_frame(CONTINUATION) if fragmented else b""))
+            assert [(await client.frame()).payload for _ in range(3)] == [b"ping 0", b"ping 1", b"ping 2"], cut
+
+
 @pytest.mark.parametrize("piece", [b"", b"x"])
 async def test_more_small_fragments_than_any_client_needs_close_with_1008(
     embedded: EmbeddedFactory, piece: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("relay.clients.message_reader.FRAGMENTS", FrameRate(FRAGMENTS.per_second, 100))
+    monkeypatch.setattr("relay.clients.message_reader.FRAGMENTS", Rate(FRAGMENTS.per_second, 100))
     (gateway,) = await embedded(1)
     async with AsyncExitStack() as stack:
         client, _ = await join(stack, gateway)
@@ -165,7 +182,7 @@ async def test_more_small_fragments_than_any_client_needs_close_with_1008(
 async def test_large_fragments_are_bounded_by_their_bytes_alone(
     embedded: EmbeddedFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("relay.clients.message_reader.FRAGMENTS", FrameRate(0.001, 2))
+    monkeypatch.setattr("relay.clients.message_reader.FRAGMENTS", Rate(0.001, 2))
     (gateway,) = await embedded(1)
     async with AsyncExitStack() as stack:
         client, _ = await join(stack, gateway, "/ws/c?echo=1")

@@ -93,7 +93,7 @@ async def test_another_path_is_not_found(cluster: list[GatewayProcess], path: st
 async def test_a_plain_get_is_told_to_upgrade(cluster: list[GatewayProcess], path: str) -> None:
     response = await get(cluster[0].port, path)
     assert response.status == 426
-    assert response.headers["upgrade"] == "websocket"
+    assert (response.headers["upgrade"], response.headers["connection"]) == ("websocket", "close, Upgrade")
     assert "ws://" in response.text
 
 
