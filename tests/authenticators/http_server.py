@@ -92,7 +92,8 @@ class HttpServer:
             self._runner = None
 
     async def __aenter__(self) -> Self:
-        await self.start()
+        if self._runner is None:
+            await self.start()
         return self
 
     async def __aexit__(
