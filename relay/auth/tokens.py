@@ -165,6 +165,10 @@ def _check_signature(header: Header, signed: bytes, signature: bytes, keys: Sequ
         raise UnknownKey
     able = [key for key in named if header.alg in key.algorithms]
     if not able:
+        # A secret has no id, so it fits any token; that it is none of an issuer's keys says nothing of the algorithm.
+        unnamed = header.kid is not None and all(key.id is None for key in named)
+        if unnamed and any(header.alg in key.algorithms for key in keys):
+            raise UnknownKey
         raise Unauthenticated("wrong_algorithm", "the token is signed with an algorithm that this relay doesn't accept")
     for key in able:
         if key.algorithms[header.alg].verify(signed, key.material, signature):

@@ -139,25 +139,21 @@ class IssuerKeys:
     async def _fetch(self) -> None:
         host, counters = self._client.host, self._counters
         try:
-            reply = await self._client.get((200,))
-            keys = key_set(_read(reply.body))
+            keys = await fetch_keys(self._client)
         except CallFailed as error:
-            outcome, problem = error.failure, error.detail
-        except UnusableKey as error:
-            outcome, problem = Failure.MALFORMED, f"its answer {error}"
-        else:
-            if self._failures or not self.there:
-                log.info("issuer keys fetched", issuer=host, keys=len(keys))
-            self.keys, self.problem, self._failures = keys, None, 0
-            counters.issuer_fetches["ok"] += 1
-            counters.issuer_up[host] = 1
-            counters.issuer_keys_at[host] = time.time()
+            failure = error.failure.value
+            self.problem = error.detail
+            self._failures += 1
+            counters.issuer_fetches[failure] += 1
+            counters.issuer_up[host] = 0
+            log.warning("issuer keys not fetched", issuer=host, failure=failure, detail=error.detail, kept=self.there)
             return
-        self.problem = problem
-        self._failures += 1
-        counters.issuer_fetches[outcome.value] += 1
-        counters.issuer_up[host] = 0
-        log.warning("issuer keys not fetched", issuer=host, failure=outcome.value, detail=problem, kept=self.there)
+        if self._failures or not self.there:
+            log.info("issuer keys fetched", issuer=host, keys=len(keys))
+        self.keys, self.problem, self._failures = keys, None, 0
+        counters.issuer_fetches["ok"] += 1
+        counters.issuer_up[host] = 1
+        counters.issuer_keys_at[host] = time.time()
 
     def _pause(self) -> float:
         pace = self._pace
@@ -168,13 +164,21 @@ class IssuerKeys:
         return pause * random.uniform(0.9, 1.1)  # noqa: S311  # spreads load, guards nothing
 
 
-def _read(body: bytes) -> list[Any]:
-    """Return the members of a JWK set.
+def client_of(url: str) -> HttpClient:
+    """Return a client of an issuer; not open yet."""
+    return HttpClient(url, timeout=FETCH_TIMEOUT_SECONDS, max_bytes=MAX_SET_BYTES, connections=1)
+
+
+async def fetch_keys(client: HttpClient) -> list[Key]:
+    """Return the keys that an issuer publishes now.
 
     Raises:
-        CallFailed: it is none.
+        CallFailed: it doesn't answer with a JWK set that holds a key which can be used.
     """
+    reply = await client.get((200,))
     try:
-        return msgspec.json.decode(body, type=_KeySet).keys
+        return key_set(msgspec.json.decode(reply.body, type=_KeySet).keys)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         raise CallFailed(Failure.MALFORMED, "its answer is no JWK set") from None
+    except UnusableKey as error:
+        raise CallFailed(Failure.MALFORMED, f"its answer {error}") from None

@@ -11,8 +11,8 @@ from relay.auth.credential import Cause, Unauthenticated
 from relay.auth.keys import PUBLIC_ALGORITHMS, Key, public_keys, secret_key
 from relay.auth.tokens import TokenRules, TokenVerifier, read_header
 from relay.authenticators.credentials import Credentials
-from relay.authenticators.http_client import HttpClient, warn_of_plain_http
-from relay.authenticators.issuer_keys import FETCH_TIMEOUT_SECONDS, MAX_SET_BYTES, IssuerKeys
+from relay.authenticators.http_client import warn_of_plain_http
+from relay.authenticators.issuer_keys import IssuerKeys, client_of
 from relay.errors import Refused, Unavailable
 from relay.metrics.counters import Counters
 from relay.protocols.request import ConnectRequest
@@ -30,8 +30,7 @@ def make_authenticator(settings: Settings, counters: Counters) -> Authenticator:
     if settings.jwks_url is None:
         return SignedTokens(keys, verifier, credentials)
     warn_of_plain_http("RELAY_JWKS_URL", settings.jwks_url)
-    client = HttpClient(settings.jwks_url, timeout=FETCH_TIMEOUT_SECONDS, max_bytes=MAX_SET_BYTES, connections=1)
-    return IssuedTokens(keys, verifier, credentials, IssuerKeys(client, counters))
+    return IssuedTokens(keys, verifier, credentials, IssuerKeys(client_of(settings.jwks_url), counters))
 
 
 def token_rules(settings: Settings) -> TokenRules:

@@ -110,7 +110,7 @@ async def make_parts(
     front_door = FrontDoor(
         context=context,
         http=open_port(runner, settings, counters),
-        openings=OpeningRequests(settings, proxies),
+        openings=OpeningRequests(settings, proxies, auth),
         admission=admission,
         limits=limits,
         proxies=proxies,

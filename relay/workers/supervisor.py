@@ -103,10 +103,10 @@ class Supervisor:
             WorkerStartError: a worker can't be started.
         """
         settings = self._settings
-        report_access(settings, auth_kind(settings))
         found = await resolve_addresses(settings.host, settings.port)
         with Reservation(found.usable, settings.port) as reservation:
             self._port = reservation.port
+            report_access(settings, auth_kind(settings))
             self.workers = [
                 Worker(number, self._settings_of(number), self._command, self.monitor.status, self._timing)
                 for number in range(1, self._count + 1)

@@ -125,7 +125,7 @@ async def test_pages_of_other_sites_need_a_setting(embedded: EmbeddedFactory) ->
     )
     for gateway, origin, status in (
         (own, "https://a.example", 403),
-        (own, "http://x", 200),
+        (own, "http://localhost", 200),
         (listed, "https://a.example", 200),
         (listed, "https://b.example", 403),
     ):
