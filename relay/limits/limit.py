@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import math
 import random
+from http import HTTPStatus
 
 from relay.errors import Refused
 from relay.logs import Logger
