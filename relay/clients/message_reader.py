@@ -242,8 +242,7 @@ class MessageReader(LibraryProtocol):
             self.forget_message()
 
     def _continue(self, frame: Frame) -> None:
-        fragments = self._fragments
-        if fragments is None:
+        if (fragments := self._fragments) is None:
             return  # of a message that was given up
         if len(fragments) >= MAX_FRAGMENTS:
             self._receiver.fail(Disconnect.TOO_MANY_FRAGMENTS)
