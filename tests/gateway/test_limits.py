@@ -144,6 +144,22 @@ async def test_a_limit_that_is_not_set_is_one_of_public_addresses(way: str, monk
 
 
 @every_subscriber
+@pytest.mark.parametrize("header", ["Forwarded: x", "Forwarded: for=9.9.9.9"])
+async def test_no_header_lifts_the_limits_of_a_client_behind_a_trusted_proxy(
+    way: str, header: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The proxy passes on what it doesn't know. The client must not be taken for the proxy, which has no limits."""
+    monkeypatch.setattr("relay.settings.limits.CONNECTIONS_PER_ADDRESS", 1)
+    authenticator = Authenticator()
+    async with guarded(authenticator, trusted_proxies=("127.0.0.1",)) as gateway, staying() as stack:
+        real = "X-Forwarded-For: 8.8.8.8"
+        assert (await come(stack, gateway, way, real)).status == success(way)
+        assert (await come(stack, gateway, way, real, header)).status == 400
+        assert (await come(stack, gateway, way, real)).status == 429
+        assert len(authenticator.asked) == 1
+
+
+@every_subscriber
 async def test_a_user_with_too_many_clients_is_refused_from_wherever_they_come(way: str) -> None:
     names = iter(["ann", "ann", "ann", "bob", None, None])
     authenticator = Authenticator(lambda: Identity(next(names)))
