@@ -73,7 +73,7 @@ class Limit(enum.Enum):
         setting: str | None,
         entry: str,
         sentence: str = "",
-        status: int = HTTPStatus.TOO_MANY_REQUESTS,
+        status: int = 429,
     ) -> None:
         self.label = label
         self.setting = setting
