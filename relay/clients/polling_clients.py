@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Final
 
 from relay.clients.context import Context
@@ -105,10 +105,9 @@ class PollingClients:
         """See `PollOwner`."""
         self._closed.pop(client.token, None)
 
-    def make_room(self) -> None:
-        """Give up the place of an idle client for a newcomer, if a network has more of them than its share."""
-        if self._idle.largest > max(1, self._context.registry.places // SHARE_PART):
-            self._evict()
+    def find_evictable(self) -> Callable[[], None] | None:
+        """Return what gives up the place of an idle client for a newcomer; None: no network has more than its share."""
+        return self._evict if self._idle.largest > max(1, self._context.registry.places // SHARE_PART) else None
 
     async def sweep(self) -> None:
         """Answer polls and end clients whose time is over, again and again, until cancelled."""

@@ -45,7 +45,8 @@ class Registry:
     Args:
         places: how many clients are served at once.
         counters: where clients are counted.
-        evict: called when all places are taken: takes away that of a client which isn't using it, if there is one.
+        find_evictable: called when all places are taken: returns what takes away that of a client which isn't using
+            it; None: there is no such client.
         limits: are told when a client leaves; they have counted it when it asked to come in.
 
     Attributes:
@@ -54,12 +55,18 @@ class Registry:
         sockets: how many of the clients have a socket of their own; those that poll have none.
     """
 
-    def __init__(self, places: int, counters: Counters, evict: Callable[[], None], limits: ConnectionLimits) -> None:
+    def __init__(
+        self,
+        places: int,
+        counters: Counters,
+        find_evictable: Callable[[], Callable[[], None] | None],
+        limits: ConnectionLimits,
+    ) -> None:
         self.places = places
         self.draining = False
         self.sockets = 0
         self._counters = counters
-        self._evict = evict
+        self._find_evictable = find_evictable
         self._limits = limits
         self._clients: set[Connected] = set()
         # Set whenever the last client has gone.
@@ -108,18 +115,26 @@ class Registry:
         self._limits.leave(session.network, session.user)
         log.debug("disconnected", channel=session.protocol.channel, user=session.user, code=code)
 
-    def check_room(self) -> None:
-        """Make sure that a new client may come in, perhaps in the place of one that doesn't use it.
+    def check_open(self) -> None:
+        """Make sure that there is a place, or one that can be taken away, before anybody is asked who a client is.
 
         Raises:
             Refused: with 503; the gateway is shutting down, or full.
         """
         if self.draining:
             raise Refused(503, Unavailable.DRAINING)
-        if len(self._clients) >= self.places:
-            self._evict()
-            if len(self._clients) >= self.places:
-                raise Refused(503, Unavailable.FULL)
+        if len(self._clients) >= self.places and self._find_evictable() is None:
+            raise Refused(503, Unavailable.FULL)
+
+    def check_room(self) -> None:
+        """Make sure that a new client may come in, perhaps in the place of one that doesn't use it.
+
+        Raises:
+            Refused: as `check_open` does.
+        """
+        self.check_open()
+        if len(self._clients) >= self.places and (evict := self._find_evictable()) is not None:
+            evict()
 
     async def emptied(self, within: float) -> None:
         """Wait until the last client has gone.

@@ -82,7 +82,10 @@ class WebSocket(Client):
         reader.ws.send_close(closing.code, closing.reason)
         self._leaving = False
         self.resume_publishing()
-        self._context.throttled.release(self, self._context.sending)
+        self._context.throttled.release(self)
+        if reader.meter is not None:
+            # In any case: `prepare_to_close` may have lifted the rates, and what it sends until its close frame counts.
+            reader.meter.reset(self._context.loop.time(), self._context.sending)
         self._read_on()
         self.flush_protocol()
         self._leave()

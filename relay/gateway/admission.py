@@ -68,6 +68,7 @@ class Admission:
             Refused: with 403, it may not; with 429, its address or its user has too many clients; with 503, there is no
                 place, or the bus doesn't acknowledge; and what `identify` raises.
         """
+        self._registry.check_open()
         connections = self._limits.connections
         network, user = connections.enter(request.remote), None
         try:
@@ -79,6 +80,11 @@ class Admission:
             connections.leave(network, user)
             raise
         return Session(self._node, identity, protocol, interest, network)
+
+    def withdraw(self, session: Session) -> None:
+        """Give back what `admit` has counted and claimed for a client that has not joined the registry after all."""
+        session.withdraw()
+        self._limits.connections.leave(session.network, session.user)
 
     async def admit_publisher(self, request: ConnectRequest, channel: str) -> Identity:
         """Return who wants to send a message to a channel, and may.
@@ -113,7 +119,7 @@ class Admission:
         """Return whom the authenticator sees; whatever it raises becomes a refusal."""
         try:
             identity = self._authenticator.identify(request)
-            return identity if isinstance(identity, Identity) else await self._wait_for(identity)
+            return identity if isinstance(identity, Identity) else await self._wait_for(identity, request)
         except Refused as refused:
             if not _can_be_sent(refused):
                 raise _fault(refused, request) from None
@@ -126,12 +132,13 @@ class Admission:
         except (Exception, SystemExit) as error:  # noqa: BLE001  # it is logged, and may be raised by any program
             raise _fault(error, request) from None
 
-    async def _wait_for(self, identity: Awaitable[Identity]) -> Identity:
-        """Return the identity that an authenticator promises."""
+    async def _wait_for(self, identity: Awaitable[Identity], request: ConnectRequest) -> Identity:
+        """Return the identity that an authenticator promises. Meanwhile the request counts as a failure."""
         try:
-            await asyncio.sleep(0)  # in a task from here on, which time-outs need
-            async with asyncio.timeout(self._patience) as patience:
-                found = await identity
+            with self._limits.failures.undecided(request.remote):
+                await asyncio.sleep(0)  # in a task from here on, which time-outs need
+                async with asyncio.timeout(self._patience) as patience:
+                    found = await identity
         except TimeoutError:
             if not patience.expired():
                 raise

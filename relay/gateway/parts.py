@@ -82,9 +82,9 @@ async def make_parts(
     """
     channels = ChannelLimits.of(settings.max_channels_per_connection)
     node = Node(_broker_options(settings), counters, write_delay=settings.write_delay / 1000, channels=channels)
-    limits = GatewayLimits.of(_limit_options(settings), counters, asyncio.get_running_loop().time)
+    limits = GatewayLimits.of(_limit_options(settings, auth), counters, asyncio.get_running_loop().time)
     places = max_connections(settings.max_connections)
-    registry = Registry(places, counters, lambda: polling_clients.make_room(), limits.connections)
+    registry = Registry(places, counters, lambda: polling_clients.find_evictable(), limits.connections)
     context = _make_context(settings, counters, node, registry)
     polling_clients = PollingClients(context)
     control = Control(node, registry)
@@ -110,7 +110,7 @@ async def make_parts(
     front_door = FrontDoor(
         context=context,
         http=open_port(runner, settings, counters),
-        openings=OpeningRequests(settings, proxies, auth),
+        openings=OpeningRequests(settings, proxies, auth, limits.connections.check_new),
         admission=admission,
         limits=limits,
         proxies=proxies,
@@ -130,10 +130,10 @@ def _broker_options(settings: Settings) -> BrokerOptions:
     )
 
 
-def _limit_options(settings: Settings) -> LimitOptions:
+def _limit_options(settings: Settings, auth: str) -> LimitOptions:
     per_user = settings.max_connections_per_user
     if per_user is None:
-        per_user = 0 if settings.auth in ("none", "key") else defaults.CONNECTIONS_PER_USER
+        per_user = 0 if auth in ("none", "key") else defaults.CONNECTIONS_PER_USER
     return LimitOptions(
         connections_per_address=PerAddress.of(settings.max_connections_per_address, defaults.CONNECTIONS_PER_ADDRESS),
         connections_per_user=per_user,

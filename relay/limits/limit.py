@@ -52,6 +52,12 @@ class Limit(enum.Enum):
         "too many clients connect at the same time",
         503,
     )
+    NEW_ADDRESS_CONNECTIONS = (
+        "new_connections_per_address",
+        "RELAY_MAX_NEW_CONNECTIONS_PER_SECOND",
+        "too many new connections of an address",
+        "too many clients connect from this address",
+    )
     CHANNELS = ("channels", "RELAY_MAX_CHANNELS_PER_CONNECTION", "too many channels of a client")
     FAILED_AUTHENTICATIONS = (
         "failed_authentications",
