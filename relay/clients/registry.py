@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Protocol
 
+from relay.auth.authenticator import Identity
+from relay.clients.expirations import Expirations
 from relay.clients.session import Session
 from relay.errors import CustomDisconnect, Disconnect, Refused, Unavailable
 from relay.logs import Logger
@@ -37,6 +39,9 @@ class Connected(Protocol):
     def abort(self) -> None:
         """End it at once, without a word."""
 
+    def refresh(self, expires_at: float | None) -> None:
+        """Give it another end, in seconds since 1970; None: none."""
+
 
 class Registry:
     """All clients of one gateway, from the end of their handshake until they have gone.
@@ -45,19 +50,22 @@ class Registry:
         places: how many clients are served at once.
         counters: where clients are counted.
         evict: called when all places are taken: takes away that of a client which isn't using it, if there is one.
+        expirations: closes the clients whose rights expire.
 
     Attributes:
         places: how many clients are served at once.
         draining: whether no new clients are let in, as the gateway is shutting down.
         sockets: how many of the clients have a socket of their own; those that poll have none.
+        expirations: what closes the clients whose rights expire.
     """
 
-    def __init__(self, places: int, counters: Counters, evict: Callable[[], None]) -> None:
+    def __init__(self, places: int, counters: Counters, evict: Callable[[], None], expirations: Expirations) -> None:
         self.places = places
         self.draining = False
         self.sockets = 0
         self._counters = counters
         self._evict = evict
+        self.expirations = expirations
         self._clients: set[Connected] = set()
         # Set whenever the last client has gone.
         self._empty = asyncio.Event()
@@ -86,6 +94,9 @@ class Registry:
         self.sockets += socket
         self._counters.connections_open += 1
         self._counters.connections_accepted += 1
+        expires_at = client.session.identity.expires_at
+        if expires_at is not None:
+            self.expirations.add(client, expires_at)
 
     def leave(self, client: Connected, code: int, *, socket: bool = True) -> None:
         """Count a client that has gone.
@@ -102,7 +113,26 @@ class Registry:
         if not self._clients:
             self._empty.set()
         session = client.session
+        if session.identity.expires_at is not None:
+            self.expirations.discard(client, session.identity.expires_at)
         log.debug("disconnected", channel=session.protocol.channel, user=session.user, code=code)
+
+    def refresh(self, client: Connected, identity: Identity) -> None:
+        """Give a client that is connected other rights, or another end.
+
+        Args:
+            client: has joined, and perhaps left already.
+            identity: of the same user.
+        """
+        session = client.session
+        before, after = session.identity.expires_at, identity.expires_at
+        session.identity = identity
+        if before == after or client not in self._clients:
+            return
+        if before is not None:
+            self.expirations.discard(client, before)
+        if after is not None:
+            self.expirations.add(client, after)
 
     def check_room(self) -> None:
         """Make sure that a new client may come in, perhaps in the place of one that doesn't use it.

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+import time
+from collections.abc import Awaitable, Callable, Coroutine
 
 from relay.auth.authenticator import Authenticator, Identity, check_publish, check_subscribe
+from relay.auth.credential import Unauthenticated
 from relay.clients.registry import Registry
 from relay.clients.session import Session
+from relay.control.blocked_users import BlockedUsers
 from relay.errors import NotAllowed, Refused, Unavailable
 from relay.node import Interest, Node
 from relay.protocols import ClientProtocol
@@ -26,33 +29,50 @@ class Admission:
         authenticator: tells who clients are.
         registry: who is connected.
         node: hub and broker.
+        blocked_users: who is refused for now.
         patience: seconds that the authenticator may take, and then the bus.
+        now: returns the time in seconds since 1970.
 
     Attributes:
         longest: seconds after which a client is let in or refused, whatever happens.
     """
 
-    def __init__(self, authenticator: Authenticator, registry: Registry, node: Node, patience: float) -> None:
+    def __init__(
+        self,
+        authenticator: Authenticator,
+        registry: Registry,
+        node: Node,
+        blocked_users: BlockedUsers,
+        patience: float,
+        *,
+        now: Callable[[], float] = time.time,
+    ) -> None:
         self._authenticator = authenticator
         self._registry = registry
         self._node = node
+        self._blocked_users = blocked_users
         self._patience = patience
+        self._now = now
         # Soon enough for a client to be told: many give up after ten seconds.
         self._bus_patience = min(patience, node.subscribe_timeout)
         self.longest = patience + self._bus_patience + 1.0
 
-    async def admit(self, request: ConnectRequest, protocol: ClientProtocol) -> Session:
+    async def admit(
+        self, request: ConnectRequest, protocol: ClientProtocol, identity: Identity | None = None
+    ) -> Session:
         """Return the session of a client that wants to come in; the bus delivers its channel.
 
         Args:
             request: what it has sent.
             protocol: what it speaks.
+            identity: who it is; None: not known yet.
 
         Raises:
-            Refused: with 403, it may not; with 503, there is no place, or the bus doesn't acknowledge; and what the
-                authenticator raises.
+            Refused: with 401 or 403, it may not; with 503, there is no place, or the bus doesn't acknowledge; and what
+                the authenticator raises.
         """
-        identity = await self.identify(request)
+        if identity is None:
+            identity = await self.identify(request)
         channel = protocol.channel
         try:
             if channel is not None:
@@ -60,14 +80,14 @@ class Admission:
         except NotAllowed as error:
             raise Refused(403, str(error)) from None
         self._registry.check_room()
-        interest = None if channel is None else await self._claim(channel)
+        interest = None if channel is None else await self._claim(channel, identity)
         return Session(self._node, identity, protocol, interest)
 
     async def admit_publisher(self, request: ConnectRequest, channel: str) -> Identity:
         """Return who wants to send a message to a channel, and may.
 
         Raises:
-            Refused: with 403, it may not; and what the authenticator raises.
+            Refused: with 401 or 403, it may not; and what the authenticator raises.
         """
         identity = await self.identify(request)
         try:
@@ -77,22 +97,40 @@ class Admission:
         return identity
 
     async def identify(self, request: ConnectRequest) -> Identity:
-        """Return who sends a request; raises what the authenticator raises, and `Refused` with 503 after `patience`."""
+        """Return who sends a request.
+
+        Raises:
+            Refused: with 401, its right has expired; with 403, its user is blocked; with 503, it can't be told now; and
+                what the authenticator raises.
+        """
         identity = self._authenticator.identify(request)
-        if isinstance(identity, Identity):
-            return identity
+        if not isinstance(identity, Identity):
+            identity = await self._answer(identity)
+        self._check(identity)
+        return identity
+
+    async def _answer(self, awaited: Awaitable[Identity]) -> Identity:
+        """Return what the authenticator says, and raise `Refused` with 503 after `patience`."""
         try:
             await asyncio.sleep(0)  # in a task from here on, which time-outs need
             async with asyncio.timeout(self._patience):
-                return await identity
+                return await awaited
         except TimeoutError:
             raise Refused(503, Unavailable.AUTHENTICATION_TIMEOUT) from None
         finally:
-            if isinstance(identity, Coroutine):
-                identity.close()  # it may not have been begun
+            if isinstance(awaited, Coroutine):
+                awaited.close()  # it may not have been begun
 
-    async def _claim(self, channel: str) -> Interest:
-        """Return a claim on a channel that the bus has acknowledged."""
+    def _check(self, identity: Identity) -> None:
+        """Check what may change from one moment to the next; raises `Refused`."""
+        # Not `<=`: whatever a program gives that is no number is over.
+        if identity.expires_at is not None and not identity.expires_at > self._now():
+            raise Unauthenticated("expired", "your right to be here has expired")
+        if identity.user is not None:
+            self._blocked_users.check(identity.user)
+
+    async def _claim(self, channel: str, identity: Identity) -> Interest:
+        """Return a claim on a channel that the bus has acknowledged, for a client that may still come in then."""
         interest, acknowledged = self._node.claim(channel)
         try:
             waited = not acknowledged.done()
@@ -103,6 +141,7 @@ class Admission:
             if acknowledged.cancelled() or acknowledged.exception() is not None:
                 raise Refused(503, Unavailable.BUS_REFUSED)
             if waited:
+                self._check(identity)
                 self._registry.check_room()  # last: it may take a place away from a polling client
         except BaseException:
             self._node.release(interest)

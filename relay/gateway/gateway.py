@@ -94,7 +94,8 @@ class Gateway:
             return ["not started"]
         if self._draining:
             return ["draining"]
-        return self._parts.context.node.problems
+        # Without the bus nothing can be read either: that is no problem of its own.
+        return self._parts.context.node.problems or self._parts.control.blocked_users.problems
 
     @property
     def ready(self) -> bool:
@@ -147,6 +148,8 @@ class Gateway:
         await context.node.start()
         self._background.run("keepalive", context.keepalive.run)
         self._background.run("write timeouts", context.write_timeouts.run)
+        self._background.run("expirations", context.registry.expirations.run)
+        self._background.run("blocked users", parts.control.blocked_users.run)
         self._background.run("unfinished messages", context.unfinished.run)
         self._background.run("polls", parts.polling_clients.sweep)
         self._background.run("http connections", front_door.http.expire)

@@ -8,6 +8,7 @@ import pytest
 
 from relay.auth.authenticator import ANONYMOUS
 from relay.brokers import BrokerOptions
+from relay.clients.expirations import Expirations
 from relay.clients.registry import Registry
 from relay.clients.session import Session
 from relay.errors import CustomDisconnect, Disconnect, Refused
@@ -31,6 +32,8 @@ class Someone:
 
     def abort(self) -> None: ...
 
+    def refresh(self, expires_at: float | None) -> None: ...
+
 
 class Place:
     """A registry, and what is around it.
@@ -44,7 +47,7 @@ class Place:
         self.node = Node(BrokerOptions("memory://"), self.counters)
         self.evictable: list[Someone] = []
         self.evictions = 0
-        self.registry = Registry(places, self.counters, self._evict)
+        self.registry = Registry(places, self.counters, self._evict, Expirations(lambda: 0.0))
 
     def come(self, *, socket: bool = True) -> Someone:
         """Let a client in."""

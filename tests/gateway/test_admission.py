@@ -255,8 +255,8 @@ async def test_a_question_that_was_never_asked_is_closed() -> None:
 
     async with guarded(Authenticator()) as gateway:
         question = answer()
-        context = parts_of(gateway).context
-        admission = Admission(Authenticator(lambda: question), context.registry, context.node, 1.0)
+        context, blocked_users = parts_of(gateway).context, parts_of(gateway).control.blocked_users
+        admission = Admission(Authenticator(lambda: question), context.registry, context.node, blocked_users, 1.0)
         request = ConnectRequest("/ws/a", {}, {}, "")
 
         async def admit() -> None:
