@@ -1,6 +1,6 @@
 """The contract of a store of blocked users: kept where the bus is, so that all gateways have the same.
 
-`Broker.block_store` is the one of a bus. One contract suite, `tests/brokers/test_block_store.py`, runs over all. Nothing
+`Broker.block_store` is the one of a bus. One suite, `tests/brokers/test_block_store.py`, runs over all. Nothing
 of it is on the way of a message, or of a client that comes in: gateways keep a copy (`relay.control.blocked_users`).
 """
 
