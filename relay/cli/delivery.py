@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from http import HTTPStatus
 from typing import Final
 
 from aiohttp import ClientError, ClientSession, WSMsgType, WSServerHandshakeError
 from yarl import URL
 
+from relay.cli.client_token import token_headers
 from relay.cli.unreachable import GatewayError, answered, check_gateway, unreachable
 
 TIMEOUT_SECONDS: Final = 15.0
@@ -21,12 +23,15 @@ class NotDelivered(GatewayError):
     """A gateway did not deliver a message, or perhaps did not: its echo did not come back."""
 
 
-async def deliver(url: URL, payload: str | bytes, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
+async def deliver(
+    url: URL, payload: str | bytes, token: str | None = None, timeout_seconds: float = TIMEOUT_SECONDS
+) -> None:
     """Send one message, and wait until the bus delivers it to its publisher, too.
 
     Args:
         url: of the channel, with `echo=1`.
         payload: text, or bytes for a binary message.
+        token: key or token to come in with; None: none.
         timeout_seconds: for everything.
 
     Raises:
@@ -34,12 +39,15 @@ async def deliver(url: URL, payload: str | bytes, timeout_seconds: float = TIMEO
         NoGateway: another server is at that address.
     """
     try:
-        async with asyncio.timeout(timeout_seconds), ClientSession() as session:
+        async with asyncio.timeout(timeout_seconds), ClientSession(headers=token_headers(token)) as session:
             await _send(session, url, payload)
     except TimeoutError:
         raise NotDelivered(url.origin(), f"did not answer within {timeout_seconds:g} s") from None
     except WSServerHandshakeError as error:
-        raise NotDelivered(url.origin(), answered(error.status)) from None
+        reason = answered(error.status, token)
+        if error.status == HTTPStatus.FORBIDDEN:
+            reason += ", which this command needs, too, as it waits for its echo"
+        raise NotDelivered(url.origin(), reason) from None
     except ClientError as error:
         raise NotDelivered(url.origin(), unreachable(error)) from None
 

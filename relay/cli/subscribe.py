@@ -5,13 +5,15 @@ from __future__ import annotations
 import click
 
 from relay.cli.channel_url import ChannelArgument, channel_url
+from relay.cli.client_token import token_option
 
 
 @click.command("subscribe")
 @click.argument("channel", type=ChannelArgument())
 @click.option("--gateway", metavar="URL", help="Gateway to listen to; default: the one of RELAY_HOST and RELAY_PORT.")
+@token_option
 @click.option("--count", type=click.IntRange(min=1), metavar="N", help="End after N messages.")
-def command(channel: str, gateway: str | None, count: int | None) -> None:
+def command(channel: str, gateway: str | None, token: str | None, count: int | None) -> None:
     """Print the messages of a channel as they come.
 
     One a line, until Ctrl-C. Control characters are escaped; of a binary message the size and the first bytes are
@@ -27,7 +29,7 @@ def command(channel: str, gateway: str | None, count: int | None) -> None:
 
     url = channel_url(gateway, channel)
     try:
-        run_interruptible(Tail(url, count).run)
+        run_interruptible(Tail(url, count, token).run)
     except GatewayError as error:
         click.secho(f"relay: {error}", fg="red", err=True)
         raise click.exceptions.Exit(1) from None

@@ -8,9 +8,10 @@ from relay.clients.idle_polls import network_of
 from relay.clients.long_poll import LongPoll
 from relay.errors import Refused
 from relay.protocols.poll import ROOT, LongPolling, Poll, open_session
-from relay.protocols.request import ConnectRequest, parse_request
+from relay.protocols.request import ConnectRequest
 from relay.web.admission_wait import AdmissionWait
 from relay.web.app_keys import ADMISSION, COUNTERS, POLLING_CLIENTS, SETTINGS
+from relay.web.connect_request import read_connect_request
 from relay.web.cors import with_cors
 from relay.web.persistence import client_closed, keep_connection
 
@@ -27,7 +28,7 @@ async def poll(request: web.Request) -> web.Response:
     Raises:
         Refused: see `relay.protocols.poll` and `relay.gateway.admission`.
     """
-    asked = parse_request(request.raw_path, request.headers, request.remote or "")
+    asked = read_connect_request(request)
     wanted = open_session(asked, request.app[SETTINGS].default_channel)
     try:
         with AdmissionWait(request):
