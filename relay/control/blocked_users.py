@@ -23,6 +23,10 @@ from relay.node import Node
 READ_SECONDS: Final = 60.0
 """Between two readings while the bus is heard. Each gateway adds up to half of it, or all would read at once."""
 
+SETTLE_SECONDS: Final = 5.0
+"""After the first reading of a link to the bus: another gateway may have written again what the bus had lost. By then all
+have come back to it."""
+
 RETRY_SECONDS: Final = 1.0
 """After one that has failed."""
 
@@ -150,13 +154,16 @@ class BlockedUsers:
 
     async def read(self) -> None:
         """Read the list, and close the clients of users that are newly blocked. A failure is logged and made up for."""
-        self._connects = self._node.counters.bus_connects
+        connects = self._node.counters.bus_connects
+        again, self._connects = connects == self._connects, connects
         self._changed = {}
         try:
             found = await self._store.read(self._now())
         except BlockStoreError as error:
             self._failed(error)
         else:
+            spread = random.uniform(1.0, 1.5)  # noqa: S311  # spreads load, guards nothing
+            self._due_at = self._loop.time() + (self._read_seconds * spread if again else SETTLE_SECONDS)
             await self._take(found, self._changed)
         finally:
             self._changed = None
@@ -183,7 +190,6 @@ class BlockedUsers:
             self._set(user, until)
         self._known, self._problem = True, None
         self._read_at = self._loop.time()
-        self._due_at = self._read_at + self._read_seconds * random.uniform(1.0, 1.5)
         self._changed = None  # from here on commands change the list that stays
         for user, until in self._until.items():
             if before.get(user, 0.0) <= now:

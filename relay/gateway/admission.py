@@ -34,6 +34,7 @@ class Admission:
         now: returns the time in seconds since 1970.
 
     Attributes:
+        blocked_users: see above.
         longest: seconds after which a client is let in or refused, whatever happens.
     """
 
@@ -50,7 +51,7 @@ class Admission:
         self._authenticator = authenticator
         self._registry = registry
         self._node = node
-        self._blocked_users = blocked_users
+        self.blocked_users = blocked_users
         self._patience = patience
         self._now = now
         # Soon enough for a client to be told: many give up after ten seconds.
@@ -127,7 +128,7 @@ class Admission:
         if identity.expires_at is not None and not identity.expires_at > self._now():
             raise Unauthenticated("expired", "your right to be here has expired")
         if identity.user is not None:
-            self._blocked_users.check(identity.user)
+            self.blocked_users.check(identity.user)
 
     async def _claim(self, channel: str, identity: Identity) -> Interest:
         """Return a claim on a channel that the bus has acknowledged, for a client that may still come in then."""

@@ -24,6 +24,8 @@ _FAILURES = tuple(error.disconnect.name for error in PublishError.__subclasses__
 _REFUSALS = (
     *(reason.cause for reason in Unavailable),
     "bad_request",
+    "blocked",
+    "expired",
     "forbidden",
     "not_found",
     "request_timeout",
@@ -120,6 +122,7 @@ _GAUGES = (
     _Series("channels", "relay_channels", "Channels that have clients here."),
     _Series("slow_consumers", "relay_slow_consumers", "Clients whose socket takes no more now."),
     _Series("client_buffer_bytes", "relay_client_buffer_bytes", "Bytes that wait for clients."),
+    _Series("blocked_users", "relay_blocked_users", "Users that are refused for a while."),
     _Series("paused_publishers", "relay_paused_publishers", "Clients not read because the bus can't take more."),
     _Series("bus_up", "relay_bus_up", "1 while messages get through the bus from end to end."),
     _Series("bus_links", "relay_bus_link_up", "1 while a link to the bus is in use.", "link"),

@@ -112,7 +112,7 @@ class RedisBlockStore(BlockStore):
             await _results(pipeline)
 
     def _drop_what_is_over(self, pipeline: Any, now: float) -> None:
-        pipeline.zremrangebyscore(self._key, f"({-now!r}", f"({now!r}")
+        pipeline.zremrangebyscore(self._key, -now, now)
 
     async def _run(self, work: Callable[[], Awaitable[_T]]) -> _T:
         """Do something with Redis, and say what its errors mean.
