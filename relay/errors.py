@@ -38,6 +38,8 @@ class Disconnect(enum.Enum):
     GOING_AWAY = (1001, "going away")
     INVALID_TEXT = (1007, "text is not valid UTF-8")
     FRAME_RATE = (1008, "too many control frames or small fragments")
+    MESSAGE_RATE = (1008, "too many messages a second, for too long")
+    BYTE_RATE = (1008, "too many bytes a second, for too long")
     MESSAGE_TIMEOUT = (1008, "message not finished in time")
     NOT_ALLOWED = (1008, "not allowed")
     TOKEN_EXPIRED = (1008, "token expired")

@@ -11,6 +11,7 @@ from relay.auth.authenticator import Identity
 from relay.clients.expirations import Expirations
 from relay.clients.session import Session
 from relay.errors import CustomDisconnect, Disconnect, Refused, Unavailable
+from relay.limits.connections import ConnectionLimits
 from relay.logs import Logger
 from relay.metrics.counters import Counters
 
@@ -50,21 +51,30 @@ class Registry:
         places: how many clients are served at once.
         counters: where clients are counted.
         evict: called when all places are taken: takes away that of a client which isn't using it, if there is one.
+        limits: are told when a client leaves; they have counted it when it asked to come in.
         expirations: closes the clients whose rights expire.
 
     Attributes:
         places: how many clients are served at once.
         draining: whether no new clients are let in, as the gateway is shutting down.
         sockets: how many of the clients have a socket of their own; those that poll have none.
-        expirations: what closes the clients whose rights expire.
+        expirations: see above.
     """
 
-    def __init__(self, places: int, counters: Counters, evict: Callable[[], None], expirations: Expirations) -> None:
+    def __init__(
+        self,
+        places: int,
+        counters: Counters,
+        evict: Callable[[], None],
+        limits: ConnectionLimits,
+        expirations: Expirations,
+    ) -> None:
         self.places = places
         self.draining = False
         self.sockets = 0
         self._counters = counters
         self._evict = evict
+        self._limits = limits
         self.expirations = expirations
         self._clients: set[Connected] = set()
         # Set whenever the last client has gone.
@@ -113,6 +123,7 @@ class Registry:
         if not self._clients:
             self._empty.set()
         session = client.session
+        self._limits.leave(session.network, session.user)
         if session.identity.expires_at is not None:
             self.expirations.discard(client, session.identity.expires_at)
         log.debug("disconnected", channel=session.protocol.channel, user=session.user, code=code)

@@ -24,8 +24,8 @@ READ_SECONDS: Final = 60.0
 """Between two readings while the bus is heard. Each gateway adds up to half of it, or all would read at once."""
 
 SETTLE_SECONDS: Final = 5.0
-"""After the first reading of a link to the bus: another gateway may have written again what the bus had lost. By then all
-have come back to it."""
+"""After the first reading over a new link: another gateway may write again what the bus had lost. By then all have come
+back to it."""
 
 RETRY_SECONDS: Final = 1.0
 """After one that has failed."""

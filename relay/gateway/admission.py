@@ -7,12 +7,14 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 
 from relay.auth.authenticator import Authenticator, Identity, check_publish, check_subscribe
-from relay.auth.credential import Unauthenticated
+from relay.auth.credential import MISSING, Unauthenticated
 from relay.clients.registry import Registry
 from relay.clients.session import Session
 from relay.control.blocked_users import BlockedUsers
 from relay.errors import NotAllowed, Refused, Unavailable
-from relay.node import Interest, Node
+from relay.interest import Acknowledged, Interest
+from relay.limits.gateway_limits import GatewayLimits
+from relay.node import Node
 from relay.protocols import ClientProtocol
 from relay.protocols.request import ConnectRequest
 
@@ -30,6 +32,7 @@ class Admission:
         registry: who is connected.
         node: hub and broker.
         blocked_users: who is refused for now.
+        limits: of what one address and one user may take.
         patience: seconds that the authenticator may take, and then the bus.
         now: returns the time in seconds since 1970.
 
@@ -44,11 +47,13 @@ class Admission:
         registry: Registry,
         node: Node,
         blocked_users: BlockedUsers,
+        limits: GatewayLimits,
         patience: float,
         *,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._authenticator = authenticator
+        self._limits = limits
         self._registry = registry
         self._node = node
         self.blocked_users = blocked_users
@@ -69,26 +74,27 @@ class Admission:
             identity: who it is; None: not known yet.
 
         Raises:
-            Refused: with 401 or 403, it may not; with 503, there is no place, or the bus doesn't acknowledge; and what
-                the authenticator raises.
+            Refused: with 401 or 403, it may not; with 429, its address or user has too many clients; with 503, there is
+                no place, or the bus doesn't acknowledge; and what `identify` raises.
         """
-        if identity is None:
-            identity = await self.identify(request)
-        channel = protocol.channel
+        connections = self._limits.connections
+        network, user = connections.enter(request.remote), None
         try:
-            if channel is not None:
-                check_subscribe(identity, channel)
-        except NotAllowed as error:
-            raise Refused(403, str(error)) from None
-        self._registry.check_room()
-        interest = None if channel is None else await self._claim(channel, identity)
-        return Session(self._node, identity, protocol, interest)
+            if identity is None:
+                identity = await self.identify(request)
+            connections.enter_user(identity.user, request.remote)
+            user = identity.user
+            interest = await self._admit_to(protocol.channel, identity)
+        except BaseException:
+            connections.leave(network, user)
+            raise
+        return Session(self._node, identity, protocol, interest, network)
 
     async def admit_publisher(self, request: ConnectRequest, channel: str) -> Identity:
         """Return who wants to send a message to a channel, and may.
 
         Raises:
-            Refused: with 401 or 403, it may not; and what the authenticator raises.
+            Refused: with 403, it may not; and what `identify` raises.
         """
         identity = await self.identify(request)
         try:
@@ -101,9 +107,20 @@ class Admission:
         """Return who sends a request.
 
         Raises:
-            Refused: with 401, its right has expired; with 403, its user is blocked; with 503, it can't be told now; and
-                what the authenticator raises.
+            Refused: with 429, too many authentications have failed from its address, and the authenticator isn't asked;
+                with 401, its right has expired; with 403, its user is blocked; with 503, it can't be told now; and what
+                the authenticator raises.
         """
+        failures = self._limits.failures
+        failures.check(request.remote)
+        try:
+            return await self._identify(request)
+        except Refused as refused:
+            if refused.status == 401 and refused.cause != MISSING:  # without a credential nothing can be tried out
+                failures.add(request.remote)
+            raise
+
+    async def _identify(self, request: ConnectRequest) -> Identity:
         identity = self._authenticator.identify(request)
         if not isinstance(identity, Identity):
             identity = await self._answer(identity)
@@ -130,13 +147,23 @@ class Admission:
         if identity.user is not None:
             self.blocked_users.check(identity.user)
 
+    async def _admit_to(self, channel: str | None, identity: Identity) -> Interest | None:
+        """Return a claim on the channel with which a client comes in; None without one. Raises what `admit` does."""
+        try:
+            if channel is not None:
+                check_subscribe(identity, channel)
+        except NotAllowed as error:
+            raise Refused(403, str(error)) from None
+        self._registry.check_room()
+        return None if channel is None else await self._claim(channel, identity)
+
     async def _claim(self, channel: str, identity: Identity) -> Interest:
         """Return a claim on a channel that the bus has acknowledged, for a client that may still come in then."""
         interest, acknowledged = self._node.claim(channel)
         try:
             waited = not acknowledged.done()
             if waited:
-                await _settled(acknowledged, self._bus_patience)
+                await _settled(interest, acknowledged, self._bus_patience)
             if not acknowledged.done():
                 raise Refused(503, Unavailable.BUS_TIMEOUT)
             if acknowledged.cancelled() or acknowledged.exception() is not None:
@@ -150,8 +177,8 @@ class Admission:
         return interest
 
 
-async def _settled(future: asyncio.Future[None], seconds: float) -> None:
-    """Wait until a future is done, or so many seconds; a shared one, so this neither cancels it nor raises its error.
+async def _settled(interest: Interest, acknowledged: Acknowledged, seconds: float) -> None:
+    """Wait until the bus has answered, or so many seconds; the future is shared, so this neither cancels nor raises it.
 
     `asyncio.wait` does that, too; it takes twice the time, which each client of a new channel would pay.
     """
@@ -162,10 +189,10 @@ async def _settled(future: asyncio.Future[None], seconds: float) -> None:
         if not waiter.done():
             waiter.set_result(None)
 
-    future.add_done_callback(wake)
+    interest.wait(acknowledged, wake)
     timer = loop.call_later(seconds, wake)
     try:
         await waiter
     finally:
         timer.cancel()
-        future.remove_done_callback(wake)
+        interest.forget(acknowledged, wake)

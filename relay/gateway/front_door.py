@@ -9,6 +9,7 @@ from relay.clients.context import Context
 from relay.gateway.admission import Admission
 from relay.gateway.capacity import max_sockets
 from relay.gateway.opening_request import OpeningRequests
+from relay.limits.gateway_limits import GatewayLimits
 from relay.proxies.forwarded import TrustedProxies
 from relay.web.http_port import HttpPort
 
@@ -28,6 +29,7 @@ class FrontDoor:
         http: the sockets that speak HTTP: handshakes, requests, and what waits for its next request.
         openings: reads the requests of clients that want to come in.
         admission: lets them in.
+        limits: of what one address and one user may take.
         proxies: whose word about a client's address is believed.
         max_sockets: beyond so many sockets even refusals would use up the files that the bus needs.
     """
@@ -36,6 +38,7 @@ class FrontDoor:
     http: HttpPort
     openings: OpeningRequests
     admission: Admission
+    limits: GatewayLimits
     proxies: TrustedProxies
     max_sockets: int = field(default_factory=max_sockets)
     # Handshakes that wait for something.

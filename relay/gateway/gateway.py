@@ -237,6 +237,7 @@ class Gateway:
         listener.close()
         await listener.wait_adopted()
         context.turns.stop()
+        context.throttled.stop()
         for client in context.registry:
             client.abort()
         for http_connection in front_door.http.connections:

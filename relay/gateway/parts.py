@@ -16,6 +16,7 @@ from relay.clients.expirations import Expirations
 from relay.clients.keepalive import Keepalive
 from relay.clients.polling_clients import PollingClients
 from relay.clients.registry import Registry
+from relay.clients.throttled_clients import ThrottledClients
 from relay.clients.turns import Turns
 from relay.clients.unfinished_messages import UnfinishedMessages, message_timeout
 from relay.clients.write_timeouts import WriteTimeouts
@@ -24,12 +25,17 @@ from relay.gateway.admission import Admission
 from relay.gateway.capacity import max_connections
 from relay.gateway.front_door import FrontDoor
 from relay.gateway.opening_request import OpeningRequests
+from relay.limits.address import PerAddress
+from relay.limits.channels import ChannelLimits
+from relay.limits.gateway_limits import GatewayLimits, LimitOptions
+from relay.limits.meter import SendingRates
 from relay.message import Message
 from relay.metrics.counters import Counters
 from relay.metrics.process import build_labels
 from relay.node import Node
 from relay.proxies.forwarded import TrustedProxies
 from relay.settings import Settings
+from relay.settings import limits as defaults
 from relay.web.app import build_app, make_runner
 from relay.web.app_keys import Problems, TakeSnapshot
 from relay.web.client_address import client_address_middleware
@@ -76,13 +82,17 @@ async def make_parts(
         problems: what keeps the gateway from serving clients now; see `PROBLEMS`.
         take: see `SNAPSHOT`.
     """
-    node = Node(_broker_options(settings), counters, write_delay=settings.write_delay / 1000)
+    channels = ChannelLimits.of(settings.max_channels_per_connection)
+    node = Node(_broker_options(settings), counters, write_delay=settings.write_delay / 1000, channels=channels)
+    limits = GatewayLimits.of(_limit_options(settings), counters, asyncio.get_running_loop().time)
     places = max_connections(settings.max_connections)
-    registry = Registry(places, counters, lambda: polling_clients.make_room(), Expirations(time.time))
+    expirations = Expirations(time.time)
+    registry = Registry(places, counters, lambda: polling_clients.make_room(), limits.connections, expirations)
     context = _make_context(settings, counters, node, registry)
     polling_clients = PollingClients(context)
     control = Control(node, registry)
-    admission = Admission(authenticator, registry, node, control.blocked_users, settings.handshake_timeout)
+    blocked_users, patience = control.blocked_users, settings.handshake_timeout
+    admission = Admission(authenticator, registry, node, blocked_users, limits, patience)
     proxies = TrustedProxies(settings.trusted_proxies or ())
     app = build_app(
         settings=settings,
@@ -90,6 +100,7 @@ async def make_parts(
         control=control,
         polling_clients=polling_clients,
         admission=admission,
+        limits=limits,
         auth=auth,
         counters=counters,
         draining=draining,
@@ -103,8 +114,9 @@ async def make_parts(
     front_door = FrontDoor(
         context=context,
         http=open_port(runner, settings, counters),
-        openings=OpeningRequests(settings, proxies),
+        openings=OpeningRequests(settings, proxies, auth),
         admission=admission,
+        limits=limits,
         proxies=proxies,
     )
     return Parts(context, front_door, polling_clients, control, runner)
@@ -122,18 +134,36 @@ def _broker_options(settings: Settings) -> BrokerOptions:
     )
 
 
+def _limit_options(settings: Settings) -> LimitOptions:
+    per_user = settings.max_connections_per_user
+    if per_user is None:
+        per_user = 0 if settings.auth in ("none", "key") else defaults.CONNECTIONS_PER_USER
+    return LimitOptions(
+        connections_per_address=PerAddress.of(settings.max_connections_per_address, defaults.CONNECTIONS_PER_ADDRESS),
+        connections_per_user=per_user,
+        new_connections=settings.max_new_connections_per_second,
+        publishes=PerAddress.of(settings.max_publishes_per_second, defaults.PUBLISHES_PER_SECOND),
+        failed_authentications=PerAddress.of(settings.max_failed_authentications, defaults.FAILED_AUTHENTICATIONS),
+    )
+
+
 def _make_context(settings: Settings, counters: Counters, node: Node, registry: Registry) -> Context:
     loop = asyncio.get_running_loop()
+    turns = Turns(loop)
     return Context(
         node=node,
         counters=counters,
         registry=registry,
         keepalive=Keepalive(settings.ping_interval, settings.ping_timeout),
         write_timeouts=WriteTimeouts(settings.write_timeout, counters),
-        turns=Turns(loop),
+        turns=turns,
+        throttled=ThrottledClients(loop, turns, counters),
         unfinished=UnfinishedMessages(message_timeout(settings.max_message_bytes)),
         loop=loop,
         max_message_bytes=settings.max_message_bytes,
+        sending=SendingRates.of(
+            settings.max_messages_per_second, settings.max_bytes_per_second, settings.max_message_bytes
+        ),
         send_buffer_bytes=settings.send_buffer_bytes,
         drop_when_slow=settings.slow_consumer == "drop",
         write_timeout=settings.write_timeout,

@@ -130,6 +130,7 @@ class Counters(Additive):
         log_entries_dropped: log entries of the process that were not written, by reason.
         api_requests: commands of the server API, as `METHOD CODE` (0: success), and requests to `POST /publish`, as
             `http_publish STATUS`.
+        limits_reached: how often clients have reached a limit, by its label; see `relay.limits.limit`.
     """
 
     connections_open: int = 0
@@ -169,6 +170,7 @@ class Counters(Additive):
     worker_restarts: int = 0
     log_entries_dropped: Counter[str] = field(default_factory=Counter)
     api_requests: Counter[str] = field(default_factory=Counter)
+    limits_reached: Counter[str] = field(default_factory=Counter)
 
     @property
     def deliveries(self) -> int:

@@ -23,6 +23,10 @@ _DISCONNECTS = (
 _FAILURES = tuple(error.disconnect.name for error in PublishError.__subclasses__())
 _REFUSALS = (
     *(reason.cause for reason in Unavailable),
+    "connections_per_address",
+    "connections_per_user",
+    "new_connections",
+    "failed_authentications",
     "bad_request",
     "blocked",
     "expired",
@@ -33,6 +37,17 @@ _REFUSALS = (
 )
 _UNWRITTEN = ("rate_limit", "unwritable")
 _REQUESTS = ("publish 0", "broadcast 0", "http_publish 200")
+_LIMITS = (
+    "messages",
+    "bytes",
+    "publishes",
+    "connections_per_address",
+    "connections_per_user",
+    "new_connections",
+    "channels",
+    "failed_authentications",
+    "addresses",
+)
 _SHARES = ("clients", "posts", "back_ends")
 _CODES = (1000, 1001, 1005, 1006, 1011, 1013)
 
@@ -92,6 +107,7 @@ _TOTALS = (
     _Series(
         "api_requests", "relay_api_requests", "Commands of back ends, by method and code.", "method code", _REQUESTS
     ),
+    _Series("limits_reached", "relay_limits_reached", "Times that a client has reached a limit.", "limit", _LIMITS),
 )
 """Fields of `Counters` that only grow."""
 

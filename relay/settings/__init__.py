@@ -13,6 +13,7 @@ from relay.redaction import mask_credentials
 from relay.settings.access import AccessSettings
 from relay.settings.bus import BusSettings
 from relay.settings.field import PREFIX
+from relay.settings.limits import LimitSettings
 from relay.settings.listening import ListeningSettings
 from relay.settings.messages import MessageSettings
 from relay.settings.process import ProcessSettings
@@ -22,7 +23,9 @@ from relay.system_error import in_words
 ENV_FILE = ".env"
 
 
-class Settings(ProcessSettings, AccessSettings, MessageSettings, BusSettings, ListeningSettings, BaseSettings):
+class Settings(
+    ProcessSettings, LimitSettings, AccessSettings, MessageSettings, BusSettings, ListeningSettings, BaseSettings
+):
     """The settings of one gateway: frozen, and all checked when the object is made. Their sections are its bases.
 
     Args:

@@ -11,6 +11,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from relay.auth.api_keys import ApiKeyAuthenticator
 from relay.clients.polling_clients import PollingClients
 from relay.control import Control
+from relay.limits.gateway_limits import GatewayLimits
 from relay.metrics.counters import Counters
 from relay.node import Node
 from relay.settings import Settings
@@ -24,6 +25,7 @@ from relay.web.app_keys import (
     CONTROL,
     COUNTERS,
     DRAINING,
+    LIMITS,
     NODE,
     POLLING_CLIENTS,
     PROBLEMS,
@@ -75,6 +77,7 @@ def build_app(
     draining: Callable[[], bool],
     polling_clients: PollingClients,
     admission: Admission,
+    limits: GatewayLimits,
     auth: str,
     problems: Problems,
     take: TakeSnapshot | None,
@@ -91,6 +94,7 @@ def build_app(
         draining: returns whether the gateway drains.
         polling_clients: the polling clients.
         admission: decides who may connect and publish.
+        limits: of what one address and one user may take.
         auth: see `AUTH`.
         problems: see `PROBLEMS`.
         take: see `SNAPSHOT`; None: metrics have a port of their own.
@@ -103,6 +107,7 @@ def build_app(
         app.middlewares.append(host_middleware(settings.host_names))
     app[SETTINGS], app[NODE], app[CONTROL], app[COUNTERS] = settings, node, control, counters
     app[POLLING_CLIENTS], app[ADMISSION], app[AUTH], app[DRAINING] = polling_clients, admission, auth, draining
+    app[LIMITS] = limits
     keys = settings.api_keys
     app[API_KEYS] = None if keys is None else ApiKeyAuthenticator(key.get_secret_value() for key in keys)
     for module in (demo, api, publish, sse_preflight, poll):

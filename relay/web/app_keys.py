@@ -12,6 +12,7 @@ from relay.auth.authenticator import Identity
 from relay.clients.polling_clients import PollingClients
 from relay.clients.session import Session
 from relay.control import Control
+from relay.limits.gateway_limits import GatewayLimits
 from relay.metrics.counters import Counters
 from relay.metrics.snapshot import Snapshot
 from relay.node import Node
@@ -24,6 +25,7 @@ NODE = web.AppKey("NODE", Node)
 CONTROL = web.AppKey("CONTROL", Control)
 POLLING_CLIENTS = web.AppKey("POLLING_CLIENTS", PollingClients)
 COUNTERS = web.AppKey("COUNTERS", Counters)
+LIMITS = web.AppKey("LIMITS", GatewayLimits)
 
 
 class Admission(Protocol):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from relay.clients.idle_polls import network_of
 from relay.clients.long_poll import LongPoll
 from relay.errors import Refused
+from relay.limits.address import network_of
 from relay.protocols.poll import ROOT, LongPolling, Poll, open_session
 from relay.protocols.request import ConnectRequest
 from relay.web.admission_wait import AdmissionWait
-from relay.web.app_keys import ADMISSION, COUNTERS, POLLING_CLIENTS, SETTINGS
+from relay.web.app_keys import ADMISSION, COUNTERS, LIMITS, POLLING_CLIENTS, SETTINGS
 from relay.web.connect_request import read_connect_request
 from relay.web.cors import with_cors
 from relay.web.persistence import client_closed, keep_connection
@@ -54,6 +54,7 @@ async def _find_client(request: web.Request, asked: ConnectRequest, wanted: Poll
         client = polling_clients.resume(wanted, identity)
         if client is not None:
             return client, wanted.cursor.position
+    request.app[LIMITS].connections.check_new(asked.remote)
     session = await admission.admit(asked, LongPolling(wanted.channel), identity)
     network = network_of(request.remote or "")
     return polling_clients.begin(session, network, missed=wanted.cursor is not None), 0

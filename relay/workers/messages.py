@@ -14,7 +14,8 @@ class Start:
 
     Args:
         worker: its number, from 1.
-        settings: of the gateway, with the port that all workers share, and this worker's share of `max_connections`.
+        settings: of the gateway, with the port that all workers share, and this worker's share of the gateway's
+            limits.
         sockets_fd: file descriptor of the socket over which it sends its listening sockets to the supervisor.
     """
 

@@ -101,10 +101,10 @@ class Supervisor:
             WorkerStartError: a worker can't be started.
         """
         settings = self._settings
-        report_access(settings, auth_kind(settings))
         found = await resolve_addresses(settings.host, settings.port)
         with Reservation(found.usable, settings.port) as reservation:
             self._port = reservation.port
+            report_access(settings, auth_kind(settings))
             self.workers = [
                 Worker(number, self._settings_of(number), self._command, self.monitor.status, self._timing)
                 for number in range(1, self._count + 1)
@@ -126,11 +126,18 @@ class Supervisor:
                     await metrics_port.close()
 
     def _settings_of(self, number: int) -> Settings:
-        """Return the settings of one worker: with the port that was reserved, and its share of `max_connections`."""
-        limit = self._settings.max_connections
-        if limit is not None:
-            limit = max(1, limit // self._count + (number <= limit % self._count))
-        return self._settings.model_copy(update={"port": self._port, "max_connections": limit})
+        """Return the settings of one worker: with the port that was reserved, and its share of the gateway's limits."""
+        settings = self._settings
+        limits = {
+            "max_connections": settings.max_connections,
+            "max_new_connections_per_second": settings.max_new_connections_per_second,
+        }
+        shares = {
+            name: max(1, limit // self._count + (number <= limit % self._count))
+            for name, limit in limits.items()
+            if limit
+        }
+        return settings.model_copy(update={"port": self._port, **shares})
 
     async def _keep_running(self, worker: Worker) -> bool:
         """Replace a worker's process when it ends, until all are to end; return whether the last one has drained."""

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import time
 from datetime import datetime
 from pathlib import Path
@@ -22,8 +25,9 @@ from pydantic import SecretStr
 
 from relay.cli.token_check import check_token
 from relay.settings import Settings
-from tests.cli.command import Outcome, invoke, run
+from tests.cli.command import ROOT, Outcome, invoke, run
 from tests.conftest import EmbeddedFactory
+from tests.harness.free_port import free_port
 from tests.harness.http_response import get
 
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -335,3 +339,29 @@ async def test_a_closed_standard_input_is_told() -> None:
     outcome = await run("token", "--check", "-")
     assert outcome.code == 1
     assert "three parts" in outcome.errors
+
+
+def test_the_lines_of_the_readme_let_in_those_who_have_a_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As they stand there, in a shell; and nobody else."""
+    for name in ("RELAY_AUTH", "RELAY_JWT_SECRET"):
+        monkeypatch.delenv(name)
+    section = (ROOT / "README.md").read_text().partition("\n## Who may do what\n")[2]
+    ask_for_tokens, serve, listen = section.partition("```sh\n")[2].partition("\n```")[0].splitlines()
+    script = f"""
+        {ask_for_tokens}
+        {serve}
+        gateway=$!
+        trap 'kill $gateway' EXIT
+        until relay health; do sleep 0.1; done
+        relay subscribe chat:lobby && exit 9
+        {listen} --count 1 >heard &
+        while [ ! -s heard ]; do
+            RELAY_TOKEN="$(relay token --channel 'chat:*=rw')" relay publish chat:lobby hello || exit 8
+        done
+    """
+    paths = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    given = {**os.environ, "PATH": paths, "PYTHONPATH": str(ROOT), "RELAY_PORT": str(free_port())}
+    done = subprocess.run(["sh", "-c", script], env=given, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "heard").read_text() == "hello\n"
+    assert "answered HTTP 401: it wants a key or a token" in done.stderr

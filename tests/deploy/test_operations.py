@@ -86,7 +86,7 @@ def test_alerts_name_bounds_that_the_histograms_have() -> None:
 
 def test_no_label_has_values_that_strangers_choose() -> None:
     labels = {label for labels in series().values() for label in labels}
-    assert labels == {"reason", "method", "code", "link", "run_id", "share", "generation", "le", *BUILD}
+    assert labels == {"reason", "method", "code", "link", "run_id", "share", "limit", "generation", "le", *BUILD}
 
 
 def test_the_dashboard_shows_every_metric() -> None:
