@@ -94,7 +94,9 @@ class Expirations:
         """
         second = _second(expires_at)
         ahead = second - self._now()
-        width = next((width for width in _WIDTHS if ahead < 64 * width), _WIDTHS[-1])
+        for width in _WIDTHS:
+            if ahead < 64 * width:
+                break
         self._buckets.setdefault((width, second // width), {})[client] = expires_at
 
     def discard(self, client: Expiring, expires_at: float) -> None:
