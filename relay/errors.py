@@ -150,6 +150,8 @@ class Unavailable(enum.Enum):
     BUS_REFUSED = ("bus_refused", "the bus refused the subscription")
     AUTHENTICATION_TIMEOUT = ("authentication_timeout", "the client could not be identified in time")
     BLOCKS_UNREAD = ("blocks_unread", "the gateway does not know yet which users are blocked")
+    ISSUER_UNAVAILABLE = ("issuer_unavailable", "the keys of the token's issuer can't be fetched now")
+    BACK_END_UNAVAILABLE = ("back_end_unavailable", "the back end that decides about clients gives no answer now")
 
     def __init__(self, cause: str, sentence: str) -> None:
         self.cause = cause

@@ -73,6 +73,7 @@ NAMED = {
 LIBRARIES = {
     # workers: the supervisor waits for processes, and speaks with them.
     "asyncio": {
+        "authenticators",
         "node",
         "interest",
         "control",
@@ -88,7 +89,7 @@ LIBRARIES = {
     "websockets": {"gateway", "clients"},
     "redis": {"brokers", "loadtest"},
     "hiredis": {"brokers"},
-    "aiohttp": {"gateway", "web", "cli"},
+    "aiohttp": {"authenticators", "gateway", "web", "cli"},
 }
 """Libraries, and the rooms that may know them: the event loop, WebSockets, Redis and HTTP are known at the rim only."""
 

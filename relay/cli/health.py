@@ -38,6 +38,8 @@ def command(url: str | None, live: bool, timeout: float) -> None:
     With RELAY_METRICS_PORT that port is asked. A gateway that drains is alive and not ready: take clients away from
     it, and don't restart it.
 
+    Notes on what an operator should know of a ready gateway are on standard error, too.
+
     Exit codes: 0 ready, or alive; 1 not, with the reasons on standard error; 2 wrong usage or settings.
     """
     base = _configured_url() if url is None else url
@@ -47,7 +49,9 @@ def command(url: str | None, live: bool, timeout: float) -> None:
         raise click.UsageError(f"--url {base!r}: {error}") from None
     connection = _CONNECTIONS[address.scheme](address.host, address.port, timeout=timeout)
     word = "alive" if live else "ready"
-    reasons = _reasons(connection, address.path + ("/healthz" if live else "/readyz"))
+    reasons, notes = _ask(connection, address.path + ("/healthz" if live else "/readyz"))
+    for note in notes:
+        click.secho(f"relay: note: {note}", fg="yellow", err=True)
     if reasons:
         click.secho(f"relay: not {word}: {'; '.join(reasons)}", fg="red", err=True)
         raise click.exceptions.Exit(1)
@@ -62,29 +66,38 @@ def _configured_url() -> str:
     return f"http://{netloc}"
 
 
-def _reasons(connection: http.client.HTTPConnection, path: str) -> list[str]:
-    """Return why a gateway is not ready, or not alive; empty when it is."""
+def _ask(connection: http.client.HTTPConnection, path: str) -> tuple[list[str], list[str]]:
+    """Return why a gateway is not ready, or not alive, empty when it is; and its notes."""
     try:
         connection.request("GET", path, headers={"Connection": "close"})
         response = connection.getresponse()
         body = response.read(_MAX_BYTES)
     except (OSError, http.client.HTTPException) as error:
-        return [f"{connection.host} port {connection.port}: {_explain(connection, error)}"]
+        return [f"{connection.host} port {connection.port}: {_explain(connection, error)}"], []
     finally:
         connection.close()
+    answer = _parse(body)
+    notes = _texts(answer.get("notes"))
     if response.status == 200:
         # Any web server may answer every path with a page.
-        return [] if _is_gateway(body) else ["there is no relay at this address: a web server answers"]
-    return _reported_reasons(body) or [f"it answers with HTTP status {response.status}"]
+        known = "ready" in answer or "status" in answer
+        return [] if known else ["there is no relay at this address: a web server answers"], notes
+    reasons = _texts(answer.get("reasons", [answer["status"]] if "status" in answer else []))
+    return reasons or [f"it answers with HTTP status {response.status}"], notes
 
 
-def _is_gateway(body: bytes) -> bool:
-    """Return whether an answer is one of `/readyz` or `/healthz`."""
+def _parse(body: bytes) -> dict[str, object]:
+    """Return the answer of `/readyz` or `/healthz`; empty when it is something else."""
     try:
         answer = json.loads(body)
     except ValueError:
-        return False
-    return isinstance(answer, dict) and ("ready" in answer or "status" in answer)
+        return {}
+    return answer if isinstance(answer, dict) else {}
+
+
+def _texts(value: object) -> list[str]:
+    """Return the texts of a list in an answer; empty when it is something else."""
+    return [str(text) for text in value] if isinstance(value, list) else []
 
 
 def _explain(connection: http.client.HTTPConnection, error: Exception) -> str:
@@ -100,15 +113,3 @@ def _explain(connection: http.client.HTTPConnection, error: Exception) -> str:
         if found := asyncio.run(identify(connection.host, connection.port, tls=tls)):
             return found
     return in_words(error)
-
-
-def _reported_reasons(body: bytes) -> list[str]:
-    """Return the reasons in a gateway's answer; empty when there are none."""
-    try:
-        answer = json.loads(body)
-    except ValueError:
-        return []
-    if not isinstance(answer, dict):
-        return []
-    reasons = answer.get("reasons", [answer["status"]] if "status" in answer else [])
-    return [str(reason) for reason in reasons] if isinstance(reasons, list) else []

@@ -6,17 +6,21 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 
-from relay.auth.authenticator import Authenticator, Identity, check_publish, check_subscribe
+from relay.auth.authenticator import Authenticator, AuthenticatorError, Identity, check_publish, check_subscribe
 from relay.auth.credential import MISSING, Unauthenticated
 from relay.clients.registry import Registry
 from relay.clients.session import Session
 from relay.control.blocked_users import BlockedUsers
-from relay.errors import NotAllowed, Refused, Unavailable
+from relay.errors import NotAllowed, Refused, RelayError, Unavailable
 from relay.interest import Acknowledged, Interest
 from relay.limits.gateway_limits import GatewayLimits
+from relay.logs import Logger, trace
 from relay.node import Node
 from relay.protocols import ClientProtocol
+from relay.protocols.http_error import http_error
 from relay.protocols.request import ConnectRequest
+
+log = Logger("relay.gateway")
 
 
 class Admission:
@@ -108,36 +112,53 @@ class Admission:
 
         Raises:
             Refused: with 429, too many authentications have failed from its address, and the authenticator isn't asked;
-                with 401, its right has expired; with 403, its user is blocked; with 503, it can't be told now; and what
-                the authenticator raises.
+                what the authenticator raises; with 503, it takes longer than `patience`; with 500, it fails otherwise;
+                with 401, its right has expired; with 403, its user is blocked; with 503, that isn't known yet.
         """
         failures = self._limits.failures
         failures.check(request.remote)
         try:
-            return await self._identify(request)
+            identity = await self._identify(request)
         except Refused as refused:
             if refused.status == 401 and refused.cause != MISSING:  # without a credential nothing can be tried out
                 failures.add(request.remote)
             raise
-
-    async def _identify(self, request: ConnectRequest) -> Identity:
-        identity = self._authenticator.identify(request)
-        if not isinstance(identity, Identity):
-            identity = await self._answer(identity)
         self._check(identity)
         return identity
 
-    async def _answer(self, awaited: Awaitable[Identity]) -> Identity:
-        """Return what the authenticator says, and raise `Refused` with 503 after `patience`."""
+    async def _identify(self, request: ConnectRequest) -> Identity:
+        """Return whom the authenticator sees; whatever it raises becomes a refusal."""
+        try:
+            identity = self._authenticator.identify(request)
+            return identity if isinstance(identity, Identity) else await self._wait_for(identity)
+        except Refused as refused:
+            if not _can_be_sent(refused):
+                raise _fault(refused, request) from None
+            raise
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            raise _fault(error, request) from None  # something that it waited for was cancelled
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # it is logged, and may be raised by any program
+            raise _fault(error, request) from None
+
+    async def _wait_for(self, identity: Awaitable[Identity]) -> Identity:
+        """Return the identity that an authenticator promises."""
         try:
             await asyncio.sleep(0)  # in a task from here on, which time-outs need
-            async with asyncio.timeout(self._patience):
-                return await awaited
+            async with asyncio.timeout(self._patience) as patience:
+                found = await identity
         except TimeoutError:
+            if not patience.expired():
+                raise
             raise Refused(503, Unavailable.AUTHENTICATION_TIMEOUT) from None
         finally:
-            if isinstance(awaited, Coroutine):
-                awaited.close()  # it may not have been begun
+            if isinstance(identity, Coroutine):
+                identity.close()  # it may not have been begun
+        if not isinstance(found, Identity):
+            raise AuthenticatorError(f"it must return an Identity, not {type(found).__name__}")
+        return found
 
     def _check(self, identity: Identity) -> None:
         """Check what may change from one moment to the next; raises `Refused`."""
@@ -175,6 +196,23 @@ class Admission:
             self._node.release(interest)
             raise
         return interest
+
+
+def _can_be_sent(refused: Refused) -> bool:
+    """Return whether a refusal is an HTTP error that can be written."""
+    try:
+        http_error(refused.status, refused.reason, refused.headers)
+    except (ValueError, TypeError, AttributeError):  # UnicodeError is a ValueError
+        return False
+    return refused.status >= 400
+
+
+def _fault(error: BaseException, request: ConnectRequest) -> Refused:
+    """Log a fault of the authenticator, and return the refusal of its client."""
+    # Texts of others may hold what the client has sent.
+    why = str(error) if isinstance(error, RelayError) and not isinstance(error, Refused) else type(error).__name__
+    log.error("authenticator failed", remote=request.remote, why=why, stack=trace(error))
+    return Refused(500, "the relay could not tell who you are; its log has the reason")
 
 
 async def _settled(interest: Interest, acknowledged: Acknowledged, seconds: float) -> None:

@@ -37,7 +37,7 @@ from relay.proxies.forwarded import TrustedProxies
 from relay.settings import Settings
 from relay.settings import limits as defaults
 from relay.web.app import build_app, make_runner
-from relay.web.app_keys import Problems, TakeSnapshot
+from relay.web.app_keys import FindReadiness, TakeSnapshot
 from relay.web.client_address import client_address_middleware
 from relay.web.http_port import open_port
 
@@ -68,7 +68,7 @@ async def make_parts(
     *,
     auth: str,
     draining: Callable[[], bool],
-    problems: Problems,
+    readiness: FindReadiness,
     take: TakeSnapshot,
 ) -> Parts:
     """Return the parts of a gateway.
@@ -79,7 +79,7 @@ async def make_parts(
         authenticator: tells who clients are.
         auth: see `AUTH`.
         draining: tells whether the gateway says goodbye.
-        problems: what keeps the gateway from serving clients now; see `PROBLEMS`.
+        readiness: see `READINESS`.
         take: see `SNAPSHOT`.
     """
     channels = ChannelLimits.of(settings.max_channels_per_connection)
@@ -104,7 +104,7 @@ async def make_parts(
         auth=auth,
         counters=counters,
         draining=draining,
-        problems=problems,
+        readiness=readiness,
         take=None if settings.metrics_port else take,
         build=build_labels(settings.revision),
         bus=schemes.describe(settings.broker_url),

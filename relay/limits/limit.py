@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from http import HTTPStatus
 import math
 import random
 
@@ -20,57 +21,54 @@ class Limit(enum.Enum):
         label: its name in the metrics, and the cause of a refusal.
         setting: the setting by which it is changed; None: it can't be.
         entry: what the log says.
-        status: HTTP status of a refusal.
-        sentence: what a client is told that is refused.
+        sentence: what a client is told whose request is refused; empty: none is.
+        status: HTTP status of the refusal.
     """
 
-    MESSAGES = ("messages", "RELAY_MAX_MESSAGES_PER_SECOND", "too many messages of a client", 429, "too many messages")
-    BYTES = ("bytes", "RELAY_MAX_BYTES_PER_SECOND", "too many bytes of a client", 429, "too many bytes")
+    MESSAGES = ("messages", "RELAY_MAX_MESSAGES_PER_SECOND", "too many messages of a client")
+    BYTES = ("bytes", "RELAY_MAX_BYTES_PER_SECOND", "too many bytes of a client")
     PUBLISHES = (
         "publishes",
         "RELAY_MAX_PUBLISHES_PER_SECOND",
         "too many publishes of an address",
-        429,
         "too many messages were published from this address: it was not published",
     )
     ADDRESS_CONNECTIONS = (
         "connections_per_address",
         "RELAY_MAX_CONNECTIONS_PER_ADDRESS",
         "too many connections of an address",
-        429,
         "too many clients are connected from this address",
     )
     USER_CONNECTIONS = (
         "connections_per_user",
         "RELAY_MAX_CONNECTIONS_PER_USER",
         "too many connections of a user",
-        429,
         "too many clients of this user are connected",
     )
     NEW_CONNECTIONS = (
         "new_connections",
         "RELAY_MAX_NEW_CONNECTIONS_PER_SECOND",
         "too many new connections",
-        503,
         "too many clients connect at the same time",
+        503,
     )
-    CHANNELS = (
-        "channels",
-        "RELAY_MAX_CHANNELS_PER_CONNECTION",
-        "too many channels of a client",
-        429,
-        "too many channels",
-    )
+    CHANNELS = ("channels", "RELAY_MAX_CHANNELS_PER_CONNECTION", "too many channels of a client")
     FAILED_AUTHENTICATIONS = (
         "failed_authentications",
         "RELAY_MAX_FAILED_AUTHENTICATIONS",
         "too many failed authentications of an address",
-        429,
         "too many failed authentications from this address",
     )
-    ADDRESSES = ("addresses", None, "too many addresses to be counted", 429, "too many addresses")
+    ADDRESSES = ("addresses", None, "too many addresses to be counted")
 
-    def __init__(self, label: str, setting: str | None, entry: str, status: int, sentence: str) -> None:
+    def __init__(
+        self,
+        label: str,
+        setting: str | None,
+        entry: str,
+        sentence: str = "",
+        status: int = HTTPStatus.TOO_MANY_REQUESTS,
+    ) -> None:
         self.label = label
         self.setting = setting
         self.entry = entry

@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from relay.errors import SettingProblem, SettingsError
 from relay.redaction import mask_credentials
 from relay.settings.access import AccessSettings
+from relay.settings.back_end import BackEndSettings
 from relay.settings.bus import BusSettings
 from relay.settings.field import PREFIX
 from relay.settings.limits import LimitSettings
@@ -24,7 +25,14 @@ ENV_FILE = ".env"
 
 
 class Settings(
-    ProcessSettings, LimitSettings, AccessSettings, MessageSettings, BusSettings, ListeningSettings, BaseSettings
+    ProcessSettings,
+    LimitSettings,
+    BackEndSettings,
+    AccessSettings,
+    MessageSettings,
+    BusSettings,
+    ListeningSettings,
+    BaseSettings,
 ):
     """The settings of one gateway: frozen, and all checked when the object is made. Their sections are its bases.
 

@@ -28,11 +28,11 @@ from relay.web.app_keys import (
     LIMITS,
     NODE,
     POLLING_CLIENTS,
-    PROBLEMS,
+    READINESS,
     SETTINGS,
     SNAPSHOT,
     Admission,
-    Problems,
+    FindReadiness,
     TakeSnapshot,
 )
 from relay.web.host_check import host_middleware
@@ -79,7 +79,7 @@ def build_app(
     admission: Admission,
     limits: GatewayLimits,
     auth: str,
-    problems: Problems,
+    readiness: FindReadiness,
     take: TakeSnapshot | None,
     build: Mapping[str, str],
     bus: str,
@@ -96,12 +96,12 @@ def build_app(
         admission: decides who may connect and publish.
         limits: of what one address and one user may take.
         auth: see `AUTH`.
-        problems: see `PROBLEMS`.
+        readiness: see `READINESS`.
         take: see `SNAPSHOT`; None: metrics have a port of their own.
         build: see `BUILD`.
         bus: see `BUS`.
     """
-    app = build_operators_app(problems, take, build, bus)
+    app = build_operators_app(readiness, take, build, bus)
     app.middlewares.append(persistence_middleware)
     if settings.host_names is not None:
         app.middlewares.append(host_middleware(settings.host_names))
@@ -117,11 +117,11 @@ def build_app(
 
 
 def build_operators_app(
-    problems: Problems, take: TakeSnapshot | None, build: Mapping[str, str], bus: str
+    readiness: FindReadiness, take: TakeSnapshot | None, build: Mapping[str, str], bus: str
 ) -> web.Application:
     """Return the HTTP application of a port for health and metrics; arguments as for `build_app`."""
     app = web.Application(client_max_size=64 * 1024)
-    app[PROBLEMS], app[BUILD], app[BUS] = problems, build, bus
+    app[READINESS], app[BUILD], app[BUS] = readiness, build, bus
     app.on_response_prepare.append(prepare_headers)
     health.add_routes(app)
     if take is not None:

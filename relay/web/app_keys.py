@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 from aiohttp import web
@@ -54,9 +55,23 @@ API_KEYS: web.AppKey[ApiKeyAuthenticator | None] = web.AppKey("API_KEYS")
 DRAINING: web.AppKey[Callable[[], bool]] = web.AppKey("DRAINING")
 """Returns whether the gateway drains."""
 
-Problems = Callable[[], Awaitable[list[str]]]
-PROBLEMS: web.AppKey[Problems] = web.AppKey("PROBLEMS")
-"""Returns why the gateway is not ready, in words; empty when it is ready.
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Whether clients should be sent to a gateway.
+
+    Args:
+        problems: why not, in words; empty when it is ready.
+        notes: what an operator should know, although it doesn't keep clients away, in words.
+    """
+
+    problems: list[str]
+    notes: list[str]
+
+
+FindReadiness = Callable[[], Awaitable[Readiness]]
+READINESS: web.AppKey[FindReadiness] = web.AppKey("READINESS")
+"""Returns the readiness of the gateway.
 
 With several worker processes the supervisor is asked. This and `SNAPSHOT` raise `TimeoutError` when it does not answer.
 """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from relay.metrics.snapshot import Snapshot
 from relay.settings import Settings
@@ -61,9 +61,11 @@ class StartFailed:
 
     Args:
         reason: one line.
+        final: whether another process would fail as well.
     """
 
     reason: str
+    final: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +75,12 @@ class WorkerStatus:
     Args:
         problems: what keeps it from serving clients, in words; empty when it is ready.
         snapshot: its counters and gauges.
+        notes: what an operator should know although it is ready, in words.
     """
 
     problems: list[str]
     snapshot: Snapshot
+    notes: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +90,12 @@ class CombinedStatus:
     Args:
         problems: what keeps them from serving clients, with the numbers of the workers; empty when all are ready.
         snapshot: the sum of their counters and gauges.
+        notes: what an operator should know although they are ready, with the numbers of the workers.
     """
 
     problems: list[str]
     snapshot: Snapshot
+    notes: list[str] = field(default_factory=list)
 
 
 SupervisorMessage = Start | Drain | Stop | StatusRequest | CombinedStatus

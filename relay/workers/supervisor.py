@@ -45,6 +45,8 @@ class WorkerStartError(RelayError):
         self.last = last
 
     def __str__(self) -> str:
+        if self.last.final:
+            return f"no worker can start: {self.last}"
         return f"worker {self.worker} did not start, {START_ATTEMPTS} times in a row: {self.last}"
 
 
@@ -151,7 +153,7 @@ class Supervisor:
                     log.error("worker ended", worker=worker.number, why=str(ended))
                 return ended.code == 0
             failures = 0 if ended.seconds >= timing.steady_after else failures + 1
-            if self._not_started and not ended.listened and failures >= START_ATTEMPTS:
+            if self._not_started and not ended.listened and (ended.final or failures >= START_ATTEMPTS):
                 raise WorkerStartError(worker.number, ended)
             # With jitter: not all at once when something that all of them need has failed.
             pause = min(timing.first_pause * 2 ** max(0, failures - 1), timing.longest_pause)
@@ -202,7 +204,7 @@ class Supervisor:
         if settings.metrics_port is None:
             return None
         bus = schemes.describe(settings.broker_url)
-        app = build_operators_app(self.monitor.problems, self.monitor.snapshot, self._build, bus)
+        app = build_operators_app(self.monitor.readiness, self.monitor.snapshot, self._build, bus)
         port = MetricsPort(app, Counters())
         try:
             await port.start(list(settings.host), settings.metrics_port)

@@ -25,7 +25,9 @@ from pydantic import SecretStr
 
 from relay.cli.token_check import check_token
 from relay.settings import Settings
-from tests.cli.command import ROOT, Outcome, invoke, run
+from tests.authenticators.http_server import HttpServer, answering
+from tests.authenticators.signing import ec_signer, key_set
+from tests.cli.command import ROOT, Outcome, invoke, invoke_aside, run
 from tests.conftest import EmbeddedFactory
 from tests.harness.free_port import free_port
 from tests.harness.http_response import get
@@ -194,7 +196,10 @@ def test_what_no_token_can_be_made_of_is_wrong_usage(tmp_path: Path) -> None:
         (["--private-key", str(garbage)], "holds no private key in PEM"),
         (["--private-key", curve], "is neither RSA, nor of the curves"),
         (["--jwt-secret", "", "--auth", "none"], "there is no key to sign with: set RELAY_JWT_SECRET"),
-        (["--jwt-secret", ""], "RELAY_AUTH=jwt needs this, or RELAY_JWT_SECRET: `relay token --new-secret` prints one"),
+        (
+            ["--jwt-secret", ""],
+            "RELAY_AUTH=jwt needs this, RELAY_JWKS_URL, or RELAY_JWT_SECRET: `relay token --new-secret` prints one",
+        ),
         (["--jwt-secret", "short"], "1 setting is wrong"),
         (["--jwt-secret", "", "--jwt-public-key", "", "--auth", "none", "--check", "a.b.c"], "no key to check with"),
         (["--check", signed({}), "--channel", "a b"], "--channel: channel 'a b': must not contain white space"),
@@ -333,6 +338,24 @@ def test_that_gateways_verify_no_tokens_is_told(monkeypatch: pytest.MonkeyPatch)
     outcome = ask("--check", signed({}))
     assert outcome.code == 0
     assert outcome.errors == "relay: gateways with these settings don't verify tokens: RELAY_AUTH is none\n"
+
+
+async def test_a_token_of_an_issuer_is_checked_with_the_keys_that_it_publishes(monkeypatch: pytest.MonkeyPatch) -> None:
+    signer = ec_signer()
+    issuer = HttpServer(answering(200, key_set(signer)))
+    monkeypatch.setenv("RELAY_JWKS_URL", issuer.url)
+    for secret in (SECRET, ""):
+        monkeypatch.setenv("RELAY_JWT_SECRET", secret)
+        outcome = await invoke_aside("token", "--check", signer.token())
+        assert outcome.code == 1
+        assert f"the issuer's keys can't be fetched from 127.0.0.1:{issuer.port}: Connection refused" in outcome.errors
+        async with issuer:
+            outcome = await invoke_aside("token", "--check", signer.token(), "--channel", "a")
+            assert (outcome.code, outcome.errors) == (0, "")
+            assert "a: may subscribe, may publish" in outcome.output
+            outcome = await invoke_aside("token", "--check", ec_signer("another").token())
+            assert outcome.code == 1
+            assert "a key that this relay doesn't know (its kid is 'another')" in outcome.errors
 
 
 async def test_a_closed_standard_input_is_told() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from relay.limits.limit import Limit, reached, refusal
+from relay.logs.rate import MOST_ENTRIES
 from relay.metrics.counters import Counters
 from relay.metrics.prometheus import render_metrics
 from relay.metrics.snapshot import Snapshot
@@ -25,10 +26,25 @@ def test_each_limit_has_a_series_before_it_is_reached() -> None:
     assert shown == {limit.label for limit in Limit}
 
 
-def test_a_limit_that_is_reached_is_counted_and_logged_with_its_setting(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_limit_that_is_reached_is_counted_and_logged_with_its_setting(caplog: pytest.LogCaptureFixture) -> None:
     counters = Counters()
     reached(Limit.CHANNELS, counters, user="ann")
     assert counters.limits_reached == {"channels": 1}
+    (record,) = caplog.records
+    assert record.getMessage() == ("too many channels of a client setting=RELAY_MAX_CHANNELS_PER_CONNECTION user=ann")
+
+
+def test_each_limit_has_log_entries_of_its_own_at_a_bounded_rate(caplog: pytest.LogCaptureFixture) -> None:
+    """So one that is reached all the time doesn't hide the others."""
+    counters = Counters()
+    for _ in range(100):
+        reached(Limit.NEW_CONNECTIONS, counters, remote="192.0.2.1")
+    reached(Limit.CHANNELS, counters, user="ann")
+    assert counters.limits_reached == {"new_connections": 100, "channels": 1}
+    entries = [record.getMessage().partition(" setting=")[0] for record in caplog.records]
+    assert entries.count(Limit.NEW_CONNECTIONS.entry) == MOST_ENTRIES
+    assert entries.count(Limit.CHANNELS.entry) == 1
+    assert len({limit.entry for limit in Limit}) == len(Limit)
 
 
 def test_a_refusal_says_when_to_come_again() -> None:
