@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import enum
-from http import HTTPStatus
 import math
 import random
+from http import HTTPStatus
 
 from relay.errors import Refused
 from relay.logs import Logger
