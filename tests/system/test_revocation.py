@@ -19,7 +19,7 @@ from tests.harness.websocket_client import WebSocketClient, connected
 
 SECRET = "a secret of the tests, of 32 bytes and more"
 
-SETTINGS: dict[str, Setting] = {"auth": "jwt", "jwt_secret": SECRET, "api_keys": KEY}
+SETTINGS: dict[str, Setting] = {"auth": "jwt", "jwt_secret": SECRET, "jwt_leeway": 0, "api_keys": KEY}
 
 DONE: dict[str, object] = {"result": {}}
 
