@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Protocol
 
+from relay.auth.authenticator import Identity
+from relay.clients.expirations import Expirations
 from relay.clients.session import Session
 from relay.errors import CustomDisconnect, Disconnect, Refused, Unavailable
 from relay.limits.connections import ConnectionLimits
@@ -38,6 +40,9 @@ class Connected(Protocol):
     def abort(self) -> None:
         """End it at once, without a word."""
 
+    def refresh(self, expires_at: float | None) -> None:
+        """Give it another end, in seconds since 1970; None: none."""
+
 
 class Registry:
     """All clients of one gateway, from the end of their handshake until they have gone.
@@ -48,11 +53,13 @@ class Registry:
         find_evictable: called when all places are taken: returns what takes away that of a client which isn't using
             it; None: there is no such client.
         limits: are told when a client leaves; they have counted it when it asked to come in.
+        expirations: closes the clients whose rights expire.
 
     Attributes:
         places: how many clients are served at once.
         draining: whether no new clients are let in, as the gateway is shutting down.
         sockets: how many of the clients have a socket of their own; those that poll have none.
+        expirations: see above.
     """
 
     def __init__(
@@ -61,6 +68,7 @@ class Registry:
         counters: Counters,
         find_evictable: Callable[[], Callable[[], None] | None],
         limits: ConnectionLimits,
+        expirations: Expirations,
     ) -> None:
         self.places = places
         self.draining = False
@@ -68,6 +76,7 @@ class Registry:
         self._counters = counters
         self._find_evictable = find_evictable
         self._limits = limits
+        self.expirations = expirations
         self._clients: set[Connected] = set()
         # Set whenever the last client has gone.
         self._empty = asyncio.Event()
@@ -96,6 +105,9 @@ class Registry:
         self.sockets += socket
         self._counters.connections_open += 1
         self._counters.connections_accepted += 1
+        expires_at = client.session.identity.expires_at
+        if expires_at is not None:
+            self.expirations.add(client, expires_at)
 
     def leave(self, client: Connected, code: int, *, socket: bool = True) -> None:
         """Count a client that has gone.
@@ -113,7 +125,26 @@ class Registry:
             self._empty.set()
         session = client.session
         self._limits.leave(session.network, session.user)
+        if session.identity.expires_at is not None:
+            self.expirations.discard(client, session.identity.expires_at)
         log.debug("disconnected", channel=session.protocol.channel, user=session.user, code=code)
+
+    def refresh(self, client: Connected, identity: Identity) -> None:
+        """Give a client that is connected other rights, or another end.
+
+        Args:
+            client: has joined, and perhaps left already.
+            identity: of the same user.
+        """
+        session = client.session
+        before, after = session.identity.expires_at, identity.expires_at
+        session.identity = identity
+        if before == after or client not in self._clients:
+            return
+        if before is not None:
+            self.expirations.discard(client, before)
+        if after is not None:
+            self.expirations.add(client, after)
 
     def check_open(self) -> None:
         """Make sure that there is a place, or one that can be taken away, before anybody is asked who a client is.

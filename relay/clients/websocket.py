@@ -15,7 +15,7 @@ from relay.clients.client import Client
 from relay.clients.context import READ_BUFFER_BYTES, Context
 from relay.clients.message_reader import MessageReader
 from relay.clients.session import Session
-from relay.errors import CustomDisconnect, Disconnect, PublishError
+from relay.errors import RIGHT_ENDED, CustomDisconnect, Disconnect, PublishError
 from relay.logs import Logger
 
 PING = b"\x89\x00"
@@ -66,7 +66,7 @@ class WebSocket(Client):
         reader = self._reader
         if not reader.open:
             return
-        if self.paused:
+        if self.paused or why in RIGHT_ENDED:
             # Something that it has sent may be left, and stays unpublished: it must hear so.
             reader.muted = True
             if why is Disconnect.GOING_AWAY:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from aiohttp import web
 from relay.auth.authenticator import Authenticator
 from relay.brokers import BrokerOptions, schemes
 from relay.clients.context import CLOSE_TIMEOUT_SECONDS, Context
+from relay.clients.expirations import Expirations
 from relay.clients.keepalive import Keepalive
 from relay.clients.polling_clients import PollingClients
 from relay.clients.registry import Registry
@@ -84,11 +86,13 @@ async def make_parts(
     node = Node(_broker_options(settings), counters, write_delay=settings.write_delay / 1000, channels=channels)
     limits = GatewayLimits.of(_limit_options(settings, auth), counters, asyncio.get_running_loop().time)
     places = max_connections(settings.max_connections)
-    registry = Registry(places, counters, lambda: polling_clients.find_evictable(), limits.connections)
+    expirations = Expirations(time.time)
+    registry = Registry(places, counters, lambda: polling_clients.find_evictable(), limits.connections, expirations)
     context = _make_context(settings, counters, node, registry)
     polling_clients = PollingClients(context)
     control = Control(node, registry)
-    admission = Admission(authenticator, registry, node, limits, settings.handshake_timeout)
+    blocked_users, patience = control.blocked_users, settings.handshake_timeout
+    admission = Admission(authenticator, registry, node, blocked_users, limits, patience)
     proxies = TrustedProxies(settings.trusted_proxies or ())
     app = build_app(
         settings=settings,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import enum
 import math
 import random
-from http import HTTPStatus
 
 from relay.errors import Refused
 from relay.logs import Logger

@@ -8,6 +8,7 @@ import pytest
 
 from relay.auth.authenticator import ANONYMOUS
 from relay.brokers import BrokerOptions
+from relay.clients.expirations import Expirations
 from relay.clients.registry import Registry
 from relay.clients.session import Session
 from relay.errors import CustomDisconnect, Disconnect, Refused
@@ -35,6 +36,8 @@ class Someone:
 
     def abort(self) -> None: ...
 
+    def refresh(self, expires_at: float | None) -> None: ...
+
 
 class Place:
     """A registry, and what is around it.
@@ -51,7 +54,9 @@ class Place:
         unlimited = PerAddress(0, False)
         rate = AddressRate(Limit.NEW_ADDRESS_CONNECTIONS, unlimited, 1.0, self.counters, self.node.clock)
         limits = ConnectionLimits(unlimited, 0, None, rate, self.counters, self.node.clock)
-        self.registry = Registry(places, self.counters, lambda: self._evict if self.evictable else None, limits)
+        self.registry = Registry(
+            places, self.counters, lambda: self._evict if self.evictable else None, limits, Expirations(lambda: 0.0)
+        )
 
     def come(self, *, socket: bool = True) -> Someone:
         """Let a client in."""
