@@ -48,8 +48,8 @@ class Settings(ProcessSettings, AccessSettings, MessageSettings, BusSettings, Li
     )
 
     # The sections have validators of fields. Pydantic gives one only those earlier fields that are valid, of its own
-    # section and of those behind it in the list of bases. So problems of two fields together are reported with all others, and
-    # never for a field that is reported already.
+    # section and of those behind it in the list of bases. So problems of two fields together are reported with all
+    # others, and never for a field that is reported already.
 
     # Hidden from type checkers: they derive a keyword with its type from each field.
     if not TYPE_CHECKING:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ValidationInfo, field_validator
 
+from relay.auth.host import ANY
 from relay.settings.field import PREFIX, setting
 from relay.settings.values import (
     HostNames,
@@ -15,6 +16,7 @@ from relay.settings.values import (
     Origins,
     Range,
     Subprotocols,
+    is_loopback,
 )
 
 
@@ -55,7 +57,9 @@ class ListeningSettings(BaseModel):
         "Sites whose pages may use the relay, and no others. Not set: any by WebSocket, else only its own.",
     )
     allowed_hosts: HostNames | None = setting(
-        None, "Listening", "Names by which clients may call the relay, besides addresses and localhost. Not set: any."
+        None,
+        "Listening",
+        "Names of the relay besides addresses and localhost; * is any. Not set: any, or none on loopback.",
     )
     subprotocols: Subprotocols = setting(
         ("*",), "Listening", "Subprotocols that are accepted when a WebSocket offers some, the best first."
@@ -63,6 +67,22 @@ class ListeningSettings(BaseModel):
     demo: Annotated[Literal["on", "off"], Lowered] = setting(
         "on", "Listening", "Whether browsers get a playground page at /."
     )
+
+    @property
+    def on_loopback(self) -> bool:
+        """Whether only programs of this machine can connect."""
+        return all(is_loopback(host) for host in self.host)
+
+    @property
+    def host_names(self) -> tuple[str, ...] | None:
+        """Names by which clients may call the relay, besides addresses and localhost; None: any.
+
+        On loopback only browsers of this machine can be turned against the relay by DNS rebinding, and only a proxy
+        can have another name for it.
+        """
+        if self.allowed_hosts is not None:
+            return None if ANY in self.allowed_hosts else self.allowed_hosts
+        return () if self.on_loopback and self.trusted_proxies is None else None
 
     @field_validator("port", "metrics_port", mode="before")
     @classmethod
