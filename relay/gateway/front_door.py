@@ -9,6 +9,7 @@ from relay.clients.context import Context
 from relay.gateway.admission import Admission
 from relay.gateway.capacity import max_sockets
 from relay.gateway.opening_request import OpeningRequests
+from relay.gateway.tls import Tls
 from relay.proxies.forwarded import TrustedProxies
 from relay.web.http_port import HttpPort
 
@@ -29,6 +30,7 @@ class FrontDoor:
         openings: reads the requests of clients that want to come in.
         admission: lets them in.
         proxies: whose word about a client's address is believed.
+        tls: what connections with TLS share; None: the port speaks none.
         max_sockets: beyond so many sockets even refusals would use up the files that the bus needs.
     """
 
@@ -37,6 +39,7 @@ class FrontDoor:
     openings: OpeningRequests
     admission: Admission
     proxies: TrustedProxies
+    tls: Tls | None
     max_sockets: int = field(default_factory=max_sockets)
     # Handshakes that wait for something.
     _waiting: set[asyncio.Task[None]] = field(default_factory=set)

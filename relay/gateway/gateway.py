@@ -81,11 +81,12 @@ class Gateway:
 
     @property
     def url(self) -> str:
-        """Where clients connect, as `ws://HOST:PORT`."""
+        """Where clients connect, as `ws://HOST:PORT`, or `wss://` with a certificate."""
+        scheme = "ws" if self.settings.tls_cert is None else "wss"
         host = self.settings.host[0]
         if host in ("0.0.0.0", "::"):
             host = "localhost"
-        return f"ws://[{host}]:{self.port}" if ":" in host else f"ws://{host}:{self.port}"
+        return f"{scheme}://[{host}]:{self.port}" if ":" in host else f"{scheme}://{host}:{self.port}"
 
     @property
     def problems(self) -> list[str]:
@@ -122,6 +123,7 @@ class Gateway:
 
         Raises:
             OSError: an address can't be listened on.
+            SettingsError: the certificate for TLS can't be used.
         """
         settings = self.settings
         others = self._workers
@@ -150,6 +152,8 @@ class Gateway:
         self._background.run("unfinished messages", context.unfinished.run)
         self._background.run("polls", parts.polling_clients.sweep)
         self._background.run("http connections", front_door.http.expire)
+        if front_door.tls is not None:
+            self._background.run("certificate", front_door.tls.certificate.watch)
         self._background.run("readiness", lambda: report_readiness(lambda: self._draining, lambda: self.problems))
         self._background.run("left-out log entries", report_left_out)
         self._background.run("event loop lag", lambda: watch_event_loop(self.counters.event_loop_lag))
@@ -194,6 +198,11 @@ class Gateway:
             raise RuntimeError("the gateway is not running: it was not started, or has stopped")
         published = await self._parts.context.node.submit(message)
         return published.receivers
+
+    def reload(self) -> None:
+        """Read the certificate for TLS again now; a new one is found within seconds anyway. A no-op without TLS."""
+        if self._parts is not None and self._parts.front_door.tls is not None:
+            self._parts.front_door.tls.certificate.reload()
 
     async def drain(self) -> None:
         """Drain: become unready, wait, accept no more, close clients evenly, publish what was accepted."""

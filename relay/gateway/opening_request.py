@@ -59,12 +59,13 @@ class OpeningRequests:
         self._proxies = proxies
         self._negotiation = _Negotiation(settings.subprotocols)
 
-    def read_upgrade(self, head: bytes, peer: str) -> OpeningRequest:
+    def read_upgrade(self, head: bytes, peer: str, certificate_user: str | None = None) -> OpeningRequest:
         """Read the request of a WebSocket.
 
         Args:
             head: of the request, with the empty line.
             peer: address of the client, or of the proxy that speaks for it in its headers.
+            certificate_user: see `ConnectRequest`.
 
         Raises:
             Refused: with the status that the client should get.
@@ -76,7 +77,7 @@ class OpeningRequests:
             headers = {name: response.headers[name] for name in ("Upgrade",) if name in response.headers}
             headers["Sec-WebSocket-Version"] = "13"  # RFC 6455, section 4.4
             raise Refused(response.status_code, _reason(response), headers)
-        asked = self._read(request, peer, self._negotiation.bearer)
+        asked = self._read(request, peer, certificate_user, self._negotiation.bearer)
         host = _only(request.headers, "Host")
         check_host(host, settings.host_names)
         # Where everybody may do everything, a page of another site can do nothing that its owner couldn't do himself.
@@ -86,7 +87,7 @@ class OpeningRequests:
         client_class = MultiplexedWebSocket if protocol.multiplexed else WebSocket
         return OpeningRequest(asked, protocol, response.serialize(), {}, client_class)
 
-    def read_event_stream(self, head: bytes, peer: str) -> OpeningRequest:
+    def read_event_stream(self, head: bytes, peer: str, certificate_user: str | None = None) -> OpeningRequest:
         """Read the request of a client that wants events; arguments and errors as for a WebSocket."""
         settings = self._settings
         request = _parse_head(head)
@@ -94,17 +95,19 @@ class OpeningRequests:
         check_host(host, settings.host_names)
         cors = cors_headers(origin, host, settings.allowed_origins)
         try:
-            asked = self._read(request, peer)
+            asked = self._read(request, peer, certificate_user)
             protocol = sse.open_session(asked, settings.default_channel)
         except Refused as refused:
             refused.headers |= cors
             raise
         return OpeningRequest(asked, protocol, _stream_head(cors), cors, EventStream)
 
-    def _read(self, request: Request, peer: str, bearer: str | None = None) -> ConnectRequest:
+    def _read(
+        self, request: Request, peer: str, certificate_user: str | None, bearer: str | None = None
+    ) -> ConnectRequest:
         headers = request.headers
         remote = self._proxies.client_address(peer, headers.get_all("X-Forwarded-For"), headers.get_all("Forwarded"))
-        return parse_request(request.path, headers, remote, bearer)
+        return parse_request(request.path, headers, remote, bearer, certificate_user)
 
 
 class _Negotiation(ServerProtocol):

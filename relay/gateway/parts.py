@@ -22,12 +22,16 @@ from relay.gateway.admission import Admission
 from relay.gateway.capacity import max_connections
 from relay.gateway.front_door import FrontDoor
 from relay.gateway.opening_request import OpeningRequests
+from relay.gateway.tls import Tls
+from relay.gateway.tls_certificate import CertificateInUse
+from relay.gateway.tls_turns import HandshakeTurns
 from relay.message import Message
 from relay.metrics.counters import Counters
 from relay.metrics.process import build_labels
 from relay.node import Node
 from relay.proxies.forwarded import TrustedProxies
 from relay.settings import Settings
+from relay.settings.tls import certificate_files
 from relay.web.app import build_app, make_runner
 from relay.web.app_keys import Problems, TakeSnapshot
 from relay.web.client_address import client_address_middleware
@@ -71,6 +75,9 @@ async def make_parts(
         draining: tells whether the gateway says goodbye.
         problems: what keeps the gateway from serving clients now; see `PROBLEMS`.
         take: see `SNAPSHOT`.
+
+    Raises:
+        SettingsError: the certificate for TLS can't be used.
     """
     node = Node(_broker_options(settings), counters, write_delay=settings.write_delay / 1000)
     registry = Registry(max_connections(settings.max_connections), counters, lambda: polling_clients.make_room())
@@ -100,8 +107,17 @@ async def make_parts(
         openings=OpeningRequests(settings, proxies),
         admission=admission,
         proxies=proxies,
+        tls=_open_tls(settings, counters),
     )
     return Parts(context, front_door, polling_clients, control, runner)
+
+
+def _open_tls(settings: Settings, counters: Counters) -> Tls | None:
+    """Return what TLS connections share; raises `SettingsError` when the certificate can't be used."""
+    files = certificate_files(settings)
+    if files is None:
+        return None
+    return Tls(CertificateInUse(files, counters), HandshakeTurns(asyncio.get_running_loop()))
 
 
 def _broker_options(settings: Settings) -> BrokerOptions:

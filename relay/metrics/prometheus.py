@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 from relay.errors import Disconnect, PublishError, Unavailable
 from relay.metrics.counters import BOUNDS, Histogram
 from relay.metrics.snapshot import Snapshot
+from relay.tls.failure import Failure
 
 _DISCONNECTS = (
     *(disconnect.name for disconnect in Disconnect),
@@ -27,8 +28,11 @@ _REFUSALS = (
     "forbidden",
     "not_found",
     "request_timeout",
+    "plain_http",
     "tls",
 )
+_TLS_FAILURES = tuple(failure.value for failure in Failure)
+_RELOADS = ("reloaded", "failed")
 _UNWRITTEN = ("rate_limit", "unwritable")
 _REQUESTS = ("publish 0", "broadcast 0", "http_publish 200")
 _SHARES = ("clients", "posts", "back_ends")
@@ -69,6 +73,16 @@ _TOTALS = (
         "Idle HTTP connections that were dropped for others.",
     ),
     _Series("accept_errors", "relay_accept_errors", "Times that accepting paused for want of descriptors or memory."),
+    _Series(
+        "tls_handshake_failures", "relay_tls_handshake_failures", "TLS handshakes that failed.", "reason", _TLS_FAILURES
+    ),
+    _Series(
+        "tls_certificate_reloads",
+        "relay_tls_certificate_reloads",
+        "Times that the certificate was read again.",
+        "result",
+        _RELOADS,
+    ),
     _Series("messages_received", "relay_messages_received", "Messages that clients sent."),
     _Series("bytes_received", "relay_received_bytes", "Payload bytes that clients sent."),
     _Series("messages_published", "relay_messages_published", "Messages that the bus acknowledged."),
@@ -95,6 +109,7 @@ _TOTALS = (
 
 _HISTOGRAMS = (
     _Series("handshakes", "relay_handshake_seconds", "Time from a whole request to its upgrade."),
+    _Series("tls_handshakes", "relay_tls_handshake_seconds", "Time from a whole ClientHello to the end of TLS' part."),
     _Series("publish_latency", "relay_publish_latency_seconds", "Time from accepting a message to the bus's answer."),
     _Series("bus_round_trips", "relay_bus_round_trip_seconds", "Probes of the bus from end to end."),
     _Series("event_loop_lag", "relay_event_loop_lag_seconds", "How late the event loop comes to what is due."),
@@ -132,6 +147,12 @@ _GAUGES = (
         _SHARES,
     ),
     _Series("bus_servers", "relay_bus_server_info", "Processes on a server of the bus, by its run id.", "run_id"),
+    _Series(
+        "tls_certificate_expiry",
+        "relay_tls_certificate_expiry_timestamp_seconds",
+        "When the certificate for TLS ends, in seconds since 1970.",
+        "name",
+    ),
     _Series("processes", "relay_processes", "Processes that these numbers are the sum of."),
     _Series("silent_processes", "relay_silent_processes", "Processes that don't answer; their last numbers count."),
     _Series("resident_bytes", "process_resident_memory_bytes", "Resident memory."),

@@ -17,12 +17,15 @@ from relay.settings.listening import ListeningSettings
 from relay.settings.messages import MessageSettings
 from relay.settings.process import ProcessSettings
 from relay.settings.report import broken_lines, problems, quiet_dotenv
+from relay.settings.tls import TlsSettings
 from relay.system_error import in_words
 
 ENV_FILE = ".env"
 
 
-class Settings(ProcessSettings, AccessSettings, MessageSettings, BusSettings, ListeningSettings, BaseSettings):
+class Settings(
+    ProcessSettings, AccessSettings, MessageSettings, BusSettings, TlsSettings, ListeningSettings, BaseSettings
+):
     """The settings of one gateway: frozen, and all checked when the object is made. Their sections are its bases.
 
     Args:

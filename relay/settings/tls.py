@@ -21,8 +21,8 @@ _KINDS = {
 
 
 class TlsSettings(BaseModel):
-    """Files. They are read when a gateway starts, not here: the key may be for its eyes only, and commands that only ask
-    a gateway have the same settings."""
+    """Files. They are read when a gateway starts, not here: the key may be for its eyes only, and commands that ask a
+    gateway have the same settings."""
 
     tls_cert: Annotated[_Path, _KINDS["tls_cert"]] | None = setting(
         None, "TLS", "Certificate for wss:// and https://, read again when it changes. Not set: no TLS."

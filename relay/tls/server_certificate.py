@@ -22,6 +22,9 @@ CLIENT_CA: Final = "tls_client_ca"
 _ALPN: Final = ["http/1.1"]
 """What is spoken inside (RFC 7301). A client that offers HTTP/2 as well takes this."""
 
+_MISMATCHES: Final = ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED")
+"""OpenSSL's reasons when a certificate has another key. The last one is for a key of another kind."""
+
 
 class CertificateError(RelayError):
     """A file can't be used.
@@ -49,7 +52,7 @@ class CertificateFiles:
     Args:
         certificate: the certificate, and after it those of the authorities between it and one that clients know.
         key: its private key; None: it is in the same file.
-        client_ca: the authorities that sign the certificates of clients, of which each must have one then; None: clients
+        client_ca: the authorities that sign the certificates of clients; each client must have one then. None: clients
             are asked for none.
     """
 
@@ -121,11 +124,11 @@ def _read_certificate(path: str) -> x509.Certificate:
     except ValueError:
         raise CertificateError(CERTIFICATE, path, "holds no PEM certificate") from None
     now = datetime.datetime.now(datetime.UTC)
-    if now > certificate.not_valid_after_utc:
-        raise CertificateError(CERTIFICATE, path, f"has expired on {certificate.not_valid_after_utc:%Y-%m-%d %H:%M} UTC")
-    if now < certificate.not_valid_before_utc:
-        first = f"{certificate.not_valid_before_utc:%Y-%m-%d %H:%M} UTC"
-        raise CertificateError(CERTIFICATE, path, f"is not valid before {first}")
+    first, last = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    if now > last:
+        raise CertificateError(CERTIFICATE, path, f"has expired on {last:%Y-%m-%d %H:%M} UTC")
+    if now < first:
+        raise CertificateError(CERTIFICATE, path, f"is not valid before {first:%Y-%m-%d %H:%M} UTC")
     return certificate
 
 
@@ -143,7 +146,7 @@ def _add_key(context: ssl.SSLContext, files: CertificateFiles) -> None:
     except _EncryptedKeyError:
         raise CertificateError(setting, path, "is encrypted; `openssl pkey` takes the password away") from None
     except ssl.SSLError as error:
-        if error.reason == "KEY_VALUES_MISMATCH":
+        if error.reason in _MISMATCHES:
             raise CertificateError(setting, path, "is not the key of the certificate") from None
         raise CertificateError(setting, path, f"can't be used: {in_words(error)}") from None
     except OSError as error:

@@ -27,7 +27,8 @@ async def poll(request: web.Request) -> web.Response:
         Refused: see `relay.protocols.poll` and `relay.gateway.admission`.
     """
     polling_clients, admission = request.app[POLLING_CLIENTS], request.app[ADMISSION]
-    asked = parse_request(request.raw_path, request.headers, request.remote or "")
+    user = request.get_extra_info("certificate_user")
+    asked = parse_request(request.raw_path, request.headers, request.remote or "", certificate_user=user)
     wanted = open_session(asked, request.app[SETTINGS].default_channel)
     client, position = polling_clients.find(wanted), 0
     if client is not None:

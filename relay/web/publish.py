@@ -41,7 +41,8 @@ async def _accept(request: web.Request) -> web.Response:
         Refused: the message was not, or perhaps not, published.
     """
     # The raw path: aiohttp's own is decoded, by other rules than those by which `a%2Fb` and `a/b` are one channel.
-    asked = parse_request(request.raw_path, request.headers, request.remote or "")
+    user = request.get_extra_info("certificate_user")
+    asked = parse_request(request.raw_path, request.headers, request.remote or "", certificate_user=user)
     channel = requested_channel(asked, PREFIX, request.app[SETTINGS].default_channel)
     with AdmissionWait(request):
         await request.app[ADMISSION].admit_publisher(asked, channel)
