@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from typing import Final
 
 from aiohttp import ClientError, ClientSession, WSMsgType, WSServerHandshakeError
@@ -21,12 +22,15 @@ class NotDelivered(GatewayError):
     """A gateway did not deliver a message, or perhaps did not: its echo did not come back."""
 
 
-async def deliver(url: URL, payload: str | bytes, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
+async def deliver(
+    url: URL, payload: str | bytes, tls: ssl.SSLContext | None = None, timeout_seconds: float = TIMEOUT_SECONDS
+) -> None:
     """Send one message, and wait until the bus delivers it to its publisher, too.
 
     Args:
         url: of the channel, with `echo=1`.
         payload: text, or bytes for a binary message.
+        tls: for wss://; None: the authorities of the system are trusted.
         timeout_seconds: for everything.
 
     Raises:
@@ -35,7 +39,7 @@ async def deliver(url: URL, payload: str | bytes, timeout_seconds: float = TIMEO
     """
     try:
         async with asyncio.timeout(timeout_seconds), ClientSession() as session:
-            await _send(session, url, payload)
+            await _send(session, url, payload, tls)
     except TimeoutError:
         raise NotDelivered(url.origin(), f"did not answer within {timeout_seconds:g} s") from None
     except WSServerHandshakeError as error:
@@ -44,9 +48,10 @@ async def deliver(url: URL, payload: str | bytes, timeout_seconds: float = TIMEO
         raise NotDelivered(url.origin(), unreachable(error)) from None
 
 
-async def _send(session: ClientSession, url: URL, payload: str | bytes) -> None:
+async def _send(session: ClientSession, url: URL, payload: str | bytes, tls: ssl.SSLContext | None) -> None:
     try:
-        connection = await asyncio.wait_for(session.ws_connect(url, max_msg_size=0), HANDSHAKE_SECONDS)
+        opening = session.ws_connect(url, max_msg_size=0, ssl=tls or True)
+        connection = await asyncio.wait_for(opening, HANDSHAKE_SECONDS)
     except WSServerHandshakeError:
         raise
     except (ClientError, TimeoutError) as error:

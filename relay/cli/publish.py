@@ -8,7 +8,8 @@ import sys
 import click
 
 from relay.brokers import schemes
-from relay.cli.channel_url import ChannelArgument, channel_url
+from relay.cli.ca_file import CA_OPTION
+from relay.cli.channel_url import ChannelArgument, channel_trust, channel_url
 from relay.cli.options import load_settings
 from relay.cli.streams import confirm
 from relay.settings import Settings
@@ -21,10 +22,13 @@ NOT_DELIVERED = 1
 @click.argument("message", required=False)
 @click.option("--binary", is_flag=True, help="Send a binary message; input is taken as it is.")
 @click.option("--gateway", metavar="URL", help="Send through this gateway, such as ws://127.0.0.1:8000.")
+@CA_OPTION
 @click.option("--broker-url", metavar="URL", help="Send straight to this Redis.  [RELAY_BROKER_URL]")
 @click.option("--broker-prefix", metavar="TEXT", help="Prefix of channels on Redis.  [RELAY_BROKER_PREFIX]")
 @click.option("--broker-ca-file", metavar="FILE", help="Authority to trust for rediss://.  [RELAY_BROKER_CA_FILE]")
-def command(channel: str, message: str | None, binary: bool, gateway: str | None, **broker: str | None) -> None:
+def command(
+    channel: str, message: str | None, binary: bool, gateway: str | None, ca_file: str | None, **broker: str | None
+) -> None:
     """Send one message to a channel.
 
     Without MESSAGE, or with "-", it is read from standard input; a text loses the last line break. With a Redis
@@ -40,7 +44,7 @@ def command(channel: str, message: str | None, binary: bool, gateway: str | None
     if settings is not None and schemes.find(settings.broker_url).redis:
         _by_redis(settings, channel, payload)
     else:
-        _by_gateway(gateway, channel, payload)
+        _by_gateway(gateway, ca_file, channel, payload)
 
 
 def _read(message: str | None, binary: bool) -> str | bytes:
@@ -83,14 +87,15 @@ def _by_redis(settings: Settings, channel: str, payload: str | bytes) -> None:
         confirm(f"heard by nobody: no gateway has a subscriber of {channel}")
 
 
-def _by_gateway(gateway: str | None, channel: str, payload: str | bytes) -> None:
+def _by_gateway(gateway: str | None, ca_file: str | None, channel: str, payload: str | bytes) -> None:
     from relay.cli.delivery import deliver
     from relay.cli.interruption import run_interruptible
     from relay.cli.unreachable import GatewayError
 
     url = channel_url(gateway, channel, echo=True)
+    tls = channel_trust(gateway, ca_file)
     try:
-        run_interruptible(lambda: deliver(url, payload))
+        run_interruptible(lambda: deliver(url, payload, tls))
     except GatewayError as error:
         _fail(channel, str(error))
     confirm(f"delivered by {url.origin()}")

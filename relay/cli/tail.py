@@ -6,6 +6,7 @@ import asyncio
 import io
 import os
 import random
+import ssl
 import stat
 import sys
 from collections.abc import Awaitable, Callable
@@ -42,6 +43,7 @@ class Tail:
     Args:
         url: of the channel at a gateway.
         count: messages after which it ends; None: never.
+        tls: for wss://; None: the authorities of the system are trusted.
         first_delay_seconds: before the first attempt to reconnect; see `backoff`.
         steady_seconds: how long a connection lasts after which delays start again from the first one.
         sleep: waits for a number of seconds.
@@ -51,6 +53,7 @@ class Tail:
         self,
         url: URL,
         count: int | None,
+        tls: ssl.SSLContext | None = None,
         *,
         first_delay_seconds: float = FIRST_DELAY_SECONDS,
         steady_seconds: float = STEADY_SECONDS,
@@ -58,6 +61,7 @@ class Tail:
     ) -> None:
         self._url = url
         self._left = count
+        self._tls = tls
         self._first_delay_seconds = first_delay_seconds
         self._steady_seconds = steady_seconds
         self._sleep = sleep
@@ -100,7 +104,7 @@ class Tail:
         """Print one connection's messages; return why it ended, and the seconds that the gateway asks to wait."""
         gateway = self._url.origin()
         try:
-            opening = session.ws_connect(self._url, max_msg_size=0, heartbeat=HEARTBEAT_SECONDS)
+            opening = session.ws_connect(self._url, max_msg_size=0, heartbeat=HEARTBEAT_SECONDS, ssl=self._tls or True)
             connection = await asyncio.wait_for(opening, HANDSHAKE_SECONDS)
         except WSServerHandshakeError as error:
             if error.status in _PERMANENT_REFUSALS or error.status < 400:

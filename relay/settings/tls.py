@@ -49,6 +49,17 @@ def certificate_files(settings: TlsSettings) -> CertificateFiles | None:
     return CertificateFiles(settings.tls_cert, settings.tls_key, settings.tls_client_ca)
 
 
+def check_files(settings: TlsSettings) -> None:
+    """Read the files that settings name, as a gateway does when it starts.
+
+    Raises:
+        SettingsError: they can't be used.
+    """
+    files = certificate_files(settings)
+    if files is not None:
+        read_certificate(files)
+
+
 def read_certificate(files: CertificateFiles) -> ServerCertificate:
     """Return the certificate of a gateway.
 

@@ -6,13 +6,13 @@ import datetime
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
-
-from cryptography import x509
-from cryptography.x509.oid import NameOID
+from typing import TYPE_CHECKING, Final
 
 from relay.errors import RelayError
 from relay.system_error import in_words
+
+if TYPE_CHECKING:
+    from cryptography import x509
 
 CERTIFICATE: Final = "tls_cert"
 KEY: Final = "tls_key"
@@ -119,6 +119,8 @@ def _read(setting: str, path: str) -> bytes:
 
 def _read_certificate(path: str) -> x509.Certificate:
     """Return the first certificate of a file, which is valid now."""
+    from cryptography import x509  # only here: it takes 60 ms and 8 MB that are for gateways with TLS alone
+
     try:
         certificate = x509.load_pem_x509_certificates(_read(CERTIFICATE, path))[0]
     except ValueError:
@@ -164,6 +166,9 @@ def _require_client_certificates(context: ssl.SSLContext, path: str) -> None:
 
 def _name_of(certificate: x509.Certificate) -> str:
     """Return the first DNS name of a certificate; else its common name, or nothing."""
+    from cryptography import x509
+    from cryptography.x509.oid import NameOID
+
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:

@@ -24,6 +24,11 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True)
+class Reload:
+    """Read again what may change while it runs."""
+
+
+@dataclass(frozen=True, slots=True)
 class Drain:
     """Close all clients evenly, then end."""
 
@@ -91,5 +96,5 @@ class CombinedStatus:
     snapshot: Snapshot
 
 
-SupervisorMessage = Start | Drain | Stop | StatusRequest | CombinedStatus
+SupervisorMessage = Start | Reload | Drain | Stop | StatusRequest | CombinedStatus
 WorkerMessage = Listening | StartFailed | WorkerStatus | CombinedStatusRequest

@@ -14,7 +14,7 @@ from relay.loadtest.generator.connector import Connector, cause
 from relay.loadtest.generator.delivery_checker import Receiver
 from relay.loadtest.generator.frame_codec import RemoteProtocolError
 from relay.loadtest.generator.virtual_client import VirtualClient
-from relay.loadtest.plan.plan import Dialect
+from relay.loadtest.plan.plan import Dialect, Trust
 from relay.loadtest.plan.server_address import resolve
 from tests.harness.broadcast_server import BroadcastServer
 from tests.harness.certificate_authority import CertificateAuthority
@@ -39,7 +39,7 @@ async def connect(
     client: VirtualClient, url: str, *, source: str | None = None, within: float = PATIENCE_SECONDS
 ) -> int:
     """Begin a session, and return how long that took."""
-    return await Connector((("X-Token", "secret"),), within).connect(client, url, resolve(url), source)
+    return await Connector((("X-Token", "secret"),), within, Trust()).connect(client, url, resolve(url), source)
 
 
 async def refusal(
@@ -158,7 +158,7 @@ async def test_a_certificate_of_an_authority_that_is_trusted_is_taken(
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate_authority.ca_file))
     client = make_client()
     async with BroadcastServer() as server, await serve_tls(server, certificate_authority) as listener:
-        connector = Connector((), 10.0)
+        connector = Connector((), 10.0, Trust())
         address = resolve(f"wss://127.0.0.1:{listener.sockets[0].getsockname()[1]}")
         for _ in range(2):
             await connector.connect(client, "wss://h/ws/lobby", address, None)
