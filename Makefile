@@ -18,12 +18,16 @@ XDIST := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 # What is tested with other versions of Python: not what needs a browser, minutes, or the load test.
 SLOW := $(addprefix --ignore=tests/,compose deploy faults honesty loadtest system) --ignore-glob='*_in_browser.py' --ignore-glob='*outages.py'
 
+# Autobahn's test suite for WebSockets, and the Python with which alone it runs.
+AUTOBAHN := .venv-autobahn
+PYTHON2 ?= $(firstword $(wildcard $(HOME)/.pyenv/versions/2.7.*/bin/python) python2.7)
+
 # Whole runs of commands that take their time.
 WHOLE_RUNS := tests/bench/test_compare.py tests/faults/test_run.py
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast fast honesty whole-runs lint format bench peers loadtest redis programs browser proxies curl promtool \
-	shellcheck image env-example compose-test loadtest-compose clean
+.PHONY: help run test test-fast fast honesty whole-runs conformance lint format bench peers loadtest redis programs browser proxies curl \
+	promtool shellcheck image lock env-example compose-test loadtest-compose clean
 
 help: ## show this list
 	@echo "make run               start a gateway on the memory broker       options: ARGS=\"--port 9000\""
@@ -32,13 +36,15 @@ help: ## show this list
 	@echo "make loadtest          load two gateways and a Redis, and write a report"
 	@echo "make honesty           run the load test against servers with faults: 2 minutes"
 	@echo "make whole-runs        try the commands that inject faults and compare commits: 1 minute"
-	@echo "make lint              check style, formatting and types"
+	@echo "make conformance       judge gateways by Autobahn's suite: 1 minute   options: PYTHON2=/path/to/python2.7"
+	@echo "make lint              check style, formatting, types and dependencies"
 	@echo "make format            format the code"
 	@echo "make bench             measure against an everyday relay          options: ARGS=\"...\""
 	@echo "make peers             measure beside other servers               options: ARGS=\"...\""
 	@echo "make image             build the gateway's image, relay-gateway   options: IMAGE=name:tag"
 	@echo "make compose-test      test the stack of docker-compose.yml with a Docker engine: 5 minutes"
 	@echo "make loadtest-compose  load the stack that runs here through its balancer"
+	@echo "make lock              renew the image's locked dependencies      options: ARGS=\"--upgrade-package aiohttp\""
 	@echo "make env-example       write .env.example anew from the settings"
 	@echo "make clean             remove the environments, caches and builds"
 	@echo
@@ -70,6 +76,9 @@ honesty: $(VENV)/.stamp-dev redis ## prove the load test honest
 whole-runs: $(VENV)/.stamp-dev redis ## run the commands that inject faults and compare commits
 	@$(BIN)/python -m pytest $(WHOLE_RUNS) $(ARGS)
 
+conformance: $(VENV)/.stamp-dev $(AUTOBAHN)/.stamp redis ## judge gateways by Autobahn's suite
+	@$(BIN)/python -m tests.conformance --python $(AUTOBAHN)/bin/python $(ARGS)
+
 # Needs a Docker engine with Compose; five minutes.
 compose-test: $(VENV)/.stamp-dev ## test the stack
 	@$(BIN)/python -m pytest tests/compose $(ARGS)
@@ -81,10 +90,21 @@ image: ## build the gateway's image
 env-example: $(VENV)/.stamp-run ## write .env.example
 	@cd deploy && ../$(BIN)/relay config --env >../.env.example
 
-lint: $(VENV)/.stamp-dev ## check style, formatting and types
+# For all versions of Python and all platforms, with the hashes of all files of a version: any mirror may serve them.
+# No package is built for it, which would run its code.
+LOCK = $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 --no-build --generate-hashes \
+	--custom-compile-command "make lock" $(or $(ARGS),--upgrade)
+
+lock: $(VENV)/.stamp-dev ## write the lock files
+	@$(LOCK) --extra uvloop --output-file deploy/requirements.lock pyproject.toml
+	@$(BIN)/python -c 'import tomllib; project = tomllib.load(open("pyproject.toml", "rb")); \
+		print(*project["build-system"]["requires"], sep="\n")' | $(LOCK) --output-file deploy/build-requirements.lock -
+
+lint: $(VENV)/.stamp-dev ## check style, formatting, types and dependencies
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python -m tests.deploy.audit
 
 format: $(VENV)/.stamp-dev ## format the code
 	$(BIN)/ruff check --fix .
@@ -107,7 +127,7 @@ peers: $(VENV)/.stamp-dev redis ## measure beside others
 	@$(BIN)/python -m bench.peers $(ARGS)
 
 clean: ## remove what the other targets made
-	rm -rf loadtest.html loadtest.json .venv .venv-* build dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf autobahn loadtest.html loadtest.json .venv .venv-* build dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp is newer than pyproject.toml once the dependencies named there are installed.
@@ -120,6 +140,18 @@ $(VENV)/.stamp-dev: pyproject.toml $(VENV)/bin/python
 	@echo "installing relay and its development tools into $(VENV); that takes about a minute"
 	@$(PIP) install --editable '.[dev]'
 	@touch $@ $(VENV)/.stamp-run
+
+# The last virtualenv that knows Python 2.7 is one before 20.22. Of what the suite needs there will be no newer versions.
+$(AUTOBAHN)/.stamp: $(VENV)/bin/python
+	@$(PYTHON2) -c 'import sys; sys.exit(sys.version_info[:2] != (2, 7))' 2>/dev/null || { \
+		echo "Autobahn's test suite needs Python 2.7, and $(PYTHON2) is none: make conformance PYTHON2=/path/to/python2.7" >&2; exit 1; }
+	@echo "installing Autobahn's test suite into $(AUTOBAHN); that takes about a minute"
+	@$(BIN)/python -m venv $(AUTOBAHN)/virtualenv
+	@$(AUTOBAHN)/virtualenv/bin/python -m pip --quiet --disable-pip-version-check --no-input install 'virtualenv<20.22'
+	@$(AUTOBAHN)/virtualenv/bin/python -m virtualenv --quiet --python $(PYTHON2) $(AUTOBAHN)
+	@$(AUTOBAHN)/bin/python -m pip --quiet --disable-pip-version-check --no-python-version-warning --no-input \
+		install autobahntestsuite==25.10.1
+	@touch $@
 
 $(VENV)/bin/python:
 	@command -v $(PYTHON) >/dev/null || { \

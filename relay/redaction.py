@@ -12,6 +12,7 @@ _WORD = re.compile(r"\S+")
 _SCHEME = re.compile(r"(?<=[A-Za-z0-9+.-])://")
 _USER = re.compile(r"[^:@/]*(?=:)")
 _SECRET_PARAMETER = re.compile(r"(?i)([?&](?:password|token|secret|key)=)[^&\s]*")
+_SECRET_VARIABLE = re.compile(r"(?i)(?:PASSWORD|TOKEN|SECRET|KEYS?)(?:_|\Z)")
 _QUERY = re.compile(r"(?<=[^\s?])\?[^\s\"'<>]+")
 # The Unicode categories Cc, Cf, Cs, Zl and Zp: control characters, characters that are invisible or reverse the
 # direction of text, surrogates, and line breaks. Of the other categories those that show nothing: fillers, and the
@@ -34,6 +35,11 @@ def mask_credentials(text: str) -> str:
     if "://" in text and "@" in text:
         text = _WORD.sub(lambda match: _mask_userinfo(match[0]), text)
     return _SECRET_PARAMETER.sub(rf"\g<1>{MASK}", text)
+
+
+def mask_variable(name: str, value: str) -> str:
+    """Return the value of an environment variable with its secrets masked: all of it when the name speaks of one."""
+    return MASK if _SECRET_VARIABLE.search(name) else mask_credentials(value)
 
 
 def cut_queries(text: str) -> str:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.redaction import JOINERS, cut_queries, escape_controls, mask_credentials
+from relay.redaction import JOINERS, cut_queries, escape_controls, mask_credentials, mask_variable
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,21 @@ from relay.redaction import JOINERS, cut_queries, escape_controls, mask_credenti
 def test_passwords_in_urls_are_masked(text: str, expected: str) -> None:
     """User names and everything else stay."""
     assert mask_credentials(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("RELAY_API_KEYS", "***"),
+        ("RELAY_JWT_SECRET", "***"),
+        ("relay_token", "***"),
+        ("RELAY_PASSWORD_FILE", "***"),
+        ("RELAY_KEYSTONE", "redis://user:***@host"),
+        ("RELAY_BROKER_URL", "redis://user:***@host"),
+    ],
+)
+def test_variables_are_masked_by_what_their_names_say(name: str, shown: str) -> None:
+    assert mask_variable(name, "redis://user:secret@host") == shown
 
 
 @given(st.text(st.characters(exclude_characters="\n\r\t @", exclude_categories=["Z", "C"]), min_size=1))

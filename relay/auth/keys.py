@@ -96,7 +96,7 @@ def public_keys(pem: str) -> list[Key]:
     Raises:
         UnusableKey: there are none, too many, or others than RSA of 2048 bits, P-256, P-384, P-521 and Ed25519.
     """
-    keys = [_public_key(block) for block in _blocks(pem)]
+    keys = [_read_public_key(block) for block in _blocks(pem)]
     if not 1 <= len(keys) <= MAX_KEYS:
         raise UnusableKey(f"holds {len(keys)} PEM blocks")
     return keys
@@ -136,7 +136,7 @@ def _blocks(pem: str) -> list[str]:
     return ["-----BEGIN " + part for part in parts]
 
 
-def _public_key(block: str) -> Key:
+def _read_public_key(block: str) -> Key:
     if "PRIVATE KEY" in block:
         raise UnusableKey("is a private key, which only the issuer should have")
     data = block.encode()
@@ -146,6 +146,18 @@ def _public_key(block: str) -> Key:
         )
     except (ValueError, UnsupportedAlgorithm):
         raise UnusableKey("holds a PEM block that is neither a public key nor a certificate") from None
+    return public_key(material)
+
+
+def public_key(material: object) -> Key:
+    """Return a public key as one that verifies.
+
+    Args:
+        material: as `cryptography` has it.
+
+    Raises:
+        UnusableKey: it is of a kind that is not accepted, or too short.
+    """
     return Key(material, _algorithms(_names(material)))
 
 

@@ -26,6 +26,9 @@ cost more than the rest of its identity."""
 
 USER: Final = "{sub}"
 
+WHOLE_NAME: Final = MAX_CHANNEL_BYTES + 1
+"""How specific a pattern is that is a channel's whole name: more than any that ends in `*`."""
+
 
 class Right(enum.Enum):
     """What a client may do in a channel, and the letter for it."""
@@ -76,6 +79,11 @@ class Rule:
     personal: bool
     allowed: frozenset[Right]
 
+    @property
+    def pattern(self) -> str:
+        """The pattern as it was written."""
+        return f"{self.text}*" if self.open_ended else self.text
+
     def fits(self, channel: str, user: str | None) -> int:
         """Return how specific the pattern is for a channel: the larger number decides; -1: it doesn't fit.
 
@@ -91,7 +99,7 @@ class Rule:
             text = text.replace(USER, user)
         if self.open_ended:
             return len(text) if channel.startswith(text) else -1
-        return MAX_CHANNEL_BYTES + 1 if channel == text else -1
+        return WHOLE_NAME if channel == text else -1
 
 
 class Patterns:
@@ -101,30 +109,34 @@ class Patterns:
         rules: as they are read.
     """
 
-    __slots__ = ("_names", "_rules")
+    __slots__ = ("_names", "_others")
 
     def __init__(self, rules: Iterable[Rule]) -> None:
         # Most lists are of whole names: these are looked up.
-        self._names: dict[str, frozenset[Right]] = {}
+        self._names: dict[str, tuple[int, Rule]] = {}
         others = []
-        for rule in rules:
+        for place, rule in enumerate(rules):
             if rule.open_ended or rule.personal:
-                others.append(rule)
+                others.append((place, rule))
             else:
-                self._names.setdefault(rule.text, rule.allowed)
-        self._rules = tuple(others)
+                self._names.setdefault(rule.text, (place, rule))
+        self._others = tuple(others)
 
     def allowed(self, channel: str, user: str | None) -> frozenset[Right]:
         """Return what a client may do in a channel; arguments as for `Rule.fits`."""
-        best, allowed = -1, NONE
-        named = self._names.get(channel)
-        if named is not None:
-            best, allowed = MAX_CHANNEL_BYTES + 1, named
-        for rule in self._rules:
+        rule = self.deciding(channel, user)
+        return NONE if rule is None else rule.allowed
+
+    def deciding(self, channel: str, user: str | None) -> Rule | None:
+        """Return the rule that decides about a channel; None: no rule fits. Arguments as for `Rule.fits`."""
+        best, first, decides = -1, -1, None
+        if (named := self._names.get(channel)) is not None:
+            best, (first, decides) = WHOLE_NAME, named
+        for place, rule in self._others:
             fit = rule.fits(channel, user)
-            if fit > best:
-                best, allowed = fit, rule.allowed
-        return allowed
+            if fit > best or (fit == best >= 0 and place < first):
+                best, first, decides = fit, place, rule
+        return decides
 
 
 class PatternRights:
@@ -178,7 +190,7 @@ def _compile(given: tuple[tuple[str, str], ...], defaults: tuple[tuple[str, str]
     for items in (given, defaults):
         if len(items) > MAX_PATTERNS:
             raise RightsError(items[MAX_PATTERNS][0], f"only {MAX_PATTERNS} patterns are allowed")
-    # Whole names first within the credential, too: its `user:{sub}` wins over the `user:ann` of the defaults.
+    # Those of the credential first: its `user:{sub}` wins over the `user:ann` of the defaults.
     return Patterns([read_rule(pattern, letters) for pattern, letters in (*given, *defaults)])
 
 

@@ -25,13 +25,17 @@ _BASE64URL: Final = bytes.maketrans(b"-_+/=", b"+/!!!")
 _UNIX_ONLY: Final = 10**11
 """A time beyond is in milliseconds by mistake; as seconds it would be in the year 5138."""
 
+# Not None: msgspec takes `Raw | None` for null alone.
+_ABSENT: Final = msgspec.Raw()
+_NULL: Final = msgspec.Raw(b"null")
+
 
 class Header(msgspec.Struct, gc=False):
     """What is read of a token's header; see RFC 7515, section 4.1."""
 
     alg: str
     kid: str | None = None
-    crit: msgspec.Raw | None = None
+    crit: msgspec.Raw = _ABSENT
 
 
 class Claims(msgspec.Struct, gc=False):
@@ -47,7 +51,7 @@ class Claims(msgspec.Struct, gc=False):
     iss: str | None = None
     aud: str | list[str] | None = None
     channels: dict[str, str] | None = None
-    info: msgspec.Raw | None = None
+    info: msgspec.Raw = _ABSENT
     expire_at: float | None = None
 
 
@@ -148,7 +152,7 @@ def _read_header(encoded: str) -> Header:
         raise _malformed(f"its header: {error}") from None
     except (UnicodeDecodeError, RecursionError):
         raise _malformed("its header is not UTF-8, or nested too deeply") from None
-    if header.crit is not None:
+    if header.crit:
         raise _malformed("its header has crit, and this relay knows no extension")
     return header
 
@@ -175,7 +179,7 @@ def _check_signature(header: Header, signed: bytes, signature: bytes, keys: Sequ
 
 def _grant(claims: Claims) -> Grant:
     expires_at = claims.exp if claims.expire_at is None else claims.expire_at or None
-    info = None if claims.info is None else bytes(claims.info)
+    info = None if claims.info in (_ABSENT, _NULL) else bytes(claims.info)
     return Grant(claims.sub or None, claims.channels, expires_at, info)
 
 

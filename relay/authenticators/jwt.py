@@ -16,14 +16,19 @@ from relay.settings import Settings
 
 def make_authenticator(settings: Settings, counters: Counters) -> Authenticator:
     """Return the authenticator; see `relay.authenticators`."""
-    rules = TokenRules(
+    rules = token_rules(settings)
+    credentials = Credentials("token", settings.auth_cookie, settings.rights)
+    return SignedTokens(configured_keys(settings), TokenVerifier(rules, time.time), credentials)
+
+
+def token_rules(settings: Settings) -> TokenRules:
+    """Return what the settings ask of a token."""
+    return TokenRules(
         issuer=settings.jwt_issuer,
         audiences=settings.jwt_audience or (),
         leeway=settings.jwt_leeway,
         expiry_required=settings.jwt_expiry == "required",
     )
-    credentials = Credentials("token", settings.auth_cookie, settings.rights)
-    return SignedTokens(configured_keys(settings), TokenVerifier(rules, time.time), credentials)
 
 
 def configured_keys(settings: Settings) -> list[Key]:

@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "publish": "Send one message to a channel.",
     "subscribe": "Print the messages of a channel as they come.",
     "loadtest": "Put a load on gateways, or on other WebSocket servers, and check every delivery.",
+    "token": "Make a token for a client, or say what one allows.",
     "health": "Tell whether a gateway is ready for clients.",
     "config": "Show every setting, its value and where it comes from.",
 }

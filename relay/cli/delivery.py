@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from http import HTTPStatus
 from typing import Final
 
 from aiohttp import ClientError, ClientSession, WSMsgType, WSServerHandshakeError
 from yarl import URL
 
+from relay.cli.client_token import token_headers
 from relay.cli.unreachable import GatewayError, answered, check_gateway, unreachable
 
 TIMEOUT_SECONDS: Final = 15.0
@@ -23,13 +25,18 @@ class NotDelivered(GatewayError):
 
 
 async def deliver(
-    url: URL, payload: str | bytes, tls: ssl.SSLContext | None = None, timeout_seconds: float = TIMEOUT_SECONDS
+    url: URL,
+    payload: str | bytes,
+    token: str | None = None,
+    tls: ssl.SSLContext | None = None,
+    timeout_seconds: float = TIMEOUT_SECONDS,
 ) -> None:
     """Send one message, and wait until the bus delivers it to its publisher, too.
 
     Args:
         url: of the channel, with `echo=1`.
         payload: text, or bytes for a binary message.
+        token: key or token to come in with; None: none.
         tls: for wss://; None: the authorities of the system are trusted.
         timeout_seconds: for everything.
 
@@ -38,12 +45,15 @@ async def deliver(
         NoGateway: another server is at that address.
     """
     try:
-        async with asyncio.timeout(timeout_seconds), ClientSession() as session:
+        async with asyncio.timeout(timeout_seconds), ClientSession(headers=token_headers(token)) as session:
             await _send(session, url, payload, tls)
     except TimeoutError:
         raise NotDelivered(url.origin(), f"did not answer within {timeout_seconds:g} s") from None
     except WSServerHandshakeError as error:
-        raise NotDelivered(url.origin(), answered(error.status)) from None
+        reason = answered(error.status, token)
+        if error.status == HTTPStatus.FORBIDDEN:
+            reason += ", which this command needs, too, as it waits for its echo"
+        raise NotDelivered(url.origin(), reason) from None
     except ClientError as error:
         raise NotDelivered(url.origin(), unreachable(error)) from None
 

@@ -3,48 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import click
 
 from relay.cli.ca_file import CA_OPTION
+from relay.cli.client_token import token_option
 from relay.cli.extras import require_extra
+from relay.cli.quantity import Quantity
 from relay.loadtest.plan.plan import Hears
 from relay.loadtest.plan.profiles import PROFILES
-from relay.loadtest.units.parsing import QuantityError, parse_duration, parse_rate, parse_share
+from relay.loadtest.units.parsing import parse_duration, parse_rate, parse_share
 
 FAILED: Final = 1
 MODULES: Final = ("hdrh", "jinja2", "numpy", "psutil")
-
-Value = TypeVar("Value")
-
-
-class Quantity(click.ParamType[float]):
-    """A number with a unit.
-
-    Args:
-        name: name of the type in the help.
-        parse: parses a text; raises QuantityError.
-        least: smallest value allowed.
-    """
-
-    def __init__(self, name: str, parse: Callable[[str], float], least: float = 0.0) -> None:
-        self.name = name
-        self._parse = parse
-        self._least = least
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return the number in its base unit, or fail with the allowed forms."""
-        try:
-            number = self._parse(value)
-        except QuantityError as error:
-            self.fail(str(error), param, ctx)
-        if number < self._least:
-            self.fail(f"{value!r} is too little: at least {self._least:g}", param, ctx)
-        return number
 
 
 class Pattern(click.ParamType[str]):
@@ -202,6 +176,7 @@ _PROFILES: Final = "\b\nProfiles, which the options refine:\n" + "\n".join(
 @click.option(
     "--ignore-frame", multiple=True, type=Pattern(), help="Frames without a message that are expected; repeatable."
 )
+@token_option
 @click.option("--header", multiple=True, type=Header(), help="Header of the opening request; repeatable.")
 def command(urls: tuple[str, ...], gateways: int | None, **options: Any) -> None:
     """Put a load on gateways, or on other WebSocket servers, and check every delivery.

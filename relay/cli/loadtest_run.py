@@ -16,6 +16,7 @@ import click
 import msgspec
 from rich.console import Console
 
+from relay.cli.client_token import token_headers
 from relay.cli.gateway_address import AddressError, GatewayAddress
 from relay.cli.other_server import identify
 from relay.errors import RelayError
@@ -157,7 +158,7 @@ def _plan(urls: tuple[str, ...], options: dict[str, Any]) -> Plan:
         ready=options.pop("ready_frame"),
         answers=options.pop("answer_frame"),
         ignore=options.pop("ignore_frame"),
-        headers=options.pop("header"),
+        headers=(*options.pop("header"), *token_headers(options.pop("token")).items()),
     )
     if dialect.url == own:
         urls = tuple(map(_without_channel, urls))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from itertools import groupby
 from typing import Any
 
@@ -34,18 +34,34 @@ class SettingOption(click.Option):
 
 
 class SettingsCommand(click.Command):
-    """A command that takes every setting as an option, besides its own options."""
+    """A command that takes settings as options, besides its own options.
 
-    def __init__(self, *args: Any, **attributes: Any) -> None:
+    Args:
+        settings: names of those settings; None: it takes all, and they come first in its help.
+    """
+
+    def __init__(self, *args: Any, settings: Collection[str] | None = None, **attributes: Any) -> None:
         super().__init__(*args, **attributes)
-        self.params += [SettingOption(description) for description in describe(Settings)]
+        self.settings = settings
+        self.params += [
+            SettingOption(description)
+            for description in describe(Settings)
+            if settings is None or description.name in settings
+        ]
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write one list for each group of settings, then the command's own options."""
+        """Write one list for each group of settings, and one for the command's own options."""
+        lists = (self._format_settings, self._format_own)
+        for write in lists if self.settings is None else reversed(lists):
+            write(ctx, formatter)
+
+    def _format_settings(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         options = [param for param in self.get_params(ctx) if isinstance(param, SettingOption)]
         for group, members in groupby(options, key=lambda option: option.description.group):
             with formatter.section(click.style(group, bold=True)):
                 formatter.write_dl([option.row() for option in members])
+
+    def _format_own(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         own = [param for param in self.get_params(ctx) if not isinstance(param, SettingOption)]
         with formatter.section(click.style("Options", bold=True)):
             formatter.write_dl([row for param in own if (row := param.get_help_record(ctx)) is not None])

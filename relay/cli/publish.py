@@ -10,6 +10,7 @@ import click
 from relay.brokers import schemes
 from relay.cli.ca_file import CA_OPTION
 from relay.cli.channel_url import ChannelArgument, channel_trust, channel_url
+from relay.cli.client_token import token_option
 from relay.cli.options import load_settings
 from relay.cli.streams import confirm
 from relay.settings import Settings
@@ -23,17 +24,25 @@ NOT_DELIVERED = 1
 @click.option("--binary", is_flag=True, help="Send a binary message; input is taken as it is.")
 @click.option("--gateway", metavar="URL", help="Send through this gateway, such as ws://127.0.0.1:8000.")
 @CA_OPTION
+@token_option
 @click.option("--broker-url", metavar="URL", help="Send straight to this Redis.  [RELAY_BROKER_URL]")
 @click.option("--broker-prefix", metavar="TEXT", help="Prefix of channels on Redis.  [RELAY_BROKER_PREFIX]")
 @click.option("--broker-ca-file", metavar="FILE", help="Authority to trust for rediss://.  [RELAY_BROKER_CA_FILE]")
 def command(
-    channel: str, message: str | None, binary: bool, gateway: str | None, ca_file: str | None, **broker: str | None
+    channel: str,
+    message: str | None,
+    binary: bool,
+    gateway: str | None,
+    ca_file: str | None,
+    token: str | None,
+    **broker: str | None,
 ) -> None:
     """Send one message to a channel.
 
     Without MESSAGE, or with "-", it is read from standard input; a text loses the last line break. With a Redis
     broker it goes straight to Redis, and the answer is how many gateways heard it. Otherwise it goes through the
-    gateway of --gateway, or of RELAY_HOST and RELAY_PORT, and the answer comes when it was handed to the channel.
+    gateway of --gateway, or of RELAY_HOST and RELAY_PORT, and the answer comes when it was handed to the channel. Only
+    a gateway asks for a token.
 
     Exit codes: 0 sent; 1 not delivered; 2 wrong usage or settings.
     """
@@ -44,7 +53,7 @@ def command(
     if settings is not None and schemes.find(settings.broker_url).redis:
         _by_redis(settings, channel, payload)
     else:
-        _by_gateway(gateway, ca_file, channel, payload)
+        _by_gateway(gateway, ca_file, channel, payload, token)
 
 
 def _read(message: str | None, binary: bool) -> str | bytes:
@@ -87,7 +96,9 @@ def _by_redis(settings: Settings, channel: str, payload: str | bytes) -> None:
         confirm(f"heard by nobody: no gateway has a subscriber of {channel}")
 
 
-def _by_gateway(gateway: str | None, ca_file: str | None, channel: str, payload: str | bytes) -> None:
+def _by_gateway(
+    gateway: str | None, ca_file: str | None, channel: str, payload: str | bytes, token: str | None
+) -> None:
     from relay.cli.delivery import deliver
     from relay.cli.interruption import run_interruptible
     from relay.cli.unreachable import GatewayError
@@ -95,7 +106,7 @@ def _by_gateway(gateway: str | None, ca_file: str | None, channel: str, payload:
     url = channel_url(gateway, channel, echo=True)
     tls = channel_trust(gateway, ca_file)
     try:
-        run_interruptible(lambda: deliver(url, payload, tls))
+        run_interruptible(lambda: deliver(url, payload, token, tls))
     except GatewayError as error:
         _fail(channel, str(error))
     confirm(f"delivered by {url.origin()}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -12,6 +12,8 @@ from relay.cli.options import SettingsCommand, load_settings
 
 if TYPE_CHECKING:
     from relay.settings import Settings
+
+_EVERYBODY: Final = "Everybody who reaches it may listen and publish to every channel: RELAY_AUTH is none."
 
 
 @click.command("serve", cls=SettingsCommand)
@@ -45,8 +47,12 @@ def command(**flags: str | None) -> None:
 
     def started(port: int) -> None:
         # For the person at the terminal; programs read the log.
-        if settings.demo == "on" and sys.stderr.isatty():
+        if not sys.stderr.isatty():
+            return
+        if settings.demo == "on":
             click.echo(f"Open {playground_url(settings, port)}", err=True)
+        if settings.auth == "none" and settings.rights is None:
+            click.echo(_EVERYBODY, err=True)
 
     raise click.exceptions.Exit(
         run_gateway(settings, started) if workers == 1 else run_workers(settings, workers, started),

@@ -14,6 +14,7 @@ from aiohttp import (
 )
 from yarl import URL
 
+from relay.cli.client_token import VARIABLE
 from relay.cli.other_server import identify
 from relay.errors import RelayError
 from relay.system_error import in_words
@@ -59,8 +60,21 @@ async def check_gateway(url: URL, error: ClientError | TimeoutError) -> None:
         raise NoGateway(url.origin(), found)
 
 
-def answered(status: int) -> str:
-    """Return the reason of a `GatewayError`: a gateway answered a handshake with an HTTP status."""
+def answered(status: int, token: str | None = None) -> str:
+    """Return the reason of a `GatewayError`: a gateway answered a handshake with an HTTP status.
+
+    Args:
+        status: of its answer.
+        token: with which the command came; None: with none.
+    """
+    if status == HTTPStatus.UNAUTHORIZED and token is None:
+        return f"answered HTTP {status}: it wants a key or a token, with {VARIABLE} or --token"
+    if status == HTTPStatus.UNAUTHORIZED:
+        return f"answered HTTP {status}: it doesn't accept this key or token; `relay token --check` may know why"
+    if status == HTTPStatus.FORBIDDEN and token is None:
+        return f"answered HTTP {status}: not everybody may listen to this channel; a key or token goes into {VARIABLE}"
+    if status == HTTPStatus.FORBIDDEN:
+        return f"answered HTTP {status}: this key or token gives no right to listen to the channel"
     if status == HTTPStatus.UPGRADE_REQUIRED:
         return f"answered HTTP {status}: a proxy on the way doesn't pass on WebSockets"
     if status < HTTPStatus.BAD_REQUEST or status in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):

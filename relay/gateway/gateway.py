@@ -13,6 +13,7 @@ from relay.authenticators import make_authenticator
 from relay.brokers import schemes
 from relay.clients.context import CLOSE_TIMEOUT_SECONDS
 from relay.clients.drain import close_evenly
+from relay.gateway.access import auth_kind, report_access
 from relay.gateway.background import Background
 from relay.gateway.garbage import collect_garbage
 from relay.gateway.listener import Listener
@@ -60,6 +61,7 @@ class Gateway:
         self._workers = workers
         self.settings = Settings() if settings is None else settings
         self.counters = Counters()
+        self._auth = auth_kind(self.settings, authenticator)
         self._authenticator = authenticator or make_authenticator(self.settings, self.counters)
         self.port = self.settings.port
         self._parts: Parts | None = None
@@ -84,7 +86,7 @@ class Gateway:
         """Where clients connect, as `ws://HOST:PORT`, or `wss://` with a certificate."""
         scheme = "ws" if self.settings.tls_cert is None else "wss"
         host = self.settings.host[0]
-        if host in ("0.0.0.0", "::"):
+        if host in ("0.0.0.0", "::"):  # noqa: S104  # compared with, not bound
             host = "localhost"
         return f"{scheme}://[{host}]:{self.port}" if ":" in host else f"{scheme}://{host}:{self.port}"
 
@@ -131,6 +133,7 @@ class Gateway:
             settings,
             self.counters,
             self._authenticator,
+            auth=self._auth,
             draining=lambda: self._draining,
             problems=others.problems if others else self._find_problems,
             take=others.snapshot if others else self.snapshot,
@@ -161,13 +164,15 @@ class Gateway:
             "garbage", lambda: collect_garbage(lambda: self._process.memory_bytes[1], lambda: front_door.sockets)
         )
         self._gc_pauses.start()
+        if others is None:
+            report_access(settings, self._auth)
         log.info(
             "listening",
             addresses=listener.addresses,
             port=self.port,
             metrics_port=settings.metrics_port or self.port,
             url=self.url,
-            auth=settings.auth,
+            auth=self._auth,
             max_connections=context.registry.places,
             event_loop=self.build["event_loop"],
             bus=schemes.describe(settings.broker_url),

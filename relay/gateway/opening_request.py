@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import formatdate
+from typing import Final
 
 from websockets.datastructures import Headers
 from websockets.exceptions import NegotiationError
@@ -25,6 +26,13 @@ from relay.protocols import ClientProtocol, Endpoint, find_endpoint, sse
 from relay.protocols.request import ConnectRequest, parse_request
 from relay.proxies.forwarded import TrustedProxies
 from relay.settings import Settings
+
+VERSION: Final = "13"
+"""Of the WebSocket protocol; there has been no other since RFC 6455."""
+
+MAX_ELEMENTS: Final = 64
+"""Of the lists in a request's headers. Clients send a few. A head of 16 KB has room for thousands, and each takes the
+library 5 µs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +80,11 @@ class OpeningRequests:
         """
         settings = self._settings
         request = _parse_head(head)
+        if head.count(b",") >= MAX_ELEMENTS:
+            _check_lists(request.headers)
         response, endpoint = self._negotiation.answer(request)
         if response.status_code != 101:
-            headers = {name: response.headers[name] for name in ("Upgrade",) if name in response.headers}
-            headers["Sec-WebSocket-Version"] = "13"  # RFC 6455, section 4.4
-            raise Refused(response.status_code, _reason(response), headers)
+            raise _refused(request, response)
         asked = self._read(request, peer, certificate_user, self._negotiation.bearer)
         host = _only(request.headers, "Host")
         check_host(host, settings.host_names)
@@ -191,6 +199,25 @@ def _parse_head(head: bytes) -> Request:
     if "Transfer-Encoding" in headers or headers.get("Content-Length", "0") != "0":
         raise Refused(400, "a request like this has no body")
     return Request(path, headers, method, protocol)
+
+
+def _check_lists(headers: Headers) -> None:
+    """Refuse lists that the library would take long for."""
+    for name in ("Connection", "Sec-WebSocket-Protocol"):
+        if ",".join(headers.get_all(name)).count(",") >= MAX_ELEMENTS:
+            raise Refused(400, f"{name} has more than {MAX_ELEMENTS} elements")
+
+
+def _refused(request: Request, response: Response) -> Refused:
+    """Return the refusal of a handshake that the library has refused."""
+    status, reason = response.status_code, _reason(response)
+    if status == 400 and request.headers.get_all("Sec-WebSocket-Version") != [VERSION]:
+        # For the library a fault like any other; RFC 6455, section 4.2.2, wants it to be told apart.
+        status, reason = 426, f"Sec-WebSocket-Version must be {VERSION}"
+    headers = {"Sec-WebSocket-Version": VERSION}  # section 4.4
+    if status == 426:
+        headers["Upgrade"] = "websocket"  # RFC 9110, section 15.5.22
+    return Refused(status, reason, headers)
 
 
 def _only(headers: Headers, name: str) -> str | None:

@@ -62,6 +62,7 @@ async def make_parts(
     counters: Counters,
     authenticator: Authenticator,
     *,
+    auth: str,
     draining: Callable[[], bool],
     problems: Problems,
     take: TakeSnapshot,
@@ -72,6 +73,7 @@ async def make_parts(
         settings: of the gateway.
         counters: where everything is counted.
         authenticator: tells who clients are.
+        auth: see `AUTH`.
         draining: tells whether the gateway says goodbye.
         problems: what keeps the gateway from serving clients now; see `PROBLEMS`.
         take: see `SNAPSHOT`.
@@ -92,6 +94,7 @@ async def make_parts(
         control=control,
         polling_clients=polling_clients,
         admission=admission,
+        auth=auth,
         counters=counters,
         draining=draining,
         problems=problems,

@@ -14,6 +14,17 @@ TLS_ALERT: Final = bytes((0x15, 3, 1, 0, 2, 2, 70))
 """A fatal alert `protocol_version`: the TLS client can report at once that the server speaks something else."""
 
 
+def closing_connection(headers: Mapping[str, str]) -> str:
+    """Return the header `Connection` of a response behind which the connection ends.
+
+    `Upgrade` has to be named in it (RFC 9110, section 7.8), or a proxy would hand it on as its own.
+
+    Args:
+        headers: of the response; look-up ignores case, or they are written as here.
+    """
+    return "close, Upgrade" if "Upgrade" in headers else "close"
+
+
 def http_error(status: int, reason: str, headers: Mapping[str, str]) -> bytes:
     """Return an HTTP error response that closes the connection.
 
@@ -26,12 +37,12 @@ def http_error(status: int, reason: str, headers: Mapping[str, str]) -> bytes:
     fields = {
         **headers,
         "Server": "relay",
-        "Connection": "close",
+        "Connection": closing_connection(headers),
         "Content-Type": "text/plain; charset=utf-8",
         "Content-Length": str(len(body)),
     }
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         # Random, so that clients that were refused together do not come back together.
-        fields["Retry-After"] = str(random.randint(1, 5))
+        fields["Retry-After"] = str(random.randint(1, 5))  # noqa: S311  # spreads load, guards nothing
     lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", *(f"{name}: {fields[name]}" for name in fields)]
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + body

@@ -68,5 +68,7 @@ class AccessSettings(BaseModel):
     @classmethod
     def _some_key(cls, value: str | None, info: ValidationInfo) -> str | None:
         if value is None and info.data.get("auth") == "jwt" and info.data.get("jwt_secret", "") is None:
-            raise ValueError(f"{PREFIX}AUTH=jwt needs this, or {PREFIX}JWT_SECRET")
+            raise ValueError(
+                f"{PREFIX}AUTH=jwt needs this, or {PREFIX}JWT_SECRET: `relay token --new-secret` prints one"
+            )
         return value

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Final, Literal, get_args, get_origin
 
 from dotenv.parser import parse_stream
 from pydantic import ValidationError
@@ -21,6 +21,9 @@ from relay.errors import SettingProblem
 from relay.redaction import MASK, escape_controls
 from relay.settings.field import PREFIX
 from relay.settings.values import Range, ValueKind, show
+
+_OF_CLIENTS: Final = ("token",)
+"""Names, without the prefix, of variables of the environment that commands read which are clients of a gateway."""
 
 
 class SettingSource(enum.Enum):
@@ -103,7 +106,8 @@ def unknown_variables(model: type[BaseSettings]) -> list[UnknownVariable]:
     known = [PREFIX + name.upper() for name in model.model_fields]
     unknown = []
     for source, names in _variables(model).items():
-        for name in sorted(set(names) - set(model.model_fields)):
+        others = _OF_CLIENTS if source is SettingSource.ENVIRONMENT else ()
+        for name in sorted(set(names).difference(model.model_fields, others)):
             variable = escape_controls(PREFIX + name.upper())
             nearest = difflib.get_close_matches(variable, known, n=1, cutoff=0.75)
             unknown.append(UnknownVariable(variable, source, nearest[0] if nearest else None))

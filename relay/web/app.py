@@ -18,6 +18,7 @@ from relay.web import api, demo, health, metrics, poll, publish, sse_preflight
 from relay.web.app_keys import (
     ADMISSION,
     API_KEYS,
+    AUTH,
     BUILD,
     BUS,
     CONTROL,
@@ -74,6 +75,7 @@ def build_app(
     draining: Callable[[], bool],
     polling_clients: PollingClients,
     admission: Admission,
+    auth: str,
     problems: Problems,
     take: TakeSnapshot | None,
     build: Mapping[str, str],
@@ -89,6 +91,7 @@ def build_app(
         draining: returns whether the gateway drains.
         polling_clients: the polling clients.
         admission: decides who may connect and publish.
+        auth: see `AUTH`.
         problems: see `PROBLEMS`.
         take: see `SNAPSHOT`; None: metrics have a port of their own.
         build: see `BUILD`.
@@ -99,7 +102,7 @@ def build_app(
     if settings.host_names is not None:
         app.middlewares.append(host_middleware(settings.host_names))
     app[SETTINGS], app[NODE], app[CONTROL], app[COUNTERS] = settings, node, control, counters
-    app[POLLING_CLIENTS], app[ADMISSION], app[DRAINING] = polling_clients, admission, draining
+    app[POLLING_CLIENTS], app[ADMISSION], app[AUTH], app[DRAINING] = polling_clients, admission, auth, draining
     keys = settings.api_keys
     app[API_KEYS] = None if keys is None else ApiKeyAuthenticator(key.get_secret_value() for key in keys)
     for module in (demo, api, publish, sse_preflight, poll):

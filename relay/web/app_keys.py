@@ -41,6 +41,9 @@ class Admission(Protocol):
 
 ADMISSION: web.AppKey[Admission] = web.AppKey("ADMISSION")
 
+AUTH = web.AppKey("AUTH", str)
+"""How clients are identified: `none`, or another word that says it; see `relay.gateway.access`."""
+
 API_KEYS: web.AppKey[ApiKeyAuthenticator | None] = web.AppKey("API_KEYS")
 """Identifies back ends; None: the server API is off."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -15,10 +15,15 @@ from aiohttp.web_urldispatcher import UrlMappingMatchInfo
 
 from relay.auth.origin import canonical, is_allowed
 from relay.brokers import schemes
+from relay.protocols import ENDPOINTS
+from relay.protocols.plain import FIRST_OFFERED
 from relay.settings import Settings
-from relay.web.app_keys import SETTINGS
+from relay.web.app_keys import AUTH, SETTINGS
 
 PAGE = "index.html"
+
+SUBPROTOCOL = "relay"
+"""That the page would like to offer."""
 
 _HEADERS = {
     # Gateways of several versions may answer at one address: browsers must revalidate each file, and mostly get a 304.
@@ -99,7 +104,7 @@ def add_routes(app: web.Application) -> None:
     settings = app[SETTINGS]
     if settings.demo == "off":
         return
-    assets = {**_files(), "server.json": _asset("server.json", _about(settings))}
+    assets = {**_files(), "server.json": _asset("server.json", _about(settings, app[AUTH]))}
 
     async def page(request: web.Request) -> web.Response:
         """Answer with the page."""
@@ -141,14 +146,25 @@ def _asset(name: str, body: bytes) -> Asset:
     return Asset(body, _TYPES[name[name.rindex(".") :]])
 
 
-def _about(settings: Settings) -> bytes:
+def _about(settings: Settings, auth: str) -> bytes:
     """Return what the page has to know about this server; it is public."""
     about = {
+        "auth": auth,
+        "everything": auth == "none" and settings.rights is None,
+        "subprotocol": _subprotocol(settings.subprotocols),
         "default_channel": settings.default_channel,
         "max_message_bytes": settings.max_message_bytes,
         "redis_prefix": settings.broker_prefix if schemes.find(settings.broker_url).redis else None,
     }
     return msgspec.json.encode(about)
+
+
+def _subprotocol(accepted: Sequence[str]) -> str:
+    """Return the subprotocol that the page offers beside a token: one of those that are accepted."""
+    if FIRST_OFFERED in accepted or SUBPROTOCOL in accepted:
+        return SUBPROTOCOL
+    # One that names another protocol than the plain one would be spoken, too.
+    return next((name for name in accepted if name not in ENDPOINTS), accepted[0])
 
 
 def _may_be_used(host: str, allowed: Collection[str] | None) -> bool:

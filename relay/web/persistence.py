@@ -8,6 +8,7 @@ from aiohttp import web
 from aiohttp.abc import AbstractAccessLogger
 from aiohttp.typedefs import Handler
 
+from relay.protocols.http_error import closing_connection
 from relay.web.app_keys import DRAINING
 from relay.web.http_transport import HttpTransport
 
@@ -61,7 +62,7 @@ class ResponseWatcher(AbstractAccessLogger):
 
 
 async def prepare_headers(request: web.Request, response: web.StreamResponse) -> None:
-    """Set `Connection: close` unless the connection is kept, and hide the versions of libraries in `Server`.
+    """Say in `Connection` that it closes unless the connection is kept, and hide the versions of libraries in `Server`.
 
     A signal handler of aiohttp. Its own error responses close the connection, too: what follows a malformed request
     can't be trusted.
@@ -70,4 +71,5 @@ async def prepare_headers(request: web.Request, response: web.StreamResponse) ->
     persistence = request.get(_PERSISTENCE)
     if persistence is None or not persistence.keep or request.app[DRAINING]():
         response.force_close()
-        response.headers["Connection"] = "close"  # aiohttp has set this header before it calls us
+        # aiohttp has set this header before it calls us.
+        response.headers["Connection"] = closing_connection(response.headers)

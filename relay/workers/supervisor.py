@@ -10,6 +10,7 @@ from typing import Final
 from relay.brokers import schemes
 from relay.clients.context import CLOSE_TIMEOUT_SECONDS
 from relay.errors import RelayError
+from relay.gateway.access import auth_kind, report_access
 from relay.logs import Logger
 from relay.metrics.counters import Counters
 from relay.settings import Settings
@@ -100,6 +101,7 @@ class Supervisor:
             WorkerStartError: a worker can't be started.
         """
         settings = self._settings
+        report_access(settings, auth_kind(settings))
         found = await resolve_addresses(settings.host, settings.port)
         with Reservation(found.usable, settings.port) as reservation:
             self._port = reservation.port
@@ -150,7 +152,8 @@ class Supervisor:
             if self._not_started and not ended.listened and failures >= START_ATTEMPTS:
                 raise WorkerStartError(worker.number, ended)
             # With jitter: not all at once when something that all of them need has failed.
-            pause = min(timing.first_pause * 2 ** max(0, failures - 1), timing.longest_pause) * random.uniform(0.8, 1.2)
+            pause = min(timing.first_pause * 2 ** max(0, failures - 1), timing.longest_pause)
+            pause *= random.uniform(0.8, 1.2)  # noqa: S311  # spreads load, guards nothing
             log.error("worker ended", worker=worker.number, why=str(ended), again_in=round(pause, 2))
             try:
                 async with asyncio.timeout(pause):

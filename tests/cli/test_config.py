@@ -39,12 +39,14 @@ def test_a_pipe_gets_aligned_columns(monkeypatch: pytest.MonkeyPatch, tmp_path: 
 @pytest.mark.parametrize("form", [[], ["--json"]])
 def test_passwords_are_masked(form: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """In every form that shows values."""
-    monkeypatch.setenv("RELAY_BROKER_URL", "redis://user:secret@host/1")
-    monkeypatch.setenv("RELAY_API_KEYS", "a-secret-of-a-back-end,another-secret-of-one")
+    monkeypatch.setenv("RELAY_BROKER_URL", "redis://user:hunter2@host/1")
+    monkeypatch.setenv("RELAY_API_KEYS", "hunter2-of-a-back-end,another-hunter2-of-one")
+    monkeypatch.setenv("RELAY_AUTH_KEYS", "hunter2-of-a-client;user=ann,another-hunter2-of-one")
+    monkeypatch.setenv("RELAY_JWT_SECRET", "hunter2" * 5)
     result = invoke("config", *form)
     assert result.exit_code == 0, result.exception
-    assert result.output.count("***") == 3
-    assert "secret" not in result.output
+    assert result.output.count("***") == 6
+    assert "hunter2" not in result.output
     assert "redis://user:***@host/1" in result.output
 
 
@@ -124,7 +126,7 @@ async def test_a_terminal_gets_a_table(no_color: str) -> None:
 def test_all_is_shown_when_something_is_wrong(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The wrong settings are marked, with what is allowed, and the exit code is 2."""
     (tmp_path / ".env").write_text("RELAY_MAX_HEADERS=50\nRELAY_WELCOME='never ended\n")
-    monkeypatch.setenv("RELAY_BROKER_URL", "redis://ann:secret@h:port")
+    monkeypatch.setenv("RELAY_BROKER_URL", "redis://ann:hunter2@h:port")
     monkeypatch.setenv("RELAY_PING_INTERVAL", "5")
     result = invoke("config", "--port", "many")
     assert result.exit_code == 2
@@ -139,7 +141,7 @@ def test_all_is_shown_when_something_is_wrong(monkeypatch: pytest.MonkeyPatch, t
     assert rows["RELAY_MAX_HEADERS"][1:3] == ["50", ".env"]
     assert rows["RELAY_PING_INTERVAL"][1:3] == ["5", "env"]
     assert "relay: 4 settings are wrong" in result.stderr
-    assert "secret" not in result.output
+    assert "hunter2" not in result.output
 
 
 def test_json_marks_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:

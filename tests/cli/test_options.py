@@ -42,11 +42,11 @@ def test_wrong_settings_are_listed_with_their_source(
 ) -> None:
     """All of them, on standard error, with exit code 2 and without a password."""
     (tmp_path / ".env").write_text("RELAY_PING_TIMEOUT=99\n")
-    monkeypatch.setenv("RELAY_BROKER_URL", "redis://user:secret@host:port")
+    monkeypatch.setenv("RELAY_BROKER_URL", "redis://user:hunter2@host:port")
     result = invoke(command, "--port", "many")
     assert result.exit_code == 2
     assert bool(result.stdout) == (command == "config")  # which shows all the others
-    assert "secret" not in result.output
+    assert "hunter2" not in result.output
     lines = result.stderr.splitlines()
     assert lines[0] == "relay: 3 settings are wrong"
     assert "    given:    'many' (--port)" in lines

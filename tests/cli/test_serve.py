@@ -109,8 +109,23 @@ async def test_a_person_at_a_terminal_is_told_what_to_open(workers: int, redis_s
     """With the real port, after everything else that is printed at the start."""
     port = free_port()
     shown = await on_terminal_until(
-        "/\r\n", "--port", str(port), RELAY_BROKER_URL=redis_server.url, RELAY_WORKERS=workers, RELAY_LOG_LEVEL="error"
+        "none.\r\n",
+        "--port",
+        str(port),
+        RELAY_BROKER_URL=redis_server.url,
+        RELAY_WORKERS=workers,
+        RELAY_LOG_LEVEL="error",
     )
+    everybody = "Everybody who reaches it may listen and publish to every channel: RELAY_AUTH is none."
+    assert shown == f"Open http://127.0.0.1:{port}/\r\n{everybody}\r\n"
+
+
+@pytest.mark.parametrize(
+    "settings", [{"RELAY_AUTH": "key", "RELAY_AUTH_KEYS": "a-key-0123456789"}, {"RELAY_RIGHTS": "news=r"}]
+)
+async def test_where_not_everybody_may_do_everything_a_person_is_not_told_so(settings: dict[str, str]) -> None:
+    port = free_port()
+    shown = await on_terminal_until("/\r\n", "--port", str(port), RELAY_LOG_LEVEL="error", **settings)
     assert shown == f"Open http://127.0.0.1:{port}/\r\n"
 
 

@@ -54,6 +54,19 @@ def test_a_status_is_explained(status: int, words: str) -> None:
     assert words in answered(status)
 
 
+@pytest.mark.parametrize(
+    ("status", "token", "words"),
+    [
+        (401, None, "it wants a key or a token, with RELAY_TOKEN or --token"),
+        (401, "abc", "it doesn't accept this key or token; `relay token --check` may know why"),
+        (403, None, "not everybody may listen to this channel; a key or token goes into RELAY_TOKEN"),
+        (403, "abc", "this key or token gives no right to listen to the channel"),
+    ],
+)
+def test_a_refusal_is_explained_by_what_the_client_came_with(status: int, token: str | None, words: str) -> None:
+    assert answered(status, token) == f"answered HTTP {status}: {words}"
+
+
 def test_other_errors_keep_their_text() -> None:
     assert unreachable(ClientPayloadError("half of it")) == "broke off: half of it"
     assert unreachable(ClientPayloadError()) == "broke off: ClientPayloadError"

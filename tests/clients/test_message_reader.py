@@ -148,6 +148,22 @@ async def test_every_ping_of_a_burst_is_answered(embedded: EmbeddedFactory) -> N
             assert (frame.opcode, frame.payload) == (PONG, b"%d" % number)
 
 
+@pytest.mark.parametrize("fragmented", [False, True])
+async def test_pings_are_answered_in_their_order_wherever_the_stream_is_cut(
+    embedded: EmbeddedFactory, fragmented: bool
+) -> None:
+    """One that was cut is answered by the library, and those that came whole behind it by the reader itself."""
+    (gateway,) = await embedded(1)
+    async with AsyncExitStack() as stack:
+        client, connection = await join(stack, gateway)
+        begin = encode_frame(TEXT, b"", fin=False) if fragmented else b""
+        data = begin + b"".join(encode_frame(PING, b"ping %d" % number) for number in range(3))
+        for cut in range(1, len(data)):
+            connection._reader.read(data[:cut])
+            connection._reader.read(data[cut:] + (encode_frame(CONTINUATION) if fragmented else b""))
+            assert [(await client.frame()).payload for _ in range(3)] == [b"ping 0", b"ping 1", b"ping 2"], cut
+
+
 @pytest.mark.parametrize("piece", [b"", b"x"])
 async def test_more_small_fragments_than_any_client_needs_close_with_1008(
     embedded: EmbeddedFactory, piece: bytes, monkeypatch: pytest.MonkeyPatch

@@ -10,6 +10,7 @@ from importlib import import_module
 import pytest
 
 from relay.cli import COMMANDS
+from relay.cli.client_token import VARIABLE
 from relay.settings import Settings
 from tests.deploy.observed import series
 from tests.docs.pages import PAGES, ROOT, anchors, code_blocks, text_of
@@ -76,7 +77,8 @@ def test_paths_that_stand_in_running_text_exist(page: str) -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_variable_that_is_named_is_a_setting(page: str) -> None:
-    settings = {f"RELAY_{name.upper()}" for name in Settings.model_fields}
+    """Or the token of a client."""
+    settings = {f"RELAY_{name.upper()}" for name in Settings.model_fields} | {VARIABLE}
     assert set(re.findall(r"\bRELAY_[A-Z_]+[A-Z]\b", text_of(page))) <= settings
 
 

@@ -77,6 +77,16 @@ def test_unknown_variables_are_found_with_the_nearest_name(monkeypatch: pytest.M
     assert "secret" not in repr(found)
 
 
+def test_the_token_of_a_client_is_known_in_the_environment_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """In `.env` no command would find it."""
+    monkeypatch.setenv("RELAY_TOKEN", "secret")
+    assert unknown_variables(Settings) == []
+    (tmp_path / ".env").write_text("RELAY_TOKEN=secret\n")
+    assert [found.source for found in unknown_variables(Settings)] == [SettingSource.ENV_FILE]
+
+
 def test_a_setting_without_a_kind_is_a_mistake_of_the_program() -> None:
     """No description could say what it allows."""
 

@@ -53,6 +53,24 @@ async def test_frames_go_out_whole_and_in_the_shortest_form(
         assert await raw.frame() == Frame(BINARY, payload, fin=True)
 
 
+@pytest.mark.parametrize("width", [2, 8])
+@pytest.mark.parametrize("size", [0, 125, 200])
+async def test_a_length_may_take_more_bytes_than_it_needs(
+    cluster: list[GatewayProcess], channel: str, size: int, width: int
+) -> None:
+    """RFC 6455, section 5.2, forbids it to the sender; nothing is ambiguous about it, and it is not handed on."""
+    payload = random.Random(size).randbytes(size)
+    head = b"\x82" + bytes([0x80 | {2: 126, 8: 127}[width]]) + size.to_bytes(width, "big") + bytes(4)
+    async with RawWebSocket(cluster[0].port) as sender, RawWebSocket(cluster[1].port) as raw:
+        await sender.upgrade(f"/ws/{channel}")
+        await raw.upgrade(f"/ws/{channel}")
+        await sender.send(head + payload)
+        await sender.send(head)
+        await sender.send(payload)
+        for _ in range(2):
+            assert await raw.frame() == Frame(BINARY, payload, fin=True)
+
+
 async def test_fragments_arrive_as_one_message(cluster: list[GatewayProcess], channel: str) -> None:
     async with connected(f"{cluster[0].url}/ws/{channel}", f"{cluster[1].url}/ws/{channel}") as (one, two):
         await one.send_fragments("gr", "", "üß", "e")

@@ -180,8 +180,45 @@ async def test_a_host_that_a_policy_cannot_name_does_not_get_into_it(embedded: E
 async def test_the_page_learns_what_the_server_allows_and_no_secret(embedded: EmbeddedFactory) -> None:
     (gateway,) = await embedded(1, max_message_bytes=1000, default_channel="ä")
     response, _ = await fetch(gateway.port, "/demo/server.json")
-    assert await response.json() == {"default_channel": "ä", "max_message_bytes": 1000, "redis_prefix": None}
-    (gateway,) = await embedded(1, broker_url="redis://:secret@127.0.0.1:1", broker_prefix="p:", publish_timeout=0)
+    assert await response.json() == {
+        "auth": "none",
+        "everything": True,
+        "subprotocol": "relay",
+        "default_channel": "ä",
+        "max_message_bytes": 1000,
+        "redis_prefix": None,
+    }
+    secrets = {"jwt_secret": "secret" * 6, "auth_keys": "secret" * 3, "api_keys": "secret" * 3}
+    url = "redis://:secret@127.0.0.1:1"
+    (gateway,) = await embedded(1, broker_url=url, broker_prefix="p:", publish_timeout=0, auth="key", **secrets)
     response, body = await fetch(gateway.port, "/demo/server.json")
-    assert await response.json() == {"default_channel": "lobby", "max_message_bytes": 65536, "redis_prefix": "p:"}
+    assert await response.json() == {
+        "auth": "key",
+        "everything": False,
+        "subprotocol": "relay",
+        "default_channel": "lobby",
+        "max_message_bytes": 65536,
+        "redis_prefix": "p:",
+    }
     assert b"secret" not in body
+
+
+@pytest.mark.parametrize(
+    ("settings", "known"),
+    [
+        ({"rights": "news=r"}, {"auth": "none", "everything": False}),
+        ({"auth": "jwt", "jwt_secret": "s" * 32}, {"auth": "jwt", "everything": False}),
+        # Its path is nobody's business.
+        ({"auth": "tests.gateway.test_access.identify"}, {"auth": "function", "everything": False}),
+        ({"subprotocols": "b,relay"}, {"subprotocol": "relay"}),
+        ({"subprotocols": "b,*"}, {"subprotocol": "relay"}),
+        ({"subprotocols": "b,c"}, {"subprotocol": "b"}),
+    ],
+)
+async def test_the_page_learns_who_may_do_what(
+    embedded: EmbeddedFactory, settings: dict[str, str], known: dict[str, object]
+) -> None:
+    (gateway,) = await embedded(1, **settings)
+    response, _ = await fetch(gateway.port, "/demo/server.json")
+    found = await response.json()
+    assert {name: found[name] for name in known} == known

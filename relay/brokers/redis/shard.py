@@ -199,7 +199,7 @@ class Shard:
     def _check_probe(self, now: float) -> None:
         """Look at the last probe, and send the next one when it is settled."""
         probe = self._probe
-        if not self.publications.passing:
+        if not (self.publications.open and self.subscriptions.open):
             probe.give_up("bus not probed since the last outage")
         elif self.subscriptions.refused.probe_refused:
             probe.give_up("bus not probed: its channel is refused")
@@ -209,8 +209,11 @@ class Shard:
             probe.watch(now, self._options.timeout)
         elif self.publications.full:
             probe.give_up("the bus falls behind: publish buffer full")
-        else:
+        elif self.publications.passing:
             self._send_probe(now)
+        elif now - probe.heard_until >= self._options.timeout + self._options.probe_interval:
+            # A full socket alone is no fault: a large message takes its time.
+            probe.give_up("bus not probed: its socket takes no more")
         if probe.is_lost(self.subscriptions.heartbeat.answered_until):
             probe.give_up("probe not heard, but what Redis sent after it")
             log.error("bus deaf", reason=probe.problem)

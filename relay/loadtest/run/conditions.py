@@ -6,7 +6,7 @@ import os
 import platform
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -21,6 +21,8 @@ from relay.redaction import MASK, escape_controls, mask_credentials
 from relay.version import __version__
 
 HEADER: Final = "--header"
+
+CREDENTIAL: Final = "--token"
 
 _LIBRARIES: Final = ("numpy", "hdrhistogram")
 
@@ -75,17 +77,17 @@ class Conditions:
 
 
 def command_line(arguments: Sequence[str]) -> str:
-    """Return a command line as the user types it, with passwords and the values of headers masked."""
+    """Return a command line as the user types it, with passwords, tokens and the values of headers masked."""
     shown = []
-    header = False
+    option = ""
     for argument in arguments:
-        if header:
-            shown.append(_mask_header(argument))
-        elif argument.startswith(f"{HEADER}="):
-            shown.append(f"{HEADER}={_mask_header(argument.removeprefix(f'{HEADER}='))}")
-        else:
-            shown.append(_redact(argument))
-        header = argument == HEADER and not header
+        name, equals, value = argument.partition("=")
+        if option in _MASKED:
+            shown.append(_MASKED[option](argument))
+            option = ""
+            continue
+        shown.append(f"{name}={_MASKED[name](value)}" if equals and name in _MASKED else _redact(argument))
+        option = argument
     return shlex.join(shown)
 
 
@@ -104,6 +106,10 @@ def _redact(text: str) -> str:
 def _mask_header(header: str) -> str:
     name, colon, _ = header.partition(":")
     return f"{escape_controls(name)}: {MASK}" if colon else MASK
+
+
+_MASKED: Final[Mapping[str, Callable[[str], str]]] = {HEADER: _mask_header, CREDENTIAL: lambda value: MASK}
+"""Option → how its value is shown."""
 
 
 def _options(plan: Plan) -> dict[str, str]:

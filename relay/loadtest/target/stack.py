@@ -18,7 +18,7 @@ from typing import Any, Final, Self
 
 from relay.errors import RelayError
 from relay.loadtest.target.reaper import Reaper
-from relay.redaction import mask_credentials
+from relay.redaction import mask_variable
 
 START_SECONDS: Final = 30.0
 STOP_SECONDS: Final = 10.0
@@ -62,7 +62,7 @@ class Stack:
     Attributes:
         urls: URLs of the gateways, such as ws://127.0.0.1:40123, or wss:// with RELAY_TLS_CERT.
         pids: name of a gateway, such as "gateway 1" → process id.
-        settings: `RELAY_*` variables that the gateways were started with; passwords masked.
+        settings: `RELAY_*` variables that the gateways were started with; secrets masked.
         redis_url: URL of the Redis that they share; None with a memory bus.
         redis_pid: process id of the Redis that was started; None when none was.
         deaths: one text for each server that ended before it was stopped, with the end of its log; set on exit.
@@ -107,7 +107,7 @@ class Stack:
             self._start_redis(folder, reaper, deadline)
         environment = self._environment()
         self.settings = {
-            name: mask_credentials(value) for name, value in sorted(environment.items()) if name.startswith("RELAY_")
+            name: mask_variable(name, value) for name, value in sorted(environment.items()) if name.startswith("RELAY_")
         }
         # -P: a file in the working folder, such as redis.py, must not shadow a library.
         command = [sys.executable, "-P", "-m", "relay", "serve"]
@@ -172,7 +172,7 @@ class _Server:
         self.name = name
         self._log = log
         with log.open("wb") as output:
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # noqa: S603  # a server of the load test, without a shell
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=output,

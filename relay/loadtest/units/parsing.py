@@ -13,10 +13,13 @@ _NUMBER_WITH_UNIT: Final = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s*(\D*)")
 
 _RATES: Final = {"": 1.0, "/s": 1.0, "/min": 1 / 60}
 _SHARES: Final = {"%": 0.01}
-_TIMES: Final = {"us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+_TIMES: Final = {
+    **{"us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3},
+    **{"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86_400.0},
+}
 _BYTES: Final = {"": 1.0, "B": 1.0, "KB": 1e3, "kB": 1e3, "MB": 1e6, "KiB": 2.0**10, "MiB": 2.0**20}
 
-_A_DURATION: Final = "a duration: a number with us, ms, s, m or h, such as 50us, 500ms, 1.5s, 2m or 1h"
+_A_DURATION: Final = "a duration: a number with us, ms, s, m, h or d, such as 50us, 500ms, 1.5s, 2m or 1h"
 
 
 class QuantityError(RelayError):

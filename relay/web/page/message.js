@@ -41,3 +41,13 @@ export function channelProblem(channel) {
 export function channelPath(channel) {
   return encodeURIComponent(channel).replaceAll("%2F", "/").replaceAll("'", "%27");
 }
+
+// Returns the URL of a path of this server; a proxy may have put another one in front of it.
+export function serverUrl(path) {
+  return new URL(path, location.href.split(/[?#]/)[0]);
+}
+
+// Returns a beginning of ids that no other client has. randomUUID() would need HTTPS.
+export function uniquePrefix() {
+  return `${crypto.getRandomValues(new Uint32Array(2)).join("-")}-`;
+}

@@ -1,5 +1,6 @@
 // Puts the page together: one panel, perhaps a second one, and how to connect.
 
+import { accessInWords, rememberedToken, rememberToken } from "./access.js";
 import { showSnippets } from "./connect.js";
 import { Panel } from "./panel.js";
 
@@ -22,8 +23,13 @@ async function about() {
 }
 
 function start() {
-  const first = addPanel("Client 1", remembered() || madeUpName(), shown);
-  first.root.addEventListener("change", () => remember(first.name));
+  find("access").textContent = accessInWords(server);
+  find("access").hidden = false;
+  const first = addPanel("Client 1", remembered() || madeUpName(), rememberedToken(), shown);
+  first.root.addEventListener("change", () => {
+    remember(first.name);
+    rememberToken(first.token);
+  });
   first.join(fromAddress()) || first.join(server.default_channel);
   find("host").textContent = location.host;
   window.addEventListener("hashchange", () => fromAddress() !== first.channel && first.join(fromAddress()));
@@ -32,30 +38,32 @@ function start() {
   opener.disabled = false;
   opener.addEventListener("click", () => {
     opener.disabled = true;
-    openSecond(first.channel, () => {
+    openSecond(first, () => {
       opener.disabled = false;
       opener.focus();
     });
   });
 }
 
-function openSecond(channel, onClose) {
-  const second = addPanel("Client 2", madeUpName());
+// With the token of the first client, which may be changed: two users see what each of them may do.
+function openSecond(first, onClose) {
+  const second = addPanel("Client 2", madeUpName(), first.token);
   const close = second.root.querySelector(".close");
   close.hidden = false;
   close.addEventListener("click", () => {
     second.close();
     onClose();
   });
-  second.join(channel);
+  second.join(first.channel);
   second.focus();
 }
 
-function addPanel(title, name, onChannel) {
+function addPanel(title, name, token, onChannel) {
   const root = find("panel").content.firstElementChild.cloneNode(true);
   find("connect").before(root);
   const panel = new Panel(root, { server, title, onChannel });
   panel.name = name;
+  panel.token = token;
   return panel;
 }
 
@@ -64,7 +72,8 @@ function shown(channel) {
   document.title = `${channel} \u2013 relay playground`;
   const fragment = `#${encodeURIComponent(channel)}`;
   if (location.hash !== fragment) history.replaceState(null, "", fragment);
-  showSnippets(find("snippets"), find("told"), { origin: location.origin, channel, prefix: server.redis_prefix });
+  const { auth, subprotocol, redis_prefix: prefix } = server;
+  showSnippets(find("snippets"), find("told"), { origin: location.origin, channel, prefix, auth, subprotocol });
 }
 
 function fromAddress() {

@@ -1,10 +1,12 @@
 // One client: its connection, its messages, and what it sends.
 
+import { credential, refusal, tokenProblem } from "./access.js";
 import { Attachments } from "./attachments.js";
 import { Latency } from "./latency.js";
 import { Log } from "./log.js";
-import { channelPath, channelProblem, decode, encode } from "./message.js";
-import { comesBack, RelayClient } from "./relay-client.js";
+import { channelPath, channelProblem, decode, encode, serverUrl, uniquePrefix } from "./message.js";
+import { RelayClient } from "./relay-client.js";
+import { ending, plural, size } from "./words.js";
 
 const TICK = 250; // ms between two looks at the clock
 const LATE = 1_000; // ms after which it is said that own messages are not back
@@ -18,10 +20,11 @@ export class Panel {
   #server;
   #onChannel;
   #channel = "";
+  #token = "";
   #client = null;
   #log;
   #latency;
-  #ownIds = prefix();
+  #ownIds = uniquePrefix();
   #sent = 0;
   #onTheirWay = new Map(); // id → when it was sent
   #announced = []; // { name, file, bytes, mine }
@@ -41,6 +44,8 @@ export class Panel {
     const part = this.#part;
     root.setAttribute("aria-label", title);
     part.title.textContent = title;
+    part.credential.textContent = credential(server.auth);
+    part.credential.parentElement.hidden = server.auth === "none";
     part.limit.textContent = `up to ${size(server.max_message_bytes)} a message`;
     this.#log = new Log(part.log, part.latest, new Attachments());
     this.#latency = new Latency({ chart: part.chart, scale: part.scale, caption: part.latency });
@@ -67,23 +72,35 @@ export class Panel {
     return this.#channel;
   }
 
+  // With which the client comes in; one that was put into the field counts from the next `join` on.
+  get token() {
+    return this.#part.token.value.trim();
+  }
+
+  set token(token) {
+    this.#part.token.value = token;
+  }
+
   // Leave the channel and go to another one. Says what is wrong with its name, and stays, when something is.
   join(channel) {
-    const problem = channelProblem(channel);
+    const problem = channelProblem(channel) ?? tokenProblem(this.token);
     this.#say(problem ?? "");
     if (problem !== null) return false;
     this.#part.channel.value = channel;
     this.#client?.stop();
     this.#channel = channel;
+    this.#token = this.token;
     this.#hadOpened = false;
     this.#forget();
     this.#log.clear();
     this.#latency.clear();
     this.#latency.draw();
-    const address = new URL(`ws/${channelPath(channel)}?echo=1`, location.href.split(/[?#]/)[0]);
+    const address = serverUrl(`ws/${channelPath(channel)}?echo=1`);
     address.protocol = location.protocol === "https:" ? "wss:" : "ws:";
     this.#part.address.textContent = address.href;
     this.#client = new RelayClient(address.href, {
+      token: () => this.#token,
+      subprotocol: this.#server.subprotocol,
       maxMessageBytes: this.#server.max_message_bytes,
       onState: (state) => this.#stateChanged(state),
       onMessage: (data) => this.#received(data),
@@ -133,8 +150,18 @@ export class Panel {
       const lost = `${plural(unknown, "message")} of yours did not come back: perhaps not delivered`;
       if (unknown > 0) this.#log.remark(lost);
       this.#forget();
+    } else if (state.name === "waiting") {
+      this.#askWhy(this.#client);
     }
     this.#tick();
+  }
+
+  // Say why a client was not let in; trying again is for what may pass.
+  async #askWhy(client) {
+    const found = await refusal(serverUrl(`sse/${channelPath(this.#channel)}`), this.#token);
+    if (found === null || client !== this.#client || client.state.name === "open") return;
+    if (found.forGood) client.giveUp(found.reason);
+    else this.#part.loss.textContent = ending({ opened: false, reason: found.reason });
   }
 
   #forget() {
@@ -191,7 +218,7 @@ export class Panel {
   #joinAsked(event) {
     event.preventDefault();
     const channel = this.#part.channel.value.trim();
-    if (channel !== this.#channel) this.join(channel);
+    if (channel !== this.#channel || this.token !== this.#token) this.join(channel);
     else this.#say("");
     if (!this.#running) this.#client?.start();
   }
@@ -269,27 +296,4 @@ export class Panel {
   #say(text) {
     if (this.#part.note.textContent !== text) this.#part.note.textContent = text;
   }
-}
-
-function ending({ opened, code, reason }) {
-  if (!opened) return "the server can't be reached, or refuses";
-  if (code === 1000) return "by you";
-  if (code === 1006) return `the connection broke (1006${reason ? `, ${reason}` : ""})`;
-  const said = `code ${code}${reason ? `, ${reason}` : ""}`;
-  if (comesBack(code)) return said;
-  return code < 3000 ? `this client did what the server doesn't allow (${said})` : `the server keeps it away (${said})`;
-}
-
-function size(bytes) {
-  if (bytes < 1024) return plural(bytes, "byte");
-  return bytes < 1024 ** 2 ? `${Math.floor(bytes / 1024)} KiB` : `${Math.floor(bytes / 1024 ** 2)} MiB`;
-}
-
-function plural(count, noun) {
-  return `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
-}
-
-// randomUUID() would need HTTPS.
-function prefix() {
-  return `${crypto.getRandomValues(new Uint32Array(2)).join("-")}-`;
 }

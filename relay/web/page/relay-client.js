@@ -3,6 +3,7 @@
 //     const client = new RelayClient("ws://localhost:8000/ws/lobby", {
 //       onMessage: (data) => console.log(data), // a string, or an ArrayBuffer for a binary message
 //       onState: (state) => console.log(state.name, state),
+//       token: () => token, // where the server wants a key or token: the one of now, asked for at each attempt
 //     });
 //     client.start();
 //     const problem = client.send("hello"); // null, or why it was not sent
@@ -12,7 +13,8 @@
 //     { name: "open" }
 //     { name: "waiting", until, opened, code, reason }   lost; the next attempt is at `until`, in ms of Date.now()
 //     { name: "closed", opened, code, reason }           it stays so until `start` is called again: after `stop`, and
-//                                                        after a code with which the server keeps it away; see below
+//                                                        after a code with which the server keeps it away; see below.
+//                                                        After 1008 "token expired" get a new token, then `start`
 
 const FIRST_DELAY = 500; // ms; doubles with each attempt that fails
 const LONGEST_DELAY = 30_000; // ms
@@ -20,6 +22,7 @@ const SHORTEST_DELAY = 100; // ms
 const STABLE = 5_000; // ms; a connection that lasted so long makes the next loss a first one again
 const CONNECT_TIMEOUT = 10_000; // ms; a browser's own patience is minutes
 const MAX_BUFFERED = 1_048_576; // bytes that may wait in the browser
+const SUBPROTOCOL = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/; // characters that the name of a subprotocol may have
 
 // Coming back would not help: the client itself did something that the server doesn't allow.
 const OWN_FAULTS = new Set([1002, 1003, 1007, 1008, 1009]);
@@ -35,13 +38,20 @@ export class RelayClient {
   #onState;
   #onMessage;
   #maxMessageBytes;
+  #token;
+  #subprotocol;
   #socket = null;
   #attempts = 0;
   #timer = 0;
   #state = { name: "closed", opened: false, code: 1000, reason: "" };
 
-  constructor(url, { onState = () => {}, onMessage = () => {}, maxMessageBytes = Infinity } = {}) {
+  constructor(
+    url,
+    { onState = () => {}, onMessage = () => {}, maxMessageBytes = Infinity, token = () => "", subprotocol = "relay" } = {},
+  ) {
     this.#url = url;
+    this.#token = token;
+    this.#subprotocol = subprotocol;
     this.#onState = onState;
     this.#onMessage = onMessage;
     this.#maxMessageBytes = maxMessageBytes;
@@ -63,6 +73,13 @@ export class RelayClient {
     window.removeEventListener("online", this.#hurry);
     this.#leave(1000);
     if (this.#state.name !== "closed") this.#tell({ name: "closed", opened: true, code: 1000, reason: "" });
+  }
+
+  // Stay closed after an attempt that has failed: another one would fail, too.
+  giveUp(reason) {
+    window.removeEventListener("online", this.#hurry);
+    this.#leave();
+    this.#tell({ name: "closed", opened: false, code: 1006, reason });
   }
 
   // Give up a connection that seems dead, and make another one.
@@ -87,7 +104,7 @@ export class RelayClient {
 
   #connect() {
     clearTimeout(this.#timer);
-    const socket = new WebSocket(this.#url);
+    const socket = this.#open();
     socket.binaryType = "arraybuffer";
     this.#socket = socket;
     let opened = false;
@@ -121,6 +138,17 @@ export class RelayClient {
       }
     };
     this.#tell({ name: "connecting" });
+  }
+
+  // A page can set no header of a WebSocket, and URLs get into logs: so the token goes where subprotocols do, beside a
+  // true one, which is the one that the server answers with. Only a token with other characters takes the URL.
+  #open() {
+    const token = this.#token();
+    if (!token) return new WebSocket(this.#url);
+    if (SUBPROTOCOL.test(token)) return new WebSocket(this.#url, [this.#subprotocol, `bearer.${token}`]);
+    const url = new URL(this.#url);
+    url.searchParams.set("token", token);
+    return new WebSocket(url);
   }
 
   // Exponential, so that a server in trouble has peace; random, so that its clients don't come back all together.

@@ -7,33 +7,40 @@ import { channelPath } from "./message.js";
 //   origin: of this page, such as "http://localhost:8000".
 //   channel: its name.
 //   prefix: of channels on Redis; null when the bus is not a Redis.
-export function snippets({ origin, channel, prefix }) {
+//   auth: how clients are identified. Where they need a key or token, TOKEN stands for it: never the one of this page.
+//   subprotocol: a true one, to be offered beside the token.
+export function snippets({ origin, channel, prefix, auth, subprotocol }) {
   const path = channelPath(channel);
   const socket = `${origin.replace(/^http/, "ws")}/ws/${path}`;
+  const open = auth === "none";
+  const curl = open ? "curl" : "curl -H 'Authorization: Bearer TOKEN'";
   const found = [
-    { title: "Browser", code: browser(socket) },
-    { title: "Python, websockets", code: python(socket) },
-    { title: "Publish with curl", code: `curl -d hello ${shell(`${origin}/publish/${path}`)}` },
-    { title: "Listen with curl (server-sent events)", code: `curl -N ${shell(`${origin}/sse/${path}`)}` },
+    { title: "Browser", code: browser(open ? `"${socket}"` : `"${socket}", ["${subprotocol}", "bearer.TOKEN"]`) },
+    { title: "Python, websockets", code: python(socket, open ? "" : ', additional_headers={"Authorization": "Bearer TOKEN"}') },
+    { title: "Publish with curl", code: `${curl} -d hello ${shell(`${origin}/publish/${path}`)}` },
+    { title: "Listen with curl (server-sent events)", code: `${curl} -N ${shell(`${origin}/sse/${path}`)}` },
   ];
+  if (auth === "jwt") {
+    found.unshift({ title: "Make a token", code: `relay token --user ann --channel ${shell(`${channel}=rw`)} --ttl 1h` });
+  }
   if (prefix !== null) {
     found.push({ title: "Publish through Redis", code: `redis-cli PUBLISH ${shell(prefix + channel)} hello` });
   }
   return found;
 }
 
-function browser(socket) {
-  return `const socket = new WebSocket("${socket}");
+function browser(given) {
+  return `const socket = new WebSocket(${given});
 socket.onmessage = (event) => console.log(event.data);
 socket.onopen = () => socket.send("hello");`;
 }
 
-function python(socket) {
+function python(socket, headers) {
   return `import asyncio
 from websockets.asyncio.client import connect
 
 async def main():
-    async with connect("${socket}") as socket:
+    async with connect("${socket}"${headers}) as socket:
         await socket.send("hello")
         async for message in socket:
             print(message)

@@ -14,7 +14,7 @@ from relay.channel import INTERNAL
 from relay.metrics.counters import Counters
 from tests.brokers.recording import Outcomes, RecordingSink, RecordingSource, Station
 from tests.conftest import RedisFactory
-from tests.harness.conditions import wait_until
+from tests.harness.conditions import stays_true, wait_until
 from tests.harness.redis_server import RedisServer
 
 
@@ -75,6 +75,24 @@ async def test_a_bus_of_several_shards_adds_them_up(redis_with: RedisFactory) ->
     assert broker.state.subscriptions == 1
     await broker.stop()
     assert [channels for channels, _ in station.sink.gaps] == [["second"]], "the other shard has none"
+
+
+async def test_a_full_socket_is_no_outage_until_the_timeout(own_redis: RedisServer) -> None:
+    """A large message, or many at once, take a while to write; meanwhile there is no room for a probe."""
+    counters = Counters()
+    options = BrokerOptions(own_redis.url, timeout=60, probe_interval=0.1)
+    shard = Shard(fixed(parse_address(options.url)), options, RecordingSink(), counters)
+    await shard.start()
+    await wait_until(lambda: not shard.problems, what=lambda: shard.problems)
+    shard.publications.passing = False  # as if it were full; Redis itself goes on
+    probes = counters.bus_round_trips.count
+    assert await stays_true(lambda: not shard.problems, 0.4)
+    assert counters.bus_round_trips.count <= probes + 1
+    shard._probe.heard_until -= 61
+    await wait_until(lambda: shard.problems == ["bus not probed: its socket takes no more"])
+    shard.publications.update()
+    await wait_until(lambda: not shard.problems, what=lambda: shard.problems)
+    await shard.stop()
 
 
 async def test_a_gap_names_clients_channels_only(own_redis: RedisServer) -> None:

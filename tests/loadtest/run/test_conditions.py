@@ -78,6 +78,8 @@ def test_no_secret_is_told() -> None:
         (["--header=Authorization: Bearer abc", "ws://h"], "'--header=Authorization: ***' ws://h"),
         (["--header", "Bearer abc", "ws://h"], "--header '***' ws://h"),
         (["--header", "--header", "X: 1"], "--header '***' 'X: 1'"),
+        (["--token", "abc", "--token=abc", "abc"], "--token '***' '--token=***' abc"),
+        (["--token", "--token", "abc"], "--token '***' abc"),
         (["--redis", "redis://:abc@h"], "--redis 'redis://:***@h'"),
         (["--redis=redis://abc@h"], "'--redis=redis://***@h'"),
         (["--url-template", "{url}?key=abc&x=1"], "--url-template '{url}?key=***&x=1'"),

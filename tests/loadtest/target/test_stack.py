@@ -110,6 +110,17 @@ def test_settings_of_the_environment_reach_the_gateways(monkeypatch: pytest.Monk
         assert started.settings["RELAY_BROKER_URL"] == "memory://"
 
 
+def test_no_secret_of_the_environment_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports show the settings, and are passed on."""
+    for name in ("API_KEYS", "AUTH_KEYS", "JWT_SECRET", "JWT_PREVIOUS_SECRET", "TOKEN", "MISTYPED_PASSWORD"):
+        monkeypatch.setenv(f"RELAY_{name}", "0123456789-hunter2-0123456789-abcdef")
+    monkeypatch.setenv("RELAY_BROKER_PREFIX", "hello:")
+    with Stack(1) as started:
+        assert "hunter2" not in str(started.settings)
+        assert started.settings["RELAY_API_KEYS"] == "***"
+        assert started.settings["RELAY_BROKER_PREFIX"] == "hello:"
+
+
 def test_the_working_folder_hides_no_library(tmp_path: Path) -> None:
     """A folder with a redis.py in it is a common place for a test."""
     (tmp_path / "redis.py").write_text("raise SystemExit('the wrong file')")

@@ -64,6 +64,7 @@ def test_what_is_wrong_is_told_what_is_allowed(parse: Callable[[str], float], te
         ("2m", 120),
         ("2min", 120),
         ("1h", 3600),
+        ("30d", 2_592_000),
         ("50us", 0.00005),
         ("50 µs", 0.00005),
         ("1.5s", 1.5),
@@ -82,7 +83,7 @@ def test_what_is_no_duration_is_told_what_is(text: str) -> None:
     with pytest.raises(QuantityError) as caught:
         parse_duration(text)
     assert str(caught.value) == (
-        f"{text!r} is not a duration: a number with us, ms, s, m or h, such as 50us, 500ms, 1.5s, 2m or 1h; "
+        f"{text!r} is not a duration: a number with us, ms, s, m, h or d, such as 50us, 500ms, 1.5s, 2m or 1h; "
         "a bare number is seconds"
     )
 

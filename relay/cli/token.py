@@ -1,0 +1,114 @@
+"""`relay token`: its options and arguments."""
+
+from __future__ import annotations
+
+import math
+import secrets
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from relay.cli.options import SettingsCommand, load_settings
+from relay.cli.quantity import Quantity
+from relay.loadtest.units.parsing import parse_duration
+
+REFUSED: Final = 1
+
+SECRET_BYTES: Final = 48
+"""Of a new secret: 64 characters, which are enough for HS512, too."""
+
+_SETTINGS: Final = (
+    "auth",
+    "rights",
+    "jwt_secret",
+    "jwt_previous_secret",
+    "jwt_public_key",
+    "jwt_issuer",
+    "jwt_audience",
+    "jwt_leeway",
+    "jwt_expiry",
+)
+
+
+class Lifetime(Quantity):
+    """How long a token is valid; infinity for `never`."""
+
+    def __init__(self) -> None:
+        super().__init__("duration", parse_duration, 1.0)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the seconds, or fail with the allowed forms."""
+        return math.inf if value == "never" else super().convert(value, param, ctx)
+
+
+@click.command("token", cls=SettingsCommand, settings=_SETTINGS)
+@click.option("--user", metavar="NAME", help="Who the client is; {sub} in patterns stands for it.")
+@click.option(
+    "--channel",
+    "channels",
+    multiple=True,
+    metavar="PATTERN=LETTERS",
+    help="What it may do where, such as 'chat:*=rw': r subscribe, w publish, p presence, h history; repeatable. "
+    "With --check a CHANNEL to ask about.",
+)
+@click.option("--ttl", type=Lifetime(), default="1h", show_default=True, help="How long it is valid; or never.")
+@click.option("--info", metavar="JSON", help="What presence will show of the client.")
+@click.option(
+    "--private-key",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Sign with this key in PEM instead of RELAY_JWT_SECRET: RSA, P-256, P-384, P-521 or Ed25519.",
+)
+@click.option("--kid", metavar="ID", help="Name of the key, where an issuer has several.")
+@click.option("--algorithm", metavar="NAME", help="Such as HS512 or PS256.  [default: HS256, or the one of the key]")
+@click.option(
+    "--check",
+    "checked",
+    metavar="TOKEN",
+    help='Say what a token allows, or why it is refused. "-" reads it from standard input.',
+)
+@click.option("--new-secret", is_flag=True, help="Print a new random secret for RELAY_JWT_SECRET, and nothing else.")
+def command(
+    channels: tuple[str, ...],
+    checked: str | None,
+    new_secret: bool,
+    private_key: Path | None,
+    **options: Any,
+) -> None:
+    """Make a token for a client, or say what one allows.
+
+    The token alone goes to standard output, so TOKEN=$(relay token ...) holds it; doubts about it go to standard
+    error. It is signed with RELAY_JWT_SECRET, and names RELAY_JWT_ISSUER and the first of RELAY_JWT_AUDIENCE.
+
+    With --check it does what a gateway with these settings does with a token, and says why.
+
+    Exit codes: 0 made, or accepted; 1 refused, or no right to a CHANNEL that was asked about; 2 wrong usage or
+    settings.
+    """
+    if new_secret:
+        click.echo(secrets.token_urlsafe(SECRET_BYTES))
+        return
+    own = {name: options.pop(name) for name in ("user", "ttl", "info", "kid", "algorithm")}
+    settings = load_settings(options)
+    if checked is not None:
+        from relay.cli.token_check import check_token
+
+        if not check_token(_read(checked), channels, settings):
+            raise click.exceptions.Exit(REFUSED)
+        return
+    from relay.cli.new_token import make_token
+
+    click.echo(make_token(settings, private_key, channels, **own))
+
+
+def _read(given: str) -> str:
+    """Return the token, from the argument or from standard input."""
+    if given == "-":
+        if sys.stdin is None:
+            raise click.UsageError("standard input is closed: give the token as an argument")
+        if sys.stdin.isatty():
+            click.echo("relay: paste the token, then Ctrl-D", err=True)
+        given = sys.stdin.buffer.read().decode(errors="replace")
+    return given.strip()

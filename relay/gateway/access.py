@@ -1,0 +1,68 @@
+"""Who may do what at a gateway, told at its start."""
+
+from __future__ import annotations
+
+from relay.auth.authenticator import Authenticator
+from relay.auth.rights import USER
+from relay.authenticators import AUTHENTICATORS
+from relay.logs import Logger
+from relay.redaction import mask_credentials
+from relay.settings import Settings
+from relay.settings.field import PREFIX
+
+FUNCTION = "function"
+PROGRAM = "program"
+
+log = Logger("relay.gateway")
+
+
+def auth_kind(settings: Settings, authenticator: Authenticator | None = None) -> str:
+    """Return how clients are identified: a mode of RELAY_AUTH, `function` for the path of one, or `program`.
+
+    Args:
+        settings: of the gateway.
+        authenticator: that a program has brought; None: the settings name it.
+    """
+    if authenticator is not None:
+        return PROGRAM
+    return settings.auth if settings.auth in AUTHENTICATORS else FUNCTION
+
+
+def report_access(settings: Settings, kind: str) -> None:
+    """Log who may do what. That everybody may do everything is a warning where not only this machine can connect.
+
+    Args:
+        settings: of the gateway.
+        kind: see `auth_kind`.
+    """
+    if kind != "none":
+        log.info("clients are identified", **_identified(settings, kind))
+        return
+    if settings.rights is None:
+        tell = log.info if settings.on_loopback else log.warning
+        tell(
+            "everybody may do everything",
+            reason="RELAY_AUTH is none: whoever reaches this port may listen and publish to every channel",
+            remedy="RELAY_AUTH=key or RELAY_AUTH=jwt",
+        )
+        return
+    # With {sub} a client would choose its rights by its name.
+    tell = log.warning if any(USER in pattern for pattern in settings.rights) else log.info
+    tell(
+        "everybody has the same rights",
+        reason="RELAY_AUTH is none: whoever reaches this port has these rights, and the name in ?user= is believed",
+        rights=settings.rights,
+    )
+
+
+def _identified(settings: Settings, kind: str) -> dict[str, object]:
+    """Return by what clients are identified, without secrets."""
+    if kind == "key":
+        return {"by": "keys", "keys": len(settings.auth_keys or ())}
+    if kind == "jwt":
+        names = ("jwt_secret", "jwt_previous_secret", "jwt_public_key")
+        found = [PREFIX + name.upper() for name in names if getattr(settings, name) is not None]
+        return {"by": "tokens", "keys": found, "issuer": settings.jwt_issuer, "audience": settings.jwt_audience}
+    if kind == FUNCTION:
+        return {"by": "a function", "function": mask_credentials(settings.auth)}
+    return {"by": "the program that runs this gateway" if kind == PROGRAM else f"RELAY_AUTH={kind}"}

@@ -1,0 +1,23 @@
+// How a panel says things.
+
+import { comesBack } from "./relay-client.js";
+
+// Says how a connection ended, or why there was none.
+export function ending({ opened, code, reason }) {
+  if (!opened) return reason === "" ? "the server can't be reached, or refuses" : `refused: ${reason}`;
+  if (code === 1000) return "by you";
+  if (code === 1006) return `the connection broke (1006${reason ? `, ${reason}` : ""})`;
+  if (code === 1008 && reason === "token expired") return "the token has expired: put in a new one (1008)";
+  const said = `code ${code}${reason ? `, ${reason}` : ""}`;
+  if (comesBack(code)) return said;
+  return code < 3000 ? `this client did what the server doesn't allow (${said})` : `the server keeps it away (${said})`;
+}
+
+export function size(bytes) {
+  if (bytes < 1024) return plural(bytes, "byte");
+  return bytes < 1024 ** 2 ? `${Math.floor(bytes / 1024)} KiB` : `${Math.floor(bytes / 1024 ** 2)} MiB`;
+}
+
+export function plural(count, noun) {
+  return `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
+}

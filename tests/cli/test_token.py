@@ -1,0 +1,337 @@
+"""`relay token`: tokens that a gateway accepts, and what it says of tokens."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
+from pydantic import SecretStr
+
+from relay.cli.token_check import check_token
+from relay.settings import Settings
+from tests.cli.command import Outcome, invoke, run
+from tests.conftest import EmbeddedFactory
+from tests.harness.http_response import get
+
+SECRET = "0123456789abcdef0123456789abcdef"
+
+PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
+
+
+@pytest.fixture(autouse=True)
+def _settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of gateways that want tokens."""
+    monkeypatch.setenv("RELAY_AUTH", "jwt")
+    monkeypatch.setenv("RELAY_JWT_SECRET", SECRET)
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+
+
+def ask(*arguments: str, stdin: str = "") -> Outcome:
+    """Run `relay token`."""
+    result = invoke("token", *arguments, stdin=stdin.encode())
+    return Outcome(result.exit_code, result.stdout, result.stderr)
+
+
+def made(*arguments: str) -> str:
+    """Return a token about which there is no doubt."""
+    outcome = ask(*arguments)
+    assert (outcome.code, outcome.errors) == (0, "")
+    return outcome.output.removesuffix("\n")
+
+
+def signed(claims: dict[str, Any], secret: str = SECRET, headers: dict[str, Any] | None = None) -> str:
+    """Return a token with any claims; it ends in an hour unless these say otherwise."""
+    claims = {"exp": int(time.time()) + 3600, **claims}
+    return jwt.encode({name: value for name, value in claims.items() if value is not None}, secret, headers=headers)
+
+
+def pem(folder: Path, key: PrivateKey, name: str = "private.pem") -> tuple[str, str]:
+    """Write a private key and its public one; return both paths."""
+    private, public = folder / name, folder / f"public-{name}"
+    private.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    public.write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    return str(private), str(public)
+
+
+async def test_a_token_in_a_shell_s_variable_opens_a_channel(embedded: EmbeddedFactory) -> None:
+    """Standard output has the token alone."""
+    token = made("--user", "ann", "--channel", "chat:*=rw", "--ttl", "1h", "--info", '{"colour": "red"}')
+    (gateway,) = await embedded(1)
+    assert (await get(gateway.port, f"/poll/chat:1?wait=0&token={token}")).status == 200
+    assert (await get(gateway.port, f"/poll/other?wait=0&token={token}")).status == 403
+    assert (await get(gateway.port, "/poll/chat:1?wait=0")).status == 401
+
+
+def test_a_token_says_what_was_asked_for_and_what_the_settings_want(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RELAY_JWT_ISSUER", "https://login.example")
+    monkeypatch.setenv("RELAY_JWT_AUDIENCE", "relay,other")
+    before = int(time.time())
+    token = made(
+        "--user", "ann", "--channel", "chat:*=rw", "--channel", "user:{sub}=rp", "--ttl", "2d", "--info", "[1]"
+    )
+    claims = jwt.decode(token, SECRET, ["HS256"], audience="relay")
+    issued = claims.pop("iat")
+    assert before <= issued <= time.time()
+    assert claims == {
+        "sub": "ann",
+        "exp": issued + 172_800,
+        "iss": "https://login.example",
+        "aud": "relay",
+        "channels": {"chat:*": "rw", "user:{sub}": "rp"},
+        "info": [1],
+    }
+    assert jwt.get_unverified_header(token) == {"alg": "HS256", "typ": "JWT"}
+
+
+@pytest.mark.parametrize(
+    ("key", "arguments", "algorithm"),
+    [
+        (ec.generate_private_key(ec.SECP256R1()), [], "ES256"),
+        (ec.generate_private_key(ec.SECP521R1()), [], "ES512"),
+        (ed25519.Ed25519PrivateKey.generate(), [], "EdDSA"),
+        (rsa.generate_private_key(65537, 2048), [], "RS256"),
+        (rsa.generate_private_key(65537, 2048), ["--algorithm", "PS384"], "PS384"),
+    ],
+    ids=["P-256", "P-521", "Ed25519", "RSA", "RSA-PSS"],
+)
+def test_private_keys_of_every_kind_sign(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: PrivateKey, arguments: list[str], algorithm: str
+) -> None:
+    private, public = pem(tmp_path, key)
+    monkeypatch.setenv("RELAY_JWT_PUBLIC_KEY", public)
+    token = made("--private-key", private, "--kid", "2024", "--channel", "a=r", *arguments)
+    assert jwt.get_unverified_header(token) == {"alg": algorithm, "typ": "JWT", "kid": "2024"}
+    assert ask("--check", token).code == 0
+
+
+def test_a_new_secret_is_one_and_never_the_same() -> None:
+    secrets = {made("--new-secret") for _ in range(3)}
+    assert len(secrets) == 3
+    for secret in secrets:
+        assert ask("--jwt-secret", secret, "--algorithm", "HS512", "--channel", "a=r").code == 0
+
+
+def test_doubts_are_told_beside_the_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is made all the same: its maker may know better."""
+    private, _ = pem(tmp_path, ec.generate_private_key(ec.SECP256R1()))
+    nothing = "this token allows nothing: give it --channel PATTERN=LETTERS, or set RELAY_RIGHTS for all clients"
+    for arguments, doubt in (
+        ([], nothing),
+        (
+            ["--channel", "a=r", "--auth", "none"],
+            "gateways with these settings don't verify tokens: RELAY_AUTH is none",
+        ),
+        (["--channel", "a{sub}=r"], "a{sub} fits no channel: {sub} stands for the user, and there is no --user"),
+        (
+            ["--channel", "a=r", "--ttl", "never"],
+            "a gateway with these settings refuses this token: the token has no exp, so it would be valid for ever",
+        ),
+        (
+            ["--channel", "a=r", "--private-key", private],
+            "a gateway with these settings refuses this token: the token is signed with an algorithm that this relay "
+            "doesn't accept",
+        ),
+        (
+            ["--channel", "a=r", "--info", json.dumps("x" * 5000)],
+            "a gateway with these settings refuses this token: the token can't be used: info: must have at most 4096 "
+            "bytes, has 5002",
+        ),
+        (
+            ["--channel", "a=r", "--info", json.dumps("x" * 9000)],
+            "a gateway with these settings refuses this token: it has 12169 bytes, more than 8192",
+        ),
+    ):
+        outcome = ask(*arguments)
+        assert (outcome.code, outcome.errors) == (0, f"relay: {doubt}\n")
+        assert outcome.output.count(".") == 2
+    monkeypatch.setenv("RELAY_RIGHTS", "news=r")
+    made()
+    monkeypatch.delenv("RELAY_JWT_SECRET")
+    made("--private-key", private, "--auth", "none")  # where gateways have their settings elsewhere
+
+
+_KEY = ec.generate_private_key(ec.SECP256R1())
+
+
+def test_what_no_token_can_be_made_of_is_wrong_usage(tmp_path: Path) -> None:
+    """With the option and what it may be; never with the secret."""
+    encrypted, garbage = tmp_path / "encrypted.pem", tmp_path / "garbage.pem"
+    encrypted.write_bytes(_KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"password")))
+    garbage.write_text("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n")
+    curve, _ = pem(tmp_path, ec.generate_private_key(ec.SECP256K1()), "curve.pem")
+    for arguments, words in (
+        (["--channel", "chat"], "--channel: not 'chat': PATTERN=LETTERS"),
+        (["--channel", "a*b=r"], "--channel: the pattern 'a*b': * stands at the end only"),
+        (["--channel", "a=x"], "the rights must be some of rwph"),
+        (["--user", " ann"], "--user: must not begin or end with white space"),
+        (["--ttl", "soon"], "'soon' is not a duration"),
+        (["--ttl", "0"], "too little: at least 1"),
+        (["--info", "{"], "--info: '{' is no JSON"),
+        (["--info", "NaN"], "NaN is no number"),
+        (["--info", "[" * 100_000], "is no JSON"),
+        (["--algorithm", "ES256"], "--algorithm: the key signs with HS256, and not with ES256"),
+        (["--algorithm", "HS512"], "--algorithm: the key signs with HS256, and not with HS512"),
+        (["--private-key", "/no/such"], "--private-key: No such file or directory: '/no/such'"),
+        (["--private-key", str(encrypted)], "is encrypted; `openssl pkey"),
+        (["--private-key", str(garbage)], "holds no private key in PEM"),
+        (["--private-key", curve], "is neither RSA, nor of the curves"),
+        (["--jwt-secret", "", "--auth", "none"], "there is no key to sign with: set RELAY_JWT_SECRET"),
+        (["--jwt-secret", ""], "RELAY_AUTH=jwt needs this, or RELAY_JWT_SECRET: `relay token --new-secret` prints one"),
+        (["--jwt-secret", "short"], "1 setting is wrong"),
+        (["--jwt-secret", "", "--jwt-public-key", "", "--auth", "none", "--check", "a.b.c"], "no key to check with"),
+        (["--check", signed({}), "--channel", "a b"], "--channel: channel 'a b': must not contain white space"),
+    ):
+        outcome = ask(*arguments)
+        assert (outcome.code, outcome.output) == (2, ""), arguments
+        assert words in " ".join(outcome.errors.split()), outcome.errors
+        assert "short" not in outcome.errors
+
+
+def test_a_token_that_is_accepted_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who, until when, what it gives itself, what the settings add, and what decides."""
+    monkeypatch.setenv("RELAY_RIGHTS", "news=r,chat:*=r,*=")
+    ends = int(time.time()) + 3600
+    channels = {"chat:*": "rw", "user:{sub}": "rp", "chat:staff": ""}
+    token = signed({"sub": "ann", "exp": ends, "channels": channels, "info": {"a": 1}})
+    questions = ["--channel", "chat:1", "--channel", "news", "--channel", "user:ann"]
+    outcome = ask("--check", token, *questions)
+    assert outcome == Outcome(
+        0,
+        f"""\
+accepted
+  user   ann
+  until  {datetime.fromtimestamp(ends):%A %d %B %Y, %H:%M:%S} UTC, in 60 minutes
+  info   {{"a":1}}
+
+  pattern                given by      subscribe  publish  presence  history
+  chat:*                 the token     yes        yes      -         -
+  user:{{sub}} (user:ann)  the token     yes        -        yes       -
+  chat:staff             the token     -          -        -         -
+  news                   RELAY_RIGHTS  yes        -        -         -
+  *                      RELAY_RIGHTS  -          -        -         -
+  all others                           -          -        -         -
+
+  chat:1: may subscribe, may publish; chat:* of the token decides
+  news: may subscribe, may not publish; news of RELAY_RIGHTS decides
+  user:ann: may subscribe, may not publish; user:{{sub}} of the token decides
+""",
+        "",
+    )
+
+
+def test_a_token_without_a_right_to_the_channel_is_accepted_with_another_exit_code() -> None:
+    token = signed({"channels": {"user:{sub}": "r"}})
+    outcome = ask("--check", "-", "--channel", "user:ann", stdin=f" {token}\n")
+    assert (outcome.code, outcome.errors) == (1, "")
+    assert "  user   none: the token has no sub\n" in outcome.output
+    assert "user:{sub} (none: there is no user)" in outcome.output
+    assert outcome.output.endswith("  user:ann: may not subscribe, may not publish; no pattern fits\n")
+
+
+def test_a_connection_without_an_end_is_told() -> None:
+    """Centrifugo's `expire_at` of 0, and tokens without `exp` where these are allowed."""
+    for arguments, claims in ((["--jwt-expiry", "optional"], {"exp": None}), ([], {"expire_at": 0})):
+        outcome = ask("--check", signed(claims), *arguments)
+        assert outcome.code == 0
+        assert "  until  its client leaves: the connection doesn't end by itself\n" in outcome.output
+        assert "  all      " in outcome.output
+
+
+NOW = 1_700_000_000.0
+
+
+REFUSALS: list[tuple[str, dict[str, Any], str]] = [
+    ("", {}, "the token can't be read: it must be a JSON Web Token: three parts with dots between them"),
+    ("a.b", {}, "three parts with dots between them"),
+    ("é.b.c", {}, "three parts with dots between them"),
+    ("!.b.c", {}, "its parts must be base64url without padding"),
+    ("x" * 10_000, {}, "the token has 10000 bytes, more than 8192"),
+    (signed({}, headers={"crit": ["exp"]}), {}, "its header has crit, and this relay knows no extension"),
+    (jwt.encode({}, "", "none"), {}, "doesn't accept (its alg is 'none'; the keys here are for HS256)"),
+    (
+        jwt.encode({}, _KEY, "ES256"),
+        {"jwt_previous_secret": SECRET * 2},
+        "(its alg is 'ES256'; the keys here are for HS256, HS384, HS512)",
+    ),
+    (
+        signed({}, SECRET[::-1]),
+        {},
+        "signature is not valid (it was signed with another key, or changed afterwards)",
+    ),
+    (signed({}, SECRET[::-1], {"kid": "a\x1b"}), {}, "doesn't know (its kid is 'a\\x1b')"),
+    (signed({"sub": 1}), {}, "the token can't be read: its claims: Expected `str | null`, got `int` - at `$.sub`"),
+    (signed({"exp": None}), {}, "valid for ever (RELAY_JWT_EXPIRY=optional allows that)"),
+    (signed({"exp": NOW - 7300}), {}, "expired (Tuesday 14 November 2023, 20:11:40 UTC, 2 hours ago)"),
+    (
+        signed({"exp": NOW - 0.4}),
+        {"jwt_leeway": 0},
+        "expired (Tuesday 14 November 2023, 22:13:19 UTC, 0 seconds ago)",
+    ),
+    (
+        signed({"nbf": NOW + 90}),
+        {},
+        "not valid yet (nbf: Tuesday 14 November 2023, 22:14:50 UTC, in 90 seconds; RELAY_JWT_LEEWAY is 5 s)",
+    ),
+    (
+        signed({"iat": NOW + 200_000}),
+        {},
+        "in the future (iat: Friday 17 November 2023, 05:46:40 UTC, in 2 days; RELAY_JWT_LEEWAY is 5 s)",
+    ),
+    (signed({"iss": "b"}), {"jwt_issuer": "a"}, "another issuer (its iss is 'b'; RELAY_JWT_ISSUER is 'a')"),
+    (signed({}), {"jwt_issuer": "a"}, "another issuer (its iss is missing; RELAY_JWT_ISSUER is 'a')"),
+    (
+        signed({"aud": ["b", "c"]}),
+        {"jwt_audience": ("a", "d")},
+        "another audience (its aud is ['b', 'c']; RELAY_JWT_AUDIENCE is 'a', 'd')",
+    ),
+    (signed({"exp": NOW * 1000}), {}, "its times must be seconds since 1970"),
+    (
+        signed({"channels": {"a*b": "r"}}),
+        {},
+        "the token can't be used: the pattern 'a*b': * stands at the end only",
+    ),
+    (signed({"sub": "a\x00"}), {}, "the token can't be used: user must not contain control characters"),
+]
+"""Token, settings besides the secret, and what is said."""
+
+
+@pytest.mark.parametrize(("token", "settings", "words"), REFUSALS, ids=[words for _, _, words in REFUSALS])
+def test_a_token_that_is_refused_is_explained(
+    capsys: pytest.CaptureFixture[str], token: str, settings: dict[str, Any], words: str
+) -> None:
+    """By the sentence that a client gets, and by what else the person with the settings may know."""
+    given = Settings(auth="jwt", jwt_secret=SecretStr(SECRET), **settings)
+    assert check_token(token, [], given, lambda: NOW) is False
+    output, errors = capsys.readouterr()
+    assert output == ""
+    assert errors.startswith("relay: refused: the token")
+    assert words in errors
+    assert errors.count("\n") == 1
+    assert not token or token not in errors
+
+
+def test_that_gateways_verify_no_tokens_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RELAY_AUTH", "none")
+    outcome = ask("--check", signed({}))
+    assert outcome.code == 0
+    assert outcome.errors == "relay: gateways with these settings don't verify tokens: RELAY_AUTH is none\n"
+
+
+async def test_a_closed_standard_input_is_told() -> None:
+    outcome = await run("token", "--check", "-")
+    assert outcome.code == 1
+    assert "three parts" in outcome.errors
