@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import time
 from collections.abc import Callable
 from typing import Final, cast
 
 from relay.clients.frame_rates import FrameRate
-from relay.gateway.tls import Tls
+from relay.gateway.tls import RECEIVED_BYTES, Tls
 from relay.gateway.tls_writer import TlsWriter
 
 KEY_UPDATES: Final = FrameRate(per_second=1, burst=16)
@@ -20,6 +21,20 @@ KEY_UPDATES: Final = FrameRate(per_second=1, burst=16)
 
 KEY_UPDATE_BYTES: Final = 27
 """Of the record that says that there is one (RFC 8446, sections 4.6.3 and 5.2)."""
+
+FIRST_SHARE_BYTES: Final = 2048
+LEAST_SHARE_BYTES: Final = 512
+"""Encrypted bytes that are taken from a connection in one turn: twice as many after each read that was full, and half
+as many after one that was dear. OpenSSL makes a new key in 13 µs, for every 27 bytes that say that the client has one,
+and takes all that it is given at once: whole read buffers of these would stop everybody for 8 ms each."""
+
+DEAR_SECONDS: Final = 0.0002
+DEAR_SECONDS_PER_BYTE: Final = 0.2e-6
+"""A read is dear that takes longer than both. The smallest messages, one to a record, take a third of that."""
+
+DEAR_READS: Final = FrameRate(per_second=20, burst=400)
+"""Dear reads of a connection, before it is dropped: a tenth of a second of work at once. They may be chance, when
+another program has had the processor meanwhile."""
 
 NO_PROTOCOL: Final = asyncio.Protocol()
 """Comes between two protocols of a transport. uvloop keeps the last protocol's `data_received`, which clients don't
@@ -41,7 +56,18 @@ class TlsTransport(asyncio.BufferedProtocol, TlsWriter):
         certificate_user: the user whom the client's certificate names; None: it has shown none.
     """
 
-    __slots__ = ("_ended", "_fills", "_keys_due", "_more", "_paused", "_protocol", "_rest", "_turn_due")
+    __slots__ = (
+        "_dear_due",
+        "_ended",
+        "_fills",
+        "_keys_due",
+        "_more",
+        "_paused",
+        "_protocol",
+        "_rest",
+        "_share",
+        "_turn_due",
+    )
 
     def __init__(
         self,
@@ -62,8 +88,10 @@ class TlsTransport(asyncio.BufferedProtocol, TlsWriter):
         self._paused = False
         # Whether the client has closed its side.
         self._ended = False
+        # How many bytes are taken in one turn.
+        self._share = FIRST_SHARE_BYTES
         # See `FrameRate`.
-        self._keys_due = 0.0
+        self._keys_due = self._dear_due = 0.0
 
     def start(self) -> None:
         """Take over the socket, and begin to read."""
@@ -77,14 +105,13 @@ class TlsTransport(asyncio.BufferedProtocol, TlsWriter):
     # What the socket's transport calls.
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        """Lend the buffer that all connections share."""
-        return self._shared.received
+        """Lend the buffer that all connections share, or a part of it."""
+        return self._shared.received[: self._share]
 
     def buffer_updated(self, nbytes: int) -> None:
         """Decrypt what was read, and hand it on."""
         if not self._ended:
-            self._shared.incoming.write(self._shared.received[:nbytes])
-            self._read()
+            self._decrypt(self._shared.received[:nbytes])
 
     def eof_received(self) -> bool:
         """Tell the protocol that the client has closed its side, unless it has said so before."""
@@ -137,21 +164,23 @@ class TlsTransport(asyncio.BufferedProtocol, TlsWriter):
 
     # Reading.
 
-    def _read(self) -> None:
-        """Decrypt what has come, as far as there is room for it, and hand it on."""
+    def _decrypt(self, received: memoryview | bytes) -> None:
+        """Decrypt as much as there is room for, and hand it on."""
         shared = self._shared
         incoming = shared.incoming
-        decrypt: Callable[[int, memoryview], int] = self._tls.read  # type: ignore[assignment]  # with a buffer
+        read: Callable[[int, memoryview], int] = self._tls.read  # type: ignore[assignment]  # with a buffer
         buffer = self._protocol.get_buffer(-1) if self._fills else shared.plain  # type: ignore[attr-defined]
         size, room = 0, len(buffer)
         ended = broken = False
+        began = time.perf_counter()
+        incoming.write(received)
         try:
-            size = decrypt(room, buffer)
+            size = read(room, buffer)
             ended = not size
             while incoming.pending and size < room and not ended:  # several records
-                got = decrypt(room - size, buffer[size:])
-                size += got
-                ended = not got
+                more = read(room - size, buffer[size:])
+                size += more
+                ended = not more
         except ssl.SSLWantReadError:
             pass  # the rest of a record has not come yet
         except ssl.SSLZeroReturnError:
@@ -159,12 +188,20 @@ class TlsTransport(asyncio.BufferedProtocol, TlsWriter):
         except ssl.SSLError:
             broken = True
         # Both buffers are everybody's: they must be empty before anything else runs.
-        self._rest = incoming.read() if incoming.pending else b""
+        if incoming.pending:
+            self._rest = incoming.read() + self._rest
         answer = shared.outgoing.read() if shared.outgoing.pending else b""
         self._more = bool(self._rest) or (size == room and self._tls.pending() > 0)
+        if self._finished:
+            answer = b""
+        elif broken:
+            self._finished = True  # nothing comes behind the alert
+        elif answer:
+            self._announce_keys(answer)
+        self._set_share(len(received), time.perf_counter() - began)
         if size:
             self._hand_on(buffer, size)
-        if broken or not self._may_answer(answer):
+        if broken:
             self._break(answer)
         elif ended:
             self._end_of_input()
@@ -173,6 +210,18 @@ class TlsTransport(asyncio.BufferedProtocol, TlsWriter):
             self._raw.pause_reading()
             self._take_turn_later()
 
+    def _set_share(self, size: int, seconds: float) -> None:
+        """Decide by what so many bytes have cost how many are taken in the next turn."""
+        if seconds > DEAR_SECONDS and seconds > size * DEAR_SECONDS_PER_BYTE:
+            self._share = max(LEAST_SHARE_BYTES, self._share // 2)
+            due = DEAR_READS.count(self._dear_due, asyncio.get_running_loop().time(), 1)
+            if due is None:
+                self.abort()
+            else:
+                self._dear_due = due
+        elif size == self._share:
+            self._share = min(self._share * 2, RECEIVED_BYTES)
+
     def _hand_on(self, buffer: memoryview, size: int) -> None:
         protocol = self._protocol
         if self._fills:
@@ -180,30 +229,24 @@ class TlsTransport(asyncio.BufferedProtocol, TlsWriter):
         else:
             protocol.data_received(bytes(buffer[:size]))
 
-    def _may_answer(self, answer: bytes) -> bool:
-        """Write what OpenSSL says to a record without data: that there is a new key, as was asked for.
-
-        Returns:
-            False: it was asked for too often.
-        """
-        if not answer:
-            return True
+    def _announce_keys(self, records: bytes) -> None:
+        """Write that there are new keys, as the client has asked for, unless it asks all the time."""
         now = asyncio.get_running_loop().time()
-        due = KEY_UPDATES.count(self._keys_due, now, max(1, len(answer) // KEY_UPDATE_BYTES))
+        due = KEY_UPDATES.count(self._keys_due, now, max(1, len(records) // KEY_UPDATE_BYTES))
         if due is None:
-            return False
-        self._keys_due = due
-        self._raw.write(answer)
-        return True
+            self.abort()
+        else:
+            self._keys_due = due
+            self._raw.write(records)
 
     def _break(self, alert: bytes) -> None:
         """Drop the connection: what came can't be decrypted, or is none of what may come."""
-        if self._closing or self._raw.get_write_buffer_size():
-            self.abort()  # nobody reads the alert
-            return
-        self._closing = self._finished = True
-        self._raw.write(alert)
-        self._raw.close()
+        if not alert or self._closing or self._raw.get_write_buffer_size():
+            self.abort()  # nobody reads an alert
+        else:
+            self._closing = True
+            self._raw.write(alert)
+            self._raw.close()
 
     def _end_of_input(self) -> None:
         """Tell the protocol once that the client has closed its side, and close ours unless it wants to write on."""
@@ -222,7 +265,7 @@ class TlsTransport(asyncio.BufferedProtocol, TlsWriter):
         self._turn_due = False
         if self._paused or self._closing:
             return
-        self._shared.incoming.write(self._rest)
-        self._read()
+        rest, self._rest = self._rest[: self._share], self._rest[self._share :]
+        self._decrypt(rest)
         if not self._more and not self._paused and not self._closing:
             self._raw.resume_reading()

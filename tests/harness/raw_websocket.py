@@ -15,6 +15,7 @@ from typing import Self
 
 from tests.harness.conditions import PATIENCE_SECONDS
 from tests.harness.http_response import HttpResponse, parse_head
+from tests.harness.tls_socket import TRUSTED, TlsSocket
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 
@@ -67,6 +68,7 @@ class RawWebSocket:
     def __init__(self, port: int, receive_buffer: int | None = None) -> None:
         self._port = port
         self._buffer = bytearray()
+        self._tls: TlsSocket | None = None
         self._socket = socket.socket()
         self._socket.setblocking(False)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -76,6 +78,9 @@ class RawWebSocket:
     async def __aenter__(self) -> Self:
         try:
             await asyncio.get_running_loop().sock_connect(self._socket, ("127.0.0.1", self._port))
+            if self._port in TRUSTED:
+                self._tls = TlsSocket(self._socket, TRUSTED[self._port])
+                await self._tls.handshake()
         except BaseException:
             self.close()
             raise
@@ -116,7 +121,10 @@ class RawWebSocket:
 
     async def send(self, data: bytes) -> None:
         """Send exact bytes."""
-        await asyncio.get_running_loop().sock_sendall(self._socket, data)
+        if self._tls is not None:
+            await self._tls.send(data)
+        else:
+            await asyncio.get_running_loop().sock_sendall(self._socket, data)
 
     async def send_frame(self, opcode: int, payload: bytes = b"", *, fin: bool = True, masked: bool = True) -> None:
         """Send one frame."""
@@ -191,7 +199,10 @@ class RawWebSocket:
 
     async def _more(self) -> None:
         try:
-            data = await asyncio.get_running_loop().sock_recv(self._socket, 65536)
+            if self._tls is not None:
+                data = await self._tls.receive()
+            else:
+                data = await asyncio.get_running_loop().sock_recv(self._socket, 65536)
         except ConnectionError:
             data = b""
         if not data:
