@@ -35,7 +35,6 @@ class CertificateInUse:
     Args:
         files: where it is.
         counters: where exchanges are counted.
-        check_seconds: between two looks at the files.
 
     Raises:
         SettingsError: it can't be used.
@@ -44,10 +43,9 @@ class CertificateInUse:
         current: the certificate.
     """
 
-    def __init__(self, files: CertificateFiles, counters: Counters, check_seconds: float = CHECK_SECONDS) -> None:
+    def __init__(self, files: CertificateFiles, counters: Counters) -> None:
         self._files = files
         self._counters = counters
-        self._check_seconds = check_seconds
         self._seen = _look_at(files.paths)
         self.current: ServerCertificate = read_certificate(files)
 
@@ -72,7 +70,7 @@ class CertificateInUse:
         """Read the files again whenever they have changed, until cancelled."""
         before = self._seen
         while True:
-            await asyncio.sleep(self._check_seconds)
+            await asyncio.sleep(CHECK_SECONDS)
             now = _look_at(self._files.paths)
             if now == before and now != self._seen:
                 self.reload()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import time
 from collections.abc import Callable
 from typing import Final, cast
 
@@ -24,17 +23,19 @@ KEY_UPDATE_BYTES: Final = 27
 
 FIRST_SHARE_BYTES: Final = 2048
 LEAST_SHARE_BYTES: Final = 512
-"""Encrypted bytes that are taken from a connection in one turn: twice as many after each read that was full, and half
-as many after one that was dear. OpenSSL makes a new key in 13 µs, for every 27 bytes that say that the client has one,
+"""Encrypted bytes that are taken from a connection in one turn: twice as many after a full read, as long as they carry
+data, and few when they don't. OpenSSL makes a new key in 13 µs, for every 27 bytes that say that the client has one,
 and takes all that it is given at once: whole read buffers of these would stop everybody for 8 ms each."""
 
-DEAR_SECONDS: Final = 0.0002
-DEAR_SECONDS_PER_BYTE: Final = 0.2e-6
-"""A read is dear that takes longer than both. The smallest messages, one to a record, take a third of that."""
+RECORD_OVERHEAD_BYTES: Final = 22
+"""Of a record with data: header, type and authentication (RFC 8446, section 5.2), without padding."""
 
-DEAR_READS: Final = FrameRate(per_second=20, burst=400)
-"""Dear reads of a connection, before it is dropped: a tenth of a second of work at once. They may be chance, when
-another program has had the processor meanwhile."""
+UNFINISHED_BYTES: Final = 16_640
+"""A record may have so many (RFC 8446, section 5.2), and has no data for us before it is complete."""
+
+WASTE: Final = FrameRate(per_second=32 * 1024, burst=256 * 1024)
+"""Bytes of TLS 1.3 without data: new keys and padding. More end the connection; 32 KB are 1200 keys, and 2 % of a
+core."""
 
 NO_PROTOCOL: Final = asyncio.Protocol()
 """Comes between two protocols of a transport. uvloop keeps the last protocol's `data_received`, which clients don't
@@ -57,7 +58,6 @@ class TlsTransport(asyncio.BufferedProtocol, TlsWriter):
     """
 
     __slots__ = (
-        "_dear_due",
         "_ended",
         "_fills",
         "_keys_due",
@@ -66,7 +66,10 @@ class TlsTransport(asyncio.BufferedProtocol, TlsWriter):
         "_protocol",
         "_rest",
         "_share",
+        "_sharing",
         "_turn_due",
+        "_waste_due",
+        "_without_data",
     )
 
     def __init__(
@@ -88,10 +91,12 @@ class TlsTransport(asyncio.BufferedProtocol, TlsWriter):
         self._paused = False
         # Whether the client has closed its side.
         self._ended = False
-        # How many bytes are taken in one turn.
-        self._share = FIRST_SHARE_BYTES
+        # How many bytes are taken in one turn; up to TLS 1.2 no record without data is dear.
+        self._sharing = tls.version() == "TLSv1.3"
+        self._share = FIRST_SHARE_BYTES if self._sharing else RECEIVED_BYTES
+        self._without_data = 0
         # See `FrameRate`.
-        self._keys_due = self._dear_due = 0.0
+        self._keys_due = self._waste_due = 0.0
 
     def start(self) -> None:
         """Take over the socket, and begin to read."""
@@ -170,9 +175,8 @@ class TlsTransport(asyncio.BufferedProtocol, TlsWriter):
         incoming = shared.incoming
         read: Callable[[int, memoryview], int] = self._tls.read  # type: ignore[assignment]  # with a buffer
         buffer = self._protocol.get_buffer(-1) if self._fills else shared.plain  # type: ignore[attr-defined]
-        size, room = 0, len(buffer)
+        size, room, records = 0, len(buffer), 1
         ended = broken = False
-        began = time.perf_counter()
         incoming.write(received)
         try:
             size = read(room, buffer)
@@ -180,6 +184,7 @@ class TlsTransport(asyncio.BufferedProtocol, TlsWriter):
             while incoming.pending and size < room and not ended:  # several records
                 more = read(room - size, buffer[size:])
                 size += more
+                records += 1
                 ended = not more
         except ssl.SSLWantReadError:
             pass  # the rest of a record has not come yet
@@ -198,7 +203,8 @@ class TlsTransport(asyncio.BufferedProtocol, TlsWriter):
             self._finished = True  # nothing comes behind the alert
         elif answer:
             self._announce_keys(answer)
-        self._set_share(len(received), time.perf_counter() - began)
+        if self._sharing:
+            self._set_share(len(received), size, records)
         if size:
             self._hand_on(buffer, size)
         if broken:
@@ -210,16 +216,25 @@ class TlsTransport(asyncio.BufferedProtocol, TlsWriter):
             self._raw.pause_reading()
             self._take_turn_later()
 
-    def _set_share(self, size: int, seconds: float) -> None:
-        """Decide by what so many bytes have cost how many are taken in the next turn."""
-        if seconds > DEAR_SECONDS and seconds > size * DEAR_SECONDS_PER_BYTE:
-            self._share = max(LEAST_SHARE_BYTES, self._share // 2)
-            due = DEAR_READS.count(self._dear_due, asyncio.get_running_loop().time(), 1)
+    def _set_share(self, received: int, size: int, records: int) -> None:
+        """Decide by what has come how many bytes are taken in the next turn.
+
+        Args:
+            received: bytes that were decrypted.
+            size: bytes of data that they carried, and those of before that were no whole record.
+            records: how many these were.
+        """
+        left = received - size - (records * RECORD_OVERHEAD_BYTES if size else 0)
+        self._without_data = max(0, self._without_data + left)
+        if self._without_data > UNFINISHED_BYTES:
+            now = asyncio.get_running_loop().time()
+            due = WASTE.count(self._waste_due, now, self._without_data - UNFINISHED_BYTES)
+            self._without_data, self._share = UNFINISHED_BYTES, LEAST_SHARE_BYTES
             if due is None:
                 self.abort()
             else:
-                self._dear_due = due
-        elif size == self._share:
+                self._waste_due = due
+        elif left < 0 or (received == self._share and left * 2 < received):
             self._share = min(self._share * 2, RECEIVED_BYTES)
 
     def _hand_on(self, buffer: memoryview, size: int) -> None:

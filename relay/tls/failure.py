@@ -38,7 +38,7 @@ _REASONS: Final = {
 
 def failure_of(error: ssl.SSLError) -> Failure:
     """Return the kind of an error of a handshake."""
-    reason = error.reason or ""
+    reason = getattr(error, "reason", None) or ""  # it is missing in errors that Python has made itself
     if "_ALERT_" in reason:
         return Failure.ALERT
     return _REASONS.get(reason, Failure.MALFORMED)

@@ -63,12 +63,15 @@ class RawWebSocket:
     Args:
         port: TCP port.
         receive_buffer: bytes that the kernel may hold unread (at least about 2 KiB); None for its default.
+
+    Attributes:
+        tls: of the connection, where the port speaks it.
     """
 
     def __init__(self, port: int, receive_buffer: int | None = None) -> None:
         self._port = port
         self._buffer = bytearray()
-        self._tls: TlsSocket | None = None
+        self.tls: TlsSocket | None = None
         self._socket = socket.socket()
         self._socket.setblocking(False)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -79,8 +82,8 @@ class RawWebSocket:
         try:
             await asyncio.get_running_loop().sock_connect(self._socket, ("127.0.0.1", self._port))
             if self._port in TRUSTED:
-                self._tls = TlsSocket(self._socket, TRUSTED[self._port])
-                await self._tls.handshake()
+                self.tls = TlsSocket(self._socket, TRUSTED[self._port])
+                await self.tls.handshake()
         except BaseException:
             self.close()
             raise
@@ -121,10 +124,14 @@ class RawWebSocket:
 
     async def send(self, data: bytes) -> None:
         """Send exact bytes."""
-        if self._tls is not None:
-            await self._tls.send(data)
+        if self.tls is not None:
+            await self.tls.send(data)
         else:
             await asyncio.get_running_loop().sock_sendall(self._socket, data)
+
+    async def send_raw(self, data: bytes) -> None:
+        """Send exact bytes, where the port speaks TLS, too."""
+        await asyncio.get_running_loop().sock_sendall(self._socket, data)
 
     async def send_frame(self, opcode: int, payload: bytes = b"", *, fin: bool = True, masked: bool = True) -> None:
         """Send one frame."""
@@ -199,8 +206,8 @@ class RawWebSocket:
 
     async def _more(self) -> None:
         try:
-            if self._tls is not None:
-                data = await self._tls.receive()
+            if self.tls is not None:
+                data = await self.tls.receive()
             else:
                 data = await asyncio.get_running_loop().sock_recv(self._socket, 65536)
         except ConnectionError:

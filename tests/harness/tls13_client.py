@@ -105,23 +105,23 @@ class Tls13Client:
     def __init__(self, port: int) -> None:
         self._port = port
         self._buffer = bytearray()
-        self._socket = socket.socket()
-        self._socket.setblocking(False)
+        self.socket = socket.socket()
+        self.socket.setblocking(False)
 
     async def __aenter__(self) -> Self:
         try:
-            await asyncio.get_running_loop().sock_connect(self._socket, ("127.0.0.1", self._port))
+            await asyncio.get_running_loop().sock_connect(self.socket, ("127.0.0.1", self._port))
             async with asyncio.timeout(PATIENCE_SECONDS):
                 await self._handshake()
         except BaseException:
-            self._socket.close()
+            self.socket.close()
             raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._socket.close()
+        self.socket.close()
 
     def seal(self, kind: int, payload: bytes) -> bytes:
         """Return an encrypted record; after a `KeyUpdate` with the new key."""
@@ -132,7 +132,7 @@ class Tls13Client:
 
     async def send(self, data: bytes) -> None:
         """Send exact bytes."""
-        await asyncio.get_running_loop().sock_sendall(self._socket, data)
+        await asyncio.get_running_loop().sock_sendall(self.socket, data)
 
     async def receive(self) -> tuple[int, bytes]:
         """Return type and payload of the next record, whatever it is.
@@ -193,7 +193,7 @@ class Tls13Client:
 
     async def _record(self) -> tuple[bytes, bytes]:
         while len(self._buffer) < 5 or len(self._buffer) < 5 + int.from_bytes(self._buffer[3:5]):
-            received = await asyncio.get_running_loop().sock_recv(self._socket, 65536)
+            received = await asyncio.get_running_loop().sock_recv(self.socket, 65536)
             if not received:
                 raise EOFError
             self._buffer += received

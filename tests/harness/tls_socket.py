@@ -26,12 +26,18 @@ class TlsSocket:
     Args:
         connected: the socket; it stays the caller's.
         context: what is trusted.
+        session: of an earlier connection, to be resumed; None: none.
+
+    Attributes:
+        tls: its state.
     """
 
-    def __init__(self, connected: socket.socket, context: ssl.SSLContext) -> None:
+    def __init__(
+        self, connected: socket.socket, context: ssl.SSLContext, session: ssl.SSLSession | None = None
+    ) -> None:
         self._socket = connected
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self.tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=NAME)
+        self.tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=NAME, session=session)
 
     async def handshake(self) -> None:
         """Do the TLS handshake."""
