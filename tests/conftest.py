@@ -182,13 +182,17 @@ async def deployment(_deployment: Deployment) -> AsyncIterator[Deployment]:
 async def gateways() -> AsyncIterator[GatewayFactory]:
     """Start gateway processes: `await gateways(2, broker_url=...)`; ready when it returns.
 
-    Without a given `event_loop` they take uvloop and asyncio in turn, so that every test covers both.
+    Without a given `event_loop` they take uvloop and asyncio in turn, so that every test covers both. With an
+    `authority` they speak TLS, and so do clients of the harness.
     At the end none of them may have complained in its log.
     """
     started: list[GatewayProcess] = []
 
-    async def start(count: int, **settings: Setting) -> list[GatewayProcess]:
-        fresh = [GatewayProcess(**{"event_loop": EVENT_LOOPS[n % 2], **settings}) for n in range(count)]
+    async def start(
+        count: int, authority: CertificateAuthority | None = None, **settings: Setting
+    ) -> list[GatewayProcess]:
+        launch_one = GatewayProcess if authority is None else partial(GatewayProcess.secure, authority)
+        fresh = [launch_one(**{"event_loop": EVENT_LOOPS[n % 2], **settings}) for n in range(count)]
         started.extend(fresh)
         return await launch(*fresh)
 
