@@ -11,7 +11,7 @@ from aiohttp import ClientError, ClientSession, WSMsgType, WSServerHandshakeErro
 from yarl import URL
 
 from relay.cli.client_token import token_headers
-from relay.cli.unreachable import GatewayError, answered, check_gateway, unreachable
+from relay.cli.unreachable import GatewayError, answered, check_gateway, check_scheme, unreachable
 
 TIMEOUT_SECONDS: Final = 15.0
 """For everything; more than the 5 s for which a gateway, by default, keeps a message while its bus is away."""
@@ -62,7 +62,8 @@ async def _send(session: ClientSession, url: URL, payload: str | bytes, tls: ssl
     try:
         opening = session.ws_connect(url, max_msg_size=0, ssl=tls or True)
         connection = await asyncio.wait_for(opening, HANDSHAKE_SECONDS)
-    except WSServerHandshakeError:
+    except WSServerHandshakeError as error:
+        await check_scheme(url, error)
         raise
     except (ClientError, TimeoutError) as error:
         await check_gateway(url, error)

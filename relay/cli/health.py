@@ -78,7 +78,7 @@ def _trust_anybody() -> ssl.SSLContext:
     Nothing secret is sent. And a gateway may show another certificate than the one in its files: new ones that can't
     be used are an alert, and no reason to take its clients away.
     """
-    tls = ssl.create_default_context()
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     tls.check_hostname = False
     tls.verify_mode = ssl.CERT_NONE
     return tls
@@ -97,6 +97,8 @@ def _reasons(connection: http.client.HTTPConnection, path: str) -> list[str]:
     if response.status == 200:
         # Any web server may answer every path with a page.
         return [] if _is_gateway(body) else ["there is no relay at this address: a web server answers"]
+    if response.status == 301 and response.headers.get("Location", "").startswith("https:"):
+        return [f"{connection.host} port {connection.port}: speaks TLS: write wss:// or https://"]
     return _reported_reasons(body) or [f"it answers with HTTP status {response.status}"]
 
 

@@ -18,7 +18,7 @@ from aiohttp import ClientError, ClientSession, ClientWebSocketResponse, WSMsgTy
 from yarl import URL
 
 from relay.cli.client_token import token_headers
-from relay.cli.unreachable import GatewayError, answered, check_gateway, unreachable
+from relay.cli.unreachable import GatewayError, answered, check_gateway, check_scheme, unreachable
 from relay.errors import comes_back
 from relay.redaction import JOINERS, escape_controls
 
@@ -111,6 +111,7 @@ class Tail:
             opening = session.ws_connect(self._url, max_msg_size=0, heartbeat=HEARTBEAT_SECONDS, ssl=self._tls or True)
             connection = await asyncio.wait_for(opening, HANDSHAKE_SECONDS)
         except WSServerHandshakeError as error:
+            await check_scheme(self._url, error)
             if error.status in _PERMANENT_REFUSALS or error.status < 400:
                 raise GatewayRefused(gateway, answered(error.status, self._token)) from None
             wait = error.headers.get("Retry-After", "") if error.headers else ""

@@ -22,7 +22,7 @@ from tests.harness.conditions import PATIENCE_SECONDS, wait_until
 from tests.harness.faulty_server import RefusingServer
 from tests.harness.free_port import free_port
 from tests.harness.server_session import ServerSession
-from tests.loadtest.generator.client_fixture import RecordingContext
+from tests.loadtest.generator.client_fixture import ClientFixture, RecordingContext
 
 
 def make_client(*, ready: str | None = None) -> VirtualClient:
@@ -165,6 +165,25 @@ async def test_a_certificate_of_an_authority_that_is_trusted_is_taken(
             assert context(client).arrivals
             client.reset()
             await wait_until(lambda: not server.sessions)
+
+
+async def test_a_publisher_over_tls_goes_on_when_its_message_is_sent(
+    certificate_authority: CertificateAuthority,
+) -> None:
+    """Not with its next message."""
+    client = ClientFixture(publishes=True).client
+    async with BroadcastServer() as server, await serve_tls(server, certificate_authority) as listener:
+        connector = Connector((), PATIENCE_SECONDS, Trust(ca_file=str(certificate_authority.ca_file)))
+        address = resolve(f"wss://127.0.0.1:{listener.sockets[0].getsockname()[1]}")
+        await connector.connect(client, "wss://h/ws/lobby", address, None)
+        publisher = client.publisher
+        assert publisher is not None
+        for number in range(5):
+            publisher.backlog.append(number)
+            publisher.send_due()
+            await wait_until(lambda: publisher.transport is not None, within=10)
+        assert len(publisher.sent_at) == 5
+        client.reset()
 
 
 async def test_a_certificate_of_nobody_known_is_told(certificate_authority: CertificateAuthority) -> None:
