@@ -15,7 +15,7 @@ from .reading import Reading, total
 from .run import WARM_UP, Run, drive
 from .servers import Clocks, Server
 from .tally import Tally
-from .wire import WEBSOCKET, Format, accept, connect, open_many
+from .wire import NO_HEADERS, WEBSOCKET, Format, accept, connect, open_many
 
 P99_BAR = 0.060  # seconds from the moment a message was due
 RARE_LOOK = 100_000_000  # ns between the clients' looks where no latency is measured
@@ -124,7 +124,9 @@ def idle(launch: Launch, seconds: float, connections: int) -> tuple[Reading, Rea
     return replace(undisturbed, value=memory, flaw=""), cpu
 
 
-def handshakes(launch: Launch, seconds: float, *, own_channels: bool = False) -> tuple[Reading, Reading]:
+def handshakes(
+    launch: Launch, seconds: float, *, own_channels: bool = False, headers: Iterator[bytes] = NO_HEADERS
+) -> tuple[Reading, Reading]:
     """Server CPU in µs per handshake, and handshakes/s. The end of each connection, by a reset, is included.
 
     Args:
@@ -132,14 +134,15 @@ def handshakes(launch: Launch, seconds: float, *, own_channels: bool = False) ->
         seconds: how long connections are opened, after WARM_UP that isn't measured.
         own_channels: whether each connection has a channel of its own, which the server subscribes to on the bus first.
             Otherwise all share one channel, in which one client stays: the bus takes no part.
+        headers: further lines of each connection's request.
     """
     with launch(None) as server:
-        (resident,) = open_many(server.port, "/ws/handshakes", 1)
+        (resident,) = open_many(server.port, "/ws/handshakes", 1, headers)
         paths = (f"/ws/handshakes{number if own_channels else ''}" for number in count())
         try:
-            _open_and_reset(server.port, paths, WARM_UP)
+            _open_and_reset(server.port, paths, WARM_UP, headers)
             clocks, client, begin = server.clocks(), time.process_time(), time.monotonic()
-            opened = _open_and_reset(server.port, paths, seconds)
+            opened = _open_and_reset(server.port, paths, seconds, headers)
             wall = time.monotonic() - begin
             used, client = server.clocks() - clocks, time.process_time() - client
         finally:
@@ -148,11 +151,11 @@ def handshakes(launch: Launch, seconds: float, *, own_channels: bool = False) ->
     return cost, replace(cost, value=opened / wall)
 
 
-def _open_and_reset(port: int, paths: Iterator[str], seconds: float) -> int:
+def _open_and_reset(port: int, paths: Iterator[str], seconds: float, headers: Iterator[bytes]) -> int:
     """Open WebSocket connections, AT_ONCE at a time, and reset them; return how many."""
     opened, end = 0, time.monotonic() + seconds
     while not opened or time.monotonic() < end:
-        batch = [connect(port, path) for path in islice(paths, AT_ONCE)]
+        batch = [connect(port, path, next(headers)) for path in islice(paths, AT_ONCE)]
         for sock, key in batch:
             accept(sock, key)
         for sock, _ in batch:

@@ -9,10 +9,11 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import repeat
 from pathlib import Path
 from typing import IO
 
@@ -156,6 +157,8 @@ def server(
     event_loop: str,
     ping_interval: float | None,
     folder: Path | None = None,
+    settings: Mapping[str, str] | None = None,
+    headers: bytes = b"",
 ) -> Iterator[Server]:
     """Run a server under test on the server's core.
 
@@ -166,13 +169,15 @@ def server(
         event_loop: auto, uvloop or asyncio.
         ping_interval: seconds; None for no pings.
         folder: where it is started; None for that of this process.
+        settings: further environment variables.
+        headers: further lines of the request that finds out whether it is there.
     """
     port = free_port()
     with tempfile.TemporaryFile() as output:
-        env = environment(kind, port, bus.url, event_loop, ping_interval)
+        env = environment(kind, port, bus.url, event_loop, ping_interval) | dict(settings or {})
         process = start(command, SERVER_CORES, output, env, folder)
         try:
-            wait_for(lambda: open_many(port, "/ws/warm-up", 1)[0].close(), process, output)
+            wait_for(lambda: open_many(port, "/ws/warm-up", 1, repeat(headers))[0].close(), process, output)
             yield Server(kind, port, process.pid, bus)
             if complaints := tail(output):
                 click.echo(f"--- {kind} said:\n{complaints}", err=True)
@@ -199,6 +204,8 @@ def environment(kind: str, port: int, redis_url: str, event_loop: str, ping_inte
         "RELAY_EVENT_LOOP": event_loop,
         "RELAY_LOG_LEVEL": "warning",
         "RELAY_DRAIN_SECONDS": "0",
+        # No client opens and closes connections as fast as it can. Limits of messages stay: they cost something.
+        "RELAY_MAX_NEW_CONNECTIONS_PER_SECOND": "0",
     }
 
 

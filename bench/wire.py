@@ -12,6 +12,7 @@ import os
 import random
 import socket
 from collections.abc import Callable, Iterator
+from itertools import repeat
 from typing import NamedTuple
 
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -24,15 +25,24 @@ RECEIVED_SIZE = 4 + MESSAGE_SIZE  # server frame: 2 bytes, 16-bit length
 EVENT_SIZE = 8 + MESSAGE_SIZE  # server-sent event: "data: ", an empty line
 
 
-def connect(port: int, path: str) -> tuple[socket.socket, bytes]:
-    """Open a TCP connection and send the opening handshake; return socket and its key."""
+NO_HEADERS = repeat(b"")
+
+
+def connect(port: int, path: str, headers: bytes = b"") -> tuple[socket.socket, bytes]:
+    """Open a TCP connection and send the opening handshake; return socket and its key.
+
+    Args:
+        port: of 127.0.0.1.
+        path: of the request.
+        headers: further lines, each with its line end.
+    """
     sock = socket.create_connection(("127.0.0.1", port), timeout=30)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     key = base64.b64encode(os.urandom(16))
     sock.sendall(
         b"GET %b HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUpgrade: websocket\r\n"
-        b"Connection: Upgrade\r\nSec-WebSocket-Key: %b\r\nSec-WebSocket-Version: 13\r\n\r\n"
-        % (path.encode(), port, key)
+        b"Connection: Upgrade\r\nSec-WebSocket-Key: %b\r\nSec-WebSocket-Version: 13\r\n%b\r\n"
+        % (path.encode(), port, key, headers)
     )
     return sock, key
 
@@ -57,11 +67,11 @@ EMPTY_PING = b"\x89\x00"
 ANSWER = b"\x8a\x80\0\0\0\0"  # a pong; an empty payload needs no masking
 
 
-def open_many(port: int, path: str, count: int) -> list[socket.socket]:
-    """Open count WebSocket connections, 50 at a time: fewer than a default backlog."""
+def open_many(port: int, path: str, count: int, headers: Iterator[bytes] = NO_HEADERS) -> list[socket.socket]:
+    """Open count WebSocket connections, 50 at a time: fewer than a default backlog; headers has those of each."""
     opened: list[socket.socket] = []
     while len(opened) < count:
-        batch = [connect(port, path) for _ in range(min(50, count - len(opened)))]
+        batch = [connect(port, path, next(headers)) for _ in range(min(50, count - len(opened)))]
         for sock, key in batch:
             rest = accept(sock, key)
             if rest.replace(EMPTY_PING, b""):

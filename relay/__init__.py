@@ -10,17 +10,32 @@ from typing import TYPE_CHECKING, Any
 from relay.version import __version__
 
 if TYPE_CHECKING:
+    from relay.auth.grant import Grant
     from relay.brokers.redis.async_publisher import AsyncPublisher
     from relay.brokers.redis.publisher import Publisher
+    from relay.errors import Refused
     from relay.gateway import Gateway
+    from relay.protocols.request import ConnectRequest
     from relay.settings import Settings
 
-__all__ = ["AsyncPublisher", "Gateway", "Publisher", "Settings", "__version__"]
+__all__ = [
+    "AsyncPublisher",
+    "ConnectRequest",
+    "Gateway",
+    "Grant",
+    "Publisher",
+    "Refused",
+    "Settings",
+    "__version__",
+]
 
 _MODULES = {
     "AsyncPublisher": "relay.brokers.redis.async_publisher",
+    "ConnectRequest": "relay.protocols.request",
     "Gateway": "relay.gateway",
+    "Grant": "relay.auth.grant",
     "Publisher": "relay.brokers.redis.publisher",
+    "Refused": "relay.errors",
     "Settings": "relay.settings",
 }
 

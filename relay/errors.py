@@ -38,6 +38,8 @@ class Disconnect(enum.Enum):
     GOING_AWAY = (1001, "going away")
     INVALID_TEXT = (1007, "text is not valid UTF-8")
     FRAME_RATE = (1008, "too many control frames or small fragments")
+    MESSAGE_RATE = (1008, "too many messages a second, for too long")
+    BYTE_RATE = (1008, "too many bytes a second, for too long")
     MESSAGE_TIMEOUT = (1008, "message not finished in time")
     NOT_ALLOWED = (1008, "not allowed")
     TOKEN_EXPIRED = (1008, "token expired")
@@ -143,6 +145,8 @@ class Unavailable(enum.Enum):
     BUS_TIMEOUT = ("bus_timeout", "the bus did not acknowledge the subscription in time")
     BUS_REFUSED = ("bus_refused", "the bus refused the subscription")
     AUTHENTICATION_TIMEOUT = ("authentication_timeout", "the client could not be identified in time")
+    ISSUER_UNAVAILABLE = ("issuer_unavailable", "the keys of the token's issuer can't be fetched now")
+    BACK_END_UNAVAILABLE = ("back_end_unavailable", "the back end that decides about clients gives no answer now")
 
     def __init__(self, cause: str, sentence: str) -> None:
         self.cause = cause

@@ -7,12 +7,13 @@ import itertools
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
 from typing import Protocol
 
 from relay.brokers import BrokerOptions, BusState, Published, Receipt, Source, load_broker
 from relay.brokers.submission import Submission
 from relay.hub import Handler, Hub
+from relay.interest import Acknowledged, Interest
+from relay.limits.channels import DEFAULT_CHANNELS, ChannelLimits
 from relay.logs import Logger
 from relay.message import Message
 from relay.metrics.counters import Counters
@@ -25,21 +26,6 @@ RESUMED_PER_TURN = 64
 log = Logger("relay.node")
 
 
-@dataclass(slots=True)
-class Interest:
-    """The interest of this gateway in one channel of the bus, shared by all clients that claim the channel.
-
-    Args:
-        channel: name of the channel.
-        claims: number of clients that are subscribed or about to be.
-        unsubscribing: timer of the delayed unsubscribe; None while there are claims.
-    """
-
-    channel: str
-    claims: int = 0
-    unsubscribing: asyncio.TimerHandle | None = field(default=None, repr=False)
-
-
 class Node:
     """Hub and broker of one gateway. Everything from the bus link to the sockets is synchronous.
 
@@ -50,8 +36,11 @@ class Node:
             message after a quiet interval always goes out at once.
         unsubscribe_delay: seconds from the last client's leaving a channel to unsubscribing from the bus, so that
             flapping clients never reach it.
+        channels: how many channels one client may have.
 
     Attributes:
+        clock: returns loop time, in seconds.
+        channel_limits: how many channels one client may have.
         congested: whether the bus takes no more messages of clients now. A client that has sent one then must be
             paused with `pause`, and must keep what was read of it until it is told to resume.
         subscribe_timeout: seconds for which a client waits for the bus to acknowledge a subscription.
@@ -64,8 +53,11 @@ class Node:
         *,
         write_delay: float = 0.0,
         unsubscribe_delay: float = UNSUBSCRIBE_DELAY_SECONDS,
+        channels: ChannelLimits = DEFAULT_CHANNELS,
     ) -> None:
         self._loop = asyncio.get_running_loop()
+        self.clock: Callable[[], float] = self._loop.time
+        self.channel_limits = channels
         self.counters = counters
         self.hub = Hub(counters, self._schedule_flush)
         # The broker calls it for each message, which is fanned out at the end of the tick.
@@ -140,12 +132,13 @@ class Node:
         """Return an id for a connection: 16 bytes, unique over all gateways."""
         return self._id + next(self._numbers).to_bytes(8, "big")
 
-    def claim(self, channel: str) -> tuple[Interest, asyncio.Future[None]]:
+    def claim(self, channel: str) -> tuple[Interest, Acknowledged]:
         """Subscribe to a channel of the bus for one client.
 
         Returns:
             The interest, for `release`, and a future that is done when the bus has acknowledged: add the subscriber
-            to the hub then, not before. The future is shared; it fails with `SubscribeError` when the bus refuses.
+            to the hub then, not before. It fails with `SubscribeError` when the bus refuses. It is shared: wait for it
+            with `Interest.wait`.
         """
         acknowledged = self._broker.subscribe(channel)
         interest = self._interests.get(channel)

@@ -24,7 +24,7 @@ LAYERS = [
     ["clients"],
     ["control"],
     ["node", "settings"],
-    ["hub", "brokers", "auth"],
+    ["hub", "brokers", "auth", "interest", "limits"],
     ["protocols"],
     ["metrics", "proxies", "logs", "message"],
     ["channel", "tls"],
@@ -72,18 +72,31 @@ NAMED = {
 
 LIBRARIES = {
     # workers: the supervisor waits for processes, and speaks with them.
-    "asyncio": {"node", "control", "gateway", "clients", "brokers", "metrics", "web", "loadtest", "workers", "cli"},
+    "asyncio": {
+        "authenticators",
+        "node",
+        "interest",
+        "control",
+        "gateway",
+        "clients",
+        "brokers",
+        "metrics",
+        "web",
+        "loadtest",
+        "workers",
+        "cli",
+    },
     "websockets": {"gateway", "clients"},
     "redis": {"brokers", "loadtest"},
     "hiredis": {"brokers"},
-    "aiohttp": {"gateway", "web", "cli"},
+    "aiohttp": {"authenticators", "gateway", "web", "cli"},
 }
 """Libraries, and the rooms that may know them: the event loop, WebSockets, Redis and HTTP are known at the rim only."""
 
 CONVERTS_ONLY = {("proxies.proxy_header", "socket")}
 """What pure modules import of a library that does I/O: here, how an address is written."""
 
-PURE = {"hub", "protocols", "auth", "proxies", "message", "channel", "errors", "redaction"}
+PURE = {"hub", "protocols", "auth", "limits", "proxies", "message", "channel", "errors", "redaction"}
 """Rooms that do no I/O and know no clock: not even by the standard library."""
 
 MAX_LINES = 300

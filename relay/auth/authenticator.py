@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 from relay.channel import is_visible
 from relay.errors import NotAllowed, RelayError
@@ -27,6 +27,21 @@ class UserError(RelayError):
 
     def __str__(self) -> str:
         return f"user {self.rule}"
+
+
+class AuthenticatorError(RelayError):
+    """An authenticator has answered what it must not.
+
+    Args:
+        rule: that it breaks; repeats nothing of a request.
+    """
+
+    def __init__(self, rule: str) -> None:
+        super().__init__(rule)
+        self.rule = rule
+
+    def __str__(self) -> str:
+        return self.rule
 
 
 class Rights(Protocol):
@@ -91,6 +106,24 @@ class Authenticator(Protocol):
         Raises:
             Refused: the request lacks valid credentials; its HTTP status is the answer.
         """
+
+
+@runtime_checkable
+class RemoteAuthenticator(Authenticator, Protocol):
+    """An authenticator that asks other servers. Without all of these methods it is only asked to identify clients."""
+
+    @property
+    def notes(self) -> list[str]:
+        """What an operator should know while the gateway is ready all the same, in words and without secrets."""
+
+    async def open(self) -> None:
+        """Get ready. Called before the gateway listens; it must not wait for another server."""
+
+    async def run(self) -> None:
+        """Do what is to be done in the background. Supervised: run again when it raises, and cancelled at the end."""
+
+    async def close(self) -> None:
+        """Close what `open` has opened. Called when no client is being identified any more."""
 
 
 def check_user(name: str) -> str:

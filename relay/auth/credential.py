@@ -7,7 +7,7 @@ counts only when none of the others is there, and only pages of allowed origins 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Literal
 
 from relay.errors import Refused
 from relay.protocols.request import ConnectRequest
@@ -20,6 +20,23 @@ PARAMETER: Final = "token"
 
 SUBPROTOCOL: Final = "bearer."
 """Before the credential in an entry of `Sec-WebSocket-Protocol`: pages can set no other header of a WebSocket."""
+
+Cause = Literal[
+    "no_credential",
+    "too_long",
+    "malformed",
+    "wrong_key",
+    "unknown_key",
+    "wrong_algorithm",
+    "wrong_signature",
+    "expired",
+    "not_yet_valid",
+    "no_expiry",
+    "wrong_issuer",
+    "wrong_audience",
+    "refused",
+]
+"""Why a client is refused with 401; the names in the counters."""
 
 MISSING: Final = "no_credential"
 """Why a request without any is refused; the name in the counters."""
@@ -35,7 +52,7 @@ class Unauthenticated(Refused):
         reason: a sentence for the client, which never repeats the credential.
     """
 
-    def __init__(self, cause: str, reason: str) -> None:
+    def __init__(self, cause: Cause, reason: str) -> None:
         # RFC 6750, section 3: a request without any credential is told the scheme alone.
         error = "" if cause == MISSING else ' error="invalid_token"'
         super().__init__(401, reason, {"WWW-Authenticate": f"Bearer{error}"})
@@ -57,7 +74,7 @@ def find_credential(request: ConnectRequest, cookie: str | None = None) -> str |
         raise Refused(400, "the request has two credentials that differ")
     found = named.pop() if named else None
     if found is None and cookie is not None:
-        found = _of_cookie(request.header("Cookie"), cookie)
+        found = find_cookie(request.header("Cookie"), cookie)
     if found is not None and len(found) > MAX_CREDENTIAL_BYTES:
         raise Unauthenticated("too_long", f"the credential is longer than {MAX_CREDENTIAL_BYTES} bytes")
     return found
@@ -77,16 +94,21 @@ def take_bearer(offered: Sequence[str]) -> tuple[list[str], str | None]:
     return others, next(name for name in offered if name.startswith(SUBPROTOCOL)).removeprefix(SUBPROTOCOL)
 
 
-def _of_header(request: ConnectRequest) -> str | None:
-    """Return the credential in `Authorization: Bearer CREDENTIAL` (RFC 6750, section 2.1)."""
-    scheme, _, credential = (request.header("Authorization") or "").partition(" ")
-    return credential.strip(" ") if scheme.lower() == _SCHEME else None
+def find_cookie(header: str | None, name: str) -> str | None:
+    """Return the value of a cookie; None: it isn't there, or empty. Of several with the name the first one counts.
 
-
-def _of_cookie(header: str | None, name: str) -> str | None:
-    """Return the value of a cookie (RFC 6265, section 4.2.1); of several with the name the first one."""
+    Args:
+        header: `Cookie` (RFC 6265, section 4.2.1); None: the request has none.
+        name: of the cookie.
+    """
     for pair in (header or "").split(";"):
         key, separator, value = pair.strip(" ").partition("=")
         if separator and key == name:
             return value.strip('"') or None
     return None
+
+
+def _of_header(request: ConnectRequest) -> str | None:
+    """Return the credential in `Authorization: Bearer CREDENTIAL` (RFC 6750, section 2.1)."""
+    scheme, _, credential = (request.header("Authorization") or "").partition(" ")
+    return credential.strip(" ") if scheme.lower() == _SCHEME else None

@@ -13,6 +13,9 @@ from relay.errors import RelayError
 MAX_INFO_BYTES: Final = 4096
 """Of `info`: it is kept for each client, and shown in presence."""
 
+LATEST: Final = 10**11
+"""A time beyond is in milliseconds by mistake; as seconds since 1970 it would be in the year 5138."""
+
 
 class InfoError(RelayError):
     """What presence should show of a client is too long.
@@ -27,6 +30,21 @@ class InfoError(RelayError):
 
     def __str__(self) -> str:
         return f"info: must have at most {MAX_INFO_BYTES} bytes, has {self.size}"
+
+
+class ExpiryError(RelayError):
+    """A time can't be when a client is to be disconnected.
+
+    Args:
+        moment: in whatever unit.
+    """
+
+    def __init__(self, moment: float) -> None:
+        super().__init__(moment)
+        self.moment = moment
+
+    def __str__(self) -> str:
+        return f"expiry: must be in seconds since 1970, not {self.moment:g}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +74,13 @@ class Grant:
             UserError: the name of the user can't be one.
             RightsError: the rights can't be read.
             InfoError: `info` is too long.
+            ExpiryError: `expires_at` is no time in seconds.
         """
         if self.user is not None:
             check_user(self.user)
         if self.info is not None and len(self.info) > MAX_INFO_BYTES:
             raise InfoError(len(self.info))
+        if self.expires_at is not None and not 0 <= self.expires_at < LATEST:
+            raise ExpiryError(self.expires_at)
         rights = PatternRights(compile_patterns(self.channels or {}, defaults), self.user)
         return Identity(self.user, rights, self.expires_at, self.info)

@@ -22,6 +22,9 @@ from relay.errors import RelayError
 MIN_RSA_BITS: Final = 2048
 """RFC 7518, section 3.3."""
 
+MAX_RSA_BITS: Final = 8192
+"""To verify a token of such a key takes 0.3 ms, and with longer keys more and more."""
+
 MAX_KEYS: Final = 16
 """Of one set. A token that names none is tried with all that fit, for 90 µs each."""
 
@@ -33,6 +36,11 @@ MIN_SECRET_BYTES: Final = min(_SECRET_BYTES.values())
 _CURVES: Final = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
 
 _RSA: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
+
+_EDWARDS: Final = "EdDSA"
+
+PUBLIC_ALGORITHMS: Final = frozenset((*_RSA, *_CURVES.values(), _EDWARDS))
+"""Those for which a public key may count."""
 
 
 class UnusableKey(RelayError):
@@ -118,16 +126,18 @@ def key_set(members: Iterable[object]) -> list[Key]:
         try:
             material = jwt.PyJWK(member).key
             names = _names(material)
-        except (jwt.PyJWTError, UnusableKey, UnsupportedAlgorithm):
+        except (jwt.PyJWTError, UnusableKey, UnsupportedAlgorithm, NotImplementedError):  # the last: `alg` is `none`
             continue
         only, id_ = member.get("alg"), member.get("kid")
         if only is not None:
             names = [name for name in names if name == only]
         if names and (id_ is None or isinstance(id_, str)):
             keys.append(Key(material, _algorithms(names), id_))
+        if len(keys) == MAX_KEYS:
+            break
     if not keys:
         raise UnusableKey("holds no key that can be used")
-    return keys[:MAX_KEYS]
+    return keys
 
 
 def _blocks(pem: str) -> list[str]:
@@ -164,13 +174,13 @@ def public_key(material: object) -> Key:
 def _names(material: object) -> list[str]:
     """Return the names of the algorithms for which a public key counts."""
     if isinstance(material, rsa.RSAPublicKey):
-        if material.key_size < MIN_RSA_BITS:
-            raise UnusableKey(f"is an RSA key of {material.key_size} bits; {MIN_RSA_BITS} are the least")
+        if not MIN_RSA_BITS <= material.key_size <= MAX_RSA_BITS:
+            raise UnusableKey(f"is an RSA key of {material.key_size} bits, not of {MIN_RSA_BITS} to {MAX_RSA_BITS}")
         return list(_RSA)
     if isinstance(material, ec.EllipticCurvePublicKey) and material.curve.name in _CURVES:
         return [_CURVES[material.curve.name]]
     if isinstance(material, ed25519.Ed25519PublicKey):
-        return ["EdDSA"]
+        return [_EDWARDS]
     raise UnusableKey("is neither RSA, nor of the curves P-256, P-384, P-521 and Ed25519")
 
 

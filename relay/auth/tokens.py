@@ -16,14 +16,11 @@ from typing import Final
 import msgspec
 
 from relay.auth.credential import Unauthenticated
-from relay.auth.grant import Grant
+from relay.auth.grant import LATEST, Grant
 from relay.auth.keys import Key
 
 _BASE64URL: Final = bytes.maketrans(b"-_+/=", b"+/!!!")
 """To plain base64, whose own two characters and padding become illegal."""
-
-_UNIX_ONLY: Final = 10**11
-"""A time beyond is in milliseconds by mistake; as seconds it would be in the year 5138."""
 
 # Not None: msgspec takes `Raw | None` for null alone.
 _ABSENT: Final = msgspec.Raw()
@@ -109,7 +106,7 @@ class TokenVerifier:
         head, middle, payload = signed.partition(".")
         if not (dot and middle) or "." in payload or not token.isascii():
             raise _malformed("it must be a JSON Web Token: three parts with dots between them")
-        header = _read_header(head)
+        header = read_header(head)
         _check_signature(header, signed.encode(), _decode(signature), keys)
         try:
             claims = _read_claims(_decode(payload))
@@ -124,7 +121,7 @@ class TokenVerifier:
         """Check the claims about time, issuer and audience (RFC 7519, section 4.1)."""
         rules, now = self._rules, self._now()
         for moment in (claims.exp, claims.nbf, claims.iat, claims.expire_at):
-            if moment is not None and not 0 <= moment < _UNIX_ONLY:
+            if moment is not None and not 0 <= moment < LATEST:
                 raise _malformed("its times must be seconds since 1970")
         if claims.exp is None:
             if rules.expiry_required:
@@ -144,7 +141,7 @@ class TokenVerifier:
 
 
 @lru_cache(256)
-def _read_header(encoded: str) -> Header:
+def read_header(encoded: str) -> Header:
     """Return the header of a token. The tokens of one issuer and key have the same: remembered, it costs nothing."""
     try:
         header = msgspec.json.decode(_decode(encoded), type=Header)
@@ -168,6 +165,10 @@ def _check_signature(header: Header, signed: bytes, signature: bytes, keys: Sequ
         raise UnknownKey
     able = [key for key in named if header.alg in key.algorithms]
     if not able:
+        # A secret has no id, so it fits any token; that it is none of an issuer's keys says nothing of the algorithm.
+        unnamed = header.kid is not None and all(key.id is None for key in named)
+        if unnamed and any(header.alg in key.algorithms for key in keys):
+            raise UnknownKey
         raise Unauthenticated("wrong_algorithm", "the token is signed with an algorithm that this relay doesn't accept")
     for key in able:
         if key.algorithms[header.alg].verify(signed, key.material, signature):

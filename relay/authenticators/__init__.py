@@ -16,6 +16,7 @@ AUTHENTICATORS: Final = {
     "none": "relay.authenticators.none",
     "key": "relay.authenticators.key",
     "jwt": "relay.authenticators.jwt",
+    "http": "relay.authenticators.http",
 }
 """Value of RELAY_AUTH → module that exports `make_authenticator`; any other value is the path of a function."""
 

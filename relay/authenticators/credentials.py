@@ -7,7 +7,7 @@ from typing import Final
 
 from relay.auth.authenticator import Identity, UserError
 from relay.auth.credential import MISSING, Unauthenticated, find_credential
-from relay.auth.grant import Grant, InfoError
+from relay.auth.grant import ExpiryError, Grant, InfoError
 from relay.auth.rights import RightsError
 from relay.protocols.request import ConnectRequest
 
@@ -48,5 +48,5 @@ class Credentials:
         """
         try:
             return grant.identity(self._defaults)
-        except (UserError, RightsError, InfoError) as error:
+        except (UserError, RightsError, InfoError, ExpiryError) as error:
             raise Unauthenticated("malformed", f"the {self._kind} can't be used: {error}") from None

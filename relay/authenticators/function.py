@@ -3,47 +3,62 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from importlib import import_module
+from typing import Final
 
-from relay.auth.authenticator import Authenticator, Identity
+from relay.auth.authenticator import Authenticator, AuthenticatorError, Identity
 from relay.auth.credential import Unauthenticated
 from relay.auth.grant import Grant
-from relay.authenticators.credentials import Credentials
+from relay.errors import SettingProblem, SettingsError
 from relay.metrics.counters import Counters
 from relay.protocols.request import ConnectRequest
 from relay.settings import Settings
+from relay.settings.field import PREFIX
 
 AuthFunction = Callable[[ConnectRequest], Awaitable[Grant | None]]
 """Returns what a client gets; None: it is refused with 401. It may raise `Refused` with a status and a sentence of its
-own."""
+own. Whatever else it raises is logged without the text, and the client gets 500; after RELAY_HANDSHAKE_TIMEOUT it is
+cancelled, and the client gets 503."""
+
+_WANTED: Final = "the dotted path of an async function"
 
 
 def make_authenticator(settings: Settings, counters: Counters) -> Authenticator:
     """Return the authenticator; see `relay.authenticators`.
 
     Raises:
-        ImportError: there is no such module or function.
-        TypeError: it is no async function.
+        SettingsError: there is no such function.
     """
-    return OwnFunction(find_function(settings.auth), Credentials("answer", None, settings.rights))
+    return OwnFunction(find_function(settings.auth), settings.rights or {})
 
 
 def find_function(path: str) -> AuthFunction:
     """Return the function at a dotted path, such as `shop.relay_auth.authenticate`.
 
     Raises:
-        ImportError: there is no such module or function.
-        TypeError: it is no async function.
+        SettingsError: there is no such module or function, or it is no async function. Other errors of the module
+            itself are raised as they are.
     """
-    module, _, name = path.rpartition(".")
+    module_name, _, name = path.rpartition(".")
     try:
-        function: AuthFunction = getattr(import_module(module), name)
-    except AttributeError:
-        raise ImportError(f"{module} has no {name}") from None
+        module = import_module(module_name)
+    except ImportError as error:
+        where = "" if error.name is None or not f"{module_name}.".startswith(f"{error.name}.") else _WHERE_MODULES_ARE
+        raise _problem(path, f"{_WANTED}; importing {module_name} fails: {error}{where}") from error
+    function: AuthFunction | None = getattr(module, name, None)
+    if function is None:
+        raise _problem(path, f"{_WANTED}; {module_name} has no {name}")
     if not inspect.iscoroutinefunction(function):
-        raise TypeError(f"{path} must be an async function")
+        raise _problem(path, f"{_WANTED}; this one is no `async def`")
     return function
+
+
+_WHERE_MODULES_ARE: Final = "; it must be installed, or its folder named in PYTHONPATH"
+
+
+def _problem(path: str, allowed: str) -> SettingsError:
+    return SettingsError([SettingProblem(f"{PREFIX}AUTH", repr(path), allowed)])
 
 
 class OwnFunction:
@@ -51,16 +66,38 @@ class OwnFunction:
 
     Args:
         function: decides.
-        credentials: makes identities.
+        defaults: RELAY_RIGHTS.
     """
 
-    def __init__(self, function: AuthFunction, credentials: Credentials) -> None:
+    def __init__(self, function: AuthFunction, defaults: Mapping[str, str]) -> None:
         self._function = function
-        self._credentials = credentials
+        self._defaults = defaults
 
     async def identify(self, request: ConnectRequest) -> Identity:
-        """Return the identity that the function gives; raises what it raises."""
+        """Return the identity that the function gives.
+
+        Raises:
+            Unauthenticated: it gives none.
+            RelayError: it returns something else than a grant, or one that can't be used.
+            Exception: what the function itself raises.
+        """
         grant = await self._function(request)
         if grant is None:
             raise Unauthenticated("refused", "you are not let in")
-        return self._credentials.identity(grant)
+        _check_types(grant)
+        return grant.identity(self._defaults)
+
+
+def _check_types(grant: Grant) -> None:
+    """Raise `AuthenticatorError` unless a grant is one: what slips through would show itself later, and elsewhere."""
+    if not isinstance(grant, Grant):
+        raise AuthenticatorError(f"the function must return a Grant or None, not {type(grant).__name__}")
+    channels: object = grant.channels
+    if channels is not None and not (
+        isinstance(channels, Mapping) and all(isinstance(text, str) for item in channels.items() for text in item)
+    ):
+        raise AuthenticatorError("channels of a grant must map patterns to letters, both str")
+    for name, kinds in (("user", str), ("expires_at", (int, float)), ("info", bytes)):
+        value = getattr(grant, name)
+        if value is not None and not isinstance(value, kinds):
+            raise AuthenticatorError(f"{name} of a grant can't be {type(value).__name__}")

@@ -4,21 +4,33 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable
+from typing import Final
 
 from relay.auth.authenticator import Authenticator, Identity
-from relay.auth.keys import Key, public_keys, secret_key
-from relay.auth.tokens import TokenRules, TokenVerifier
+from relay.auth.credential import Cause, Unauthenticated
+from relay.auth.keys import PUBLIC_ALGORITHMS, Key, public_keys, secret_key
+from relay.auth.tokens import TokenRules, TokenVerifier, read_header
 from relay.authenticators.credentials import Credentials
+from relay.authenticators.http_client import warn_of_plain_http
+from relay.authenticators.issuer_keys import IssuerKeys, client_of
+from relay.errors import Refused, Unavailable
 from relay.metrics.counters import Counters
 from relay.protocols.request import ConnectRequest
 from relay.settings import Settings
 
+_UNVERIFIED: Final[frozenset[Cause]] = frozenset({"unknown_key", "wrong_algorithm", "wrong_signature"})
+"""What a key that is not there can be the cause of."""
+
 
 def make_authenticator(settings: Settings, counters: Counters) -> Authenticator:
     """Return the authenticator; see `relay.authenticators`."""
-    rules = token_rules(settings)
+    verifier = TokenVerifier(token_rules(settings), time.time)
     credentials = Credentials("token", settings.auth_cookie, settings.rights)
-    return SignedTokens(configured_keys(settings), TokenVerifier(rules, time.time), credentials)
+    keys = configured_keys(settings)
+    if settings.jwks_url is None:
+        return SignedTokens(keys, verifier, credentials)
+    warn_of_plain_http("RELAY_JWKS_URL", settings.jwks_url)
+    return IssuedTokens(keys, verifier, credentials, IssuerKeys(client_of(settings.jwks_url), counters))
 
 
 def token_rules(settings: Settings) -> TokenRules:
@@ -58,5 +70,79 @@ class SignedTokens:
         Raises:
             Unauthenticated: it has none, or none that is valid.
         """
-        grant = self._verifier.verify(self._credentials.take(request), self._keys)
-        return self._credentials.identity(grant)
+        return self._verify(self._credentials.take(request))
+
+    @property
+    def _all_keys(self) -> list[Key]:
+        """All keys that may have signed a token."""
+        return self._keys
+
+    def _verify(self, token: str) -> Identity:
+        return self._credentials.identity(self._verifier.verify(token, self._all_keys))
+
+
+class IssuedTokens(SignedTokens):
+    """The same with the keys of an issuer besides; a `relay.auth.authenticator.RemoteAuthenticator`.
+
+    Args:
+        keys: that stand in the settings, and count whatever the issuer says.
+        verifier: as above.
+        credentials: as above.
+        issuer: has the keys of the issuer.
+    """
+
+    def __init__(self, keys: list[Key], verifier: TokenVerifier, credentials: Credentials, issuer: IssuerKeys) -> None:
+        super().__init__(keys, verifier, credentials)
+        self._issuer = issuer
+
+    @property
+    def notes(self) -> list[str]:
+        """See `IssuerKeys`, as for `open`, `run` and `close`."""
+        return self._issuer.notes
+
+    async def open(self) -> None:
+        """Get ready to fetch the keys."""
+        await self._issuer.open()
+
+    async def run(self) -> None:
+        """Fetch the keys, again and again."""
+        await self._issuer.run()
+
+    async def close(self) -> None:
+        """Close the connection to the issuer."""
+        await self._issuer.close()
+
+    def identify(self, request: ConnectRequest) -> Identity | Awaitable[Identity]:
+        """Return the identity that the token of a request gives, perhaps after another look at the issuer's keys.
+
+        Raises:
+            Unauthenticated: it has none, or none that is valid.
+        """
+        token = self._credentials.take(request)
+        try:
+            return self._verify(token)
+        except Unauthenticated as error:
+            if error.cause not in _UNVERIFIED or not self._may_be_known_to_the_issuer(token):
+                raise
+        return self._verify_later(token)
+
+    @property
+    def _all_keys(self) -> list[Key]:
+        return [*self._keys, *self._issuer.keys]
+
+    def _may_be_known_to_the_issuer(self, token: str) -> bool:
+        """Return whether the issuer may have a key that this token is signed with, and that isn't here."""
+        header = read_header(token.partition(".")[0])
+        if header.alg not in PUBLIC_ALGORITHMS:
+            return False
+        return not self._issuer.there or (header.kid is not None and not self._issuer.knows(header.kid))
+
+    async def _verify_later(self, token: str) -> Identity:
+        await self._issuer.look_again()
+        try:
+            return self._verify(token)
+        except Unauthenticated as error:
+            if error.cause not in _UNVERIFIED or self._issuer.problem is None:
+                raise
+        # It may be valid: 401 would send its user to log in again.
+        raise Refused(503, Unavailable.ISSUER_UNAVAILABLE)

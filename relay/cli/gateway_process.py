@@ -15,7 +15,7 @@ import click
 import relay
 from relay.cli.reload_signal import reload_at_signal
 from relay.cli.stop_signals import ENDED_BY_SIGNAL, StopSignals
-from relay.errors import RelayError
+from relay.errors import RelayError, SettingsError
 from relay.gateway.capacity import raise_descriptor_limit
 from relay.logs import flush_logs
 from relay.settings import Settings
@@ -39,11 +39,16 @@ def run_gateway(settings: Settings, started: Callable[[int], None] = lambda port
 
     Returns:
         The exit code of the process.
+
+    Raises:
+        SettingsError: a setting can't be used, which only shows when the gateway is made.
     """
     signals = StopSignals()
     try:
         with asyncio.Runner(loop_factory=loop_factory(settings.event_loop)) as runner:
             return runner.run(_run(settings, signals, started))
+    except SettingsError:
+        raise
     except OSError as error:
         print_failure(explain_start_failure(error, settings))
     except RelayError as error:

@@ -39,6 +39,8 @@ def command(url: str | None, ca_file: str | None, live: bool, timeout: float) ->
     The gateway of the settings is on this machine, and asked by its address: whose certificate it shows isn't checked.
     With --url it is.
 
+    Notes on what an operator should know of a ready gateway are on standard error, too.
+
     Exit codes: 0 ready, or alive; 1 not, with the reasons on standard error; 2 wrong usage or settings.
     """
     base = _configured_url() if url is None else url
@@ -53,7 +55,9 @@ def command(url: str | None, ca_file: str | None, live: bool, timeout: float) ->
         tls = trust(ca_file) if url is not None else _trust_anybody()
         connection = http.client.HTTPSConnection(address.host, address.port, timeout=timeout, context=tls)
     word = "alive" if live else "ready"
-    reasons = _reasons(connection, address.path + ("/healthz" if live else "/readyz"))
+    reasons, notes = _ask(connection, address.path + ("/healthz" if live else "/readyz"))
+    for note in notes:
+        click.secho(f"relay: note: {note}", fg="yellow", err=True)
     if reasons:
         click.secho(f"relay: not {word}: {'; '.join(reasons)}", fg="red", err=True)
         raise click.exceptions.Exit(1)
@@ -84,31 +88,40 @@ def _trust_anybody() -> ssl.SSLContext:
     return tls
 
 
-def _reasons(connection: http.client.HTTPConnection, path: str) -> list[str]:
-    """Return why a gateway is not ready, or not alive; empty when it is."""
+def _ask(connection: http.client.HTTPConnection, path: str) -> tuple[list[str], list[str]]:
+    """Return why a gateway is not ready, or not alive, empty when it is; and its notes."""
     try:
         connection.request("GET", path, headers={"Connection": "close"})
         response = connection.getresponse()
         body = response.read(_MAX_BYTES)
     except (OSError, http.client.HTTPException) as error:
-        return [f"{connection.host} port {connection.port}: {_explain(connection, error)}"]
+        return [f"{connection.host} port {connection.port}: {_explain(connection, error)}"], []
     finally:
         connection.close()
+    answer = _parse(body)
+    notes = _texts(answer.get("notes"))
     if response.status == 200:
         # Any web server may answer every path with a page.
-        return [] if _is_gateway(body) else ["there is no relay at this address: a web server answers"]
+        known = "ready" in answer or "status" in answer
+        return [] if known else ["there is no relay at this address: a web server answers"], notes
     if response.status == 301 and response.headers.get("Location", "").startswith("https:"):
-        return [f"{connection.host} port {connection.port}: speaks TLS: write wss:// or https://"]
-    return _reported_reasons(body) or [f"it answers with HTTP status {response.status}"]
+        return [f"{connection.host} port {connection.port}: speaks TLS: write wss:// or https://"], []
+    reasons = _texts(answer.get("reasons", [answer["status"]] if "status" in answer else []))
+    return reasons or [f"it answers with HTTP status {response.status}"], notes
 
 
-def _is_gateway(body: bytes) -> bool:
-    """Return whether an answer is one of `/readyz` or `/healthz`."""
+def _parse(body: bytes) -> dict[str, object]:
+    """Return the answer of `/readyz` or `/healthz`; empty when it is something else."""
     try:
         answer = json.loads(body)
     except ValueError:
-        return False
-    return isinstance(answer, dict) and ("ready" in answer or "status" in answer)
+        return {}
+    return answer if isinstance(answer, dict) else {}
+
+
+def _texts(value: object) -> list[str]:
+    """Return the texts of a list in an answer; empty when it is something else."""
+    return [str(text) for text in value] if isinstance(value, list) else []
 
 
 def _explain(connection: http.client.HTTPConnection, error: Exception) -> str:
@@ -124,15 +137,3 @@ def _explain(connection: http.client.HTTPConnection, error: Exception) -> str:
         if found := asyncio.run(identify(connection.host, connection.port, tls=tls)):
             return found
     return in_words(error)
-
-
-def _reported_reasons(body: bytes) -> list[str]:
-    """Return the reasons in a gateway's answer; empty when there are none."""
-    try:
-        answer = json.loads(body)
-    except ValueError:
-        return []
-    if not isinstance(answer, dict):
-        return []
-    reasons = answer.get("reasons", [answer["status"]] if "status" in answer else [])
-    return [str(reason) for reason in reasons] if isinstance(reasons, list) else []

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from relay.cli.gateway_address import reachable_netloc
-from relay.cli.options import SettingsCommand, load_settings
+from relay.cli.options import WRONG_SETTINGS, SettingsCommand, given_flags, load_settings, report
+from relay.errors import SettingsError
 
 if TYPE_CHECKING:
     from relay.settings import Settings
@@ -35,7 +36,7 @@ def command(**flags: str | None) -> None:
     # Only now: with wrong settings, or for help, none of this is needed.
     from relay.cli.gateway_process import run_gateway
     from relay.cli.supervisor_process import count_workers, run_workers
-    from relay.logs import Logger, configure_logs
+    from relay.logs import Logger, configure_logs, flush_logs
     from relay.settings import Settings
     from relay.settings.report import unknown_variables
 
@@ -54,9 +55,13 @@ def command(**flags: str | None) -> None:
         if settings.auth == "none" and settings.rights is None:
             click.echo(_EVERYBODY, err=True)
 
-    raise click.exceptions.Exit(
-        run_gateway(settings, started) if workers == 1 else run_workers(settings, workers, started),
-    )
+    try:
+        code = run_gateway(settings, started) if workers == 1 else run_workers(settings, workers, started)
+    except SettingsError as error:
+        flush_logs()
+        report(error.problems, given_flags(flags))
+        code = WRONG_SETTINGS
+    raise click.exceptions.Exit(code)
 
 
 def playground_url(settings: Settings, port: int) -> str:

@@ -24,6 +24,7 @@ _SETTINGS: Final = (
     "rights",
     "jwt_secret",
     "jwt_previous_secret",
+    "jwks_url",
     "jwt_public_key",
     "jwt_issuer",
     "jwt_audience",
@@ -82,7 +83,8 @@ def command(
     The token alone goes to standard output, so TOKEN=$(relay token ...) holds it; doubts about it go to standard
     error. It is signed with RELAY_JWT_SECRET, and names RELAY_JWT_ISSUER and the first of RELAY_JWT_AUDIENCE.
 
-    With --check it does what a gateway with these settings does with a token, and says why.
+    With --check it does what a gateway with these settings does with a token, and says why. With RELAY_JWKS_URL it
+    fetches the issuer's keys.
 
     Exit codes: 0 made, or accepted; 1 refused, or no right to a CHANNEL that was asked about; 2 wrong usage or
     settings.

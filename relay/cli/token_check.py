@@ -5,6 +5,7 @@ Clients are told less: what the settings want of a token is nobody's business wh
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
@@ -20,6 +21,8 @@ from relay.auth.keys import Key
 from relay.auth.rights import NONE, USER, Patterns, Right, Rule, compile_patterns, read_rule
 from relay.auth.tokens import TokenVerifier
 from relay.authenticators.credentials import Credentials
+from relay.authenticators.http_client import CallFailed
+from relay.authenticators.issuer_keys import client_of, fetch_keys
 from relay.authenticators.jwt import configured_keys, token_rules
 from relay.channel import check_channel
 from relay.errors import ChannelError
@@ -49,8 +52,12 @@ def check_token(token: str, channels: Sequence[str], settings: Settings, now: Ca
         click.UsageError: there is no key to check with, or a name can't be that of a channel.
     """
     keys = configured_keys(settings)
-    if not keys:
-        raise click.UsageError("there is no key to check with: set RELAY_JWT_SECRET or RELAY_JWT_PUBLIC_KEY")
+    if not keys and settings.jwks_url is None:
+        raise click.UsageError(
+            "there is no key to check with: set RELAY_JWT_SECRET, RELAY_JWKS_URL or RELAY_JWT_PUBLIC_KEY"
+        )
+    if settings.jwks_url is not None:
+        keys += asyncio.run(_issuer_keys(settings.jwks_url))
     for channel in channels:
         try:
             check_channel(channel)
@@ -85,6 +92,24 @@ def check_token(token: str, channels: Sequence[str], settings: Settings, now: Ca
     for answer, _ in answers:
         click.echo(answer)
     return all(allowed for _, allowed in answers)
+
+
+async def _issuer_keys(url: str) -> list[Key]:
+    """Return the keys that the issuer publishes; when they can't be had, say so, and return none."""
+    client = client_of(url)
+    await client.open()
+    try:
+        return await fetch_keys(client)
+    except CallFailed as error:
+        click.secho(
+            f"relay: the issuer's keys can't be fetched from {client.host}: {error}; "
+            "gateways that have none of them yet answer its tokens with 503",
+            fg="yellow",
+            err=True,
+        )
+        return []
+    finally:
+        await client.close()
 
 
 def _about(identity: Identity, now: float) -> Iterator[str]:

@@ -92,6 +92,8 @@ def answered(status: int, token: str | None = None) -> str:
         return f"answered HTTP {status}: there is no relay at this address"
     if status == HTTPStatus.MISDIRECTED_REQUEST:
         return f"answered HTTP {status}: its RELAY_ALLOWED_HOSTS doesn't have the name in this address"
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        return f"answered HTTP {status}: this address or user has reached a limit; the gateway's log says which"
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         return f"answered HTTP {status}: it is full, is shutting down, or can't reach its bus; ask `relay health`"
     return f"answered HTTP {status}"

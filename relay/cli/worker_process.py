@@ -16,9 +16,10 @@ from typing import Final
 
 import relay
 from relay.cli.gateway_process import FAILED, STOPPED, explain_start_failure, loop_factory, run_until_ended
+from relay.cli.options import WRONG_SETTINGS
 from relay.cli.reload_signal import reload_at_signal
 from relay.cli.stop_signals import SIGNALS
-from relay.errors import RelayError
+from relay.errors import RelayError, SettingsError
 from relay.gateway import Gateway
 from relay.logs import configure_logs
 from relay.workers.child_process import BLOCKED_SIGNALS
@@ -67,14 +68,19 @@ async def _run(start: Start, end: socket.socket) -> int:
     drain, stop = asyncio.Event(), asyncio.Event()
     pipe = await Pipe.open(end)
     supervisor = SupervisorClient(pipe)
-    gateway = relay.Gateway(start.settings, workers=supervisor)
+    try:
+        gateway = relay.Gateway(start.settings, workers=supervisor)
+    except SettingsError as error:
+        pipe.send(StartFailed(str(error), final=True))
+        await pipe.close()
+        return WRONG_SETTINGS
     reload_at_signal(start.settings, gateway.reload)
     _drain_at_signals(drain.set)
     obeying = asyncio.create_task(_obey(pipe, gateway, supervisor, drain, stop))
     try:
         drained = await run_until_ended(gateway, drain, stop, lambda: _report_listening(start, gateway, pipe))
         # The final totals: the supervisor's last request was before the last clients left.
-        pipe.send(WorkerStatus(gateway.problems, await gateway.snapshot()))
+        pipe.send(await _status(gateway))
         return STOPPED if drained else FAILED
     except OSError as error:
         pipe.send(StartFailed(explain_start_failure(error, start.settings)))
@@ -85,6 +91,10 @@ async def _run(start: Start, end: socket.socket) -> int:
         await asyncio.gather(obeying, return_exceptions=True)
         await pipe.close()
     return FAILED
+
+
+async def _status(gateway: Gateway) -> WorkerStatus:
+    return WorkerStatus(gateway.problems, await gateway.snapshot(), gateway.notes)
 
 
 def _report_listening(start: Start, gateway: Gateway, pipe: Pipe) -> None:
@@ -115,7 +125,7 @@ async def _obey(
     while (message := await pipe.receive()) is not None:
         match message:
             case StatusRequest():
-                pipe.send(WorkerStatus(gateway.problems, await gateway.snapshot()))
+                pipe.send(await _status(gateway))
             case CombinedStatus():
                 supervisor.receive(message)
             case Reload():

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 
 from relay.clients.keepalive import Keepalive
 from relay.clients.registry import Registry
+from relay.clients.throttled_clients import ThrottledClients
 from relay.clients.turns import Turns
 from relay.clients.unfinished_messages import UnfinishedMessages
 from relay.clients.write_timeouts import WriteTimeouts
+from relay.limits.meter import SendingRates
 from relay.message import Message
 from relay.metrics.counters import Counters
 from relay.node import Node
@@ -36,9 +38,11 @@ class Context:
         keepalive: pings all clients.
         write_timeouts: watches the clients that don't take what is written.
         turns: gives turns to the clients that have more frames than others.
+        throttled: the clients that have sent more than they may.
         unfinished: watches the clients that have sent a part of a message.
         loop: the event loop that all of this runs on.
         max_message_bytes: of a client's message.
+        sending: what a client may send.
         send_buffer_bytes: that may wait for a client.
         drop_when_slow: whether a client for which more waits misses messages; else it is closed.
         write_timeout: seconds after which a client that takes nothing is dropped.
@@ -54,9 +58,11 @@ class Context:
     keepalive: Keepalive
     write_timeouts: WriteTimeouts
     turns: Turns
+    throttled: ThrottledClients
     unfinished: UnfinishedMessages
     loop: asyncio.AbstractEventLoop
     max_message_bytes: int
+    sending: SendingRates
     send_buffer_bytes: int
     drop_when_slow: bool
     write_timeout: float

@@ -4,32 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
-from ipaddress import IPv6Address, ip_network
 from typing import Protocol
-
-from relay.proxies.forwarded import read_address
-
-IPV6_NETWORK_BITS = 64
-"""What a provider gives to one customer: any address in it is the same customer's (RFC 6177)."""
-
-
-def network_of(address: str) -> str:
-    """Return what is counted as one client's address: an IPv4 address, or the /64 network of an IPv6 one.
-
-    Args:
-        address: as `request.remote` has it; "" when there is none, as with a Unix socket.
-    """
-    found = read_address(address.partition("%")[0])
-    if isinstance(found, IPv6Address):
-        return str(ip_network((found, IPV6_NETWORK_BITS), strict=False))
-    return address if found is None else str(found)
 
 
 class Evictable(Protocol):
     """A polling client.
 
     Attributes:
-        network: where it comes from; see `network_of`.
+        network: where it comes from; see `relay.limits.address`.
         number: higher than those of clients that came before.
     """
 

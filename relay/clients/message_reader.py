@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from websockets.frames import CTRL_OPCODES, Frame, Opcode
 from websockets.protocol import State
 
 from relay.clients.context import Context
 from relay.clients.frame_rates import CONTROL_FRAMES, FRAGMENTS, SMALL_FRAGMENT_BYTES
 from relay.clients.library_protocol import LibraryProtocol
-from relay.clients.session import Session
-from relay.clients.unfinished_messages import Unfinished
+from relay.clients.receiver import Receiver
 from relay.clients.utf8_validator import Utf8Validator
 from relay.clients.whole_frames import frame_end, frames_before, whole_frames
 from relay.errors import Disconnect, ProtocolError
+from relay.limits.meter import Meter
 from relay.message import Kind
 
 MAX_FRAGMENTS = 4096
@@ -25,36 +23,6 @@ _CONTINUATIONS = (0x00, 0x80)
 
 _BREACHES = {1002: "PROTOCOL_ERROR", 1007: Disconnect.INVALID_TEXT.name, 1009: "MESSAGE_TOO_BIG"}
 """What the closes that the library begins are counted as."""
-
-
-class Receiver(Unfinished, Protocol):
-    """A WebSocket, whose messages are read.
-
-    Attributes:
-        paused: whether the bus takes no more of it: what was read has to wait in the reader.
-        session: the client's.
-    """
-
-    paused: bool
-    session: Session
-
-    def answer(self, pongs: bytes) -> None:
-        """Write the frames that answer pings."""
-
-    def wait_for_turn(self) -> None:
-        """Read no more, and call `read` again when it is this client's turn."""
-
-    def fail(self, disconnect: Disconnect) -> None:
-        """Fail the connection (RFC 6455, section 7.1.7): the client broke the protocol."""
-
-    def message_failed(self) -> None:
-        """End the client: taking in its message has raised an exception, which is being handled."""
-
-    def protocol_ended(self) -> None:
-        """Leave: the closing handshake has begun."""
-
-    def flush_protocol(self) -> None:
-        """Write what the library wants to say."""
 
 
 class MessageReader(LibraryProtocol):
@@ -77,6 +45,7 @@ class MessageReader(LibraryProtocol):
         "_fragments",
         "_fragments_due",
         "_kind",
+        "_meter",
         "_missing",
         "_receiver",
         "_rest",
@@ -96,8 +65,10 @@ class MessageReader(LibraryProtocol):
         self._missing = 0
         self._rest = b""
         self.waiting = self.muted = False
-        # See `FrameRate`.
+        # See `Rate`.
         self._controls_due = self._fragments_due = 0.0
+        # Of its messages; made with the first one.
+        self._meter: Meter | None = None
 
     def keep(self, data: bytes) -> None:
         """Let what was read wait."""
@@ -113,8 +84,15 @@ class MessageReader(LibraryProtocol):
         Returns:
             How many frames they were.
         """
-        context, receiver = self._context, self._receiver
-        allowed = left = context.turns.frames
+        context, receiver, meter = self._context, self._receiver, self._meter
+        left = context.turns.frames
+        if meter is None:
+            left = min(left, context.sending.first_messages)
+        elif (meter.messages_left < left or meter.bytes_left <= 0) and not self.muted:
+            if self._hold(meter, data):
+                return 0
+            left = min(left, meter.messages_left)
+        allowed = left
         if self._rest:
             data, self._rest = self._rest + data, b""
         position, end = 0, len(data)
@@ -135,7 +113,8 @@ class MessageReader(LibraryProtocol):
                 break
             if left <= 0:
                 self.keep(data[position:])
-                receiver.wait_for_turn()
+                receiver.pause_reading()
+                context.turns.add(receiver)
                 break
             bounds = frame_end(data, position)
             if bounds is None or (bounds[0] > end and bounds[1] - bounds[0] <= context.max_message_bytes):
@@ -178,6 +157,10 @@ class MessageReader(LibraryProtocol):
                 taken = frames_before(data, start, len(messages) - sum(1 for _ in following))
                 messages, position, controls, pongs = whole_frames(data, max_size, start, taken, fragmented)
                 break
+        if messages:  # as in `_count`
+            meter = self._meter or self._make_meter()
+            meter.messages_left -= len(messages)
+            meter.bytes_left -= position - start
         if controls:
             self._count_controls(controls, pongs)
         return position, len(messages) + controls
@@ -224,6 +207,7 @@ class MessageReader(LibraryProtocol):
         """
         ws = self.ws
         was_open = ws.state is State.OPEN
+        self._count(0, len(data))
         ws.receive_data(data)
         for event in ws.events_received():
             assert isinstance(event, Frame)
@@ -235,6 +219,7 @@ class MessageReader(LibraryProtocol):
             else:
                 kind = Kind.TEXT if opcode is Opcode.TEXT else Kind.BINARY
                 if event.fin:
+                    self._count(1, 0)
                     self._pass_on(kind, bytes(event.data))
                 else:
                     self._kind, self._fragments = kind, [event.data]
@@ -257,8 +242,7 @@ class MessageReader(LibraryProtocol):
             self.forget_message()
 
     def _continue(self, frame: Frame) -> None:
-        fragments = self._fragments
-        if fragments is None:
+        if (fragments := self._fragments) is None:
             return  # of a message that was given up
         if len(fragments) >= MAX_FRAGMENTS:
             self._receiver.fail(Disconnect.TOO_MANY_FRAGMENTS)
@@ -266,9 +250,32 @@ class MessageReader(LibraryProtocol):
         fragments.append(frame.data)
         if frame.fin:
             self._fragments = None
+            self._count(1, 0)
             self._pass_on(self._kind, b"".join(fragments))
         else:
             self._count_fragment(frame)
+
+    def _count(self, messages: int, size: int) -> None:
+        """Count messages, and bytes as they were read; see `Meter`."""
+        meter = self._meter or self._make_meter()
+        meter.messages_left -= messages
+        meter.bytes_left -= size
+
+    def _make_meter(self) -> Meter:
+        meter = self._meter = Meter(self._context.sending, self._context.loop.time())
+        return meter
+
+    def _hold(self, meter: Meter, data: bytes) -> bool:
+        """Return whether nothing may be taken in for now; then it waits, or is dropped as the client was closed."""
+        hold = meter.renew(self._context.loop.time())
+        if hold is None:
+            return False
+        if hold.failed:
+            self._rest = b""
+        else:
+            self.keep(data)
+        self._context.throttled.hold(self._receiver, meter, hold)
+        return True
 
     def _count_controls(self, frames: int, pongs: bytes) -> None:
         """Answer pings, and fail a client that sends more pings and pongs than any needs."""

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from relay.clients.session import Session
 from relay.errors import CustomDisconnect, Disconnect, Refused, Unavailable
+from relay.limits.connections import ConnectionLimits
 from relay.logs import Logger
 from relay.metrics.counters import Counters
 
@@ -45,6 +46,7 @@ class Registry:
         places: how many clients are served at once.
         counters: where clients are counted.
         evict: called when all places are taken: takes away that of a client which isn't using it, if there is one.
+        limits: are told when a client leaves; they have counted it when it asked to come in.
 
     Attributes:
         places: how many clients are served at once.
@@ -52,12 +54,13 @@ class Registry:
         sockets: how many of the clients have a socket of their own; those that poll have none.
     """
 
-    def __init__(self, places: int, counters: Counters, evict: Callable[[], None]) -> None:
+    def __init__(self, places: int, counters: Counters, evict: Callable[[], None], limits: ConnectionLimits) -> None:
         self.places = places
         self.draining = False
         self.sockets = 0
         self._counters = counters
         self._evict = evict
+        self._limits = limits
         self._clients: set[Connected] = set()
         # Set whenever the last client has gone.
         self._empty = asyncio.Event()
@@ -102,6 +105,7 @@ class Registry:
         if not self._clients:
             self._empty.set()
         session = client.session
+        self._limits.leave(session.network, session.user)
         log.debug("disconnected", channel=session.protocol.channel, user=session.user, code=code)
 
     def check_room(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from functools import partial
-from typing import Final, Protocol
+from typing import Protocol
 
 from relay.auth.authenticator import EVERYTHING, Identity, check_publish, check_subscribe
 from relay.brokers import Published
@@ -12,12 +12,11 @@ from relay.channel import check_channel
 from relay.clients.pending_subscription import PendingSubscription, refusal
 from relay.errors import CustomDisconnect, Disconnect, PublishError, SubscribeError, SubscriptionError
 from relay.hub import Subscriber
+from relay.interest import Interest
+from relay.limits.limit import Limit, reached
 from relay.message import Kind, Message
-from relay.node import Interest, Node, PausableSource
+from relay.node import Node, PausableSource
 from relay.protocols import ClientProtocol, Outcome
-
-MAX_SUBSCRIPTIONS: Final = 128
-"""Of one client: each costs every gateway work when a message comes. Centrifugo's default, too."""
 
 
 class SessionClient(Subscriber, PausableSource, Protocol):
@@ -39,18 +38,39 @@ class Session:
         protocol: what it speaks.
         interest: this gateway's claim on `protocol.channel`, which the bus has acknowledged; None when there is no
             such channel. The session releases it.
+        network: what its address is counted as; see `relay.limits.connections`.
 
     Attributes:
         id: 16 bytes, unique over all gateways.
         open: whether messages are delivered to the client: it is there, and has not begun to leave.
     """
 
-    __slots__ = ("_client", "_further", "_interest", "_node", "_pending", "id", "identity", "open", "protocol")
+    __slots__ = (
+        "_client",
+        "_further",
+        "_interest",
+        "_node",
+        "_pending",
+        "_subscribed_due",
+        "id",
+        "identity",
+        "network",
+        "open",
+        "protocol",
+    )
 
-    def __init__(self, node: Node, identity: Identity, protocol: ClientProtocol, interest: Interest | None) -> None:
+    def __init__(
+        self,
+        node: Node,
+        identity: Identity,
+        protocol: ClientProtocol,
+        interest: Interest | None,
+        network: str = "",
+    ) -> None:
         self._node = node
         self.identity = identity
         self.protocol = protocol
+        self.network = network
         self.id = node.new_id()
         # Claims on channels: on that of the protocol, and on others. Most clients have no others, and a dict for each
         # would cost 230 bytes.
@@ -59,6 +79,8 @@ class Session:
         self.open = False
         # Set from `join` to `end`: they hold each other.
         self._client: SessionClient | None = None
+        # See `Rate`.
+        self._subscribed_due = 0.0
         # Subscriptions that the bus has not acknowledged yet.
         self._pending: dict[str, PendingSubscription] | None = None
 
@@ -109,18 +131,18 @@ class Session:
         claims = self._claims()
         if channel in claims:
             raise SubscriptionError(channel, "the client is subscribed already")
-        if len(claims) >= MAX_SUBSCRIPTIONS:
-            raise SubscriptionError(channel, f"a client can have {MAX_SUBSCRIPTIONS} subscriptions")
+        self._check_limits(channel, len(claims))
         if self._further is None:
             self._further = {}
-        self._further[channel], acknowledged = self._node.claim(channel)
+        interest, acknowledged = self._node.claim(channel)
+        self._further[channel] = interest
         if acknowledged.done():
             self._settle(channel, outcome, refusal(channel, acknowledged))
             return
         if self._pending is None:
             self._pending = {}
         timeout = self._node.subscribe_timeout
-        self._pending[channel] = PendingSubscription(channel, acknowledged, outcome, self._settle, timeout)
+        self._pending[channel] = PendingSubscription(interest, acknowledged, outcome, self._settle, timeout)
 
     def unsubscribe(self, channel: str) -> None:
         """Deliver a channel no longer; see `relay.protocols.Session`."""
@@ -168,6 +190,20 @@ class Session:
         """End the connection; see `relay.protocols.Session`."""
         if self._client is not None:
             self._client.close(why)
+
+    def _check_limits(self, channel: str, subscriptions: int) -> None:
+        """Raise `SubscriptionError` when the client has too many subscriptions for one more, or too often a new one."""
+        limits = self._node.channel_limits
+        if subscriptions >= limits.most:
+            rule = f"a client can have {limits.most} subscriptions"
+        else:
+            due = limits.subscribing.count(self._subscribed_due, self._node.clock(), 1)
+            if due is not None:
+                self._subscribed_due = due
+                return
+            rule = f"a client can subscribe to {limits.subscribing.per_second:g} channels a second"
+        reached(Limit.CHANNELS, self._node.counters, user=self.user, client=self.id.hex())
+        raise SubscriptionError(channel, rule)
 
     def _report(self, outcome: Outcome, result: Published | PublishError) -> None:
         """Tell the protocol what became of a publication, unless the client has left; see `relay.brokers.Receipt`."""

@@ -82,6 +82,7 @@ class WebSocket(Client):
         reader.ws.send_close(closing.code, closing.reason)
         self._leaving = False
         self.resume_publishing()
+        self._context.throttled.release(self, self._context.sending)
         self._read_on()
         self.flush_protocol()
         self._leave()
@@ -95,6 +96,7 @@ class WebSocket(Client):
         if self._transport is not None and self._reader.open and not self._leaving:
             self._leaving = True
             self._transport.pause_reading()
+        self._context.throttled.release(self)
         return not self.paused and not self._reader.waiting
 
     def give_up_message(self) -> None:
@@ -165,7 +167,7 @@ class WebSocket(Client):
             context.loop.call_soon(self._read_on)
 
     def go_on(self) -> int:
-        """Take in what has waited for a turn; see `Waiting`."""
+        """Take in what has waited for a turn, or for the client's rate; see `Waiting`."""
         if self.paused:
             return 0  # `resume_publishing` gives it its turn
         self._reader.waiting = False
@@ -188,6 +190,7 @@ class WebSocket(Client):
     def connection_lost(self, exc: Exception | None) -> None:
         """Leave everything; called by the event loop."""
         self._context.node.forget(self)
+        self._context.throttled.release(self)
         if not self._reader.waiting or self.paused:
             self._end_reading()
         # else what it had sent is taken in first, turn by turn
@@ -200,11 +203,10 @@ class WebSocket(Client):
         if self._held is None and self._transport is not None:
             self._transport.write(pongs)
 
-    def wait_for_turn(self) -> None:
-        """Read no more until the next turn."""
+    def pause_reading(self) -> None:
+        """Read no more until `go_on`."""
         if self._transport is not None:
             self._transport.pause_reading()
-        self._context.turns.add(self)
 
     def fail(self, disconnect: Disconnect) -> None:
         """Fail the connection (RFC 6455, section 7.1.7): the client broke the protocol; hear it no more."""

@@ -60,9 +60,11 @@ def _identified(settings: Settings, kind: str) -> dict[str, object]:
     if kind == "key":
         return {"by": "keys", "keys": len(settings.auth_keys or ())}
     if kind == "jwt":
-        names = ("jwt_secret", "jwt_previous_secret", "jwt_public_key")
+        names = ("jwt_secret", "jwt_previous_secret", "jwks_url", "jwt_public_key")
         found = [PREFIX + name.upper() for name in names if getattr(settings, name) is not None]
         return {"by": "tokens", "keys": found, "issuer": settings.jwt_issuer, "audience": settings.jwt_audience}
+    if kind == "http":
+        return {"by": "a back end", "url": settings.auth_url}
     if kind == FUNCTION:
         return {"by": "a function", "function": mask_credentials(settings.auth)}
-    return {"by": "the program that runs this gateway" if kind == PROGRAM else f"RELAY_AUTH={kind}"}
+    return {"by": "the program that runs this gateway"}

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Coroutine
 
-from relay.auth.authenticator import Authenticator, Identity, check_publish, check_subscribe
+from relay.auth.authenticator import Authenticator, AuthenticatorError, Identity, check_publish, check_subscribe
+from relay.auth.credential import MISSING
 from relay.clients.registry import Registry
 from relay.clients.session import Session
-from relay.errors import NotAllowed, Refused, Unavailable
-from relay.node import Interest, Node
+from relay.errors import NotAllowed, Refused, RelayError, Unavailable
+from relay.interest import Acknowledged, Interest
+from relay.limits.gateway_limits import GatewayLimits
+from relay.logs import Logger, trace
+from relay.node import Node
 from relay.protocols import ClientProtocol
+from relay.protocols.http_error import http_error
 from relay.protocols.request import ConnectRequest
+
+log = Logger("relay.gateway")
 
 
 class Admission:
@@ -26,14 +33,23 @@ class Admission:
         authenticator: tells who clients are.
         registry: who is connected.
         node: hub and broker.
+        limits: of what one address and one user may take.
         patience: seconds that the authenticator may take, and then the bus.
 
     Attributes:
         longest: seconds after which a client is let in or refused, whatever happens.
     """
 
-    def __init__(self, authenticator: Authenticator, registry: Registry, node: Node, patience: float) -> None:
+    def __init__(
+        self,
+        authenticator: Authenticator,
+        registry: Registry,
+        node: Node,
+        limits: GatewayLimits,
+        patience: float,
+    ) -> None:
         self._authenticator = authenticator
+        self._limits = limits
         self._registry = registry
         self._node = node
         self._patience = patience
@@ -49,19 +65,20 @@ class Admission:
             protocol: what it speaks.
 
         Raises:
-            Refused: with 403, it may not; with 503, there is no place, or the bus doesn't acknowledge; and what the
-                authenticator raises.
+            Refused: with 403, it may not; with 429, its address or its user has too many clients; with 503, there is no
+                place, or the bus doesn't acknowledge; and what `identify` raises.
         """
-        identity = await self.identify(request)
-        channel = protocol.channel
+        connections = self._limits.connections
+        network, user = connections.enter(request.remote), None
         try:
-            if channel is not None:
-                check_subscribe(identity, channel)
-        except NotAllowed as error:
-            raise Refused(403, str(error)) from None
-        self._registry.check_room()
-        interest = None if channel is None else await self._claim(channel)
-        return Session(self._node, identity, protocol, interest)
+            identity = await self.identify(request)
+            connections.enter_user(identity.user, request.remote)
+            user = identity.user
+            interest = await self._admit_to(protocol.channel, identity)
+        except BaseException:
+            connections.leave(network, user)
+            raise
+        return Session(self._node, identity, protocol, interest, network)
 
     async def admit_publisher(self, request: ConnectRequest, channel: str) -> Identity:
         """Return who wants to send a message to a channel, and may.
@@ -77,19 +94,64 @@ class Admission:
         return identity
 
     async def identify(self, request: ConnectRequest) -> Identity:
-        """Return who sends a request; raises what the authenticator raises, and `Refused` with 503 after `patience`."""
-        identity = self._authenticator.identify(request)
-        if isinstance(identity, Identity):
-            return identity
+        """Return who sends a request.
+
+        Raises:
+            Refused: with 429, too many authentications have failed from its address, and the authenticator isn't asked;
+                what the authenticator raises; with 503, it takes longer than `patience`; with 500, it fails otherwise.
+        """
+        failures = self._limits.failures
+        failures.check(request.remote)
+        try:
+            return await self._identify(request)
+        except Refused as refused:
+            if refused.status == 401 and refused.cause != MISSING:  # without a credential nothing can be tried out
+                failures.add(request.remote)
+            raise
+
+    async def _identify(self, request: ConnectRequest) -> Identity:
+        """Return whom the authenticator sees; whatever it raises becomes a refusal."""
+        try:
+            identity = self._authenticator.identify(request)
+            return identity if isinstance(identity, Identity) else await self._wait_for(identity)
+        except Refused as refused:
+            if not _can_be_sent(refused):
+                raise _fault(refused, request) from None
+            raise
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            raise _fault(error, request) from None  # something that it waited for was cancelled
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # it is logged, and may be raised by any program
+            raise _fault(error, request) from None
+
+    async def _wait_for(self, identity: Awaitable[Identity]) -> Identity:
+        """Return the identity that an authenticator promises."""
         try:
             await asyncio.sleep(0)  # in a task from here on, which time-outs need
-            async with asyncio.timeout(self._patience):
-                return await identity
+            async with asyncio.timeout(self._patience) as patience:
+                found = await identity
         except TimeoutError:
+            if not patience.expired():
+                raise
             raise Refused(503, Unavailable.AUTHENTICATION_TIMEOUT) from None
         finally:
             if isinstance(identity, Coroutine):
                 identity.close()  # it may not have been begun
+        if not isinstance(found, Identity):
+            raise AuthenticatorError(f"it must return an Identity, not {type(found).__name__}")
+        return found
+
+    async def _admit_to(self, channel: str | None, identity: Identity) -> Interest | None:
+        """Return a claim on the channel with which a client comes in; None without one. Raises what `admit` does."""
+        try:
+            if channel is not None:
+                check_subscribe(identity, channel)
+        except NotAllowed as error:
+            raise Refused(403, str(error)) from None
+        self._registry.check_room()
+        return None if channel is None else await self._claim(channel)
 
     async def _claim(self, channel: str) -> Interest:
         """Return a claim on a channel that the bus has acknowledged."""
@@ -97,7 +159,7 @@ class Admission:
         try:
             waited = not acknowledged.done()
             if waited:
-                await _settled(acknowledged, self._bus_patience)
+                await _settled(interest, acknowledged, self._bus_patience)
             if not acknowledged.done():
                 raise Refused(503, Unavailable.BUS_TIMEOUT)
             if acknowledged.cancelled() or acknowledged.exception() is not None:
@@ -110,8 +172,25 @@ class Admission:
         return interest
 
 
-async def _settled(future: asyncio.Future[None], seconds: float) -> None:
-    """Wait until a future is done, or so many seconds; a shared one, so this neither cancels it nor raises its error.
+def _can_be_sent(refused: Refused) -> bool:
+    """Return whether a refusal is an HTTP error that can be written."""
+    try:
+        http_error(refused.status, refused.reason, refused.headers)
+    except (ValueError, TypeError, AttributeError):  # UnicodeError is a ValueError
+        return False
+    return refused.status >= 400
+
+
+def _fault(error: BaseException, request: ConnectRequest) -> Refused:
+    """Log a fault of the authenticator, and return the refusal of its client."""
+    # Texts of others may hold what the client has sent.
+    why = str(error) if isinstance(error, RelayError) and not isinstance(error, Refused) else type(error).__name__
+    log.error("authenticator failed", remote=request.remote, why=why, stack=trace(error))
+    return Refused(500, "the relay could not tell who you are; its log has the reason")
+
+
+async def _settled(interest: Interest, acknowledged: Acknowledged, seconds: float) -> None:
+    """Wait until the bus has answered, or so many seconds; the future is shared, so this neither cancels nor raises it.
 
     `asyncio.wait` does that, too; it takes twice the time, which each client of a new channel would pay.
     """
@@ -122,10 +201,10 @@ async def _settled(future: asyncio.Future[None], seconds: float) -> None:
         if not waiter.done():
             waiter.set_result(None)
 
-    future.add_done_callback(wake)
+    interest.wait(acknowledged, wake)
     timer = loop.call_later(seconds, wake)
     try:
         await waiter
     finally:
         timer.cancel()
-        future.remove_done_callback(wake)
+        interest.forget(acknowledged, wake)

@@ -10,6 +10,7 @@ from relay.gateway.admission import Admission
 from relay.gateway.capacity import max_sockets
 from relay.gateway.opening_request import OpeningRequests
 from relay.gateway.tls import Tls
+from relay.limits.gateway_limits import GatewayLimits
 from relay.proxies.forwarded import TrustedProxies
 from relay.web.http_port import HttpPort
 
@@ -29,6 +30,7 @@ class FrontDoor:
         http: the sockets that speak HTTP: handshakes, requests, and what waits for its next request.
         openings: reads the requests of clients that want to come in.
         admission: lets them in.
+        limits: of what one address and one user may take.
         proxies: whose word about a client's address is believed.
         tls: what connections with TLS share; None: the port speaks none.
         max_sockets: beyond so many sockets even refusals would use up the files that the bus needs.
@@ -38,6 +40,7 @@ class FrontDoor:
     http: HttpPort
     openings: OpeningRequests
     admission: Admission
+    limits: GatewayLimits
     proxies: TrustedProxies
     tls: Tls | None
     max_sockets: int = field(default_factory=max_sockets)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
-from relay.auth.authenticator import Authenticator
+from relay.auth.authenticator import Authenticator, RemoteAuthenticator
 from relay.authenticators import make_authenticator
 from relay.brokers import schemes
 from relay.clients.context import CLOSE_TIMEOUT_SECONDS
@@ -27,6 +27,7 @@ from relay.metrics.process import GcPauses, Process, build_labels, watch_event_l
 from relay.metrics.snapshot import Snapshot
 from relay.settings import Settings
 from relay.web.app import build_operators_app
+from relay.web.app_keys import Readiness
 from relay.web.metrics_port import MetricsPort
 
 log = Logger("relay.gateway")
@@ -42,13 +43,17 @@ class Gateway:
 
     Args:
         settings: None: from the environment.
-        authenticator: tells who clients are, and what they may do; None: the one that RELAY_AUTH names.
+        authenticator: tells who clients are, and what they may do; None: the one that RELAY_AUTH names. If it has the
+            methods of a `RemoteAuthenticator`, it is opened, run and closed with the gateway.
         workers: speaks for the processes that share the port with this one, itself included; None: it is alone.
 
     Attributes:
         settings: what it runs with.
         counters: what it has counted; plain numbers, readable at any time.
         port: where it listens, once started.
+
+    Raises:
+        SettingsError: RELAY_AUTH names a function that isn't there.
     """
 
     def __init__(
@@ -62,7 +67,8 @@ class Gateway:
         self.settings = Settings() if settings is None else settings
         self.counters = Counters()
         self._auth = auth_kind(self.settings, authenticator)
-        self._authenticator = authenticator or make_authenticator(self.settings, self.counters)
+        self._authenticator = asked = authenticator or make_authenticator(self.settings, self.counters)
+        self._remote = asked if isinstance(asked, RemoteAuthenticator) else None
         self.port = self.settings.port
         self._parts: Parts | None = None
         self._listener: Listener | None = None
@@ -100,6 +106,11 @@ class Gateway:
         return self._parts.context.node.problems
 
     @property
+    def notes(self) -> list[str]:
+        """What an operator should know, although it doesn't keep clients away, in words."""
+        return [] if self._remote is None or self._parts is None else self._remote.notes
+
+    @property
     def ready(self) -> bool:
         """Whether clients should be sent here."""
         return not self.problems
@@ -135,28 +146,28 @@ class Gateway:
             self._authenticator,
             auth=self._auth,
             draining=lambda: self._draining,
-            problems=others.problems if others else self._find_problems,
+            readiness=others.readiness if others else self._find_readiness,
             take=others.snapshot if others else self.snapshot,
         )
         listener = Listener(parts.front_door)
+        if self._remote is not None:
+            await self._remote.open()
         try:
             self.port = await listener.start(list(settings.host), settings.port, shared=others is not None)
             await self._open_metrics_port()
-        except OSError:
+        except BaseException:  # also when it is cancelled
             listener.close()
             await parts.runner.cleanup()
+            await self._close_authenticator()
             raise
         self._parts, self._listener = parts, listener
         parts.control.start(f"{socket.gethostname()}:{self.port}")
         context, front_door = parts.context, parts.front_door
         await context.node.start()
-        self._background.run("keepalive", context.keepalive.run)
-        self._background.run("write timeouts", context.write_timeouts.run)
-        self._background.run("unfinished messages", context.unfinished.run)
-        self._background.run("polls", parts.polling_clients.sweep)
-        self._background.run("http connections", front_door.http.expire)
-        if front_door.tls is not None:
-            self._background.run("certificate", front_door.tls.certificate.watch)
+        if self._remote is not None:
+            self._background.run("authenticator", self._remote.run)
+        for name, work in parts.background.items():
+            self._background.run(name, work)
         self._background.run("readiness", lambda: report_readiness(lambda: self._draining, lambda: self.problems))
         self._background.run("left-out log entries", report_left_out)
         self._background.run("event loop lag", lambda: watch_event_loop(self.counters.event_loop_lag))
@@ -243,6 +254,7 @@ class Gateway:
         listener.close()
         await listener.wait_adopted()
         context.turns.stop()
+        context.throttled.stop()
         for client in context.registry:
             client.abort()
         for http_connection in front_door.http.connections:
@@ -253,21 +265,26 @@ class Gateway:
         for http_connection in front_door.http.connections:
             http_connection.abort()
         await front_door.wait_settled()
+        await self._close_authenticator()
         parts.control.stop()
         await context.node.stop()
         if self._metrics_port is not None:
             await self._metrics_port.close()
         log.info("stopped", **self.counters.summary())
 
-    async def _find_problems(self) -> list[str]:
-        return self.problems
+    async def _close_authenticator(self) -> None:
+        if self._remote is not None:
+            await self._remote.close()
+
+    async def _find_readiness(self) -> Readiness:
+        return Readiness(self.problems, self.notes)
 
     async def _open_metrics_port(self) -> None:
         settings = self.settings
         if settings.metrics_port is None or self._workers is not None:
             return
         bus = schemes.describe(settings.broker_url)
-        app = build_operators_app(self._find_problems, self.snapshot, self.build, bus)
+        app = build_operators_app(self._find_readiness, self.snapshot, self.build, bus)
         self._metrics_port = MetricsPort(app, self.counters)
         try:
             await self._metrics_port.start(list(settings.host), settings.metrics_port)

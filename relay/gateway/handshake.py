@@ -2,6 +2,7 @@
 
 request                            what becomes of the socket
 any, while sockets run short       503, unless it is a probe
+of a client, while too many come   503
 Upgrade: websocket                 a WebSocket, when the admission lets the client in
 GET /sse/...                       an event stream, when the admission lets the client in
 any other                          it stays with aiohttp, and waits for the next request
@@ -95,6 +96,7 @@ class Handshake(HttpConnection):
         asked_at = time.perf_counter()
         self._stage = Stage.UPGRADE
         try:
+            self._front_door.limits.connections.check_new(self.peer)
             assert self._transport is not None
             opening = read(head, self.peer, self._transport.get_extra_info("certificate_user"))
         except Refused as refused:

@@ -60,10 +60,13 @@ class OpeningRequests:
     Args:
         settings: of the gateway.
         proxies: whose word about a client's address is believed.
+        auth: how clients are identified; see `AUTH`.
     """
 
-    def __init__(self, settings: Settings, proxies: TrustedProxies) -> None:
+    def __init__(self, settings: Settings, proxies: TrustedProxies, auth: str) -> None:
         self._settings = settings
+        # Where everybody may do everything, a page of another site can do nothing that its owner couldn't do himself.
+        self._origin_matters = settings.allowed_origins is not None or auth != "none"
         self._proxies = proxies
         self._negotiation = _Negotiation(settings.subprotocols)
 
@@ -88,8 +91,7 @@ class OpeningRequests:
         asked = self._read(request, peer, certificate_user, self._negotiation.bearer)
         host = _only(request.headers, "Host")
         check_host(host, settings.host_names)
-        # Where everybody may do everything, a page of another site can do nothing that its owner couldn't do himself.
-        if settings.allowed_origins is not None or settings.auth != "none":
+        if self._origin_matters:
             check_origin(_only(request.headers, "Origin"), host, settings.allowed_origins)
         protocol = endpoint.open(asked, settings.default_channel)
         client_class = MultiplexedWebSocket if protocol.multiplexed else WebSocket

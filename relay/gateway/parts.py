@@ -14,26 +14,33 @@ from relay.clients.context import CLOSE_TIMEOUT_SECONDS, Context
 from relay.clients.keepalive import Keepalive
 from relay.clients.polling_clients import PollingClients
 from relay.clients.registry import Registry
+from relay.clients.throttled_clients import ThrottledClients
 from relay.clients.turns import Turns
 from relay.clients.unfinished_messages import UnfinishedMessages, message_timeout
 from relay.clients.write_timeouts import WriteTimeouts
 from relay.control import Control
 from relay.gateway.admission import Admission
+from relay.gateway.background import Work
 from relay.gateway.capacity import max_connections
 from relay.gateway.front_door import FrontDoor
 from relay.gateway.opening_request import OpeningRequests
 from relay.gateway.tls import Tls
 from relay.gateway.tls_certificate import CertificateInUse
 from relay.gateway.tls_turns import HandshakeTurns
+from relay.limits.address import PerAddress
+from relay.limits.channels import ChannelLimits
+from relay.limits.gateway_limits import GatewayLimits, LimitOptions
+from relay.limits.meter import SendingRates
 from relay.message import Message
 from relay.metrics.counters import Counters
 from relay.metrics.process import build_labels
 from relay.node import Node
 from relay.proxies.forwarded import TrustedProxies
 from relay.settings import Settings
+from relay.settings import limits as defaults
 from relay.settings.tls import certificate_files
 from relay.web.app import build_app, make_runner
-from relay.web.app_keys import Problems, TakeSnapshot
+from relay.web.app_keys import FindReadiness, TakeSnapshot
 from relay.web.client_address import client_address_middleware
 from relay.web.http_port import open_port
 
@@ -56,6 +63,21 @@ class Parts:
     control: Control
     runner: web.AppRunner
 
+    @property
+    def background(self) -> dict[str, Work]:
+        """What has to be done all the time, by name."""
+        context, front_door = self.context, self.front_door
+        work: dict[str, Work] = {
+            "keepalive": context.keepalive.run,
+            "write timeouts": context.write_timeouts.run,
+            "unfinished messages": context.unfinished.run,
+            "polls": self.polling_clients.sweep,
+            "http connections": front_door.http.expire,
+        }
+        if front_door.tls is not None:
+            work["certificate"] = front_door.tls.certificate.watch
+        return work
+
 
 async def make_parts(
     settings: Settings,
@@ -64,10 +86,10 @@ async def make_parts(
     *,
     auth: str,
     draining: Callable[[], bool],
-    problems: Problems,
+    readiness: FindReadiness,
     take: TakeSnapshot,
 ) -> Parts:
-    """Return the parts of a gateway.
+    """Return the parts of a gateway; raises `SettingsError` when the certificate for TLS can't be used.
 
     Args:
         settings: of the gateway.
@@ -75,18 +97,18 @@ async def make_parts(
         authenticator: tells who clients are.
         auth: see `AUTH`.
         draining: tells whether the gateway says goodbye.
-        problems: what keeps the gateway from serving clients now; see `PROBLEMS`.
+        readiness: see `READINESS`.
         take: see `SNAPSHOT`.
-
-    Raises:
-        SettingsError: the certificate for TLS can't be used.
     """
-    node = Node(_broker_options(settings), counters, write_delay=settings.write_delay / 1000)
-    registry = Registry(max_connections(settings.max_connections), counters, lambda: polling_clients.make_room())
+    channels = ChannelLimits.of(settings.max_channels_per_connection)
+    node = Node(_broker_options(settings), counters, write_delay=settings.write_delay / 1000, channels=channels)
+    limits = GatewayLimits.of(_limit_options(settings), counters, asyncio.get_running_loop().time)
+    places = max_connections(settings.max_connections)
+    registry = Registry(places, counters, lambda: polling_clients.make_room(), limits.connections)
     context = _make_context(settings, counters, node, registry)
     polling_clients = PollingClients(context)
     control = Control(node, registry)
-    admission = Admission(authenticator, registry, node, settings.handshake_timeout)
+    admission = Admission(authenticator, registry, node, limits, settings.handshake_timeout)
     proxies = TrustedProxies(settings.trusted_proxies or ())
     app = build_app(
         settings=settings,
@@ -94,10 +116,11 @@ async def make_parts(
         control=control,
         polling_clients=polling_clients,
         admission=admission,
+        limits=limits,
         auth=auth,
         counters=counters,
         draining=draining,
-        problems=problems,
+        readiness=readiness,
         take=None if settings.metrics_port else take,
         build=build_labels(settings.revision),
         bus=schemes.describe(settings.broker_url),
@@ -107,8 +130,9 @@ async def make_parts(
     front_door = FrontDoor(
         context=context,
         http=open_port(runner, settings, counters),
-        openings=OpeningRequests(settings, proxies),
+        openings=OpeningRequests(settings, proxies, auth),
         admission=admission,
+        limits=limits,
         proxies=proxies,
         tls=_open_tls(settings, counters),
     )
@@ -135,18 +159,36 @@ def _broker_options(settings: Settings) -> BrokerOptions:
     )
 
 
+def _limit_options(settings: Settings) -> LimitOptions:
+    per_user = settings.max_connections_per_user
+    if per_user is None:
+        per_user = 0 if settings.auth in ("none", "key") else defaults.CONNECTIONS_PER_USER
+    return LimitOptions(
+        connections_per_address=PerAddress.of(settings.max_connections_per_address, defaults.CONNECTIONS_PER_ADDRESS),
+        connections_per_user=per_user,
+        new_connections=settings.max_new_connections_per_second,
+        publishes=PerAddress.of(settings.max_publishes_per_second, defaults.PUBLISHES_PER_SECOND),
+        failed_authentications=PerAddress.of(settings.max_failed_authentications, defaults.FAILED_AUTHENTICATIONS),
+    )
+
+
 def _make_context(settings: Settings, counters: Counters, node: Node, registry: Registry) -> Context:
     loop = asyncio.get_running_loop()
+    turns = Turns(loop)
     return Context(
         node=node,
         counters=counters,
         registry=registry,
         keepalive=Keepalive(settings.ping_interval, settings.ping_timeout),
         write_timeouts=WriteTimeouts(settings.write_timeout, counters),
-        turns=Turns(loop),
+        turns=turns,
+        throttled=ThrottledClients(loop, turns, counters),
         unfinished=UnfinishedMessages(message_timeout(settings.max_message_bytes)),
         loop=loop,
         max_message_bytes=settings.max_message_bytes,
+        sending=SendingRates.of(
+            settings.max_messages_per_second, settings.max_bytes_per_second, settings.max_message_bytes
+        ),
         send_buffer_bytes=settings.send_buffer_bytes,
         drop_when_slow=settings.slow_consumer == "drop",
         write_timeout=settings.write_timeout,

@@ -14,6 +14,7 @@ from relay.logs import dropped_entries
 from relay.metrics.counters import Counters
 from relay.metrics.process import Process
 from relay.metrics.snapshot import Gauges, Snapshot
+from relay.web.app_keys import Readiness
 
 CLIENTS_PER_TURN = 1000
 """How many clients are looked at before others have their turn: about a quarter of a millisecond."""
@@ -22,8 +23,8 @@ CLIENTS_PER_TURN = 1000
 class Workers(Protocol):
     """Speaks for all processes that share the port of a gateway, the one that asks included."""
 
-    async def problems(self) -> list[str]:
-        """Return what keeps them from serving clients; empty when all are ready.
+    async def readiness(self) -> Readiness:
+        """Return whether all of them are ready.
 
         Raises:
             TimeoutError: the supervisor doesn't answer.

@@ -11,11 +11,11 @@ import ssl
 from collections.abc import Callable
 from typing import Final, cast
 
-from relay.clients.frame_rates import FrameRate
 from relay.gateway.tls import RECEIVED_BYTES, Tls
 from relay.gateway.tls_writer import TlsWriter
+from relay.limits.rate import Rate
 
-KEY_UPDATES: Final = FrameRate(per_second=1, burst=16)
+KEY_UPDATES: Final = Rate(per_second=1, burst=16)
 """New keys that a client may ask for. OpenSSL asks for one after 24 million records."""
 
 KEY_UPDATE_BYTES: Final = 27
@@ -33,7 +33,7 @@ RECORD_OVERHEAD_BYTES: Final = 22
 UNFINISHED_BYTES: Final = 16_640
 """A record may have so many (RFC 8446, section 5.2), and has no data for us before it is complete."""
 
-WASTE: Final = FrameRate(per_second=32 * 1024, burst=256 * 1024)
+WASTE: Final = Rate(per_second=32 * 1024, burst=256 * 1024)
 """Bytes of TLS 1.3 without data: new keys and padding. More end the connection; 32 KB are 1200 keys, and 2 % of a
 core."""
 
@@ -95,7 +95,7 @@ class TlsTransport(asyncio.BufferedProtocol, TlsWriter):
         self._sharing = tls.version() == "TLSv1.3"
         self._share = FIRST_SHARE_BYTES if self._sharing else RECEIVED_BYTES
         self._without_data = 0
-        # See `FrameRate`.
+        # See `Rate`.
         self._keys_due = self._waste_due = 0.0
 
     def start(self) -> None:

@@ -6,7 +6,8 @@ Clients can't fill a disk either: entries of one kind are limited (`rate`), exce
 never waits for the reader of the log (`writer`).
 """
 
+from relay.logs.cleaning import trace
 from relay.logs.logger import Logger, log_left_out
 from relay.logs.setup import configure_logs, dropped_entries, flush_logs
 
-__all__ = ["Logger", "configure_logs", "dropped_entries", "flush_logs", "log_left_out"]
+__all__ = ["Logger", "configure_logs", "dropped_entries", "flush_logs", "log_left_out", "trace"]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from traceback import walk_tb
+from types import FrameType
+from typing import Any, Final
 
 from structlog.typing import EventDict
 
@@ -11,6 +13,10 @@ from relay.redaction import cut_queries, escape_controls, mask_credentials
 
 _FIRST = ("timestamp", "level", "event")
 _TRACES = ("exception", "stack")
+
+_MOST_CAUSES: Final = 4
+_MOST_FRAMES: Final = 12
+"""Of a trace: a recursion may have a thousand frames."""
 
 
 def redact(_logger: object, _method: str, entry: EventDict) -> EventDict:
@@ -30,6 +36,27 @@ def clean(value: object) -> Any:
     if isinstance(value, list | tuple | set | frozenset):
         return [clean(item) for item in value]
     return clean(str(value) if isinstance(value, BaseException) else repr(value))
+
+
+def trace(error: BaseException) -> str:
+    """Return where an exception comes from: its kind and frames, and those of its causes, the latest first.
+
+    Unlike Python's traceback it has no texts: those of exceptions may hold what a client has sent, such as its token.
+    """
+    lines: list[str] = []
+    cause: BaseException | None = error
+    for _ in range(_MOST_CAUSES):
+        if cause is None:
+            break
+        frames = [f"  {frame.f_code.co_filename}:{line} in {frame.f_code.co_name}" for frame, line in _frames(cause)]
+        lines += [f"{type(cause).__module__}.{type(cause).__qualname__}", *frames]
+        cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
+    return "\n".join(lines)
+
+
+def _frames(error: BaseException) -> list[tuple[FrameType, int]]:
+    """Return the last frames through which an exception has come."""
+    return list(walk_tb(error.__traceback__))[-_MOST_FRAMES:]
 
 
 def flatten(_logger: object, _method: str, entry: EventDict) -> EventDict:

@@ -89,7 +89,8 @@ class Histogram(Additive):
 
 @dataclass(slots=True)
 class Counters(Additive):
-    """Totals since the gateway started. The fields `..._open` and `bus_round_trip_seconds` are current values.
+    """Totals since the gateway started. The fields `..._open`, `bus_round_trip_seconds` and `issuer_...`
+    but `issuer_fetches` are current values.
 
     Args:
         connections_open: clients that are connected, of all kinds.
@@ -131,8 +132,14 @@ class Counters(Additive):
         gc_pauses: times for which the garbage collector stopped the process, by generation.
         worker_restarts: worker processes that were replaced; always 0 without workers.
         log_entries_dropped: log entries of the process that were not written, by reason.
+        auth_requests: requests to the back end that decides about clients, by outcome; also those that were not sent.
+        auth_request_seconds: time from sending such a request to its answer or its failure.
+        issuer_fetches: fetches of the keys of tokens' issuers, by outcome.
+        issuer_up: 1 while the last fetch has succeeded, else 0, by host.
+        issuer_keys_at: when the keys in use were fetched, in seconds since 1970, by host; 0: there are none yet.
         api_requests: commands of the server API, as `METHOD CODE` (0: success), and requests to `POST /publish`, as
             `http_publish STATUS`.
+        limits_reached: how often clients have reached a limit, by its label; see `relay.limits.limit`.
     """
 
     connections_open: int = 0
@@ -174,7 +181,13 @@ class Counters(Additive):
     )
     worker_restarts: int = 0
     log_entries_dropped: Counter[str] = field(default_factory=Counter)
+    auth_requests: Counter[str] = field(default_factory=Counter)
+    auth_request_seconds: Histogram = field(default_factory=Histogram)
+    issuer_fetches: Counter[str] = field(default_factory=Counter)
+    issuer_up: dict[str, int] = field(default_factory=dict, metadata=LEAST)
+    issuer_keys_at: dict[str, float] = field(default_factory=dict, metadata=LEAST)
     api_requests: Counter[str] = field(default_factory=Counter)
+    limits_reached: Counter[str] = field(default_factory=Counter)
 
     @property
     def deliveries(self) -> int:

@@ -24,17 +24,49 @@ _DISCONNECTS = (
 _FAILURES = tuple(error.disconnect.name for error in PublishError.__subclasses__())
 _REFUSALS = (
     *(reason.cause for reason in Unavailable),
+    "no_credential",
+    "too_long",
+    "malformed",
+    "wrong_key",
+    "unknown_key",
+    "wrong_algorithm",
+    "wrong_signature",
+    "expired",
+    "not_yet_valid",
+    "no_expiry",
+    "wrong_issuer",
+    "wrong_audience",
+    "refused",
+    "connections_per_address",
+    "connections_per_user",
+    "new_connections",
+    "failed_authentications",
     "bad_request",
+    "unauthorized",
     "forbidden",
     "not_found",
     "request_timeout",
+    "internal_server_error",
     "plain_http",
     "tls",
 )
-_TLS_FAILURES = tuple(failure.value for failure in Failure)
+_TLS = tuple(failure.value for failure in Failure)
 _RELOADS = ("reloaded", "failed")
+_CALLS = ("timeout", "unreachable", "redirect", "status", "too_large", "malformed")
+_AUTH_REQUESTS = ("allowed", "refused", "cached", "down", "busy", *_CALLS)
 _UNWRITTEN = ("rate_limit", "unwritable")
 _REQUESTS = ("publish 0", "broadcast 0", "http_publish 200")
+_LIMITS = (
+    "messages",
+    "bytes",
+    "publishes",
+    "connections_per_address",
+    "connections_per_user",
+    "new_connections",
+    "channels",
+    "failed_authentications",
+    "addresses",
+)
 _SHARES = ("clients", "posts", "back_ends")
 _CODES = (1000, 1001, 1005, 1006, 1011, 1013)
 
@@ -73,16 +105,8 @@ _TOTALS = (
         "Idle HTTP connections that were dropped for others.",
     ),
     _Series("accept_errors", "relay_accept_errors", "Times that accepting paused for want of descriptors or memory."),
-    _Series(
-        "tls_handshake_failures", "relay_tls_handshake_failures", "TLS handshakes that failed.", "reason", _TLS_FAILURES
-    ),
-    _Series(
-        "tls_certificate_reloads",
-        "relay_tls_certificate_reloads",
-        "Times that the certificate was read again.",
-        "result",
-        _RELOADS,
-    ),
+    _Series("tls_handshake_failures", "relay_tls_handshake_failures", "TLS handshakes that failed.", "reason", _TLS),
+    _Series("tls_certificate_reloads", "relay_tls_certificate_reloads", "Certificates read again.", "result", _RELOADS),
     _Series("messages_received", "relay_messages_received", "Messages that clients sent."),
     _Series("bytes_received", "relay_received_bytes", "Payload bytes that clients sent."),
     _Series("messages_published", "relay_messages_published", "Messages that the bus acknowledged."),
@@ -102,14 +126,26 @@ _TOTALS = (
     _Series("worker_restarts", "relay_worker_restarts", "Worker processes that were replaced."),
     _Series("log_entries_dropped", "relay_log_entries_dropped", "Log entries not written.", "reason", _UNWRITTEN),
     _Series(
+        "auth_requests",
+        "relay_auth_requests",
+        "Decisions that the back end was asked for.",
+        "outcome",
+        _AUTH_REQUESTS,
+    ),
+    _Series(
+        "issuer_fetches", "relay_issuer_fetches", "Fetches of issuers' keys, by outcome.", "outcome", ("ok", *_CALLS)
+    ),
+    _Series(
         "api_requests", "relay_api_requests", "Commands of back ends, by method and code.", "method code", _REQUESTS
     ),
+    _Series("limits_reached", "relay_limits_reached", "Times that a client has reached a limit.", "limit", _LIMITS),
 )
 """Fields of `Counters` that only grow."""
 
 _HISTOGRAMS = (
     _Series("handshakes", "relay_handshake_seconds", "Time from a whole request to its upgrade."),
     _Series("tls_handshakes", "relay_tls_handshake_seconds", "Time from a whole ClientHello to the end of TLS' part."),
+    _Series("auth_request_seconds", "relay_auth_request_seconds", "Time until the back end has decided, or failed."),
     _Series("publish_latency", "relay_publish_latency_seconds", "Time from accepting a message to the bus's answer."),
     _Series("bus_round_trips", "relay_bus_round_trip_seconds", "Probes of the bus from end to end."),
     _Series("event_loop_lag", "relay_event_loop_lag_seconds", "How late the event loop comes to what is due."),
@@ -121,6 +157,13 @@ _CURRENT = (
     _Series("connections_open", "relay_connections_open", "Clients connected now, of whatever kind."),
     _Series("event_streams_open", "relay_event_streams_open", "Clients that read server-sent events now."),
     _Series("polls_open", "relay_polls_open", "Clients that poll now."),
+    _Series("issuer_up", "relay_issuer_up", "1 while the keys of an issuer could be fetched.", "issuer"),
+    _Series(
+        "issuer_keys_at",
+        "relay_issuer_keys_timestamp_seconds",
+        "When the keys in use were fetched; 0: never.",
+        "issuer",
+    ),
     _Series("bus_round_trip_seconds", "relay_bus_last_round_trip_seconds", "Last probe of the bus from end to end."),
 )
 """Fields of `Counters` that are current values."""
@@ -147,12 +190,7 @@ _GAUGES = (
         _SHARES,
     ),
     _Series("bus_servers", "relay_bus_server_info", "Processes on a server of the bus, by its run id.", "run_id"),
-    _Series(
-        "tls_certificate_expiry",
-        "relay_tls_certificate_expiry_timestamp_seconds",
-        "When the certificate for TLS ends, in seconds since 1970.",
-        "name",
-    ),
+    _Series("tls_certificate_expiry", "relay_tls_certificate_expiry_timestamp_seconds", "When it ends.", "name"),
     _Series("processes", "relay_processes", "Processes that these numbers are the sum of."),
     _Series("silent_processes", "relay_silent_processes", "Processes that don't answer; their last numbers count."),
     _Series("resident_bytes", "process_resident_memory_bytes", "Resident memory."),

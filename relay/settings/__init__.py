@@ -11,8 +11,10 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from relay.errors import SettingProblem, SettingsError
 from relay.redaction import mask_credentials
 from relay.settings.access import AccessSettings
+from relay.settings.back_end import BackEndSettings
 from relay.settings.bus import BusSettings
 from relay.settings.field import PREFIX
+from relay.settings.limits import LimitSettings
 from relay.settings.listening import ListeningSettings
 from relay.settings.messages import MessageSettings
 from relay.settings.process import ProcessSettings
@@ -24,7 +26,15 @@ ENV_FILE = ".env"
 
 
 class Settings(
-    ProcessSettings, AccessSettings, MessageSettings, BusSettings, TlsSettings, ListeningSettings, BaseSettings
+    ProcessSettings,
+    LimitSettings,
+    BackEndSettings,
+    AccessSettings,
+    MessageSettings,
+    BusSettings,
+    TlsSettings,
+    ListeningSettings,
+    BaseSettings,
 ):
     """The settings of one gateway: frozen, and all checked when the object is made. Their sections are its bases.
 

@@ -10,6 +10,7 @@ from relay.settings.access_values import (
     AuthKeys,
     AuthMode,
     CookieName,
+    HttpUrl,
     PublicKeys,
     RightsByPattern,
     Texts,
@@ -39,6 +40,9 @@ class AccessSettings(BaseModel):
     jwt_previous_secret: TokenSecret | None = setting(
         None, "Access", "Secret of before, which counts, too, until its last token has expired."
     )
+    jwks_url: HttpUrl | None = setting(
+        None, "Access", "Where the issuer of tokens publishes its keys, a JWK set. Not set: only keys given here count."
+    )
     jwt_public_key: PublicKeys | None = setting(
         None, "Access", "Public keys of the issuer of tokens, for RS*, PS*, ES* and EdDSA; several for rotation."
     )
@@ -67,8 +71,10 @@ class AccessSettings(BaseModel):
     @field_validator("jwt_public_key")
     @classmethod
     def _some_key(cls, value: str | None, info: ValidationInfo) -> str | None:
-        if value is None and info.data.get("auth") == "jwt" and info.data.get("jwt_secret", "") is None:
+        others = ("jwt_secret", "jwks_url")
+        if value is None and info.data.get("auth") == "jwt" and all(info.data.get(name, "") is None for name in others):
             raise ValueError(
-                f"{PREFIX}AUTH=jwt needs this, or {PREFIX}JWT_SECRET: `relay token --new-secret` prints one"
+                f"{PREFIX}AUTH=jwt needs this, {PREFIX}JWKS_URL, or {PREFIX}JWT_SECRET: "
+                "`relay token --new-secret` prints one"
             )
         return value

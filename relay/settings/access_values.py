@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr
+from yarl import URL
 
 from relay.auth.auth_keys import MAX_KEY_BYTES, MIN_KEY_BYTES, AuthKey, read_auth_key, read_rights
 from relay.auth.keys import MIN_SECRET_BYTES, UnusableKey, public_keys, secret_key
@@ -79,6 +80,20 @@ def _read_public_keys(value: str) -> str:
     return text
 
 
+def _check_http_url(text: str) -> str:
+    """Refuse what no request can be sent to, and passwords: a URL is shown in logs."""
+    try:
+        url = URL(text)
+        host = url.host
+    except ValueError:
+        raise ValueError("it is malformed") from None
+    if url.scheme not in ("http", "https") or not host or not text.isprintable() or " " in text:
+        raise ValueError
+    if url.user is not None or url.password is not None or url.fragment:
+        raise ValueError("without a user, a password and a fragment")
+    return text
+
+
 def _check_texts(items: tuple[str, ...]) -> tuple[str, ...]:
     if not all(items):
         raise ValueError("one is empty")
@@ -119,6 +134,9 @@ PublicKeys = Annotated[
     str,
     AfterValidator(_read_public_keys),
     ValueKind("PEM", "public keys or certificates in PEM, or the path of a file that holds them"),
+]
+HttpUrl = Annotated[
+    str, AfterValidator(_check_http_url), ValueKind("URL", "https://HOST[:PORT]/PATH; http:// within a safe network")
 ]
 Texts = Annotated[
     tuple[str, ...],

@@ -11,6 +11,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from relay.auth.api_keys import ApiKeyAuthenticator
 from relay.clients.polling_clients import PollingClients
 from relay.control import Control
+from relay.limits.gateway_limits import GatewayLimits
 from relay.metrics.counters import Counters
 from relay.node import Node
 from relay.settings import Settings
@@ -24,13 +25,14 @@ from relay.web.app_keys import (
     CONTROL,
     COUNTERS,
     DRAINING,
+    LIMITS,
     NODE,
     POLLING_CLIENTS,
-    PROBLEMS,
+    READINESS,
     SETTINGS,
     SNAPSHOT,
     Admission,
-    Problems,
+    FindReadiness,
     TakeSnapshot,
 )
 from relay.web.host_check import host_middleware
@@ -75,8 +77,9 @@ def build_app(
     draining: Callable[[], bool],
     polling_clients: PollingClients,
     admission: Admission,
+    limits: GatewayLimits,
     auth: str,
-    problems: Problems,
+    readiness: FindReadiness,
     take: TakeSnapshot | None,
     build: Mapping[str, str],
     bus: str,
@@ -91,18 +94,20 @@ def build_app(
         draining: returns whether the gateway drains.
         polling_clients: the polling clients.
         admission: decides who may connect and publish.
+        limits: of what one address and one user may take.
         auth: see `AUTH`.
-        problems: see `PROBLEMS`.
+        readiness: see `READINESS`.
         take: see `SNAPSHOT`; None: metrics have a port of their own.
         build: see `BUILD`.
         bus: see `BUS`.
     """
-    app = build_operators_app(problems, take, build, bus)
+    app = build_operators_app(readiness, take, build, bus)
     app.middlewares.append(persistence_middleware)
     if settings.host_names is not None:
         app.middlewares.append(host_middleware(settings.host_names))
     app[SETTINGS], app[NODE], app[CONTROL], app[COUNTERS] = settings, node, control, counters
     app[POLLING_CLIENTS], app[ADMISSION], app[AUTH], app[DRAINING] = polling_clients, admission, auth, draining
+    app[LIMITS] = limits
     keys = settings.api_keys
     app[API_KEYS] = None if keys is None else ApiKeyAuthenticator(key.get_secret_value() for key in keys)
     for module in (demo, api, publish, sse_preflight, poll):
@@ -112,11 +117,11 @@ def build_app(
 
 
 def build_operators_app(
-    problems: Problems, take: TakeSnapshot | None, build: Mapping[str, str], bus: str
+    readiness: FindReadiness, take: TakeSnapshot | None, build: Mapping[str, str], bus: str
 ) -> web.Application:
     """Return the HTTP application of a port for health and metrics; arguments as for `build_app`."""
     app = web.Application(client_max_size=64 * 1024)
-    app[PROBLEMS], app[BUILD], app[BUS] = problems, build, bus
+    app[READINESS], app[BUILD], app[BUS] = readiness, build, bus
     app.on_response_prepare.append(prepare_headers)
     health.add_routes(app)
     if take is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 from aiohttp import web
@@ -12,6 +13,7 @@ from relay.auth.authenticator import Identity
 from relay.clients.polling_clients import PollingClients
 from relay.clients.session import Session
 from relay.control import Control
+from relay.limits.gateway_limits import GatewayLimits
 from relay.metrics.counters import Counters
 from relay.metrics.snapshot import Snapshot
 from relay.node import Node
@@ -24,6 +26,7 @@ NODE = web.AppKey("NODE", Node)
 CONTROL = web.AppKey("CONTROL", Control)
 POLLING_CLIENTS = web.AppKey("POLLING_CLIENTS", PollingClients)
 COUNTERS = web.AppKey("COUNTERS", Counters)
+LIMITS = web.AppKey("LIMITS", GatewayLimits)
 
 
 class Admission(Protocol):
@@ -50,9 +53,23 @@ API_KEYS: web.AppKey[ApiKeyAuthenticator | None] = web.AppKey("API_KEYS")
 DRAINING: web.AppKey[Callable[[], bool]] = web.AppKey("DRAINING")
 """Returns whether the gateway drains."""
 
-Problems = Callable[[], Awaitable[list[str]]]
-PROBLEMS: web.AppKey[Problems] = web.AppKey("PROBLEMS")
-"""Returns why the gateway is not ready, in words; empty when it is ready.
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Whether clients should be sent to a gateway.
+
+    Args:
+        problems: why not, in words; empty when it is ready.
+        notes: what an operator should know, although it doesn't keep clients away, in words.
+    """
+
+    problems: list[str]
+    notes: list[str]
+
+
+FindReadiness = Callable[[], Awaitable[Readiness]]
+READINESS: web.AppKey[FindReadiness] = web.AppKey("READINESS")
+"""Returns the readiness of the gateway.
 
 With several worker processes the supervisor is asked. This and `SNAPSHOT` raise `TimeoutError` when it does not answer.
 """

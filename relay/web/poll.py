@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from relay.clients.idle_polls import network_of
 from relay.errors import Refused
+from relay.limits.address import network_of
 from relay.protocols.poll import ROOT, LongPolling, open_session
 from relay.web.admission_wait import AdmissionWait
-from relay.web.app_keys import ADMISSION, COUNTERS, POLLING_CLIENTS, SETTINGS
+from relay.web.app_keys import ADMISSION, COUNTERS, LIMITS, POLLING_CLIENTS, SETTINGS
 from relay.web.connect_request import read_connect_request
 from relay.web.cors import with_cors
 from relay.web.persistence import client_closed, keep_connection
@@ -38,6 +38,7 @@ async def poll(request: web.Request) -> web.Response:
         position = wanted.cursor.position
     else:
         try:
+            request.app[LIMITS].connections.check_new(asked.remote)
             with AdmissionWait(request):
                 session = await admission.admit(asked, LongPolling(wanted.channel))
         except Refused as refused:

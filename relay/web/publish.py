@@ -9,7 +9,7 @@ from relay.errors import DeliveryUnknown, PublishError, Refused
 from relay.message import Kind, Message
 from relay.protocols.request import requested_channel
 from relay.web.admission_wait import AdmissionWait
-from relay.web.app_keys import ADMISSION, COUNTERS, NODE, SETTINGS
+from relay.web.app_keys import ADMISSION, COUNTERS, LIMITS, NODE, SETTINGS
 from relay.web.body import read_body
 from relay.web.connect_request import read_connect_request
 from relay.web.content_type import UTF_8, read_content_type
@@ -41,6 +41,7 @@ async def _accept(request: web.Request) -> web.Response:
     Raises:
         Refused: the message was not, or perhaps not, published.
     """
+    request.app[LIMITS].publishes.take(request.remote or "")
     asked = read_connect_request(request)
     channel = requested_channel(asked, PREFIX, request.app[SETTINGS].default_channel)
     with AdmissionWait(request):

@@ -24,12 +24,14 @@ class ProcessExit:
         listened: whether it has accepted clients.
         reason: why it could not start; None when it gave no reason.
         seconds: how long it has lived.
+        final: whether another one would fail as well.
     """
 
     code: int
     listened: bool
     reason: str | None
     seconds: float
+    final: bool = False
 
     def __str__(self) -> str:
         if self.reason is not None:

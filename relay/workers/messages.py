@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from relay.metrics.snapshot import Snapshot
 from relay.settings import Settings
@@ -14,7 +14,8 @@ class Start:
 
     Args:
         worker: its number, from 1.
-        settings: of the gateway, with the port that all workers share, and this worker's share of `max_connections`.
+        settings: of the gateway, with the port that all workers share, and this worker's share of the gateway's
+            limits.
         sockets_fd: file descriptor of the socket over which it sends its listening sockets to the supervisor.
     """
 
@@ -65,9 +66,11 @@ class StartFailed:
 
     Args:
         reason: one line.
+        final: whether another process would fail as well.
     """
 
     reason: str
+    final: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +80,12 @@ class WorkerStatus:
     Args:
         problems: what keeps it from serving clients, in words; empty when it is ready.
         snapshot: its counters and gauges.
+        notes: what an operator should know although it is ready, in words.
     """
 
     problems: list[str]
     snapshot: Snapshot
+    notes: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +95,12 @@ class CombinedStatus:
     Args:
         problems: what keeps them from serving clients, with the numbers of the workers; empty when all are ready.
         snapshot: the sum of their counters and gauges.
+        notes: what an operator should know although they are ready, with the numbers of the workers.
     """
 
     problems: list[str]
     snapshot: Snapshot
+    notes: list[str] = field(default_factory=list)
 
 
 SupervisorMessage = Start | Reload | Drain | Stop | StatusRequest | CombinedStatus

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from relay.logs import Logger, dropped_entries
 from relay.metrics.snapshot import Snapshot
+from relay.web.app_keys import Readiness
 from relay.workers.messages import CombinedStatus
 from relay.workers.status import EndedProcesses, combine
 from relay.workers.timing import DEFAULT_TIMING, Timing
@@ -39,9 +40,10 @@ class Monitor:
             self._current = asyncio.create_task(self._request(), name="relay survey")
         return await asyncio.shield(self._current)
 
-    async def problems(self) -> list[str]:
-        """Return what keeps the workers from serving clients; empty when all are ready."""
-        return (await self.status()).problems
+    async def readiness(self) -> Readiness:
+        """Return whether all workers are ready."""
+        status = await self.status()
+        return Readiness(status.problems, status.notes)
 
     async def snapshot(self) -> Snapshot:
         """Return the sum of the workers' numbers."""

@@ -39,6 +39,7 @@ class EndedProcesses:
         counters.connections_closed[1006] += counters.connections_open
         counters.connections_open = counters.event_streams_open = counters.polls_open = 0
         counters.bus_round_trip_seconds = 0.0
+        counters.issuer_up, counters.issuer_keys_at = {}, {}
         self.counters.add(counters)
         self.cpu_seconds += last.gauges.cpu_seconds
 
@@ -54,6 +55,7 @@ def combine(
         ended: totals of earlier processes.
     """
     problems: dict[int, list[str]] = {}
+    notes = {number: [] if status is None else status.notes for number, status in statuses.items()}
     snapshot: Snapshot | None = None
     for number, status in statuses.items():
         if status is None:
@@ -71,9 +73,9 @@ def combine(
     gauges.started_at = ended.started_at
     gauges.processes = len([status for status in statuses.values() if status is not None])
     gauges.silent_processes = len(unresponsive)
-    reasons = [*name_problems(problems), *_different_servers(statuses)]
+    reasons = [*name_workers(problems), *_different_servers(statuses)]
     gauges.ready = int(not reasons)
-    return CombinedStatus(reasons, snapshot)
+    return CombinedStatus(reasons, snapshot, name_workers(notes))
 
 
 def _different_servers(statuses: Mapping[int, WorkerStatus | None]) -> list[str]:
@@ -88,14 +90,18 @@ def _different_servers(statuses: Mapping[int, WorkerStatus | None]) -> list[str]
     return [f"workers use different Redis servers (by run id): {'; '.join(named)}"]
 
 
-def name_problems(problems: Mapping[int, list[str]]) -> list[str]:
-    """Return each problem once, with the numbers of the workers that have it; without numbers when all have it."""
+def name_workers(said: Mapping[int, list[str]]) -> list[str]:
+    """Return each text once, with the numbers of the workers that say it; without numbers when all say it.
+
+    Args:
+        said: the problems, or the notes, of each worker.
+    """
     workers: dict[str, list[int]] = {}
-    for number, texts in problems.items():
+    for number, texts in said.items():
         for text in texts:
             workers.setdefault(text, []).append(number)
     named = []
     for text, numbers in workers.items():
         prefix = f"worker{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}: "
-        named.append(text if len(numbers) == len(problems) else prefix + text)
+        named.append(text if len(numbers) == len(said) else prefix + text)
     return named

@@ -45,6 +45,8 @@ class WorkerStartError(RelayError):
         self.last = last
 
     def __str__(self) -> str:
+        if self.last.final:
+            return f"no worker can start: {self.last}"
         return f"worker {self.worker} did not start, {START_ATTEMPTS} times in a row: {self.last}"
 
 
@@ -101,10 +103,10 @@ class Supervisor:
             WorkerStartError: a worker can't be started.
         """
         settings = self._settings
-        report_access(settings, auth_kind(settings))
         found = await resolve_addresses(settings.host, settings.port)
         with Reservation(found.usable, settings.port) as reservation:
             self._port = reservation.port
+            report_access(settings, auth_kind(settings))
             self.workers = [
                 Worker(number, self._settings_of(number), self._command, self.monitor.status, self._timing)
                 for number in range(1, self._count + 1)
@@ -131,11 +133,18 @@ class Supervisor:
             worker.reload()
 
     def _settings_of(self, number: int) -> Settings:
-        """Return the settings of one worker: with the port that was reserved, and its share of `max_connections`."""
-        limit = self._settings.max_connections
-        if limit is not None:
-            limit = max(1, limit // self._count + (number <= limit % self._count))
-        return self._settings.model_copy(update={"port": self._port, "max_connections": limit})
+        """Return the settings of one worker: with the port that was reserved, and its share of the gateway's limits."""
+        settings = self._settings
+        limits = {
+            "max_connections": settings.max_connections,
+            "max_new_connections_per_second": settings.max_new_connections_per_second,
+        }
+        shares = {
+            name: max(1, limit // self._count + (number <= limit % self._count))
+            for name, limit in limits.items()
+            if limit
+        }
+        return settings.model_copy(update={"port": self._port, **shares})
 
     async def _keep_running(self, worker: Worker) -> bool:
         """Replace a worker's process when it ends, until all are to end; return whether the last one has drained."""
@@ -149,7 +158,7 @@ class Supervisor:
                     log.error("worker ended", worker=worker.number, why=str(ended))
                 return ended.code == 0
             failures = 0 if ended.seconds >= timing.steady_after else failures + 1
-            if self._not_started and not ended.listened and failures >= START_ATTEMPTS:
+            if self._not_started and not ended.listened and (ended.final or failures >= START_ATTEMPTS):
                 raise WorkerStartError(worker.number, ended)
             # With jitter: not all at once when something that all of them need has failed.
             pause = min(timing.first_pause * 2 ** max(0, failures - 1), timing.longest_pause)
@@ -200,7 +209,7 @@ class Supervisor:
         if settings.metrics_port is None:
             return None
         bus = schemes.describe(settings.broker_url)
-        app = build_operators_app(self.monitor.problems, self.monitor.snapshot, self._build, bus)
+        app = build_operators_app(self.monitor.readiness, self.monitor.snapshot, self._build, bus)
         port = MetricsPort(app, Counters())
         try:
             await port.start(list(settings.host), settings.metrics_port)

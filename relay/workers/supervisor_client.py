@@ -6,6 +6,7 @@ import asyncio
 from typing import Final
 
 from relay.metrics.snapshot import Snapshot
+from relay.web.app_keys import Readiness
 from relay.workers.messages import CombinedStatus, CombinedStatusRequest
 from relay.workers.pipe import Pipe
 
@@ -26,13 +27,14 @@ class SupervisorClient:
         self._timeout_seconds = timeout_seconds
         self._answer: asyncio.Future[CombinedStatus] | None = None
 
-    async def problems(self) -> list[str]:
-        """Return what keeps the workers from serving clients; empty when all are ready.
+    async def readiness(self) -> Readiness:
+        """Return whether all workers are ready.
 
         Raises:
             TimeoutError: the supervisor doesn't answer.
         """
-        return (await self._status()).problems
+        status = await self._status()
+        return Readiness(status.problems, status.notes)
 
     async def snapshot(self) -> Snapshot:
         """Return the sum of the workers' numbers.

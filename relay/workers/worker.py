@@ -83,7 +83,7 @@ class Worker:
         """
         started_at = asyncio.get_running_loop().time()
         reason: str | None = None
-        listened = False
+        listened = final = False
         try:
             pipe, process = await self._start()
         except OSError as error:  # no memory, no descriptor, or the program is being replaced: later there may be
@@ -98,7 +98,7 @@ class Worker:
                         if self._sockets_source is not None:
                             self._sockets.receive(self._sockets_source)
                         on_listening(message)
-                    case StartFailed(reason):
+                    case StartFailed(reason, final):
                         pass
                     case WorkerStatus():
                         self._receive_status(message)
@@ -110,7 +110,7 @@ class Worker:
             code = await self._wait_for_exit(process)
         finally:
             await self._clean_up(process, pipe)
-        return ProcessExit(code, listened, reason, asyncio.get_running_loop().time() - started_at)
+        return ProcessExit(code, listened, reason, asyncio.get_running_loop().time() - started_at, final)
 
     @property
     def pid(self) -> int | None:

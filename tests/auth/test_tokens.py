@@ -77,6 +77,15 @@ def test_a_token_names_its_key() -> None:
         verifier().verify(token(headers={"kid": "c"}), keys)
 
 
+def test_a_key_without_a_name_is_not_taken_for_the_one_that_a_token_names() -> None:
+    """A secret beside an issuer's keys: its algorithm is accepted, but the key is unknown."""
+    (public,) = public_keys(pem_of(P256))
+    keys = [*KEYS, Key(public.material, public.algorithms, "a")]
+    assert cause_of(token(RSA, "RS256", headers={"kid": "c"}), keys)[0] == "wrong_algorithm"
+    assert cause_of(token(P256, "ES256", headers={"kid": "c"}), keys)[0] == "unknown_key"
+    assert cause_of(token(RSA, "RS256", headers={"kid": "a"}), keys)[0] == "wrong_algorithm"
+
+
 @pytest.mark.parametrize("kid", ["../../etc/passwd", "https://evil.example/keys", "' OR 1=1 --", "", "\x00"])
 def test_the_name_of_a_key_is_only_compared(kid: str) -> None:
     keys = [Key(key.material, key.algorithms, "a") for key in KEYS]

@@ -121,3 +121,20 @@ async def test_it_imports_little() -> None:
     }
     assert "click" in imported
     assert not imported & {"pydantic", "aiohttp", "asyncio", "redis", "websockets", "structlog"}
+
+
+async def test_notes_of_a_gateway_are_told(stand_in: StandIn) -> None:
+    """Whether it is ready or not; the exit code is that of its readiness."""
+
+    async def answer(request: web.Request) -> web.Response:
+        state = {"ready": not reasons, "reasons": reasons, "notes": ["the keys are old", "so is the back end"]}
+        return web.json_response(state, status=503 if reasons else 200)
+
+    url = await stand_in(answer)
+    notes = "relay: note: the keys are old\nrelay: note: so is the back end\n"
+    reasons: list[str] = []
+    outcome = await invoke_aside("health", "--url", url)
+    assert (outcome.code, outcome.output, outcome.errors) == (0, "ready\n", notes)
+    reasons = ["draining"]
+    outcome = await invoke_aside("health", "--url", url)
+    assert (outcome.code, outcome.output, outcome.errors) == (1, "", f"{notes}relay: not ready: draining\n")

@@ -152,3 +152,15 @@ async def test_the_page_is_announced_on_a_terminal_only_and_where_there_is_one()
 )
 def test_the_address_of_the_page_works_on_this_machine(host: list[str], expected: str) -> None:
     assert playground_url(Settings(host=host), 9000) == expected  # type: ignore[arg-type]
+
+
+async def test_an_authenticator_that_is_not_there_is_a_wrong_setting() -> None:
+    """Before anything listens."""
+    outcome = await run("serve", RELAY_PORT=0, RELAY_AUTH="nowhere.auth.identify")
+    assert outcome.code == 2
+    assert "  RELAY_AUTH\n    given:    'nowhere.auth.identify' (env)\n" in outcome.errors
+    assert "importing nowhere.auth fails: No module named 'nowhere'" in outcome.errors
+    outcome = await run("serve", "--port", "0", "--auth", "json.dumps")
+    assert outcome.code == 2
+    assert "given:    'json.dumps' (--auth)" in outcome.errors
+    assert "this one is no `async def`" in outcome.errors

@@ -62,3 +62,13 @@ def test_the_exit_code_is_that_of_a_worker_that_can_not_start(
     errors = capsys.readouterr().err
     assert errors.startswith("relay: worker ")
     assert "did not start, 3 times in a row: ended" in errors
+
+
+async def test_an_authenticator_that_is_not_there_is_a_wrong_setting() -> None:
+    """No worker is tried again: another one would fail as well."""
+    given = {"RELAY_BROKER_URL": REDIS, "RELAY_PORT": 0, "RELAY_AUTH": "nowhere.auth.identify"}
+    outcome = await run("serve", RELAY_WORKERS=2, **given)
+    assert outcome.code == 2
+    assert "relay: no worker can start: RELAY_AUTH: got 'nowhere.auth.identify'" in outcome.errors
+    assert "importing nowhere.auth fails: No module named 'nowhere'" in outcome.errors
+    assert outcome.errors.count("worker started") <= 2

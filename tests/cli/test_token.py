@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import time
 from datetime import datetime
 from pathlib import Path
@@ -22,8 +25,11 @@ from pydantic import SecretStr
 
 from relay.cli.token_check import check_token
 from relay.settings import Settings
-from tests.cli.command import Outcome, invoke, run
+from tests.authenticators.http_server import HttpServer, answering
+from tests.authenticators.signing import ec_signer, key_set
+from tests.cli.command import ROOT, Outcome, invoke, invoke_aside, run
 from tests.conftest import EmbeddedFactory
+from tests.harness.free_port import free_port
 from tests.harness.http_response import get
 
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -190,7 +196,10 @@ def test_what_no_token_can_be_made_of_is_wrong_usage(tmp_path: Path) -> None:
         (["--private-key", str(garbage)], "holds no private key in PEM"),
         (["--private-key", curve], "is neither RSA, nor of the curves"),
         (["--jwt-secret", "", "--auth", "none"], "there is no key to sign with: set RELAY_JWT_SECRET"),
-        (["--jwt-secret", ""], "RELAY_AUTH=jwt needs this, or RELAY_JWT_SECRET: `relay token --new-secret` prints one"),
+        (
+            ["--jwt-secret", ""],
+            "RELAY_AUTH=jwt needs this, RELAY_JWKS_URL, or RELAY_JWT_SECRET: `relay token --new-secret` prints one",
+        ),
         (["--jwt-secret", "short"], "1 setting is wrong"),
         (["--jwt-secret", "", "--jwt-public-key", "", "--auth", "none", "--check", "a.b.c"], "no key to check with"),
         (["--check", signed({}), "--channel", "a b"], "--channel: channel 'a b': must not contain white space"),
@@ -331,7 +340,51 @@ def test_that_gateways_verify_no_tokens_is_told(monkeypatch: pytest.MonkeyPatch)
     assert outcome.errors == "relay: gateways with these settings don't verify tokens: RELAY_AUTH is none\n"
 
 
+async def test_a_token_of_an_issuer_is_checked_with_the_keys_that_it_publishes(monkeypatch: pytest.MonkeyPatch) -> None:
+    signer = ec_signer()
+    issuer = HttpServer(answering(200, key_set(signer)))
+    monkeypatch.setenv("RELAY_JWKS_URL", issuer.url)
+    for secret in (SECRET, ""):
+        monkeypatch.setenv("RELAY_JWT_SECRET", secret)
+        outcome = await invoke_aside("token", "--check", signer.token())
+        assert outcome.code == 1
+        assert f"the issuer's keys can't be fetched from 127.0.0.1:{issuer.port}: Connection refused" in outcome.errors
+        async with issuer:
+            outcome = await invoke_aside("token", "--check", signer.token(), "--channel", "a")
+            assert (outcome.code, outcome.errors) == (0, "")
+            assert "a: may subscribe, may publish" in outcome.output
+            outcome = await invoke_aside("token", "--check", ec_signer("another").token())
+            assert outcome.code == 1
+            assert "a key that this relay doesn't know (its kid is 'another')" in outcome.errors
+
+
 async def test_a_closed_standard_input_is_told() -> None:
     outcome = await run("token", "--check", "-")
     assert outcome.code == 1
     assert "three parts" in outcome.errors
+
+
+def test_the_lines_of_the_readme_let_in_those_who_have_a_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As they stand there, in a shell; and nobody else."""
+    for name in ("RELAY_AUTH", "RELAY_JWT_SECRET"):
+        monkeypatch.delenv(name)
+    section = (ROOT / "README.md").read_text().partition("\n## Who may do what\n")[2]
+    ask_for_tokens, serve, listen = section.partition("```sh\n")[2].partition("\n```")[0].splitlines()
+    script = f"""
+        {ask_for_tokens}
+        {serve}
+        gateway=$!
+        trap 'kill $gateway' EXIT
+        until relay health; do sleep 0.1; done
+        relay subscribe chat:lobby && exit 9
+        {listen} --count 1 >heard &
+        while [ ! -s heard ]; do
+            RELAY_TOKEN="$(relay token --channel 'chat:*=rw')" relay publish chat:lobby hello || exit 8
+        done
+    """
+    paths = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    given = {**os.environ, "PATH": paths, "PYTHONPATH": str(ROOT), "RELAY_PORT": str(free_port())}
+    done = subprocess.run(["sh", "-c", script], env=given, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "heard").read_text() == "hello\n"
+    assert "answered HTTP 401: it wants a key or a token" in done.stderr

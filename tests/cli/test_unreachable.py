@@ -45,6 +45,7 @@ def test_tls_errors_keep_their_reason() -> None:
         (404, "no relay at this address"),
         (421, "its RELAY_ALLOWED_HOSTS doesn't have the name"),
         (426, "a proxy on the way"),
+        (429, "this address or user has reached a limit; the gateway's log says which"),
         (503, "it is full, is shutting down, or can't reach its bus; ask `relay health`"),
     ],
 )

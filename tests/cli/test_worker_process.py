@@ -172,3 +172,30 @@ async def test_it_says_why_it_can_not_start() -> None:
             assert isinstance(failed, StartFailed)
             assert failed.reason.startswith(f"cannot listen on 127.0.0.1 port {port}: it is taken")
             assert await code_of(process) == 1
+
+
+async def test_it_says_that_a_setting_can_not_be_used() -> None:
+    async with worker(make_start(auth="nowhere.auth.identify")) as (process, pipe):
+        failed = await next_message(pipe)
+        assert isinstance(failed, StartFailed)
+        assert failed.final
+        assert failed.reason.startswith("RELAY_AUTH: got 'nowhere.auth.identify'")
+        assert await code_of(process) == 2
+
+
+async def test_it_tells_its_notes_and_those_of_all() -> None:
+    start = make_start(auth="jwt", jwks_url=f"http://127.0.0.1:{free_port()}/keys")
+    async with worker(start) as (_, pipe):
+        assert isinstance(await next_message(pipe), Listening)
+        status = None
+        while status is None or not status.notes:
+            pipe.send(StatusRequest())
+            status = await next_message(pipe)
+            assert isinstance(status, WorkerStatus)
+        assert status.problems == []
+        assert "the keys of the tokens' issuer can't be fetched" in status.notes[0]
+        asking = asyncio.create_task(get(start.settings.port, "/readyz"))
+        assert await next_message(pipe) == CombinedStatusRequest()
+        pipe.send(CombinedStatus([], Snapshot(), ["worker 2: a note"]))
+        answer = (await asking).json
+        assert (answer["ready"], answer["notes"]) == (True, ["worker 2: a note"])

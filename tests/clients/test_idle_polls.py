@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.clients.idle_polls import IdlePolls, network_of
+from relay.clients.idle_polls import IdlePolls
 
 
 @dataclass(unsafe_hash=True)
@@ -21,21 +20,6 @@ class Idle:
 
     def evict(self) -> None:
         raise AssertionError("the set evicts no clients itself")
-
-
-@pytest.mark.parametrize(
-    ("address", "network"),
-    [
-        ("192.0.2.1", "192.0.2.1"),
-        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
-        ("fe80::1%eth0", "fe80::/64"),
-        ("::ffff:192.0.2.1", "192.0.2.1"),
-        ("", ""),
-        ("a socket file", "a socket file"),
-    ],
-)
-def test_an_ipv6_address_counts_as_its_network(address: str, network: str) -> None:
-    assert network_of(address) == network
 
 
 @given(st.lists(st.tuples(st.integers(0, 30), st.booleans()), max_size=200))

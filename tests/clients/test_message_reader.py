@@ -9,10 +9,11 @@ from contextlib import AsyncExitStack
 import pytest
 
 from relay import Gateway
-from relay.clients.frame_rates import CONTROL_FRAMES, FRAGMENTS, FrameRate
+from relay.clients.frame_rates import CONTROL_FRAMES, FRAGMENTS
 from relay.clients.turns import FRAMES_PER_TICK, FRAMES_PER_TURN
 from relay.clients.websocket import WebSocket
 from relay.errors import Disconnect
+from relay.limits.rate import Rate
 from tests.clients.collecting import collect
 from tests.clients.leftovers import leaving_nothing
 from tests.conftest import EmbeddedFactory
@@ -68,7 +69,7 @@ async def test_floods_leave_turns_to_others(
     embedded: EmbeddedFactory, frame: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While many have more frames than their turn allows, a tick has a bounded number of them."""
-    monkeypatch.setattr("relay.clients.message_reader.FRAGMENTS", FrameRate(1e9, 1_000_000_000))
+    monkeypatch.setattr("relay.clients.message_reader.FRAGMENTS", Rate(1e9, 1_000_000_000))
     monkeypatch.setattr("relay.clients.message_reader.MAX_FRAGMENTS", 1_000_000)
     (gateway,) = await embedded(1, max_message_bytes=1_000_000)
     async with AsyncExitStack() as stack:
@@ -168,7 +169,7 @@ async def test_pings_are_answered_in_their_order_wherever_the_stream_is_cut(
 async def test_more_small_fragments_than_any_client_needs_close_with_1008(
     embedded: EmbeddedFactory, piece: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("relay.clients.message_reader.FRAGMENTS", FrameRate(FRAGMENTS.per_second, 100))
+    monkeypatch.setattr("relay.clients.message_reader.FRAGMENTS", Rate(FRAGMENTS.per_second, 100))
     (gateway,) = await embedded(1)
     async with AsyncExitStack() as stack:
         client, _ = await join(stack, gateway)
@@ -181,7 +182,7 @@ async def test_more_small_fragments_than_any_client_needs_close_with_1008(
 async def test_large_fragments_are_bounded_by_their_bytes_alone(
     embedded: EmbeddedFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("relay.clients.message_reader.FRAGMENTS", FrameRate(0.001, 2))
+    monkeypatch.setattr("relay.clients.message_reader.FRAGMENTS", Rate(0.001, 2))
     (gateway,) = await embedded(1)
     async with AsyncExitStack() as stack:
         client, _ = await join(stack, gateway, "/ws/c?echo=1")

@@ -11,6 +11,8 @@ from relay.brokers import BrokerOptions
 from relay.clients.registry import Registry
 from relay.clients.session import Session
 from relay.errors import CustomDisconnect, Disconnect, Refused
+from relay.limits.address import PerAddress
+from relay.limits.connections import ConnectionLimits
 from relay.metrics.counters import Counters
 from relay.node import Node
 from relay.protocols.plain import Plain
@@ -44,7 +46,8 @@ class Place:
         self.node = Node(BrokerOptions("memory://"), self.counters)
         self.evictable: list[Someone] = []
         self.evictions = 0
-        self.registry = Registry(places, self.counters, self._evict)
+        limits = ConnectionLimits(PerAddress(0, False), 0, None, self.counters, self.node.clock)
+        self.registry = Registry(places, self.counters, self._evict, limits)
 
     def come(self, *, socket: bool = True) -> Someone:
         """Let a client in."""

@@ -14,7 +14,7 @@ from relay.auth.authenticator import ANONYMOUS, Identity
 from relay.brokers import BrokerOptions
 from relay.brokers.memory import MemoryBroker
 from relay.brokers.shares import Share
-from relay.clients.session import MAX_SUBSCRIPTIONS, Session
+from relay.clients.session import Session
 from relay.errors import (
     ChannelError,
     CustomDisconnect,
@@ -26,6 +26,7 @@ from relay.errors import (
     SubscribeError,
     SubscriptionError,
 )
+from relay.limits.channels import DEFAULT_CHANNELS, ChannelLimits
 from relay.message import Encoder, Kind, Message
 from relay.metrics.counters import Counters
 from relay.node import Node
@@ -102,8 +103,8 @@ class OnlyPublic:
         return channel.startswith("public")
 
 
-def a_node(timeout: float = 30.0) -> Node:
-    return Node(BrokerOptions("memory://", timeout=timeout), Counters(), unsubscribe_delay=0)
+def a_node(timeout: float = 30.0, channels: ChannelLimits = DEFAULT_CHANNELS) -> Node:
+    return Node(BrokerOptions("memory://", timeout=timeout), Counters(), unsubscribe_delay=0, channels=channels)
 
 
 def joined(node: Node, protocol: ClientProtocol | None = None, identity: Identity = ANONYMOUS) -> Recorder:
@@ -191,16 +192,49 @@ async def test_subscriptions_of_a_client_are_bounded_pending_ones_included(
 ) -> None:
     node = a_node()
     client = joined(node)
-    for number in range(MAX_SUBSCRIPTIONS):
+    for number in range(DEFAULT_CHANNELS.most):
         client.session.subscribe(f"a{number}", outcomes.of(""))
         if number % 2:
             late_bus.acknowledge(f"a{number}")
-    with pytest.raises(SubscriptionError, match=str(MAX_SUBSCRIPTIONS)):
+    with pytest.raises(SubscriptionError, match=str(DEFAULT_CHANNELS.most)):
         client.session.subscribe("one-more", outcomes.of("x"))
     assert "one-more" not in late_bus.futures
     client.session.unsubscribe("a0")
     client.session.subscribe("one-more", outcomes.of("x"))
     client.session.leave()
+
+
+async def test_a_client_that_goes_through_ever_new_channels_is_refused_until_it_has_rested(
+    outcomes: Outcomes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each name that it leaves stays subscribed to on the bus for a second, so a number of channels is no limit."""
+    node = a_node()
+    now = node.clock()
+    monkeypatch.setattr(node, "clock", lambda: now)
+    client = joined(node)
+    burst = DEFAULT_CHANNELS.subscribing.burst
+    for number in range(burst):
+        client.session.subscribe(f"a{number}", outcomes.of("x"))
+        client.session.unsubscribe(f"a{number}")
+    with pytest.raises(SubscriptionError, match=r"can subscribe to 12\.8 channels a second"):
+        client.session.subscribe("one-more", outcomes.of("x"))
+    assert node.interests == burst
+    assert node.counters.limits_reached == {"channels": 1}
+    now += 1.0
+    for number in range(12):
+        client.session.subscribe(f"b{number}", outcomes.of("x"))
+    with pytest.raises(SubscriptionError):
+        client.session.subscribe("one-more", outcomes.of("x"))
+
+
+async def test_how_many_channels_a_client_may_have_is_a_setting(outcomes: Outcomes) -> None:
+    node = a_node(channels=ChannelLimits.of(2))
+    client = joined(node)
+    for name in "ab":
+        client.session.subscribe(name, outcomes.of("x"))
+    with pytest.raises(SubscriptionError, match="a client can have 2 subscriptions"):
+        client.session.subscribe("c", outcomes.of("x"))
+    assert node.counters.limits_reached == {"channels": 1}
 
 
 async def test_nothing_is_delivered_before_the_bus_has_acknowledged(outcomes: Outcomes, late_bus: LateBus) -> None:
@@ -317,7 +351,7 @@ async def test_subscribing_again_and_again_while_the_bus_is_away_keeps_nothing(
 ) -> None:
     node = a_node()
     client = joined(node)
-    for number in range(1000):
+    for number in range(DEFAULT_CHANNELS.subscribing.burst):
         client.session.subscribe("a", outcomes.of("x"))
         assert late_bus.callbacks == 1
         client.session.unsubscribe("a")

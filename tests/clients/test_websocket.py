@@ -9,10 +9,10 @@ import pytest
 
 from relay import Gateway
 from relay.brokers import Receipt
-from relay.clients.frame_rates import FrameRate
 from relay.clients.message_reader import MAX_FRAGMENTS
 from relay.clients.websocket import WebSocket
 from relay.errors import BusUnavailable, Disconnect
+from relay.limits.rate import Rate
 from relay.message import Message
 from tests.clients.collecting import collect
 from tests.clients.leftovers import leaving_nothing
@@ -295,7 +295,7 @@ async def test_a_message_that_crosses_a_drains_close_and_fails_ends_in_a_reset(e
 async def test_pongs_for_a_client_that_does_not_read_take_no_memory(
     embedded: EmbeddedFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("relay.clients.message_reader.CONTROL_FRAMES", FrameRate(1e9, 1_000_000_000))
+    monkeypatch.setattr("relay.clients.message_reader.CONTROL_FRAMES", Rate(1e9, 1_000_000_000))
     (gateway,) = await embedded(1)
     async with AsyncExitStack() as stack:
         flooder = await stack.enter_async_context(RawWebSocket(gateway.port, receive_buffer=4096))
@@ -336,7 +336,7 @@ async def test_a_payload_is_never_taken_for_frames_wherever_the_stream_is_cut(
     embedded: EmbeddedFactory, frame: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Masks are the client's choice, so a payload can look like frames on the wire."""
-    monkeypatch.setattr("relay.clients.message_reader.CONTROL_FRAMES", FrameRate(1e9, 1_000_000_000))
+    monkeypatch.setattr("relay.clients.message_reader.CONTROL_FRAMES", Rate(1e9, 1_000_000_000))
     (gateway,) = await embedded(1)
     async with AsyncExitStack() as stack:
         await join(stack, gateway)

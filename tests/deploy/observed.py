@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 from prometheus_client.metrics_core import Metric
 
+from relay.metrics.counters import Counters
 from relay.metrics.prometheus import SnapshotCollector
 from relay.metrics.snapshot import Gauges, Snapshot
 
@@ -26,7 +27,11 @@ def families() -> list[Metric]:
     """Return every metric of a gateway."""
     return list(
         SnapshotCollector(
-            Snapshot(gauges=Gauges(bus_links={"publications": 1}, bus_servers={"f00": 1})), BUILD
+            Snapshot(
+                Counters(issuer_up={"login.example": 1}, issuer_keys_at={"login.example": 1.0}),
+                Gauges(bus_links={"publications": 1}, bus_servers={"f00": 1}),
+            ),
+            BUILD,
         ).collect()
     )
 

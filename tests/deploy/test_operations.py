@@ -36,6 +36,8 @@ MORE = {
     "relay_bus_buffer_bytes",
     "relay_gap_channels_total",
     "relay_drain_connections",
+    "relay_issuer_keys_timestamp_seconds",
+    "relay_issuer_fetches_total",
 }
 """Metrics that tell more once the alert beside them has fired."""
 
@@ -86,7 +88,20 @@ def test_alerts_name_bounds_that_the_histograms_have() -> None:
 
 def test_no_label_has_values_that_strangers_choose() -> None:
     labels = {label for labels in series().values() for label in labels}
-    assert labels == {"reason", "method", "code", "link", "run_id", "share", "generation", "le", *BUILD}
+    assert labels == {
+        "reason",
+        "method",
+        "code",
+        "link",
+        "run_id",
+        "share",
+        "limit",
+        "outcome",
+        "issuer",
+        "generation",
+        "le",
+        *BUILD,
+    }
 
 
 def test_the_dashboard_shows_every_metric() -> None:

@@ -14,6 +14,8 @@ from urllib.request import urlopen
 
 import yaml
 
+from tests.authenticators.http_server import HttpServer, answering
+from tests.authenticators.signing import ec_signer, key_set
 from tests.conftest import GatewayFactory
 from tests.deploy.observed import ROOT, panels, rules
 from tests.harness import guard
@@ -112,10 +114,16 @@ def _is_up(target: dict[str, Any]) -> bool:
 async def test_a_real_prometheus_sees_gateways_alerts_and_every_panel(
     gateways: GatewayFactory, redis_server: RedisServer, tmp_path: Path
 ) -> None:
-    """Two gateways with traffic: both are up, all alerts are evaluated and silent, and no panel is empty."""
+    """Two gateways with traffic: both are up, all alerts are evaluated and silent, and no panel is empty.
+
+    One of them has an issuer of tokens.
+    """
     program("prometheus")
-    pair = await gateways(2, broker_url=redis_server.url)
-    port = free_port()
+    signer, port = ec_signer(), free_port()
+    issuer = HttpServer(answering(200, key_set(signer)))
+    await issuer.start()
+    given = {"broker_url": redis_server.url}
+    pair = [*await gateways(1, **given), *await gateways(1, **given, auth="jwt", jwks_url=issuer.url)]
     configuration = yaml.safe_load((FOLDER / "prometheus.yml").read_text())
     configuration["global"] |= {"scrape_interval": "500ms", "scrape_timeout": "500ms", "evaluation_interval": "500ms"}
     configuration["rule_files"] = [str(FOLDER / "alerts.yml")]
@@ -126,7 +134,8 @@ async def test_a_real_prometheus_sees_gateways_alerts_and_every_panel(
     relay["static_configs"] = [{"targets": sorted(addresses)}]
     itself["static_configs"] = [{"targets": [f"127.0.0.1:{port}"]}]
     api = Api(port)
-    async with connected(*[f"{gateway.url}/ws/a" for gateway in pair for _ in range(2)]) as clients:
+    urls = [f"{gateway.url}/ws/a?token={signer.token()}" for gateway in pair for _ in range(2)]
+    async with issuer, connected(*urls) as clients:
         with prometheus(tmp_path, configuration, port):
             await wait_until(lambda: _contains(api, addresses), 60)
             for _ in range(5):

@@ -81,7 +81,7 @@ async def test_the_library_refuses_broken_handshakes(embedded: EmbeddedFactory) 
 async def test_requests_that_are_no_websockets_go_to_the_http_side(embedded: EmbeddedFactory) -> None:
     (gateway,) = await embedded(1)
     assert (await get(gateway.port, "/healthz")).json == {"status": "alive"}
-    assert (await get(gateway.port, "/readyz")).json == {"ready": True, "reasons": [], "bus": "memory://"}
+    assert (await get(gateway.port, "/readyz")).json == {"ready": True, "reasons": [], "notes": [], "bus": "memory://"}
     assert (await get(gateway.port, "/")).status == 426
     assert (await get(gateway.port, "/ws/lobby")).status == 426
     assert "ws://127.0.0.1/ws/CHANNEL" in (await get(gateway.port, "/nope")).text

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import get_args
 
+from relay.auth.credential import Cause
+from relay.authenticators.http_client import Failure
 from relay.brokers.shares import Share
-from relay.errors import Disconnect
+from relay.errors import Disconnect, Unavailable
 from relay.metrics.counters import Counters
 from relay.metrics.prometheus import _CURRENT, _GAUGE_TOTALS, _GAUGES, _HISTOGRAMS, _TOTALS, render_metrics
 from relay.metrics.snapshot import Gauges, Snapshot
@@ -54,6 +57,23 @@ def test_reasons_are_shown_before_they_have_happened() -> None:
     assert read["relay_connections_closed_total", ("1006",)] == 0
     shares = {labels[0] for name, labels in read if name == "relay_bus_buffer_bytes"}
     assert shares == {share.value for share in Share}
+
+
+def test_all_causes_of_refusals_are_shown_before_they_have_happened() -> None:
+    read = rendered(Counters())
+    refused = {labels[0] for name, labels in read if name == "relay_connections_refused_total"}
+    assert {reason.cause for reason in Unavailable} | set(get_args(Cause)) <= refused
+    fetched = {labels[0] for name, labels in read if name == "relay_issuer_fetches_total"}
+    assert fetched == {failure.value for failure in Failure} | {"ok"}
+    asked = {labels[0] for name, labels in read if name == "relay_auth_requests_total"}
+    assert asked == {failure.value for failure in Failure} | {"allowed", "refused", "cached", "down", "busy"}
+
+
+def test_an_issuer_is_shown_where_there_is_one() -> None:
+    assert not [name for name, _ in rendered(Counters()) if name.startswith("relay_issuer_up")]
+    read = rendered(Counters(issuer_up={"login.example": 0}, issuer_keys_at={"login.example": 1000.5}))
+    assert read["relay_issuer_up", ("login.example",)] == 0
+    assert read["relay_issuer_keys_timestamp_seconds", ("login.example",)] == 1000.5
 
 
 def test_clients_can_not_make_series() -> None:

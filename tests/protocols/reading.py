@@ -10,6 +10,7 @@ from relay.clients.message_reader import MessageReader
 from relay.clients.turns import Turns
 from relay.clients.unfinished_messages import UnfinishedMessages
 from relay.errors import Disconnect
+from relay.limits.meter import SendingRates
 from relay.metrics.counters import Counters
 from relay.protocols import ClientProtocol
 from tests.protocols.recording import RecordingSession
@@ -36,6 +37,7 @@ class Reading:
             unfinished=UnfinishedMessages(30.0),
             counters=Counters(),
             max_message_bytes=1_000_000,
+            sending=SendingRates(None, None),
         )
         self._reader = MessageReader(cast(Any, context), self)
 
@@ -54,8 +56,11 @@ class Reading:
     def answer(self, pongs: bytes) -> None:
         raise AssertionError("no pings here")
 
-    def wait_for_turn(self) -> None:
-        raise AssertionError("fewer frames than a turn has")
+    def pause_reading(self) -> None:
+        raise AssertionError("fewer frames than a turn has, and no rate")
+
+    def go_on(self) -> int:
+        raise AssertionError("nothing waits")
 
     def message_failed(self) -> None:
         raise AssertionError("only ProtocolError may be raised")

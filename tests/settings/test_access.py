@@ -86,3 +86,66 @@ def test_a_refused_secret_is_not_repeated(name: str) -> None:
     with pytest.raises(SettingsError) as refused:
         Settings(**values)
     assert "s3cret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("variable", ["RELAY_JWKS_URL", "RELAY_AUTH_URL"])
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("login.example/keys", "URL: https://HOST"),
+        ("ftp://login.example/keys", "URL: https://HOST"),
+        ("file:///etc/passwd", "URL: https://HOST"),
+        ("https://", "URL: https://HOST"),
+        ("https://login.example:port/", "it is malformed"),
+        ("https://login.example/a b", "URL: https://HOST"),
+        ("https://login.example/\n", "URL: https://HOST"),
+        ("https://relay:s3cret@login.example/", "without a user, a password and a fragment"),
+        ("https://relay@login.example/", "without a user, a password and a fragment"),
+        ("https://login.example/#keys", "without a user, a password and a fragment"),
+    ],
+)
+def test_an_address_that_can_not_be_asked_is_refused(variable: str, url: str, reason: str) -> None:
+    problem = problem_of(variable, **{variable.removeprefix("RELAY_").lower(): url})
+    assert reason in problem
+    assert "s3cret" not in problem
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "reason"),
+    [
+        ("RELAY_AUTH_HEADERS", "X Device", "not 'X Device'"),
+        ("RELAY_AUTH_HEADERS", "Authorization,Cookie", "not Cookie: name the cookies in RELAY_AUTH_COOKIES"),
+        ("RELAY_AUTH_HEADERS", "host", "not host: it belongs to the client's own request"),
+        ("RELAY_AUTH_HEADERS", "Content-Length", "it belongs to the client's own request"),
+        ("RELAY_AUTH_HEADERS", "Transfer-Encoding", "it belongs to the client's own request"),
+        ("RELAY_AUTH_HEADERS", "Sec-WebSocket-Key", "it belongs to the client's own request"),
+        ("RELAY_AUTH_HEADERS", ",".join(f"X-{n}" for n in range(33)), "at most 32"),
+        ("RELAY_AUTH_COOKIES", "a=b", "not 'a=b'"),
+        ("RELAY_AUTH_PARAMETERS", "a,,b", "not ''"),
+        ("RELAY_AUTH_TIMEOUT", "0", "0.05 to 60"),
+        ("RELAY_AUTH_CONCURRENCY", "0", "1 to 10000"),
+        ("RELAY_AUTH_CACHE", "3601", "0 to 3600"),
+    ],
+)
+def test_what_no_back_end_can_be_told_is_refused(variable: str, value: str, reason: str) -> None:
+    assert reason in problem_of(variable, **{variable.removeprefix("RELAY_").lower(): value})
+
+
+def test_a_header_counts_once_whatever_its_case() -> None:
+    values: dict[str, Any] = {"auth_headers": "Authorization,X-A,authorization,x-a", "auth_parameters": "a,A,a"}
+    settings = Settings(**values)
+    assert settings.auth_headers == ("Authorization", "X-A")
+    assert settings.auth_parameters == ("a", "A")
+
+
+def test_a_back_end_must_be_named_and_answer_within_the_handshake() -> None:
+    values: dict[str, Any] = {"auth": "http"}
+    assert "RELAY_AUTH=http needs this" in problem_of("RELAY_AUTH_URL", **values)
+    values |= {"auth_url": "https://shop.example/relay", "auth_timeout": 3, "handshake_timeout": 3}
+    assert "below RELAY_HANDSHAKE_TIMEOUT, which is 3" in problem_of("RELAY_AUTH_TIMEOUT", **values)
+    assert Settings(**{**values, "auth_timeout": 2.9}).auth_timeout == 2.9
+
+
+@pytest.mark.parametrize("given", [{"jwks_url": "https://login.example/keys"}, {"jwt_secret": SECRET}])
+def test_one_kind_of_key_is_enough_for_tokens(given: dict[str, Any]) -> None:
+    assert Settings(auth="jwt", **given).auth == "jwt"

@@ -9,7 +9,7 @@ import random
 
 from relay import Gateway
 from relay.clients.websocket import WebSocket
-from relay.node import Interest
+from relay.interest import Interest
 from tests.conftest import EmbeddedFactory
 from tests.harness.conditions import wait_until
 from tests.harness.gateway_process import GatewayProcess

@@ -17,6 +17,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from relay import Gateway, Settings
+from relay.auth.authenticator import Identity
 from relay.auth.grant import Grant
 from relay.errors import Refused
 from relay.protocols.request import ConnectRequest
@@ -317,3 +318,17 @@ async def test_the_name_of_a_client_is_that_of_its_token(gateway: Gateway) -> No
     """What it says in `?user=` counts for nothing."""
     async with connected(f"{gateway.url}/ws/chat:1?user=root&token={token()}"):
         assert [client.session.user for client in parts_of(gateway).context.registry] == ["ann"]
+
+
+class Everybody:
+    """An authenticator that a program brings; lets in whoever comes."""
+
+    def identify(self, request: ConnectRequest) -> Identity:
+        """See `relay.auth.authenticator.Authenticator`."""
+        return Identity("ann")
+
+
+async def test_pages_of_other_sites_are_refused_where_a_program_decides() -> None:
+    async with Gateway(Settings(port=0, drain_seconds=0), authenticator=Everybody()) as gateway:
+        assert (await ask(gateway, "websocket", "a", "Origin: https://evil.example")).status == 403
+        assert (await ask(gateway, "websocket", "a")).status == 101

@@ -106,7 +106,10 @@ async def check_drain(gateway: GatewayProcess) -> None:
     async with connected(*[f"{gateway.url}/ws/a"] * 4) as clients, RawWebSocket(gateway.port) as waiting:
         gateway.signal(signal.SIGTERM)
         ready = await gateway.ready(False)
-        assert (ready.status, ready.json) == (503, {"ready": False, "reasons": ["draining"], "bus": "memory://"})
+        assert (ready.status, ready.json) == (
+            503,
+            {"ready": False, "reasons": ["draining"], "notes": [], "bus": "memory://"},
+        )
         # Load balancers need a moment to notice: until then nobody is closed.
         assert (await get(gateway.port, "/healthz")).status == 200
         assert all(client.is_open for client in clients)

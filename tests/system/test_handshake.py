@@ -102,7 +102,7 @@ async def test_health_and_readiness_are_told(cluster: list[GatewayProcess], redi
     for gateway in cluster:
         assert (await get(gateway.port, "/healthz")).status == 200
         ready = await get(gateway.port, "/readyz")
-        assert (ready.status, ready.json) == (200, {"ready": True, "reasons": [], "bus": bus})
+        assert (ready.status, ready.json) == (200, {"ready": True, "reasons": [], "notes": [], "bus": bus})
         assert gateway.records("listening")[0]["bus"] == bus
 
 

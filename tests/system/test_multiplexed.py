@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from relay import Gateway, protocols
-from relay.clients.session import MAX_SUBSCRIPTIONS
+from relay.limits.channels import DEFAULT_CHANNELS
 from tests.clients.leftovers import leaving_nothing
 from tests.conftest import EmbeddedFactory
 from tests.harness.conditions import stays_true, wait_until
@@ -125,11 +125,11 @@ async def test_unsubscribing_under_fire_ends_the_delivery_at_once(pair: Pair) ->
 async def test_a_client_has_so_many_subscriptions_and_no_more(pair: Pair) -> None:
     here, _ = await pair()
     async with multiplexed(url_of(here)) as (client,):
-        names = [f"c{number}" for number in range(MAX_SUBSCRIPTIONS)]
+        names = [f"c{number}" for number in range(DEFAULT_CHANNELS.most)]
         await client.subscribe(*names)
-        with pytest.raises(RequestError, match=str(MAX_SUBSCRIPTIONS)):
+        with pytest.raises(RequestError, match=str(DEFAULT_CHANNELS.most)):
             await client.subscribe("one-more")
-        assert parts_of(here).context.node.channels == MAX_SUBSCRIPTIONS
+        assert parts_of(here).context.node.channels == DEFAULT_CHANNELS.most
         await client.unsubscribe("c7")
         await client.subscribe("one-more")
         await client.publish("one-more", 1)

@@ -167,7 +167,7 @@ async def test_it_can_be_turned_off(embedded: EmbeddedFactory) -> None:
 
 @pytest.mark.parametrize("host", ["evil.example; script-src *", "a, b", "[::1]:8000", "a'b", "ä.example"])
 async def test_a_host_that_a_policy_cannot_name_does_not_get_into_it(embedded: EmbeddedFactory, host: str) -> None:
-    (gateway,) = await embedded(1)
+    (gateway,) = await embedded(1, allowed_hosts=("*",))
     request = f"GET / HTTP/1.1\r\nHost: {host}\r\nAccept: text/html\r\n\r\n"
     response = await send_request(gateway.port, request.encode())
     if response.status == 200:

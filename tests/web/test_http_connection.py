@@ -172,7 +172,7 @@ SCRIPT = [
     POLL,
     b"\r\n" + request("/publish/a", b"5\r\nhello\r\n1;x\r\n!\r\n0\r\nT: x\r\n\r\n", "Transfer-Encoding: chunked"),
     request("/publish/a", b"A", "Upgrade: h2c", "Connection: Upgrade, HTTP2-Settings", "HTTP2-Settings: x"),
-    request("http://y/publish/a", b"A"),
+    request("http://localhost/publish/a", b"A"),
     request("/publish/a", b"B", "Expect: 100-continue"),
 ]
 ENDS = [

@@ -125,7 +125,7 @@ async def test_pages_of_other_sites_need_a_setting(embedded: EmbeddedFactory) ->
     )
     for gateway, origin, status in (
         (own, "https://a.example", 403),
-        (own, "http://x", 200),
+        (own, "http://localhost", 200),
         (listed, "https://a.example", 200),
         (listed, "https://b.example", 403),
     ):
@@ -157,3 +157,41 @@ async def test_an_unknown_fate_is_not_called_unpublished(
     assert response.status == 504
     assert "may or may not" in response.text
     assert "retry-after" not in response.headers
+
+
+async def test_an_address_that_publishes_too_often_is_refused_and_nothing_of_it_is_read(
+    embedded: EmbeddedFactory,
+) -> None:
+    (gateway,) = await embedded(1, max_publishes_per_second=3, max_message_bytes=10)
+    for _ in range(3):
+        assert (await publish(gateway.port, "/publish/a", b"x")).status == 200
+    # Not its path, not its body.
+    response = await publish(gateway.port, "/publish/%ff", b"more bytes than a message may have")
+    assert response.status == 429
+    assert response.text == "too many messages were published from this address: it was not published\n"
+    assert response.headers["retry-after"] == "1"
+    assert gateway.counters.limits_reached == {"publishes": 1}
+    assert gateway.counters.api_requests == {"http_publish 200": 3, "http_publish 429": 1}
+    async with connected(f"{gateway.url}/ws/a") as (client,):
+        await client.send("by a WebSocket, which has a rate of its own")
+
+    async def published() -> bool:
+        return (await publish(gateway.port, "/publish/a", b"x")).status == 200
+
+    await wait_until(published)
+
+
+async def test_addresses_behind_a_trusted_proxy_publish_at_rates_of_their_own(embedded: EmbeddedFactory) -> None:
+    (gateway,) = await embedded(1, max_publishes_per_second=1, trusted_proxies=("127.0.0.1",))
+    for address, status in (("198.51.100.1", 200), ("198.51.100.2", 200), ("198.51.100.1", 429)):
+        response = await publish(gateway.port, "/publish/a", b"x", f"X-Forwarded-For: {address}")
+        assert response.status == status
+
+
+async def test_back_ends_on_a_private_network_publish_at_any_rate_by_default(
+    embedded: EmbeddedFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("relay.settings.limits.PUBLISHES_PER_SECOND", 1)
+    (gateway,) = await embedded(1)
+    for _ in range(5):
+        assert (await publish(gateway.port, "/publish/a", b"x")).status == 200

@@ -7,7 +7,7 @@ import dataclasses
 from relay.metrics.counters import Counters
 from relay.metrics.snapshot import Gauges, Snapshot
 from relay.workers.messages import WorkerStatus
-from relay.workers.status import EndedProcesses, combine, name_problems
+from relay.workers.status import EndedProcesses, combine, name_workers
 
 
 def status(*problems: str, accepted: int = 0, connected: int = 0) -> WorkerStatus:
@@ -95,6 +95,32 @@ def test_a_worker_that_does_not_run_is_named() -> None:
 
 def test_a_problem_of_all_workers_is_named_once() -> None:
     problems = {1: ["draining"], 2: ["draining"], 3: ["draining", "bus away"]}
-    assert name_problems(problems) == ["draining", "worker 3: bus away"]
-    assert name_problems({1: ["slow"], 2: [], 3: ["slow"]}) == ["workers 1, 3: slow"]
-    assert name_problems({1: [], 2: []}) == []
+    assert name_workers(problems) == ["draining", "worker 3: bus away"]
+    assert name_workers({1: ["slow"], 2: [], 3: ["slow"]}) == ["workers 1, 3: slow"]
+    assert name_workers({1: [], 2: []}) == []
+
+
+def test_notes_are_named_as_problems_are_and_keep_nobody_away() -> None:
+    statuses = {number: status() for number in (1, 2)}
+    statuses[1].notes.append("the keys are old")
+    combined = combine({**statuses, 3: None}, set(), EndedProcesses())
+    assert combined.notes == ["worker 1: the keys are old"]
+    assert combined.problems == ["worker 3: it is not running"]
+    statuses[2].notes.append("the keys are old")
+    combined = combine(statuses, set(), EndedProcesses())
+    assert (combined.notes, combined.problems) == (["the keys are old"], [])
+    assert combined.snapshot.gauges.ready == 1
+
+
+def test_an_issuer_is_up_when_it_is_for_all_workers() -> None:
+    """And the oldest keys count. What a worker knew that has ended counts no more."""
+    statuses = {number: status() for number in (1, 2)}
+    for number, up, at in ((1, 1, 2000.0), (2, 0, 1000.0)):
+        statuses[number].snapshot.counters.issuer_up = {"login.example": up}
+        statuses[number].snapshot.counters.issuer_keys_at = {"login.example": at}
+    ended = EndedProcesses()
+    ended.add(statuses[2].snapshot)
+    counters = combine(statuses, set(), ended).snapshot.counters
+    assert (counters.issuer_up, counters.issuer_keys_at) == ({"login.example": 0}, {"login.example": 1000.0})
+    counters = combine({1: statuses[1], 2: None}, set(), ended).snapshot.counters
+    assert (counters.issuer_up, counters.issuer_keys_at) == ({"login.example": 1}, {"login.example": 2000.0})

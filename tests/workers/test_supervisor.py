@@ -116,3 +116,21 @@ async def test_a_taken_metrics_port_is_refused(redis_server: RedisServer, prefix
         run = RunningSupervisor(Supervisor(settings, 2, WORKER_COMMAND))
         with pytest.raises(OSError, match="for metrics"):
             await asyncio.wait_for(run.task, WITHIN)
+
+
+def test_each_worker_has_its_share_of_what_a_gateway_may_take() -> None:
+    """What is one address's or one user's is not split: the kernel may give all of its clients to one worker."""
+    settings = Settings(
+        broker_url="redis://localhost", max_connections=5, max_new_connections_per_second=3, max_connections_per_user=4
+    )
+    supervisor = Supervisor(settings, 2, ())
+    shares = [supervisor._settings_of(number) for number in (1, 2)]
+    assert [share.max_connections for share in shares] == [3, 2]
+    assert [share.max_new_connections_per_second for share in shares] == [2, 1]
+    assert [share.max_connections_per_user for share in shares] == [4, 4]
+
+
+def test_a_limit_that_is_off_stays_off_in_each_worker() -> None:
+    settings = Settings(broker_url="redis://localhost", max_new_connections_per_second=0)
+    share = Supervisor(settings, 2, ())._settings_of(1)
+    assert (share.max_connections, share.max_new_connections_per_second) == (None, 0)

@@ -138,8 +138,14 @@ class Stack:
         self.redis_pid = server.pid
 
     def _environment(self) -> dict[str, str]:
-        """Return the environment of a gateway: that of this process, with the variables that the load test sets."""
+        """Return the environment of a gateway: that of this process, with the variables that the load test sets.
+
+        Clients of a load test send and come as fast as they can, so limits of that are lifted unless they are set.
+        """
         return {
+            "RELAY_MAX_MESSAGES_PER_SECOND": "0",
+            "RELAY_MAX_BYTES_PER_SECOND": "0",
+            "RELAY_MAX_NEW_CONNECTIONS_PER_SECOND": "0",
             **os.environ,
             "RELAY_BROKER_URL": self.redis_url or MEMORY_BUS,
             "RELAY_HOST": _HOST,

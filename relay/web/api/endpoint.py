@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 from aiohttp import hdrs, web
 
+from relay.auth.api_keys import find_key
 from relay.auth.authenticator import Identity
 from relay.brokers.shares import Share
 from relay.errors import Refused
@@ -14,7 +15,7 @@ from relay.web.api.methods import METHODS, NOT_AVAILABLE, Call
 from relay.web.api.openapi import document
 from relay.web.api.parameters import BatchParameters
 from relay.web.api.results import ErrorBody, ErrorReply
-from relay.web.app_keys import API_KEYS, CONTROL, COUNTERS, NODE, SETTINGS
+from relay.web.app_keys import API_KEYS, CONTROL, COUNTERS, LIMITS, NODE, SETTINGS
 from relay.web.body import read_body
 from relay.web.content_type import UTF_8, read_content_type
 from relay.web.persistence import keep_connection
@@ -79,13 +80,20 @@ def _identify(request: web.Request) -> Identity:
     """Return which back end sends a request, before anything of the body is read.
 
     Raises:
-        ApiError: the API is off (404), or the request has no valid key (401).
+        ApiError: the API is off (404), the request has no valid key (401), or too many others of its address had none
+            (429).
     """
-    keys = request.app[API_KEYS]
+    keys, failures, remote = request.app[API_KEYS], request.app[LIMITS].failures, request.remote or ""
     if keys is None:
         raise _switched_off()
+    try:
+        failures.check(remote)
+    except Refused as refused:
+        raise ApiError(Code.TOO_MANY_REQUESTS, refused.reason, refused.status, refused.headers) from None
     identity = keys.identify(request.headers)
     if identity is None:
+        if find_key(request.headers):
+            failures.add(remote)
         raise ApiError(Code.UNAUTHORIZED, "unauthorized: send one of RELAY_API_KEYS as X-API-Key", 401)
     return identity
 
@@ -111,5 +119,5 @@ def _switched_off() -> ApiError:
 
 def _error_response(error: ApiError) -> web.Response:
     body = msgspec.json.encode(ErrorReply(ErrorBody(error.code, error.message)))
-    headers = {401: {"WWW-Authenticate": "apikey"}, 405: {"Allow": "POST"}}.get(error.status, {})
+    headers = {401: {"WWW-Authenticate": "apikey"}, 405: {"Allow": "POST"}}.get(error.status, error.headers)
     return web.Response(status=error.status, body=body, content_type="application/json", headers=headers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 
 from relay.errors import DeliveryUnknown, NotAllowed, PublishBufferFull, PublishError, PublishRefused, RelayError
 
@@ -30,10 +31,12 @@ class ApiError(RelayError):
         code: error code.
         message: a sentence.
         status: HTTP status; as in Centrifugo, 200 for every request that could be read.
+        headers: further headers of the response.
     """
 
-    def __init__(self, code: Code, message: str, status: int = 200) -> None:
+    def __init__(self, code: Code, message: str, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(code, message, status)
+        self.headers = headers or {}
         self.code = code
         self.message = message
         self.status = status

@@ -32,6 +32,7 @@ _STATUSES = {
     "408": "The body came too slowly.",
     "413": "The body is too large.",
     "415": "The body is compressed, or not in UTF-8.",
+    "429": "Too many requests of this address had no valid key.",
 }
 
 

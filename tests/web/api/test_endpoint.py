@@ -9,6 +9,7 @@ import pytest
 
 from relay import Gateway
 from tests.conftest import EmbeddedFactory
+from tests.harness.conditions import wait_until
 from tests.harness.http_response import get, send_request
 from tests.harness.server_api import KEY, call, call_raw, request
 from tests.harness.websocket_client import connected
@@ -168,3 +169,30 @@ async def test_nonsense_is_never_a_fault_of_ours(embedded: EmbeddedFactory) -> N
         for _ in range(chance.randint(1, 4)):
             body[chance.randrange(len(body))] = chance.randrange(256)
         assert (await call_raw(gateway.port, "broadcast", bytes(body))).status in (200, 400)
+
+
+async def test_after_too_many_wrong_keys_an_address_is_refused_also_with_the_right_one(
+    embedded: EmbeddedFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the answer would tell which key is right, however many were tried."""
+    monkeypatch.setattr("relay.limits.gateway_limits.FAILURES_PERIOD_SECONDS", 1.5)
+    gateway = await start(embedded, max_failed_authentications=3)
+    for _ in range(3):
+        wrong = request("/api/info", b"{}", "X-API-Key: wrong-key-of-a-stranger")
+        assert (await send_request(gateway.port, wrong)).status == 401
+    response = await call_raw(gateway.port, "info", b"{}")
+    assert (response.status, response.headers["retry-after"]) == (429, "1")
+    assert response.json == {"error": {"code": 111, "message": "too many failed authentications from this address"}}
+    assert gateway.counters.limits_reached == {"failed_authentications": 1}
+
+    async def opened() -> bool:
+        return (await call_raw(gateway.port, "info", b"{}")).status == 200
+
+    await wait_until(opened)
+
+
+async def test_requests_without_a_key_are_no_failed_authentications(embedded: EmbeddedFactory) -> None:
+    gateway = await start(embedded, max_failed_authentications=1)
+    for _ in range(3):
+        response = await send_request(gateway.port, request("/api/info", b"{}", "X-Nothing: 1"))
+        assert response.status == 401

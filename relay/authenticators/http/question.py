@@ -1,0 +1,103 @@
+"""What the back end is asked: a POST with the headers and cookies that it is to see, and JSON. Pure.
+
+    POST /relay/auth HTTP/1.1
+    Authorization: Bearer TOKEN
+    Cookie: sessionid=...
+    Content-Type: application/json
+
+    {"path": "/ws/chat:1", "remote": "203.0.113.7", "parameters": {"device": "phone"}}
+
+Headers and cookies stay what they are, so that the back end's own log-in reads them as it reads those of its pages.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+
+from relay.auth.credential import Unauthenticated, find_cookie, find_credential
+from relay.errors import Refused
+from relay.protocols.request import ConnectRequest
+
+_CREDENTIAL_HEADER: Final = "authorization"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One question. Its repr tells nothing of it.
+
+    Args:
+        headers: of the POST.
+        body: of the POST.
+        key: the same for the same question, and for no other; None: the client has shown nothing of its own.
+    """
+
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+    key: bytes | None = field(repr=False)
+
+
+class QuestionForm:
+    """Makes questions of requests.
+
+    Args:
+        headers: names of the headers that are passed on. `Authorization` has the credential, wherever it stood.
+        cookies: names of the cookies that are.
+        parameters: names of the parameters that are.
+        credential_cookie: RELAY_AUTH_COOKIE.
+    """
+
+    def __init__(
+        self,
+        headers: Sequence[str],
+        cookies: Sequence[str] = (),
+        parameters: Sequence[str] = (),
+        credential_cookie: str | None = None,
+    ) -> None:
+        self._with_credential = _CREDENTIAL_HEADER in map(str.lower, headers)
+        self._headers = headers
+        self._cookies = cookies
+        self._parameters = parameters
+        self._credential_cookie = credential_cookie
+        # A digest is no secret only as long as nobody can try credentials against it.
+        self._salt = secrets.token_bytes(16)
+
+    def fill_in(self, request: ConnectRequest) -> Question:
+        """Return the question about the client that sends a request.
+
+        Raises:
+            Refused: what would be passed on can't be: with 401 a credential, with 400 anything else.
+        """
+        headers = {name: value for name in self._headers if (value := request.header(name)) is not None}
+        if self._with_credential:
+            credential = find_credential(request, self._credential_cookie)
+            if credential is not None:
+                if not _is_plain(credential) or " " in credential:
+                    raise Unauthenticated("malformed", "the credential has characters that no header can have")
+                headers = {name: value for name, value in headers.items() if name.lower() != _CREDENTIAL_HEADER}
+                headers["Authorization"] = f"Bearer {credential}"
+        if self._cookies:
+            line = request.header("Cookie")
+            cookies = {name: value for name in self._cookies if (value := find_cookie(line, name)) is not None}
+            if cookies:
+                headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in cookies.items())
+        for name, value in headers.items():
+            if not _is_plain(value):
+                raise Refused(400, f"the header {name} has characters other than printable ASCII")
+        parameters = {name: request.query[name] for name in self._parameters if name in request.query}
+        body = msgspec.json.encode({"path": request.path, "remote": request.remote, "parameters": parameters})
+        return Question(headers, body, self._key(headers, body) if headers or parameters else None)
+
+    def _key(self, headers: Mapping[str, str], body: bytes) -> bytes:
+        parts = [f"{name}:{value}".encode() for name, value in headers.items()]
+        return hashlib.blake2b(b"\n".join([*parts, body]), digest_size=16, key=self._salt).digest()
+
+
+def _is_plain(value: str) -> bool:
+    """Return whether a header can carry a value as it is, and nothing but a value."""
+    return value.isascii() and value.isprintable()

@@ -1,0 +1,93 @@
+"""How often something may happen from one address."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final
+
+from relay.limits.address import PerAddress
+from relay.limits.limit import Limit, reached, refusal
+from relay.limits.rate import Rate
+from relay.metrics.counters import Counters
+
+MOST_ADDRESSES: Final = 16_384
+"""Addresses that are counted at a time, about 3 MB. From so many, each one needs no rate to be a burden."""
+
+FORGOTTEN_AT_ONCE: Final = 4
+"""How many addresses that were quiet for long enough are forgotten with each event: more than can come with it."""
+
+
+class AddressRate:
+    """The rate of one kind of events, for each address by itself.
+
+    The table is bounded: an address that could use its whole burst again is forgotten, and when all are busy, the one
+    that was quiet for longest. So one that goes on and on stays, however many others come.
+
+    Args:
+        limit: which one it is.
+        per_address: how many events one address may cause in a period, and at once.
+        period: seconds.
+        counters: where refusals are counted.
+        clock: returns seconds; never goes back.
+        most_addresses: that are counted at a time.
+    """
+
+    def __init__(
+        self,
+        limit: Limit,
+        per_address: PerAddress,
+        period: float,
+        counters: Counters,
+        clock: Callable[[], float],
+        most_addresses: int = MOST_ADDRESSES,
+    ) -> None:
+        self._limit = limit
+        self._per_address = per_address
+        self._rate = Rate(per_address.most / period, per_address.most) if per_address.most else None
+        self._counters = counters
+        self._clock = clock
+        self._most_addresses = most_addresses
+        # See `Rate`; in the order of the last events.
+        self._due: OrderedDict[str, float] = OrderedDict()
+
+    def __len__(self) -> int:
+        """Return how many addresses are counted."""
+        return len(self._due)
+
+    def check(self, address: str) -> None:
+        """Make sure that one more event may come from an address.
+
+        Raises:
+            Refused: with 429, and the seconds after which it may.
+        """
+        if self._rate is None or not self._due:
+            return
+        due = self._due.get(self._per_address.key(address))
+        if due is not None and (wait := self._rate.wait(due, self._clock())):
+            raise refusal(self._limit, self._counters, wait, remote=address)
+
+    def add(self, address: str) -> None:
+        """Count an event."""
+        if self._rate is None or not (key := self._per_address.key(address)):
+            return
+        now = self._clock()
+        self._forget(now)
+        self._due[key] = self._rate.add(self._due.pop(key, 0.0), now, 1)
+        if len(self._due) > self._most_addresses:
+            self._due.popitem(last=False)
+            reached(Limit.ADDRESSES, self._counters, counted=self._limit.label, most=self._most_addresses)
+
+    def take(self, address: str) -> None:
+        """Count an event, if it may come; raises as `check` does."""
+        self.check(address)
+        self.add(address)
+
+    def _forget(self, now: float) -> None:
+        """Forget some addresses for which the clock has passed what is kept of them."""
+        for _ in range(min(FORGOTTEN_AT_ONCE, len(self._due))):
+            key, due = self._due.popitem(last=False)
+            if due > now:
+                self._due[key] = due
+                self._due.move_to_end(key, last=False)
+                return

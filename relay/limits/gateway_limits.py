@@ -1,0 +1,78 @@
+"""The limits of one gateway that the ways in share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Self
+
+from relay.limits.address import PerAddress
+from relay.limits.address_rate import AddressRate
+from relay.limits.connections import ConnectionLimits
+from relay.limits.limit import Limit
+from relay.limits.rate import Rate
+from relay.metrics.counters import Counters
+
+NEW_CONNECTIONS_BURST_SECONDS: Final = 10
+"""As many clients as come in so many seconds may come at once: those of another gateway that has ended."""
+
+PUBLISHES_PERIOD_SECONDS: Final = 1.0
+FAILURES_PERIOD_SECONDS: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class LimitOptions:
+    """The settings of the limits; 0: no limit.
+
+    Args:
+        connections_per_address: clients of one address.
+        connections_per_user: clients of one user.
+        new_connections: a second, of this process.
+        publishes: `POST /publish` a second, of one address.
+        failed_authentications: a minute, of one address.
+    """
+
+    connections_per_address: PerAddress
+    connections_per_user: int
+    new_connections: int
+    publishes: PerAddress
+    failed_authentications: PerAddress
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayLimits:
+    """The limits.
+
+    Args:
+        connections: of clients that are connected, or come.
+        publishes: of `POST /publish`.
+        failures: of authentications that have failed.
+    """
+
+    connections: ConnectionLimits
+    publishes: AddressRate
+    failures: AddressRate
+
+    @classmethod
+    def of(cls, options: LimitOptions, counters: Counters, clock: Callable[[], float]) -> Self:
+        """Return the limits of a gateway.
+
+        Args:
+            options: its settings.
+            counters: where it is counted that a limit was reached.
+            clock: returns seconds; never goes back.
+        """
+        new = options.new_connections
+        return cls(
+            ConnectionLimits(
+                options.connections_per_address,
+                options.connections_per_user,
+                Rate(new, new * NEW_CONNECTIONS_BURST_SECONDS) if new else None,
+                counters,
+                clock,
+            ),
+            AddressRate(Limit.PUBLISHES, options.publishes, PUBLISHES_PERIOD_SECONDS, counters, clock),
+            AddressRate(
+                Limit.FAILED_AUTHENTICATIONS, options.failed_authentications, FAILURES_PERIOD_SECONDS, counters, clock
+            ),
+        )

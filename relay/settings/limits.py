@@ -1,0 +1,55 @@
+"""Settings: what one client, one address and one user may take."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from pydantic import BaseModel
+
+from relay.settings.field import setting
+from relay.settings.values import Range
+
+Most = Annotated[int, Range("integer", 0, 1_000_000_000)]
+"""The most of something; 0: no limit."""
+
+CONNECTIONS_PER_ADDRESS: Final = 2000
+"""More people than share an address at one gateway: a campus, or a provider's NAT. About 10 MB."""
+
+PUBLISHES_PER_SECOND: Final = 1000
+"""A request costs 140 µs: a seventh of a core."""
+
+CONNECTIONS_PER_USER: Final = 1000
+"""Far more than the devices and tabs of a person: room for a back end that connects as one user."""
+
+FAILED_AUTHENTICATIONS: Final = 200
+"""More than the people behind one address whose tokens expire within a minute."""
+
+
+class LimitSettings(BaseModel):
+    """Rates and numbers, beside those of sizes that stand with what they are about."""
+
+    max_messages_per_second: Most = setting(
+        20_000, "Limits", "Messages a second of one WebSocket; it is read more slowly, then closed. 0: any number."
+    )
+    max_bytes_per_second: Most = setting(
+        8_388_608, "Limits", "Bytes of messages a second of one WebSocket, likewise. 0: any number."
+    )
+    max_channels_per_connection: Annotated[int, Range("integer", 1, 100_000)] = setting(
+        128, "Limits", "Channels of one WebSocket that can have several."
+    )
+    max_publishes_per_second: Most | None = setting(
+        None, "Limits", "POST /publish a second of one address. 0: any number. Not set: 1000 of a public one."
+    )
+    max_connections_per_address: Most | None = setting(
+        None, "Limits", "Clients of one address, or IPv6 /64. 0: any number. Not set: 2000 of a public one."
+    )
+    # With `none` a name is nobody's, and with `key` many clients may share it.
+    max_connections_per_user: Most | None = setting(
+        None, "Limits", "Clients of one user. 0: any number. Not set: 1000, with RELAY_AUTH none or key any."
+    )
+    max_new_connections_per_second: Most = setting(
+        2000, "Limits", "New clients a second, of all workers; more get HTTP 503. 0: any number."
+    )
+    max_failed_authentications: Most | None = setting(
+        None, "Limits", "Refused tokens and keys a minute of one address. 0: any. Not set: 200 of a public one."
+    )

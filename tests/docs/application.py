@@ -1,0 +1,89 @@
+"""A web application that stands on a page: written into a folder of its own as a file, and run there."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tests.harness import guard
+from tests.harness.conditions import PATIENCE_SECONDS, wait_until_blocking
+from tests.harness.free_port import accepts, free_port
+
+
+class Application:
+    """A process that listens on `port`. A context manager.
+
+    Args:
+        file: name of the file.
+        code: its text.
+        command: that starts it, without a shell; `{port}` in it stands for the port.
+        variables: of its environment; `{port}` as above.
+        preparations: commands that are run before, one after the other.
+
+    Attributes:
+        port: TCP port of 127.0.0.1.
+    """
+
+    def __init__(
+        self,
+        file: str,
+        code: str,
+        command: Sequence[str],
+        variables: Mapping[str, str],
+        preparations: Sequence[Sequence[str]] = (),
+    ) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="relay-application-")
+        self.port = free_port()
+        (Path(self._folder.name) / file).write_text(code)
+        self._command = [word.format(port=self.port) for word in command]
+        self._preparations = preparations
+        self._environment = {**os.environ, **{name: value.format(port=self.port) for name, value in variables.items()}}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def output(self) -> str:
+        """What it has written so far."""
+        return (Path(self._folder.name) / "output").read_text(errors="replace")
+
+    def __enter__(self) -> Self:
+        folder = Path(self._folder.name)
+        with (folder / "output").open("wb") as output:
+            for command in self._preparations:
+                done = subprocess.run(
+                    command, cwd=folder, env=self._environment, stdout=output, stderr=output, check=False
+                )
+                assert done.returncode == 0, self.output
+            self._process = subprocess.Popen(
+                self._command,
+                cwd=folder,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+            )
+        guard.watch(self._process.pid)
+        try:
+            wait_until_blocking(self._up, PATIENCE_SECONDS, "the application listens")
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            guard.unwatch(self._process.pid)
+        self._folder.cleanup()
+
+    def _up(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, self.output
+        return accepts(self.port)
