@@ -13,7 +13,7 @@ from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
-from relay.auth.credential import SUBPROTOCOL, take_bearer
+from relay.auth.credential import take_bearer
 from relay.auth.host import check_host
 from relay.auth.origin import check_origin, cors_headers
 from relay.clients.client import Client
@@ -65,7 +65,8 @@ class OpeningRequests:
 
     def __init__(self, settings: Settings, proxies: TrustedProxies, auth: str) -> None:
         self._settings = settings
-        # Where everybody may do everything, a page of another site can do nothing that its owner couldn't do himself.
+        # With RELAY_AUTH=none pages of all sites may come in, as all programs may. On a loopback or in an intranet that
+        # is more than the owners of the sites could do themselves; docs/fallbacks.md says so.
         self._origin_matters = settings.allowed_origins is not None or auth != "none"
         self._proxies = proxies
         self._negotiation = _Negotiation(settings.subprotocols)
@@ -145,6 +146,7 @@ class _Negotiation(ServerProtocol):
     def answer(self, request: Request) -> tuple[Response, Endpoint]:
         """Return the response to a handshake, and the endpoint that the client has come to, if the status is 101."""
         self._path = request.path.partition("?")[0]
+        self.bearer = None
         self._of_a_page = "Origin" in request.headers
         response = self.accept(request)
         error: BaseException | None = self.handshake_exc
@@ -177,9 +179,9 @@ class _Negotiation(ServerProtocol):
 
 
 def _reason(response: Response) -> str:
-    """Return the library's sentence on a request, unless it repeats a credential."""
+    """Return the library's sentence on a request. What it says of subprotocols may repeat a credential."""
     reason = bytes(response.body).decode().strip()
-    return "Sec-WebSocket-Protocol is malformed" if SUBPROTOCOL in reason else reason
+    return "Sec-WebSocket-Protocol is malformed" if "Sec-WebSocket-Protocol header" in reason else reason
 
 
 def _parse_head(head: bytes) -> Request:

@@ -11,6 +11,9 @@ from relay.errors import ChannelError, Refused
 
 MAX_PARAMETERS = 32
 
+CREDENTIAL = "token"
+"""Parameter of the URL's query that holds the client's credential."""
+
 
 @dataclass(frozen=True, slots=True)
 class ConnectRequest:
@@ -68,10 +71,14 @@ def parse_request(
     if not path.startswith("/") or path.startswith("//") or not target.isprintable() or "#" in target:
         raise Refused(400, "the request target must be a path, without control characters and fragment")
     try:
-        query = parse_qsl(encoded, keep_blank_values=True, max_num_fields=MAX_PARAMETERS, errors="strict")
+        pairs = parse_qsl(encoded, keep_blank_values=True, max_num_fields=MAX_PARAMETERS, errors="strict")
     except ValueError:
         raise Refused(400, "the URL's query is malformed") from None
-    return ConnectRequest(path, dict(query), headers, remote, bearer, certificate_user)
+    query = dict(pairs)
+    if len(query) < len(pairs) and [name for name, _ in pairs].count(CREDENTIAL) > 1:
+        # A proxy may check one of them, and the relay the other.
+        raise Refused(400, f"more than one {CREDENTIAL} in the URL's query")
+    return ConnectRequest(path, query, headers, remote, bearer, certificate_user)
 
 
 def requested_channel(request: ConnectRequest, root: str, default: str) -> str:
