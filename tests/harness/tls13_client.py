@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import os
 import socket
 import struct
 from types import TracebackType
@@ -39,7 +38,7 @@ def record(kind: int, payload: bytes) -> bytes:
 def client_hello(
     key: bytes = b"", *, groups: tuple[int, ...] = (X25519,), shares: tuple[int, ...] | None = None, padding: int = 0
 ) -> bytes:
-    """Return a `ClientHello` as a handshake message.
+    """Return a `ClientHello` as a handshake message, the same each time.
 
     Args:
         key: public key for the shares.
@@ -56,7 +55,7 @@ def client_hello(
     }
     if padding:
         extensions[0x0015] = bytes(padding)
-    body = b"\x03\x03" + os.urandom(32) + vector(b"", 1) + vector(b"\x13\x01", 2) + vector(b"\x00", 1)
+    body = b"\x03\x03" + bytes(range(32)) + vector(b"", 1) + vector(b"\x13\x01", 2) + vector(b"\x00", 1)
     body += vector(b"".join(struct.pack("!H", kind) + vector(value, 2) for kind, value in extensions.items()), 2)
     return b"\x01" + vector(body, 3)
 
