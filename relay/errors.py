@@ -162,7 +162,7 @@ class Refused(RelayError):
     """A request is answered with an HTTP error.
 
     Args:
-        status: HTTP status, 4xx or 5xx.
+        status: HTTP status: 4xx, 5xx, or a redirect.
         reason: a sentence for the client, or why new clients are refused for now.
         headers: further headers of the response.
 

@@ -89,11 +89,12 @@ class Gateway:
 
     @property
     def url(self) -> str:
-        """Where clients connect, as `ws://HOST:PORT`."""
+        """Where clients connect, as `ws://HOST:PORT`, or `wss://` with a certificate."""
+        scheme = "ws" if self.settings.tls_cert is None else "wss"
         host = self.settings.host[0]
         if host in ("0.0.0.0", "::"):  # noqa: S104  # compared with, not bound
             host = "localhost"
-        return f"ws://[{host}]:{self.port}" if ":" in host else f"ws://{host}:{self.port}"
+        return f"{scheme}://[{host}]:{self.port}" if ":" in host else f"{scheme}://{host}:{self.port}"
 
     @property
     def problems(self) -> list[str]:
@@ -136,6 +137,7 @@ class Gateway:
 
         Raises:
             OSError: an address can't be listened on.
+            SettingsError: the certificate for TLS can't be used.
         """
         settings = self.settings
         others = self._workers
@@ -204,6 +206,11 @@ class Gateway:
         published = await self._parts.context.node.submit(message)
         return published.receivers
 
+    def reload(self) -> None:
+        """Read the certificate for TLS again now; a new one is found within seconds anyway. A no-op without TLS."""
+        if self._parts is not None and self._parts.front_door.tls is not None:
+            self._parts.front_door.tls.certificate.reload()
+
     async def drain(self) -> None:
         """Drain: become unready, wait, accept no more, close clients evenly, publish what was accepted."""
         parts, listener = self._parts, self._listener
@@ -265,16 +272,11 @@ class Gateway:
 
     def _run_background(self, parts: Parts) -> None:
         """Begin everything that goes on beside the clients."""
-        context, front_door = parts.context, parts.front_door
+        front_door = parts.front_door
         if self._remote is not None:
             self._background.run("authenticator", self._remote.run)
-        self._background.run("keepalive", context.keepalive.run)
-        self._background.run("write timeouts", context.write_timeouts.run)
-        self._background.run("expirations", context.registry.expirations.run)
-        self._background.run("blocked users", parts.control.blocked_users.run)
-        self._background.run("unfinished messages", context.unfinished.run)
-        self._background.run("polls", parts.polling_clients.sweep)
-        self._background.run("http connections", front_door.http.expire)
+        for name, work in parts.background.items():
+            self._background.run(name, work)
         self._background.run("readiness", lambda: report_readiness(lambda: self._draining, lambda: self.problems))
         self._background.run("left-out log entries", report_left_out)
         self._background.run("event loop lag", lambda: watch_event_loop(self.counters.event_loop_lag))

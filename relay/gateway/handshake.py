@@ -27,6 +27,7 @@ from relay.errors import Refused, Unavailable
 from relay.gateway.eager_task import start_at_once
 from relay.gateway.front_door import FrontDoor
 from relay.gateway.opening_request import OpeningRequest
+from relay.gateway.tls_transport import NO_PROTOCOL
 from relay.logs import Logger
 from relay.protocols.http_request import RequestHead
 from relay.web.http_connection import HttpConnection
@@ -36,10 +37,6 @@ _PROBES = frozenset((b"/healthz", b"/readyz", b"/metrics"))
 """What is answered in a crowd, too: a gateway that seems dead to its supervisor is killed."""
 
 _EVENT_STREAM = re.compile(rb"/sse(?:[/?]|\Z)")
-
-_NO_PROTOCOL = asyncio.Protocol()
-"""Comes between a handshake and its client. uvloop keeps the last protocol's `data_received`, which clients don't have:
-each would keep its handshake for as long as it stays, 380 bytes."""
 
 log = Logger("relay.gateway")
 
@@ -95,12 +92,13 @@ class Handshake(HttpConnection):
         else:
             self._pass_to_aiohttp(head)
 
-    def _open(self, read: Callable[[bytes, str], OpeningRequest], head: bytes) -> None:
+    def _open(self, read: Callable[[bytes, str, str | None], OpeningRequest], head: bytes) -> None:
         """Check a client's request, and let it in, now or when it may."""
         asked_at = time.perf_counter()
         self._stage = Stage.UPGRADE
         try:
-            opening = read(head, self.peer)
+            assert self._transport is not None
+            opening = read(head, self.peer, self._transport.get_extra_info("certificate_user"))
         except Refused as refused:
             self._refuse(refused)
             return
@@ -139,7 +137,7 @@ class Handshake(HttpConnection):
             client = opening.client_class(self._front_door.context, session)
             # uvloop takes up the new protocol's way of reading when reading is resumed.
             transport.pause_reading()
-            transport.set_protocol(_NO_PROTOCOL)
+            transport.set_protocol(NO_PROTOCOL)
             transport.set_protocol(client)
             client.take_over(transport, opening.response, received)
         except Exception:
@@ -149,7 +147,7 @@ class Handshake(HttpConnection):
                 client.abort()
                 return
             self._front_door.admission.withdraw(session)
-            transport.set_protocol(_NO_PROTOCOL)
+            transport.set_protocol(NO_PROTOCOL)
             transport.abort()
             return
         log.debug(

@@ -73,12 +73,13 @@ class OpeningRequests:
         self._proxies = proxies
         self._negotiation = _Negotiation(settings.subprotocols)
 
-    def read_upgrade(self, head: bytes, peer: str) -> OpeningRequest:
+    def read_upgrade(self, head: bytes, peer: str, certificate_user: str | None = None) -> OpeningRequest:
         """Read the request of a WebSocket.
 
         Args:
             head: of the request, with the empty line.
             peer: address of the client, or of the proxy that speaks for it in its headers.
+            certificate_user: see `ConnectRequest`.
 
         Raises:
             Refused: with the status that the client should get.
@@ -91,7 +92,7 @@ class OpeningRequests:
         response, endpoint = self._negotiation.answer(request)
         if response.status_code != 101:
             raise _refused(request, response)
-        asked = parse_request(request.path, request.headers, remote, self._negotiation.bearer)
+        asked = parse_request(request.path, request.headers, remote, self._negotiation.bearer, certificate_user)
         host = _only(request.headers, "Host")
         check_host(host, settings.host_names)
         if self._origin_matters:
@@ -100,7 +101,7 @@ class OpeningRequests:
         client_class = MultiplexedWebSocket if protocol.multiplexed else WebSocket
         return OpeningRequest(asked, protocol, response.serialize(), {}, client_class)
 
-    def read_event_stream(self, head: bytes, peer: str) -> OpeningRequest:
+    def read_event_stream(self, head: bytes, peer: str, certificate_user: str | None = None) -> OpeningRequest:
         """Read the request of a client that wants events; arguments and errors as for a WebSocket."""
         settings = self._settings
         request = _parse_head(head)
@@ -109,7 +110,7 @@ class OpeningRequests:
         check_host(host, settings.host_names)
         cors = cors_headers(origin, host, settings.allowed_origins)
         try:
-            asked = parse_request(request.path, request.headers, remote)
+            asked = parse_request(request.path, request.headers, remote, None, certificate_user)
             protocol = sse.open_session(asked, settings.default_channel)
         except Refused as refused:
             refused.headers |= cors

@@ -22,9 +22,13 @@ from relay.clients.unfinished_messages import UnfinishedMessages, message_timeou
 from relay.clients.write_timeouts import WriteTimeouts
 from relay.control import Control
 from relay.gateway.admission import Admission
+from relay.gateway.background import Work
 from relay.gateway.capacity import max_connections
 from relay.gateway.front_door import FrontDoor
 from relay.gateway.opening_request import OpeningRequests
+from relay.gateway.tls import Tls
+from relay.gateway.tls_certificate import CertificateInUse
+from relay.gateway.tls_turns import HandshakeTurns
 from relay.limits.address import PerAddress
 from relay.limits.channels import ChannelLimits
 from relay.limits.gateway_limits import GatewayLimits, LimitOptions
@@ -36,6 +40,7 @@ from relay.node import Node
 from relay.proxies.forwarded import TrustedProxies
 from relay.settings import Settings
 from relay.settings import limits as defaults
+from relay.settings.tls import certificate_files
 from relay.web.app import build_app, make_runner
 from relay.web.app_keys import FindReadiness, TakeSnapshot
 from relay.web.client_address import client_address_middleware
@@ -60,6 +65,23 @@ class Parts:
     control: Control
     runner: web.AppRunner
 
+    @property
+    def background(self) -> dict[str, Work]:
+        """What has to be done all the time, by name."""
+        context, front_door = self.context, self.front_door
+        work: dict[str, Work] = {
+            "keepalive": context.keepalive.run,
+            "write timeouts": context.write_timeouts.run,
+            "expirations": context.registry.expirations.run,
+            "blocked users": self.control.blocked_users.run,
+            "unfinished messages": context.unfinished.run,
+            "polls": self.polling_clients.sweep,
+            "http connections": front_door.http.expire,
+        }
+        if front_door.tls is not None:
+            work["certificate"] = front_door.tls.certificate.watch
+        return work
+
 
 async def make_parts(
     settings: Settings,
@@ -71,7 +93,7 @@ async def make_parts(
     readiness: FindReadiness,
     take: TakeSnapshot,
 ) -> Parts:
-    """Return the parts of a gateway.
+    """Return the parts of a gateway; raises `SettingsError` when the certificate for TLS can't be used.
 
     Args:
         settings: of the gateway.
@@ -118,8 +140,17 @@ async def make_parts(
         admission=admission,
         limits=limits,
         proxies=proxies,
+        tls=_open_tls(settings, counters),
     )
     return Parts(context, front_door, polling_clients, control, runner)
+
+
+def _open_tls(settings: Settings, counters: Counters) -> Tls | None:
+    """Return what TLS connections share; raises `SettingsError` when the certificate can't be used."""
+    files = certificate_files(settings)
+    if files is None:
+        return None
+    return Tls(CertificateInUse(files, counters), HandshakeTurns(asyncio.get_running_loop()))
 
 
 def _broker_options(settings: Settings) -> BrokerOptions:

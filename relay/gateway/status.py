@@ -67,6 +67,7 @@ async def take_snapshot(front_door: FrontDoor, process: Process, problems: list[
         bus_links={name: int(up) for name, up in bus.links.items()},
         bus_subscriptions=bus.subscriptions,
         bus_buffer_bytes={share.value: size for share, size in bus.buffered.items()},
+        tls_certificate_expiry={} if front_door.tls is None else front_door.tls.certificate.expiry,
         bus_servers={} if bus.server is None else {bus.server: 1},
     )
     # What clients of several channels have gathered counts as fanned out, and may still be dropped: a total would fall.

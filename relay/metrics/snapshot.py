@@ -28,6 +28,7 @@ class Gauges(Additive):
         bus_subscriptions: channels that are subscribed to on the bus, including two of the relay's own.
         bus_buffer_bytes: bytes of messages that wait for the bus, or for its answer, by share of the publish buffer.
         bus_servers: processes on each server of the bus, by the server's run id; without servers that have none.
+        tls_certificate_expiry: name of the certificate for TLS → when it ends, in seconds since 1970; empty: no TLS.
         processes: how many processes were added up.
         silent_processes: how many of them do not answer; their last known numbers count.
         cpu_seconds: processor time, user and system.
@@ -54,6 +55,7 @@ class Gauges(Additive):
     bus_subscriptions: int = 0
     bus_buffer_bytes: dict[str, int] = field(default_factory=dict)
     bus_servers: dict[str, int] = field(default_factory=dict)
+    tls_certificate_expiry: dict[str, float] = field(default_factory=dict, metadata=LEAST)
     processes: int = 1
     silent_processes: int = 0
     cpu_seconds: float = 0.0
