@@ -273,6 +273,8 @@ class MessageReader(LibraryProtocol):
     def _count_controls(self, frames: int, pongs: bytes) -> None:
         """Answer pings, and fail a client that sends more pings and pongs than any needs."""
         if pongs and self.open:
+            if self._ws is not None and self._ws.writes:
+                self._receiver.flush_protocol()  # the pong of a ping that came before, in pieces
             self._receiver.answer(pongs)
         due = CONTROL_FRAMES.count(self._controls_due, self._context.loop.time(), frames)
         if due is None:
