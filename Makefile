@@ -23,7 +23,7 @@ WHOLE_RUNS := tests/bench/test_compare.py tests/faults/test_run.py
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-fast fast honesty whole-runs lint format bench peers loadtest redis programs browser proxies curl promtool \
-	shellcheck image env-example compose-test loadtest-compose clean
+	shellcheck image lock env-example compose-test loadtest-compose clean
 
 help: ## show this list
 	@echo "make run               start a gateway on the memory broker       options: ARGS=\"--port 9000\""
@@ -32,13 +32,14 @@ help: ## show this list
 	@echo "make loadtest          load two gateways and a Redis, and write a report"
 	@echo "make honesty           run the load test against servers with faults: 2 minutes"
 	@echo "make whole-runs        try the commands that inject faults and compare commits: 1 minute"
-	@echo "make lint              check style, formatting and types"
+	@echo "make lint              check style, formatting, types and dependencies"
 	@echo "make format            format the code"
 	@echo "make bench             measure against an everyday relay          options: ARGS=\"...\""
 	@echo "make peers             measure beside other servers               options: ARGS=\"...\""
 	@echo "make image             build the gateway's image, relay-gateway   options: IMAGE=name:tag"
 	@echo "make compose-test      test the stack of docker-compose.yml with a Docker engine: 5 minutes"
 	@echo "make loadtest-compose  load the stack that runs here through its balancer"
+	@echo "make lock              renew the image's locked dependencies      options: ARGS=\"--upgrade-package aiohttp\""
 	@echo "make env-example       write .env.example anew from the settings"
 	@echo "make clean             remove the environments, caches and builds"
 	@echo
@@ -81,10 +82,21 @@ image: ## build the gateway's image
 env-example: $(VENV)/.stamp-run ## write .env.example
 	@cd deploy && ../$(BIN)/relay config --env >../.env.example
 
-lint: $(VENV)/.stamp-dev ## check style, formatting and types
+# For all versions of Python and all platforms, with the hashes of all files of a version: any mirror may serve them.
+# No package is built for it, which would run its code.
+LOCK = $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 --no-build --generate-hashes \
+	--custom-compile-command "make lock" $(or $(ARGS),--upgrade)
+
+lock: $(VENV)/.stamp-dev ## write the lock files
+	@$(LOCK) --extra uvloop --output-file deploy/requirements.lock pyproject.toml
+	@$(BIN)/python -c 'import tomllib; project = tomllib.load(open("pyproject.toml", "rb")); \
+		print(*project["build-system"]["requires"], sep="\n")' | $(LOCK) --output-file deploy/build-requirements.lock -
+
+lint: $(VENV)/.stamp-dev ## check style, formatting, types and dependencies
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python -m tests.deploy.audit
 
 format: $(VENV)/.stamp-dev ## format the code
 	$(BIN)/ruff check --fix .

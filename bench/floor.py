@@ -24,7 +24,7 @@ def shake_hands(sock: socket.socket) -> None:
     key = request.partition(b"Sec-WebSocket-Key: ")[2].partition(b"\r\n")[0]
     sock.sendall(
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        b"Sec-WebSocket-Accept: %b\r\n\r\n" % base64.b64encode(hashlib.sha1(key + GUID).digest())
+        b"Sec-WebSocket-Accept: %b\r\n\r\n" % base64.b64encode(hashlib.sha1(key + GUID, usedforsecurity=False).digest())
     )
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setblocking(False)

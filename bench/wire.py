@@ -46,7 +46,7 @@ def accept(sock: socket.socket, key: bytes) -> bytes:
             raise ConnectionError(f"closed in the handshake: {data[:200]!r}")
         data += chunk
     head, _, rest = data.partition(b"\r\n\r\n")
-    expected = base64.b64encode(hashlib.sha1(key + GUID).digest())
+    expected = base64.b64encode(hashlib.sha1(key + GUID, usedforsecurity=False).digest())
     if not head.startswith(b"HTTP/1.1 101 ") or expected not in head:
         raise ConnectionError(f"refused: {data[:200]!r}")
     sock.setblocking(False)

@@ -40,6 +40,7 @@ class Disconnect(enum.Enum):
     FRAME_RATE = (1008, "too many control frames or small fragments")
     MESSAGE_TIMEOUT = (1008, "message not finished in time")
     NOT_ALLOWED = (1008, "not allowed")
+    TOKEN_EXPIRED = (1008, "token expired")
     UNEXPECTED_DATA = (1008, "unexpected data")
     TOO_MANY_FRAGMENTS = (1009, "too many fragments")
     KEEPALIVE_TIMEOUT = (1011, "keepalive timeout")

@@ -19,6 +19,7 @@ LAYERS = [
     ["relay", "loadtest", "health_check"],
     ["workers"],
     ["gateway"],
+    ["authenticators"],
     ["web"],
     ["clients"],
     ["control"],
@@ -46,7 +47,7 @@ small."""
 KNOWN_BY = {
     "loadtest": {"cli"},
     "health_check": set[str](),
-    "settings": {"relay", "cli", "workers", "gateway", "web"},
+    "settings": {"relay", "cli", "workers", "gateway", "authenticators", "web"},
     "control": {"gateway", "web"},
 }
 """Rooms that not all rooms of the layers before may know, and those that may. Settings end at the front door: what lies
@@ -64,6 +65,8 @@ NAMED = {
     "cli": "the name of a command names the module",
     "brokers.schemes": "a URL's scheme names the module",
     "protocols": "a path or a subprotocol names the module",
+    "authenticators": "RELAY_AUTH names the module",
+    "authenticators.function": "RELAY_AUTH names the function",
 }
 """Modules that import others by names that are data, and why. These imports are not counted."""
 

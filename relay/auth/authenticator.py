@@ -7,10 +7,26 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from relay.channel import is_visible
-from relay.errors import NotAllowed, Refused
+from relay.errors import NotAllowed, RelayError
 from relay.protocols.request import ConnectRequest
 
-MAX_USER_BYTES = 64
+MAX_USER_BYTES: Final = 255
+"""Of the name of a user, such as an e-mail address."""
+
+
+class UserError(RelayError):
+    """A name can't be that of a user.
+
+    Args:
+        rule: that it breaks; a sentence without its subject.
+    """
+
+    def __init__(self, rule: str) -> None:
+        super().__init__(rule)
+        self.rule = rule
+
+    def __str__(self) -> str:
+        return f"user {self.rule}"
 
 
 class Rights(Protocol):
@@ -47,10 +63,14 @@ class Identity:
     Args:
         user: the name of its user; None: anonymous.
         rights: what it may do.
+        expires_at: when the client is to be disconnected, in seconds since 1970; None: never.
+        info: JSON that presence will show of the client; None: nothing.
     """
 
     user: str | None
     rights: Rights = EVERYTHING
+    expires_at: float | None = None
+    info: bytes | None = None
 
 
 ANONYMOUS: Final = Identity(None)
@@ -73,26 +93,19 @@ class Authenticator(Protocol):
         """
 
 
-class NameInQuery:
-    """The default authenticator: believes the name in `?user=NAME`, and lets every client do everything."""
+def check_user(name: str) -> str:
+    """Return the name of a user when it is legal.
 
-    def identify(self, request: ConnectRequest) -> Identity:
-        """Return the identity with the name that the request gives; see `Authenticator`.
-
-        Raises:
-            Refused: with 400; the name is not 1 to 64 bytes of UTF-8, or has invisible characters or outer white space.
-        """
-        user = request.query.get("user")
-        if user is None:
-            return ANONYMOUS
-        if not 1 <= len(user.encode()) <= MAX_USER_BYTES:
-            raise Refused(400, f"user must have 1 to {MAX_USER_BYTES} bytes of UTF-8")
-        if not is_visible(user):
-            rule = "must not contain control characters, or others that are invisible or turn text around"
-            raise Refused(400, f"user {rule}")
-        if user != user.strip():
-            raise Refused(400, "user must not begin or end with white space")
-        return Identity(user)
+    Raises:
+        UserError: it is empty, too long, or has invisible characters or outer white space.
+    """
+    if not 1 <= len(name.encode(errors="replace")) <= MAX_USER_BYTES:
+        raise UserError(f"must have 1 to {MAX_USER_BYTES} bytes of UTF-8")
+    if not is_visible(name):
+        raise UserError("must not contain control characters, or others that are invisible or turn text around")
+    if name != name.strip():
+        raise UserError("must not begin or end with white space")
+    return name
 
 
 def check_subscribe(identity: Identity, channel: str) -> None:

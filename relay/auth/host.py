@@ -19,18 +19,20 @@ _HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[a-z0-9._-]{1,254})(?::[0-9]{1,5})
 
 LOCAL = "localhost"
 
+ANY = "*"
+
 
 def read_allowed_host(text: str) -> str:
     """Return a name from the settings in the form in which names are compared.
 
     Args:
-        text: a host name, or `*.example.com` for all names below a host name.
+        text: a host name, `*.example.com` for all names below a host name, or `*` for all.
 
     Raises:
         ValueError: it is neither.
     """
     name = text.lower().removesuffix(".")
-    if not _NAME.match(name):
+    if name != ANY and not _NAME.match(name):
         raise ValueError(f"not {text!r}: a name such as relay.example.com or *.example.com, without scheme and port")
     return name
 

@@ -24,7 +24,7 @@ _ENDPOINT: Final = re.compile(
 )
 """An endpoint of a gateway; a proxy may put a path in front of it."""
 
-_LOOPBACK: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+_LOOPBACK: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # compared with, not bound
 """Host that means all addresses → the one at which a client on this machine reaches it."""
 
 

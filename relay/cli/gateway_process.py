@@ -18,7 +18,7 @@ from relay.errors import RelayError
 from relay.gateway.capacity import raise_descriptor_limit
 from relay.logs import flush_logs
 from relay.settings import Settings
-from relay.settings.report import PREFIX
+from relay.settings.field import PREFIX
 from relay.system_error import in_words
 from relay.web.metrics_port import MetricsPortError
 

@@ -197,7 +197,7 @@ class MessageReader(LibraryProtocol):
             session.protocol.received(session, kind, payload)
         except ProtocolError as error:
             self._receiver.fail(error.disconnect)
-        except Exception:
+        except Exception:  # noqa: BLE001  # whatever it is, it is logged and ends this client only
             self._receiver.message_failed()
 
     def _begin_frame(self, header: bytes) -> None:

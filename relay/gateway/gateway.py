@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
-from relay.auth.authenticator import Authenticator, NameInQuery
+from relay.auth.authenticator import Authenticator
+from relay.authenticators import make_authenticator
 from relay.brokers import schemes
 from relay.clients.context import CLOSE_TIMEOUT_SECONDS
 from relay.clients.drain import close_evenly
@@ -40,8 +41,7 @@ class Gateway:
 
     Args:
         settings: None: from the environment.
-        authenticator: tells who clients are, and what they may do; None: they are called what they say, and may do
-            everything.
+        authenticator: tells who clients are, and what they may do; None: the one that RELAY_AUTH names.
         workers: speaks for the processes that share the port with this one, itself included; None: it is alone.
 
     Attributes:
@@ -58,9 +58,9 @@ class Gateway:
         workers: Workers | None = None,
     ) -> None:
         self._workers = workers
-        self._authenticator = NameInQuery() if authenticator is None else authenticator
         self.settings = Settings() if settings is None else settings
         self.counters = Counters()
+        self._authenticator = authenticator or make_authenticator(self.settings, self.counters)
         self.port = self.settings.port
         self._parts: Parts | None = None
         self._listener: Listener | None = None
@@ -83,7 +83,7 @@ class Gateway:
     def url(self) -> str:
         """Where clients connect, as `ws://HOST:PORT`."""
         host = self.settings.host[0]
-        if host in ("0.0.0.0", "::"):
+        if host in ("0.0.0.0", "::"):  # noqa: S104  # compared with, not bound
             host = "localhost"
         return f"ws://[{host}]:{self.port}" if ":" in host else f"ws://{host}:{self.port}"
 
@@ -163,6 +163,7 @@ class Gateway:
             port=self.port,
             metrics_port=settings.metrics_port or self.port,
             url=self.url,
+            auth=settings.auth,
             max_connections=context.registry.places,
             event_loop=self.build["event_loop"],
             bus=schemes.describe(settings.broker_url),

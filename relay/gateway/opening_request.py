@@ -12,6 +12,7 @@ from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
+from relay.auth.credential import SUBPROTOCOL, take_bearer
 from relay.auth.host import check_host
 from relay.auth.origin import check_origin, cors_headers
 from relay.clients.client import Client
@@ -74,11 +75,12 @@ class OpeningRequests:
         if response.status_code != 101:
             headers = {name: response.headers[name] for name in ("Upgrade",) if name in response.headers}
             headers["Sec-WebSocket-Version"] = "13"  # RFC 6455, section 4.4
-            raise Refused(response.status_code, bytes(response.body).decode().strip(), headers)
-        asked = self._read(request, peer)
+            raise Refused(response.status_code, _reason(response), headers)
+        asked = self._read(request, peer, self._negotiation.bearer)
         host = _only(request.headers, "Host")
-        check_host(host, settings.allowed_hosts)
-        if settings.allowed_origins is not None:
+        check_host(host, settings.host_names)
+        # Where everybody may do everything, a page of another site can do nothing that its owner couldn't do himself.
+        if settings.allowed_origins is not None or settings.auth != "none":
             check_origin(_only(request.headers, "Origin"), host, settings.allowed_origins)
         protocol = endpoint.open(asked, settings.default_channel)
         client_class = MultiplexedWebSocket if protocol.multiplexed else WebSocket
@@ -89,7 +91,7 @@ class OpeningRequests:
         settings = self._settings
         request = _parse_head(head)
         origin, host = (_only(request.headers, name) for name in ("Origin", "Host"))
-        check_host(host, settings.allowed_hosts)
+        check_host(host, settings.host_names)
         cors = cors_headers(origin, host, settings.allowed_origins)
         try:
             asked = self._read(request, peer)
@@ -99,10 +101,10 @@ class OpeningRequests:
             raise
         return OpeningRequest(asked, protocol, _stream_head(cors), cors, EventStream)
 
-    def _read(self, request: Request, peer: str) -> ConnectRequest:
+    def _read(self, request: Request, peer: str, bearer: str | None = None) -> ConnectRequest:
         headers = request.headers
         remote = self._proxies.client_address(peer, headers.get_all("X-Forwarded-For"), headers.get_all("Forwarded"))
-        return parse_request(request.path, headers, remote)
+        return parse_request(request.path, headers, remote, bearer)
 
 
 class _Negotiation(ServerProtocol):
@@ -113,11 +115,16 @@ class _Negotiation(ServerProtocol):
 
     Args:
         accepted: RELAY_SUBPROTOCOLS.
+
+    Attributes:
+        bearer: the credential among the subprotocols that the last client has offered; None: there was none.
     """
 
     def __init__(self, accepted: Sequence[str]) -> None:
         super().__init__(logger=websockets_logger)
         self.parser.close()  # it gets no bytes
+        self.bearer: str | None = None
+        self._of_a_page = False
         self._accepted = accepted
         self._path = ""
         self._endpoint = find_endpoint("", ())
@@ -125,6 +132,7 @@ class _Negotiation(ServerProtocol):
     def answer(self, request: Request) -> tuple[Response, Endpoint]:
         """Return the response to a handshake, and the endpoint that the client has come to, if the status is 101."""
         self._path = request.path.partition("?")[0]
+        self._of_a_page = "Origin" in request.headers
         response = self.accept(request)
         error: BaseException | None = self.handshake_exc
         self.handshake_exc = None
@@ -140,12 +148,25 @@ class _Negotiation(ServerProtocol):
         Raises:
             NegotiationError: there is none. It may be answered without one, but then browsers end the connection.
         """
-        endpoint = self._endpoint = find_endpoint(self._path, subprotocols)
-        chosen = endpoint.select_subprotocol(subprotocols, self._accepted)
-        if chosen is None and subprotocols:
+        try:
+            offered, self.bearer = take_bearer(subprotocols)
+        except Refused as refused:
+            raise NegotiationError(refused.reason) from None
+        if self._of_a_page and self.bearer is not None and not offered:
+            # A browser ends a connection that is answered without one (WHATWG, WebSockets, section 2.2).
+            raise NegotiationError("a page must offer a subprotocol beside its credential, such as relay")
+        endpoint = self._endpoint = find_endpoint(self._path, offered)
+        chosen = endpoint.select_subprotocol(offered, self._accepted)
+        if chosen is None and offered:
             names = ", ".join(self._accepted)
             raise NegotiationError(f"no subprotocol that was offered is one of RELAY_SUBPROTOCOLS: {names}")
         return None if chosen is None else Subprotocol(chosen)
+
+
+def _reason(response: Response) -> str:
+    """Return the library's sentence on a request, unless it repeats a credential."""
+    reason = bytes(response.body).decode().strip()
+    return "Sec-WebSocket-Protocol is malformed" if SUBPROTOCOL in reason else reason
 
 
 def _parse_head(head: bytes) -> Request:

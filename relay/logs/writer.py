@@ -72,7 +72,7 @@ class LogWriter(logging.Handler):
         """Format an entry and queue it for the thread; return at once."""
         try:
             entry = f"{self.format(record)}\n".encode(self._encoding, "backslashreplace")
-        except Exception:
+        except Exception:  # noqa: BLE001  # as `logging` asks of handlers
             self.handleError(record)
             return
         with self._changed:

@@ -21,21 +21,35 @@ class ConnectRequest:
         query: parameters of the URL, decoded; the last one of a name counts.
         headers: request headers; look-up ignores case.
         remote: address of the peer, for logs.
+        bearer: the credential in `Sec-WebSocket-Protocol`; None: there is none.
     """
 
     path: str
     query: Mapping[str, str]
     headers: Mapping[str, str]
     remote: str
+    bearer: str | None = None
+
+    def header(self, name: str) -> str | None:
+        """Return a header that may come once; None: it doesn't come.
+
+        Raises:
+            Refused: with 400; it came more than once.
+        """
+        try:
+            return self.headers.get(name)
+        except LookupError:  # of `websockets`, for a header that comes twice
+            raise Refused(400, f"more than one {name} header") from None
 
 
-def parse_request(target: str, headers: Mapping[str, str], remote: str) -> ConnectRequest:
+def parse_request(target: str, headers: Mapping[str, str], remote: str, bearer: str | None = None) -> ConnectRequest:
     """Read a request target.
 
     Args:
         target: path and query, as they stand in the request line.
         headers: request headers.
         remote: address of the peer.
+        bearer: see `ConnectRequest`.
 
     Raises:
         Refused: the target is not a plain path, or its query is malformed.
@@ -48,7 +62,7 @@ def parse_request(target: str, headers: Mapping[str, str], remote: str) -> Conne
         query = parse_qsl(encoded, keep_blank_values=True, max_num_fields=MAX_PARAMETERS, errors="strict")
     except ValueError:
         raise Refused(400, "the URL's query is malformed") from None
-    return ConnectRequest(path, dict(query), headers, remote)
+    return ConnectRequest(path, dict(query), headers, remote, bearer)
 
 
 def requested_channel(request: ConnectRequest, root: str, default: str) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 from dotenv.parser import parse_stream
 from pydantic import ValidationError
@@ -19,9 +19,8 @@ from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSou
 
 from relay.errors import SettingProblem
 from relay.redaction import MASK, escape_controls
+from relay.settings.field import PREFIX
 from relay.settings.values import Range, ValueKind, show
-
-PREFIX: Final = "RELAY_"
 
 
 class SettingSource(enum.Enum):

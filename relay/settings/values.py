@@ -12,7 +12,7 @@ from typing import Annotated, Final, Literal
 from annotated_types import BaseMetadata, Ge, GroupedMetadata, Le
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 
-from relay.auth.host import read_allowed_host
+from relay.auth.host import LOCAL, read_allowed_host
 from relay.auth.origin import read_allowed
 from relay.brokers import schemes
 from relay.channel import PREFIX_RULE, check_channel, check_prefix
@@ -47,7 +47,7 @@ class ValueKind:
     @property
     def secret(self) -> bool:
         """Whether a value must never be shown, not even one that is refused."""
-        return self.name == "keys"
+        return self.name in ("keys", "secret")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +82,15 @@ def show(value: object) -> str:
         return MASK
     if isinstance(value, tuple):
         return ",".join(show(item) for item in value)
+    if isinstance(value, dict):
+        return ",".join(f"{show(key)}={show(item)}" for key, item in value.items())
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return escape_controls(mask_credentials(str(value)))
 
 
-def _split(value: object) -> object:
-    """Split a comma-separated list; leave what is a list already."""
+def split_list(value: object) -> object:
+    """Return a comma-separated list as a tuple; leave what is a list already."""
     if isinstance(value, str):
         return tuple(part.strip() for part in value.split(","))
     return value
@@ -147,6 +149,11 @@ def _is_address(host: str) -> bool:
     return True
 
 
+def is_loopback(host: str) -> bool:
+    """Return whether an address or host name is one of this machine alone."""
+    return ipaddress.ip_address(host).is_loopback if _is_address(host) else host.lower().rstrip(".") == LOCAL
+
+
 def _check_default_channel(name: str) -> str:
     try:
         return check_channel(name)
@@ -192,7 +199,7 @@ def _check_text(text: str) -> str:
 
 Hosts = Annotated[
     tuple[str, ...],
-    BeforeValidator(_split),
+    BeforeValidator(split_list),
     AfterValidator(_check_hosts),
     ValueKind("list", "IP addresses or host names, separated by commas"),
 ]
@@ -201,7 +208,7 @@ Workers = Annotated[
 ]
 Networks = Annotated[
     tuple[str, ...],
-    BeforeValidator(_split),
+    BeforeValidator(split_list),
     AfterValidator(_check_networks),
     ValueKind("list", "IP addresses and networks such as 10.0.0.0/8, separated by commas"),
 ]
@@ -218,7 +225,7 @@ CaFile = Annotated[
 ]
 Origins = Annotated[
     tuple[str, ...],
-    BeforeValidator(_split),
+    BeforeValidator(split_list),
     _each(read_allowed),
     ValueKind(
         "list", "origins such as https://app.example.com or https://*.example.com, separated by commas; null; or *"
@@ -226,19 +233,19 @@ Origins = Annotated[
 ]
 HostNames = Annotated[
     tuple[str, ...],
-    BeforeValidator(_split),
+    BeforeValidator(split_list),
     _each(read_allowed_host),
-    ValueKind("list", "names such as relay.example.com or *.example.com, separated by commas, without ports"),
+    ValueKind("list", "names such as relay.example.com or *.example.com, separated by commas, without ports; or *"),
 ]
 Subprotocols = Annotated[
     tuple[str, ...],
-    BeforeValidator(_split),
+    BeforeValidator(split_list),
     _each(_read_subprotocol),
     ValueKind("list", "names as in Sec-WebSocket-Protocol, separated by commas; * is the first that is offered"),
 ]
 ApiKeys = Annotated[
     tuple[SecretStr, ...],
-    BeforeValidator(_split),
+    BeforeValidator(split_list),
     AfterValidator(_check_keys),
     ValueKind("keys", "16 to 256 ASCII characters each, no white space, separated by commas"),
 ]

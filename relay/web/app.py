@@ -96,8 +96,8 @@ def build_app(
     """
     app = build_operators_app(problems, take, build, bus)
     app.middlewares.append(persistence_middleware)
-    if settings.allowed_hosts is not None:
-        app.middlewares.append(host_middleware(settings.allowed_hosts))
+    if settings.host_names is not None:
+        app.middlewares.append(host_middleware(settings.host_names))
     app[SETTINGS], app[NODE], app[CONTROL], app[COUNTERS] = settings, node, control, counters
     app[POLLING_CLIENTS], app[ADMISSION], app[DRAINING] = polling_clients, admission, draining
     keys = settings.api_keys

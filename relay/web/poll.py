@@ -7,9 +7,9 @@ from aiohttp import web
 from relay.clients.idle_polls import network_of
 from relay.errors import Refused
 from relay.protocols.poll import ROOT, LongPolling, open_session
-from relay.protocols.request import parse_request
 from relay.web.admission_wait import AdmissionWait
 from relay.web.app_keys import ADMISSION, COUNTERS, POLLING_CLIENTS, SETTINGS
+from relay.web.connect_request import read_connect_request
 from relay.web.cors import with_cors
 from relay.web.persistence import client_closed, keep_connection
 
@@ -27,7 +27,7 @@ async def poll(request: web.Request) -> web.Response:
         Refused: see `relay.protocols.poll` and `relay.gateway.admission`.
     """
     polling_clients, admission = request.app[POLLING_CLIENTS], request.app[ADMISSION]
-    asked = parse_request(request.raw_path, request.headers, request.remote or "")
+    asked = read_connect_request(request)
     wanted = open_session(asked, request.app[SETTINGS].default_channel)
     client, position = polling_clients.find(wanted), 0
     if client is not None:

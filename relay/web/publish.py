@@ -7,10 +7,11 @@ from aiohttp import hdrs, web
 from relay.brokers.shares import Share
 from relay.errors import DeliveryUnknown, PublishError, Refused
 from relay.message import Kind, Message
-from relay.protocols.request import parse_request, requested_channel
+from relay.protocols.request import requested_channel
 from relay.web.admission_wait import AdmissionWait
 from relay.web.app_keys import ADMISSION, COUNTERS, NODE, SETTINGS
 from relay.web.body import read_body
+from relay.web.connect_request import read_connect_request
 from relay.web.content_type import UTF_8, read_content_type
 from relay.web.cors import with_cors
 from relay.web.persistence import keep_connection
@@ -40,8 +41,7 @@ async def _accept(request: web.Request) -> web.Response:
     Raises:
         Refused: the message was not, or perhaps not, published.
     """
-    # The raw path: aiohttp's own is decoded, by other rules than those by which `a%2Fb` and `a/b` are one channel.
-    asked = parse_request(request.raw_path, request.headers, request.remote or "")
+    asked = read_connect_request(request)
     channel = requested_channel(asked, PREFIX, request.app[SETTINGS].default_channel)
     with AdmissionWait(request):
         await request.app[ADMISSION].admit_publisher(asked, channel)

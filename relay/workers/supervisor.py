@@ -145,7 +145,8 @@ class Supervisor:
             if self._not_started and not ended.listened and failures >= START_ATTEMPTS:
                 raise WorkerStartError(worker.number, ended)
             # With jitter: not all at once when something that all of them need has failed.
-            pause = min(timing.first_pause * 2 ** max(0, failures - 1), timing.longest_pause) * random.uniform(0.8, 1.2)
+            pause = min(timing.first_pause * 2 ** max(0, failures - 1), timing.longest_pause)
+            pause *= random.uniform(0.8, 1.2)  # noqa: S311  # spreads load, guards nothing
             log.error("worker ended", worker=worker.number, why=str(ended), again_in=round(pause, 2))
             try:
                 async with asyncio.timeout(pause):

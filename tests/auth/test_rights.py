@@ -1,132 +1,121 @@
-"""Rights, for every way in which a client subscribes and publishes."""
+"""Which of several patterns decides about a channel."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable
-
 import pytest
-import pytest_asyncio
-from websockets.exceptions import InvalidStatus
 
-from relay import Gateway, Settings
-from relay.auth.authenticator import ANONYMOUS, EVERYTHING, Identity, check_publish, check_subscribe
-from relay.errors import NotAllowed, Refused
-from relay.protocols.request import ConnectRequest
-from tests.harness.event_source import EventStreamClient
-from tests.harness.http_response import HttpResponse, get, send_request
-from tests.harness.websocket_client import WebSocketClient, connected
+from relay.auth.rights import MAX_PATTERNS, PatternRights, Right, RightsError, compile_patterns
 
 
-class Listed:
-    """Rights to channels by their first letters: `s` to subscribe, `p` to publish, `sp` for both."""
-
-    def may_subscribe(self, channel: str) -> bool:
-        return channel.startswith("s")
-
-    def may_publish(self, channel: str) -> bool:
-        return channel.startswith(("p", "sp"))
-
-
-class ByName:
-    """Gives users their rights by their names; waits before it does, as one that asks another server must."""
-
-    def __init__(self) -> None:
-        self.asked: list[str] = []
-
-    def identify(self, request: ConnectRequest) -> Awaitable[Identity]:
-        self.asked.append(request.path)
-        return self._find(request.query.get("user"))
-
-    async def _find(self, user: str | None) -> Identity:
-        await asyncio.sleep(0)
-        if user is None:
-            raise Refused(401, "no user")
-        return Identity(user, Listed())
+@pytest.mark.parametrize(
+    ("given", "defaults", "channel", "decides"),
+    [
+        ({"chat:*": "r"}, {}, "chat:1", "chat:*"),
+        ({"chat:*": "r"}, {}, "chat", None),
+        ({"chat:*": "r", "chat:a*": "w"}, {}, "chat:ab", "chat:a*"),
+        ({"chat:*": "r", "chat:ab": "w"}, {}, "chat:ab", "chat:ab"),
+        ({"*": "r"}, {"chat:*": "w"}, "chat:1", "chat:*"),
+        ({"user:{sub}": "r"}, {"user:ann": "w"}, "user:ann", "user:{sub}"),
+        ({"user:ann": "r"}, {"user:{sub}": "w"}, "user:ann", "user:ann"),
+        ({"user:{sub}:*": "r"}, {"user:ann:*": "w"}, "user:ann:1", "user:{sub}:*"),
+        ({"user:*": "r"}, {"user:{sub}": "w"}, "user:ann", "user:{sub}"),
+    ],
+)
+def test_the_most_specific_pattern_decides_and_the_credential_before_the_settings(
+    given: dict[str, str], defaults: dict[str, str], channel: str, decides: str | None
+) -> None:
+    patterns = compile_patterns(given, defaults)
+    rule = patterns.deciding(channel, "ann")
+    assert (None if rule is None else rule.pattern) == decides
+    allowed = {Right(letter) for letter in {**defaults, **given}.get(decides or "", "")}
+    assert patterns.allowed(channel, "ann") == allowed
 
 
-@pytest.fixture
-def authenticator() -> ByName:
-    return ByName()
+def test_of_two_equal_patterns_the_credential_s_decides() -> None:
+    patterns = compile_patterns({"a": "r", "b*": ""}, {"a": "w", "b*": "w"})
+    assert patterns.allowed("a", None) == {Right.SUBSCRIBE}
+    assert patterns.allowed("b1", None) == set()
 
 
-@pytest_asyncio.fixture
-async def gateway(authenticator: ByName) -> AsyncIterator[Gateway]:
-    async with Gateway(Settings(port=0, drain_seconds=0), authenticator=authenticator) as gateway:
-        yield gateway
+@pytest.mark.parametrize(
+    ("pattern", "channel"),
+    [
+        ("chat:*", "chat"),
+        ("chat:*", "chatter:1"),
+        ("chat:*", "Chat:1"),
+        ("chat:*", "CHAT:1"),
+        ("chat:*", "chat%3A1"),
+        ("chat:*", "ch\u0430t:1"),  # a Cyrillic letter
+        ("chat:*", "\uff43hat:1"),  # a full-width letter
+        ("chat:*", "chat\uff1a1"),  # a full-width colon
+        ("news", "news:1"),
+        ("news", "new"),
+        ("user:{sub}", "user:bob"),
+        ("user:{sub}", "user:ann:1"),
+        ("user:{sub}", "user:{sub}"),
+        ("user:{sub}:*", "user:anna:1"),
+        ("user:{sub}:*", "user:ann"),
+    ],
+)
+def test_no_other_channel_fits_a_pattern(pattern: str, channel: str) -> None:
+    rights = PatternRights(compile_patterns({pattern: "rw"}), "ann")
+    assert not rights.may_subscribe(channel)
+    assert not rights.may_publish(channel)
 
 
-async def post(gateway: Gateway, target: str) -> HttpResponse:
-    """Publish a message by HTTP."""
-    head = f"POST {target} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nContent-Type: text/plain\r\n"
-    return await send_request(gateway.port, f"{head}Content-Length: 5\r\n\r\nhello".encode())
+@pytest.mark.parametrize("user", ["*", "a*", "{sub}", "ann:*"])
+def test_what_a_name_of_a_user_holds_is_no_pattern(user: str) -> None:
+    rights = PatternRights(compile_patterns({"user:{sub}": "r"}), user)
+    assert rights.may_subscribe(f"user:{user}")
+    assert not rights.may_subscribe("user:ann")
+    assert not rights.may_subscribe("user:a")
 
 
-async def status_of(gateway: Gateway, way: str, channel: str, query: str = "?user=ann") -> int:
-    """Return the HTTP status with which a client is answered that comes in by one of the ways."""
-    if way == "websocket":
-        try:
-            client = await WebSocketClient.connect(f"{gateway.url}/ws/{channel}{query}")
-        except InvalidStatus as refused:
-            return refused.response.status_code
-        await client.close()
-        return 101
-    if way == "events":
-        async with EventStreamClient(gateway.port, f"/sse/{channel}{query}") as events:
-            return events.head.status
-    if way == "poll":
-        return (await get(gateway.port, f"/poll/{channel}{query}&wait=0")).status
-    return (await post(gateway, f"/publish/{channel}{query}")).status
+def test_a_client_without_a_name_has_no_channel_of_its_own() -> None:
+    rights = PatternRights(compile_patterns({"user:{sub}": "rw", "news": "r"}), None)
+    assert [name for name in ("user:", "user:None", "user:{sub}", "news") if rights.may_subscribe(name)] == ["news"]
 
 
-WAYS = [("websocket", 101), ("events", 200), ("poll", 200), ("publish", 200)]
+def test_the_letters_are_rights_of_their_own() -> None:
+    rights = PatternRights(compile_patterns({"a": "r", "b": "w", "c": "ph", "d": ""}), None)
+    assert [name for name in "abcd" if rights.may_subscribe(name)] == ["a"]
+    assert [name for name in "abcd" if rights.may_publish(name)] == ["b"]
+    assert rights.allowed("c") == {Right.PRESENCE, Right.HISTORY}
+    assert rights.allowed("d") == rights.allowed("e") == set()
 
 
-@pytest.mark.parametrize(("way", "welcome"), WAYS)
-async def test_every_way_in_asks_for_the_right(gateway: Gateway, authenticator: ByName, way: str, welcome: int) -> None:
-    allowed, refused = ("p", "s") if way == "publish" else ("s", "p")
-    assert await status_of(gateway, way, allowed) == welcome
-    assert await status_of(gateway, way, refused) == 403
-    assert await status_of(gateway, way, "sp") == welcome
-    assert len(authenticator.asked) == 3
+@pytest.mark.parametrize(
+    ("pattern", "letters", "rule"),
+    [
+        ("a*b", "r", "at the end only"),
+        ("**", "r", "at the end only"),
+        ("*a", "r", "at the end only"),
+        ("user:{sub}*", "r", "a separator must stand between"),
+        ("{sub}*", "r", "a separator must stand between"),
+        ("user:{user}", "r", "braces stand in {sub} only"),
+        ("a{", "r", "braces stand in {sub} only"),
+        ("", "r", "1 to 255 bytes"),
+        ("x" * 256, "r", "1 to 255 bytes"),
+        ("a b", "r", "white space"),
+        ("a\u200bb", "r", "invisible"),
+        ("a", "x", "some of rwph"),
+        ("a", "rr", "each once"),
+        ("a", "R", "some of rwph"),
+        ("a", "r,w", "some of rwph"),
+    ],
+)
+def test_a_pattern_that_may_mean_more_than_one_thing_is_refused(pattern: str, letters: str, rule: str) -> None:
+    with pytest.raises(RightsError, match="pattern") as refused:
+        compile_patterns({pattern: letters})
+    assert rule in str(refused.value)
 
 
-@pytest.mark.parametrize("way", [way for way, _ in WAYS])
-async def test_every_way_in_asks_the_authenticator(gateway: Gateway, way: str) -> None:
-    assert await status_of(gateway, way, "sp", "?a=b") == 401
+def test_only_so_many_patterns_are_compared_with_each_message() -> None:
+    compile_patterns({f"c{number}": "r" for number in range(MAX_PATTERNS)})
+    with pytest.raises(RightsError, match="only 128 patterns"):
+        compile_patterns({f"c{number}": "r" for number in range(MAX_PATTERNS + 1)})
 
 
-async def test_a_client_is_told_which_right_it_lacks(gateway: Gateway) -> None:
-    assert "you may not subscribe to this channel" in (await get(gateway.port, "/poll/p?user=ann&wait=0")).text
-    assert "you may not publish to this channel" in (await post(gateway, "/publish/s?user=ann")).text
-
-
-async def test_a_websocket_that_may_only_listen_is_closed_when_it_publishes(gateway: Gateway) -> None:
-    urls = [f"{gateway.url}/ws/s?user={user}" for user in ("ann", "bob")]
-    async with connected(*urls) as (ann, bob):
-        await ann.send("hello")
-        assert await ann.ended() == (1008, "not allowed")
-        assert (bob.is_open, bob.received) == (True, [])
-    assert gateway.counters.disconnects == {"NOT_ALLOWED": 1}
-    assert gateway.counters.messages_published == 0
-
-
-async def test_a_websocket_that_may_publish_reaches_the_others(gateway: Gateway) -> None:
-    urls = [f"{gateway.url}/ws/sp?user={user}" for user in ("ann", "bob")]
-    async with connected(*urls) as (ann, bob):
-        await ann.send("hello")
-        assert await bob.receive(1) == ["hello"]
-
-
-def test_everything_is_the_default() -> None:
-    assert ANONYMOUS.rights is Identity("ann").rights is EVERYTHING
-    check_subscribe(ANONYMOUS, "any")
-    check_publish(ANONYMOUS, "any")
-
-
-def test_a_check_names_the_action_and_the_channel() -> None:
-    identity = Identity("ann", Listed())
-    for check, channel, action in ((check_subscribe, "p", "subscribe to"), (check_publish, "s", "publish to")):
-        with pytest.raises(NotAllowed) as caught:
-            check(identity, channel)
-        assert (caught.value.action, caught.value.channel) == (action, channel)
+def test_clients_with_the_same_patterns_share_them() -> None:
+    """Each has a few bytes of its own."""
+    assert compile_patterns({"a": "r"}, {"b": "w"}) is compile_patterns({"a": "r"}, {"b": "w"})

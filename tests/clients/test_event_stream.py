@@ -98,16 +98,16 @@ async def test_a_malformed_request_is_refused(embedded: EmbeddedFactory) -> None
     for head in (
         "GET /sse/a HTTP/1.1\r\nHost : x",
         "GET /sse/a HTTP/1.1\r\nbroken",
-        "GET /sse/a\r\nHost: x",
-        "GET /sse/a x HTTP/1.1\r\nHost: x",
-        "GET /sse/a HTTP/1.1\r\nHost: x\r\nContent-Length: 3",
+        "GET /sse/a\r\nHost: localhost",
+        "GET /sse/a x HTTP/1.1\r\nHost: localhost",
+        "GET /sse/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3",
         "GET /sse/a HTTP/1.1",
-        "GET /sse/a#b HTTP/1.1\r\nHost: x",
-        "GET ftp://x/sse/a HTTP/1.1\r\nHost: x",
-        "GET /sse/a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked",
-        "GET /sse/a HTTP/1.1\r\nHost: x\r\nHost: y",
-        "GET /sse/a HTTP/1.1\r\nHost: x\r\nOrigin: http://x\r\nOrigin: http://y",
-        "GET /sse/" + "a" * 9000 + " HTTP/1.1\r\nHost: x",
+        "GET /sse/a#b HTTP/1.1\r\nHost: localhost",
+        "GET ftp://x/sse/a HTTP/1.1\r\nHost: localhost",
+        "GET /sse/a HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked",
+        "GET /sse/a HTTP/1.1\r\nHost: localhost\r\nHost: localhost",
+        "GET /sse/a HTTP/1.1\r\nHost: localhost\r\nOrigin: http://x\r\nOrigin: http://y",
+        "GET /sse/" + "a" * 9000 + " HTTP/1.1\r\nHost: localhost",
     ):
         assert (await send_request(gateway.port, f"{head}\r\n\r\n".encode())).status == 400, head
     assert gateway.counters.connections_accepted == 0
@@ -117,14 +117,14 @@ async def test_a_client_of_an_old_proxy_is_served(embedded: EmbeddedFactory) -> 
     """Many proxies speak HTTP/1.0 to their servers."""
     (gateway,) = await embedded(1)
     async with RawWebSocket(gateway.port) as raw:
-        await raw.send(b"GET /sse/a HTTP/1.0\r\nHost: x\r\n\r\n")
+        await raw.send(b"GET /sse/a HTTP/1.0\r\nHost: localhost\r\n\r\n")
         assert (await raw.response()).status == 200
 
 
 @pytest.mark.parametrize("method", ["POST", "HEAD", "DELETE"])
 async def test_other_methods_are_not_allowed(embedded: EmbeddedFactory, method: str) -> None:
     (gateway,) = await embedded(1)
-    request = f"{method} /sse/a HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    request = f"{method} /sse/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
     reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
     writer.write(request.encode())
     status, headers = parse_head(await reader.readuntil(b"\r\n\r\n"))
@@ -217,7 +217,7 @@ async def test_what_a_client_says_is_ignored_up_to_a_bound(gateways: GatewayFact
     (gateway,) = await gateways(1, event_loop=event_loop)
     async with connected(f"{gateway.url}/ws/a") as (sender,):
         async with EventStreamClient(gateway.port, "/sse/a") as client:
-            await client.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n" + b"\x00\xff" * 1000)
+            await client.send(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n" + b"\x00\xff" * 1000)
             await sender.send("still here")
             assert await client.receive(1) == ["still here"]
             await client.send(b"x" * MAX_IGNORED_BYTES)

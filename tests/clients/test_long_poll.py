@@ -112,7 +112,7 @@ async def test_messages_for_a_client_that_left_while_it_waited_are_kept(embedded
     await client.poll(wait=0)
     async with connected(f"{gateway.url}/ws/a") as (sender,):
         async with RawWebSocket(gateway.port) as raw:
-            request = f"GET /poll/a?cursor={client.cursor} HTTP/1.1\r\nHost: x\r\n\r\n"
+            request = f"GET /poll/a?cursor={client.cursor} HTTP/1.1\r\nHost: localhost\r\n\r\n"
             await raw.send(request.encode())
             await wait_until(lambda: waiting(gateway) == 1)
             raw.abort()
@@ -333,7 +333,7 @@ async def test_a_client_that_leaves_while_it_subscribes_leaves_nothing(
     (gateway,) = await embedded(1)
     parts = parts_of(gateway)
     async with RawWebSocket(gateway.port) as raw:
-        await raw.send(b"GET /poll/a HTTP/1.1\r\nHost: x\r\n\r\n")
+        await raw.send(b"GET /poll/a HTTP/1.1\r\nHost: localhost\r\n\r\n")
         await wait_until(lambda: parts.context.node.interests == 1)
         raw.abort()
     future.set_result(None)
@@ -379,7 +379,7 @@ async def test_nobody_new_is_let_in_while_draining(embedded: EmbeddedFactory) ->
 async def test_pages_of_other_sites_need_a_setting(embedded: EmbeddedFactory) -> None:
     (own,) = await embedded(1)
     (listed,) = await embedded(1, allowed_origins=("https://a.example",))
-    request = "{} /poll/a?wait={} HTTP/1.1\r\nHost: x\r\nOrigin: https://a.example\r\nConnection: close\r\n\r\n"
+    request = "{} /poll/a?wait={} HTTP/1.1\r\nHost: localhost\r\nOrigin: https://a.example\r\nConnection: close\r\n\r\n"
     assert (await send_request(own.port, request.format("GET", 0).encode())).status == 403
     for wait, status in ((0, 200), (99, 400)):
         answer = await send_request(listed.port, request.format("GET", wait).encode())

@@ -73,10 +73,13 @@ def test_the_image_says_which_version_it_holds() -> None:
 
 
 def test_the_image_has_all_that_the_build_reads() -> None:
-    """What .dockerignore lets in: the build file, and the files that it names."""
+    """What .dockerignore lets in: the build file, the files that it names, and the lock files."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     allowed = {line.removeprefix("!") for line in (ROOT / ".dockerignore").read_text().split() if line[0] == "!"}
-    assert {"pyproject.toml", project["readme"], *project["license-files"], "relay"} == allowed
+    locks = {f"deploy/{path.name}" for path in (ROOT / "deploy").glob("*.lock")}
+    assert {"pyproject.toml", project["readme"], *project["license-files"], "relay", *locks} == allowed
+    read = {name for names in re.findall(r"^COPY (?!--)(.*) \S+$", DOCKERFILE, re.MULTILINE) for name in names.split()}
+    assert read == allowed
 
 
 def test_each_line_of_the_redis_configuration_has_its_reason() -> None:

@@ -56,8 +56,8 @@ class HttpPublisher:
             await asyncio.sleep(self._interval)
 
     async def _publish(self, payload: str) -> Fate:
-        head = f"POST /publish/{self._channel} HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nConnection: close\r\n"
-        request = f"{head}Content-Length: {len(payload)}\r\n\r\n{payload}".encode()
+        head = f"POST /publish/{self._channel} HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n"
+        request = f"{head}Connection: close\r\nContent-Length: {len(payload)}\r\n\r\n{payload}".encode()
         try:
             response = await send_request(self._slot.port, request, ANSWER_SECONDS)
         except ConnectionRefusedError:

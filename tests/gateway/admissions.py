@@ -18,7 +18,7 @@ from tests.harness.http_response import HttpResponse
 from tests.harness.inside import parts_of
 from tests.harness.raw_websocket import RawWebSocket
 
-HOST = b"Host: relay.example\r\nOrigin: https://page.example\r\n"
+HOST = b"Host: localhost\r\nOrigin: https://page.example\r\n"
 
 WAYS = {
     "websocket": b"GET /ws/a HTTP/1.1\r\n" + HOST + b"Upgrade: websocket\r\nConnection: Upgrade\r\n"

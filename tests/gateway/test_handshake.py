@@ -22,7 +22,7 @@ from tests.harness.inside import parts_of
 from tests.harness.raw_websocket import TEXT, RawWebSocket
 
 UPGRADE = (
-    b"GET /ws/a HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"GET /ws/a HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
 )
 
@@ -67,7 +67,7 @@ async def test_a_refusal_says_why(embedded: EmbeddedFactory, target: str, status
 
 async def test_the_library_refuses_broken_handshakes(embedded: EmbeddedFactory) -> None:
     (gateway,) = await embedded(1)
-    head = "GET /ws/lobby HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
+    head = "GET /ws/lobby HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
     for request, status in [
         (f"{head}Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\r\n", 400),
         (f"{head}Connection: Upgrade\r\nSec-WebSocket-Key: short\r\nSec-WebSocket-Version: 13\r\n\r\n", 400),
@@ -86,7 +86,7 @@ async def test_requests_that_are_no_websockets_go_to_the_http_side(embedded: Emb
     assert (await get(gateway.port, "/ws/lobby")).status == 426
     assert "ws://127.0.0.1/ws/CHANNEL" in (await get(gateway.port, "/nope")).text
     assert (await send_request(gateway.port, b"nonsense\r\n\r\n")).status == 400
-    post = b"POST /nope HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello"
+    post = b"POST /nope HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello"
     assert (await send_request(gateway.port, post)).status == 404
 
 
@@ -94,7 +94,7 @@ async def test_a_head_in_single_bytes_is_understood(embedded: EmbeddedFactory) -
     (gateway,) = await embedded(1)
     async with RawWebSocket(gateway.port) as client:
         head = (
-            "GET /ws/lobby HTTP/1.1\r\nHost: x\r\nUpgrade: WebSocket\r\nConnection: keep-alive, Upgrade\r\n"
+            "GET /ws/lobby HTTP/1.1\r\nHost: localhost\r\nUpgrade: WebSocket\r\nConnection: keep-alive, Upgrade\r\n"
             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
         )
         for byte in head.encode():
@@ -108,7 +108,7 @@ async def test_messages_sent_with_the_head_are_not_lost(embedded: EmbeddedFactor
     async with RawWebSocket(gateway.port) as listener, RawWebSocket(gateway.port) as hasty:
         await listener.upgrade("/ws/lobby")
         request = (
-            b"GET /ws/lobby HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"GET /ws/lobby HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
         )
         await hasty.send(request + b"\x81\x85\x00\x00\x00\x00hasty")
@@ -263,11 +263,11 @@ async def test_errors_of_the_http_side_end_the_connection_and_fill_no_log(
 ) -> None:
     (gateway,) = await embedded(1)
     for request, status in [
-        (b"GET / HTTP/1.1\r\nHost: x\r\nExpect: n\r\n\r\n", 417),
-        (b"GET / HTTP/1.1\r\nHost: x\r\nExpect: \xff\r\n\r\n", 417),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\nExpect: n\r\n\r\n", 417),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\nExpect: \xff\r\n\r\n", 417),
         (b"GET / HTTP/1.1\r\nHost: \xff\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nfoo bar\r\n\r\n", 400),
-        (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
     ]:
         async with RawWebSocket(gateway.port) as client:
             await client.send(request)

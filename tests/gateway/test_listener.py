@@ -59,7 +59,7 @@ async def test_clients_beyond_the_reserve_wait_in_the_backlog(embedded: Embedded
     async with RawWebSocket(gateway.port) as first:
         assert (await first.upgrade("/")).status == 101
         async with RawWebSocket(gateway.port) as second:
-            await second.send(b"GET /poll/a?wait=25 HTTP/1.1\r\nHost: x\r\n\r\n")
+            await second.send(b"GET /poll/a?wait=25 HTTP/1.1\r\nHost: localhost\r\n\r\n")
             await wait_until(lambda: len(parts.polling_clients) == 1)
             async with RawWebSocket(gateway.port) as third:
                 assert await stays_true(lambda: parts.front_door.sockets == 2, 0.3)
@@ -76,9 +76,13 @@ async def test_who_asks_for_nothing_gives_way_to_a_probe(embedded: EmbeddedFacto
         member = await stack.enter_async_context(RawWebSocket(gateway.port))
         assert (await member.upgrade("/")).status == 101
         asked = await stack.enter_async_context(RawWebSocket(gateway.port))
-        await asked.send(b"GET /poll/a?wait=25 HTTP/1.1\r\nHost: x\r\n\r\n")
+        await asked.send(b"GET /poll/a?wait=25 HTTP/1.1\r\nHost: localhost\r\n\r\n")
         await wait_until(lambda: parts.context.node.channels == 2)
-        for data in [b"", b"GET /heal", b"POST /publish/a HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n"] * 5:
+        for data in [
+            b"",
+            b"GET /heal",
+            b"POST /publish/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n",
+        ] * 5:
             silent = await stack.enter_async_context(RawWebSocket(gateway.port))
             await silent.send(data)
             assert (await get(gateway.port, "/healthz")).status == 200
@@ -110,7 +114,7 @@ async def test_requests_that_wait_leave_places_for_probes(embedded: EmbeddedFact
     async with AsyncExitStack() as stack:
         waiting = [await stack.enter_async_context(RawWebSocket(gateway.port)) for _ in range(14)]
         for client in waiting:
-            await client.send(b"GET /poll/a?wait=25 HTTP/1.1\r\nHost: x\r\n\r\n")
+            await client.send(b"GET /poll/a?wait=25 HTTP/1.1\r\nHost: localhost\r\n\r\n")
         await wait_until(lambda: len(parts.polling_clients) == 14)
         for path in ("/poll/a?wait=25", "/nothing", "/sse/a"):
             assert (await get(gateway.port, path)).status == 503

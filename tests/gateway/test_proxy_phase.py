@@ -18,7 +18,7 @@ from tests.harness.raw_websocket import TEXT, RawWebSocket
 
 TRUSTED = "127.0.0.0/8"
 VERSION_1 = b"PROXY TCP4 192.0.2.7 127.0.0.1 4711 443\r\n"
-HEALTH = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+HEALTH = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 @pytest.fixture(autouse=True)
@@ -134,7 +134,7 @@ async def test_handlers_of_plain_http_see_the_client(
 
     monkeypatch.setattr("relay.gateway.parts.build_app", with_route)
     trusting, other = [(await embedded(1, trusted_proxies=given))[0] for given in (TRUSTED, None)]
-    request = b"POST /who/x HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 2\r\n%s\r\nhi"
+    request = b"POST /who/x HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 2\r\n%s\r\nhi"
     chain = b"X-Forwarded-For: 192.0.2.1\r\n"
     assert (await send_request(trusting.port, request % b"")).text == "127.0.0.1 x hi"
     assert (await send_request(trusting.port, request % chain)).text == "192.0.2.1 x hi"

@@ -24,7 +24,7 @@ def pytest_runtest_makereport(
         gc.disable()
     try:
         return (yield)
-    except Exception as error:  # whatever it is, the run goes on
+    except Exception as error:  # noqa: BLE001  # whatever it is, the run goes on
         return _plain_report(item, call, error)
     finally:
         if collects:
@@ -37,7 +37,7 @@ def _plain_report(item: pytest.Item, call: pytest.CallInfo[None], error: Excepti
     failure = call.excinfo.value
     try:
         words = "".join(traceback.format_exception(failure))
-    except Exception:  # the same may stand in its way
+    except Exception:  # noqa: BLE001  # the same may stand in its way
         words = "".join(traceback.format_tb(failure.__traceback__)) + type(failure).__qualname__
     return pytest.TestReport(
         item.nodeid,

@@ -43,7 +43,7 @@ class Request:
     def switching(self) -> bytes:
         """The answer that grants the wish."""
         key = self.headers["sec-websocket-key"].encode()
-        accept = base64.b64encode(hashlib.sha1(key + _ACCEPT_SALT).digest()).decode()
+        accept = base64.b64encode(hashlib.sha1(key + _ACCEPT_SALT, usedforsecurity=False).digest()).decode()
         lines = ["HTTP/1.1 101 Switching Protocols", "Upgrade: websocket", "Connection: Upgrade"]
         return "\r\n".join([*lines, f"Sec-WebSocket-Accept: {accept}", "", ""]).encode()
 

@@ -58,7 +58,7 @@ async def test_fragments_pings_and_bad_frames_arrive_as_sent(port: int) -> None:
 
 async def test_a_refused_upgrade_is_an_answer(port: int) -> None:
     async with RawWebSocket(port) as client:
-        await client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        await client.send(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         answer = await client.response()
         assert answer.status == 426
         assert answer.text.startswith("Failed to open")

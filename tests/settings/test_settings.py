@@ -132,7 +132,7 @@ def test_metrics_have_another_port_than_clients() -> None:
 
 def test_uvloop_must_be_installed_to_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """`auto` takes what is there."""
-    monkeypatch.setattr("relay.settings.find_spec", lambda name: None)
+    monkeypatch.setattr("relay.settings.process.find_spec", lambda name: None)
     assert "pip install 'relay-pubsub[uvloop]'" in problems_of(event_loop="uvloop")["RELAY_EVENT_LOOP"].allowed
     assert Settings(event_loop="auto").event_loop == "auto"
 

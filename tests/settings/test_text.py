@@ -29,7 +29,7 @@ def outcome(name: str) -> object:
         (problem,) = error.problems
         assert problem.variable == f"RELAY_{name.upper()}"
         return problem
-    if name == "api_keys":
+    if name in ("api_keys", "auth_keys"):
         return ",".join(key.get_secret_value() for key in value)
     return show(value)
 
@@ -47,7 +47,7 @@ def test_a_value_means_what_is_written_or_is_refused(
     from_file = outcome(name)
     assert from_environment == from_file
     if isinstance(from_environment, str):
-        in_any_case = name == "allowed_hosts"  # as names of hosts are
+        in_any_case = name in ("allowed_hosts", "auth")  # as names of hosts are, and choices
         assert from_environment == (text.lower() if in_any_case else text)
 
 

@@ -65,7 +65,6 @@ def test_a_wrong_origin_is_named() -> None:
         ("allowed_hosts", ()),
         ("allowed_hosts", "relay.example.com:8000"),
         ("allowed_hosts", "https://relay.example.com"),
-        ("allowed_hosts", "*"),
         ("allowed_hosts", "a.*.example.com"),
         ("allowed_hosts", "[::1]"),
         ("allowed_hosts", "relay.example.com,"),
@@ -181,7 +180,7 @@ def test_the_password_is_not_part_of_what_an_error_prints() -> None:
 
 def test_settings_do_not_print_their_password() -> None:
     """`repr` ends up in tracebacks and logs."""
-    assert "secret" not in repr(Settings(broker_url="redis://user:secret@host"))
+    assert "hunter2" not in repr(Settings(broker_url="redis://user:hunter2@host"))
 
 
 def test_a_ca_file_must_be_usable(tmp_path: Path, certificate_authority: CertificateAuthority) -> None:

@@ -26,7 +26,7 @@ async def come_and_go(port: int, channel: str, way: str, moment: float) -> None:
     """Connect, read nothing, and vanish in some way after a moment."""
     async with RawWebSocket(port) as raw:
         if way == "during the handshake":
-            await raw.send(b"GET /ws/a HTTP/1.1\r\nHost: a\r\n")
+            await raw.send(b"GET /ws/a HTTP/1.1\r\nHost: localhost\r\n")
             raw.abort()
             return
         assert (await raw.upgrade(f"/ws/{channel}")).status == 101

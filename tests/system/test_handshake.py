@@ -115,7 +115,7 @@ async def test_health_and_readiness_are_told(cluster: list[GatewayProcess], redi
     ],
 )
 async def test_a_broken_websocket_handshake_is_refused(cluster: list[GatewayProcess], lines: list[str]) -> None:
-    head = ["GET /ws/a HTTP/1.1", "Host: a", "Upgrade: websocket", "Connection: Upgrade", *lines, "", ""]
+    head = ["GET /ws/a HTTP/1.1", "Host: localhost", "Upgrade: websocket", "Connection: Upgrade", *lines, "", ""]
     response = await send_request(cluster[0].port, "\r\n".join(head).encode())
     assert 400 <= response.status < 500
 
@@ -136,7 +136,7 @@ async def test_a_handshake_may_come_in_pieces_and_bring_its_first_message(
     from tests.harness.raw_websocket import TEXT, encode_frame
 
     head = (
-        f"GET /ws/{channel} HTTP/1.1\r\nHost: a\r\nupgrade: WebSocket\r\nconnection: keep-alive, upgrade\r\n"
+        f"GET /ws/{channel} HTTP/1.1\r\nHost: localhost\r\nupgrade: WebSocket\r\nconnection: keep-alive, upgrade\r\n"
         "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
     ).encode()
     async with connected(f"{cluster[1].url}/ws/{channel}") as (receiver,), RawWebSocket(cluster[0].port) as raw:
@@ -218,8 +218,8 @@ async def test_a_handshake_that_takes_too_long_is_ended(gateways: GatewayFactory
     [
         b"\r\n\r\n",
         b"\r\n\r\nGET /healthz HTTP/1.1\r\n",
-        b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: keep-alive\r\n\r\n",
-        b"DELETE /readyz HTTP/1.1\r\nHost: a\r\nConnection: keep-alive\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: keep-alive\r\n\r\n",
+        b"DELETE /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: keep-alive\r\n\r\n",
     ],
 )
 async def test_no_http_request_keeps_a_connection(embedded: EmbeddedFactory, request_bytes: bytes) -> None:

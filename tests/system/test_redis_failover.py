@@ -8,7 +8,7 @@ from tests.conftest import GatewayFactory, ProxyFactory, RedisFactory
 from tests.harness.http_response import send_request
 from tests.harness.websocket_client import connected
 
-PUBLISH = b"POST /publish/a HTTP/1.1\r\nHost: relay\r\nContent-Length: 10\r\nConnection: close\r\n\r\nfor nobody"
+PUBLISH = b"POST /publish/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\nConnection: close\r\n\r\nfor nobody"
 
 
 async def test_a_gateway_on_a_demoted_redis_says_so_and_follows_its_name(

@@ -12,7 +12,7 @@ PAGE = "https://a.example"
 
 async def ask(port: int, method: str, target: str, *headers: str) -> HttpResponse:
     """Send a request without a body."""
-    lines = [f"{method} {target} HTTP/1.1", "Host: x", "Connection: close", *headers, "", ""]
+    lines = [f"{method} {target} HTTP/1.1", "Host: localhost", "Connection: close", *headers, "", ""]
     return await send_request(port, "\r\n".join(lines).encode())
 
 
@@ -65,7 +65,7 @@ async def test_an_origin_that_is_no_text_is_refused_like_any_other(
     embedded: EmbeddedFactory, target: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     (gateway,) = await embedded(1)
-    head = f"GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nOrigin: http://".encode()
+    head = f"GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nOrigin: http://".encode()
     answer = await send_request(gateway.port, head + b"\xff\r\n\r\n")
     assert answer.status == 403
     assert answer.text.startswith("pages of http://")

@@ -56,7 +56,7 @@ async def test_a_connection_that_gives_way_in_the_midst_of_its_body_does_nothing
     (gateway,) = await embedded(1)
     parts = parts_of(gateway)
     reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
-    writer.write(b"POST /publish/a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+    writer.write(b"POST /publish/a HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")
     await wait_until(lambda: [it for it in parts.front_door.http.connections if not it.in_handshake])
     (connection,) = parts.front_door.http.connections
     assert isinstance(connection, HttpConnection)
@@ -82,7 +82,7 @@ async def test_many_small_chunks_wait_for_their_turns(embedded: EmbeddedFactory)
     (gateway,) = await embedded(1)
     parts = parts_of(gateway)
     reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
-    writer.write(b"POST /publish/a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+    writer.write(b"POST /publish/a HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")
     await wait_until(lambda: [it for it in parts.front_door.http.connections if not it.in_handshake])
     (connection,) = parts.front_door.http.connections
     assert isinstance(connection, HttpConnection)
@@ -100,7 +100,7 @@ async def test_many_small_chunks_wait_for_their_turns(embedded: EmbeddedFactory)
 async def test_a_body_that_is_broken_after_an_interim_answer_is_refused(embedded: EmbeddedFactory) -> None:
     (gateway,) = await embedded(1)
     reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
-    head = b"POST /publish/a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n"
+    head = b"POST /publish/a HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n"
     writer.write(head)
     async with asyncio.timeout(10):
         assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"

@@ -70,7 +70,7 @@ async def test_an_upgrade_that_is_not_taken_up_swallows_nothing(embedded: Embedd
 
 async def test_connect_makes_no_tunnel(embedded: EmbeddedFactory) -> None:
     (gateway,) = await embedded(1)
-    answers = await everything(gateway.port, b"CONNECT x:80 HTTP/1.1\r\nHost: x\r\n\r\n" + PUBLISH, [])
+    answers = await everything(gateway.port, b"CONNECT x:80 HTTP/1.1\r\nHost: localhost\r\n\r\n" + PUBLISH, [])
     assert statuses(answers) == [405]
     assert gateway.counters.messages_received == 0
 
@@ -126,16 +126,16 @@ async def test_http_2_is_told_what_is_spoken_here(embedded: EmbeddedFactory) -> 
     "data",
     [
         b"nonsense\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: x\r\nfoo bar\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nfoo bar\r\n\r\n",
         b"GET / HTTP/1.1\n\n",
-        b"GET /\xff HTTP/1.1\r\nHost: x\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n",
-        b"FOO / HTTP/1.1\r\nHost: x\r\n\r\n",
-        b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: x\r\nA: " + b"b" * 9000 + b"\r\n\r\n",
-        b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
-        b"POST /publish/a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n",
-        b"POST /publish/a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
-        b"GET /healthz HTTP/1.1\r\nHost: x\r\nExpect: x\r\n\r\n",
+        b"GET /\xff HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n",
+        b"FOO / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: localhost\r\nA: " + b"b" * 9000 + b"\r\n\r\n",
+        b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"POST /publish/a HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n",
+        b"POST /publish/a HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nExpect: x\r\n\r\n",
     ],
 )
 async def test_errors_are_our_own(embedded: EmbeddedFactory, caplog: pytest.LogCaptureFixture, data: bytes) -> None:

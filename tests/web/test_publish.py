@@ -120,7 +120,8 @@ async def test_pages_of_other_sites_need_a_setting(embedded: EmbeddedFactory) ->
     (own,) = await embedded(1)
     (listed,) = await embedded(1, allowed_origins=("https://a.example",))
     head = (
-        "POST /publish/a HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: 2\r\nOrigin: {}\r\n\r\nhi"
+        "POST /publish/a HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n"
+        "Origin: {}\r\n\r\nhi"
     )
     for gateway, origin, status in (
         (own, "https://a.example", 403),
@@ -137,7 +138,7 @@ async def test_pages_of_other_sites_need_a_setting(embedded: EmbeddedFactory) ->
 
 async def test_a_browser_may_ask_before_it_publishes(embedded: EmbeddedFactory) -> None:
     (gateway,) = await embedded(1, allowed_origins=("https://a.example",))
-    asked = b"OPTIONS /publish/a HTTP/1.1\r\nHost: x\r\nOrigin: https://a.example\r\nConnection: close\r\n\r\n"
+    asked = b"OPTIONS /publish/a HTTP/1.1\r\nHost: localhost\r\nOrigin: https://a.example\r\nConnection: close\r\n\r\n"
     answer = await send_request(gateway.port, asked)
     assert (answer.status, answer.headers["access-control-allow-methods"]) == (204, "POST")
 

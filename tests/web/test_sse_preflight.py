@@ -15,7 +15,7 @@ from tests.harness.http_response import get, parse_head, read_response
 from tests.harness.inside import parts_of
 from tests.harness.websocket_client import connected
 
-POLL = b"GET /poll/b?wait=0 HTTP/1.1\r\nHost: x\r\n\r\n"
+POLL = b"GET /poll/b?wait=0 HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 async def events(reader: asyncio.StreamReader, parser: EventParser, count: int) -> list[str | bytes]:
@@ -35,7 +35,7 @@ async def test_a_kept_connection_becomes_a_stream(gateways: GatewayFactory, even
     for _ in range(2):
         writer.write(POLL)
         assert (await read_response(reader)).status == 200
-    writer.write(b"GET /sse/a?user=ann HTTP/1.1\r\nHost: x\r\nOrigin: http://x\r\n\r\n")
+    writer.write(b"GET /sse/a?user=ann HTTP/1.1\r\nHost: localhost\r\nOrigin: http://x\r\n\r\n")
     status, headers = parse_head(await reader.readuntil(b"\r\n\r\n"))
     assert (status, headers["content-type"]) == (200, "text/event-stream")
     async with connected(f"{gateway.url}/ws/a") as (sender,):
@@ -55,7 +55,7 @@ async def test_aiohttp_forgets_the_connection(embedded: EmbeddedFactory) -> None
     writer.write(POLL)
     await read_response(reader)
     assert len(parts.front_door.http.server.connections) == 1
-    writer.write(b"GET /sse/a HTTP/1.1\r\nHost: x\r\n\r\n")
+    writer.write(b"GET /sse/a HTTP/1.1\r\nHost: localhost\r\n\r\n")
     await reader.readuntil(b"\n\n")
     await wait_until(lambda: not parts.front_door.http.server.connections)
     assert not parts.front_door.http.connections
@@ -104,7 +104,7 @@ async def second_answer(gateway: Gateway, request_line: str) -> int:
     reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
     writer.write(POLL)
     await read_response(reader)
-    writer.write(f"{request_line}\r\nHost: x\r\n\r\n".encode())
+    writer.write(f"{request_line}\r\nHost: localhost\r\n\r\n".encode())
     answer = await read_response(reader)
     assert await reader.read() == b""
     writer.close()

@@ -227,7 +227,7 @@ class ClientGroup:
         """Try until it works, with growing delays and jitter, as clients should."""
         longest = FIRST_DELAY
         while True:
-            await asyncio.sleep(random.uniform(0, longest))
+            await asyncio.sleep(random.uniform(0, longest))  # noqa: S311  # spreads load, guards nothing
             try:
                 await self._connect(client)
                 return

@@ -59,7 +59,7 @@ def run_worker(commands: Connection, reports: Connection, assignment: Assignment
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(LoadWorker(commands, sender, assignment).run())
-    except Exception:
+    except Exception:  # noqa: BLE001  # the coordinator is told whatever it is
         sender.send(WorkerFailed(traceback.format_exc()))
     finally:
         sender.close()

@@ -57,7 +57,7 @@ def check_response(head: bytes, key: bytes) -> None:
         raise RemoteProtocolError(f"HTTP {words[1][:3].decode(errors='replace')}" if is_http else "not an HTTP answer")
     fields = dict(line.split(b":", 1) for line in rest.split(b"\r\n") if b":" in line)
     accept = next((value.strip() for name, value in fields.items() if name.lower() == b"sec-websocket-accept"), b"")
-    if accept != b64encode(sha1(key + _GUID).digest()):
+    if accept != b64encode(sha1(key + _GUID, usedforsecurity=False).digest()):
         raise RemoteProtocolError("wrong Sec-WebSocket-Accept")
 
 

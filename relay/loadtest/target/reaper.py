@@ -38,7 +38,7 @@ class Reaper:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._process = subprocess.Popen(
+        self._process = subprocess.Popen(  # noqa: S603  # this Python, with a script of this file
             [sys.executable, "-I", "-S", "-c", _SCRIPT, str(folder)],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,

@@ -172,7 +172,7 @@ class _Server:
         self.name = name
         self._log = log
         with log.open("wb") as output:
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # noqa: S603  # a server of the load test, without a shell
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=output,

@@ -1,0 +1,92 @@
+"""The credential of a client, such as a token or a key, and the places of a request in which it may stand.
+
+The header, the subprotocol and the query name it on purpose; a browser sends a cookie without being asked. So a cookie
+counts only when none of the others is there, and only pages of allowed origins can make a browser send it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from relay.errors import Refused
+from relay.protocols.request import ConnectRequest
+
+MAX_CREDENTIAL_BYTES: Final = 8192
+"""Of one credential; with headers of the default size there can't be much more."""
+
+PARAMETER: Final = "token"
+"""Of the URL's query."""
+
+SUBPROTOCOL: Final = "bearer."
+"""Before the credential in an entry of `Sec-WebSocket-Protocol`: pages can set no other header of a WebSocket."""
+
+MISSING: Final = "no_credential"
+"""Why a request without any is refused; the name in the counters."""
+
+_SCHEME: Final = "bearer"
+
+
+class Unauthenticated(Refused):
+    """A client is refused because it has no credential, or none that is valid: with 401.
+
+    Args:
+        cause: the name in the counters.
+        reason: a sentence for the client, which never repeats the credential.
+    """
+
+    def __init__(self, cause: str, reason: str) -> None:
+        # RFC 6750, section 3: a request without any credential is told the scheme alone.
+        error = "" if cause == MISSING else ' error="invalid_token"'
+        super().__init__(401, reason, {"WWW-Authenticate": f"Bearer{error}"})
+        self.cause = cause
+
+
+def find_credential(request: ConnectRequest, cookie: str | None = None) -> str | None:
+    """Return the credential of a request; None: it has none.
+
+    Args:
+        request: of a client.
+        cookie: name of the cookie in which it may stand, too; None: in none.
+
+    Raises:
+        Refused: with 400, there are two that differ; with 401, it is longer than `MAX_CREDENTIAL_BYTES`.
+    """
+    named = {found for found in (_of_header(request), request.bearer, request.query.get(PARAMETER)) if found}
+    if len(named) > 1:
+        raise Refused(400, "the request has two credentials that differ")
+    found = named.pop() if named else None
+    if found is None and cookie is not None:
+        found = _of_cookie(request.header("Cookie"), cookie)
+    if found is not None and len(found) > MAX_CREDENTIAL_BYTES:
+        raise Unauthenticated("too_long", f"the credential is longer than {MAX_CREDENTIAL_BYTES} bytes")
+    return found
+
+
+def take_bearer(offered: Sequence[str]) -> tuple[list[str], str | None]:
+    """Return the subprotocols that a client offers without its credential, and the credential; None: it has none.
+
+    Raises:
+        Refused: with 400; there is more than one credential.
+    """
+    others = [name for name in offered if not name.startswith(SUBPROTOCOL)]
+    if len(others) == len(offered):
+        return others, None
+    if len(offered) - len(others) > 1:
+        raise Refused(400, f"more than one {SUBPROTOCOL}TOKEN in Sec-WebSocket-Protocol")
+    return others, next(name for name in offered if name.startswith(SUBPROTOCOL)).removeprefix(SUBPROTOCOL)
+
+
+def _of_header(request: ConnectRequest) -> str | None:
+    """Return the credential in `Authorization: Bearer CREDENTIAL` (RFC 6750, section 2.1)."""
+    scheme, _, credential = (request.header("Authorization") or "").partition(" ")
+    return credential.strip(" ") if scheme.lower() == _SCHEME else None
+
+
+def _of_cookie(header: str | None, name: str) -> str | None:
+    """Return the value of a cookie (RFC 6265, section 4.2.1); of several with the name the first one."""
+    for pair in (header or "").split(";"):
+        key, separator, value = pair.strip(" ").partition("=")
+        if separator and key == name:
+            return value.strip('"') or None
+    return None

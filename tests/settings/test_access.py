@@ -1,0 +1,88 @@
+"""Settings of access: which are refused, and that none of their secrets is shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from relay.errors import SettingsError
+from relay.settings import Settings
+from relay.settings.values import show
+from tests.auth.key_pairs import P256, RSA, pem_of, private_pem_of
+
+KEY = "k3y-of-the-deployment"
+SECRET = "the secret that only the issuer and the relay know"
+
+
+def problem_of(variable: str, **values: Any) -> str:
+    """Return the sentence with which settings are refused."""
+    with pytest.raises(SettingsError) as refused:
+        Settings(**values)
+    (problem,) = refused.value.problems
+    assert problem.variable == variable
+    return str(problem)
+
+
+@pytest.mark.parametrize(
+    ("variable", "values", "reason"),
+    [
+        ("RELAY_AUTH", {"auth": "basic"}, "none|key|jwt|http, or the dotted path"),
+        ("RELAY_AUTH", {"auth": "a.b()"}, "none|key|jwt|http, or the dotted path"),
+        ("RELAY_AUTH_KEYS", {"auth": "key"}, "RELAY_AUTH=key needs at least one"),
+        ("RELAY_AUTH_KEYS", {"auth_keys": f"{KEY},{KEY}"}, "number 2 stands twice"),
+        ("RELAY_AUTH_KEYS", {"auth_keys": f"{KEY},short"}, "number 2 has 5 characters"),
+        ("RELAY_AUTH_COOKIE", {"auth_cookie": "a=b"}, "the name of a cookie"),
+        ("RELAY_RIGHTS", {"rights": "chat"}, "PATTERN=LETTERS"),
+        ("RELAY_RIGHTS", {"rights": "chat:*=rwx"}, "some of rwph"),
+        ("RELAY_JWT_SECRET", {"jwt_secret": "short"}, "this one has 5 bytes"),
+        ("RELAY_JWT_SECRET", {"jwt_secret": pem_of(RSA)}, "is a public key"),
+        ("RELAY_JWT_PREVIOUS_SECRET", {"jwt_previous_secret": "short"}, "this one has 5 bytes"),
+        ("RELAY_JWT_PUBLIC_KEY", {"jwt_public_key": "/nowhere/key.pem"}, "No such file"),
+        ("RELAY_JWT_PUBLIC_KEY", {"jwt_public_key": private_pem_of(RSA)}, "is a private key"),
+        ("RELAY_JWT_AUDIENCE", {"jwt_audience": "a,,b"}, "one is empty"),
+        ("RELAY_JWT_LEEWAY", {"jwt_leeway": "301"}, "0 to 300"),
+    ],
+)
+def test_a_wrong_value_is_refused_with_the_reason(variable: str, values: dict[str, Any], reason: str) -> None:
+    assert reason in problem_of(variable, **values)
+
+
+def test_tokens_need_a_key() -> None:
+    with pytest.raises(SettingsError, match=r"RELAY_AUTH=jwt needs .*RELAY_JWT_SECRET"):
+        Settings(auth="jwt")
+
+
+def test_public_keys_may_stand_in_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "issuer.pem"
+    file.write_text(pem_of(RSA) + pem_of(P256))
+    assert Settings(jwt_public_key=str(file)).jwt_public_key == pem_of(RSA) + pem_of(P256)
+
+
+def test_public_keys_may_stand_in_a_variable_of_one_line() -> None:
+    """Few tools can set a variable of several lines."""
+    assert Settings(jwt_public_key=pem_of(RSA).replace("\n", "\\n")).jwt_public_key == pem_of(RSA)
+
+
+def test_rights_are_shown_as_they_are_written() -> None:
+    values: dict[str, Any] = {"rights": "chat:*=rw, news=r"}  # as in the environment
+    settings = Settings(**values)
+    assert settings.rights == {"chat:*": "rw", "news": "r"}
+    assert show(settings.rights) == "chat:*=rw,news=r"
+
+
+def test_no_secret_is_shown() -> None:
+    values: dict[str, Any] = {"auth_keys": f"{KEY};user=ann", "jwt_secret": SECRET, "jwt_previous_secret": SECRET[::-1]}
+    settings = Settings(**values)
+    shown = repr(settings) + "".join(show(getattr(settings, name)) for name in values)
+    for secret in (KEY, SECRET, SECRET[::-1]):
+        assert secret not in shown
+
+
+@pytest.mark.parametrize("name", ["auth_keys", "jwt_secret", "jwt_previous_secret"])
+def test_a_refused_secret_is_not_repeated(name: str) -> None:
+    values: dict[str, Any] = {name: "a s3cret"}
+    with pytest.raises(SettingsError) as refused:
+        Settings(**values)
+    assert "s3cret" not in str(refused.value)
