@@ -17,7 +17,7 @@ from tests.fuzz.case import Case, load, save
 from tests.fuzz.grammar import TARGETS, Generator
 from tests.fuzz.in_process import fuzz, replay
 from tests.fuzz.over_tcp import fuzz_over_tcp
-from tests.fuzz.world import VARIANTS
+from tests.fuzz.variants import VARIANTS
 
 TCP_SHARE = 0.25
 """Share of the time in which the inputs go over real sockets."""
@@ -30,7 +30,9 @@ PROGRESS_SECONDS = 10.0
 @click.option("--inputs", type=int, help="How many inputs, all of them in this process.")
 @click.option("--seed", type=int, help="Chooses the inputs; any without it.")
 @click.option("--target", "targets", multiple=True, type=click.Choice(list(TARGETS)), help="Only these; else all.")
-@click.option("--folder", type=click.Path(path_type=Path), default=Path("fuzz-failures"), help="Where failing inputs are saved.")
+@click.option(
+    "--folder", type=click.Path(path_type=Path), default=Path("fuzz-failures"), help="Where failing inputs are saved."
+)
 @click.option("--replay", "file", type=click.Path(exists=True, path_type=Path), help="Try the inputs of a file again.")
 def main(
     seconds: float | None,
@@ -97,9 +99,9 @@ def _complain(faults: Sequence[str], cases: Sequence[Case], path: Path) -> None:
 
 def _replay(cases: Sequence[Case]) -> bool:
     failed = False
-    for variant in range(len(VARIANTS)):
-        if (fault := replay(cases, variant)) is not None:
-            click.echo(f"FAULT with settings {VARIANTS[variant]}: {fault}")
+    for number, variant in enumerate(VARIANTS):
+        if (fault := replay(cases, number)) is not None:
+            click.echo(f"FAULT of the gateway {variant.name!r}: {fault}")
             failed = True
     if not failed:
         click.echo(f"{len(cases)} inputs, no fault")

@@ -17,6 +17,15 @@ class Ending(enum.Enum):
     EOF = "eof"  # closes its side
     RESET = "reset"  # vanishes
     SILENCE = "silence"  # stays, and says nothing more
+    PONGS = "pongs"  # stays, and seems to answer pings
+
+
+class Reading(enum.Enum):
+    """When a client takes what is written to it."""
+
+    ALWAYS = "always"
+    LATE = "late"  # after its last byte
+    NEVER = "never"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +37,14 @@ class Case:
         data: all bytes.
         cuts: where the pieces of the second try end, ascending; the first try sends everything at once.
         ending: what the client does then.
-        reads: whether it takes what is written to it.
+        reading: when it takes what is written to it.
     """
 
     target: str
     data: bytes
     cuts: tuple[int, ...] = ()
     ending: Ending = Ending.EOF
-    reads: bool = True
+    reading: Reading = Reading.ALWAYS
 
     @property
     def pieces(self) -> list[bytes]:
@@ -56,7 +65,7 @@ def save(path: Path, cases: Iterable[Case]) -> None:
                 "data": b64encode(case.data).decode(),
                 "cuts": case.cuts,
                 "ending": case.ending.value,
-                "reads": case.reads,
+                "reading": case.reading.value,
             }
         )
         for case in cases
@@ -74,5 +83,5 @@ def load(path: Path) -> Iterator[Case]:
             b64decode(entry["data"]),
             tuple(entry["cuts"]),
             Ending(entry["ending"]),
-            entry["reads"],
+            Reading(entry["reading"]),
         )

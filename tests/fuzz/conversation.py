@@ -7,7 +7,7 @@ import socket
 import struct
 from contextlib import suppress
 
-from tests.fuzz.case import Case, Ending
+from tests.fuzz.case import Case, Ending, Reading
 from tests.fuzz.replies import InvalidReply, read_replies
 
 PATIENCE_SECONDS = 120.0
@@ -15,6 +15,8 @@ PATIENCE_SECONDS = 120.0
 
 UNREAD_SECONDS = 0.5
 """How long a client leaves what is written to it before it reads at all, if it doesn't read at once."""
+
+STAYING = (Ending.SILENCE, Ending.PONGS)
 
 EVENTS = b"\r\nContent-Type: text/event-stream\r\n"
 
@@ -72,11 +74,11 @@ class Conversation:
     async def _read(self, client: socket.socket) -> None:
         """Read to the end; an event stream has none as long as its client is there."""
         loop = asyncio.get_running_loop()
-        if not self._case.reads:
+        if self._case.reading is not Reading.ALWAYS:
             await asyncio.sleep(UNREAD_SECONDS)
         while not self._reset and (data := await loop.sock_recv(client, 65536)):
             self._said += data
-            if EVENTS in self._said and self._case.ending is Ending.SILENCE:
+            if EVENTS in self._said and self._case.ending in STAYING:
                 self._drop(client)
         # A piece that waits for room has no reader any more.
         with suppress(OSError):

@@ -23,14 +23,14 @@ class HealthyClient:
     Args:
         connect: opens a connection.
         channel: that it is subscribed to.
+        credential: in the query.
     """
 
-    def __init__(self, connect: Connect, channel: str) -> None:
+    def __init__(self, connect: Connect, channel: str, credential: str) -> None:
         self._transport = connect()
-        self._transport.send(
-            f"GET /ws/{channel}?user=healthy-{secrets.token_hex(4)} HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n"
-            f"Connection: Upgrade\r\nSec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
-        )
+        lines = [f"GET /ws/{channel}?{credential} HTTP/1.1", "Host: a", "Upgrade: websocket", "Connection: Upgrade"]
+        lines += [f"Sec-WebSocket-Key: {KEY}", "Sec-WebSocket-Version: 13", "", ""]
+        self._transport.send("\r\n".join(lines).encode())
         self._welcomed = False
         self.channel = channel
 
@@ -65,12 +65,15 @@ class HealthyClients:
 
     Args:
         connect: opens a connection.
+        credential: theirs, in the query.
     """
 
-    def __init__(self, connect: Connect) -> None:
+    def __init__(self, connect: Connect, credential: str) -> None:
         channel = f"healthy-{secrets.token_hex(8)}"
-        self._speaker, self._listener = HealthyClient(connect, channel), HealthyClient(connect, channel)
-        self._witnesses = [HealthyClient(connect, name) for name in CHANNELS]
+        self._speaker = HealthyClient(connect, channel, credential)
+        self._listener = HealthyClient(connect, channel, credential)
+        # None of the last channel: with its first client it is new to the bus.
+        self._witnesses = [HealthyClient(connect, name, credential) for name in CHANNELS[:-1]]
         self._number = 0
         self._missing: list[bytes] = []
 

@@ -12,6 +12,8 @@ from relay.gateway.parts import Parts
 _CACHED = (
     "asyncio.events.Handle",
     "asyncio.events.TimerHandle",
+    "relay.auth.rights.Patterns",
+    "relay.auth.rights.Rule",
     "relay.logs.rate.EntryKind",
     "relay.logs.rate._Interval",
     "yarl.URL",

@@ -73,10 +73,14 @@ class MemoryTransport(asyncio.Transport):
         """Drop the connection, as a client does that vanishes."""
         self._force_close(ConnectionResetError(104, "Connection reset by peer"))
 
-    @property
-    def taken(self) -> bool:
-        """Whether the gateway has read all that the client has sent."""
-        return not self._inbox
+    def read(self) -> None:
+        """Take all that waits, and all that will be written."""
+        self._reads, self._unread = True, 0
+        if self._write_paused and not self.lost:
+            self._write_paused = False
+            self._call("resume_writing")
+        if self._closing and not self.lost:
+            self._loop.call_soon(self._lose, None)
 
     # What the gateway does.
 
@@ -210,7 +214,7 @@ class MemoryTransport(asyncio.Transport):
         """Call the protocol; an exception ends the connection and goes to the loop's handler, as in asyncio."""
         try:
             return getattr(self._protocol, name)(*arguments)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # whatever it is, asyncio reports it and ends the connection
             context = {"message": f"protocol.{name}() call failed", "exception": error, "protocol": self._protocol}
             self._loop.call_exception_handler(context)
             self._force_close(error)

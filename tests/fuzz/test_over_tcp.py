@@ -10,7 +10,7 @@ from textwrap import dedent
 
 import pytest
 
-from tests.fuzz.case import Case, Ending
+from tests.fuzz.case import Case, Ending, Reading
 from tests.fuzz.conversation import Conversation
 from tests.fuzz.grammar import TARGETS, Generator
 from tests.fuzz.over_tcp import fuzz_over_tcp
@@ -74,7 +74,7 @@ async def told(server: Callable[[], Server], case: Case) -> str | None:
 
 async def test_a_server_that_behaves_is_not_blamed() -> None:
     assert await told(Server, Case("http", REQUEST, (3,))) is None
-    assert await told(Server, Case("http", REQUEST, (3,), reads=False)) is None
+    assert await told(Server, Case("http", REQUEST, (3,), reading=Reading.LATE)) is None
     assert await told(partial(HastyServer, OK), Case("http", b"x" * 40_000, ending=Ending.SILENCE)) is None
     assert await told(SilentServer, Case("http", REQUEST, ending=Ending.RESET)) is None
 

@@ -5,24 +5,35 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import secrets
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Final, Self
+
+import pytest
 
 from relay import Gateway, Settings
 from relay.brokers.envelope import EnvelopeError, open_envelope, position_of
 from relay.control.messages import CONTROL_CHANNEL
 from relay.gateway.proxy_phase import ProxyPhase
-from tests.fuzz.case import Case, Ending
+from tests.clients.late_bus import LateBus
+from tests.fuzz.case import Case, Ending, Reading
+from tests.fuzz.conversation import EVENTS
+from tests.fuzz.entitlement import wrongly_admitted
 from tests.fuzz.grammar import is_connection
-from tests.fuzz.grammar.http import API_KEY, CHANNELS, TARGETS
+from tests.fuzz.grammar.credential import CLIENT_KEY, healthy_token
+from tests.fuzz.grammar.http import CHANNELS, TARGETS
+from tests.fuzz.grammar.websocket import frame
 from tests.fuzz.healthy_clients import HealthyClients
 from tests.fuzz.leftovers import more, numbers, objects
 from tests.fuzz.memory_transport import MemoryTransport
 from tests.fuzz.outcome import Outcome
 from tests.fuzz.replies import InvalidReply, read_replies
+from tests.fuzz.variants import SETTINGS, Variant
 from tests.fuzz.virtual_clock import VirtualClockLoop
 from tests.harness.inside import parts_of
+
+PONG: Final = frame(10, b"")
 
 PROXY: Final = "10.0.0.1"
 """The balancer from which all inputs come; its PROXY headers are believed."""
@@ -33,32 +44,11 @@ REST_SECONDS: Final = 75
 LATER_SECONDS: Final = 0.3
 """What isn't done at once is done by then: polls are looked at each quarter of a second."""
 
+FORGOTTEN_SECONDS: Final = 1.5
+"""By then the bus is unsubscribed from a channel without clients."""
+
 _OWN = ("relay.clients.", "relay.node.", "websockets.")
 """What must go without the garbage collector; aiohttp's errors don't."""
-
-SETTINGS: Final = {
-    "handshake_timeout": 3,
-    "keepalive_timeout": 4,
-    "ping_interval": 5,
-    "ping_timeout": 2,
-    "write_timeout": 3,
-    "api_keys": API_KEY,
-    "trusted_proxies": "10.0.0.0/8",
-}
-"""Deadlines that come soon."""
-
-VARIANTS: Final[tuple[dict[str, Any], ...]] = (
-    {},
-    {"slow_consumer": "drop", "max_message_bytes": 1000, "send_buffer_bytes": 2000, "welcome": "h\u00e9llo\nthere"},
-    {
-        "allowed_origins": "https://app.example.com,null",
-        "allowed_hosts": "a",
-        "subprotocols": "relay,a",
-        "max_header_bytes": 1024,
-        "max_headers": 10,
-    },
-)
-"""Settings that change what becomes of an input; the runs take them in turn."""
 
 
 class Fault(Exception):
@@ -94,16 +84,19 @@ class _Complaints(logging.Handler):
 
 
 class World:
-    """A gateway with a memory bus on a loop with a virtual clock. An async context manager.
+    """A gateway with a memory bus on a loop with a virtual clock. An async context manager: it drains at the end.
 
     Args:
-        variant: which of `VARIANTS`.
+        variant: the kind of gateway.
     """
 
-    def __init__(self, variant: int = 0) -> None:
-        given: dict[str, Any] = {**SETTINGS, **VARIANTS[variant % len(VARIANTS)]}
+    def __init__(self, variant: Variant) -> None:
+        self._variant = variant
+        given: dict[str, Any] = {**SETTINGS, **variant.settings}
         self._gateway = Gateway(Settings(port=0, drain_seconds=0, **given))
         self._complaints = _Complaints()
+        self._patch = pytest.MonkeyPatch()
+        self._late_bus = LateBus(self._patch) if variant.late_bus else None
         self._open: list[tuple[Case, MemoryTransport]] = []
 
     async def __aenter__(self) -> Self:
@@ -114,7 +107,11 @@ class World:
         logging.getLogger().addHandler(self._complaints)
         await self._gateway.start()
         self._parts = parts_of(self._gateway)
-        self._healthy = HealthyClients(lambda: self._connect(PROXY))
+        user = f"healthy-{secrets.token_hex(4)}"
+        token = healthy_token(user) if "jwt_secret" in self._variant.settings else CLIENT_KEY
+        query = f"token={token}" if "auth" in self._variant.settings else f"user={user}"
+        self._healthy = HealthyClients(self._connect, query)
+        await self._acknowledge()
         await self._loop.settle()
         self._healthy.begin()
         gc.collect()
@@ -124,11 +121,18 @@ class World:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        gc.enable()
-        await self._gateway.stop()
-        logging.getLogger().removeHandler(self._complaints)
-        if error is None:
-            self._check_complaints()
+        try:
+            if error is None:
+                await self._gateway.drain()
+                await self._loop.settle()
+                if any(not transport.lost for _, transport in self._open):
+                    raise Fault("a connection is left after a drain")
+                self._check_complaints()
+        finally:
+            await self._gateway.stop()
+            self._patch.undo()
+            logging.getLogger().removeHandler(self._complaints)
+            gc.enable()
 
     async def warm_up(self) -> None:
         """Ask for each page once, which fills the caches of the gateway, and note what is there then."""
@@ -149,6 +153,9 @@ class World:
             return
         whole = await self._play(case, [case.data])
         if case.cuts and not whole.allows(pieces := await self._play(case, case.pieces)):
+            refused = 503 in {status for status, _ in whole.said.responses + pieces.said.responses}
+            if refused and self._variant.refuses:
+                return
             raise Fault(f"in pieces the same bytes come to something else: {pieces!r:.700}, whole to {whole!r:.700}")
 
     async def rest(self) -> None:
@@ -166,33 +173,48 @@ class World:
         if left := more(self._objects, objects()):
             raise Fault(f"left in memory: {left}")
 
-    def _connect(self, peer: str, reads: bool = True) -> MemoryTransport:
-        return MemoryTransport(self._loop, ProxyPhase(self._parts.front_door, peer), reads)
+    def _connect(self, reading: Reading = Reading.ALWAYS) -> MemoryTransport:
+        return MemoryTransport(self._loop, ProxyPhase(self._parts.front_door, PROXY), reading is Reading.ALWAYS)
 
     async def _play(self, case: Case, pieces: Sequence[bytes]) -> Outcome:
         """Send an input, and return what it has come to."""
-        transport = self._connect(PROXY, case.reads)
+        transport = self._connect(case.reading)
         for piece in pieces:
             transport.send(piece)
             await self._loop.settle()
+        if case.reading is Reading.LATE:
+            transport.read()
         if case.ending is Ending.EOF:
             transport.send_eof()
         elif case.ending is Ending.RESET:
             transport.reset()
         self._healthy.speak()
         await self._loop.settle()
+        await self._acknowledge(refuse=len(case.data) % 5 == 0)
         if (case.ending is Ending.EOF and not transport.lost) or b"/api" in case.data:
             # Polls notice later that their client has gone, and commands should not reach the next one.
             await asyncio.sleep(LATER_SECONDS)
         self._check_complaints()
         try:
-            published = self._healthy.check()
-            said = read_replies(bytes(transport.written))
+            outcome = Outcome(read_replies(bytes(transport.written)), self._healthy.check())
         except InvalidReply as error:
             raise Fault(str(error)) from None
         if not transport.lost:
             self._open.append((case, transport))
-        return Outcome(said, published)
+        if "auth" in self._variant.settings:
+            tokens = "jwt_secret" in self._variant.settings
+            if wrongly_admitted(case.data, outcome, tokens=tokens):
+                raise Fault(f"admitted without a credential that allows it: {outcome!r:.700}")
+        return outcome
+
+    async def _acknowledge(self, *, refuse: bool = False) -> None:
+        """Let a late bus acknowledge, or refuse, all channels that it has been asked for."""
+        if self._late_bus is None:
+            return
+        for channel, future in list(self._late_bus.futures.items()):
+            if not future.done():
+                (self._late_bus.refuse if refuse else self._late_bus.acknowledge)(channel)
+        await asyncio.sleep(FORGOTTEN_SECONDS)
 
     async def _receive(self, case: Case) -> None:
         """Take in a message of the bus, as the Redis broker does."""
@@ -214,21 +236,26 @@ class World:
             raise Fault(str(error)) from None
 
     async def _rest(self) -> None:
-        """Let the deadlines of all open connections pass; only event streams may stay, and are reset."""
+        """Let the deadlines of all open connections pass; event streams may stay, and WebSockets with pongs."""
         for _ in range(REST_SECONDS):
             await asyncio.sleep(1)
             self._healthy.check()
+            for case, transport in self._open:
+                if case.ending is Ending.PONGS:
+                    transport.send(PONG)
+        for case, transport in self._open:
+            if not transport.lost and EVENTS not in transport.written and case.ending is not Ending.PONGS:
+                raise Fault(f"a connection is stuck: {case}")
+            transport.send_eof()
+        await asyncio.sleep(FORGOTTEN_SECONDS)
         for case, transport in self._open:
             if not transport.lost:
-                if b"\r\nContent-Type: text/event-stream\r\n" not in transport.written:
-                    raise Fault(f"a connection is stuck: {case}")
-                transport.reset()
+                raise Fault(f"a connection stays when its client has left: {case}")
             try:
                 read_replies(bytes(transport.written))
             except InvalidReply as error:
                 raise Fault(f"{error}, said to {case}") from None
         self._open.clear()
-        await asyncio.sleep(2)
         self._healthy.check()
         self._check_complaints()
 

@@ -7,6 +7,7 @@
 | frames | frames behind a handshake that is accepted | a connection |
 | proxy | a PROXY header, and a request or a handshake | a connection |
 | mixed | requests, then a handshake and frames | a connection |
+| credential | a request with tokens or keys, perhaps frames behind it | a connection |
 | envelope | a message on the bus | the subscription of a channel |
 | command | a message to all gateways | the control channel |
 """
@@ -18,8 +19,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final
 
-from tests.fuzz.case import Case, Ending
-from tests.fuzz.grammar import bus, http, proxy, websocket
+from tests.fuzz.case import Case, Ending, Reading
+from tests.fuzz.grammar import bus, credential, http, proxy, websocket
 from tests.fuzz.mutation import mutate
 
 UNTOUCHED = 0.15
@@ -28,7 +29,9 @@ UNTOUCHED = 0.15
 RANDOM = 0.03
 """Share of the inputs that no grammar has made."""
 
-ENDINGS = (Ending.EOF,) * 6 + (Ending.RESET, Ending.SILENCE, Ending.SILENCE)
+ENDINGS = (*(Ending.EOF,) * 12, Ending.RESET, Ending.RESET, *(Ending.SILENCE,) * 4, Ending.PONGS)
+
+READINGS = (*(Reading.ALWAYS,) * 60, Reading.LATE, Reading.LATE, Reading.NEVER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,7 @@ TARGETS: Final = {
     "frames": Target(35, websocket.frames, websocket.TOKENS, websocket.valid_handshake),
     "proxy": Target(10, _proxied, proxy.TOKENS + http.TOKENS),
     "mixed": Target(5, _mixed, http.TOKENS + websocket.TOKENS),
+    "credential": Target(8, credential.request, credential.TOKENS),
     "envelope": Target(4, bus.envelope, bus.TOKENS, connection=False),
     "command": Target(1, bus.command, bus.COMMAND_TOKENS, connection=False),
 }
@@ -93,9 +97,17 @@ class Generator:
         self._weights = [TARGETS[name].weight for name in targets]
         self._corpora = {name: [TARGETS[name].make(self._random) for _ in range(64)] for name in targets}
 
-    def make(self, count: int) -> list[Case]:
-        """Return so many inputs."""
-        return [self._one(name) for name in self._random.choices(self._names, self._weights, k=count)]
+    def make(self, count: int, target: str | None = None) -> list[Case]:
+        """Return inputs.
+
+        Args:
+            count: how many.
+            target: of half of them, if it is wanted at all; None: all are mixed.
+        """
+        names = self._random.choices(self._names, self._weights, k=count)
+        if target in self._names:
+            names[::2] = [target] * len(names[::2])
+        return [self._one(name) for name in names]
 
     def _one(self, name: str) -> Case:
         random, target = self._random, TARGETS[name]
@@ -109,7 +121,7 @@ class Generator:
         data = target.prefix(random) + data
         if not target.connection:
             return Case(name, data)
-        return Case(name, data, _cuts(random, len(data)), random.choice(ENDINGS), random.random() < 0.97)
+        return Case(name, data, _cuts(random, len(data)), random.choice(ENDINGS), random.choice(READINGS))
 
 
 def _cuts(random: Random, size: int) -> tuple[int, ...]:

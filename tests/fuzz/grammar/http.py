@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-CHANNELS = ("x", "chat:1", "a/b", "lobby")
+CHANNELS = ("x", "chat:1", "a/b", "lobby", "quiet")
 
 API_KEY = "a-key-of-the-server-api"
 
@@ -109,6 +109,7 @@ BODIES = (
     b"x" * 5000,
     b"x" * 65536,
     b"x" * 65537,
+    b"x" * 300_000,
 )
 
 CHUNKED = (
@@ -181,7 +182,7 @@ def request(random: Random) -> bytes:
             body = random.choice(CHUNKED)
             lines.append("Transfer-Encoding: chunked")
         else:
-            body = random.choice(BODIES)
+            body = random.choice(BODIES[: random.choice((8, 8, 8, 9, 11, 12))])
             lines.append(f"Content-Length: {len(body)}")
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
