@@ -18,14 +18,14 @@ class Variant:
         name: for reports.
         settings: besides `SETTINGS`.
         late_bus: whether the bus acknowledges a channel only when its client has sent everything.
-        refuses: whether it depends on the moment if a client is refused, for want of a place or by the bus.
+        full: whether clients may be refused for want of a place.
         target: of half of its inputs; None: all are mixed.
     """
 
     name: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     late_bus: bool = False
-    refuses: bool = False
+    full: bool = False
     target: str | None = None
 
 
@@ -56,8 +56,8 @@ VARIANTS: Final = (
             "max_headers": 10,
         },
     ),
-    Variant("late bus", late_bus=True, refuses=True),
-    Variant("full", {"max_connections": 12}, refuses=True),
+    Variant("late bus", late_bus=True),
+    Variant("full", {"max_connections": 12}, full=True),
     Variant(
         "tokens",
         {

@@ -98,6 +98,8 @@ class World:
         self._patch = pytest.MonkeyPatch()
         self._late_bus = LateBus(self._patch) if variant.late_bus else None
         self._open: list[tuple[Case, MemoryTransport]] = []
+        # Whether the last client had to wait for the bus.
+        self._waited = False
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
@@ -151,11 +153,11 @@ class World:
         if not is_connection(case.target):
             await self._receive(case)
             return
-        whole = await self._play(case, [case.data])
+        whole, waited = await self._play(case, [case.data]), self._waited
         if case.cuts and not whole.allows(pieces := await self._play(case, case.pieces)):
             refused = 503 in {status for status, _ in whole.said.responses + pieces.said.responses}
-            if refused and self._variant.refuses:
-                return
+            if waited is not self._waited or (refused and self._variant.full):
+                return  # a silent client has left meanwhile: its channel, or its place
             raise Fault(f"in pieces the same bytes come to something else: {pieces!r:.700}, whole to {whole!r:.700}")
 
     async def rest(self) -> None:
@@ -211,9 +213,10 @@ class World:
         """Let a late bus acknowledge, or refuse, all channels that it has been asked for."""
         if self._late_bus is None:
             return
-        for channel, future in list(self._late_bus.futures.items()):
-            if not future.done():
-                (self._late_bus.refuse if refuse else self._late_bus.acknowledge)(channel)
+        waiting = [channel for channel, future in self._late_bus.futures.items() if not future.done()]
+        self._waited = bool(waiting)
+        for channel in waiting:
+            (self._late_bus.refuse if refuse else self._late_bus.acknowledge)(channel)
         await asyncio.sleep(FORGOTTEN_SECONDS)
 
     async def _receive(self, case: Case) -> None:
