@@ -248,6 +248,7 @@ class Node:
                 self._resuming = self._loop.call_soon(self._resume)
 
     def _unsubscribe(self, interest: Interest) -> None:
+        interest.unsubscribing = None  # the two hold each other
         del self._interests[interest.channel]
         self._broker.unsubscribe(interest.channel)
 

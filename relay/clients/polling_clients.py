@@ -133,8 +133,12 @@ class PollingClients:
         """Answer polls and end clients whose time is over, again and again, until cancelled."""
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
-            for client in [*self, *self._closed.values()]:
-                client.check(self._context.loop.time())
+            self._check()
+
+    def _check(self) -> None:
+        # Not within `sweep`: it would hold the last client until the next one comes.
+        for client in [*self, *self._closed.values()]:
+            client.check(self._context.loop.time())
 
     def _find(self, asked: Poll) -> LongPoll | None:
         token = "" if asked.cursor is None else asked.cursor.token

@@ -188,6 +188,8 @@ class WebSocket(Client):
         self._release_held()
         self._reader.ws.receive_eof()
         self.flush_protocol()
+        if self.stuck:
+            self._abort_later()  # the transport closes when all is written: never, for a client that reads no more
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
