@@ -15,7 +15,7 @@ from websockets.typing import Subprotocol
 
 from relay.auth.credential import take_bearer
 from relay.auth.host import check_host
-from relay.auth.origin import check_origin, cors_headers
+from relay.auth.origin import check_fetch_site, check_origin, cors_headers
 from relay.clients.client import Client
 from relay.clients.context import websockets_logger
 from relay.clients.event_stream import EventStream
@@ -108,6 +108,8 @@ class OpeningRequests:
         remote = self._client_address(request, peer)
         origin, host = (_only(request.headers, name) for name in ("Origin", "Host"))
         check_host(host, settings.host_names)
+        if origin is None:
+            check_fetch_site(_only(request.headers, "Sec-Fetch-Site"), _only(request.headers, "Sec-Fetch-Dest"))
         cors = cors_headers(origin, host, settings.allowed_origins)
         try:
             asked = parse_request(request.path, request.headers, remote, None, certificate_user)
