@@ -6,6 +6,7 @@ import gc
 import itertools
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -141,14 +142,22 @@ def _clusters(redis_server: RedisServer) -> Iterator[dict[str, list[GatewayProce
     end(itertools.chain.from_iterable(clusters.values()))
 
 
-@pytest.fixture(scope="session", params=EVENT_LOOPS)
+@pytest.fixture(scope="session", params=[*EVENT_LOOPS, *(f"{loop} TLS" for loop in EVENT_LOOPS)])
 def cluster(
-    request: pytest.FixtureRequest, redis_server: RedisServer, _clusters: dict[str, list[GatewayProcess]]
+    request: pytest.FixtureRequest,
+    redis_server: RedisServer,
+    certificate_authority: CertificateAuthority,
+    _clusters: dict[str, list[GatewayProcess]],
 ) -> list[GatewayProcess]:
-    """Three gateways over one Redis with the default settings; shared, so tests must leave them as they were."""
+    """Three gateways over one Redis with the default settings; shared, so tests must leave them as they were.
+
+    Clients of the harness speak TLS with those that do.
+    """
     if request.param not in _clusters:
-        settings = {"broker_url": redis_server.url, "event_loop": request.param}
-        gateways = _clusters[request.param] = [GatewayProcess(**settings) for _ in range(3)]
+        loop, _, tls = request.param.partition(" ")
+        settings = {"broker_url": redis_server.url, "event_loop": loop}
+        start = partial(GatewayProcess.secure, certificate_authority) if tls else GatewayProcess
+        gateways = _clusters[request.param] = [start(**settings) for _ in range(3)]
         for gateway in gateways:
             gateway.start_blocking()
     return _clusters[request.param]
@@ -173,13 +182,17 @@ async def deployment(_deployment: Deployment) -> AsyncIterator[Deployment]:
 async def gateways() -> AsyncIterator[GatewayFactory]:
     """Start gateway processes: `await gateways(2, broker_url=...)`; ready when it returns.
 
-    Without a given `event_loop` they take uvloop and asyncio in turn, so that every test covers both.
+    Without a given `event_loop` they take uvloop and asyncio in turn, so that every test covers both. With an
+    `authority` they speak TLS, and so do clients of the harness.
     At the end none of them may have complained in its log.
     """
     started: list[GatewayProcess] = []
 
-    async def start(count: int, **settings: Setting) -> list[GatewayProcess]:
-        fresh = [GatewayProcess(**{"event_loop": EVENT_LOOPS[n % 2], **settings}) for n in range(count)]
+    async def start(
+        count: int, authority: CertificateAuthority | None = None, **settings: Setting
+    ) -> list[GatewayProcess]:
+        launch_one = GatewayProcess if authority is None else partial(GatewayProcess.secure, authority)
+        fresh = [launch_one(**{"event_loop": EVENT_LOOPS[n % 2], **settings}) for n in range(count)]
         started.extend(fresh)
         return await launch(*fresh)
 

@@ -14,6 +14,7 @@ import pytest
 
 from relay.health_check import configured_address, main
 from tests.conftest import EmbeddedFactory
+from tests.harness.certificate_authority import CertificateAuthority
 from tests.harness.free_port import free_port
 
 ROOT = Path(__file__).parent.parent
@@ -42,6 +43,17 @@ async def test_the_port_for_metrics_is_asked(embedded: EmbeddedFactory) -> None:
     await embedded(1, metrics_port=port)
     assert (await asyncio.to_thread(check, metrics_port=port, port=1))[0] == 0
     assert (await asyncio.to_thread(check, metrics_port="", port=port))[0] == 0
+
+
+async def test_a_gateway_with_tls(embedded: EmbeddedFactory, certificate_authority: CertificateAuthority) -> None:
+    """Whatever name its certificate is for."""
+    elsewhere = certificate_authority.issue("elsewhere", "relay.example.com", ())
+    port = free_port()
+    (gateway,) = await embedded(1, metrics_port=port, **elsewhere.settings())
+    asked = {"port": gateway.port, **elsewhere.settings()}
+    assert await asyncio.to_thread(check, **asked) == (0, "ready\n", "")
+    assert await asyncio.to_thread(check, metrics_port=port, **asked) == (0, "ready\n", "")
+    assert (await asyncio.to_thread(check, port=gateway.port))[0] == 1
 
 
 async def test_a_draining_gateway_is_alive_and_not_ready(embedded: EmbeddedFactory) -> None:

@@ -27,7 +27,7 @@ LAYERS = [
     ["hub", "brokers", "auth", "interest", "limits"],
     ["protocols"],
     ["metrics", "proxies", "logs", "message"],
-    ["channel"],
+    ["channel", "tls"],
     ["errors", "redaction", "system_error", "version"],
 ]
 """Rooms from the outside in. A module imports from its own room, and from rooms of later layers. So two rooms of one

@@ -8,7 +8,7 @@ from typing import Final
 
 from relay.auth.authenticator import UserError, check_user
 from relay.auth.grant import Grant
-from relay.auth.rights import LETTERS, RightsError, compile_patterns, read_rule
+from relay.auth.rights import LETTERS, MAX_PATTERNS, RightsError, read_rule
 from relay.redaction import MASK
 
 MIN_KEY_BYTES: Final = 16
@@ -53,20 +53,24 @@ def read_auth_key(text: str, everything: bool) -> AuthKey:
         raise ValueError("has characters that no subprotocol can have")
     user = None
     channels: dict[str, str] = {}
-    for part in parts:
+    for number, part in enumerate(parts, 1):
         name, separator, value = part.rpartition("=")
-        if not separator:
-            raise ValueError(f"has {part[:40]!r}, where user=NAME or PATTERN={LETTERS} should be")
-        if name == _USER:
-            user = value
-        else:
-            channels[name] = value
-    try:
-        if user is not None:
-            check_user(user)
-        compile_patterns(channels)
-    except (UserError, RightsError) as error:
-        raise ValueError(str(error)) from None
+        try:
+            if not separator:
+                raise ValueError(f"must be user=NAME or PATTERN={LETTERS}")
+            if name in channels or (name == _USER and user is not None):
+                raise ValueError("stands twice")
+            if name == _USER:
+                user = check_user(value)
+            else:
+                read_rule(name, value)
+                channels[name] = value
+        except (UserError, RightsError, ValueError) as error:
+            # By its number: with ; for a comma the next key stands here.
+            rule = error.rule if isinstance(error, UserError | RightsError) else str(error)
+            raise ValueError(f"has a part {number} behind the key that can't be used: {rule}") from None
+    if len(channels) > MAX_PATTERNS:
+        raise ValueError(f"has more than {MAX_PATTERNS} patterns")
     if not channels and everything:
         channels = {"*": LETTERS}
     return AuthKey(key, Grant(user, channels or None))

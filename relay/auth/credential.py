@@ -10,13 +10,10 @@ from collections.abc import Sequence
 from typing import Final, Literal
 
 from relay.errors import Refused
-from relay.protocols.request import ConnectRequest
+from relay.protocols.request import CREDENTIAL, ConnectRequest
 
 MAX_CREDENTIAL_BYTES: Final = 8192
 """Of one credential; with headers of the default size there can't be much more."""
-
-PARAMETER: Final = "token"
-"""Of the URL's query."""
 
 SUBPROTOCOL: Final = "bearer."
 """Before the credential in an entry of `Sec-WebSocket-Protocol`: pages can set no other header of a WebSocket."""
@@ -69,7 +66,7 @@ def find_credential(request: ConnectRequest, cookie: str | None = None) -> str |
     Raises:
         Refused: with 400, there are two that differ; with 401, it is longer than `MAX_CREDENTIAL_BYTES`.
     """
-    named = {found for found in (_of_header(request), request.bearer, request.query.get(PARAMETER)) if found}
+    named = {found for found in (_of_header(request), request.bearer, request.query.get(CREDENTIAL)) if found}
     if len(named) > 1:
         raise Refused(400, "the request has two credentials that differ")
     found = named.pop() if named else None
@@ -95,17 +92,24 @@ def take_bearer(offered: Sequence[str]) -> tuple[list[str], str | None]:
 
 
 def find_cookie(header: str | None, name: str) -> str | None:
-    """Return the value of a cookie; None: it isn't there, or empty. Of several with the name the first one counts.
+    """Return the value of a cookie; None: it isn't there, or empty.
 
     Args:
         header: `Cookie` (RFC 6265, section 4.2.1); None: the request has none.
         name: of the cookie.
+
+    Raises:
+        Refused: with 400; it comes twice with different values, one of which another site below the same domain may
+            have set. Their order says nothing (section 5.4).
     """
+    found = set()
     for pair in (header or "").split(";"):
         key, separator, value = pair.strip(" ").partition("=")
         if separator and key == name:
-            return value.strip('"') or None
-    return None
+            found.add(value.strip('"'))
+    if len(found) > 1:
+        raise Refused(400, f"the cookie {name} comes twice, with different values")
+    return (found.pop() or None) if found else None
 
 
 def _of_header(request: ConnectRequest) -> str | None:

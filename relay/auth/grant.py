@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
+
 from relay.auth.authenticator import Identity, check_user
 from relay.auth.rights import PatternRights, compile_patterns
 from relay.errors import RelayError
@@ -18,18 +20,18 @@ LATEST: Final = 10**11
 
 
 class InfoError(RelayError):
-    """What presence should show of a client is too long.
+    """What presence should show of a client can't be shown.
 
     Args:
-        size: in bytes.
+        rule: that it breaks; a sentence without its subject.
     """
 
-    def __init__(self, size: int) -> None:
-        super().__init__(size)
-        self.size = size
+    def __init__(self, rule: str) -> None:
+        super().__init__(rule)
+        self.rule = rule
 
     def __str__(self) -> str:
-        return f"info: must have at most {MAX_INFO_BYTES} bytes, has {self.size}"
+        return f"info: {self.rule}"
 
 
 class ExpiryError(RelayError):
@@ -73,14 +75,25 @@ class Grant:
         Raises:
             UserError: the name of the user can't be one.
             RightsError: the rights can't be read.
-            InfoError: `info` is too long.
+            InfoError: `info` is too long, or no JSON in UTF-8.
             ExpiryError: `expires_at` is no time in seconds.
         """
         if self.user is not None:
             check_user(self.user)
-        if self.info is not None and len(self.info) > MAX_INFO_BYTES:
-            raise InfoError(len(self.info))
+        if self.info is not None:
+            _check_info(self.info)
         if self.expires_at is not None and not 0 <= self.expires_at < LATEST:
             raise ExpiryError(self.expires_at)
         rights = PatternRights(compile_patterns(self.channels or {}, defaults), self.user)
         return Identity(self.user, rights, self.expires_at, self.info)
+
+
+def _check_info(info: bytes) -> None:
+    """Raise `InfoError` for what can't be part of a JSON text."""
+    if len(info) > MAX_INFO_BYTES:
+        raise InfoError(f"must have at most {MAX_INFO_BYTES} bytes, has {len(info)}")
+    try:
+        info.decode()  # msgspec does not check the UTF-8 of `Raw`
+        msgspec.json.decode(info, type=msgspec.Raw)
+    except (UnicodeDecodeError, msgspec.MsgspecError, RecursionError):
+        raise InfoError("must be JSON in UTF-8") from None

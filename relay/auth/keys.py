@@ -123,6 +123,8 @@ def key_set(members: Iterable[object]) -> list[Key]:
     for member in members:
         if not isinstance(member, dict) or member.get("kty") == "oct" or member.get("use", "sig") != "sig":
             continue
+        if not all(isinstance(member.get(name, ""), str) for name in ("kty", "alg", "kid", "crv")):
+            continue
         try:
             material = jwt.PyJWK(member).key
             names = _names(material)
@@ -131,7 +133,7 @@ def key_set(members: Iterable[object]) -> list[Key]:
         only, id_ = member.get("alg"), member.get("kid")
         if only is not None:
             names = [name for name in names if name == only]
-        if names and (id_ is None or isinstance(id_, str)):
+        if names:
             keys.append(Key(material, _algorithms(names), id_))
         if len(keys) == MAX_KEYS:
             break

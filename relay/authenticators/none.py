@@ -1,4 +1,4 @@
-"""`RELAY_AUTH=none`: believes the name in `?user=NAME`, and gives every client the same rights."""
+"""`RELAY_AUTH=none`: believes the name in `?user=NAME`, or in a certificate, and gives every client the same rights."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from relay.settings import Settings
 
 def make_authenticator(settings: Settings, counters: Counters) -> Authenticator:
     """Return the authenticator; see `relay.authenticators`."""
-    return NameInQuery(settings.rights)
+    return NameInQuery(settings.rights, certificates=settings.tls_client_ca is not None)
 
 
 class NameInQuery:
@@ -22,18 +22,22 @@ class NameInQuery:
 
     Args:
         rights: RELAY_RIGHTS; None: every client may do everything.
+        certificates: whether every client has shown a certificate, which counts instead of what it says.
     """
 
-    def __init__(self, rights: Mapping[str, str] | None = None) -> None:
+    def __init__(self, rights: Mapping[str, str] | None = None, *, certificates: bool = False) -> None:
+        self._certificates = certificates
         self._patterns = None if rights is None else compile_patterns(rights)
 
     def identify(self, request: ConnectRequest) -> Identity:
         """Return the identity with the name that the request gives.
 
         Raises:
-            Refused: with 400; no user can have that name.
+            Refused: with 400, no user can have that name; with 403, there is no certificate where there must be one.
         """
-        user = request.query.get("user")
+        if self._certificates and request.certificate_user is None:
+            raise Refused(403, "the client certificate names no user")
+        user = request.certificate_user or request.query.get("user")
         if self._patterns is None and user is None:
             return ANONYMOUS
         try:

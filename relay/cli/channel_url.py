@@ -1,7 +1,8 @@
-"""The WebSocket URL of a channel, and the command-line argument that names one."""
+"""The WebSocket URL of a channel, whom to trust there, and the command-line argument that names a channel."""
 
 from __future__ import annotations
 
+import ssl
 from typing import Final
 from urllib.parse import quote
 
@@ -9,8 +10,12 @@ import click
 from yarl import URL
 
 from relay.channel import check_channel
+from relay.cli.ca_file import trust
 from relay.cli.gateway_address import AddressError, GatewayAddress, configured_gateway
 from relay.errors import ChannelError
+from relay.system_error import in_words
+
+_OPTION: Final = "--gateway ws://host:port"
 
 _ADDRESSES: Final = ("ws://", "wss://", "http://", "https://")
 
@@ -55,7 +60,8 @@ def channel_url(gateway: str | None, channel: str, *, echo: bool = False) -> URL
         click.UsageError: there is no such URL, or the address names another channel.
     """
     if gateway is None:
-        gateway = f"ws://{configured_gateway('--gateway ws://host:port')[0]}"
+        netloc, settings = configured_gateway(_OPTION)
+        gateway = f"{'ws' if settings.tls_cert is None else 'wss'}://{netloc}"
     try:
         address = GatewayAddress.parse(gateway)
     except AddressError as error:
@@ -67,3 +73,23 @@ def channel_url(gateway: str | None, channel: str, *, echo: bool = False) -> URL
         )
     # Encoded here, slashes too: a URL library would normalize a channel such as "a/../b".
     return URL(f"{address.base}/ws/{quote(channel, safe=':')}{'?echo=1' if echo else ''}", encoded=True)
+
+
+def channel_trust(gateway: str | None, ca_file: str | None) -> ssl.SSLContext:
+    """Return what a client needs for TLS with a gateway.
+
+    The gateway of this environment's settings is called by an address, which its certificate need not have, but it has
+    to show the certificate of these settings: the port might be another program's while the gateway is away.
+
+    Args:
+        gateway: as for `channel_url`.
+        ca_file: authority to trust; None: those of the system.
+
+    Raises:
+        click.UsageError: the certificate of the settings can't be read.
+    """
+    own = configured_gateway(_OPTION)[1].tls_cert if gateway is None and ca_file is None else None
+    try:
+        return trust(own or ca_file, any_name=own is not None)
+    except (OSError, ValueError) as error:
+        raise click.UsageError(f"RELAY_TLS_CERT: {own!r} can't be read: {in_words(error)}") from None

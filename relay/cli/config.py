@@ -15,6 +15,7 @@ from relay.errors import SettingProblem, SettingsError
 from relay.redaction import escape_controls, mask_credentials
 from relay.settings import Settings
 from relay.settings.report import Description, SettingSource, describe, sources, unknown_variables
+from relay.settings.tls import check_files
 from relay.settings.values import show
 
 _HEADINGS = ("variable", "value", "source", "type", "meaning")
@@ -47,6 +48,7 @@ def command(form: str | None, **flags: str | None) -> None:
     wrong: dict[str, SettingProblem] = {}
     try:
         settings = Settings(**given)  # type: ignore[arg-type]  # text: pydantic reads it
+        check_files(settings)
     except SettingsError as error:
         settings = UsableSettings(given)
         wrong = {problem.variable: problem for problem in error.problems}

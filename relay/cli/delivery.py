@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from http import HTTPStatus
 from typing import Final
 
@@ -10,7 +11,7 @@ from aiohttp import ClientError, ClientSession, WSMsgType, WSServerHandshakeErro
 from yarl import URL
 
 from relay.cli.client_token import token_headers
-from relay.cli.unreachable import GatewayError, answered, check_gateway, unreachable
+from relay.cli.unreachable import GatewayError, answered, check_gateway, check_scheme, unreachable
 
 TIMEOUT_SECONDS: Final = 15.0
 """For everything; more than the 5 s for which a gateway, by default, keeps a message while its bus is away."""
@@ -24,7 +25,11 @@ class NotDelivered(GatewayError):
 
 
 async def deliver(
-    url: URL, payload: str | bytes, token: str | None = None, timeout_seconds: float = TIMEOUT_SECONDS
+    url: URL,
+    payload: str | bytes,
+    token: str | None = None,
+    tls: ssl.SSLContext | None = None,
+    timeout_seconds: float = TIMEOUT_SECONDS,
 ) -> None:
     """Send one message, and wait until the bus delivers it to its publisher, too.
 
@@ -32,6 +37,7 @@ async def deliver(
         url: of the channel, with `echo=1`.
         payload: text, or bytes for a binary message.
         token: key or token to come in with; None: none.
+        tls: for wss://; None: the authorities of the system are trusted.
         timeout_seconds: for everything.
 
     Raises:
@@ -40,7 +46,7 @@ async def deliver(
     """
     try:
         async with asyncio.timeout(timeout_seconds), ClientSession(headers=token_headers(token)) as session:
-            await _send(session, url, payload)
+            await _send(session, url, payload, tls)
     except TimeoutError:
         raise NotDelivered(url.origin(), f"did not answer within {timeout_seconds:g} s") from None
     except WSServerHandshakeError as error:
@@ -52,10 +58,12 @@ async def deliver(
         raise NotDelivered(url.origin(), unreachable(error)) from None
 
 
-async def _send(session: ClientSession, url: URL, payload: str | bytes) -> None:
+async def _send(session: ClientSession, url: URL, payload: str | bytes, tls: ssl.SSLContext | None) -> None:
     try:
-        connection = await asyncio.wait_for(session.ws_connect(url, max_msg_size=0), HANDSHAKE_SECONDS)
-    except WSServerHandshakeError:
+        opening = session.ws_connect(url, max_msg_size=0, ssl=tls or True)
+        connection = await asyncio.wait_for(opening, HANDSHAKE_SECONDS)
+    except WSServerHandshakeError as error:
+        await check_scheme(url, error)
         raise
     except (ClientError, TimeoutError) as error:
         await check_gateway(url, error)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import click
 
 import relay
+from relay.cli.reload_signal import reload_at_signal
 from relay.cli.stop_signals import ENDED_BY_SIGNAL, StopSignals
 from relay.errors import RelayError, SettingsError
 from relay.gateway.capacity import raise_descriptor_limit
@@ -75,6 +76,7 @@ def loop_factory(event_loop: Literal["auto", "uvloop", "asyncio"]) -> Callable[[
 async def _run(settings: Settings, signals: StopSignals, started: Callable[[int], None]) -> int:
     signals.install()
     gateway = relay.Gateway(settings)
+    reload_at_signal(settings, gateway.reload)
     drained = await run_until_ended(gateway, signals.drain, signals.stop, lambda: started(gateway.port))
     return STOPPED if drained else ENDED_BY_SIGNAL + signals.number
 

@@ -10,19 +10,17 @@ from typing import Final
 
 import click
 
+from relay.cli.ca_file import CA_OPTION, trust
 from relay.cli.gateway_address import AddressError, GatewayAddress, configured_gateway, reachable_netloc
 from relay.cli.streams import confirm
 from relay.system_error import in_words
 
-_CONNECTIONS: Final = {
-    "ws": http.client.HTTPConnection,
-    "wss": http.client.HTTPSConnection,
-}
 _MAX_BYTES: Final = 64 * 1024
 
 
 @click.command("health")
 @click.option("--url", metavar="URL", help="Gateway to ask; default: the one of RELAY_HOST and RELAY_PORT.")
+@CA_OPTION
 @click.option("--live", is_flag=True, help="Ask whether it is alive (/healthz), not whether it is ready (/readyz).")
 @click.option(
     "--timeout",
@@ -32,11 +30,14 @@ _MAX_BYTES: Final = 64 * 1024
     metavar="SECONDS",
     help="How long it may take to answer.",
 )
-def command(url: str | None, live: bool, timeout: float) -> None:
+def command(url: str | None, ca_file: str | None, live: bool, timeout: float) -> None:
     """Tell whether a gateway is ready for clients.
 
     With RELAY_METRICS_PORT that port is asked. A gateway that drains is alive and not ready: take clients away from
     it, and don't restart it.
+
+    The gateway of the settings is on this machine, and asked by its address: whose certificate it shows isn't checked.
+    With --url it is.
 
     Notes on what an operator should know of a ready gateway are on standard error, too.
 
@@ -47,7 +48,12 @@ def command(url: str | None, live: bool, timeout: float) -> None:
         address = GatewayAddress.parse(base)
     except AddressError as error:
         raise click.UsageError(f"--url {base!r}: {error}") from None
-    connection = _CONNECTIONS[address.scheme](address.host, address.port, timeout=timeout)
+    connection: http.client.HTTPConnection
+    if address.scheme == "ws":
+        connection = http.client.HTTPConnection(address.host, address.port, timeout=timeout)
+    else:
+        tls = trust(ca_file) if url is not None else _trust_anybody()
+        connection = http.client.HTTPSConnection(address.host, address.port, timeout=timeout, context=tls)
     word = "alive" if live else "ready"
     reasons, notes = _ask(connection, address.path + ("/healthz" if live else "/readyz"))
     for note in notes:
@@ -62,8 +68,24 @@ def _configured_url() -> str:
     """Return the URL of the gateway with the settings of this environment."""
     netloc, settings = configured_gateway("--url http://host:port")
     if settings.metrics_port is not None:
-        netloc = reachable_netloc(settings.host[0], settings.metrics_port)
-    return f"http://{netloc}"
+        return f"http://{reachable_netloc(settings.host[0], settings.metrics_port)}"
+    if settings.tls_client_ca is not None:
+        raise click.UsageError(
+            "RELAY_TLS_CLIENT_CA asks all clients for a certificate: set RELAY_METRICS_PORT for this"
+        )
+    return f"{'http' if settings.tls_cert is None else 'https'}://{netloc}"
+
+
+def _trust_anybody() -> ssl.SSLContext:
+    """Return what TLS needs with a gateway whose certificate isn't checked.
+
+    Nothing secret is sent. And a gateway may show another certificate than the one in its files: new ones that can't
+    be used are an alert, and no reason to take its clients away.
+    """
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    tls.check_hostname = False
+    tls.verify_mode = ssl.CERT_NONE
+    return tls
 
 
 def _ask(connection: http.client.HTTPConnection, path: str) -> tuple[list[str], list[str]]:
@@ -82,6 +104,8 @@ def _ask(connection: http.client.HTTPConnection, path: str) -> tuple[list[str], 
         # Any web server may answer every path with a page.
         known = "ready" in answer or "status" in answer
         return [] if known else ["there is no relay at this address: a web server answers"], notes
+    if response.status == 301 and response.headers.get("Location", "").startswith("https:"):
+        return [f"{connection.host} port {connection.port}: speaks TLS: write wss:// or https://"], []
     reasons = _texts(answer.get("reasons", [answer["status"]] if "status" in answer else []))
     return reasons or [f"it answers with HTTP status {response.status}"], notes
 

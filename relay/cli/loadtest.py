@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from relay.cli.ca_file import CA_OPTION
 from relay.cli.client_token import token_option
 from relay.cli.extras import require_extra
 from relay.cli.quantity import Quantity
@@ -145,6 +146,7 @@ _PROFILES: Final = "\b\nProfiles, which the options refine:\n" + "\n".join(
     metavar="PID",
     help="Watch CPU and memory of this server process; repeatable.",
 )
+@CA_OPTION
 @click.option("--redis", "redis_url", metavar="URL", help="Watch this Redis.")
 @click.option(
     "--fail-if",
@@ -195,6 +197,8 @@ def command(urls: tuple[str, ...], gateways: int | None, **options: Any) -> None
         raise click.UsageError("give the URL of at least one server, or --gateways N to start some; not both")
     if gateways and (options["pids"] or options["redis_url"]):
         raise click.UsageError("--gateways watches its own processes: leave out --pid and --redis")
+    if gateways and options["ca_file"]:
+        raise click.UsageError("--gateways knows the certificate of its gateways: leave out --ca")
     try:
         thresholds = [Threshold.parse(text) for text in options.pop("thresholds")]
     except ThresholdError as error:

@@ -28,7 +28,7 @@ from relay.loadtest.generator.limits import (
     source_addresses,
 )
 from relay.loadtest.generator.load_worker import event_loop
-from relay.loadtest.plan.plan import Act, Dialect, Hears, Plan
+from relay.loadtest.plan.plan import Act, Dialect, Hears, Plan, Trust
 from relay.loadtest.plan.profiles import PROFILES
 from relay.loadtest.plan.server_address import ServerAddress, resolve
 from relay.loadtest.report.summary import summary
@@ -83,7 +83,9 @@ def run_load_test(urls: tuple[str, ...], gateways: int, thresholds: list[Thresho
                 ca_file = own.broker_ca_file
                 raise_descriptor_limit(plan.clients + plan.publishers, gateways, "--gateways")
                 stack = exits.enter_context(Stack(gateways, own.broker_url))
-                plan = msgspec.structs.replace(plan, urls=tuple(stack.urls))
+                # The certificate is for the name that clients call the gateways by, and here it is an address.
+                trust = plan.trust if own.tls_cert is None else Trust(ca_file=own.tls_cert, any_name=True)
+                plan = msgspec.structs.replace(plan, urls=tuple(stack.urls), trust=trust)
                 named, redis_url, settings = stack.pids, stack.redis_url, stack.settings
             addresses = _resolve_all(plan)
             plan = _within_limits(plan, addresses)
@@ -162,6 +164,8 @@ def _plan(urls: tuple[str, ...], options: dict[str, Any]) -> Plan:
         urls = tuple(map(_without_channel, urls))
     if "{payload}" not in dialect.publish:
         raise click.BadParameter("must hold {payload}", param_hint="--publish-frame")
+    ca_file = options.pop("ca_file")
+    values["trust"] = Trust(ca_file=ca_file)
     given = {name: value for name, value in options.items() if value is not None and value != ()}
     for name in ("duration", "warm_up"):
         if name in given:

@@ -11,6 +11,7 @@ import click
 from relay.errors import SettingProblem, SettingsError
 from relay.settings import Settings
 from relay.settings.report import Description, SettingSource, UnknownVariable, describe, sources, unknown_variables
+from relay.settings.tls import check_files
 
 WRONG_SETTINGS = 2
 
@@ -66,15 +67,19 @@ class SettingsCommand(click.Command):
             formatter.write_dl([row for param in own if (row := param.get_help_record(ctx)) is not None])
 
 
-def load_settings(flags: Mapping[str, str | None]) -> Settings:
+def load_settings(flags: Mapping[str, str | None], *, files: bool = False) -> Settings:
     """Return the settings; when some are wrong, list these on standard error, and exit with 2.
 
     Args:
         flags: name of a setting → text of its flag; None when it was not given. Empty text unsets the setting.
+        files: whether the files for TLS are checked as well, which not every command may read.
     """
     given = given_flags(flags)
     try:
-        return Settings(**given)  # type: ignore[arg-type]  # text: pydantic reads it
+        settings = Settings(**given)  # type: ignore[arg-type]  # text: pydantic reads it
+        if files:
+            check_files(settings)
+        return settings
     except SettingsError as error:
         report(error.problems, given)
         raise click.exceptions.Exit(WRONG_SETTINGS) from None

@@ -8,7 +8,8 @@ import sys
 import click
 
 from relay.brokers import schemes
-from relay.cli.channel_url import ChannelArgument, channel_url
+from relay.cli.ca_file import CA_OPTION
+from relay.cli.channel_url import ChannelArgument, channel_trust, channel_url
 from relay.cli.client_token import token_option
 from relay.cli.options import load_settings
 from relay.cli.streams import confirm
@@ -22,12 +23,19 @@ NOT_DELIVERED = 1
 @click.argument("message", required=False)
 @click.option("--binary", is_flag=True, help="Send a binary message; input is taken as it is.")
 @click.option("--gateway", metavar="URL", help="Send through this gateway, such as ws://127.0.0.1:8000.")
+@CA_OPTION
 @token_option
 @click.option("--broker-url", metavar="URL", help="Send straight to this Redis.  [RELAY_BROKER_URL]")
 @click.option("--broker-prefix", metavar="TEXT", help="Prefix of channels on Redis.  [RELAY_BROKER_PREFIX]")
 @click.option("--broker-ca-file", metavar="FILE", help="Authority to trust for rediss://.  [RELAY_BROKER_CA_FILE]")
 def command(
-    channel: str, message: str | None, binary: bool, gateway: str | None, token: str | None, **broker: str | None
+    channel: str,
+    message: str | None,
+    binary: bool,
+    gateway: str | None,
+    ca_file: str | None,
+    token: str | None,
+    **broker: str | None,
 ) -> None:
     """Send one message to a channel.
 
@@ -45,7 +53,7 @@ def command(
     if settings is not None and schemes.find(settings.broker_url).redis:
         _by_redis(settings, channel, payload)
     else:
-        _by_gateway(gateway, channel, payload, token)
+        _by_gateway(gateway, ca_file, channel, payload, token)
 
 
 def _read(message: str | None, binary: bool) -> str | bytes:
@@ -88,14 +96,17 @@ def _by_redis(settings: Settings, channel: str, payload: str | bytes) -> None:
         confirm(f"heard by nobody: no gateway has a subscriber of {channel}")
 
 
-def _by_gateway(gateway: str | None, channel: str, payload: str | bytes, token: str | None) -> None:
+def _by_gateway(
+    gateway: str | None, ca_file: str | None, channel: str, payload: str | bytes, token: str | None
+) -> None:
     from relay.cli.delivery import deliver
     from relay.cli.interruption import run_interruptible
     from relay.cli.unreachable import GatewayError
 
     url = channel_url(gateway, channel, echo=True)
+    tls = channel_trust(gateway, ca_file)
     try:
-        run_interruptible(lambda: deliver(url, payload, token))
+        run_interruptible(lambda: deliver(url, payload, token, tls))
     except GatewayError as error:
         _fail(channel, str(error))
     confirm(f"delivered by {url.origin()}")

@@ -25,12 +25,14 @@ def command(**flags: str | None) -> None:
 
     With RELAY_WORKERS it is as many processes, on one port; one that ends is replaced.
 
+    With RELAY_TLS_CERT it speaks TLS; SIGHUP reads the certificate again, and so does a change of its files.
+
     SIGTERM or Ctrl-C drains: clients are told to go, and everything accepted is delivered. A second one ends at once.
 
     Exit codes: 0 drained; 1 could not start, or a worker could not drain; 2 wrong settings; 128 + N ended by a
     second signal N.
     """
-    settings = load_settings(flags)
+    settings = load_settings(flags, files=True)
     # Only now: with wrong settings, or for help, none of this is needed.
     from relay.cli.gateway_process import run_gateway
     from relay.cli.supervisor_process import count_workers, run_workers
@@ -69,4 +71,5 @@ def playground_url(settings: Settings, port: int) -> str:
         settings: of the gateway.
         port: where it listens.
     """
-    return f"http://{reachable_netloc(settings.host[0], port)}/"
+    scheme = "http" if settings.tls_cert is None else "https"
+    return f"{scheme}://{reachable_netloc(settings.host[0], port)}/"

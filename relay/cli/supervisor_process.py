@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from relay.cli.gateway_process import FAILED, STOPPED, explain_start_failure, print_failure
+from relay.cli.reload_signal import reload_at_signal
 from relay.cli.stop_signals import ENDED_BY_SIGNAL, StopSignals
 from relay.settings import Settings
 from relay.workers.processors import usable_processors
@@ -46,7 +47,7 @@ def run_workers(
     signals = StopSignals()
     supervisor = Supervisor(settings, count, command, started, timing)
     try:
-        return asyncio.run(_run(supervisor, signals))
+        return asyncio.run(_run(settings, supervisor, signals))
     except OSError as error:
         print_failure(explain_start_failure(error, settings))
         return FAILED
@@ -58,8 +59,9 @@ def run_workers(
         signals.disarm()
 
 
-async def _run(supervisor: Supervisor, signals: StopSignals) -> int:
+async def _run(settings: Settings, supervisor: Supervisor, signals: StopSignals) -> int:
     signals.install()
+    reload_at_signal(settings, supervisor.reload)
     drained = await supervisor.run(signals.drain, signals.stop)
     if signals.stop.is_set():
         return ENDED_BY_SIGNAL + signals.number

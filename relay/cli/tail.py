@@ -6,6 +6,7 @@ import asyncio
 import io
 import os
 import random
+import ssl
 import stat
 import sys
 from collections.abc import Awaitable, Callable
@@ -17,7 +18,7 @@ from aiohttp import ClientError, ClientSession, ClientWebSocketResponse, WSMsgTy
 from yarl import URL
 
 from relay.cli.client_token import token_headers
-from relay.cli.unreachable import GatewayError, answered, check_gateway, unreachable
+from relay.cli.unreachable import GatewayError, answered, check_gateway, check_scheme, unreachable
 from relay.errors import comes_back
 from relay.redaction import JOINERS, escape_controls
 
@@ -44,6 +45,7 @@ class Tail:
         url: of the channel at a gateway.
         count: messages after which it ends; None: never.
         token: key or token to come in with; None: none.
+        tls: for wss://; None: the authorities of the system are trusted.
         first_delay_seconds: before the first attempt to reconnect; see `backoff`.
         steady_seconds: how long a connection lasts after which delays start again from the first one.
         sleep: waits for a number of seconds.
@@ -54,6 +56,7 @@ class Tail:
         url: URL,
         count: int | None,
         token: str | None = None,
+        tls: ssl.SSLContext | None = None,
         *,
         first_delay_seconds: float = FIRST_DELAY_SECONDS,
         steady_seconds: float = STEADY_SECONDS,
@@ -62,6 +65,7 @@ class Tail:
         self._url = url
         self._left = count
         self._token = token
+        self._tls = tls
         self._first_delay_seconds = first_delay_seconds
         self._steady_seconds = steady_seconds
         self._sleep = sleep
@@ -104,9 +108,10 @@ class Tail:
         """Print one connection's messages; return why it ended, and the seconds that the gateway asks to wait."""
         gateway = self._url.origin()
         try:
-            opening = session.ws_connect(self._url, max_msg_size=0, heartbeat=HEARTBEAT_SECONDS)
+            opening = session.ws_connect(self._url, max_msg_size=0, heartbeat=HEARTBEAT_SECONDS, ssl=self._tls or True)
             connection = await asyncio.wait_for(opening, HANDSHAKE_SECONDS)
         except WSServerHandshakeError as error:
+            await check_scheme(self._url, error)
             if error.status in _PERMANENT_REFUSALS or error.status < 400:
                 raise GatewayRefused(gateway, answered(error.status, self._token)) from None
             wait = error.headers.get("Retry-After", "") if error.headers else ""

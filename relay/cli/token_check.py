@@ -184,7 +184,7 @@ def _details(cause: str, token: str, keys: Sequence[Key], settings: Settings, no
         yield _moment(claims["exp"], now)
     elif cause == "not_yet_valid":
         for name in ("nbf", "iat"):
-            if (moment := claims.get(name, now)) > now:
+            if (moment := claims.get(name) or now) > now:
                 yield f"{name}: {_moment(moment, now)}; RELAY_JWT_LEEWAY is {settings.jwt_leeway:g} s"
     elif cause == "wrong_issuer":
         yield f"its iss is {_quote(claims.get('iss'))}; RELAY_JWT_ISSUER is {_quote(settings.jwt_issuer)}"

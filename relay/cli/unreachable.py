@@ -11,6 +11,7 @@ from aiohttp import (
     ClientConnectorError,
     ClientError,
     ServerDisconnectedError,
+    WSServerHandshakeError,
 )
 from yarl import URL
 
@@ -58,6 +59,16 @@ async def check_gateway(url: URL, error: ClientError | TimeoutError) -> None:
     found = await identify(url.host or "", url.port or 0, tls=url.scheme == "wss")
     if found is not None:
         raise NoGateway(url.origin(), found)
+
+
+async def check_scheme(url: URL, error: WSServerHandshakeError) -> None:
+    """Find out whether a handshake was refused because the gateway speaks TLS there.
+
+    Raises:
+        NoGateway: it does.
+    """
+    if error.status == HTTPStatus.BAD_REQUEST and url.scheme == "ws":
+        await check_gateway(url, error)
 
 
 def answered(status: int, token: str | None = None) -> str:

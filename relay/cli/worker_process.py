@@ -17,14 +17,17 @@ from typing import Final
 import relay
 from relay.cli.gateway_process import FAILED, STOPPED, explain_start_failure, loop_factory, run_until_ended
 from relay.cli.options import WRONG_SETTINGS
+from relay.cli.reload_signal import reload_at_signal
 from relay.cli.stop_signals import SIGNALS
 from relay.errors import RelayError, SettingsError
 from relay.gateway import Gateway
 from relay.logs import configure_logs
+from relay.workers.child_process import BLOCKED_SIGNALS
 from relay.workers.messages import (
     CombinedStatus,
     Drain,
     Listening,
+    Reload,
     Start,
     StartFailed,
     StatusRequest,
@@ -63,7 +66,6 @@ def _die_with_the_supervisor() -> None:
 
 async def _run(start: Start, end: socket.socket) -> int:
     drain, stop = asyncio.Event(), asyncio.Event()
-    _drain_at_signals(drain.set)
     pipe = await Pipe.open(end)
     supervisor = SupervisorClient(pipe)
     try:
@@ -72,6 +74,8 @@ async def _run(start: Start, end: socket.socket) -> int:
         pipe.send(StartFailed(str(error), final=True))
         await pipe.close()
         return WRONG_SETTINGS
+    reload_at_signal(start.settings, gateway.reload)
+    _drain_at_signals(drain.set)
     obeying = asyncio.create_task(_obey(pipe, gateway, supervisor, drain, stop))
     try:
         drained = await run_until_ended(gateway, drain, stop, lambda: _report_listening(start, gateway, pipe))
@@ -110,7 +114,7 @@ def _drain_at_signals(drain: Callable[[], None]) -> None:
     for number in SIGNALS:
         loop.add_signal_handler(number, drain)
     # They were blocked when the process started, and are pending since.
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, BLOCKED_SIGNALS)
 
 
 async def _obey(
@@ -124,6 +128,8 @@ async def _obey(
                 pipe.send(await _status(gateway))
             case CombinedStatus():
                 supervisor.receive(message)
+            case Reload():
+                gateway.reload()
             case Drain():
                 drain.set()
             case Stop():

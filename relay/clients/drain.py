@@ -1,4 +1,4 @@
-"""CloseMessage many clients at an even pace, so that they don't all come back at once.
+"""Closes many clients at an even pace, so that they don't all come back at once.
 
 A client that has published must be told the truth with its close: 1001 when all of its messages were published, 1013
 when one was not. So it is read no more when its turn comes, and closed once the bus has answered. Normally that

@@ -9,6 +9,7 @@ from relay.clients.context import Context
 from relay.gateway.admission import Admission
 from relay.gateway.capacity import max_sockets
 from relay.gateway.opening_request import OpeningRequests
+from relay.gateway.tls import Tls
 from relay.limits.gateway_limits import GatewayLimits
 from relay.proxies.forwarded import TrustedProxies
 from relay.web.http_port import HttpPort
@@ -31,6 +32,7 @@ class FrontDoor:
         admission: lets them in.
         limits: of what one address and one user may take.
         proxies: whose word about a client's address is believed.
+        tls: what connections with TLS share; None: the port speaks none.
         max_sockets: beyond so many sockets even refusals would use up the files that the bus needs.
     """
 
@@ -40,6 +42,7 @@ class FrontDoor:
     admission: Admission
     limits: GatewayLimits
     proxies: TrustedProxies
+    tls: Tls | None
     max_sockets: int = field(default_factory=max_sockets)
     # Handshakes that wait for something.
     _waiting: set[asyncio.Task[None]] = field(default_factory=set)

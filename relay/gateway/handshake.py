@@ -21,11 +21,13 @@ import re
 import time
 from collections.abc import Callable, Mapping
 
+from relay.clients.client import Client
 from relay.clients.session import Session
 from relay.errors import Refused, Unavailable
 from relay.gateway.eager_task import start_at_once
 from relay.gateway.front_door import FrontDoor
 from relay.gateway.opening_request import OpeningRequest
+from relay.gateway.tls_transport import NO_PROTOCOL
 from relay.logs import Logger
 from relay.protocols.http_request import RequestHead
 from relay.web.http_connection import HttpConnection
@@ -35,10 +37,6 @@ _PROBES = frozenset((b"/healthz", b"/readyz", b"/metrics"))
 """What is answered in a crowd, too: a gateway that seems dead to its supervisor is killed."""
 
 _EVENT_STREAM = re.compile(rb"/sse(?:[/?]|\Z)")
-
-_NO_PROTOCOL = asyncio.Protocol()
-"""Comes between a handshake and its client. uvloop keeps the last protocol's `data_received`, which clients don't have:
-each would keep its handshake for as long as it stays, 380 bytes."""
 
 log = Logger("relay.gateway")
 
@@ -94,13 +92,13 @@ class Handshake(HttpConnection):
         else:
             self._pass_to_aiohttp(head)
 
-    def _open(self, read: Callable[[bytes, str], OpeningRequest], head: bytes) -> None:
+    def _open(self, read: Callable[[bytes, str, str | None], OpeningRequest], head: bytes) -> None:
         """Check a client's request, and let it in, now or when it may."""
         asked_at = time.perf_counter()
         self._stage = Stage.UPGRADE
         try:
-            self._front_door.limits.connections.check_new(self.peer)
-            opening = read(head, self.peer)
+            assert self._transport is not None
+            opening = read(head, self.peer, self._transport.get_extra_info("certificate_user"))
         except Refused as refused:
             self._refuse(refused)
             return
@@ -134,17 +132,23 @@ class Handshake(HttpConnection):
         received = bytes(self._buffer)
         # As if the socket had ended: aiohttp must not take what comes now for its own.
         HttpConnection.connection_lost(self, None)
-        client = opening.client_class(self._front_door.context, session)
-        # uvloop takes up the new protocol's way of reading when reading is resumed.
-        transport.pause_reading()
-        transport.set_protocol(_NO_PROTOCOL)
-        transport.set_protocol(client)
+        client: Client | None = None
         try:
+            client = opening.client_class(self._front_door.context, session)
+            # uvloop takes up the new protocol's way of reading when reading is resumed.
+            transport.pause_reading()
+            transport.set_protocol(NO_PROTOCOL)
+            transport.set_protocol(client)
             client.take_over(transport, opening.response, received)
         except Exception:
-            # It has joined, and may have been answered: no refusal any more.
+            # It may have been answered: no refusal any more.
             log.exception("handshake failed", remote=opening.request.remote)
-            client.abort()
+            if client is not None and client in self._front_door.context.registry:
+                client.abort()
+                return
+            self._front_door.admission.withdraw(session)
+            transport.set_protocol(NO_PROTOCOL)
+            transport.abort()
             return
         log.debug(
             "connected",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import formatdate
 from typing import Final
@@ -13,7 +13,7 @@ from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
-from relay.auth.credential import SUBPROTOCOL, take_bearer
+from relay.auth.credential import take_bearer
 from relay.auth.host import check_host
 from relay.auth.origin import check_origin, cors_headers
 from relay.clients.client import Client
@@ -61,33 +61,38 @@ class OpeningRequests:
         settings: of the gateway.
         proxies: whose word about a client's address is believed.
         auth: how clients are identified; see `AUTH`.
+        count: told the address of each client that asks to come in, before more is read; may refuse it.
     """
 
-    def __init__(self, settings: Settings, proxies: TrustedProxies, auth: str) -> None:
+    def __init__(self, settings: Settings, proxies: TrustedProxies, auth: str, count: Callable[[str], None]) -> None:
+        self._count = count
         self._settings = settings
-        # Where everybody may do everything, a page of another site can do nothing that its owner couldn't do himself.
+        # With RELAY_AUTH=none pages of all sites may come in, as all programs may. On a loopback or in an intranet that
+        # is more than the owners of the sites could do themselves; docs/fallbacks.md says so.
         self._origin_matters = settings.allowed_origins is not None or auth != "none"
         self._proxies = proxies
         self._negotiation = _Negotiation(settings.subprotocols)
 
-    def read_upgrade(self, head: bytes, peer: str) -> OpeningRequest:
+    def read_upgrade(self, head: bytes, peer: str, certificate_user: str | None = None) -> OpeningRequest:
         """Read the request of a WebSocket.
 
         Args:
             head: of the request, with the empty line.
             peer: address of the client, or of the proxy that speaks for it in its headers.
+            certificate_user: see `ConnectRequest`.
 
         Raises:
             Refused: with the status that the client should get.
         """
         settings = self._settings
         request = _parse_head(head)
+        remote = self._client_address(request, peer)
         if head.count(b",") >= MAX_ELEMENTS:
             _check_lists(request.headers)
         response, endpoint = self._negotiation.answer(request)
         if response.status_code != 101:
             raise _refused(request, response)
-        asked = self._read(request, peer, self._negotiation.bearer)
+        asked = parse_request(request.path, request.headers, remote, self._negotiation.bearer, certificate_user)
         host = _only(request.headers, "Host")
         check_host(host, settings.host_names)
         if self._origin_matters:
@@ -96,25 +101,27 @@ class OpeningRequests:
         client_class = MultiplexedWebSocket if protocol.multiplexed else WebSocket
         return OpeningRequest(asked, protocol, response.serialize(), {}, client_class)
 
-    def read_event_stream(self, head: bytes, peer: str) -> OpeningRequest:
+    def read_event_stream(self, head: bytes, peer: str, certificate_user: str | None = None) -> OpeningRequest:
         """Read the request of a client that wants events; arguments and errors as for a WebSocket."""
         settings = self._settings
         request = _parse_head(head)
+        remote = self._client_address(request, peer)
         origin, host = (_only(request.headers, name) for name in ("Origin", "Host"))
         check_host(host, settings.host_names)
         cors = cors_headers(origin, host, settings.allowed_origins)
         try:
-            asked = self._read(request, peer)
+            asked = parse_request(request.path, request.headers, remote, None, certificate_user)
             protocol = sse.open_session(asked, settings.default_channel)
         except Refused as refused:
             refused.headers |= cors
             raise
         return OpeningRequest(asked, protocol, _stream_head(cors), cors, EventStream)
 
-    def _read(self, request: Request, peer: str, bearer: str | None = None) -> ConnectRequest:
+    def _client_address(self, request: Request, peer: str) -> str:
         headers = request.headers
         remote = self._proxies.client_address(peer, headers.get_all("X-Forwarded-For"), headers.get_all("Forwarded"))
-        return parse_request(request.path, headers, remote, bearer)
+        self._count(remote)
+        return remote
 
 
 class _Negotiation(ServerProtocol):
@@ -142,6 +149,7 @@ class _Negotiation(ServerProtocol):
     def answer(self, request: Request) -> tuple[Response, Endpoint]:
         """Return the response to a handshake, and the endpoint that the client has come to, if the status is 101."""
         self._path = request.path.partition("?")[0]
+        self.bearer = None
         self._of_a_page = "Origin" in request.headers
         response = self.accept(request)
         error: BaseException | None = self.handshake_exc
@@ -174,9 +182,9 @@ class _Negotiation(ServerProtocol):
 
 
 def _reason(response: Response) -> str:
-    """Return the library's sentence on a request, unless it repeats a credential."""
+    """Return the library's sentence on a request. What it says of subprotocols may repeat a credential."""
     reason = bytes(response.body).decode().strip()
-    return "Sec-WebSocket-Protocol is malformed" if SUBPROTOCOL in reason else reason
+    return "Sec-WebSocket-Protocol is malformed" if "Sec-WebSocket-Protocol header" in reason else reason
 
 
 def _parse_head(head: bytes) -> Request:

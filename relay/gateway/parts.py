@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from aiohttp import web
 from relay.auth.authenticator import Authenticator
 from relay.brokers import BrokerOptions, schemes
 from relay.clients.context import CLOSE_TIMEOUT_SECONDS, Context
+from relay.clients.expirations import Expirations
 from relay.clients.keepalive import Keepalive
 from relay.clients.polling_clients import PollingClients
 from relay.clients.registry import Registry
@@ -20,9 +22,13 @@ from relay.clients.unfinished_messages import UnfinishedMessages, message_timeou
 from relay.clients.write_timeouts import WriteTimeouts
 from relay.control import Control
 from relay.gateway.admission import Admission
+from relay.gateway.background import Work
 from relay.gateway.capacity import max_connections
 from relay.gateway.front_door import FrontDoor
 from relay.gateway.opening_request import OpeningRequests
+from relay.gateway.tls import Tls
+from relay.gateway.tls_certificate import CertificateInUse
+from relay.gateway.tls_turns import HandshakeTurns
 from relay.limits.address import PerAddress
 from relay.limits.channels import ChannelLimits
 from relay.limits.gateway_limits import GatewayLimits, LimitOptions
@@ -34,6 +40,7 @@ from relay.node import Node
 from relay.proxies.forwarded import TrustedProxies
 from relay.settings import Settings
 from relay.settings import limits as defaults
+from relay.settings.tls import certificate_files
 from relay.web.app import build_app, make_runner
 from relay.web.app_keys import FindReadiness, TakeSnapshot
 from relay.web.client_address import client_address_middleware
@@ -58,6 +65,23 @@ class Parts:
     control: Control
     runner: web.AppRunner
 
+    @property
+    def background(self) -> dict[str, Work]:
+        """What has to be done all the time, by name."""
+        context, front_door = self.context, self.front_door
+        work: dict[str, Work] = {
+            "keepalive": context.keepalive.run,
+            "write timeouts": context.write_timeouts.run,
+            "expirations": context.registry.expirations.run,
+            "blocked users": self.control.blocked_users.run,
+            "unfinished messages": context.unfinished.run,
+            "polls": self.polling_clients.sweep,
+            "http connections": front_door.http.expire,
+        }
+        if front_door.tls is not None:
+            work["certificate"] = front_door.tls.certificate.watch
+        return work
+
 
 async def make_parts(
     settings: Settings,
@@ -69,7 +93,7 @@ async def make_parts(
     readiness: FindReadiness,
     take: TakeSnapshot,
 ) -> Parts:
-    """Return the parts of a gateway.
+    """Return the parts of a gateway; raises `SettingsError` when the certificate for TLS can't be used.
 
     Args:
         settings: of the gateway.
@@ -82,13 +106,15 @@ async def make_parts(
     """
     channels = ChannelLimits.of(settings.max_channels_per_connection)
     node = Node(_broker_options(settings), counters, write_delay=settings.write_delay / 1000, channels=channels)
-    limits = GatewayLimits.of(_limit_options(settings), counters, asyncio.get_running_loop().time)
+    limits = GatewayLimits.of(_limit_options(settings, auth), counters, asyncio.get_running_loop().time)
     places = max_connections(settings.max_connections)
-    registry = Registry(places, counters, lambda: polling_clients.make_room(), limits.connections)
+    expirations = Expirations(time.time)
+    registry = Registry(places, counters, lambda: polling_clients.find_evictable(), limits.connections, expirations)
     context = _make_context(settings, counters, node, registry)
     polling_clients = PollingClients(context)
     control = Control(node, registry)
-    admission = Admission(authenticator, registry, node, limits, settings.handshake_timeout)
+    blocked_users, patience = control.blocked_users, settings.handshake_timeout
+    admission = Admission(authenticator, registry, node, blocked_users, limits, patience)
     proxies = TrustedProxies(settings.trusted_proxies or ())
     app = build_app(
         settings=settings,
@@ -110,12 +136,21 @@ async def make_parts(
     front_door = FrontDoor(
         context=context,
         http=open_port(runner, settings, counters),
-        openings=OpeningRequests(settings, proxies, auth),
+        openings=OpeningRequests(settings, proxies, auth, limits.connections.check_new),
         admission=admission,
         limits=limits,
         proxies=proxies,
+        tls=_open_tls(settings, counters),
     )
     return Parts(context, front_door, polling_clients, control, runner)
+
+
+def _open_tls(settings: Settings, counters: Counters) -> Tls | None:
+    """Return what TLS connections share; raises `SettingsError` when the certificate can't be used."""
+    files = certificate_files(settings)
+    if files is None:
+        return None
+    return Tls(CertificateInUse(files, counters), HandshakeTurns(asyncio.get_running_loop()))
 
 
 def _broker_options(settings: Settings) -> BrokerOptions:
@@ -130,10 +165,10 @@ def _broker_options(settings: Settings) -> BrokerOptions:
     )
 
 
-def _limit_options(settings: Settings) -> LimitOptions:
+def _limit_options(settings: Settings, auth: str) -> LimitOptions:
     per_user = settings.max_connections_per_user
     if per_user is None:
-        per_user = 0 if settings.auth in ("none", "key") else defaults.CONNECTIONS_PER_USER
+        per_user = 0 if auth in ("none", "key") else defaults.CONNECTIONS_PER_USER
     return LimitOptions(
         connections_per_address=PerAddress.of(settings.max_connections_per_address, defaults.CONNECTIONS_PER_ADDRESS),
         connections_per_user=per_user,

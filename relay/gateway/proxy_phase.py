@@ -1,15 +1,15 @@
-"""The very first bytes of a connection: perhaps a load balancer's PROXY header, then the first request."""
+"""The very first bytes of a connection: perhaps a load balancer's PROXY header, then TLS or the first request."""
 
 from __future__ import annotations
 
 from relay.errors import Refused
 from relay.gateway.front_door import FrontDoor
-from relay.gateway.handshake import Handshake
+from relay.gateway.tls_phase import TlsPhase
 from relay.proxies.proxy_header import NO_HEADER, read_proxy_header
 from relay.web.request_stage import Stage
 
 
-class ProxyPhase(Handshake):
+class ProxyPhase(TlsPhase):
     """A handshake that may have a PROXY header in front of it; the deadline counts for both together.
 
     Args:

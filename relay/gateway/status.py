@@ -61,11 +61,13 @@ async def take_snapshot(front_door: FrontDoor, process: Process, problems: list[
         channels=node.channels,
         slow_consumers=len(context.write_timeouts),
         client_buffer_bytes=waiting,
+        blocked_users=len(front_door.admission.blocked_users),
         paused_publishers=node.paused_publishers,
         bus_up=int(not node.problems),
         bus_links={name: int(up) for name, up in bus.links.items()},
         bus_subscriptions=bus.subscriptions,
         bus_buffer_bytes={share.value: size for share, size in bus.buffered.items()},
+        tls_certificate_expiry={} if front_door.tls is None else front_door.tls.certificate.expiry,
         bus_servers={} if bus.server is None else {bus.server: 1},
     )
     # What clients of several channels have gathered counts as fanned out, and may still be dropped: a total would fall.

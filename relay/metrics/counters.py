@@ -106,6 +106,9 @@ class Counters(Additive):
         http_connections_evicted: idle HTTP connections that were dropped to make room for others; on all ports.
         accept_errors: how often accepting paused because file descriptors or memory ran out.
         handshakes: time from a complete request to its upgrade, including the bus's acknowledgement.
+        tls_handshakes: time from a complete `ClientHello` to the end of the TLS handshake.
+        tls_handshake_failures: TLS handshakes that failed, by kind (values of `relay.tls.failure.Failure`).
+        tls_certificate_reloads: how often the certificate for TLS was read again, by result.
         messages_received: messages that clients sent.
         bytes_received: payload bytes of those.
         messages_published: messages that the bus acknowledged.
@@ -150,6 +153,9 @@ class Counters(Additive):
     http_connections_evicted: int = 0
     accept_errors: int = 0
     handshakes: Histogram = field(default_factory=Histogram)
+    tls_handshakes: Histogram = field(default_factory=Histogram)
+    tls_handshake_failures: Counter[str] = field(default_factory=Counter)
+    tls_certificate_reloads: Counter[str] = field(default_factory=Counter)
     messages_received: int = 0
     bytes_received: int = 0
     messages_published: int = 0

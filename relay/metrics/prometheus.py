@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 from relay.errors import Disconnect, PublishError, Unavailable
 from relay.metrics.counters import BOUNDS, Histogram
 from relay.metrics.snapshot import Snapshot
+from relay.tls.failure import Failure
 
 _DISCONNECTS = (
     *(disconnect.name for disconnect in Disconnect),
@@ -39,15 +40,20 @@ _REFUSALS = (
     "connections_per_address",
     "connections_per_user",
     "new_connections",
+    "new_connections_per_address",
     "failed_authentications",
     "bad_request",
+    "blocked",
     "unauthorized",
     "forbidden",
     "not_found",
     "request_timeout",
     "internal_server_error",
+    "plain_http",
     "tls",
 )
+_TLS = tuple(failure.value for failure in Failure)
+_RELOADS = ("reloaded", "failed")
 _CALLS = ("timeout", "unreachable", "redirect", "status", "too_large", "malformed")
 _AUTH_REQUESTS = ("allowed", "refused", "cached", "down", "busy", *_CALLS)
 _UNWRITTEN = ("rate_limit", "unwritable")
@@ -59,6 +65,7 @@ _LIMITS = (
     "connections_per_address",
     "connections_per_user",
     "new_connections",
+    "new_connections_per_address",
     "channels",
     "failed_authentications",
     "addresses",
@@ -101,6 +108,8 @@ _TOTALS = (
         "Idle HTTP connections that were dropped for others.",
     ),
     _Series("accept_errors", "relay_accept_errors", "Times that accepting paused for want of descriptors or memory."),
+    _Series("tls_handshake_failures", "relay_tls_handshake_failures", "TLS handshakes that failed.", "reason", _TLS),
+    _Series("tls_certificate_reloads", "relay_tls_certificate_reloads", "Certificates read again.", "result", _RELOADS),
     _Series("messages_received", "relay_messages_received", "Messages that clients sent."),
     _Series("bytes_received", "relay_received_bytes", "Payload bytes that clients sent."),
     _Series("messages_published", "relay_messages_published", "Messages that the bus acknowledged."),
@@ -138,6 +147,7 @@ _TOTALS = (
 
 _HISTOGRAMS = (
     _Series("handshakes", "relay_handshake_seconds", "Time from a whole request to its upgrade."),
+    _Series("tls_handshakes", "relay_tls_handshake_seconds", "Time from a whole ClientHello to the end of TLS' part."),
     _Series("auth_request_seconds", "relay_auth_request_seconds", "Time until the back end has decided, or failed."),
     _Series("publish_latency", "relay_publish_latency_seconds", "Time from accepting a message to the bus's answer."),
     _Series("bus_round_trips", "relay_bus_round_trip_seconds", "Probes of the bus from end to end."),
@@ -171,6 +181,7 @@ _GAUGES = (
     _Series("channels", "relay_channels", "Channels that have clients here."),
     _Series("slow_consumers", "relay_slow_consumers", "Clients whose socket takes no more now."),
     _Series("client_buffer_bytes", "relay_client_buffer_bytes", "Bytes that wait for clients."),
+    _Series("blocked_users", "relay_blocked_users", "Users that are refused for a while."),
     _Series("paused_publishers", "relay_paused_publishers", "Clients not read because the bus can't take more."),
     _Series("bus_up", "relay_bus_up", "1 while messages get through the bus from end to end."),
     _Series("bus_links", "relay_bus_link_up", "1 while a link to the bus is in use.", "link"),
@@ -183,6 +194,7 @@ _GAUGES = (
         _SHARES,
     ),
     _Series("bus_servers", "relay_bus_server_info", "Processes on a server of the bus, by its run id.", "run_id"),
+    _Series("tls_certificate_expiry", "relay_tls_certificate_expiry_timestamp_seconds", "When it ends.", "name"),
     _Series("processes", "relay_processes", "Processes that these numbers are the sum of."),
     _Series("silent_processes", "relay_silent_processes", "Processes that don't answer; their last numbers count."),
     _Series("resident_bytes", "process_resident_memory_bytes", "Resident memory."),

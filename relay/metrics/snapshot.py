@@ -21,12 +21,14 @@ class Gauges(Additive):
         channels: channels that have clients here.
         slow_consumers: clients whose socket does not take more data at the moment.
         client_buffer_bytes: bytes that wait for clients.
+        blocked_users: users that are refused for a while; each process knows all of them.
         paused_publishers: clients that are not read because the bus cannot take more messages.
         bus_up: 1 when messages pass through the bus from end to end, else 0.
         bus_links: 1 for each link to the bus that is logged in and in use, else 0, by name.
         bus_subscriptions: channels that are subscribed to on the bus, including two of the relay's own.
         bus_buffer_bytes: bytes of messages that wait for the bus, or for its answer, by share of the publish buffer.
         bus_servers: processes on each server of the bus, by the server's run id; without servers that have none.
+        tls_certificate_expiry: name of the certificate for TLS → when it ends, in seconds since 1970; empty: no TLS.
         processes: how many processes were added up.
         silent_processes: how many of them do not answer; their last known numbers count.
         cpu_seconds: processor time, user and system.
@@ -46,12 +48,14 @@ class Gauges(Additive):
     channels: int = 0
     slow_consumers: int = 0
     client_buffer_bytes: int = 0
+    blocked_users: int = field(default=0, metadata=WORST)
     paused_publishers: int = 0
     bus_up: int = field(default=0, metadata=LEAST)
     bus_links: dict[str, int] = field(default_factory=dict, metadata=LEAST)
     bus_subscriptions: int = 0
     bus_buffer_bytes: dict[str, int] = field(default_factory=dict)
     bus_servers: dict[str, int] = field(default_factory=dict)
+    tls_certificate_expiry: dict[str, float] = field(default_factory=dict, metadata=LEAST)
     processes: int = 1
     silent_processes: int = 0
     cpu_seconds: float = 0.0

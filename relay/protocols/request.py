@@ -11,6 +11,9 @@ from relay.errors import ChannelError, Refused
 
 MAX_PARAMETERS = 32
 
+CREDENTIAL = "token"
+"""Parameter of the URL's query that holds the client's credential."""
+
 
 @dataclass(frozen=True, slots=True)
 class ConnectRequest:
@@ -22,6 +25,7 @@ class ConnectRequest:
         headers: request headers; look-up ignores case.
         remote: address of the peer, for logs.
         bearer: the credential in `Sec-WebSocket-Protocol`; None: there is none.
+        certificate_user: the user whom its TLS certificate names; None: no certificate was asked for.
     """
 
     path: str
@@ -29,6 +33,7 @@ class ConnectRequest:
     headers: Mapping[str, str]
     remote: str
     bearer: str | None = None
+    certificate_user: str | None = None
 
     def header(self, name: str) -> str | None:
         """Return a header that may come once; None: it doesn't come.
@@ -42,7 +47,13 @@ class ConnectRequest:
             raise Refused(400, f"more than one {name} header") from None
 
 
-def parse_request(target: str, headers: Mapping[str, str], remote: str, bearer: str | None = None) -> ConnectRequest:
+def parse_request(
+    target: str,
+    headers: Mapping[str, str],
+    remote: str,
+    bearer: str | None = None,
+    certificate_user: str | None = None,
+) -> ConnectRequest:
     """Read a request target.
 
     Args:
@@ -50,6 +61,7 @@ def parse_request(target: str, headers: Mapping[str, str], remote: str, bearer: 
         headers: request headers.
         remote: address of the peer.
         bearer: see `ConnectRequest`.
+        certificate_user: see `ConnectRequest`.
 
     Raises:
         Refused: the target is not a plain path, or its query is malformed.
@@ -59,10 +71,14 @@ def parse_request(target: str, headers: Mapping[str, str], remote: str, bearer: 
     if not path.startswith("/") or path.startswith("//") or not target.isprintable() or "#" in target:
         raise Refused(400, "the request target must be a path, without control characters and fragment")
     try:
-        query = parse_qsl(encoded, keep_blank_values=True, max_num_fields=MAX_PARAMETERS, errors="strict")
+        pairs = parse_qsl(encoded, keep_blank_values=True, max_num_fields=MAX_PARAMETERS, errors="strict")
     except ValueError:
         raise Refused(400, "the URL's query is malformed") from None
-    return ConnectRequest(path, dict(query), headers, remote, bearer)
+    query = dict(pairs)
+    if len(query) < len(pairs) and [name for name, _ in pairs].count(CREDENTIAL) > 1:
+        # A proxy may check one of them, and the relay the other.
+        raise Refused(400, f"more than one {CREDENTIAL} in the URL's query")
+    return ConnectRequest(path, query, headers, remote, bearer, certificate_user)
 
 
 def requested_channel(request: ConnectRequest, root: str, default: str) -> str:

@@ -19,6 +19,7 @@ from relay.settings.listening import ListeningSettings
 from relay.settings.messages import MessageSettings
 from relay.settings.process import ProcessSettings
 from relay.settings.report import broken_lines, problems, quiet_dotenv
+from relay.settings.tls import TlsSettings
 from relay.system_error import in_words
 
 ENV_FILE = ".env"
@@ -31,6 +32,7 @@ class Settings(
     AccessSettings,
     MessageSettings,
     BusSettings,
+    TlsSettings,
     ListeningSettings,
     BaseSettings,
 ):

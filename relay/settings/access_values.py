@@ -13,7 +13,6 @@ from yarl import URL
 from relay.auth.auth_keys import MAX_KEY_BYTES, MIN_KEY_BYTES, AuthKey, read_auth_key, read_rights
 from relay.auth.keys import MIN_SECRET_BYTES, UnusableKey, public_keys, secret_key
 from relay.settings.values import ValueKind, split_list
-from relay.system_error import in_words
 
 _MODES: Final = ("none", "key", "jwt", "http")
 
@@ -72,9 +71,10 @@ def _read_public_keys(value: str) -> str:
         if "-----BEGIN" not in text:
             text = Path(value).read_text()
         public_keys(text)
-    except (OSError, UnicodeDecodeError, ValueError) as error:
-        reason = in_words(error) if isinstance(error, OSError | UnicodeDecodeError) else str(error)
-        raise ValueError(f"this one can't be read: {reason}") from None
+    except (OSError, ValueError) as error:
+        # Without its name, which may be a secret by mistake.
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8, or has a zero byte in its name"
+        raise ValueError(f"there is no PEM block in it, and as a file it can't be read: {reason}") from None
     except UnusableKey as error:
         raise ValueError(f"this one {error}") from None
     return text

@@ -54,7 +54,7 @@ class ListeningSettings(BaseModel):
     allowed_origins: Origins | None = setting(
         None,
         "Listening",
-        "Sites whose pages may use the relay, and no others. Not set: any by WebSocket, else only its own.",
+        "Sites whose pages may use the relay, and no others. Not set: its own; with none any by WebSocket.",
     )
     allowed_hosts: HostNames | None = setting(
         None,

@@ -47,7 +47,7 @@ class ValueKind:
     @property
     def secret(self) -> bool:
         """Whether a value must never be shown, not even one that is refused."""
-        return self.name in ("keys", "secret")
+        return self.name in ("keys", "secret", "PEM")  # a private key may stand where a public one should
 
 
 @dataclass(frozen=True, slots=True)

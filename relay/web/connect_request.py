@@ -23,4 +23,9 @@ def read_connect_request(request: web.Request) -> ConnectRequest:
         if len(request.headers.getall(name, ())) > 1:
             raise Refused(400, f"more than one {name} header")
     # The raw path: aiohttp's own is decoded, by other rules than those by which `a%2Fb` and `a/b` are one channel.
-    return parse_request(request.raw_path, request.headers, request.remote or "")
+    return parse_request(
+        request.raw_path,
+        request.headers,
+        request.remote or "",
+        certificate_user=request.get_extra_info("certificate_user"),
+    )

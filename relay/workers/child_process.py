@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-BLOCKED_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+BLOCKED_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 """Signals that stay pending in a new process until it can handle them: Ctrl-C on a terminal reaches it, too."""
 
 

@@ -25,6 +25,11 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True)
+class Reload:
+    """Read again what may change while it runs."""
+
+
+@dataclass(frozen=True, slots=True)
 class Drain:
     """Close all clients evenly, then end."""
 
@@ -98,5 +103,5 @@ class CombinedStatus:
     notes: list[str] = field(default_factory=list)
 
 
-SupervisorMessage = Start | Drain | Stop | StatusRequest | CombinedStatus
+SupervisorMessage = Start | Reload | Drain | Stop | StatusRequest | CombinedStatus
 WorkerMessage = Listening | StartFailed | WorkerStatus | CombinedStatusRequest

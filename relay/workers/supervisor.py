@@ -127,6 +127,11 @@ class Supervisor:
                 if metrics_port is not None:
                     await metrics_port.close()
 
+    def reload(self) -> None:
+        """Tell all workers to read again what may change while they run."""
+        for worker in self.workers:
+            worker.reload()
+
     def _settings_of(self, number: int) -> Settings:
         """Return the settings of one worker: with the port that was reserved, and its share of the gateway's limits."""
         settings = self._settings

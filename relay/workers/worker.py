@@ -15,6 +15,7 @@ from relay.workers.messages import (
     CombinedStatusRequest,
     Drain,
     Listening,
+    Reload,
     Start,
     StartFailed,
     StatusRequest,
@@ -142,6 +143,10 @@ class Worker:
             self._answer = asyncio.get_running_loop().create_future()
             self._send(StatusRequest())
         return self._answer
+
+    def reload(self) -> None:
+        """Tell its process to read again what may change while it runs; the next one does so anyway."""
+        self._send(Reload())
 
     def drain(self) -> None:
         """Tell this process, and any later one, to drain."""

@@ -38,17 +38,21 @@ def test_a_key_without_rights_gives_those_of_all_where_there_are_some() -> None:
         ("x" * 257, "has 257 characters"),
         ("this key has spaces", "characters that no subprotocol can have"),
         ("a/slash/in/the/key=", "characters that no subprotocol can have"),
-        (f"{KEY};", "where user=NAME or PATTERN=rwph should be"),
-        (f"{KEY};chat", "where user=NAME or PATTERN=rwph should be"),
-        (f"{KEY};user=", "user must have 1 to 255 bytes"),
+        (f"{KEY};", "part 1 behind the key that can't be used: must be user=NAME or PATTERN=rwph"),
+        (f"{KEY};a=r;an0ther-key-of-mine", "part 2 behind the key that can't be used: must be user=NAME"),
+        (f"{KEY};user=", "part 1 behind the key that can't be used: must have 1 to 255 bytes"),
         (f"{KEY};chat:*=x", "the rights must be some of rwph"),
         (f"{KEY};*:a=r", "at the end only"),
+        (f"{KEY};an0ther-key-of-mine=x", "the rights must be some"),
+        (f"{KEY};user=a;user=b", "part 2 behind the key that can't be used: stands twice"),
+        (f"{KEY};a=r;a=w", "part 2 behind the key that can't be used: stands twice"),
     ],
 )
 def test_a_malformed_key_is_refused_without_being_repeated(text: str, reason: str) -> None:
     with pytest.raises(ValueError, match=re.escape(reason)) as refused:
         read_auth_key(text, everything=True)
     assert text.partition(";")[0] not in str(refused.value)
+    assert "an0ther-key-of-mine" not in str(refused.value)
 
 
 def test_a_key_is_masked_wherever_it_is_shown() -> None:

@@ -83,6 +83,16 @@ def test_a_header_that_comes_twice_is_ambiguous(name: str) -> None:
     assert refused.value.status == 400
 
 
+def test_a_cookie_or_a_parameter_that_comes_twice_is_ambiguous() -> None:
+    with pytest.raises(Refused, match="the cookie session comes twice") as refused:
+        find_credential(asking(cookie="session=abc; session=abd"), "session")
+    assert refused.value.status == 400
+    assert find_credential(asking(cookie="session=abc; session=abc"), "session") == "abc"
+    with pytest.raises(Refused, match="more than one token in the URL's query") as refused:
+        asking("/ws/lobby?token=good&token=bad")
+    assert refused.value.status == 400
+
+
 def test_a_credential_is_bounded() -> None:
     longest = "x" * MAX_CREDENTIAL_BYTES
     assert find_credential(asking(authorization=f"Bearer {longest}")) == longest

@@ -29,7 +29,11 @@ def test_a_grant_without_rights_gives_those_of_all() -> None:
         (Grant("a\u202eb"), UserError),
         (Grant(" ann"), UserError),
         (Grant(channels={"**": "r"}), RightsError),
-        (Grant(info=b"x" * (MAX_INFO_BYTES + 1)), InfoError),
+        (Grant(info=b"1" * (MAX_INFO_BYTES + 1)), InfoError),
+        (Grant(info=b'{"a":"\xff"}'), InfoError),
+        (Grant(info=b"{"), InfoError),
+        (Grant(info=b""), InfoError),
+        (Grant(info=b"[" * 4000), InfoError),
     ],
 )
 def test_what_no_client_can_have_is_refused(grant: Grant, error: type[Exception]) -> None:

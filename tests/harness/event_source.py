@@ -14,6 +14,7 @@ from typing import Self
 
 from tests.harness.conditions import PATIENCE_SECONDS
 from tests.harness.http_response import HttpResponse, parse_head
+from tests.harness.tls_socket import TRUSTED, TlsSocket
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +130,7 @@ class EventStreamClient:
         self._socket.setblocking(False)
         if receive_buffer is not None:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self._tls: TlsSocket | None = None
         self.parser = EventParser()
         self.events: list[Event] = []
         self.closed: tuple[int, str] | None = None
@@ -136,6 +138,9 @@ class EventStreamClient:
     async def __aenter__(self) -> Self:
         try:
             await asyncio.get_running_loop().sock_connect(self._socket, ("127.0.0.1", self._port))
+            if self._port in TRUSTED:
+                self._tls = TlsSocket(self._socket, TRUSTED[self._port])
+                await self._tls.handshake()
             await self.send(self._request)
             data = b""
             async with asyncio.timeout(PATIENCE_SECONDS):
@@ -161,7 +166,10 @@ class EventStreamClient:
 
     async def send(self, data: bytes) -> None:
         """Send exact bytes."""
-        await asyncio.get_running_loop().sock_sendall(self._socket, data)
+        if self._tls is not None:
+            await self._tls.send(data)
+        else:
+            await asyncio.get_running_loop().sock_sendall(self._socket, data)
 
     async def receive(self, count: int, within: float = PATIENCE_SECONDS) -> list[str | bytes]:
         """Read until so many events have come; return the messages of all that have.
@@ -215,6 +223,8 @@ class EventStreamClient:
 
     async def _read(self) -> bytes:
         try:
+            if self._tls is not None:
+                return await self._tls.receive()
             return await asyncio.get_running_loop().sock_recv(self._socket, 65536)
         except ConnectionError:
             return b""

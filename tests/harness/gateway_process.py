@@ -12,12 +12,14 @@ import sys
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from tests.harness import guard
+from tests.harness.certificate_authority import CertificateAuthority
 from tests.harness.conditions import PATIENCE_SECONDS, wait_until, wait_until_blocking
 from tests.harness.http_response import HttpResponse
 from tests.harness.readiness import all_told_ready, told_ready
+from tests.harness.tls_socket import TRUSTED, trust_port
 
 ROOT = Path(__file__).resolve().parents[2]
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -39,6 +41,7 @@ class GatewayProcess:
     """
 
     def __init__(self, **settings: Setting) -> None:
+        self._authority: CertificateAuthority | None = None
         self._directory = tempfile.TemporaryDirectory(prefix="relay-gateway-")
         self._log = Path(self._directory.name) / "log"
         self.port = 0
@@ -60,10 +63,23 @@ class GatewayProcess:
             )
         guard.watch(self._process.pid)
 
+    @classmethod
+    def secure(cls, authority: CertificateAuthority, **settings: Setting) -> Self:
+        """Launch one that speaks TLS, as clients of the harness do with it.
+
+        Args:
+            authority: of its certificate.
+            settings: as above.
+        """
+        given: dict[str, Setting] = {**authority.server.settings(), **settings}
+        gateway = cls(**given)
+        gateway._authority = authority
+        return gateway
+
     @property
     def url(self) -> str:
         """Address of the gateway, without a path."""
-        return f"ws://127.0.0.1:{self.port}"
+        return f"{'ws' if self._authority is None else 'wss'}://127.0.0.1:{self.port}"
 
     @property
     def running(self) -> bool:
@@ -151,6 +167,7 @@ class GatewayProcess:
         self._process.kill()
         self._process.wait()
         guard.unwatch(self._process.pid)
+        TRUSTED.pop(self.port, None)
 
     def close(self) -> None:
         """Remove its folder, after killing it when it still runs."""
@@ -160,6 +177,8 @@ class GatewayProcess:
     def _has_port(self) -> bool:
         if records := self.records("listening"):
             self.port = int(records[0]["port"])
+            if self._authority is not None:
+                trust_port(self.port, self._authority)
             return True
         if not self.running:
             raise AssertionError(f"gateway ended with {self.exit_code}: {self.output[-2000:]}")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.harness.conditions import PATIENCE_SECONDS
+from tests.harness.tls_socket import NAME, TRUSTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,10 @@ async def get(port: int, target: str, within: float = PATIENCE_SECONDS, headers:
 async def send_request(port: int, request: bytes, within: float = PATIENCE_SECONDS) -> HttpResponse:
     """Send exact bytes to a port of 127.0.0.1 and return the response."""
     async with asyncio.timeout(within):
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        tls = TRUSTED.get(port)
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", port, ssl=tls, server_hostname=NAME if tls else None
+        )
         try:
             writer.write(request)
             return await read_response(reader)

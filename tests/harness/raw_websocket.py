@@ -15,6 +15,7 @@ from typing import Self
 
 from tests.harness.conditions import PATIENCE_SECONDS
 from tests.harness.http_response import HttpResponse, parse_head
+from tests.harness.tls_socket import TRUSTED, TlsSocket
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 
@@ -62,11 +63,15 @@ class RawWebSocket:
     Args:
         port: TCP port.
         receive_buffer: bytes that the kernel may hold unread (at least about 2 KiB); None for its default.
+
+    Attributes:
+        tls: of the connection, where the port speaks it.
     """
 
     def __init__(self, port: int, receive_buffer: int | None = None) -> None:
         self._port = port
         self._buffer = bytearray()
+        self.tls: TlsSocket | None = None
         self._socket = socket.socket()
         self._socket.setblocking(False)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -76,6 +81,9 @@ class RawWebSocket:
     async def __aenter__(self) -> Self:
         try:
             await asyncio.get_running_loop().sock_connect(self._socket, ("127.0.0.1", self._port))
+            if self._port in TRUSTED:
+                self.tls = TlsSocket(self._socket, TRUSTED[self._port])
+                await self.tls.handshake()
         except BaseException:
             self.close()
             raise
@@ -116,6 +124,13 @@ class RawWebSocket:
 
     async def send(self, data: bytes) -> None:
         """Send exact bytes."""
+        if self.tls is not None:
+            await self.tls.send(data)
+        else:
+            await asyncio.get_running_loop().sock_sendall(self._socket, data)
+
+    async def send_raw(self, data: bytes) -> None:
+        """Send exact bytes, where the port speaks TLS, too."""
         await asyncio.get_running_loop().sock_sendall(self._socket, data)
 
     async def send_frame(self, opcode: int, payload: bytes = b"", *, fin: bool = True, masked: bool = True) -> None:
@@ -172,6 +187,10 @@ class RawWebSocket:
             except EOFError:
                 return
 
+    def shutdown(self) -> None:
+        """Close this side of the socket, and keep the other."""
+        self._socket.shutdown(socket.SHUT_WR)
+
     def abort(self) -> None:
         """Drop the connection with a TCP reset."""
         if self._socket.fileno() >= 0:
@@ -191,7 +210,10 @@ class RawWebSocket:
 
     async def _more(self) -> None:
         try:
-            data = await asyncio.get_running_loop().sock_recv(self._socket, 65536)
+            if self.tls is not None:
+                data = await self.tls.receive()
+            else:
+                data = await asyncio.get_running_loop().sock_recv(self._socket, 65536)
         except ConnectionError:
             data = b""
         if not data:

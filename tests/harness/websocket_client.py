@@ -6,13 +6,15 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import Self
+from typing import Any, Self
+from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from tests.harness.conditions import PATIENCE_SECONDS, wait_until
 from tests.harness.history import Payload, check_history, first_disagreement
+from tests.harness.tls_socket import NAME, TRUSTED
 
 
 class WebSocketClient:
@@ -38,8 +40,18 @@ class WebSocketClient:
         Raises:
             websockets.exceptions.InvalidStatus: the handshake was refused.
         """
+        options: dict[str, Any] = {}
+        if url.startswith("wss://127.0.0.1:"):
+            options = {"ssl": TRUSTED[urlsplit(url).port or 443], "server_hostname": NAME}
         connection = await connect(
-            url, compression=None, proxy=None, ping_interval=None, max_size=None, max_queue=None, close_timeout=2
+            url,
+            compression=None,
+            proxy=None,
+            ping_interval=None,
+            max_size=None,
+            max_queue=None,
+            close_timeout=2,
+            **options,
         )
         return cls(connection)
 

@@ -80,9 +80,10 @@ def test_no_secret_is_shown() -> None:
         assert secret not in shown
 
 
-@pytest.mark.parametrize("name", ["auth_keys", "jwt_secret", "jwt_previous_secret"])
-def test_a_refused_secret_is_not_repeated(name: str) -> None:
-    values: dict[str, Any] = {name: "a s3cret"}
+@pytest.mark.parametrize("name", ["auth_keys", "jwt_secret", "jwt_previous_secret", "jwt_public_key"])
+@pytest.mark.parametrize("secret", ["a s3cret", "-----BEGIN PRIVATE KEY-----\ns3cret\n-----END PRIVATE KEY-----\n"])
+def test_a_refused_secret_is_not_repeated(name: str, secret: str) -> None:
+    values: dict[str, Any] = {name: f"{secret};s3cret" if name == "auth_keys" else secret}
     with pytest.raises(SettingsError) as refused:
         Settings(**values)
     assert "s3cret" not in str(refused.value)

@@ -211,7 +211,9 @@ async def test_a_page_that_offers_nothing_beside_its_token_is_told_why_it_fails(
     assert b"a page must offer a subprotocol beside its credential" in refused.value.response.body
 
 
-@pytest.mark.parametrize("offered", ["bearer.{}, bearer.{}", "chat, bearer.{} x", "bearer.{}\x01"])
+@pytest.mark.parametrize(
+    "offered", ["bearer.{}, bearer.{}", "chat, bearer.{} x", "bearer.{}\x01", "BEARER.{}/", "chat, {}/"]
+)
 async def test_a_malformed_list_of_subprotocols_does_not_repeat_the_token(gateway: Gateway, offered: str) -> None:
     given = token()
     lines = f"Sec-WebSocket-Protocol: {offered.format(given, given)}\r\n"

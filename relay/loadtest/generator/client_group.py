@@ -66,7 +66,7 @@ class ClientGroup:
         self.storm: tuple[int, int] | None = None
         self._run = assignment.run
         self._addresses = assignment.addresses
-        self._connector = Connector(plan.dialect.headers, plan.connect_timeout)
+        self._connector = Connector(plan.dialect.headers, plan.connect_timeout, plan.trust)
         self._clients: dict[VirtualClient, PlannedConnection] = {}
         self._ends: dict[VirtualClient, asyncio.Future[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from relay.loadtest.generator.frame_codec import RemoteProtocolError
 from relay.loadtest.generator.opening_handshake import OpeningHandshake, new_key, opening_request
 from relay.loadtest.generator.virtual_client import VirtualClient
+from relay.loadtest.plan.plan import Trust
 from relay.loadtest.plan.server_address import ServerAddress
 
 _IP_BIND_ADDRESS_NO_PORT: Final = 24
@@ -37,11 +38,13 @@ class Connector:
     Args:
         headers: further headers of each opening request.
         timeout: seconds within which a client must be subscribed.
+        trust: which certificates of servers are trusted.
     """
 
-    def __init__(self, headers: tuple[tuple[str, str], ...], timeout: float) -> None:
+    def __init__(self, headers: tuple[tuple[str, str], ...], timeout: float, trust: Trust) -> None:
         self._headers = headers
         self._timeout = timeout
+        self._trust = trust
         self._tls: ssl.SSLContext | None = None
 
     async def connect(self, client: VirtualClient, url: str, address: ServerAddress, source: str | None) -> int:
@@ -103,7 +106,10 @@ class Connector:
 
     def _context(self) -> ssl.SSLContext:
         if self._tls is None:
-            self._tls = ssl.create_default_context()
+            self._tls = ssl.create_default_context(cafile=self._trust.ca_file)
+            # The certificate of a gateway itself may be given, which mostly isn't one of an authority.
+            self._tls.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+            self._tls.check_hostname = not self._trust.any_name
         return self._tls
 
 

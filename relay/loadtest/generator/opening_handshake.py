@@ -83,8 +83,10 @@ class OpeningHandshake(asyncio.Protocol):
         """Send the request."""
         # uvloop's transports don't inherit from asyncio's.
         transport = self._transport = cast(asyncio.Transport, transport)
-        # pause_writing must come as soon as the socket is full: a message counts as sent when the kernel has it.
-        transport.set_write_buffer_limits(high=0)
+        # pause_writing must come as soon as the socket is full: a message counts as sent when the kernel has it. But
+        # the TLS transports of asyncio and uvloop would pause after a write, and resume with the next one.
+        if transport.get_extra_info("sslcontext") is None:
+            transport.set_write_buffer_limits(high=0)
         transport.write(self._request)
 
     def data_received(self, data: bytes) -> None:

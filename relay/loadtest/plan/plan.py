@@ -38,6 +38,18 @@ def fill_template(template: str, values: dict[str, str]) -> str:
     return template
 
 
+class Trust(Struct, frozen=True, kw_only=True):
+    """Which certificates of servers are trusted, for wss.
+
+    Args:
+        ca_file: PEM file with the authorities, or the certificate itself; None: the authorities of the system.
+        any_name: whether a certificate may be for another host than the one in the URL.
+    """
+
+    ca_file: str | None = None
+    any_name: bool = False
+
+
 class Hears(Enum):
     """Which messages of its channel a publisher receives."""
 
@@ -82,6 +94,7 @@ class Plan(Struct, frozen=True, kw_only=True):
         sweep: whether the rate goes up step by step until a step breaks.
         knee: p99 in seconds, counted from the due time, above which a step of a sweep counts as broken.
         source_addresses: local IP addresses to connect from; empty: the system chooses.
+        trust: which certificates of servers are trusted.
     """
 
     urls: tuple[str, ...]
@@ -107,3 +120,4 @@ class Plan(Struct, frozen=True, kw_only=True):
     sweep: bool = False
     knee: float = 0.1
     source_addresses: tuple[str, ...] = ()
+    trust: Trust = Trust()

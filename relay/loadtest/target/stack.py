@@ -60,7 +60,7 @@ class Stack:
         broker_url: bus of the gateways according to the user's settings.
 
     Attributes:
-        urls: URLs of the gateways, such as ws://127.0.0.1:40123.
+        urls: URLs of the gateways, such as ws://127.0.0.1:40123, or wss:// with RELAY_TLS_CERT.
         pids: name of a gateway, such as "gateway 1" → process id.
         settings: `RELAY_*` variables that the gateways were started with; secrets masked.
         redis_url: URL of the Redis that they share; None with a memory bus.
@@ -117,7 +117,7 @@ class Stack:
             reaper.watch(self._gateways[-1].pid)
         for gateway in self._gateways:
             gateway.wait_for(gateway.logged_ready, deadline)
-            self.urls.append(f"ws://{_HOST}:{gateway.records('listening')[0]['port']}")
+            self.urls.append(gateway.records("listening")[0]["url"])
             self.pids[gateway.name] = gateway.pid
 
     def _start_redis(self, folder: Path, reaper: Reaper, deadline: float) -> None:

@@ -14,7 +14,7 @@ from relay.loadtest.generator.connector import Connector, cause
 from relay.loadtest.generator.delivery_checker import Receiver
 from relay.loadtest.generator.frame_codec import RemoteProtocolError
 from relay.loadtest.generator.virtual_client import VirtualClient
-from relay.loadtest.plan.plan import Dialect
+from relay.loadtest.plan.plan import Dialect, Trust
 from relay.loadtest.plan.server_address import resolve
 from tests.harness.broadcast_server import BroadcastServer
 from tests.harness.certificate_authority import CertificateAuthority
@@ -22,7 +22,7 @@ from tests.harness.conditions import PATIENCE_SECONDS, wait_until
 from tests.harness.faulty_server import RefusingServer
 from tests.harness.free_port import free_port
 from tests.harness.server_session import ServerSession
-from tests.loadtest.generator.client_fixture import RecordingContext
+from tests.loadtest.generator.client_fixture import ClientFixture, RecordingContext
 
 
 def make_client(*, ready: str | None = None) -> VirtualClient:
@@ -39,7 +39,7 @@ async def connect(
     client: VirtualClient, url: str, *, source: str | None = None, within: float = PATIENCE_SECONDS
 ) -> int:
     """Begin a session, and return how long that took."""
-    return await Connector((("X-Token", "secret"),), within).connect(client, url, resolve(url), source)
+    return await Connector((("X-Token", "secret"),), within, Trust()).connect(client, url, resolve(url), source)
 
 
 async def refusal(
@@ -158,13 +158,32 @@ async def test_a_certificate_of_an_authority_that_is_trusted_is_taken(
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate_authority.ca_file))
     client = make_client()
     async with BroadcastServer() as server, await serve_tls(server, certificate_authority) as listener:
-        connector = Connector((), 10.0)
+        connector = Connector((), 10.0, Trust())
         address = resolve(f"wss://127.0.0.1:{listener.sockets[0].getsockname()[1]}")
         for _ in range(2):
             await connector.connect(client, "wss://h/ws/lobby", address, None)
             assert context(client).arrivals
             client.reset()
             await wait_until(lambda: not server.sessions)
+
+
+async def test_a_publisher_over_tls_goes_on_when_its_message_is_sent(
+    certificate_authority: CertificateAuthority,
+) -> None:
+    """Not with its next message."""
+    client = ClientFixture(publishes=True).client
+    async with BroadcastServer() as server, await serve_tls(server, certificate_authority) as listener:
+        connector = Connector((), PATIENCE_SECONDS, Trust(ca_file=str(certificate_authority.ca_file)))
+        address = resolve(f"wss://127.0.0.1:{listener.sockets[0].getsockname()[1]}")
+        await connector.connect(client, "wss://h/ws/lobby", address, None)
+        publisher = client.publisher
+        assert publisher is not None
+        for number in range(5):
+            publisher.backlog.append(number)
+            publisher.send_due()
+            await wait_until(lambda: publisher.transport is not None, within=10)
+        assert len(publisher.sent_at) == 5
+        client.reset()
 
 
 async def test_a_certificate_of_nobody_known_is_told(certificate_authority: CertificateAuthority) -> None:
