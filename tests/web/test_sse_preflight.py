@@ -35,7 +35,7 @@ async def test_a_kept_connection_becomes_a_stream(gateways: GatewayFactory, even
     for _ in range(2):
         writer.write(POLL)
         assert (await read_response(reader)).status == 200
-    writer.write(b"GET /sse/a?user=ann HTTP/1.1\r\nHost: localhost\r\nOrigin: http://x\r\n\r\n")
+    writer.write(b"GET /sse/a?user=ann HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost\r\n\r\n")
     status, headers = parse_head(await reader.readuntil(b"\r\n\r\n"))
     assert (status, headers["content-type"]) == (200, "text/event-stream")
     async with connected(f"{gateway.url}/ws/a") as (sender,):

@@ -9,7 +9,8 @@ redis-py, as for publishers, because all of this is rare.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final, TypeVar
 
 import redis.asyncio
@@ -114,14 +115,14 @@ class RedisBlockStore(BlockStore):
     def _drop_what_is_over(self, pipeline: Any, now: float) -> None:
         pipeline.zremrangebyscore(self._key, -now, now)
 
-    async def _run(self, work: Callable[[], Awaitable[_T]]) -> _T:
+    async def _run(self, work: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
         """Do something with Redis, and say what its errors mean.
 
         Raises:
             BlockStoreError: it did not work.
         """
         try:
-            return await work()
+            return await self._uncancelled(work())
         except NoPermissionError as error:
             raise BlockStoreError(f"Redis refuses the key {self._key}: {in_words(error)}", refused=True) from error
         except RedisTimeoutError as error:
@@ -133,6 +134,25 @@ class RedisBlockStore(BlockStore):
             raise BlockStoreError(f"Redis refuses the key {self._key}: {in_words(error)}") from error
         except RedisError as error:
             raise BlockStoreError(in_words(error)) from error
+
+    async def _uncancelled(self, work: Coroutine[Any, Any, _T]) -> _T:
+        """Return what comes of a command; being cancelled, end it for certain.
+
+        redis-py takes most cancellations for an event of its own and goes on, so whoever waits would not notice: a task
+        that reads again and again could never be ended.
+        """
+        task = asyncio.create_task(work, name="relay blocked users")
+        try:
+            await asyncio.wait((task,))
+        except asyncio.CancelledError:
+            task.cancel()
+            # What is left on its connection must not be taken for the next answer.
+            await self._pool.disconnect()
+            await asyncio.wait((task,))
+            if not task.cancelled():
+                task.exception()
+            raise
+        return task.result()
 
 
 async def _results(pipeline: Any) -> list[Any]:

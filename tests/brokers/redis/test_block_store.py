@@ -168,3 +168,41 @@ async def test_it_is_reached_as_the_bus_is(
         finally:
             await store.close()
     assert local.admin.exists(KEY)
+
+
+async def test_a_command_that_is_cancelled_ends(own_redis: RedisServer) -> None:
+    """redis-py takes most cancellations for its own affairs: a gateway could never be stopped."""
+    now = time.time()
+    cancelled = 0
+    for number in range(150):
+        store = store_at(own_redis.url)
+        if number % 2:
+            await store.read(now)
+        task = asyncio.create_task(store.block("ann", now + 60, now) if number % 3 else store.read(now))
+        for _ in range(number % 30):
+            await asyncio.sleep(0)
+        if task.cancel():
+            cancelled += 1
+            await asyncio.wait((task,))
+            assert task.cancelled()
+        assert isinstance(await store.read(now), Blocks), "its answer is not taken for the next one"
+        await store.close()
+    assert cancelled > 50
+
+
+async def test_a_command_that_waits_for_a_silent_redis_can_be_cancelled(
+    store: RedisBlockStore, own_redis: RedisServer
+) -> None:
+    now = time.time()
+    await store.read(now)
+    own_redis.pause()
+    try:
+        tasks = [asyncio.create_task(store.read(now)) for _ in range(5)]
+        await asyncio.sleep(0.05)
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        assert all(task.cancelled() for task in tasks)
+    finally:
+        own_redis.resume()
+    assert isinstance(await store.read(now), Blocks)
