@@ -76,7 +76,7 @@ async def test_pages_of_other_sites_are_refused(
     gateway = await secure(tls_client_ca=str(certificate_authority.ca_file), allowed_hosts="*")
     trusting = certificate_authority.trust(ann)
     assert (await ask(gateway.port, WAYS["websocket"], trusting)).split()[1] == b"403"
-    own = WAYS["websocket"].replace(b"https://page.example", b"https://relay.example")
+    own = WAYS["websocket"].replace(b"https://page.example", b"https://localhost")
     assert (await ask(gateway.port, own, trusting)).split()[1] == b"101"
     assert "clients are identified by=certificates" in caplog.text
     assert "everybody" not in caplog.text
