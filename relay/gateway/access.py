@@ -51,6 +51,11 @@ def report_access(settings: Settings, kind: str) -> None:
             unused=unused,
             remedy="RELAY_AUTH=key, RELAY_AUTH=jwt or RELAY_AUTH=http",
         )
+    if settings.tls_client_ca is not None:
+        log.info(
+            "clients are identified", by="certificates", authorities=settings.tls_client_ca, rights=settings.rights
+        )
+        return
     if settings.rights is None:
         tell = log.info if settings.on_loopback else log.warning
         tell(

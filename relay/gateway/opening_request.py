@@ -69,7 +69,9 @@ class OpeningRequests:
         self._settings = settings
         # With RELAY_AUTH=none pages of all sites may come in, as all programs may. On a loopback or in an intranet that
         # is more than the owners of the sites could do themselves; docs/fallbacks.md says so.
-        self._origin_matters = settings.allowed_origins is not None or auth != "none"
+        # A browser shows its certificate to whichever page asks, as it sends cookies.
+        known = auth != "none" or settings.tls_client_ca is not None
+        self._origin_matters = settings.allowed_origins is not None or known
         self._proxies = proxies
         self._negotiation = _Negotiation(settings.subprotocols)
 

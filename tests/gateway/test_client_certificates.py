@@ -68,6 +68,20 @@ async def test_the_certificate_names_the_user(
     assert (await ask(gateway.port, others, trusting)).split()[1] == b"403"
 
 
+async def test_pages_of_other_sites_are_refused(
+    secure: SecureFactory, certificate_authority: CertificateAuthority, ann: Issued, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A browser shows its user's certificate for any page, as it sends cookies."""
+    caplog.set_level("INFO", "relay.gateway")
+    gateway = await secure(tls_client_ca=str(certificate_authority.ca_file), allowed_hosts="*")
+    trusting = certificate_authority.trust(ann)
+    assert (await ask(gateway.port, WAYS["websocket"], trusting)).split()[1] == b"403"
+    own = WAYS["websocket"].replace(b"https://page.example", b"https://localhost")
+    assert (await ask(gateway.port, own, trusting)).split()[1] == b"101"
+    assert "clients are identified by=certificates" in caplog.text
+    assert "everybody" not in caplog.text
+
+
 async def test_an_authenticator_gets_the_name(
     certificate_authority: CertificateAuthority, ann: Issued, secure: SecureFactory
 ) -> None:
