@@ -5,17 +5,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 from io import StringIO
+from statistics import median
 
 import click
 
 from tests.attacks.catalogue import ATTACKS, CORE
 from tests.attacks.siege import Outcome, besiege
 
-COLUMNS = ("attack", "visits", "CPU", "quiet p99", "attacked p99", "times", "memory, before, at most, after", "verdict")
+COLUMNS = (
+    "attack",
+    "visits",
+    "CPU",
+    "quiet p99",
+    "attacked p99",
+    "times",
+    "worst newcomer",
+    "memory, before, at most, after",
+    "verdict",
+)
 
 
 @click.command(context_settings={"show_default": True})
-@click.option("--span", default=4.0, help="Seconds of each of the three quiet and attacked spans.")
+@click.option("--span", default=2.0, help="Seconds of each of the quiet and attacked spans.")
 @click.option("--core", is_flag=True, help="Only one attack of each kind.")
 @click.option("--event-loop", default="auto", type=click.Choice(["auto", "asyncio", "uvloop"]), help="Of the gateway.")
 @click.argument("names", nargs=-1, type=click.Choice(list(ATTACKS)))
@@ -35,11 +46,17 @@ def row(name: str, outcome: Outcome) -> str:
     """Return a row of the table."""
     cells = (
         name,
-        f"{outcome.visits:,}",
+        ", ".join(
+            [
+                f"{outcome.met['visits']:,}",
+                *(f"{n:,} times {what}" for what, n in outcome.met.items() if what.isdigit()),
+            ]
+        ),
         f"{outcome.cpu_share:.0%}",
-        ", ".join(f"{seconds * 1000:.1f}" for seconds in outcome.quiet) + " ms",
-        ", ".join(f"{seconds * 1000:.1f}" for seconds in outcome.attacked) + " ms",
+        f"{median(outcome.quiet) * 1000:.1f} ms",
+        f"{median(outcome.attacked) * 1000:.1f} ms",
         f"{outcome.times:.1f}",
+        f"{max(outcome.newcomers):.2f} s",
         ", ".join(f"{size / 1e6:.0f}" for size in (outcome.memory_before, outcome.memory_peak, outcome.memory_after)),
         "; ".join(outcome.verdict[:3]) or "as it should be",
     )

@@ -8,6 +8,7 @@ import os
 import random
 import socket
 import struct
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from multiprocessing.connection import Connection
@@ -25,6 +26,18 @@ _RESET: Final = struct.pack("ii", 1, 0)
 
 Failure = (OSError, EOFError, TimeoutError)
 """What becomes of a hostile connection."""
+
+
+class Repelled(Exception):
+    """The gateway has refused a hostile client.
+
+    Args:
+        status: of its response.
+    """
+
+    def __init__(self, status: str) -> None:
+        super().__init__(status)
+        self.status = status
 
 
 class Wire:
@@ -79,16 +92,26 @@ class Wire:
             while True:
                 await self.read()
 
-    async def ask(self, request: bytes) -> bytes:
-        """Send a request, and return what comes first."""
-        await self.send(request)
-        return await self.read()
+    async def ask(self, request: bytes, status: int | None = None) -> None:
+        """Send a request, and read what comes first.
 
-    async def upgrade(self, target: str, *headers: str) -> bytes:
-        """Ask for a WebSocket, and return what comes first."""
-        lines = [f"GET {target} HTTP/1.1", "Host: 127.0.0.1", "Upgrade: websocket", "Connection: Upgrade", *headers]
+        Args:
+            request: with its body.
+            status: of the response that lets the attack go on; None: any.
+
+        Raises:
+            Repelled: the status is another one.
+        """
+        await self.send(request)
+        answer = await self.read()
+        if status is not None and not answer.startswith(b"HTTP/1.1 %d " % status):
+            raise Repelled(answer[9:12].decode("latin-1"))
+
+    async def upgrade(self, target: str, status: int = 101) -> None:
+        """Ask for a WebSocket; status and error as in `ask`."""
+        lines = [f"GET {target} HTTP/1.1", "Host: 127.0.0.1", "Upgrade: websocket", "Connection: Upgrade"]
         lines += [f"Sec-WebSocket-Key: {KEY}", "Sec-WebSocket-Version: 13", "", ""]
-        return await self.ask("\r\n".join(lines).encode())
+        await self.ask("\r\n".join(lines).encode(), status)
 
 
 Visit = Callable[[int], Awaitable[None]]
@@ -103,7 +126,7 @@ class _Attackers:
         self._visit = visit
         self._clients = clients
         self._pause = pause
-        self.visits = 0
+        self._met: Counter[str] = Counter()
 
     async def run(self, line: Connection) -> None:
         """Attack and rest as the line says."""
@@ -116,15 +139,19 @@ class _Attackers:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             tasks = [asyncio.create_task(self._go_on()) for _ in range(self._clients * (order == "attack"))]
-            line.send(self.visits)
+            line.send(self._met)
 
     async def _go_on(self) -> None:
         """Visit the gateway again and again."""
         await asyncio.sleep(random.random() * self._pause)
         while True:
-            self.visits += 1
-            with suppress(*Failure):
+            self._met["visits"] += 1
+            try:
                 await self._visit(self._port)
+            except Failure:
+                pass
+            except Repelled as repelled:
+                self._met[repelled.status] += 1
             await asyncio.sleep(self._pause)
 
 
@@ -152,13 +179,13 @@ class Attackers:
         self._process.kill()
         self._process.join()
 
-    def order(self, order: str) -> int:
-        """Let them `attack` or `rest`; return how many visits have begun so far."""
+    def order(self, order: str) -> Counter[str]:
+        """Let them `attack` or `rest`; return how many visits have begun so far, and those refused, by status."""
         self._line.send(order)
         if not self._line.poll(60):
             raise TimeoutError("the attackers don't answer")
-        visits: int = self._line.recv()
-        return visits
+        met: Counter[str] = self._line.recv()
+        return met
 
 
 def _run(port: int, visit: Visit, clients: int, pause: float, line: Connection) -> None:

@@ -117,31 +117,31 @@ async def begin_polls(port: int) -> None:
     """Begin one subscription after the other, and never ask again."""
     async with Wire(port) as wire:
         for number in range(20):
-            await wire.ask(f"GET /poll/flood-{number}?wait=0 HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+            await wire.ask(f"GET /poll/flood-{number}?wait=0 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode(), 200)
 
 
 async def post(port: int) -> None:
     """Publish the largest messages, one after the other."""
-    head = b"POST /publish/flood HTTP/1.1\r\nHost: a\r\nContent-Length: 65536\r\n\r\n"
+    head = b"POST /publish/flood HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 65536\r\n\r\n"
     async with Wire(port) as wire:
         for _ in range(20):
-            await wire.ask(head + bytes(65_536))
+            await wire.ask(head + bytes(65_536), 200)
 
 
 async def post_small_chunks(port: int) -> None:
     """Publish a message in chunks of one byte."""
-    head = b"POST /publish/flood HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    head = b"POST /publish/flood HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n"
     async with Wire(port) as wire:
-        await wire.ask(head + b"1\r\nx\r\n" * 10_000 + b"0\r\n\r\n")
+        await wire.ask(head + b"1\r\nx\r\n" * 10_000 + b"0\r\n\r\n", 200)
 
 
 async def send_nonsense(port: int) -> None:
     """Send what is no request, and read what comes of it."""
     nonsense = (
         os.urandom(1000),
-        b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nHost: b\r\n\r\n",
         b"GET / HTTP/1.1\nHost: a\n\n",
-        b"POST /publish/x HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"POST /publish/x HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
         b"GET /" + b"a" * 20_000,
         b"\x16\x03\x01\x02\x00\x01" + os.urandom(500),
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
@@ -154,7 +154,7 @@ async def send_nonsense(port: int) -> None:
 async def send_garbage_behind_a_request(port: int) -> None:
     """Ask for something that takes a while, and send ten megabytes meanwhile."""
     async with Wire(port) as wire:
-        await wire.send(b"GET /poll/garbage?wait=25 HTTP/1.1\r\nHost: a\r\n\r\n")
+        await wire.send(b"GET /poll/garbage?wait=25 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
         async with asyncio.timeout(2):
             await wire.send(bytes(10_000_000))
 
@@ -162,7 +162,7 @@ async def send_garbage_behind_a_request(port: int) -> None:
 async def open_event_streams(port: int) -> None:
     """Open an event stream, and go."""
     async with Wire(port) as wire:
-        await wire.ask(b"GET /sse/flood HTTP/1.1\r\nHost: a\r\n\r\n")
+        await wire.ask(b"GET /sse/flood HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 200)
 
 
 async def try_tokens(port: int) -> None:
@@ -170,7 +170,7 @@ async def try_tokens(port: int) -> None:
     claims = b'{"sub":"eve","exp":4102444800,"channels":{"*":"rw"},"x":"' + b"y" * random.choice((0, 0, 4000)) + b'"}'
     token = sign(random.choice(HEADERS), claims, secret=random.choice((b"guess", SECRET[::-1])))
     async with Wire(port) as wire:
-        await wire.upgrade(f"/ws/flood?token={token}")
+        await wire.upgrade(f"/ws/flood?token={token}", 401)
 
 
 @dataclass(frozen=True, slots=True)

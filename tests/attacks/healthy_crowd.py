@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
-import os
 import random
 import time
 from collections import Counter
@@ -19,6 +18,9 @@ CLIENTS: Final = 200
 CHANNELS: Final = 20
 RATE: Final = 2.0
 """Messages that each client sends in a second."""
+
+NEWCOMER_SECONDS: Final = 10.0
+NEWCOMER_PAUSE_SECONDS: Final = 0.2
 
 _SENT = 24
 """Bytes of a message: its sender, its number and the time at which it was due."""
@@ -110,6 +112,7 @@ class _Crowd:
     def __init__(self, port: int, query: str) -> None:
         self.query = query
         self.window = Window()
+        self.newcomers: list[float] = []
         self.faults: list[str] = []
         self.sent: Counter[int] = Counter()
         self.heard: Counter[int] = Counter()
@@ -125,6 +128,7 @@ class _Crowd:
             clients.append(client)
         await asyncio.gather(*(client.opened for client in clients))
         talks = [asyncio.create_task(self._talk(client)) for client in clients]
+        talks.append(asyncio.create_task(self._newcomers()))
         requests: asyncio.Queue[str] = asyncio.Queue()
         loop.add_reader(line.fileno(), lambda: requests.put_nowait(line.recv()))
         line.send("connected")
@@ -135,7 +139,7 @@ class _Crowd:
             talk.cancel()
         await self._settled()
         self.going = False
-        line.send(self.faults)
+        line.send((self.newcomers, self.faults))
         for client in clients:
             client.transport.abort()
 
@@ -146,6 +150,25 @@ class _Crowd:
             await asyncio.sleep(due - time.perf_counter())
             client.speak(due)
             due += 1 / RATE
+
+    async def _newcomers(self) -> None:
+        """Let a client come in now and then, and go."""
+        request = f"GET /ws/newcomers?a=b{self.query} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"
+        request += f"Connection: Upgrade\r\nSec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n\r\n"
+        while True:
+            begin = time.perf_counter()
+            try:
+                async with asyncio.timeout(NEWCOMER_SECONDS):
+                    reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+                    writer.write(request.encode())
+                    answer = await reader.readuntil(b"\r\n")
+                    writer.transport.abort()
+                if not answer.startswith(b"HTTP/1.1 101 "):
+                    self.faults.append(f"a newcomer was refused: {answer!r}")
+            except (OSError, EOFError, TimeoutError) as error:
+                self.faults.append(f"a newcomer was not let in: {error!r}")
+            self.newcomers.append(time.perf_counter() - begin)
+            await asyncio.sleep(NEWCOMER_PAUSE_SECONDS)
 
     async def _settled(self) -> None:
         """Wait until everything that was sent has come to all clients of its channel."""
@@ -192,11 +215,12 @@ class HealthyCrowd:
         assert isinstance(window, Window)
         return window
 
-    def end(self) -> list[str]:
-        """Let them end; return what went wrong for them."""
-        faults = self._ask("end")
-        assert isinstance(faults, list)
-        return faults
+    def end(self) -> tuple[list[float], list[str]]:
+        """Let them end; return how many seconds each newcomer has waited, and what went wrong for all of them."""
+        answer = self._ask("end")
+        assert isinstance(answer, tuple)
+        newcomers, faults = answer
+        return newcomers, faults
 
     def _ask(self, request: str | None) -> object:
         if request is not None:
@@ -208,5 +232,4 @@ class HealthyCrowd:
 
 
 def _run(port: int, query: str, line: Connection) -> None:
-    os.nice(0)
     asyncio.run(_Crowd(port, query).run(line))
