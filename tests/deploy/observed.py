@@ -29,7 +29,11 @@ def families() -> list[Metric]:
         SnapshotCollector(
             Snapshot(
                 Counters(issuer_up={"login.example": 1}, issuer_keys_at={"login.example": 1.0}),
-                Gauges(bus_links={"publications": 1}, bus_servers={"f00": 1}),
+                Gauges(
+                    bus_links={"publications": 1},
+                    bus_servers={"f00": 1},
+                    tls_certificate_expiry={"relay.example": 1.0},
+                ),
             ),
             BUILD,
         ).collect()

@@ -98,6 +98,8 @@ def test_no_label_has_values_that_strangers_choose() -> None:
         "limit",
         "outcome",
         "issuer",
+        "name",
+        "result",
         "generation",
         "le",
         *BUILD,

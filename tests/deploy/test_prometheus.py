@@ -19,6 +19,7 @@ from tests.authenticators.signing import ec_signer, key_set
 from tests.conftest import GatewayFactory
 from tests.deploy.observed import ROOT, panels, rules
 from tests.harness import guard
+from tests.harness.certificate_authority import DAY, CertificateAuthority
 from tests.harness.conditions import wait_until
 from tests.harness.free_port import free_port
 from tests.harness.http_response import get
@@ -112,25 +113,28 @@ def _is_up(target: dict[str, Any]) -> bool:
 
 
 async def test_a_real_prometheus_sees_gateways_alerts_and_every_panel(
-    gateways: GatewayFactory, redis_server: RedisServer, tmp_path: Path
+    gateways: GatewayFactory, redis_server: RedisServer, certificate_authority: CertificateAuthority, tmp_path: Path
 ) -> None:
     """Two gateways with traffic: both are up, all alerts are evaluated and silent, and no panel is empty.
 
-    One of them has an issuer of tokens.
+    One of them speaks TLS, and one has an issuer of tokens.
     """
     program("prometheus")
     signer, port = ec_signer(), free_port()
     issuer = HttpServer(answering(200, key_set(signer)))
     await issuer.start()
     given = {"broker_url": redis_server.url}
-    pair = [*await gateways(1, **given), *await gateways(1, **given, auth="jwt", jwks_url=issuer.url)]
+    certificate = certificate_authority.issue("for a month", ends=30 * DAY).settings()
+    metrics_port = free_port()
+    (secure,) = await gateways(1, certificate_authority, **given, **certificate, metrics_port=metrics_port)
+    pair = [secure, *await gateways(1, **given, auth="jwt", jwks_url=issuer.url)]
     configuration = yaml.safe_load((FOLDER / "prometheus.yml").read_text())
     configuration["global"] |= {"scrape_interval": "500ms", "scrape_timeout": "500ms", "evaluation_interval": "500ms"}
     configuration["rule_files"] = [str(FOLDER / "alerts.yml")]
     relay, itself = configuration["scrape_configs"]
     # No name server here knows `gateway`.
     assert relay.pop("dns_sd_configs")
-    addresses = {f"127.0.0.1:{gateway.port}" for gateway in pair}
+    addresses = {f"127.0.0.1:{metrics_port}", f"127.0.0.1:{pair[1].port}"}
     relay["static_configs"] = [{"targets": sorted(addresses)}]
     itself["static_configs"] = [{"targets": [f"127.0.0.1:{port}"]}]
     api = Api(port)
