@@ -142,8 +142,7 @@ def _clusters(redis_server: RedisServer) -> Iterator[dict[str, list[GatewayProce
     end(itertools.chain.from_iterable(clusters.values()))
 
 
-# TLS with one event loop: the transport for it is the same with both, and tests/gateway/test_tls.py has both.
-@pytest.fixture(scope="session", params=[*EVENT_LOOPS, "asyncio TLS"])
+@pytest.fixture(scope="session", params=EVENT_LOOPS)
 def cluster(
     request: pytest.FixtureRequest,
     redis_server: RedisServer,
@@ -152,7 +151,7 @@ def cluster(
 ) -> list[GatewayProcess]:
     """Three gateways over one Redis with the default settings; shared, so tests must leave them as they were.
 
-    Clients of the harness speak TLS with those that do.
+    A module may ask for `asyncio TLS` and `uvloop TLS` as well; clients of the harness speak TLS with those.
     """
     if request.param not in _clusters:
         loop, _, tls = request.param.partition(" ")

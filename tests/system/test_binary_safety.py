@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from tests.harness.deployment import EVENT_LOOPS
 from tests.harness.gateway_process import GatewayProcess
 from tests.harness.raw_websocket import BINARY, CONTINUATION, PING, PONG, TEXT, Frame, RawWebSocket
 from tests.harness.redis_server import RedisServer
@@ -13,6 +14,9 @@ from tests.harness.websocket_client import WebSocketClient, connected
 
 # Around the limits of the three length forms, of socket buffers, and the largest message allowed.
 SIZES = [0, 1, 2, 124, 125, 126, 127, 128, 255, 256, 1023, 4096, 16383, 16384, 32768, 65534, 65535, 65536]
+
+# Bytes that TLS could change, too: both ways in, and both event loops.
+pytestmark = pytest.mark.parametrize("cluster", [*EVENT_LOOPS, "asyncio TLS"], indirect=True)
 
 
 async def test_every_byte_value_passes_alone_and_together(cluster: list[GatewayProcess], channel: str) -> None:
