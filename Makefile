@@ -26,7 +26,7 @@ PYTHON2 ?= $(firstword $(wildcard $(HOME)/.pyenv/versions/2.7.*/bin/python) pyth
 WHOLE_RUNS := tests/bench/test_compare.py tests/faults/test_run.py
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast fast honesty whole-runs conformance lint format bench peers loadtest redis programs browser proxies curl \
+.PHONY: help run test test-fast fast honesty whole-runs conformance fuzz attacks lint format bench peers loadtest redis programs browser proxies curl \
 	promtool shellcheck image lock env-example compose-test loadtest-compose clean
 
 help: ## show this list
@@ -36,6 +36,8 @@ help: ## show this list
 	@echo "make loadtest          load two gateways and a Redis, and write a report"
 	@echo "make honesty           run the load test against servers with faults: 2 minutes"
 	@echo "make whole-runs        try the commands that inject faults and compare commits: 1 minute"
+	@echo "make fuzz              send gateways random and mutated bytes: 1 minute   options: ARGS=\"--seconds 600\""
+	@echo "make attacks           measure what healthy clients notice of attacks    options: ARGS=\"--core\""
 	@echo "make conformance       judge gateways by Autobahn's suite: 1 minute   options: PYTHON2=/path/to/python2.7"
 	@echo "make lint              check style, formatting, types and dependencies"
 	@echo "make format            format the code"
@@ -75,6 +77,12 @@ honesty: $(VENV)/.stamp-dev redis ## prove the load test honest
 
 whole-runs: $(VENV)/.stamp-dev redis ## run the commands that inject faults and compare commits
 	@$(BIN)/python -m pytest $(WHOLE_RUNS) $(ARGS)
+
+fuzz: $(VENV)/.stamp-dev redis ## send gateways random and mutated bytes
+	@$(BIN)/python -m tests.fuzz $(ARGS)
+
+attacks: $(VENV)/.stamp-dev ## measure what healthy clients notice of attacks
+	@$(BIN)/python -m tests.attacks $(ARGS)
 
 conformance: $(VENV)/.stamp-dev $(AUTOBAHN)/.stamp redis ## judge gateways by Autobahn's suite
 	@$(BIN)/python -m tests.conformance --python $(AUTOBAHN)/bin/python $(ARGS)

@@ -43,6 +43,7 @@ class Disconnect(enum.Enum):
     MESSAGE_TIMEOUT = (1008, "message not finished in time")
     NOT_ALLOWED = (1008, "not allowed")
     TOKEN_EXPIRED = (1008, "token expired")
+    USER_BLOCKED = (1008, "user blocked")
     UNEXPECTED_DATA = (1008, "unexpected data")
     TOO_MANY_FRAGMENTS = (1009, "too many fragments")
     KEEPALIVE_TIMEOUT = (1011, "keepalive timeout")
@@ -59,6 +60,9 @@ class Disconnect(enum.Enum):
         self.code = code
         self.reason = reason
 
+
+RIGHT_ENDED: Final = frozenset({Disconnect.TOKEN_EXPIRED, Disconnect.USER_BLOCKED})
+"""Reasons after which nothing is published any more, not even what a client had sent before it could know."""
 
 OWN_FAULTS: Final = frozenset({1002, 1003, 1007, 1008, 1009})
 """Close codes for what the client itself did wrong: it would do the same again."""
@@ -145,6 +149,7 @@ class Unavailable(enum.Enum):
     BUS_TIMEOUT = ("bus_timeout", "the bus did not acknowledge the subscription in time")
     BUS_REFUSED = ("bus_refused", "the bus refused the subscription")
     AUTHENTICATION_TIMEOUT = ("authentication_timeout", "the client could not be identified in time")
+    BLOCKS_UNREAD = ("blocks_unread", "the gateway does not know yet which users are blocked")
     ISSUER_UNAVAILABLE = ("issuer_unavailable", "the keys of the token's issuer can't be fetched now")
     BACK_END_UNAVAILABLE = ("back_end_unavailable", "the back end that decides about clients gives no answer now")
 

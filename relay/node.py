@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection
 from typing import Protocol
 
 from relay.brokers import BrokerOptions, BusState, Published, Receipt, Source, load_broker
+from relay.brokers.block_store import BlockStore
 from relay.brokers.submission import Submission
 from relay.hub import Handler, Hub
 from relay.interest import Acknowledged, Interest
@@ -107,6 +108,11 @@ class Node:
     def bus(self) -> BusState:
         """The current numbers of the bus."""
         return self._broker.state
+
+    @property
+    def block_store(self) -> BlockStore:
+        """Where the bus keeps which users are blocked; see `Broker.block_store`."""
+        return self._broker.block_store
 
     @property
     def counts_all_receivers(self) -> bool:
@@ -242,6 +248,7 @@ class Node:
                 self._resuming = self._loop.call_soon(self._resume)
 
     def _unsubscribe(self, interest: Interest) -> None:
+        interest.unsubscribing = None  # the two hold each other
         del self._interests[interest.channel]
         self._broker.unsubscribe(interest.channel)
 

@@ -142,7 +142,8 @@ def _clusters(redis_server: RedisServer) -> Iterator[dict[str, list[GatewayProce
     end(itertools.chain.from_iterable(clusters.values()))
 
 
-@pytest.fixture(scope="session", params=[*EVENT_LOOPS, *(f"{loop} TLS" for loop in EVENT_LOOPS)])
+# TLS with one event loop: the transport for it is the same with both, and tests/gateway/test_tls.py has both.
+@pytest.fixture(scope="session", params=[*EVENT_LOOPS, "asyncio TLS"])
 def cluster(
     request: pytest.FixtureRequest,
     redis_server: RedisServer,

@@ -70,6 +70,23 @@ def check_origin(origin: str | None, host: str | None, allowed: Collection[str] 
     raise Refused(403, reason)
 
 
+def check_fetch_site(site: str | None, destination: str | None) -> None:
+    """Refuse a request that a page of another site makes a browser send without `Origin`, as by an image.
+
+    Such a page can't read the response. But in its visitor's name, and from the visitor's address, it could take
+    places, and send wrong credentials until that address is refused.
+
+    Args:
+        site: the `Sec-Fetch-Site` of the request (W3C, Fetch Metadata); None: it has none, as with programs.
+        destination: its `Sec-Fetch-Dest`. A link that a person follows is no attack.
+
+    Raises:
+        Refused: with 403.
+    """
+    if site == "cross-site" and destination != "document":
+        raise Refused(403, "pages of other sites may not use this relay without saying which they are")
+
+
 def is_allowed(origin: str, allowed: Collection[str]) -> bool:
     """Return whether the settings allow pages of an origin.
 

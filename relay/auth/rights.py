@@ -20,9 +20,12 @@ from relay.errors import RelayError
 MAX_PATTERNS: Final = 128
 """Of one credential, and of RELAY_RIGHTS: each is compared with the channel of every message of the client."""
 
-COMPILED: Final = 1024
-"""Sets of patterns that are kept compiled. Clients with the same patterns share one: two objects for each client would
-cost more than the rest of its identity."""
+COMPILED: Final = 256
+"""Sets of patterns that are kept compiled, and shared by the clients that have the same. A client keeps its patterns as
+text: compiled ones of its own would be 1,800 bytes, more than the rest of the client."""
+
+Pairs = tuple[tuple[str, str], ...]
+"""Patterns and their letters."""
 
 USER: Final = "{sub}"
 
@@ -107,11 +110,19 @@ class Patterns:
 
     Args:
         rules: as they are read.
+        text: the patterns of a credential, to compile them again.
+        defaults: those of RELAY_RIGHTS.
+
+    Attributes:
+        text: see above.
+        defaults: see above.
     """
 
-    __slots__ = ("_names", "_others")
+    __slots__ = ("_names", "_others", "defaults", "text")
 
-    def __init__(self, rules: Iterable[Rule]) -> None:
+    def __init__(self, rules: Iterable[Rule], text: str, defaults: Pairs) -> None:
+        self.text = text
+        self.defaults = defaults
         # Most lists are of whole names: these are looked up.
         self._names: dict[str, tuple[int, Rule]] = {}
         others = []
@@ -143,14 +154,15 @@ class PatternRights:
     """The rights of one client by patterns; see `relay.auth.authenticator.Rights`.
 
     Args:
-        patterns: shared by all clients that have the same.
+        patterns: of its credential.
         user: the client's name; None: it has none.
     """
 
-    __slots__ = ("_allowed", "_channel", "_patterns", "_user")
+    __slots__ = ("_allowed", "_channel", "_defaults", "_text", "_user")
 
     def __init__(self, patterns: Patterns, user: str | None) -> None:
-        self._patterns = patterns
+        self._text = patterns.text
+        self._defaults = patterns.defaults
         self._user = user
         # The last answer: most clients publish to one channel, and it is asked for each message.
         self._channel = ""
@@ -167,7 +179,7 @@ class PatternRights:
     def allowed(self, channel: str) -> frozenset[Right]:
         """Return all that the client may do in a channel."""
         if channel != self._channel:
-            self._allowed = self._patterns.allowed(channel, self._user)
+            self._allowed = _of_text(self._text, self._defaults).allowed(channel, self._user)
             self._channel = channel
         return self._allowed
 
@@ -186,12 +198,26 @@ def compile_patterns(given: Mapping[str, str], defaults: Mapping[str, str] | Non
 
 
 @lru_cache(COMPILED)
-def _compile(given: tuple[tuple[str, str], ...], defaults: tuple[tuple[str, str], ...]) -> Patterns:
+def _compile(given: Pairs, defaults: Pairs) -> Patterns:
     for items in (given, defaults):
         if len(items) > MAX_PATTERNS:
             raise RightsError(items[MAX_PATTERNS][0], f"only {MAX_PATTERNS} patterns are allowed")
     # Those of the credential first: its `user:{sub}` wins over the `user:ann` of the defaults.
-    return Patterns([read_rule(pattern, letters) for pattern, letters in (*given, *defaults)])
+    rules = [read_rule(pattern, letters) for pattern, letters in (*given, *defaults)]
+    # No pattern has white space in it, and no letters a `=`.
+    return Patterns(rules, " ".join(f"{pattern}={letters}" for pattern, letters in given), _shared(defaults))
+
+
+@lru_cache(COMPILED)
+def _of_text(text: str, defaults: Pairs) -> Patterns:
+    """Return patterns that were compiled before, from what is kept of them."""
+    return _compile(tuple((part.rpartition("=")[0], part.rpartition("=")[2]) for part in text.split()), defaults)
+
+
+@lru_cache(maxsize=8)
+def _shared(defaults: Pairs) -> Pairs:
+    """Return the one tuple of all equal ones: each client holds it."""
+    return defaults
 
 
 def read_rule(pattern: str, letters: str) -> Rule:
@@ -225,4 +251,10 @@ def read_letters(pattern: str, letters: str) -> frozenset[Right]:
     """
     if len(set(letters)) < len(letters) or set(letters) - set(LETTERS):
         raise RightsError(pattern, f"the rights must be some of {LETTERS}, each once, not {letters[:20]!r}")
+    return _rights(letters)
+
+
+@lru_cache(maxsize=64)
+def _rights(letters: str) -> frozenset[Right]:
+    """Return the one set of all equal ones: each client holds one, and a set takes 216 bytes."""
     return frozenset(map(Right, letters))

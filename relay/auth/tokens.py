@@ -115,7 +115,7 @@ class TokenVerifier:
         except (UnicodeDecodeError, RecursionError):
             raise _malformed("its claims are not UTF-8, or nested too deeply") from None
         self._check(claims)
-        return _grant(claims)
+        return _grant(claims, self._rules.leeway)
 
     def _check(self, claims: Claims) -> None:
         """Check the claims about time, issuer and audience (RFC 7519, section 4.1)."""
@@ -178,8 +178,10 @@ def _check_signature(header: Header, signed: bytes, signature: bytes, keys: Sequ
     raise Unauthenticated("wrong_signature", "the token's signature is not valid")
 
 
-def _grant(claims: Claims) -> Grant:
+def _grant(claims: Claims, leeway: float) -> Grant:
     expires_at = claims.exp if claims.expire_at is None else claims.expire_at or None
+    if expires_at is not None:
+        expires_at += leeway  # else a client that is let in with a token that is just over would be closed at once
     info = None if claims.info in (_ABSENT, _NULL) else bytes(claims.info)
     return Grant(claims.sub or None, claims.channels, expires_at, info)
 

@@ -14,6 +14,7 @@ from typing import Protocol, cast
 
 import msgspec
 
+from relay.brokers.block_store import BlockStore
 from relay.brokers.schemes import broker_class
 from relay.brokers.shares import Share
 from relay.errors import PublishError
@@ -197,6 +198,11 @@ class Broker(abc.ABC):
     @abc.abstractmethod
     def unsettled(self) -> set[Source]:
         """Return the sources of all messages that wait for the bus or for its reply. Goes through all of them."""
+
+    @property
+    @abc.abstractmethod
+    def block_store(self) -> BlockStore:
+        """Where the bus keeps which users are blocked. It is closed by `stop`."""
 
     @property
     @abc.abstractmethod

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
 from relay.brokers import Broker, BrokerOptions, BusState, Published, Receipt, Sink, Source
+from relay.brokers.block_store import MAX_BLOCKED, UNBLOCKED_SECONDS, Blocks, BlockStore, TooManyBlocked
 from relay.message import Message
 from relay.metrics.counters import Counters
 
@@ -16,6 +18,7 @@ class MemoryBroker(Broker):
         self._sink = sink
         self._counters = counters
         self._channels: set[str] = set()
+        self._block_store = MemoryBlockStore()
 
     async def start(self) -> None:
         """Do nothing: there is nothing to connect to."""
@@ -66,6 +69,11 @@ class MemoryBroker(Broker):
         return set()
 
     @property
+    def block_store(self) -> BlockStore:
+        """Within this process: blocks end with it."""
+        return self._block_store
+
+    @property
     def problems(self) -> list[str]:
         """Always empty."""
         return []
@@ -74,6 +82,42 @@ class MemoryBroker(Broker):
     def state(self) -> BusState:
         """The number of subscriptions; there are no links, and no message waits."""
         return BusState(links={}, subscriptions=len(self._channels), buffered={})
+
+
+class MemoryBlockStore(BlockStore):
+    """The blocked users of a single gateway; see `relay.brokers.redis.block_store` for the numbers."""
+
+    shared = False
+
+    def __init__(self) -> None:
+        self._scores: dict[str, float] = {}
+
+    async def block(self, user: str, until: float, now: float) -> None:
+        """See `BlockStore.block`."""
+        self._scores = {user: score for user, score in self._scores.items() if abs(score) > now}
+        if user not in self._scores and len(self._scores) >= MAX_BLOCKED:
+            raise TooManyBlocked
+        self._scores[user] = until
+
+    async def unblock(self, user: str, now: float) -> None:
+        """See `BlockStore.unblock`."""
+        if user in self._scores:
+            self._scores[user] = -(now + UNBLOCKED_SECONDS)
+
+    async def restore(self, blocked: Mapping[str, float], now: float) -> None:
+        """See `BlockStore.restore`; nothing is ever lost."""
+        self._scores = {**blocked, **self._scores}
+
+    async def read(self, now: float) -> Blocks:
+        """See `BlockStore.read`."""
+        scores = self._scores.items()
+        return Blocks(
+            {user: score for user, score in scores if score > now},
+            frozenset(user for user, score in scores if score < -now),
+        )
+
+    async def close(self) -> None:
+        """Do nothing: there are no connections."""
 
 
 def check_url(url: str) -> None:

@@ -13,6 +13,7 @@ from relay.channel import check_channel
 from relay.cli.ca_file import trust
 from relay.cli.gateway_address import AddressError, GatewayAddress, configured_gateway
 from relay.errors import ChannelError
+from relay.redaction import cut_queries
 from relay.system_error import in_words
 
 _OPTION: Final = "--gateway ws://host:port"
@@ -31,7 +32,8 @@ class ChannelArgument(click.ParamType[str]):
         An address would be a legal name, too, but is never meant as one: the command would wait there for ever.
         """
         if value.startswith(_ADDRESSES):
-            self.fail(f"{value!r} is an address, not a channel: write {_as_options(value)}", param, ctx)
+            # Without its query, which may hold a token.
+            self.fail(f"{cut_queries(value)!r} is an address, not a channel: write {_as_options(value)}", param, ctx)
         try:
             return check_channel(value)
         except ChannelError as error:

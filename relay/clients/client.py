@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 from relay.brokers.shares import Share
 from relay.clients.context import Context
@@ -114,6 +115,10 @@ class Client(asyncio.BufferedProtocol, abc.ABC):
     def prepare_to_close(self) -> bool:
         """See `Connected`; a client that only listens has nothing to be published."""
         return True
+
+    def refresh(self, expires_at: float | None) -> None:
+        """Give it another end; see `Connected`."""
+        self._context.registry.refresh(self, replace(self.session.identity, expires_at=expires_at))
 
     def abort(self) -> None:
         """Drop the socket at once."""

@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol
 
 from relay.brokers.shares import Share
@@ -219,6 +220,10 @@ class LongPoll:
         self._closing = self.session.protocol.closing(why)
         self._end(self._closing.code, answer_due=why is not Disconnect.SLOW_CONSUMER)
         self._wake(True)
+
+    def refresh(self, expires_at: float | None) -> None:
+        """Give it another end; see `Connected`."""
+        self._context.registry.refresh(self, replace(self.session.identity, expires_at=expires_at))
 
     def abort(self) -> None:
         """See `Connected`; there is no socket to be dropped."""

@@ -36,6 +36,7 @@ class MessageReader(LibraryProtocol):
         receiver: gets the messages. They hold each other until `end`.
 
     Attributes:
+        meter: of its messages; None: it has sent none.
         waiting: whether something was read that has to wait, for a turn or until the bus takes more.
         muted: whether messages are ignored, as they came after a fault.
     """
@@ -45,11 +46,11 @@ class MessageReader(LibraryProtocol):
         "_fragments",
         "_fragments_due",
         "_kind",
-        "_meter",
         "_missing",
         "_receiver",
         "_rest",
         "_validator",
+        "meter",
         "muted",
         "waiting",
     )
@@ -67,8 +68,7 @@ class MessageReader(LibraryProtocol):
         self.waiting = self.muted = False
         # See `Rate`.
         self._controls_due = self._fragments_due = 0.0
-        # Of its messages; made with the first one.
-        self._meter: Meter | None = None
+        self.meter: Meter | None = None
 
     def keep(self, data: bytes) -> None:
         """Let what was read wait."""
@@ -84,7 +84,7 @@ class MessageReader(LibraryProtocol):
         Returns:
             How many frames they were.
         """
-        context, receiver, meter = self._context, self._receiver, self._meter
+        context, receiver, meter = self._context, self._receiver, self.meter
         left = context.turns.frames
         if meter is None:
             left = min(left, context.sending.first_messages)
@@ -158,7 +158,7 @@ class MessageReader(LibraryProtocol):
                 messages, position, controls, pongs = whole_frames(data, max_size, start, taken, fragmented)
                 break
         if messages:  # as in `_count`
-            meter = self._meter or self._make_meter()
+            meter = self.meter or self._make_meter()
             meter.messages_left -= len(messages)
             meter.bytes_left -= position - start
         if controls:
@@ -257,12 +257,12 @@ class MessageReader(LibraryProtocol):
 
     def _count(self, messages: int, size: int) -> None:
         """Count messages, and bytes as they were read; see `Meter`."""
-        meter = self._meter or self._make_meter()
+        meter = self.meter or self._make_meter()
         meter.messages_left -= messages
         meter.bytes_left -= size
 
     def _make_meter(self) -> Meter:
-        meter = self._meter = Meter(self._context.sending, self._context.loop.time())
+        meter = self.meter = Meter(self._context.sending, self._context.loop.time())
         return meter
 
     def _hold(self, meter: Meter, data: bytes) -> bool:

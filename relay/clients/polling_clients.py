@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Final
 
+from relay.auth.authenticator import Identity, check_subscribe
 from relay.clients.context import Context
 from relay.clients.idle_polls import IdlePolls
 from relay.clients.long_poll import LongPoll
 from relay.clients.session import Session
-from relay.errors import Refused
+from relay.errors import Disconnect, NotAllowed, Refused
 from relay.logs import Logger
 from relay.protocols.poll import Poll
 
@@ -56,16 +57,35 @@ class PollingClients:
         """Go through the polling clients."""
         return iter(self._clients.values())
 
-    def find(self, asked: Poll) -> LongPoll | None:
+    def __contains__(self, asked: Poll) -> bool:
+        """Return whether there is a client with the cursor of a poll."""
+        return self._find(asked) is not None
+
+    def resume(self, asked: Poll, identity: Identity) -> LongPoll | None:
         """Return the client whose poll it is; None when this gateway hasn't got it, or no longer.
 
+        Each poll brings a credential of its own, and what that gives counts from now on. A cursor alone gives nothing:
+        that of another user's client is unknown.
+
+        Args:
+            asked: what it asks for.
+            identity: who asks.
+
         Raises:
-            Refused: with 400; its cursor is one of another channel.
+            Refused: with 400, its cursor is one of another channel; with 403, it may listen to the channel no longer,
+                and the client is closed.
         """
-        token = "" if asked.cursor is None else asked.cursor.token
-        found = self._clients.get(token) or self._closed.get(token)
-        if found is not None and found.channel != asked.channel:
+        found = self._find(asked)
+        if found is None or found.session.user != identity.user:
+            return None
+        if found.channel != asked.channel:
             raise Refused(400, "cursor is one of another channel")
+        try:
+            check_subscribe(identity, asked.channel)
+        except NotAllowed as error:
+            found.close(Disconnect.NOT_ALLOWED)
+            raise Refused(403, str(error)) from None
+        self._context.registry.refresh(found, identity)
         return found
 
     def begin(self, session: Session, network: str, missed: bool) -> LongPoll:
@@ -105,17 +125,24 @@ class PollingClients:
         """See `PollOwner`."""
         self._closed.pop(client.token, None)
 
-    def make_room(self) -> None:
-        """Give up the place of an idle client for a newcomer, if a network has more of them than its share."""
-        if self._idle.largest > max(1, self._context.registry.places // SHARE_PART):
-            self._evict()
+    def find_evictable(self) -> Callable[[], None] | None:
+        """Return what gives up the place of an idle client for a newcomer; None: no network has more than its share."""
+        return self._evict if self._idle.largest > max(1, self._context.registry.places // SHARE_PART) else None
 
     async def sweep(self) -> None:
         """Answer polls and end clients whose time is over, again and again, until cancelled."""
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
-            for client in [*self, *self._closed.values()]:
-                client.check(self._context.loop.time())
+            self._check()
+
+    def _check(self) -> None:
+        # Not within `sweep`: it would hold the last client until the next one comes.
+        for client in [*self, *self._closed.values()]:
+            client.check(self._context.loop.time())
+
+    def _find(self, asked: Poll) -> LongPoll | None:
+        token = "" if asked.cursor is None else asked.cursor.token
+        return self._clients.get(token) or self._closed.get(token)
 
     def _gap(self, channels: Collection[str]) -> None:
         concerned = frozenset(channels)

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Protocol
 
+from relay.auth.authenticator import Identity
+from relay.clients.expirations import Expirations
 from relay.clients.session import Session
 from relay.errors import CustomDisconnect, Disconnect, Refused, Unavailable
 from relay.limits.connections import ConnectionLimits
@@ -38,6 +40,9 @@ class Connected(Protocol):
     def abort(self) -> None:
         """End it at once, without a word."""
 
+    def refresh(self, expires_at: float | None) -> None:
+        """Give it another end, in seconds since 1970; None: none."""
+
 
 class Registry:
     """All clients of one gateway, from the end of their handshake until they have gone.
@@ -45,22 +50,33 @@ class Registry:
     Args:
         places: how many clients are served at once.
         counters: where clients are counted.
-        evict: called when all places are taken: takes away that of a client which isn't using it, if there is one.
+        find_evictable: called when all places are taken: returns what takes away that of a client which isn't using
+            it; None: there is no such client.
         limits: are told when a client leaves; they have counted it when it asked to come in.
+        expirations: closes the clients whose rights expire.
 
     Attributes:
         places: how many clients are served at once.
         draining: whether no new clients are let in, as the gateway is shutting down.
         sockets: how many of the clients have a socket of their own; those that poll have none.
+        expirations: see above.
     """
 
-    def __init__(self, places: int, counters: Counters, evict: Callable[[], None], limits: ConnectionLimits) -> None:
+    def __init__(
+        self,
+        places: int,
+        counters: Counters,
+        find_evictable: Callable[[], Callable[[], None] | None],
+        limits: ConnectionLimits,
+        expirations: Expirations,
+    ) -> None:
         self.places = places
         self.draining = False
         self.sockets = 0
         self._counters = counters
-        self._evict = evict
+        self._find_evictable = find_evictable
         self._limits = limits
+        self.expirations = expirations
         self._clients: set[Connected] = set()
         # Set whenever the last client has gone.
         self._empty = asyncio.Event()
@@ -89,6 +105,9 @@ class Registry:
         self.sockets += socket
         self._counters.connections_open += 1
         self._counters.connections_accepted += 1
+        expires_at = client.session.identity.expires_at
+        if expires_at is not None:
+            self.expirations.add(client, expires_at)
 
     def leave(self, client: Connected, code: int, *, socket: bool = True) -> None:
         """Count a client that has gone.
@@ -106,20 +125,47 @@ class Registry:
             self._empty.set()
         session = client.session
         self._limits.leave(session.network, session.user)
+        if session.identity.expires_at is not None:
+            self.expirations.discard(client, session.identity.expires_at)
         log.debug("disconnected", channel=session.protocol.channel, user=session.user, code=code)
 
-    def check_room(self) -> None:
-        """Make sure that a new client may come in, perhaps in the place of one that doesn't use it.
+    def refresh(self, client: Connected, identity: Identity) -> None:
+        """Give a client that is connected other rights, or another end.
+
+        Args:
+            client: has joined, and perhaps left already.
+            identity: of the same user.
+        """
+        session = client.session
+        before, after = session.identity.expires_at, identity.expires_at
+        session.identity = identity
+        if before == after or client not in self._clients:
+            return
+        if before is not None:
+            self.expirations.discard(client, before)
+        if after is not None:
+            self.expirations.add(client, after)
+
+    def check_open(self) -> None:
+        """Make sure that there is a place, or one that can be taken away, before anybody is asked who a client is.
 
         Raises:
             Refused: with 503; the gateway is shutting down, or full.
         """
         if self.draining:
             raise Refused(503, Unavailable.DRAINING)
-        if len(self._clients) >= self.places:
-            self._evict()
-            if len(self._clients) >= self.places:
-                raise Refused(503, Unavailable.FULL)
+        if len(self._clients) >= self.places and self._find_evictable() is None:
+            raise Refused(503, Unavailable.FULL)
+
+    def check_room(self) -> None:
+        """Make sure that a new client may come in, perhaps in the place of one that doesn't use it.
+
+        Raises:
+            Refused: as `check_open` does.
+        """
+        self.check_open()
+        if len(self._clients) >= self.places and (evict := self._find_evictable()) is not None:
+            evict()
 
     async def emptied(self, within: float) -> None:
         """Wait until the last client has gone.

@@ -103,6 +103,12 @@ class Session:
         for channel in self._claims():
             self._node.hub.add(channel, client)
 
+    def withdraw(self) -> None:
+        """Give back the claim of a client that has not joined, and won't."""
+        interest, self._interest = self._interest, None
+        if interest is not None:
+            self._node.release(interest)
+
     def leave(self) -> bool:
         """End all subscriptions; what the client has sent can still be published.
 

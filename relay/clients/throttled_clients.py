@@ -9,7 +9,7 @@ from relay.clients.receiver import Receiver
 from relay.clients.turns import Turns
 from relay.errors import Disconnect
 from relay.limits.limit import Limit, reached
-from relay.limits.meter import UNLIMITED, Hold, Meter, SendingRates
+from relay.limits.meter import UNLIMITED, Hold, Meter
 from relay.metrics.counters import Counters
 
 _DISCONNECTS: Final = {Limit.MESSAGES: Disconnect.MESSAGE_RATE, Limit.BYTES: Disconnect.BYTE_RATE}
@@ -56,17 +56,15 @@ class ThrottledClients:
         client.pause_reading()
         self._throttled[client] = _Throttled(self._loop.call_later(hold.seconds, self._go_on, client), meter)
 
-    def release(self, client: Receiver, rates: SendingRates = UNLIMITED) -> None:
+    def release(self, client: Receiver) -> None:
         """Take in what was read of a client at its next turn, because it leaves; nothing happens without a hold.
 
-        Args:
-            client: that leaves.
-            rates: for what it may still send.
+        It is held against no rates until its meter is reset: by then it must not be read on.
         """
         throttled = self._throttled.pop(client, None)
         if throttled is not None:
             throttled.timer.cancel()
-            throttled.meter.reset(self._loop.time(), rates)
+            throttled.meter.reset(self._loop.time(), UNLIMITED)
             self._turns.add(client)
 
     def stop(self) -> None:

@@ -15,7 +15,7 @@ from relay.clients.client import Client
 from relay.clients.context import READ_BUFFER_BYTES, Context
 from relay.clients.message_reader import MessageReader
 from relay.clients.session import Session
-from relay.errors import CustomDisconnect, Disconnect, PublishError
+from relay.errors import RIGHT_ENDED, CustomDisconnect, Disconnect, PublishError
 from relay.logs import Logger
 
 PING = b"\x89\x00"
@@ -66,7 +66,7 @@ class WebSocket(Client):
         reader = self._reader
         if not reader.open:
             return
-        if self.paused:
+        if self.paused or why in RIGHT_ENDED:
             # Something that it has sent may be left, and stays unpublished: it must hear so.
             reader.muted = True
             if why is Disconnect.GOING_AWAY:
@@ -82,7 +82,10 @@ class WebSocket(Client):
         reader.ws.send_close(closing.code, closing.reason)
         self._leaving = False
         self.resume_publishing()
-        self._context.throttled.release(self, self._context.sending)
+        self._context.throttled.release(self)
+        if reader.meter is not None:
+            # In any case: `prepare_to_close` may have lifted the rates, and what it sends until its close frame counts.
+            reader.meter.reset(self._context.loop.time(), self._context.sending)
         self._read_on()
         self.flush_protocol()
         self._leave()
@@ -185,6 +188,8 @@ class WebSocket(Client):
         self._release_held()
         self._reader.ws.receive_eof()
         self.flush_protocol()
+        if self.stuck:
+            self._abort_later()  # the transport closes when all is written: never, for a client that reads no more
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:

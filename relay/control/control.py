@@ -8,10 +8,12 @@ from collections.abc import Collection
 from msgspec.structs import replace
 
 from relay.brokers import Published
-from relay.control.disconnects import Client, Disconnector
+from relay.control.blocked_users import BlockedUsers
+from relay.control.client_commands import Client, ClientCommands
 from relay.control.messages import (
     CONTROL_CHANNEL,
     MAX_NAME_LETTERS,
+    BlockCommand,
     Broadcast,
     ControlMessageError,
     NodeAnnouncement,
@@ -20,6 +22,7 @@ from relay.control.messages import (
     SurveyReply,
     SurveyRequest,
     ToInbox,
+    UnblockCommand,
     decode_broadcast,
     decode_inbox,
     encode,
@@ -48,6 +51,7 @@ class Control:
 
     Attributes:
         uid: id of this gateway, 16 hexadecimal digits.
+        blocked_users: which users this gateway refuses.
     """
 
     def __init__(
@@ -65,7 +69,8 @@ class Control:
         self._name = ""
         self._loop = asyncio.get_running_loop()
         self._started_at = self._loop.time()
-        self._disconnector = Disconnector(clients, node.id)
+        self._client_commands = ClientCommands(clients, node.id)
+        self.blocked_users = BlockedUsers(node, self._client_commands.add)
         self._responder = SurveyResponder(node.hub, self._info, self._reply)
         # None where the bus counts the gateways; see `relay.control.nodes`.
         self._nodes = None if node.counts_all_receivers else KnownNodes(self.uid, self._loop.time, announce_seconds)
@@ -96,7 +101,7 @@ class Control:
     def stop(self) -> None:
         """Do nothing more."""
         self._stop_announcing()
-        self._disconnector.stop()
+        self._client_commands.stop()
         self._responder.stop()
 
     def send(self, message: Broadcast) -> asyncio.Future[Published]:
@@ -106,6 +111,25 @@ class Control:
             A future of what became of it; see `Node.submit`.
         """
         return self._node.submit(Message(CONTROL_CHANNEL, encode(message)))
+
+    async def block_user(self, user: str, until: float) -> asyncio.Future[Published]:
+        """Block a user for all gateways, and close its clients.
+
+        Args:
+            user: its name.
+            until: seconds since 1970.
+
+        Returns:
+            As `send`.
+
+        Raises:
+            TooManyBlocked, BlockStoreError: see `BlockStore.block`.
+        """
+        return self.send(await self.blocked_users.block(user, until))
+
+    async def unblock_user(self, user: str) -> asyncio.Future[Published]:
+        """Unblock a user for all gateways; see `block_user`."""
+        return self.send(await self.blocked_users.unblock(user))
 
     async def survey(self, pattern: str | None = None) -> list[SurveyReply]:
         """Ask all gateways about their channels, or about themselves; return the replies of all.
@@ -131,7 +155,10 @@ class Control:
             elif isinstance(received, NodeShutdown):
                 self._forget(received.uid)
             else:
-                self._disconnector.add(received)
+                if isinstance(received, BlockCommand | UnblockCommand):
+                    self.blocked_users.carry_out(received)
+                if not isinstance(received, UnblockCommand):
+                    self._client_commands.add(received)
         except ControlMessageError as error:
             self._refuse(error)
 

@@ -107,6 +107,43 @@ class UnsubscribeCommand(ControlMessage, frozen=True, kw_only=True, tag="unsubsc
     channel: str
 
 
+class RefreshCommand(ControlMessage, frozen=True, kw_only=True, tag="refresh"):
+    """Give clients another end.
+
+    Args:
+        user, client: as in `DisconnectCommand`.
+        expires_at: when they are to be disconnected, in seconds since 1970; None: never.
+        expired: whether they are disconnected now.
+    """
+
+    user: str | None = None
+    client: str | None = None
+    expires_at: float | None = None
+    expired: bool = False
+
+
+class BlockCommand(ControlMessage, frozen=True, kw_only=True, tag="block_user"):
+    """Close the clients of a user, and let in no more of them for a while.
+
+    Args:
+        user: its name.
+        until: seconds since 1970.
+    """
+
+    user: str
+    until: float
+
+
+class UnblockCommand(ControlMessage, frozen=True, kw_only=True, tag="unblock_user"):
+    """Let in the clients of a user again.
+
+    Args:
+        user: its name.
+    """
+
+    user: str
+
+
 class SurveyRequest(ControlMessage, frozen=True, kw_only=True, tag="question"):
     """Ask every gateway for something.
 
@@ -184,9 +221,10 @@ class NodeShutdown(ControlMessage, frozen=True, kw_only=True, tag="shutdown"):
     uid: Uid
 
 
-ClientCommand = DisconnectCommand | UnsubscribeCommand
+ClientCommand = DisconnectCommand | UnsubscribeCommand | RefreshCommand | BlockCommand
+"""What is to be done with clients."""
 
-Broadcast = ClientCommand | SurveyRequest | NodeAnnouncement | NodeShutdown
+Broadcast = ClientCommand | UnblockCommand | SurveyRequest | NodeAnnouncement | NodeShutdown
 """A message on `CONTROL_CHANNEL`, for all gateways."""
 
 ToInbox = SurveyReply | NodeAnnouncement

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from relay.auth.authenticator import Authenticator
 from relay.auth.rights import USER
 from relay.authenticators import AUTHENTICATORS
@@ -12,6 +14,9 @@ from relay.settings.field import PREFIX
 
 FUNCTION = "function"
 PROGRAM = "program"
+
+_CREDENTIALS: Final = ("auth_keys", "jwt_secret", "jwks_url", "jwt_public_key", "auth_url")
+"""Settings that say by what clients are identified, and do nothing with RELAY_AUTH=none."""
 
 log = Logger("relay.gateway")
 
@@ -38,6 +43,14 @@ def report_access(settings: Settings, kind: str) -> None:
     if kind != "none":
         log.info("clients are identified", **_identified(settings, kind))
         return
+    unused = [PREFIX + name.upper() for name in _CREDENTIALS if getattr(settings, name) is not None]
+    if unused:
+        log.warning(
+            "credentials are not asked for",
+            reason="RELAY_AUTH is none",
+            unused=unused,
+            remedy="RELAY_AUTH=key, RELAY_AUTH=jwt or RELAY_AUTH=http",
+        )
     if settings.tls_client_ca is not None:
         log.info(
             "clients are identified", by="certificates", authorities=settings.tls_client_ca, rights=settings.rights

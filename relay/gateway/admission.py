@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Coroutine
+import time
+from collections.abc import Awaitable, Callable, Coroutine
 
 from relay.auth.authenticator import Authenticator, AuthenticatorError, Identity, check_publish, check_subscribe
-from relay.auth.credential import MISSING
+from relay.auth.credential import MISSING, Unauthenticated
 from relay.clients.registry import Registry
 from relay.clients.session import Session
+from relay.control.blocked_users import BlockedUsers
 from relay.errors import NotAllowed, Refused, RelayError, Unavailable
 from relay.interest import Acknowledged, Interest
 from relay.limits.gateway_limits import GatewayLimits
@@ -33,10 +35,13 @@ class Admission:
         authenticator: tells who clients are.
         registry: who is connected.
         node: hub and broker.
+        blocked_users: who is refused for now.
         limits: of what one address and one user may take.
         patience: seconds that the authenticator may take, and then the bus.
+        now: returns the time in seconds since 1970.
 
     Attributes:
+        blocked_users: see above.
         longest: seconds after which a client is let in or refused, whatever happens.
     """
 
@@ -45,33 +50,43 @@ class Admission:
         authenticator: Authenticator,
         registry: Registry,
         node: Node,
+        blocked_users: BlockedUsers,
         limits: GatewayLimits,
         patience: float,
+        *,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self._authenticator = authenticator
         self._limits = limits
         self._registry = registry
         self._node = node
+        self.blocked_users = blocked_users
         self._patience = patience
+        self._now = now
         # Soon enough for a client to be told: many give up after ten seconds.
         self._bus_patience = min(patience, node.subscribe_timeout)
         self.longest = patience + self._bus_patience + 1.0
 
-    async def admit(self, request: ConnectRequest, protocol: ClientProtocol) -> Session:
+    async def admit(
+        self, request: ConnectRequest, protocol: ClientProtocol, identity: Identity | None = None
+    ) -> Session:
         """Return the session of a client that wants to come in; the bus delivers its channel.
 
         Args:
             request: what it has sent.
             protocol: what it speaks.
+            identity: who it is; None: not known yet.
 
         Raises:
-            Refused: with 403, it may not; with 429, its address or its user has too many clients; with 503, there is no
-                place, or the bus doesn't acknowledge; and what `identify` raises.
+            Refused: with 401 or 403, it may not; with 429, its address or user has too many clients; with 503, there is
+                no place, or the bus doesn't acknowledge; and what `identify` raises.
         """
+        self._registry.check_open()
         connections = self._limits.connections
         network, user = connections.enter(request.remote), None
         try:
-            identity = await self.identify(request)
+            if identity is None:
+                identity = await self.identify(request)
             connections.enter_user(identity.user, request.remote)
             user = identity.user
             interest = await self._admit_to(protocol.channel, identity)
@@ -80,11 +95,16 @@ class Admission:
             raise
         return Session(self._node, identity, protocol, interest, network)
 
+    def withdraw(self, session: Session) -> None:
+        """Give back what `admit` has counted and claimed for a client that has not joined the registry after all."""
+        session.withdraw()
+        self._limits.connections.leave(session.network, session.user)
+
     async def admit_publisher(self, request: ConnectRequest, channel: str) -> Identity:
         """Return who wants to send a message to a channel, and may.
 
         Raises:
-            Refused: with 403, it may not; and what the authenticator raises.
+            Refused: with 403, it may not; and what `identify` raises.
         """
         identity = await self.identify(request)
         try:
@@ -98,22 +118,25 @@ class Admission:
 
         Raises:
             Refused: with 429, too many authentications have failed from its address, and the authenticator isn't asked;
-                what the authenticator raises; with 503, it takes longer than `patience`; with 500, it fails otherwise.
+                what the authenticator raises; with 503, it takes longer than `patience`; with 500, it fails otherwise;
+                with 401, its right has expired; with 403, its user is blocked; with 503, that isn't known yet.
         """
         failures = self._limits.failures
         failures.check(request.remote)
         try:
-            return await self._identify(request)
+            identity = await self._identify(request)
         except Refused as refused:
             if refused.status == 401 and refused.cause != MISSING:  # without a credential nothing can be tried out
                 failures.add(request.remote)
             raise
+        self._check(identity)
+        return identity
 
     async def _identify(self, request: ConnectRequest) -> Identity:
         """Return whom the authenticator sees; whatever it raises becomes a refusal."""
         try:
             identity = self._authenticator.identify(request)
-            return identity if isinstance(identity, Identity) else await self._wait_for(identity)
+            return identity if isinstance(identity, Identity) else await self._wait_for(identity, request)
         except Refused as refused:
             if not _can_be_sent(refused):
                 raise _fault(refused, request) from None
@@ -126,12 +149,13 @@ class Admission:
         except (Exception, SystemExit) as error:  # noqa: BLE001  # it is logged, and may be raised by any program
             raise _fault(error, request) from None
 
-    async def _wait_for(self, identity: Awaitable[Identity]) -> Identity:
-        """Return the identity that an authenticator promises."""
+    async def _wait_for(self, identity: Awaitable[Identity], request: ConnectRequest) -> Identity:
+        """Return the identity that an authenticator promises. Meanwhile the request counts as a failure."""
         try:
-            await asyncio.sleep(0)  # in a task from here on, which time-outs need
-            async with asyncio.timeout(self._patience) as patience:
-                found = await identity
+            with self._limits.failures.undecided(request.remote):
+                await asyncio.sleep(0)  # in a task from here on, which time-outs need
+                async with asyncio.timeout(self._patience) as patience:
+                    found = await identity
         except TimeoutError:
             if not patience.expired():
                 raise
@@ -143,6 +167,14 @@ class Admission:
             raise AuthenticatorError(f"it must return an Identity, not {type(found).__name__}")
         return found
 
+    def _check(self, identity: Identity) -> None:
+        """Check what may change from one moment to the next; raises `Refused`."""
+        # Not `<=`: whatever a program gives that is no number is over.
+        if identity.expires_at is not None and not identity.expires_at > self._now():
+            raise Unauthenticated("expired", "your right to be here has expired")
+        if identity.user is not None:
+            self.blocked_users.check(identity.user)
+
     async def _admit_to(self, channel: str | None, identity: Identity) -> Interest | None:
         """Return a claim on the channel with which a client comes in; None without one. Raises what `admit` does."""
         try:
@@ -151,10 +183,10 @@ class Admission:
         except NotAllowed as error:
             raise Refused(403, str(error)) from None
         self._registry.check_room()
-        return None if channel is None else await self._claim(channel)
+        return None if channel is None else await self._claim(channel, identity)
 
-    async def _claim(self, channel: str) -> Interest:
-        """Return a claim on a channel that the bus has acknowledged."""
+    async def _claim(self, channel: str, identity: Identity) -> Interest:
+        """Return a claim on a channel that the bus has acknowledged, for a client that may still come in then."""
         interest, acknowledged = self._node.claim(channel)
         try:
             waited = not acknowledged.done()
@@ -165,6 +197,7 @@ class Admission:
             if acknowledged.cancelled() or acknowledged.exception() is not None:
                 raise Refused(503, Unavailable.BUS_REFUSED)
             if waited:
+                self._check(identity)
                 self._registry.check_room()  # last: it may take a place away from a polling client
         except BaseException:
             self._node.release(interest)

@@ -103,7 +103,8 @@ class Gateway:
             return ["not started"]
         if self._draining:
             return ["draining"]
-        return self._parts.context.node.problems
+        # Without the bus nothing can be read either: that is no problem of its own.
+        return self._parts.context.node.problems or self._parts.control.blocked_users.problems
 
     @property
     def notes(self) -> list[str]:
@@ -162,18 +163,8 @@ class Gateway:
             raise
         self._parts, self._listener = parts, listener
         parts.control.start(f"{socket.gethostname()}:{self.port}")
-        context, front_door = parts.context, parts.front_door
-        await context.node.start()
-        if self._remote is not None:
-            self._background.run("authenticator", self._remote.run)
-        for name, work in parts.background.items():
-            self._background.run(name, work)
-        self._background.run("readiness", lambda: report_readiness(lambda: self._draining, lambda: self.problems))
-        self._background.run("left-out log entries", report_left_out)
-        self._background.run("event loop lag", lambda: watch_event_loop(self.counters.event_loop_lag))
-        self._background.run(
-            "garbage", lambda: collect_garbage(lambda: self._process.memory_bytes[1], lambda: front_door.sockets)
-        )
+        await parts.context.node.start()
+        self._run_background(parts)
         self._gc_pauses.start()
         if others is None:
             report_access(settings, self._auth)
@@ -184,7 +175,7 @@ class Gateway:
             metrics_port=settings.metrics_port or self.port,
             url=self.url,
             auth=self._auth,
-            max_connections=context.registry.places,
+            max_connections=parts.context.registry.places,
             event_loop=self.build["event_loop"],
             bus=schemes.describe(settings.broker_url),
         )
@@ -278,6 +269,20 @@ class Gateway:
 
     async def _find_readiness(self) -> Readiness:
         return Readiness(self.problems, self.notes)
+
+    def _run_background(self, parts: Parts) -> None:
+        """Begin everything that goes on beside the clients."""
+        front_door = parts.front_door
+        if self._remote is not None:
+            self._background.run("authenticator", self._remote.run)
+        for name, work in parts.background.items():
+            self._background.run(name, work)
+        self._background.run("readiness", lambda: report_readiness(lambda: self._draining, lambda: self.problems))
+        self._background.run("left-out log entries", report_left_out)
+        self._background.run("event loop lag", lambda: watch_event_loop(self.counters.event_loop_lag))
+        self._background.run(
+            "garbage", lambda: collect_garbage(lambda: self._process.memory_bytes[1], lambda: front_door.sockets)
+        )
 
     async def _open_metrics_port(self) -> None:
         settings = self.settings

@@ -21,6 +21,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 
+from relay.clients.client import Client
 from relay.clients.session import Session
 from relay.errors import Refused, Unavailable
 from relay.gateway.eager_task import start_at_once
@@ -96,7 +97,6 @@ class Handshake(HttpConnection):
         asked_at = time.perf_counter()
         self._stage = Stage.UPGRADE
         try:
-            self._front_door.limits.connections.check_new(self.peer)
             assert self._transport is not None
             opening = read(head, self.peer, self._transport.get_extra_info("certificate_user"))
         except Refused as refused:
@@ -132,17 +132,23 @@ class Handshake(HttpConnection):
         received = bytes(self._buffer)
         # As if the socket had ended: aiohttp must not take what comes now for its own.
         HttpConnection.connection_lost(self, None)
-        client = opening.client_class(self._front_door.context, session)
-        # uvloop takes up the new protocol's way of reading when reading is resumed.
-        transport.pause_reading()
-        transport.set_protocol(NO_PROTOCOL)
-        transport.set_protocol(client)
+        client: Client | None = None
         try:
+            client = opening.client_class(self._front_door.context, session)
+            # uvloop takes up the new protocol's way of reading when reading is resumed.
+            transport.pause_reading()
+            transport.set_protocol(NO_PROTOCOL)
+            transport.set_protocol(client)
             client.take_over(transport, opening.response, received)
         except Exception:
-            # It has joined, and may have been answered: no refusal any more.
+            # It may have been answered: no refusal any more.
             log.exception("handshake failed", remote=opening.request.remote)
-            client.abort()
+            if client is not None and client in self._front_door.context.registry:
+                client.abort()
+                return
+            self._front_door.admission.withdraw(session)
+            transport.set_protocol(NO_PROTOCOL)
+            transport.abort()
             return
         log.debug(
             "connected",

@@ -159,7 +159,8 @@ class Listener:
 
 
 def _bind(shared: bool, family: int, address: str, port: int) -> socket.socket:
-    listening = socket.socket(family, socket.SOCK_STREAM)
+    # With the protocol named: else asyncio leaves Nagle's algorithm on for the sockets that it accepts.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if shared:

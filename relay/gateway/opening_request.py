@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import formatdate
 from typing import Final
@@ -15,7 +15,7 @@ from websockets.typing import Subprotocol
 
 from relay.auth.credential import take_bearer
 from relay.auth.host import check_host
-from relay.auth.origin import check_origin, cors_headers
+from relay.auth.origin import check_fetch_site, check_origin, cors_headers
 from relay.clients.client import Client
 from relay.clients.context import websockets_logger
 from relay.clients.event_stream import EventStream
@@ -61,9 +61,11 @@ class OpeningRequests:
         settings: of the gateway.
         proxies: whose word about a client's address is believed.
         auth: how clients are identified; see `AUTH`.
+        count: told the address of each client that asks to come in, before more is read; may refuse it.
     """
 
-    def __init__(self, settings: Settings, proxies: TrustedProxies, auth: str) -> None:
+    def __init__(self, settings: Settings, proxies: TrustedProxies, auth: str, count: Callable[[str], None]) -> None:
+        self._count = count
         self._settings = settings
         # With RELAY_AUTH=none pages of all sites may come in, as all programs may. On a loopback or in an intranet that
         # is more than the owners of the sites could do themselves; docs/fallbacks.md says so.
@@ -86,12 +88,13 @@ class OpeningRequests:
         """
         settings = self._settings
         request = _parse_head(head)
+        remote = self._client_address(request, peer)
         if head.count(b",") >= MAX_ELEMENTS:
             _check_lists(request.headers)
         response, endpoint = self._negotiation.answer(request)
         if response.status_code != 101:
             raise _refused(request, response)
-        asked = self._read(request, peer, certificate_user, self._negotiation.bearer)
+        asked = parse_request(request.path, request.headers, remote, self._negotiation.bearer, certificate_user)
         host = _only(request.headers, "Host")
         check_host(host, settings.host_names)
         if self._origin_matters:
@@ -104,23 +107,25 @@ class OpeningRequests:
         """Read the request of a client that wants events; arguments and errors as for a WebSocket."""
         settings = self._settings
         request = _parse_head(head)
+        remote = self._client_address(request, peer)
         origin, host = (_only(request.headers, name) for name in ("Origin", "Host"))
         check_host(host, settings.host_names)
+        if origin is None:
+            check_fetch_site(_only(request.headers, "Sec-Fetch-Site"), _only(request.headers, "Sec-Fetch-Dest"))
         cors = cors_headers(origin, host, settings.allowed_origins)
         try:
-            asked = self._read(request, peer, certificate_user)
+            asked = parse_request(request.path, request.headers, remote, None, certificate_user)
             protocol = sse.open_session(asked, settings.default_channel)
         except Refused as refused:
             refused.headers |= cors
             raise
         return OpeningRequest(asked, protocol, _stream_head(cors), cors, EventStream)
 
-    def _read(
-        self, request: Request, peer: str, certificate_user: str | None, bearer: str | None = None
-    ) -> ConnectRequest:
+    def _client_address(self, request: Request, peer: str) -> str:
         headers = request.headers
         remote = self._proxies.client_address(peer, headers.get_all("X-Forwarded-For"), headers.get_all("Forwarded"))
-        return parse_request(request.path, headers, remote, bearer, certificate_user)
+        self._count(remote)
+        return remote
 
 
 class _Negotiation(ServerProtocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from aiohttp import web
 from relay.auth.authenticator import Authenticator
 from relay.brokers import BrokerOptions, schemes
 from relay.clients.context import CLOSE_TIMEOUT_SECONDS, Context
+from relay.clients.expirations import Expirations
 from relay.clients.keepalive import Keepalive
 from relay.clients.polling_clients import PollingClients
 from relay.clients.registry import Registry
@@ -70,6 +72,8 @@ class Parts:
         work: dict[str, Work] = {
             "keepalive": context.keepalive.run,
             "write timeouts": context.write_timeouts.run,
+            "expirations": context.registry.expirations.run,
+            "blocked users": self.control.blocked_users.run,
             "unfinished messages": context.unfinished.run,
             "polls": self.polling_clients.sweep,
             "http connections": front_door.http.expire,
@@ -102,13 +106,15 @@ async def make_parts(
     """
     channels = ChannelLimits.of(settings.max_channels_per_connection)
     node = Node(_broker_options(settings), counters, write_delay=settings.write_delay / 1000, channels=channels)
-    limits = GatewayLimits.of(_limit_options(settings), counters, asyncio.get_running_loop().time)
+    limits = GatewayLimits.of(_limit_options(settings, auth), counters, asyncio.get_running_loop().time)
     places = max_connections(settings.max_connections)
-    registry = Registry(places, counters, lambda: polling_clients.make_room(), limits.connections)
+    expirations = Expirations(time.time)
+    registry = Registry(places, counters, lambda: polling_clients.find_evictable(), limits.connections, expirations)
     context = _make_context(settings, counters, node, registry)
     polling_clients = PollingClients(context)
     control = Control(node, registry)
-    admission = Admission(authenticator, registry, node, limits, settings.handshake_timeout)
+    blocked_users, patience = control.blocked_users, settings.handshake_timeout
+    admission = Admission(authenticator, registry, node, blocked_users, limits, patience)
     proxies = TrustedProxies(settings.trusted_proxies or ())
     app = build_app(
         settings=settings,
@@ -130,7 +136,7 @@ async def make_parts(
     front_door = FrontDoor(
         context=context,
         http=open_port(runner, settings, counters),
-        openings=OpeningRequests(settings, proxies, auth),
+        openings=OpeningRequests(settings, proxies, auth, limits.connections.check_new),
         admission=admission,
         limits=limits,
         proxies=proxies,
@@ -159,10 +165,10 @@ def _broker_options(settings: Settings) -> BrokerOptions:
     )
 
 
-def _limit_options(settings: Settings) -> LimitOptions:
+def _limit_options(settings: Settings, auth: str) -> LimitOptions:
     per_user = settings.max_connections_per_user
     if per_user is None:
-        per_user = 0 if settings.auth in ("none", "key") else defaults.CONNECTIONS_PER_USER
+        per_user = 0 if auth in ("none", "key") else defaults.CONNECTIONS_PER_USER
     return LimitOptions(
         connections_per_address=PerAddress.of(settings.max_connections_per_address, defaults.CONNECTIONS_PER_ADDRESS),
         connections_per_user=per_user,

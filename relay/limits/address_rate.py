@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from relay.limits.address import PerAddress
@@ -22,7 +23,8 @@ class AddressRate:
     """The rate of one kind of events, for each address by itself.
 
     The table is bounded: an address that could use its whole burst again is forgotten, and when all are busy, the one
-    that was quiet for longest. So one that goes on and on stays, however many others come.
+    that was quiet for longest. So one that goes on and on stays, however many others come. What is
+    undecided has no bound here: it is as much as waits for a decision.
 
     Args:
         limit: which one it is.
@@ -50,21 +52,24 @@ class AddressRate:
         self._most_addresses = most_addresses
         # See `Rate`; in the order of the last events.
         self._due: OrderedDict[str, float] = OrderedDict()
+        # How many events of an address may still turn out to be some.
+        self._undecided: dict[str, int] = {}
 
     def __len__(self) -> int:
         """Return how many addresses are counted."""
         return len(self._due)
 
     def check(self, address: str) -> None:
-        """Make sure that one more event may come from an address.
+        """Make sure that one more event may come from an address, though all that are undecided become events.
 
         Raises:
             Refused: with 429, and the seconds after which it may.
         """
-        if self._rate is None or not self._due:
+        if self._rate is None or not (self._due or self._undecided):
             return
-        due = self._due.get(self._per_address.key(address))
-        if due is not None and (wait := self._rate.wait(due, self._clock())):
+        key, now = self._per_address.key(address), self._clock()
+        due = self._rate.add(self._due.get(key, 0.0), now, self._undecided.get(key, 0))
+        if key and (wait := self._rate.wait(due, now)):
             raise refusal(self._limit, self._counters, wait, remote=address)
 
     def add(self, address: str) -> None:
@@ -82,6 +87,21 @@ class AddressRate:
         """Count an event, if it may come; raises as `check` does."""
         self.check(address)
         self.add(address)
+
+    @contextmanager
+    def undecided(self, address: str) -> Iterator[None]:
+        """Hold what may become an event against the address meanwhile; `add` it if it does."""
+        key = self._per_address.key(address)
+        if not key:
+            yield
+            return
+        self._undecided[key] = self._undecided.get(key, 0) + 1
+        try:
+            yield
+        finally:
+            self._undecided[key] -= 1
+            if not self._undecided[key]:
+                del self._undecided[key]
 
     def _forget(self, now: float) -> None:
         """Forget some addresses for which the clock has passed what is kept of them."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from relay.limits.address import PerAddress
+from relay.limits.address_rate import AddressRate
 from relay.limits.limit import Limit, refusal
 from relay.limits.rate import Rate
 from relay.metrics.counters import Counters
@@ -19,6 +20,7 @@ class ConnectionLimits:
         per_address: how many clients of one address.
         per_user: how many clients of one user; 0: any number.
         new: how many may come; None: any number.
+        new_per_address: how many of these from one address.
         counters: where refusals are counted.
         clock: returns seconds; never goes back.
     """
@@ -28,12 +30,14 @@ class ConnectionLimits:
         per_address: PerAddress,
         per_user: int,
         new: Rate | None,
+        new_per_address: AddressRate,
         counters: Counters,
         clock: Callable[[], float],
     ) -> None:
         self._per_address = per_address
         self._per_user = per_user
         self._new = new
+        self._new_per_address = new_per_address
         self._counters = counters
         self._clock = clock
         self._due = 0.0
@@ -45,20 +49,18 @@ class ConnectionLimits:
         return len(self._of_address) + len(self._of_user)
 
     def check_new(self, address: str) -> None:
-        """Count a client that wants to come in, before anything is done for it.
-
-        Args:
-            address: for the log: its own, or that of a proxy.
+        """Count a client that wants to come in, before anything but its address is looked at.
 
         Raises:
-            Refused: with 503; too many come.
+            Refused: with 429, too many come from its address; with 503, too many come. It doesn't count then.
         """
         if self._new is not None:
-            now = self._clock()
-            due = self._new.count(self._due, now, 1)
+            self._new_per_address.check(address)
+            due = self._new.count(self._due, self._clock(), 1)
             if due is None:
                 raise refusal(Limit.NEW_CONNECTIONS, self._counters, remote=address)
             self._due = due
+            self._new_per_address.add(address)
 
     def enter(self, address: str) -> str:
         """Count a client of an address, before it is known who it is.

@@ -16,6 +16,9 @@ from relay.metrics.counters import Counters
 NEW_CONNECTIONS_BURST_SECONDS: Final = 10
 """As many clients as come in so many seconds may come at once: those of another gateway that has ended."""
 
+NEW_CONNECTIONS_SHARE: Final = 4
+"""One public address may have a quarter of the rate of new clients: else it could keep all others out."""
+
 PUBLISHES_PERIOD_SECONDS: Final = 1.0
 FAILURES_PERIOD_SECONDS: Final = 60.0
 
@@ -63,11 +66,15 @@ class GatewayLimits:
             clock: returns seconds; never goes back.
         """
         new = options.new_connections
+        burst = new * NEW_CONNECTIONS_BURST_SECONDS
+        # Public ones alone: the number is not one of an address, and a balancer that nobody has named is all clients.
+        share = PerAddress(max(1, burst // NEW_CONNECTIONS_SHARE) if new else 0, public_only=True)
         return cls(
             ConnectionLimits(
                 options.connections_per_address,
                 options.connections_per_user,
-                Rate(new, new * NEW_CONNECTIONS_BURST_SECONDS) if new else None,
+                Rate(new, burst) if new else None,
+                AddressRate(Limit.NEW_ADDRESS_CONNECTIONS, share, NEW_CONNECTIONS_BURST_SECONDS, counters, clock),
                 counters,
                 clock,
             ),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import enum
 import math
 import random
-from http import HTTPStatus
 
 from relay.errors import Refused
 from relay.logs import Logger
@@ -52,6 +51,12 @@ class Limit(enum.Enum):
         "too many clients connect at the same time",
         503,
     )
+    NEW_ADDRESS_CONNECTIONS = (
+        "new_connections_per_address",
+        "RELAY_MAX_NEW_CONNECTIONS_PER_SECOND",
+        "too many new connections of an address",
+        "too many clients connect from this address",
+    )
     CHANNELS = ("channels", "RELAY_MAX_CHANNELS_PER_CONNECTION", "too many channels of a client")
     FAILED_AUTHENTICATIONS = (
         "failed_authentications",
@@ -67,7 +72,7 @@ class Limit(enum.Enum):
         setting: str | None,
         entry: str,
         sentence: str = "",
-        status: int = HTTPStatus.TOO_MANY_REQUESTS,
+        status: int = 429,
     ) -> None:
         self.label = label
         self.setting = setting

@@ -85,7 +85,7 @@ class Hold(NamedTuple):
     Args:
         seconds: until it may go on.
         limit: which one it has reached.
-        begins: whether it was not held back just before.
+        begins: whether it is the first time that it is held back since it last had half of its burst left.
         failed: whether it has been for too long, and should be closed.
     """
 

@@ -2,6 +2,9 @@
 
 Only trusted proxies are believed. Each appends the address of its own peer. So the list is read from the right: the
 last address that is not a trusted proxy is the client's. The client itself may have sent everything further left.
+
+A list that can't be read is refused. Its client must not be known by the proxy's address: that is often a private one,
+which has no limits, and where it has, one client could use up what all others behind the proxy share.
 """
 
 from __future__ import annotations
@@ -9,6 +12,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+from relay.errors import Refused
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -47,8 +52,8 @@ class TrustedProxies:
     def client_address(self, peer: str, x_forwarded_for: Iterable[str], forwarded: Iterable[str]) -> str:
         """Return the address of the client that has sent a request.
 
-        A proxy maintains one of the two headers, and passes on the other as the client sent it. So if both are there
-        and differ, neither is believed.
+        A proxy maintains one of the two headers, and passes on the other as the client sent it. So both may be there
+        only if they agree.
 
         Args:
             peer: address that the connection comes from.
@@ -56,26 +61,37 @@ class TrustedProxies:
             forwarded: values of all `Forwarded` headers, in order.
 
         Returns:
-            The peer's address if the peer is not trusted, or the headers are missing, malformed or name no address.
+            The peer's address if the peer is not trusted, or the headers are missing, or the proxy hides the client.
+
+        Raises:
+            Refused: with 400; a trusted peer has passed on headers that differ, or one whose end is malformed.
         """
         if not self.trust(peer):
             return peer
-        chains = [
-            chain
-            for chain in (_x_forwarded_for(",".join(x_forwarded_for)), _forwarded(",".join(forwarded)))
-            if chain is not None
-        ]
-        answers = {self._last_untrusted(peer, chain) for chain in chains}
-        return answers.pop() if len(answers) == 1 else peer
+        x_chain, chain = _x_forwarded_for(",".join(x_forwarded_for)), _forwarded(",".join(forwarded))
+        found = None if x_chain is None else self._last_untrusted(peer, x_chain, "X-Forwarded-For")
+        if chain is None:
+            return peer if found is None else found
+        by_rfc = self._last_untrusted(peer, chain, "Forwarded")
+        if found is not None and found != by_rfc:
+            differ = "Forwarded and X-Forwarded-For name different clients"
+            raise Refused(400, f"{differ}: a proxy must set both, or drop one")
+        return by_rfc
 
-    def _last_untrusted(self, peer: str, chain: list[str]) -> str:
-        """Return the last address of a chain that is not a trusted proxy's; the first one if all are."""
+    def _last_untrusted(self, peer: str, chain: list[str], header: str) -> str:
+        """Return the last address of a chain that is not a trusted proxy's; the first one if all are.
+
+        Raises:
+            Refused: with 400; what was to be read of the header is malformed.
+        """
         nearest = peer
         for element in reversed(chain):
             found = read_address(_without_port(element))
             if found is None:
-                # Hidden by its proxy (`unknown`, `_name`), or malformed: nothing further left can be believed.
-                return nearest if _is_hidden(element) else peer
+                if not _is_hidden(element):
+                    raise Refused(400, f"{header} is malformed")
+                # Hidden by its proxy (`unknown`, `_name`): nothing further left can be believed.
+                return nearest
             nearest = str(found)
             if not self._trust(found):
                 break

@@ -35,8 +35,10 @@ class Admission(Protocol):
     async def identify(self, request: ConnectRequest) -> Identity:
         """Return who sends a request; raises `Refused`."""
 
-    async def admit(self, request: ConnectRequest, protocol: ClientProtocol) -> Session:
-        """Return the session of a client that connects; raises `Refused`."""
+    async def admit(
+        self, request: ConnectRequest, protocol: ClientProtocol, identity: Identity | None = None
+    ) -> Session:
+        """Return the session of a client that connects, who may be known already; raises `Refused`."""
 
     async def admit_publisher(self, request: ConnectRequest, channel: str) -> Identity:
         """Return who publishes to a channel, and has the right to; raises `Refused`."""

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from relay.auth.origin import cors_headers
+from relay.auth.origin import check_fetch_site, cors_headers
 from relay.errors import Refused
 from relay.web.app_keys import SETTINGS
 
@@ -35,6 +35,8 @@ def with_cors(method: str, handler: Handler) -> Handler:
             allowed = request.app[SETTINGS].allowed_origins
             if len(headers.getall("Origin", ())) > 1:
                 raise Refused(400, "more than one Origin header")
+            if "Origin" not in headers:
+                check_fetch_site(headers.get("Sec-Fetch-Site"), headers.get("Sec-Fetch-Dest"))
             cors = cors_headers(headers.get("Origin"), headers.get("Host"), allowed)
             if request.method == "OPTIONS":
                 response = _preflight(method, headers.get("Access-Control-Request-Headers"))

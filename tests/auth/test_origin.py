@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from relay.auth.origin import ANY, canonical, check_origin, cors_headers, read_allowed
+from relay.auth.origin import ANY, canonical, check_fetch_site, check_origin, cors_headers, read_allowed
 from relay.errors import Refused
 
 APP = "https://app.example.com"
@@ -176,3 +176,25 @@ def test_origins_are_compared_as_browsers_send_them() -> None:
     assert canonical("HTTPS://App.Example.com:443") == APP
     assert canonical("http://app.example.com:443") == "http://app.example.com:443"
     assert canonical("capacitor://localhost") == "capacitor://localhost"
+
+
+@pytest.mark.parametrize(
+    ("site", "destination"),
+    [
+        (None, None),
+        ("same-origin", "empty"),
+        ("same-site", "image"),
+        ("none", "document"),
+        ("cross-site", "document"),
+    ],
+)
+def test_requests_of_programs_own_pages_and_people_are_let_in(site: str | None, destination: str | None) -> None:
+    check_fetch_site(site, destination)
+
+
+@pytest.mark.parametrize("destination", ["image", "iframe", "empty", "script", None])
+def test_what_another_site_embeds_is_refused(destination: str | None) -> None:
+    """An image has no `Origin`, and could have its visitor's address locked out by wrong tokens."""
+    with pytest.raises(Refused) as refused:
+        check_fetch_site("cross-site", destination)
+    assert refused.value.status == 403

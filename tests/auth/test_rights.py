@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 
-from relay.auth.rights import MAX_PATTERNS, PatternRights, Right, RightsError, compile_patterns
+from relay.auth.authenticator import Identity
+from relay.auth.grant import Grant
+from relay.auth.rights import COMPILED, MAX_PATTERNS, PatternRights, Right, RightsError, compile_patterns
 
 
 @pytest.mark.parametrize(
@@ -119,3 +123,43 @@ def test_only_so_many_patterns_are_compared_with_each_message() -> None:
 def test_clients_with_the_same_patterns_share_them() -> None:
     """Each has a few bytes of its own."""
     assert compile_patterns({"a": "r"}, {"b": "w"}) is compile_patterns({"a": "r"}, {"b": "w"})
+
+
+def test_patterns_are_compiled_again_when_they_have_left_the_cache() -> None:
+    """A client keeps them as text."""
+    given = {"chat:*": "rw", "user:{sub}": "r", "a=b": "w", "news": "", "é*": "ph"}
+    rights = PatternRights(compile_patterns(given, {"*": "r", "user:ann": "rw"}), "ann")
+    for number in range(COMPILED + 10):
+        compile_patterns({f"c{number}": "r"})
+        PatternRights(compile_patterns({f"c{number}": "r"}), None).allowed("a")
+    assert rights.allowed("chat:1") == {Right.SUBSCRIBE, Right.PUBLISH}
+    assert rights.allowed("user:ann") == {Right.SUBSCRIBE}
+    assert rights.allowed("a=b") == {Right.PUBLISH}
+    assert rights.allowed("news") == frozenset()
+    assert rights.allowed("été") == {Right.PRESENCE, Right.HISTORY}
+    assert rights.allowed("other") == {Right.SUBSCRIBE}
+
+
+@pytest.mark.parametrize("own", [False, True], ids=["patterns that all share", "patterns of its own"])
+def test_the_identity_of_a_client_takes_little(own: bool) -> None:
+    """With its name, its end and three patterns: what a gateway keeps of it for each client, not what it remembers."""
+
+    def channels(number: int) -> dict[str, str]:
+        return {"lobby": "rw", f"user:{number:06d}" if own else "user:{sub}": "rw", "chat:*": "rw"}
+
+    def identity(number: int) -> Identity:
+        made = Grant(f"user-{number:06d}", channels(number), 1.9e9 + number).identity({"news": "r"})
+        made.rights.may_subscribe("lobby")
+        return made
+
+    tracemalloc.start()
+    try:
+        remembered = [identity(number) for number in range(2 * COMPILED)]
+        before = tracemalloc.get_traced_memory()[0]
+        kept = [identity(number) for number in range(10_000, 12_000)]
+        each = (tracemalloc.get_traced_memory()[0] - before) / len(kept)
+    finally:
+        tracemalloc.stop()
+    print(f"{each:.0f} bytes for each identity")  # noqa: T201  # shown by -s
+    assert len(remembered) + len(kept) > 2000
+    assert each < 400

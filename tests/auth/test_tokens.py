@@ -175,6 +175,13 @@ def test_the_connection_may_end_at_another_time_than_the_token() -> None:
     assert verifier().verify(token(expire_at=0), KEYS).expires_at is None
 
 
+def test_the_leeway_counts_for_the_connection_too() -> None:
+    """Else a client that is let in with a token that is just over would be closed at once, and come back."""
+    late: list[dict[str, Any]] = [{"exp": NOW - 4}, {"exp": NOW + 60, "expire_at": NOW - 4}]
+    for claims in late:
+        assert verifier(leeway=5.0).verify(token(**claims), KEYS).expires_at == NOW + 1
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

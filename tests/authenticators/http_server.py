@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any, Self
@@ -53,6 +54,7 @@ class HttpServer:
 
     Args:
         handler: answers.
+        context: for TLS; None: plain HTTP.
 
     Attributes:
         handler: may be changed at any time.
@@ -63,19 +65,20 @@ class HttpServer:
         most_at_once: the most of them so far.
     """
 
-    def __init__(self, handler: Handler) -> None:
+    def __init__(self, handler: Handler, context: ssl.SSLContext | None = None) -> None:
         self.handler = handler
         self.requests = 0
         self.bodies: list[bytes] = []
         self.headers: list[dict[str, str]] = []
         self.at_once = self.most_at_once = 0
         self.port = free_port()
+        self._context = context
         self._runner: web.AppRunner | None = None
 
     @property
     def url(self) -> str:
         """Where it is."""
-        return f"http://127.0.0.1:{self.port}/some/path"
+        return f"{'http' if self._context is None else 'https'}://127.0.0.1:{self.port}/some/path"
 
     async def start(self) -> None:
         """Listen."""
@@ -83,7 +86,7 @@ class HttpServer:
         app.router.add_route("*", "/{path:.*}", self._answer)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.01, handler_cancellation=True)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True).start()
+        await web.TCPSite(self._runner, "127.0.0.1", self.port, ssl_context=self._context, reuse_address=True).start()
 
     async def stop(self) -> None:
         """Close the port and all connections; nothing happens when it is stopped already."""

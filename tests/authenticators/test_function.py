@@ -244,7 +244,8 @@ async def test_a_thousand_clients_are_identified_at_once() -> None:
     async with gateway_with(identify) as gateway:
         parts = parts_of(gateway)
         context, limits = parts.context, parts.front_door.limits
-        admission = Admission(OwnFunction(identify, {}), context.registry, context.node, limits, 600.0)
+        blocked_users, registry, node = parts.control.blocked_users, context.registry, context.node
+        admission = Admission(OwnFunction(identify, {}), registry, node, blocked_users, limits, 600.0)
         identities = await asyncio.gather(*(admission.identify(REQUEST) for _ in range(everybody)))
         assert [identity.user for identity in identities] == ["ann"] * everybody
 

@@ -213,7 +213,7 @@ def test_what_no_token_can_be_made_of_is_wrong_usage(tmp_path: Path) -> None:
 def test_a_token_that_is_accepted_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who, until when, what it gives itself, what the settings add, and what decides."""
     monkeypatch.setenv("RELAY_RIGHTS", "news=r,chat:*=r,*=")
-    ends = int(time.time()) + 3600
+    ends, leeway = int(time.time()) + 3600, Settings.model_fields["jwt_leeway"].default
     channels = {"chat:*": "rw", "user:{sub}": "rp", "chat:staff": ""}
     token = signed({"sub": "ann", "exp": ends, "channels": channels, "info": {"a": 1}})
     questions = ["--channel", "chat:1", "--channel", "news", "--channel", "user:ann"]
@@ -223,7 +223,7 @@ def test_a_token_that_is_accepted_is_explained(monkeypatch: pytest.MonkeyPatch) 
         f"""\
 accepted
   user   ann
-  until  {datetime.fromtimestamp(ends):%A %d %B %Y, %H:%M:%S} UTC, in 60 minutes
+  until  {datetime.fromtimestamp(ends + leeway):%A %d %B %Y, %H:%M:%S} UTC, in 60 minutes
   info   {{"a":1}}
 
   pattern                given by      subscribe  publish  presence  history

@@ -10,6 +10,7 @@ from websockets.server import ServerProtocol
 
 from relay import Gateway
 from relay.clients.client import Client
+from relay.clients.long_poll import LongPoll
 from tests.harness.conditions import wait_until
 
 
@@ -28,4 +29,4 @@ async def leaving_nothing(gateway: Gateway) -> AsyncIterator[None]:
 
 
 def _left() -> int:
-    return sum(isinstance(thing, (Client, ServerProtocol)) for thing in gc.get_objects())
+    return sum(isinstance(thing, (Client, LongPoll, ServerProtocol)) for thing in gc.get_objects())

@@ -11,6 +11,7 @@ from relay import Gateway
 from relay.brokers.memory import MemoryBroker
 from relay.clients.polling_clients import PollingClients
 from relay.errors import Disconnect, SubscribeError
+from tests.clients.leftovers import leaving_nothing
 from tests.conftest import EmbeddedFactory
 from tests.harness.conditions import stays_true, wait_until
 from tests.harness.free_port import free_port
@@ -417,6 +418,12 @@ async def test_what_nobody_fetches_is_not_kept(embedded: EmbeddedFactory, hasty:
     await client.poll(wait=0)
     assert (client.missed, "closed" in client.answer) == (1, False)
     assert gateway.counters.connections_closed == {3503: 1}
+
+
+async def test_an_ended_client_leaves_no_memory(embedded: EmbeddedFactory, hasty: None) -> None:
+    (gateway,) = await embedded(1)
+    async with leaving_nothing(gateway):
+        await PollClient(gateway.port, "a").poll(wait=0)
 
 
 async def test_a_closed_subscription_is_closed_once(embedded: EmbeddedFactory) -> None:

@@ -139,6 +139,16 @@ async def test_more_control_frames_than_any_client_needs_close_with_1008(
         assert (await other.frame()).opcode == PONG
 
 
+async def test_pings_are_answered_in_their_order_also_when_one_arrives_in_pieces(embedded: EmbeddedFactory) -> None:
+    (gateway,) = await embedded(1)
+    async with AsyncExitStack() as stack:
+        client, connection = await join(stack, gateway)
+        first = encode_frame(PING, b"in pieces")
+        connection._reader.read(first[:8])
+        connection._reader.read(first[8:] + encode_frame(PING, b"whole"))
+        assert [(await client.frame()).payload for _ in range(2)] == [b"in pieces", b"whole"]
+
+
 async def test_every_ping_of_a_burst_is_answered(embedded: EmbeddedFactory) -> None:
     (gateway,) = await embedded(1)
     async with AsyncExitStack() as stack:

@@ -8,11 +8,14 @@ import pytest
 
 from relay.auth.authenticator import ANONYMOUS
 from relay.brokers import BrokerOptions
+from relay.clients.expirations import Expirations
 from relay.clients.registry import Registry
 from relay.clients.session import Session
 from relay.errors import CustomDisconnect, Disconnect, Refused
 from relay.limits.address import PerAddress
+from relay.limits.address_rate import AddressRate
 from relay.limits.connections import ConnectionLimits
+from relay.limits.limit import Limit
 from relay.metrics.counters import Counters
 from relay.node import Node
 from relay.protocols.plain import Plain
@@ -33,6 +36,8 @@ class Someone:
 
     def abort(self) -> None: ...
 
+    def refresh(self, expires_at: float | None) -> None: ...
+
 
 class Place:
     """A registry, and what is around it.
@@ -46,8 +51,12 @@ class Place:
         self.node = Node(BrokerOptions("memory://"), self.counters)
         self.evictable: list[Someone] = []
         self.evictions = 0
-        limits = ConnectionLimits(PerAddress(0, False), 0, None, self.counters, self.node.clock)
-        self.registry = Registry(places, self.counters, self._evict, limits)
+        unlimited = PerAddress(0, False)
+        rate = AddressRate(Limit.NEW_ADDRESS_CONNECTIONS, unlimited, 1.0, self.counters, self.node.clock)
+        limits = ConnectionLimits(unlimited, 0, None, rate, self.counters, self.node.clock)
+        self.registry = Registry(
+            places, self.counters, lambda: self._evict if self.evictable else None, limits, Expirations(lambda: 0.0)
+        )
 
     def come(self, *, socket: bool = True) -> Someone:
         """Let a client in."""
@@ -58,8 +67,7 @@ class Place:
 
     def _evict(self) -> None:
         self.evictions += 1
-        if self.evictable:
-            self.registry.leave(self.evictable.pop(), 1006)
+        self.registry.leave(self.evictable.pop(), 1006)
 
 
 async def test_clients_are_counted_as_they_come_and_go() -> None:
@@ -94,16 +102,17 @@ async def test_there_are_so_many_places_and_no_more() -> None:
     with pytest.raises(Refused) as caught:
         place.come()
     assert (caught.value.status, caught.value.cause) == (503, "full")
-    assert place.evictions == 1
     place.registry.leave(first, 1000)
     place.come()
-    assert place.evictions == 1
+    assert place.evictions == 0
 
 
 async def test_a_client_that_does_not_use_its_place_gives_it_up() -> None:
     place = Place(2)
     place.evictable.append(place.come())
     place.come()
+    place.registry.check_open()
+    assert place.evictions == 0
     place.come()
     assert len(place.registry) == 2
     assert place.evictions == 1
@@ -117,6 +126,8 @@ async def test_a_gateway_that_drains_lets_nobody_in_and_evicts_nobody() -> None:
     place.registry.draining = True
     with pytest.raises(Refused) as caught:
         place.registry.check_room()
+    with pytest.raises(Refused):
+        place.registry.check_open()
     assert (caught.value.status, caught.value.cause) == (503, "draining")
     assert place.evictions == 0
 

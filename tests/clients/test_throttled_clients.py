@@ -207,6 +207,21 @@ async def test_a_drain_takes_in_what_was_read_of_a_throttled_client(embedded: Em
         assert len(taken) == 50
 
 
+async def test_a_drain_does_not_lift_the_rates_of_a_throttled_client(embedded: EmbeddedFactory) -> None:
+    """What was read is taken in at once; what it sends until it answers the close frame is held against its rates."""
+    (gateway,) = await embedded(1)
+    context = parts_of(gateway).context
+    async with limited(gateway, NEVER) as (client, connection):
+        await client.send(encode_frame(TEXT, b"x") * 50)
+        await wait_until(lambda: throttled(gateway))
+        assert not connection.prepare_to_close()
+        await wait_until(connection.prepare_to_close)
+        connection.close(Disconnect.GOING_AWAY)
+        await client.send(encode_frame(TEXT, b"x") * 50)
+        await wait_until(lambda: throttled(gateway) or not len(context.registry))
+        assert throttled(gateway) == 1
+
+
 async def test_what_was_read_of_a_throttled_client_is_published_though_it_has_gone(embedded: EmbeddedFactory) -> None:
     (gateway,) = await embedded(1)
     taken: list[bytes] = []
@@ -250,4 +265,4 @@ async def test_a_client_that_only_listens_has_no_meter(embedded: EmbeddedFactory
         await client.send_frame(PONG)
         await client.send_frame(PING)
         assert (await client.frame()).opcode == PONG
-        assert connection._reader._meter is None
+        assert connection._reader.meter is None

@@ -6,7 +6,13 @@ import asyncio
 
 import pytest
 
-from relay.clients.turns import FRAMES_PER_TICK, FRAMES_PER_TURN, FRAMES_PER_TURN_OF_MANY, Turns
+from relay.clients.turns import (
+    FRAMES_PER_TICK,
+    FRAMES_PER_TURN,
+    FRAMES_PER_TURN_OF_MANY,
+    SECONDS_PER_TICK,
+    Turns,
+)
 
 
 class Flooder:
@@ -28,7 +34,7 @@ class Flooder:
 
 
 async def test_those_who_wait_take_turns_and_between_ticks_everything_else_goes_on() -> None:
-    turns, taken = Turns(asyncio.get_running_loop()), list[str]()
+    turns, taken = Turns(asyncio.get_running_loop(), lambda: 0.0), list[str]()
     flooders = [Flooder(f"f{n}", 1000, turns, taken) for n in range(100)]
     for flooder in flooders:
         turns.add(flooder)
@@ -54,7 +60,7 @@ async def test_turns_are_short_only_while_others_wait() -> None:
 
 
 async def test_connections_that_can_not_go_on_do_not_hold_the_tick() -> None:
-    turns, taken = Turns(asyncio.get_running_loop()), list[str]()
+    turns, taken = Turns(asyncio.get_running_loop(), lambda: 0.0), list[str]()
     flooders = [Flooder(f"f{n}", 0, turns, taken) for n in range(2 * FRAMES_PER_TICK)]
     for flooder in flooders:
         turns.add(flooder)
@@ -62,6 +68,24 @@ async def test_connections_that_can_not_go_on_do_not_hold_the_tick() -> None:
     assert len(taken) == FRAMES_PER_TICK
     await asyncio.sleep(0)
     assert not len(turns)
+
+
+async def test_turns_that_take_long_end_the_tick_before_all_its_frames_are_taken() -> None:
+    now = 0.0
+    turns, taken = Turns(asyncio.get_running_loop(), lambda: now), list[str]()
+
+    class SlowFlooder(Flooder):
+        def go_on(self) -> int:
+            nonlocal now
+            now += SECONDS_PER_TICK / 3
+            return super().go_on()
+
+    for number in range(10):
+        turns.add(SlowFlooder(f"f{number}", 1, turns, taken))
+    await asyncio.sleep(0)
+    assert taken == ["f0", "f1", "f2"]
+    await asyncio.sleep(0)
+    assert len(taken) == 6
 
 
 async def test_a_mistake_in_one_turn_does_not_end_those_of_others(caplog: pytest.LogCaptureFixture) -> None:

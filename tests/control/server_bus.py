@@ -12,7 +12,7 @@ from relay import node as node_module
 from relay.brokers import BrokerOptions, Published, Receipt, Sink, Source
 from relay.brokers.memory import MemoryBroker
 from relay.control import Control
-from relay.control.disconnects import Client
+from relay.control.client_commands import Client
 from relay.message import Message
 from relay.metrics.counters import Counters
 from relay.node import Node

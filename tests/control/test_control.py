@@ -65,6 +65,8 @@ class Listener:
         Close(why.code, why.reason).serialize()
         self.closed = True
 
+    def refresh(self, expires_at: float | None) -> None: ...
+
 
 async def test_a_gateway_replies_to_itself() -> None:
     node, own = make()
@@ -152,7 +154,7 @@ async def test_nonsense_loses_neither_messages_of_clients_nor_later_commands(non
     for message in (Message(CONTROL_CHANNEL, nonsense), Message("a", b"hello")):
         node.submit(message)
     await wait_until(lambda: clients[0].received == b"hello")
-    await wait_until(lambda: not own._disconnector._timer)
+    await wait_until(lambda: not own._client_commands._timer)
     own.send(DisconnectCommand(user="bob"))
     await wait_until(lambda: clients[2].closed)
     assert not clients[0].closed

@@ -42,7 +42,10 @@ BOUNDS = [
         "what is taken from one client before others have their turn",
         f"{READ_BUFFER_BYTES // KIB} KiB, {turns.FRAMES_PER_TURN} frames; {turns.FRAMES_PER_TURN_OF_MANY} while others",
     ),
-    ("frames of all clients that wait for a turn", f"{turns.FRAMES_PER_TICK} per tick"),
+    (
+        "frames of all clients that wait for a turn",
+        f"{turns.FRAMES_PER_TICK} per tick, or {turns.SECONDS_PER_TICK * 1000:g} ms",
+    ),
     ("connections of a `Publisher` to Redis", f"{MAX_CONNECTIONS} in each process"),
     (
         "a channel's messages between two fan-outs",

@@ -9,7 +9,7 @@ import pytest
 
 from relay.gateway.parts import _limit_options
 from relay.limits.address_rate import MOST_ADDRESSES
-from relay.limits.gateway_limits import NEW_CONNECTIONS_BURST_SECONDS
+from relay.limits.gateway_limits import NEW_CONNECTIONS_BURST_SECONDS, NEW_CONNECTIONS_SHARE
 from relay.limits.limit import Limit
 from relay.limits.meter import BURST_SECONDS, PATIENCE_SECONDS
 from relay.settings import Settings
@@ -29,10 +29,12 @@ def row_of(limit: Limit) -> list[str]:
 @pytest.mark.parametrize("limit", [limit for limit in Limit if limit is not Limit.ADDRESSES])
 def test_each_limit_has_its_row_with_its_setting_and_what_happens(limit: Limit) -> None:
     _, setting, default, beyond, _ = row_of(limit)
-    assert setting == f"`{limit.setting}`"
+    assert setting.removesuffix(", a quarter of it") == f"`{limit.setting}`"
     assert str(limit.status) in beyond or beyond.startswith("read more slowly") or beyond == "the request fails"
     name = str(limit.setting).removeprefix("RELAY_").lower()
-    value = getattr(Settings(), name)
+    value: int | None = getattr(Settings(), name)
+    if limit is Limit.NEW_ADDRESS_CONNECTIONS:
+        value = Settings().max_new_connections_per_second // NEW_CONNECTIONS_SHARE
     known = {
         "max_publishes_per_second": defaults.PUBLISHES_PER_SECOND,
         "max_connections_per_address": defaults.CONNECTIONS_PER_ADDRESS,
@@ -52,14 +54,16 @@ def test_what_the_page_says_of_bursts_and_waits_is_true() -> None:
     assert f"after {PATIENCE_SECONDS:g} s" in page
     burst = Settings().max_new_connections_per_second * NEW_CONNECTIONS_BURST_SECONDS
     assert f"and {burst} at once" in page
+    assert NEW_CONNECTIONS_SHARE == 4
+    assert f"and {burst // NEW_CONNECTIONS_SHARE} at once" in page
     assert f"{MOST_ADDRESSES:,} others" in page
 
 
 @pytest.mark.parametrize(("auth", "limit"), [("none", 0), ("key", 0), ("jwt", 1000)])
 def test_users_are_limited_where_a_name_proves_something(auth: str, limit: int) -> None:
     secrets: dict[str, Any] = {"auth_keys": "a-key-of-many-letters", "jwt_secret": "a" * 32}
-    assert _limit_options(Settings(auth=auth, **secrets)).connections_per_user == limit
-    assert _limit_options(Settings(auth=auth, max_connections_per_user=5, **secrets)).connections_per_user == 5
+    assert _limit_options(Settings(auth=auth, **secrets), auth).connections_per_user == limit
+    assert _limit_options(Settings(auth=auth, max_connections_per_user=5, **secrets), auth).connections_per_user == 5
 
 
 def test_the_settings_on_the_page_exist() -> None:

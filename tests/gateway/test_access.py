@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from relay import Gateway, Settings
 from relay.gateway.access import auth_kind, report_access
@@ -35,6 +36,18 @@ def test_that_everybody_may_do_everything_is_a_warning_beyond_this_machine(
     assert "everybody may do everything" in record.getMessage()
     assert "RELAY_AUTH is none" in record.getMessage()
     assert "RELAY_AUTH=key" in record.getMessage()
+
+
+def test_credentials_that_nobody_asks_for_are_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    """Who has set a secret takes the relay for protected."""
+    caplog.set_level("INFO")
+    settings = Settings(jwt_secret=SecretStr(SECRET))
+    report_access(settings, auth_kind(settings))
+    record = caplog.records[0]
+    assert record.levelname == "WARNING"
+    assert "credentials are not asked for" in record.getMessage()
+    assert "RELAY_JWT_SECRET" in record.getMessage()
+    assert SECRET not in record.getMessage()
 
 
 @pytest.mark.parametrize(("rights", "level"), [("news=r,*=", "INFO"), ("news=r,user:{sub}=rw", "WARNING")])

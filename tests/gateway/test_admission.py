@@ -263,7 +263,9 @@ async def test_a_question_that_was_never_asked_is_closed() -> None:
     async with guarded(Authenticator()) as gateway:
         question = answer()
         context, limits = parts_of(gateway).context, parts_of(gateway).front_door.limits
-        admission = Admission(Authenticator(lambda: question), context.registry, context.node, limits, 1.0)
+        blocked_users = parts_of(gateway).control.blocked_users
+        registry, node = context.registry, context.node
+        admission = Admission(Authenticator(lambda: question), registry, node, blocked_users, limits, 1.0)
         request = ConnectRequest("/ws/a", {}, {}, "")
 
         async def admit() -> None:

@@ -11,6 +11,7 @@ import uvloop
 
 from relay import Gateway, Settings
 from relay.brokers.memory import MemoryBroker
+from relay.clients.client import Client
 from relay.errors import SubscribeError
 from relay.gateway.handshake import Handshake
 from relay.web.http_socket import MAX_HELD_BYTES
@@ -302,3 +303,26 @@ def test_a_client_does_not_keep_its_handshake(new_loop: Callable[[], asyncio.Abs
 
     with asyncio.Runner(loop_factory=new_loop) as runner:
         runner.run(connect())
+
+
+@pytest.mark.parametrize("step", ["__init__", "_join"])
+@pytest.mark.parametrize("target", ["/ws/a", "/sse/a"])
+async def test_a_client_that_can_not_take_over_its_socket_leaves_nothing(
+    monkeypatch: pytest.MonkeyPatch, target: str, step: str
+) -> None:
+    """Its place, that of its address and its user, and its claim on the channel are given back."""
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("a fault")
+
+    monkeypatch.setattr(Client, step, fail)
+    settings = Settings(port=0, drain_seconds=0, max_connections_per_address=1, max_connections_per_user=1)
+    async with Gateway(settings) as gateway:
+        parts = parts_of(gateway)
+        request = UPGRADE if target == "/ws/a" else b"GET /sse/a HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        async with RawWebSocket(gateway.port) as client:
+            await client.send(request.replace(b"/a ", b"/a?user=ann "))
+            with pytest.raises((OSError, EOFError)):
+                await client.response()
+        await wait_until(lambda: not parts.front_door.http.connections and not parts.context.node.interests)
+        assert (len(parts.front_door.limits.connections), len(parts.context.registry)) == (0, 0)

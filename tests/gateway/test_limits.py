@@ -144,6 +144,22 @@ async def test_a_limit_that_is_not_set_is_one_of_public_addresses(way: str, monk
 
 
 @every_subscriber
+@pytest.mark.parametrize("header", ["Forwarded: x", "Forwarded: for=9.9.9.9"])
+async def test_no_header_lifts_the_limits_of_a_client_behind_a_trusted_proxy(
+    way: str, header: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The proxy passes on what it doesn't know. The client must not be taken for the proxy, which has no limits."""
+    monkeypatch.setattr("relay.settings.limits.CONNECTIONS_PER_ADDRESS", 1)
+    authenticator = Authenticator()
+    async with guarded(authenticator, trusted_proxies=("127.0.0.1",)) as gateway, staying() as stack:
+        real = "X-Forwarded-For: 8.8.8.8"
+        assert (await come(stack, gateway, way, real)).status == success(way)
+        assert (await come(stack, gateway, way, real, header)).status == 400
+        assert (await come(stack, gateway, way, real)).status == 429
+        assert len(authenticator.asked) == 1
+
+
+@every_subscriber
 async def test_a_user_with_too_many_clients_is_refused_from_wherever_they_come(way: str) -> None:
     names = iter(["ann", "ann", "ann", "bob", None, None])
     authenticator = Authenticator(lambda: Identity(next(names)))
@@ -176,6 +192,26 @@ async def test_too_many_new_clients_are_refused_before_their_requests_are_read(
         assert (await come(stack, gateway, "publish")).status == 200
         await wait_until(lambda: parts_of(gateway).front_door.limits.connections._due < gateway_time() + 1)
         assert (await come(stack, gateway, way)).status == success(way)
+
+
+@every_subscriber
+async def test_one_address_can_not_use_up_the_rate_of_new_clients(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even with requests that are refused, which cost it nothing."""
+    monkeypatch.setattr(gateway_limits, "NEW_CONNECTIONS_BURST_SECONDS", 2)
+    settings: dict[str, Any] = {"max_new_connections_per_second": 6, "trusted_proxies": ("127.0.0.1",)}
+
+    def refuse() -> Identity:
+        raise Refused(401, "no")
+
+    async with guarded(Authenticator(refuse), **settings) as gateway, staying() as stack:
+        flooder, other = "X-Forwarded-For: 8.8.8.8", "X-Forwarded-For: 9.9.9.9"
+        statuses = [(await come(stack, gateway, way, flooder)).status for _ in range(20)]
+        assert 3 <= statuses.count(401) < 10
+        refused = await come(stack, gateway, way, flooder)
+        assert (refused.status, refused.text) == (429, "too many clients connect from this address\n")
+        assert int(refused.headers["retry-after"]) > 0
+        assert set(gateway.counters.limits_reached) == {"new_connections_per_address"}
+        assert (await come(stack, gateway, way, other)).status == 401
 
 
 def gateway_time() -> float:
@@ -229,3 +265,60 @@ async def test_an_authenticator_that_waits_fails_as_well() -> None:
     async with guarded(Authenticator(refuse), max_failed_authentications=2) as gateway, staying() as stack:
         statuses = [(await come(stack, gateway, way)).status for way in ("websocket", "poll", "publish")]
         assert statuses == [401, 401, 429]
+
+
+@every_way
+async def test_authentications_that_wait_count_until_they_are_decided(way: str) -> None:
+    """Else an address could try out any number at once, as none has failed yet."""
+    event = asyncio.Event()
+
+    async def refuse() -> Identity:
+        await event.wait()
+        raise Refused(401, "no")
+
+    authenticator = Authenticator(refuse)
+    async with guarded(authenticator, max_failed_authentications=3) as gateway, staying() as stack:
+        waiting = [asyncio.create_task(come(stack, gateway, way)) for _ in range(3)]
+        await wait_until(lambda: len(authenticator.asked) == 3)
+        assert (await come(stack, gateway, way)).status == 429
+        event.set()
+        assert [(await one).status for one in waiting] == [401] * 3
+        assert (await come(stack, gateway, way)).status == 429
+        assert len(authenticator.asked) == 3
+
+
+@every_way
+async def test_authentications_that_succeed_late_do_not_count(way: str) -> None:
+    event = asyncio.Event()
+    authenticator = Authenticator.waiting_for(event)
+    async with guarded(authenticator, max_failed_authentications=2) as gateway, staying() as stack:
+        waiting = [asyncio.create_task(come(stack, gateway, way)) for _ in range(2)]
+        await wait_until(lambda: len(authenticator.asked) == 2)
+        event.set()
+        assert [(await one).status for one in waiting] == [success(way)] * 2
+        for _ in range(3):
+            assert (await come(stack, gateway, way)).status == success(way)
+
+
+async def test_users_of_an_authenticator_that_a_program_brings_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever RELAY_AUTH is: the names are the program's."""
+    monkeypatch.setattr("relay.settings.limits.CONNECTIONS_PER_USER", 1)
+    async with guarded(Authenticator()) as gateway, staying() as stack:
+        assert [(await come(stack, gateway, "websocket")).status for _ in range(2)] == [101, 429]
+
+
+@every_subscriber
+@pytest.mark.parametrize("state", ["full", "draining"])
+async def test_a_gateway_that_lets_nobody_in_asks_nobody_who_it_is(way: str, state: str) -> None:
+    authenticator = Authenticator()
+    async with guarded(authenticator, max_connections=1) as gateway, staying() as stack:
+        registry = parts_of(gateway).context.registry
+        if state == "full":
+            assert (await come(stack, gateway, "websocket")).status == 101
+        else:
+            registry.draining = True
+        asked = len(authenticator.asked)
+        assert (await come(stack, gateway, way)).status == 503
+        assert len(authenticator.asked) == asked
+        assert gateway.counters.connections_refused == {state: 1}
+        registry.draining = False

@@ -123,3 +123,14 @@ async def test_requests_that_wait_leave_places_for_probes(embedded: EmbeddedFact
         for path in ("/healthz", "/readyz?verbose", "/metrics"):
             assert (await get(gateway.port, path)).status == 200
     assert gateway.counters.connections_refused["full"] == 4
+
+
+async def test_messages_do_not_wait_for_acknowledgements_of_earlier_ones(embedded: EmbeddedFactory) -> None:
+    """Nagle's algorithm would hold each one back for up to 40 ms; asyncio switches it off only where it sees TCP."""
+    (gateway,) = await embedded(1)
+    async with connected(f"{gateway.url}/ws/a"), RawWebSocket(gateway.port) as waiting:
+        await waiting.send(b"GET")
+        await wait_until(lambda: len(parts_of(gateway).front_door.http.connections) == 1)
+        clients = [*parts_of(gateway).context.registry, *parts_of(gateway).front_door.http.connections]
+        accepted = [client._transport.get_extra_info("socket") for client in clients]
+        assert [each.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) for each in accepted] == [1, 1]

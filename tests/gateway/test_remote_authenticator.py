@@ -62,7 +62,8 @@ class Remote:
 
 
 def gateway_with(authenticator: Remote, port: int = 0) -> Gateway:
-    return Gateway(Settings(port=port, drain_seconds=0), authenticator=authenticator)
+    settings = Settings(port=port, drain_seconds=0, allowed_origins=("https://page.example",))
+    return Gateway(settings, authenticator=authenticator)
 
 
 async def test_it_is_opened_before_clients_come_and_closed_when_none_is_left() -> None:

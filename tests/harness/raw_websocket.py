@@ -187,6 +187,10 @@ class RawWebSocket:
             except EOFError:
                 return
 
+    def shutdown(self) -> None:
+        """Close this side of the socket, and keep the other."""
+        self._socket.shutdown(socket.SHUT_WR)
+
     def abort(self) -> None:
         """Drop the connection with a TCP reset."""
         if self._socket.fileno() >= 0:

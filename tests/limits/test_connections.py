@@ -8,17 +8,25 @@ from hypothesis import strategies as st
 
 from relay.errors import Refused
 from relay.limits.address import PerAddress
+from relay.limits.address_rate import AddressRate
 from relay.limits.connections import ConnectionLimits
+from relay.limits.limit import Limit
 from relay.limits.rate import Rate
 from relay.metrics.counters import Counters
 from tests.limits.clock import Clock
 
 
 def limits(
-    per_address: int = 0, per_user: int = 0, new: Rate | None = None, clock: Clock | None = None
+    per_address: int = 0,
+    per_user: int = 0,
+    new: Rate | None = None,
+    clock: Clock | None = None,
+    new_per_address: int = 0,
 ) -> ConnectionLimits:
     """Return limits of all addresses, private ones included."""
-    return ConnectionLimits(PerAddress(per_address, False), per_user, new, Counters(), clock or Clock())
+    counters, clock = Counters(), clock or Clock()
+    share = AddressRate(Limit.NEW_ADDRESS_CONNECTIONS, PerAddress(new_per_address, False), 1.0, counters, clock)
+    return ConnectionLimits(PerAddress(per_address, False), per_user, new, share, counters, clock)
 
 
 def test_an_address_has_so_many_clients_and_no_more() -> None:
@@ -80,6 +88,32 @@ def test_new_clients_beyond_the_rate_are_refused_with_503() -> None:
     assert (refused.value.status, refused.value.cause) == (503, "new_connections")
     clock.now += 0.11
     connections.check_new("192.0.2.1")
+
+
+def test_one_address_has_its_share_of_new_clients_and_leaves_the_rest_to_others() -> None:
+    connections = limits(new=Rate(10, 20), new_per_address=5)
+    for _ in range(5):
+        connections.check_new("192.0.2.1")
+    for _ in range(50):
+        with pytest.raises(Refused) as refused:
+            connections.check_new("192.0.2.1")
+        assert (refused.value.status, refused.value.cause) == (429, "new_connections_per_address")
+    for number in range(15):
+        connections.check_new(f"192.0.2.{number + 2}")
+
+
+def test_a_client_that_is_refused_as_too_many_come_uses_up_nothing_of_its_share() -> None:
+    clock = Clock()
+    connections = limits(new=Rate(10, 5), clock=clock, new_per_address=5)
+    for number in range(5):
+        connections.check_new(f"192.0.2.{number + 2}")
+    for _ in range(10):
+        with pytest.raises(Refused) as refused:
+            connections.check_new("192.0.2.1")
+        assert refused.value.status == 503
+    clock.now += 0.5
+    for _ in range(5):
+        connections.check_new("192.0.2.1")
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from([None, "ann", "bob"]), st.booleans()), max_size=60))

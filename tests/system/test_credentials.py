@@ -232,6 +232,14 @@ async def test_two_credentials_that_differ_are_refused(gateway: Gateway, way: st
     assert (answer.status, answer.text) == (400, "the request has two credentials that differ\n")
 
 
+@pytest.mark.parametrize("way", ["events", "poll", "publish"])
+async def test_what_a_page_of_another_site_embeds_fails_no_authentication(gateway: Gateway, way: str) -> None:
+    """Else any page that one of them opens could lock out all people who share an address."""
+    image = ("Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: no-cors", "Sec-Fetch-Dest: image")
+    assert (await ask(gateway, way, "chat:1", *image, query="?token=a.b.c")).status == 403
+    assert (await ask(gateway, way, "chat:1", *image, query=f"?token={token()}")).status == 403
+
+
 @every_way
 @pytest.mark.parametrize("name", ["Authorization", "Cookie"])
 async def test_a_header_with_a_credential_comes_once(way: str, name: str) -> None:

@@ -155,3 +155,18 @@ async def test_a_credential_gets_into_no_log_no_metric_and_no_answer(gateways: G
     assert sorted({why for credential, why in sent.items() for part in parts(credential) if part in log}) == []
     assert SECRET not in log
     assert gateway.complaints() == []
+
+
+@pytest.mark.parametrize("function", ["fails", "answers_nonsense"])
+async def test_a_function_with_a_fault_tells_no_credential(gateways: GatewayFactory, function: str) -> None:
+    """Not even when the text of its error repeats it; that it fails is told."""
+    path = f"tests.system.faulty_authenticators.{function}"
+    (gateway,) = await gateways(1, auth=path, log_level="debug")
+    for number, (place, asked) in enumerate(itertools.product(("query", "header"), REQUESTS)):
+        answer = await told(gateway, request(place, asked, f"canary-number-{number:06}-of-many"))
+        assert "canary" not in answer, (place, asked)
+    assert "canary" not in (await get(gateway.port, "/metrics")).text
+    await gateway.terminate()
+    assert "canary" not in gateway.output
+    assert function in gateway.output
+    assert gateway.records("authenticator failed")

@@ -47,7 +47,7 @@ async def test_a_page_whose_name_was_pointed_here_is_refused(
     """DNS rebinding: its `Host` is its own name. Neither can it say twice where it is from."""
     (gateway,) = await embedded(1, allowed_origins=(PAGE,))
     length = "Content-Length: 0"
-    answer = await ask(gateway.port, method, target, "Origin: http://x", length)
+    answer = await ask(gateway.port, method, target, "Origin: http://localhost", length)
     assert answer.status == 403
     assert "its own are none of them unless they are listed" in answer.text
     assert (await ask(gateway.port, method, target, f"Origin: {PAGE}", "Origin: http://y", length)).status == 400

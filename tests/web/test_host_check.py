@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.conftest import EmbeddedFactory
@@ -62,8 +64,20 @@ async def test_health_checks_may_call_it_as_they_like(embedded: EmbeddedFactory)
         assert (await ask(gateway.port, "backend_3", "GET", path)).status == 200
 
 
-async def test_without_a_setting_any_name_is_served(embedded: EmbeddedFactory) -> None:
-    """As the playground is: at whatever name it was found."""
+async def test_on_loopback_only_its_names_and_addresses_are_served(embedded: EmbeddedFactory) -> None:
+    """A page whose name was pointed at 127.0.0.1 (DNS rebinding) would read what it likes."""
     (gateway,) = await embedded(1)
+    for name, status in (("anything.example", 421), ("localhost:8000", 200), ("127.0.0.1:8000", 200), ("[::1]", 200)):
+        assert (await ask(gateway.port, name, "GET", "/poll/a?wait=0")).status == status
+
+
+@pytest.mark.parametrize(
+    "settings", [{"host": ("0.0.0.0",)}, {"trusted_proxies": ("127.0.0.1",)}, {"allowed_hosts": ("*",)}]
+)
+async def test_elsewhere_behind_proxies_and_with_a_star_any_name_is_served(
+    embedded: EmbeddedFactory, settings: dict[str, Any]
+) -> None:
+    """As the playground is: at whatever name it was found."""
+    (gateway,) = await embedded(1, **settings)
     assert (await ask(gateway.port, "anything.example", "GET", "/", "Accept: text/html")).status == 200
     assert (await ask(gateway.port, "anything.example", "GET", "/poll/a?wait=0")).status == 200

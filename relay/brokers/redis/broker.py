@@ -7,8 +7,10 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from relay.brokers import Broker, BrokerOptions, BusState, Receipt, Sink, Source
+from relay.brokers.block_store import BlockStore
 from relay.brokers.envelope import seal
 from relay.brokers.redis.address import fixed, parse_address
+from relay.brokers.redis.block_store import RedisBlockStore
 from relay.brokers.redis.shard import Shard
 from relay.brokers.shares import Share
 from relay.logs import Logger
@@ -33,6 +35,7 @@ class RedisBroker(Broker):
         self._prefix = options.prefix
         self._address = parse_address(options.url, options.ca_file)
         self.shards: tuple[Shard, ...] = (Shard(fixed(self._address), options, sink, counters),)
+        self._block_store = RedisBlockStore(self._address, options.prefix, options.timeout)
         # The choice of the shard costs a publisher nothing: it is kept with what the command begins with.
         self._route = lru_cache(maxsize=CACHED_CHANNELS)(self._find_route)
 
@@ -61,6 +64,7 @@ class RedisBroker(Broker):
         """See `Broker.stop`."""
         for shard in self.shards:
             await shard.stop()
+        await self._block_store.close()
 
     def subscribe(self, channel: str) -> asyncio.Future[None]:
         """See `Broker.subscribe`."""
@@ -93,6 +97,11 @@ class RedisBroker(Broker):
     def unsettled(self) -> set[Source]:
         """See `Broker.unsettled`."""
         return {source for shard in self.shards for source in shard.publications.unsettled()}
+
+    @property
+    def block_store(self) -> BlockStore:
+        """See `Broker.block_store`."""
+        return self._block_store
 
     @property
     def problems(self) -> list[str]:

@@ -23,6 +23,7 @@ from redis.retry import Retry
 from relay.brokers import schemes
 from relay.brokers.envelope import seal
 from relay.brokers.redis.address import Address, parse_address
+from relay.brokers.redis.pool import make_pool
 from relay.brokers.redis.verbs import pack_publish
 from relay.channel import check_prefix
 from relay.errors import BusUnavailable, DeliveryUnknown, PublishError, PublishRefused
@@ -52,22 +53,8 @@ class PublisherBase:
         self._inherited: list[object] = []
 
     def _pool(self, library: Any, retry: object) -> Any:
-        """Return a new pool of `redis` or `redis.asyncio`, which have types for some of this only."""
-        address = self._address
-        if address.path is not None:
-            connection = library.UnixDomainSocketConnection
-        else:
-            connection = library.Connection if address.tls_options is None else library.SSLConnection
-        return library.BlockingConnectionPool(
-            connection_class=connection,
-            retry=retry,
-            socket_timeout=self._timeout,
-            socket_connect_timeout=self._timeout,
-            protocol=2,
-            max_connections=MAX_CONNECTIONS,
-            timeout=self._timeout,  # to wait for one of them
-            **address.client_options,
-        )
+        """Return a new pool of `redis` or `redis.asyncio`."""
+        return make_pool(library, retry, self._address, self._timeout, MAX_CONNECTIONS)
 
     def _command(self, channel: str, data: str | bytes) -> list[bytes]:
         """Return the packed PUBLISH of a message, as redis-py takes it."""

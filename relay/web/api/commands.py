@@ -7,8 +7,9 @@ from typing import TypeVar
 
 import msgspec
 
+from relay.web.api.call import Call, Finish
 from relay.web.api.error import ApiError, Code, bad_request
-from relay.web.api.methods import METHODS, NOT_AVAILABLE, Call, Finish
+from relay.web.api.methods import METHODS, NOT_AVAILABLE
 from relay.web.api.parameters import BatchParameters, Parameters
 from relay.web.api.results import BatchReplies, ErrorBody, Result
 

@@ -9,9 +9,10 @@ from relay.auth.api_keys import find_key
 from relay.auth.authenticator import Identity
 from relay.brokers.shares import Share
 from relay.errors import Refused
+from relay.web.api.call import Call
 from relay.web.api.commands import decode, run, run_batch
 from relay.web.api.error import ApiError, Code
-from relay.web.api.methods import METHODS, NOT_AVAILABLE, Call
+from relay.web.api.methods import METHODS, NOT_AVAILABLE
 from relay.web.api.openapi import document
 from relay.web.api.parameters import BatchParameters
 from relay.web.api.results import ErrorBody, ErrorReply

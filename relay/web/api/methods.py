@@ -10,26 +10,25 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any, NamedTuple
 
-from relay.auth.authenticator import Identity, check_publish
+from relay.auth.authenticator import check_publish
 from relay.brokers import Published
-from relay.channel import check_channel
-from relay.control import Control
-from relay.control.messages import MAX_CHANNELS, MAX_REASON_BYTES, DisconnectCommand, SurveyReply, UnsubscribeCommand
+from relay.control.messages import MAX_CHANNELS, SurveyReply
 from relay.control.surveys import SurveyError
-from relay.errors import ChannelError, NotAllowed, PublishError
+from relay.errors import NotAllowed, PublishError
 from relay.message import Kind, Message
-from relay.web.api.error import ApiError, Code, bad_request, from_publish_error, permission_denied
+from relay.web.api import user_methods
+from relay.web.api.call import Call, Finish, Method, acknowledged, legal_channel
+from relay.web.api.error import ApiError, Code, bad_request, permission_denied
 from relay.web.api.parameters import (
+    BlockUserParameters,
     BroadcastParameters,
     ChannelsParameters,
     DisconnectParameters,
     InfoParameters,
-    Parameters,
     PublishParameters,
+    RefreshParameters,
+    UnblockUserParameters,
     UnsubscribeParameters,
 )
 from relay.web.api.results import (
@@ -40,50 +39,14 @@ from relay.web.api.results import (
     ErrorBody,
     InfoResult,
     PublishReply,
-    Result,
 )
-from relay.web.publish_window import PublishWindow
-
-Finish = Callable[[], Awaitable[Result]]
-"""The second half of a method; it raises `ApiError`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """What the methods work with: one for each HTTP request.
-
-    Args:
-        identity: of the back end, with its rights.
-        control: reaches all gateways.
-        window: publishes the messages of the request.
-        max_message_bytes: largest payload of a message.
-    """
-
-    identity: Identity
-    control: Control
-    window: PublishWindow
-    max_message_bytes: int
-
-
-class Method(NamedTuple):
-    """A method of the API.
-
-    Args:
-        parameters: type of its parameters.
-        result: type of its result.
-        start: its first half, which returns the second. It raises `ApiError`.
-    """
-
-    parameters: type[Parameters]
-    result: type[Result]
-    start: Callable[[Call, Any], Awaitable[Finish]]
 
 
 async def _publish(call: Call, parameters: PublishParameters) -> Finish:
     channel = _publishable(call, "channel", parameters.channel)
     kind, payload = _payload(call, parameters)
     future = await call.window.publish(Message(channel, payload, kind))
-    return lambda: _acknowledged(call, future)
+    return lambda: acknowledged(call, future)
 
 
 async def _broadcast(call: Call, parameters: BroadcastParameters) -> Finish:
@@ -108,33 +71,10 @@ async def _reply(call: Call, sent: asyncio.Future[Published] | ApiError) -> Publ
     try:
         if isinstance(sent, ApiError):
             raise sent
-        await _acknowledged(call, sent)
+        await acknowledged(call, sent)
     except ApiError as error:
         return PublishReply(error=ErrorBody(error.code, error.message))
     return PublishReply(result=EmptyResult())
-
-
-async def _unsubscribe(call: Call, parameters: UnsubscribeParameters) -> Finish:
-    user, client = _target(parameters)
-    command = UnsubscribeCommand(user=user, client=client, channel=_channel("channel", parameters.channel))
-    future = call.control.send(command)
-    return lambda: _acknowledged(call, future)
-
-
-async def _disconnect(call: Call, parameters: DisconnectParameters) -> Finish:
-    user, client = _target(parameters)
-    close = parameters.disconnect
-    if close is not None and len(close.reason.encode()) > MAX_REASON_BYTES:
-        raise bad_request(f"disconnect.reason: must have at most {MAX_REASON_BYTES} bytes of UTF-8")
-    command = DisconnectCommand(
-        user=user,
-        client=client,
-        keep=frozenset(parameters.whitelist),
-        code=0 if close is None else close.code,
-        reason="" if close is None else close.reason,
-    )
-    future = call.control.send(command)
-    return lambda: _acknowledged(call, future)
 
 
 async def _channels(call: Call, parameters: ChannelsParameters) -> Finish:
@@ -163,32 +103,22 @@ async def _info(call: Call, parameters: InfoParameters) -> Finish:
 METHODS = {
     "publish": Method(PublishParameters, EmptyResult, _publish),
     "broadcast": Method(BroadcastParameters, BroadcastResult, _broadcast),
-    "unsubscribe": Method(UnsubscribeParameters, EmptyResult, _unsubscribe),
-    "disconnect": Method(DisconnectParameters, EmptyResult, _disconnect),
+    "unsubscribe": Method(UnsubscribeParameters, EmptyResult, user_methods.unsubscribe),
+    "disconnect": Method(DisconnectParameters, EmptyResult, user_methods.disconnect),
+    "refresh": Method(RefreshParameters, EmptyResult, user_methods.refresh),
+    "block_user": Method(BlockUserParameters, EmptyResult, user_methods.block_user),
+    "unblock_user": Method(UnblockUserParameters, EmptyResult, user_methods.unblock_user),
     "channels": Method(ChannelsParameters, ChannelsResult, _channels),
     "info": Method(InfoParameters, InfoResult, _info),
 }
 
-NOT_AVAILABLE = ("presence", "presence_stats", "history", "history_remove", "subscribe", "refresh")
+NOT_AVAILABLE = ("presence", "presence_stats", "history", "history_remove", "subscribe")
 """Methods of Centrifugo that a relay without history and presence cannot offer."""
 
 
-def _channel(field: str, name: str) -> str:
-    """Return a legal channel name.
-
-    Args:
-        field: that the name stands in, for the error.
-        name: that the back end has sent.
-    """
-    try:
-        return check_channel(name)
-    except ChannelError as error:
-        raise bad_request(f"{field}: {error.rule}") from None
-
-
 def _publishable(call: Call, field: str, name: str) -> str:
-    """Return the name of a channel that the back end may publish to; arguments as for `_channel`."""
-    channel = _channel(field, name)
+    """Return the name of a channel that the back end may publish to; arguments as for `legal_channel`."""
+    channel = legal_channel(field, name)
     try:
         check_publish(call.identity, channel)
     except NotAllowed as error:
@@ -216,23 +146,6 @@ def _payload(call: Call, parameters: PublishParameters | BroadcastParameters) ->
             f"RELAY_MAX_MESSAGE_BYTES allows {call.max_message_bytes}"
         )
     return kind, payload
-
-
-def _target(parameters: UnsubscribeParameters | DisconnectParameters) -> tuple[str | None, str | None]:
-    """Return user and client id that a command is for; None: any."""
-    if parameters.session:
-        raise ApiError(Code.NOT_AVAILABLE, "not available: session")
-    if not parameters.user and parameters.client is None:
-        raise bad_request("user: must not be empty, unless there is a client")
-    return parameters.user or None, parameters.client
-
-
-async def _acknowledged(call: Call, future: asyncio.Future[Published]) -> EmptyResult:
-    try:
-        await call.window.acknowledged(future)
-    except PublishError as error:
-        raise from_publish_error(error) from None
-    return EmptyResult()
 
 
 async def _survey(call: Call, pattern: str | None) -> list[SurveyReply]:

@@ -7,13 +7,19 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Raw
 
+from relay.brokers.block_store import MAX_BLOCK_SECONDS
 from relay.control.messages import MAX_PATTERN_LETTERS
 
 ChannelField = Annotated[
     str,
     Meta(description="Name of a channel: 1 to 255 bytes of UTF-8, no white space, no control or invisible characters."),
 ]
-UserField = Annotated[str, Meta(description="Name of a user, as `?user=NAME` gave it.", max_length=64)]
+UserField = Annotated[
+    str, Meta(description="Name of a user, as a token, a key or `?user=NAME` says it.", max_length=255)
+]
+ExpireAt = Annotated[
+    float, Meta(description="Seconds since 1970, in the future; 0: as if it were not there.", ge=0, lt=10**11)
+]
 ClientId = Annotated[str, Meta(description="Id of one connection: 32 hexadecimal digits.", pattern="^[0-9a-f]{32}$")]
 DataField = Annotated[Raw, Meta(description="Any JSON; clients get its text as it stands here, as a text message.")]
 Base64Field = Annotated[str, Meta(description="Instead of `data`: a binary message, in base64.")]
@@ -71,6 +77,30 @@ class DisconnectParameters(Parameters, frozen=True):
         msgspec.field(default_factory=list)
     )
     disconnect: CloseParameters | None = None
+
+
+class RefreshParameters(Parameters, frozen=True):
+    """When the right of a user's clients, or of one client, ends; without `expire_at` it doesn't any more."""
+
+    user: UserField = ""
+    client: ClientId | None = None
+    session: str = ""
+    expired: Annotated[bool, Meta(description="It has ended: they are closed now.")] = False
+    expire_at: ExpireAt = 0.0
+
+
+class BlockUserParameters(Parameters, frozen=True):
+    """A user that shall be kept out, for so many seconds, or until some time."""
+
+    user: UserField
+    ttl: Annotated[float, Meta(description="Seconds.", gt=0, le=MAX_BLOCK_SECONDS)] | None = None
+    expire_at: ExpireAt = 0.0
+
+
+class UnblockUserParameters(Parameters, frozen=True):
+    """A user that may come in again."""
+
+    user: UserField
 
 
 class ChannelsParameters(Parameters, frozen=True):

@@ -1,0 +1,77 @@
+"""What the methods of the server API have in common."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from relay.auth.authenticator import Identity
+from relay.brokers import Published
+from relay.channel import check_channel
+from relay.control import Control
+from relay.errors import ChannelError, PublishError
+from relay.web.api.error import bad_request, from_publish_error
+from relay.web.api.parameters import Parameters
+from relay.web.api.results import EmptyResult, Result
+from relay.web.publish_window import PublishWindow
+
+Finish = Callable[[], Awaitable[Result]]
+"""The second half of a method; it raises `ApiError`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What the methods work with: one for each HTTP request.
+
+    Args:
+        identity: of the back end, with its rights.
+        control: reaches all gateways.
+        window: publishes the messages of the request.
+        max_message_bytes: largest payload of a message.
+    """
+
+    identity: Identity
+    control: Control
+    window: PublishWindow
+    max_message_bytes: int
+
+
+class Method(NamedTuple):
+    """A method of the API.
+
+    Args:
+        parameters: type of its parameters.
+        result: type of its result.
+        start: its first half, which returns the second. It raises `ApiError`.
+    """
+
+    parameters: type[Parameters]
+    result: type[Result]
+    start: Callable[[Call, Any], Awaitable[Finish]]
+
+
+def legal_channel(field: str, name: str) -> str:
+    """Return a legal channel name.
+
+    Args:
+        field: that the name stands in, for the error.
+        name: that the back end has sent.
+
+    Raises:
+        ApiError: it is not legal.
+    """
+    try:
+        return check_channel(name)
+    except ChannelError as error:
+        raise bad_request(f"{field}: {error.rule}") from None
+
+
+async def acknowledged(call: Call, future: asyncio.Future[Published]) -> EmptyResult:
+    """Return the result of a command once the bus has it; raises `ApiError`."""
+    try:
+        await call.window.acknowledged(future)
+    except PublishError as error:
+        raise from_publish_error(error) from None
+    return EmptyResult()

@@ -1,0 +1,134 @@
+"""The methods of the server API that are about clients of users: close them, let them stay longer, keep them out."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable
+from typing import Final
+
+from relay.auth.authenticator import UserError, check_user
+from relay.brokers import Published
+from relay.brokers.block_store import MAX_BLOCK_SECONDS, BlockStoreError, TooManyBlocked
+from relay.control.messages import MAX_REASON_BYTES, DisconnectCommand, RefreshCommand, UnsubscribeCommand
+from relay.errors import PublishError
+from relay.web.api.call import Call, Finish, acknowledged, legal_channel
+from relay.web.api.error import ApiError, Code, bad_request
+from relay.web.api.parameters import (
+    BlockUserParameters,
+    DisconnectParameters,
+    RefreshParameters,
+    UnblockUserParameters,
+    UnsubscribeParameters,
+)
+from relay.web.api.results import EmptyResult
+
+_AGAIN: Final = "doing it again does no harm"
+
+
+async def unsubscribe(call: Call, parameters: UnsubscribeParameters) -> Finish:
+    user, client = _target(parameters)
+    command = UnsubscribeCommand(user=user, client=client, channel=legal_channel("channel", parameters.channel))
+    future = call.control.send(command)
+    return lambda: acknowledged(call, future)
+
+
+async def disconnect(call: Call, parameters: DisconnectParameters) -> Finish:
+    user, client = _target(parameters)
+    close = parameters.disconnect
+    if close is not None and len(close.reason.encode()) > MAX_REASON_BYTES:
+        raise bad_request(f"disconnect.reason: must have at most {MAX_REASON_BYTES} bytes of UTF-8")
+    command = DisconnectCommand(
+        user=user,
+        client=client,
+        keep=frozenset(parameters.whitelist),
+        code=0 if close is None else close.code,
+        reason="" if close is None else close.reason,
+    )
+    future = call.control.send(command)
+    return lambda: acknowledged(call, future)
+
+
+async def refresh(call: Call, parameters: RefreshParameters) -> Finish:
+    """Let clients stay longer, or less long, than their credentials say."""
+    user, client = _target(parameters)
+    expires_at = None if parameters.expired else _future("expire_at", parameters.expire_at)
+    command = RefreshCommand(user=user, client=client, expires_at=expires_at, expired=parameters.expired)
+    future = call.control.send(command)
+    return lambda: acknowledged(call, future)
+
+
+async def block_user(call: Call, parameters: BlockUserParameters) -> Finish:
+    """Close the clients of a user, and let in no more of them for a while."""
+    user = _legal_user(parameters.user)
+    if (parameters.ttl is None) == (not parameters.expire_at):
+        raise bad_request("ttl: one of ttl and expire_at must be there, and not both")
+    until = _future("expire_at", parameters.expire_at)
+    if parameters.ttl is not None:
+        until = time.time() + parameters.ttl
+    assert until is not None
+    if until > time.time() + MAX_BLOCK_SECONDS:
+        raise bad_request(f"expire_at: must not be more than {MAX_BLOCK_SECONDS} seconds from now")
+    future = await _kept(call, call.control.block_user(user, until))
+    return lambda: _told(call, future)
+
+
+async def unblock_user(call: Call, parameters: UnblockUserParameters) -> Finish:
+    """Let in the clients of a user again."""
+    future = await _kept(call, call.control.unblock_user(_legal_user(parameters.user)))
+    return lambda: _told(call, future)
+
+
+async def _kept(call: Call, work: Awaitable[asyncio.Future[Published]]) -> asyncio.Future[Published]:
+    """Wait until the bus keeps a change; return the future of the command that tells all gateways.
+
+    Raises:
+        ApiError: it doesn't, or perhaps doesn't.
+    """
+    try:
+        async with asyncio.timeout(call.window.seconds_left):
+            return await work
+    except TooManyBlocked as error:
+        raise ApiError(Code.LIMIT_EXCEEDED, str(error)) from None
+    except BlockStoreError as error:
+        code = Code.PERMISSION_DENIED if error.refused else Code.INTERNAL
+        raise ApiError(code, f"could not be kept: {error}") from None
+    except TimeoutError:
+        raise ApiError(Code.INTERNAL, f"could not be kept in time; {_AGAIN}") from None
+
+
+async def _told(call: Call, future: asyncio.Future[Published]) -> EmptyResult:
+    """Wait until all gateways that hear the bus have been told."""
+    try:
+        await call.window.acknowledged(future)
+    except PublishError as error:
+        reason = f"{error.disconnect.reason}: it is kept, but gateways learn of it in a minute or two"
+        raise ApiError(Code.INTERNAL, f"{reason}; {_AGAIN}") from None
+    return EmptyResult()
+
+
+def _future(field: str, moment: float) -> float | None:
+    """Return a moment that must lie ahead, in seconds since 1970; None: there is none."""
+    if not moment:
+        return None
+    if moment <= time.time():
+        raise bad_request(f"{field}: must be in the future, in seconds since 1970")
+    return moment
+
+
+def _legal_user(name: str) -> str:
+    try:
+        return check_user(name)
+    except UserError as error:
+        raise bad_request(f"user: {error.rule}") from None
+
+
+def _target(
+    parameters: UnsubscribeParameters | DisconnectParameters | RefreshParameters,
+) -> tuple[str | None, str | None]:
+    """Return user and client id that a command is for; None: any."""
+    if parameters.session:
+        raise ApiError(Code.NOT_AVAILABLE, "not available: session")
+    if not parameters.user and parameters.client is None:
+        raise bad_request("user: must not be empty, unless there is a client")
+    return parameters.user or None, parameters.client
