@@ -16,7 +16,7 @@ from relay.gateway.tls_writer import TlsWriter
 from relay.limits.rate import Rate
 
 KEY_UPDATES: Final = Rate(per_second=1, burst=16)
-"""New keys that a client may ask for. OpenSSL asks for one after 24 million records."""
+"""New keys that a client may ask for. They are due after 24 million records (RFC 8446, section 5.5)."""
 
 KEY_UPDATE_BYTES: Final = 27
 """Of the record that says that there is one (RFC 8446, sections 4.6.3 and 5.2)."""
