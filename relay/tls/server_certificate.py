@@ -86,7 +86,7 @@ class ServerCertificate:
         return datetime.datetime.fromtimestamp(self.expires_at, datetime.UTC).isoformat()
 
 
-class _EncryptedKeyError(Exception):
+class _EncryptedKeyError(RelayError):
     """A key needs a password."""
 
 

@@ -58,6 +58,10 @@ class StubGateway:
         """Only note it."""
         self.calls.append("stop")
 
+    def reload(self) -> None:
+        """Only note it."""
+        self.calls.append("reload")
+
 
 @pytest.fixture(autouse=True)
 def gateway(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[StubGateway]]:

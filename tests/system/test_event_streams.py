@@ -151,7 +151,7 @@ async def test_a_back_end_closes_clients_of_all_kinds(embedded: EmbeddedFactory)
     reader = EventStreamClient(gateway.port, "/sse/a?user=ann")
     async with connected(f"{gateway.url}/ws/a?user=ann") as (client,), reader as stream:
         first = await get(gateway.port, "/poll/a?user=ann&wait=0")
-        poll = asyncio.create_task(get(gateway.port, f"/poll/a?wait=20&cursor={first.json['cursor']}"))
+        poll = asyncio.create_task(get(gateway.port, f"/poll/a?user=ann&wait=20&cursor={first.json['cursor']}"))
         (subscription,) = parts_of(gateway).polling_clients
         await wait_until(lambda: subscription._waiting is not None)
         assert await call(gateway.port, "disconnect", {"user": "ann"}) == {"result": {}}

@@ -17,7 +17,7 @@ async def test_a_new_process_keeps_its_signals_until_it_can_handle_them() -> Non
     """Python would print a traceback for a Ctrl-C that comes while modules are imported."""
     script = (
         "import os, signal, sys; blocked = signal.pthread_sigmask(signal.SIG_BLOCK, []); "
-        "sys.exit(blocked != {signal.SIGINT, signal.SIGTERM})"
+        "sys.exit(blocked != {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})"
     )
     ours, theirs = socket.socketpair()
     with ours, theirs:

@@ -63,7 +63,7 @@ def test_only_what_is_listed_is_passed_on() -> None:
             {"room": "a b&c=ü", "token": TOKEN, "other": "1"},
             x_device="phone",
             authorization=f"Bearer {TOKEN}",
-            cookie='other=1; sessionid="abc=="; sessionid=second; csrftoken=x',
+            cookie='other=1; sessionid="abc=="; csrftoken=x',
         )
     )
     assert question.headers == {"X-Device": "phone", "Cookie": "sessionid=abc=="}
