@@ -67,6 +67,7 @@ class OpeningRequests:
     def __init__(self, settings: Settings, proxies: TrustedProxies, auth: str, count: Callable[[str], None]) -> None:
         self._count = count
         self._settings = settings
+        self._host_names = settings.host_names  # once: it is found out by what the addresses are
         # With RELAY_AUTH=none pages of all sites may come in, as all programs may. On a loopback or in an intranet that
         # is more than the owners of the sites could do themselves; docs/fallbacks.md says so.
         # A browser shows its certificate to whichever page asks, as it sends cookies.
@@ -96,7 +97,7 @@ class OpeningRequests:
             raise _refused(request, response)
         asked = parse_request(request.path, request.headers, remote, self._negotiation.bearer, certificate_user)
         host = _only(request.headers, "Host")
-        check_host(host, settings.host_names)
+        check_host(host, self._host_names)
         if self._origin_matters:
             check_origin(_only(request.headers, "Origin"), host, settings.allowed_origins)
         protocol = endpoint.open(asked, settings.default_channel)
@@ -109,7 +110,7 @@ class OpeningRequests:
         request = _parse_head(head)
         remote = self._client_address(request, peer)
         origin, host = (_only(request.headers, name) for name in ("Origin", "Host"))
-        check_host(host, settings.host_names)
+        check_host(host, self._host_names)
         if origin is None:
             check_fetch_site(_only(request.headers, "Sec-Fetch-Site"), _only(request.headers, "Sec-Fetch-Dest"))
         cors = cors_headers(origin, host, settings.allowed_origins)
