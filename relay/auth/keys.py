@@ -6,16 +6,16 @@ no public key is taken for a shared secret, and `none` is none of them (RFC 8725
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import jwt
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from cryptography.x509 import load_pem_x509_certificate
-from jwt.algorithms import Algorithm
 
 from relay.errors import RelayError
 
@@ -58,18 +58,40 @@ class UnusableKey(RelayError):
         return self.reason
 
 
+class Verifying(Protocol):
+    """An algorithm of signatures, such as those of PyJWT."""
+
+    def verify(self, msg: bytes, key: Any, sig: bytes) -> bool:
+        """Return whether a signature is that of a message."""
+
+
+class _Hmac:
+    """HMAC of one digest (RFC 7518, section 3.2), in one call: PyJWT's makes an object first, for twice the time.
+
+    Args:
+        digest: its name.
+    """
+
+    def __init__(self, digest: str) -> None:
+        self._digest = digest
+
+    def verify(self, msg: bytes, key: bytes, sig: bytes) -> bool:
+        """See `Verifying`. How long it takes says nothing about the signature."""
+        return hmac.compare_digest(hmac.digest(key, msg, self._digest), sig)
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Key:
     """One key. Its repr tells nothing of it.
 
     Args:
-        material: as PyJWT's `Algorithm.verify` takes it.
+        material: as the algorithms take it.
         algorithms: those for which it counts, by their names in the headers of tokens.
         id: its `kid`; None: it has none.
     """
 
     material: Any
-    algorithms: Mapping[str, Algorithm]
+    algorithms: Mapping[str, Verifying]
     id: str | None = None
 
     def fits(self, id_: str | None) -> bool:
@@ -95,7 +117,7 @@ def secret_key(secret: str) -> Key:
         jwt.get_algorithm_by_name("HS256").prepare_key(material)
     except jwt.InvalidKeyError:
         raise UnusableKey("is a public key, a certificate or a JWK, which is no secret") from None
-    return Key(material, _algorithms(names))
+    return Key(material, {name: _Hmac(f"sha{name[2:]}") for name in names})
 
 
 def public_keys(pem: str) -> list[Key]:
@@ -186,5 +208,5 @@ def _names(material: object) -> list[str]:
     raise UnusableKey("is neither RSA, nor of the curves P-256, P-384, P-521 and Ed25519")
 
 
-def _algorithms(names: Iterable[str]) -> dict[str, Algorithm]:
+def _algorithms(names: Iterable[str]) -> dict[str, Verifying]:
     return {name: jwt.get_algorithm_by_name(name) for name in names}
