@@ -136,7 +136,7 @@ def key_set(members: Iterable[object]) -> list[Key]:
     """Return the public keys of a JWK set (RFC 7517, section 5); what can't be used is left out, as it says there.
 
     Args:
-        members: of its `keys`, parsed. Shared secrets count as unusable: whoever can read the set had them.
+        members: of its `keys`, parsed. Shared secrets count as unusable: all who can read the set have them.
 
     Raises:
         UnusableKey: it holds none that can be used.

@@ -116,7 +116,7 @@ def _parse_info(text: str) -> object:
 
 
 def _refuse_constant(name: str) -> object:
-    """Refuse NaN and infinity, which Python takes for numbers, and nobody else does."""
+    """Refuse NaN and infinity, which Python takes for numbers, and JSON does not."""
     raise ValueError(f"{name} is no number")
 
 

@@ -1,6 +1,6 @@
 """What a gateway does with a token, and why, in words for the people who make tokens.
 
-Clients are told less: what the settings want of a token is nobody's business who has none.
+Clients are told less: what the settings want of a token is no business of a client that has none.
 """
 
 from __future__ import annotations

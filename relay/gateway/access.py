@@ -60,7 +60,7 @@ def report_access(settings: Settings, kind: str) -> None:
         tell = log.info if settings.on_loopback else log.warning
         tell(
             "everybody may do everything",
-            reason="RELAY_AUTH is none: whoever reaches this port may listen and publish to every channel",
+            reason="RELAY_AUTH is none: every client that reaches this port may listen and publish to every channel",
             remedy="RELAY_AUTH=key or RELAY_AUTH=jwt",
         )
         return
@@ -68,7 +68,7 @@ def report_access(settings: Settings, kind: str) -> None:
     tell = log.warning if any(USER in pattern for pattern in settings.rights) else log.info
     tell(
         "everybody has the same rights",
-        reason="RELAY_AUTH is none: whoever reaches this port has these rights, and the name in ?user= is believed",
+        reason="RELAY_AUTH is none: clients that reach this port have these rights, and the name in ?user= is believed",
         rights=settings.rights,
     )
 

@@ -257,7 +257,7 @@ class TlsTransport(asyncio.BufferedProtocol, TlsWriter):
     def _break(self, alert: bytes) -> None:
         """Drop the connection: what came can't be decrypted, or is none of what may come."""
         if not alert or self._closing or self._raw.get_write_buffer_size():
-            self.abort()  # nobody reads an alert
+            self.abort()  # the client reads no alert any more
         else:
             self._closing = True
             self._raw.write(alert)

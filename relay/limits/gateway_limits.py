@@ -67,7 +67,7 @@ class GatewayLimits:
         """
         new = options.new_connections
         burst = new * NEW_CONNECTIONS_BURST_SECONDS
-        # Public ones alone: the number is not one of an address, and a balancer that nobody has named is all clients.
+        # Public ones alone: the number is not one of an address, and a balancer without a name here is all clients.
         share = PerAddress(max(1, burst // NEW_CONNECTIONS_SHARE) if new else 0, public_only=True)
         return cls(
             ConnectionLimits(

@@ -99,7 +99,7 @@ def refusal(limit: Limit, counters: Counters, wait: float | None = None, **who: 
     Args:
         limit: the limit.
         counters: of the gateway.
-        wait: seconds after which the client may come again; None: nobody can know. Then each is told another number.
+        wait: seconds after which the client may come again; None: unknown. Then each is told another number.
         **who: sends the request, for the log.
     """
     reached(limit, counters, **who)

@@ -124,7 +124,7 @@ def problems(model: type[BaseSettings], error: ValidationError) -> list[SettingP
         # A validator's own ValueError says which part of the rule was broken, where the value doesn't show it.
         if detail["type"] == "value_error" and (reason := str(detail["ctx"]["error"])):
             allowed += f" ({reason})"
-        given = MASK if description.kind.secret else _quote(detail["input"])
+        given = MASK if description.kind.secret and detail["input"] is not None else _quote(detail["input"])
         found.append(SettingProblem(description.variable, given, allowed))
     return found
 

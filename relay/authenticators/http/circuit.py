@@ -12,7 +12,7 @@ FAILURES: Final = 5
 FIRST_PAUSE: Final = 0.5
 LONGEST_PAUSE: Final = 5.0
 """Seconds between two tries, which double from the first to the longest. Not longer: clients would wait for a server
-that has come back, and whoever can make it hang would keep all others out."""
+that has come back, and a client that can make it hang would keep all others out."""
 
 
 class Circuit:

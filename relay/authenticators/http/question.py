@@ -64,7 +64,7 @@ class QuestionForm:
         self._cookies = cookies
         self._parameters = parameters
         self._credential_cookie = credential_cookie
-        # A digest is no secret only as long as nobody can try credentials against it.
+        # A digest is no secret only as long as no other program can try credentials against it.
         self._salt = secrets.token_bytes(16)
 
     def fill_in(self, request: ConnectRequest) -> Question:

@@ -138,7 +138,7 @@ class RedisBlockStore(BlockStore):
     async def _uncancelled(self, work: Coroutine[Any, Any, _T]) -> _T:
         """Return what comes of a command; being cancelled, end it for certain.
 
-        redis-py takes most cancellations for an event of its own and goes on, so whoever waits would not notice: a task
+        redis-py takes most cancellations for an event of its own and goes on, and the task would not notice: one
         that reads again and again could never be ended.
         """
         task = asyncio.create_task(work, name="relay blocked users")
