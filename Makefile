@@ -15,15 +15,15 @@ IMAGE ?= relay-gateway
 WORKERS ?= $(shell echo $$((3 * $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2))))
 XDIST := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
+# Whole runs of commands that take their time.
+WHOLE_RUNS := tests/bench/test_compare.py tests/faults/test_run.py
+
 # What is tested with other versions of Python: not what needs a browser, minutes, or the load test.
-SLOW := $(addprefix --ignore=tests/,compose deploy faults honesty loadtest system) --ignore-glob='*_in_browser.py' --ignore-glob='*outages.py'
+SLOW := $(addprefix --ignore=tests/,compose deploy faults honesty loadtest system) --ignore-glob='*_in_browser.py' --ignore-glob='*outages.py' $(addprefix --ignore=,$(WHOLE_RUNS))
 
 # Autobahn's test suite for WebSockets, and the Python with which alone it runs.
 AUTOBAHN := .venv-autobahn
 PYTHON2 ?= $(firstword $(wildcard $(HOME)/.pyenv/versions/2.7.*/bin/python) python2.7)
-
-# Whole runs of commands that take their time.
-WHOLE_RUNS := tests/bench/test_compare.py tests/faults/test_run.py
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-fast fast honesty whole-runs conformance fuzz attacks lint format bench peers loadtest redis programs browser proxies curl \

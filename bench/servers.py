@@ -47,14 +47,16 @@ def start(
         stderr=subprocess.STDOUT,
         env=os.environ | env,
         cwd=folder,
-        preexec_fn=partial(_begin, cores),
+        preexec_fn=partial(_begin, cores, os.getpid()),
     )
 
 
-def _begin(cores: set[int]) -> None:
+def _begin(cores: set[int], parent: int) -> None:
     """Take cores, and end with the parent, whatever ends it; runs in a new process."""
     os.sched_setaffinity(0, cores)
     LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)  # it has ended before the kernel was asked
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

@@ -74,7 +74,9 @@ def main(
 def launch(side: Side, bus: Redis) -> Launch:
     """Return what starts a gateway of a side."""
     command = [sys.executable, "-m", "relay", "serve"]
-    return partial(server, "relay", command, bus, "auto", folder=side.folder)
+    # A gateway that is still starting when its folder is removed would make the folder again, to write bytecode.
+    settings = {"PYTHONDONTWRITEBYTECODE": "1"}
+    return partial(server, "relay", command, bus, "auto", folder=side.folder, settings=settings)
 
 
 def compare(

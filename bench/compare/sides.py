@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import io
 import shutil
 import subprocess
@@ -86,11 +87,12 @@ def git(root: Path, *arguments: str) -> bytes:
 
 
 def confirm(folder: Path) -> None:
-    """Check that a process started in a folder imports the package from there; this also compiles its bytecode.
+    """Compile the bytecode of a copy, and check that a process started in its folder imports it.
 
     Raises:
         NoSuchSide: it imports another one, or none.
     """
+    compileall.compile_dir(folder, quiet=1)
     command = [sys.executable, "-c", f"import {PACKAGE}.cli; print({PACKAGE}.__file__)"]
     done = subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     if done.returncode:

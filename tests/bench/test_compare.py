@@ -49,7 +49,7 @@ def test_a_ratio_that_is_too_high_ends_with_code_1() -> None:
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_signal_ends_everything_that_was_started(signum: signal.Signals, tmp_path: Path) -> None:
-    """Redis, the gateway, and the folder of the copies; only that one stays where nothing can be cleared up."""
+    """Redis, the gateway, and the folder of the copies; after SIGKILL that one stays, as nothing can remove it."""
     process = subprocess.Popen(
         command("--pairs", "1000"),
         cwd=ROOT,

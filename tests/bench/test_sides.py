@@ -101,3 +101,11 @@ def test_a_process_that_would_import_another_package_is_refused(
     monkeypatch.setenv("PYTHONSAFEPATH", "1")
     with pytest.raises(NoSuchSide, match="would run"):
         confirm(repository)
+
+
+def test_each_module_has_bytecode_so_that_no_gateway_needs_to_write_it(repository: Path) -> None:
+    with sides("HEAD", repository) as copies:
+        for copy in copies:
+            package = copy.folder / "relay"
+            compiled = {path.name.partition(".")[0] for path in (package / "__pycache__").iterdir()}
+            assert compiled == {path.stem for path in package.glob("*.py")}
