@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from dataclasses import dataclass
 from typing import Final, Protocol, runtime_checkable
+
+import msgspec
 
 from relay.channel import is_visible
 from relay.errors import NotAllowed, RelayError
@@ -71,8 +72,7 @@ class Everything:
 EVERYTHING: Final = Everything()
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(msgspec.Struct, frozen=True):
     """Who a client is, and what it may do.
 
     Args:
@@ -132,7 +132,7 @@ def check_user(name: str) -> str:
     Raises:
         UserError: it is empty, too long, or has invisible characters or outer white space.
     """
-    if name.isalnum() and name.isascii() and len(name) <= MAX_USER_BYTES:
+    if name.isascii() and name.isprintable() and " " not in name and 1 <= len(name) <= MAX_USER_BYTES:
         return name  # most names: each client of a gateway is looked at
     if not 1 <= len(name.encode(errors="replace")) <= MAX_USER_BYTES:
         raise UserError(f"must have 1 to {MAX_USER_BYTES} bytes of UTF-8")

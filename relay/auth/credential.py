@@ -66,10 +66,11 @@ def find_credential(request: ConnectRequest, cookie: str | None = None) -> str |
     Raises:
         Refused: with 400, there are two that differ; with 401, it is longer than `MAX_CREDENTIAL_BYTES`.
     """
-    named = {found for found in (_of_header(request), request.bearer, request.query.get(CREDENTIAL)) if found}
-    if len(named) > 1:
-        raise Refused(400, "the request has two credentials that differ")
-    found = named.pop() if named else None
+    found = None
+    for named in (_of_header(request), request.bearer, request.query.get(CREDENTIAL)):
+        if named and found is not None and named != found:
+            raise Refused(400, "the request has two credentials that differ")
+        found = named or found
     if found is None and cookie is not None:
         found = find_cookie(request.header("Cookie"), cookie)
     if found is not None and len(found) > MAX_CREDENTIAL_BYTES:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -49,8 +48,7 @@ class ExpiryError(RelayError):
         return f"expiry: must be in seconds since 1970, not {self.moment:g}"
 
 
-@dataclass(frozen=True, slots=True)
-class Grant:
+class Grant(msgspec.Struct, frozen=True):
     """What a token, a key or a back end says about a client; what an authenticator of your own returns.
 
     Args:

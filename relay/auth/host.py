@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from functools import lru_cache
 from ipaddress import ip_address
 
 from relay.errors import Refused
@@ -61,7 +62,9 @@ def check_host(host: str | None, allowed: Collection[str] | None) -> None:
     raise Refused(421, f"this relay is not called {shown}; RELAY_ALLOWED_HOSTS has the names that it has")
 
 
+@lru_cache(64)
 def _is_address(name: str) -> bool:
+    """Return whether a name is an address: most requests have the same, and to read one takes 5 µs."""
     try:
         ip_address(name.strip("[]"))
     except ValueError:

@@ -7,13 +7,16 @@ no public key is taken for a shared secret, and `none` is none of them (RFC 8725
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import jwt
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.hmac import HMAC
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from cryptography.x509 import load_pem_x509_certificate
 
@@ -30,6 +33,9 @@ MAX_KEYS: Final = 16
 
 _SECRET_BYTES: Final = {"HS256": 32, "HS384": 48, "HS512": 64}
 """Algorithm → bytes that a secret must have for it (RFC 7518, section 3.2)."""
+
+_DIGESTS: Final = {"256": hashes.SHA256(), "384": hashes.SHA384(), "512": hashes.SHA512()}
+"""How the name of an algorithm ends → its hash function."""
 
 MIN_SECRET_BYTES: Final = min(_SECRET_BYTES.values())
 
@@ -58,26 +64,8 @@ class UnusableKey(RelayError):
         return self.reason
 
 
-class Verifying(Protocol):
-    """An algorithm of signatures, such as those of PyJWT."""
-
-    def verify(self, msg: bytes, key: Any, sig: bytes) -> bool:
-        """Return whether a signature is that of a message."""
-
-
-class _Hmac:
-    """HMAC of one digest (RFC 7518, section 3.2), in one call: PyJWT's makes an object first, for twice the time.
-
-    Args:
-        digest: its name.
-    """
-
-    def __init__(self, digest: str) -> None:
-        self._digest = digest
-
-    def verify(self, msg: bytes, key: bytes, sig: bytes) -> bool:
-        """See `Verifying`. How long it takes says nothing about the signature."""
-        return hmac.compare_digest(hmac.digest(key, msg, self._digest), sig)
+Verify = Callable[[bytes, bytes], bool]
+"""Returns whether a message, the first argument, has a signature, the second."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -85,13 +73,13 @@ class Key:
     """One key. Its repr tells nothing of it.
 
     Args:
-        material: as the algorithms take it.
+        material: as PyJWT takes it to sign.
         algorithms: those for which it counts, by their names in the headers of tokens.
         id: its `kid`; None: it has none.
     """
 
     material: Any
-    algorithms: Mapping[str, Verifying]
+    algorithms: Mapping[str, Verify]
     id: str | None = None
 
     def fits(self, id_: str | None) -> bool:
@@ -117,7 +105,7 @@ def secret_key(secret: str) -> Key:
         jwt.get_algorithm_by_name("HS256").prepare_key(material)
     except jwt.InvalidKeyError:
         raise UnusableKey("is a public key, a certificate or a JWK, which is no secret") from None
-    return Key(material, {name: _Hmac(f"sha{name[2:]}") for name in names})
+    return Key(material, {name: _hmac(material, name) for name in names})
 
 
 def public_keys(pem: str) -> list[Key]:
@@ -156,7 +144,7 @@ def key_set(members: Iterable[object]) -> list[Key]:
         if only is not None:
             names = [name for name in names if name == only]
         if names:
-            keys.append(Key(material, _algorithms(names), id_))
+            keys.append(Key(material, _algorithms(material, names), id_))
         if len(keys) == MAX_KEYS:
             break
     if not keys:
@@ -192,7 +180,7 @@ def public_key(material: object) -> Key:
     Raises:
         UnusableKey: it is of a kind that is not accepted, or too short.
     """
-    return Key(material, _algorithms(_names(material)))
+    return Key(material, _algorithms(material, _names(material)))
 
 
 def _names(material: object) -> list[str]:
@@ -208,5 +196,47 @@ def _names(material: object) -> list[str]:
     raise UnusableKey("is neither RSA, nor of the curves P-256, P-384, P-521 and Ed25519")
 
 
-def _algorithms(names: Iterable[str]) -> dict[str, Verifying]:
-    return {name: jwt.get_algorithm_by_name(name) for name in names}
+def _algorithms(key: Any, names: Iterable[str]) -> dict[str, Verify]:
+    return {name: _ecdsa(key, name) if name in _CURVES.values() else _signature(key, name) for name in names}
+
+
+def _hmac(secret: bytes, algorithm: str) -> Verify:
+    """Return what verifies with a shared secret (RFC 7518, section 3.2).
+
+    `hmac.digest` looks for its hash function and begins with the secret each time: 2.3 µs, and 12 with cold caches. A
+    copy of what has begun takes 0.9.
+    """
+    begun = HMAC(secret, _DIGESTS[algorithm[2:]])
+
+    def verify(message: bytes, signature: bytes) -> bool:
+        """See `Verify`. How long it takes says nothing about the signature."""
+        copy = begun.copy()
+        copy.update(message)
+        return hmac.compare_digest(copy.finalize(), signature)
+
+    return verify
+
+
+def _ecdsa(key: ec.EllipticCurvePublicKey, algorithm: str) -> Verify:
+    """Return what verifies with a key of a curve (RFC 7518, section 3.4): PyJWT's way takes a fifth longer."""
+    half = (key.curve.key_size + 7) // 8
+    with_digest = ec.ECDSA(_DIGESTS[algorithm[2:]])
+
+    def verify(message: bytes, signature: bytes) -> bool:
+        """See `Verify`."""
+        if len(signature) != 2 * half:
+            return False
+        r, s = int.from_bytes(signature[:half], "big"), int.from_bytes(signature[half:], "big")
+        try:
+            key.verify(encode_dss_signature(r, s), message, with_digest)
+        except InvalidSignature:
+            return False
+        return True
+
+    return verify
+
+
+def _signature(key: Any, algorithm: str) -> Verify:
+    """Return what verifies with PyJWT: with these keys it takes no time to speak of beside OpenSSL."""
+    verify = jwt.get_algorithm_by_name(algorithm).verify
+    return lambda message, signature: verify(message, key, signature)

@@ -41,6 +41,8 @@ class Right(enum.Enum):
     PRESENCE = "p"
     HISTORY = "h"
 
+    __hash__ = object.__hash__  # Enum's own is Python: it is asked for with each message of a client
+
 
 LETTERS: Final = "".join(right.value for right in Right)
 

@@ -17,7 +17,7 @@ import msgspec
 
 from relay.auth.credential import Unauthenticated
 from relay.auth.grant import LATEST, Grant
-from relay.auth.keys import Key
+from relay.auth.keys import Key, Verify
 
 _BASE64URL: Final = bytes.maketrans(b"-_+/=", b"+/!!!")
 """To plain base64, whose own two characters and padding become illegal."""
@@ -61,6 +61,9 @@ class UnknownKey(Unauthenticated):
 
 _read_claims = msgspec.json.Decoder(Claims).decode
 
+HEADERS: Final = 256
+"""Of tokens that are remembered: those of one issuer and key have the same."""
+
 
 @dataclass(frozen=True, slots=True)
 class TokenRules:
@@ -90,13 +93,16 @@ class TokenVerifier:
     def __init__(self, rules: TokenRules, now: Callable[[], float]) -> None:
         self._rules = rules
         self._now = now
+        # Of the headers of valid tokens, which are few: what has verified the last one, and the keys at that time.
+        self._verified: dict[str, Verify] = {}
+        self._keys: Sequence[Key] = ()
 
     def verify(self, token: str, keys: Sequence[Key]) -> Grant:
         """Return what a token gives.
 
         Args:
             token: from anybody.
-            keys: that may have signed it.
+            keys: that may have signed it; another object when they have changed.
 
         Raises:
             UnknownKey: none of them has the id that the token names.
@@ -106,8 +112,7 @@ class TokenVerifier:
         head, middle, payload = signed.partition(".")
         if not (dot and middle) or "." in payload or not token.isascii():
             raise _malformed("it must be a JSON Web Token: three parts with dots between them")
-        header = read_header(head)
-        _check_signature(header, signed.encode(), _decode(signature), keys)
+        self._check_signature(head, signed.encode(), _decode(signature), keys)
         try:
             claims = _read_claims(_decode(payload))
         except msgspec.MsgspecError as error:
@@ -116,6 +121,18 @@ class TokenVerifier:
             raise _malformed("its claims are not UTF-8, or nested too deeply") from None
         self._check(claims)
         return _grant(claims, self._rules.leeway)
+
+    def _check_signature(self, head: str, signed: bytes, signature: bytes, keys: Sequence[Key]) -> None:
+        """Check who has signed a token; raises what `verify` does."""
+        if keys is not self._keys:
+            self._verified.clear()
+            self._keys = keys
+        verify = self._verified.get(head)
+        if verify is None or not verify(signed, signature):
+            verify = _signer(read_header(head), signed, signature, keys, verify)
+            if len(self._verified) >= HEADERS:
+                self._verified.clear()
+            self._verified[head] = verify
 
     def _check(self, claims: Claims) -> None:
         """Check the claims about time, issuer and audience (RFC 7519, section 4.1)."""
@@ -140,9 +157,9 @@ class TokenVerifier:
                 raise Unauthenticated("wrong_audience", "the token is for another audience")
 
 
-@lru_cache(256)
+@lru_cache(HEADERS)
 def read_header(encoded: str) -> Header:
-    """Return the header of a token. The tokens of one issuer and key have the same: remembered, it costs nothing."""
+    """Return the header of a token."""
     try:
         header = msgspec.json.decode(_decode(encoded), type=Header)
     except msgspec.MsgspecError as error:
@@ -154,8 +171,15 @@ def read_header(encoded: str) -> Header:
     return header
 
 
-def _check_signature(header: Header, signed: bytes, signature: bytes, keys: Sequence[Key]) -> None:
-    """Check who has signed a token.
+def _signer(header: Header, signed: bytes, signature: bytes, keys: Sequence[Key], failed: Verify | None) -> Verify:
+    """Return what has verified the signature of a token.
+
+    Args:
+        header: of the token.
+        signed: what is signed.
+        signature: of that.
+        keys: that may have signed it.
+        failed: what didn't verify it, and isn't tried again; None: nothing was tried.
 
     Raises:
         Unauthenticated: none of the keys has.
@@ -171,8 +195,9 @@ def _check_signature(header: Header, signed: bytes, signature: bytes, keys: Sequ
             raise UnknownKey
         raise Unauthenticated("wrong_algorithm", "the token is signed with an algorithm that this relay doesn't accept")
     for key in able:
-        if key.algorithms[header.alg].verify(signed, key.material, signature):
-            return
+        verify = key.algorithms[header.alg]
+        if verify is not failed and verify(signed, signature):
+            return verify
     if header.kid is not None and all(key.id is None for key in able):
         raise UnknownKey
     raise Unauthenticated("wrong_signature", "the token's signature is not valid")

@@ -91,7 +91,8 @@ class OwnFunction:
 def _check_types(grant: Grant) -> None:
     """Raise `AuthenticatorError` unless a grant is one: what slips through would show itself later, and elsewhere."""
     if not isinstance(grant, Grant):
-        raise AuthenticatorError(f"the function must return a Grant or None, not {type(grant).__name__}")
+        what = f"the class {grant.__name__}" if isinstance(grant, type) else type(grant).__name__
+        raise AuthenticatorError(f"the function must return a Grant or None, not {what}")
     channels: object = grant.channels
     if channels is not None and not (
         isinstance(channels, Mapping) and all(isinstance(text, str) for item in channels.items() for text in item)

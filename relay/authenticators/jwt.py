@@ -94,6 +94,9 @@ class IssuedTokens(SignedTokens):
     def __init__(self, keys: list[Key], verifier: TokenVerifier, credentials: Credentials, issuer: IssuerKeys) -> None:
         super().__init__(keys, verifier, credentials)
         self._issuer = issuer
+        # Those of the settings and these of the issuer.
+        self._issued = issuer.keys
+        self._together = [*keys, *self._issued]
 
     @property
     def notes(self) -> list[str]:
@@ -128,7 +131,10 @@ class IssuedTokens(SignedTokens):
 
     @property
     def _all_keys(self) -> list[Key]:
-        return [*self._keys, *self._issuer.keys]
+        if self._issued is not self._issuer.keys:
+            self._issued = self._issuer.keys
+            self._together = [*self._keys, *self._issued]
+        return self._together
 
     def _may_be_known_to_the_issuer(self, token: str) -> bool:
         """Return whether the issuer may have a key that this token is signed with, and that isn't here."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import abc
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from relay.brokers.shares import Share
 from relay.clients.context import Context

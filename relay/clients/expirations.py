@@ -34,8 +34,9 @@ TURN_SECONDS: Final = 0.02
 CLIENTS_PER_TURN: Final = 1000
 """Clients that are taken out of buckets before others have their turn: a millisecond."""
 
-_WIDTHS: Final = tuple(64**level for level in range(6))
-"""Seconds that the buckets of a level cover: 1, about a minute, an hour, three days, half a year, 34 years."""
+_LEVELS: Final = tuple(range(0, 36, 6))
+"""Levels of buckets, by the bits by which seconds are shifted: they cover 1, 64, 4,096… up to a billion seconds, which
+is about a minute, an hour, three days, half a year, 34 years."""
 
 _FAR: Final = 10**11
 """Seconds since 1970 that count as never: whatever a program gives, numbers of buckets stay small."""
@@ -76,14 +77,15 @@ class Expirations:
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
-        # By the seconds that the bucket covers, and its number: seconds since 1970 by those. The values are the objects
-        # that the identities of the clients hold anyway.
-        self._buckets: dict[tuple[int, int], dict[Expiring, float]] = {}
+        # Of each level by their numbers: seconds since 1970 by the seconds that a bucket covers. The values are the
+        # objects that the identities of the clients hold anyway.
+        self._levels: dict[int, dict[int, dict[Expiring, float]]] = {bits: {} for bits in _LEVELS}
         self._batches: list[_Batch] = []
 
     def __len__(self) -> int:
         """Return how many clients are to be closed now or later."""
-        return sum(map(len, self._buckets.values())) + sum(len(batch.clients) for batch in self._batches)
+        waiting = sum(len(bucket) for buckets in self._levels.values() for bucket in buckets.values())
+        return waiting + sum(len(batch.clients) for batch in self._batches)
 
     def add(self, client: Expiring, expires_at: float) -> None:
         """Close a client when its right has expired.
@@ -94,10 +96,14 @@ class Expirations:
         """
         second = _second(expires_at)
         ahead = second - self._now()
-        for width in _WIDTHS:
-            if ahead < 64 * width:
+        for bits in _LEVELS:
+            if ahead < 64 << bits:
                 break
-        self._buckets.setdefault((width, second // width), {})[client] = expires_at
+        buckets, number = self._levels[bits], second >> bits
+        bucket = buckets.get(number)
+        if bucket is None:
+            bucket = buckets[number] = {}
+        bucket[client] = expires_at
 
     def discard(self, client: Expiring, expires_at: float) -> None:
         """Forget a client, which has gone or gets another end; nothing happens when it isn't here.
@@ -107,12 +113,11 @@ class Expirations:
             expires_at: as it was added with.
         """
         second = _second(expires_at)
-        for width in _WIDTHS:
-            key = width, second // width
-            bucket = self._buckets.get(key)
+        for bits, buckets in self._levels.items():
+            bucket = buckets.get(second >> bits)
             if bucket is not None and bucket.pop(client, None) is not None:
                 if not bucket:
-                    del self._buckets[key]
+                    del buckets[second >> bits]
                 return
         for batch in self._batches:
             if batch.clients.pop(client, None) is not None:
@@ -148,8 +153,11 @@ class Expirations:
         now = self._now()
         left = CLIENTS_PER_TURN
         expired: dict[Expiring, float] = {}
-        for key in [key for key in self._buckets if key[0] * key[1] <= now]:
-            bucket = self._buckets[key]
+        due = [
+            (buckets, number) for bits, buckets in self._levels.items() for number in buckets if number << bits <= now
+        ]
+        for buckets, number in due:
+            bucket = buckets[number]
             while bucket and left:
                 left -= 1
                 client, expires_at = bucket.popitem()
@@ -158,7 +166,7 @@ class Expirations:
                 else:
                     self.add(client, expires_at)
             if not bucket:
-                del self._buckets[key]
+                del buckets[number]
         if expired:
             seconds = min(SPREAD_SECONDS, (len(expired) - 1) / UNSPREAD_PER_SECOND)
             self._batches.append(_Batch(expired, len(expired), at, seconds))
@@ -167,4 +175,4 @@ class Expirations:
 
 def _second(expires_at: float) -> int:
     """Return the first whole second at which a right has expired."""
-    return math.ceil(min(max(0, expires_at), _FAR))
+    return math.ceil(expires_at if 0 <= expires_at < _FAR else min(max(0, expires_at), _FAR))

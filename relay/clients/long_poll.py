@@ -15,8 +15,9 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Protocol
+
+from msgspec.structs import replace
 
 from relay.brokers.shares import Share
 from relay.clients.context import Context

@@ -190,7 +190,7 @@ async def test_one_that_hangs_is_cancelled(way: str) -> None:
         ({"user": "ann"}, "must return a Grant or None, not dict"),
         (True, "must return a Grant or None, not bool"),
         ("ann", "must return a Grant or None, not str"),
-        (Grant, "must return a Grant or None, not type"),
+        (Grant, "must return a Grant or None, not the class Grant"),
         (Grant(7), "user of a grant can't be int"),  # type: ignore[arg-type]
         (Grant(b"ann"), "user of a grant can't be bytes"),  # type: ignore[arg-type]
         (Grant("ann", ["*"]), "channels of a grant must map patterns to letters"),  # type: ignore[arg-type]
