@@ -8,6 +8,7 @@ from collections.abc import Callable
 import msgspec
 
 from relay.channel import check_channel
+from relay.position import Position
 
 ORIGIN_BYTES = 16
 """Size of a client's id: 8 random bytes of its gateway, then a 64-bit number."""
@@ -21,19 +22,6 @@ class Kind(enum.IntEnum):
 
     TEXT = 0
     BINARY = 1
-
-
-class Position(msgspec.Struct, frozen=True, gc=False):
-    """The place of a message in the history of its channel.
-
-    Args:
-        epoch: names one history; a history that was lost and begun anew has another one, so that positions of the two
-            are never compared.
-        offset: number of the message in it, without holes.
-    """
-
-    epoch: str
-    offset: int
 
 
 class Message(msgspec.Struct, frozen=True, gc=False):
@@ -53,6 +41,18 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     payload: bytes
     kind: Kind = Kind.TEXT
     origin: bytes = NO_ORIGIN
+
+
+class PositionedMessage(Message, frozen=True, gc=False, kw_only=True):
+    """A message of a channel that counts its messages.
+
+    A class of its own: a field of all messages would cost each of them 2 to 8 of the 50 ns that it takes to make one.
+
+    Args:
+        position: its place in the channel's history.
+    """
+
+    position: Position
 
 
 Encoder = Callable[[Message], bytes]

@@ -26,8 +26,9 @@ LAYERS = [
     ["node", "settings"],
     ["hub", "brokers", "auth", "interest", "limits"],
     ["protocols"],
+    ["replay"],
     ["metrics", "proxies", "logs", "message"],
-    ["channel", "tls"],
+    ["channel", "tls", "position", "namespaces"],
     ["errors", "redaction", "system_error", "version"],
 ]
 """Rooms from the outside in. A module imports from its own room, and from rooms of later layers. So two rooms of one
@@ -96,7 +97,20 @@ LIBRARIES = {
 CONVERTS_ONLY = {("proxies.proxy_header", "socket")}
 """What pure modules import of a library that does I/O: here, how an address is written."""
 
-PURE = {"hub", "protocols", "auth", "limits", "proxies", "message", "channel", "errors", "redaction"}
+PURE = {
+    "hub",
+    "protocols",
+    "auth",
+    "limits",
+    "proxies",
+    "replay",
+    "message",
+    "channel",
+    "position",
+    "namespaces",
+    "errors",
+    "redaction",
+}
 """Rooms that do no I/O and know no clock: not even by the standard library."""
 
 MAX_LINES = 300

@@ -18,8 +18,9 @@ from relay.brokers.block_store import BlockStore
 from relay.brokers.schemes import broker_class
 from relay.brokers.shares import Share
 from relay.errors import PublishError
-from relay.message import Message, Position
+from relay.message import Message
 from relay.metrics.counters import Counters
+from relay.position import Position
 
 
 class Published(msgspec.Struct, frozen=True, gc=False):

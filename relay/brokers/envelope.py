@@ -29,7 +29,8 @@ from __future__ import annotations
 import struct
 
 from relay.errors import RelayError
-from relay.message import NO_ORIGIN, ORIGIN_BYTES, Kind, Message, Position
+from relay.message import NO_ORIGIN, ORIGIN_BYTES, Kind, Message
+from relay.position import Position
 
 VERSION = 1
 HEADER_BYTES = 3 + ORIGIN_BYTES

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.brokers.envelope import HEADER_BYTES, EnvelopeError, open_envelope, position_of, seal, seal_with_position
-from relay.message import NO_ORIGIN, Kind, Message, Position
+from relay.message import NO_ORIGIN, Kind, Message
+from relay.position import Position
 
 ORIGINS = st.binary(min_size=16, max_size=16)
 

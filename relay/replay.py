@@ -1,0 +1,27 @@
+"""What a client that joins a channel gets of the messages before."""
+
+from __future__ import annotations
+
+import msgspec
+
+from relay.message import PositionedMessage
+from relay.position import Position
+
+Resume = Position | int
+"""What a client wants of a channel's history when it subscribes: all that has come after a position, or so many of the
+newest messages. 0: nothing."""
+
+
+class Replay(msgspec.Struct, frozen=True, gc=False):
+    """What it gets. The live messages go on right behind it, without a hole and without a double.
+
+    Args:
+        position: of the last message before the live ones.
+        messages: that it gets first, in the order of their offsets.
+        recovered: whether these are all that it has missed; False: it can't be told what is missing, and gets none.
+            True where it has not asked for what comes after a position.
+    """
+
+    position: Position
+    messages: list[PositionedMessage] = []
+    recovered: bool = True
