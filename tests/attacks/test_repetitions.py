@@ -1,4 +1,4 @@
-"""What is measured again when a verdict is void."""
+"""What is measured again when a verdict may be the machine's fault."""
 
 from __future__ import annotations
 
@@ -19,12 +19,17 @@ def failed() -> Outcome:
     return Outcome(Least(1), faults=["lost"])
 
 
-def held() -> Outcome:
-    """Return an outcome with nothing to complain of."""
+def held(attacked: float = 1.0) -> Outcome:
+    """Return an outcome with nothing to complain of, but perhaps the latency."""
     calm = [Span(1, 1)] * 2
-    found = Outcome(Least(0), before=calm, attacked=calm, quiet=calm, memory_before=1, memory_after=1)
+    found = Outcome(Least(0), before=calm, attacked=[Span(attacked, 1)], quiet=calm, memory_before=1, memory_after=1)
     found.met["connections"] = 1
     return found
+
+
+def slow() -> Outcome:
+    """Return an outcome of which only the latency is to be complained of."""
+    return held(attacked=10.0)
 
 
 class Campaign:
@@ -58,6 +63,14 @@ def test_a_void_one_gets_a_second_chance_and_no_third() -> None:
     assert Campaign(80).judge(void(), held()) == [Judgement.VOID, Judgement.HELD]
     assert Campaign(80).judge(void(), failed()) == [Judgement.VOID, Judgement.FAILED]
     assert Campaign(80).judge(void(), void(), held()) == [Judgement.VOID, Judgement.VOID]
+
+
+def test_latency_alone_has_to_fail_twice() -> None:
+    assert Campaign(80).judge(slow(), slow(), held()) == [Judgement.FAILED, Judgement.FAILED]
+    assert Campaign(80).judge(slow(), held()) == [Judgement.FAILED, Judgement.HELD]
+    forgetful = slow()
+    forgetful.memory_after = 2
+    assert Campaign(80).judge(forgetful, held()) == [Judgement.FAILED]
 
 
 def test_no_repetition_begins_when_their_time_is_over() -> None:

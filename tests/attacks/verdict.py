@@ -127,6 +127,11 @@ class Outcome:
         return _ratio(values, [min(values)])
 
     @property
+    def certain(self) -> bool:
+        """Whether it would be the same on any machine: no latency is needed for the verdict."""
+        return bool(self.faults or self._memory_faults())
+
+    @property
     def verdict(self) -> Verdict:
         """What follows."""
         short = self.faults + self._memory_faults()
