@@ -128,7 +128,21 @@ def test_an_attack_that_never_connected_is_void_whatever_it_had_to_do() -> None:
     found = outcome()
     found.least = Least(0)
     found.met.clear()
-    assert judge(found) == (VOID, "the attack did too little: 0 connections")
+    assert judge(found) == (VOID, "there was no attack")
+
+
+def test_an_attack_that_makes_the_gateway_too_slow_for_itself_has_done_enough() -> None:
+    found = outcome(attacked=0.180)
+    found.met = Counter(connections=30, bytes=1000)
+    judgement, reasons = judge(found)
+    assert judgement is FAILED
+    assert reasons.startswith("p99 is 60.0 times its quiet value; the attack did too little")
+
+
+def test_a_slow_span_without_an_attack_is_void() -> None:
+    found = outcome(attacked=0.180)
+    found.met.clear()
+    assert judge(found) == (VOID, "there was no attack")
 
 
 def test_an_outcome_without_figures_is_void() -> None:

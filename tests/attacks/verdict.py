@@ -138,7 +138,8 @@ class Outcome:
         void = self._missing()
         if not void:
             failed, unclear = self._judge_latency()
-            short, void = short + failed, unclear
+            # What an attack has done slowly because it made the gateway slow, it has done.
+            short, void = short + failed, unclear + self._too_little()
         if short:
             return Verdict(Judgement.FAILED, short + void)
         return Verdict(Judgement.VOID if void else Judgement.HELD, void)
@@ -157,10 +158,17 @@ class Outcome:
             missing.append("the healthy clients hardly spoke")
         if not self.memory_before or not self.memory_after:
             missing.append("the memory was not measured")
-        for what, least in self.least._asdict().items():
-            if self.met[what] < max(1 if what == "connections" else 0, least * self.attacked_seconds):
-                missing.append(f"the attack did too little: {self.met[what]:,} {what}")
+        if not self.met["connections"]:
+            missing.append("there was no attack")
         return missing
+
+    def _too_little(self) -> list[str]:
+        """Return what the attack should have done more of."""
+        return [
+            f"the attack did too little: {self.met[what]:,} {what}"
+            for what, least in self.least._asdict().items()
+            if self.met[what] < least * self.attacked_seconds
+        ]
 
     def _judge_latency(self) -> tuple[list[str], list[str]]:
         """Return what falls short, and what can't be told."""
