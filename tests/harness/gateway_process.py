@@ -10,9 +10,9 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from tests.harness import guard
 from tests.harness.certificate_authority import CertificateAuthority
@@ -38,7 +38,10 @@ class GatewayProcess:
 
     Attributes:
         port: TCP port, from the log line "listening".
+        command: what Python runs, with `serve` behind it.
     """
+
+    command: ClassVar[Sequence[str]] = ("-m", "relay")
 
     def __init__(self, **settings: Setting) -> None:
         self._authority: CertificateAuthority | None = None
@@ -54,7 +57,7 @@ class GatewayProcess:
         environment["PYTHONPATH"] = str(ROOT)
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "relay", "serve"],
+                [sys.executable, *self.command, "serve"],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
