@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from relay.errors import SettingsError
 from relay.settings import Settings
+from relay.settings.problem import SettingsError
 from relay.settings.values import show
 from tests.auth.key_pairs import P256, RSA, pem_of, private_pem_of
 
