@@ -45,6 +45,7 @@ class Disconnect(enum.Enum):
     USER_BLOCKED = (1008, "user blocked")
     UNEXPECTED_DATA = (1008, "unexpected data")
     TOO_MANY_FRAGMENTS = (1009, "too many fragments")
+    MESSAGE_TOO_BIG = (1009, "message too big for its channel")
     KEEPALIVE_TIMEOUT = (1011, "keepalive timeout")
     SLOW_CONSUMER = (1013, "slow consumer")
     BUS_UNAVAILABLE = (1013, "bus unavailable")
