@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hmac
 import json
+from base64 import urlsafe_b64decode
 from collections.abc import Sequence
 from random import Random
 from typing import Any, Final
 
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from websockets.datastructures import Headers
 
 from relay.auth.api_keys import ApiKeyAuthenticator
@@ -92,11 +94,16 @@ def read_claims(data: bytes) -> tuple[Any, ...]:
 
 def _is_signed(token: str) -> bool:
     """Return whether a token that was accepted has one of the four signatures that it may have."""
-    signed, _, signature = token.rpartition(".")
-    digests = [hmac.digest(SECRET, signed.encode(), digest) for digest in credential.HASHES.values()]
-    if any(signature.startswith(encode_part(digest)[:-1]) for digest in digests):
+    signed, _, encoded = token.rpartition(".")
+    signature = urlsafe_b64decode(encoded + "==")
+    if signature in [hmac.digest(SECRET, signed.encode(), digest) for digest in credential.HASHES.values()]:
         return True
-    return len(signature) == 86
+    r, s = int.from_bytes(signature[:32]), int.from_bytes(signature[32:])
+    try:
+        _PRIVATE.public_key().verify(encode_dss_signature(r, s), signed.encode(), ec.ECDSA(hashes.SHA256()))
+    except InvalidSignature:
+        return False
+    return True
 
 
 def _given(identity: Identity) -> tuple[Any, ...]:
@@ -138,7 +145,7 @@ def read_keyed(data: bytes) -> tuple[Any, ...]:
     offered = ",".join(headers.get_all("Sec-WebSocket-Protocol")).split(",")
     _, bearer = take_bearer([name.strip() for name in offered])
     identity = _KEYS.identify(parse_request(target, headers, "192.0.2.1", bearer))
-    if credential.CLIENT_KEY.encode() not in data.replace(b"%2D", b"-").replace(b"%2d", b"-") and b"%" not in data:
+    if credential.CLIENT_KEY.encode() not in data and b"%" not in data:
         raise Wrong("a request passes without the key")
     return _given(identity)
 
