@@ -10,9 +10,9 @@ from typing import Final, NamedTuple
 from tests.fuzz.mutation import mutate
 from tests.fuzz.parsers.parser import Parser
 
-BATCH: Final = 1000
+BATCH: Final = 250
 CORPUS: Final = 200
-FRESH: Final = 40
+FRESH: Final = 10
 """How many inputs of a corpus are made anew for each batch."""
 
 RANDOM: Final = 0.02
