@@ -7,7 +7,6 @@ import json
 import os
 import resource
 import signal
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable
@@ -17,11 +16,11 @@ from typing import Any, Self
 from tests.harness import guard
 from tests.harness.certificate_authority import CertificateAuthority
 from tests.harness.conditions import PATIENCE_SECONDS, wait_until, wait_until_blocking
+from tests.harness.forked_process import ROOT, start
 from tests.harness.http_response import HttpResponse
 from tests.harness.readiness import all_told_ready, told_ready
 from tests.harness.tls_socket import TRUSTED, trust_port
 
-ROOT = Path(__file__).resolve().parents[2]
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
@@ -52,15 +51,8 @@ class GatewayProcess:
         given = {"port": 0, "log_format": "json", "drain_seconds": 0, "ping_interval": 3600, **settings}
         environment |= {f"RELAY_{name.upper()}": str(value) for name, value in given.items()}
         environment["PYTHONPATH"] = str(ROOT)
-        with self._log.open("wb") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "relay", "serve"],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env=environment,
-                cwd=self._directory.name,
-            )
+        folder = self._directory.name
+        self._process = start("serve", environment=environment, folder=folder, log=self._log)
         guard.watch(self._process.pid)
 
     @classmethod
