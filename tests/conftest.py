@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
-from coverage import Coverage
 from hypothesis import HealthCheck, settings
 
 from relay.logs import logger
@@ -67,8 +66,7 @@ SLOWEST = (
 
 def pytest_configure(config: pytest.Config) -> None:
     """Measure coverage of the tests alone."""
-    if (measuring := Coverage.current()) is not None:
-        config.pluginmanager.register(CoverageBreaks(measuring))
+    config.pluginmanager.register(CoverageBreaks())
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

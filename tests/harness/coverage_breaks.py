@@ -20,22 +20,21 @@ UNMEASURED = ("tests/fuzz/", "tests/settings/test_text.py")
 
 
 class CoverageBreaks:
-    """A plugin of pytest.
+    """A plugin of pytest, for runs with and without `--cov`."""
 
-    Args:
-        coverage: that measures now.
-    """
-
-    def __init__(self, coverage: Coverage) -> None:
-        self._coverage = coverage
+    def __init__(self) -> None:
+        self._coverage: Coverage | None = None
         self._depth = 0
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection(self) -> Generator[None, object, object]:
         """Load all modules before the first break: what they do as they are loaded counts as well."""
-        for module in pkgutil.walk_packages(relay.__path__, "relay."):
-            importlib.import_module(module.name)
-        self._coverage.stop()
+        self._coverage = Coverage.current()
+        if self._coverage is not None:
+            for module in pkgutil.walk_packages(relay.__path__, "relay."):
+                importlib.import_module(module.name)
+        while (measuring := Coverage.current()) is not None:
+            measuring.stop()  # in a process of xdist another one waits behind the first, and would go on now
         return (yield)
 
     @pytest.hookimpl(wrapper=True)
@@ -58,6 +57,9 @@ class CoverageBreaks:
     @contextmanager
     def _measured(self) -> Iterator[None]:
         """Measure meanwhile; a fixture may ask for another one."""
+        if self._coverage is None:
+            yield
+            return
         if not self._depth:
             self._coverage.start()
         self._depth += 1
