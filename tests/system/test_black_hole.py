@@ -77,7 +77,7 @@ async def test_a_network_that_is_cut_again_and_again_heals_each_time(
             proxy.cut()
             # Neither Redis nor the gateways know of it yet.
             await wait_until(lambda links=links: all(map(has_new_links, (one, two), links)))
-            await wait_until(lambda: own_redis.subscriptions("relay:a") == 2 and proxy.connections == 4)
+            await wait_until(lambda: own_redis.subscriptions("relay:a") == 2)
             await all_told_ready([one, two])
             await sender.send(str(number))
             assert await receiver.receive(number + 1) == [str(n) for n in range(number + 1)]
