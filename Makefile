@@ -19,9 +19,11 @@ XDIST := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 WHOLE_RUNS := tests/bench/test_compare.py tests/faults/test_run.py
 
 # What is tested with other versions of Python: not what needs a browser, minutes, or the load test; and not files, pages,
-# measurements and the tests' own parts, which are the same with each.
+# measurements, values of settings and the tests' own parts, which are the same with each. Of commands and workers in
+# processes of their own, each of which loads everything, some are enough.
 SLOW := $(addprefix --ignore=tests/,bench compose conformance deploy docs faults fuzz harness_tests honesty loadtest system) \
-	$(addprefix --ignore=tests/,test_distribution.py test_imports.py) \
+	$(addprefix --ignore=tests/,test_distribution.py test_imports.py settings/test_text.py workers/test_hung_workers.py) \
+	$(addprefix --ignore=tests/cli/test_,client_token.py loadtest.py loadtest_run.py streams.py tls.py) \
 	$(addprefix --ignore=tests/web/,test_browser_behind_proxy.py test_demo_over_tls.py test_relay_client_codes.py) \
 	--ignore-glob='*_in_browser.py' --ignore-glob='*outages.py' $(addprefix --ignore=,$(WHOLE_RUNS))
 
