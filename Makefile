@@ -18,8 +18,14 @@ XDIST := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 # Whole runs of commands that take their time.
 WHOLE_RUNS := tests/attacks/test_planted_faults.py tests/bench/test_compare.py tests/faults/test_run.py
 
-# What is tested with other versions of Python: not what needs a browser, minutes, or the load test.
-SLOW := $(addprefix --ignore=tests/,compose deploy faults honesty loadtest system) --ignore-glob='*_in_browser.py' --ignore-glob='*outages.py' $(addprefix --ignore=,$(WHOLE_RUNS))
+# What is tested with other versions of Python: not what needs a browser, minutes, or the load test; and not files, pages,
+# measurements, values of settings and the tests' own parts, which are the same with each. Of commands and workers in
+# processes of their own, each of which loads everything, some are enough.
+SLOW := $(addprefix --ignore=tests/,bench compose conformance deploy docs faults fuzz harness_tests honesty loadtest system) \
+	$(addprefix --ignore=tests/,test_distribution.py test_imports.py settings/test_text.py workers/test_hung_workers.py) \
+	$(addprefix --ignore=tests/cli/test_,client_token.py loadtest.py loadtest_run.py streams.py tls.py) \
+	$(addprefix --ignore=tests/web/,test_browser_behind_proxy.py test_demo_over_tls.py test_relay_client_codes.py) \
+	--ignore-glob='*_in_browser.py' --ignore-glob='*outages.py' $(addprefix --ignore=,$(WHOLE_RUNS))
 
 # Autobahn's test suite for WebSockets, and the Python with which alone it runs.
 AUTOBAHN := .venv-autobahn
@@ -181,7 +187,8 @@ programs: browser proxies curl
 
 # Pages are tested in a real browser.
 browser:
-	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || sh tests/install.sh chromium || true
+	@command -v chromium-headless-shell >/dev/null || command -v chromium >/dev/null || command -v chromium-browser >/dev/null || \
+		sh tests/install.sh chromium || true
 
 # Clients and proxies as they are: what stands between a gateway and the world, and what speaks to it.
 proxies:

@@ -36,11 +36,17 @@ SETTLE_PART: Final = 0.5
 MEMORY_SECONDS: Final = 10.0
 
 
+class Besieged(GatewayProcess):
+    """A gateway that has loaded everything itself: a fork would share its memory with the other forks."""
+
+    command = ("-m", "relay")
+
+
 def besiege(
     attack: Attack,
     span: float,
     event_loop: str = "auto",
-    launch: Callable[[dict[str, Setting]], GatewayProcess] = lambda settings: GatewayProcess(**settings),
+    launch: Callable[[dict[str, Setting]], GatewayProcess] = lambda settings: Besieged(**settings),
 ) -> Outcome:
     """Attack a gateway of its own, and return what that has done.
 
