@@ -213,8 +213,8 @@ class Publications(SupervisedLink):
         if queue.holding:
             self.passing = False
             if len(queue.pending) == len(queue.unsent):  # all that was written is answered
-                self._scripting.load(self._ask)
                 queue.release()
+                self._scripting.load(self._ask)
                 self.update()
         self._resume()
         if unexpected is not EXPECTED:
