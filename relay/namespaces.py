@@ -73,15 +73,16 @@ class Namespaces:
         named: by the names of namespaces.
 
     Attributes:
+        default, named: the same.
         options: returns the options of a channel. Those of the relay's own channels are `PLAIN`.
         positioned: whether the messages of any channel have positions.
         sized: whether any namespace has a largest message of its own.
     """
 
     def __init__(self, default: ChannelOptions = PLAIN, named: Mapping[str, ChannelOptions] | None = None) -> None:
-        self._default = default
-        self._named = dict(named or {})
-        every = (default, *self._named.values())
+        self.default = default
+        self.named = dict(named or {})
+        every = (default, *self.named.values())
         self.positioned = any(options.positioned for options in every)
         self.sized = any(options.max_message_bytes is not None for options in every)
         self.options = lru_cache(CACHED_CHANNELS)(self._find)
@@ -91,7 +92,7 @@ class Namespaces:
         if channel.startswith(INTERNAL):
             return PLAIN
         namespace, colon, _ = channel.partition(":")
-        return self._named.get(namespace, self._default) if colon else self._default
+        return self.named.get(namespace, self.default) if colon else self.default
 
 
 NO_NAMESPACES: Final = Namespaces()

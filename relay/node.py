@@ -16,7 +16,7 @@ from relay.hub import Handler, Hub
 from relay.interest import Acknowledged, Interest
 from relay.limits.channels import DEFAULT_CHANNELS, ChannelLimits
 from relay.logs import Logger
-from relay.message import Message
+from relay.message import Message, PositionedMessage
 from relay.metrics.counters import Counters
 
 UNSUBSCRIBE_DELAY_SECONDS = 1.0
@@ -63,6 +63,7 @@ class Node:
         self.hub = Hub(counters, self._schedule_flush)
         # The broker calls it for each message, which is fanned out at the end of the tick.
         self.receive: Callable[[Message], None] = self.hub.receive
+        self.receive_positioned: Callable[[PositionedMessage], None] = self.hub.receive
         self._broker = load_broker(options, self, counters)
         self._write_delay = write_delay
         self._unsubscribe_delay = unsubscribe_delay
@@ -179,18 +180,21 @@ class Node:
         if self._broker.hold_back():
             self.pause(source)
 
-    def submit(self, message: Message, source: Source | None = None) -> asyncio.Future[Published]:
+    def submit(
+        self, message: Message, source: Source | None = None, idempotency_key: str | None = None
+    ) -> asyncio.Future[Published]:
         """Give a message to the bus, and return a future of its outcome.
 
         Args:
             message: the message.
             source: the publisher of later messages that must not overtake this one when it fails; None: there are none.
+            idempotency_key: see `Broker.publish`.
 
         Returns:
             A future of what the bus says of it; it fails with `PublishError`. It may be ignored.
         """
         submission = Submission(self._loop.create_future())
-        self._broker.publish(message, submission if source is None else source, submission.settle)
+        self._broker.publish(message, submission if source is None else source, submission.settle, idempotency_key)
         return submission.published
 
     def unsettled(self) -> set[Source]:

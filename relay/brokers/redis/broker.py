@@ -9,9 +9,13 @@ from functools import lru_cache
 from relay.brokers import Broker, BrokerOptions, BusState, Receipt, Sink, Source
 from relay.brokers.block_store import BlockStore
 from relay.brokers.envelope import seal
+from relay.brokers.history import HistoryStore
 from relay.brokers.redis.address import fixed, parse_address
 from relay.brokers.redis.block_store import RedisBlockStore
+from relay.brokers.redis.history import RedisHistoryStore
+from relay.brokers.redis.script_calls import BULK, ScriptedChannel
 from relay.brokers.redis.shard import Shard
+from relay.brokers.redis.unpositioned import UnpositionedWatch
 from relay.brokers.shares import Share
 from relay.logs import Logger
 from relay.message import Message
@@ -34,10 +38,15 @@ class RedisBroker(Broker):
     def __init__(self, options: BrokerOptions, sink: Sink, counters: Counters) -> None:
         self._prefix = options.prefix
         self._address = parse_address(options.url, options.ca_file)
+        if options.namespaces.positioned:
+            sink = UnpositionedWatch(sink, options.namespaces, counters)
         self.shards: tuple[Shard, ...] = (Shard(fixed(self._address), options, sink, counters),)
         self._block_store = RedisBlockStore(self._address, options.prefix, options.timeout)
+        self._history = RedisHistoryStore(self._address, options.prefix, options.timeout, options.namespaces, counters)
+        self._options = options.namespaces.options
         # The choice of the shard costs a publisher nothing: it is kept with what the command begins with.
         self._route = lru_cache(maxsize=CACHED_CHANNELS)(self._find_route)
+        self._scripted = lru_cache(maxsize=CACHED_CHANNELS)(self._find_scripted)
 
     async def start(self) -> None:
         """Begin to connect and to probe.
@@ -65,6 +74,7 @@ class RedisBroker(Broker):
         for shard in self.shards:
             await shard.stop()
         await self._block_store.close()
+        await self._history.close()
 
     def subscribe(self, channel: str) -> asyncio.Future[None]:
         """See `Broker.subscribe`."""
@@ -74,9 +84,15 @@ class RedisBroker(Broker):
         """See `Broker.unsubscribe`."""
         self._shard_of(channel).subscriptions.unsubscribe(channel)
 
-    def publish(self, message: Message, source: Source, receipt: Receipt | None = None) -> bool:
+    def publish(
+        self, message: Message, source: Source, receipt: Receipt | None = None, idempotency_key: str | None = None
+    ) -> bool:
         """See `Broker.publish`."""
         envelope = seal(message)
+        if idempotency_key is not None:
+            publications = self._shard_of(message.channel).publications
+            call = self._scripted(message.channel).call(BULK % (len(envelope), envelope), idempotency_key)
+            return publications.publish_script(call, source, receipt)
         publish, template = self._route(message.channel)
         return publish(template % (len(envelope), envelope), source, receipt)
 
@@ -104,6 +120,11 @@ class RedisBroker(Broker):
         return self._block_store
 
     @property
+    def history(self) -> HistoryStore:
+        """See `Broker.history`."""
+        return self._history
+
+    @property
     def problems(self) -> list[str]:
         """See `Broker.problems`."""
         return [problem for shard in self.shards for problem in shard.problems]
@@ -126,7 +147,17 @@ class RedisBroker(Broker):
     def _find_route(self, channel: str) -> tuple[Publish, bytes]:
         """Return the method to publish with, and what to publish without its payload."""
         shard = self._shard_of(channel)
-        return shard.publications.publish, shard.publish_template(channel)
+        if not self._options(channel).positioned:
+            return shard.publications.publish, shard.publish_template(channel)
+        call, publish_script = self._scripted(channel).call, shard.publications.publish_script
+
+        def publish(tail: bytes, source: Source, receipt: Receipt | None) -> bool:
+            return publish_script(call(tail, None), source, receipt)
+
+        return publish, BULK
+
+    def _find_scripted(self, channel: str) -> ScriptedChannel:
+        return self._shard_of(channel).scripted(channel)
 
 
 broker_class = RedisBroker
