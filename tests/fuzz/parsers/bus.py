@@ -16,7 +16,8 @@ from relay.control.messages import (
     decode_inbox,
     encode,
 )
-from relay.message import ORIGIN_BYTES, Kind, Message, Position
+from relay.message import ORIGIN_BYTES, Kind, Message
+from relay.position import Position
 from tests.fuzz.grammar import bus
 from tests.fuzz.grammar.json_text import vary
 from tests.fuzz.parsers.parser import Parser, Wrong, expect
