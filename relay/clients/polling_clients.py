@@ -47,7 +47,7 @@ class PollingClients:
         self._idle = IdlePolls()
         # Clients that were closed, until their next poll has told them why, or doesn't come in time.
         self._closed: dict[str, LongPoll] = {}
-        context.node.watch_gaps(self._gap)
+        context.node.watch_missed(self._gap)
 
     def __len__(self) -> int:
         """Return the number of polling clients."""

@@ -19,6 +19,8 @@ from relay.node import Node
 from relay.protocols import ClientProtocol
 from relay.protocols.http_error import http_error
 from relay.protocols.request import ConnectRequest
+from relay.recovery.reading import Reading
+from relay.replay import Resume
 
 log = Logger("relay.gateway")
 
@@ -89,11 +91,11 @@ class Admission:
                 identity = await self.identify(request)
             connections.enter_user(identity.user, request.remote)
             user = identity.user
-            interest = await self._admit_to(protocol.channel, identity)
+            interest, reading = await self._admit_to(protocol, identity)
         except BaseException:
             connections.leave(network, user)
             raise
-        return Session(self._node, identity, protocol, interest, network)
+        return Session(self._node, identity, protocol, interest, network, reading)
 
     def withdraw(self, session: Session) -> None:
         """Give back what `admit` has counted and claimed for a client that has not joined the registry after all."""
@@ -175,26 +177,33 @@ class Admission:
         if identity.user is not None:
             self.blocked_users.check(identity.user)
 
-    async def _admit_to(self, channel: str | None, identity: Identity) -> Interest | None:
-        """Return a claim on the channel with which a client comes in; None without one. Raises what `admit` does."""
+    async def _admit_to(self, protocol: ClientProtocol, identity: Identity) -> tuple[Interest | None, Reading | None]:
+        """Return a claim on the channel with which a client comes in, None without one, and what was read for it.
+
+        Raises what `admit` does.
+        """
+        channel = protocol.channel
         try:
             if channel is not None:
                 check_subscribe(identity, channel)
         except NotAllowed as error:
             raise Refused(403, str(error)) from None
         self._registry.check_room()
-        return None if channel is None else await self._claim(channel, identity)
+        return (None, None) if channel is None else await self._claim(channel, protocol.resume, identity)
 
-    async def _claim(self, channel: str, identity: Identity) -> Interest:
+    async def _claim(self, channel: str, resume: Resume, identity: Identity) -> tuple[Interest, Reading | None]:
         """Return a claim on a channel that the bus has acknowledged, for a client that may still come in then."""
         interest, acknowledged = self._node.claim(channel)
+        reading = None
         try:
             waited = not acknowledged.done()
-            if waited:
+            if interest.positioned:
+                waited, reading = await self._prepare(interest, acknowledged, resume)
+            elif waited:
                 await _settled(interest, acknowledged, self._bus_patience)
             if not acknowledged.done():
                 raise Refused(503, Unavailable.BUS_TIMEOUT)
-            if acknowledged.cancelled() or acknowledged.exception() is not None:
+            if not _acknowledges(acknowledged):
                 raise Refused(503, Unavailable.BUS_REFUSED)
             if waited:
                 self._check(identity)
@@ -202,7 +211,41 @@ class Admission:
         except BaseException:
             self._node.release(interest)
             raise
-        return interest
+        return interest, reading
+
+    async def _prepare(
+        self, interest: Interest, acknowledged: Acknowledged, resume: Resume
+    ) -> tuple[bool, Reading | None]:
+        """Wait until a client can join a channel with positions, or until the bus refuses it, or its patience is over.
+
+        Returns:
+            Whether it has waited, and what was read for it.
+
+        Raises:
+            Refused: with 503; the history could not be read in time.
+        """
+        recoveries, channel = self._node.recoveries, interest.channel
+        waited, reading = False, None
+        until = self._node.clock() + self._bus_patience
+        while True:
+            awaited = recoveries.prepare(channel, resume, reading)
+            if awaited is None:
+                if acknowledged.done():
+                    return waited, reading
+                awaited = acknowledged
+            waited = True
+            await _settled(interest, awaited, until - self._node.clock())
+            if not awaited.done() or awaited.cancelled() or awaited.exception() is not None:
+                if _acknowledges(acknowledged):
+                    raise Refused(503, Unavailable.HISTORY_TIMEOUT)
+                return waited, reading
+            if awaited is not acknowledged:
+                reading = awaited.result() or reading
+
+
+def _acknowledges(acknowledged: Acknowledged) -> bool:
+    """Return whether the bus has acknowledged a subscription."""
+    return acknowledged.done() and not acknowledged.cancelled() and acknowledged.exception() is None
 
 
 def _can_be_sent(refused: Refused) -> bool:

@@ -76,6 +76,7 @@ class Parts:
             "blocked users": self.control.blocked_users.run,
             "unfinished messages": context.unfinished.run,
             "polls": self.polling_clients.sweep,
+            "recoveries": context.node.recoveries.run,
             "http connections": front_door.http.expire,
         }
         if front_door.tls is not None:

@@ -10,9 +10,11 @@ from typing import Final
 
 from relay.errors import CustomDisconnect, Disconnect, NotAllowed, ProtocolError, Refused
 from relay.message import Kind, Message
+from relay.position import Position
 from relay.protocols import CloseMessage, Session
 from relay.protocols.frame import encode_frame
 from relay.protocols.request import ConnectRequest, requested_channel
+from relay.replay import Replay, Resume
 
 ROOT = "/ws"
 
@@ -31,6 +33,7 @@ class Plain:
 
     encode = staticmethod(encode_frame)
     multiplexed = False
+    resume: Resume = 0
 
     def __init__(self, channel: str, echo: bool) -> None:
         self.channel = channel
@@ -50,6 +53,14 @@ class Plain:
             session.publish(self.channel, payload, kind)
         except NotAllowed as error:
             raise ProtocolError(Disconnect.NOT_ALLOWED, str(error)) from None
+
+    def resumed(self, session: Session, replay: Replay | None) -> bytes:
+        """Return the messages before the live ones."""
+        return b"" if replay is None else b"".join(map(encode_frame, replay.messages))
+
+    def missed(self, session: Session, channel: str, position: Position | None) -> bytes:
+        """Return nothing: the client has no words but those of its channel."""
+        return b""
 
     def unsubscribed(self, session: Session, channel: str) -> None:
         """Close the client: without its channel there is nothing left for it."""

@@ -33,9 +33,11 @@ from relay.errors import (
     SubscriptionError,
 )
 from relay.message import Kind, Message
+from relay.position import Position
 from relay.protocols import CloseMessage, Outcome, Session
 from relay.protocols.frame import encode_frame
 from relay.protocols.request import ConnectRequest
+from relay.replay import Replay, Resume
 
 NAME = "multiplexed.tests"
 """As a subprotocol."""
@@ -107,6 +109,7 @@ class Multiplexed:
     multiplexed = True
     channel = None
     echo = True
+    resume: Resume = 0
 
     def opened(self, session: Session, welcome: Message | None) -> bytes:
         """Return the welcome."""
@@ -130,6 +133,14 @@ class Multiplexed:
         if len(asked) != 1 or isinstance(command.id, UnsetType):
             raise ProtocolError(Disconnect.UNEXPECTED_DATA, "not one request with an id")
         self._obey(session, command, partial(answer, session, command.id))
+
+    def resumed(self, session: Session, replay: Replay | None) -> bytes:
+        """Return nothing: there is no channel to come in with."""
+        return b""
+
+    def missed(self, session: Session, channel: str, position: Position | None) -> bytes:
+        """Tell the client."""
+        return frame({"missed": channel})
 
     def unsubscribed(self, session: Session, channel: str) -> None:
         """Tell the client."""
