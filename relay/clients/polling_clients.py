@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from relay.auth.authenticator import Identity, check_subscribe
@@ -13,7 +13,7 @@ from relay.clients.long_poll import LongPoll
 from relay.clients.session import Session
 from relay.errors import Disconnect, NotAllowed, Refused
 from relay.logs import Logger
-from relay.protocols.poll import Poll
+from relay.protocols.poll import Cursor, Poll
 
 SWEEP_SECONDS: Final = 0.25
 """How often deadlines are checked: one sweep for all, instead of a timer for each."""
@@ -47,7 +47,6 @@ class PollingClients:
         self._idle = IdlePolls()
         # Clients that were closed, until their next poll has told them why, or doesn't come in time.
         self._closed: dict[str, LongPoll] = {}
-        context.node.watch_gaps(self._gap)
 
     def __len__(self) -> int:
         """Return the number of polling clients."""
@@ -141,14 +140,8 @@ class PollingClients:
             client.check(self._context.loop.time())
 
     def _find(self, asked: Poll) -> LongPoll | None:
-        token = "" if asked.cursor is None else asked.cursor.token
+        token = asked.cursor.token if isinstance(asked.cursor, Cursor) else ""
         return self._clients.get(token) or self._closed.get(token)
-
-    def _gap(self, channels: Collection[str]) -> None:
-        concerned = frozenset(channels)
-        for client in [*self]:
-            if client.channel in concerned:
-                client.gap()
 
     def _evict(self) -> None:
         self._context.counters.polls_evicted += 1

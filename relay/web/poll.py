@@ -7,7 +7,7 @@ from aiohttp import web
 from relay.clients.long_poll import LongPoll
 from relay.errors import Refused
 from relay.limits.address import network_of
-from relay.protocols.poll import ROOT, LongPolling, Poll, open_session
+from relay.protocols.poll import ROOT, Cursor, LongPolling, Poll, open_session
 from relay.protocols.request import ConnectRequest
 from relay.web.admission_wait import AdmissionWait
 from relay.web.app_keys import ADMISSION, COUNTERS, LIMITS, POLLING_CLIENTS, SETTINGS
@@ -49,12 +49,13 @@ async def _find_client(request: web.Request, asked: ConnectRequest, wanted: Poll
     """
     polling_clients, admission = request.app[POLLING_CLIENTS], request.app[ADMISSION]
     identity = None
-    if wanted.cursor is not None and wanted in polling_clients:
+    cursor = wanted.cursor
+    if isinstance(cursor, Cursor) and wanted in polling_clients:
         identity = await admission.identify(asked)  # each request says who sends it
         client = polling_clients.resume(wanted, identity)
         if client is not None:
-            return client, wanted.cursor.position
+            return client, cursor.position
     request.app[LIMITS].connections.check_new(asked.remote)
     session = await admission.admit(asked, LongPolling(wanted.channel), identity)
     network = network_of(request.remote or "")
-    return polling_clients.begin(session, network, missed=wanted.cursor is not None), 0
+    return polling_clients.begin(session, network, missed=cursor is not None), 0
