@@ -152,6 +152,7 @@ class Unavailable(enum.Enum):
     DRAINING = ("draining", "this gateway is shutting down")
     BUS_TIMEOUT = ("bus_timeout", "the bus did not acknowledge the subscription in time")
     BUS_REFUSED = ("bus_refused", "the bus refused the subscription")
+    HISTORY_TIMEOUT = ("history_timeout", "the history of the channel could not be read in time")
     AUTHENTICATION_TIMEOUT = ("authentication_timeout", "the client could not be identified in time")
     BLOCKS_UNREAD = ("blocks_unread", "the gateway does not know yet which users are blocked")
     ISSUER_UNAVAILABLE = ("issuer_unavailable", "the keys of the token's issuer can't be fetched now")

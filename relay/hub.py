@@ -174,6 +174,15 @@ class Hub:
             if self._flushing:
                 self._schedule()
 
+    def flush_channel(self, channel: str) -> None:
+        """Deliver the messages of one channel that were received since the last flush.
+
+        So a subscriber that is added now gets only later ones.
+        """
+        entry = self._channels.get(channel)
+        if entry is not None and entry.batch:
+            self._fan_out(entry)
+
     def gather(self, subscriber: Gatherer) -> None:
         """Call `write_gathered` of a subscriber at the end of the running flush, or else of the next one.
 

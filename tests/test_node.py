@@ -93,8 +93,10 @@ class Spy(MemoryBroker):
         self.asked.append(f"-{channel}")
         super().unsubscribe(channel)
 
-    def publish(self, message: Message, source: Source, receipt: Receipt | None = None) -> bool:
-        super().publish(message, source, receipt)
+    def publish(
+        self, message: Message, source: Source, receipt: Receipt | None = None, idempotency_key: str | None = None
+    ) -> bool:
+        super().publish(message, source, receipt, idempotency_key)
         if self.room:
             self.room -= 1
         return self.takes_more

@@ -15,11 +15,13 @@ from typing import Protocol, cast
 import msgspec
 
 from relay.brokers.block_store import BlockStore
+from relay.brokers.history import HistoryStore
 from relay.brokers.schemes import broker_class
 from relay.brokers.shares import Share
 from relay.errors import PublishError
-from relay.message import Message
+from relay.message import Message, PositionedMessage
 from relay.metrics.counters import Counters
+from relay.namespaces import NO_NAMESPACES, Namespaces
 from relay.position import Position
 
 
@@ -30,11 +32,14 @@ class Published(msgspec.Struct, frozen=True, gc=False):
         receivers: number of gateways that were subscribed to the channel when the bus took the message; 0: no client
             listens. Where `Broker.counts_all_receivers` is false it is a lower bound, as with a cluster, each node of
             which knows its own subscribers only.
-        position: of the message in its channel's history; None: the channel has none, or the bus keeps none.
+        position: of the message in its channel's history; None: the channel counts none.
+        repeated: whether a message with this idempotency key was published before. Nothing was published now, and all
+            the rest is what was answered then.
     """
 
     receivers: int
     position: Position | None = None
+    repeated: bool = False
 
 
 Receipt = Callable[["Published | PublishError"], None]
@@ -61,6 +66,12 @@ class Sink(Protocol):
 
     def receive(self, message: Message) -> None:
         """Take one message of a subscribed channel; calls come in the order of the bus."""
+
+    def receive_positioned(self, message: PositionedMessage) -> None:
+        """Take one message of a channel that counts its messages; see `receive`, with which it shares the order.
+
+        Offsets that are missing, or come twice, and other epochs are the sink's to notice.
+        """
 
     def gap(self, channels: Collection[str], seconds: float) -> None:
         """Take note that messages of some channels may have been missed.
@@ -90,6 +101,7 @@ class BrokerOptions:
         probe_interval: seconds between two end-to-end probes.
         publish_timeout: seconds for which a message waits while the bus is away.
         publish_buffer_bytes: bytes of all messages that wait for the bus or for its reply; see `relay.brokers.shares`.
+        namespaces: which channels have positions, and how much of their histories is kept.
     """
 
     url: str
@@ -99,6 +111,7 @@ class BrokerOptions:
     probe_interval: float = 1.0
     publish_timeout: float = 5.0
     publish_buffer_bytes: int = 16 * 1024 * 1024
+    namespaces: Namespaces = NO_NAMESPACES
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +138,7 @@ class Broker(abc.ABC):
     Guarantees: a message reaches every gateway whose subscription was acknowledged before it was published; all
     gateways, the publisher's own included, receive the messages of a channel in one and the same order; the messages
     of one source keep their order. A message is never sent twice. A broken guarantee is reported: to the source
-    (`Source.publish_failed`) or to the node (`Sink.gap`).
+    (`Source.publish_failed`) or to the node (`Sink.gap`). For channels with positions see `relay.brokers.history` too.
 
     Args:
         options: see `BrokerOptions`.
@@ -162,14 +175,22 @@ class Broker(abc.ABC):
         """End a subscription; without one nothing happens."""
 
     @abc.abstractmethod
-    def publish(self, message: Message, source: Source, receipt: Receipt | None = None) -> bool:
+    def publish(
+        self, message: Message, source: Source, receipt: Receipt | None = None, idempotency_key: str | None = None
+    ) -> bool:
         """Accept a message. Never waits; a failure is reported later or during the call.
+
+        A message of a channel that has positions gets one, and goes into the channel's history, in the same step in
+        which it is published.
 
         Args:
             message: the message.
             source: gets its failure.
             receipt: called once, later or during the call, with the outcome of the message; the source gets a failure
                 as well, unless it concerns this message alone. None: only failures matter, as for clients' messages.
+            idempotency_key: names the message among those of its channel for `REPEAT_SECONDS`: whatever is published
+                there with the same key is taken for the same message, and not published again. None: it is a message
+                of its own.
 
         Returns:
             Whether the source may go on; after False a source of the clients' share must pause until `Sink.writable`.
@@ -204,6 +225,11 @@ class Broker(abc.ABC):
     @abc.abstractmethod
     def block_store(self) -> BlockStore:
         """Where the bus keeps which users are blocked. It is closed by `stop`."""
+
+    @property
+    @abc.abstractmethod
+    def history(self) -> HistoryStore:
+        """The histories of the channels. It is closed by `stop`."""
 
     @property
     @abc.abstractmethod

@@ -23,6 +23,13 @@ from relay.position import Position
 MAX_PAGE: Final = 1000
 """Messages that one reading returns at most."""
 
+REPEAT_SECONDS: Final = 300
+"""For how long the result of a message with an idempotency key is known: longer than any publisher tries again."""
+
+POSITION_SECONDS: Final = 7 * 24 * 3600
+"""For how long a channel's position is known after its last message, at least: a client that comes back after a weekend
+learns that it has missed nothing. Afterwards the channel has another epoch."""
+
 
 class HistoryError(BrokerError):
     """A history could not be read or changed.
@@ -78,7 +85,7 @@ class HistoryStore(abc.ABC):
             newest_first: the order in which messages are counted; they are returned in that order, too.
 
         Raises:
-            HistoryError: the bus is away, or refuses.
+            HistoryError: the bus is away, or refuses, or the channel has no positions.
         """
 
     @abc.abstractmethod

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 
 from relay.brokers import Broker, BrokerOptions, BusState, Published, Receipt, Sink, Source
 from relay.brokers.block_store import MAX_BLOCKED, UNBLOCKED_SECONDS, Blocks, BlockStore, TooManyBlocked
+from relay.brokers.history import HistoryStore
+from relay.brokers.memory_history import MemoryHistoryStore
 from relay.message import Message
 from relay.metrics.counters import Counters
 
@@ -19,6 +21,8 @@ class MemoryBroker(Broker):
         self._counters = counters
         self._channels: set[str] = set()
         self._block_store = MemoryBlockStore()
+        self._options = options.namespaces.options
+        self._history = MemoryHistoryStore(options.namespaces)
 
     async def start(self) -> None:
         """Do nothing: there is nothing to connect to."""
@@ -40,15 +44,33 @@ class MemoryBroker(Broker):
         """Unsubscribe at once."""
         self._channels.discard(channel)
 
-    def publish(self, message: Message, source: Source, receipt: Receipt | None = None) -> bool:
+    def publish(
+        self, message: Message, source: Source, receipt: Receipt | None = None, idempotency_key: str | None = None
+    ) -> bool:
         """Hand the message to the node; the order of calls is the order of the bus."""
+        published = None if idempotency_key is None else self._history.find(message.channel, idempotency_key)
+        if published is None:
+            published = self._deliver(message)
+            if idempotency_key is not None:
+                self._history.remember(message.channel, idempotency_key, published)
+        else:
+            self._counters.messages_repeated += 1
+        if receipt is not None:
+            receipt(published)
+        return True
+
+    def _deliver(self, message: Message) -> Published:
         self._counters.messages_published += 1
         heard = message.channel in self._channels
+        options = self._options(message.channel)
+        if not options.positioned:
+            if heard:
+                self._sink.receive(message)
+            return Published(int(heard))
+        positioned = self._history.append(message, options)
         if heard:
-            self._sink.receive(message)
-        if receipt is not None:
-            receipt(Published(int(heard)))
-        return True
+            self._sink.receive_positioned(positioned)
+        return Published(int(heard), positioned.position)
 
     @property
     def counts_all_receivers(self) -> bool:
@@ -72,6 +94,11 @@ class MemoryBroker(Broker):
     def block_store(self) -> BlockStore:
         """Within this process: blocks end with it."""
         return self._block_store
+
+    @property
+    def history(self) -> HistoryStore:
+        """Within this process: histories end with it."""
+        return self._history
 
     @property
     def problems(self) -> list[str]:

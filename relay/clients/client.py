@@ -165,16 +165,26 @@ class Client(asyncio.BufferedProtocol, abc.ABC):
 
     # Its beginning and its end.
 
-    def _join(self, transport: asyncio.Transport) -> None:
-        """Take a place everywhere; the hub delivers from now on."""
+    def _join(self, transport: asyncio.Transport) -> bytes:
+        """Take a place everywhere; the hub delivers from now on.
+
+        Returns:
+            What is written first, in this step.
+        """
         context = self._context
         self._transport = transport
         self._write = transport.write
         high = min(HIGH_WATER_BYTES, context.send_buffer_bytes)
         transport.set_write_buffer_limits(high, min(LOW_WATER_BYTES, high))
+        session = self.session
         context.registry.join(self)
-        self.session.join(self)
+        replay = session.join(self)
         context.keepalive.add(self)
+        protocol = session.protocol
+        opened = protocol.opened(session, context.welcome)
+        if replay is None and not protocol.resume:
+            return opened
+        return opened + protocol.resumed(session, replay)
 
     def _leave(self) -> None:
         """End all subscriptions."""

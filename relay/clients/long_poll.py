@@ -133,7 +133,9 @@ class LongPoll:
             self._backlog.add(greeting)
         context.registry.join(self, socket=False)
         context.counters.polls_open += 1
-        session.join(self)
+        replay = session.join(self)
+        if (replay is not None or session.protocol.resume) and (resumed := session.protocol.resumed(session, replay)):
+            self._backlog.add(resumed)
 
     def deliver(self, data: bytes, count: int) -> None:
         """Keep messages, and answer with them; see `Subscriber`."""

@@ -14,13 +14,12 @@ there is another gap: it comes back in any case.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from heapq import heappop, heappush
 from typing import Final, Protocol
 
 from relay.errors import Disconnect
 from relay.node import Node
-from relay.position import Position
 
 TURN_SECONDS: Final = 0.02
 """How often the clients are closed whose turn it is: each turn looks through all messages that wait for the bus."""
@@ -41,17 +40,12 @@ class MissedMessages:
 
     Args:
         node: hub and broker.
-        find_position: returns the position of the last message of a channel that was delivered; None: its messages
-            have none.
         close: whether clients are closed that can't be told otherwise.
         seconds: from the first of them to the last.
     """
 
-    def __init__(
-        self, node: Node, find_position: Callable[[str], Position | None], *, close: bool, seconds: float
-    ) -> None:
+    def __init__(self, node: Node, *, close: bool, seconds: float) -> None:
         self._node = node
-        self._find_position = find_position
         # Those that the present gap has added.
         self._newcomers: dict[Closable, Disconnect] = {}
         self._close = close
@@ -72,7 +66,7 @@ class MissedMessages:
     def tell(self, channels: Collection[str]) -> None:
         """Tell the subscribers of channels, at once, that messages may be missing; see `Node.watch_missed`."""
         for channel in channels:
-            position = self._find_position(channel)
+            position = self._node.recoveries.position(channel)
             for subscriber in self._node.hub.receivers(channel):
                 subscriber.missed(channel, position)
         self._spread()

@@ -48,9 +48,7 @@ class WebSocket(Client):
 
     def take_over(self, transport: asyncio.Transport, response: bytes, received: bytes) -> None:
         """Begin; see `Client`."""
-        self._join(transport)
-        session = self.session
-        transport.write(response + session.protocol.opened(session, self._context.welcome))
+        transport.write(response + self._join(transport))
         if received:
             self._take_in(received)
         if self.reading:

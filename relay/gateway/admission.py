@@ -6,7 +6,14 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 
-from relay.auth.authenticator import Authenticator, AuthenticatorError, Identity, check_publish, check_subscribe
+from relay.auth.authenticator import (
+    Authenticator,
+    AuthenticatorError,
+    Identity,
+    check_history,
+    check_publish,
+    check_subscribe,
+)
 from relay.auth.credential import MISSING, Unauthenticated
 from relay.clients.registry import Registry
 from relay.clients.session import Session
@@ -15,10 +22,13 @@ from relay.errors import NotAllowed, Refused, RelayError, Unavailable
 from relay.interest import Acknowledged, Interest
 from relay.limits.gateway_limits import GatewayLimits
 from relay.logs import Logger, trace
+from relay.namespaces import Namespaces
 from relay.node import Node
 from relay.protocols import ClientProtocol
 from relay.protocols.http_error import http_error
 from relay.protocols.request import ConnectRequest
+from relay.recovery.reading import Reading
+from relay.replay import Resume
 
 log = Logger("relay.gateway")
 
@@ -37,6 +47,7 @@ class Admission:
         node: hub and broker.
         blocked_users: who is refused for now.
         limits: of what one address and one user may take.
+        namespaces: the options of channels.
         patience: seconds that the authenticator may take, and then the bus.
         now: returns the time in seconds since 1970.
 
@@ -52,12 +63,14 @@ class Admission:
         node: Node,
         blocked_users: BlockedUsers,
         limits: GatewayLimits,
+        namespaces: Namespaces,
         patience: float,
         *,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._authenticator = authenticator
         self._limits = limits
+        self._namespaces = namespaces
         self._registry = registry
         self._node = node
         self.blocked_users = blocked_users
@@ -89,11 +102,11 @@ class Admission:
                 identity = await self.identify(request)
             connections.enter_user(identity.user, request.remote)
             user = identity.user
-            interest = await self._admit_to(protocol.channel, identity)
+            interest, reading = await self._admit_to(protocol, identity)
         except BaseException:
             connections.leave(network, user)
             raise
-        return Session(self._node, identity, protocol, interest, network)
+        return Session(self._node, identity, protocol, interest, network, reading)
 
     def withdraw(self, session: Session) -> None:
         """Give back what `admit` has counted and claimed for a client that has not joined the registry after all."""
@@ -175,26 +188,41 @@ class Admission:
         if identity.user is not None:
             self.blocked_users.check(identity.user)
 
-    async def _admit_to(self, channel: str | None, identity: Identity) -> Interest | None:
-        """Return a claim on the channel with which a client comes in; None without one. Raises what `admit` does."""
+    async def _admit_to(self, protocol: ClientProtocol, identity: Identity) -> tuple[Interest | None, Reading | None]:
+        """Return a claim on the channel with which a client comes in, None without one, and what was read for it.
+
+        Raises what `admit` does.
+        """
+        channel = protocol.channel
         try:
             if channel is not None:
                 check_subscribe(identity, channel)
+                if protocol.resume and isinstance(protocol.resume, int):
+                    check_history(identity, channel)
+                    self._check_kept(channel)
         except NotAllowed as error:
             raise Refused(403, str(error)) from None
         self._registry.check_room()
-        return None if channel is None else await self._claim(channel, identity)
+        return (None, None) if channel is None else await self._claim(channel, protocol.resume, identity)
 
-    async def _claim(self, channel: str, identity: Identity) -> Interest:
+    def _check_kept(self, channel: str) -> None:
+        """Refuse to send messages of a channel that keeps none: a client would wait for them."""
+        if not self._namespaces.options(channel).history_size:
+            raise Refused(400, "history: this channel keeps no messages")
+
+    async def _claim(self, channel: str, resume: Resume, identity: Identity) -> tuple[Interest, Reading | None]:
         """Return a claim on a channel that the bus has acknowledged, for a client that may still come in then."""
         interest, acknowledged = self._node.claim(channel)
+        reading = None
         try:
             waited = not acknowledged.done()
-            if waited:
+            if interest.positioned:
+                waited, reading = await self._prepare(interest, acknowledged, resume)
+            elif waited:
                 await _settled(interest, acknowledged, self._bus_patience)
             if not acknowledged.done():
                 raise Refused(503, Unavailable.BUS_TIMEOUT)
-            if acknowledged.cancelled() or acknowledged.exception() is not None:
+            if not _acknowledges(acknowledged):
                 raise Refused(503, Unavailable.BUS_REFUSED)
             if waited:
                 self._check(identity)
@@ -202,7 +230,41 @@ class Admission:
         except BaseException:
             self._node.release(interest)
             raise
-        return interest
+        return interest, reading
+
+    async def _prepare(
+        self, interest: Interest, acknowledged: Acknowledged, resume: Resume
+    ) -> tuple[bool, Reading | None]:
+        """Wait until a client can join a channel with positions, or until the bus refuses it, or its patience is over.
+
+        Returns:
+            Whether it has waited, and what was read for it.
+
+        Raises:
+            Refused: with 503; the history could not be read in time.
+        """
+        recoveries, channel = self._node.recoveries, interest.channel
+        waited, reading = False, None
+        until = self._node.clock() + self._bus_patience
+        while True:
+            awaited = recoveries.prepare(channel, resume, reading)
+            if awaited is None:
+                if acknowledged.done():
+                    return waited, reading
+                awaited = acknowledged
+            waited = True
+            await _settled(interest, awaited, until - self._node.clock())
+            if not awaited.done() or awaited.cancelled() or awaited.exception() is not None:
+                if _acknowledges(acknowledged):
+                    raise Refused(503, Unavailable.HISTORY_TIMEOUT)
+                return waited, reading
+            if awaited is not acknowledged:
+                reading = awaited.result() or reading
+
+
+def _acknowledges(acknowledged: Acknowledged) -> bool:
+    """Return whether the bus has acknowledged a subscription."""
+    return acknowledged.done() and not acknowledged.cancelled() and acknowledged.exception() is None
 
 
 def _can_be_sent(refused: Refused) -> bool:

@@ -79,6 +79,7 @@ class Parts:
             "unfinished messages": context.unfinished.run,
             "missed messages": context.missed_messages.run,
             "polls": self.polling_clients.sweep,
+            "recoveries": context.node.recoveries.run,
             "http connections": front_door.http.expire,
         }
         if front_door.tls is not None:
@@ -117,7 +118,7 @@ async def make_parts(
     polling_clients = PollingClients(context)
     control = Control(node, registry)
     blocked_users, patience = control.blocked_users, settings.handshake_timeout
-    admission = Admission(authenticator, registry, node, blocked_users, limits, patience)
+    admission = Admission(authenticator, registry, node, blocked_users, limits, context.namespaces, patience)
     proxies = TrustedProxies(settings.trusted_proxies or ())
     app = build_app(
         settings=settings,
@@ -165,6 +166,7 @@ def _broker_options(settings: Settings) -> BrokerOptions:
         probe_interval=settings.probe_interval,
         publish_timeout=settings.publish_timeout,
         publish_buffer_bytes=settings.publish_buffer_bytes,
+        namespaces=NO_NAMESPACES,
     )
 
 
@@ -184,8 +186,8 @@ def _limit_options(settings: Settings, auth: str) -> LimitOptions:
 def _make_context(settings: Settings, counters: Counters, node: Node, registry: Registry) -> Context:
     loop = asyncio.get_running_loop()
     turns = Turns(loop)
-    missed_messages = MissedMessages(node, lambda _: None, close=True, seconds=30.0)
-    node.watch_gaps(missed_messages.tell)
+    missed_messages = MissedMessages(node, close=True, seconds=30.0)
+    node.watch_missed(missed_messages.tell)
     return Context(
         node=node,
         counters=counters,

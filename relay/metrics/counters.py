@@ -112,6 +112,7 @@ class Counters(Additive):
         messages_received: messages that clients sent.
         bytes_received: payload bytes of those.
         messages_published: messages that the bus acknowledged.
+        messages_repeated: messages that were not published again, because their idempotency keys were known.
         publish_failures: messages that were not, or perhaps not, delivered to the bus, by reason.
         publish_latency: time from accepting a message to the bus's acknowledgement; empty with `memory://`.
         messages_delivered: messages that came from the bus for a channel with local clients.
@@ -129,6 +130,12 @@ class Counters(Additive):
         bus_round_trip_seconds: the last of them.
         gaps: how often messages of subscribed channels may have been missed.
         gap_channels: number of channels in those gaps, summed.
+        channels_missed: how often subscribers of a channel with positions were told that they have missed messages.
+        messages_filled: messages that the bus has not brought, and that were delivered from a channel's history.
+        copies_dropped: messages that came from the bus after they had been delivered from a channel's history.
+        history_reads: how often the history of a channel was read, by result.
+        recoveries: clients that came back with a position, by whether they got all that they had missed.
+        recovery_overflows: how often there was no room to keep a live message while a history was read.
         event_loop_lag: by how much the event loop was late for a timer.
         gc_pauses: times for which the garbage collector stopped the process, by generation.
         worker_restarts: worker processes that were replaced; always 0 without workers.
@@ -160,6 +167,7 @@ class Counters(Additive):
     messages_received: int = 0
     bytes_received: int = 0
     messages_published: int = 0
+    messages_repeated: int = 0
     publish_failures: Counter[str] = field(default_factory=Counter)
     publish_latency: Histogram = field(default_factory=Histogram)
     messages_delivered: int = 0
@@ -177,6 +185,12 @@ class Counters(Additive):
     bus_round_trip_seconds: float = field(default=0.0, metadata=WORST)
     gaps: int = 0
     gap_channels: int = 0
+    channels_missed: int = 0
+    messages_filled: int = 0
+    copies_dropped: int = 0
+    history_reads: Counter[str] = field(default_factory=Counter)
+    recoveries: Counter[str] = field(default_factory=Counter)
+    recovery_overflows: int = 0
     event_loop_lag: Histogram = field(default_factory=Histogram)
     gc_pauses: dict[int, Histogram] = field(
         default_factory=lambda: {generation: Histogram() for generation in GC_GENERATIONS}

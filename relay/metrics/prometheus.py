@@ -57,6 +57,8 @@ _RELOADS = ("reloaded", "failed")
 _CALLS = ("timeout", "unreachable", "redirect", "status", "too_large", "malformed")
 _AUTH_REQUESTS = ("allowed", "refused", "cached", "down", "busy", *_CALLS)
 _UNWRITTEN = ("rate_limit", "unwritable")
+_READS = ("read", "failed")
+_RECOVERIES = ("recovered", "missed")
 _REQUESTS = ("publish 0", "broadcast 0", "http_publish 200")
 _LIMITS = (
     "messages",
@@ -113,6 +115,7 @@ _TOTALS = (
     _Series("messages_received", "relay_messages_received", "Messages that clients sent."),
     _Series("bytes_received", "relay_received_bytes", "Payload bytes that clients sent."),
     _Series("messages_published", "relay_messages_published", "Messages that the bus acknowledged."),
+    _Series("messages_repeated", "relay_messages_repeated", "Messages not published again: their keys were known."),
     _Series(
         "publish_failures", "relay_publish_failures", "Messages not, or maybe not, on the bus.", "reason", _FAILURES
     ),
@@ -129,6 +132,12 @@ _TOTALS = (
     _Series("bus_errors", "relay_bus_errors", "Error replies and undecodable data on the bus."),
     _Series("gaps", "relay_gaps", "Times that messages of subscribed channels may have been missed."),
     _Series("gap_channels", "relay_gap_channels", "Channels touched by gaps, summed."),
+    _Series("channels_missed", "relay_missed_channels", "Channels whose subscribers have missed messages, summed."),
+    _Series("messages_filled", "relay_messages_filled", "Messages that histories brought in place of the bus."),
+    _Series("copies_dropped", "relay_copies_dropped", "Messages from the bus that had been delivered before."),
+    _Series("history_reads", "relay_history_reads", "Readings of histories.", "result", _READS),
+    _Series("recoveries", "relay_recoveries", "Clients that came back with a position.", "result", _RECOVERIES),
+    _Series("recovery_overflows", "relay_recovery_overflows", "Live messages without room during a reading."),
     _Series("worker_restarts", "relay_worker_restarts", "Worker processes that were replaced."),
     _Series("log_entries_dropped", "relay_log_entries_dropped", "Log entries not written.", "reason", _UNWRITTEN),
     _Series(
@@ -184,6 +193,7 @@ _GAUGES = (
     _Series("channels", "relay_channels", "Channels that have clients here."),
     _Series("slow_consumers", "relay_slow_consumers", "Clients whose socket takes no more now."),
     _Series("client_buffer_bytes", "relay_client_buffer_bytes", "Bytes that wait for clients."),
+    _Series("recovery_bytes", "relay_recovery_buffer_bytes", "Bytes of messages that are kept for recoveries."),
     _Series("blocked_users", "relay_blocked_users", "Users that are refused for a while."),
     _Series("paused_publishers", "relay_paused_publishers", "Clients not read because the bus can't take more."),
     _Series("bus_up", "relay_bus_up", "1 while messages get through the bus from end to end."),

@@ -18,6 +18,7 @@ import re
 from base64 import b64encode
 from collections import deque
 from dataclasses import dataclass
+from typing import Final
 
 import msgspec
 
@@ -30,6 +31,9 @@ from relay.protocols.request import ConnectRequest, requested_channel, requested
 from relay.replay import Replay, Resume
 
 ROOT = "/poll"
+
+UNKNOWN: Final = Position("unknown", 0)
+"""A position that no channel has: who asks with it is told that messages may be missing."""
 
 MAX_WAIT_SECONDS = 25.0
 """How long an answer may be kept waiting: proxies commonly give up after 30 or 60 seconds."""

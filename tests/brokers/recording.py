@@ -8,8 +8,9 @@ from collections.abc import Collection
 from relay.brokers import Broker, BrokerOptions, Published, Receipt, load_broker
 from relay.brokers.shares import Share
 from relay.errors import PublishError
-from relay.message import Kind, Message
+from relay.message import Kind, Message, PositionedMessage
 from relay.metrics.counters import Counters
+from relay.position import Position
 
 
 class RecordingSink:
@@ -24,12 +25,19 @@ class RecordingSink:
     def receive(self, message: Message) -> None:
         self.messages.append(message)
 
+    def receive_positioned(self, message: PositionedMessage) -> None:
+        self.messages.append(message)
+
     def gap(self, channels: Collection[str], seconds: float) -> None:
         self.gaps.append((sorted(channels), seconds))
         self.gaps_began_at.append(time.monotonic() - seconds)
 
     def writable(self) -> None:
         self.writable_calls += 1
+
+    def positions(self, channel: str) -> list[Position | None]:
+        """Return the positions of what was received on a channel."""
+        return [getattr(message, "position", None) for message in self.messages if message.channel == channel]
 
     def payloads(self, channel: str) -> list[bytes]:
         """Return what was received on a channel."""
@@ -56,6 +64,8 @@ class Outcomes:
 
     def __init__(self) -> None:
         self.heard: list[int] = []
+        self.positions: list[Position | None] = []
+        self.repeated: list[bool] = []
         self.errors: list[PublishError] = []
 
     def __call__(self, outcome: Published | PublishError) -> None:
@@ -63,8 +73,9 @@ class Outcomes:
             self.errors.append(outcome)
         else:
             assert isinstance(outcome, Published)
-            assert outcome.position is None, "no bus has positions yet"
             self.heard.append(outcome.receivers)
+            self.positions.append(outcome.position)
+            self.repeated.append(outcome.repeated)
 
 
 class Station:
@@ -81,7 +92,14 @@ class Station:
         self.counters = Counters()
         self.broker: Broker = load_broker(options, self.sink, self.counters)
 
-    def say(self, channel: str, payload: bytes, kind: Kind = Kind.TEXT, receipt: Receipt | None = None) -> bool:
+    def say(
+        self,
+        channel: str,
+        payload: bytes,
+        kind: Kind = Kind.TEXT,
+        receipt: Receipt | None = None,
+        key: str | None = None,
+    ) -> bool:
         """Publish a message of this station's client, or of its back end when there is a receipt."""
         source = self.source if receipt is None else self.back_end
-        return self.broker.publish(Message(channel, payload, kind), source, receipt)
+        return self.broker.publish(Message(channel, payload, kind), source, receipt, key)

@@ -107,9 +107,8 @@ class Place:
         self.now = 1000.0
         self.node = Node(BrokerOptions("memory://"), Counters())
         self.node.clock = lambda: self.now
-        self.missed = MissedMessages(
-            self.node, lambda channel: POSITION if channel == "kept" else None, close=close, seconds=seconds
-        )
+        self.missed = MissedMessages(self.node, close=close, seconds=seconds)
+        self.node.recoveries.position = lambda channel: POSITION if channel == "kept" else None  # type: ignore[method-assign]
         self.unsettled: set[object] = set()
         self.node.unsettled = lambda: self.unsettled  # type: ignore[method-assign, assignment, return-value]
         self._number = 0

@@ -49,7 +49,9 @@ class ServerBroker(MemoryBroker):
         self.subscribed.add(channel)
         return super().subscribe(channel)
 
-    def publish(self, message: Message, source: Source, receipt: Receipt | None = None) -> bool:
+    def publish(
+        self, message: Message, source: Source, receipt: Receipt | None = None, idempotency_key: str | None = None
+    ) -> bool:
         self._bus.published.append(message)
         loop = asyncio.get_running_loop()
         if receipt is not None:

@@ -9,6 +9,7 @@ from functools import lru_cache
 from relay.brokers import Broker, BrokerOptions, BusState, Receipt, Sink, Source
 from relay.brokers.block_store import BlockStore
 from relay.brokers.envelope import seal
+from relay.brokers.history import HistoryStore
 from relay.brokers.redis.address import fixed, parse_address
 from relay.brokers.redis.block_store import RedisBlockStore
 from relay.brokers.redis.shard import Shard
@@ -74,7 +75,9 @@ class RedisBroker(Broker):
         """See `Broker.unsubscribe`."""
         self._shard_of(channel).subscriptions.unsubscribe(channel)
 
-    def publish(self, message: Message, source: Source, receipt: Receipt | None = None) -> bool:
+    def publish(
+        self, message: Message, source: Source, receipt: Receipt | None = None, idempotency_key: str | None = None
+    ) -> bool:
         """See `Broker.publish`."""
         envelope = seal(message)
         publish, template = self._route(message.channel)
@@ -102,6 +105,11 @@ class RedisBroker(Broker):
     def block_store(self) -> BlockStore:
         """See `Broker.block_store`."""
         return self._block_store
+
+    @property
+    def history(self) -> HistoryStore:
+        """See `Broker.history`."""
+        raise NotImplementedError
 
     @property
     def problems(self) -> list[str]:
