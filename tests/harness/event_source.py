@@ -214,6 +214,13 @@ class EventStreamClient:
                 self._take(await self._read())
         return self.parser.retry
 
+    async def position(self, within: float = PATIENCE_SECONDS) -> str:
+        """Return what a browser would send as `Last-Event-ID`, once the stream has said so."""
+        async with asyncio.timeout(within):
+            while not self.parser.last_id:
+                self._take(await self._read())
+        return self.parser.last_id
+
     def half_close(self) -> None:
         """Say that nothing more will be sent."""
         self._socket.shutdown(socket.SHUT_WR)
