@@ -65,19 +65,20 @@ class Namespaces:
         named: by the names of namespaces.
 
     Attributes:
+        default, named: the same.
         positioned: whether the messages of any channel have positions.
     """
 
     def __init__(self, default: ChannelOptions = PLAIN, named: Mapping[str, ChannelOptions] | None = None) -> None:
-        self._default = default
-        self._named = dict(named or {})
-        self.positioned = any(options.positioned for options in (default, *self._named.values()))
+        self.default = default
+        self.named = dict(named or {})
+        self.positioned = any(options.positioned for options in (default, *self.named.values()))
         self.options = lru_cache(CACHED_CHANNELS)(self._find)
 
     def _find(self, channel: str) -> ChannelOptions:
         """Return the options of a channel."""
         namespace, colon, _ = channel.partition(":")
-        return self._named.get(namespace, self._default) if colon else self._default
+        return self.named.get(namespace, self.default) if colon else self.default
 
 
 NO_NAMESPACES: Final = Namespaces()

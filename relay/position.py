@@ -12,7 +12,8 @@ from relay.errors import RelayError
 MAX_OFFSET: Final = 2**53 - 1
 """Redis counts in doubles where a script does, and so do clients in JavaScript."""
 
-_TEXT: Final = re.compile(r"([A-Za-z0-9_-]{1,64}):(0|[1-9][0-9]{0,15})")
+_EPOCH: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_TEXT: Final = re.compile(rf"({_EPOCH.pattern}):(0|[1-9][0-9]{{0,15}})")
 
 
 class PositionError(RelayError, ValueError):
@@ -36,6 +37,11 @@ class Position(msgspec.Struct, frozen=True, gc=False):
 
     def __str__(self) -> str:
         return f"{self.epoch}:{self.offset}"
+
+
+def is_epoch(text: str) -> bool:
+    """Return whether a text is the epoch of some position."""
+    return _EPOCH.fullmatch(text) is not None
 
 
 def parse_position(text: str) -> Position:

@@ -13,9 +13,10 @@ from typing import Any, Final, Self
 import pytest
 
 from relay import Gateway, Settings
-from relay.brokers.envelope import EnvelopeError, open_envelope, position_of
+from relay.brokers.envelope import EnvelopeError, open_envelope
 from relay.control.messages import CONTROL_CHANNEL
 from relay.gateway.proxy_phase import ProxyPhase
+from relay.message import PositionedMessage
 from tests.clients.late_bus import LateBus
 from tests.fuzz.case import Case, Ending, Reading
 from tests.fuzz.conversation import EVENTS
@@ -224,8 +225,11 @@ class World:
         channel = CONTROL_CHANNEL if case.target == "command" else CHANNELS[0]
         node = self._parts.context.node
         try:
-            node.receive(open_envelope(channel, case.data))
-            position_of(case.data)
+            message = open_envelope(channel, case.data)
+            if isinstance(message, PositionedMessage):
+                node.receive_positioned(message)
+            else:
+                node.receive(message)
         except EnvelopeError:
             pass
         except Exception as error:

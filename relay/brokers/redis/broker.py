@@ -12,6 +12,8 @@ from relay.brokers.envelope import seal
 from relay.brokers.history import HistoryStore
 from relay.brokers.redis.address import fixed, parse_address
 from relay.brokers.redis.block_store import RedisBlockStore
+from relay.brokers.redis.history import RedisHistoryStore
+from relay.brokers.redis.script_calls import BULK, ScriptedChannel
 from relay.brokers.redis.shard import Shard
 from relay.brokers.shares import Share
 from relay.logs import Logger
@@ -37,8 +39,11 @@ class RedisBroker(Broker):
         self._address = parse_address(options.url, options.ca_file)
         self.shards: tuple[Shard, ...] = (Shard(fixed(self._address), options, sink, counters),)
         self._block_store = RedisBlockStore(self._address, options.prefix, options.timeout)
+        self._history = RedisHistoryStore(self._address, options.prefix, options.timeout, options.namespaces, counters)
+        self._options = options.namespaces.options
         # The choice of the shard costs a publisher nothing: it is kept with what the command begins with.
         self._route = lru_cache(maxsize=CACHED_CHANNELS)(self._find_route)
+        self._scripted = lru_cache(maxsize=CACHED_CHANNELS)(self._find_scripted)
 
     async def start(self) -> None:
         """Begin to connect and to probe.
@@ -66,6 +71,7 @@ class RedisBroker(Broker):
         for shard in self.shards:
             await shard.stop()
         await self._block_store.close()
+        await self._history.close()
 
     def subscribe(self, channel: str) -> asyncio.Future[None]:
         """See `Broker.subscribe`."""
@@ -80,6 +86,10 @@ class RedisBroker(Broker):
     ) -> bool:
         """See `Broker.publish`."""
         envelope = seal(message)
+        if idempotency_key is not None:
+            publications = self._shard_of(message.channel).publications
+            call = self._scripted(message.channel).call(BULK % (len(envelope), envelope), idempotency_key)
+            return publications.publish_script(call, source, receipt)
         publish, template = self._route(message.channel)
         return publish(template % (len(envelope), envelope), source, receipt)
 
@@ -109,7 +119,7 @@ class RedisBroker(Broker):
     @property
     def history(self) -> HistoryStore:
         """See `Broker.history`."""
-        raise NotImplementedError
+        return self._history
 
     @property
     def problems(self) -> list[str]:
@@ -134,7 +144,17 @@ class RedisBroker(Broker):
     def _find_route(self, channel: str) -> tuple[Publish, bytes]:
         """Return the method to publish with, and what to publish without its payload."""
         shard = self._shard_of(channel)
-        return shard.publications.publish, shard.publish_template(channel)
+        if not self._options(channel).positioned:
+            return shard.publications.publish, shard.publish_template(channel)
+        call, publish_script = self._scripted(channel).call, shard.publications.publish_script
+
+        def publish(tail: bytes, source: Source, receipt: Receipt | None) -> bool:
+            return publish_script(call(tail, None), source, receipt)
+
+        return publish, BULK
+
+    def _find_scripted(self, channel: str) -> ScriptedChannel:
+        return self._shard_of(channel).scripted(channel)
 
 
 broker_class = RedisBroker

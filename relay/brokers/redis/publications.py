@@ -7,13 +7,14 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import hiredis
-
-from relay.brokers import Published, Receipt, Source
+from relay.brokers import Receipt, Source
 from relay.brokers.redis.address import Resolver
 from relay.brokers.redis.link import Link, Replies, pack
 from relay.brokers.redis.publish_failures import PublishFailures
-from relay.brokers.redis.publish_queue import PendingPublish, PublishQueue
+from relay.brokers.redis.publish_queue import PendingPublish, PendingScript, PublishQueue
+from relay.brokers.redis.publish_replies import EXPECTED, PublishReplies
+from relay.brokers.redis.script_calls import ScriptCall
+from relay.brokers.redis.scripting import Scripting
 from relay.brokers.redis.server import REPLICAS, role_of
 from relay.brokers.redis.supervised_link import PING, SupervisedLink
 from relay.brokers.shares import Share
@@ -30,8 +31,6 @@ PROBE_BYTES = 1024
 """More than a probe takes."""
 
 HELLO = pack("HELLO")
-
-_NOTHING = object()
 
 
 class Publications(SupervisedLink):
@@ -54,6 +53,7 @@ class Publications(SupervisedLink):
         demoted: called when the Redis at the other end has become a replica; it must drop the link.
         publish_timeout: seconds.
         buffer_bytes: bound of all messages that wait for Redis or for its reply, and one message for each share.
+        scripting: prepares each link for scripts.
 
     Attributes:
         passing: whether a message that is published now goes out at the end of the tick.
@@ -72,6 +72,7 @@ class Publications(SupervisedLink):
         demoted: Callable[[], None],
         publish_timeout: float,
         buffer_bytes: int,
+        scripting: Scripting,
     ) -> None:
         super().__init__(resolve, "publications", timeout, interval, counters)
         self._loop = asyncio.get_running_loop()
@@ -81,6 +82,9 @@ class Publications(SupervisedLink):
         self._publish_timeout = publish_timeout
         self._queue = PublishQueue(buffer_bytes)
         self._failures = PublishFailures(self._queue, counters)
+        self._scripting = scripting
+        self._replies = PublishReplies(self._queue, self._failures, scripting, counters)
+        self._scripts_wait = False
         self._high_water = min(HIGH_WATER_BYTES, self._queue.client_limit)
         self._low_water = min(LOW_WATER_BYTES, self._queue.client_limit // 2 + 1)
         self._paused = False
@@ -103,7 +107,11 @@ class Publications(SupervisedLink):
         return self._queue.by_share
 
     def publish(
-        self, command: bytes, source: Source | None, receipt: Receipt | Callable[[Any], None] | None = None
+        self,
+        command: bytes | ScriptCall,
+        source: Source | None,
+        receipt: Receipt | Callable[[Any], None] | None = None,
+        pending: type[PendingPublish] = PendingPublish,
     ) -> bool:
         """Accept a packed PUBLISH; see `Broker.publish`. A probe has no source, and its receipt gets the bare reply."""
         size = len(command)
@@ -118,7 +126,7 @@ class Publications(SupervisedLink):
             self._flush_scheduled = True
             self._batch_began_at = time.monotonic()
             self._loop.call_soon(self._flush)
-        queue.pending.append(PendingPublish(source, size, self._batch_began_at, receipt))
+        queue.pending.append(pending(source, size, self._batch_began_at, receipt))
         queue.unsent.append(command)
         queue.size += size
         waiting = queue.size - queue.of_others
@@ -127,6 +135,11 @@ class Publications(SupervisedLink):
         self._paused = True
         self.congested = waiting >= queue.client_limit
         return False
+
+    def publish_script(self, call: ScriptCall, source: Source, receipt: Receipt | None) -> bool:
+        """Accept the call of a script that publishes; see `publish`."""
+        self._scripts_wait = True
+        return self.publish(call, source, receipt, PendingScript)
 
     def hold_back(self) -> bool:
         """See `Broker.hold_back`."""
@@ -141,7 +154,8 @@ class Publications(SupervisedLink):
 
     def update(self) -> None:
         """Check again whether messages may pass, and go on if they may."""
-        self.passing = self.open and self._gate() and self.link is not None and self.link.writable
+        may_write = self.open and self._scripting.ready and not self._queue.holding and self._gate()
+        self.passing = may_write and self.link is not None and self.link.writable
         if self.passing:
             self._flush()
             self._resume()
@@ -168,6 +182,7 @@ class Publications(SupervisedLink):
 
     async def opened(self, link: Link) -> None:
         """Go on with the messages that wait, once `open` is true."""
+        self._scripting.begin(self._ask, self.update)
         self._loop.call_soon(self.update)
 
     def lost(self, reason: str) -> None:
@@ -182,11 +197,16 @@ class Publications(SupervisedLink):
         self.update()
 
     def send_heartbeat(self, link: Link) -> None:
-        """Ask for the server's role. The reply comes between those of the messages: so does its entry in the queue."""
-        link.write(PING if link.server.role is None else HELLO)
-        pending = self._queue.pending
-        entry = PendingPublish(None, 0, time.monotonic(), self._role_received)
-        pending.insert(len(pending) - len(self._queue.unsent), entry)
+        """Ask for the server's role."""
+        self._ask(PING if link.server.role is None else HELLO, self._role_received)
+
+    def _ask(self, command: bytes, answered: Callable[[Any], None]) -> None:
+        """Ask Redis something. The reply comes between those of the messages: so does its entry in the queue."""
+        if self.link is not None:
+            self.link.write(command)
+            pending = self._queue.pending
+            entry = PendingPublish(None, 0, time.monotonic(), answered)
+            pending.insert(len(pending) - len(self._queue.unsent), entry)
 
     def _role_received(self, reply: Any) -> None:
         """Take the reply of a primary. What a replica acknowledged since the last one never reached the primary."""
@@ -197,56 +217,17 @@ class Publications(SupervisedLink):
 
     def replies_received(self, replies: Replies) -> None:
         """Settle the oldest message without a reply with each reply."""
-        now = time.monotonic()
+        unexpected = self._replies.take(replies)
         queue = self._queue
-        pending, unsent = queue.pending, len(queue.unsent)
-        latency = self._counters.publish_latency
-        published, settled = 0, 0
-        batch, batch_began_at = 0, 0.0
-        refused: list[PendingPublish] = []
-        error = ""
-        unexpected: object = _NOTHING
-        while (reply := replies()) is not False:
-            if len(pending) <= unsent:
-                unexpected = reply
-                break
-            entry = pending.popleft()
-            source, size, accepted_at, receipt = entry
-            settled += size
-            if source is None:
-                if receipt is not None:
-                    receipt(reply)
-                continue
-            if receipt is not None:
-                queue.charge(source.share, -size)
-            if type(reply) is int:  # number of receivers
-                if accepted_at != batch_began_at:
-                    # Once for all messages of a tick.
-                    if batch:
-                        latency.observe(now - batch_began_at, batch)
-                    published += batch
-                    batch, batch_began_at = 0, accepted_at
-                batch += 1
-                if receipt is not None:
-                    receipt(Published(reply))
-            elif isinstance(reply, hiredis.ReplyError):
-                refused.append(entry)
-                error = str(reply)
-            else:
-                # No number and no error: what became of the message is unknown. `lost` says so.
-                queue.put_back(entry)
-                settled -= size
-                unexpected = reply
-                break
-        if batch:
-            latency.observe(now - batch_began_at, batch)
-        published += batch
-        queue.size -= settled
-        self._counters.messages_published += published
-        if refused:
-            self._failures.refused(refused, error)
+        if queue.holding:
+            self.passing = False
+            if len(queue.pending) == len(queue.unsent):  # all that was written is answered
+                self._scripting.load(self._ask)
+                queue.release()
+                self._scripts_wait = True
+                self.update()
         self._resume()
-        if unexpected is not _NOTHING:
+        if unexpected is not EXPECTED:
             self.abort(f"unexpected reply: {unexpected!r:.200}")
 
     def _flush(self) -> None:
@@ -258,8 +239,12 @@ class Publications(SupervisedLink):
         if not self.passing or self.link is None:
             self._arm_deadline()
             return
-        self.link.write(unsent[0] if len(unsent) == 1 else b"".join(unsent))
-        unsent.clear()
+        if self._scripts_wait:
+            self._scripts_wait = False
+            self.link.write(self._queue.take_unsent(self._scripting.middle))
+        else:
+            self.link.write(unsent[0] if len(unsent) == 1 else b"".join(unsent))
+            unsent.clear()
 
     def _resume(self) -> None:
         """Let paused sources go on, if there is room; end the drain when no message is left."""
@@ -276,7 +261,7 @@ class Publications(SupervisedLink):
     def _end_drain(self, drained: asyncio.Future[None]) -> None:
         """End the drain when the messages that were accepted before it are settled."""
         pending = self._queue.pending
-        newer = pending and pending[0].source is not None
+        newer = pending and pending[0].source is not None and not self._queue.holding
         if not self._queue.size or (newer and pending[0].accepted_at > self._drain_began_at):
             self._drained = None
             if not drained.done():

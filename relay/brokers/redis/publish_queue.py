@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from relay.brokers import Source
+from relay.brokers.redis.script_calls import ScriptCall
 from relay.brokers.shares import Share, limits
 
 # Reading a member from its class costs as much as all the rest of `charge`.
@@ -32,6 +33,23 @@ class PendingPublish(NamedTuple):
     receipt: Callable[[Any], None] | None = None
 
 
+class PendingScript(PendingPublish):
+    """A call of a script on its way: the next one in `PublishQueue.calls` once it is written."""
+
+    __slots__ = ()
+
+    tried = False
+    """Whether it has been written before, and has found no script."""
+
+
+class TriedScript(PendingScript):
+    """A call that has found no script, and is written again."""
+
+    __slots__ = ()
+
+    tried = True
+
+
 class PublishQueue:
     """Commands that wait to be written, behind those that wait for their reply.
 
@@ -44,13 +62,25 @@ class PublishQueue:
     Attributes:
         buffer_bytes: the same.
         pending: all commands, in order; the last `len(unsent)` of them are not written yet.
-        unsent: the bytes of these.
-        size: bytes of all.
+        unsent: the bytes of these; calls of scripts are packed when they are written.
+        calls: those that were written and have no reply, in order.
+        size: bytes of all, held ones included.
         of_others: bytes of the messages that don't count for the clients' share.
         client_limit: bytes at which the clients' share is used up.
     """
 
-    __slots__ = ("_by_share", "_limits", "buffer_bytes", "client_limit", "of_others", "pending", "size", "unsent")
+    __slots__ = (
+        "_by_share",
+        "_held",
+        "_limits",
+        "buffer_bytes",
+        "calls",
+        "client_limit",
+        "of_others",
+        "pending",
+        "size",
+        "unsent",
+    )
 
     def __init__(self, buffer_bytes: int) -> None:
         self._limits = limits(buffer_bytes)
@@ -58,7 +88,10 @@ class PublishQueue:
         self.buffer_bytes = buffer_bytes
         self.client_limit = self._limits[Share.CLIENTS]
         self.pending: deque[PendingPublish] = deque()
-        self.unsent: list[bytes] = []
+        self.unsent: list[Any] = []  # of bytes, and of `ScriptCall`s where there are any
+        self.calls: deque[ScriptCall] = deque()
+        # Calls that have found no script, the oldest first.
+        self._held: list[tuple[PendingScript, ScriptCall]] = []
         self.size = 0
         self.of_others = 0
 
@@ -89,9 +122,45 @@ class PublishQueue:
         if entry.source is not None and entry.receipt is not None:
             self.charge(entry.source.share, entry.size)
 
+    @property
+    def holding(self) -> bool:
+        """Whether calls are held: nothing may be written then, as it would overtake them."""
+        return bool(self._held)
+
+    def take_unsent(self, middle: bytes) -> bytes:
+        """Return the bytes of what waits to be written, which is written then.
+
+        Args:
+            middle: see `relay.brokers.redis.script_calls.pack_primary`.
+        """
+        packed = []
+        for command in self.unsent:
+            if isinstance(command, ScriptCall):
+                self.calls.append(command)
+                packed.append(command.pack(middle))
+            else:
+                packed.append(command)
+        self.unsent.clear()
+        return b"".join(packed)
+
+    def hold(self, entry: PendingScript, call: ScriptCall) -> None:
+        """Hold a call, which was taken out of `pending` and `calls`; its bytes count on in `size`."""
+        self._held.append((entry, call))
+        if entry.source is not None and entry.receipt is not None:
+            self.charge(entry.source.share, entry.size)
+
+    def release(self) -> None:
+        """Let the held calls wait to be written again, before all others."""
+        self.pending.extendleft(TriedScript(*entry) for entry, _ in reversed(self._held))
+        self.unsent[:0] = [call for _, call in self._held]
+        self._held.clear()
+
     def take_unanswered(self) -> list[PendingPublish]:
-        """Remove and return the commands that were written and have no reply."""
+        """Remove and return the commands that were written and have no reply, and those that are held."""
         pending = self.pending
+        pending.extendleft(entry for entry, _ in reversed(self._held))
+        self._held.clear()
+        self.calls.clear()
         taken = [pending.popleft() for _ in range(len(pending) - len(self.unsent))]
         self._discount(taken)
         return taken
@@ -101,7 +170,7 @@ class PublishQueue:
         return list(islice(self.pending, len(self.pending) - len(self.unsent), None))
 
     def drop(self, sources: Collection[Source | None]) -> list[PendingPublish]:
-        """Remove and return the commands of some sources that are not written yet."""
+        """Remove and return the commands of some sources that are not written yet, or are to be written again."""
         waiting = self.waiting()
         dropped = [entry for entry in waiting if entry.source in sources]
         if dropped:
@@ -110,12 +179,16 @@ class PublishQueue:
                 self.pending.pop()
             self.pending.extend(entry for entry, _command in kept)
             self.unsent[:] = [command for _entry, command in kept]
-            self._discount(dropped)
+        if self._held:
+            dropped = [*(entry for entry, _ in self._held if entry.source in sources), *dropped]
+            self._held = [pair for pair in self._held if pair[0].source not in sources]
+        self._discount(dropped)
         return dropped
 
     def sources(self) -> set[Source]:
         """Return the sources of all messages here."""
-        return {entry.source for entry in self.pending if entry.source is not None}
+        held = (entry for entry, _ in self._held)
+        return {entry.source for entry in (*held, *self.pending) if entry.source is not None}
 
     def _discount(self, gone: list[PendingPublish]) -> None:
         for entry in gone:

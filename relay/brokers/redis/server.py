@@ -44,8 +44,22 @@ def role_of(hello: Any) -> str | None:
 
 def run_id_of(info: Any) -> str | None:
     """Return the run id in a reply to INFO; None when it is no such reply, or that of a cluster's node."""
-    fields = dict(line.partition(":")[::2] for line in (_text(info) or "").splitlines())
+    fields = fields_of(info)
     return None if fields.get("redis_mode") == "cluster" else fields.get("run_id")
+
+
+def primary_of(info: Any) -> bytes | None:
+    """Return the id of the primary's term in a reply to `INFO replication`; None when it is no such reply.
+
+    It is new with each start and with each promotion, and the same at all replicas.
+    """
+    primary = fields_of(info).get("master_replid")
+    return None if primary is None else primary.encode()
+
+
+def fields_of(info: Any) -> dict[str, str]:
+    """Return the fields in a reply to INFO; none when it is no such reply."""
+    return dict(line.partition(":")[::2] for line in (_text(info) or "").splitlines())
 
 
 def _text(value: Any) -> str | None:

@@ -9,9 +9,13 @@ from contextlib import suppress
 
 from relay.brokers import BrokerOptions, BusState, Sink
 from relay.brokers.redis.address import Resolver
+from relay.brokers.redis.announcement import pack_announcement
+from relay.brokers.redis.durability import Durability
 from relay.brokers.redis.link import Link
 from relay.brokers.redis.probe import Probe
 from relay.brokers.redis.publications import Publications
+from relay.brokers.redis.script_calls import ScriptedChannel
+from relay.brokers.redis.scripting import Scripting
 from relay.brokers.redis.subscriptions import Subscriptions
 from relay.brokers.redis.supervised_link import SupervisedLink
 from relay.brokers.redis.verbs import PUBSUB, Verbs, pack_publish, publish_template
@@ -59,6 +63,9 @@ class Shard:
         self._options = options
         self._counters = counters
         self._verbs = verbs
+        announced = options.namespaces.positioned
+        announcement = pack_announcement(options.prefix, options.namespaces) if announced else None
+        self._scripting = Scripting(verbs.publish, announcement, Durability())
         self._prefix = options.prefix
         self._probe_channel = f"{options.prefix}{INTERNAL}probe {secrets.token_hex(8)}".encode()
         self._probe = Probe()
@@ -89,6 +96,7 @@ class Shard:
             demoted=self._demoted,
             publish_timeout=options.publish_timeout,
             buffer_bytes=options.publish_buffer_bytes,
+            scripting=self._scripting,
         )
         self.subscriptions.connected = lambda: self._join_servers(self.subscriptions, self.publications)
         self.publications.connected = lambda: self._join_servers(self.publications, self.subscriptions)
@@ -123,6 +131,11 @@ class Shard:
     def publish_template(self, channel: str) -> bytes:
         """Return the command that publishes to a channel, without its payload; see `verbs.publish_template`."""
         return publish_template(self._verbs.publish, (self._prefix + channel).encode())
+
+    def scripted(self, channel: str) -> ScriptedChannel:
+        """Return the calls of scripts that publish to a channel."""
+        options = self._options.namespaces.options(channel)
+        return ScriptedChannel(self._scripting.scripts, self._prefix, channel, options)
 
     @property
     def problems(self) -> list[str]:

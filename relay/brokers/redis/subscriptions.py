@@ -21,6 +21,7 @@ from relay.brokers.redis.verbs import PUBSUB, Verbs
 from relay.channel import INTERNAL
 from relay.errors import SubscribeError
 from relay.logs import Logger
+from relay.message import PositionedMessage
 from relay.metrics.counters import Counters
 
 log = Logger("relay.bus")
@@ -82,7 +83,7 @@ class Subscriptions(SupervisedLink):
         self._ending = False
 
     def __len__(self) -> int:
-        """Return how many channels are wanted, the probe's not counted."""
+        """Return how many channels are wanted, but the probe's."""
         return len(self._wanted)
 
     def subscribe(self, channel: str) -> asyncio.Future[None]:
@@ -128,8 +129,8 @@ class Subscriptions(SupervisedLink):
         for subscription in heard:
             subscription.acknowledged = asyncio.get_running_loop().create_future()
         if not self._ending or self.gaps.invalidated:
-            names = (subscription.name for subscription in heard)
-            self.gaps.begin([name for name in names if not name.startswith(INTERNAL)], self.heartbeat.answered_until)
+            names = [subscription.name for subscription in heard if not subscription.name.startswith(INTERNAL)]
+            self.gaps.begin(names, self.heartbeat.answered_until)
         self._outbox.clear()
         self._unanswered.clear()
         self._opening = 0
@@ -173,22 +174,27 @@ class Subscriptions(SupervisedLink):
     def replies_received(self, replies: Replies) -> None:
         """Deliver messages; settle acknowledgements."""
         wanted = self._wanted
-        receive = self._sink.receive
-        message = self._verbs.message
+        receive, receive_positioned = self._sink.receive, self._sink.receive_positioned
+        verb = self._verbs.message
         while (reply := replies()) is not False:
             if type(reply) is not list:
                 if reply == b"PONG":  # an array, but on a link without any subscription
                     self._settle(b"")
                 else:
                     self._settle_error(reply)
-            elif reply[0] == message:
+            elif reply[0] == verb:
                 subscription = wanted.get(reply[1])
                 if subscription is not None:
                     try:
-                        receive(open_envelope(subscription.name, reply[2]))
+                        message = open_envelope(subscription.name, reply[2])
                     except EnvelopeError as error:
                         self._counters.bus_errors += 1
                         log.warning("bus message refused", channel=subscription.name, error=str(error))
+                        continue
+                    if type(message) is PositionedMessage:
+                        receive_positioned(message)
+                    else:
+                        receive(message)
                 elif reply[1] == self._probe:
                     self._probe_received(reply[2])
             else:
@@ -202,8 +208,8 @@ class Subscriptions(SupervisedLink):
         self._outbox.append((verb, key))
 
     def _flush(self) -> None:
-        outbox, self._outbox = self._outbox, []
-        self._write(list(batches(outbox)))
+        self._write(list(batches(self._outbox)))
+        self._outbox.clear()
 
     def _write(self, commands: list[tuple[bytes, list[bytes]]], *, opening: bool = False) -> None:
         if self.link is None:
@@ -211,9 +217,8 @@ class Subscriptions(SupervisedLink):
         self._opening += len(commands) * opening
         for verb, keys in commands:
             wanted = deque(self._wanted.get(key) if verb == self._verbs.subscribe else None for key in keys)
-            for subscription in wanted:
-                if subscription is not None:
-                    subscription.unanswered += 1
+            for subscription in filter(None, wanted):
+                subscription.unanswered += 1
             self._unanswered.append(Command(verb, deque(keys), wanted, opening))
         self.link.write(b"".join([pack(verb, *keys) for verb, keys in commands]))
 
@@ -227,10 +232,10 @@ class Subscriptions(SupervisedLink):
         if command.verb == b"PING":
             self._answered(name)
         elif command.verb == self._verbs.subscribe:
-            if key == self._probe:
-                self.refused.remove(key)
             if subscription is not None:
                 self._acknowledge(key, subscription)
+            elif key == self._probe:
+                self.refused.remove(key)
         if not command.keys:
             self._unanswered.popleft()
             self._synchronize(command)
@@ -254,8 +259,7 @@ class Subscriptions(SupervisedLink):
             self._counters.bus_errors += 1
             self.abort(f"unexpected reply: {reply!r:.200}")
             return
-        command = self._unanswered.popleft()
-        verb, keys, wanted, _ = command
+        verb, keys, wanted, _ = command = self._unanswered.popleft()
         if verb == b"PING":
             self._answered(reply)
             return
@@ -264,9 +268,8 @@ class Subscriptions(SupervisedLink):
             # Redis goes on sending a channel that is no longer wanted. Reopening the link would cost a gap each time.
             self.refused.report(verb.decode(), str(reply))
             return
-        for subscription in wanted:
-            if subscription is not None:
-                subscription.unanswered -= 1
+        for subscription in filter(None, wanted):
+            subscription.unanswered -= 1
         # Channels that were unsubscribed meanwhile, or unsubscribed and subscribed again, have a later command.
         left = [key for key, subscription in zip(keys, wanted, strict=True) if self._wanted.get(key) is subscription]
         if len(keys) > 1:

@@ -10,8 +10,10 @@ import hiredis
 import pytest
 
 from relay.brokers.redis.address import Address, fixed
+from relay.brokers.redis.durability import Durability
 from relay.brokers.redis.link import Link, pack
 from relay.brokers.redis.publications import HIGH_WATER_BYTES, LOW_WATER_BYTES, Publications
+from relay.brokers.redis.scripting import Scripting
 from relay.brokers.redis.server import Server
 from relay.brokers.redis.supervised_link import PING
 from relay.brokers.shares import Share
@@ -55,6 +57,7 @@ class Desk:
             demoted=self._demote,
             publish_timeout=publish_timeout,
             buffer_bytes=buffer_bytes,
+            scripting=Scripting(b"PUBLISH", None, Durability()),
         )
         self._reader = hiredis.Reader()
 

@@ -1,0 +1,101 @@
+"""What the link to publish needs so that Redis runs scripts on it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import hiredis
+
+from relay.brokers.redis.durability import Durability
+from relay.brokers.redis.link import pack
+from relay.brokers.redis.script_calls import pack_primary
+from relay.brokers.redis.scripts import PublishScripts, publish_scripts
+from relay.brokers.redis.server import primary_of
+from relay.logs import Logger
+
+DAY_SECONDS: Final = 24 * 3600
+
+Ask = Callable[[bytes, Callable[[Any], None]], None]
+"""Writes a packed command, and gives its reply to a function: behind the replies of what was written before."""
+
+log = Logger("relay.bus")
+
+
+class Scripting:
+    """Loads the scripts, and knows which primary runs them.
+
+    Where no channel has positions, nothing is asked and nothing loaded before a script is missed: most deployments need
+    none, and their user at Redis has no right to run any.
+
+    Args:
+        verb: of the kind of pub/sub; see `Verbs.publish`.
+        announcement: command that tells publishers of back ends which channels have positions; None: none has.
+        durability: looks at how well Redis keeps what it is given.
+
+    Attributes:
+        scripts: to be called.
+        ready: whether messages may go out, as far as scripts are concerned.
+        refusal: why Redis doesn't load scripts; None: it does.
+    """
+
+    def __init__(self, verb: bytes, announcement: bytes | None, durability: Durability) -> None:
+        self.scripts: PublishScripts = publish_scripts(verb)
+        self._announcement = announcement
+        self._durability = durability
+        self._primary = b""
+        self.ready = True
+        self.refusal: str | None = None
+
+    def begin(self, ask: Ask, ready: Callable[[], None]) -> None:
+        """Prepare a fresh link; `ready` is called when messages may go out, if they must wait."""
+        self._primary = b""
+        self.refusal = None
+        self.ready = self._announcement is None
+        if self._announcement is None:
+            return
+
+        def introduced(info: Any) -> None:
+            self._primary = primary_of(info) or b""
+            if not self._primary:
+                log.warning(
+                    "the bus doesn't say which primary it is",
+                    error=str(info)[:200],
+                    meaning="after a failover a lost message may go unnoticed",
+                )
+            self.ready = True
+            ready()
+
+        self._durability.look(ask)
+        ask(self._announcement, self._announced)
+        self.load(ask)
+        ask(pack("INFO", "replication"), introduced)
+
+    def load(self, ask: Ask) -> None:
+        """Load the scripts."""
+        for script in self.scripts:
+            ask(script.load, self._loaded)
+
+    def primary_is(self, primary: bytes) -> None:
+        """Note which primary has answered."""
+        self._primary = primary or self._primary
+
+    @property
+    def middle(self) -> bytes:
+        """What completes the calls that are written now."""
+        return pack_primary(self._primary, int(time.time() // DAY_SECONDS))
+
+    def _loaded(self, reply: Any) -> None:
+        if isinstance(reply, hiredis.ReplyError):
+            if self.refusal is None:
+                log.error("scripts refused", error=str(reply), needed="rights to EVALSHA and SCRIPT LOAD")
+            self.refusal = str(reply)
+
+    def _announced(self, reply: Any) -> None:
+        if isinstance(reply, hiredis.ReplyError):
+            log.warning(
+                "namespaces not announced",
+                error=str(reply),
+                meaning="Publisher without namespaces= publishes past the histories",
+            )
