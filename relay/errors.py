@@ -47,6 +47,7 @@ class Disconnect(enum.Enum):
     UNEXPECTED_DATA = (1008, "unexpected data")
     TOO_MANY_FRAGMENTS = (1009, "too many fragments")
     KEEPALIVE_TIMEOUT = (1011, "keepalive timeout")
+    MISSED = (1012, "messages missed")
     SLOW_CONSUMER = (1013, "slow consumer")
     BUS_UNAVAILABLE = (1013, "bus unavailable")
     DELIVERY_UNKNOWN = (1013, "delivery unknown")
@@ -63,6 +64,9 @@ class Disconnect(enum.Enum):
 
 RIGHT_ENDED: Final = frozenset({Disconnect.TOKEN_EXPIRED, Disconnect.USER_BLOCKED})
 """Reasons after which nothing is published any more, not even what a client had sent before it could know."""
+
+ALL_PUBLISHED: Final = frozenset({Disconnect.GOING_AWAY, Disconnect.MISSED})
+"""Reasons that tell a client, too, that all it had sent was published; where it wasn't, it gets another one."""
 
 OWN_FAULTS: Final = frozenset({1002, 1003, 1007, 1008, 1009})
 """Close codes for what the client itself did wrong: it would do the same again."""
@@ -188,7 +192,7 @@ class NotAllowed(RelayError):
     """A client has no right to do what it asks for.
 
     Args:
-        action: `subscribe to` or `publish to`.
+        action: `subscribe to`, `publish to` or `read the history of`.
         channel: name of the channel.
     """
 

@@ -6,7 +6,14 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 
-from relay.auth.authenticator import Authenticator, AuthenticatorError, Identity, check_publish, check_subscribe
+from relay.auth.authenticator import (
+    Authenticator,
+    AuthenticatorError,
+    Identity,
+    check_history,
+    check_publish,
+    check_subscribe,
+)
 from relay.auth.credential import MISSING, Unauthenticated
 from relay.clients.registry import Registry
 from relay.clients.session import Session
@@ -15,6 +22,7 @@ from relay.errors import NotAllowed, Refused, RelayError, Unavailable
 from relay.interest import Acknowledged, Interest
 from relay.limits.gateway_limits import GatewayLimits
 from relay.logs import Logger, trace
+from relay.namespaces import Namespaces
 from relay.node import Node
 from relay.protocols import ClientProtocol
 from relay.protocols.http_error import http_error
@@ -39,6 +47,7 @@ class Admission:
         node: hub and broker.
         blocked_users: who is refused for now.
         limits: of what one address and one user may take.
+        namespaces: the options of channels.
         patience: seconds that the authenticator may take, and then the bus.
         now: returns the time in seconds since 1970.
 
@@ -54,12 +63,14 @@ class Admission:
         node: Node,
         blocked_users: BlockedUsers,
         limits: GatewayLimits,
+        namespaces: Namespaces,
         patience: float,
         *,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._authenticator = authenticator
         self._limits = limits
+        self._namespaces = namespaces
         self._registry = registry
         self._node = node
         self.blocked_users = blocked_users
@@ -186,10 +197,18 @@ class Admission:
         try:
             if channel is not None:
                 check_subscribe(identity, channel)
+                if protocol.resume and isinstance(protocol.resume, int):
+                    check_history(identity, channel)
+                    self._check_kept(channel)
         except NotAllowed as error:
             raise Refused(403, str(error)) from None
         self._registry.check_room()
         return (None, None) if channel is None else await self._claim(channel, protocol.resume, identity)
+
+    def _check_kept(self, channel: str) -> None:
+        """Refuse to send messages of a channel that keeps none: a client would wait for them."""
+        if not self._namespaces.options(channel).history_size:
+            raise Refused(400, "history: this channel keeps no messages")
 
     async def _claim(self, channel: str, resume: Resume, identity: Identity) -> tuple[Interest, Reading | None]:
         """Return a claim on a channel that the bus has acknowledged, for a client that may still come in then."""

@@ -14,6 +14,7 @@ from relay.brokers import BrokerOptions, schemes
 from relay.clients.context import CLOSE_TIMEOUT_SECONDS, Context
 from relay.clients.expirations import Expirations
 from relay.clients.keepalive import Keepalive
+from relay.clients.missed_messages import MissedMessages
 from relay.clients.polling_clients import PollingClients
 from relay.clients.registry import Registry
 from relay.clients.throttled_clients import ThrottledClients
@@ -36,6 +37,7 @@ from relay.limits.meter import SendingRates
 from relay.message import Message
 from relay.metrics.counters import Counters
 from relay.metrics.process import build_labels
+from relay.namespaces import NO_NAMESPACES
 from relay.node import Node
 from relay.proxies.forwarded import TrustedProxies
 from relay.settings import Settings
@@ -75,6 +77,7 @@ class Parts:
             "expirations": context.registry.expirations.run,
             "blocked users": self.control.blocked_users.run,
             "unfinished messages": context.unfinished.run,
+            "missed messages": context.missed_messages.run,
             "polls": self.polling_clients.sweep,
             "recoveries": context.node.recoveries.run,
             "http connections": front_door.http.expire,
@@ -115,7 +118,7 @@ async def make_parts(
     polling_clients = PollingClients(context)
     control = Control(node, registry)
     blocked_users, patience = control.blocked_users, settings.handshake_timeout
-    admission = Admission(authenticator, registry, node, blocked_users, limits, patience)
+    admission = Admission(authenticator, registry, node, blocked_users, limits, context.namespaces, patience)
     proxies = TrustedProxies(settings.trusted_proxies or ())
     app = build_app(
         settings=settings,
@@ -163,6 +166,7 @@ def _broker_options(settings: Settings) -> BrokerOptions:
         probe_interval=settings.probe_interval,
         publish_timeout=settings.publish_timeout,
         publish_buffer_bytes=settings.publish_buffer_bytes,
+        namespaces=NO_NAMESPACES,
     )
 
 
@@ -182,6 +186,8 @@ def _limit_options(settings: Settings, auth: str) -> LimitOptions:
 def _make_context(settings: Settings, counters: Counters, node: Node, registry: Registry) -> Context:
     loop = asyncio.get_running_loop()
     turns = Turns(loop)
+    missed_messages = MissedMessages(node, close=True, seconds=30.0)
+    node.watch_missed(missed_messages.tell)
     return Context(
         node=node,
         counters=counters,
@@ -190,6 +196,7 @@ def _make_context(settings: Settings, counters: Counters, node: Node, registry: 
         write_timeouts=WriteTimeouts(settings.write_timeout, counters),
         turns=turns,
         throttled=ThrottledClients(loop, turns, counters),
+        missed_messages=missed_messages,
         unfinished=UnfinishedMessages(message_timeout(settings.max_message_bytes)),
         loop=loop,
         max_message_bytes=settings.max_message_bytes,
@@ -197,7 +204,8 @@ def _make_context(settings: Settings, counters: Counters, node: Node, registry: 
             settings.max_messages_per_second, settings.max_bytes_per_second, settings.max_message_bytes
         ),
         send_buffer_bytes=settings.send_buffer_bytes,
-        drop_when_slow=settings.slow_consumer == "drop",
+        slow_consumer=settings.slow_consumer,
+        namespaces=NO_NAMESPACES,
         write_timeout=settings.write_timeout,
         close_timeout=CLOSE_TIMEOUT_SECONDS,
         welcome=None if settings.welcome is None else Message("", settings.welcome.encode()),

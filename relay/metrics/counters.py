@@ -119,7 +119,8 @@ class Counters(Additive):
         fanned_out: messages handed to clients, including those that were then skipped.
         bytes_fanned_out: bytes of those, with their framing.
         deliveries_dropped: messages skipped for slow consumers.
-        bytes_dropped: bytes of those, with their framing.
+        deliveries_conflated: messages that a slow consumer did not get because a newer one took their place.
+        bytes_dropped: bytes of both, with their framing.
         chunks_fanned_out: chunks of messages handed to clients.
         chunks_joined: how many of these were written together with another one.
         bus_connects: links to the bus that were opened.
@@ -173,6 +174,7 @@ class Counters(Additive):
     fanned_out: int = 0
     bytes_fanned_out: int = 0
     deliveries_dropped: int = 0
+    deliveries_conflated: int = 0
     bytes_dropped: int = 0
     chunks_fanned_out: int = 0
     chunks_joined: int = 0
@@ -206,7 +208,7 @@ class Counters(Additive):
     @property
     def deliveries(self) -> int:
         """Messages written to clients."""
-        return self.fanned_out - self.deliveries_dropped
+        return self.fanned_out - self.deliveries_dropped - self.deliveries_conflated
 
     @property
     def bytes_delivered(self) -> int:

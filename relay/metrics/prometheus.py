@@ -73,7 +73,7 @@ _LIMITS = (
     "addresses",
 )
 _SHARES = ("clients", "posts", "back_ends")
-_CODES = (1000, 1001, 1005, 1006, 1011, 1013)
+_CODES = (1000, 1001, 1005, 1006, 1011, 1012, 1013)
 
 _APPLICATION_CODES = 3000
 """From here on clients choose among 2,000 close codes: they are counted by thousands, or clients could make series."""
@@ -118,6 +118,9 @@ _TOTALS = (
     _Series("messages_delivered", "relay_messages_delivered", "Messages from the bus for channels with clients here."),
     _Series("deliveries", "relay_deliveries", "Messages written to clients."),
     _Series("bytes_delivered", "relay_delivered_bytes", "Bytes of messages written to clients, with their framing."),
+    _Series(
+        "deliveries_conflated", "relay_deliveries_conflated", "Messages that newer ones replaced for slow consumers."
+    ),
     _Series("deliveries_dropped", "relay_deliveries_dropped", "Messages skipped for slow consumers."),
     _Series("writes", "relay_writes", "Writes to clients; deliveries by writes is the coalescing factor."),
     _Series("bus_connects", "relay_bus_connects", "Links to the bus that were opened."),

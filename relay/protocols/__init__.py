@@ -120,6 +120,13 @@ class ClientProtocol(Protocol):
     def encode(self) -> Encoder:
         """Encodes messages: one function object for each wire format; see `Encoder`."""
 
+    def newest(self, data: bytes) -> bytes:
+        """Return the last of some messages.
+
+        Args:
+            data: what `encode` has returned for each, joined.
+        """
+
     @property
     def multiplexed(self) -> bool:
         """Whether the client may subscribe to further channels. All that one tick brings it goes out in one write."""

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from relay.errors import Disconnect, ProtocolError
-from relay.message import Encoder, Kind
-from relay.position import Position
+from relay.message import Kind
 from relay.protocols import Session
-from relay.replay import Replay, Resume
+from relay.replay import Resume
 
 
 class ListenOnly:
@@ -14,25 +13,17 @@ class ListenOnly:
 
     Args:
         channel: the one channel that the client listens to.
+        resume: what it wants of the messages before.
     """
 
-    __slots__ = ("channel",)
+    __slots__ = ("channel", "resume")
 
-    encode: Encoder
     multiplexed = False
     echo = False
-    resume: Resume = 0
 
-    def __init__(self, channel: str) -> None:
+    def __init__(self, channel: str, resume: Resume = 0) -> None:
         self.channel = channel
-
-    def resumed(self, session: Session, replay: Replay | None) -> bytes:
-        """Return the messages before the live ones."""
-        return b"" if replay is None else b"".join(map(self.encode, replay.messages))
-
-    def missed(self, session: Session, channel: str, position: Position | None) -> bytes:
-        """Return nothing."""
-        return b""
+        self.resume = resume
 
     def received(self, session: Session, kind: Kind, payload: bytes) -> None:
         """Raise `ProtocolError`: the client has nothing to say."""
