@@ -37,11 +37,12 @@ from relay.limits.meter import SendingRates
 from relay.message import Message
 from relay.metrics.counters import Counters
 from relay.metrics.process import build_labels
-from relay.namespaces import NO_NAMESPACES
+from relay.namespaces import Namespaces
 from relay.node import Node
 from relay.proxies.forwarded import TrustedProxies
 from relay.settings import Settings
 from relay.settings import limits as defaults
+from relay.settings.channels import namespaces_of
 from relay.settings.tls import certificate_files
 from relay.web.app import build_app, make_runner
 from relay.web.app_keys import FindReadiness, TakeSnapshot
@@ -108,17 +109,17 @@ async def make_parts(
         readiness: see `READINESS`.
         take: see `SNAPSHOT`.
     """
-    channels = ChannelLimits.of(settings.max_channels_per_connection)
-    node = Node(_broker_options(settings), counters, write_delay=settings.write_delay / 1000, channels=channels)
+    namespaces = namespaces_of(settings)
+    node = _make_node(settings, namespaces, counters)
     limits = GatewayLimits.of(_limit_options(settings, auth), counters, asyncio.get_running_loop().time)
     places = max_connections(settings.max_connections)
     expirations = Expirations(time.time)
     registry = Registry(places, counters, lambda: polling_clients.find_evictable(), limits.connections, expirations)
-    context = _make_context(settings, counters, node, registry)
+    context = _make_context(settings, namespaces, counters, node, registry)
     polling_clients = PollingClients(context)
     control = Control(node, registry)
     blocked_users, patience = control.blocked_users, settings.handshake_timeout
-    admission = Admission(authenticator, registry, node, blocked_users, limits, context.namespaces, patience)
+    admission = Admission(authenticator, registry, node, blocked_users, limits, namespaces, patience)
     proxies = TrustedProxies(settings.trusted_proxies or ())
     app = build_app(
         settings=settings,
@@ -157,8 +158,8 @@ def _open_tls(settings: Settings, counters: Counters) -> Tls | None:
     return Tls(CertificateInUse(files, counters), HandshakeTurns(asyncio.get_running_loop()))
 
 
-def _broker_options(settings: Settings) -> BrokerOptions:
-    return BrokerOptions(
+def _make_node(settings: Settings, namespaces: Namespaces, counters: Counters) -> Node:
+    options = BrokerOptions(
         url=settings.broker_url,
         prefix=settings.broker_prefix,
         ca_file=None if settings.broker_ca_file is None else str(settings.broker_ca_file),
@@ -166,8 +167,10 @@ def _broker_options(settings: Settings) -> BrokerOptions:
         probe_interval=settings.probe_interval,
         publish_timeout=settings.publish_timeout,
         publish_buffer_bytes=settings.publish_buffer_bytes,
-        namespaces=NO_NAMESPACES,
+        namespaces=namespaces,
     )
+    channels = ChannelLimits.of(settings.max_channels_per_connection, namespaces)
+    return Node(options, counters, write_delay=settings.write_delay / 1000, channels=channels)
 
 
 def _limit_options(settings: Settings, auth: str) -> LimitOptions:
@@ -183,10 +186,12 @@ def _limit_options(settings: Settings, auth: str) -> LimitOptions:
     )
 
 
-def _make_context(settings: Settings, counters: Counters, node: Node, registry: Registry) -> Context:
+def _make_context(
+    settings: Settings, namespaces: Namespaces, counters: Counters, node: Node, registry: Registry
+) -> Context:
     loop = asyncio.get_running_loop()
     turns = Turns(loop)
-    missed_messages = MissedMessages(node, close=True, seconds=30.0)
+    missed_messages = MissedMessages(node, close=settings.on_gap == "close", seconds=settings.gap_seconds)
     node.watch_missed(missed_messages.tell)
     return Context(
         node=node,
@@ -205,7 +210,7 @@ def _make_context(settings: Settings, counters: Counters, node: Node, registry: 
         ),
         send_buffer_bytes=settings.send_buffer_bytes,
         slow_consumer=settings.slow_consumer,
-        namespaces=NO_NAMESPACES,
+        namespaces=namespaces,
         write_timeout=settings.write_timeout,
         close_timeout=CLOSE_TIMEOUT_SECONDS,
         welcome=None if settings.welcome is None else Message("", settings.welcome.encode()),
