@@ -219,7 +219,7 @@ class Admission:
             if interest.positioned:
                 waited, reading = await self._prepare(interest, acknowledged, resume)
             elif waited:
-                await _settled(interest, acknowledged, self._bus_patience)
+                await interest.settled(acknowledged, self._bus_patience)
             if not acknowledged.done():
                 raise Refused(503, Unavailable.BUS_TIMEOUT)
             if not _acknowledges(acknowledged):
@@ -253,7 +253,7 @@ class Admission:
                     return waited, reading
                 awaited = acknowledged
             waited = True
-            await _settled(interest, awaited, until - self._node.clock())
+            await interest.settled(awaited, until - self._node.clock())
             if not awaited.done() or awaited.cancelled() or awaited.exception() is not None:
                 if _acknowledges(acknowledged):
                     raise Refused(503, Unavailable.HISTORY_TIMEOUT)
@@ -282,24 +282,3 @@ def _fault(error: BaseException, request: ConnectRequest) -> Refused:
     why = str(error) if isinstance(error, RelayError) and not isinstance(error, Refused) else type(error).__name__
     log.error("authenticator failed", remote=request.remote, why=why, stack=trace(error))
     return Refused(500, "the relay could not tell who you are; its log has the reason")
-
-
-async def _settled(interest: Interest, acknowledged: Acknowledged, seconds: float) -> None:
-    """Wait until the bus has answered, or so many seconds; the future is shared, so this neither cancels nor raises it.
-
-    `asyncio.wait` does that, too; it takes twice the time, which each client of a new channel would pay.
-    """
-    loop = asyncio.get_running_loop()
-    waiter = loop.create_future()
-
-    def wake(_: object = None) -> None:
-        if not waiter.done():
-            waiter.set_result(None)
-
-    interest.wait(acknowledged, wake)
-    timer = loop.call_later(seconds, wake)
-    try:
-        await waiter
-    finally:
-        timer.cancel()
-        interest.forget(acknowledged, wake)
