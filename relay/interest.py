@@ -50,6 +50,26 @@ class Interest:
             acknowledged.add_done_callback(self._settle)
         waiters[waiter] = None
 
+    async def settled(self, acknowledged: Acknowledged, seconds: float) -> None:
+        """Wait until the bus has answered, or so many seconds. The future, which is shared, is not cancelled or raised.
+
+        `asyncio.wait` does that, too; it takes twice the time, which each client of a new channel would pay.
+        """
+        loop = asyncio.get_running_loop()
+        waiter = loop.create_future()
+
+        def wake(_: object = None) -> None:
+            if not waiter.done():
+                waiter.set_result(None)
+
+        self.wait(acknowledged, wake)
+        timer = loop.call_later(seconds, wake)
+        try:
+            await waiter
+        finally:
+            timer.cancel()
+            self.forget(acknowledged, wake)
+
     def forget(self, acknowledged: Acknowledged, waiter: Waiter) -> None:
         """Call a function no longer; nothing happens when it was called."""
         waiters = None if self._waiters is None else self._waiters.get(acknowledged)

@@ -19,7 +19,7 @@ from relay.clients.registry import Registry
 from relay.clients.session import Session
 from relay.control.blocked_users import BlockedUsers
 from relay.errors import NotAllowed, Refused, RelayError, Unavailable
-from relay.gateway.joining import prepared, settled
+from relay.gateway.joining import prepared
 from relay.interest import Interest
 from relay.limits.gateway_limits import GatewayLimits
 from relay.logs import Logger, trace
@@ -220,7 +220,7 @@ class Admission:
             if interest.positioned:
                 waited, reading = await prepared(self._node, interest, acknowledged, resume, self._bus_patience)
             elif waited:
-                await settled(interest, acknowledged, self._bus_patience)
+                await interest.settled(acknowledged, self._bus_patience)
             if not acknowledged.done():
                 raise Refused(503, Unavailable.BUS_TIMEOUT)
             if acknowledged.cancelled() or acknowledged.exception() is not None:

@@ -2,34 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from relay.errors import Refused, Unavailable
 from relay.interest import Acknowledged, Interest
 from relay.node import Node
 from relay.recovery.reading import Reading
 from relay.replay import Resume
-
-
-async def settled(interest: Interest, awaited: Acknowledged, seconds: float) -> None:
-    """Wait until a future is done, or so many seconds; it is shared, so this neither cancels nor raises it.
-
-    `asyncio.wait` does that, too; it takes twice the time, which each client of a new channel would pay.
-    """
-    loop = asyncio.get_running_loop()
-    waiter = loop.create_future()
-
-    def wake(_: object = None) -> None:
-        if not waiter.done():
-            waiter.set_result(None)
-
-    interest.wait(awaited, wake)
-    timer = loop.call_later(seconds, wake)
-    try:
-        await waiter
-    finally:
-        timer.cancel()
-        interest.forget(awaited, wake)
 
 
 async def prepared(
@@ -59,7 +36,7 @@ async def prepared(
                 return waited, reading
             awaited = acknowledged
         waited = True
-        await settled(interest, awaited, until - node.clock())
+        await interest.settled(awaited, until - node.clock())
         if not _succeeded(awaited):
             if _succeeded(acknowledged):
                 raise Refused(503, Unavailable.HISTORY_TIMEOUT)

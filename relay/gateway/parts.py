@@ -159,7 +159,6 @@ def _open_tls(settings: Settings, counters: Counters) -> Tls | None:
 
 
 def _make_node(settings: Settings, namespaces: Namespaces, counters: Counters) -> Node:
-    channels = ChannelLimits.of(settings.max_channels_per_connection, namespaces)
     options = BrokerOptions(
         url=settings.broker_url,
         prefix=settings.broker_prefix,
@@ -170,6 +169,7 @@ def _make_node(settings: Settings, namespaces: Namespaces, counters: Counters) -
         publish_buffer_bytes=settings.publish_buffer_bytes,
         namespaces=namespaces,
     )
+    channels = ChannelLimits.of(settings.max_channels_per_connection, namespaces)
     return Node(options, counters, write_delay=settings.write_delay / 1000, channels=channels)
 
 

@@ -8,7 +8,6 @@ import pytest
 
 from relay import Gateway
 from relay.errors import BusUnavailable
-from relay.namespaces import ChannelOptions, Namespaces
 from tests.conftest import EmbeddedFactory
 from tests.harness.conditions import wait_until
 from tests.harness.event_source import EventStreamClient
@@ -97,12 +96,8 @@ async def test_an_event_stream_is_told_in_order_and_goes_on(embedded: EmbeddedFa
         assert other.missed == []
 
 
-async def test_an_event_stream_of_a_history_is_told_where_it_goes_on(
-    embedded: EmbeddedFactory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    names = Namespaces(named={"kept": ChannelOptions(history_size=5)})
-    monkeypatch.setattr("relay.gateway.parts.NO_NAMESPACES", names)
-    (gateway,) = await embedded(1)
+async def test_an_event_stream_of_a_history_is_told_where_it_goes_on(embedded: EmbeddedFactory) -> None:
+    (gateway,) = await embedded(1, namespaces={"kept": {"history_size": 5}})
     async with EventStreamClient(gateway.port, "/sse/kept:a") as stream:
         await gateway.publish("kept:a", "one")
         await stream.receive(1)
@@ -111,6 +106,25 @@ async def test_an_event_stream_of_a_history_is_told_where_it_goes_on(
         await gateway.publish("kept:a", "two")
         await stream.receive(2)
         assert stream.missed == [(1, stream.events[0].last_id)]
+
+
+async def test_an_operator_may_keep_websockets(embedded: EmbeddedFactory) -> None:
+    (gateway,) = await embedded(1, on_gap="keep")
+    async with connected(f"{gateway.url}/ws/a") as (client,), EventStreamClient(gateway.port, "/sse/a") as stream:
+        gap(gateway, "a")
+        await gateway.publish("a", "hello")
+        assert await client.receive(1) == ["hello"]
+        assert await stream.receive(1) == ["hello"]
+        assert stream.missed == [(0, None)]
+        assert client.is_open
+
+
+async def test_with_no_time_to_spread_them_all_are_closed_at_once(embedded: EmbeddedFactory) -> None:
+    (gateway,) = await embedded(1, gap_seconds=0)
+    async with connected(*[f"{gateway.url}/ws/a"] * 20) as clients:
+        gap(gateway, "a")
+        async with asyncio.timeout(10):
+            assert {await client.ended() for client in clients} == {MISSED}
 
 
 async def test_all_are_told_while_a_drain_goes_on(embedded: EmbeddedFactory) -> None:

@@ -3,31 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
 from relay import Gateway
 from relay.clients.history_poll import HistoryPoll
-from relay.namespaces import ChannelOptions, Namespaces
 from tests.conftest import EmbeddedFactory
 from tests.harness.conditions import wait_until
 from tests.harness.http_response import get
 from tests.harness.inside import parts_of
 from tests.harness.poll_client import PollClient
 
-NAMES = Namespaces(
-    named={
-        "kept": ChannelOptions(history_size=5),
-        "large": ChannelOptions(history_size=100),
-        "counted": ChannelOptions(positions=True),
-    }
-)
+NAMESPACES = {"kept": {"history_size": 5}, "large": {"history_size": 100}, "counted": {"positions": True}}
 
 
-@pytest.fixture(autouse=True)
-def namespaces(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let channels have histories."""
-    monkeypatch.setattr("relay.gateway.parts.NO_NAMESPACES", NAMES)
+async def start(embedded: EmbeddedFactory, **settings: Any) -> Gateway:
+    """Start a gateway with channels that have histories."""
+    (gateway,) = await embedded(1, namespaces=NAMESPACES, **settings)
+    return gateway
 
 
 def waiting(gateway: Gateway) -> list[HistoryPoll]:
@@ -42,7 +36,7 @@ async def publish(gateway: Gateway, channel: str, *texts: str) -> None:
 
 
 async def test_a_client_gets_each_message_once_whenever_it_was_published(embedded: EmbeddedFactory) -> None:
-    (gateway,) = await embedded(1)
+    gateway = await start(embedded)
     client = PollClient(gateway.port, "kept:a")
     assert await client.poll(wait=0) == []
     await publish(gateway, "kept:a", "one", "two")
@@ -59,7 +53,7 @@ async def test_a_client_gets_each_message_once_whenever_it_was_published(embedde
 
 
 async def test_nobody_is_subscribed_between_two_polls(embedded: EmbeddedFactory) -> None:
-    (gateway,) = await embedded(1)
+    gateway = await start(embedded)
     client = PollClient(gateway.port, "kept:a")
     for _ in range(3):
         await client.poll(wait=0)
@@ -70,7 +64,7 @@ async def test_nobody_is_subscribed_between_two_polls(embedded: EmbeddedFactory)
 
 
 async def test_an_answer_that_got_lost_is_given_again(embedded: EmbeddedFactory) -> None:
-    (gateway,) = await embedded(1)
+    gateway = await start(embedded)
     client = PollClient(gateway.port, "kept:a")
     await client.poll(wait=0)
     await publish(gateway, "kept:a", "one")
@@ -82,7 +76,7 @@ async def test_an_answer_that_got_lost_is_given_again(embedded: EmbeddedFactory)
 
 
 async def test_it_is_told_that_messages_are_missing_exactly_when_some_are(embedded: EmbeddedFactory) -> None:
-    (gateway,) = await embedded(1)
+    gateway = await start(embedded)
     exact, late = PollClient(gateway.port, "kept:a"), PollClient(gateway.port, "kept:a")
     await late.poll(wait=0)
     await publish(gateway, "kept:a", "0")
@@ -97,7 +91,7 @@ async def test_it_is_told_that_messages_are_missing_exactly_when_some_are(embedd
 @pytest.mark.parametrize("cursor", ["other:1", "{epoch}:99", "abcdefghijklmnopqrstuv.0"])
 async def test_a_cursor_that_says_nothing_is_told_as_missed(embedded: EmbeddedFactory, cursor: str) -> None:
     """Another epoch, the future, and one of a time when the channel had no history."""
-    (gateway,) = await embedded(1)
+    gateway = await start(embedded)
     client = PollClient(gateway.port, "kept:a")
     await publish(gateway, "kept:a", "one")
     await client.poll(wait=0)
@@ -109,7 +103,7 @@ async def test_a_cursor_that_says_nothing_is_told_as_missed(embedded: EmbeddedFa
 
 
 async def test_the_position_of_a_channel_without_history_is_told_as_missed(embedded: EmbeddedFactory) -> None:
-    (gateway,) = await embedded(1)
+    gateway = await start(embedded)
     client = PollClient(gateway.port, "plain")
     client.cursor = "epoch:7"
     assert (await client.poll(wait=0), client.missed) == ([], 1)
@@ -117,7 +111,7 @@ async def test_the_position_of_a_channel_without_history_is_told_as_missed(embed
 
 
 async def test_the_first_poll_may_ask_for_the_newest_messages(embedded: EmbeddedFactory) -> None:
-    (gateway,) = await embedded(1)
+    gateway = await start(embedded)
     await publish(gateway, "kept:a", *"123")
     answer = (await get(gateway.port, "/poll/kept:a?history=2")).json
     assert [element["text"] for element in answer["messages"]] == ["2", "3"]
@@ -129,7 +123,7 @@ async def test_the_first_poll_may_ask_for_the_newest_messages(embedded: Embedded
 
 
 async def test_an_answer_has_no_more_than_may_wait_for_a_client(embedded: EmbeddedFactory) -> None:
-    (gateway,) = await embedded(1, send_buffer_bytes=70_000)
+    gateway = await start(embedded, send_buffer_bytes=70_000)
     client = PollClient(gateway.port, "large:a")
     await client.poll(wait=0)
     sent = [f"{number}" * 20_000 for number in range(8)]
@@ -145,7 +139,7 @@ async def test_messages_between_two_polls_of_a_channel_that_only_counts_wait_at_
     embedded: EmbeddedFactory,
 ) -> None:
     """There is no history that would keep them."""
-    (gateway,) = await embedded(1)
+    gateway = await start(embedded)
     client = PollClient(gateway.port, "counted:a")
     await client.poll(wait=0)
     await publish(gateway, "counted:a", "one")
@@ -154,14 +148,14 @@ async def test_messages_between_two_polls_of_a_channel_that_only_counts_wait_at_
 
 
 async def test_the_welcome_comes_with_the_first_answer_only(embedded: EmbeddedFactory) -> None:
-    (gateway,) = await embedded(1, welcome="hello")
+    gateway = await start(embedded, welcome="hello")
     client = PollClient(gateway.port, "kept:a")
     assert await client.poll() == ["hello"]
     assert await client.poll(wait=0) == []
 
 
 async def test_a_drain_answers_polls_that_wait_with_why(embedded: EmbeddedFactory) -> None:
-    (gateway,) = await embedded(1)
+    gateway = await start(embedded)
     client = PollClient(gateway.port, "kept:a")
     polling = asyncio.create_task(client.poll(wait=25))
     await wait_until(lambda: len(waiting(gateway)) == 1)
@@ -172,7 +166,7 @@ async def test_a_drain_answers_polls_that_wait_with_why(embedded: EmbeddedFactor
 
 
 async def test_a_client_that_has_gone_is_not_waited_for(embedded: EmbeddedFactory) -> None:
-    (gateway,) = await embedded(1)
+    gateway = await start(embedded)
     polling = asyncio.create_task(PollClient(gateway.port, "kept:a").poll(wait=25))
     await wait_until(lambda: len(waiting(gateway)) == 1)
     polling.cancel()
@@ -181,7 +175,7 @@ async def test_a_client_that_has_gone_is_not_waited_for(embedded: EmbeddedFactor
 
 
 async def test_a_gap_ends_the_wait_and_the_next_poll_knows_what_is_missing(embedded: EmbeddedFactory) -> None:
-    (gateway,) = await embedded(1)
+    gateway = await start(embedded)
     client = PollClient(gateway.port, "kept:a")
     await client.poll(wait=0)
     before = client.cursor
@@ -195,7 +189,7 @@ async def test_a_gap_ends_the_wait_and_the_next_poll_knows_what_is_missing(embed
 
 async def test_polls_that_go_on_are_no_new_clients(embedded: EmbeddedFactory) -> None:
     """As those whose messages the gateway keeps: the bus has nothing to do with them."""
-    (gateway,) = await embedded(1, max_new_connections_per_second=1)
+    gateway = await start(embedded, max_new_connections_per_second=1)
     client = PollClient(gateway.port, "kept:a")
     for _ in range(15):
         await client.poll(wait=0)

@@ -6,7 +6,6 @@ import pytest
 
 from relay import Gateway
 from relay.auth.authenticator import Identity
-from relay.namespaces import ChannelOptions, Namespaces
 from tests.conftest import EmbeddedFactory
 from tests.gateway.admissions import Authenticator, Rights, guarded
 from tests.harness.event_source import EventStreamClient
@@ -17,11 +16,7 @@ from tests.harness.websocket_client import connected
 KEPT = "kept:a"
 
 
-@pytest.fixture(autouse=True)
-def namespaces(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let channels have histories."""
-    options = {"kept": ChannelOptions(history_size=5), "counted": ChannelOptions(positions=True)}
-    monkeypatch.setattr("relay.gateway.parts.NO_NAMESPACES", Namespaces(named=options))
+NAMESPACES = {"kept": {"history_size": 5}, "counted": {"positions": True}}
 
 
 async def publish(gateway: Gateway, *texts: str) -> None:
@@ -34,7 +29,7 @@ async def publish(gateway: Gateway, *texts: str) -> None:
 async def test_a_websocket_gets_the_newest_messages_before_live_ones(
     embedded: EmbeddedFactory, asked: int, given: str
 ) -> None:
-    (gateway,) = await embedded(1)
+    (gateway,) = await embedded(1, namespaces=NAMESPACES)
     await publish(gateway, *"1234567")
     async with connected(f"{gateway.url}/ws/{KEPT}?history={asked}") as (client,):
         await publish(gateway, "8")
@@ -42,7 +37,7 @@ async def test_a_websocket_gets_the_newest_messages_before_live_ones(
 
 
 async def test_an_event_stream_gets_them_and_resumes_where_it_was(embedded: EmbeddedFactory) -> None:
-    (gateway,) = await embedded(1)
+    (gateway,) = await embedded(1, namespaces=NAMESPACES)
     await publish(gateway, *"123")
     target = f"/sse/{KEPT}?history=2"
     async with EventStreamClient(gateway.port, target) as stream:
@@ -64,7 +59,7 @@ async def test_an_event_stream_gets_them_and_resumes_where_it_was(embedded: Embe
 
 async def test_a_stream_without_messages_knows_its_position(embedded: EmbeddedFactory) -> None:
     """One that breaks before its first event resumes, too."""
-    (gateway,) = await embedded(1)
+    (gateway,) = await embedded(1, namespaces=NAMESPACES)
     async with EventStreamClient(gateway.port, f"/sse/{KEPT}") as stream:
         last = await stream.position()
     await publish(gateway, "1")
@@ -75,7 +70,7 @@ async def test_a_stream_without_messages_knows_its_position(embedded: EmbeddedFa
 @pytest.mark.parametrize("channel", [KEPT, "counted:a", "plain"])
 async def test_a_stream_that_cannot_resume_is_told_and_goes_on(embedded: EmbeddedFactory, channel: str) -> None:
     """Another epoch, or a channel that counts no messages."""
-    (gateway,) = await embedded(1)
+    (gateway,) = await embedded(1, namespaces=NAMESPACES)
     async with EventStreamClient(gateway.port, f"/sse/{channel}", "Last-Event-ID: other:3") as stream:
         await gateway.publish(channel, "live")
         assert await stream.receive(1) == ["live"]
@@ -86,7 +81,7 @@ async def test_a_stream_that_cannot_resume_is_told_and_goes_on(embedded: Embedde
 async def test_a_position_of_a_channel_that_only_counts_is_good_as_long_as_nothing_came(
     embedded: EmbeddedFactory,
 ) -> None:
-    (gateway,) = await embedded(1)
+    (gateway,) = await embedded(1, namespaces=NAMESPACES)
     async with EventStreamClient(gateway.port, "/sse/counted:a") as stream:
         await gateway.publish("counted:a", "one")
         await stream.receive(1)
@@ -103,7 +98,7 @@ async def test_a_position_of_a_channel_that_only_counts_is_good_as_long_as_nothi
 
 @pytest.mark.parametrize(("channel", "status"), [("plain", 400), ("counted:a", 400)])
 async def test_a_channel_that_keeps_none_says_so(embedded: EmbeddedFactory, channel: str, status: int) -> None:
-    (gateway,) = await embedded(1)
+    (gateway,) = await embedded(1, namespaces=NAMESPACES)
     for target in (f"/sse/{channel}?history=2", f"/poll/{channel}?history=2"):
         answer = await get(gateway.port, target)
         assert (answer.status, answer.text) == (status, "history: this channel keeps no messages\n")
@@ -116,7 +111,7 @@ async def test_a_channel_that_keeps_none_says_so(embedded: EmbeddedFactory, chan
 async def test_the_newest_messages_need_a_right_and_going_on_needs_none(kind: str) -> None:
     """Whoever may subscribe could have stayed."""
     rights = Rights(subscribe=KEPT)
-    async with guarded(Authenticator(lambda: Identity("ann", rights))) as gateway:
+    async with guarded(Authenticator(lambda: Identity("ann", rights)), namespaces=NAMESPACES) as gateway:
         target = f"/{kind}/{KEPT}?history=2"
         if kind == "ws":
             async with RawWebSocket(gateway.port) as client:
@@ -135,7 +130,7 @@ async def test_the_newest_messages_need_a_right_and_going_on_needs_none(kind: st
 
 async def test_a_client_with_the_right_gets_them() -> None:
     rights = Rights(subscribe=KEPT, history=KEPT)
-    async with guarded(Authenticator(lambda: Identity("ann", rights))) as gateway:
+    async with guarded(Authenticator(lambda: Identity("ann", rights)), namespaces=NAMESPACES) as gateway:
         await publish(gateway, "1")
         async with connected(f"{gateway.url}/ws/{KEPT}?history=2") as (client,):
             assert await client.receive(1) == ["1"]
