@@ -144,7 +144,7 @@ def read_target(data: bytes) -> tuple[Any, ...]:
         expect(asked, poll.Poll)
         if not 0 <= asked.wait <= poll.MAX_WAIT_SECONDS:
             raise Wrong(f"a wait of {asked.wait} seconds")
-        if asked.cursor is not None and str(asked.cursor) != request.query["cursor"]:
+        if isinstance(asked.cursor, poll.Cursor) and str(asked.cursor) != request.query["cursor"]:
             _, _, position = request.query["cursor"].partition(".")
             if int(position) != asked.cursor.position:
                 raise Wrong(f"the cursor is read as {asked.cursor}")
