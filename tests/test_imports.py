@@ -29,7 +29,7 @@ LAYERS = [
     ["protocols"],
     ["replay"],
     ["metrics", "proxies", "logs", "message", "namespaces"],
-    ["channel", "tls", "position"],
+    ["channel", "tls", "position", "idempotency_key"],
     ["errors", "redaction", "system_error", "version"],
 ]
 """Rooms from the outside in. A module imports from its own room, and from rooms of later layers. So two rooms of one
@@ -109,6 +109,7 @@ PURE = {
     "message",
     "channel",
     "position",
+    "idempotency_key",
     "namespaces",
     "errors",
     "redaction",

@@ -14,6 +14,7 @@ from relay.web.body import read_body
 from relay.web.connect_request import read_connect_request
 from relay.web.content_type import UTF_8, read_content_type
 from relay.web.cors import with_cors
+from relay.web.idempotency_header import HEADER, read_idempotency_key
 from relay.web.persistence import keep_connection
 from relay.web.publish_window import PublishWindow
 
@@ -45,7 +46,12 @@ async def _accept(request: web.Request) -> web.Response:
     asked = read_connect_request(request)
     channel = requested_channel(asked, PREFIX, request.app[SETTINGS].default_channel)
     with AdmissionWait(request):
-        await request.app[ADMISSION].admit_publisher(asked, channel)
+        identity = await request.app[ADMISSION].admit_publisher(asked, channel)
+    key = read_idempotency_key(request.headers.getall(HEADER, ()))
+    if key is not None:
+        # Of this user alone: a client must not choose a key before a back end does, whose message would then be lost.
+        # No key has a zero byte, so this is none of a back end's.
+        key = f"{identity.user or ''}\0{key}"
     own = request.app[NODE].channel_limits.max_message_bytes(channel)
     payload = await read_body(request, request.app[SETTINGS].max_message_bytes if own is None else own)
     kind = _kind(request, payload)
@@ -54,14 +60,17 @@ async def _accept(request: web.Request) -> web.Response:
     counters.bytes_received += len(payload)
     window = PublishWindow(request.app[NODE], Share.POSTS)
     try:
-        published = await window.acknowledged(await window.publish(Message(channel, payload, kind)))
+        published = await window.acknowledged(await window.publish(Message(channel, payload, kind), key))
     except DeliveryUnknown as error:
         # Not 503: a client would take that for "not published", and send the message again.
         raise Refused(504, f"{error.disconnect.reason}: it may or may not have been published") from None
     except PublishError as error:
         raise Refused(503, f"{error.disconnect.reason}: it was not published") from None
     keep_connection(request)
-    return web.json_response({"channel": channel, "gateways": published.receivers})
+    answer: dict[str, object] = {"channel": channel, "gateways": published.receivers}
+    if published.position is not None:
+        answer["position"] = str(published.position)
+    return web.json_response(answer)
 
 
 _respond = with_cors("POST", _accept)

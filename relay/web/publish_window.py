@@ -46,8 +46,13 @@ class PublishWindow:
         """How long the request may still wait."""
         return max(0.0, self._deadline - self._loop.time())
 
-    async def publish(self, message: Message) -> asyncio.Future[Published]:
-        """Publish a message once the window has room for it; return a future for `acknowledged`."""
+    async def publish(self, message: Message, idempotency_key: str | None = None) -> asyncio.Future[Published]:
+        """Publish a message once the window has room for it; return a future for `acknowledged`.
+
+        Args:
+            message: the message.
+            idempotency_key: see `Broker.publish`.
+        """
         size = len(message.payload) + MESSAGE_OVERHEAD_BYTES
         while self._in_flight and self._bytes + size > WINDOW_BYTES and not self._failed:
             future, bytes_ = self._in_flight.popleft()
@@ -63,10 +68,15 @@ class PublishWindow:
             future.set_exception(BusUnavailable("not sent, because an earlier message of the request failed"))
             future.exception()  # asyncio complains about exceptions that are never looked at
             return future
-        future = self._node.submit(message, self)
+        future = self._node.submit(message, self, idempotency_key)
         self._in_flight.append((future, size))
         self._bytes += size
         return future
+
+    async def settle(self) -> None:
+        """Wait until all messages that were sent are acknowledged or have failed, or the request may wait no longer."""
+        if self._in_flight:
+            await asyncio.wait([future for future, _ in self._in_flight], timeout=self.seconds_left)
 
     def publish_failed(self, error: PublishError) -> None:
         """Send nothing more; see `Source`. What was sent already has its receipts."""

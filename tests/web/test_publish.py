@@ -11,13 +11,16 @@ from relay.brokers.memory import MemoryBroker
 from relay.errors import DeliveryUnknown
 from relay.message import Message
 from relay.namespaces import ChannelOptions
+from relay.position import parse_position
 from tests.conftest import EmbeddedFactory
 from tests.harness.conditions import wait_until
 from tests.harness.free_port import free_port
 from tests.harness.http_response import get, send_request
 from tests.harness.inside import parts_of
-from tests.harness.server_api import publish, request
+from tests.harness.server_api import KEY, call, publish, request
 from tests.harness.websocket_client import connected
+
+TEXT = "Content-Type: text/plain"
 
 
 async def test_what_curl_sends_is_a_text_message(embedded: EmbeddedFactory) -> None:
@@ -147,8 +150,7 @@ async def test_a_browser_may_ask_before_it_publishes(embedded: EmbeddedFactory) 
 async def test_an_unknown_fate_is_not_called_unpublished(
     embedded: EmbeddedFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def lose(self: MemoryBroker, message: Message, source: Source, receipt: Receipt | None = None) -> bool:
-        assert receipt is not None
+    def lose(self: MemoryBroker, message: Message, source: Source, receipt: Receipt, idempotency_key: None) -> bool:
         receipt(DeliveryUnknown("link lost"))
         return True
 
@@ -211,3 +213,73 @@ async def test_back_ends_on_a_private_network_publish_at_any_rate_by_default(
     (gateway,) = await embedded(1)
     for _ in range(5):
         assert (await publish(gateway.port, "/publish/a", b"x")).status == 200
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        '"a \\"key\\" \\\\"',
+        "8e03978e-40d5-43dd-bc93-6894a57f9324",
+        '"8e03978e-40d5-43dd-bc93-6894a57f9324"  ',
+        "a:b/c==",
+    ],
+)
+async def test_a_message_with_a_known_key_is_not_published_again(embedded: EmbeddedFactory, header: str) -> None:
+    (gateway,) = await embedded(1)
+    async with connected(f"{gateway.url}/ws/lobby") as (client,):
+        for text in (b"first", b"again"):
+            response = await publish(gateway.port, "/publish/lobby", text, TEXT, f"Idempotency-Key: {header}")
+            assert (response.status, response.json) == (200, {"channel": "lobby", "gateways": 1})
+        assert (await publish(gateway.port, "/publish/lobby", b"without", TEXT)).status == 200
+        assert await client.receive(2) == ["first", "without"]
+    assert gateway.counters.messages_repeated == 1
+
+
+async def test_keys_of_one_user_are_not_those_of_another_nor_of_a_back_end(embedded: EmbeddedFactory) -> None:
+    """Who chooses another's key would keep its message from being published."""
+    (gateway,) = await embedded(1, api_keys=KEY)
+    key = "Idempotency-Key: k"
+    async with connected(f"{gateway.url}/ws/lobby") as (client,):
+        for target in ("/publish/lobby", "/publish/lobby?user=ann", "/publish/lobby?user=bob") * 2:
+            assert (await publish(gateway.port, target, target.encode(), TEXT, key)).status == 200
+        await call(gateway.port, "publish", {"channel": "lobby", "data": 1, "idempotency_key": "k"})
+        assert await client.receive(4) == [
+            "/publish/lobby", "/publish/lobby?user=ann", "/publish/lobby?user=bob", "1"
+        ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        ["Idempotency-Key: "],
+        ['Idempotency-Key: ""'],
+        ['Idempotency-Key: "a'],
+        ['Idempotency-Key: a"'],
+        ['Idempotency-Key: "a\\b"'],
+        ['Idempotency-Key: "a", "b"'],
+        ['Idempotency-Key: "a";b=1'],
+        ["Idempotency-Key: a b"],
+        ["Idempotency-Key: a,b"],
+        ["Idempotency-Key: \u00e9"],
+        ['Idempotency-Key: "\u00e9"'],
+        ["Idempotency-Key: " + "k" * 256],
+        ["Idempotency-Key: a", "Idempotency-Key: a"],
+    ],
+)
+async def test_a_message_whose_key_is_malformed_is_not_published(embedded: EmbeddedFactory, headers: list[str]) -> None:
+    """Its sender would take it for one that can be sent again."""
+    (gateway,) = await embedded(1)
+    response = await publish(gateway.port, "/publish/lobby", b"x", TEXT, *headers)
+    assert (response.status, "Idempotency-Key" in response.text) == (400, True), response.text
+    assert gateway.counters.messages_published == 0
+
+
+async def test_the_answer_has_the_position_where_there_is_one(embedded: EmbeddedFactory) -> None:
+    (gateway,) = await embedded(1, namespaces={"kept": ChannelOptions(history_size=5)})
+    positions = []
+    for key in ("a", "b", "b"):
+        response = await publish(gateway.port, "/publish/kept:a", b"x", TEXT, f"Idempotency-Key: {key}")
+        assert set(response.json) == {"channel", "gateways", "position"}
+        positions.append(parse_position(response.json["position"]))
+    assert [position.offset for position in positions] == [1, 2, 2]
+    assert len({position.epoch for position in positions}) == 1

@@ -101,7 +101,7 @@ class AsyncPublisher(PublisherBase):
 
     async def publish(self, channel: str, data: str | bytes, *, idempotency_key: str | None = None) -> int:
         """Send a message to every client of a channel; see `Publisher.publish`."""
-        message = self._message(channel, data)
+        message = self._message(channel, data, idempotency_key)
         for pause in retries(idempotency_key):
             try:
                 return await self._publish(message, idempotency_key)

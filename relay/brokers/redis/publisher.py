@@ -36,6 +36,7 @@ from relay.brokers.redis.message_packer import MessagePacker
 from relay.brokers.redis.pool import make_pool
 from relay.channel import check_prefix
 from relay.errors import BusUnavailable, DeliveryUnknown, PublishError, PublishRefused
+from relay.idempotency_key import check_idempotency_key
 from relay.message import Message, make_message
 from relay.namespaces import Namespaces
 from relay.system_error import in_words
@@ -72,10 +73,12 @@ class PublisherBase:
         """Return a new pool of `redis` or `redis.asyncio`."""
         return make_pool(library, retry, self._address, self._timeout, MAX_CONNECTIONS)
 
-    def _message(self, channel: str, data: str | bytes) -> Message:
-        """Return the message that is to be published."""
+    def _message(self, channel: str, data: str | bytes, idempotency_key: str | None) -> Message:
+        """Return the message that is to be published with a legal key."""
         if self._closed:
             raise RuntimeError("the publisher is closed")
+        if idempotency_key is not None:
+            check_idempotency_key(idempotency_key)
         return make_message(channel, data)
 
 
@@ -168,7 +171,8 @@ class Publisher(PublisherBase):
             data: text is sent as a text message, bytes as a binary one.
             idempotency_key: names the message among those of its channel for five minutes: whatever is published there
                 with the same key is taken for the same message, and not published again. After an error the message is
-                tried again, for some seconds. None: it is a message of its own, and is tried once.
+                tried again, for some seconds. 1 to 255 printable ASCII characters. None: it is a message of its own,
+                and is tried once.
 
         Returns:
             How many gateways have heard it (0: no client listens); of a repeated message, what was returned first.
@@ -177,11 +181,12 @@ class Publisher(PublisherBase):
             TypeError: the data is neither text nor bytes.
             RuntimeError: the publisher is closed.
             ChannelError: the name is not legal.
+            IdempotencyKeyError: the key is not legal; a `ValueError`.
             BusUnavailable: Redis can't be reached; the message was not sent.
             DeliveryUnknown: the connection broke after sending; the message may have been delivered.
             PublishRefused: Redis answered with an error.
         """
-        message = self._message(channel, data)
+        message = self._message(channel, data, idempotency_key)
         for pause in retries(idempotency_key):
             try:
                 return self._publish(message, idempotency_key)

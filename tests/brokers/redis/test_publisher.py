@@ -15,6 +15,7 @@ from relay.brokers.redis.address import parse_address
 from relay.brokers.redis.connector import open_link
 from relay.brokers.redis.link import LinkOwner
 from relay.errors import BusUnavailable, ChannelError, DeliveryUnknown, PublishRefused
+from relay.idempotency_key import IdempotencyKeyError
 from relay.message import NO_ORIGIN, Kind, Message
 from tests.brokers.recording import Station
 from tests.conftest import ProxyFactory, RedisFactory
@@ -214,3 +215,13 @@ async def test_a_closed_publisher_says_so(redis_server: RedisServer) -> None:
         pass
     with pytest.raises(RuntimeError, match="closed"):
         await async_publisher.publish("c", "x")
+
+
+async def test_an_empty_key_is_refused_before_anything_is_sent() -> None:
+    """It would make all messages of a channel the same."""
+    nowhere = f"redis://127.0.0.1:{free_port()}"
+    with Publisher(nowhere) as publisher, pytest.raises(IdempotencyKeyError):
+        publisher.publish("c", "x", idempotency_key="")
+    async with AsyncPublisher(nowhere) as other:
+        with pytest.raises(ValueError, match="an idempotency key must have"):
+            await other.publish("c", "x", idempotency_key="k" * 256)
