@@ -42,6 +42,7 @@ class Node:
 
     Attributes:
         clock: returns loop time, in seconds.
+        history: the histories of the bus.
         recoveries: the channels whose messages have positions.
         channel_limits: how many channels one client may have.
         congested: whether the bus takes no more messages of clients now. A client that has sent one then must be
@@ -66,8 +67,9 @@ class Node:
         # The broker calls it for each message, which is fanned out at the end of the tick.
         self.receive: Callable[[Message], None] = self.hub.receive
         self._broker = load_broker(options, self, counters)
+        self.history = self._broker.history
         self.recoveries = Recoveries(
-            options.namespaces, self._broker.history, self.hub, counters, self._tell_missed, options.timeout
+            options.namespaces, self.history, self.hub, counters, self._tell_missed, options.timeout
         )
         self.receive_positioned: Callable[[PositionedMessage], None] = self.recoveries.receive
         self._write_delay = write_delay

@@ -16,6 +16,7 @@ from relay.control.messages import (
     BlockCommand,
     Broadcast,
     ControlMessageError,
+    ForgetHistoryCommand,
     NodeAnnouncement,
     NodeInfo,
     NodeShutdown,
@@ -131,6 +132,21 @@ class Control:
         """Unblock a user for all gateways; see `block_user`."""
         return self.send(await self.blocked_users.unblock(user))
 
+    async def remove_history(self, channel: str) -> asyncio.Future[Published]:
+        """Remove the messages of a channel, on the bus and in all gateways.
+
+        Args:
+            channel: its name.
+
+        Returns:
+            As `send`.
+
+        Raises:
+            HistoryError: see `HistoryStore.remove`.
+        """
+        await self._node.history.remove(channel)
+        return self.send(ForgetHistoryCommand(channel=channel))
+
     async def survey(self, pattern: str | None = None) -> list[SurveyReply]:
         """Ask all gateways about their channels, or about themselves; return the replies of all.
 
@@ -154,6 +170,8 @@ class Control:
                     self._send_to(received.uid, self._announcement)
             elif isinstance(received, NodeShutdown):
                 self._forget(received.uid)
+            elif isinstance(received, ForgetHistoryCommand):
+                self._node.recoveries.forget_history(received.channel)
             else:
                 if isinstance(received, BlockCommand | UnblockCommand):
                     self.blocked_users.carry_out(received)

@@ -144,6 +144,16 @@ class UnblockCommand(ControlMessage, frozen=True, kw_only=True, tag="unblock_use
     user: str
 
 
+class ForgetHistoryCommand(ControlMessage, frozen=True, kw_only=True, tag="forget_history"):
+    """Forget the messages of a channel whose history was removed.
+
+    Args:
+        channel: name of the channel.
+    """
+
+    channel: str
+
+
 class SurveyRequest(ControlMessage, frozen=True, kw_only=True, tag="question"):
     """Ask every gateway for something.
 
@@ -224,7 +234,7 @@ class NodeShutdown(ControlMessage, frozen=True, kw_only=True, tag="shutdown"):
 ClientCommand = DisconnectCommand | UnsubscribeCommand | RefreshCommand | BlockCommand
 """What is to be done with clients."""
 
-Broadcast = ClientCommand | UnblockCommand | SurveyRequest | NodeAnnouncement | NodeShutdown
+Broadcast = ClientCommand | UnblockCommand | ForgetHistoryCommand | SurveyRequest | NodeAnnouncement | NodeShutdown
 """A message on `CONTROL_CHANNEL`, for all gateways."""
 
 ToInbox = SurveyReply | NodeAnnouncement

@@ -16,6 +16,7 @@ from relay.control import Control
 from relay.limits.gateway_limits import GatewayLimits
 from relay.metrics.counters import Counters
 from relay.metrics.snapshot import Snapshot
+from relay.namespaces import Namespaces
 from relay.node import Node
 from relay.protocols import ClientProtocol
 from relay.protocols.request import ConnectRequest
@@ -27,6 +28,7 @@ CONTROL = web.AppKey("CONTROL", Control)
 POLLING_CLIENTS = web.AppKey("POLLING_CLIENTS", PollingClients)
 COUNTERS = web.AppKey("COUNTERS", Counters)
 LIMITS = web.AppKey("LIMITS", GatewayLimits)
+NAMESPACES = web.AppKey("NAMESPACES", Namespaces)
 
 
 class Admission(Protocol):

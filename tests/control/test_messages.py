@@ -14,6 +14,7 @@ from relay.control.messages import (
     Broadcast,
     ControlMessageError,
     DisconnectCommand,
+    ForgetHistoryCommand,
     NodeAnnouncement,
     NodeInfo,
     NodeShutdown,
@@ -48,6 +49,10 @@ BROADCASTS: list[tuple[Broadcast, bytes]] = [
     (
         UnsubscribeCommand(client="0" * 32, channel="a"),
         b'{"order":"unsubscribe","version":1,"user":null,"client":"00000000000000000000000000000000","channel":"a"}',
+    ),
+    (
+        ForgetHistoryCommand(channel="chat:1"),
+        b'{"order":"forget_history","version":1,"channel":"chat:1"}',
     ),
     (
         SurveyRequest(asker=UID, number=1),

@@ -28,6 +28,7 @@ from cent import (
     PresenceRequest,
     PresenceStatsRequest,
     PublishRequest,
+    StreamPosition,
     UnsubscribeRequest,
 )
 
@@ -43,6 +44,7 @@ from tests.harness.websocket_client import connected
 def pair(redis_server: RedisServer) -> Iterator[list[GatewayProcess]]:
     """Two gateways with the API on; tests leave them as they were."""
     settings = {"broker_url": redis_server.url, "broker_prefix": "server-api:", "api_keys": KEY}
+    settings["namespaces"] = '{"chat": {"history_size": 100}}'
     gateways = [GatewayProcess(**settings, event_loop=loop) for loop in ("uvloop", "asyncio")]
     try:
         for gateway in gateways:
@@ -118,6 +120,51 @@ async def test_the_sync_client_runs_unchanged(pair: list[GatewayProcess], channe
         assert await other.receive(3) == ['"hello"', "[1]", "2"]
 
 
+async def test_a_history_is_read_and_removed_unchanged(pair: list[GatewayProcess], channel: str) -> None:
+    """By the other gateway than the one that published; and both forget what was removed."""
+    here, there = pair
+    name = f"chat:{channel}"
+    one, other = AsyncClient(url_of(here), KEY), AsyncClient(url_of(there), KEY)
+    urls = [f"{gateway.url}/ws/{name}?history=9" for gateway in pair]
+    try:
+        async with connected(*urls) as listeners:
+            first = await one.publish(PublishRequest(channel=name, data={"n": 1}, idempotency_key="one"))
+            assert (first.offset, len(first.epoch) > 8) == (1, True)
+            # A retry at another gateway.
+            again = await other.publish(PublishRequest(channel=name, data={"n": 1}, idempotency_key="one"))
+            assert again == first
+            await one.publish(PublishRequest(channel=name, data=None, b64data="AAE="))
+            broadcast = await one.broadcast(BroadcastRequest(channels=[name], data=3))
+            assert broadcast.responses[0].result is not None
+            assert broadcast.responses[0].result.offset == 3
+            for listener in listeners:
+                assert await listener.receive(3) == ['{"n": 1}', b"\x00\x01", "3"]
+            position = await other.history(HistoryRequest(channel=name))
+            assert (position.publications, position.offset, position.epoch) == ([], 3, first.epoch)
+            result = await other.history(HistoryRequest(channel=name, limit=10))
+            assert [(found.offset, found.data) for found in result.publications] == [(1, {"n": 1}), (2, None), (3, 3)]
+            since = StreamPosition(offset=1, epoch=first.epoch)
+            result = await other.history(HistoryRequest(channel=name, limit=1, since=since))
+            assert [found.offset for found in result.publications] == [2]
+            result = await other.history(HistoryRequest(channel=name, limit=1, reverse=True))
+            assert [found.offset for found in result.publications] == [3]
+            with pytest.raises(CentApiResponseError) as error:
+                await other.history(HistoryRequest(channel=name, since=StreamPosition(offset=1, epoch="_")))
+            assert error.value.code == 112
+            batch = await one.batch(BatchRequest(requests=[HistoryRemoveRequest(channel=name)] * 2))
+            assert len(batch.replies) == 2
+            assert (await other.history(HistoryRequest(channel=name, limit=10))).publications == []
+            await one.publish(PublishRequest(channel=name, data=4))
+            for listener in listeners:  # its gateway has been told of the removal before
+                assert (await listener.receive(4))[3] == "4"
+            async with connected(*urls) as newcomers:
+                for newcomer in newcomers:
+                    assert await newcomer.receive(1) == ["4"]
+    finally:
+        await one.close()
+        await other.close()
+
+
 async def test_what_is_not_available_is_an_error_of_the_clients_own(pair: list[GatewayProcess]) -> None:
     client = AsyncClient(url_of(pair[0]), KEY)
     stranger = AsyncClient(url_of(pair[0]), "not-the-right-key")
@@ -125,8 +172,8 @@ async def test_what_is_not_available_is_an_error_of_the_clients_own(pair: list[G
         for refused in (
             client.presence(PresenceRequest(channel="a")),
             client.presence_stats(PresenceStatsRequest(channel="a")),
-            client.history(HistoryRequest(channel="a")),
-            client.history_remove(HistoryRemoveRequest(channel="a")),
+            client.history(HistoryRequest(channel="lobby", limit=1)),
+            client.history_remove(HistoryRemoveRequest(channel="lobby")),
         ):
             with pytest.raises(CentApiResponseError) as error:
                 await refused

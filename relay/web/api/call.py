@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from relay.auth.authenticator import Identity
 from relay.brokers import Published
+from relay.brokers.history import HistoryStore
 from relay.channel import check_channel
 from relay.control import Control
 from relay.errors import ChannelError, PublishError
 from relay.limits.channels import ChannelLimits
+from relay.namespaces import Namespaces
 from relay.web.api.error import bad_request, from_publish_error
 from relay.web.api.parameters import Parameters
 from relay.web.api.results import EmptyResult, Result
@@ -20,6 +22,24 @@ from relay.web.publish_window import PublishWindow
 
 Finish = Callable[[], Awaitable[Result]]
 """The second half of a method; it raises `ApiError`."""
+
+
+ANSWER_BYTES: Final = 8 * 1024 * 1024
+"""Payloads of histories in the answer to one request: it is made in one piece, while other clients wait."""
+
+
+class AnswerRoom:
+    """How much the answer to one request may still hold, all commands of a batch together."""
+
+    def __init__(self) -> None:
+        self._left = ANSWER_BYTES
+
+    def take(self, size: int) -> bool:
+        """Return whether a payload of so many bytes fits; any does that is the first one."""
+        if size > self._left and self._left < ANSWER_BYTES:
+            return False
+        self._left -= size
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +52,9 @@ class Call:
         window: publishes the messages of the request.
         max_message_bytes: largest payload of a message.
         limits: what a channel's namespace allows besides.
+        namespaces: which channels have positions and histories.
+        history: the histories of the bus.
+        room: for histories in the answer.
     """
 
     identity: Identity
@@ -39,6 +62,9 @@ class Call:
     window: PublishWindow
     max_message_bytes: int
     limits: ChannelLimits
+    namespaces: Namespaces
+    history: HistoryStore
+    room: AnswerRoom
 
 
 class Method(NamedTuple):

@@ -9,14 +9,14 @@ from relay.auth.api_keys import find_key
 from relay.auth.authenticator import Identity
 from relay.brokers.shares import Share
 from relay.errors import Refused
-from relay.web.api.call import Call
+from relay.web.api.call import AnswerRoom, Call
 from relay.web.api.commands import decode, run, run_batch
 from relay.web.api.error import ApiError, Code
 from relay.web.api.methods import METHODS, NOT_AVAILABLE
 from relay.web.api.openapi import document
 from relay.web.api.parameters import BatchParameters
 from relay.web.api.results import ErrorBody, ErrorReply
-from relay.web.app_keys import API_KEYS, CONTROL, COUNTERS, LIMITS, NODE, SETTINGS
+from relay.web.app_keys import API_KEYS, CONTROL, COUNTERS, LIMITS, NAMESPACES, NODE, SETTINGS
 from relay.web.body import read_body
 from relay.web.content_type import UTF_8, read_content_type
 from relay.web.persistence import keep_connection
@@ -68,7 +68,16 @@ async def _run(request: web.Request, identity: Identity, method: str, body: byte
     settings, counted = request.app[SETTINGS], request.app[COUNTERS].api_requests
     node = request.app[NODE]
     window = PublishWindow(node, Share.BACK_ENDS)
-    call = Call(identity, request.app[CONTROL], window, settings.max_message_bytes, node.channel_limits)
+    call = Call(
+        identity=identity,
+        control=request.app[CONTROL],
+        window=window,
+        max_message_bytes=settings.max_message_bytes,
+        limits=node.channel_limits,
+        namespaces=request.app[NAMESPACES],
+        history=node.history,
+        room=AnswerRoom(),
+    )
     if method != "batch":
         return b'{"result":%b}' % await run(call, method, body)
 

@@ -20,6 +20,7 @@ class Code(enum.IntEnum):
     BAD_REQUEST = 107
     NOT_AVAILABLE = 108
     TOO_MANY_REQUESTS = 111
+    UNRECOVERABLE_POSITION = 112
     # The relay's own, from the range that Centrifugo leaves to applications.
     DELIVERY_UNKNOWN = 1000
 

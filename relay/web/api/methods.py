@@ -16,15 +16,18 @@ from relay.brokers import Published
 from relay.control.messages import MAX_CHANNELS, SurveyReply
 from relay.control.surveys import SurveyError
 from relay.errors import NotAllowed, PublishError
+from relay.idempotency_key import RULE, IdempotencyKeyError, check_idempotency_key
 from relay.message import Kind, Message
-from relay.web.api import user_methods
-from relay.web.api.call import Call, Finish, Method, acknowledged, legal_channel
-from relay.web.api.error import ApiError, Code, bad_request, permission_denied
+from relay.web.api import history_methods, user_methods
+from relay.web.api.call import Call, Finish, Method, legal_channel
+from relay.web.api.error import ApiError, Code, bad_request, from_publish_error, permission_denied
 from relay.web.api.parameters import (
     BlockUserParameters,
     BroadcastParameters,
     ChannelsParameters,
     DisconnectParameters,
+    HistoryParameters,
+    HistoryRemoveParameters,
     InfoParameters,
     PublishParameters,
     RefreshParameters,
@@ -37,30 +40,33 @@ from relay.web.api.results import (
     ChannelsResult,
     EmptyResult,
     ErrorBody,
+    HistoryResult,
     InfoResult,
     PublishReply,
+    PublishResult,
 )
 
 
 async def _publish(call: Call, parameters: PublishParameters) -> Finish:
-    channel = _publishable(call, "channel", parameters.channel)
+    channel = _publishable(call, "channel", parameters.channel, parameters)
     kind, payload = _payload(call, parameters)
     _check_size(call, "channel", channel, len(payload))
-    future = await call.window.publish(Message(channel, payload, kind))
-    return lambda: acknowledged(call, future)
+    future = await call.window.publish(Message(channel, payload, kind), _key(parameters))
+    return lambda: _published(call, future)
 
 
 async def _broadcast(call: Call, parameters: BroadcastParameters) -> Finish:
     kind, payload = _payload(call, parameters)
+    key = _key(parameters)
     sent: list[asyncio.Future[Published] | ApiError] = []
     for number, name in enumerate(parameters.channels):
         try:
-            channel = _publishable(call, f"channels[{number}]", name)
+            channel = _publishable(call, f"channels[{number}]", name, parameters)
             _check_size(call, f"channels[{number}]", channel, len(payload))
         except ApiError as error:
             sent.append(error)
         else:
-            sent.append(await call.window.publish(Message(channel, payload, kind)))
+            sent.append(await call.window.publish(Message(channel, payload, kind), key))
 
     async def finish() -> BroadcastResult:
         return BroadcastResult([await _reply(call, future) for future in sent])
@@ -73,10 +79,18 @@ async def _reply(call: Call, sent: asyncio.Future[Published] | ApiError) -> Publ
     try:
         if isinstance(sent, ApiError):
             raise sent
-        await acknowledged(call, sent)
+        return PublishReply(result=await _published(call, sent))
     except ApiError as error:
         return PublishReply(error=ErrorBody(error.code, error.message))
-    return PublishReply(result=EmptyResult())
+
+
+async def _published(call: Call, future: asyncio.Future[Published]) -> PublishResult:
+    """Return the result of a message once the bus has it; raises `ApiError`."""
+    try:
+        position = (await call.window.acknowledged(future)).position
+    except PublishError as error:
+        raise from_publish_error(error) from None
+    return PublishResult() if position is None else PublishResult(offset=position.offset, epoch=position.epoch)
 
 
 async def _channels(call: Call, parameters: ChannelsParameters) -> Finish:
@@ -103,8 +117,10 @@ async def _info(call: Call, parameters: InfoParameters) -> Finish:
 
 
 METHODS = {
-    "publish": Method(PublishParameters, EmptyResult, _publish),
+    "publish": Method(PublishParameters, PublishResult, _publish),
     "broadcast": Method(BroadcastParameters, BroadcastResult, _broadcast),
+    "history": Method(HistoryParameters, HistoryResult, history_methods.history),
+    "history_remove": Method(HistoryRemoveParameters, EmptyResult, history_methods.history_remove),
     "unsubscribe": Method(UnsubscribeParameters, EmptyResult, user_methods.unsubscribe),
     "disconnect": Method(DisconnectParameters, EmptyResult, user_methods.disconnect),
     "refresh": Method(RefreshParameters, EmptyResult, user_methods.refresh),
@@ -114,18 +130,30 @@ METHODS = {
     "info": Method(InfoParameters, InfoResult, _info),
 }
 
-NOT_AVAILABLE = ("presence", "presence_stats", "history", "history_remove", "subscribe")
-"""Methods of Centrifugo that a relay without history and presence cannot offer."""
+NOT_AVAILABLE = ("presence", "presence_stats", "subscribe")
+"""Methods of Centrifugo that the relay does not offer."""
 
 
-def _publishable(call: Call, field: str, name: str) -> str:
+def _publishable(call: Call, field: str, name: str, parameters: PublishParameters | BroadcastParameters) -> str:
     """Return the name of a channel that the back end may publish to; arguments as for `legal_channel`."""
     channel = legal_channel(field, name)
     try:
         check_publish(call.identity, channel)
     except NotAllowed as error:
         raise permission_denied(error) from None
+    if parameters.skip_history and call.namespaces.options(channel).history_size:
+        raise ApiError(Code.NOT_AVAILABLE, f"not available: skip_history in {channel}, which keeps a history")
     return channel
+
+
+def _key(parameters: PublishParameters | BroadcastParameters) -> str | None:
+    """Return the idempotency key of the message; None: it has none."""
+    if not parameters.idempotency_key:
+        return None
+    try:
+        return check_idempotency_key(parameters.idempotency_key)
+    except IdempotencyKeyError:
+        raise bad_request(f"idempotency_key: {RULE}") from None
 
 
 def _check_size(call: Call, field: str, channel: str, size: int) -> None:
@@ -137,9 +165,8 @@ def _check_size(call: Call, field: str, channel: str, size: int) -> None:
 
 def _payload(call: Call, parameters: PublishParameters | BroadcastParameters) -> tuple[Kind, bytes]:
     """Return kind and payload of the message."""
-    for field in ("tags", "idempotency_key"):
-        if getattr(parameters, field):
-            raise ApiError(Code.NOT_AVAILABLE, f"not available: {field}")
+    if parameters.tags:
+        raise ApiError(Code.NOT_AVAILABLE, "not available: tags")
     if parameters.b64data:
         try:
             kind, payload = Kind.BINARY, base64.b64decode(parameters.b64data, validate=True)

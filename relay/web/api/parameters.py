@@ -9,6 +9,8 @@ from msgspec import Meta, Raw
 
 from relay.brokers.block_store import MAX_BLOCK_SECONDS
 from relay.control.messages import MAX_PATTERN_LETTERS
+from relay.idempotency_key import MAX_LETTERS
+from relay.position import MAX_OFFSET
 
 ChannelField = Annotated[
     str,
@@ -25,6 +27,18 @@ DataField = Annotated[Raw, Meta(description="Any JSON; clients get its text as i
 Base64Field = Annotated[str, Meta(description="Instead of `data`: a binary message, in base64.")]
 
 
+SkipHistoryField = Annotated[bool, Meta(description="Only where no history is kept.")]
+IdempotencyKeyField = Annotated[
+    str,
+    Meta(
+        description="Names the message in its channel for five minutes: the same key again publishes nothing, and is "
+        "answered as the first time. Printable ASCII; empty: no key.",
+        max_length=MAX_LETTERS,
+        pattern="^[ -~]*$",
+    ),
+]
+
+
 class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Base of all parameters. An unknown field is an error: it may be a mistyped one."""
 
@@ -35,9 +49,9 @@ class PublishParameters(Parameters, frozen=True):
     channel: ChannelField
     data: DataField = msgspec.field(default_factory=Raw)
     b64data: Base64Field = ""
-    skip_history: bool = False
+    skip_history: SkipHistoryField = False
     tags: dict[str, str] = msgspec.field(default_factory=dict)
-    idempotency_key: str = ""
+    idempotency_key: IdempotencyKeyField = ""
 
 
 class BroadcastParameters(Parameters, frozen=True):
@@ -46,9 +60,9 @@ class BroadcastParameters(Parameters, frozen=True):
     channels: Annotated[list[ChannelField], Meta(min_length=1, max_length=1000)]
     data: DataField = msgspec.field(default_factory=Raw)
     b64data: Base64Field = ""
-    skip_history: bool = False
+    skip_history: SkipHistoryField = False
     tags: dict[str, str] = msgspec.field(default_factory=dict)
-    idempotency_key: str = ""
+    idempotency_key: IdempotencyKeyField = ""
 
 
 class UnsubscribeParameters(Parameters, frozen=True):
@@ -109,6 +123,28 @@ class ChannelsParameters(Parameters, frozen=True):
     pattern: Annotated[
         str, Meta(max_length=MAX_PATTERN_LETTERS, description="With `*`, `?` and `[...]`; empty: all channels.")
     ] = ""
+
+
+class SinceParameters(Parameters, frozen=True):
+    """A position, as an answer has told it."""
+
+    offset: Annotated[int, Meta(ge=0, le=MAX_OFFSET)] = 0
+    epoch: Annotated[str, Meta(max_length=64, description="Empty: of whatever epoch.")] = ""
+
+
+class HistoryParameters(Parameters, frozen=True):
+    """Which part of a channel's history."""
+
+    channel: ChannelField
+    limit: Annotated[int, Meta(ge=-1, description="Messages; 0: only the position; -1: as many as one answer has.")] = 0
+    since: SinceParameters | None = None
+    reverse: Annotated[bool, Meta(description="From the newest message on; with `since`, from that before it.")] = False
+
+
+class HistoryRemoveParameters(Parameters, frozen=True):
+    """Whose messages are removed."""
+
+    channel: ChannelField
 
 
 class InfoParameters(Parameters, frozen=True):

@@ -26,10 +26,17 @@ class EmptyResult(msgspec.Struct, frozen=True):
     """Done; there is nothing to tell."""
 
 
+class PublishResult(msgspec.Struct, frozen=True, kw_only=True):
+    """The bus has the message. In a channel that counts its messages, offset and epoch are its position."""
+
+    offset: int | msgspec.UnsetType = msgspec.UNSET
+    epoch: str | msgspec.UnsetType = msgspec.UNSET
+
+
 class PublishReply(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a message in one channel: a result or an error."""
 
-    result: EmptyResult | msgspec.UnsetType = msgspec.UNSET
+    result: PublishResult | msgspec.UnsetType = msgspec.UNSET
     error: ErrorBody | msgspec.UnsetType = msgspec.UNSET
 
 
@@ -51,13 +58,45 @@ class ChannelsResult(msgspec.Struct, frozen=True):
     channels: dict[str, ChannelInfo]
 
 
+class PublisherInfo(msgspec.Struct, frozen=True):
+    """The client that published a message: the id of its connection."""
+
+    client: str
+
+
+class Publication(msgspec.Struct, frozen=True, kw_only=True):
+    """A message of a history.
+
+    Args:
+        data: its JSON; null when it is binary.
+        offset: of its position.
+        b64data: of a binary message, in base64.
+        text: true when it isn't JSON: `data` has its text as a string.
+        info: which client has published it; absent when it was a back end.
+    """
+
+    data: msgspec.Raw
+    offset: int
+    b64data: str | msgspec.UnsetType = msgspec.UNSET
+    text: bool | msgspec.UnsetType = msgspec.UNSET
+    info: PublisherInfo | msgspec.UnsetType = msgspec.UNSET
+
+
+class HistoryResult(msgspec.Struct, frozen=True, kw_only=True):
+    """Messages of a channel; offset and epoch are the position of its newest message."""
+
+    publications: list[Publication]
+    offset: int
+    epoch: str
+
+
 class InfoResult(msgspec.Struct, frozen=True):
     """All gateways."""
 
     nodes: list[NodeInfo]
 
 
-Result = EmptyResult | BroadcastResult | ChannelsResult | InfoResult
+Result = EmptyResult | PublishResult | BroadcastResult | HistoryResult | ChannelsResult | InfoResult
 
 
 class BatchReplies(msgspec.Struct, frozen=True):

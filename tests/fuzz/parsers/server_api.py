@@ -20,6 +20,8 @@ BODIES: Final = (
     b'publish\n{"channel":"x","data":{"a":[1,2.5e3,null]},"skip_history":true,"tags":{"a":"b"}}',
     b'publish\n{"channel":"chat:1","b64data":"AAE=","idempotency_key":"k"}',
     b'broadcast\n{"channels":["x","chat:1"],"data":"hello"}',
+    b'history\n{"channel":"chat:1","limit":10,"since":{"offset":3,"epoch":"abc"},"reverse":true}',
+    b'history_remove\n{"channel":"chat:1"}',
     b'unsubscribe\n{"channel":"x","user":"ann",%b}' % _CLIENT,
     b'disconnect\n{"user":"ann","whitelist":["0123456789abcdef0123456789abcdef"]}',
     b'disconnect\n{%b,"disconnect":{"code":4000,"reason":"\\u20ac"}}' % _CLIENT,
