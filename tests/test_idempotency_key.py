@@ -16,5 +16,5 @@ def test_printable_ascii_is_legal(key: str) -> None:
 
 @pytest.mark.parametrize("key", ["", "k" * (MAX_LETTERS + 1), "a\n", "a\0b", "\u00e9", "\u20ac", "\x7f", "\ud800"])
 def test_others_are_refused_with_the_rule(key: str) -> None:
-    with pytest.raises(IdempotencyKeyError, match="^an idempotency key must have 1 to 255 printable ASCII characters$"):
+    with pytest.raises(IdempotencyKeyError, match="an idempotency key must have 1 to 255 printable ASCII characters"):
         check_idempotency_key(key)

@@ -8,14 +8,29 @@ import sys
 import click
 
 from relay.brokers import schemes
+from relay.cli.broker_options import broker_options
 from relay.cli.ca_file import CA_OPTION
 from relay.cli.channel_url import ChannelArgument, channel_trust, channel_url
 from relay.cli.client_token import token_option
 from relay.cli.options import load_settings
 from relay.cli.streams import confirm
+from relay.idempotency_key import IdempotencyKeyError, check_idempotency_key
 from relay.settings import Settings
 
 NOT_DELIVERED = 1
+
+
+class IdempotencyKeyOption(click.ParamType[str]):
+    """A key by which a message is known when it is sent again."""
+
+    name = "key"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the key, or fail with the rule that it breaks."""
+        try:
+            return check_idempotency_key(value)
+        except IdempotencyKeyError as error:
+            self.fail(str(error), param, ctx)
 
 
 @click.command("publish")
@@ -25,9 +40,13 @@ NOT_DELIVERED = 1
 @click.option("--gateway", metavar="URL", help="Send through this gateway, such as ws://127.0.0.1:8000.")
 @CA_OPTION
 @token_option
-@click.option("--broker-url", metavar="URL", help="Send straight to this Redis.  [RELAY_BROKER_URL]")
-@click.option("--broker-prefix", metavar="TEXT", help="Prefix of channels on Redis.  [RELAY_BROKER_PREFIX]")
-@click.option("--broker-ca-file", metavar="FILE", help="Authority to trust for rediss://.  [RELAY_BROKER_CA_FILE]")
+@click.option(
+    "--idempotency-key",
+    type=IdempotencyKeyOption(),
+    metavar="KEY",
+    help="Names the message: sent again with the same key, it isn't published again. For Redis.",
+)
+@broker_options
 def command(
     channel: str,
     message: str | None,
@@ -35,6 +54,7 @@ def command(
     gateway: str | None,
     ca_file: str | None,
     token: str | None,
+    idempotency_key: str | None,
     **broker: str | None,
 ) -> None:
     """Send one message to a channel.
@@ -42,7 +62,7 @@ def command(
     Without MESSAGE, or with "-", it is read from standard input; a text loses the last line break. With a Redis
     broker it goes straight to Redis, and the answer is how many gateways heard it. Otherwise it goes through the
     gateway of --gateway, or of RELAY_HOST and RELAY_PORT, and the answer comes when it was handed to the channel. Only
-    a gateway asks for a token.
+    a gateway asks for a token. With --idempotency-key it is tried again after an error, for some seconds.
 
     Exit codes: 0 sent; 1 not delivered; 2 wrong usage or settings.
     """
@@ -51,7 +71,12 @@ def command(
     settings = None if gateway is not None else load_settings(broker)
     payload = _read(message, binary)
     if settings is not None and schemes.find(settings.broker_url).redis:
-        _by_redis(settings, channel, payload)
+        _by_redis(settings, channel, payload, idempotency_key)
+    elif idempotency_key is not None:
+        raise click.UsageError(
+            "--idempotency-key goes straight to Redis: name one with --broker-url. At a gateway, POST /publish takes "
+            "the header Idempotency-Key"
+        )
     else:
         _by_gateway(gateway, ca_file, channel, payload, token)
 
@@ -76,7 +101,7 @@ def _read(message: str | None, binary: bool) -> str | bytes:
         raise click.UsageError("the message is not UTF-8: send it with --binary") from None
 
 
-def _by_redis(settings: Settings, channel: str, payload: str | bytes) -> None:
+def _by_redis(settings: Settings, channel: str, payload: str | bytes, idempotency_key: str | None) -> None:
     from relay import Publisher
     from relay.errors import PublishError
 
@@ -87,7 +112,7 @@ def _by_redis(settings: Settings, channel: str, payload: str | bytes) -> None:
             ca_file=settings.broker_ca_file,
             timeout=settings.broker_timeout,
         ) as publisher:
-            heard = publisher.publish(channel, payload)
+            heard = publisher.publish(channel, payload, idempotency_key=idempotency_key)
     except PublishError as error:
         _fail(channel, str(error))
     if heard:

@@ -128,7 +128,6 @@ async def make_parts(
         polling_clients=polling_clients,
         admission=admission,
         limits=limits,
-        namespaces=namespaces,
         auth=auth,
         counters=counters,
         draining=draining,

@@ -13,9 +13,9 @@ from relay.clients.polling_clients import PollingClients
 from relay.control import Control
 from relay.limits.gateway_limits import GatewayLimits
 from relay.metrics.counters import Counters
-from relay.namespaces import Namespaces
 from relay.node import Node
 from relay.settings import Settings
+from relay.settings.channels import namespaces_of
 from relay.web import api, demo, health, metrics, poll, publish, sse_preflight
 from relay.web.app_keys import (
     ADMISSION,
@@ -80,7 +80,6 @@ def build_app(
     polling_clients: PollingClients,
     admission: Admission,
     limits: GatewayLimits,
-    namespaces: Namespaces,
     auth: str,
     readiness: FindReadiness,
     take: TakeSnapshot | None,
@@ -98,7 +97,6 @@ def build_app(
         polling_clients: the polling clients.
         admission: decides who may connect and publish.
         limits: of what one address and one user may take.
-        namespaces: the options of channels.
         auth: see `AUTH`.
         readiness: see `READINESS`.
         take: see `SNAPSHOT`; None: metrics have a port of their own.
@@ -111,7 +109,7 @@ def build_app(
         app.middlewares.append(host_middleware(settings.host_names))
     app[SETTINGS], app[NODE], app[CONTROL], app[COUNTERS] = settings, node, control, counters
     app[POLLING_CLIENTS], app[ADMISSION], app[AUTH], app[DRAINING] = polling_clients, admission, auth, draining
-    app[LIMITS], app[NAMESPACES] = limits, namespaces
+    app[LIMITS], app[NAMESPACES] = limits, namespaces_of(settings)
     keys = settings.api_keys
     app[API_KEYS] = None if keys is None else ApiKeyAuthenticator(key.get_secret_value() for key in keys)
     for module in (demo, api, publish, sse_preflight, poll):

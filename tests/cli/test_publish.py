@@ -62,6 +62,19 @@ async def test_a_message_goes_straight_to_redis(
         assert await clients[1].receive(2) == ["hello", b"\xff"]
 
 
+async def test_a_message_with_a_known_key_is_not_published_again(
+    embedded: EmbeddedFactory, redis_server: RedisServer, prefix: str, channel: str
+) -> None:
+    """And the answer is that of the first time."""
+    flags = ("--broker-url", redis_server.url, "--broker-prefix", prefix, "--idempotency-key", "order 42")
+    (gateway,) = await embedded(1, broker_url=redis_server.url, broker_prefix=prefix)
+    async with connected(f"{gateway.url}/ws/{channel}") as (client,):
+        for text in ("hello", "again"):
+            assert await invoke_aside("publish", *flags, channel, text) == Outcome(0, "heard by 1 gateway\n", "")
+        assert (await invoke_aside("publish", *flags[:4], channel, "last")).code == 0
+        assert await client.receive(2) == ["hello", "last"]
+
+
 async def test_one_gateway_is_one_gateway(redis_server: RedisServer, embedded: EmbeddedFactory, channel: str) -> None:
     """Not gateways."""
     (gateway,) = await embedded(1, broker_url=redis_server.url)
@@ -109,6 +122,9 @@ async def test_a_refusing_gateway_is_reported(stand_in: StandIn, channel: str) -
         (["--gateway", "ws://h", "--broker-url", "redis://h", "lobby", "hello"], "exclude each other"),
         (["lobby", "-"], "the message is not UTF-8: send it with --binary"),
         (["--broker-url", "http://h", "lobby", "hello"], "1 setting is wrong"),
+        (["--idempotency-key", "", "lobby", "hello"], "an idempotency key must have 1 to 255 printable ASCII"),
+        (["--idempotency-key", "k", "lobby", "hello"], "--idempotency-key goes straight to Redis"),
+        (["--idempotency-key", "k", "--gateway", "ws://h", "lobby", "hello"], "takes the header Idempotency-Key"),
         ([], "Missing argument 'CHANNEL'"),
     ],
 )

@@ -29,14 +29,17 @@ async def test_both_publishers_reach_clients(redis_server: RedisServer, gateways
     (gateway,) = await gateways(1, broker_url=redis_server.url)
     blocking, asynchronous = (
         example(words).replace("redis://localhost:6379", redis_server.url)
-        for words in ("with Publisher(", "with AsyncPublisher(")
+        for words in ("  # a binary message", "with AsyncPublisher(")
     )
+    repeated = example("idempotency_key").replace("redis://localhost:6379", redis_server.url)
     async with connected(f"{gateway.url}/ws/lobby") as (listener,):
+        for _ in range(2):
+            await asyncio.to_thread(exec, repeated, {})
         await asyncio.to_thread(exec, blocking, {})
         names: dict[str, Any] = {}
         exec(asynchronous, names)
         await names["greet"]()
-        assert await listener.receive(3) == ["hello", b"\x00\x01", "hello"]
+        assert await listener.receive(4) == ["order 42 has been paid", "hello", b"\x00\x01", "hello"]
 
 
 async def test_a_gateway_runs_inside_another_program(capsys: pytest.CaptureFixture[str]) -> None:

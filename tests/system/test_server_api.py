@@ -300,4 +300,4 @@ async def test_the_shell_examples_of_the_page_work(pair: list[GatewayProcess]) -
             subprocess.run, ["sh", "-c", script], env={**os.environ, "RELAY_API_KEYS": KEY}, capture_output=True
         )
         assert done.stdout.startswith((b'{"result":', b'{"replies":')), (line, done)
-    assert len(lines) == 12
+    assert len(lines) == 15

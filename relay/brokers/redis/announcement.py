@@ -6,12 +6,21 @@ gateways differ, as during a rolling change, the last one is believed.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import msgspec
+import redis.asyncio
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from relay.brokers.history import HistoryError
+from relay.brokers.redis.address import Address
 from relay.brokers.redis.link import pack
-from relay.namespaces import ChannelOptions, Namespaces
+from relay.brokers.redis.pool import make_pool
+from relay.namespaces import NO_NAMESPACES, ChannelOptions, Namespaces
+from relay.system_error import in_words
 
 KEY: Final = "namespaces"
 """Name of the string, behind the prefix of the bus."""
@@ -48,6 +57,33 @@ def read_announcement(text: bytes) -> Namespaces:
     announced = msgspec.json.decode(text, type=_Namespaces)
     named = {name: _expand(options) for name, options in announced.named.items()}
     return Namespaces(_expand(announced.default), named)
+
+
+async def ask_namespaces(address: Address, prefix: str, timeout_seconds: float) -> Namespaces:
+    """Ask a Redis what gateways have told; where they have told nothing, no channel has positions.
+
+    Args:
+        address: of the Redis.
+        prefix: of the bus.
+        timeout_seconds: to connect, and to wait for an answer.
+
+    Raises:
+        HistoryError: it doesn't answer, or refuses.
+    """
+    pool = make_pool(redis.asyncio, Retry(NoBackoff(), 0), address, timeout_seconds, 1)
+    client: Any = redis.asyncio.Redis(connection_pool=pool)
+    key = f"{prefix}{KEY}"
+    try:
+        text: bytes | None = await client.get(key)
+        return NO_NAMESPACES if text is None else read_announcement(text)
+    except RedisTimeoutError:
+        raise HistoryError(f"no answer from {address} within {timeout_seconds:g} s") from None
+    except RedisError as error:
+        raise HistoryError(f"Redis refuses or fails: {in_words(error)}") from None
+    except msgspec.DecodeError as error:
+        raise HistoryError(f"{key} isn't written by a gateway: {error}") from None
+    finally:
+        await pool.disconnect()
 
 
 def _reduce(options: ChannelOptions) -> _Options:

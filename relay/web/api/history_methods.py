@@ -17,7 +17,7 @@ from relay.position import Position
 from relay.web.api.call import Call, Finish, legal_channel
 from relay.web.api.error import ApiError, Code, bad_request
 from relay.web.api.parameters import HistoryParameters, HistoryRemoveParameters, SinceParameters
-from relay.web.api.publication import to_publication
+from relay.web.api.publication import to_result
 from relay.web.api.results import EmptyResult, HistoryResult
 
 _AGAIN: Final = "doing it again does no harm"
@@ -45,11 +45,7 @@ async def history(call: Call, parameters: HistoryParameters) -> Finish:
     )
     if since is not None:
         _check_since(since, page, reverse)
-    result = HistoryResult(
-        publications=[to_publication(message) for message in _that_fit(call, page.messages)],
-        offset=page.top.offset,
-        epoch=page.top.epoch,
-    )
+    result = to_result(page.top, _that_fit(call, page.messages))
 
     async def finish() -> HistoryResult:
         return result
