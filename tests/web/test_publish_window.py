@@ -24,7 +24,7 @@ class HandNode:
     def __init__(self) -> None:
         self.submitted: list[asyncio.Future[Published]] = []
 
-    def submit(self, message: Message, source: Source) -> asyncio.Future[Published]:
+    def submit(self, message: Message, source: Source, idempotency_key: str | None) -> asyncio.Future[Published]:
         self.submitted.append(asyncio.get_running_loop().create_future())
         return self.submitted[-1]
 
@@ -78,6 +78,25 @@ async def test_a_request_does_not_wait_for_ever() -> None:
     _node, window = make(seconds=0.05)
     with pytest.raises(DeliveryUnknown, match="may yet be published"):
         await window.acknowledged(await window.publish(LARGE))
+    assert window.seconds_left == 0
+
+
+async def test_a_request_can_wait_until_all_is_settled_whatever_became_of_it() -> None:
+    node, window = make()
+    await window.settle()
+    for _ in range(2):
+        await window.publish(Message("c", b"x"))
+    settling = asyncio.create_task(window.settle())
+    node.submitted[0].set_exception(PublishRefused("NOPERM"))
+    assert await stays_true(lambda: not settling.done(), 0.05)
+    node.submitted[1].set_result(Published(1))
+    await settling
+
+
+async def test_what_is_not_settled_in_time_is_not_waited_for() -> None:
+    _node, window = make(seconds=0.05)
+    await window.publish(Message("c", b"x"))
+    await window.settle()
     assert window.seconds_left == 0
 
 
