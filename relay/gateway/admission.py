@@ -19,7 +19,8 @@ from relay.clients.registry import Registry
 from relay.clients.session import Session
 from relay.control.blocked_users import BlockedUsers
 from relay.errors import NotAllowed, Refused, RelayError, Unavailable
-from relay.interest import Acknowledged, Interest
+from relay.gateway.joining import prepared
+from relay.interest import Interest
 from relay.limits.gateway_limits import GatewayLimits
 from relay.logs import Logger, trace
 from relay.namespaces import Namespaces
@@ -217,12 +218,12 @@ class Admission:
         try:
             waited = not acknowledged.done()
             if interest.positioned:
-                waited, reading = await self._prepare(interest, acknowledged, resume)
+                waited, reading = await prepared(self._node, interest, acknowledged, resume, self._bus_patience)
             elif waited:
                 await interest.settled(acknowledged, self._bus_patience)
             if not acknowledged.done():
                 raise Refused(503, Unavailable.BUS_TIMEOUT)
-            if not _acknowledges(acknowledged):
+            if acknowledged.cancelled() or acknowledged.exception() is not None:
                 raise Refused(503, Unavailable.BUS_REFUSED)
             if waited:
                 self._check(identity)
@@ -231,40 +232,6 @@ class Admission:
             self._node.release(interest)
             raise
         return interest, reading
-
-    async def _prepare(
-        self, interest: Interest, acknowledged: Acknowledged, resume: Resume
-    ) -> tuple[bool, Reading | None]:
-        """Wait until a client can join a channel with positions, or until the bus refuses it, or its patience is over.
-
-        Returns:
-            Whether it has waited, and what was read for it.
-
-        Raises:
-            Refused: with 503; the history could not be read in time.
-        """
-        recoveries, channel = self._node.recoveries, interest.channel
-        waited, reading = False, None
-        until = self._node.clock() + self._bus_patience
-        while True:
-            awaited = recoveries.prepare(channel, resume, reading)
-            if awaited is None:
-                if acknowledged.done():
-                    return waited, reading
-                awaited = acknowledged
-            waited = True
-            await interest.settled(awaited, until - self._node.clock())
-            if not awaited.done() or awaited.cancelled() or awaited.exception() is not None:
-                if _acknowledges(acknowledged):
-                    raise Refused(503, Unavailable.HISTORY_TIMEOUT)
-                return waited, reading
-            if awaited is not acknowledged:
-                reading = awaited.result() or reading
-
-
-def _acknowledges(acknowledged: Acknowledged) -> bool:
-    """Return whether the bus has acknowledged a subscription."""
-    return acknowledged.done() and not acknowledged.cancelled() and acknowledged.exception() is None
 
 
 def _can_be_sent(refused: Refused) -> bool:

@@ -57,11 +57,7 @@ _TOTALS = (
     _Series("connections_closed", "relay_connections_closed", "Connections ended, by close code.", "code", CODES),
     _Series("disconnects", "relay_disconnects", "Connections that the relay closed.", "reason", DISCONNECTS),
     _Series("polls_evicted", "relay_polls_evicted", "Idle polling clients that were dropped for others."),
-    _Series(
-        "http_connections_evicted",
-        "relay_http_connections_evicted",
-        "Idle HTTP connections that were dropped for others.",
-    ),
+    _Series("http_connections_evicted", "relay_http_connections_evicted", "Idle HTTP connections dropped for others."),
     _Series("accept_errors", "relay_accept_errors", "Times that accepting paused for want of descriptors or memory."),
     _Series("tls_handshake_failures", "relay_tls_handshake_failures", "TLS handshakes that failed.", "reason", TLS),
     _Series("tls_certificate_reloads", "relay_tls_certificate_reloads", "Certificates read again.", "result", RELOADS),
@@ -93,13 +89,7 @@ _TOTALS = (
     _Series("recovery_overflows", "relay_recovery_overflows", "Live messages without room during a reading."),
     _Series("worker_restarts", "relay_worker_restarts", "Worker processes that were replaced."),
     _Series("log_entries_dropped", "relay_log_entries_dropped", "Log entries not written.", "reason", UNWRITTEN),
-    _Series(
-        "auth_requests",
-        "relay_auth_requests",
-        "Decisions that the back end was asked for.",
-        "outcome",
-        AUTH_REQUESTS,
-    ),
+    _Series("auth_requests", "relay_auth_requests", "Decisions asked of the back end.", "outcome", AUTH_REQUESTS),
     _Series(
         "issuer_fetches", "relay_issuer_fetches", "Fetches of issuers' keys, by outcome.", "outcome", ("ok", *CALLS)
     ),

@@ -37,7 +37,7 @@ class Backlog:
         """
         if not isinstance(resume, Position):
             enough = resume <= len(self._ring) or last.offset - len(self._ring) <= self._lowest(last)
-            return None if enough or reading is not None else Extent.ALL
+            return None if enough or (reading is not None and reading.since == 0) else Extent.ALL
         if resume.epoch != last.epoch or resume.offset > last.offset:
             # This gateway may be behind the one from which the client comes.
             return Extent.SINCE if reading is None else None

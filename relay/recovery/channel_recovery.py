@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Protocol
 
 from relay.interest import Acknowledged
 from relay.message import Message, PositionedMessage
@@ -13,10 +13,6 @@ from relay.namespaces import ChannelOptions
 from relay.recovery.reading import Extent, Reading
 from relay.recovery.ring import Budget
 from relay.recovery.sequence import Sequence, State
-
-FILL_SECONDS: Final = 10.0
-"""How long live messages are kept back while the history can't be read; then subscribers are told that they have missed
-messages. Longer than Redis takes to restart, or a Sentinel to fail over; and clients wait no longer for a message."""
 
 Awaited = asyncio.Future["Reading | None"]
 """Done when it has to be looked again whether a client can join; the reading that was made for it, if there was one."""
@@ -29,7 +25,7 @@ class Shared(Protocol):
         loop: the event loop.
         counters: where messages are counted.
         rings, kept: see `Sequence`.
-        grace: seconds in which the bus brings a message that it has taken.
+        grace, fill_seconds: see `Recoveries`.
         deliver: takes messages in order, at the end of the tick.
     """
 
@@ -38,6 +34,7 @@ class Shared(Protocol):
     rings: Budget
     kept: Budget
     grace: float
+    fill_seconds: float
     deliver: Callable[[Message], None]
 
     def request(self, channel: ChannelRecovery) -> None:
@@ -200,7 +197,7 @@ class ChannelRecovery:
         """See `Outlet`."""
         self._outdated = self._reading
         if self._timer is None:
-            self._timer = self._shared.loop.call_later(FILL_SECONDS, self._give_up)
+            self._timer = self._shared.loop.call_later(self._shared.fill_seconds, self._give_up)
         self.want(Extent.SINCE)
 
     def doubtful(self) -> None:

@@ -22,6 +22,10 @@ from relay.recovery.ring import RING_BYTES, Budget
 from relay.recovery.sequence import State
 from relay.replay import Replay, Resume
 
+FILL_SECONDS: Final = 10.0
+"""How long live messages are kept back while the history can't be read; then subscribers are told that they have missed
+messages. Longer than Redis takes to restart, or a Sentinel to fail over; and clients wait no longer for a message."""
+
 LOOK_SECONDS: Final = 2.0
 """How often channels are looked at that are quiet: the newest message may have been lost, and none come behind it."""
 
@@ -48,9 +52,10 @@ class Recoveries:
         counters: where everything is counted.
         missed: told the channels whose subscribers have missed messages.
         grace: seconds in which the bus brings a message that it has taken.
+        fill_seconds: for which live messages of a channel are kept back while its history can't be read.
 
     Attributes:
-        loop, counters, rings, kept, grace, deliver: see `Shared`.
+        loop, counters, rings, kept, grace, fill_seconds, deliver: see `Shared`.
     """
 
     def __init__(
@@ -61,12 +66,15 @@ class Recoveries:
         counters: Counters,
         missed: Callable[[Collection[str]], None],
         grace: float,
+        *,
+        fill_seconds: float = FILL_SECONDS,
     ) -> None:
         self.loop = asyncio.get_running_loop()
         self.counters = counters
         self.rings = Budget(RING_BYTES)
         self.kept = Budget(KEPT_BYTES)
         self.grace = grace
+        self.fill_seconds = fill_seconds
         self.deliver: Callable[[Message], None] = hub.receive
         self._namespaces = namespaces
         self._hub = hub

@@ -33,12 +33,10 @@ from relay.metrics.counters import Counters
 from relay.namespaces import ChannelOptions
 from relay.position import Position
 from relay.recovery.backlog import Backlog
+from relay.recovery.kept import Kept
 from relay.recovery.reading import Extent, Reading, run_up_to
-from relay.recovery.ring import MESSAGE_BYTES, Budget
+from relay.recovery.ring import Budget
 from relay.replay import Replay, Resume
-
-KEPT_BYTES: Final = 1024 * 1024
-"""Live messages of one channel that are kept while its history is read; the history has them, too."""
 
 NOWHERE: Final = Position("", 0)
 """The position while a channel is being opened."""
@@ -94,12 +92,8 @@ class Sequence:
         "_deliver",
         "_keeps",
         "_kept",
-        "_kept_before",
-        "_kept_budget",
-        "_kept_bytes",
         "_outlet",
         "_paged",
-        "_spilled",
         "heard",
         "position",
         "state",
@@ -115,13 +109,7 @@ class Sequence:
         self._outlet = outlet
         self._deliver = outlet.deliver
         self._backlog = Backlog(options, rings)
-        self._kept: list[PositionedMessage] = []
-        self._kept_bytes = 0
-        self._kept_budget = kept
-        # How many of them were there when the reading began.
-        self._kept_before = 0
-        # Whether there was no room for others.
-        self._spilled = False
+        self._kept = Kept(kept)
         # Up to where messages are missing that can't be read, and may still come by themselves.
         self._awaited: Position | None = None
         self.state = State.OPENING
@@ -153,7 +141,7 @@ class Sequence:
 
     def read(self, extent: Extent) -> int | None:
         """Take note that the history is read now; return `Reading.since` of what will come."""
-        self._kept_before = len(self._kept)
+        self._kept.old = len(self._kept.messages)
         if extent is Extent.TOP or not self._keeps:
             return None
         return self.position.offset if extent is Extent.SINCE and not self._paged else 0
@@ -183,16 +171,16 @@ class Sequence:
         """Go on without what is missing: it could not be read, or has not come."""
         if self.state is not State.FILLING:
             return
-        kept = self._kept
+        kept = self._kept.messages
         if self._awaited is not None:
             self._skip(self._awaited, [], 0)
         elif kept:
             newest = kept[-1].position
             self._skip(newest, [message for message in kept if message.position.epoch == newest.epoch], 0)
-            self._kept_before = len(kept)
+            self._kept.old = len(kept)
         else:
             self._outlet.missed()
-        self._spilled = False
+        self._kept.spilled = False
         self._go_on()
 
     # Who joins.
@@ -217,7 +205,7 @@ class Sequence:
 
     def close(self) -> None:
         """Give back what it uses; nothing may be called afterwards."""
-        self._take_kept()
+        self._kept.take()
         self._backlog.close()
 
     # Steps.
@@ -240,22 +228,8 @@ class Sequence:
             self._go_on()
 
     def _keep(self, message: PositionedMessage) -> None:
-        size = len(message.payload) + MESSAGE_BYTES
-        budget = self._kept_budget
-        if self._kept_bytes + size > KEPT_BYTES or budget.used + size > budget.limit:
+        if not self._kept.add(message):
             self._counters.recovery_overflows += 1
-            self._spilled = True
-            self._take_kept()
-            self._kept_before = 0
-        self._kept.append(message)
-        self._kept_bytes += size
-        budget.used += size
-
-    def _take_kept(self) -> list[PositionedMessage]:
-        kept, self._kept = self._kept, []
-        self._kept_budget.used -= self._kept_bytes
-        self._kept_bytes = 0
-        return kept
 
     def _stop(self) -> None:
         self.state = State.FILLING
@@ -264,7 +238,8 @@ class Sequence:
     def _fill(self, reading: Reading) -> None:
         """Deliver what is missing up to the top, or tell that it can't be had."""
         top = reading.page.top
-        kept = {message.position.offset: message for message in self._kept if message.position.epoch == top.epoch}
+        live = self._kept.messages
+        kept = {message.position.offset: message for message in live if message.position.epoch == top.epoch}
         known = {message.position.offset: message for message in reading.page.messages} | kept
         same = top.epoch == self.position.epoch
         if same:
@@ -273,7 +248,7 @@ class Sequence:
                 self._counters.messages_filled += offset not in kept
                 self._advance(known[offset])
         else:
-            for message in self._kept:  # what was still heard of the epoch that has ended
+            for message in live:  # what was still heard of the epoch that has ended
                 position, last = message.position, self.position
                 if position.epoch == last.epoch and position.offset == last.offset + 1:
                     self._advance(message)
@@ -297,9 +272,8 @@ class Sequence:
 
     def _go_on(self) -> None:
         """Be LIVE, and take what was kept."""
-        kept, old, before = self._take_kept(), self._kept_before, self.state
+        (kept, old), before = self._kept.take(), self.state
         self._awaited = None
-        self._kept_before = 0
         self.state = State.LIVE
         for number, message in enumerate(kept):
             position, last = message.position, self.position
@@ -309,8 +283,8 @@ class Sequence:
             elif position.offset <= last.offset:
                 continue
             self.receive(message)
-        if self.state is State.LIVE and self._spilled:
-            self._stop()
-        self._spilled = False
+        if self.state is State.LIVE and self._kept.spilled:
+            self._stop()  # the last ones may be among those that were dropped
+        self._kept.spilled = False
         if self.state is State.LIVE and before is not State.LIVE:
             self._outlet.complete()

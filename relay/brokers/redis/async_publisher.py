@@ -16,9 +16,31 @@ from typing import Any, Self
 import redis.asyncio
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import AuthenticationError, BusyLoadingError, NoScriptError, RedisError, ResponseError
 
-from relay.brokers.redis.publisher import DEFAULT_PREFIX, DEFAULT_TIMEOUT_SECONDS, PublisherBase, translate
+from relay.brokers.redis.publisher import (
+    DEFAULT_PREFIX,
+    DEFAULT_TIMEOUT_SECONDS,
+    PublisherBase,
+    retries,
+    translate,
+)
+from relay.errors import PublishError
+from relay.message import Message
+from relay.namespaces import Namespaces
+
+
+async def _call(connection: Any, command: list[bytes]) -> Any:
+    await connection.send_packed_command(command)
+    return await connection.read_response()
+
+
+async def _answer(connection: Any, question: list[bytes]) -> Any:
+    """Return the answer to a question; an error reply is one, also those for which redis-py gives up a connection."""
+    try:
+        return await _call(connection, question)
+    except (ResponseError, AuthenticationError, BusyLoadingError) as error:
+        return error
 
 
 class LoopConnections:
@@ -71,25 +93,42 @@ class AsyncPublisher(PublisherBase):
         prefix: str = DEFAULT_PREFIX,
         ca_file: str | None = None,
         timeout: float = DEFAULT_TIMEOUT_SECONDS,
+        namespaces: Namespaces | None = None,
     ) -> None:
-        super().__init__(url, prefix, ca_file, timeout)
+        super().__init__(url, prefix, ca_file, timeout, namespaces)
         self._lock = threading.Lock()
         self._lifetimes: dict[asyncio.AbstractEventLoop, LoopConnections] = {}
 
-    async def publish(self, channel: str, data: str | bytes) -> int:
+    async def publish(self, channel: str, data: str | bytes, *, idempotency_key: str | None = None) -> int:
         """Send a message to every client of a channel; see `Publisher.publish`."""
-        command = self._command(channel, data)
+        message = self._message(channel, data)
+        for pause in retries(idempotency_key):
+            try:
+                return await self._publish(message, idempotency_key)
+            except PublishError:
+                await asyncio.sleep(pause)
+        return await self._publish(message, idempotency_key)
+
+    async def _publish(self, message: Message, idempotency_key: str | None) -> int:
+        """Publish a message with one try."""
         loop = asyncio.get_running_loop()
         lifetime = self._lifetimes.get(loop) if self._process == os.getpid() else None
         if lifetime is None:
             lifetime = await self._begin(loop)
-        pool, connected = lifetime.pool, False
+        pool, sent = lifetime.pool, False
         try:
             connection = await pool.get_connection()
-            connected = True
             try:
-                await connection.send_packed_command(command)
-                return int(await connection.read_response())
+                if (question := self._packer.question) is not None:
+                    self._packer.learn(await _answer(connection, question))
+                packed = self._packer.pack(message, idempotency_key)
+                sent = True
+                try:
+                    reply = await _call(connection, packed.command)
+                except NoScriptError:
+                    await _call(connection, packed.load)
+                    reply = await _call(connection, packed.command)
+                return self._packer.receivers(reply)
             except BaseException:
                 # Also when cancelled: a late reply must not be taken for that of the next command.
                 await connection.disconnect(nowait=True)
@@ -97,7 +136,7 @@ class AsyncPublisher(PublisherBase):
             finally:
                 await pool.release(connection)
         except RedisError as error:
-            raise translate(error, connected, self._address, self._timeout) from error
+            raise translate(error, sent, self._address, self._timeout) from error
 
     async def aclose(self) -> None:
         """Close all connections of this process; nothing can be published any more."""

@@ -21,12 +21,6 @@ from relay.brokers.shares import Share
 from relay.errors import BusUnavailable
 from relay.metrics.counters import Counters
 
-HIGH_WATER_BYTES = 1024 * 1024
-"""Of the clients' share: beyond it each source is paused with its next message."""
-
-LOW_WATER_BYTES = 256 * 1024
-"""Below it paused sources go on; beyond it sources are held back that publish as fast as they can."""
-
 PROBE_BYTES = 1024
 """More than a probe takes."""
 
@@ -84,9 +78,6 @@ class Publications(SupervisedLink):
         self._failures = PublishFailures(self._queue, counters)
         self._scripting = scripting
         self._replies = PublishReplies(self._queue, self._failures, scripting, counters)
-        self._scripts_wait = False
-        self._high_water = min(HIGH_WATER_BYTES, self._queue.client_limit)
-        self._low_water = min(LOW_WATER_BYTES, self._queue.client_limit // 2 + 1)
         self._paused = False
         self._flush_scheduled = False
         self._batch_began_at = 0.0
@@ -130,7 +121,7 @@ class Publications(SupervisedLink):
         queue.unsent.append(command)
         queue.size += size
         waiting = queue.size - queue.of_others
-        if self.passing and waiting < self._high_water:
+        if self.passing and waiting < queue.high_water:
             return True
         self._paused = True
         self.congested = waiting >= queue.client_limit
@@ -138,12 +129,12 @@ class Publications(SupervisedLink):
 
     def publish_script(self, call: ScriptCall, source: Source, receipt: Receipt | None) -> bool:
         """Accept the call of a script that publishes; see `publish`."""
-        self._scripts_wait = True
+        self._queue.scripts_wait = True
         return self.publish(call, source, receipt, PendingScript)
 
     def hold_back(self) -> bool:
         """See `Broker.hold_back`."""
-        if self._queue.client_bytes < self._low_water:
+        if self._queue.client_bytes < self._queue.low_water:
             return False
         self._paused = True
         return True
@@ -224,7 +215,6 @@ class Publications(SupervisedLink):
             if len(queue.pending) == len(queue.unsent):  # all that was written is answered
                 self._scripting.load(self._ask)
                 queue.release()
-                self._scripts_wait = True
                 self.update()
         self._resume()
         if unexpected is not EXPECTED:
@@ -239,8 +229,7 @@ class Publications(SupervisedLink):
         if not self.passing or self.link is None:
             self._arm_deadline()
             return
-        if self._scripts_wait:
-            self._scripts_wait = False
+        if self._queue.scripts_wait:
             self.link.write(self._queue.take_unsent(self._scripting.middle))
         else:
             self.link.write(unsent[0] if len(unsent) == 1 else b"".join(unsent))
@@ -250,7 +239,7 @@ class Publications(SupervisedLink):
         """Let paused sources go on, if there is room; end the drain when no message is left."""
         waiting = self._queue.client_bytes
         # Also while Redis is away: messages that a paused client has kept must get their turn to fail.
-        if (self._paused and self.passing and waiting < self._low_water) or (
+        if (self._paused and self.passing and waiting < self._queue.low_water) or (
             self.congested and waiting <= self._queue.client_limit // 2
         ):
             self._paused = self.congested = False

@@ -11,6 +11,12 @@ from relay.brokers import Source
 from relay.brokers.redis.script_calls import ScriptCall
 from relay.brokers.shares import Share, limits
 
+HIGH_WATER_BYTES = 1024 * 1024
+"""Of the clients' share: beyond it each source is paused with its next message."""
+
+LOW_WATER_BYTES = 256 * 1024
+"""Below it paused sources go on; beyond it sources are held back that publish as fast as they can."""
+
 # Reading a member from its class costs as much as all the rest of `charge`.
 _CLIENTS = Share.CLIENTS
 
@@ -63,10 +69,12 @@ class PublishQueue:
         buffer_bytes: the same.
         pending: all commands, in order; the last `len(unsent)` of them are not written yet.
         unsent: the bytes of these; calls of scripts are packed when they are written.
+        scripts_wait: whether there may be such calls.
         calls: those that were written and have no reply, in order.
         size: bytes of all, held ones included.
         of_others: bytes of the messages that don't count for the clients' share.
         client_limit: bytes at which the clients' share is used up.
+        high_water, low_water: bytes of it; see `HIGH_WATER_BYTES`, and for small buffers less.
     """
 
     __slots__ = (
@@ -76,8 +84,11 @@ class PublishQueue:
         "buffer_bytes",
         "calls",
         "client_limit",
+        "high_water",
+        "low_water",
         "of_others",
         "pending",
+        "scripts_wait",
         "size",
         "unsent",
     )
@@ -87,8 +98,11 @@ class PublishQueue:
         self._by_share = dict.fromkeys(Share, 0)
         self.buffer_bytes = buffer_bytes
         self.client_limit = self._limits[Share.CLIENTS]
+        self.high_water = min(HIGH_WATER_BYTES, self.client_limit)
+        self.low_water = min(LOW_WATER_BYTES, self.client_limit // 2 + 1)
         self.pending: deque[PendingPublish] = deque()
         self.unsent: list[Any] = []  # of bytes, and of `ScriptCall`s where there are any
+        self.scripts_wait = False
         self.calls: deque[ScriptCall] = deque()
         # Calls that have found no script, the oldest first.
         self._held: list[tuple[PendingScript, ScriptCall]] = []
@@ -141,6 +155,7 @@ class PublishQueue:
             else:
                 packed.append(command)
         self.unsent.clear()
+        self.scripts_wait = False
         return b"".join(packed)
 
     def hold(self, entry: PendingScript, call: ScriptCall) -> None:
@@ -154,6 +169,7 @@ class PublishQueue:
         self.pending.extendleft(TriedScript(*entry) for entry, _ in reversed(self._held))
         self.unsent[:0] = [call for _, call in self._held]
         self._held.clear()
+        self.scripts_wait = True
 
     def take_unanswered(self) -> list[PendingPublish]:
         """Remove and return the commands that were written and have no reply, and those that are held."""

@@ -12,7 +12,8 @@ import pytest
 from relay.brokers.redis.address import Address, fixed
 from relay.brokers.redis.durability import Durability
 from relay.brokers.redis.link import Link, pack
-from relay.brokers.redis.publications import HIGH_WATER_BYTES, LOW_WATER_BYTES, Publications
+from relay.brokers.redis.publications import Publications
+from relay.brokers.redis.publish_queue import HIGH_WATER_BYTES, LOW_WATER_BYTES
 from relay.brokers.redis.scripting import Scripting
 from relay.brokers.redis.server import Server
 from relay.brokers.redis.supervised_link import PING
