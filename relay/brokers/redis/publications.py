@@ -216,6 +216,8 @@ class Publications(SupervisedLink):
                 queue.release()
                 self._scripting.load(self._ask)
                 self.update()
+        elif not self.passing and unexpected is EXPECTED:  # perhaps for held calls, dropped since
+            self.update()
         self._resume()
         if unexpected is not EXPECTED:
             self.abort(f"unexpected reply: {unexpected!r:.200}")
