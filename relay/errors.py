@@ -1,7 +1,6 @@
 """The exceptions of the relay, and the reasons for which it closes clients.
 
 RelayError
-├── SettingsError          the settings can't be used
 ├── ChannelError           a channel name breaks the rules
 ├── Refused                a request is answered with an HTTP error
 ├── NotAllowed             a client has no right to do what it asks for
@@ -15,7 +14,7 @@ RelayError
         ├── PublishBufferFull  never sent: too much was waiting for the bus already
         └── PublishRefused     the bus answered with an error
 
-An exception that only one package raises is defined in that package, such as `relay.control.surveys.SurveyError`; it
+An exception that only one package raises is defined in that package, such as `relay.settings.problem.SettingsError`; it
 is below `RelayError`, too. Exceptions hold data; their text is made in `__str__`.
 """
 
@@ -31,8 +30,8 @@ from typing import ClassVar, Final
 class Disconnect(enum.Enum):
     """Why the relay closes a client: WebSocket close code (RFC 6455, section 7.4) and reason.
 
-    The library `websockets` has two more: 1002 for a breach of the protocol, and 1009 for a message that is too big.
-    They are counted as PROTOCOL_ERROR and MESSAGE_TOO_BIG.
+    The library `websockets` has two more: 1002 for a breach of the protocol, which is counted as PROTOCOL_ERROR, and
+    1009 for a message that is too big for any channel, which is counted as MESSAGE_TOO_BIG.
     """
 
     GOING_AWAY = (1001, "going away")
@@ -46,7 +45,9 @@ class Disconnect(enum.Enum):
     USER_BLOCKED = (1008, "user blocked")
     UNEXPECTED_DATA = (1008, "unexpected data")
     TOO_MANY_FRAGMENTS = (1009, "too many fragments")
+    MESSAGE_TOO_BIG = (1009, "message too big for its channel")
     KEEPALIVE_TIMEOUT = (1011, "keepalive timeout")
+    MISSED = (1012, "messages missed")
     SLOW_CONSUMER = (1013, "slow consumer")
     BUS_UNAVAILABLE = (1013, "bus unavailable")
     DELIVERY_UNKNOWN = (1013, "delivery unknown")
@@ -63,6 +64,9 @@ class Disconnect(enum.Enum):
 
 RIGHT_ENDED: Final = frozenset({Disconnect.TOKEN_EXPIRED, Disconnect.USER_BLOCKED})
 """Reasons after which nothing is published any more, not even what a client had sent before it could know."""
+
+ALL_PUBLISHED: Final = frozenset({Disconnect.GOING_AWAY, Disconnect.MISSED})
+"""Reasons that tell a client, too, that all it had sent was published; where it wasn't, it gets another one."""
 
 OWN_FAULTS: Final = frozenset({1002, 1003, 1007, 1008, 1009})
 """Close codes for what the client itself did wrong: it would do the same again."""
@@ -98,37 +102,6 @@ class RelayError(Exception):
     """Base of all exceptions of this package."""
 
 
-@dataclass(frozen=True, slots=True)
-class SettingProblem:
-    """A setting that was refused.
-
-    Args:
-        variable: name of the environment variable.
-        given: the value, with secrets masked.
-        allowed: what is accepted.
-        located: whether `given` says where the value stands, such as the line of a file.
-    """
-
-    variable: str
-    given: str
-    allowed: str
-    located: bool = False
-
-    def __str__(self) -> str:
-        return f"{self.variable}: got {self.given}; allowed: {self.allowed}"
-
-
-class SettingsError(RelayError):
-    """The settings can't be used; holds every problem, not only the first one."""
-
-    def __init__(self, problems: list[SettingProblem]) -> None:
-        super().__init__(problems)
-        self.problems = problems
-
-    def __str__(self) -> str:
-        return "\n".join(str(problem) for problem in self.problems)
-
-
 class ChannelError(RelayError):
     """A channel name breaks a rule of `relay.channel`."""
 
@@ -148,6 +121,7 @@ class Unavailable(enum.Enum):
     DRAINING = ("draining", "this gateway is shutting down")
     BUS_TIMEOUT = ("bus_timeout", "the bus did not acknowledge the subscription in time")
     BUS_REFUSED = ("bus_refused", "the bus refused the subscription")
+    HISTORY_TIMEOUT = ("history_timeout", "the history of the channel could not be read in time")
     AUTHENTICATION_TIMEOUT = ("authentication_timeout", "the client could not be identified in time")
     BLOCKS_UNREAD = ("blocks_unread", "the gateway does not know yet which users are blocked")
     ISSUER_UNAVAILABLE = ("issuer_unavailable", "the keys of the token's issuer can't be fetched now")
@@ -187,7 +161,7 @@ class NotAllowed(RelayError):
     """A client has no right to do what it asks for.
 
     Args:
-        action: `subscribe to` or `publish to`.
+        action: `subscribe to`, `publish to` or `read the history of`.
         channel: name of the channel.
     """
 

@@ -24,11 +24,12 @@ LAYERS = [
     ["clients"],
     ["control"],
     ["node", "settings"],
+    ["recovery"],
     ["hub", "brokers", "auth", "interest", "limits"],
     ["protocols"],
     ["replay"],
-    ["metrics", "proxies", "logs", "message"],
-    ["channel", "tls", "position", "namespaces"],
+    ["metrics", "proxies", "logs", "message", "namespaces"],
+    ["channel", "tls", "position"],
     ["errors", "redaction", "system_error", "version"],
 ]
 """Rooms from the outside in. A module imports from its own room, and from rooms of later layers. So two rooms of one
@@ -77,6 +78,7 @@ LIBRARIES = {
         "authenticators",
         "node",
         "interest",
+        "recovery",
         "control",
         "gateway",
         "clients",

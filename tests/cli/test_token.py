@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -240,6 +241,15 @@ accepted
 """,
         "",
     )
+
+
+def test_what_a_namespace_gives_to_all_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RELAY_NAMESPACES", '{"news": {"rights": "r"}, "chat": {"rights": "r"}}')
+    outcome = ask("--check", signed({"channels": {"chat:*": "rw"}}), "--channel", "news:1", "--channel", "chat:1")
+    assert outcome.code == 0
+    assert re.search("news:[*] +its namespace +yes +- ", outcome.output)
+    assert "  news:1: may subscribe, may not publish; news:* of its namespace decides\n" in outcome.output
+    assert "  chat:1: may subscribe, may publish; chat:* of the token decides\n" in outcome.output
 
 
 def test_a_token_without_a_right_to_the_channel_is_accepted_with_another_exit_code() -> None:

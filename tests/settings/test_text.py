@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from relay.errors import SettingsError
 from relay.settings import Settings
+from relay.settings.problem import SettingsError
 from relay.settings.values import show
 
 TEXTS = ["null", "None", "[]", "{}", '["a","b"]', '"x"', "123", "1234567890123456", "true", " ", ",", "a,,b"]
