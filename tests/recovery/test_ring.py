@@ -5,11 +5,13 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from relay.brokers.history import HistoryPage
 from relay.message import PositionedMessage
 from relay.namespaces import ChannelOptions
 from relay.position import Position
 from relay.recovery.backlog import Backlog
 from relay.recovery.kept import KEPT_BYTES, Kept
+from relay.recovery.reading import Extent, Reading
 from relay.recovery.ring import MESSAGE_BYTES, Budget, Ring
 from tests.recovery.channel_world import positioned
 
@@ -61,6 +63,22 @@ def test_what_a_ring_has_no_room_for_is_read() -> None:
     assert not backlog.replay(Position("e", 2), last, None).recovered
 
 
+def test_what_is_known_to_be_gone_is_not_read() -> None:
+    backlog = Backlog(ChannelOptions(history_size=10), Budget(2 * MESSAGE_BYTES))
+    for offset in range(1, 9):
+        backlog.append(message(offset))
+    last = Position("e", 8)
+    for since in (3, 4, 5):
+        assert backlog.lacks(Position("e", since), last, None) is Extent.ALL
+    reading = Reading(HistoryPage(last, [message(offset) for offset in (5, 6, 7, 8)]), 0)
+    backlog.take(reading, last)
+    assert backlog.lacks(Position("e", 3), last, None) is None
+    assert backlog.lacks(Position("e", 4), last, None) is Extent.ALL
+    assert backlog.lacks(Position("e", 4), last, reading) is None
+    assert len(backlog.replay(Position("e", 4), last, reading).messages) == 4
+    assert not backlog.replay(Position("e", 3), last, reading).recovered
+
+
 def test_messages_without_room_push_out_those_that_were_kept_before() -> None:
     budget = Budget(KEPT_BYTES * 2)
     kept = Kept(budget)
@@ -69,7 +87,7 @@ def test_messages_without_room_push_out_those_that_were_kept_before() -> None:
     assert kept.add(message(2, half))
     assert not kept.add(message(3, half))
     assert [one.position.offset for one in kept.messages] == [3]
-    assert (kept.spilled, budget.used) == (True, KEPT_BYTES // 2)
+    assert budget.used == KEPT_BYTES // 2
     assert kept.take()[0] == [message(3, half)]
     assert budget.used == 0
 
