@@ -67,7 +67,7 @@ class Node:
         self.receive: Callable[[Message], None] = self.hub.receive
         self._broker = load_broker(options, self, counters)
         self.recoveries = Recoveries(
-            options.namespaces, self._broker.history, self.hub, counters, self._tell_missed, options.timeout
+            options.namespaces, self._broker.history, self.hub, counters, self._tell_missed, options.timeout / 2
         )
         self.receive_positioned: Callable[[PositionedMessage], None] = self.recoveries.receive
         self._write_delay = write_delay

@@ -113,6 +113,7 @@ class Counters(Additive):
         bytes_received: payload bytes of those.
         messages_published: messages that the bus acknowledged.
         messages_repeated: messages that were not published again, because their idempotency keys were known.
+        messages_unpositioned: messages that came from the bus past the histories of their channels.
         publish_failures: messages that were not, or perhaps not, delivered to the bus, by reason.
         publish_latency: time from accepting a message to the bus's acknowledgement; empty with `memory://`.
         messages_delivered: messages that came from the bus for a channel with local clients.
@@ -168,6 +169,7 @@ class Counters(Additive):
     bytes_received: int = 0
     messages_published: int = 0
     messages_repeated: int = 0
+    messages_unpositioned: int = 0
     publish_failures: Counter[str] = field(default_factory=Counter)
     publish_latency: Histogram = field(default_factory=Histogram)
     messages_delivered: int = 0

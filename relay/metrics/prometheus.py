@@ -65,6 +65,7 @@ _TOTALS = (
     _Series("bytes_received", "relay_received_bytes", "Payload bytes that clients sent."),
     _Series("messages_published", "relay_messages_published", "Messages that the bus acknowledged."),
     _Series("messages_repeated", "relay_messages_repeated", "Messages not published again: their keys were known."),
+    _Series("messages_unpositioned", "relay_messages_unpositioned", "Messages that came past histories."),
     _Series(
         "publish_failures", "relay_publish_failures", "Messages not, or maybe not, on the bus.", "reason", FAILURES
     ),

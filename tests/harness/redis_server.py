@@ -32,6 +32,7 @@ class RedisServer:
         authority: when set, the port speaks TLS with a certificate of this authority.
         unix_socket: also listen on a socket file.
         without: commands that it doesn't know.
+        options: further options of its command line.
 
     Attributes:
         port: TCP port; the same after a restart.
@@ -45,11 +46,13 @@ class RedisServer:
         authority: CertificateAuthority | None = None,
         unix_socket: bool = False,
         without: Sequence[str] = (),
+        options: Sequence[str] = (),
     ) -> None:
         self._user = user
         self._password = password
         self._authority = authority
         self._without = without
+        self._more_options = options
         # A short path of its own: the path of a socket file may have 107 bytes at most.
         self._directory = tempfile.TemporaryDirectory(prefix="relay-redis-")
         self._path = Path(self._directory.name)
@@ -232,4 +235,4 @@ class RedisServer:
             options += ["--requirepass", self._password]
         for command in self._without:
             options += ["--rename-command", command, ""]
-        return options
+        return [*options, *self._more_options]

@@ -17,11 +17,11 @@ class Asked(NamedTuple):
 
     Args:
         channel: of the history.
-        answer: what it will get.
+        answer: True: it gets what there is by then; False: what there was when it was asked for.
     """
 
     channel: str
-    answer: asyncio.Future[HistoryPage]
+    answer: asyncio.Future[bool]
 
 
 class LateHistory(HistoryStore):
@@ -54,17 +54,17 @@ class LateHistory(HistoryStore):
         self.readings += 1
         page = await self._kept.read(channel, since=since, limit=limit, newest_first=newest_first)
         if self.late:
-            answer: asyncio.Future[HistoryPage] = asyncio.get_running_loop().create_future()
+            answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
             self.asked.append(Asked(channel, answer))
-            await answer
-            return await self._kept.read(channel, since=since, limit=limit, newest_first=newest_first)
+            if await answer:
+                return await self._kept.read(channel, since=since, limit=limit, newest_first=newest_first)
         return page
 
     def answer(self) -> None:
         """Answer all readings that wait."""
         asked, self.asked = self.asked, []
         for one in asked:
-            one.answer.set_result(HistoryPage(Position("", 0)))
+            one.answer.set_result(True)
 
     def fail(self) -> None:
         """Let all readings fail that wait."""

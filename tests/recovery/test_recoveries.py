@@ -267,6 +267,24 @@ async def test_a_look_finds_the_last_message() -> None:
         assert listener.got == "1 2 "
 
 
+async def test_a_gap_while_the_history_is_read_makes_what_it_says_too_old() -> None:
+    async with house() as found:
+        listener = await found.opened("kept:a")
+        found.history.late = True
+        found.recoveries.look(0.0)
+        await wait_until(lambda: found.history.asked)
+        stale = found.history.asked.pop()
+        found.publish("kept:a", "1", lost=True)
+        found.recoveries.gap("kept:a")
+        stale.answer.set_result(False)
+        await wait_until(lambda: found.history.asked)
+        assert found.recoveries.prepare("kept:a", 0) is not None
+        found.history.answer()
+        await wait_until(lambda: found.recoveries.prepare("kept:a", 0) is None)
+        found.hub.flush()
+        assert listener.got == "1 "
+
+
 async def test_quiet_channels_take_their_turns_at_being_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recoveries, "LOOKED_AT", 4)
     async with house() as found:

@@ -213,9 +213,11 @@ class Publications(SupervisedLink):
         if queue.holding:
             self.passing = False
             if len(queue.pending) == len(queue.unsent):  # all that was written is answered
-                self._scripting.load(self._ask)
                 queue.release()
+                self._scripting.load(self._ask)
                 self.update()
+        elif not self.passing and unexpected is EXPECTED:  # perhaps for held calls, dropped since
+            self.update()
         self._resume()
         if unexpected is not EXPECTED:
             self.abort(f"unexpected reply: {unexpected!r:.200}")

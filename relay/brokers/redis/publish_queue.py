@@ -44,17 +44,6 @@ class PendingScript(PendingPublish):
 
     __slots__ = ()
 
-    tried = False
-    """Whether it has been written before, and has found no script."""
-
-
-class TriedScript(PendingScript):
-    """A call that has found no script, and is written again."""
-
-    __slots__ = ()
-
-    tried = True
-
 
 class PublishQueue:
     """Commands that wait to be written, behind those that wait for their reply.
@@ -166,7 +155,7 @@ class PublishQueue:
 
     def release(self) -> None:
         """Let the held calls wait to be written again, before all others."""
-        self.pending.extendleft(TriedScript(*entry) for entry, _ in reversed(self._held))
+        self.pending.extendleft(entry for entry, _ in reversed(self._held))
         self.unsent[:0] = [call for _, call in self._held]
         self._held.clear()
         self.scripts_wait = True

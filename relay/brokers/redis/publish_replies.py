@@ -103,15 +103,14 @@ class PublishReplies:
         """Return what a script has answered; see `relay.brokers.redis.scripts`."""
         self._queue.calls.popleft()
         offset, epoch, receivers, repeated, *primary = reply
-        if primary:
-            self._scripting.primary_is(primary[0])
+        self._scripting.answered(*primary)
         self._counters.messages_repeated += repeated
         return Published(receivers, Position(epoch.decode(), offset) if offset else None, bool(repeated))
 
     def _hold(self, entry: PendingScript, error: str) -> bool:
-        """Keep a call that has found no script, unless it has been tried before or there never will be one."""
+        """Keep a call that has found no script, unless there never will be one."""
         call = self._queue.calls.popleft()
-        if not error.startswith("NOSCRIPT") or entry.tried or self._scripting.refusal is not None:
+        if not error.startswith("NOSCRIPT") or self._scripting.hopeless:
             return False
         self._queue.hold(entry, call)
         return True

@@ -17,6 +17,9 @@ from relay.logs import Logger
 
 DAY_SECONDS: Final = 24 * 3600
 
+LOADS_IN_VAIN: Final = 10
+"""How often scripts are loaded while none is found: something between may lead each command to another Redis."""
+
 Ask = Callable[[bytes, Callable[[Any], None]], None]
 """Writes a packed command, and gives its reply to a function: behind the replies of what was written before."""
 
@@ -37,7 +40,6 @@ class Scripting:
     Attributes:
         scripts: to be called.
         ready: whether messages may go out, as far as scripts are concerned.
-        refusal: why Redis doesn't load scripts; None: it does.
     """
 
     def __init__(self, verb: bytes, announcement: bytes | None, durability: Durability) -> None:
@@ -45,13 +47,15 @@ class Scripting:
         self._announcement = announcement
         self._durability = durability
         self._primary = b""
+        self._refused = False
+        self._in_vain = 0
         self.ready = True
-        self.refusal: str | None = None
 
     def begin(self, ask: Ask, ready: Callable[[], None]) -> None:
         """Prepare a fresh link; `ready` is called when messages may go out, if they must wait."""
         self._primary = b""
-        self.refusal = None
+        self._refused = False
+        self._in_vain = 0
         self.ready = self._announcement is None
         if self._announcement is None:
             return
@@ -74,12 +78,19 @@ class Scripting:
 
     def load(self, ask: Ask) -> None:
         """Load the scripts."""
+        self._in_vain += 1
         for script in self.scripts:
             ask(script.load, self._loaded)
 
-    def primary_is(self, primary: bytes) -> None:
-        """Note which primary has answered."""
+    def answered(self, primary: bytes = b"") -> None:
+        """Note that a script has answered, and of which primary, where it says so."""
+        self._in_vain = 0
         self._primary = primary or self._primary
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether calls that have found no script won't find one if it is loaded again."""
+        return self._refused or self._in_vain >= LOADS_IN_VAIN
 
     @property
     def middle(self) -> bytes:
@@ -88,9 +99,9 @@ class Scripting:
 
     def _loaded(self, reply: Any) -> None:
         if isinstance(reply, hiredis.ReplyError):
-            if self.refusal is None:
+            if not self._refused:
                 log.error("scripts refused", error=str(reply), needed="rights to EVALSHA and SCRIPT LOAD")
-            self.refusal = str(reply)
+            self._refused = True
 
     def _announced(self, reply: Any) -> None:
         if isinstance(reply, hiredis.ReplyError):
