@@ -1,7 +1,6 @@
 """The exceptions of the relay, and the reasons for which it closes clients.
 
 RelayError
-├── SettingsError          the settings can't be used
 ├── ChannelError           a channel name breaks the rules
 ├── Refused                a request is answered with an HTTP error
 ├── NotAllowed             a client has no right to do what it asks for
@@ -15,7 +14,7 @@ RelayError
         ├── PublishBufferFull  never sent: too much was waiting for the bus already
         └── PublishRefused     the bus answered with an error
 
-An exception that only one package raises is defined in that package, such as `relay.control.surveys.SurveyError`; it
+An exception that only one package raises is defined in that package, such as `relay.settings.problem.SettingsError`; it
 is below `RelayError`, too. Exceptions hold data; their text is made in `__str__`.
 """
 
@@ -31,8 +30,8 @@ from typing import ClassVar, Final
 class Disconnect(enum.Enum):
     """Why the relay closes a client: WebSocket close code (RFC 6455, section 7.4) and reason.
 
-    The library `websockets` has two more: 1002 for a breach of the protocol, and 1009 for a message that is too big.
-    They are counted as PROTOCOL_ERROR and MESSAGE_TOO_BIG.
+    The library `websockets` has two more: 1002 for a breach of the protocol, which is counted as PROTOCOL_ERROR, and
+    1009 for a message that is too big for any channel, which is counted as MESSAGE_TOO_BIG.
     """
 
     GOING_AWAY = (1001, "going away")
@@ -46,6 +45,7 @@ class Disconnect(enum.Enum):
     USER_BLOCKED = (1008, "user blocked")
     UNEXPECTED_DATA = (1008, "unexpected data")
     TOO_MANY_FRAGMENTS = (1009, "too many fragments")
+    MESSAGE_TOO_BIG = (1009, "message too big for its channel")
     KEEPALIVE_TIMEOUT = (1011, "keepalive timeout")
     SLOW_CONSUMER = (1013, "slow consumer")
     BUS_UNAVAILABLE = (1013, "bus unavailable")
@@ -96,37 +96,6 @@ class CustomDisconnect:
 
 class RelayError(Exception):
     """Base of all exceptions of this package."""
-
-
-@dataclass(frozen=True, slots=True)
-class SettingProblem:
-    """A setting that was refused.
-
-    Args:
-        variable: name of the environment variable.
-        given: the value, with secrets masked.
-        allowed: what is accepted.
-        located: whether `given` says where the value stands, such as the line of a file.
-    """
-
-    variable: str
-    given: str
-    allowed: str
-    located: bool = False
-
-    def __str__(self) -> str:
-        return f"{self.variable}: got {self.given}; allowed: {self.allowed}"
-
-
-class SettingsError(RelayError):
-    """The settings can't be used; holds every problem, not only the first one."""
-
-    def __init__(self, problems: list[SettingProblem]) -> None:
-        super().__init__(problems)
-        self.problems = problems
-
-    def __str__(self) -> str:
-        return "\n".join(str(problem) for problem in self.problems)
 
 
 class ChannelError(RelayError):

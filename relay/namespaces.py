@@ -1,16 +1,20 @@
 """Namespaces: what the channels with the same beginning of their names have in common.
 
 The namespace of a channel is the part of its name before the first `:`. A channel without one has the options of all
-channels without a namespace; so has a channel whose namespace isn't configured.
+channels without a namespace; so has a channel whose namespace isn't configured. A namespace that is configured takes
+nothing over from these: what it doesn't say is off.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final, Literal
 
 import msgspec
+
+from relay.channel import INTERNAL
 
 SlowConsumerPolicy = Literal["close", "drop", "latest"]
 """What happens to a client that takes less than it is sent: it is closed, or misses the newest messages, or all but
@@ -21,8 +25,12 @@ HISTORY_BYTES: Final = 1024 * 1024
 
 CACHED_CHANNELS: Final = 4096
 
+NAMESPACE_RULE: Final = "1 to 100 of A to Z, a to z, 0 to 9, - and _"
 
-class ChannelOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+_NAMESPACE: Final = re.compile("[A-Za-z0-9_-]{1,100}")
+
+
+class ChannelOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
     """What a namespace says about its channels.
 
     Args:
@@ -66,19 +74,34 @@ class Namespaces:
 
     Attributes:
         default, named: the same.
+        options: returns the options of a channel. Those of the relay's own channels are `PLAIN`.
         positioned: whether the messages of any channel have positions.
+        sized: whether any namespace has a largest message of its own.
     """
 
     def __init__(self, default: ChannelOptions = PLAIN, named: Mapping[str, ChannelOptions] | None = None) -> None:
         self.default = default
         self.named = dict(named or {})
-        self.positioned = any(options.positioned for options in (default, *self.named.values()))
+        every = (default, *self.named.values())
+        self.positioned = any(options.positioned for options in every)
+        self.sized = any(options.max_message_bytes is not None for options in every)
         self.options = lru_cache(CACHED_CHANNELS)(self._find)
 
     def _find(self, channel: str) -> ChannelOptions:
         """Return the options of a channel."""
+        if channel.startswith(INTERNAL):
+            return PLAIN
         namespace, colon, _ = channel.partition(":")
         return self.named.get(namespace, self.default) if colon else self.default
 
 
 NO_NAMESPACES: Final = Namespaces()
+
+
+def is_namespace(name: str) -> bool:
+    """Return whether channels can have a namespace of this name: `NAMESPACE_RULE`.
+
+    A channel's name may have other characters before its first colon, and is then one of no namespace. So a namespace
+    is easily written in settings and patterns, and no two look alike.
+    """
+    return _NAMESPACE.fullmatch(name) is not None

@@ -23,13 +23,12 @@ from relay.errors import (
     PublishRefused,
     Refused,
     RelayError,
-    SettingProblem,
-    SettingsError,
     SubscribeError,
     SubscriptionError,
     Unavailable,
     comes_back,
 )
+from relay.settings.problem import SettingProblem, SettingsError
 
 
 def exceptions() -> set[type[BaseException]]:

@@ -27,8 +27,8 @@ LAYERS = [
     ["hub", "brokers", "auth", "interest", "limits"],
     ["protocols"],
     ["replay"],
-    ["metrics", "proxies", "logs", "message"],
-    ["channel", "tls", "position", "namespaces"],
+    ["metrics", "proxies", "logs", "message", "namespaces"],
+    ["channel", "tls", "position"],
     ["errors", "redaction", "system_error", "version"],
 ]
 """Rooms from the outside in. A module imports from its own room, and from rooms of later layers. So two rooms of one

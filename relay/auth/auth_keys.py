@@ -83,7 +83,7 @@ def read_rights(items: tuple[str, ...]) -> dict[str, str]:
         items: such as `chat:*=rw`.
 
     Raises:
-        ValueError: one of them is malformed.
+        ValueError: one of them is malformed, or there are too many.
     """
     found: dict[str, str] = {}
     for item in items:
@@ -97,4 +97,6 @@ def read_rights(items: tuple[str, ...]) -> dict[str, str]:
         if pattern in found:
             raise ValueError(f"{pattern} stands twice")
         found[pattern] = letters
+    if len(found) > MAX_PATTERNS:
+        raise ValueError(f"at most {MAX_PATTERNS} patterns")
     return found

@@ -10,11 +10,11 @@ from typing import Final
 from relay.auth.authenticator import Authenticator, AuthenticatorError, Identity
 from relay.auth.credential import Unauthenticated
 from relay.auth.grant import Grant
-from relay.errors import SettingProblem, SettingsError
 from relay.metrics.counters import Counters
 from relay.protocols.request import ConnectRequest
 from relay.settings import Settings
 from relay.settings.field import PREFIX
+from relay.settings.problem import SettingProblem, SettingsError
 
 AuthFunction = Callable[[ConnectRequest], Awaitable[Grant | None]]
 """Returns what a client gets; None: it is refused with 401. It may raise `Refused` with a status and a sentence of its
@@ -30,7 +30,7 @@ def make_authenticator(settings: Settings, counters: Counters) -> Authenticator:
     Raises:
         SettingsError: there is no such function.
     """
-    return OwnFunction(find_function(settings.auth), settings.rights or {})
+    return OwnFunction(find_function(settings.auth), settings.default_rights or {})
 
 
 def find_function(path: str) -> AuthFunction:

@@ -25,7 +25,7 @@ _UNVERIFIED: Final[frozenset[Cause]] = frozenset({"unknown_key", "wrong_algorith
 def make_authenticator(settings: Settings, counters: Counters) -> Authenticator:
     """Return the authenticator; see `relay.authenticators`."""
     verifier = TokenVerifier(token_rules(settings), time.time)
-    credentials = Credentials("token", settings.auth_cookie, settings.rights)
+    credentials = Credentials("token", settings.auth_cookie, settings.default_rights)
     keys = configured_keys(settings)
     if settings.jwks_url is None:
         return SignedTokens(keys, verifier, credentials)

@@ -17,8 +17,8 @@ from relay.settings.access_values import read_keys
 
 def make_authenticator(settings: Settings, counters: Counters) -> Authenticator:
     """Return the authenticator; see `relay.authenticators`."""
-    keys = read_keys(settings.auth_keys or (), everything=settings.rights is None)
-    return SharedKeys(keys, Credentials("key", settings.auth_cookie, settings.rights))
+    keys = read_keys(settings.auth_keys or (), everything=settings.default_rights is None)
+    return SharedKeys(keys, Credentials("key", settings.auth_cookie, settings.default_rights))
 
 
 class SharedKeys:

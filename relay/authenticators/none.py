@@ -14,7 +14,7 @@ from relay.settings import Settings
 
 def make_authenticator(settings: Settings, counters: Counters) -> Authenticator:
     """Return the authenticator; see `relay.authenticators`."""
-    return NameInQuery(settings.rights, certificates=settings.tls_client_ca is not None)
+    return NameInQuery(settings.default_rights, certificates=settings.tls_client_ca is not None)
 
 
 class NameInQuery:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 
 import click
+import msgspec
 
+from relay.cli import namespace_table
 from relay.cli.options import WRONG_SETTINGS, SettingsCommand, given_flags, report
 from relay.cli.usable_settings import UsableSettings
-from relay.errors import SettingProblem, SettingsError
+from relay.namespaces import ChannelOptions
 from relay.redaction import escape_controls, mask_credentials
 from relay.settings import Settings
+from relay.settings.namespace_values import NamespacesFile
+from relay.settings.problem import SettingProblem, SettingsError
 from relay.settings.report import Description, SettingSource, describe, sources, unknown_variables
 from relay.settings.tls import check_files
 from relay.settings.values import show
@@ -51,7 +55,7 @@ def command(form: str | None, **flags: str | None) -> None:
         check_files(settings)
     except SettingsError as error:
         settings = UsableSettings(given)
-        wrong = {problem.variable: problem for problem in error.problems}
+        wrong = _by_variable(error.problems)
         report(error.problems, given)
     else:
         for unknown in unknown_variables(Settings):
@@ -59,7 +63,7 @@ def command(form: str | None, **flags: str | None) -> None:
     origins = sources(Settings, given)
     if form == "json":
         entries = [_entry(settings, setting, origins[setting.name], wrong) for setting in describe(Settings)]
-        click.echo(json.dumps(entries, indent=2, default=show))  # for API keys: JSON has no such type
+        click.echo(json.dumps(entries, indent=2, default=_plain))
     elif sys.stdout.isatty():
         _print_table(settings, origins, wrong)
     else:
@@ -68,14 +72,35 @@ def command(form: str | None, **flags: str | None) -> None:
         raise click.exceptions.Exit(WRONG_SETTINGS)
 
 
+def _plain(value: object) -> object:
+    """Return a value of a type that JSON hasn't: options of a namespace as an object, secrets as a mask."""
+    return msgspec.to_builtins(value) if isinstance(value, ChannelOptions) else show(value)
+
+
+def _by_variable(problems: Iterable[SettingProblem]) -> dict[str, SettingProblem]:
+    """Return one problem for each variable: those of its parts in one line."""
+    found: dict[str, SettingProblem] = {}
+    for problem in problems:
+        part = f"{problem.part}: " if problem.part else ""
+        given, allowed = part + problem.given, part + problem.allowed
+        if (first := found.get(problem.variable)) is not None:
+            given, allowed = f"{first.given}; {given}", f"{first.allowed}; {allowed}"
+        found[problem.variable] = SettingProblem(problem.variable, given, allowed, problem.located)
+    return found
+
+
 def _entry(
     settings: Settings, setting: Description, origin: SettingSource, wrong: Mapping[str, SettingProblem]
 ) -> dict[str, object]:
     value = getattr(settings, setting.name)
     problem = wrong.get(setting.variable)
-    found = {} if problem is None else {"wrong": {"given": problem.given, "allowed": problem.allowed}}
+    found: dict[str, object] = {}
+    if problem is not None:
+        found["wrong"] = {"given": problem.given, "allowed": problem.allowed}
     if problem is not None:
         value = None
+    if isinstance(value, NamespacesFile):
+        found["namespaces"] = value.named
     return {
         "variable": setting.variable,
         "value": mask_credentials(value) if isinstance(value, str) else value,
@@ -99,8 +124,14 @@ def _cells(
 
 
 def _columns(settings: Settings, origins: dict[str, SettingSource], wrong: Mapping[str, SettingProblem]) -> str:
-    """Return aligned columns without colours, nothing cut."""
+    """Return aligned columns without colours, nothing cut; below them those of namespaces."""
     rows = [_HEADINGS, *(_cells(settings, setting, origins[setting.name], wrong) for setting in describe(Settings))]
+    text = _aligned(rows)
+    named = namespace_table.rows(settings)
+    return f"{text}\n\n{_aligned([namespace_table.HEADINGS, *named])}" if named else text
+
+
+def _aligned(rows: Sequence[tuple[str, ...]]) -> str:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
@@ -132,7 +163,13 @@ def _print_table(settings: Settings, origins: dict[str, SettingSource], wrong: M
                 Text(meaning),
             )
         table.add_section()
-    Console().print(table)
+    console = Console()
+    console.print(table)
+    if named := namespace_table.rows(settings):
+        namespaces = Table(*namespace_table.HEADINGS, box=SIMPLE_HEAD, pad_edge=False)
+        for name, *cells in named:
+            namespaces.add_row(Text(name, "cyan"), *cells)
+        console.print(namespaces)
 
 
 def _env_file() -> str:

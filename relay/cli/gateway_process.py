@@ -15,11 +15,12 @@ import click
 import relay
 from relay.cli.reload_signal import reload_at_signal
 from relay.cli.stop_signals import ENDED_BY_SIGNAL, StopSignals
-from relay.errors import RelayError, SettingsError
+from relay.errors import RelayError
 from relay.gateway.capacity import raise_descriptor_limit
 from relay.logs import flush_logs
 from relay.settings import Settings
 from relay.settings.field import PREFIX
+from relay.settings.problem import SettingsError
 from relay.system_error import in_words
 from relay.web.metrics_port import MetricsPortError
 

@@ -126,7 +126,7 @@ def _doubts(token: str, key: SigningKey, rights: dict[str, str], user: str | Non
         yield f"a gateway with these settings refuses this token: {reason}"
     if settings.auth != "jwt" and configured_keys(settings):
         yield f"gateways with these settings don't verify tokens: RELAY_AUTH is {settings.auth}"
-    if not rights and not settings.rights:
+    if not rights and not settings.default_rights:
         yield "this token allows nothing: give it --channel PATTERN=LETTERS, or set RELAY_RIGHTS for all clients"
     if user is None and (personal := [pattern for pattern in rights if USER in pattern]):
         yield f"{', '.join(personal)} fits no channel: {USER} stands for the user, and there is no --user"
@@ -139,7 +139,7 @@ def _refusal(token: str, key: SigningKey, settings: Settings) -> str | None:
     keys = configured_keys(settings) or [key.verifies]
     try:
         grant = TokenVerifier(token_rules(settings), time.time).verify(token, keys)
-        Credentials("token", None, settings.rights).identity(grant)
+        Credentials("token", None, settings.default_rights).identity(grant)
     except Unauthenticated as error:
         return error.reason
     return None

@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from relay.errors import SettingProblem, SettingsError
 from relay.settings import Settings
+from relay.settings.problem import SettingProblem, SettingsError
 from relay.settings.report import Description, SettingSource, UnknownVariable, describe, sources, unknown_variables
 from relay.settings.tls import check_files
 
@@ -98,7 +98,7 @@ def report(problems: list[SettingProblem], given: Mapping[str, object]) -> None:
     flags = {description.variable: description for description in describe(Settings)}
     for problem in problems:
         click.echo(err=True)
-        click.secho(f"  {problem.variable}", bold=True, err=True)
+        click.secho(f"  {problem.name}", bold=True, err=True)
         origin = ""
         if not problem.located and (description := flags.get(problem.variable)):
             source = found.get(description.name, SettingSource.DEFAULT)

@@ -9,7 +9,7 @@ import click
 
 from relay.cli.gateway_address import reachable_netloc
 from relay.cli.options import WRONG_SETTINGS, SettingsCommand, given_flags, load_settings, report
-from relay.errors import SettingsError
+from relay.settings.problem import SettingsError
 
 if TYPE_CHECKING:
     from relay.settings import Settings
@@ -52,7 +52,7 @@ def command(**flags: str | None) -> None:
             return
         if settings.demo == "on":
             click.echo(f"Open {playground_url(settings, port)}", err=True)
-        if settings.auth == "none" and settings.rights is None and settings.tls_client_ca is None:
+        if settings.auth == "none" and settings.default_rights is None and settings.tls_client_ca is None:
             click.echo(_EVERYBODY, err=True)
 
     try:

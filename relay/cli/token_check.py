@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -16,7 +16,6 @@ import jwt
 
 from relay.auth.authenticator import Identity
 from relay.auth.credential import MAX_CREDENTIAL_BYTES, Unauthenticated
-from relay.auth.grant import Grant
 from relay.auth.keys import Key
 from relay.auth.rights import NONE, USER, Patterns, Right, Rule, compile_patterns, read_rule
 from relay.auth.tokens import TokenVerifier
@@ -33,7 +32,7 @@ _HEADINGS: Final = ("pattern", "given by", *(right.name.lower() for right in Rig
 
 _UNITS: Final = (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
 
-_TOKEN, _RIGHTS = "the token", "RELAY_RIGHTS"
+_TOKEN, _RIGHTS, _NAMESPACES = "the token", "RELAY_RIGHTS", "its namespace"
 
 
 def check_token(token: str, channels: Sequence[str], settings: Settings, now: Callable[[], float] = time.time) -> bool:
@@ -73,7 +72,7 @@ def check_token(token: str, channels: Sequence[str], settings: Settings, now: Ca
         if len(token) > MAX_CREDENTIAL_BYTES:
             raise Unauthenticated("too_long", f"the token has {len(token)} bytes, more than {MAX_CREDENTIAL_BYTES}")
         grant = TokenVerifier(token_rules(settings), now).verify(token, keys)
-        identity = Credentials("token", None, settings.rights).identity(grant)
+        identity = Credentials("token", None, settings.default_rights).identity(grant)
     except Unauthenticated as error:
         more = "; ".join(_details(error.cause, token, keys, settings, now()))
         click.secho(f"relay: refused: {error.reason}{f' ({more})' if more else ''}", fg="red", err=True)
@@ -82,11 +81,13 @@ def check_token(token: str, channels: Sequence[str], settings: Settings, now: Ca
     for line in _about(identity, now()):
         click.echo(line)
     click.echo()
-    defaults = settings.rights or {}
-    for line in _table(grant, defaults):
+    defaults = settings.default_rights or {}
+    given = grant.channels or {}
+    givers = _givers(given, settings)
+    for line in _table({**given, **defaults, **given}, givers, grant.user):
         click.echo(line)
-    patterns = compile_patterns(grant.channels or {}, defaults)
-    answers = [_answer(patterns, channel, grant) for channel in channels]
+    patterns = compile_patterns(given, defaults)
+    answers = [_answer(patterns, channel, grant.user, givers) for channel in channels]
     if answers:
         click.echo()
     for answer, _ in answers:
@@ -112,6 +113,15 @@ async def _issuer_keys(url: str) -> list[Key]:
         await client.close()
 
 
+def _givers(given: Mapping[str, str], settings: Settings) -> dict[str, str]:
+    """Return what gives the rights of each pattern; of two that are equal the token's count."""
+    return {
+        **dict.fromkeys(settings.default_rights or {}, _NAMESPACES),
+        **dict.fromkeys(settings.rights or {}, _RIGHTS),
+        **dict.fromkeys(given, _TOKEN),
+    }
+
+
 def _about(identity: Identity, now: float) -> Iterator[str]:
     """Yield who a client with the token is, and until when."""
     yield f"  user   {'none: the token has no sub' if identity.user is None else identity.user}"
@@ -123,12 +133,16 @@ def _about(identity: Identity, now: float) -> Iterator[str]:
         yield f"  info   {escape_controls(identity.info.decode(errors='replace'), keep=JOINERS)}"
 
 
-def _table(grant: Grant, defaults: dict[str, str]) -> Iterator[str]:
-    """Yield the rights that the token and the settings give, as a table; the token's before equal ones."""
-    given = grant.channels or {}
-    rules = [(read_rule(*item), _TOKEN) for item in given.items()]
-    rules += [(read_rule(*item), _RIGHTS) for item in defaults.items() if item[0] not in given]
-    rows = [_HEADINGS, *((_show(rule, grant.user), by, *_marks(rule.allowed)) for rule, by in rules)]
+def _table(rights: Mapping[str, str], givers: Mapping[str, str], user: str | None) -> Iterator[str]:
+    """Yield rights as a table.
+
+    Args:
+        rights: by pattern, the token's first.
+        givers: what has given each.
+        user: the token's.
+    """
+    rules = [(read_rule(*item), givers[item[0]]) for item in rights.items()]
+    rows = [_HEADINGS, *((_show(rule, user), by, *_marks(rule.allowed)) for rule, by in rules)]
     rows.append(("all others" if rules else "all", "", *_marks(NONE)))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
@@ -149,17 +163,14 @@ def _marks(allowed: Iterable[Right]) -> list[str]:
     return ["yes" if right in held else "-" for right in Right]
 
 
-def _answer(patterns: Patterns, channel: str, grant: Grant) -> tuple[str, bool]:
+def _answer(patterns: Patterns, channel: str, user: str | None, givers: Mapping[str, str]) -> tuple[str, bool]:
     """Return what the token allows in a channel, and which pattern decides; and whether it allows anything there."""
-    rule = patterns.deciding(channel, grant.user)
+    rule = patterns.deciding(channel, user)
     allowed = NONE if rule is None else rule.allowed
     words = ", ".join(
         f"{'may' if right in allowed else 'may not'} {right.name.lower()}" for right in (Right.SUBSCRIBE, Right.PUBLISH)
     )
-    if rule is None:
-        why = "no pattern fits"
-    else:
-        why = f"{rule.pattern} of {_TOKEN if rule.pattern in (grant.channels or {}) else _RIGHTS} decides"
+    why = "no pattern fits" if rule is None else f"{rule.pattern} of {givers[rule.pattern]} decides"
     return f"  {channel}: {words}; {why}", bool(allowed & {Right.SUBSCRIBE, Right.PUBLISH})
 
 

@@ -19,9 +19,10 @@ from relay.cli.gateway_process import FAILED, STOPPED, explain_start_failure, lo
 from relay.cli.options import WRONG_SETTINGS
 from relay.cli.reload_signal import reload_at_signal
 from relay.cli.stop_signals import SIGNALS
-from relay.errors import RelayError, SettingsError
+from relay.errors import RelayError
 from relay.gateway import Gateway
 from relay.logs import configure_logs
+from relay.settings.problem import SettingsError
 from relay.workers.child_process import BLOCKED_SIGNALS
 from relay.workers.messages import (
     CombinedStatus,

@@ -13,6 +13,7 @@ from relay.clients.pending_subscription import PendingSubscription, refusal
 from relay.errors import CustomDisconnect, Disconnect, PublishError, SubscribeError, SubscriptionError
 from relay.hub import Subscriber
 from relay.interest import Interest
+from relay.limits.channels import check_size
 from relay.limits.limit import Limit, reached
 from relay.message import Kind, Message
 from relay.node import Node, PausableSource
@@ -181,6 +182,8 @@ class Session:
         if client is None:
             return  # it has ended, and can't be told of a failure
         node = self._node
+        if node.channel_limits.sized is not None:
+            check_size(node.channel_limits, channel, len(payload))
         counters = node.counters
         counters.messages_received += 1
         counters.bytes_received += len(payload)

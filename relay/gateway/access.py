@@ -53,10 +53,13 @@ def report_access(settings: Settings, kind: str) -> None:
         )
     if settings.tls_client_ca is not None:
         log.info(
-            "clients are identified", by="certificates", authorities=settings.tls_client_ca, rights=settings.rights
+            "clients are identified",
+            by="certificates",
+            authorities=settings.tls_client_ca,
+            rights=settings.default_rights,
         )
         return
-    if settings.rights is None:
+    if settings.default_rights is None:
         tell = log.info if settings.on_loopback else log.warning
         tell(
             "everybody may do everything",
@@ -65,11 +68,11 @@ def report_access(settings: Settings, kind: str) -> None:
         )
         return
     # With {sub} a client would choose its rights by its name.
-    tell = log.warning if any(USER in pattern for pattern in settings.rights) else log.info
+    tell = log.warning if any(USER in pattern for pattern in settings.default_rights) else log.info
     tell(
         "everybody has the same rights",
         reason="RELAY_AUTH is none: clients that reach this port have these rights, and the name in ?user= is believed",
-        rights=settings.rights,
+        rights=settings.default_rights,
     )
 
 

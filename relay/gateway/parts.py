@@ -40,6 +40,7 @@ from relay.node import Node
 from relay.proxies.forwarded import TrustedProxies
 from relay.settings import Settings
 from relay.settings import limits as defaults
+from relay.settings.channels import namespaces_of
 from relay.settings.tls import certificate_files
 from relay.web.app import build_app, make_runner
 from relay.web.app_keys import FindReadiness, TakeSnapshot
@@ -104,7 +105,7 @@ async def make_parts(
         readiness: see `READINESS`.
         take: see `SNAPSHOT`.
     """
-    channels = ChannelLimits.of(settings.max_channels_per_connection)
+    channels = ChannelLimits.of(settings.max_channels_per_connection, namespaces_of(settings))
     node = Node(_broker_options(settings), counters, write_delay=settings.write_delay / 1000, channels=channels)
     limits = GatewayLimits.of(_limit_options(settings, auth), counters, asyncio.get_running_loop().time)
     places = max_connections(settings.max_connections)

@@ -11,9 +11,9 @@ import os
 from collections.abc import Iterable
 from typing import Final
 
-from relay.errors import SettingsError
 from relay.logs import Logger
 from relay.metrics.counters import Counters
+from relay.settings.problem import SettingsError
 from relay.settings.tls import read_certificate
 from relay.tls.server_certificate import CertificateFiles, ServerCertificate
 

@@ -18,7 +18,6 @@ from relay.tls.failure import Failure
 _DISCONNECTS = (
     *(disconnect.name for disconnect in Disconnect),
     "PROTOCOL_ERROR",
-    "MESSAGE_TOO_BIG",
     "WRITE_TIMEOUT",
 )
 _FAILURES = tuple(error.disconnect.name for error in PublishError.__subclasses__())

@@ -83,6 +83,7 @@ class Session(Protocol):
         Raises:
             ChannelError: the name is not legal.
             NotAllowed: the client has no right to.
+            ProtocolError: the message is too big for the channel.
         """
 
     def send(self, data: bytes) -> None:

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from relay.errors import SettingProblem, SettingsError
 from relay.redaction import mask_credentials
 from relay.settings.access import AccessSettings
 from relay.settings.back_end import BackEndSettings
 from relay.settings.bus import BusSettings
+from relay.settings.channels import ChannelSettings
 from relay.settings.field import PREFIX
 from relay.settings.limits import LimitSettings
 from relay.settings.listening import ListeningSettings
 from relay.settings.messages import MessageSettings
+from relay.settings.problem import SettingProblem, SettingsError
 from relay.settings.process import ProcessSettings
 from relay.settings.report import broken_lines, problems, quiet_dotenv
 from relay.settings.tls import TlsSettings
@@ -28,6 +29,7 @@ ENV_FILE = ".env"
 class Settings(
     ProcessSettings,
     LimitSettings,
+    ChannelSettings,
     BackEndSettings,
     AccessSettings,
     MessageSettings,

@@ -14,11 +14,14 @@ from relay.settings.values import (
     Text,
 )
 
+MessageBytes = Annotated[int, Range("bytes", 1, 67_108_864)]
+"""Of one message's payload."""
+
 
 class MessageSettings(BaseModel):
     """Sizes of messages and buffers, and what happens when these are full."""
 
-    max_message_bytes: Annotated[int, Range("bytes", 1, 67_108_864)] = setting(
+    max_message_bytes: MessageBytes = setting(
         65_536, "Messages", "Largest message of a client; a larger one closes it with 1009."
     )
     publish_buffer_bytes: Annotated[int, Range("bytes", 1024, 2**40)] = setting(

@@ -17,9 +17,9 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource
 
-from relay.errors import SettingProblem
 from relay.redaction import MASK, escape_controls
 from relay.settings.field import PREFIX
+from relay.settings.problem import SettingProblem, WrongParts
 from relay.settings.values import Range, ValueKind, show
 
 _OF_CLIENTS: Final = ("token",)
@@ -115,9 +115,12 @@ def unknown_variables(model: type[BaseSettings]) -> list[UnknownVariable]:
 
 
 def problems(model: type[BaseSettings], error: ValidationError) -> list[SettingProblem]:
-    """Return the errors that pydantic found, as one readable problem per setting."""
+    """Return the errors that pydantic found, as readable problems: one per setting, or per wrong part of it."""
     found = []
     for detail in error.errors(include_url=False):
+        if detail["type"] == "value_error" and isinstance(parts := detail["ctx"]["error"], WrongParts):
+            found += parts.problems
+            continue
         name = str(detail["loc"][0])
         description = _describe(name, model.model_fields[name])
         allowed = str(description.kind)
@@ -152,10 +155,29 @@ def broken_lines(path: str) -> list[SettingProblem]:
 
 
 def _quote(given: object) -> str:
-    """Return a refused value in quotes, masked and cut: it may be a whole file by mistake."""
-    text = show(given)
-    short = text if len(text) <= 120 else text[:117] + "..."
+    """Return a refused value in quotes, masked and cut."""
+    short = cut(show(given))
     return f"'{short}'" if isinstance(given, str) else short
+
+
+def cut(text: str) -> str:
+    """Return the beginning of a refused value: it may be a whole file by mistake."""
+    return text if len(text) <= 120 else text[:117] + "..."
+
+
+def kind_of(annotation: object, metadata: Iterable[object] = ()) -> ValueKind:
+    """Return the kind of values that a type describes.
+
+    Args:
+        annotation: the type: `Annotated`, or a `Literal`.
+        metadata: its notes, where they have been taken off.
+    """
+    for note in _notes(annotation, metadata or getattr(annotation, "__metadata__", ())):
+        if isinstance(note, ValueKind):
+            return note
+        if isinstance(note, Range):
+            return note.kind
+    raise TypeError(f"no ValueKind or Range on {annotation!r}")
 
 
 def _describe(name: str, field: FieldInfo) -> Description:
@@ -163,19 +185,10 @@ def _describe(name: str, field: FieldInfo) -> Description:
     return Description(
         name=name,
         group=str(extra["group"]),
-        kind=_kind(field),
+        kind=kind_of(field.annotation, field.metadata),
         meaning=field.description or "",
         default=show(field.default),
     )
-
-
-def _kind(field: FieldInfo) -> ValueKind:
-    for note in _notes(field.annotation, field.metadata):
-        if isinstance(note, ValueKind):
-            return note
-        if isinstance(note, Range):
-            return note.kind
-    raise TypeError(f"no ValueKind or Range on {field!r}")
 
 
 def _notes(annotation: object, metadata: Iterable[object]) -> Iterable[object]:

@@ -6,8 +6,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, StringConstraints, ValidationInfo, field_validator
 
-from relay.errors import SettingProblem, SettingsError
 from relay.settings.field import PREFIX, setting
+from relay.settings.problem import SettingProblem, SettingsError
 from relay.settings.values import ValueKind
 from relay.tls.server_certificate import CertificateError, CertificateFiles, ServerCertificate, load_certificate
 

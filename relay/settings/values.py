@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Final, Literal
 
+import msgspec
 from annotated_types import BaseMetadata, Ge, GroupedMetadata, Le
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 
@@ -82,6 +83,8 @@ def show(value: object) -> str:
         return MASK
     if isinstance(value, tuple):
         return ",".join(show(item) for item in value)
+    if isinstance(value, dict) and not all(isinstance(item, str) for item in value.values() or (None,)):
+        return msgspec.json.encode(value).decode()
     if isinstance(value, dict):
         return ",".join(f"{show(key)}={show(item)}" for key, item in value.items())
     if isinstance(value, float) and value.is_integer():

@@ -150,7 +150,7 @@ def _about(settings: Settings, auth: str) -> bytes:
     """Return what the page has to know about this server; it is public."""
     about = {
         "auth": auth,
-        "everything": auth == "none" and settings.rights is None,
+        "everything": auth == "none" and settings.default_rights is None,
         "subprotocol": _subprotocol(settings.subprotocols),
         "default_channel": settings.default_channel,
         "max_message_bytes": settings.max_message_bytes,

@@ -13,7 +13,7 @@ from relay.web.admission_wait import AdmissionWait
 from relay.web.app_keys import ADMISSION, COUNTERS, LIMITS, POLLING_CLIENTS, SETTINGS
 from relay.web.connect_request import read_connect_request
 from relay.web.cors import with_cors
-from relay.web.persistence import client_closed, keep_connection
+from relay.web.persistence import client_may_be_gone, keep_connection
 
 
 def add_routes(app: web.Application) -> None:
@@ -36,7 +36,7 @@ async def poll(request: web.Request) -> web.Response:
     except Refused as refused:
         request.app[COUNTERS].connections_refused[refused.cause] += 1
         raise
-    body = await client.poll(position, wanted.wait, lambda: client_closed(request))
+    body = await client.poll(position, wanted.wait, lambda: client_may_be_gone(request))
     keep_connection(request)
     return web.Response(body=body, content_type="application/json", headers={"Cache-Control": "no-store"})
 

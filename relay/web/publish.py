@@ -46,7 +46,8 @@ async def _accept(request: web.Request) -> web.Response:
     channel = requested_channel(asked, PREFIX, request.app[SETTINGS].default_channel)
     with AdmissionWait(request):
         await request.app[ADMISSION].admit_publisher(asked, channel)
-    payload = await read_body(request, request.app[SETTINGS].max_message_bytes)
+    own = request.app[NODE].channel_limits.max_message_bytes(channel)
+    payload = await read_body(request, request.app[SETTINGS].max_message_bytes if own is None else own)
     kind = _kind(request, payload)
     counters = request.app[COUNTERS]
     counters.messages_received += 1

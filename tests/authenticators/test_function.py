@@ -16,9 +16,10 @@ from relay.auth.authenticator import AuthenticatorError
 from relay.auth.grant import ExpiryError, Grant
 from relay.auth.rights import RightsError
 from relay.authenticators.function import OwnFunction, find_function
-from relay.errors import Refused, SettingsError
+from relay.errors import Refused
 from relay.gateway.admission import Admission
 from relay.protocols.request import ConnectRequest
+from relay.settings.problem import SettingsError
 from tests.gateway.admissions import WAYS, every_way, nothing_is_left, refusals, success
 from tests.harness.conditions import wait_until
 from tests.harness.http_response import HttpResponse

@@ -5,14 +5,26 @@ from __future__ import annotations
 import pytest
 
 from relay.auth.authenticator import ANONYMOUS, Identity
-from relay.authenticators.none import NameInQuery
+from relay.authenticators.none import NameInQuery, make_authenticator
 from relay.errors import Refused
+from relay.metrics.counters import Counters
+from relay.namespaces import ChannelOptions
 from relay.protocols.request import ConnectRequest, parse_request
+from relay.settings import Settings
 
 
 def asking(query: dict[str, str]) -> ConnectRequest:
     """Return a request with a query."""
     return ConnectRequest("/ws/lobby", query, {}, "127.0.0.1")
+
+
+def test_the_rights_of_a_namespace_are_those_of_all_clients() -> None:
+    """As an entry of RELAY_RIGHTS: what no pattern fits is allowed no more."""
+    settings = Settings(namespaces={"news": ChannelOptions(rights="r")})
+    identity = make_authenticator(settings, Counters()).identify(asking({}))
+    assert isinstance(identity, Identity)
+    may = [(identity.rights.may_subscribe(name), identity.rights.may_publish(name)) for name in ("news:1", "lobby")]
+    assert may == [(True, False), (False, False)]
 
 
 def test_a_client_without_a_name_is_anonymous() -> None:

@@ -13,8 +13,8 @@ from relay import Gateway, Settings
 from relay.brokers import BrokerOptions, load_broker, schemes
 from relay.brokers.memory import MemoryBroker
 from relay.brokers.schemes import Scheme
-from relay.errors import SettingsError
 from relay.metrics.counters import Counters
+from relay.settings.problem import SettingsError
 from tests.brokers.recording import RecordingSink
 from tests.harness.conditions import wait_until
 from tests.harness.websocket_client import connected

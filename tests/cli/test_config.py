@@ -93,6 +93,73 @@ def test_the_markdown_table_has_a_row_for_each_setting() -> None:
     assert {len(re.findall(r"(?<!\\)\|", line)) for line in lines} == {5}
 
 
+NAMESPACES = '{"chat": {"history_size": 100}, "news": {"max_message_bytes": 1000, "rights": "", "presence": true}}'
+
+
+def test_namespaces_are_shown_as_they_are_written_and_as_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The table shows what is so, wherever it was said."""
+    monkeypatch.setenv("RELAY_NAMESPACES", NAMESPACES)
+    monkeypatch.setenv("RELAY_SLOW_CONSUMER", "drop")
+    result = invoke("config", "--history-size", "5")
+    settings, _, table = result.stdout.partition("\n\n")
+    (row,) = [line for line in settings.splitlines() if line.startswith("RELAY_NAMESPACES ")]
+    assert '  {"chat":{"history_size":100},"news":{"presence":true,"max_message_bytes":1000,"rights":""}}  env' in row
+    names, *rows = (re.split("  +", line) for line in table.splitlines())
+    cells = {row[0]: dict(zip(names, row, strict=True)) for row in rows}
+    assert list(cells) == ["chat", "news", "(all other channels)"]
+    assert cells["chat"] == {
+        "namespace": "chat",
+        "history_size": "100",
+        "history_ttl": "300",
+        "history_bytes": "1048576",
+        "positions": "yes",
+        "presence": "-",
+        "join_leave": "-",
+        "slow_consumer": "drop",
+        "max_message_bytes": "65536",
+        "rights": "-",
+    }
+    assert [cells["news"][name] for name in ("history_size", "history_ttl", "positions")] == ["0", "-", "-"]
+    assert [cells["news"][name] for name in ("presence", "max_message_bytes", "rights")] == ["yes", "1000", "none"]
+    assert cells["(all other channels)"]["history_size"] == "5"
+
+
+@pytest.mark.parametrize("in_a_file", [False, True])
+def test_json_has_the_options_of_namespaces(in_a_file: bool, tmp_path: Path) -> None:
+    file = tmp_path / "namespaces.json"
+    file.write_text(NAMESPACES)
+    given = ("--namespaces-file", str(file)) if in_a_file else ("--namespaces", NAMESPACES)
+    entries = {entry["variable"]: entry for entry in json.loads(invoke("config", "--json", *given).stdout)}
+    if in_a_file:
+        assert entries["RELAY_NAMESPACES_FILE"]["value"] == str(file)
+        assert entries["RELAY_NAMESPACES_FILE"]["namespaces"] == json.loads(NAMESPACES)
+        assert entries["RELAY_NAMESPACES"]["value"] is None
+    else:
+        assert entries["RELAY_NAMESPACES"]["value"] == json.loads(NAMESPACES)
+
+
+async def test_a_terminal_shows_namespaces() -> None:
+    code, shown = await on_terminal("config", columns=160, RELAY_NAMESPACES=NAMESPACES)
+    assert code == 0
+    assert re.search(r"chat.* 100 .* 300 .* 1048576 .*yes", shown)
+
+
+def test_every_wrong_part_of_namespaces_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RELAY_NAMESPACES", '{"chat": {"history_size": -1}, "news": 5}')
+    result = invoke("config")
+    assert result.exit_code == 2
+    assert "relay: 2 settings are wrong" in result.stderr
+    assert "  RELAY_NAMESPACES: chat.history_size\n    given:    -1 (env)\n    allowed:  integer: 0 to" in result.stderr
+    assert "  RELAY_NAMESPACES: news\n    given:    5 (env)\n    allowed:  an object of options" in result.stderr
+    rows = {line.split()[0]: re.split("  +", line) for line in result.stdout.splitlines()[1:]}
+    assert rows["RELAY_NAMESPACES"][1:] == [
+        "chat.history_size: -1; news: 5",
+        "env",
+        "wrong",
+        "allowed: chat.history_size: integer: 0 to 100000; news: an object of options",
+    ]
+
+
 def test_unknown_variables_are_named_on_standard_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """With the nearest name; they are no reason to fail."""
     monkeypatch.setenv("RELAY_PROT", "9000")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -25,6 +26,7 @@ from pydantic import SecretStr
 
 from relay.cli.token_check import check_token
 from relay.settings import Settings
+from tests.auth.key_pairs import RSA
 from tests.authenticators.http_server import HttpServer, answering
 from tests.authenticators.signing import ec_signer, key_set
 from tests.cli.command import ROOT, Outcome, invoke, invoke_aside, run
@@ -109,8 +111,8 @@ def test_a_token_says_what_was_asked_for_and_what_the_settings_want(monkeypatch:
         (ec.generate_private_key(ec.SECP256R1()), [], "ES256"),
         (ec.generate_private_key(ec.SECP521R1()), [], "ES512"),
         (ed25519.Ed25519PrivateKey.generate(), [], "EdDSA"),
-        (rsa.generate_private_key(65537, 2048), [], "RS256"),
-        (rsa.generate_private_key(65537, 2048), ["--algorithm", "PS384"], "PS384"),
+        (RSA, [], "RS256"),
+        (RSA, ["--algorithm", "PS384"], "PS384"),
     ],
     ids=["P-256", "P-521", "Ed25519", "RSA", "RSA-PSS"],
 )
@@ -240,6 +242,15 @@ accepted
 """,
         "",
     )
+
+
+def test_what_a_namespace_gives_to_all_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RELAY_NAMESPACES", '{"news": {"rights": "r"}, "chat": {"rights": "r"}}')
+    outcome = ask("--check", signed({"channels": {"chat:*": "rw"}}), "--channel", "news:1", "--channel", "chat:1")
+    assert outcome.code == 0
+    assert re.search("news:[*] +its namespace +yes +- ", outcome.output)
+    assert "  news:1: may subscribe, may not publish; news:* of its namespace decides\n" in outcome.output
+    assert "  chat:1: may subscribe, may publish; chat:* of the token decides\n" in outcome.output
 
 
 def test_a_token_without_a_right_to_the_channel_is_accepted_with_another_exit_code() -> None:

@@ -14,6 +14,7 @@ from relay.clients.websocket import WebSocket
 from relay.errors import BusUnavailable, Disconnect
 from relay.limits.rate import Rate
 from relay.message import Message
+from relay.namespaces import ChannelOptions
 from tests.clients.collecting import collect
 from tests.clients.leftovers import leaving_nothing
 from tests.conftest import EmbeddedFactory
@@ -141,6 +142,23 @@ async def test_breaches_are_closed_with_the_codes_of_the_rfc(embedded: EmbeddedF
         assert len(connections(gateway)) == 1
         await other.send_frame(PING)
         assert (await other.frame()).opcode == PONG
+
+
+async def test_a_message_too_big_for_its_namespace_closes_its_sender_alone(embedded: EmbeddedFactory) -> None:
+    (gateway,) = await embedded(1, namespaces={"chat": ChannelOptions(max_message_bytes=10)})
+    async with AsyncExitStack() as stack:
+        client, other = await join(stack, gateway, "/ws/chat:1"), await join(stack, gateway, "/ws/chat:1")
+        await client.send_frame(TEXT, b"x" * 10)
+        assert (await other.frame()).payload == b"x" * 10
+        await client.send_frame(TEXT, b"x" * 11)
+        assert await client.close_frame() == (1009, "message too big for its channel")
+        await client.end()
+        await wait_until(lambda: gateway.counters.connections_closed == {1009: 1})
+        assert gateway.counters.disconnects == {"MESSAGE_TOO_BIG": 1}
+        assert gateway.counters.messages_received == 1
+        elsewhere = await join(stack, gateway, "/ws/lobby")
+        await elsewhere.send_frame(TEXT, b"x" * 11)
+        await wait_until(lambda: gateway.counters.messages_received == 2)
 
 
 async def test_a_close_is_answered_and_counted(embedded: EmbeddedFactory) -> None:

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from relay import Gateway, Settings
-from relay.errors import SettingsError
 from relay.gateway import tls_certificate
+from relay.settings.problem import SettingsError
 from tests.gateway.secure import SecureFactory
 from tests.gateway.secure import secure as secure
 from tests.harness.certificate_authority import DAY, CertificateAuthority, Issued

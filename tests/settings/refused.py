@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from relay.errors import SettingProblem, SettingsError
 from relay.settings import Settings
+from relay.settings.problem import SettingProblem, SettingsError
 
 
 def problems_of(**overrides: Any) -> dict[str, SettingProblem]:

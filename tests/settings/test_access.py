@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from relay.errors import SettingsError
 from relay.settings import Settings
+from relay.settings.problem import SettingsError
 from relay.settings.values import show
 from tests.auth.key_pairs import P256, RSA, pem_of, private_pem_of
 
@@ -36,6 +36,7 @@ def problem_of(variable: str, **values: Any) -> str:
         ("RELAY_AUTH_COOKIE", {"auth_cookie": "a=b"}, "the name of a cookie"),
         ("RELAY_RIGHTS", {"rights": "chat"}, "PATTERN=LETTERS"),
         ("RELAY_RIGHTS", {"rights": "chat:*=rwx"}, "some of rwph"),
+        ("RELAY_RIGHTS", {"rights": ",".join(f"c{number}=r" for number in range(129))}, "at most 128 patterns"),
         ("RELAY_JWT_SECRET", {"jwt_secret": "short"}, "this one has 5 bytes"),
         ("RELAY_JWT_SECRET", {"jwt_secret": pem_of(RSA)}, "is a public key"),
         ("RELAY_JWT_PREVIOUS_SECRET", {"jwt_previous_secret": "short"}, "this one has 5 bytes"),

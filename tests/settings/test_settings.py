@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from relay.errors import SettingProblem, SettingsError
 from relay.settings import Settings
+from relay.settings.problem import SettingProblem, SettingsError
 from tests.harness.certificate_authority import CertificateAuthority
 from tests.settings.refused import problems_of
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from relay.errors import SettingsError
 from relay.settings import Settings
+from relay.settings.problem import SettingsError
 from relay.settings.values import show
 from tests.harness.certificate_authority import CertificateAuthority
 from tests.settings.refused import problems_of

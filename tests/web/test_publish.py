@@ -10,6 +10,7 @@ from relay.brokers import Receipt, Source
 from relay.brokers.memory import MemoryBroker
 from relay.errors import DeliveryUnknown
 from relay.message import Message
+from relay.namespaces import ChannelOptions
 from tests.conftest import EmbeddedFactory
 from tests.harness.conditions import wait_until
 from tests.harness.free_port import free_port
@@ -179,6 +180,21 @@ async def test_an_address_that_publishes_too_often_is_refused_and_nothing_of_it_
         return (await publish(gateway.port, "/publish/a", b"x")).status == 200
 
     await wait_until(published)
+
+
+async def test_a_namespace_may_have_a_largest_message_of_its_own(embedded: EmbeddedFactory) -> None:
+    named = {"chat": ChannelOptions(max_message_bytes=10), "news": ChannelOptions()}
+    (gateway,) = await embedded(1, max_message_bytes=20, namespaces=named)
+    for path, size, status in (
+        ("/publish/chat:1", 10, 200),
+        ("/publish/chat:1", 11, 413),
+        ("/publish/news:1", 20, 200),
+        ("/publish/chat", 20, 200),
+        ("/publish/chat", 21, 413),
+    ):
+        response = await publish(gateway.port, path, b"x" * size)
+        assert response.status == status, (path, size)
+    assert gateway.counters.messages_received == 3
 
 
 async def test_addresses_behind_a_trusted_proxy_publish_at_rates_of_their_own(embedded: EmbeddedFactory) -> None:

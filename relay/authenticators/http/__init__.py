@@ -58,7 +58,7 @@ def make_authenticator(settings: Settings, counters: Counters) -> Authenticator:
         connections=settings.auth_concurrency,
     )
     cache = AnswerCache(settings.auth_cache, time.time) if settings.auth_cache else None
-    return BackEnd(client, form, counters, settings.rights or {}, settings.auth_concurrency, cache)
+    return BackEnd(client, form, counters, settings.default_rights or {}, settings.auth_concurrency, cache)
 
 
 class BackEnd:

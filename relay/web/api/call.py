@@ -12,6 +12,7 @@ from relay.brokers import Published
 from relay.channel import check_channel
 from relay.control import Control
 from relay.errors import ChannelError, PublishError
+from relay.limits.channels import ChannelLimits
 from relay.web.api.error import bad_request, from_publish_error
 from relay.web.api.parameters import Parameters
 from relay.web.api.results import EmptyResult, Result
@@ -30,12 +31,14 @@ class Call:
         control: reaches all gateways.
         window: publishes the messages of the request.
         max_message_bytes: largest payload of a message.
+        limits: what a channel's namespace allows besides.
     """
 
     identity: Identity
     control: Control
     window: PublishWindow
     max_message_bytes: int
+    limits: ChannelLimits
 
 
 class Method(NamedTuple):

@@ -66,8 +66,9 @@ async def _serve(request: web.Request) -> web.Response:
 async def _run(request: web.Request, identity: Identity, method: str, body: bytes) -> bytes:
     """Run the command, or the batch, of a request; return the body of the response."""
     settings, counted = request.app[SETTINGS], request.app[COUNTERS].api_requests
-    window = PublishWindow(request.app[NODE], Share.BACK_ENDS)
-    call = Call(identity, request.app[CONTROL], window, settings.max_message_bytes)
+    node = request.app[NODE]
+    window = PublishWindow(node, Share.BACK_ENDS)
+    call = Call(identity, request.app[CONTROL], window, settings.max_message_bytes, node.channel_limits)
     if method != "batch":
         return b'{"result":%b}' % await run(call, method, body)
 

@@ -45,6 +45,7 @@ from relay.web.api.results import (
 async def _publish(call: Call, parameters: PublishParameters) -> Finish:
     channel = _publishable(call, "channel", parameters.channel)
     kind, payload = _payload(call, parameters)
+    _check_size(call, "channel", channel, len(payload))
     future = await call.window.publish(Message(channel, payload, kind))
     return lambda: acknowledged(call, future)
 
@@ -55,6 +56,7 @@ async def _broadcast(call: Call, parameters: BroadcastParameters) -> Finish:
     for number, name in enumerate(parameters.channels):
         try:
             channel = _publishable(call, f"channels[{number}]", name)
+            _check_size(call, f"channels[{number}]", channel, len(payload))
         except ApiError as error:
             sent.append(error)
         else:
@@ -124,6 +126,13 @@ def _publishable(call: Call, field: str, name: str) -> str:
     except NotAllowed as error:
         raise permission_denied(error) from None
     return channel
+
+
+def _check_size(call: Call, field: str, channel: str, size: int) -> None:
+    """Refuse a message that is too big for its channel; arguments as for `legal_channel`, and its bytes."""
+    most = call.limits.max_message_bytes(channel)
+    if most is not None and size > most:
+        raise bad_request(f"{field}: the message has {size} bytes, its namespace allows {most}")
 
 
 def _payload(call: Call, parameters: PublishParameters | BroadcastParameters) -> tuple[Kind, bytes]:

@@ -9,6 +9,7 @@ import pytest
 
 from relay import Gateway
 from relay.control import responder
+from relay.namespaces import ChannelOptions
 from tests.conftest import EmbeddedFactory
 from tests.harness.conditions import wait_until
 from tests.harness.inside import parts_of
@@ -101,6 +102,20 @@ async def test_a_broadcast_tells_the_fate_in_each_channel(embedded: EmbeddedFact
         assert second["error"]["code"] == 107
         assert "channels[1]" in second["error"]["message"]
         assert (await a.receive(1), await c.receive(1)) == (["1"], ["1"])
+
+
+async def test_a_namespace_may_have_a_largest_message_of_its_own(embedded: EmbeddedFactory) -> None:
+    gateway = await start(embedded, namespaces={"chat": ChannelOptions(max_message_bytes=10)})
+    assert await call(gateway.port, "publish", {"channel": "chat:1", "data": "x" * 8}) == {"result": {}}
+    reply = await call(gateway.port, "publish", {"channel": "chat:1", "data": "x" * 9})
+    assert reply["error"] == {
+        "code": 107, "message": "bad request: channel: the message has 11 bytes, its namespace allows 10"
+    }  # fmt: skip
+    reply = await call(gateway.port, "broadcast", {"channels": ["news:1", "chat:1"], "data": "x" * 9})
+    first, second = reply["result"]["responses"]
+    assert first == {"result": {}}
+    assert second["error"]["message"].endswith("channels[1]: the message has 11 bytes, its namespace allows 10")
+    assert gateway.counters.messages_published == 2
 
 
 async def test_a_large_broadcast_is_sent_piece_by_piece(embedded: EmbeddedFactory) -> None:

@@ -1,0 +1,133 @@
+"""Settings: what channels keep and count, for all of them and by namespace."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import InstanceOf, ValidationInfo, field_validator
+
+from relay.namespaces import HISTORY_TTL_SECONDS, ChannelOptions, Namespaces
+from relay.settings.access import AccessSettings
+from relay.settings.field import PREFIX, setting
+from relay.settings.messages import MessageSettings
+from relay.settings.namespace_values import (
+    Bounds,
+    HistoryBytes,
+    HistorySize,
+    HistoryTtl,
+    NamespacesFile,
+    read_file,
+    read_json,
+    read_namespaces,
+    rights_of,
+)
+from relay.settings.values import Lowered, Range, ValueKind
+
+_Switch = Annotated[Literal["on", "off"], Lowered]
+
+_NAMED: Final = ValueKind(
+    "JSON", 'an object of namespaces and their options, such as {"chat": {"history_size": 100}}; see docs/channels.md'
+)
+_FILE: Final = ValueKind("file", "the same, in a .json or .toml file that this process can read")
+
+
+class ChannelSettings(AccessSettings, MessageSettings):
+    """History, positions and presence of channels without a namespace; and all options of the others.
+
+    It is checked together with rights and sizes of messages, which namespaces may have of their own.
+    """
+
+    history_size: HistorySize = setting(
+        0, "Channels", "Messages that a channel without a namespace keeps for clients that come back; 0: none."
+    )
+    history_ttl: HistoryTtl | None = setting(
+        None, "Channels", "Seconds for which these are kept after the last one. Not set: 300."
+    )
+    history_bytes: HistoryBytes | None = setting(
+        None, "Channels", "Bytes of these that are kept at most. Not set: 1048576, or the largest message."
+    )
+    positions: _Switch = setting(
+        "off", "Channels", "Whether messages of such a channel are counted: a gap is told to those who missed some."
+    )
+    presence: _Switch = setting("off", "Channels", "Whether it is known who is subscribed to such a channel.")
+    join_leave: _Switch = setting("off", "Channels", "Whether clients of such a channel are told who comes and goes.")
+    namespaces: Annotated[dict[str, InstanceOf[ChannelOptions]], _NAMED] | None = setting(
+        None, "Channels", "Options of channels by namespace, the part of their names before the first colon."
+    )
+    namespaces_file: Annotated[InstanceOf[NamespacesFile], _FILE] | None = setting(
+        None, "Channels", "File of these options, instead of RELAY_NAMESPACES."
+    )
+    on_gap: Annotated[Literal["close", "keep"], Lowered] = setting(
+        "close", "Channels", "A WebSocket that can't be sent what it missed in a gap is closed with 1012, or kept."
+    )
+    gap_seconds: Annotated[float, Range("seconds", 0, 3600)] = setting(
+        30.0, "Channels", "Seconds over which those of one gap are closed, at an even pace."
+    )
+
+    @property
+    def named_options(self) -> dict[str, ChannelOptions]:
+        """The options of channels, by the names of namespaces."""
+        return self.namespaces or (self.namespaces_file.named if self.namespaces_file else {})
+
+    @property
+    def default_rights(self) -> dict[str, str] | None:
+        """What all clients may do, by pattern: RELAY_RIGHTS, and the rights of namespaces. None: neither is set."""
+        of_namespaces = rights_of(self.named_options)
+        return {**(self.rights or {}), **of_namespaces} if of_namespaces else self.rights
+
+    @field_validator("history_ttl", "history_bytes")
+    @classmethod
+    def _only_with_a_history(cls, value: float | None, info: ValidationInfo) -> float | None:
+        if value is not None and info.data.get("history_size") == 0:
+            raise ValueError(f"only with {PREFIX}HISTORY_SIZE: else nothing is kept")
+        return value
+
+    @field_validator("history_bytes")
+    @classmethod
+    def _room_in_the_history(cls, value: int | None, info: ValidationInfo) -> int | None:
+        if value is not None and value < (largest := info.data.get("max_message_bytes", 0)):
+            raise ValueError(f"at least {PREFIX}MAX_MESSAGE_BYTES, which is {largest}")
+        return value
+
+    @field_validator("join_leave")
+    @classmethod
+    def _only_with_presence(cls, value: str, info: ValidationInfo) -> str:
+        if value == "on" and info.data.get("presence") == "off":
+            raise ValueError(f"only with {PREFIX}PRESENCE=on")
+        return value
+
+    @field_validator("namespaces", mode="before")
+    @classmethod
+    def _read_namespaces(cls, value: object, info: ValidationInfo) -> object:
+        if value is None:
+            return None
+        given = read_json(value) if isinstance(value, str) else value
+        return read_namespaces(given, f"{PREFIX}NAMESPACES", _bounds(info.data))
+
+    @field_validator("namespaces_file", mode="before")
+    @classmethod
+    def _read_namespaces_file(cls, value: object, info: ValidationInfo) -> object:
+        if value is None or isinstance(value, NamespacesFile):
+            return value
+        if info.data.get("namespaces") is not None:
+            raise ValueError(f"not besides {PREFIX}NAMESPACES")
+        path = str(value)
+        return NamespacesFile(path, read_namespaces(read_file(path), f"{PREFIX}NAMESPACES_FILE", _bounds(info.data)))
+
+
+def _bounds(data: dict[str, Any]) -> Bounds:
+    """Return the bounds of namespaces, from the settings that are valid."""
+    return Bounds(data.get("max_message_bytes"), data.get("rights") or {})
+
+
+def namespaces_of(settings: ChannelSettings) -> Namespaces:
+    """Return the options of all channels."""
+    default = ChannelOptions(
+        history_size=settings.history_size,
+        history_ttl=HISTORY_TTL_SECONDS if settings.history_ttl is None else settings.history_ttl,
+        history_bytes=settings.history_bytes or Bounds(settings.max_message_bytes).history_bytes(),
+        positions=settings.positions == "on",
+        presence=settings.presence == "on",
+        join_leave=settings.join_leave == "on",
+    )
+    return Namespaces(default, settings.named_options)
