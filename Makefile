@@ -16,10 +16,16 @@ WORKERS ?= $(shell echo $$((3 * $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo
 XDIST := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 # Whole runs of commands that take their time.
-WHOLE_RUNS := tests/bench/test_compare.py tests/faults/test_run.py
+WHOLE_RUNS := tests/attacks/test_planted_faults.py tests/bench/test_compare.py tests/faults/test_run.py
 
-# What is tested with other versions of Python: not what needs a browser, minutes, or the load test.
-SLOW := $(addprefix --ignore=tests/,compose deploy faults honesty loadtest system) --ignore-glob='*_in_browser.py' --ignore-glob='*outages.py' $(addprefix --ignore=,$(WHOLE_RUNS))
+# What is tested with other versions of Python: not what needs a browser, minutes, or the load test; and not files, pages,
+# measurements, values of settings and the tests' own parts, which are the same with each. Of commands and workers in
+# processes of their own, each of which loads everything, some are enough.
+SLOW := $(addprefix --ignore=tests/,bench compose conformance deploy docs faults fuzz harness_tests honesty loadtest system) \
+	$(addprefix --ignore=tests/,test_distribution.py test_imports.py settings/test_text.py workers/test_hung_workers.py) \
+	$(addprefix --ignore=tests/cli/test_,client_token.py loadtest.py loadtest_run.py streams.py tls.py) \
+	$(addprefix --ignore=tests/web/,test_browser_behind_proxy.py test_demo_over_tls.py test_relay_client_codes.py) \
+	--ignore-glob='*_in_browser.py' --ignore-glob='*outages.py' $(addprefix --ignore=,$(WHOLE_RUNS))
 
 # Autobahn's test suite for WebSockets, and the Python with which alone it runs.
 AUTOBAHN := .venv-autobahn
@@ -35,9 +41,9 @@ help: ## show this list
 	@echo "make test-fast         run the fast ones, with any Python         options: PYTHON=python3.13"
 	@echo "make loadtest          load two gateways and a Redis, and write a report"
 	@echo "make honesty           run the load test against servers with faults: 2 minutes"
-	@echo "make whole-runs        try the commands that inject faults and compare commits: 1 minute"
+	@echo "make whole-runs        try the commands that inject faults and compare commits: 3 minutes"
 	@echo "make fuzz              send gateways random and mutated bytes: 1 minute   options: ARGS=\"--seconds 600\""
-	@echo "make attacks           measure what healthy clients notice of attacks    options: ARGS=\"--core\""
+	@echo "make attacks           measure what healthy clients notice of attacks: 10 minutes   options: ARGS=\"--core\""
 	@echo "make conformance       judge gateways by Autobahn's suite: 1 minute   options: PYTHON2=/path/to/python2.7"
 	@echo "make lint              check style, formatting, types and dependencies"
 	@echo "make format            format the code"
@@ -81,7 +87,7 @@ whole-runs: $(VENV)/.stamp-dev redis ## run the commands that inject faults and 
 fuzz: $(VENV)/.stamp-dev redis ## send gateways random and mutated bytes
 	@$(BIN)/python -m tests.fuzz $(ARGS)
 
-attacks: $(VENV)/.stamp-dev ## measure what healthy clients notice of attacks
+attacks: $(VENV)/.stamp-dev redis ## measure what healthy clients notice of attacks
 	@$(BIN)/python -m tests.attacks $(ARGS)
 
 conformance: $(VENV)/.stamp-dev $(AUTOBAHN)/.stamp redis ## judge gateways by Autobahn's suite
@@ -181,7 +187,8 @@ programs: browser proxies curl
 
 # Pages are tested in a real browser.
 browser:
-	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || sh tests/install.sh chromium || true
+	@command -v chromium-headless-shell >/dev/null || command -v chromium >/dev/null || command -v chromium-browser >/dev/null || \
+		sh tests/install.sh chromium || true
 
 # Clients and proxies as they are: what stands between a gateway and the world, and what speaks to it.
 proxies:

@@ -16,8 +16,9 @@ from hypothesis import HealthCheck, settings
 
 from relay.logs import logger
 from relay.logs.logger import EntryLimiter
-from tests.harness import guard
+from tests.harness import forked_process, guard
 from tests.harness.certificate_authority import CertificateAuthority
+from tests.harness.coverage_breaks import CoverageBreaks
 from tests.harness.deployment import EVENT_LOOPS, Deployment
 from tests.harness.environment import neutralize
 from tests.harness.failure_report import pytest_runtest_makereport as pytest_runtest_makereport
@@ -63,6 +64,11 @@ SLOWEST = (
 """What takes longest begins first: where files are spread over processes, one that begins last is waited for alone."""
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Measure coverage of the tests alone."""
+    config.pluginmanager.register(CoverageBreaks())
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the slowest files first, and leave the order within each as it is."""
     items.sort(key=lambda item: next((n for n, path in enumerate(SLOWEST) if item.nodeid.startswith(path)), 99))
@@ -76,8 +82,9 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _guard() -> Iterator[None]:
-    """End the guard process after the last test."""
+    """End the processes that help, after the last test."""
     yield
+    forked_process.dismiss()
     guard.dismiss()
 
 
@@ -130,28 +137,30 @@ def channel() -> str:
     return f"channel-{next(_numbers)}"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def _clusters(redis_server: RedisServer) -> Iterator[dict[str, list[GatewayProcess]]]:
     """Event loop → the cluster with it, once a test has asked for it; they end before their Redis.
 
-    They live as long as the session: pytest would end a parametrised fixture whenever the next test wants its other
-    parameter, and starting three gateways costs more than most of the tests that they are for.
+    They live as long as the module: pytest would end a parametrised fixture whenever the next test wants its other
+    parameter. Kept for the modules that follow, the clusters of all processes of a test run would use a third of a
+    processor to do nothing.
     """
     clusters: dict[str, list[GatewayProcess]] = {}
     yield clusters
     end(itertools.chain.from_iterable(clusters.values()))
 
 
-@pytest.fixture(scope="session", params=EVENT_LOOPS)
+@pytest.fixture(scope="module", params=EVENT_LOOPS)
 def cluster(
     request: pytest.FixtureRequest,
     redis_server: RedisServer,
     certificate_authority: CertificateAuthority,
     _clusters: dict[str, list[GatewayProcess]],
 ) -> list[GatewayProcess]:
-    """Three gateways over one Redis with the default settings; shared, so tests must leave them as they were.
+    """Three gateways over one Redis with the default settings; tests must leave them as they were.
 
-    A module may ask for `asyncio TLS` and `uvloop TLS` as well; clients of the harness speak TLS with those.
+    They are shared by a module. It may ask for `asyncio TLS` and `uvloop TLS` as well; clients of the harness speak TLS
+    with those.
     """
     if request.param not in _clusters:
         loop, _, tls = request.param.partition(" ")

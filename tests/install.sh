@@ -7,7 +7,7 @@ program=${1:-}
 case $program in
 redis-server) apt=redis-server brew=redis dnf=redis apk=redis ;;
 chromium)
-    apt="chromium fonts-dejavu-core" brew="--cask chromium"
+    apt="chromium-headless-shell fonts-dejavu-core" brew="--cask chromium"
     dnf="chromium dejavu-sans-fonts" apk="chromium font-dejavu"
     ;;
 promtool) apt=prometheus brew=prometheus dnf=golang-github-prometheus apk=prometheus ;;
@@ -80,6 +80,9 @@ elif command -v apt-get >/dev/null; then
     install_packages 2>/dev/null || {
         $as_root apt-get update -qq
         install_packages
+    } || {
+        # Debian alone has the small one, since 2024.
+        [ "$program" = chromium ] && apt="chromium fonts-dejavu-core" && install_packages
     } || give_up "apt-get install $apt failed" ""
 elif command -v dnf >/dev/null; then
     needs_root "dnf install $dnf"

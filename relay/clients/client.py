@@ -111,6 +111,11 @@ class Client(asyncio.BufferedProtocol, abc.ABC):
         """Write bytes that are no messages, in order with these."""
         self.deliver(data, 0)
 
+    @property
+    def takes_turns(self) -> bool:
+        """See `Closable`; a client that only listens has none."""
+        return False
+
     def prepare_to_close(self) -> bool:
         """See `Connected`; a client that only listens has nothing to be published."""
         return True

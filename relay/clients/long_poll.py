@@ -203,6 +203,11 @@ class LongPoll:
         """End as if no poll had come for too long."""
         self._end(1006)
 
+    @property
+    def takes_turns(self) -> bool:
+        """See `Connected`; it has none."""
+        return False
+
     def prepare_to_close(self) -> bool:
         """See `Connected`; what its client publishes comes by requests of their own."""
         return True

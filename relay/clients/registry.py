@@ -31,6 +31,10 @@ class Connected(Protocol):
     def buffered(self) -> int:
         """Bytes that wait for the client."""
 
+    @property
+    def takes_turns(self) -> bool:
+        """Whether something that was read of it waits for its turn, and for nothing else."""
+
     def prepare_to_close(self) -> bool:
         """Publish nothing more; return whether nothing is left to be published."""
 

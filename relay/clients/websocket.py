@@ -88,6 +88,11 @@ class WebSocket(Client):
         self.flush_protocol()
         self._leave()
 
+    @property
+    def takes_turns(self) -> bool:
+        """Whether something that was read of it waits for its turn, and for nothing else; see `Closable`."""
+        return self._reader.waiting and self._reader.open and not self.paused
+
     def prepare_to_close(self) -> bool:
         """Read no more, so that the fate of all that was read can be known before the close frame.
 

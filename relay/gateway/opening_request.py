@@ -25,6 +25,7 @@ from relay.errors import Refused
 from relay.protocols import ClientProtocol, Endpoint, find_endpoint, sse
 from relay.protocols.request import ConnectRequest, parse_request
 from relay.proxies.forwarded import TrustedProxies
+from relay.redaction import escape_controls
 from relay.settings import Settings
 
 VERSION: Final = "13"
@@ -33,6 +34,10 @@ VERSION: Final = "13"
 MAX_ELEMENTS: Final = 64
 """Of the lists in a request's headers. Clients send a few. A head of 16 KB has room for thousands, and each takes the
 library 5 µs."""
+
+
+MAX_REASON_LETTERS: Final = 400
+"""Of the library's sentence on a request that is refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,9 +192,14 @@ class _Negotiation(ServerProtocol):
 
 
 def _reason(response: Response) -> str:
-    """Return the library's sentence on a request. What it says of subprotocols may repeat a credential."""
-    reason = bytes(response.body).decode().strip()
-    return "Sec-WebSocket-Protocol is malformed" if "Sec-WebSocket-Protocol header" in reason else reason
+    """Return the library's sentence on a request, in one line.
+
+    It repeats the header that is wrong, which may be long and hold any bytes; of subprotocols, a credential.
+    """
+    reason = bytes(response.body).decode()
+    if "Sec-WebSocket-Protocol header" in reason:
+        return "Sec-WebSocket-Protocol is malformed"
+    return escape_controls(" ".join(reason[:MAX_REASON_LETTERS].split()))[:MAX_REASON_LETTERS]
 
 
 def _parse_head(head: bytes) -> Request:

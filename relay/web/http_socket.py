@@ -59,6 +59,11 @@ class HttpSocket(asyncio.Protocol, abc.ABC):
     def _response_begun(self) -> bool:
         """Whether a part of a response was written, so that no error response may follow it."""
 
+    @property
+    def reading(self) -> bool:
+        """See `Owner` of `relay.web.http_transport`."""
+        return self._reading
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Set the first deadline; called by the event loop."""
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is one by its methods only

@@ -15,6 +15,10 @@ class Owner(Protocol):
 
     peer: str
 
+    @property
+    def reading(self) -> bool:
+        """Whether the socket is being read; only then it is noticed that the client closes it."""
+
     def hold_body(self) -> None:
         """Pass on no more of a body for now."""
 

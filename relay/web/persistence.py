@@ -31,14 +31,16 @@ def keep_connection(request: web.Request) -> None:
     request[_PERSISTENCE].keep = True
 
 
-def client_closed(request: web.Request) -> bool:
-    """Return whether the client has closed the connection, or its side of it.
+def client_may_be_gone(request: web.Request) -> bool:
+    """Return whether the client has closed the connection, or its side of it, or could do so unnoticed.
 
     A client that closed only its side gets its response, but should not have to wait for it: it looks the same as a
-    client that has disconnected.
+    client that has disconnected. So does one that has sent so much behind its request that it isn't read any more.
     """
     transport = request.transport
-    return transport is None or (isinstance(transport, HttpTransport) and transport.half_closed)
+    if not isinstance(transport, HttpTransport) or transport.owner is None:
+        return True
+    return transport.half_closed or not transport.owner.reading
 
 
 @web.middleware

@@ -15,7 +15,7 @@ from relay.web.admission_wait import AdmissionWait
 from relay.web.app_keys import ADMISSION, COUNTERS, LIMITS, POLLING_CLIENTS, SETTINGS
 from relay.web.connect_request import read_connect_request
 from relay.web.cors import with_cors
-from relay.web.persistence import client_closed, keep_connection
+from relay.web.persistence import client_may_be_gone, keep_connection
 
 
 def add_routes(app: web.Application) -> None:
@@ -54,7 +54,7 @@ async def _ask_history(request: web.Request, asked: ConnectRequest, wanted: Poll
     # A cursor of a time when the channel had no history says nothing: the answer has to tell.
     resume = UNKNOWN if isinstance(wanted.cursor, Cursor) else wanted.resume
     session = await request.app[ADMISSION].admit(asked, LongPolling(wanted.channel, resume))
-    return polling_clients.answer(session, wanted.wait, lambda: client_closed(request))
+    return polling_clients.answer(session, wanted.wait, lambda: client_may_be_gone(request))
 
 
 async def _ask_client(request: web.Request, asked: ConnectRequest, wanted: Poll) -> Awaitable[bytes]:
@@ -64,7 +64,7 @@ async def _ask_client(request: web.Request, asked: ConnectRequest, wanted: Poll)
         Refused: it may not, or there is no place.
     """
     client, position = await _find_client(request, asked, wanted)
-    return client.poll(position, wanted.wait, lambda: client_closed(request))
+    return client.poll(position, wanted.wait, lambda: client_may_be_gone(request))
 
 
 async def _find_client(request: web.Request, asked: ConnectRequest, wanted: Poll) -> tuple[LongPoll, int]:

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from multiprocessing.connection import Connection
-from typing import Final
+from typing import ClassVar, Final
 
 from tests.fuzz.grammar.websocket import KEY
 
@@ -46,7 +46,12 @@ class Wire:
     Args:
         port: of the gateway.
         receive_buffer: bytes that the kernel may hold unread; None: its default.
+
+    Attributes:
+        done: what all of this process have done: `connections` that were made, `bytes` that were sent.
     """
+
+    done: ClassVar[Counter[str]] = Counter()
 
     def __init__(self, port: int, receive_buffer: int | None = None) -> None:
         self._port = port
@@ -66,6 +71,7 @@ class Wire:
         except BaseException:
             self._socket.close()
             raise
+        self.done["connections"] += 1
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -74,6 +80,7 @@ class Wire:
     async def send(self, data: bytes) -> None:
         """Send bytes, as soon as there is room for them."""
         await self._loop.sock_sendall(self._socket, data)
+        self.done["bytes"] += len(data)
 
     async def read(self) -> bytes:
         """Return what has come.
@@ -126,7 +133,7 @@ class _Attackers:
         self._visit = visit
         self._clients = clients
         self._pause = pause
-        self._met: Counter[str] = Counter()
+        self._refused: Counter[str] = Counter()
 
     async def run(self, line: Connection) -> None:
         """Attack and rest as the line says."""
@@ -139,19 +146,18 @@ class _Attackers:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             tasks = [asyncio.create_task(self._go_on()) for _ in range(self._clients * (order == "attack"))]
-            line.send(self._met)
+            line.send(self._refused + Wire.done)
 
     async def _go_on(self) -> None:
         """Visit the gateway again and again."""
         await asyncio.sleep(random.random() * self._pause)
         while True:
-            self._met["visits"] += 1
             try:
                 await self._visit(self._port)
             except Failure:
                 pass
             except Repelled as repelled:
-                self._met[repelled.status] += 1
+                self._refused[repelled.status] += 1
             await asyncio.sleep(self._pause)
 
 
@@ -180,7 +186,7 @@ class Attackers:
         self._process.join()
 
     def order(self, order: str) -> Counter[str]:
-        """Let them `attack` or `rest`; return how many visits have begun so far, and those refused, by status."""
+        """Let them `attack` or `rest`; return what they have done so far, and their refusals, by status."""
         self._line.send(order)
         if not self._line.poll(60):
             raise TimeoutError("the attackers don't answer")

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from tests.attacks.attacker import Visit, Wire
+from tests.attacks.verdict import Least
 from tests.fuzz.grammar.credential import HEADERS, SECRET, sign
 from tests.fuzz.grammar.websocket import frame
 from tests.harness.gateway_process import Setting
@@ -156,7 +157,8 @@ async def send_garbage_behind_a_request(port: int) -> None:
     async with Wire(port) as wire:
         await wire.send(b"GET /poll/garbage?wait=25 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
         async with asyncio.timeout(2):
-            await wire.send(bytes(10_000_000))
+            for _ in range(160):
+                await wire.send(bytes(65_536))
 
 
 async def open_event_streams(port: int) -> None:
@@ -180,6 +182,7 @@ class Attack:
     Args:
         visit: what one client does.
         clients: how many there are at a time.
+        least: what all of them have to do, or it was no attack; at most a tenth of what they do on two busy processors.
         pause: seconds before a client comes again.
         redis: whether the gateway has Redis as its bus.
         settings: of the gateway.
@@ -187,6 +190,7 @@ class Attack:
 
     visit: Visit
     clients: int
+    least: Least
     pause: float = 0.0
     redis: bool = False
     settings: Mapping[str, Setting] = field(default_factory=dict)
@@ -195,23 +199,23 @@ class Attack:
 TOKENS: Final[Mapping[str, Setting]] = {"auth": "jwt", "jwt_secret": SECRET.decode()}
 
 ATTACKS: Final = {
-    "handshakes": Attack(shake_hands, 8),
-    "subscriber churn": Attack(subscribe_to_something_new, 8, redis=True),
-    "silent sockets": Attack(say_nothing, 500, pause=0.5),
-    "slow heads": Attack(send_a_head_slowly, 300, pause=0.5),
-    "pings": Attack(flood_with_pings, 80, pause=0.5),
-    "tiny fragments": Attack(flood_with_fragments, 80, pause=0.5),
-    "empty messages": Attack(flood_with_empty_messages, 80, pause=0.5),
-    "full-speed publishers": Attack(publish_at_full_speed, 8, pause=0.5, redis=True),
-    "giant frames": Attack(send_giant_frames, 40, pause=0.2),
-    "unread": Attack(read_nothing, 40, pause=0.5),
-    "polls": Attack(begin_polls, 8),
-    "posts": Attack(post, 8, redis=True),
-    "small chunks": Attack(post_small_chunks, 8, pause=0.1),
-    "malformed requests": Attack(send_nonsense, 8),
-    "garbage behind requests": Attack(send_garbage_behind_a_request, 20, pause=0.2),
-    "event streams": Attack(open_event_streams, 8),
-    "wrong tokens": Attack(try_tokens, 8, settings=TOKENS),
+    "handshakes": Attack(shake_hands, 8, Least(100)),
+    "subscriber churn": Attack(subscribe_to_something_new, 8, Least(100), redis=True),
+    "silent sockets": Attack(say_nothing, 500, Least(20), pause=0.5),
+    "slow heads": Attack(send_a_head_slowly, 300, Least(10, bytes=100), pause=0.5),
+    "pings": Attack(flood_with_pings, 80, Least(3, bytes=40_000), pause=0.5),
+    "tiny fragments": Attack(flood_with_fragments, 80, Least(3, bytes=40_000), pause=0.5),
+    "empty messages": Attack(flood_with_empty_messages, 80, Least(3, bytes=40_000), pause=0.5),
+    "full-speed publishers": Attack(publish_at_full_speed, 8, Least(0.5, bytes=2_000_000), pause=0.5, redis=True),
+    "giant frames": Attack(send_giant_frames, 40, Least(5, bytes=200_000), pause=0.2),
+    "unread": Attack(read_nothing, 40, Least(1, bytes=5_000), pause=0.5),
+    "polls": Attack(begin_polls, 8, Least(5, bytes=5_000)),
+    "posts": Attack(post, 8, Least(5, bytes=5_000_000), redis=True),
+    "small chunks": Attack(post_small_chunks, 8, Least(3, bytes=200_000), pause=0.1),
+    "malformed requests": Attack(send_nonsense, 8, Least(200, bytes=500_000)),
+    "garbage behind requests": Attack(send_garbage_behind_a_request, 20, Least(1, bytes=500_000), pause=0.2),
+    "event streams": Attack(open_event_streams, 8, Least(100)),
+    "wrong tokens": Attack(try_tokens, 8, Least(100), settings=TOKENS),
 }
 
 CORE: Final = ("handshakes", "pings", "tiny fragments", "empty messages", "unread", "posts", "malformed requests")

@@ -1,4 +1,4 @@
-"""200 clients that talk to each other, in a process of their own, and what each message took."""
+"""200 clients that talk to each other, in a process of their own with the control's, and what each message took."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ import asyncio
 import multiprocessing
 import random
 import time
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from functools import partial
+from math import inf
 from multiprocessing.connection import Connection
 from typing import Final
 
+from tests.attacks.control import CLIENTS as CONTROLS
+from tests.attacks.control import EchoClient
+from tests.attacks.verdict import Span
 from tests.fuzz.grammar.websocket import KEY, frame
 
 CLIENTS: Final = 200
@@ -22,8 +26,11 @@ RATE: Final = 2.0
 NEWCOMER_SECONDS: Final = 10.0
 NEWCOMER_PAUSE_SECONDS: Final = 0.2
 
+SILENCE_SECONDS: Final = 15.0
+"""What hasn't come when nothing more has come for so long counts as lost."""
+
 _SENT = 24
-"""Bytes of a message: its sender, its number and the time at which it was due."""
+"""Bytes of a message: its sender and its number."""
 
 
 @dataclass(slots=True)
@@ -31,15 +38,26 @@ class Window:
     """What the clients have seen in a span of time.
 
     Args:
-        latencies: seconds from the time at which each message was due to its coming back to its sender.
+        latencies: seconds from the time at which each message was due to its coming back to its sender; or to the end
+            of the span, when it hasn't: what an attack holds up must not be missing.
+        control: the same of the echo server's clients.
     """
 
     latencies: list[float] = field(default_factory=list)
+    control: list[float] = field(default_factory=list)
 
-    @property
-    def p99(self) -> float:
-        """99 % of the messages were back after so many seconds."""
-        return sorted(self.latencies)[int(len(self.latencies) * 0.99)]
+    def span(self, seconds: float) -> Span:
+        """Return what counts of it.
+
+        Args:
+            seconds: how long it was.
+        """
+        return Span(_p99(self.latencies), _p99(self.control), len(self.latencies) / (CLIENTS * RATE * seconds))
+
+
+def _p99(latencies: list[float]) -> float:
+    """Return the seconds after which 99 % of the messages were back; infinite when there were none."""
+    return sorted(latencies)[int(len(latencies) * 0.99)] if latencies else inf
 
 
 class _Client(asyncio.Protocol):
@@ -51,6 +69,7 @@ class _Client(asyncio.Protocol):
         self._data = b""
         self.opened = asyncio.get_running_loop().create_future()
         self._numbers: Counter[int] = Counter()
+        self._due: deque[float] = deque()
         self.sent = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -90,11 +109,16 @@ class _Client(asyncio.Protocol):
     def speak(self, due: float) -> None:
         """Send a message."""
         self.sent += 1
+        self._due.append(due)
         self._crowd.sent[self._name % CHANNELS] += 1
-        self.transport.write(frame(1, b"%4d%8d%12.6f" % (self._name, self.sent, due % 100_000)))
+        self.transport.write(frame(1, b"%4d%20d" % (self._name, self.sent)))
+
+    def waiting(self, now: float) -> list[float]:
+        """Return for how many seconds each message has waited that isn't back."""
+        return [now - due for due in self._due]
 
     def _hear(self, payload: bytes, now: float) -> None:
-        sender, number, due = int(payload[:4]), int(payload[4:12]), float(payload[12:_SENT])
+        sender, number = int(payload[:4]), int(payload[4:_SENT])
         self._numbers[sender] += 1
         if self._numbers[sender] != number:
             self._crowd.faults.append(
@@ -102,14 +126,14 @@ class _Client(asyncio.Protocol):
             )
             self._numbers[sender] = number
         self._crowd.heard[self._name] += 1
-        if sender == self._name:
-            self._crowd.window.latencies.append((now - due) % 100_000)
+        if sender == self._name and self._due:
+            self._crowd.window.latencies.append(now - self._due.popleft())
 
 
 class _Crowd:
     """All of them, in their own process."""
 
-    def __init__(self, port: int, query: str) -> None:
+    def __init__(self, port: int, query: str, control_port: int) -> None:
         self.query = query
         self.window = Window()
         self.newcomers: list[float] = []
@@ -118,22 +142,34 @@ class _Crowd:
         self.heard: Counter[int] = Counter()
         self.going = True
         self._port = port
+        self._control_port = control_port
 
     async def run(self, line: Connection) -> None:
         """Talk until told to end; answer requests on the line."""
         loop = asyncio.get_running_loop()
-        clients = []
+        clients, controls = [], []
         for name in range(CLIENTS):
             _, client = await loop.create_connection(partial(_Client, self, name), "127.0.0.1", self._port)
             clients.append(client)
+        for _ in range(CONTROLS):
+            _, control = await loop.create_connection(
+                lambda: EchoClient(self.window.control), "127.0.0.1", self._control_port
+            )
+            controls.append(control)
         await asyncio.gather(*(client.opened for client in clients))
         talks = [asyncio.create_task(self._talk(client)) for client in clients]
+        talks += [asyncio.create_task(control.talk()) for control in controls]
         talks.append(asyncio.create_task(self._newcomers()))
         requests: asyncio.Queue[str] = asyncio.Queue()
         loop.add_reader(line.fileno(), lambda: requests.put_nowait(line.recv()))
         line.send("connected")
         while await requests.get() != "end":
-            window, self.window = self.window, Window()
+            window, self.window, now = self.window, Window(), time.perf_counter()
+            for client in clients:
+                window.latencies += client.waiting(now)
+            for control in controls:
+                window.control += control.waiting(now)
+                control.latencies = self.window.control
             line.send(window)
         for talk in talks:
             talk.cancel()
@@ -171,10 +207,12 @@ class _Crowd:
             await asyncio.sleep(NEWCOMER_PAUSE_SECONDS)
 
     async def _settled(self) -> None:
-        """Wait until everything that was sent has come to all clients of its channel."""
-        end = time.monotonic() + 60
+        """Wait until everything that was sent has come to all clients of its channel, or nothing comes any more."""
+        before, end = -1, 0.0
         while missing := sum(self.sent[name % CHANNELS] - self.heard[name] for name in range(CLIENTS)):
-            if time.monotonic() > end:
+            if missing != before:
+                before, end = missing, time.monotonic() + SILENCE_SECONDS
+            elif time.monotonic() > end:
                 self.faults.append(f"{missing} deliveries to healthy clients are missing")
                 return
             await asyncio.sleep(0.05)
@@ -186,12 +224,13 @@ class HealthyCrowd:
     Args:
         port: of the gateway.
         query: what follows in the query of each client, with the `&`.
+        control_port: of the echo server.
     """
 
-    def __init__(self, port: int, query: str = "") -> None:
+    def __init__(self, port: int, query: str, control_port: int) -> None:
         self._line, theirs = multiprocessing.Pipe()
         self._process = multiprocessing.get_context("spawn").Process(
-            target=_run, args=(port, query, theirs), daemon=True
+            target=_run, args=(port, query, control_port, theirs), daemon=True
         )
 
     def __enter__(self) -> HealthyCrowd:
@@ -231,5 +270,5 @@ class HealthyCrowd:
         return answer
 
 
-def _run(port: int, query: str, line: Connection) -> None:
-    asyncio.run(_Crowd(port, query).run(line))
+def _run(port: int, query: str, control_port: int, line: Connection) -> None:
+    asyncio.run(_Crowd(port, query, control_port).run(line))

@@ -26,6 +26,7 @@ from pydantic import SecretStr
 
 from relay.cli.token_check import check_token
 from relay.settings import Settings
+from tests.auth.key_pairs import RSA
 from tests.authenticators.http_server import HttpServer, answering
 from tests.authenticators.signing import ec_signer, key_set
 from tests.cli.command import ROOT, Outcome, invoke, invoke_aside, run
@@ -110,8 +111,8 @@ def test_a_token_says_what_was_asked_for_and_what_the_settings_want(monkeypatch:
         (ec.generate_private_key(ec.SECP256R1()), [], "ES256"),
         (ec.generate_private_key(ec.SECP521R1()), [], "ES512"),
         (ed25519.Ed25519PrivateKey.generate(), [], "EdDSA"),
-        (rsa.generate_private_key(65537, 2048), [], "RS256"),
-        (rsa.generate_private_key(65537, 2048), ["--algorithm", "PS384"], "PS384"),
+        (RSA, [], "RS256"),
+        (RSA, ["--algorithm", "PS384"], "PS384"),
     ],
     ids=["P-256", "P-521", "Ed25519", "RSA", "RSA-PSS"],
 )

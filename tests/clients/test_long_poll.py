@@ -123,6 +123,23 @@ async def test_messages_for_a_client_that_left_while_it_waited_are_kept(embedded
     assert client.missed == 0
 
 
+async def test_a_poll_with_too_much_behind_it_is_answered(embedded: EmbeddedFactory) -> None:
+    """Nothing more is read then, so it could not be noticed that the client goes: what it sent would stay for the wait.
+
+    It is answered, and the next request is read.
+    """
+    (gateway,) = await embedded(1)
+    async with RawWebSocket(gateway.port) as raw:
+        await raw.send(b"GET /poll/a?wait=25 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        await wait_until(lambda: waiting(gateway) == 1)
+        sending = asyncio.create_task(raw.send(bytes(10_000_000)))
+        await wait_until(lambda: waiting(gateway) == 0, within=20)
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
+        raw.abort()
+    await wait_until(lambda: parts_of(gateway).front_door.sockets == 0, within=20)
+
+
 async def test_a_client_that_comes_back_too_late_is_told(embedded: EmbeddedFactory, hasty: None) -> None:
     (gateway,) = await embedded(1)
     client = PollClient(gateway.port, "a")

@@ -25,6 +25,7 @@ class Someone:
     """A client; see `Connected`."""
 
     buffered = 0
+    takes_turns = False
 
     def __init__(self, node: Node) -> None:
         self.session = Session(node, ANONYMOUS, Plain("a", echo=False), None)

@@ -15,6 +15,7 @@ from tests.fuzz.conversation import Conversation
 from tests.fuzz.grammar import TARGETS, Generator
 from tests.fuzz.over_tcp import fuzz_over_tcp
 from tests.harness import gateway_process
+from tests.harness.forked_process import ROOT
 
 OK = b"HTTP/1.1 204 No Content\r\n\r\n"
 REQUEST = b"GET / HTTP/1.1\r\n\r\n"
@@ -113,6 +114,6 @@ async def test_a_fault_that_is_planted_into_a_process_is_found(monkeypatch: pyte
         proxy_phase.read_proxy_header = failing
         """)
     )
-    monkeypatch.setattr(gateway_process, "ROOT", f"{tmp_path}:{gateway_process.ROOT}")
+    monkeypatch.setattr(gateway_process, "ROOT", f"{tmp_path}:{ROOT}")
     result = await fuzz_over_tcp(Generator(1, ["proxy"]), lambda tried: tried < 200)
     assert any("planted" in fault for fault in result.faults)

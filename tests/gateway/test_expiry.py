@@ -9,6 +9,7 @@ import pytest
 
 from relay import Gateway
 from relay.auth.authenticator import Identity
+from relay.clients.long_poll import LongPoll
 from tests.clients.conftest import short_close_timeout as short_close_timeout
 from tests.clients.late_bus import LateBus
 from tests.clients.late_bus import late_bus as late_bus
@@ -47,14 +48,21 @@ def ends_in(seconds: float) -> Authenticator:
     return Authenticator(identify)
 
 
+def let_an_hour_pass(gateway: Gateway) -> None:
+    """Set the clock by which rights end."""
+    parts = parts_of(gateway)
+    parts.front_door.admission._now = parts.context.registry.expirations._now = lambda: time.time() + 3600
+
+
 def clients_of(gateway: Gateway) -> int:
     """Return how many clients are still to be closed for their end."""
     return len(parts_of(gateway).context.registry.expirations)
 
 
 async def test_a_websocket_is_closed_after_its_end() -> None:
-    async with guarded(ends_in(0.3), allowed_origins=None) as gateway, connected(f"{gateway.url}/ws/a") as (client,):
+    async with guarded(ends_in(600), allowed_origins=None) as gateway, connected(f"{gateway.url}/ws/a") as (client,):
         assert clients_of(gateway) == 1
+        let_an_hour_pass(gateway)
         assert await client.ended(PATIENCE) == EXPIRED
         assert gateway.counters.disconnects == {"TOKEN_EXPIRED": 1}
         await wait_until(lambda: gateway.counters.connections_closed == {1008: 1})
@@ -62,7 +70,8 @@ async def test_a_websocket_is_closed_after_its_end() -> None:
 
 
 async def test_an_event_stream_ends_with_an_event() -> None:
-    async with guarded(ends_in(0.3)) as gateway, EventStreamClient(gateway.port, "/sse/a") as client:
+    async with guarded(ends_in(600)) as gateway, EventStreamClient(gateway.port, "/sse/a") as client:
+        let_an_hour_pass(gateway)
         assert await client.to_the_end(PATIENCE) == []
         assert client.closed == EXPIRED
         await wait_until(lambda: gateway.counters.connections_closed == {1008: 1})
@@ -70,9 +79,13 @@ async def test_an_event_stream_ends_with_an_event() -> None:
 
 
 async def test_a_poll_that_waits_is_answered_and_the_next_one_is_refused() -> None:
-    async with guarded(ends_in(0.3)) as gateway:
+    async with guarded(ends_in(600)) as gateway:
         client = PollClient(gateway.port, "a")
-        assert await client.poll(wait=25) == []
+        waiting = asyncio.create_task(client.poll(wait=25))
+        registry = parts_of(gateway).context.registry
+        await wait_until(lambda: any(isinstance(poll, LongPoll) and poll._waiting for poll in registry))
+        let_an_hour_pass(gateway)
+        assert await waiting == []
         assert client.answer["closed"] == {"code": 1008, "reason": "token expired"}
         assert gateway.counters.disconnects == {"TOKEN_EXPIRED": 1}
         assert (await client.ask(0)).status == 401
@@ -80,9 +93,10 @@ async def test_a_poll_that_waits_is_answered_and_the_next_one_is_refused() -> No
 
 
 async def test_a_polling_client_that_does_not_poll_ends_too() -> None:
-    async with guarded(ends_in(0.3)) as gateway:
+    async with guarded(ends_in(600)) as gateway:
         client = PollClient(gateway.port, "a")
         await client.poll(wait=0)
+        let_an_hour_pass(gateway)
         await wait_until(lambda: gateway.counters.polls_open == 0)
         assert gateway.counters.connections_closed == {1008: 1}
         assert clients_of(gateway) == 0
@@ -111,12 +125,13 @@ async def test_one_that_leaves_before_its_end_is_forgotten() -> None:
 async def test_what_comes_after_the_close_is_not_published(short_close_timeout: None) -> None:
     """A client may well go on when it sees a close frame."""
     async with (
-        guarded(ends_in(0.3)) as gateway,
+        guarded(ends_in(600)) as gateway,
         RawWebSocket(gateway.port) as client,
     ):
         assert (await ask(client, "websocket")).status == 101
         await client.send_frame(TEXT, b"before")
         await wait_until(lambda: gateway.counters.messages_received == 1)
+        let_an_hour_pass(gateway)
         assert await client.close_frame(PATIENCE) == EXPIRED
         for _ in range(5):
             await client.send_frame(TEXT, b"behind")
@@ -144,10 +159,10 @@ async def test_what_is_no_moment_of_the_future_is_over(expires_at: float) -> Non
 
 @pytest.mark.parametrize("way", SUBSCRIBERS)
 async def test_one_whose_right_ends_while_it_waits_for_the_bus_is_not_let_in(way: str, late_bus: LateBus) -> None:
-    async with guarded(ends_in(0.2)) as gateway, RawWebSocket(gateway.port) as client:
+    async with guarded(ends_in(600)) as gateway, RawWebSocket(gateway.port) as client:
         await client.send(WAYS[way])
         await wait_until(lambda: late_bus.callbacks_of("a") == 1)
-        await asyncio.sleep(0.3)
+        let_an_hour_pass(gateway)
         late_bus.acknowledge("a")
         assert (await client.response()).status == 401
         assert refusals(gateway, way) == {"expired": 1}
@@ -163,9 +178,12 @@ async def test_ends_that_are_far_away_are_fine() -> None:
 
 
 async def test_a_drain_goes_on_beside_it() -> None:
-    async with guarded(ends_in(1.0), allowed_origins=None, drain_seconds=3) as gateway:
+    async with guarded(ends_in(600), allowed_origins=None, drain_seconds=1) as gateway:
         async with connected(*[f"{gateway.url}/ws/a"] * 20) as clients:
-            await gateway.drain()
+            draining = asyncio.create_task(gateway.drain())
+            await wait_until(lambda: gateway.counters.disconnects)
+            let_an_hour_pass(gateway)
+            await draining
             endings = {await client.ended() for client in clients}
         assert endings <= {EXPIRED, (1001, "going away")}
         assert gateway.counters.connections_open == 0

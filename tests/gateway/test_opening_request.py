@@ -143,6 +143,29 @@ async def test_another_version_is_told_which_one_is_spoken_here(embedded: Embedd
     assert gateway.counters.connections_refused == {"upgrade_required": 1}
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("Connection", "keep\x85alive"),
+        ("Connection", "\t, a\tb"),
+        ("Sec-WebSocket-Key", "\xad" * 2000),
+        ("Connection", "close"),
+    ],
+)
+async def test_a_refusal_is_one_printable_sentence_whatever_its_header_holds(
+    embedded: EmbeddedFactory, name: str, value: str
+) -> None:
+    """It stands in terminals and logs, so it must bring no control characters of others there, and not be long."""
+    (gateway,) = await embedded(1)
+    async with RawWebSocket(gateway.port) as client:
+        await client.send(handshake({name: value}))
+        response = await client.response()
+    assert response.status in (400, 426)
+    assert response.text.startswith("Failed to open a WebSocket connection")
+    assert response.text.removesuffix("\n").isprintable()
+    assert len(response.text) < 700
+
+
 async def test_a_version_that_is_said_twice_is_another_one(embedded: EmbeddedFactory) -> None:
     (gateway,) = await embedded(1)
     async with RawWebSocket(gateway.port) as client:

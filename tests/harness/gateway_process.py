@@ -7,21 +7,20 @@ import json
 import os
 import resource
 import signal
-import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from tests.harness import guard
 from tests.harness.certificate_authority import CertificateAuthority
 from tests.harness.conditions import PATIENCE_SECONDS, wait_until, wait_until_blocking
+from tests.harness.forked_process import ROOT, start, start_anew
 from tests.harness.http_response import HttpResponse
 from tests.harness.readiness import all_told_ready, told_ready
 from tests.harness.tls_socket import TRUSTED, trust_port
 
-ROOT = Path(__file__).resolve().parents[2]
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
@@ -38,7 +37,10 @@ class GatewayProcess:
 
     Attributes:
         port: TCP port, from the log line "listening".
+        command: what Python runs, with `serve` behind it; empty: the command `relay`, as a fork of one that is loaded.
     """
+
+    command: ClassVar[Sequence[str]] = ()
 
     def __init__(self, **settings: Setting) -> None:
         self._authority: CertificateAuthority | None = None
@@ -52,15 +54,9 @@ class GatewayProcess:
         given = {"port": 0, "log_format": "json", "drain_seconds": 0, "ping_interval": 3600, **settings}
         environment |= {f"RELAY_{name.upper()}": str(value) for name, value in given.items()}
         environment["PYTHONPATH"] = str(ROOT)
-        with self._log.open("wb") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "relay", "serve"],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env=environment,
-                cwd=self._directory.name,
-            )
+        words = (*self.command, "serve")
+        launch = start_anew if self.command else start
+        self._process = launch(*words, environment=environment, folder=self._directory.name, log=self._log)
         guard.watch(self._process.pid)
 
     @classmethod

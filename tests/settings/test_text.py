@@ -34,21 +34,23 @@ def outcome(name: str) -> object:
     return show(value)
 
 
-@pytest.mark.parametrize("text", TEXTS)
 @pytest.mark.parametrize("name", Settings.model_fields)
 def test_a_value_means_what_is_written_or_is_refused(
-    name: str, text: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """It never means "not set", and never a list that JSON would make of it; the same in both places."""
-    monkeypatch.setenv(f"RELAY_{name.upper()}", text)
-    from_environment = outcome(name)
-    monkeypatch.delenv(f"RELAY_{name.upper()}")
-    (tmp_path / ".env").write_text(f"RELAY_{name.upper()}='{text}'\n")
-    from_file = outcome(name)
-    assert from_environment == from_file
-    if isinstance(from_environment, str):
-        in_any_case = name in ("allowed_hosts", "auth")  # as names of hosts are, and choices
-        assert from_environment == (text.lower() if in_any_case else text)
+    variable, file = f"RELAY_{name.upper()}", tmp_path / ".env"
+    for text in TEXTS:
+        monkeypatch.setenv(variable, text)
+        from_environment = outcome(name)
+        monkeypatch.delenv(variable)
+        file.write_text(f"{variable}='{text}'\n")
+        from_file = outcome(name)
+        file.unlink()
+        assert from_environment == from_file, text
+        if isinstance(from_environment, str):
+            in_any_case = name in ("allowed_hosts", "auth")  # as names of hosts are, and choices
+            assert from_environment == (text.lower() if in_any_case else text)
 
 
 def test_a_key_of_digits_is_a_key(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
+from relay import Gateway
 from tests.conftest import EmbeddedFactory, GatewayFactory, ProxyFactory
 from tests.harness.conditions import stays_true, wait_until
 from tests.harness.gateway_process import GatewayProcess
@@ -59,6 +60,11 @@ def lost_links(gateway: GatewayProcess) -> set[str]:
     return {record["link"] for record in gateway.records("bus lost")}
 
 
+def has_new_links(gateway: Gateway, before: int) -> bool:
+    """Return whether a gateway has connected to the bus again with both links."""
+    return gateway.counters.bus_connects >= before + 2
+
+
 async def test_a_network_that_is_cut_again_and_again_heals_each_time(
     own_redis: RedisServer, proxy_to: ProxyFactory, embedded: EmbeddedFactory
 ) -> None:
@@ -67,8 +73,11 @@ async def test_a_network_that_is_cut_again_and_again_heals_each_time(
     await all_told_ready([one, two])
     async with connected(f"{one.url}/ws/a", f"{two.url}/ws/a") as (sender, receiver):
         for number in range(3):
+            links = [gateway.counters.bus_connects for gateway in (one, two)]
             proxy.cut()
-            await wait_until(lambda: own_redis.subscriptions("relay:a") == 2 and proxy.connections == 4)
+            # Neither Redis nor the gateways know of it yet.
+            await wait_until(lambda links=links: all(map(has_new_links, (one, two), links)))
+            await wait_until(lambda: own_redis.subscriptions("relay:a") == 2)
             await all_told_ready([one, two])
             await sender.send(str(number))
             assert await receiver.receive(number + 1) == [str(n) for n in range(number + 1)]

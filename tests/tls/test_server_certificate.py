@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from relay.tls.server_certificate import CertificateError, CertificateFiles, load_certificate
+from tests.auth.key_pairs import P256, RSA
 from tests.harness.certificate_authority import DAY, CertificateAuthority, Issued
 
 
@@ -91,7 +92,7 @@ def test_one_that_is_not_valid_now(
     assert caught.value.setting == "tls_cert"
 
 
-@pytest.mark.parametrize("key", [ec.generate_private_key(ec.SECP256R1()), rsa.generate_private_key(65537, 2048)])
+@pytest.mark.parametrize("key", [P256, RSA])
 def test_the_key_of_another_certificate(
     certificate_authority: CertificateAuthority, key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 ) -> None:

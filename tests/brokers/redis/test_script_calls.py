@@ -26,7 +26,13 @@ ONE = b":1\r\n"
 
 
 def call(name: str) -> ScriptCall:
-    return ScriptCall(f"<{name}".encode(), f"{name}>".encode(), complete=False)
+    return f"<{name}".encode(), f"{name}>".encode()
+
+
+def say(desk: Desk, name: str, source: RecordingSource, receipt: Outcomes | None = None) -> None:
+    """Publish by a script."""
+    head, tail = call(name)
+    desk.publications.publish(tail, source, receipt, (head, tail))
 
 
 def answer(offset: int, repeated: int = 0, primary: str = "") -> bytes:
@@ -42,7 +48,7 @@ def test_a_call_is_one_whole_command() -> None:
     channel = ScriptedChannel(SCRIPTS, "relay:", "h:c", options)
     for key, repeat in ((None, []), ("k", [keys.repeat + hash_key("k")])):
         made = channel.call(BULK % (3, b"%b%"), key)
-        command = _parse(made.pack(pack_primary(b"p", 20_000)))
+        command = _parse(pack_primary(b"p", 20_000).join(made))
         assert command[:3] == [b"EVALSHA", SCRIPTS.positioned.sha.encode(), b"%d" % (2 + len(repeat))]
         assert command[3 : 5 + len(repeat)] == [b"relay:{h:c}:position", b"relay:{h:c}:history", *repeat]
         channel_name, size, ttl, limit, _random, lifetime, primary, day, envelope = command[5 + len(repeat) :]
@@ -51,16 +57,15 @@ def test_a_call_is_one_whole_command() -> None:
         assert int(lifetime) == 8 * 24 * 3600
     once = ScriptedChannel(SCRIPTS, "relay:", "c", ChannelOptions()).call(BULK % (1, b"x"), "k")
     repeat_key = b"relay:{c}:repeat:" + hash_key("k")
-    assert _parse(once.pack(b"never seen")) == [
+    assert _parse(b"never seen".join(once)) == [
         *(b"EVALSHA", SCRIPTS.once.sha.encode(), b"1", repeat_key, b"relay:c", b"x")
     ]
 
 
 def test_a_position_lives_as_long_as_the_messages() -> None:
     options = ChannelOptions(history_size=1, history_ttl=30 * 24 * 3600)
-    command = _parse(
-        ScriptedChannel(SCRIPTS, "relay:", "c", options).call(BULK % (1, b"x"), None).pack(pack_primary(b"", 1))
-    )
+    made = ScriptedChannel(SCRIPTS, "relay:", "c", options).call(BULK % (1, b"x"), None)
+    command = _parse(pack_primary(b"", 1).join(made))
     assert int(command[10]) > 30 * 24 * 3600
 
 
@@ -78,7 +83,7 @@ def test_no_two_channels_share_a_key(name: str) -> None:
 async def test_calls_are_completed_when_they_are_written_in_order_with_the_others() -> None:
     desk, source, outcomes = Desk(), RecordingSource(), Outcomes()
     desk.say(source, "1")
-    desk.publications.publish_script(call("2"), source, outcomes)
+    say(desk, "2", source, outcomes)
     desk.say(source, "3")
     link = desk.connect()
     middle = desk.scripting.middle
@@ -86,7 +91,7 @@ async def test_calls_are_completed_when_they_are_written_in_order_with_the_other
     desk.answer(ONE, answer(7, primary="other"), ONE)
     assert (outcomes.heard, outcomes.positions, outcomes.repeated) == ([2], [Position("e", 7)], [False])
     assert desk.counters.messages_published == 3
-    desk.publications.publish_script(call("4"), source, outcomes)
+    say(desk, "4", source, outcomes)
     await tick()
     assert b"other" in desk.scripting.middle
     assert link.written[1:] == [b"<4" + desk.scripting.middle + b"4>"]
@@ -101,13 +106,13 @@ async def test_calls_that_found_no_script_are_written_again_before_all_others() 
     link = desk.connect()
     middle = desk.scripting.middle
     for name in ("1", "2"):
-        desk.publications.publish_script(call(name), source, outcomes)
+        say(desk, name, source, outcomes)
     desk.say(source, "between")
-    desk.publications.publish_script(call("3"), source, None)
+    say(desk, "3", source)
     await tick()
     link.written.clear()
     desk.answer(NO_SCRIPT)
-    desk.publications.publish_script(call("4"), source, outcomes)
+    say(desk, "4", source, outcomes)
     await tick()
     assert link.written == [], "nothing may overtake them"
     assert not desk.publications.passing
@@ -128,7 +133,7 @@ async def test_calls_that_found_no_script_are_written_again_before_all_others() 
 async def test_heartbeats_keep_their_place_among_them() -> None:
     desk, source, outcomes = Desk(), RecordingSource(Share.BACK_ENDS), Outcomes()
     link = desk.connect()
-    desk.publications.publish_script(call("1"), source, outcomes)
+    say(desk, "1", source, outcomes)
     await tick()
     desk.publications.send_heartbeat(link)  # type: ignore[arg-type]  # made by hand
     desk.answer(NO_SCRIPT)
@@ -142,11 +147,11 @@ async def test_heartbeats_keep_their_place_among_them() -> None:
 async def test_the_drain_waits_for_them() -> None:
     desk, source, outcomes = Desk(), RecordingSource(Share.BACK_ENDS), Outcomes()
     desk.connect()
-    desk.publications.publish_script(call("1"), source, outcomes)
+    say(desk, "1", source, outcomes)
     await tick()
     desk.answer(NO_SCRIPT)
     draining = tick_task(desk)
-    desk.publications.publish_script(call("2"), source, outcomes)
+    say(desk, "2", source, outcomes)
     await tick()
     assert not draining.done()
     desk.answer(LOADED, answer(1), answer(2))
@@ -158,18 +163,18 @@ async def test_a_lost_link_leaves_their_delivery_unknown() -> None:
     desk, source, other = Desk(), RecordingSource(Share.BACK_ENDS), RecordingSource()
     outcomes = Outcomes()
     desk.connect()
-    desk.publications.publish_script(call("1"), source, outcomes)
-    desk.publications.publish_script(call("2"), other, None)
+    say(desk, "1", source, outcomes)
+    say(desk, "2", other)
     await tick()
     desk.answer(NO_SCRIPT)
-    desk.publications.publish_script(call("3"), source, outcomes)
+    say(desk, "3", source, outcomes)
     desk.lose()
     assert [type(error) for error in outcomes.errors] == [DeliveryUnknown, BusUnavailable]
     assert [type(error) for error in (*source.errors, *other.errors)] == [DeliveryUnknown] * 2
     assert not any(desk.publications.buffered.values())
     link = desk.connect()
     assert desk.publications.passing
-    desk.publications.publish_script(call("4"), source, outcomes)
+    say(desk, "4", source, outcomes)
     await tick()
     assert len(link.written) == 1
     desk.answer(answer(1))
@@ -179,7 +184,7 @@ async def test_a_lost_link_leaves_their_delivery_unknown() -> None:
 async def test_what_a_failing_source_has_held_is_dropped() -> None:
     desk, source = Desk(), RecordingSource()
     desk.connect()
-    desk.publications.publish_script(call("1"), source, None)
+    say(desk, "1", source)
     desk.say(source, "2")
     await tick()
     desk.answer(NO_SCRIPT)
@@ -193,7 +198,7 @@ async def test_what_a_failing_source_has_held_is_dropped() -> None:
 async def test_scripts_that_cannot_be_loaded_refuse(caplog: pytest.LogCaptureFixture) -> None:
     desk, source, outcomes = Desk(), RecordingSource(Share.BACK_ENDS), Outcomes()
     desk.connect()
-    desk.publications.publish_script(call("1"), source, outcomes)
+    say(desk, "1", source, outcomes)
     await tick()
     desk.answer(NO_SCRIPT)
     desk.answer(b"-NOPERM load\r\n" * 2, NO_SCRIPT)
@@ -205,7 +210,7 @@ async def test_scripts_that_are_never_found_refuse_in_the_end() -> None:
     """A proxy in front of several Redis may load them at one and call them at another."""
     desk, source, outcomes = Desk(), RecordingSource(Share.BACK_ENDS), Outcomes()
     desk.connect()
-    desk.publications.publish_script(call("1"), source, outcomes)
+    say(desk, "1", source, outcomes)
     await tick()
     desk.answer(NO_SCRIPT)
     for _ in range(LOADS_IN_VAIN):
