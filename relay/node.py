@@ -69,7 +69,7 @@ class Node:
         self._broker = load_broker(options, self, counters)
         self.history = self._broker.history
         self.recoveries = Recoveries(
-            options.namespaces, self.history, self.hub, counters, self._tell_missed, options.timeout
+            options.namespaces, self.history, self.hub, counters, self._tell_missed, options.timeout / 2
         )
         self.receive_positioned: Callable[[PositionedMessage], None] = self.recoveries.receive
         self._write_delay = write_delay

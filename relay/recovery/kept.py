@@ -19,25 +19,25 @@ class Kept:
 
     Attributes:
         messages: those that wait.
-        spilled: whether there was no room for others, since this was set to False.
         old: how many of the messages had come when the reading began that is under way, or was the last one.
     """
 
-    __slots__ = ("_budget", "_bytes", "messages", "old", "spilled")
+    __slots__ = ("_budget", "_bytes", "messages", "old")
 
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
         self._bytes = 0
         self.messages: list[PositionedMessage] = []
-        self.spilled = False
         self.old = 0
 
     def add(self, message: PositionedMessage) -> bool:
-        """Keep a message; when there is no room, drop those before, and return False."""
+        """Keep a message; when there is no room, drop those before, and return False.
+
+        It is kept in any case: it shows that those before are missing, if the reading doesn't have them.
+        """
         size = len(message.payload) + MESSAGE_BYTES
         room = self._bytes + size <= KEPT_BYTES and self._budget.used + size <= self._budget.limit
         if not room:
-            self.spilled = True
             self.take()
         self.messages.append(message)
         self._bytes += size

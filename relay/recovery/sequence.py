@@ -180,7 +180,6 @@ class Sequence:
             self._kept.old = len(kept)
         else:
             self._outlet.missed()
-        self._kept.spilled = False
         self._go_on()
 
     # Who joins.
@@ -283,8 +282,5 @@ class Sequence:
             elif position.offset <= last.offset:
                 continue
             self.receive(message)
-        if self.state is State.LIVE and self._kept.spilled:
-            self._stop()  # the last ones may be among those that were dropped
-        self._kept.spilled = False
         if self.state is State.LIVE and before is not State.LIVE:
             self._outlet.complete()

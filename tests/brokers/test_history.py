@@ -35,8 +35,10 @@ Stations = Callable[[], Awaitable[Station]]
 
 
 @pytest.fixture
-def options(bare_options: BrokerOptions) -> BrokerOptions:
+def options(request: pytest.FixtureRequest, bare_options: BrokerOptions) -> BrokerOptions:
     """Options of one of the buses, with namespaces."""
+    if request.node.callspec.params["bare_options"] == "fakeredis":
+        pytest.importorskip("lupa", reason="fakeredis runs scripts with it")
     return dataclasses.replace(bare_options, namespaces=NAMESPACES)
 
 

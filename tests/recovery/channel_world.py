@@ -11,7 +11,7 @@ from relay.metrics.counters import Counters
 from relay.namespaces import ChannelOptions
 from relay.position import Position
 from relay.recovery.reading import Extent, Reading
-from relay.recovery.ring import Budget
+from relay.recovery.ring import MESSAGE_BYTES, Budget
 from relay.recovery.sequence import Sequence, State
 from relay.replay import Resume
 
@@ -140,6 +140,7 @@ class Gateway:
     Args:
         bus: see above.
         options: of the channel.
+        room: messages that the ring has room for, and as many that are kept.
 
     Attributes:
         clients: those that have joined.
@@ -149,10 +150,11 @@ class Gateway:
         doubts: whether messages are awaited that can't be read.
     """
 
-    def __init__(self, bus: Bus, options: ChannelOptions) -> None:
+    def __init__(self, bus: Bus, options: ChannelOptions, room: int) -> None:
         self._bus = bus
         self.counters = Counters()
-        self.sequence = Sequence(options, Budget(1 << 20), Budget(1 << 20), self.counters, self)
+        rings, kept = (Budget(room * (MESSAGE_BYTES + 3)) for _ in range(2))
+        self.sequence = Sequence(options, rings, kept, self.counters, self)
         self.clients: list[Client] = []
         self.waiting: list[Client] = []
         self.asked: list[Client] = []

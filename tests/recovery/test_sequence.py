@@ -14,16 +14,29 @@ from tests.recovery.channel_world import Bus, Gateway
 HARMLESS = ("publish", "hear", "lose", "gap", "look", "begin", "answer", "fail", "arrive", "come", "join")
 HARMFUL = ("trim", "flush", "fail over", "give up", "expire")
 
-harmless = st.lists(st.tuples(st.sampled_from(HARMLESS), st.integers(0, 7)), max_size=80)
-anything = st.lists(st.tuples(st.sampled_from((*HARMLESS, *HARMFUL)), st.integers(0, 7)), max_size=80)
+OPENED = ("begin", "answer", "arrive", "come", "join")
+"""Opens the channel, and lets a client in."""
+
+Acts = list[tuple[str, int]]
+
+rooms = st.sampled_from([1, 3, 1000])
+
+
+def plays(*acts: str) -> st.SearchStrategy[Acts]:
+    """Return orders of acts, most of them on a channel that is open."""
+    some = st.lists(st.tuples(st.sampled_from(acts), st.integers(0, 7)), max_size=70)
+    return st.tuples(st.sampled_from([OPENED, OPENED, ()]), some).map(lambda two: [(act, 0) for act in two[0]] + two[1])
+
+
+harmless, anything = plays(*HARMLESS), plays(*HARMLESS, *HARMFUL)
 
 
 class Scene:
     """A bus, a gateway, and what they do."""
 
-    def __init__(self, options: ChannelOptions) -> None:
+    def __init__(self, options: ChannelOptions, room: int = 1000) -> None:
         self.bus = Bus(options.history_size)
-        self.gateway = Gateway(self.bus, options)
+        self.gateway = Gateway(self.bus, options, room)
 
     def do(self, act: str, number: int) -> None:
         """Let one thing happen."""
@@ -71,11 +84,16 @@ class Scene:
             gateway.look()
 
 
-def played(options: ChannelOptions, acts: list[tuple[str, int]]) -> Scene:
+def played(options: ChannelOptions, acts: Acts, room: int = 1000) -> Scene:
     """Return a scene at its end."""
-    scene = Scene(options)
+    scene = Scene(options, room)
     for act, number in acts:
         scene.do(act, number)
+    return played_on(scene)
+
+
+def played_on(scene: Scene) -> Scene:
+    """Return it at its end."""
     scene.settle()
     return scene
 
@@ -90,16 +108,16 @@ def check_end(scene: Scene) -> None:
         assert client.position == scene.bus.top
 
 
-@settings(max_examples=300)
-@given(anything, st.sampled_from([1, 3, 10, 100]))
-def test_nothing_is_missing_or_doubled_in_silence(acts: list[tuple[str, int]], size: int) -> None:
-    check_end(played(ChannelOptions(history_size=size), acts))
+@settings(max_examples=1000)
+@given(anything, st.sampled_from([1, 3, 10, 100]), rooms)
+def test_nothing_is_missing_or_doubled_in_silence(acts: Acts, size: int, room: int) -> None:
+    check_end(played(ChannelOptions(history_size=size), acts, room))
 
 
-@settings(max_examples=300)
-@given(harmless, st.sampled_from([100, 1000]))
-def test_nobody_is_told_while_the_history_has_everything(acts: list[tuple[str, int]], size: int) -> None:
-    scene = played(ChannelOptions(history_size=size), acts)
+@settings(max_examples=1000)
+@given(harmless, st.sampled_from([100, 2000]), rooms)
+def test_nobody_is_told_while_the_history_has_everything(acts: Acts, size: int, room: int) -> None:
+    scene = played(ChannelOptions(history_size=size), acts, room)
     check_end(scene)
     assert scene.gateway.told == 0
     for client in scene.gateway.clients:
@@ -111,19 +129,30 @@ def test_nobody_is_told_while_the_history_has_everything(acts: list[tuple[str, i
             assert client.got == scene.bus.top.offset, "it got all that there were"
 
 
-@settings(max_examples=300)
+@settings(max_examples=1000)
 @given(anything)
-def test_without_messages_kept_clients_are_told_whenever_they_missed_one(acts: list[tuple[str, int]]) -> None:
+def test_without_messages_kept_clients_are_told_whenever_they_missed_one(acts: Acts) -> None:
     check_end(played(ChannelOptions(positions=True), acts))
 
 
-@settings(max_examples=300)
+@settings(max_examples=1000)
 @given(harmless)
-def test_without_messages_kept_nobody_is_told_who_missed_nothing(acts: list[tuple[str, int]]) -> None:
+def test_without_messages_kept_nobody_is_told_who_missed_nothing(acts: Acts) -> None:
     scene = played(ChannelOptions(positions=True), acts)
     check_end(scene)
     if not scene.bus.lost:
         assert scene.gateway.told == 0
+
+
+def test_a_reading_that_was_begun_in_another_epoch_tells_no_hole() -> None:
+    scene = Scene(ChannelOptions(history_size=10))
+    acts = [*OPENED, "publish", "hear", "publish", "hear", "gap", "begin"]  # since 2
+    acts += ["flush", "publish", "hear", "give up", "publish", "lose", "answer", "arrive"]
+    for act in acts:
+        scene.do(act, 0)
+    assert (scene.gateway.told, scene.gateway.sequence.state) == (1, State.FILLING)
+    check_end(played_on(scene))
+    assert scene.gateway.told == 1
 
 
 @pytest.mark.parametrize("size", [0, 5])

@@ -150,7 +150,8 @@ async def test_a_browser_may_ask_before_it_publishes(embedded: EmbeddedFactory) 
 async def test_an_unknown_fate_is_not_called_unpublished(
     embedded: EmbeddedFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def lose(self: MemoryBroker, message: Message, source: Source, receipt: Receipt, idempotency_key: None) -> bool:
+    def lose(self: MemoryBroker, message: Message, source: Source, receipt: Receipt | None, key: str | None) -> bool:
+        assert receipt is not None
         receipt(DeliveryUnknown("link lost"))
         return True
 

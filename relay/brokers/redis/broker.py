@@ -13,7 +13,7 @@ from relay.brokers.history import HistoryStore
 from relay.brokers.redis.address import fixed, parse_address
 from relay.brokers.redis.block_store import RedisBlockStore
 from relay.brokers.redis.history import RedisHistoryStore
-from relay.brokers.redis.script_calls import BULK, ScriptedChannel
+from relay.brokers.redis.script_calls import BULK, ScriptCall, ScriptedChannel
 from relay.brokers.redis.shard import Shard
 from relay.brokers.redis.unpositioned import UnpositionedWatch
 from relay.brokers.shares import Share
@@ -23,7 +23,7 @@ from relay.metrics.counters import Counters
 
 CACHED_CHANNELS = 4096
 
-Publish = Callable[[bytes, Source, Receipt | None], bool]
+Publish = Callable[[bytes, Source, Receipt | None, ScriptCall | None], bool]
 """See `Publications.publish`."""
 
 log = Logger("relay.bus")
@@ -89,12 +89,12 @@ class RedisBroker(Broker):
     ) -> bool:
         """See `Broker.publish`."""
         envelope = seal(message)
+        publish, template, head = self._route(message.channel)
         if idempotency_key is not None:
-            publications = self._shard_of(message.channel).publications
-            call = self._scripted(message.channel).call(BULK % (len(envelope), envelope), idempotency_key)
-            return publications.publish_script(call, source, receipt)
-        publish, template = self._route(message.channel)
-        return publish(template % (len(envelope), envelope), source, receipt)
+            tail = BULK % (len(envelope), envelope)
+            return publish(tail, source, receipt, self._scripted(message.channel).call(tail, idempotency_key))
+        command = template % (len(envelope), envelope)
+        return publish(command, source, receipt, None if head is None else (head, command))
 
     @property
     def counts_all_receivers(self) -> bool:
@@ -144,17 +144,12 @@ class RedisBroker(Broker):
         """Return the shard that carries a channel. Only subscriptions and the first message of a channel ask."""
         return self.shards[0]
 
-    def _find_route(self, channel: str) -> tuple[Publish, bytes]:
-        """Return the method to publish with, and what to publish without its payload."""
+    def _find_route(self, channel: str) -> tuple[Publish, bytes, bytes | None]:
+        """Return the method to publish with, what to complete with the payload, and what comes before in a call."""
         shard = self._shard_of(channel)
-        if not self._options(channel).positioned:
-            return shard.publications.publish, shard.publish_template(channel)
-        call, publish_script = self._scripted(channel).call, shard.publications.publish_script
-
-        def publish(tail: bytes, source: Source, receipt: Receipt | None) -> bool:
-            return publish_script(call(tail, None), source, receipt)
-
-        return publish, BULK
+        if self._options(channel).positioned:
+            return shard.publications.publish, BULK, self._scripted(channel).head
+        return shard.publications.publish, shard.publish_template(channel), None
 
     def _find_scripted(self, channel: str) -> ScriptedChannel:
         return self._shard_of(channel).scripted(channel)

@@ -87,7 +87,7 @@ class MessagePacker:
         scripted = ScriptedChannel(self._scripts, self._prefix, message.channel, options)
         call = scripted.call(BULK % (len(envelope), envelope), idempotency_key)
         middle = pack_primary(self._primary, int(time.time() // DAY_SECONDS))
-        return PackedMessage([call.pack(middle)], [script.load])
+        return PackedMessage([middle.join(call)], [script.load])
 
     def receivers(self, reply: Any) -> int:
         """Return how many gateways have heard a message."""

@@ -99,12 +99,18 @@ class Publications(SupervisedLink):
 
     def publish(
         self,
-        command: bytes | ScriptCall,
+        command: bytes,
         source: Source | None,
         receipt: Receipt | Callable[[Any], None] | None = None,
-        pending: type[PendingPublish] = PendingPublish,
+        call: ScriptCall | None = None,
     ) -> bool:
-        """Accept a packed PUBLISH; see `Broker.publish`. A probe has no source, and its receipt gets the bare reply."""
+        """Accept a packed PUBLISH; see `Broker.publish`. A probe has no source, and its receipt gets the bare reply.
+
+        Args:
+            command: the PUBLISH, or the last part of the call.
+            source, receipt: see above.
+            call: of a script that publishes instead.
+        """
         size = len(command)
         queue = self._queue
         if receipt is not None or self.congested:
@@ -117,8 +123,13 @@ class Publications(SupervisedLink):
             self._flush_scheduled = True
             self._batch_began_at = time.monotonic()
             self._loop.call_soon(self._flush)
-        queue.pending.append(pending(source, size, self._batch_began_at, receipt))
-        queue.unsent.append(command)
+        if call is None:
+            queue.pending.append(PendingPublish(source, size, self._batch_began_at, receipt))
+            queue.unsent.append(command)
+        else:
+            queue.pending.append(PendingScript(source, size, self._batch_began_at, receipt))
+            queue.unsent.append(call)
+            queue.scripts_wait = True
         queue.size += size
         waiting = queue.size - queue.of_others
         if self.passing and waiting < queue.high_water:
@@ -126,11 +137,6 @@ class Publications(SupervisedLink):
         self._paused = True
         self.congested = waiting >= queue.client_limit
         return False
-
-    def publish_script(self, call: ScriptCall, source: Source, receipt: Receipt | None) -> bool:
-        """Accept the call of a script that publishes; see `publish`."""
-        self._queue.scripts_wait = True
-        return self.publish(call, source, receipt, PendingScript)
 
     def hold_back(self) -> bool:
         """See `Broker.hold_back`."""
@@ -215,6 +221,9 @@ class Publications(SupervisedLink):
             if len(queue.pending) == len(queue.unsent):  # all that was written is answered
                 queue.release()
                 self._scripting.load(self._ask)
+        if queue.blocked and not queue.holding:  # released; or dropped, when its sources had failed
+            queue.blocked = False
+            if unexpected is EXPECTED:
                 self.update()
         self._resume()
         if unexpected is not EXPECTED:

@@ -60,6 +60,7 @@ class PublishQueue:
         unsent: the bytes of these; calls of scripts are packed when they are written.
         scripts_wait: whether there may be such calls.
         calls: those that were written and have no reply, in order.
+        blocked: whether writing has stopped because of held calls; set to False when it goes on.
         size: bytes of all, held ones included.
         of_others: bytes of the messages that don't count for the clients' share.
         client_limit: bytes at which the clients' share is used up.
@@ -70,6 +71,7 @@ class PublishQueue:
         "_by_share",
         "_held",
         "_limits",
+        "blocked",
         "buffer_bytes",
         "calls",
         "client_limit",
@@ -93,6 +95,7 @@ class PublishQueue:
         self.unsent: list[Any] = []  # of bytes, and of `ScriptCall`s where there are any
         self.scripts_wait = False
         self.calls: deque[ScriptCall] = deque()
+        self.blocked = False
         # Calls that have found no script, the oldest first.
         self._held: list[tuple[PendingScript, ScriptCall]] = []
         self.size = 0
@@ -138,11 +141,10 @@ class PublishQueue:
         """
         packed = []
         for command in self.unsent:
-            if isinstance(command, ScriptCall):
+            if type(command) is tuple:
                 self.calls.append(command)
-                packed.append(command.pack(middle))
-            else:
-                packed.append(command)
+                command = middle.join(command)
+            packed.append(command)
         self.unsent.clear()
         self.scripts_wait = False
         return b"".join(packed)
@@ -150,6 +152,7 @@ class PublishQueue:
     def hold(self, entry: PendingScript, call: ScriptCall) -> None:
         """Hold a call, which was taken out of `pending` and `calls`; its bytes count on in `size`."""
         self._held.append((entry, call))
+        self.blocked = True
         if entry.source is not None and entry.receipt is not None:
             self.charge(entry.source.share, entry.size)
 

@@ -48,8 +48,7 @@ class PublishReplies:
         latency = self._counters.publish_latency
         published, settled = 0, 0
         batch, batch_began_at = 0, 0.0
-        refused: list[PendingPublish] = []
-        error = ""
+        refused, error = list[PendingPublish](), ""
         unexpected: object = EXPECTED
         reply: Any
         while (reply := replies()) is not False:
@@ -65,11 +64,8 @@ class PublishReplies:
                 continue
             if receipt is not None:
                 queue.charge(source.share, -size)
-            answer = None
-            if type(reply) is list and isinstance(entry, PendingScript):
-                answer = self._answer(reply)
-                published -= answer.repeated
-            if answer is not None or type(reply) is int:
+            from_script = type(reply) is list and type(entry) is PendingScript
+            if from_script or type(reply) is int:  # number of receivers
                 if accepted_at != batch_began_at:
                     # Once for all messages of a tick.
                     if batch:
@@ -77,10 +73,12 @@ class PublishReplies:
                     published += batch
                     batch, batch_began_at = 0, accepted_at
                 batch += 1
+                if from_script:
+                    published -= self._note(reply)
                 if receipt is not None:
-                    receipt(answer or Published(reply))  # number of receivers
+                    receipt(_published(reply) if from_script else Published(reply))
             elif isinstance(reply, hiredis.ReplyError):
-                if isinstance(entry, PendingScript) and self._hold(entry, str(reply)):
+                if type(entry) is PendingScript and self._hold(entry, str(reply)):
                     settled -= size
                 else:
                     refused.append(entry)
@@ -99,13 +97,15 @@ class PublishReplies:
             self._failures.refused(refused, error)
         return unexpected
 
-    def _answer(self, reply: list[Any]) -> Published:
-        """Return what a script has answered; see `relay.brokers.redis.scripts`."""
+    def _note(self, reply: list[Any]) -> int:
+        """Take note of a script's answer; return whether it was given before, to an earlier message, as a number."""
         self._queue.calls.popleft()
-        offset, epoch, receivers, repeated, *primary = reply
-        self._scripting.answered(*primary)
+        self._scripting.found = True
+        if len(reply) > 4:
+            self._scripting.primary_is(reply[4])
+        repeated: int = reply[3]
         self._counters.messages_repeated += repeated
-        return Published(receivers, Position(epoch.decode(), offset) if offset else None, bool(repeated))
+        return repeated
 
     def _hold(self, entry: PendingScript, error: str) -> bool:
         """Keep a call that has found no script, unless there never will be one."""
@@ -114,3 +114,9 @@ class PublishReplies:
             return False
         self._queue.hold(entry, call)
         return True
+
+
+def _published(reply: list[Any]) -> Published:
+    """Return what a script has answered; see `relay.brokers.redis.scripts`."""
+    offset, epoch, receivers, repeated, *_ = reply
+    return Published(receivers, Position(epoch.decode(), offset) if offset else None, bool(repeated))

@@ -16,29 +16,9 @@ RANDOM: Final = secrets.token_urlsafe(6).encode()
 """What the epochs begin with that this process begins; see `relay.brokers.redis.scripts`."""
 
 
-class ScriptCall:
-    """An EVALSHA that waits to be written: only then it is known which primary will run it.
-
-    Args:
-        head: the packed command up to what isn't known yet.
-        tail: the rest.
-        complete: whether nothing comes between them: the script doesn't ask for the primary.
-    """
-
-    __slots__ = ("_complete", "head", "tail")
-
-    def __init__(self, head: bytes, tail: bytes, complete: bool) -> None:
-        self.head = head
-        self.tail = tail
-        self._complete = complete
-
-    def __len__(self) -> int:
-        """Return its bytes, nearly."""
-        return len(self.head) + len(self.tail)
-
-    def pack(self, middle: bytes) -> bytes:
-        """Return the whole command; `middle` is that of `pack_primary`."""
-        return b"%b%b%b" % (self.head, b"" if self._complete else middle, self.tail)
+ScriptCall = tuple[bytes, ...]
+"""An EVALSHA that waits to be written: only then it is known which primary will run it. That goes between its parts; a
+script that doesn't ask has one part."""
 
 
 class ScriptedChannel:
@@ -49,9 +29,12 @@ class ScriptedChannel:
         prefix: of the bus.
         channel: its name.
         options: of the channel.
+
+    Attributes:
+        head: first part of the calls without a key, for channels with positions.
     """
 
-    __slots__ = ("_keys", "_once", "_positioned", "_rest", "_without_key")
+    __slots__ = ("_keys", "_once", "_positioned", "_rest", "head")
 
     def __init__(self, scripts: PublishScripts, prefix: str, channel: str, options: ChannelOptions) -> None:
         self._keys = keys_of(prefix, channel)
@@ -60,10 +43,11 @@ class ScriptedChannel:
         if options.positioned:
             self._rest = _bulks(name, *_options(options), RANDOM, b"%d" % _lifetime(options))
             self._once = _evalsha(15, scripts.positioned.sha, 3, self._keys)
-            self._without_key = _evalsha(14, scripts.positioned.sha, 2, self._keys) + self._rest
+            self.head = _evalsha(14, scripts.positioned.sha, 2, self._keys) + self._rest
         else:
             self._rest = _bulks(name)
             self._once = b"*6\r\n" + _bulks(b"EVALSHA", scripts.once.sha.encode(), b"1")
+            self.head = b""
 
     def call(self, tail: bytes, idempotency_key: str | None) -> ScriptCall:
         """Return the call that publishes an envelope.
@@ -73,13 +57,13 @@ class ScriptedChannel:
             idempotency_key: see `Broker.publish`; a channel without positions needs one.
         """
         if idempotency_key is None:
-            return ScriptCall(self._without_key, tail, complete=False)
-        repeat = _bulks(self._keys.repeat + hash_key(idempotency_key))
-        return ScriptCall(self._once + repeat + self._rest, tail, complete=not self._positioned)
+            return self.head, tail
+        head = self._once + _bulks(self._keys.repeat + hash_key(idempotency_key)) + self._rest
+        return (head, tail) if self._positioned else (head + tail,)
 
 
 def pack_primary(primary: bytes, day: int) -> bytes:
-    """Return what is known only when a call is written.
+    """Return what is known only when a call is written, and goes between its parts.
 
     Args:
         primary: id of the primary's term; empty: unknown.

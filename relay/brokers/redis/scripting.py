@@ -40,6 +40,7 @@ class Scripting:
     Attributes:
         scripts: to be called.
         ready: whether messages may go out, as far as scripts are concerned.
+        found: set when a script has answered.
     """
 
     def __init__(self, verb: bytes, announcement: bytes | None, durability: Durability) -> None:
@@ -49,6 +50,7 @@ class Scripting:
         self._primary = b""
         self._refused = False
         self._in_vain = 0
+        self.found = False
         self.ready = True
 
     def begin(self, ask: Ask, ready: Callable[[], None]) -> None:
@@ -78,19 +80,19 @@ class Scripting:
 
     def load(self, ask: Ask) -> None:
         """Load the scripts."""
-        self._in_vain += 1
+        self._in_vain = 1 if self.found else self._in_vain + 1
+        self.found = False
         for script in self.scripts:
             ask(script.load, self._loaded)
 
-    def answered(self, primary: bytes = b"") -> None:
-        """Note that a script has answered, and of which primary, where it says so."""
-        self._in_vain = 0
+    def primary_is(self, primary: bytes) -> None:
+        """Note which primary has answered; empty: it doesn't say."""
         self._primary = primary or self._primary
 
     @property
     def hopeless(self) -> bool:
         """Whether calls that have found no script won't find one if it is loaded again."""
-        return self._refused or self._in_vain >= LOADS_IN_VAIN
+        return self._refused or (self._in_vain >= LOADS_IN_VAIN and not self.found)
 
     @property
     def middle(self) -> bytes:

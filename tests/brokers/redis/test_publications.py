@@ -48,6 +48,7 @@ class Desk:
         self.gate = True
         self.resumed = 0
         self.demotions = 0
+        self.scripting = Scripting(b"PUBLISH", None, Durability())
         self.publications = Publications(
             fixed(Address()),
             3.0,
@@ -58,7 +59,7 @@ class Desk:
             demoted=self._demote,
             publish_timeout=publish_timeout,
             buffer_bytes=buffer_bytes,
-            scripting=Scripting(b"PUBLISH", None, Durability()),
+            scripting=self.scripting,
         )
         self._reader = hiredis.Reader()
 

@@ -1,0 +1,242 @@
+"""What becomes of calls of scripts on their way to Redis, step by step, on a link made by hand."""
+
+from __future__ import annotations
+
+import asyncio
+
+import hiredis
+import pytest
+
+from relay.brokers.redis.link import pack
+from relay.brokers.redis.publish_queue import PendingPublish
+from relay.brokers.redis.script_calls import BULK, ScriptCall, ScriptedChannel, pack_primary
+from relay.brokers.redis.scripting import LOADS_IN_VAIN
+from relay.brokers.redis.scripts import hash_key, keys_of, publish_scripts
+from relay.brokers.shares import Share
+from relay.errors import BusUnavailable, DeliveryUnknown, PublishRefused
+from relay.namespaces import ChannelOptions
+from relay.position import Position
+from tests.brokers.recording import Outcomes, RecordingSource
+from tests.brokers.redis.test_publications import Desk, tick
+
+SCRIPTS = publish_scripts(b"PUBLISH")
+LOADED = b"$3\r\nsha\r\n" * 2
+NO_SCRIPT = b"-NOSCRIPT No matching script.\r\n"
+ONE = b":1\r\n"
+
+
+def call(name: str) -> ScriptCall:
+    return f"<{name}".encode(), f"{name}>".encode()
+
+
+def say(desk: Desk, name: str, source: RecordingSource, receipt: Outcomes | None = None) -> None:
+    """Publish by a script."""
+    head, tail = call(name)
+    desk.publications.publish(tail, source, receipt, (head, tail))
+
+
+def answer(offset: int, repeated: int = 0, primary: str = "") -> bytes:
+    reply = [b":%d\r\n" % offset, b"$1\r\ne\r\n", b":2\r\n", b":%d\r\n" % repeated]
+    if primary:
+        reply.append(BULK % (len(primary), primary.encode()))
+    return b"*%d\r\n" % len(reply) + b"".join(reply)
+
+
+def test_a_call_is_one_whole_command() -> None:
+    keys = keys_of("relay:", "h:c")
+    options = ChannelOptions(history_size=7, history_ttl=1.5, history_bytes=99)
+    channel = ScriptedChannel(SCRIPTS, "relay:", "h:c", options)
+    for key, repeat in ((None, []), ("k", [keys.repeat + hash_key("k")])):
+        made = channel.call(BULK % (3, b"%b%"), key)
+        command = _parse(pack_primary(b"p", 20_000).join(made))
+        assert command[:3] == [b"EVALSHA", SCRIPTS.positioned.sha.encode(), b"%d" % (2 + len(repeat))]
+        assert command[3 : 5 + len(repeat)] == [b"relay:{h:c}:position", b"relay:{h:c}:history", *repeat]
+        channel_name, size, ttl, limit, _random, lifetime, primary, day, envelope = command[5 + len(repeat) :]
+        assert (channel_name, size, ttl, limit) == (b"relay:h:c", b"7", b"1500", b"99")
+        assert (primary, day, envelope) == (b"p", b"20000", b"%b%")
+        assert int(lifetime) == 8 * 24 * 3600
+    once = ScriptedChannel(SCRIPTS, "relay:", "c", ChannelOptions()).call(BULK % (1, b"x"), "k")
+    repeat_key = b"relay:{c}:repeat:" + hash_key("k")
+    assert _parse(b"never seen".join(once)) == [
+        *(b"EVALSHA", SCRIPTS.once.sha.encode(), b"1", repeat_key, b"relay:c", b"x")
+    ]
+
+
+def test_a_position_lives_as_long_as_the_messages() -> None:
+    options = ChannelOptions(history_size=1, history_ttl=30 * 24 * 3600)
+    made = ScriptedChannel(SCRIPTS, "relay:", "c", options).call(BULK % (1, b"x"), None)
+    command = _parse(pack_primary(b"", 1).join(made))
+    assert int(command[10]) > 30 * 24 * 3600
+
+
+@pytest.mark.parametrize("name", ["a", "a}:repeat:b", "}", "{", "{}", "日本"])
+def test_no_two_channels_share_a_key(name: str) -> None:
+    """Whoever chooses an idempotency key must not choose a key of Redis."""
+    others = {*keys_of("relay:", "a}")[:2], *keys_of("relay:", "x")[:2], keys_of("relay:", "a").repeat + hash_key("b")}
+    mine = {*keys_of("relay:", name)[:2], keys_of("relay:", name).repeat + hash_key("k")}
+    assert len(mine) == 3
+    assert not mine & others
+    assert hash_key("b}:position") != hash_key("b}:history")
+    assert {len(hash_key(key)) for key in ("", "\ud800", "x" * 10_000)} == {32}
+
+
+async def test_calls_are_completed_when_they_are_written_in_order_with_the_others() -> None:
+    desk, source, outcomes = Desk(), RecordingSource(), Outcomes()
+    desk.say(source, "1")
+    say(desk, "2", source, outcomes)
+    desk.say(source, "3")
+    link = desk.connect()
+    middle = desk.scripting.middle
+    assert link.written == [pack("PUBLISH", "c", "1") + b"<2" + middle + b"2>" + pack("PUBLISH", "c", "3")]
+    desk.answer(ONE, answer(7, primary="other"), ONE)
+    assert (outcomes.heard, outcomes.positions, outcomes.repeated) == ([2], [Position("e", 7)], [False])
+    assert desk.counters.messages_published == 3
+    say(desk, "4", source, outcomes)
+    await tick()
+    assert b"other" in desk.scripting.middle
+    assert link.written[1:] == [b"<4" + desk.scripting.middle + b"4>"]
+    desk.answer(answer(7, repeated=1))
+    assert outcomes.repeated == [False, True]
+    assert (desk.counters.messages_published, desk.counters.messages_repeated) == (3, 1)
+    assert not any(desk.publications.buffered.values())
+
+
+async def test_calls_that_found_no_script_are_written_again_before_all_others() -> None:
+    desk, source, outcomes = Desk(), RecordingSource(Share.BACK_ENDS), Outcomes()
+    link = desk.connect()
+    middle = desk.scripting.middle
+    for name in ("1", "2"):
+        say(desk, name, source, outcomes)
+    desk.say(source, "between")
+    say(desk, "3", source)
+    await tick()
+    link.written.clear()
+    desk.answer(NO_SCRIPT)
+    say(desk, "4", source, outcomes)
+    await tick()
+    assert link.written == [], "nothing may overtake them"
+    assert not desk.publications.passing
+    assert source in desk.publications.unsettled()
+    desk.answer(NO_SCRIPT, ONE)
+    assert link.written == []
+    desk.answer(NO_SCRIPT)
+    again = b"".join(b"<%s%s%s>" % (name, middle, name) for name in (b"1", b"2", b"3", b"4"))
+    assert link.written == [*(script.load for script in SCRIPTS), again]
+    desk.answer(LOADED, answer(1), answer(2), answer(3), answer(4))
+    assert [position.offset for position in outcomes.positions if position] == [1, 2, 4]
+    assert (source.errors, outcomes.errors) == ([], [])
+    assert not any(desk.publications.buffered.values())
+    assert desk.publications.passing
+    assert desk.counters.bus_errors == 0
+
+
+async def test_heartbeats_keep_their_place_among_them() -> None:
+    desk, source, outcomes = Desk(), RecordingSource(Share.BACK_ENDS), Outcomes()
+    link = desk.connect()
+    say(desk, "1", source, outcomes)
+    await tick()
+    desk.publications.send_heartbeat(link)  # type: ignore[arg-type]  # made by hand
+    desk.answer(NO_SCRIPT)
+    desk.publications.send_heartbeat(link)  # type: ignore[arg-type]
+    desk.answer(b"+PONG\r\n", b"+PONG\r\n")
+    desk.answer(LOADED, answer(1))
+    assert outcomes.heard == [2]
+    assert link.aborted == []
+
+
+async def test_the_drain_waits_for_them() -> None:
+    desk, source, outcomes = Desk(), RecordingSource(Share.BACK_ENDS), Outcomes()
+    desk.connect()
+    say(desk, "1", source, outcomes)
+    await tick()
+    desk.answer(NO_SCRIPT)
+    draining = tick_task(desk)
+    say(desk, "2", source, outcomes)
+    await tick()
+    assert not draining.done()
+    desk.answer(LOADED, answer(1), answer(2))
+    await draining
+
+
+async def test_a_lost_link_leaves_their_delivery_unknown() -> None:
+    """They were refused, and it isn't worth telling apart."""
+    desk, source, other = Desk(), RecordingSource(Share.BACK_ENDS), RecordingSource()
+    outcomes = Outcomes()
+    desk.connect()
+    say(desk, "1", source, outcomes)
+    say(desk, "2", other)
+    await tick()
+    desk.answer(NO_SCRIPT)
+    say(desk, "3", source, outcomes)
+    desk.lose()
+    assert [type(error) for error in outcomes.errors] == [DeliveryUnknown, BusUnavailable]
+    assert [type(error) for error in (*source.errors, *other.errors)] == [DeliveryUnknown] * 2
+    assert not any(desk.publications.buffered.values())
+    link = desk.connect()
+    assert desk.publications.passing
+    say(desk, "4", source, outcomes)
+    await tick()
+    assert len(link.written) == 1
+    desk.answer(answer(1))
+    assert outcomes.heard == [2]
+
+
+async def test_what_a_failing_source_has_held_is_dropped() -> None:
+    desk, source = Desk(), RecordingSource()
+    desk.connect()
+    say(desk, "1", source)
+    desk.say(source, "2")
+    await tick()
+    desk.answer(NO_SCRIPT)
+    desk.answer(b"-NOPERM no\r\n")
+    assert [type(error) for error in source.errors] == [PublishRefused]
+    assert not any(desk.publications.buffered.values())
+    assert desk.publications.unsettled() == set()
+    assert desk.publications.passing
+
+
+async def test_scripts_that_cannot_be_loaded_refuse(caplog: pytest.LogCaptureFixture) -> None:
+    desk, source, outcomes = Desk(), RecordingSource(Share.BACK_ENDS), Outcomes()
+    desk.connect()
+    say(desk, "1", source, outcomes)
+    await tick()
+    desk.answer(NO_SCRIPT)
+    desk.answer(b"-NOPERM load\r\n" * 2, NO_SCRIPT)
+    assert [type(error) for error in outcomes.errors] == [PublishRefused]
+    assert caplog.text.count("scripts refused") == 1
+
+
+async def test_scripts_that_are_never_found_refuse_in_the_end() -> None:
+    """A proxy in front of several Redis may load them at one and call them at another."""
+    desk, source, outcomes = Desk(), RecordingSource(Share.BACK_ENDS), Outcomes()
+    desk.connect()
+    say(desk, "1", source, outcomes)
+    await tick()
+    desk.answer(NO_SCRIPT)
+    for _ in range(LOADS_IN_VAIN):
+        assert outcomes.errors == []
+        desk.answer(LOADED, NO_SCRIPT)
+    assert [type(error) for error in outcomes.errors] == [PublishRefused]
+
+
+async def test_a_list_answers_no_plain_message() -> None:
+    desk, source = Desk(), RecordingSource()
+    link = desk.connect()
+    desk.say(source, "1")
+    await tick()
+    desk.answer(answer(1))
+    assert link.aborted
+    assert type(desk.publications._queue.pending[0]) is PendingPublish
+
+
+def tick_task(desk: Desk) -> asyncio.Task[None]:
+    return asyncio.create_task(desk.publications.drain())
+
+
+def _parse(command: bytes) -> list[bytes]:
+    reader = hiredis.Reader()
+    reader.feed(command)
+    parsed = reader.gets()
+    assert isinstance(parsed, list)
+    assert reader.gets() is False
+    return parsed
