@@ -47,6 +47,7 @@ class Disconnect(enum.Enum):
     TOO_MANY_FRAGMENTS = (1009, "too many fragments")
     MESSAGE_TOO_BIG = (1009, "message too big for its channel")
     KEEPALIVE_TIMEOUT = (1011, "keepalive timeout")
+    MISSED = (1012, "messages missed")
     SLOW_CONSUMER = (1013, "slow consumer")
     BUS_UNAVAILABLE = (1013, "bus unavailable")
     DELIVERY_UNKNOWN = (1013, "delivery unknown")
@@ -63,6 +64,9 @@ class Disconnect(enum.Enum):
 
 RIGHT_ENDED: Final = frozenset({Disconnect.TOKEN_EXPIRED, Disconnect.USER_BLOCKED})
 """Reasons after which nothing is published any more, not even what a client had sent before it could know."""
+
+ALL_PUBLISHED: Final = frozenset({Disconnect.GOING_AWAY, Disconnect.MISSED})
+"""Reasons that tell a client, too, that all it had sent was published; where it wasn't, it gets another one."""
 
 OWN_FAULTS: Final = frozenset({1002, 1003, 1007, 1008, 1009})
 """Close codes for what the client itself did wrong: it would do the same again."""
@@ -117,6 +121,7 @@ class Unavailable(enum.Enum):
     DRAINING = ("draining", "this gateway is shutting down")
     BUS_TIMEOUT = ("bus_timeout", "the bus did not acknowledge the subscription in time")
     BUS_REFUSED = ("bus_refused", "the bus refused the subscription")
+    HISTORY_TIMEOUT = ("history_timeout", "the history of the channel could not be read in time")
     AUTHENTICATION_TIMEOUT = ("authentication_timeout", "the client could not be identified in time")
     BLOCKS_UNREAD = ("blocks_unread", "the gateway does not know yet which users are blocked")
     ISSUER_UNAVAILABLE = ("issuer_unavailable", "the keys of the token's issuer can't be fetched now")
@@ -156,7 +161,7 @@ class NotAllowed(RelayError):
     """A client has no right to do what it asks for.
 
     Args:
-        action: `subscribe to` or `publish to`.
+        action: `subscribe to`, `publish to` or `read the history of`.
         channel: name of the channel.
     """
 

@@ -15,6 +15,7 @@ from typing import Protocol
 
 from relay.message import Encoder, Message
 from relay.metrics.counters import Counters
+from relay.position import Position
 
 MAX_BATCH_BYTES = 256 * 1024
 """Size at which a channel's batch is flushed without waiting for the tick or the write delay."""
@@ -43,6 +44,14 @@ class Subscriber(Protocol):
 
     def deliver(self, data: bytes, count: int) -> None:
         """Write `count` encoded messages. Must not raise or block; may leave the hub during the call."""
+
+    def missed(self, channel: str, position: Position | None) -> None:
+        """Be told that messages of a channel may be missing, before any that follow. Must not raise or block.
+
+        Args:
+            channel: its name.
+            position: after which it goes on; None: the messages of this channel have no positions.
+        """
 
 
 class Gatherer(Protocol):
@@ -89,6 +98,11 @@ class Hub:
         """Return the number of subscribers of a channel."""
         entry = self._channels.get(channel)
         return 0 if entry is None else sum(map(len, entry.groups.values()))
+
+    def receivers(self, channel: str) -> list[Subscriber]:
+        """Return the subscribers of a channel: a copy, so they may leave meanwhile."""
+        entry = self._channels.get(channel)
+        return [] if entry is None else [one for group in entry.groups.values() for one in group.values()]
 
     @property
     def channels(self) -> list[str]:
@@ -159,6 +173,15 @@ class Hub:
             self._flushing = bool(self._dirty or self._gatherers)
             if self._flushing:
                 self._schedule()
+
+    def flush_channel(self, channel: str) -> None:
+        """Deliver the messages of one channel that were received since the last flush.
+
+        So a subscriber that is added now gets only later ones.
+        """
+        entry = self._channels.get(channel)
+        if entry is not None and entry.batch:
+            self._fan_out(entry)
 
     def gather(self, subscriber: Gatherer) -> None:
         """Call `write_gathered` of a subscriber at the end of the running flush, or else of the next one.

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
-Acknowledged = asyncio.Future[None]
+Acknowledged = asyncio.Future[Any]
 """Done when the bus has acknowledged a subscription, or refuses it; shared by all who wait for it."""
 
 Waiter = Callable[[Acknowledged], object]
@@ -23,11 +24,13 @@ class Interest:
     Args:
         channel: name of the channel.
         claims: number of clients that are subscribed or about to be.
+        positioned: whether the messages of the channel have positions; see `relay.recovery`.
         unsubscribing: timer of the delayed unsubscribe; None while there are claims.
     """
 
     channel: str
     claims: int = 0
+    positioned: bool = False
     unsubscribing: asyncio.TimerHandle | None = field(default=None, repr=False)
     # None for most of the time. After a refusal clients may wait for another future than those before.
     _waiters: dict[Acknowledged, dict[Waiter, None]] | None = field(default=None, repr=False)
@@ -46,6 +49,26 @@ class Interest:
             waiters = self._waiters[acknowledged] = {}
             acknowledged.add_done_callback(self._settle)
         waiters[waiter] = None
+
+    async def settled(self, acknowledged: Acknowledged, seconds: float) -> None:
+        """Wait until the bus has answered, or so many seconds. The future, which is shared, is not cancelled or raised.
+
+        `asyncio.wait` does that, too; it takes twice the time, which each client of a new channel would pay.
+        """
+        loop = asyncio.get_running_loop()
+        waiter = loop.create_future()
+
+        def wake(_: object = None) -> None:
+            if not waiter.done():
+                waiter.set_result(None)
+
+        self.wait(acknowledged, wake)
+        timer = loop.call_later(seconds, wake)
+        try:
+            await waiter
+        finally:
+            timer.cancel()
+            self.forget(acknowledged, wake)
 
     def forget(self, acknowledged: Acknowledged, waiter: Waiter) -> None:
         """Call a function no longer; nothing happens when it was called."""

@@ -18,6 +18,7 @@ from relay.limits.channels import DEFAULT_CHANNELS, ChannelLimits
 from relay.logs import Logger
 from relay.message import Message, PositionedMessage
 from relay.metrics.counters import Counters
+from relay.recovery.recoveries import Recoveries
 
 UNSUBSCRIBE_DELAY_SECONDS = 1.0
 
@@ -41,6 +42,7 @@ class Node:
 
     Attributes:
         clock: returns loop time, in seconds.
+        recoveries: the channels whose messages have positions.
         channel_limits: how many channels one client may have.
         congested: whether the bus takes no more messages of clients now. A client that has sent one then must be
             paused with `pause`, and must keep what was read of it until it is told to resume.
@@ -63,8 +65,11 @@ class Node:
         self.hub = Hub(counters, self._schedule_flush)
         # The broker calls it for each message, which is fanned out at the end of the tick.
         self.receive: Callable[[Message], None] = self.hub.receive
-        self.receive_positioned: Callable[[PositionedMessage], None] = self.hub.receive
         self._broker = load_broker(options, self, counters)
+        self.recoveries = Recoveries(
+            options.namespaces, self._broker.history, self.hub, counters, self._tell_missed, options.timeout / 2
+        )
+        self.receive_positioned: Callable[[PositionedMessage], None] = self.recoveries.receive
         self._write_delay = write_delay
         self._unsubscribe_delay = unsubscribe_delay
         self.subscribe_timeout = options.timeout
@@ -75,7 +80,7 @@ class Node:
         self._paused: OrderedDict[PausableSource, None] = OrderedDict()
         self._to_resume = 0
         self._resuming: asyncio.Handle | None = None
-        self._gap_watchers: list[Callable[[Collection[str]], None]] = []
+        self._missed_watchers: list[Callable[[Collection[str]], None]] = []
         self._id = secrets.token_bytes(8)
         self._numbers = itertools.count(1)
 
@@ -90,6 +95,7 @@ class Node:
 
     async def stop(self) -> None:
         """Leave the bus at once."""
+        await self.recoveries.stop()
         await self._broker.stop()
         for interest in self._interests.values():
             if interest.unsubscribing is not None:
@@ -145,16 +151,18 @@ class Node:
         Returns:
             The interest, for `release`, and a future that is done when the bus has acknowledged: add the subscriber
             to the hub then, not before. It fails with `SubscribeError` when the bus refuses. It is shared: wait for it
-            with `Interest.wait`.
+            with `Interest.wait`. Where the interest is `positioned`, ask `recoveries.prepare` before.
         """
         acknowledged = self._broker.subscribe(channel)
         interest = self._interests.get(channel)
         if interest is None:
-            interest = self._interests[channel] = Interest(channel)
+            interest = self._interests[channel] = Interest(channel, positioned=self.recoveries.covers(channel))
         elif interest.unsubscribing is not None:
             interest.unsubscribing.cancel()
             interest.unsubscribing = None
         interest.claims += 1
+        if interest.positioned:
+            self.recoveries.claimed(channel, acknowledged)
         return interest, acknowledged
 
     def release(self, interest: Interest) -> None:
@@ -214,12 +222,15 @@ class Node:
         """Forget a source that has left. Messages that it has published stay on their way."""
         self._paused.pop(source, None)
 
-    def watch_gaps(self, watcher: Callable[[Collection[str]], None]) -> None:
-        """Call a function with the channels of each gap, for as long as this node lives.
+    def watch_missed(self, watcher: Callable[[Collection[str]], None]) -> None:
+        """Call a function with channels whose subscribers may have missed messages, for as long as this node lives.
+
+        After a gap of the bus these are the channels without positions. Those with positions follow when it has turned
+        out that messages are missing which can't be had: so most gaps leave them out.
 
         All messages that were received before have been delivered by then. It must not raise.
         """
-        self._gap_watchers.append(watcher)
+        self._missed_watchers.append(watcher)
 
     def gap(self, channels: Collection[str], seconds: float) -> None:
         """Count, log and pass on that messages may have been missed; see `Sink.gap`."""
@@ -227,8 +238,9 @@ class Node:
         self.counters.gap_channels += len(channels)
         log.warning("gap", channels=len(channels), seconds=round(seconds, 3))
         self.hub.flush()
-        for watcher in self._gap_watchers:
-            watcher(channels)
+        without_positions = [channel for channel in channels if not self.recoveries.gap(channel)]
+        if without_positions:
+            self._tell_missed(without_positions)
 
     def writable(self) -> None:
         """Let the paused sources go on one after the other, as long as the bus takes more; see `Sink.writable`."""
@@ -236,6 +248,10 @@ class Node:
         self._to_resume = len(self._paused)
         if self._resuming is None:  # not at once: a fault in a client's bytes must not reach the bus link
             self._resuming = self._loop.call_soon(self._resume)
+
+    def _tell_missed(self, channels: Collection[str]) -> None:
+        for watcher in self._missed_watchers:
+            watcher(channels)
 
     def _resume(self) -> None:
         self._resuming = None
@@ -254,6 +270,8 @@ class Node:
     def _unsubscribe(self, interest: Interest) -> None:
         interest.unsubscribing = None  # the two hold each other
         del self._interests[interest.channel]
+        if interest.positioned:
+            self.recoveries.closed(interest.channel)
         self._broker.unsubscribe(interest.channel)
 
     def _schedule_flush(self) -> None:

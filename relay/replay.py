@@ -25,3 +25,11 @@ class Replay(msgspec.Struct, frozen=True, gc=False):
     position: Position
     messages: list[PositionedMessage] = []
     recovered: bool = True
+
+    @property
+    def start(self) -> Position:
+        """The position before the first of its messages."""
+        if not self.messages:
+            return self.position
+        first = self.messages[0].position
+        return Position(first.epoch, first.offset - 1)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from relay.hub import MAX_BATCH_BYTES, Hub
 from relay.message import Encoder, Message
 from relay.metrics.counters import Counters
+from relay.position import Position
 
 
 def payload_only(message: Message) -> bytes:
@@ -42,6 +43,9 @@ class Listener:
         self.chunks.append(data)
         self.count += count
         self.on_delivery()
+
+    def missed(self, channel: str, position: Position | None) -> None:
+        raise AssertionError(channel)
 
     def say(self, text: str, channel: str = "c") -> Message:
         """Return a message from this subscriber."""

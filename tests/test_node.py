@@ -13,6 +13,7 @@ from relay.errors import PublishError
 from relay.message import Encoder, Message
 from relay.metrics.counters import Counters
 from relay.node import RESUMED_PER_TURN, Node
+from relay.position import Position
 from tests.harness.conditions import wait_until
 
 
@@ -33,6 +34,9 @@ class Client:
 
     def deliver(self, data: bytes, count: int) -> None:
         self.chunks.append(data)
+
+    def missed(self, channel: str, position: Position | None) -> None:
+        raise AssertionError(channel)
 
     def publish_failed(self, error: PublishError) -> None:
         raise AssertionError(error)

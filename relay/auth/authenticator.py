@@ -54,9 +54,15 @@ class Rights(Protocol):
     def may_publish(self, channel: str) -> bool:
         """Return whether the client may publish messages to a channel."""
 
+    def may_read_history(self, channel: str) -> bool:
+        """Return whether the client may receive messages of a channel from before it has subscribed."""
+
+    def may_see_presence(self, channel: str) -> bool:
+        """Return whether the client may know who is subscribed to a channel."""
+
 
 class Everything:
-    """The rights of a client that may subscribe and publish to all channels."""
+    """The rights of a client that may do everything in all channels."""
 
     __slots__ = ()
 
@@ -65,6 +71,14 @@ class Everything:
         return True
 
     def may_publish(self, channel: str) -> bool:
+        """Return True."""
+        return True
+
+    def may_read_history(self, channel: str) -> bool:
+        """Return True."""
+        return True
+
+    def may_see_presence(self, channel: str) -> bool:
         """Return True."""
         return True
 
@@ -153,3 +167,13 @@ def check_publish(identity: Identity, channel: str) -> None:
     """Raise `NotAllowed` when a client may not publish to a channel. Every way of clients to publish calls this."""
     if not identity.rights.may_publish(channel):
         raise NotAllowed("publish to", channel)
+
+
+def check_history(identity: Identity, channel: str) -> None:
+    """Raise `NotAllowed` when a client may not receive older messages of a channel than those since a position.
+
+    Every way of clients to ask for so many of the newest messages calls this. To go on after a position takes no more
+    than the right to subscribe: the client could have stayed.
+    """
+    if not identity.rights.may_read_history(channel):
+        raise NotAllowed("read the history of", channel)

@@ -178,6 +178,14 @@ class PatternRights:
         """Return whether the client may publish messages to a channel."""
         return Right.PUBLISH in self.allowed(channel)
 
+    def may_read_history(self, channel: str) -> bool:
+        """Return whether the client may receive messages of a channel from before it has subscribed."""
+        return Right.HISTORY in self.allowed(channel)
+
+    def may_see_presence(self, channel: str) -> bool:
+        """Return whether the client may know who is subscribed to a channel."""
+        return Right.PRESENCE in self.allowed(channel)
+
     def allowed(self, channel: str) -> frozenset[Right]:
         """Return all that the client may do in a channel."""
         if channel != self._channel:

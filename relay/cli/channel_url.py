@@ -13,6 +13,7 @@ from relay.channel import check_channel
 from relay.cli.ca_file import trust
 from relay.cli.gateway_address import AddressError, GatewayAddress, configured_gateway
 from relay.errors import ChannelError
+from relay.position import PositionError, parse_position
 from relay.redaction import cut_queries
 from relay.system_error import in_words
 
@@ -38,6 +39,19 @@ class ChannelArgument(click.ParamType[str]):
             return check_channel(value)
         except ChannelError as error:
             self.fail(str(error), param, ctx)
+
+
+class PositionArgument(click.ParamType[str]):
+    """A position of a channel's history."""
+
+    name = "position"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return it, or fail with the rule."""
+        try:
+            return str(parse_position(value))
+        except PositionError as error:
+            self.fail(f"{value!r}: {error}", param, ctx)
 
 
 def _as_options(address: str) -> str:
@@ -75,6 +89,16 @@ def channel_url(gateway: str | None, channel: str, *, echo: bool = False) -> URL
         )
     # Encoded here, slashes too: a URL library would normalize a channel such as "a/../b".
     return URL(f"{address.base}/ws/{quote(channel, safe=':')}{'?echo=1' if echo else ''}", encoded=True)
+
+
+def events_url(channel: URL) -> URL:
+    """Return where the messages of a channel come as server-sent events.
+
+    Args:
+        channel: what `channel_url` has returned.
+    """
+    base, _, name = str(channel).rpartition("/ws/")  # encoded, a name has no slashes
+    return URL(f"{base.replace('ws', 'http', 1)}/sse/{name}", encoded=True)
 
 
 def channel_trust(gateway: str | None, ca_file: str | None) -> ssl.SSLContext:

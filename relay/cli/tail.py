@@ -31,7 +31,7 @@ HANDSHAKE_SECONDS: Final = 10.0
 HEARTBEAT_SECONDS: Final = 20.0
 SHOWN_BYTES: Final = 32
 
-_PERMANENT_REFUSALS: Final = (400, 401, 403, 404, 405, 421, 426)
+PERMANENT_REFUSALS: Final = (400, 401, 403, 404, 405, 421, 426)
 
 
 class GatewayRefused(GatewayError):
@@ -112,7 +112,7 @@ class Tail:
             connection = await asyncio.wait_for(opening, HANDSHAKE_SECONDS)
         except WSServerHandshakeError as error:
             await check_scheme(self._url, error)
-            if error.status in _PERMANENT_REFUSALS or error.status < 400:
+            if error.status in PERMANENT_REFUSALS or error.status < 400:
                 raise GatewayRefused(gateway, answered(error.status, self._token)) from None
             wait = error.headers.get("Retry-After", "") if error.headers else ""
             return f"{gateway} {answered(error.status)}", float(wait) if wait.isdecimal() else 0.0
@@ -134,11 +134,15 @@ class Tail:
                 return f"closed with {message.data} {escape_controls(message.extra or '')}".rstrip(), message.data
             if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
                 return "broke the connection", None
-            click.echo(line(message.data))
-            if self._left is not None:
-                self._left -= 1
-                if self._left == 0:
-                    return "sent enough", None
+            if self._show(message.data):
+                return "sent enough", None
+
+    def _show(self, payload: str | bytes) -> bool:
+        """Print a message; return whether there were enough."""
+        click.echo(line(payload))
+        if self._left is not None:
+            self._left -= 1
+        return self._left == 0
 
 
 def line(payload: str | bytes) -> str:

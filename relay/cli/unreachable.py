@@ -56,7 +56,7 @@ async def check_gateway(url: URL, error: ClientError | TimeoutError) -> None:
         raise NoGateway(url.origin(), unreachable(error))
     if isinstance(error, ClientConnectorError) and isinstance(error.os_error, ConnectionRefusedError):
         return
-    found = await identify(url.host or "", url.port or 0, tls=url.scheme == "wss")
+    found = await identify(url.host or "", url.port or 0, tls=url.scheme in ("wss", "https"))
     if found is not None:
         raise NoGateway(url.origin(), found)
 

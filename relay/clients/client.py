@@ -10,9 +10,12 @@ from msgspec.structs import replace
 
 from relay.brokers.shares import Share
 from relay.clients.context import Context
+from relay.clients.held import Held
 from relay.clients.session import Session
 from relay.errors import CustomDisconnect, Disconnect, PublishError
 from relay.message import Encoder
+from relay.namespaces import SlowConsumerPolicy
+from relay.position import Position
 
 HIGH_WATER_BYTES = 64 * 1024
 LOW_WATER_BYTES = 16 * 1024
@@ -21,9 +24,8 @@ LOW_WATER_BYTES = 16 * 1024
 class Client(asyncio.BufferedProtocol, abc.ABC):
     """A client from the end of its handshake to the end of its socket.
 
-    The transport says when it is full; there is no check per write. What comes then is kept as references
-    to the chunks that all slow clients of a channel share, up to the limit per client; beyond it the
-    policy for slow consumers decides.
+    The transport says when it is full; there is no check per write. What comes then is kept, up to the limit per
+    client; beyond it the policy for slow consumers decides. With `latest` only the newest message is kept.
 
     Args:
         context: what all clients share.
@@ -33,7 +35,7 @@ class Client(asyncio.BufferedProtocol, abc.ABC):
         slot: see `Pingable`.
     """
 
-    __slots__ = ("_close_timer", "_context", "_held", "_held_bytes", "_transport", "_write", "session", "slot")
+    __slots__ = ("_close_timer", "_context", "_held", "_transport", "_write", "session", "slot")
 
     share = Share.CLIENTS
 
@@ -42,9 +44,8 @@ class Client(asyncio.BufferedProtocol, abc.ABC):
         self._transport: asyncio.Transport | None = None
         # The transport's `write`, looked up once; the hub calls it for each delivery.
         self._write: Callable[[bytes], object] = _discard
-        # Chunks that wait while the transport is full; None while it isn't.
-        self._held: list[bytes] | None = None
-        self._held_bytes = 0
+        # What waits while the transport is full; None while it isn't.
+        self._held: Held | None = None
         self._close_timer: asyncio.TimerHandle | None = None
         self.session = session
         self.slot = -1
@@ -71,19 +72,16 @@ class Client(asyncio.BufferedProtocol, abc.ABC):
         held = self._held
         if held is None:
             self._write(data)
-            return
-        size = len(data)
-        if self.buffered + size <= self._context.send_buffer_bytes:
-            held.append(data)
-            self._held_bytes += size
-            return
-        if count:
-            counters = self._context.counters
-            counters.deliveries_dropped += count
-            counters.bytes_dropped += size
-        # A policy that lets a client miss messages doesn't let it miss answers.
-        if not count or not self._context.drop_when_slow:
-            self.close(Disconnect.SLOW_CONSUMER)
+        else:
+            self._hold(held, data, count)
+
+    def missed(self, channel: str, position: Position | None) -> None:
+        """Tell the client as its protocol does, or close it when its turn has come; see `Subscriber`."""
+        told = self.session.protocol.missed(self.session, channel, position)
+        if isinstance(told, Disconnect):
+            self._context.missed_messages.close(self, told)
+        else:
+            self.send(told)
 
     # What sessions, the registry and background work call.
 
@@ -144,7 +142,7 @@ class Client(asyncio.BufferedProtocol, abc.ABC):
     @property
     def buffered(self) -> int:
         """Bytes that wait for the client."""
-        return self.stuck + self._held_bytes
+        return self.stuck + (0 if self._held is None else self._held.bytes)
 
     @property
     def stuck(self) -> int:
@@ -159,9 +157,9 @@ class Client(asyncio.BufferedProtocol, abc.ABC):
 
     def pause_writing(self) -> None:
         """Keep further messages here; called by the transport when it is full."""
-        self._held = []
+        self._held = Held()
         self._context.write_timeouts.add(self)
-        if not self._context.drop_when_slow:
+        if self._slow_policy == "close":
             # One tick's messages can be more than the limit. Not within the write that filled the transport.
             self._context.loop.call_soon(self._close_if_slow)
 
@@ -172,21 +170,32 @@ class Client(asyncio.BufferedProtocol, abc.ABC):
 
     # Its beginning and its end.
 
-    def _join(self, transport: asyncio.Transport) -> None:
-        """Take a place everywhere; the hub delivers from now on."""
+    def _join(self, transport: asyncio.Transport) -> bytes:
+        """Take a place everywhere; the hub delivers from now on.
+
+        Returns:
+            What is written first, in this step.
+        """
         context = self._context
         self._transport = transport
         self._write = transport.write
         high = min(HIGH_WATER_BYTES, context.send_buffer_bytes)
         transport.set_write_buffer_limits(high, min(LOW_WATER_BYTES, high))
+        session = self.session
         context.registry.join(self)
-        self.session.join(self)
+        replay = session.join(self)
         context.keepalive.add(self)
+        protocol = session.protocol
+        opened = protocol.opened(session, context.welcome)
+        if replay is None and not protocol.resume:
+            return opened
+        return opened + protocol.resumed(session, replay)
 
     def _leave(self) -> None:
         """End all subscriptions."""
         if self.session.leave():
             self._context.keepalive.remove(self)
+            self._context.missed_messages.discard(self)
 
     def _abort_later(self) -> None:
         """Give a client that is being closed some time, once."""
@@ -212,17 +221,40 @@ class Client(asyncio.BufferedProtocol, abc.ABC):
 
     # What waits while the transport is full.
 
+    @property
+    def _slow_policy(self) -> SlowConsumerPolicy:
+        """What happens when it takes less than it is sent."""
+        return self._context.slow_policy(self.session.protocol.channel)
+
+    def _hold(self, held: Held, data: bytes, count: int) -> None:
+        """Keep messages while the transport is full, as the policy for slow consumers says."""
+        context = self._context
+        policy = self._slow_policy
+        if count and policy == "latest":
+            newest = self.session.protocol.newest(data)
+            before = held.conflate(newest)
+            context.counters.deliveries_conflated += count - 1 + (before is not None)
+            context.counters.bytes_dropped += len(data) - len(newest) + (before or 0)
+        elif self.buffered + len(data) <= context.send_buffer_bytes:
+            held.add(data)
+        else:
+            if count:
+                context.counters.deliveries_dropped += count
+                context.counters.bytes_dropped += len(data)
+            # A policy that lets a client miss messages doesn't let it miss answers.
+            if not count or policy == "close":
+                self.close(Disconnect.SLOW_CONSUMER)
+
     def _drop_held(self) -> None:
         """Forget what waits, so that the end comes right behind what the transport has already."""
-        if self._held:
-            self._held = []
-            self._held_bytes = 0
+        if self._held is not None:
+            self._held.clear()
 
     def _release_held(self) -> None:
         """Write what waits, whatever the transport holds already."""
-        held, self._held, self._held_bytes = self._held, None, 0
+        held, self._held = self._held, None
         if held:
-            self._write(b"".join(held))
+            self._write(held.take())
 
     def _close_if_slow(self) -> None:
         if self.buffered > self._context.send_buffer_bytes:

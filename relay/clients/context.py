@@ -7,6 +7,7 @@ import logging
 from dataclasses import dataclass, field
 
 from relay.clients.keepalive import Keepalive
+from relay.clients.missed_messages import MissedMessages
 from relay.clients.registry import Registry
 from relay.clients.throttled_clients import ThrottledClients
 from relay.clients.turns import Turns
@@ -15,6 +16,7 @@ from relay.clients.write_timeouts import WriteTimeouts
 from relay.limits.meter import SendingRates
 from relay.message import Message
 from relay.metrics.counters import Counters
+from relay.namespaces import Namespaces, SlowConsumerPolicy
 from relay.node import Node
 
 READ_BUFFER_BYTES = 16 * 1024
@@ -40,11 +42,13 @@ class Context:
         turns: gives turns to the clients that have more frames than others.
         throttled: the clients that have sent more than they may.
         unfinished: watches the clients that have sent a part of a message.
+        missed_messages: tells clients that they may have missed messages.
         loop: the event loop that all of this runs on.
         max_message_bytes: of a client's message.
         sending: what a client may send.
         send_buffer_bytes: that may wait for a client.
-        drop_when_slow: whether a client for which more waits misses messages; else it is closed.
+        slow_consumer: what happens to a client for which more waits, where its channel's namespace says nothing.
+        namespaces: the options of channels.
         write_timeout: seconds after which a client that takes nothing is dropped.
         close_timeout: seconds that a client has to answer a close frame, or to take in the rest of what it was sent.
         welcome: the message with which clients are welcomed; None: there is none.
@@ -60,12 +64,23 @@ class Context:
     turns: Turns
     throttled: ThrottledClients
     unfinished: UnfinishedMessages
+    missed_messages: MissedMessages
     loop: asyncio.AbstractEventLoop
     max_message_bytes: int
     sending: SendingRates
     send_buffer_bytes: int
-    drop_when_slow: bool
+    slow_consumer: SlowConsumerPolicy
+    namespaces: Namespaces
     write_timeout: float
     close_timeout: float
     welcome: Message | None
     read_buffer: memoryview = field(default_factory=lambda: memoryview(bytearray(READ_BUFFER_BYTES)))
+
+    def slow_policy(self, channel: str | None) -> SlowConsumerPolicy:
+        """Return what happens to a client that takes less than it is sent.
+
+        Args:
+            channel: its only one; None: it may have several.
+        """
+        own = None if channel is None else self.namespaces.options(channel).slow_consumer
+        return own or self.slow_consumer

@@ -37,11 +37,10 @@ class EventStream(Client):
 
     def take_over(self, transport: asyncio.Transport, response: bytes, received: bytes) -> None:
         """Begin; see `Client`."""
-        self._join(transport)
+        first = self._join(transport)
         self._context.counters.event_streams_open += 1
         _notice_silence(transport, self._context.write_timeout)
-        session = self.session
-        transport.write(response + session.protocol.opened(session, self._context.welcome))
+        transport.write(response + first)
         transport.resume_reading()
         self._ignore(len(received))
 

@@ -24,6 +24,7 @@ from relay.clients.context import Context
 from relay.clients.session import Session
 from relay.errors import CustomDisconnect, Disconnect, PublishError, Refused
 from relay.message import Encoder
+from relay.position import Position
 from relay.protocols import CloseMessage
 from relay.protocols.poll import Backlog
 
@@ -132,26 +133,22 @@ class LongPoll:
             self._backlog.add(greeting)
         context.registry.join(self, socket=False)
         context.counters.polls_open += 1
-        session.join(self)
+        replay = session.join(self)
+        if (replay is not None or session.protocol.resume) and (resumed := session.protocol.resumed(session, replay)):
+            self._backlog.add(resumed)
 
     def deliver(self, data: bytes, count: int) -> None:
         """Keep messages, and answer with them; see `Subscriber`."""
-        if not self._backlog.add(data):
-            context = self._context
-            if count:
-                context.counters.deliveries_dropped += count
-                context.counters.bytes_dropped += len(data)
-            if not count or not context.drop_when_slow:
-                self.close(Disconnect.SLOW_CONSUMER)
-                return
-            self._backlog.add_gap()
-        self._wake(True)
+        if self._backlog.add(data) or self._leave_out(data, count):
+            self._wake(True)
+        else:
+            self.close(Disconnect.SLOW_CONSUMER)
 
     def send(self, data: bytes) -> None:
         """Keep bytes that are no messages, in order with these; see `SessionClient`."""
         self.deliver(data, 0)
 
-    def gap(self) -> None:
+    def missed(self, channel: str, position: Position | None) -> None:
         """Say in the next answer that messages may have been missed, and let a poll that waits have it now."""
         self._backlog.add_gap()
         self._wake(True)
@@ -187,7 +184,7 @@ class LongPoll:
             self._owner.forget(self)
         elif self._waiting is None:
             self._owner.idle(self)
-        return self._backlog.answer(self.token, None if closing is None else (closing.code, closing.reason))
+        return self._backlog.answer(self.token, closing)
 
     def check(self, now: float) -> None:
         """Answer the poll whose time is over, or end if none has come for too long.
@@ -243,6 +240,22 @@ class LongPoll:
 
     def resume_publishing(self) -> None:
         """See `PausableSource`."""
+
+    def _leave_out(self, data: bytes, count: int) -> bool:
+        """Leave out messages for which there is no room; return False where that is not the policy."""
+        counters = self._context.counters
+        policy = self._context.slow_policy(self.channel)
+        if count and policy == "latest":
+            newest = self.session.protocol.newest(data)
+            messages, size = self._backlog.conflate(newest)
+            counters.deliveries_conflated += messages + count - 1
+            counters.bytes_dropped += size + len(data) - len(newest)
+            return True
+        if count:
+            counters.deliveries_dropped += count
+            counters.bytes_dropped += len(data)
+            self._backlog.add_gap()
+        return count > 0 and policy == "drop"
 
     def _wake(self, answer: bool) -> None:
         if self._waiting is not None and not self._waiting.done():

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from relay.auth.authenticator import Identity, check_subscribe
 from relay.clients.context import Context
+from relay.clients.history_poll import HistoryPoll
 from relay.clients.idle_polls import IdlePolls
 from relay.clients.long_poll import LongPoll
 from relay.clients.session import Session
 from relay.errors import Disconnect, NotAllowed, Refused
 from relay.logs import Logger
-from relay.protocols.poll import Poll
+from relay.position import Position
+from relay.protocols.poll import Cursor, Poll
 
 SWEEP_SECONDS: Final = 0.25
 """How often deadlines are checked: one sweep for all, instead of a timer for each."""
@@ -47,7 +49,8 @@ class PollingClients:
         self._idle = IdlePolls()
         # Clients that were closed, until their next poll has told them why, or doesn't come in time.
         self._closed: dict[str, LongPoll] = {}
-        context.node.watch_gaps(self._gap)
+        # Polls of channels with histories, while they wait.
+        self._asking: set[HistoryPoll] = set()
 
     def __len__(self) -> int:
         """Return the number of polling clients."""
@@ -102,6 +105,29 @@ class PollingClients:
         log.debug("connected", channel=client.channel, user=session.user, client=session.id.hex())
         return client
 
+    def of_history(self, channel: str) -> bool:
+        """Return whether the messages of a channel are kept between two polls by its history, not here."""
+        return self._context.namespaces.options(channel).history_size > 0
+
+    def costs_nothing_new(self, asked: Poll) -> bool:
+        """Return whether a poll goes on after another one, in a channel to which this gateway is subscribed."""
+        return isinstance(asked.cursor, Position) and self._context.node.recoveries.position(asked.channel) is not None
+
+    async def answer(self, session: Session, wait: float, gone: Callable[[], bool]) -> bytes:
+        """Return the answer to a poll of a channel with a history.
+
+        Args:
+            session: of the client, which is subscribed until then.
+            wait: seconds after which it is answered without messages.
+            gone: tells whether the client has closed its connection, and will not get the answer.
+        """
+        poll = HistoryPoll(self._context, session, self._context.loop.time() + wait, gone)
+        self._asking.add(poll)
+        try:
+            return await poll.answer()
+        finally:
+            self._asking.discard(poll)
+
     def idle(self, client: LongPoll) -> None:
         """See `PollOwner`."""
         self._idle.add(client)
@@ -137,18 +163,12 @@ class PollingClients:
 
     def _check(self) -> None:
         # Not within `sweep`: it would hold the last client until the next one comes.
-        for client in [*self, *self._closed.values()]:
+        for client in [*self, *self._closed.values(), *self._asking]:
             client.check(self._context.loop.time())
 
     def _find(self, asked: Poll) -> LongPoll | None:
-        token = "" if asked.cursor is None else asked.cursor.token
+        token = asked.cursor.token if isinstance(asked.cursor, Cursor) else ""
         return self._clients.get(token) or self._closed.get(token)
-
-    def _gap(self, channels: Collection[str]) -> None:
-        concerned = frozenset(channels)
-        for client in [*self]:
-            if client.channel in concerned:
-                client.gap()
 
     def _evict(self) -> None:
         self._context.counters.polls_evicted += 1

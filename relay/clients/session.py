@@ -18,6 +18,8 @@ from relay.limits.limit import Limit, reached
 from relay.message import Kind, Message
 from relay.node import Node, PausableSource
 from relay.protocols import ClientProtocol, Outcome
+from relay.recovery.reading import Reading
+from relay.replay import Replay
 
 
 class SessionClient(Subscriber, PausableSource, Protocol):
@@ -40,6 +42,7 @@ class Session:
         interest: this gateway's claim on `protocol.channel`, which the bus has acknowledged; None when there is no
             such channel. The session releases it.
         network: what its address is counted as; see `relay.limits.connections`.
+        reading: what was read for it of the channel's history; see `Recoveries.prepare`. None: nothing.
 
     Attributes:
         id: 16 bytes, unique over all gateways.
@@ -52,6 +55,7 @@ class Session:
         "_interest",
         "_node",
         "_pending",
+        "_reading",
         "_subscribed_due",
         "id",
         "identity",
@@ -67,6 +71,7 @@ class Session:
         protocol: ClientProtocol,
         interest: Interest | None,
         network: str = "",
+        reading: Reading | None = None,
     ) -> None:
         self._node = node
         self.identity = identity
@@ -77,6 +82,8 @@ class Session:
         # would cost 230 bytes.
         self._interest = interest
         self._further: dict[str, Interest] | None = None
+        # None from `join` on: it may be a page of messages.
+        self._reading = reading
         self.open = False
         # Set from `join` to `end`: they hold each other.
         self._client: SessionClient | None = None
@@ -97,12 +104,21 @@ class Session:
             return self._claims()
         return () if self._interest is None else (self._interest.channel,)  # looked at for all clients in a row
 
-    def join(self, client: SessionClient) -> None:
-        """Begin: messages are delivered to the client from now on."""
+    def join(self, client: SessionClient) -> Replay | None:
+        """Begin: messages are delivered to the client from now on.
+
+        Returns:
+            What it gets of the messages before, to be written in this step; None: they have no positions.
+        """
         self._client = client
         self.open = True
-        for channel in self._claims():
-            self._node.hub.add(channel, client)
+        interest, replay = self._interest, None
+        if interest is not None:
+            if interest.positioned:
+                reading, self._reading = self._reading, None
+                replay = self._node.recoveries.join(interest.channel, self.protocol.resume, reading)
+            self._node.hub.add(interest.channel, client)
+        return replay
 
     def withdraw(self) -> None:
         """Give back the claim of a client that has not joined, and won't."""
@@ -143,13 +159,15 @@ class Session:
             self._further = {}
         interest, acknowledged = self._node.claim(channel)
         self._further[channel] = interest
-        if acknowledged.done():
-            self._settle(channel, outcome, refusal(channel, acknowledged))
+        prepared = self._node.recoveries.prepare(channel, 0) if interest.positioned else None
+        awaited = acknowledged if prepared is None else prepared
+        if awaited.done():
+            self._settle(channel, outcome, refusal(channel, awaited))
             return
         if self._pending is None:
             self._pending = {}
         timeout = self._node.subscribe_timeout
-        self._pending[channel] = PendingSubscription(interest, acknowledged, outcome, self._settle, timeout)
+        self._pending[channel] = PendingSubscription(interest, awaited, outcome, self._settle, timeout)
 
     def unsubscribe(self, channel: str) -> None:
         """Deliver a channel no longer; see `relay.protocols.Session`."""
@@ -230,6 +248,8 @@ class Session:
             self._pending.pop(channel, None)
         if error is None:
             assert self._client is not None
+            if self._claims()[channel].positioned:
+                self._node.recoveries.join(channel, 0)
             self._node.hub.add(channel, self._client)
         else:
             self._forget(channel, self._claims()[channel])

@@ -15,7 +15,7 @@ from relay.clients.client import Client
 from relay.clients.context import READ_BUFFER_BYTES, Context
 from relay.clients.message_reader import MessageReader
 from relay.clients.session import Session
-from relay.errors import RIGHT_ENDED, CustomDisconnect, Disconnect, PublishError
+from relay.errors import ALL_PUBLISHED, RIGHT_ENDED, CustomDisconnect, Disconnect, PublishError
 from relay.logs import Logger
 
 PING = b"\x89\x00"
@@ -48,9 +48,7 @@ class WebSocket(Client):
 
     def take_over(self, transport: asyncio.Transport, response: bytes, received: bytes) -> None:
         """Begin; see `Client`."""
-        self._join(transport)
-        session = self.session
-        transport.write(response + session.protocol.opened(session, self._context.welcome))
+        transport.write(response + self._join(transport))
         if received:
             self._take_in(received)
         if self.reading:
@@ -69,7 +67,7 @@ class WebSocket(Client):
         if self.paused or why in RIGHT_ENDED:
             # Something that it has sent may be left, and stays unpublished: it must hear so.
             reader.muted = True
-            if why is Disconnect.GOING_AWAY:
+            if why in ALL_PUBLISHED:
                 why = Disconnect.BUS_UNAVAILABLE
         if why is Disconnect.SLOW_CONSUMER:
             self._drop_held()
@@ -132,10 +130,7 @@ class WebSocket(Client):
         reader.muted = True
         if reader.open:
             self.close(error.disconnect)
-        elif (
-            reader.ws.close_sent is not None
-            and reader.ws.close_sent.code == self.session.protocol.closing(Disconnect.GOING_AWAY).code
-        ):
+        elif reader.ws.close_sent is not None and reader.ws.close_sent.code in self._all_published():
             # Its message has crossed our close frame. No code can say any more that it failed; a reset still may.
             self.abort()
 
@@ -277,6 +272,10 @@ class WebSocket(Client):
             return 0
         self.heard = True
         return self._reader.read(data)
+
+    def _all_published(self) -> set[int]:
+        """Return the close codes by which the client believes that all it had sent was published."""
+        return {self.session.protocol.closing(why).code for why in ALL_PUBLISHED}
 
     def _read_on(self) -> None:
         if self.reading and self._transport is not None and not self._transport.is_closing():

@@ -6,19 +6,30 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 
-from relay.auth.authenticator import Authenticator, AuthenticatorError, Identity, check_publish, check_subscribe
+from relay.auth.authenticator import (
+    Authenticator,
+    AuthenticatorError,
+    Identity,
+    check_history,
+    check_publish,
+    check_subscribe,
+)
 from relay.auth.credential import MISSING, Unauthenticated
 from relay.clients.registry import Registry
 from relay.clients.session import Session
 from relay.control.blocked_users import BlockedUsers
 from relay.errors import NotAllowed, Refused, RelayError, Unavailable
-from relay.interest import Acknowledged, Interest
+from relay.gateway.joining import prepared
+from relay.interest import Interest
 from relay.limits.gateway_limits import GatewayLimits
 from relay.logs import Logger, trace
+from relay.namespaces import Namespaces
 from relay.node import Node
 from relay.protocols import ClientProtocol
 from relay.protocols.http_error import http_error
 from relay.protocols.request import ConnectRequest
+from relay.recovery.reading import Reading
+from relay.replay import Resume
 
 log = Logger("relay.gateway")
 
@@ -37,6 +48,7 @@ class Admission:
         node: hub and broker.
         blocked_users: who is refused for now.
         limits: of what one address and one user may take.
+        namespaces: the options of channels.
         patience: seconds that the authenticator may take, and then the bus.
         now: returns the time in seconds since 1970.
 
@@ -52,12 +64,14 @@ class Admission:
         node: Node,
         blocked_users: BlockedUsers,
         limits: GatewayLimits,
+        namespaces: Namespaces,
         patience: float,
         *,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._authenticator = authenticator
         self._limits = limits
+        self._namespaces = namespaces
         self._registry = registry
         self._node = node
         self.blocked_users = blocked_users
@@ -89,11 +103,11 @@ class Admission:
                 identity = await self.identify(request)
             connections.enter_user(identity.user, request.remote)
             user = identity.user
-            interest = await self._admit_to(protocol.channel, identity)
+            interest, reading = await self._admit_to(protocol, identity)
         except BaseException:
             connections.leave(network, user)
             raise
-        return Session(self._node, identity, protocol, interest, network)
+        return Session(self._node, identity, protocol, interest, network, reading)
 
     def withdraw(self, session: Session) -> None:
         """Give back what `admit` has counted and claimed for a client that has not joined the registry after all."""
@@ -175,23 +189,38 @@ class Admission:
         if identity.user is not None:
             self.blocked_users.check(identity.user)
 
-    async def _admit_to(self, channel: str | None, identity: Identity) -> Interest | None:
-        """Return a claim on the channel with which a client comes in; None without one. Raises what `admit` does."""
+    async def _admit_to(self, protocol: ClientProtocol, identity: Identity) -> tuple[Interest | None, Reading | None]:
+        """Return a claim on the channel with which a client comes in, None without one, and what was read for it.
+
+        Raises what `admit` does.
+        """
+        channel = protocol.channel
         try:
             if channel is not None:
                 check_subscribe(identity, channel)
+                if protocol.resume and isinstance(protocol.resume, int):
+                    check_history(identity, channel)
+                    self._check_kept(channel)
         except NotAllowed as error:
             raise Refused(403, str(error)) from None
         self._registry.check_room()
-        return None if channel is None else await self._claim(channel, identity)
+        return (None, None) if channel is None else await self._claim(channel, protocol.resume, identity)
 
-    async def _claim(self, channel: str, identity: Identity) -> Interest:
+    def _check_kept(self, channel: str) -> None:
+        """Refuse to send messages of a channel that keeps none: a client would wait for them."""
+        if not self._namespaces.options(channel).history_size:
+            raise Refused(400, "history: this channel keeps no messages")
+
+    async def _claim(self, channel: str, resume: Resume, identity: Identity) -> tuple[Interest, Reading | None]:
         """Return a claim on a channel that the bus has acknowledged, for a client that may still come in then."""
         interest, acknowledged = self._node.claim(channel)
+        reading = None
         try:
             waited = not acknowledged.done()
-            if waited:
-                await _settled(interest, acknowledged, self._bus_patience)
+            if interest.positioned:
+                waited, reading = await prepared(self._node, interest, acknowledged, resume, self._bus_patience)
+            elif waited:
+                await interest.settled(acknowledged, self._bus_patience)
             if not acknowledged.done():
                 raise Refused(503, Unavailable.BUS_TIMEOUT)
             if acknowledged.cancelled() or acknowledged.exception() is not None:
@@ -202,7 +231,7 @@ class Admission:
         except BaseException:
             self._node.release(interest)
             raise
-        return interest
+        return interest, reading
 
 
 def _can_be_sent(refused: Refused) -> bool:
@@ -220,24 +249,3 @@ def _fault(error: BaseException, request: ConnectRequest) -> Refused:
     why = str(error) if isinstance(error, RelayError) and not isinstance(error, Refused) else type(error).__name__
     log.error("authenticator failed", remote=request.remote, why=why, stack=trace(error))
     return Refused(500, "the relay could not tell who you are; its log has the reason")
-
-
-async def _settled(interest: Interest, acknowledged: Acknowledged, seconds: float) -> None:
-    """Wait until the bus has answered, or so many seconds; the future is shared, so this neither cancels nor raises it.
-
-    `asyncio.wait` does that, too; it takes twice the time, which each client of a new channel would pay.
-    """
-    loop = asyncio.get_running_loop()
-    waiter = loop.create_future()
-
-    def wake(_: object = None) -> None:
-        if not waiter.done():
-            waiter.set_result(None)
-
-    interest.wait(acknowledged, wake)
-    timer = loop.call_later(seconds, wake)
-    try:
-        await waiter
-    finally:
-        timer.cancel()
-        interest.forget(acknowledged, wake)

@@ -14,6 +14,7 @@ from relay.brokers import BrokerOptions, schemes
 from relay.clients.context import CLOSE_TIMEOUT_SECONDS, Context
 from relay.clients.expirations import Expirations
 from relay.clients.keepalive import Keepalive
+from relay.clients.missed_messages import MissedMessages
 from relay.clients.polling_clients import PollingClients
 from relay.clients.registry import Registry
 from relay.clients.throttled_clients import ThrottledClients
@@ -36,6 +37,7 @@ from relay.limits.meter import SendingRates
 from relay.message import Message
 from relay.metrics.counters import Counters
 from relay.metrics.process import build_labels
+from relay.namespaces import Namespaces
 from relay.node import Node
 from relay.proxies.forwarded import TrustedProxies
 from relay.settings import Settings
@@ -76,7 +78,9 @@ class Parts:
             "expirations": context.registry.expirations.run,
             "blocked users": self.control.blocked_users.run,
             "unfinished messages": context.unfinished.run,
+            "missed messages": context.missed_messages.run,
             "polls": self.polling_clients.sweep,
+            "recoveries": context.node.recoveries.run,
             "http connections": front_door.http.expire,
         }
         if front_door.tls is not None:
@@ -105,17 +109,17 @@ async def make_parts(
         readiness: see `READINESS`.
         take: see `SNAPSHOT`.
     """
-    channels = ChannelLimits.of(settings.max_channels_per_connection, namespaces_of(settings))
-    node = Node(_broker_options(settings), counters, write_delay=settings.write_delay / 1000, channels=channels)
+    namespaces = namespaces_of(settings)
+    node = _make_node(settings, namespaces, counters)
     limits = GatewayLimits.of(_limit_options(settings, auth), counters, asyncio.get_running_loop().time)
     places = max_connections(settings.max_connections)
     expirations = Expirations(time.time)
     registry = Registry(places, counters, lambda: polling_clients.find_evictable(), limits.connections, expirations)
-    context = _make_context(settings, counters, node, registry)
+    context = _make_context(settings, namespaces, counters, node, registry)
     polling_clients = PollingClients(context)
     control = Control(node, registry)
     blocked_users, patience = control.blocked_users, settings.handshake_timeout
-    admission = Admission(authenticator, registry, node, blocked_users, limits, patience)
+    admission = Admission(authenticator, registry, node, blocked_users, limits, namespaces, patience)
     proxies = TrustedProxies(settings.trusted_proxies or ())
     app = build_app(
         settings=settings,
@@ -154,8 +158,8 @@ def _open_tls(settings: Settings, counters: Counters) -> Tls | None:
     return Tls(CertificateInUse(files, counters), HandshakeTurns(asyncio.get_running_loop()))
 
 
-def _broker_options(settings: Settings) -> BrokerOptions:
-    return BrokerOptions(
+def _make_node(settings: Settings, namespaces: Namespaces, counters: Counters) -> Node:
+    options = BrokerOptions(
         url=settings.broker_url,
         prefix=settings.broker_prefix,
         ca_file=None if settings.broker_ca_file is None else str(settings.broker_ca_file),
@@ -163,7 +167,10 @@ def _broker_options(settings: Settings) -> BrokerOptions:
         probe_interval=settings.probe_interval,
         publish_timeout=settings.publish_timeout,
         publish_buffer_bytes=settings.publish_buffer_bytes,
+        namespaces=namespaces,
     )
+    channels = ChannelLimits.of(settings.max_channels_per_connection, namespaces)
+    return Node(options, counters, write_delay=settings.write_delay / 1000, channels=channels)
 
 
 def _limit_options(settings: Settings, auth: str) -> LimitOptions:
@@ -179,9 +186,13 @@ def _limit_options(settings: Settings, auth: str) -> LimitOptions:
     )
 
 
-def _make_context(settings: Settings, counters: Counters, node: Node, registry: Registry) -> Context:
+def _make_context(
+    settings: Settings, namespaces: Namespaces, counters: Counters, node: Node, registry: Registry
+) -> Context:
     loop = asyncio.get_running_loop()
     turns = Turns(loop)
+    missed_messages = MissedMessages(node, close=settings.on_gap == "close", seconds=settings.gap_seconds)
+    node.watch_missed(missed_messages.tell)
     return Context(
         node=node,
         counters=counters,
@@ -190,6 +201,7 @@ def _make_context(settings: Settings, counters: Counters, node: Node, registry: 
         write_timeouts=WriteTimeouts(settings.write_timeout, counters),
         turns=turns,
         throttled=ThrottledClients(loop, turns, counters),
+        missed_messages=missed_messages,
         unfinished=UnfinishedMessages(message_timeout(settings.max_message_bytes)),
         loop=loop,
         max_message_bytes=settings.max_message_bytes,
@@ -197,7 +209,8 @@ def _make_context(settings: Settings, counters: Counters, node: Node, registry: 
             settings.max_messages_per_second, settings.max_bytes_per_second, settings.max_message_bytes
         ),
         send_buffer_bytes=settings.send_buffer_bytes,
-        drop_when_slow=settings.slow_consumer == "drop",
+        slow_consumer=settings.slow_consumer,
+        namespaces=namespaces,
         write_timeout=settings.write_timeout,
         close_timeout=CLOSE_TIMEOUT_SECONDS,
         welcome=None if settings.welcome is None else Message("", settings.welcome.encode()),

@@ -61,6 +61,7 @@ async def take_snapshot(front_door: FrontDoor, process: Process, problems: list[
         channels=node.channels,
         slow_consumers=len(context.write_timeouts),
         client_buffer_bytes=waiting,
+        recovery_bytes=node.recoveries.buffered,
         blocked_users=len(front_door.admission.blocked_users),
         paused_publishers=node.paused_publishers,
         bus_up=int(not node.problems),

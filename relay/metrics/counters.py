@@ -120,7 +120,8 @@ class Counters(Additive):
         fanned_out: messages handed to clients, including those that were then skipped.
         bytes_fanned_out: bytes of those, with their framing.
         deliveries_dropped: messages skipped for slow consumers.
-        bytes_dropped: bytes of those, with their framing.
+        deliveries_conflated: messages that a slow consumer did not get because a newer one took their place.
+        bytes_dropped: bytes of both, with their framing.
         chunks_fanned_out: chunks of messages handed to clients.
         chunks_joined: how many of these were written together with another one.
         bus_connects: links to the bus that were opened.
@@ -130,6 +131,12 @@ class Counters(Additive):
         bus_round_trip_seconds: the last of them.
         gaps: how often messages of subscribed channels may have been missed.
         gap_channels: number of channels in those gaps, summed.
+        channels_missed: how often subscribers of a channel with positions were told that they have missed messages.
+        messages_filled: messages that the bus has not brought, and that were delivered from a channel's history.
+        copies_dropped: messages that came from the bus after they had been delivered from a channel's history.
+        history_reads: how often the history of a channel was read, by result.
+        recoveries: clients that came back with a position, by whether they got all that they had missed.
+        recovery_overflows: how often there was no room to keep a live message while a history was read.
         event_loop_lag: by how much the event loop was late for a timer.
         gc_pauses: times for which the garbage collector stopped the process, by generation.
         worker_restarts: worker processes that were replaced; always 0 without workers.
@@ -169,6 +176,7 @@ class Counters(Additive):
     fanned_out: int = 0
     bytes_fanned_out: int = 0
     deliveries_dropped: int = 0
+    deliveries_conflated: int = 0
     bytes_dropped: int = 0
     chunks_fanned_out: int = 0
     chunks_joined: int = 0
@@ -179,6 +187,12 @@ class Counters(Additive):
     bus_round_trip_seconds: float = field(default=0.0, metadata=WORST)
     gaps: int = 0
     gap_channels: int = 0
+    channels_missed: int = 0
+    messages_filled: int = 0
+    copies_dropped: int = 0
+    history_reads: Counter[str] = field(default_factory=Counter)
+    recoveries: Counter[str] = field(default_factory=Counter)
+    recovery_overflows: int = 0
     event_loop_lag: Histogram = field(default_factory=Histogram)
     gc_pauses: dict[int, Histogram] = field(
         default_factory=lambda: {generation: Histogram() for generation in GC_GENERATIONS}
@@ -196,7 +210,7 @@ class Counters(Additive):
     @property
     def deliveries(self) -> int:
         """Messages written to clients."""
-        return self.fanned_out - self.deliveries_dropped
+        return self.fanned_out - self.deliveries_dropped - self.deliveries_conflated
 
     @property
     def bytes_delivered(self) -> int:

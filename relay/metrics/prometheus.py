@@ -10,67 +10,24 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from relay.errors import Disconnect, PublishError, Unavailable
 from relay.metrics.counters import BOUNDS, Histogram
+from relay.metrics.label_values import (
+    AUTH_REQUESTS,
+    CALLS,
+    CODES,
+    DISCONNECTS,
+    FAILURES,
+    LIMITS,
+    READS,
+    RECOVERIES,
+    REFUSALS,
+    RELOADS,
+    REQUESTS,
+    SHARES,
+    TLS,
+    UNWRITTEN,
+)
 from relay.metrics.snapshot import Snapshot
-from relay.tls.failure import Failure
-
-_DISCONNECTS = (
-    *(disconnect.name for disconnect in Disconnect),
-    "PROTOCOL_ERROR",
-    "WRITE_TIMEOUT",
-)
-_FAILURES = tuple(error.disconnect.name for error in PublishError.__subclasses__())
-_REFUSALS = (
-    *(reason.cause for reason in Unavailable),
-    "no_credential",
-    "too_long",
-    "malformed",
-    "wrong_key",
-    "unknown_key",
-    "wrong_algorithm",
-    "wrong_signature",
-    "expired",
-    "not_yet_valid",
-    "no_expiry",
-    "wrong_issuer",
-    "wrong_audience",
-    "refused",
-    "connections_per_address",
-    "connections_per_user",
-    "new_connections",
-    "new_connections_per_address",
-    "failed_authentications",
-    "bad_request",
-    "blocked",
-    "unauthorized",
-    "forbidden",
-    "not_found",
-    "request_timeout",
-    "internal_server_error",
-    "plain_http",
-    "tls",
-)
-_TLS = tuple(failure.value for failure in Failure)
-_RELOADS = ("reloaded", "failed")
-_CALLS = ("timeout", "unreachable", "redirect", "status", "too_large", "malformed")
-_AUTH_REQUESTS = ("allowed", "refused", "cached", "down", "busy", *_CALLS)
-_UNWRITTEN = ("rate_limit", "unwritable")
-_REQUESTS = ("publish 0", "broadcast 0", "http_publish 200")
-_LIMITS = (
-    "messages",
-    "bytes",
-    "publishes",
-    "connections_per_address",
-    "connections_per_user",
-    "new_connections",
-    "new_connections_per_address",
-    "channels",
-    "failed_authentications",
-    "addresses",
-)
-_SHARES = ("clients", "posts", "back_ends")
-_CODES = (1000, 1001, 1005, 1006, 1011, 1013)
 
 _APPLICATION_CODES = 3000
 """From here on clients choose among 2,000 close codes: they are counted by thousands, or clients could make series."""
@@ -84,8 +41,7 @@ class _Series(NamedTuple):
         name: of the metric, without the suffix of its type.
         help: one sentence.
         label: name of the label that a mapping's keys become; two names when each key is two words.
-        keys: label values that are shown before they were counted: `increase()` does not see the first event of a
-            series that begins with it.
+        keys: label values that are shown before they were counted; see `relay.metrics.label_values`.
     """
 
     field: str
@@ -97,29 +53,28 @@ class _Series(NamedTuple):
 
 _TOTALS = (
     _Series("connections_accepted", "relay_connections_accepted", "Clients whose handshake was completed."),
-    _Series("connections_refused", "relay_connections_refused", "Clients not let in.", "reason", _REFUSALS),
-    _Series("connections_closed", "relay_connections_closed", "Connections ended, by close code.", "code", _CODES),
-    _Series("disconnects", "relay_disconnects", "Connections that the relay closed.", "reason", _DISCONNECTS),
+    _Series("connections_refused", "relay_connections_refused", "Clients not let in.", "reason", REFUSALS),
+    _Series("connections_closed", "relay_connections_closed", "Connections ended, by close code.", "code", CODES),
+    _Series("disconnects", "relay_disconnects", "Connections that the relay closed.", "reason", DISCONNECTS),
     _Series("polls_evicted", "relay_polls_evicted", "Idle polling clients that were dropped for others."),
-    _Series(
-        "http_connections_evicted",
-        "relay_http_connections_evicted",
-        "Idle HTTP connections that were dropped for others.",
-    ),
+    _Series("http_connections_evicted", "relay_http_connections_evicted", "Idle HTTP connections dropped for others."),
     _Series("accept_errors", "relay_accept_errors", "Times that accepting paused for want of descriptors or memory."),
-    _Series("tls_handshake_failures", "relay_tls_handshake_failures", "TLS handshakes that failed.", "reason", _TLS),
-    _Series("tls_certificate_reloads", "relay_tls_certificate_reloads", "Certificates read again.", "result", _RELOADS),
+    _Series("tls_handshake_failures", "relay_tls_handshake_failures", "TLS handshakes that failed.", "reason", TLS),
+    _Series("tls_certificate_reloads", "relay_tls_certificate_reloads", "Certificates read again.", "result", RELOADS),
     _Series("messages_received", "relay_messages_received", "Messages that clients sent."),
     _Series("bytes_received", "relay_received_bytes", "Payload bytes that clients sent."),
     _Series("messages_published", "relay_messages_published", "Messages that the bus acknowledged."),
     _Series("messages_repeated", "relay_messages_repeated", "Messages not published again: their keys were known."),
     _Series("messages_unpositioned", "relay_messages_unpositioned", "Messages that came past histories."),
     _Series(
-        "publish_failures", "relay_publish_failures", "Messages not, or maybe not, on the bus.", "reason", _FAILURES
+        "publish_failures", "relay_publish_failures", "Messages not, or maybe not, on the bus.", "reason", FAILURES
     ),
     _Series("messages_delivered", "relay_messages_delivered", "Messages from the bus for channels with clients here."),
     _Series("deliveries", "relay_deliveries", "Messages written to clients."),
     _Series("bytes_delivered", "relay_delivered_bytes", "Bytes of messages written to clients, with their framing."),
+    _Series(
+        "deliveries_conflated", "relay_deliveries_conflated", "Messages that newer ones replaced for slow consumers."
+    ),
     _Series("deliveries_dropped", "relay_deliveries_dropped", "Messages skipped for slow consumers."),
     _Series("writes", "relay_writes", "Writes to clients; deliveries by writes is the coalescing factor."),
     _Series("bus_connects", "relay_bus_connects", "Links to the bus that were opened."),
@@ -127,22 +82,22 @@ _TOTALS = (
     _Series("bus_errors", "relay_bus_errors", "Error replies and undecodable data on the bus."),
     _Series("gaps", "relay_gaps", "Times that messages of subscribed channels may have been missed."),
     _Series("gap_channels", "relay_gap_channels", "Channels touched by gaps, summed."),
+    _Series("channels_missed", "relay_missed_channels", "Channels whose subscribers have missed messages, summed."),
+    _Series("messages_filled", "relay_messages_filled", "Messages that histories brought in place of the bus."),
+    _Series("copies_dropped", "relay_copies_dropped", "Messages from the bus that had been delivered before."),
+    _Series("history_reads", "relay_history_reads", "Readings of histories.", "result", READS),
+    _Series("recoveries", "relay_recoveries", "Clients that came back with a position.", "result", RECOVERIES),
+    _Series("recovery_overflows", "relay_recovery_overflows", "Live messages without room during a reading."),
     _Series("worker_restarts", "relay_worker_restarts", "Worker processes that were replaced."),
-    _Series("log_entries_dropped", "relay_log_entries_dropped", "Log entries not written.", "reason", _UNWRITTEN),
+    _Series("log_entries_dropped", "relay_log_entries_dropped", "Log entries not written.", "reason", UNWRITTEN),
+    _Series("auth_requests", "relay_auth_requests", "Decisions asked of the back end.", "outcome", AUTH_REQUESTS),
     _Series(
-        "auth_requests",
-        "relay_auth_requests",
-        "Decisions that the back end was asked for.",
-        "outcome",
-        _AUTH_REQUESTS,
+        "issuer_fetches", "relay_issuer_fetches", "Fetches of issuers' keys, by outcome.", "outcome", ("ok", *CALLS)
     ),
     _Series(
-        "issuer_fetches", "relay_issuer_fetches", "Fetches of issuers' keys, by outcome.", "outcome", ("ok", *_CALLS)
+        "api_requests", "relay_api_requests", "Commands of back ends, by method and code.", "method code", REQUESTS
     ),
-    _Series(
-        "api_requests", "relay_api_requests", "Commands of back ends, by method and code.", "method code", _REQUESTS
-    ),
-    _Series("limits_reached", "relay_limits_reached", "Times that a client has reached a limit.", "limit", _LIMITS),
+    _Series("limits_reached", "relay_limits_reached", "Times that a client has reached a limit.", "limit", LIMITS),
 )
 """Fields of `Counters` that only grow."""
 
@@ -182,6 +137,7 @@ _GAUGES = (
     _Series("channels", "relay_channels", "Channels that have clients here."),
     _Series("slow_consumers", "relay_slow_consumers", "Clients whose socket takes no more now."),
     _Series("client_buffer_bytes", "relay_client_buffer_bytes", "Bytes that wait for clients."),
+    _Series("recovery_bytes", "relay_recovery_buffer_bytes", "Bytes of messages that are kept for recoveries."),
     _Series("blocked_users", "relay_blocked_users", "Users that are refused for a while."),
     _Series("paused_publishers", "relay_paused_publishers", "Clients not read because the bus can't take more."),
     _Series("bus_up", "relay_bus_up", "1 while messages get through the bus from end to end."),
@@ -192,7 +148,7 @@ _GAUGES = (
         "relay_bus_buffer_bytes",
         "Bytes of messages that wait for the bus or its answer.",
         "share",
-        _SHARES,
+        SHARES,
     ),
     _Series("bus_servers", "relay_bus_server_info", "Processes on a server of the bus, by its run id.", "run_id"),
     _Series("tls_certificate_expiry", "relay_tls_certificate_expiry_timestamp_seconds", "When it ends.", "name"),

@@ -21,6 +21,7 @@ class Gauges(Additive):
         channels: channels that have clients here.
         slow_consumers: clients whose socket does not take more data at the moment.
         client_buffer_bytes: bytes that wait for clients.
+        recovery_bytes: bytes of messages that are kept for clients that come back, and while histories are read.
         blocked_users: users that are refused for a while; each process knows all of them.
         paused_publishers: clients that are not read because the bus cannot take more messages.
         bus_up: 1 when messages pass through the bus from end to end, else 0.
@@ -48,6 +49,7 @@ class Gauges(Additive):
     channels: int = 0
     slow_consumers: int = 0
     client_buffer_bytes: int = 0
+    recovery_bytes: int = 0
     blocked_users: int = field(default=0, metadata=WORST)
     paused_publishers: int = 0
     bus_up: int = field(default=0, metadata=LEAST)

@@ -16,7 +16,9 @@ from typing import Final, Protocol
 
 from relay.errors import CustomDisconnect, Disconnect, RelayError
 from relay.message import Encoder, Kind, Message
+from relay.position import Position
 from relay.protocols.request import ConnectRequest
+from relay.replay import Replay, Resume
 
 PLAIN: Final = "relay.protocols.plain"
 
@@ -119,6 +121,13 @@ class ClientProtocol(Protocol):
     def encode(self) -> Encoder:
         """Encodes messages: one function object for each wire format; see `Encoder`."""
 
+    def newest(self, data: bytes) -> bytes:
+        """Return the last of some messages.
+
+        Args:
+            data: what `encode` has returned for each, joined.
+        """
+
     @property
     def multiplexed(self) -> bool:
         """Whether the client may subscribe to further channels. All that one tick brings it goes out in one write."""
@@ -131,6 +140,10 @@ class ClientProtocol(Protocol):
     def echo(self) -> bool:
         """Whether the client gets its own messages back."""
 
+    @property
+    def resume(self) -> Resume:
+        """What the client wants of the messages of `channel` before; 0: nothing."""
+
     def opened(self, session: Session, welcome: Message | None) -> bytes:
         """Be told that the client is there.
 
@@ -140,6 +153,30 @@ class ClientProtocol(Protocol):
 
         Returns:
             What is written to it first.
+        """
+
+    def resumed(self, session: Session, replay: Replay | None) -> bytes:
+        """Be told what the client gets of the messages before; right after `opened`.
+
+        Args:
+            session: the client's.
+            replay: of `channel`; None: its messages have no positions.
+
+        Returns:
+            What is written to it then, in front of the live messages.
+        """
+
+    def missed(self, session: Session, channel: str, position: Position | None) -> bytes | Disconnect:
+        """Be told that messages of a channel may be missing, because of a gap that could not be filled.
+
+        Args:
+            session: the client's.
+            channel: one of its channels.
+            position: after which the channel goes on; None: its messages have no positions.
+
+        Returns:
+            What is written to the client, in order with its messages; or why it has to be closed, as nothing that can
+            be written tells it.
         """
 
     def received(self, session: Session, kind: Kind, payload: bytes) -> None:

@@ -27,3 +27,17 @@ def encode_frame(message: Message) -> bytes:
     if size < 65536:
         return _MEDIUM[message.kind] + size.to_bytes(2, "big") + payload
     return _LONG[message.kind] + size.to_bytes(8, "big") + payload
+
+
+def last_frame(frames: bytes) -> bytes:
+    """Return the last of some frames that `encode_frame` has made, joined."""
+    start = 0
+    while True:
+        size = frames[start + 1]
+        head = 2 if size < 126 else 4 if size == 126 else 10
+        if head > 2:
+            size = int.from_bytes(frames[start + 2 : start + head], "big")
+        end = start + head + size
+        if end >= len(frames):
+            return frames[start:]
+        start = end

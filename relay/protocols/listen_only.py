@@ -5,6 +5,7 @@ from __future__ import annotations
 from relay.errors import Disconnect, ProtocolError
 from relay.message import Kind
 from relay.protocols import Session
+from relay.replay import Resume
 
 
 class ListenOnly:
@@ -12,15 +13,17 @@ class ListenOnly:
 
     Args:
         channel: the one channel that the client listens to.
+        resume: what it wants of the messages before.
     """
 
-    __slots__ = ("channel",)
+    __slots__ = ("channel", "resume")
 
     multiplexed = False
     echo = False
 
-    def __init__(self, channel: str) -> None:
+    def __init__(self, channel: str, resume: Resume = 0) -> None:
         self.channel = channel
+        self.resume = resume
 
     def received(self, session: Session, kind: Kind, payload: bytes) -> None:
         """Raise `ProtocolError`: the client has nothing to say."""

@@ -1,6 +1,7 @@
 """The plain protocol: a WebSocket is a channel, every message is a message. No client library needed.
 
-`ws://HOST/ws/CHANNEL`; `/` and `/ws` mean the default channel. `?echo=1`: also get one's own messages.
+`ws://HOST/ws/CHANNEL`; `/` and `/ws` mean the default channel. `?echo=1`: also get one's own messages. `?history=N`:
+get the newest N messages first, of a channel that keeps them.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ from typing import Final
 
 from relay.errors import CustomDisconnect, Disconnect, NotAllowed, ProtocolError, Refused
 from relay.message import Kind, Message
+from relay.position import Position
 from relay.protocols import CloseMessage, Session
-from relay.protocols.frame import encode_frame
-from relay.protocols.request import ConnectRequest, requested_channel
+from relay.protocols.frame import encode_frame, last_frame
+from relay.protocols.request import ConnectRequest, requested_channel, requested_history
+from relay.replay import Replay
 
 ROOT = "/ws"
 
@@ -25,16 +28,22 @@ class Plain:
     Args:
         channel: the one channel that it listens to and writes to.
         echo: whether it gets its own messages back.
+        history: how many of the newest messages it gets first.
     """
 
-    __slots__ = ("channel", "echo")
+    __slots__ = ("channel", "echo", "resume")
 
     encode = staticmethod(encode_frame)
     multiplexed = False
 
-    def __init__(self, channel: str, echo: bool) -> None:
+    def __init__(self, channel: str, echo: bool, history: int = 0) -> None:
         self.channel = channel
         self.echo = echo
+        self.resume = history
+
+    def newest(self, data: bytes) -> bytes:
+        """Return the last of some frames."""
+        return last_frame(data)
 
     def opened(self, session: Session, welcome: Message | None) -> bytes:
         """Return the welcome."""
@@ -50,6 +59,14 @@ class Plain:
             session.publish(self.channel, payload, kind)
         except NotAllowed as error:
             raise ProtocolError(Disconnect.NOT_ALLOWED, str(error)) from None
+
+    def resumed(self, session: Session, replay: Replay | None) -> bytes:
+        """Return the messages before the live ones."""
+        return b"" if replay is None else b"".join(map(encode_frame, replay.messages))
+
+    def missed(self, session: Session, channel: str, position: Position | None) -> Disconnect:
+        """Close the client: it has no words but those of its channel."""
+        return Disconnect.MISSED
 
     def unsubscribed(self, session: Session, channel: str) -> None:
         """Close the client: without its channel there is nothing left for it."""
@@ -97,7 +114,7 @@ class PlainEndpoint:
         echo = request.query.get("echo", "0")
         if echo not in ("0", "1"):
             raise Refused(400, "echo must be 0 or 1")
-        return Plain(channel, echo == "1")
+        return Plain(channel, echo == "1", requested_history(request))
 
 
 endpoint = PlainEndpoint()

@@ -1,6 +1,6 @@
 """Long polling: a channel for clients that can do nothing but ask again and again.
 
-    GET /poll/CHANNEL?wait=SECONDS&cursor=CURSOR
+    GET /poll/CHANNEL?wait=SECONDS&cursor=CURSOR        the first one may say history=N
 
     {"messages": [{"kind": "text", "text": "hello"}, {"kind": "binary", "base64": "AAE="}],
      "cursor": "...", "missed": false}
@@ -8,7 +8,8 @@
     and {..., "closed": {"code": 1001, "reason": "going away"}} when the relay has ended the subscription
 
 Messages are kept until the client has shown that it has them, by asking with the cursor that came with them. So an
-answer that got lost is given again.
+answer that got lost is given again. Where a channel has a history, that keeps them: the cursor is a position, and a
+message has one, too: `"position": "EPOCH:OFFSET"`. Elsewhere the gateway keeps them for each client.
 """
 
 from __future__ import annotations
@@ -17,30 +18,50 @@ import re
 from base64 import b64encode
 from collections import deque
 from dataclasses import dataclass
+from typing import Final
 
 import msgspec
 
 from relay.errors import CustomDisconnect, Disconnect, Refused
-from relay.message import Kind, Message
+from relay.message import Kind, Message, PositionedMessage
+from relay.position import Position, PositionError, parse_position
 from relay.protocols import CloseMessage, Session
 from relay.protocols.listen_only import ListenOnly
-from relay.protocols.request import ConnectRequest, requested_channel
+from relay.protocols.request import ConnectRequest, requested_channel, requested_history
+from relay.replay import Replay, Resume
 
 ROOT = "/poll"
+
+UNKNOWN: Final = Position("unknown", 0)
+"""A position that no channel has: who asks with it is told that messages may be missing."""
 
 MAX_WAIT_SECONDS = 25.0
 """How long an answer may be kept waiting: proxies commonly give up after 30 or 60 seconds."""
 
 _WAIT = re.compile(r"[0-9]{1,2}(?:\.[0-9]{1,3})?")
+_ELEMENT = b'{"kind":"'
+"""How each element begins. In a string within it the quotes would be escaped."""
+
+_POSITION_FIELD = b',"position":"'
 _CURSOR = re.compile(r"([A-Za-z0-9_-]{22})\.([0-9]{1,15})")
 
 
 def encode(message: Message) -> bytes:
     """Return a message as an element of a JSON array, with the comma behind it: so elements can be joined."""
+    # At the end: so `last_position` finds that of the last element.
+    end = b"},"
+    if isinstance(message, PositionedMessage):
+        end = b'%b%b"},' % (_POSITION_FIELD, str(message.position).encode())
     if message.kind is Kind.BINARY:
-        return b'{"kind":"binary","base64":"' + b64encode(message.payload) + b'"},'
+        return b'{"kind":"binary","base64":"' + b64encode(message.payload) + b'"' + end
     # Gateways let in valid UTF-8 only; another program on the bus may claim anything.
-    return b'{"kind":"text","text":' + msgspec.json.encode(message.payload.decode(errors="replace")) + b"},"
+    return b'{"kind":"text","text":' + msgspec.json.encode(message.payload.decode(errors="replace")) + end
+
+
+def last_position(elements: bytes) -> Position | None:
+    """Return the position of the last of some encoded messages; None: it has none."""
+    _, found, position = elements.removesuffix(b'"},').rpartition(_POSITION_FIELD)
+    return parse_position(position.decode()) if found else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +85,28 @@ class LongPolling(ListenOnly):
 
     Args:
         channel: the one channel that it listens to.
+        resume: what it wants of the messages before.
     """
 
     __slots__ = ()
 
     encode = staticmethod(encode)
 
+    def newest(self, data: bytes) -> bytes:
+        """Return the last of some elements."""
+        return data[data.rindex(_ELEMENT) :]
+
     def opened(self, session: Session, welcome: Message | None) -> bytes:
-        """Return the welcome."""
-        return b"" if welcome is None else encode(welcome)
+        """Return the welcome, which a client gets that has not polled before."""
+        return b"" if welcome is None or isinstance(self.resume, Position) else encode(welcome)
+
+    def resumed(self, session: Session, replay: Replay | None) -> bytes:
+        """Return the messages before the live ones."""
+        return b"" if replay is None else b"".join(map(encode, replay.messages))
+
+    def missed(self, session: Session, channel: str, position: Position | None) -> bytes:
+        """Return nothing: answers say it in a way of their own."""
+        return b""
 
     def ping(self) -> None:
         """Nothing: a client that is there asks again."""
@@ -90,11 +124,18 @@ class Poll:
         channel: the channel that it listens to.
         wait: seconds to wait for a message when there is none yet.
         cursor: that of the last answer; None at first.
+        history: how many of the newest messages it wants, when there is no cursor.
     """
 
     channel: str
     wait: float
-    cursor: Cursor | None
+    cursor: Cursor | Position | None
+    history: int = 0
+
+    @property
+    def resume(self) -> Resume:
+        """What it wants of the messages before, where a channel has a history."""
+        return self.cursor if isinstance(self.cursor, Position) else self.history
 
 
 def open_session(request: ConnectRequest, default_channel: str) -> Poll:
@@ -108,12 +149,39 @@ def open_session(request: ConnectRequest, default_channel: str) -> Poll:
     if not _WAIT.fullmatch(wait) or float(wait) > MAX_WAIT_SECONDS:
         raise Refused(400, f"wait must be 0 to {MAX_WAIT_SECONDS:g} seconds")
     given = request.query.get("cursor")
-    if given is None:
-        return Poll(channel, float(wait), None)
+    history = requested_history(request)
+    return Poll(channel, float(wait), None if given is None else _read_cursor(given), history)
+
+
+def _read_cursor(given: str) -> Cursor | Position:
+    """Return a cursor.
+
+    Raises:
+        Refused: with 400; no answer has ever had it.
+    """
     cursor = _CURSOR.fullmatch(given)
-    if cursor is None:
-        raise Refused(400, "cursor must be the one of the last answer, unchanged")
-    return Poll(channel, float(wait), Cursor(cursor[1], int(cursor[2])))
+    if cursor is not None:
+        return Cursor(cursor[1], int(cursor[2]))
+    try:
+        return parse_position(given)
+    except PositionError:
+        raise Refused(400, "cursor must be the one of the last answer, unchanged") from None
+
+
+def answer(elements: bytes, cursor: Cursor | Position, missed: bool, closed: CloseMessage | None) -> bytes:
+    """Return the JSON of an answer.
+
+    Args:
+        elements: encoded messages, joined.
+        cursor: for the next poll.
+        missed: whether messages may be missing before or among these.
+        closed: why the subscription has ended; None: it has not.
+    """
+    ending = b""
+    if closed is not None:
+        ending = b',"closed":' + msgspec.json.encode({"code": closed.code, "reason": closed.reason})
+    told = b"true" if missed else b"false"
+    return b'{"messages":[%b],"cursor":"%b","missed":%b%b}\n' % (elements[:-1], str(cursor).encode(), told, ending)
 
 
 class Backlog:
@@ -165,6 +233,18 @@ class Backlog:
         if not self._pieces or self._pieces[-1] is not None:
             self._pieces.append(None)
 
+    def conflate(self, message: bytes) -> tuple[int, int]:
+        """Keep a message in place of all that are kept, which are missing then.
+
+        Returns:
+            The number and the bytes of those.
+        """
+        before = [piece for piece in self._pieces if piece is not None]
+        self._first = self.end
+        self._pieces = deque((None, message))
+        self.bytes = len(message)
+        return sum(piece.count(_ELEMENT) for piece in before), sum(map(len, before))
+
     def confirm(self, position: int) -> bool:
         """Forget what a client has; return False when its position is not one that an answer could have given it."""
         if not self._first <= position <= self.end:
@@ -174,17 +254,12 @@ class Backlog:
             self._first += 1
         return True
 
-    def answer(self, token: str, closed: tuple[int, str] | None = None) -> bytes:
+    def answer(self, token: str, closed: CloseMessage | None = None) -> bytes:
         """Return the JSON of an answer with all that is kept.
 
         Args:
             token: names the subscription.
-            closed: why the subscription has ended, as WebSocket close code and reason; None: it has not.
+            closed: why the subscription has ended; None: it has not.
         """
         messages = b"".join(piece for piece in self._pieces if piece is not None)
-        missed = b"true" if self.missed else b"false"
-        ending = b""
-        if closed is not None:
-            ending = b',"closed":' + msgspec.json.encode({"code": closed[0], "reason": closed[1]})
-        cursor = str(Cursor(token, self.end)).encode()
-        return b'{"messages":[%b],"cursor":"%b","missed":%b%b}\n' % (messages[:-1], cursor, missed, ending)
+        return answer(messages, Cursor(token, self.end), self.missed, closed)

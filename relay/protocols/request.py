@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
@@ -13,6 +14,8 @@ MAX_PARAMETERS = 32
 
 CREDENTIAL = "token"
 """Parameter of the URL's query that holds the client's credential."""
+
+_COUNT = re.compile(r"[0-9]{1,9}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,3 +104,15 @@ def requested_channel(request: ConnectRequest, root: str, default: str) -> str:
         return channel_from_path(path.removeprefix(root + "/"))
     except ChannelError as error:
         raise Refused(400, str(error)) from error
+
+
+def requested_history(request: ConnectRequest) -> int:
+    """Return how many of its channel's newest messages a client wants before live ones; 0: none.
+
+    Raises:
+        Refused: with 400; it is no number.
+    """
+    given = request.query.get("history", "0")
+    if _COUNT.fullmatch(given) is None:
+        raise Refused(400, "history must be a number of messages, such as 20")
+    return int(given)

@@ -1,14 +1,16 @@
 """Server-sent events: a channel as a stream that a browser's `EventSource` reads (HTML Living Standard, section 9.2).
 
-    GET /sse/CHANNEL
+    GET /sse/CHANNEL        ?history=N, or Last-Event-ID: POSITION, or ?last_event_id=POSITION
 
     text            data: LINE        an event `message`; a `data:` line for each line of the text
     other text      event: text       base64; see `encode`
     binary          event: binary     base64
     heartbeat       :                 a comment
     end             event: close      {"code": 1001, "reason": "going away"}: what a WebSocket is told
+    a gap           event: missed     {"position": "EPOCH:OFFSET"}: messages before it may be missing
 
-Events have no `id:`; channels with a history will use it to resume.
+Events of a channel that counts its messages have their position as `id:`, and so has the first block: a browser sends
+the last one that it got when it comes back.
 """
 
 from __future__ import annotations
@@ -18,11 +20,13 @@ from base64 import b64encode
 
 import msgspec
 
-from relay.errors import CustomDisconnect, Disconnect
-from relay.message import Kind, Message
+from relay.errors import CustomDisconnect, Disconnect, Refused
+from relay.message import Kind, Message, PositionedMessage
+from relay.position import Position, PositionError, parse_position
 from relay.protocols import CloseMessage, Session
 from relay.protocols.listen_only import ListenOnly
-from relay.protocols.request import ConnectRequest, requested_channel
+from relay.protocols.request import ConnectRequest, requested_channel, requested_history
+from relay.replay import Replay
 
 ROOT = "/sse"
 
@@ -46,6 +50,18 @@ def encode(message: Message) -> bytes:
     of next to nothing but line feeds does, too: as `data:` lines it would be seven times as long, and fill the
     buffers of its readers.
     """
+    if isinstance(message, PositionedMessage):
+        return _id(message.position) + _event(message)
+    return _event(message)
+
+
+def _id(position: Position) -> bytes:
+    """Return the line with which a browser takes note of a position."""
+    return b"id: %b\n" % str(position).encode()
+
+
+def _event(message: Message) -> bytes:
+    """Return an event without its id."""
     payload = message.payload
     if message.kind is Kind.BINARY:
         return b"event: binary\ndata: " + b64encode(payload) + b"\n\n"
@@ -63,16 +79,33 @@ class ServerSentEvents(ListenOnly):
 
     Args:
         channel: the one channel that it listens to.
+        resume: what it wants of the messages before.
     """
 
     __slots__ = ()
 
     encode = staticmethod(encode)
 
+    def newest(self, data: bytes) -> bytes:
+        """Return the last of some events: none has an empty line within."""
+        return data[data.rfind(b"\n\n", 0, -2) + 2 :] if b"\n\n" in data[:-2] else data
+
     def opened(self, session: Session, welcome: Message | None) -> bytes:
         """Return how long to wait before connecting again, and the welcome."""
         retry = b"retry: %d\n\n" % random.randint(*RETRY_MILLISECONDS)  # noqa: S311  # spreads load, guards nothing
         return retry if welcome is None else retry + encode(welcome)
+
+    def resumed(self, session: Session, replay: Replay | None) -> bytes:
+        """Return where it begins, and the messages from there; or that it can't be told what it has missed."""
+        if replay is None:
+            return _missed(None) if isinstance(self.resume, Position) else b""
+        if not replay.recovered:
+            return _missed(replay.position)
+        return _id(replay.start) + b"\n" + b"".join(map(encode, replay.messages))
+
+    def missed(self, session: Session, channel: str, position: Position | None) -> bytes:
+        """Return an event."""
+        return _missed(position)
 
     def ping(self) -> bytes:
         """Return a comment."""
@@ -84,10 +117,28 @@ class ServerSentEvents(ListenOnly):
         return CloseMessage(why.code, why.reason, last)
 
 
+def _missed(position: Position | None) -> bytes:
+    """Return the event that tells that messages may be missing, and the position after which the stream goes on."""
+    told = None if position is None else str(position)
+    event = b"event: missed\ndata: " + msgspec.json.encode({"position": told}) + b"\n\n"
+    return event if position is None else _id(position) + event
+
+
 def open_session(request: ConnectRequest, default_channel: str) -> ServerSentEvents:
     """Read what a client asks for.
 
+    A position counts more than a number of messages: a browser that comes back asks by the same URL again.
+
     Raises:
-        Refused: with 404 for a path that isn't one of these, with 400 for a bad channel.
+        Refused: with 404 for a path that isn't one of these, with 400 for a bad channel, number or position.
     """
-    return ServerSentEvents(requested_channel(request, ROOT, default_channel))
+    channel = requested_channel(request, ROOT, default_channel)
+    history = requested_history(request)
+    # What a browser has got last is newer than what stood in the URL before.
+    last = request.header("Last-Event-ID") or request.query.get("last_event_id")
+    if not last:
+        return ServerSentEvents(channel, history)
+    try:
+        return ServerSentEvents(channel, parse_position(last))
+    except PositionError as error:
+        raise Refused(400, f"Last-Event-ID: {error}") from None

@@ -8,6 +8,7 @@ from relay import Gateway
 from tests.conftest import EmbeddedFactory
 from tests.harness.conditions import wait_until
 from tests.harness.inside import parts_of
+from tests.harness.outage import STAYING
 from tests.harness.poll_client import PollClient
 from tests.harness.redis_server import RedisServer
 from tests.harness.websocket_client import connected
@@ -22,7 +23,7 @@ async def deafen(gateway: Gateway, redis: RedisServer) -> None:
 
 
 async def test_the_first_answer_after_a_gap_says_missed(own_redis: RedisServer, embedded: EmbeddedFactory) -> None:
-    (gateway,) = await embedded(1, broker_url=own_redis.url)
+    (gateway,) = await embedded(1, **STAYING, broker_url=own_redis.url)
     await wait_until(lambda: gateway.ready)
     client = PollClient(gateway.port, "a")
     await client.poll(wait=0)
@@ -43,7 +44,7 @@ async def test_the_first_answer_after_a_gap_says_missed(own_redis: RedisServer, 
 
 async def test_who_waits_is_told_at_once(own_redis: RedisServer, embedded: EmbeddedFactory) -> None:
     """It can fetch elsewhere what it has missed, instead of waiting for the next message."""
-    (gateway,) = await embedded(1, broker_url=own_redis.url)
+    (gateway,) = await embedded(1, **STAYING, broker_url=own_redis.url)
     await wait_until(lambda: gateway.ready)
     client = PollClient(gateway.port, "a")
     await client.poll(wait=0)

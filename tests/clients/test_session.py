@@ -30,6 +30,7 @@ from relay.limits.channels import DEFAULT_CHANNELS, ChannelLimits
 from relay.message import Encoder, Kind, Message
 from relay.metrics.counters import Counters
 from relay.node import Node
+from relay.position import Position
 from relay.protocols import ClientProtocol, Outcome
 from relay.protocols.plain import Plain
 from tests.clients.late_bus import LateBus
@@ -64,6 +65,9 @@ class Recorder:
 
     def deliver(self, data: bytes, count: int) -> None:
         self.delivered.append(data)
+
+    def missed(self, channel: str, position: Position | None) -> None:
+        raise AssertionError(channel)
 
     def send(self, data: bytes) -> None:
         self.sent.append(data)
@@ -101,6 +105,12 @@ class OnlyPublic:
 
     def may_publish(self, channel: str) -> bool:
         return channel.startswith("public")
+
+    def may_read_history(self, channel: str) -> bool:
+        return False
+
+    def may_see_presence(self, channel: str) -> bool:
+        return False
 
 
 def a_node(timeout: float = 30.0, channels: ChannelLimits = DEFAULT_CHANNELS) -> Node:

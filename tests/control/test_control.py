@@ -28,6 +28,7 @@ from relay.errors import BusUnavailable, CustomDisconnect, Disconnect, Subscribe
 from relay.message import Encoder, Message
 from relay.metrics.counters import Counters
 from relay.node import Node
+from relay.position import Position
 from relay.protocols.plain import Plain
 from tests.harness.conditions import wait_until
 
@@ -60,6 +61,9 @@ class Listener:
 
     def deliver(self, data: bytes, count: int) -> None:
         self.received += data
+
+    def missed(self, channel: str, position: Position | None) -> None:
+        raise AssertionError(channel)
 
     def close(self, why: Disconnect | CustomDisconnect) -> None:
         Close(why.code, why.reason).serialize()

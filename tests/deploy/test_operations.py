@@ -38,6 +38,7 @@ MORE = {
     "relay_drain_connections",
     "relay_issuer_keys_timestamp_seconds",
     "relay_issuer_fetches_total",
+    "relay_history_reads_total",
 }
 """Metrics that tell more once the alert beside them has fired."""
 

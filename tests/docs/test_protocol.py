@@ -64,7 +64,7 @@ def test_the_example_of_events_is_what_is_sent() -> None:
 def test_the_fields_of_a_poll_are_those_of_its_answer() -> None:
     backlog = poll.Backlog(1000)
     backlog.add(poll.encode(Message("", b"hello")) + poll.encode(Message("", b"\x00\x01", Kind.BINARY)))
-    answer = json.loads(backlog.answer("token", (Disconnect.GOING_AWAY.code, Disconnect.GOING_AWAY.reason)))
+    answer = json.loads(backlog.answer("token", poll.LongPolling("a").closing(Disconnect.GOING_AWAY)))
     assert [field.strip("`") for field, _ in table_below(PAGE, "| field |")] == list(answer)
     (example,) = (json.loads(code) for code in code_blocks(PAGE, "json"))
     assert example["messages"] == answer["messages"]

@@ -76,8 +76,8 @@ class Authenticator:
 class Rights:
     """Rights to nothing but what is named."""
 
-    def __init__(self, *, subscribe: str = "", publish: str = "") -> None:
-        self._subscribe, self._publish = subscribe, publish
+    def __init__(self, *, subscribe: str = "", publish: str = "", history: str = "") -> None:
+        self._subscribe, self._publish, self._history = subscribe, publish, history
         self.asked: list[tuple[str, str]] = []
 
     def may_subscribe(self, channel: str) -> bool:
@@ -87,6 +87,13 @@ class Rights:
     def may_publish(self, channel: str) -> bool:
         self.asked.append(("publish", channel))
         return channel == self._publish
+
+    def may_read_history(self, channel: str) -> bool:
+        self.asked.append(("history", channel))
+        return channel == self._history
+
+    def may_see_presence(self, channel: str) -> bool:
+        return False
 
 
 @asynccontextmanager

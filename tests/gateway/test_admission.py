@@ -13,6 +13,7 @@ from relay.auth.authenticator import Identity
 from relay.errors import Refused
 from relay.gateway.admission import Admission
 from relay.gateway.eager_task import start_at_once
+from relay.namespaces import NO_NAMESPACES
 from relay.protocols.plain import Plain
 from relay.protocols.request import ConnectRequest
 from tests.clients.late_bus import late_bus as late_bus
@@ -265,7 +266,9 @@ async def test_a_question_that_was_never_asked_is_closed() -> None:
         context, limits = parts_of(gateway).context, parts_of(gateway).front_door.limits
         blocked_users = parts_of(gateway).control.blocked_users
         registry, node = context.registry, context.node
-        admission = Admission(Authenticator(lambda: question), registry, node, blocked_users, limits, 1.0)
+        admission = Admission(
+            Authenticator(lambda: question), registry, node, blocked_users, limits, NO_NAMESPACES, 1.0
+        )
         request = ConnectRequest("/ws/a", {}, {}, "")
 
         async def admit() -> None:

@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Self
 
 from tests.harness.gateway_process import GatewayProcess, end
+from tests.harness.outage import STAYING
 from tests.harness.readiness import all_told_ready
 from tests.harness.redis_server import RedisServer
 
@@ -13,7 +14,7 @@ EVENT_LOOPS = ["uvloop", "asyncio"]
 
 
 class Deployment:
-    """A Redis that may be killed and paused, and two gateways with the default settings. A context manager.
+    """A Redis that may be killed and paused, and two gateways that keep their clients then. A context manager.
 
     Attributes:
         redis: the bus.
@@ -26,7 +27,7 @@ class Deployment:
 
     def __enter__(self) -> Self:
         self.redis.start()
-        self.gateways = [GatewayProcess(broker_url=self.redis.url, event_loop=loop) for loop in EVENT_LOOPS]
+        self.gateways = [GatewayProcess(broker_url=self.redis.url, event_loop=loop, **STAYING) for loop in EVENT_LOOPS]
         for gateway in self.gateways:
             gateway.start_blocking()
         return self

@@ -24,10 +24,12 @@ class Event:
     Args:
         kind: name of the event.
         data: its text.
+        last_id: what a browser would send as `Last-Event-ID` after it.
     """
 
     kind: str
     data: str
+    last_id: str = ""
 
     @property
     def payload(self) -> str | bytes:
@@ -50,6 +52,7 @@ class EventParser:
     Attributes:
         retry: milliseconds that the stream asked to wait before the next connection; None: it didn't.
         comments: texts of the comments so far.
+        last_id: what a browser would send as `Last-Event-ID`.
     """
 
     def __init__(self) -> None:
@@ -58,6 +61,8 @@ class EventParser:
         self._started = False
         self._data = ""
         self._kind = ""
+        self._id = ""
+        self.last_id = ""
         self.retry: int | None = None
         self.comments: list[str] = []
 
@@ -96,13 +101,16 @@ class EventParser:
             self._data += value + "\n"
         elif name == "event":
             self._kind = value
+        elif name == "id" and "\0" not in value:
+            self._id = value
         elif name == "retry" and value.isdecimal():
             self.retry = int(value)
 
     def _dispatch(self) -> Event | None:
         data, kind = self._data, self._kind
         self._data = self._kind = ""
-        return Event(kind or "message", data.removesuffix("\n")) if data else None
+        self.last_id = self._id
+        return Event(kind or "message", data.removesuffix("\n"), self.last_id) if data else None
 
 
 class EventStreamClient:
@@ -119,6 +127,7 @@ class EventStreamClient:
         parser: of the stream.
         events: those that carry messages.
         closed: code and reason of the relay for ending the stream; None: it didn't say.
+        missed: how many messages had come when it was told that some may be missing, and the position it was told.
     """
 
     head: HttpResponse
@@ -134,6 +143,7 @@ class EventStreamClient:
         self.parser = EventParser()
         self.events: list[Event] = []
         self.closed: tuple[int, str] | None = None
+        self.missed: list[tuple[int, str | None]] = []
 
     async def __aenter__(self) -> Self:
         try:
@@ -204,6 +214,13 @@ class EventStreamClient:
                 self._take(await self._read())
         return self.parser.retry
 
+    async def position(self, within: float = PATIENCE_SECONDS) -> str:
+        """Return what a browser would send as `Last-Event-ID`, once the stream has said so."""
+        async with asyncio.timeout(within):
+            while not self.parser.last_id:
+                self._take(await self._read())
+        return self.parser.last_id
+
     def half_close(self) -> None:
         """Say that nothing more will be sent."""
         self._socket.shutdown(socket.SHUT_WR)
@@ -218,6 +235,8 @@ class EventStreamClient:
             if event.kind == "close":
                 said = json.loads(event.data)
                 self.closed = said["code"], said["reason"]
+            elif event.kind == "missed":
+                self.missed.append((len(self.events), json.loads(event.data)["position"]))
             else:
                 self.events.append(event)
 

@@ -10,6 +10,9 @@ from tests.harness.history import Label, check_history, first_disagreement
 from tests.harness.numbered_publisher import NumberedPublisher
 from tests.harness.websocket_client import WebSocketClient
 
+STAYING = {"on_gap": "keep"}
+"""Settings of gateways whose clients are looked at around a gap: by default it closes them, one after the other."""
+
 SLACK_SECONDS = 0.25
 """How long a message may be on its way before the outage begins or after it ends."""
 

@@ -8,6 +8,7 @@
     {"id": 1, "ok": true} or {"id": 1, "error": "..."}           what it is told
     {"channel": "news", "data": [1, 2]}
     {"unsubscribed": "news"}
+    {"missed": "news", "position": "EPOCH:OFFSET"}
     {}                                                           a ping
 
 It proves that a protocol needs no change in `relay/` but its registration.
@@ -33,9 +34,11 @@ from relay.errors import (
     SubscriptionError,
 )
 from relay.message import Kind, Message
+from relay.position import Position
 from relay.protocols import CloseMessage, Outcome, Session
-from relay.protocols.frame import encode_frame
+from relay.protocols.frame import encode_frame, last_frame
 from relay.protocols.request import ConnectRequest
+from relay.replay import Replay
 
 NAME = "multiplexed.tests"
 """As a subprotocol."""
@@ -45,6 +48,7 @@ CODES = {
     Disconnect.SLOW_CONSUMER: 4002,
     Disconnect.KEEPALIVE_TIMEOUT: 4003,
     Disconnect.UNEXPECTED_DATA: 4004,
+    Disconnect.MISSED: 4005,
     Disconnect.FORCE_DISCONNECT: 4500,
 }
 
@@ -107,10 +111,23 @@ class Multiplexed:
     multiplexed = True
     channel = None
     echo = True
+    resume = 0
+
+    def newest(self, data: bytes) -> bytes:
+        """Return the last of some frames."""
+        return last_frame(data)
 
     def opened(self, session: Session, welcome: Message | None) -> bytes:
         """Return the welcome."""
         return b"" if welcome is None else encode(welcome)
+
+    def resumed(self, session: Session, replay: Replay | None) -> bytes:
+        """Return nothing: no channel is subscribed to before."""
+        return b""
+
+    def missed(self, session: Session, channel: str, position: Position | None) -> bytes:
+        """Return what tells the client."""
+        return frame({"missed": channel, "position": None if position is None else str(position)})
 
     def received(self, session: Session, kind: Kind, payload: bytes) -> None:
         """Do what a command says, and answer it.

@@ -20,9 +20,12 @@ from relay.errors import (
     PublishRefused,
     SubscribeError,
     SubscriptionError,
+    comes_back,
 )
-from relay.message import Kind, Message
+from relay.message import Kind, Message, PositionedMessage
+from relay.position import Position
 from relay.protocols import ClientProtocol
+from relay.replay import Replay
 from tests.harness.raw_websocket import BINARY, TEXT, encode_frame
 from tests.harness.whole_frames import frames_of
 from tests.protocols.cases import CASES, Case, Payload, kind_of
@@ -41,6 +44,11 @@ REASONS = [
 all_cases = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 speaking = pytest.mark.parametrize("case", [case for case in CASES if case.speaks], ids=lambda case: case.name)
 listening = pytest.mark.parametrize("case", [case for case in CASES if not case.speaks], ids=lambda case: case.name)
+
+
+def positioned(channel: str, payload: bytes, kind: Kind = Kind.TEXT, offset: int = 1) -> PositionedMessage:
+    """Return a message with a position."""
+    return PositionedMessage(channel, payload, kind, position=Position("Zz_-09", offset))
 
 
 def received(protocol: ClientProtocol, payload: Payload) -> RecordingSession:
@@ -68,6 +76,45 @@ def test_encoded_messages_can_be_joined(case: Case, data: st.DataObject) -> None
     payloads = data.draw(st.lists(case.payloads, min_size=1, max_size=5))
     messages = [Message("a", payload_bytes, kind) for kind, payload_bytes in map(kind_of, payloads)]
     assert case.decode(b"".join(map(case.make().encode, messages))) == payloads
+
+
+@all_cases
+@given(st.data())
+def test_the_newest_of_several_messages_can_be_told(case: Case, data: st.DataObject) -> None:
+    """For a slow client that is to get no other."""
+    payloads = data.draw(st.lists(case.payloads, min_size=1, max_size=5))
+    protocol = case.make()
+    encoded = [protocol.encode(Message("a", payload_bytes, kind)) for kind, payload_bytes in map(kind_of, payloads)]
+    assert protocol.newest(b"".join(encoded)) == encoded[-1]
+    encoded = [protocol.encode(positioned("a", payload_bytes, kind)) for kind, payload_bytes in map(kind_of, payloads)]
+    assert protocol.newest(b"".join(encoded)) == encoded[-1]
+
+
+@all_cases
+def test_what_a_client_gets_first_of_the_messages_before(case: Case) -> None:
+    protocol, session = case.make(), RecordingSession()
+    replay = Replay(Position("e", 7), [positioned("a", b"6", offset=6), positioned("a", b"7", offset=7)])
+    if protocol.multiplexed:
+        assert protocol.resumed(session, None) == b""
+    else:
+        assert case.decode(protocol.resumed(session, replay)) == ["6", "7"]
+        assert case.decode(protocol.resumed(session, Replay(Position("e", 7)))) == []
+    assert protocol.resume == 0
+    assert (session.calls, session.sent, session.closed) == ([], [], [])
+
+
+@all_cases
+@pytest.mark.parametrize("position", [None, Position("e", 7)])
+def test_a_client_can_be_told_of_a_gap_or_is_closed(case: Case, position: Position | None) -> None:
+    """By a code with which it comes back."""
+    session, protocol = RecordingSession(), case.make()
+    told = protocol.missed(session, "a", position)
+    if isinstance(told, Disconnect):
+        assert case.name == "plain"
+        assert comes_back(protocol.closing(told).code)
+    elif case.web_socket:
+        assert len(list(frames_of(told))) == 1
+    assert (session.calls, session.sent, session.closed) == ([], [], [])
 
 
 @all_cases

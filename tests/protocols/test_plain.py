@@ -37,6 +37,11 @@ def test_echo_is_asked_for() -> None:
     assert not session("/ws/a?echo=0").echo
 
 
+def test_the_newest_messages_are_asked_for() -> None:
+    assert session("/ws/a").resume == 0
+    assert session("/ws/a?history=20").resume == 20
+
+
 @pytest.mark.parametrize(
     ("target", "status", "reason"),
     [
@@ -45,6 +50,7 @@ def test_echo_is_asked_for() -> None:
         ("/ws/" + "x" * 256, 400, "255"),
         ("/ws/%zz", 400, "percent"),
         ("/ws/a?echo=yes", 400, "echo must be 0 or 1"),
+        ("/ws/a?history=all", 400, "history must be a number"),
         ("/wss", 404, "/ws/CHANNEL"),
         ("/healthz", 404, "/ws/CHANNEL"),
     ],

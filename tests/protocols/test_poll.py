@@ -6,12 +6,14 @@ import base64
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from relay.errors import Refused
-from relay.message import Kind, Message
-from relay.protocols.poll import Backlog, Cursor, Poll, encode, open_session
+from relay.message import Kind, Message, PositionedMessage
+from relay.position import Position
+from relay.protocols import CloseMessage
+from relay.protocols.poll import Backlog, Cursor, Poll, encode, last_position, open_session
 from relay.protocols.request import parse_request
 
 TOKEN = "abcdefghijklmnopqrstuv"
@@ -46,7 +48,7 @@ def test_a_text_that_is_none_does_not_break_the_answer() -> None:
 
 
 def test_the_end_of_a_subscription_is_told() -> None:
-    answer = json.loads(Backlog(100).answer(TOKEN, (1001, "going away")))
+    answer = json.loads(Backlog(100).answer(TOKEN, CloseMessage(1001, "going away")))
     assert answer["closed"] == {"code": 1001, "reason": "going away"}
 
 
@@ -92,6 +94,51 @@ def test_a_poll_is_read() -> None:
     assert asked("/poll/a/b?wait=0") == Poll("a/b", 0.0, None)
     assert asked(f"/poll/a?wait=1.5&cursor={TOKEN}.7") == Poll("a", 1.5, Cursor(TOKEN, 7))
     assert str(Cursor(TOKEN, 7)) == f"{TOKEN}.7"
+    assert asked("/poll/a?history=20").resume == 20
+    there = asked("/poll/a?cursor=e%3A7&history=20")
+    assert there.cursor == there.resume == Position("e", 7)
+    assert asked(f"/poll/a?cursor={TOKEN}.7").resume == 0
+
+
+@given(st.lists(st.tuples(st.one_of(st.text(), st.binary()), st.integers(1, 2**53 - 1)), min_size=1, max_size=4))
+@example([('","position":"x:1"},{"kind":"', 5)])
+def test_the_position_of_the_last_element_is_found(sent: list[tuple[str | bytes, int]]) -> None:
+    """Whatever stands in the messages."""
+    elements = b""
+    for payload, offset in sent:
+        kind, data = (Kind.TEXT, payload.encode()) if isinstance(payload, str) else (Kind.BINARY, payload)
+        elements += encode(PositionedMessage("a", data, kind, position=Position("e", offset)))
+    told = json.loads(b"[" + elements[:-1] + b"]")
+    assert [element["position"] for element in told] == [f"e:{offset}" for _, offset in sent]
+    assert last_position(elements) == Position("e", sent[-1][1])
+
+
+def test_an_element_of_a_channel_that_counts_nothing_has_no_position() -> None:
+    assert last_position(encode(Message("a", b"hello"))) is None
+    assert last_position(b"") is None
+
+
+def test_a_backlog_that_keeps_only_the_newest_says_that_others_are_missing() -> None:
+    backlog = Backlog(500)
+    backlog.add(encode(Message("a", b"one")) + encode(Message("a", b'{"kind":"')))
+    backlog.add_gap()
+    backlog.add(encode(Message("a", b"three")))
+    cursor = backlog.end
+    newest = encode(Message("a", b"four"))
+    assert backlog.conflate(newest)[0] == 3
+    assert backlog.bytes == len(newest)
+    answer = json.loads(backlog.answer(TOKEN))
+    assert ([element["text"] for element in answer["messages"]], answer["missed"]) == (["four"], True)
+    assert not backlog.confirm(cursor - 1)
+    assert backlog.confirm(backlog.end)
+    assert not len(backlog)
+
+
+@pytest.mark.parametrize("value", ["x:", ":1", "x:-1", "x:01", f"x:{2**53}", "x:1:2"])
+def test_a_malformed_position_is_no_cursor(value: str) -> None:
+    with pytest.raises(Refused, match="cursor must be") as caught:
+        asked(f"/poll/a?cursor={value}")
+    assert caught.value.status == 400
 
 
 @pytest.mark.parametrize("value", ["", "-1", "25.1", "26", "1e1", "nan", "inf", "0x1", "\u0661", " 1", "1.0000", "999"])

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from relay.errors import CustomDisconnect, Refused
-from relay.message import Kind, Message
+from relay.message import Kind, Message, PositionedMessage
+from relay.position import Position
 from relay.protocols import sse
 from relay.protocols.request import parse_request
+from relay.replay import Replay, Resume
 from tests.harness.event_source import Event, EventParser
+from tests.protocols.recording import RecordingSession
 
 # Line ends, and what has a meaning in the format, more often than by chance.
 texts = st.text(st.one_of(st.sampled_from("\n\r :\ufeff\0\u2028\x85\x0b\x0c"), st.characters(codec="utf-8")))
@@ -76,3 +81,79 @@ def test_other_paths_are_refused(target: str, status: int) -> None:
     with pytest.raises(Refused) as caught:
         sse.open_session(parse_request(target, {}, ""), "lobby")
     assert caught.value.status == status
+
+
+def positioned(payload: str, offset: int) -> PositionedMessage:
+    """Return a message with a position."""
+    return PositionedMessage("a", payload.encode(), position=Position("e", offset))
+
+
+def opened(resume: Resume, replay: Replay | None) -> tuple[list[Event], str]:
+    """Return the events with which a stream begins, and what a browser would send after them."""
+    protocol, session, parser = sse.ServerSentEvents("a", resume), RecordingSession(), EventParser()
+    return parser.feed(protocol.opened(session, None) + protocol.resumed(session, replay)), parser.last_id
+
+
+@given(st.lists(texts, max_size=4))
+def test_an_event_has_the_position_of_its_message_as_its_id(sent: list[str]) -> None:
+    messages = [positioned(text, offset) for offset, text in enumerate(sent)]
+    events = EventParser().feed(b"".join(map(sse.encode, messages)))
+    assert [event.payload for event in events] == sent
+    assert [event.last_id for event in events] == [f"e:{offset}" for offset in range(len(sent))]
+
+
+def test_a_stream_begins_with_the_position_of_its_first_message() -> None:
+    """A connection that breaks before the first event goes on there."""
+    assert opened(0, Replay(Position("e", 7))) == ([], "e:7")
+    assert opened(Position("e", 7), Replay(Position("e", 7))) == ([], "e:7")
+    assert sse.ServerSentEvents("a").resumed(RecordingSession(), Replay(Position("e", 7))) == b"id: e:7\n\n"
+    replay = Replay(Position("e", 7), [positioned("six", 6), positioned("seven", 7)])
+    assert sse.ServerSentEvents("a").resumed(RecordingSession(), replay).startswith(b"id: e:5\n\n")
+    assert opened(2, replay) == ([Event("message", "six", "e:6"), Event("message", "seven", "e:7")], "e:7")
+
+
+def test_who_may_have_missed_messages_is_told_and_where_the_stream_goes_on() -> None:
+    told = Event("missed", '{"position":"e:9"}', "e:9")
+    assert opened(Position("e", 7), Replay(Position("e", 9), recovered=False)) == ([told], "e:9")
+    (event,) = EventParser().feed(sse.ServerSentEvents("a").missed(RecordingSession(), "a", Position("e", 9)))
+    assert event == told
+
+
+def test_a_channel_that_counts_its_messages_no_longer_cannot_say_what_was_missed() -> None:
+    """Its options have changed since the position was told."""
+    told = Event("missed", '{"position":null}')
+    assert opened(Position("e", 7), None) == ([told], "")
+    assert opened(0, None) == ([], "")
+    assert EventParser().feed(sse.ServerSentEvents("a").missed(RecordingSession(), "a", None)) == [told]
+
+
+@pytest.mark.parametrize(
+    ("target", "header", "resume"),
+    [
+        ("/sse/a", None, 0),
+        ("/sse/a?history=20", None, 20),
+        ("/sse/a?history=20", "e:7", Position("e", 7)),
+        ("/sse/a?last_event_id=e:6", None, Position("e", 6)),
+        ("/sse/a?last_event_id=e%3A6&history=20", None, Position("e", 6)),
+        ("/sse/a?last_event_id=e:6", "e:7", Position("e", 7)),
+        ("/sse/a?last_event_id=", "", 0),
+    ],
+)
+def test_what_a_client_wants_of_the_messages_before(target: str, header: str | None, resume: Resume) -> None:
+    headers = {} if header is None else {"Last-Event-ID": header}
+    assert sse.open_session(parse_request(target, headers, ""), "lobby").resume == resume
+
+
+@pytest.mark.parametrize("position", ["7", "e:", ":7", "e:-1", "e:07", "e:9007199254740992", "e:7\n", "é:7", "e:7:8"])
+def test_a_malformed_position_is_refused_with_the_rule(position: str) -> None:
+    for target, headers in ((f"/sse/a?last_event_id={quote(position)}", {}), ("/sse/a", {"Last-Event-ID": position})):
+        with pytest.raises(Refused, match="a position is EPOCH:OFFSET") as caught:
+            sse.open_session(parse_request(target, headers, ""), "lobby")
+        assert caught.value.status == 400
+
+
+@pytest.mark.parametrize("number", ["", "-1", "all", "1.5", "1e3", "9999999999"])
+def test_a_history_that_is_no_number_is_refused(number: str) -> None:
+    with pytest.raises(Refused, match="history must be a number") as caught:
+        sse.open_session(parse_request(f"/sse/a?history={number}", {}, ""), "lobby")
+    assert caught.value.status == 400

@@ -11,7 +11,7 @@ from tests.harness.conditions import stays_true, wait_until
 from tests.harness.gateway_process import GatewayProcess
 from tests.harness.health_probe import HealthProbe
 from tests.harness.numbered_publisher import NumberedPublisher
-from tests.harness.outage import Outage, check_around_outage
+from tests.harness.outage import STAYING, Outage, check_around_outage
 from tests.harness.readiness import all_told_ready
 from tests.harness.redis_server import RedisServer
 from tests.harness.websocket_client import connected
@@ -25,7 +25,7 @@ async def test_a_black_hole_is_noticed_and_survived(
 ) -> None:
     """With the default settings: noticed within 5 s, the event loop never stalls, and all is well when it heals."""
     proxy = await proxy_to(own_redis.port)
-    pair = await gateways(2, broker_url=own_redis.url_of(port=proxy.port))
+    pair = await gateways(2, **STAYING, broker_url=own_redis.url_of(port=proxy.port))
     urls = [f"{gateway.url}/ws/news" for gateway in pair]
     async with connected(*urls) as listeners, HealthProbe(pair[0].port) as first, HealthProbe(pair[1].port) as second:
         async with (
@@ -69,7 +69,7 @@ async def test_a_network_that_is_cut_again_and_again_heals_each_time(
     own_redis: RedisServer, proxy_to: ProxyFactory, embedded: EmbeddedFactory
 ) -> None:
     proxy = await proxy_to(own_redis.port)
-    one, two = await embedded(2, broker_url=own_redis.url_of(port=proxy.port))
+    one, two = await embedded(2, **STAYING, broker_url=own_redis.url_of(port=proxy.port))
     await all_told_ready([one, two])
     async with connected(f"{one.url}/ws/a", f"{two.url}/ws/a") as (sender, receiver):
         for number in range(3):
@@ -89,7 +89,7 @@ async def test_an_old_probe_is_not_held_against_a_new_link(
     """A probe that was swallowed with the old link says nothing about the new one, which must be left alone."""
     proxy = await proxy_to(own_redis.port)
     url = own_redis.url_of(port=proxy.port)
-    fleet = await embedded(4, broker_url=url, broker_timeout=1.5, probe_interval=0.5)
+    fleet = await embedded(4, **STAYING, broker_url=url, broker_timeout=1.5, probe_interval=0.5)
     await all_told_ready(fleet)
     proxy.black_hole = True
     # Longer than the interval of the probes, so each gateway has one on its way; too short for being noticed.
@@ -108,7 +108,9 @@ async def test_a_redis_that_accepts_and_stays_silent_is_tried_again(
     """A connection attempt has a deadline of its own."""
     proxy = await proxy_to(own_redis.port)
     proxy.black_hole = True
-    one, two = await embedded(2, broker_url=own_redis.url_of(port=proxy.port), broker_timeout=0.3, probe_interval=0.2)
+    one, two = await embedded(
+        2, **STAYING, broker_url=own_redis.url_of(port=proxy.port), broker_timeout=0.3, probe_interval=0.2
+    )
     await wait_until(lambda: proxy.accepted >= 8, 10)
     await all_told_ready([one, two], False)
     proxy.black_hole = False

@@ -10,7 +10,7 @@ from tests.harness.conditions import wait_until
 from tests.harness.deployment import Deployment
 from tests.harness.history import check_history, label_of
 from tests.harness.numbered_publisher import NumberedPublisher
-from tests.harness.outage import Outage, check_around_outage
+from tests.harness.outage import STAYING, Outage, check_around_outage
 from tests.harness.readiness import all_told_ready
 from tests.harness.redis_server import RedisServer
 from tests.harness.websocket_client import connected
@@ -36,7 +36,7 @@ async def test_a_killed_subscriber_link_is_a_gap_and_comes_back(deployment: Depl
 
 async def test_messages_wait_while_a_gateway_is_deaf(own_redis: RedisServer, embedded: EmbeddedFactory) -> None:
     """A gateway that doesn't hear the bus sends nothing either: its own clients would miss it."""
-    (gateway,) = await embedded(1, broker_url=own_redis.url)
+    (gateway,) = await embedded(1, **STAYING, broker_url=own_redis.url)
     await wait_until(lambda: gateway.ready)
     async with connected(f"{gateway.url}/ws/a", f"{gateway.url}/ws/a") as (sender, receiver):
         for number in range(4):

@@ -13,6 +13,7 @@ from tests.harness.conditions import stays_true, wait_until
 from tests.harness.deployment import EVENT_LOOPS, Deployment
 from tests.harness.history import check_history, labelled
 from tests.harness.http_response import get
+from tests.harness.outage import STAYING
 from tests.harness.readiness import Listening, all_told_ready
 from tests.harness.redis_server import RedisServer
 from tests.harness.server_api import KEY, call, publish
@@ -54,7 +55,7 @@ async def test_messages_wait_for_redis_and_go_out_in_order(deployment: Deploymen
 async def test_past_the_timeout_publishers_are_closed_with_a_reason(
     own_redis: RedisServer, embedded: EmbeddedFactory
 ) -> None:
-    pair = await embedded(2, broker_url=own_redis.url, publish_timeout=0.8)
+    pair = await embedded(2, **STAYING, broker_url=own_redis.url, publish_timeout=0.8)
     await all_told_ready(pair)
     urls = [f"{gateway.url}/ws/a" for gateway in pair]
     async with connected(*urls) as senders, connected(*urls) as listeners:
@@ -98,7 +99,7 @@ async def send_flood(sender: WebSocketClient) -> None:
 
 async def test_publishers_wait_for_room_and_none_is_refused(own_redis: RedisServer, embedded: EmbeddedFactory) -> None:
     """Each sends more than the whole buffer; what finds no room stays with its client, in its order."""
-    (gateway,) = await embedded(1, broker_url=own_redis.url, publish_buffer_bytes=65_536, publish_timeout=60)
+    (gateway,) = await embedded(1, **STAYING, broker_url=own_redis.url, publish_buffer_bytes=65_536, publish_timeout=60)
     await wait_until(lambda: gateway.ready)
     url = f"{gateway.url}/ws/a"
     async with connected(url) as (listener,), connected(*[url] * 20) as senders:
@@ -120,7 +121,9 @@ async def test_who_found_no_room_is_told_too_when_redis_stays_away(
     own_redis: RedisServer, embedded: EmbeddedFactory
 ) -> None:
     """Not only those whose messages wait in the relay: the others must not wait for ever."""
-    (gateway,) = await embedded(1, broker_url=own_redis.url, publish_buffer_bytes=65_536, publish_timeout=0.1)
+    (gateway,) = await embedded(
+        1, **STAYING, broker_url=own_redis.url, publish_buffer_bytes=65_536, publish_timeout=0.1
+    )
     await wait_until(lambda: gateway.ready)
     async with connected(*[f"{gateway.url}/ws/a"] * 10) as senders:
         own_redis.kill()
@@ -172,7 +175,7 @@ async def test_every_message_is_delivered_or_its_publisher_is_closed(
     own_redis: RedisServer, embedded: EmbeddedFactory
 ) -> None:
     """Thirty publishers, one message each, before, in and after the outage: none vanishes in silence."""
-    (gateway,) = await embedded(1, broker_url=own_redis.url, publish_timeout=1)
+    (gateway,) = await embedded(1, **STAYING, broker_url=own_redis.url, publish_timeout=1)
     await wait_until(lambda: gateway.ready)
     url = f"{gateway.url}/ws/a"
     async with connected(url) as (listener,), connected(*[url] * 30) as senders:

@@ -10,7 +10,7 @@ from tests.harness.conditions import stays_true, wait_until
 from tests.harness.deployment import Deployment
 from tests.harness.health_probe import HealthProbe
 from tests.harness.numbered_publisher import NumberedPublisher
-from tests.harness.outage import Outage, check_around_outage
+from tests.harness.outage import STAYING, Outage, check_around_outage
 from tests.harness.redis_server import RedisServer
 from tests.harness.websocket_client import all_arrived, connected
 
@@ -44,7 +44,7 @@ async def test_a_pause_of_a_second_is_only_a_delay(deployment: Deployment) -> No
 async def test_a_long_pause_closes_publishers_and_never_duplicates(
     own_redis: RedisServer, gateways: GatewayFactory
 ) -> None:
-    pair = await gateways(2, broker_url=own_redis.url, broker_timeout=1, probe_interval=0.3)
+    pair = await gateways(2, **STAYING, broker_url=own_redis.url, broker_timeout=1, probe_interval=0.3)
     urls = [f"{gateway.url}/ws/news" for gateway in pair]
     async with connected(*urls * 2) as listeners:
         async with (

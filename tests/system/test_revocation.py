@@ -13,6 +13,7 @@ from tests.conftest import GatewayFactory, ProxyFactory
 from tests.harness.conditions import stays_true, wait_until
 from tests.harness.gateway_process import GatewayProcess, Setting, end
 from tests.harness.http_response import get
+from tests.harness.outage import STAYING
 from tests.harness.redis_server import RedisServer
 from tests.harness.server_api import KEY, call, publish
 from tests.harness.websocket_client import WebSocketClient, connected
@@ -157,7 +158,9 @@ async def test_a_gateway_that_missed_a_block_learns_of_it_when_it_hears_the_bus_
 ) -> None:
     proxy = await proxy_to(own_redis.port)
     (here,) = await gateways(1, **SETTINGS, broker_url=own_redis.url)
-    (there,) = await gateways(1, **SETTINGS, broker_url=own_redis.url_of(port=proxy.port), broker_timeout=0.5)
+    (there,) = await gateways(
+        1, **STAYING, **SETTINGS, broker_url=own_redis.url_of(port=proxy.port), broker_timeout=0.5
+    )
     await call(here.port, "block_user", {"user": "joe", "ttl": 600})
     await wait_until(lambda: refused(there, "joe"))
     async with connected(url_of(there, "eve"), url_of(there, "ann")) as (eve, ann):

@@ -27,6 +27,12 @@ class Listed:
     def may_publish(self, channel: str) -> bool:
         return channel.startswith(("p", "sp"))
 
+    def may_read_history(self, channel: str) -> bool:
+        return False
+
+    def may_see_presence(self, channel: str) -> bool:
+        return False
+
 
 class ByName:
     """Gives users their rights by their names; waits before it does, as one that asks another server must."""

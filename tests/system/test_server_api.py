@@ -34,6 +34,7 @@ from cent import (
 from tests.conftest import GatewayFactory, ProxyFactory
 from tests.harness.conditions import wait_until
 from tests.harness.gateway_process import GatewayProcess, end
+from tests.harness.outage import STAYING
 from tests.harness.redis_server import RedisServer
 from tests.harness.server_api import KEY, call
 from tests.harness.websocket_client import connected
@@ -196,7 +197,7 @@ async def test_an_order_that_a_deaf_gateway_misses_is_not_given_again(
     """Its readiness says that it is deaf."""
     proxy = await proxy_to(own_redis.port)
     (here,) = await gateways(1, broker_url=own_redis.url, api_keys=KEY)
-    (there,) = await gateways(1, broker_url=own_redis.url_of(port=proxy.port), broker_timeout=0.5)
+    (there,) = await gateways(1, **STAYING, broker_url=own_redis.url_of(port=proxy.port), broker_timeout=0.5)
     async with connected(f"{there.url}/ws/a?user=ann", f"{here.url}/ws/a?user=ann") as (missed, meant):
         proxy.black_hole = True
         await there.ready(False)

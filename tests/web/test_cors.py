@@ -19,13 +19,13 @@ async def ask(port: int, method: str, target: str, *headers: str) -> HttpRespons
 @pytest.mark.parametrize("target", ["/poll", "/poll/a", "/sse", "/sse/a"])
 async def test_a_preflight_says_what_is_allowed(embedded: EmbeddedFactory, target: str) -> None:
     (gateway,) = await embedded(1, allowed_origins=(PAGE,))
-    wanted = "Access-Control-Request-Headers: authorization,x-y"
+    wanted = "Access-Control-Request-Headers: authorization,last-event-id,x-y"
     answer = await ask(gateway.port, "OPTIONS", target, f"Origin: {PAGE}", wanted)
     assert answer.status == 204
     assert answer.headers["access-control-allow-origin"] == PAGE
     assert answer.headers["access-control-allow-credentials"] == "true"
     assert answer.headers["access-control-allow-methods"] == "GET"
-    assert answer.headers["access-control-allow-headers"] == "authorization,x-y"
+    assert answer.headers["access-control-allow-headers"] == "authorization,last-event-id,x-y"
     assert int(answer.headers["access-control-max-age"]) > 0
     assert answer.headers["vary"] == "Origin"
 

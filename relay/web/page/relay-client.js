@@ -11,7 +11,10 @@
 // States:
 //     { name: "connecting" }
 //     { name: "open" }
-//     { name: "waiting", until, opened, code, reason }   lost; the next attempt is at `until`, in ms of Date.now()
+//     { name: "waiting", until, opened, code, reason }   lost; the next attempt is at `until`, in ms of Date.now().
+//                                                        Messages of the time between are missed, and after 1012
+//                                                        "messages missed" some before it may be, too: fetch anew
+//                                                        what must be whole
 //     { name: "closed", opened, code, reason }           it stays so until `start` is called again: after `stop`, and
 //                                                        after a code with which the server keeps it away; see below.
 //                                                        After 1008 "token expired" get a new token, then `start`

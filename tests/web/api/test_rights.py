@@ -24,6 +24,12 @@ class OnlyNews:
     def may_publish(self, channel: str) -> bool:
         return channel == "news"
 
+    def may_read_history(self, channel: str) -> bool:
+        return False
+
+    def may_see_presence(self, channel: str) -> bool:
+        return False
+
 
 async def start(embedded: EmbeddedFactory) -> Gateway:
     """Start a gateway whose API keys have few rights."""

@@ -1,0 +1,254 @@
+"""The channels with positions of a gateway: nothing is missing of them, or subscribers are told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection
+from functools import partial
+from typing import Final
+
+from relay.brokers.history import HistoryStore
+from relay.hub import Hub
+from relay.interest import Acknowledged
+from relay.logs import Logger
+from relay.message import Message, PositionedMessage
+from relay.metrics.counters import Counters
+from relay.namespaces import Namespaces
+from relay.position import Position
+from relay.recovery.channel_recovery import Awaited, ChannelRecovery
+from relay.recovery.reading import Extent, Reading
+from relay.recovery.readings import Readings
+from relay.recovery.ring import RING_BYTES, Budget
+from relay.recovery.sequence import State
+from relay.replay import Replay, Resume
+
+FILL_SECONDS: Final = 10.0
+"""How long live messages are kept back while the history can't be read; then subscribers are told that they have missed
+messages. Longer than Redis takes to restart, or a Sentinel to fail over; and clients wait no longer for a message."""
+
+LOOK_SECONDS: Final = 2.0
+"""How often channels are looked at that are quiet: the newest message may have been lost, and none come behind it."""
+
+LOOKED_AT: Final = 512
+"""Channels that are looked at then, at most: more take their turns. It is one pipeline, of about 15 ms."""
+
+KEPT_BYTES: Final = 64 * 1024 * 1024
+"""What may be kept of the live messages of all channels while their histories are read."""
+
+log = Logger("relay.recovery")
+
+
+class Recoveries:
+    """All channels with positions of one gateway.
+
+    Clients join in two steps. `prepare` tells what to wait for, again and again until it is nothing. Then `join`, in
+    the same step in which the client is added to the hub: what the client gets of the messages before ends where the
+    live ones go on.
+
+    Args:
+        namespaces: which channels have positions, and what is kept of them.
+        history: the histories of the bus.
+        hub: gets the messages, in order.
+        counters: where everything is counted.
+        missed: told the channels whose subscribers have missed messages.
+        grace: seconds in which the bus brings a message that it has taken.
+        fill_seconds: for which live messages of a channel are kept back while its history can't be read.
+
+    Attributes:
+        loop, counters, rings, kept, grace, fill_seconds, deliver: see `Shared`.
+    """
+
+    def __init__(
+        self,
+        namespaces: Namespaces,
+        history: HistoryStore,
+        hub: Hub,
+        counters: Counters,
+        missed: Callable[[Collection[str]], None],
+        grace: float,
+        *,
+        fill_seconds: float = FILL_SECONDS,
+    ) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.counters = counters
+        self.rings = Budget(RING_BYTES)
+        self.kept = Budget(KEPT_BYTES)
+        self.grace = grace
+        self.fill_seconds = fill_seconds
+        self.deliver: Callable[[Message], None] = hub.receive
+        self._namespaces = namespaces
+        self._hub = hub
+        self._missed = missed
+        self._readings = Readings(history, counters)
+        self._channels: dict[str, ChannelRecovery] = {}
+        # Quiet channels that are looked at in this round.
+        self._round: list[ChannelRecovery] = []
+
+    def __len__(self) -> int:
+        """Return the number of channels with positions that this gateway is subscribed to."""
+        return len(self._channels)
+
+    @property
+    def buffered(self) -> int:
+        """Bytes of the messages that are kept."""
+        return self.rings.used + self.kept.used
+
+    def position(self, channel: str) -> Position | None:
+        """Return where a channel goes on: the position before its next message; None: it has none, or not yet."""
+        found = self._channels.get(channel)
+        return None if found is None or found.sequence.state is State.OPENING else found.sequence.position
+
+    # Who joins.
+
+    def covers(self, channel: str) -> bool:
+        """Return whether the messages of a channel have positions."""
+        return self._namespaces.positioned and self._namespaces.options(channel).positioned
+
+    def claimed(self, channel: str, acknowledged: Acknowledged) -> None:
+        """Be told that a client claims a channel that has positions.
+
+        Args:
+            channel: its name.
+            acknowledged: see `Node.claim`.
+        """
+        found = self._channels.get(channel)
+        if found is None:
+            found = self._channels[channel] = ChannelRecovery(channel, self._namespaces.options(channel), self)
+        if acknowledged is found.acknowledged:
+            return
+        found.acknowledged = acknowledged
+        if not acknowledged.done():
+            acknowledged.add_done_callback(partial(self._subscribed, found))
+        elif found.sequence.state is State.OPENING:
+            self._subscribed(found, acknowledged)
+
+    def prepare(self, channel: str, resume: Resume, reading: Reading | None = None) -> Awaited | None:
+        """Return what a client has to wait for before it can join, and then ask again; None: it can join.
+
+        Args:
+            channel: claimed for the client.
+            resume: what it wants of the messages before.
+            reading: what it has waited for, if it was one.
+
+        Returns:
+            A future that is shared: don't cancel it. It is cancelled when the bus refuses the channel.
+        """
+        found = self._channels[channel]
+        if found.sequence.state is not State.LIVE:
+            if resume and found.sequence.state is State.OPENING:
+                found.prefer(Extent.ALL)
+            return found.wait_until_live()
+        lacking = found.sequence.lacks(resume, reading)
+        return None if lacking is None else found.wait_for_reading(lacking)
+
+    def join(self, channel: str, resume: Resume, reading: Reading | None = None) -> Replay:
+        """Return what a client gets that is added to the hub in this step.
+
+        Args:
+            channel: claimed for the client, and opened.
+            resume: what it wants.
+            reading: the last one that it has waited for.
+        """
+        found = self._channels[channel]
+        assert found.sequence.state is not State.OPENING, "the client has not been prepared"
+        self._hub.flush_channel(channel)
+        replay = found.sequence.replay(resume, reading)
+        if isinstance(resume, Position):
+            self.counters.recoveries["recovered" if replay.recovered else "missed"] += 1
+        return replay
+
+    def closed(self, channel: str) -> None:
+        """Be told that a channel is unsubscribed."""
+        found = self._channels.pop(channel, None)
+        if found is not None:
+            self._readings.forget(found)
+            found.close()
+
+    def forget_history(self, channel: str) -> None:
+        """Forget the messages of a channel whose history was removed."""
+        found = self._channels.get(channel)
+        if found is not None and found.sequence.state is not State.OPENING:
+            found.sequence.expire()
+
+    # What the bus brings.
+
+    def receive(self, message: PositionedMessage) -> None:
+        """Take a message from the bus."""
+        found = self._channels.get(message.channel)
+        if found is None:
+            self.deliver(message)
+        else:
+            found.sequence.receive(message)
+
+    def gap(self, channel: str) -> bool:
+        """Be told that messages of a channel may have been missed; return whether it has positions."""
+        found = self._channels.get(channel)
+        if found is None:
+            return False
+        found.gap()
+        return True
+
+    # What is done all the time.
+
+    async def run(self) -> None:
+        """Look at quiet channels, again and again, until cancelled."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            self.look(self.loop.time())
+
+    def look(self, now: float) -> None:
+        """Look at channels that are quiet, so many at a time; and forget messages that have expired.
+
+        Args:
+            now: loop time, in seconds.
+        """
+        quiet = []
+        for found in self._channels.values():
+            sequence = found.sequence
+            if sequence.heard:
+                sequence.heard = False
+                found.heard_at = now
+            elif sequence.state is State.LIVE:
+                quiet.append(found)
+                if now - found.heard_at > found.options.history_ttl:
+                    sequence.expire()
+            if self.rings.exceeded:
+                sequence.trim()
+        if not self._round:
+            self._round = quiet
+        turn, self._round = self._round[:LOOKED_AT], self._round[LOOKED_AT:]
+        for found in turn:
+            if self._channels.get(found.name) is found and found.sequence.state is State.LIVE:
+                found.want(Extent.TOP)
+
+    async def stop(self) -> None:
+        """End all that is under way."""
+        await self._readings.stop()
+        for channel in list(self._channels):
+            self.closed(channel)
+
+    # What its channels ask for; see `Shared`.
+
+    def request(self, channel: ChannelRecovery) -> None:
+        """See `Readings.request`."""
+        self._readings.request(channel)
+
+    def missed(self, channel: ChannelRecovery) -> None:
+        """Tell the subscribers of a channel, behind all messages that they get before."""
+        self._hub.flush_channel(channel.name)
+        subscribers = self._hub.subscribers(channel.name)
+        if subscribers:
+            self.counters.channels_missed += 1
+            log.warning("messages missed", channel=channel.name, subscribers=subscribers)
+            self._missed((channel.name,))
+
+    def _subscribed(self, found: ChannelRecovery, acknowledged: Acknowledged) -> None:
+        """Take note that the bus brings a channel, from now on or again; or that it refuses it."""
+        if self._channels.get(found.name) is not found:
+            return
+        if acknowledged.cancelled() or acknowledged.exception() is not None:
+            found.refuse()
+        elif found.sequence.state is State.OPENING:
+            found.want(Extent.TOP)
+        else:
+            found.gap()  # the bus was away; it will report that, too, but clients that wait come in now

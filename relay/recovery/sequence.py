@@ -1,0 +1,286 @@
+"""The messages of one channel with positions, in their order, each once, and none left out in silence.
+
+    state     the next message   an older one   another one                  a reading of the history    a gap
+    OPENING   kept               kept           kept                         its top is the position:    -
+                                                                             LIVE
+    LIVE      delivered          dropped        kept: FILLING                merged                      FILLING
+    FILLING   kept               dropped        kept                         merged: LIVE                -
+
+and of a channel that counts its messages without keeping any, where nothing can be filled:
+
+    LIVE      delivered          dropped        missed, delivered            its top is ahead: FILLING   FILLING
+    FILLING   delivered; LIVE    dropped        missed, delivered; LIVE      its top isn't ahead: LIVE   -
+              when it is the top                when it is beyond the top
+
+The next message has the offset behind the last one, in the same epoch. What is kept is delivered when the channel is
+LIVE again, in order, by the same rules. `give_up` ends FILLING for want of a reading, or of the messages up to the top.
+
+"Merged": the messages that were read and those that were kept, together, by their offsets. When none is missing up to
+the top they are delivered. Otherwise subscribers are told first that they have missed messages, then they get all that
+are at hand without a hole up to the top: never a part as if it were the whole.
+
+Not every message that was read was missed: a live copy may still be on its way. It is dropped then, as an older one.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Final, Protocol
+
+from relay.brokers.history import MAX_PAGE
+from relay.message import PositionedMessage
+from relay.metrics.counters import Counters
+from relay.namespaces import ChannelOptions
+from relay.position import Position
+from relay.recovery.backlog import Backlog
+from relay.recovery.kept import Kept
+from relay.recovery.reading import Extent, Reading, run_up_to
+from relay.recovery.ring import Budget
+from relay.replay import Replay, Resume
+
+NOWHERE: Final = Position("", 0)
+"""The position while a channel is being opened."""
+
+
+class State(enum.Enum):
+    """What a sequence does with live messages; see above."""
+
+    OPENING = enum.auto()
+    LIVE = enum.auto()
+    FILLING = enum.auto()
+
+
+class Outlet(Protocol):
+    """What a sequence tells its owner. Calls are synchronous and must not raise."""
+
+    def deliver(self, message: PositionedMessage) -> None:
+        """Take the next message."""
+
+    def missed(self) -> None:
+        """Be told that subscribers have missed messages before the next one; the position is the one before that."""
+
+    def incomplete(self) -> None:
+        """Be told that the history has to be read, at least since the position."""
+
+    def doubtful(self) -> None:
+        """Be told that the messages up to the top can't be read, and may still come by themselves."""
+
+    def complete(self) -> None:
+        """Be told that the channel is LIVE, again or for the first time."""
+
+
+class Sequence:
+    """The messages of one channel; see above.
+
+    Args:
+        options: of the channel.
+        rings: bytes that the backlogs of all channels share.
+        kept: bytes that the kept messages of all channels share.
+        counters: where messages are counted.
+        outlet: gets what comes of it.
+
+    Attributes:
+        state: see `State`.
+        position: of the last message that was delivered, or that was told to be missed.
+        heard: whether a message has come since this was set to False.
+    """
+
+    __slots__ = (
+        "_awaited",
+        "_backlog",
+        "_counters",
+        "_deliver",
+        "_keeps",
+        "_kept",
+        "_outlet",
+        "_paged",
+        "heard",
+        "position",
+        "state",
+    )
+
+    def __init__(
+        self, options: ChannelOptions, rings: Budget, kept: Budget, counters: Counters, outlet: Outlet
+    ) -> None:
+        self._counters = counters
+        # Whether the channel keeps messages, so that a gap can be filled; and more than one reading gives.
+        self._keeps = options.history_size > 0
+        self._paged = options.history_size > MAX_PAGE
+        self._outlet = outlet
+        self._deliver = outlet.deliver
+        self._backlog = Backlog(options, rings)
+        self._kept = Kept(kept)
+        # Up to where messages are missing that can't be read, and may still come by themselves.
+        self._awaited: Position | None = None
+        self.state = State.OPENING
+        self.position = NOWHERE
+        self.heard = False
+
+    # What comes.
+
+    def receive(self, message: PositionedMessage) -> None:
+        """Take a live message."""
+        position, last = message.position, self.position
+        self.heard = True
+        if self.state is State.LIVE and position.offset == last.offset + 1 and position.epoch == last.epoch:
+            self._advance(message)
+        elif self.state is State.OPENING:
+            self._keep(message)
+        elif position.epoch == last.epoch and position.offset <= last.offset:
+            self._counters.copies_dropped += 1
+        elif self._keeps:
+            self._keep(message)
+            self.gap()
+        else:
+            self._pass_on(message)
+
+    def gap(self) -> None:
+        """Take note that live messages may have been missed; while the channel is opened nothing has begun yet."""
+        if self.state is State.LIVE:
+            self._stop()
+
+    def read(self, extent: Extent) -> int | None:
+        """Take note that the history is read now; return `Reading.since` of what will come."""
+        self._kept.old = len(self._kept.messages)
+        if extent is Extent.TOP or not self._keeps:
+            return None
+        return self.position.offset if extent is Extent.SINCE and not self._paged else 0
+
+    def merge(self, reading: Reading) -> None:
+        """Take what was read of the history."""
+        top, last = reading.page.top, self.position
+        if self.state is State.OPENING:
+            self.position = top
+        elif top.epoch == last.epoch and top.offset <= last.offset:
+            pass  # nothing has come since
+        elif not self._keeps:
+            self._awaited = top
+            self.state = State.FILLING
+            self._outlet.doubtful()
+            return
+        elif reading.since is None or reading.since > last.offset:
+            # Messages are missing, and it doesn't tell which; or the epoch has changed since it was begun.
+            self._stop()
+            return
+        else:
+            self._fill(reading)
+        self._backlog.take(reading, self.position)
+        self._go_on()
+
+    def give_up(self) -> None:
+        """Go on without what is missing: it could not be read, or has not come."""
+        if self.state is not State.FILLING:
+            return
+        kept = self._kept.messages
+        if self._awaited is not None:
+            self._skip(self._awaited, [], 0)
+        elif kept:
+            newest = kept[-1].position
+            self._skip(newest, [message for message in kept if message.position.epoch == newest.epoch], 0)
+            self._kept.old = len(kept)
+        else:
+            self._outlet.missed()
+        self._go_on()
+
+    # Who joins.
+
+    def lacks(self, resume: Resume, reading: Reading | None) -> Extent | None:
+        """Return what has to be read before a client can join; see `Backlog.lacks`. The channel is LIVE."""
+        return self._backlog.lacks(resume, self.position, reading)
+
+    def replay(self, resume: Resume, reading: Reading | None) -> Replay:
+        """Return what a client gets that joins now; see `Backlog.replay`. The channel has been opened."""
+        return self._backlog.replay(resume, self.position, reading)
+
+    # What is given back.
+
+    def expire(self) -> None:
+        """Forget the messages of a history that has expired, or was removed."""
+        self._backlog.begin_anew(self.position.offset)
+
+    def trim(self) -> None:
+        """Keep no more than the channel's share, if there is too much of all channels."""
+        self._backlog.trim()
+
+    def close(self) -> None:
+        """Give back what it uses; nothing may be called afterwards."""
+        self._kept.take()
+        self._backlog.close()
+
+    # Steps.
+
+    def _advance(self, message: PositionedMessage) -> None:
+        self.position = message.position
+        self._backlog.append(message)
+        self._deliver(message)
+
+    def _pass_on(self, message: PositionedMessage) -> None:
+        """Deliver a message of a channel that keeps none: what is missing before it will not come."""
+        position, last, awaited = message.position, self.position, self._awaited
+        if position.epoch != last.epoch or position.offset != last.offset + 1:
+            self.position = Position(position.epoch, max(0, position.offset - 1))
+            self._outlet.missed()
+        self._advance(message)
+        if awaited is not None and (
+            position.epoch != last.epoch or (position.epoch == awaited.epoch and position.offset >= awaited.offset)
+        ):
+            self._go_on()
+
+    def _keep(self, message: PositionedMessage) -> None:
+        if not self._kept.add(message):
+            self._counters.recovery_overflows += 1
+
+    def _stop(self) -> None:
+        self.state = State.FILLING
+        self._outlet.incomplete()
+
+    def _fill(self, reading: Reading) -> None:
+        """Deliver what is missing up to the top, or tell that it can't be had."""
+        top = reading.page.top
+        live = self._kept.messages
+        kept = {message.position.offset: message for message in live if message.position.epoch == top.epoch}
+        known = {message.position.offset: message for message in reading.page.messages} | kept
+        same = top.epoch == self.position.epoch
+        if same:
+            while self.position.offset < top.offset and self.position.offset + 1 in known:
+                offset = self.position.offset + 1
+                self._counters.messages_filled += offset not in kept
+                self._advance(known[offset])
+        else:
+            for message in live:  # what was still heard of the epoch that has ended
+                position, last = message.position, self.position
+                if position.epoch == last.epoch and position.offset == last.offset + 1:
+                    self._advance(message)
+        if not same or self.position.offset < top.offset:
+            self._skip(top, list(known.values()), top.offset if same else 0)
+
+    def _skip(self, top: Position, messages: list[PositionedMessage], searched: int) -> None:
+        """Tell that messages were missed, and deliver those without a hole up to the top.
+
+        Args:
+            top: where the channel goes on.
+            messages: of its epoch.
+            searched: the history has no more of the messages up to this offset than these; 0: that isn't known.
+        """
+        run = run_up_to(top.offset, messages)
+        self.position = Position(top.epoch, top.offset - len(run))
+        self._backlog.begin_anew(self.position.offset if searched else 0)
+        self._outlet.missed()
+        for message in run:
+            self._advance(message)
+
+    def _go_on(self) -> None:
+        """Be LIVE, and take what was kept."""
+        (kept, old), before = self._kept.take(), self.state
+        self._awaited = None
+        self.state = State.LIVE
+        for number, message in enumerate(kept):
+            position, last = message.position, self.position
+            if position.epoch != last.epoch:
+                if number < old:
+                    continue  # it had come before the reading, which tells that its epoch has ended
+            elif position.offset <= last.offset:
+                continue
+            self.receive(message)
+        if self.state is State.LIVE and before is not State.LIVE:
+            self._outlet.complete()

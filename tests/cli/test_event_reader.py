@@ -1,0 +1,36 @@
+"""Events as the command reads them, held against what the relay writes."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relay.cli.event_reader import Event, EventReader
+from relay.errors import Disconnect
+from relay.message import Kind, Message, PositionedMessage
+from relay.position import Position
+from relay.protocols import sse
+
+payloads = st.one_of(st.text(st.one_of(st.sampled_from("\n\r :"), st.characters(codec="utf-8"))), st.binary())
+
+
+@given(st.lists(payloads, max_size=4), st.integers(1, 50))
+def test_what_is_read_is_what_was_published_however_it_is_cut(sent: list[str | bytes], size: int) -> None:
+    stream = b"retry: 1234\n\nid: e:0\n\n" + sse.HEARTBEAT
+    for offset, payload in enumerate(sent, 1):
+        kind, data = (Kind.TEXT, payload.encode()) if isinstance(payload, str) else (Kind.BINARY, payload)
+        stream += sse.encode(PositionedMessage("a", data, kind, position=Position("e", offset))) + sse.HEARTBEAT
+    reader = EventReader()
+    pieces = [stream[start : start + size] for start in range(0, len(stream), size)]
+    events = [event for piece in pieces for event in reader.feed(piece)]
+    assert [event.message for event in events] == sent
+    assert reader.position == f"e:{len(sent)}"
+
+
+def test_what_is_no_message_is_told_apart() -> None:
+    reader = EventReader()
+    (event,) = reader.feed(sse.ServerSentEvents("a").closing(Disconnect.GOING_AWAY).last)
+    assert event == Event("close", '{"code":1001,"reason":"going away"}')
+    assert event.message is None
+    assert reader.position is None
+    assert reader.feed(sse.encode(Message("a", b"hello"))) == [Event("message", "hello")]

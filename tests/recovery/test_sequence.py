@@ -1,0 +1,167 @@
+"""Whatever the bus and the history do: each client gets each message once and in order, or is told."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from relay.namespaces import ChannelOptions
+from relay.position import Position
+from relay.recovery.sequence import State
+from tests.recovery.channel_world import Bus, Gateway
+
+HARMLESS = ("publish", "hear", "lose", "gap", "look", "begin", "answer", "fail", "arrive", "come", "join")
+HARMFUL = ("trim", "flush", "fail over", "give up", "expire")
+
+OPENED = ("begin", "answer", "arrive", "come", "join")
+"""Opens the channel, and lets a client in."""
+
+Acts = list[tuple[str, int]]
+
+rooms = st.sampled_from([1, 3, 1000])
+
+
+def plays(*acts: str) -> st.SearchStrategy[Acts]:
+    """Return orders of acts, most of them on a channel that is open."""
+    some = st.lists(st.tuples(st.sampled_from(acts), st.integers(0, 7)), max_size=70)
+    return st.tuples(st.sampled_from([OPENED, OPENED, ()]), some).map(lambda two: [(act, 0) for act in two[0]] + two[1])
+
+
+harmless, anything = plays(*HARMLESS), plays(*HARMLESS, *HARMFUL)
+
+
+class Scene:
+    """A bus, a gateway, and what they do."""
+
+    def __init__(self, options: ChannelOptions, room: int = 1000) -> None:
+        self.bus = Bus(options.history_size)
+        self.gateway = Gateway(self.bus, options, room)
+
+    def do(self, act: str, number: int) -> None:
+        """Let one thing happen."""
+        bus, gateway = self.bus, self.gateway
+        if act == "publish":
+            bus.publish()
+        elif act == "trim":
+            bus.trim(number)
+        elif act == "flush":
+            bus.flush()
+        elif act == "fail over":
+            bus.fail_over(number % 3)
+        elif act == "lose":
+            bus.lose()
+        elif act == "expire":
+            if gateway.sequence.state is State.LIVE:
+                gateway.sequence.expire()
+        elif act == "come":
+            gateway.come(self._resume(number), honest=number < 6)
+        else:
+            getattr(gateway, act.replace(" ", "_"))()
+
+    def _resume(self, number: int) -> Position | int:
+        top = self.bus.top
+        if number == 7:
+            return Position("another", top.offset)
+        if number == 6:
+            return Position(top.epoch, top.offset + 5)
+        return Position(top.epoch, max(0, top.offset - number)) if number % 2 else number
+
+    def settle(self) -> None:
+        """Let everything arrive that is on its way, until nothing changes any more."""
+        gateway = self.gateway
+        for _ in range(12):
+            while self.bus.link:
+                gateway.hear()
+            gateway.begin()
+            gateway.answer()
+            gateway.arrive()
+            while self.bus.link:
+                gateway.hear()
+            if gateway.doubts:
+                gateway.give_up()
+            gateway.join()
+            gateway.look()
+
+
+def played(options: ChannelOptions, acts: Acts, room: int = 1000) -> Scene:
+    """Return a scene at its end."""
+    scene = Scene(options, room)
+    for act, number in acts:
+        scene.do(act, number)
+    return played_on(scene)
+
+
+def played_on(scene: Scene) -> Scene:
+    """Return it at its end."""
+    scene.settle()
+    return scene
+
+
+def check_end(scene: Scene) -> None:
+    """Everybody is at the end of the channel."""
+    gateway = scene.gateway
+    assert gateway.sequence.state is State.LIVE
+    assert gateway.sequence.position == scene.bus.top
+    assert gateway.waiting == gateway.asked == []
+    for client in gateway.clients:
+        assert client.position == scene.bus.top
+
+
+@settings(max_examples=1000)
+@given(anything, st.sampled_from([1, 3, 10, 100]), rooms)
+def test_nothing_is_missing_or_doubled_in_silence(acts: Acts, size: int, room: int) -> None:
+    check_end(played(ChannelOptions(history_size=size), acts, room))
+
+
+@settings(max_examples=1000)
+@given(harmless, st.sampled_from([100, 2000]), rooms)
+def test_nobody_is_told_while_the_history_has_everything(acts: Acts, size: int, room: int) -> None:
+    scene = played(ChannelOptions(history_size=size), acts, room)
+    check_end(scene)
+    assert scene.gateway.told == 0
+    for client in scene.gateway.clients:
+        resume = client.resume
+        if isinstance(resume, Position):
+            assert client.recovered or not client.honest
+            assert not client.recovered or (resume.epoch == "e1" and resume.offset <= scene.bus.top.offset)
+        elif client.got < resume:
+            assert client.got == scene.bus.top.offset, "it got all that there were"
+
+
+@settings(max_examples=1000)
+@given(anything)
+def test_without_messages_kept_clients_are_told_whenever_they_missed_one(acts: Acts) -> None:
+    check_end(played(ChannelOptions(positions=True), acts))
+
+
+@settings(max_examples=1000)
+@given(harmless)
+def test_without_messages_kept_nobody_is_told_who_missed_nothing(acts: Acts) -> None:
+    scene = played(ChannelOptions(positions=True), acts)
+    check_end(scene)
+    if not scene.bus.lost:
+        assert scene.gateway.told == 0
+
+
+def test_a_reading_that_was_begun_in_another_epoch_tells_no_hole() -> None:
+    scene = Scene(ChannelOptions(history_size=10))
+    acts = [*OPENED, "publish", "hear", "publish", "hear", "gap", "begin"]  # since 2
+    acts += ["flush", "publish", "hear", "give up", "publish", "lose", "answer", "arrive"]
+    for act in acts:
+        scene.do(act, 0)
+    assert (scene.gateway.told, scene.gateway.sequence.state) == (1, State.FILLING)
+    check_end(played_on(scene))
+    assert scene.gateway.told == 1
+
+
+@pytest.mark.parametrize("size", [0, 5])
+def test_the_last_message_is_missed_and_found_by_a_look(size: int) -> None:
+    scene = Scene(ChannelOptions(history_size=size, positions=True))
+    for act in ("begin", "answer", "arrive", "come", "join", "publish", "hear", "publish", "lose"):
+        scene.do(act, 0)
+    (client,) = scene.gateway.clients
+    assert client.position == Position("e1", 1)
+    scene.settle()
+    assert client.position == Position("e1", 2)
+    assert (client.got, client.told) == ((2, 0) if size else (1, 1))
