@@ -118,6 +118,11 @@ class HistoryPoll:
         if now >= self._due or self._gone():
             self._wake()
 
+    @property
+    def takes_turns(self) -> bool:
+        """See `Connected`; it has none."""
+        return False
+
     def prepare_to_close(self) -> bool:
         """See `Connected`; what its client publishes comes by requests of their own."""
         return True

@@ -300,12 +300,16 @@ async def test_who_is_closed_while_paused_publishes_nothing_more(embedded: Embed
         assert (await receiver.frame()).opcode == PONG
 
 
-async def test_a_message_that_crosses_a_drains_close_and_fails_ends_in_a_reset(embedded: EmbeddedFactory) -> None:
+@pytest.mark.parametrize("why", [Disconnect.GOING_AWAY, Disconnect.MISSED], ids=["drain", "gap"])
+async def test_a_message_that_crosses_a_close_and_fails_ends_in_a_reset(
+    embedded: EmbeddedFactory, why: Disconnect
+) -> None:
+    """A close that says that all was published."""
     (gateway,) = await embedded(1)
     async with AsyncExitStack() as stack:
         await join(stack, gateway)
         (connection,) = connections(gateway)
-        connection.close(Disconnect.GOING_AWAY)
+        connection.close(why)
         connection.publish_failed(BusUnavailable("test"))
         await wait_until(lambda: gateway.counters.connections_open == 0)
 

@@ -13,6 +13,7 @@ from relay.message import Kind, Message
 from relay.protocols import poll, sse
 from relay.web import publish
 from tests.docs.pages import ROOT, code_blocks, table_below, text_of
+from tests.protocols.recording import RecordingSession
 
 PAGE = "docs/protocol.md"
 CLOSE_CODES = table_below(PAGE, "| close code |")
@@ -42,6 +43,7 @@ def test_the_names_of_events_are_those_of_the_protocol() -> None:
         sse.encode(Message("", b"carriage\rreturn")),
         sse.encode(Message("", b"\xff", Kind.BINARY)),
         sse.ServerSentEvents("lobby").closing(Disconnect.GOING_AWAY).last,
+        sse.ServerSentEvents("lobby").missed(RecordingSession(), "lobby", None),
     ]
     named = {(re.findall(rb"^event: (\w+)$", event, re.MULTILINE) or [b"message"])[0].decode() for event in events}
     assert written == named

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from relay import Gateway
+from relay.clients.event_stream import EventStream
 from tests.conftest import EmbeddedFactory
 from tests.harness.conditions import wait_until
 from tests.harness.event_source import EventStreamClient
@@ -21,7 +22,9 @@ CHANNEL = "kept:a"
 @pytest.fixture
 async def pair(embedded: EmbeddedFactory, own_redis: RedisServer) -> list[Gateway]:
     """Two gateways on a Redis of their own."""
-    started = await embedded(2, broker_url=own_redis.url, namespaces={"kept": {"history_size": 20}})
+    started = await embedded(
+        2, broker_url=own_redis.url, namespaces={"kept": {"history_size": 20, "history_bytes": 4_000_000}}
+    )
     await wait_until(lambda: all(gateway.ready for gateway in started))
     return started
 
@@ -134,3 +137,28 @@ async def test_a_gap_that_it_cannot_fill_is_told_to_those_who_missed_something(
         assert (await stream.receive(1))[-1] in ("1", "2")
         assert len(stream.missed) == 1
         assert quiet.is_open
+
+
+async def test_a_stream_that_was_too_slow_resumes_where_it_stopped(pair: list[Gateway]) -> None:
+    """It is closed with a code after which a client comes back."""
+    here, there = pair
+    sent = [f"{number}" * 90_000 for number in range(10)]
+    async with EventStreamClient(here.port, f"/sse/{CHANNEL}", receive_buffer=4096) as stream:
+        await stream.position()
+        (client,) = parts_of(here).context.registry
+        assert isinstance(client, EventStream)
+        await publish(there, sent[0])
+        assert await stream.receive(1) == sent[:1]
+        client.pause_writing()
+        await publish(there, *sent[1:])
+        await publish(there, *(f"{number}" for number in range(6)), "x" * 400_000)
+        await wait_until(lambda: here.counters.disconnects == {"SLOW_CONSUMER": 1})
+        received = await stream.to_the_end()
+        assert stream.closed == (1013, "slow consumer")
+        last = stream.parser.last_id
+    expected = [*sent, *(f"{number}" for number in range(6)), "x" * 400_000]
+    assert received == expected[: len(received)]
+    async with EventStreamClient(there.port, f"/sse/{CHANNEL}", f"Last-Event-ID: {last}") as stream:
+        rest = await stream.receive(len(expected) - len(received))
+        assert [*received, *rest] == expected
+        assert stream.missed == []

@@ -8,6 +8,7 @@ from random import Random
 from typing import Any, Final
 
 from relay.auth.credential import find_cookie
+from relay.position import Position
 from relay.protocols import poll, sse
 from relay.protocols.http_body import ChunkedBody
 from relay.protocols.http_request import RequestHead, find_head, read_head
@@ -99,6 +100,10 @@ CURSORS: Final = (
     b"abcdefghijklmnopqrstu_.999999999999999",
     b"AAAAAAAAAAAAAAAAAAAAAA.",
     b".1",
+    b"e:7",
+    b"Zz_-09:9007199254740991",
+    b"e:9007199254740992",
+    b"e:07",
 )
 QUERIES: Final = (
     b"wait=0",
@@ -107,6 +112,10 @@ QUERIES: Final = (
     b"wait=00.5",
     b"echo=1",
     b"echo=0",
+    b"history=20",
+    b"history=-1",
+    b"last_event_id=e:7",
+    b"last_event_id=",
     b"user=ann",
     b"a=b;c",
     b"%=",
@@ -144,7 +153,9 @@ def read_target(data: bytes) -> tuple[Any, ...]:
         expect(asked, poll.Poll)
         if not 0 <= asked.wait <= poll.MAX_WAIT_SECONDS:
             raise Wrong(f"a wait of {asked.wait} seconds")
-        if asked.cursor is not None and str(asked.cursor) != request.query["cursor"]:
+        if isinstance(asked.cursor, Position) and str(asked.cursor) != request.query["cursor"]:
+            raise Wrong(f"the cursor is read as {asked.cursor}")
+        if isinstance(asked.cursor, poll.Cursor) and str(asked.cursor) != request.query["cursor"]:
             _, _, position = request.query["cursor"].partition(".")
             if int(position) != asked.cursor.position:
                 raise Wrong(f"the cursor is read as {asked.cursor}")
@@ -152,7 +163,8 @@ def read_target(data: bytes) -> tuple[Any, ...]:
     opened = sse.open_session(request, DEFAULT_CHANNEL) if root == "sse" else plain.open(request, DEFAULT_CHANNEL)
     expect(opened, (sse.ServerSentEvents, Plain))
     expect(opened.channel, str)
-    return (request.path, request.query, opened.channel, opened.echo)
+    expect(opened.resume, (int, Position))
+    return (request.path, request.query, opened.channel, opened.echo, opened.resume)
 
 
 def make_cookies(random: Random) -> bytes:
