@@ -116,7 +116,10 @@ class Readings:
             self._schedule()
         self._counters.history_reads["failed" if reading is None else "read"] += 1
         channel.failures = channel.failures + 1 if reading is None else 0
-        channel.end(reading)
+        try:
+            channel.end(reading)
+        except Exception:  # a fault in what follows for a client; the channel gives up in time
+            log.exception("history not delivered", channel=channel.name)
         if not channel.wants:
             return
         if reading is not None:

@@ -224,6 +224,27 @@ async def test_live_messages_are_not_kept_back_for_ever(monkeypatch: pytest.Monk
         assert listener.got.endswith("3 4 ")
 
 
+async def test_a_fault_in_telling_a_client_stops_the_channel_for_a_while_only(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with house(fill_seconds=0.1) as found:
+        listener = await found.opened("kept:a")
+        faults = [ZeroDivisionError()]
+
+        def missed(channel: str, position: Position | None) -> None:
+            if faults:
+                raise faults.pop()
+
+        monkeypatch.setattr(listener, "missed", missed)
+        found.publish("kept:a", "1", lost=True)
+        await found.history.remove("kept:a")
+        found.publish("kept:a", "2")
+        await wait_until(lambda: len(found.told) == 2)
+        found.publish("kept:a", "3")
+        assert listener.got.endswith("3 ")
+        assert "history not delivered" in caplog.text
+
+
 @pytest.mark.parametrize("lost", [False, True])
 async def test_without_messages_kept_subscribers_are_told_if_the_top_does_not_come(lost: bool) -> None:
     async with house(grace=0.01) as found:
