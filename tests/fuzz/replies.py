@@ -132,6 +132,8 @@ def _read_chunks(rest: bytes) -> tuple[bytes, bytes]:
 def read_frames(said: bytes) -> list[Frame]:
     """Return the frames that were said; pings are left out, as they come when it is time.
 
+    So are pongs behind a close frame: until the client's own close frame a ping has to be answered (section 5.5.2).
+
     Raises:
         InvalidReply: they are not what a server may send (RFC 6455, section 5).
     """
@@ -139,7 +141,8 @@ def read_frames(said: bytes) -> list[Frame]:
     position = 0
     while position < len(said):
         start = position
-        if frames and frames[-1][0] == 8:
+        closed = frames and frames[-1][0] == 8
+        if closed and said[start] != 0x8A:
             raise InvalidReply("something follows a close frame", said[start:])
         if len(said) - start < 2:
             raise InvalidReply("a frame is cut short", said[start:])
@@ -156,7 +159,7 @@ def read_frames(said: bytes) -> list[Frame]:
         if said[start + 1] & 0x80 or first not in (0x81, 0x82, 0x88, 0x89, 0x8A) or len(payload) < size:
             raise InvalidReply("a frame is malformed", said[start:])
         _check_payload(first & 0x0F, payload)
-        if first != 0x89:
+        if first != 0x89 and not closed:
             frames.append((first & 0x0F, payload))
     return frames
 

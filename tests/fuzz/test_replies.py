@@ -71,6 +71,7 @@ def test_invalid_replies(written: bytes, fault: str) -> None:
         (b"\x88\x02\x03\xed", "legal code"),
         (b"\x88\x03\x03\xe8\xff", "UTF-8"),
         (b"\x88\x00\x81\x00", "follows a close frame"),
+        (b"\x88\x00\x8a\x00\x81\x00", "follows a close frame"),
         (b"\x81\x7e\x00\x01a", "more bytes than it needs"),
         (b"\x89\x7e\x00\x7e" + bytes(126), "too long"),
     ],
@@ -78,6 +79,10 @@ def test_invalid_replies(written: bytes, fault: str) -> None:
 def test_invalid_frames(frames: bytes, fault: str) -> None:
     with pytest.raises(InvalidReply, match=fault):
         read_frames(frames)
+
+
+def test_a_ping_may_be_answered_behind_a_close_frame() -> None:
+    assert read_frames(b"\x88\x00\x8a\x01p") == [(8, b"")]
 
 
 def test_pieces_may_be_answered_before_their_body_is_broken_and_nothing_else_may_differ() -> None:
