@@ -6,7 +6,7 @@ nothing is kept here for a client that may never come back.
     what comes first                 the answer
     messages since the cursor        these, as many as may wait for a client; the next poll gets the rest
     the cursor says nothing          `missed`, and where the channel goes on
-    messages of one fan-out          these
+    messages of one fan-out          these, and the position of the last one that has one
     a gap that could not be filled   nothing, and the same cursor: what it has missed the next poll finds out
     the end of its time              nothing
     the relay closes it              nothing, and why
@@ -97,7 +97,8 @@ class HistoryPoll:
     def deliver(self, data: bytes, count: int) -> None:
         """Answer with messages; see `Subscriber`. What comes later is in the history."""
         self._elements.append(data)
-        self._cursor = last_position(data)
+        # Messages that have none come live alone: the next poll goes on behind those that it can name.
+        self._cursor = last_position(data) or self._cursor
         self._finish(1000)
 
     def send(self, data: bytes) -> None:

@@ -110,8 +110,15 @@ class PollingClients:
         return self._context.namespaces.options(channel).history_size > 0
 
     def costs_nothing_new(self, asked: Poll) -> bool:
-        """Return whether a poll goes on after another one, in a channel to which this gateway is subscribed."""
-        return isinstance(asked.cursor, Position) and self._context.node.recoveries.position(asked.channel) is not None
+        """Return whether a poll goes on after another one, in a channel to which this gateway is subscribed.
+
+        That is, whether an answer can have had its cursor. One that is ahead of this gateway counts as a new client's:
+        it may be made up.
+        """
+        cursor, top = asked.cursor, self._context.node.recoveries.position(asked.channel)
+        if top is None or not isinstance(cursor, Position):
+            return False
+        return cursor.epoch == top.epoch and cursor.offset <= top.offset
 
     async def answer(self, session: Session, wait: float, gone: Callable[[], bool]) -> bytes:
         """Return the answer to a poll of a channel with a history.

@@ -43,12 +43,13 @@ _ELEMENT = b'{"kind":"'
 """How each element begins. In a string within it the quotes would be escaped."""
 
 _POSITION_FIELD = b',"position":"'
+"""What stands before a position. In a string within an element the quotes would be escaped."""
+
 _CURSOR = re.compile(r"([A-Za-z0-9_-]{22})\.([0-9]{1,15})")
 
 
 def encode(message: Message) -> bytes:
     """Return a message as an element of a JSON array, with the comma behind it: so elements can be joined."""
-    # At the end: so `last_position` finds that of the last element.
     end = b"},"
     if isinstance(message, PositionedMessage):
         end = b'%b%b"},' % (_POSITION_FIELD, str(message.position).encode())
@@ -59,9 +60,12 @@ def encode(message: Message) -> bytes:
 
 
 def last_position(elements: bytes) -> Position | None:
-    """Return the position of the last of some encoded messages; None: it has none."""
-    _, found, position = elements.removesuffix(b'"},').rpartition(_POSITION_FIELD)
-    return parse_position(position.decode()) if found else None
+    """Return the position of the last of some encoded messages that has one; None: none has.
+
+    Where messages have positions, others may come between: what a program publishes on the bus past the history.
+    """
+    _, found, behind = elements.rpartition(_POSITION_FIELD)
+    return parse_position(behind[: behind.index(b'"')].decode()) if found else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import pytest
 
 from relay import Gateway
 from relay.clients.history_poll import HistoryPoll
+from relay.message import make_message
 from tests.conftest import EmbeddedFactory
 from tests.harness.conditions import wait_until
 from tests.harness.http_response import get
@@ -185,6 +186,49 @@ async def test_a_gap_ends_the_wait_and_the_next_poll_knows_what_is_missing(embed
     async with asyncio.timeout(10):
         assert await polling == []
     assert (client.cursor, client.missed) == (before, 0)
+
+
+@pytest.mark.parametrize("texts", ["+", "1+", "+1", "1++", "+1+"])
+async def test_messages_without_a_position_do_not_move_the_cursor(embedded: EmbeddedFactory, texts: str) -> None:
+    """What a bare PUBLISH on Redis brings: here each `+`, in one tick with what the relay has counted."""
+    gateway = await start(embedded)
+    client = PollClient(gateway.port, "kept:a")
+    await client.poll(wait=0)
+    before = client.cursor
+    polling = asyncio.create_task(client.poll(wait=25))
+    await wait_until(lambda: len(waiting(gateway)) == 1)
+    node = parts_of(gateway).context.node
+    submitted = []
+    for text in texts:
+        if text == "+":
+            node.receive(make_message("kept:a", text))
+        else:
+            submitted.append(node.submit(make_message("kept:a", text)))
+    node.hub.flush()
+    await asyncio.gather(*submitted)
+    assert await polling == [*texts]
+    assert client.missed == 0
+    assert client.cursor is not None
+    assert client.cursor.endswith(":1") if "1" in texts else client.cursor == before
+    await publish(gateway, "kept:a", "next")
+    assert (await client.poll(), client.missed) == (["next"], 0)
+
+
+@pytest.mark.parametrize("invented", ["{epoch}:2", "e:0", "{epoch}x:1"])
+async def test_a_cursor_that_no_answer_has_had_makes_a_new_client(embedded: EmbeddedFactory, invented: str) -> None:
+    """Anybody could write one, and so get past the rate of new clients."""
+    gateway = await start(embedded, max_new_connections_per_second=1)
+    client = PollClient(gateway.port, "kept:a")
+    await publish(gateway, "kept:a", "one")
+    await client.poll(wait=0)
+    assert client.cursor is not None
+    epoch = client.cursor.partition(":")[0]
+    polling = asyncio.create_task(client.poll(wait=25))
+    await wait_until(lambda: len(waiting(gateway)) == 1)
+    target = f"/poll/kept:a?wait=0&cursor={invented.format(epoch=epoch)}"
+    assert 503 in [(await get(gateway.port, target)).status for _ in range(15)]
+    await publish(gateway, "kept:a", "two")
+    assert await polling == ["two"]
 
 
 async def test_polls_that_go_on_are_no_new_clients(embedded: EmbeddedFactory) -> None:

@@ -91,6 +91,20 @@ def test_the_newest_of_several_messages_can_be_told(case: Case, data: st.DataObj
 
 
 @all_cases
+@given(st.data())
+def test_the_newest_can_be_told_where_only_some_have_positions(case: Case, data: st.DataObject) -> None:
+    """A bare PUBLISH on Redis goes past the history of a channel."""
+    drawn = data.draw(st.lists(st.tuples(case.payloads, st.booleans()), min_size=1, max_size=5))
+    protocol, encoded = case.make(), []
+    for payload, counted in drawn:
+        kind, payload_bytes = kind_of(payload)
+        make = positioned if counted else Message
+        encoded.append(protocol.encode(make("a", payload_bytes, kind)))
+    assert protocol.newest(b"".join(encoded)) == encoded[-1]
+    assert case.decode(b"".join(encoded)) == [payload for payload, _ in drawn]
+
+
+@all_cases
 def test_what_a_client_gets_first_of_the_messages_before(case: Case) -> None:
     protocol, session = case.make(), RecordingSession()
     replay = Replay(Position("e", 7), [positioned("a", b"6", offset=6), positioned("a", b"7", offset=7)])

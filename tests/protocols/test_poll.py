@@ -113,6 +113,15 @@ def test_the_position_of_the_last_element_is_found(sent: list[tuple[str | bytes,
     assert last_position(elements) == Position("e", sent[-1][1])
 
 
+def test_the_position_of_the_last_element_that_has_one_is_found() -> None:
+    """A bare PUBLISH on Redis brings messages without positions into any channel."""
+    counted = encode(PositionedMessage("a", b"one", position=Position("e", 7)))
+    plain = encode(Message("a", b'","position":"x:1"},'))
+    assert last_position(counted + plain) == last_position(plain + counted) == Position("e", 7)
+    assert last_position(counted + plain + plain + encode(Message("a", b"\0", Kind.BINARY))) == Position("e", 7)
+    assert last_position(plain + plain) is None
+
+
 def test_an_element_of_a_channel_that_counts_nothing_has_no_position() -> None:
     assert last_position(encode(Message("a", b"hello"))) is None
     assert last_position(b"") is None

@@ -102,6 +102,14 @@ def test_an_event_has_the_position_of_its_message_as_its_id(sent: list[str]) -> 
     assert [event.last_id for event in events] == [f"e:{offset}" for offset in range(len(sent))]
 
 
+def test_an_event_without_a_position_leaves_the_last_one_as_it_was() -> None:
+    """A bare PUBLISH on Redis brings messages without positions into any channel."""
+    mixed = [message("before"), positioned("one", 1), message("between"), positioned("two", 2), message("behind")]
+    events = EventParser().feed(b"".join(map(sse.encode, mixed)))
+    assert [event.last_id for event in events] == ["", "e:1", "e:1", "e:2", "e:2"]
+    assert [event.payload for event in events] == ["before", "one", "between", "two", "behind"]
+
+
 def test_a_stream_begins_with_the_position_of_its_first_message() -> None:
     """A connection that breaks before the first event goes on there."""
     assert opened(0, Replay(Position("e", 7))) == ([], "e:7")
