@@ -39,9 +39,7 @@ class ChannelOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
         history_bytes: of their payloads that are kept at most; the newest message is kept in any case.
         positions: whether messages are counted without being kept, so that only those clients are told of a gap that
             have missed something. A history counts them anyway.
-        presence: whether it is known who is subscribed.
-        join_leave: whether clients are told who comes and goes.
-        slow_consumer: None: as RELAY_SLOW_CONSUMER says.
+        slow_consumer: None: as RELAY_SLOW_CONSUMER says; see `slow_policy`.
         max_message_bytes: of the payload; None: as RELAY_MAX_MESSAGE_BYTES says.
         rights: letters of what all clients may do there; None: as RELAY_RIGHTS says.
     """
@@ -50,8 +48,6 @@ class ChannelOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     history_ttl: float = HISTORY_TTL_SECONDS
     history_bytes: int = HISTORY_BYTES
     positions: bool = False
-    presence: bool = False
-    join_leave: bool = False
     slow_consumer: SlowConsumerPolicy | None = None
     max_message_bytes: int | None = None
     rights: str | None = None
@@ -60,6 +56,17 @@ class ChannelOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     def positioned(self) -> bool:
         """Whether the messages of these channels have positions."""
         return self.positions or self.history_size > 0
+
+    def slow_policy(self, otherwise: SlowConsumerPolicy) -> SlowConsumerPolicy:
+        """Return what happens to a client that takes less than it is sent.
+
+        Where there is a history it is closed: it comes back and misses nothing. If it stayed, it would not learn that
+        it has missed something.
+
+        Args:
+            otherwise: where the namespace says nothing.
+        """
+        return "close" if self.history_size else self.slow_consumer or otherwise
 
 
 PLAIN: Final = ChannelOptions()

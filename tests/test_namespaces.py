@@ -10,7 +10,7 @@ from relay.namespaces import CACHED_CHANNELS, NO_NAMESPACES, PLAIN, ChannelOptio
 
 CHAT = ChannelOptions(history_size=100)
 NEWS = ChannelOptions(positions=True)
-OTHERS = ChannelOptions(presence=True)
+OTHERS = ChannelOptions(slow_consumer="drop")
 
 
 @pytest.mark.parametrize(
@@ -56,6 +56,13 @@ def test_what_any_channel_has_is_known_at_once() -> None:
     assert Namespaces(NEWS).positioned
     assert not Namespaces(OTHERS, {"a": PLAIN}).positioned
     assert Namespaces(OTHERS, {"a": ChannelOptions(max_message_bytes=1)}).sized
+
+
+def test_where_there_is_a_history_a_slow_client_is_closed() -> None:
+    """It comes back and misses nothing."""
+    assert [options.slow_policy("drop") for options in (PLAIN, NEWS, CHAT)] == ["drop", "drop", "close"]
+    assert ChannelOptions(slow_consumer="latest").slow_policy("close") == "latest"
+    assert ChannelOptions(slow_consumer="latest", history_size=1).slow_policy("drop") == "close"
 
 
 def test_a_history_has_positions() -> None:

@@ -31,7 +31,9 @@ def rows(settings: Settings) -> list[tuple[str, ...]]:
 def _cell(option: str, options: ChannelOptions, settings: Settings) -> str:
     """Return what is so: of an option that isn't given, the value of the setting that counts instead."""
     value = options.positioned if option == "positions" else getattr(options, option)
-    if value is None and option != "rights":
+    if option == "slow_consumer":
+        value = options.slow_policy(settings.slow_consumer)
+    elif value is None and option != "rights":
         value = getattr(settings, option)
     if value is None or value is False or (option in _OF_A_HISTORY and not options.history_size):
         return "-"

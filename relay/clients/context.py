@@ -82,5 +82,6 @@ class Context:
         Args:
             channel: its only one; None: it may have several.
         """
-        own = None if channel is None else self.namespaces.options(channel).slow_consumer
-        return own or self.slow_consumer
+        if channel is None:
+            return self.slow_consumer
+        return self.namespaces.options(channel).slow_policy(self.slow_consumer)

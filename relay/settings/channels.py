@@ -32,7 +32,7 @@ _FILE: Final = ValueKind("file", "the same, in a .json or .toml file that this p
 
 
 class ChannelSettings(AccessSettings, MessageSettings):
-    """History, positions and presence of channels without a namespace; and all options of the others.
+    """History and positions of channels without a namespace; and all options of the others.
 
     It is checked together with rights and sizes of messages, which namespaces may have of their own.
     """
@@ -49,8 +49,6 @@ class ChannelSettings(AccessSettings, MessageSettings):
     positions: _Switch = setting(
         "off", "Channels", "Whether messages of such a channel are counted: a gap is told to those who missed some."
     )
-    presence: _Switch = setting("off", "Channels", "Whether it is known who is subscribed to such a channel.")
-    join_leave: _Switch = setting("off", "Channels", "Whether clients of such a channel are told who comes and goes.")
     namespaces: Annotated[dict[str, InstanceOf[ChannelOptions]], _NAMED] | None = setting(
         None, "Channels", "Options of channels by namespace, the part of their names before the first colon."
     )
@@ -89,13 +87,6 @@ class ChannelSettings(AccessSettings, MessageSettings):
             raise ValueError(f"at least {PREFIX}MAX_MESSAGE_BYTES, which is {largest}")
         return value
 
-    @field_validator("join_leave")
-    @classmethod
-    def _only_with_presence(cls, value: str, info: ValidationInfo) -> str:
-        if value == "on" and info.data.get("presence") == "off":
-            raise ValueError(f"only with {PREFIX}PRESENCE=on")
-        return value
-
     @field_validator("namespaces", mode="before")
     @classmethod
     def _read_namespaces(cls, value: object, info: ValidationInfo) -> object:
@@ -127,7 +118,5 @@ def namespaces_of(settings: ChannelSettings) -> Namespaces:
         history_ttl=HISTORY_TTL_SECONDS if settings.history_ttl is None else settings.history_ttl,
         history_bytes=settings.history_bytes or Bounds(settings.max_message_bytes).history_bytes(),
         positions=settings.positions == "on",
-        presence=settings.presence == "on",
-        join_leave=settings.join_leave == "on",
     )
     return Namespaces(default, settings.named_options)

@@ -31,7 +31,7 @@ class MessageSettings(BaseModel):
         1_048_576, "Messages", "Bytes that may wait for one client before it counts as slow."
     )
     slow_consumer: Annotated[Literal["close", "drop"], Lowered] = setting(
-        "close", "Messages", "A slow client is closed with 1013, or its newest messages are dropped and counted."
+        "close", "Messages", "A slow client is closed with 1013, or misses new messages; with a history it is closed."
     )
     write_timeout: Annotated[float, Range("seconds", 0.1, 3600)] = setting(
         30.0, "Messages", "Seconds without any progress of a client's buffer before it is closed."

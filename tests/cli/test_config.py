@@ -93,7 +93,7 @@ def test_the_markdown_table_has_a_row_for_each_setting() -> None:
     assert {len(re.findall(r"(?<!\\)\|", line)) for line in lines} == {5}
 
 
-NAMESPACES = '{"chat": {"history_size": 100}, "news": {"max_message_bytes": 1000, "rights": "", "presence": true}}'
+NAMESPACES = '{"chat": {"history_size": 100}, "news": {"max_message_bytes": 1000, "rights": "", "positions": true}}'
 
 
 def test_namespaces_are_shown_as_they_are_written_and_as_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,7 +103,7 @@ def test_namespaces_are_shown_as_they_are_written_and_as_a_table(monkeypatch: py
     result = invoke("config", "--history-size", "5")
     settings, _, table = result.stdout.partition("\n\n")
     (row,) = [line for line in settings.splitlines() if line.startswith("RELAY_NAMESPACES ")]
-    assert '  {"chat":{"history_size":100},"news":{"presence":true,"max_message_bytes":1000,"rights":""}}  env' in row
+    assert '  {"chat":{"history_size":100},"news":{"positions":true,"max_message_bytes":1000,"rights":""}}  env' in row
     names, *rows = (re.split("  +", line) for line in table.splitlines())
     cells = {row[0]: dict(zip(names, row, strict=True)) for row in rows}
     assert list(cells) == ["chat", "news", "(all other channels)"]
@@ -113,14 +113,12 @@ def test_namespaces_are_shown_as_they_are_written_and_as_a_table(monkeypatch: py
         "history_ttl": "300",
         "history_bytes": "1048576",
         "positions": "yes",
-        "presence": "-",
-        "join_leave": "-",
-        "slow_consumer": "drop",
+        "slow_consumer": "close",
         "max_message_bytes": "65536",
         "rights": "-",
     }
-    assert [cells["news"][name] for name in ("history_size", "history_ttl", "positions")] == ["0", "-", "-"]
-    assert [cells["news"][name] for name in ("presence", "max_message_bytes", "rights")] == ["yes", "1000", "none"]
+    assert [cells["news"][name] for name in ("history_size", "history_ttl", "slow_consumer")] == ["0", "-", "drop"]
+    assert [cells["news"][name] for name in ("positions", "max_message_bytes", "rights")] == ["yes", "1000", "none"]
     assert cells["(all other channels)"]["history_size"] == "5"
 
 

@@ -22,6 +22,7 @@ NAMESPACES = {
     "last": {"slow_consumer": "latest"},
     "some": {"slow_consumer": "drop"},
     "all": {"slow_consumer": "close"},
+    "kept": {"history_size": 5},
 }
 
 
@@ -93,7 +94,13 @@ async def test_a_poll_gets_the_newest_message_and_is_told_that_it_missed_some(em
 
 @pytest.mark.parametrize(
     ("channel", "policy", "closed"),
-    [("some:a", "close", False), ("all:a", "drop", True), ("a", "close", True), ("other:a", "drop", False)],
+    [
+        ("some:a", "close", False),
+        ("all:a", "drop", True),
+        ("kept:a", "drop", True),
+        ("a", "close", True),
+        ("other:a", "drop", False),
+    ],
 )
 async def test_a_namespace_says_otherwise_than_the_setting(
     embedded: EmbeddedFactory, channel: str, policy: str, closed: bool

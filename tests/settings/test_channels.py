@@ -17,19 +17,19 @@ from relay.settings.problem import SettingProblem, SettingsError
 from tests.settings.refused import problems_of
 
 NAMESPACES = {
-    "chat": {"history_size": 100, "history_ttl": 60, "presence": True, "join_leave": True},
+    "chat": {"history_size": 100, "history_ttl": 60},
     "news": {"positions": True, "slow_consumer": "latest", "max_message_bytes": 1000, "rights": "r"},
 }
 
-CHAT = ChannelOptions(history_size=100, history_ttl=60, presence=True, join_leave=True)
+CHAT = ChannelOptions(history_size=100, history_ttl=60)
 NEWS = ChannelOptions(positions=True, slow_consumer="latest", max_message_bytes=1000, rights="r")
+
+ONLY_CLOSE = "only close with history_size: who is closed comes back, and misses nothing"
 
 TOML = """
 [chat]
 history_size = 100
 history_ttl = 60
-presence = true
-join_leave = true
 
 [news]
 positions = true
@@ -70,12 +70,9 @@ def test_without_settings_channels_keep_and_count_nothing() -> None:
 
 
 def test_channels_without_a_namespace_have_settings_of_their_own() -> None:
-    settings = settings_of(
-        history_size="10", history_ttl="60", history_bytes="100000", positions="ON", presence="on", join_leave="on"
-    )
-    assert namespaces_of(settings).options("lobby") == ChannelOptions(
-        history_size=10, history_ttl=60, history_bytes=100_000, positions=True, presence=True, join_leave=True
-    )
+    settings = settings_of(history_size="10", history_ttl="60", history_bytes="100000", positions="ON")
+    own = ChannelOptions(history_size=10, history_ttl=60, history_bytes=100_000, positions=True)
+    assert namespaces_of(settings).options("lobby") == own
 
 
 def test_namespaces_are_a_json_object_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,8 +102,8 @@ def test_namespaces_may_stand_in_a_file(tmp_path: Path, name: str, text: str) ->
 
 def test_a_program_may_give_options() -> None:
     assert Settings(namespaces={"chat": CHAT}).named_options == {"chat": CHAT}
-    problem = problems_of(namespaces={"chat": ChannelOptions(join_leave=True)})["RELAY_NAMESPACES"]
-    assert problem.part == "chat.join_leave"
+    problem = problems_of(namespaces={"chat": ChannelOptions(history_ttl=60)})["RELAY_NAMESPACES"]
+    assert problem.part == "chat.history_ttl"
 
 
 def test_every_option_can_be_said() -> None:
@@ -117,24 +114,25 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
     """Also beside problems of other settings; what is right by itself isn't blamed for what isn't."""
     given = {
         "chat": {"history_size": -1, "history_ttl": 60, "histroy_bytes": 5, "slow_consumer": "lates"},
-        "a b": {"presence": 1},
+        "a b": {"positions": 1},
         "news": ["positions"],
-        "mail": {"join_leave": True, "rights": "rx"},
+        "mail": {"history_ttl": 60, "rights": "rx", "presence": True},
     }
     with pytest.raises(SettingsError) as refused:
         settings_of(namespaces=json.dumps(given), port="many")
-    names = "history_size, history_ttl, history_bytes, positions, presence, join_leave, slow_consumer, "
-    names += "max_message_bytes, rights"
+    names = "history_size, history_ttl, history_bytes, positions, slow_consumer, max_message_bytes, rights"
     assert [str(problem) for problem in refused.value.problems] == [
         "RELAY_PORT: got 'many'; allowed: integer: 0 to 65535",
         "RELAY_NAMESPACES: chat.history_size: got -1; allowed: integer: 0 to 100000",
         f"RELAY_NAMESPACES: chat.histroy_bytes: got 5; allowed: one of {names} (did you mean history_bytes?)",
         'RELAY_NAMESPACES: chat.slow_consumer: got "lates"; allowed: choice: close|drop|latest',
         "RELAY_NAMESPACES: a b: got this name; allowed: 1 to 100 of A to Z, a to z, 0 to 9, - and _",
-        "RELAY_NAMESPACES: a b.presence: got 1; allowed: choice: true|false",
+        "RELAY_NAMESPACES: a b.positions: got 1; allowed: choice: true|false",
         'RELAY_NAMESPACES: news: got ["positions"]; allowed: an object of options',
         'RELAY_NAMESPACES: mail.rights: got "rx"; allowed: rights: some of rwph, each once, or none',
-        "RELAY_NAMESPACES: mail.join_leave: got true; allowed: choice: true|false (only with presence)",
+        f"RELAY_NAMESPACES: mail.presence: got true; allowed: one of {names}",
+        "RELAY_NAMESPACES: mail.history_ttl: got 60; allowed: seconds: 1 to 604800 "
+        "(only with history_size: else nothing is kept)",
     ]
 
 
@@ -148,7 +146,7 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
         ("history_size", 100_001, "integer: 0 to 100000"),
         ("history_ttl", 0.5, "seconds: 1 to 604800"),
         ("history_bytes", 2**31, "bytes: 1 to 1073741824"),
-        ("presence", "on", "choice: true|false"),
+        ("positions", "on", "choice: true|false"),
         ("slow_consumer", "DROP", "choice: close|drop|latest"),
         ("max_message_bytes", 0, "bytes: 1 to 67108864"),
         ("rights", "rr", "rights: some of rwph, each once, or none"),
@@ -165,8 +163,8 @@ def test_values_have_their_types_and_ranges(option: str, value: object, allowed:
         ("history_ttl", {"history_ttl": 60}, "only with history_size: else nothing is kept"),
         ("history_ttl", {"history_ttl": 60, "history_size": 0}, "only with history_size: else nothing is kept"),
         ("history_bytes", {"history_bytes": 10**6}, "only with history_size: else nothing is kept"),
-        ("join_leave", {"join_leave": True}, "only with presence"),
-        ("join_leave", {"join_leave": True, "presence": False}, "only with presence"),
+        ("slow_consumer", {"slow_consumer": "drop", "history_size": 1}, ONLY_CLOSE),
+        ("slow_consumer", {"slow_consumer": "latest", "history_size": 1}, ONLY_CLOSE),
         ("max_message_bytes", {"max_message_bytes": 70_000}, "at most RELAY_MAX_MESSAGE_BYTES, which is 65536"),
         (
             "history_bytes",
@@ -184,8 +182,9 @@ def test_options_must_fit_each_other(option: str, options: dict[str, object], re
     assert f"({reason})" in allowed_in_chat(option, options)
 
 
-def test_presence_needs_nothing_else() -> None:
-    assert settings_of(namespaces='{"chat": {"presence": true}}').named_options["chat"].presence
+def test_a_channel_with_a_history_may_say_that_slow_clients_are_closed() -> None:
+    for options in ({"slow_consumer": "close", "history_size": 1}, {"slow_consumer": "latest", "history_size": 0}):
+        assert settings_of(namespaces=json.dumps({"chat": options})).named_options["chat"].slow_consumer
 
 
 def test_a_wrong_setting_is_not_blamed_on_a_namespace() -> None:
@@ -265,7 +264,6 @@ def test_namespaces_stand_in_one_place(tmp_path: Path) -> None:
             "RELAY_HISTORY_BYTES",
             "at least RELAY_MAX_MESSAGE_BYTES, which is 65536",
         ),
-        ({"join_leave": "on"}, "RELAY_JOIN_LEAVE", "only with RELAY_PRESENCE=on"),
         ({"positions": "true"}, "RELAY_POSITIONS", "choice: on|off"),
         ({"on_gap": "drop"}, "RELAY_ON_GAP", "choice: close|keep"),
         ({"gap_seconds": "-1"}, "RELAY_GAP_SECONDS", "seconds: 0 to 3600"),
