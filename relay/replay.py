@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from relay.message import PositionedMessage
 from relay.position import Position
+
+MAX_NEWEST: Final = 1000
+"""Newest messages that a client gets at most, as many as one reading of a history gives."""
 
 Resume = Position | int
 """What a client wants of a channel's history when it subscribes: all that has come after a position, or so many of the
@@ -33,3 +38,17 @@ class Replay(msgspec.Struct, frozen=True, gc=False):
             return self.position
         first = self.messages[0].position
         return Position(first.epoch, first.offset - 1)
+
+    def cut(self, most_bytes: int) -> Replay:
+        """Return it with no more of the newest messages than fit, but one at least.
+
+        Args:
+            most_bytes: of their payloads.
+        """
+        messages, room = self.messages, most_bytes
+        for number in range(len(messages) - 1, -1, -1):
+            room -= len(messages[number].payload)
+            if room < 0:
+                first = min(number + 1, len(messages) - 1)
+                return msgspec.structs.replace(self, messages=messages[first:])
+        return self

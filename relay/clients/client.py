@@ -25,7 +25,8 @@ class Client(asyncio.BufferedProtocol, abc.ABC):
     """A client from the end of its handshake to the end of its socket.
 
     The transport says when it is full; there is no check per write. What comes then is kept, up to the limit per
-    client; beyond it the policy for slow consumers decides. With `latest` only the newest message is kept.
+    client; beyond it the policy for slow consumers decides. With `latest` only the newest message is kept. What it gets
+    first, of the messages before, doesn't count while it is on its way: it can be more than a socket takes at once.
 
     Args:
         context: what all clients share.
@@ -35,7 +36,7 @@ class Client(asyncio.BufferedProtocol, abc.ABC):
         slot: see `Pingable`.
     """
 
-    __slots__ = ("_close_timer", "_context", "_held", "_transport", "_write", "session", "slot")
+    __slots__ = ("_beginning", "_close_timer", "_context", "_held", "_transport", "_write", "session", "slot")
 
     share = Share.CLIENTS
 
@@ -46,6 +47,8 @@ class Client(asyncio.BufferedProtocol, abc.ABC):
         self._write: Callable[[bytes], object] = _discard
         # What waits while the transport is full; None while it isn't.
         self._held: Held | None = None
+        # Whether the transport still has too much of what it was given first.
+        self._beginning = False
         self._close_timer: asyncio.TimerHandle | None = None
         self.session = session
         self.slot = -1
@@ -159,7 +162,7 @@ class Client(asyncio.BufferedProtocol, abc.ABC):
         """Keep further messages here; called by the transport when it is full."""
         self._held = Held()
         self._context.write_timeouts.add(self)
-        if self._slow_policy == "close":
+        if not self._beginning and self._slow_policy == "close":
             # One tick's messages can be more than the limit. Not within the write that filled the transport.
             self._context.loop.call_soon(self._close_if_slow)
 
@@ -167,15 +170,24 @@ class Client(asyncio.BufferedProtocol, abc.ABC):
         """Write what was kept; called by the transport when it has room again."""
         self._context.write_timeouts.discard(self)
         self._release_held()
+        self._beginning = False
 
     # Its beginning and its end.
 
-    def _join(self, transport: asyncio.Transport) -> bytes:
-        """Take a place everywhere; the hub delivers from now on.
+    def _begin(self, transport: asyncio.Transport, response: bytes) -> None:
+        """Take a place everywhere, and write what comes first; the hub delivers from now on.
 
-        Returns:
-            What is written first, in this step.
+        Args:
+            transport: of the socket.
+            response: what completes the handshake.
         """
+        first = response + self._join(transport)
+        self._beginning = True
+        transport.write(first)
+        self._beginning = self._held is not None
+
+    def _join(self, transport: asyncio.Transport) -> bytes:
+        """Take a place everywhere; return what is written first, in this step."""
         context = self._context
         self._transport = transport
         self._write = transport.write
@@ -189,6 +201,8 @@ class Client(asyncio.BufferedProtocol, abc.ABC):
         opened = protocol.opened(session, context.welcome)
         if replay is None and not protocol.resume:
             return opened
+        if replay is not None and not isinstance(protocol.resume, Position):
+            replay = replay.cut(context.send_buffer_bytes)  # without a position nothing says that it gets all
         return opened + protocol.resumed(session, replay)
 
     def _leave(self) -> None:
@@ -235,7 +249,7 @@ class Client(asyncio.BufferedProtocol, abc.ABC):
             before = held.conflate(newest)
             context.counters.deliveries_conflated += count - 1 + (before is not None)
             context.counters.bytes_dropped += len(data) - len(newest) + (before or 0)
-        elif self.buffered + len(data) <= context.send_buffer_bytes:
+        elif (held.bytes if self._beginning else self.buffered) + len(data) <= context.send_buffer_bytes:
             held.add(data)
         else:
             if count:

@@ -37,10 +37,9 @@ class EventStream(Client):
 
     def take_over(self, transport: asyncio.Transport, response: bytes, received: bytes) -> None:
         """Begin; see `Client`."""
-        first = self._join(transport)
+        self._begin(transport, response)
         self._context.counters.event_streams_open += 1
         _notice_silence(transport, self._context.write_timeout)
-        transport.write(response + first)
         transport.resume_reading()
         self._ignore(len(received))
 

@@ -48,7 +48,7 @@ class WebSocket(Client):
 
     def take_over(self, transport: asyncio.Transport, response: bytes, received: bytes) -> None:
         """Begin; see `Client`."""
-        transport.write(response + self._join(transport))
+        self._begin(transport, response)
         if received:
             self._take_in(received)
         if self.reading:

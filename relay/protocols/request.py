@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 
 from relay.channel import channel_from_path
 from relay.errors import ChannelError, Refused
+from relay.replay import MAX_NEWEST
 
 MAX_PARAMETERS = 32
 
@@ -107,7 +108,9 @@ def requested_channel(request: ConnectRequest, root: str, default: str) -> str:
 
 
 def requested_history(request: ConnectRequest) -> int:
-    """Return how many of its channel's newest messages a client wants before live ones; 0: none.
+    """Return how many of its channel's newest messages a client gets before live ones, if there are so many; 0: none.
+
+    One that asks for more than `MAX_NEWEST` gets so many.
 
     Raises:
         Refused: with 400; it is no number.
@@ -115,4 +118,4 @@ def requested_history(request: ConnectRequest) -> int:
     given = request.query.get("history", "0")
     if _COUNT.fullmatch(given) is None:
         raise Refused(400, "history must be a number of messages, such as 20")
-    return int(given)
+    return min(int(given), MAX_NEWEST)

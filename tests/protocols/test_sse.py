@@ -13,7 +13,7 @@ from relay.message import Kind, Message, PositionedMessage
 from relay.position import Position
 from relay.protocols import sse
 from relay.protocols.request import parse_request
-from relay.replay import Replay, Resume
+from relay.replay import MAX_NEWEST, Replay, Resume
 from tests.harness.event_source import Event, EventParser
 from tests.protocols.recording import RecordingSession
 
@@ -140,6 +140,7 @@ def test_a_channel_that_counts_its_messages_no_longer_cannot_say_what_was_missed
     [
         ("/sse/a", None, 0),
         ("/sse/a?history=20", None, 20),
+        ("/sse/a?history=999999999", None, MAX_NEWEST),
         ("/sse/a?history=20", "e:7", Position("e", 7)),
         ("/sse/a?last_event_id=e:6", None, Position("e", 6)),
         ("/sse/a?last_event_id=e%3A6&history=20", None, Position("e", 6)),
