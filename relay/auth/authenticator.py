@@ -49,13 +49,16 @@ class Rights(Protocol):
     """What a client may do. Checked for each message: must return at once."""
 
     def may_subscribe(self, channel: str) -> bool:
-        """Return whether the client may receive the messages of a channel."""
+        """Return whether the client may receive the messages of a channel.
+
+        Where it keeps messages, these too: all that are kept since a position, so that a client can come back.
+        """
 
     def may_publish(self, channel: str) -> bool:
         """Return whether the client may publish messages to a channel."""
 
     def may_read_history(self, channel: str) -> bool:
-        """Return whether the client may receive messages of a channel from before it has subscribed."""
+        """Return whether the client may ask for the newest messages of a channel without having been there."""
 
     def may_see_presence(self, channel: str) -> bool:
         """Return whether the client may know who is subscribed to a channel."""
@@ -170,10 +173,10 @@ def check_publish(identity: Identity, channel: str) -> None:
 
 
 def check_history(identity: Identity, channel: str) -> None:
-    """Raise `NotAllowed` when a client may not receive older messages of a channel than those since a position.
+    """Raise `NotAllowed` when a client may not ask for so many of the newest messages of a channel.
 
-    Every way of clients to ask for so many of the newest messages calls this. To go on after a position takes no more
-    than the right to subscribe: the client could have stayed.
+    Every way of clients to ask for them calls this. To go on after a position takes no more than the right to
+    subscribe, else no client could come back; and nothing shows whether it was there. So this hides no message.
     """
     if not identity.rights.may_read_history(channel):
         raise NotAllowed("read the history of", channel)

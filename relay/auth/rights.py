@@ -179,7 +179,7 @@ class PatternRights:
         return Right.PUBLISH in self.allowed(channel)
 
     def may_read_history(self, channel: str) -> bool:
-        """Return whether the client may receive messages of a channel from before it has subscribed."""
+        """Return whether the client may ask for the newest messages of a channel without having been there."""
         return Right.HISTORY in self.allowed(channel)
 
     def may_see_presence(self, channel: str) -> bool:

@@ -109,7 +109,7 @@ async def test_a_channel_that_keeps_none_says_so(embedded: EmbeddedFactory, chan
 
 @pytest.mark.parametrize("kind", ["ws", "sse", "poll"])
 async def test_the_newest_messages_need_a_right_and_going_on_needs_none(kind: str) -> None:
-    """Whoever may subscribe could have stayed."""
+    """Else no client could come back."""
     rights = Rights(subscribe=KEPT)
     async with guarded(Authenticator(lambda: Identity("ann", rights)), namespaces=NAMESPACES) as gateway:
         target = f"/{kind}/{KEPT}?history=2"
@@ -126,6 +126,23 @@ async def test_the_newest_messages_need_a_right_and_going_on_needs_none(kind: st
         elif kind == "sse":
             async with EventStreamClient(gateway.port, position) as stream:
                 assert stream.head.status == 200
+
+
+@pytest.mark.parametrize("kind", ["sse", "poll"])
+async def test_the_right_to_subscribe_includes_reading_what_is_kept(kind: str) -> None:
+    """docs/auth.md says so: the position before all messages is one, too, and everybody who subscribes learns it."""
+    async with guarded(
+        Authenticator(lambda: Identity("ann", Rights(subscribe=KEPT))), namespaces=NAMESPACES
+    ) as gateway:
+        await publish(gateway, "1", "2")
+        cursor = (await get(gateway.port, f"/poll/{KEPT}?wait=0")).json["cursor"]
+        beginning = f"{cursor.partition(':')[0]}:0"
+        if kind == "poll":
+            answer = (await get(gateway.port, f"/poll/{KEPT}?cursor={beginning}")).json
+            assert [element["text"] for element in answer["messages"]] == ["1", "2"]
+        else:
+            async with EventStreamClient(gateway.port, f"/sse/{KEPT}?last_event_id={beginning}") as stream:
+                assert await stream.receive(2) == ["1", "2"]
 
 
 async def test_a_client_with_the_right_gets_them() -> None:
