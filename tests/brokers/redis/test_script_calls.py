@@ -101,6 +101,18 @@ async def test_calls_are_completed_when_they_are_written_in_order_with_the_other
     assert not any(desk.publications.buffered.values())
 
 
+@pytest.mark.parametrize("key", [None, "k"])
+async def test_all_that_will_be_written_counts_for_the_buffer(key: str | None) -> None:
+    desk, source = Desk(), RecordingSource(Share.BACK_ENDS)
+    link = desk.connect()
+    channel = ScriptedChannel(SCRIPTS, "relay:", "h:" + "c" * 100, ChannelOptions(history_size=7))
+    tail = BULK % (1, b"x")
+    desk.scripting.primary_is(b"p" * 40)
+    desk.publications.publish(tail, source, Outcomes(), channel.call(tail, key))
+    await tick()
+    assert desk.publications.buffered[Share.BACK_ENDS] == len(link.written[0])
+
+
 async def test_calls_that_found_no_script_are_written_again_before_all_others() -> None:
     desk, source, outcomes = Desk(), RecordingSource(Share.BACK_ENDS), Outcomes()
     link = desk.connect()
