@@ -42,7 +42,14 @@ class RedisBroker(Broker):
             sink = UnpositionedWatch(sink, options.namespaces, counters)
         self.shards: tuple[Shard, ...] = (Shard(fixed(self._address), options, sink, counters),)
         self._block_store = RedisBlockStore(self._address, options.prefix, options.timeout)
-        self._history = RedisHistoryStore(self._address, options.prefix, options.timeout, options.namespaces, counters)
+        self._history = RedisHistoryStore(
+            self._address,
+            options.prefix,
+            options.timeout,
+            options.namespaces,
+            counters,
+            lambda: self.shards[0].servers,
+        )
         self._options = options.namespaces.options
         # The choice of the shard costs a publisher nothing: it is kept with what the command begins with.
         self._route = lru_cache(maxsize=CACHED_CHANNELS)(self._find_route)

@@ -158,6 +158,11 @@ class Shard:
         )
 
     @property
+    def servers(self) -> set[str]:
+        """The run ids of the Redis that the links are on, as far as they are known: two while one link follows."""
+        return {link.server.run_id for link in self._links if link is not None and link.server.run_id is not None}
+
+    @property
     def _links(self) -> tuple[Link | None, Link | None]:
         return self.subscriptions.link, self.publications.link
 
