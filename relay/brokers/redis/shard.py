@@ -18,6 +18,7 @@ from relay.brokers.redis.script_calls import ScriptedChannel
 from relay.brokers.redis.scripting import Scripting
 from relay.brokers.redis.subscriptions import Subscriptions
 from relay.brokers.redis.supervised_link import SupervisedLink
+from relay.brokers.redis.unpositioned import UnpositionedWatch
 from relay.brokers.redis.verbs import PUBSUB, Verbs, pack_publish, publish_template
 from relay.channel import INTERNAL
 from relay.logs import Logger
@@ -82,6 +83,7 @@ class Shard:
             prefix=options.prefix,
             probe=self._probe_channel,
             sink=sink,
+            receiver=UnpositionedWatch(sink, options.namespaces, counters).receiver,
             probe_received=self._probe_received,
             changed=lambda: self.publications.update(),
             verbs=verbs,
