@@ -10,13 +10,22 @@ from itertools import islice
 from typing import Final
 
 from relay.brokers import Published
-from relay.brokers.history import MAX_PAGE, POSITION_SECONDS, REPEAT_SECONDS, HistoryError, HistoryPage, HistoryStore
+from relay.brokers.history import (
+    FRESH_SECONDS,
+    MAX_PAGE,
+    POSITION_SECONDS,
+    REPEAT_SECONDS,
+    HistoryError,
+    HistoryPage,
+    HistoryStore,
+)
 from relay.message import Message, PositionedMessage
 from relay.namespaces import ChannelOptions, Namespaces
 from relay.position import Position
 
 MAX_CHANNELS: Final = 65_536
-"""Whose positions are known; beyond it those are forgotten where nothing was published for longest."""
+"""Whose positions are known; beyond it those are forgotten where nothing was ever published, then those where nothing
+was published for longest."""
 
 MAX_BYTES: Final = 256 * 1024 * 1024
 """Of all messages that are kept; beyond it the histories are dropped where nothing was published for longest."""
@@ -69,6 +78,8 @@ class MemoryHistoryStore(HistoryStore):
         self._clock = clock
         # Where something was published last comes last.
         self._channels: OrderedDict[str, _Channel] = OrderedDict()
+        # Channels where nothing was ever published, an ordered set. The one that was looked at last comes last.
+        self._fresh: OrderedDict[str, None] = OrderedDict()
         self._bytes = 0
         # Channels that are still to be looked at in this round.
         self._unswept: list[str] = []
@@ -81,8 +92,10 @@ class MemoryHistoryStore(HistoryStore):
         self._sweep(now)
         channel = self._channel(message.channel, now)
         self._channels.move_to_end(message.channel)
+        self._fresh.pop(message.channel, None)
+        self._bound()
         channel.top = Position(channel.top.epoch, channel.top.offset + 1)
-        channel.known_until = now + max(POSITION_SECONDS, options.history_ttl)
+        _renew(channel, options, now)
         positioned = PositionedMessage(
             message.channel, message.payload, message.kind, message.origin, position=channel.top
         )
@@ -113,11 +126,17 @@ class MemoryHistoryStore(HistoryStore):
         self, channel: str, *, since: Position | None = None, limit: int | None = None, newest_first: bool = False
     ) -> HistoryPage:
         """See `HistoryStore.read`."""
-        if not self._options(channel).positioned:
+        options = self._options(channel)
+        if not options.positioned:
             raise HistoryError("the channel has no positions")
         now = self._clock()
         self._sweep(now)
         known = self._channel(channel, now)
+        _renew(known, options, now)
+        if not known.top.offset:
+            self._fresh[channel] = None
+            self._fresh.move_to_end(channel)
+            self._bound()
         if known.kept_until <= now:
             self._drop(known)
         count = MAX_PAGE if limit is None else min(limit, MAX_PAGE)
@@ -145,10 +164,12 @@ class MemoryHistoryStore(HistoryStore):
         if channel is not None:
             self._forget(name)
         channel = self._channels[name] = _Channel()
-        channel.known_until = now + POSITION_SECONDS
-        if len(self._channels) > MAX_CHANNELS:
-            self._forget(next(iter(self._channels)))
         return channel
+
+    def _bound(self) -> None:
+        """Forget a channel if there are too many."""
+        if len(self._channels) > MAX_CHANNELS:
+            self._forget(next(iter(self._fresh or self._channels)))
 
     def _keep(self, channel: _Channel, message: PositionedMessage, options: ChannelOptions, now: float) -> None:
         if channel.kept_until <= now:
@@ -180,6 +201,7 @@ class MemoryHistoryStore(HistoryStore):
 
     def _forget(self, name: str) -> None:
         self._drop(self._channels.pop(name))
+        self._fresh.pop(name, None)
 
     def _sweep(self, now: float) -> None:
         """Look at some channels, all in turn, and drop what has expired."""
@@ -194,3 +216,8 @@ class MemoryHistoryStore(HistoryStore):
                 self._forget(name)
             elif channel.kept_until <= now:
                 self._drop(channel)
+
+
+def _renew(channel: _Channel, options: ChannelOptions, now: float) -> None:
+    """Let a position live on, as a message and a look do."""
+    channel.known_until = now + (max(POSITION_SECONDS, options.history_ttl) if channel.top.offset else FRESH_SECONDS)

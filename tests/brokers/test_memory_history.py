@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from relay.brokers import Published, memory_history
-from relay.brokers.history import POSITION_SECONDS, REPEAT_SECONDS
+from relay.brokers.history import FRESH_SECONDS, POSITION_SECONDS, REPEAT_SECONDS
 from relay.brokers.memory_history import MemoryHistoryStore
 from relay.message import Message
 from relay.namespaces import ChannelOptions, Namespaces
@@ -65,6 +65,45 @@ async def test_where_nothing_was_published_for_longest_goes_first(monkeypatch: p
     assert shelf.add("c") == Position(epochs["c"], 2)
     assert shelf.add("b").epoch != epochs["b"]
     assert len(shelf.store._channels) == 3
+
+
+async def test_where_nothing_was_ever_published_goes_before_all_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever may read must not push out what was published."""
+    monkeypatch.setattr(memory_history, "MAX_CHANNELS", 3)
+    shelf = Shelf()
+    positions = {channel: shelf.add(channel) for channel in "ab"}
+    for number in range(10):
+        await shelf.store.read(f"stranger {number}")
+    assert len(shelf.store._channels) == 3
+    positions["c"] = shelf.add("c")
+    for number in range(10):
+        assert (await shelf.store.read(f"stranger {number}")).top.offset == 0
+    for channel, position in positions.items():
+        assert (await shelf.store.read(channel)).top == position
+    assert len(shelf.store._channels) == 3
+    assert not shelf.store._fresh
+    assert shelf.add("d").offset == 1
+    assert (await shelf.store.read("a")).top.epoch != positions["a"].epoch
+
+
+async def test_a_position_without_messages_ends_soon_and_looks_keep_it() -> None:
+    shelf = Shelf()
+    top = (await shelf.store.read("c")).top
+    shelf.now += FRESH_SECONDS - 1
+    assert (await shelf.store.read("c")).top == top
+    shelf.now += FRESH_SECONDS - 1
+    assert (await shelf.store.read("c")).top == top
+    shelf.now += FRESH_SECONDS
+    assert (await shelf.store.read("c")).top != top
+    assert shelf.add("c").offset == 1
+
+
+async def test_looks_keep_the_position_of_a_quiet_channel() -> None:
+    shelf = Shelf()
+    position = shelf.add("c")
+    for _ in range(3):
+        shelf.now += POSITION_SECONDS - 1
+        assert (await shelf.store.read("c")).top == position
 
 
 async def test_all_histories_together_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,6 @@ from relay.brokers.redis.block_store import RedisBlockStore
 from relay.brokers.redis.history import RedisHistoryStore
 from relay.brokers.redis.script_calls import BULK, ScriptCall, ScriptedChannel
 from relay.brokers.redis.shard import Shard
-from relay.brokers.redis.unpositioned import UnpositionedWatch
 from relay.brokers.shares import Share
 from relay.logs import Logger
 from relay.message import Message
@@ -38,11 +37,16 @@ class RedisBroker(Broker):
     def __init__(self, options: BrokerOptions, sink: Sink, counters: Counters) -> None:
         self._prefix = options.prefix
         self._address = parse_address(options.url, options.ca_file)
-        if options.namespaces.positioned:
-            sink = UnpositionedWatch(sink, options.namespaces, counters)
         self.shards: tuple[Shard, ...] = (Shard(fixed(self._address), options, sink, counters),)
         self._block_store = RedisBlockStore(self._address, options.prefix, options.timeout)
-        self._history = RedisHistoryStore(self._address, options.prefix, options.timeout, options.namespaces, counters)
+        self._history = RedisHistoryStore(
+            self._address,
+            options.prefix,
+            options.timeout,
+            options.namespaces,
+            counters,
+            lambda: self.shards[0].servers,
+        )
         self._options = options.namespaces.options
         # The choice of the shard costs a publisher nothing: it is kept with what the command begins with.
         self._route = lru_cache(maxsize=CACHED_CHANNELS)(self._find_route)

@@ -8,11 +8,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 import redis.asyncio
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
@@ -34,7 +36,11 @@ CONNECTIONS: Final = 2
 """To Redis: readings wait for one another rather than that many of them open many connections."""
 
 BATCH: Final = 64
-"""Readings in one pipeline: its answers are in memory all at once, each of up to `history_bytes`."""
+"""Readings in one pipeline."""
+
+BATCH_BYTES: Final = 16 * 1024 * 1024
+"""That the answers of one pipeline take at most, by the `history_bytes` of each: they are in memory all at once. One
+reading alone may bring more."""
 
 log = Logger("relay.bus")
 
@@ -42,6 +48,7 @@ log = Logger("relay.bus")
 class _Reading(NamedTuple):
     channel: str
     command: tuple[str | bytes | int, ...]
+    size: int  # bytes that it may bring
     page: asyncio.Future[HistoryPage]
 
 
@@ -54,16 +61,25 @@ class RedisHistoryStore(HistoryStore):
         timeout: seconds to connect, and to wait for an answer.
         namespaces: how much is kept.
         counters: where unreadable messages are counted.
+        servers: returns the run ids of the Redis that the bus is on now, as far as they are known. What another one
+            answers, an old primary that was left behind say, is no history of the bus.
     """
 
     def __init__(
-        self, address: Address, prefix: str, timeout: float, namespaces: Namespaces, counters: Counters
+        self,
+        address: Address,
+        prefix: str,
+        timeout: float,
+        namespaces: Namespaces,
+        counters: Counters,
+        servers: Callable[[], set[str]] = set,
     ) -> None:
         self._address = address
         self._prefix = prefix
         self._timeout = timeout
         self._options = namespaces.options
         self._counters = counters
+        self._servers = servers
         self._pool = make_pool(redis.asyncio, Retry(NoBackoff(), 0), address, timeout, CONNECTIONS)
         self._redis: Any = redis.asyncio.Redis(connection_pool=self._pool)
         self._waiting: deque[_Reading] = deque()
@@ -88,7 +104,8 @@ class RedisHistoryStore(HistoryStore):
             count,
             int(newest_first),
         )
-        reading = _Reading(channel, command, asyncio.get_running_loop().create_future())
+        size = options.history_bytes if options.history_size and count > 0 else 0
+        reading = _Reading(channel, command, size, asyncio.get_running_loop().create_future())
         self._waiting.append(reading)
         if len(self._tasks) < CONNECTIONS:
             self._begin()
@@ -122,29 +139,56 @@ class RedisHistoryStore(HistoryStore):
     async def _read_all(self) -> None:
         """Read what waits, one batch after the other."""
         while self._waiting and not self._closed:
-            batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
+            batch = self._next_batch()
             if self._waiting and len(self._tasks) < CONNECTIONS:
                 self._begin()
             try:
-                await self._read_batch(batch)
-            except RedisError as error:
-                self._fail(batch, await self._error(error))
+                await self._try_batch(batch)
+            except Exception as error:
+                # A fault of ours must not leave the others waiting.
+                log.exception("histories not read", readings=len(batch))
+                self._fail(batch, HistoryError(f"not read: {error}"))
             except BaseException:
                 self._fail(batch, HistoryError("the gateway ends"))
                 raise
 
+    def _next_batch(self) -> list[_Reading]:
+        batch = [self._waiting.popleft()]
+        size = batch[0].size
+        while self._waiting and len(batch) < BATCH and (size := size + self._waiting[0].size) <= BATCH_BYTES:
+            batch.append(self._waiting.popleft())
+        return batch
+
+    async def _try_batch(self, batch: list[_Reading]) -> None:
+        try:
+            await self._read_batch(batch)
+        except RedisError as error:
+            self._fail(batch, await self._error(error))
+
     async def _read_batch(self, batch: list[_Reading]) -> None:
         async with self._redis.pipeline(transaction=False) as pipeline:
+            pipeline.execute_command("INFO", "server")
             # Each time: it costs no more than to find out that the script has been forgotten.
             pipeline.execute_command("SCRIPT LOAD", READ.source)
             for reading in batch:
                 pipeline.execute_command(*reading.command)
-            _, *replies = await pipeline.execute(raise_on_error=False)
+            server, _, *replies = await pipeline.execute(raise_on_error=False)
+        if self._is_elsewhere(server):
+            raise RedisConnectionError("another Redis has answered than the one that the bus is on")
         for reading, reply in zip(batch, replies, strict=True):
             if isinstance(reply, RedisError):
                 self._fail([reading], await self._error(reply))
             elif not reading.page.done():
                 reading.page.set_result(self._page(reading.channel, *reply))
+                if reply[2]:
+                    await asyncio.sleep(0)  # a page takes its time: others have their turn before the next one
+
+    def _is_elsewhere(self, info: Any) -> bool:
+        """Return whether a reply to INFO is known to come from another Redis than the bus is on."""
+        # Nodes of a cluster are many; see `relay.brokers.redis.server`.
+        if not isinstance(info, dict) or info.get("redis_mode") == "cluster":
+            return False
+        return not self._servers() <= {info.get("run_id")}
 
     def _page(self, channel: str, offset: int, epoch: bytes, entries: list[Any]) -> HistoryPage:
         """Return what the script has read. A message that can't be read is left out: a hole, which is noticed."""

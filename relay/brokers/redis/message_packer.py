@@ -51,7 +51,6 @@ class MessagePacker:
         self._namespaces = namespaces or NO_NAMESPACES
         self._ask_at = 0.0
         self._scripts = publish_scripts(PUBSUB.publish)
-        self._primary = b""
         self._question = [pack("GET", f"{prefix}{KEY}")]
 
     @property
@@ -86,14 +85,11 @@ class MessagePacker:
         script = self._scripts.positioned if options.positioned else self._scripts.once
         scripted = ScriptedChannel(self._scripts, self._prefix, message.channel, options)
         call = scripted.call(BULK % (len(envelope), envelope), idempotency_key)
-        middle = pack_primary(self._primary, int(time.time() // DAY_SECONDS))
+        # Which primary it is has to be asked each time: redis-py opens connections unseen, perhaps to another server.
+        middle = pack_primary(b"", int(time.time() // DAY_SECONDS))
         return PackedMessage([middle.join(call)], [script.load])
 
-    def receivers(self, reply: Any) -> int:
+    @staticmethod
+    def receivers(reply: Any) -> int:
         """Return how many gateways have heard a message."""
-        if not isinstance(reply, list):
-            return int(reply)
-        _offset, _epoch, receivers, _repeated, *primary = reply
-        if primary:
-            self._primary = primary[0] or self._primary
-        return int(receivers)
+        return int(reply[2] if isinstance(reply, list) else reply)

@@ -13,7 +13,7 @@ from relay.brokers.redis.link import Link, Replies, pack
 from relay.brokers.redis.publish_failures import PublishFailures
 from relay.brokers.redis.publish_queue import PendingPublish, PendingScript, PublishQueue
 from relay.brokers.redis.publish_replies import EXPECTED, PublishReplies
-from relay.brokers.redis.script_calls import ScriptCall
+from relay.brokers.redis.script_calls import ScriptCall, size_of
 from relay.brokers.redis.scripting import Scripting
 from relay.brokers.redis.server import REPLICAS, role_of
 from relay.brokers.redis.supervised_link import PING, SupervisedLink
@@ -111,7 +111,7 @@ class Publications(SupervisedLink):
             source, receipt: see above.
             call: of a script that publishes instead.
         """
-        size = len(command)
+        size = len(command) if call is None else size_of(call)
         queue = self._queue
         if receipt is not None or self.congested:
             if source is not None and queue.used_up(source.share):

@@ -163,6 +163,13 @@ class PublishQueue:
         self._held.clear()
         self.scripts_wait = True
 
+    def take_overtaken(self, source: Source) -> list[PendingPublish]:
+        """Remove and return the held calls of a source, of which a later one was executed."""
+        overtaken: list[PendingPublish] = [entry for entry, _ in self._held if entry.source is source]
+        self._held = [pair for pair in self._held if pair[0].source is not source]
+        self._discount(overtaken)
+        return overtaken
+
     def take_unanswered(self) -> list[PendingPublish]:
         """Remove and return the commands that were written and have no reply, and those that are held."""
         pending = self.pending

@@ -17,6 +17,8 @@ from relay.position import Position
 
 EXPECTED: Final = object()
 
+OVERTAKEN: Final = "Redis had forgotten the script, and knew it again before a later message of the same publisher"
+
 
 class PublishReplies:
     """Tells receipts what became of messages, and counts.
@@ -46,8 +48,7 @@ class PublishReplies:
         queue = self._queue
         pending, unsent = queue.pending, len(queue.unsent)
         latency = self._counters.publish_latency
-        published, settled = 0, 0
-        batch, batch_began_at = 0, 0.0
+        published, settled, batch, batch_began_at = 0, 0, 0, 0.0
         refused, error = list[PendingPublish](), ""
         unexpected: object = EXPECTED
         reply: Any
@@ -66,8 +67,7 @@ class PublishReplies:
                 queue.charge(source.share, -size)
             from_script = type(reply) is list and type(entry) is PendingScript
             if from_script or type(reply) is int:  # number of receivers
-                if accepted_at != batch_began_at:
-                    # Once for all messages of a tick.
+                if accepted_at != batch_began_at:  # once for all messages of a tick
                     if batch:
                         latency.observe(now - batch_began_at, batch)
                     published += batch
@@ -75,6 +75,8 @@ class PublishReplies:
                 batch += 1
                 if from_script:
                     published -= self._note(reply)
+                    if queue.holding and (overtaken := queue.take_overtaken(source)):
+                        refused, error = [*refused, *overtaken], OVERTAKEN
                 if receipt is not None:
                     receipt(_published(reply) if from_script else Published(reply))
             elif isinstance(reply, hiredis.ReplyError):

@@ -72,6 +72,11 @@ def pack_primary(primary: bytes, day: int) -> bytes:
     return _bulks(primary, b"%d" % day)
 
 
+def size_of(call: ScriptCall) -> int:
+    """Return how many bytes will be written for a call, or a few more."""
+    return sum(map(len, call)) + (len(call) > 1) * _MIDDLE_BYTES
+
+
 def read_arguments(options: ChannelOptions, day: int) -> tuple[bytes, ...]:
     """Return the arguments of the reading script that depend on the channel."""
     return (b"%d" % options.history_size, RANDOM, b"%d" % _lifetime(options), b"%d" % day)
@@ -94,3 +99,6 @@ def _evalsha(arguments: int, sha: str, keys: int, names: Keys) -> bytes:
 
 def _bulks(*arguments: bytes) -> bytes:
     return b"".join([BULK % (len(argument), argument) for argument in arguments])
+
+
+_MIDDLE_BYTES: Final = len(pack_primary(b"x" * 40, 99_999))

@@ -6,7 +6,8 @@ The keys of a channel, in one slot of a cluster; `PREFIX` is that of the bus:
     PREFIX{CHANNEL}:position     hash    of the newest message: e epoch, o offset
                                          r id of the primary in whose time it was written
                                          c bytes of all payloads so far; s those before the oldest message, at the last
-                                         look at it; t the day on which the key's time to live was set last
+                                         look at it; t the day on which the key's time to live was set last, where
+                                         anything was published: other positions live for minutes only
     PREFIX{CHANNEL}:history      stream  of messages: m an envelope without a position. The id is `OFFSET-BYTES`: bytes
                                          of all payloads before, so the size of a part is the difference of two ids
     PREFIX{CHANNEL}:repeat:HASH  string  what was answered to the message with an idempotency key: `OFFSET EPOCH
@@ -20,10 +21,12 @@ Rules:
   stream.
 * The server's own `master_replid` says which term it is: a restart changes it, and so does each promotion. (So does an
   hour without any replica, after there was one: then a new epoch says more than it should.) The caller's idea of it
-  only spares the question. So a wrong one costs time, and nothing else.
+  spares the question. It must come from the same connection: an idea of an earlier server fits what a snapshot or a
+  promoted replica has kept of that one, and would go on with its epoch. Who can't tell connections apart has none.
 * Nothing is written before everything is known. Where a user may write these keys and may not publish to the channel,
   the message is refused, and stays in the history all the same.
-* The stream is cut to its size every 16th time, which is cheaper; readers look at the newest `size` messages only.
+* The stream is cut to its size every 16th time, which is cheaper; readers look at the newest `size` messages only. By
+  its bytes it is cut at once: where to, is searched in growing steps.
 """
 
 from __future__ import annotations
@@ -31,7 +34,7 @@ from __future__ import annotations
 import hashlib
 from typing import Final, NamedTuple
 
-from relay.brokers.history import REPEAT_SECONDS
+from relay.brokers.history import FRESH_SECONDS, REPEAT_SECONDS
 from relay.brokers.redis.link import pack
 
 CUT_EVERY: Final = 16
@@ -49,15 +52,13 @@ if not epoch or not offset or primary ~= given then
   found = string.match(info, 'master_replid:(%w+)') or ''
   if not epoch or not offset then
     call('DEL', KEYS[1], KEYS[2])
-    epoch, offset, primary, bytes, state[5] = nil, 0, '', '0', '0'
+    epoch, offset, primary, bytes, state[5], state[6] = nil, 0, '', '0', '0', nil
   end
   if not epoch or (found ~= '' and found ~= primary) then
     local now = call('TIME')
     epoch = random .. string.format('%x%05x', now[1], now[2])
     if found ~= '' then primary = found end
-    call('HSET', KEYS[1], 'e', epoch, 'o', string.format('%.0f', offset), 'r', primary, 't', day)
-    call('EXPIRE', KEYS[1], lifetime)
-    state[6] = day
+    call('HSET', KEYS[1], 'e', epoch, 'o', string.format('%.0f', offset), 'r', primary)
   end
 end
 """
@@ -66,6 +67,16 @@ end
 Before it: `call`; `given`, the caller's idea of the primary; `random`, 8 characters of the caller's own, so that two
 Redis don't begin the same epoch; `lifetime` of the position, in seconds; `day`. Afterwards: `epoch`, `offset`, `bytes`,
 `state`; and `found`, the id of the primary, where it was asked for."""
+
+_RENEW: Final = """
+if offset == 0 then
+  redis.pcall('EXPIRE', KEYS[1], %FRESH%)
+elseif state[6] ~= day then
+  redis.pcall('EXPIRE', KEYS[1], lifetime)
+  redis.pcall('HSET', KEYS[1], 't', day)
+end
+"""
+"""Lets the position live on. A Redis that takes no writes can still be read."""
 
 _KNOWN: Final = """
 local function answer(known)
@@ -104,20 +115,30 @@ else
   call('HSET', KEYS[1], 'o', id, 'c', string.format('%.0f', sum))
   if sum - (state[5] or 0) > tonumber(limit) then
     call('XTRIM', KEYS[2], 'MAXLEN', size)
-    local oldest, before
-    repeat
-      oldest = call('XRANGE', KEYS[2], '-', '+', 'COUNT', 1)[1][1]
+    local low, before = tonumber(string.match(call('XRANGE', KEYS[2], '-', '+', 'COUNT', 1)[1][1], '^%d+')), 0
+    local function fits(first)
+      local oldest = call('XRANGE', KEYS[2], string.format('%.0f', first), '+', 'COUNT', 1)[1][1]
       before = string.match(oldest, '-(%d+)$')
-      local kept = sum - before <= tonumber(limit) or oldest == id .. '-' .. bytes
-      if not kept then call('XDEL', KEYS[2], oldest) end
-    until kept
+      return sum - before <= tonumber(limit)
+    end
+    if low < offset and not fits(low) then
+      local step = 1
+      while low + step < offset and not fits(low + step) do low, step = low + step, step * 2 end
+      local high = math.min(low + step, offset)
+      while high - low > 1 do
+        local between = math.floor((low + high) / 2)
+        if fits(between) then high = between else low = between end
+      end
+      call('XTRIM', KEYS[2], 'MINID', string.format('%.0f', high))
+      low = high
+    end
+    fits(low)
     call('HSET', KEYS[1], 's', before)
   end
 end
-if state[6] ~= day then
-  call('EXPIRE', KEYS[1], lifetime)
-  call('HSET', KEYS[1], 't', day)
-end
+"""
+    + _RENEW
+    + """
 local length, low = #epoch, offset % 65536
 local middle = (offset - low) / 65536 % 65536
 local high = (offset - middle * 65536 - low) / 4294967296
@@ -159,6 +180,7 @@ local size, random, lifetime, day, since, limit, newest_first = unpack(ARGV)
 local given = ''
 """
     + _BEGIN_EPOCH
+    + _RENEW
     + """
 local entries = {}
 if tonumber(limit) > 0 and tonumber(size) > 0 then
@@ -216,8 +238,9 @@ def make_script(source: str, verb: bytes = b"PUBLISH") -> Script:
         source: with places for them.
         verb: see `Verbs.publish`.
     """
-    for place, word in (("%VERB%", verb.decode()), ("%CUT%", str(CUT_EVERY)), ("%REPEAT%", str(REPEAT_SECONDS))):
-        source = source.replace(place, word)
+    words = {"VERB": verb.decode(), "CUT": CUT_EVERY, "REPEAT": REPEAT_SECONDS, "FRESH": FRESH_SECONDS}
+    for place, word in words.items():
+        source = source.replace(f"%{place}%", str(word))
     return Script(source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
 
 

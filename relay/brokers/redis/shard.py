@@ -18,6 +18,7 @@ from relay.brokers.redis.script_calls import ScriptedChannel
 from relay.brokers.redis.scripting import Scripting
 from relay.brokers.redis.subscriptions import Subscriptions
 from relay.brokers.redis.supervised_link import SupervisedLink
+from relay.brokers.redis.unpositioned import UnpositionedWatch
 from relay.brokers.redis.verbs import PUBSUB, Verbs, pack_publish, publish_template
 from relay.channel import INTERNAL
 from relay.logs import Logger
@@ -82,6 +83,7 @@ class Shard:
             prefix=options.prefix,
             probe=self._probe_channel,
             sink=sink,
+            receiver=UnpositionedWatch(sink, options.namespaces, counters).receiver,
             probe_received=self._probe_received,
             changed=lambda: self.publications.update(),
             verbs=verbs,
@@ -156,6 +158,11 @@ class Shard:
             buffered=self.publications.buffered,
             server=next((link.server.run_id for link in self._links if link is not None), None),
         )
+
+    @property
+    def servers(self) -> set[str]:
+        """The run ids of the Redis that the links are on, as far as they are known: two while one link follows."""
+        return {link.server.run_id for link in self._links if link is not None and link.server.run_id is not None}
 
     @property
     def _links(self) -> tuple[Link | None, Link | None]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import NamedTuple
+
+from relay.message import Message
 
 BATCH = 512
 """Channels per SUBSCRIBE or UNSUBSCRIBE: one command must not keep Redis busy for long."""
@@ -15,19 +17,24 @@ BATCH = 512
 class BusSubscription:
     """A gateway's subscription to one channel of the bus.
 
-    Attributes:
+    Args:
         name: of the channel, without the bus's prefix.
+        receive: gets its messages without positions.
+
+    Attributes:
+        name, receive: the same.
         acknowledged: done when Redis has acknowledged the subscription on the current link.
         heard: whether that ever happened: clients rely on the channel then.
         unanswered: number of SUBSCRIBE commands without a reply. After subscribe, unsubscribe, subscribe the first
             reply doesn't mean that the channel is heard.
     """
 
-    __slots__ = ("acknowledged", "heard", "name", "unanswered")
+    __slots__ = ("acknowledged", "heard", "name", "receive", "unanswered")
 
-    def __init__(self, name: str, acknowledged: asyncio.Future[None]) -> None:
+    def __init__(self, name: str, receive: Callable[[Message], None]) -> None:
         self.name = name
-        self.acknowledged = acknowledged
+        self.receive = receive
+        self.acknowledged: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.heard = False
         self.unanswered = 0
 

@@ -21,7 +21,7 @@ from relay.brokers.redis.verbs import PUBSUB, Verbs
 from relay.channel import INTERNAL
 from relay.errors import SubscribeError
 from relay.logs import Logger
-from relay.message import PositionedMessage
+from relay.message import Message, PositionedMessage
 from relay.metrics.counters import Counters
 
 log = Logger("relay.bus")
@@ -36,7 +36,8 @@ class Subscriptions(SupervisedLink):
         resolve, timeout, interval, counters: see `SupervisedLink`.
         prefix: of every channel name on the bus.
         probe: name, on the bus, of the channel for probes; always subscribed.
-        sink: receives messages and gaps.
+        sink: receives messages with positions, and gaps.
+        receiver: returns what gets the messages of a channel without positions; it is asked once per subscription.
         probe_received: called with the payload of each message on the probe channel.
         changed: called when `open` has changed.
         verbs: the kind of pub/sub.
@@ -59,6 +60,7 @@ class Subscriptions(SupervisedLink):
         prefix: str,
         probe: bytes,
         sink: Sink,
+        receiver: Callable[[str], Callable[[Message], None]],
         probe_received: Callable[[bytes], None],
         changed: Callable[[], None],
         verbs: Verbs = PUBSUB,
@@ -67,6 +69,7 @@ class Subscriptions(SupervisedLink):
         self._prefix = prefix.encode()
         self._probe = probe
         self._sink = sink
+        self._receiver = receiver
         self._probe_received = probe_received
         self._changed = changed
         self._verbs = verbs
@@ -91,7 +94,7 @@ class Subscriptions(SupervisedLink):
         key = self._prefix + channel.encode()
         subscription = self._wanted.get(key)
         if subscription is None:
-            subscription = self._wanted[key] = BusSubscription(channel, asyncio.get_running_loop().create_future())
+            subscription = self._wanted[key] = BusSubscription(channel, self._receiver(channel))
             self._command(self._verbs.subscribe, key)
         return subscription.acknowledged
 
@@ -139,13 +142,10 @@ class Subscriptions(SupervisedLink):
         self._changed()
 
     def probe_heard(self, sent_at: float) -> None:
-        """Note that a probe has come in, behind all replies that Redis had sent before.
+        """Note that a probe that was sent at a time, in seconds, has come in behind all that Redis had sent before.
 
         So a heartbeat that is older than the probe, by more than a network may need, has never arrived: this link
         receives, and can't send.
-
-        Args:
-            sent_at: when the probe was sent, in seconds.
         """
         self.gaps.heard(sent_at)
         if self.heartbeat.sent_at is not None and sent_at - self.heartbeat.sent_at >= self._timeout:
@@ -174,7 +174,7 @@ class Subscriptions(SupervisedLink):
     def replies_received(self, replies: Replies) -> None:
         """Deliver messages; settle acknowledgements."""
         wanted = self._wanted
-        receive, receive_positioned = self._sink.receive, self._sink.receive_positioned
+        receive_positioned = self._sink.receive_positioned
         verb = self._verbs.message
         while (reply := replies()) is not False:
             if type(reply) is not list:
@@ -194,7 +194,7 @@ class Subscriptions(SupervisedLink):
                     if type(message) is PositionedMessage:
                         receive_positioned(message)
                     else:
-                        receive(message)
+                        subscription.receive(message)
                 elif reply[1] == self._probe:
                     self._probe_received(reply[2])
             else:

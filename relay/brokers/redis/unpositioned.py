@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Final
 
 from relay.brokers import Sink
 from relay.logs import Logger
-from relay.message import Message, PositionedMessage
+from relay.message import Message
 from relay.metrics.counters import Counters
 from relay.namespaces import Namespaces
 
@@ -19,12 +19,12 @@ log = Logger("relay.bus")
 
 
 class UnpositionedWatch:
-    """Passes everything on to a sink, and counts messages without positions on channels that have some; a `Sink`.
+    """Counts messages without positions on channels that have some.
 
     They are delivered: `redis-cli PUBLISH` works everywhere. But whoever misses one is told nothing.
 
     Args:
-        sink: gets everything.
+        sink: gets them all.
         namespaces: which channels have positions.
         counters: where it is counted.
     """
@@ -35,24 +35,13 @@ class UnpositionedWatch:
         self._counters = counters
         self._report_at = 0.0
 
-    def receive(self, message: Message) -> None:
-        """See `Sink.receive`."""
-        if self._options(message.channel).positioned:
-            self._notice(message)
+    def receiver(self, channel: str) -> Callable[[Message], None]:
+        """Return what gets a channel's messages without positions. Where none has any, that is the sink itself."""
+        return self._receive if self._options(channel).positioned else self._sink.receive
+
+    def _receive(self, message: Message) -> None:
+        self._notice(message)
         self._sink.receive(message)
-
-    @property
-    def receive_positioned(self) -> Callable[[PositionedMessage], None]:
-        """See `Sink.receive_positioned`; straight to the sink, as nothing is noticed there."""
-        return self._sink.receive_positioned
-
-    def gap(self, channels: Collection[str], seconds: float) -> None:
-        """See `Sink.gap`."""
-        self._sink.gap(channels, seconds)
-
-    def writable(self) -> None:
-        """See `Sink.writable`."""
-        self._sink.writable()
 
     def _notice(self, message: Message) -> None:
         self._counters.messages_unpositioned += 1

@@ -6,14 +6,16 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
 import redis
 
 from relay.brokers import BrokerOptions
-from relay.brokers.envelope import seal
-from relay.brokers.history import HistoryError, HistoryPage
+from relay.brokers.envelope import open_envelope, seal
+from relay.brokers.history import FRESH_SECONDS, HistoryError, HistoryPage
+from relay.brokers.redis import history
 from relay.errors import PublishRefused
 from relay.message import Kind, Message
 from relay.namespaces import ChannelOptions, Namespaces
@@ -25,7 +27,11 @@ from tests.harness.redis_server import RedisServer
 from tests.harness.tcp_proxy import TcpProxy
 
 NAMESPACES = Namespaces(
-    named={"h": ChannelOptions(history_size=100), "big": ChannelOptions(history_size=100_000, history_bytes=10**9)}
+    named={
+        "h": ChannelOptions(history_size=100),
+        "big": ChannelOptions(history_size=100_000, history_bytes=10**9),
+        "cut": ChannelOptions(history_size=1000, history_bytes=2000),
+    }
 )
 
 POSITION, HISTORY = "relay:{h:c}:position", "relay:{h:c}:history"
@@ -140,6 +146,62 @@ async def test_a_position_outlives_a_week_and_is_renewed_once_a_day(
     own_redis.admin.hset(POSITION, "t", "1")  # as written on another day
     await publish(station, b"3")
     assert own_redis.admin.ttl(POSITION) > 7 * 24 * 3600
+
+
+async def test_a_position_without_messages_lives_for_minutes(own_redis: RedisServer, connect: Connect) -> None:
+    """Whoever may read must not fill Redis with keys."""
+    station = await connect(own_redis)
+    empty = (await station.broker.history.read("h:c")).top
+    assert 0 < own_redis.admin.ttl(POSITION) <= FRESH_SECONDS
+    own_redis.admin.expire(POSITION, 10)
+    assert (await station.broker.history.read("h:c")).top == empty
+    assert 10 < own_redis.admin.ttl(POSITION) <= FRESH_SECONDS, "who looks again renews it"
+    assert await publish(station, b"1") == [Position(empty.epoch, 1)]
+    assert own_redis.admin.ttl(POSITION) > 7 * 24 * 3600
+
+
+async def test_reading_renews_a_position_once_a_day(own_redis: RedisServer, connect: Connect) -> None:
+    """A quiet channel with subscribers keeps its epoch."""
+    station = await connect(own_redis)
+    (position,) = await publish(station, b"1")
+    own_redis.admin.expire(POSITION, 1000)
+    await station.broker.history.read("h:c", limit=0)
+    assert own_redis.admin.ttl(POSITION) <= 1000
+    own_redis.admin.hset(POSITION, "t", "1")  # as written on another day
+    assert (await station.broker.history.read("h:c", limit=0)).top == position
+    assert own_redis.admin.ttl(POSITION) > 7 * 24 * 3600
+
+
+async def test_a_full_redis_can_be_read_though_it_renews_nothing(own_redis: RedisServer, connect: Connect) -> None:
+    station = await connect(own_redis)
+    (position,) = await publish(station, b"1")
+    own_redis.admin.hset(POSITION, "t", "1")
+    own_redis.admin.config_set("maxmemory", 1)
+    page = await station.broker.history.read("h:c")
+    assert (page.top, payloads(page)) == (position, [b"1"])
+
+
+@pytest.mark.parametrize("removed", [0, 1, 2, 3, 4, 7, 8, 9, 50, 99, 100])
+async def test_a_large_message_takes_the_place_of_as_many_as_it_has_to(
+    own_redis: RedisServer, connect: Connect, removed: int
+) -> None:
+    """In one step, whatever their number."""
+    station = await connect(own_redis)
+    options = NAMESPACES.options("cut:c")
+    await publish(station, *[b"x" * 10] * 100, channel="cut:c")
+    own_redis.admin.xdel("relay:{cut:c}:history", "3-20")  # a hole is no matter
+    large = b"y" * (options.history_bytes - 1000 + 10 * removed)
+    own_redis.admin.config_resetstat()
+    await publish(station, large, channel="cut:c")
+    entries: Any = own_redis.admin.xrange("relay:{cut:c}:history")
+    ids = [entry for entry, _ in entries]
+    first = removed + 1 if removed != 2 else 4
+    assert ids[0].startswith(b"%d-" % first)
+    assert ids[-1].startswith(b"101-")
+    assert own_redis.calls("xdel") == 0
+    assert own_redis.calls("xtrim") <= 2
+    if removed:
+        assert own_redis.admin.hget("relay:{cut:c}:position", "s") == b"%d" % (10 * (first - 1))
 
 
 async def test_a_restart_from_an_older_snapshot_begins_another_epoch(own_redis: RedisServer, connect: Connect) -> None:
@@ -436,6 +498,60 @@ async def test_reading_while_redis_is_away_fails(own_redis: RedisServer, connect
     own_redis.start()
     await wait_until(lambda: not station.broker.problems)
     assert (await station.broker.history.read("h:c")).top.offset == 0
+
+
+async def test_a_reading_of_another_redis_than_the_bus_fails(
+    redis_with: RedisFactory, proxy_to: ProxyFactory, connect: Connect
+) -> None:
+    """An old primary that was left behind still answers, and knows nothing of what was published since."""
+    old, new = redis_with(), redis_with()
+    name = await proxy_to(old.port)
+    station = await connect(name)
+    await asyncio.gather(*(station.broker.history.read("h:c") for _ in range(3)))
+    name.targets = (new.port,)
+    for server in (old,):
+        for client in server.admin.client_list():
+            if client["name"].startswith("relay-"):
+                server.admin.client_kill_filter(_id=client["id"])
+    await wait_until(lambda: station.broker.state.server == new.admin.info("server")["run_id"])
+    await wait_until(lambda: not station.broker.problems, what=lambda: station.broker.problems)
+    (position,) = await publish(station, b"new")
+    with pytest.raises(HistoryError, match="another Redis"):
+        await station.broker.history.read("h:c")
+    assert (await station.broker.history.read("h:c")).top == position
+
+
+async def test_a_fault_of_one_reading_leaves_the_others_their_turn(
+    own_redis: RedisServer, connect: Connect, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    station = await connect(own_redis)
+    await publish(station, b"1")
+    faults = iter([ValueError("a fault of ours")])
+
+    def fail_once(channel: str, envelope: bytes) -> Message:
+        for fault in faults:
+            raise fault
+        return open_envelope(channel, envelope)
+
+    monkeypatch.setattr(history, "open_envelope", fail_once)
+    reads = [asyncio.ensure_future(station.broker.history.read("h:c")) for _ in range(4 * history.BATCH)]
+    outcomes = await asyncio.gather(*reads, return_exceptions=True)
+    assert 1 <= sum(isinstance(outcome, HistoryError) for outcome in outcomes) <= history.BATCH
+    assert sum(isinstance(outcome, HistoryPage) for outcome in outcomes) >= 3 * history.BATCH
+    assert caplog.text.count("histories not read") == 1
+
+
+async def test_a_batch_is_bounded_by_what_it_may_bring(
+    own_redis: RedisServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history, "BATCH_BYTES", 5 * NAMESPACES.options("h:c").history_bytes)
+    station = await connect(own_redis)
+    own_redis.admin.config_resetstat()
+    for limit, batches in ((None, 6), (0, 1)):
+        before = own_redis.calls("script|load")
+        await asyncio.gather(*(station.broker.history.read("h:c", limit=limit) for _ in range(30)))
+        assert own_redis.calls("script|load") == before + batches
+    await station.broker.history.read("big:c")
 
 
 async def test_a_silent_redis_fails_all_that_wait_and_stopping_too(own_redis: RedisServer, connect: Connect) -> None:

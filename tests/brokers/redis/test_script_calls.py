@@ -101,6 +101,18 @@ async def test_calls_are_completed_when_they_are_written_in_order_with_the_other
     assert not any(desk.publications.buffered.values())
 
 
+@pytest.mark.parametrize("key", [None, "k"])
+async def test_all_that_will_be_written_counts_for_the_buffer(key: str | None) -> None:
+    desk, source = Desk(), RecordingSource(Share.BACK_ENDS)
+    link = desk.connect()
+    channel = ScriptedChannel(SCRIPTS, "relay:", "h:" + "c" * 100, ChannelOptions(history_size=7))
+    tail = BULK % (1, b"x")
+    desk.scripting.primary_is(b"p" * 40)
+    desk.publications.publish(tail, source, Outcomes(), channel.call(tail, key))
+    await tick()
+    assert desk.publications.buffered[Share.BACK_ENDS] == len(link.written[0])
+
+
 async def test_calls_that_found_no_script_are_written_again_before_all_others() -> None:
     desk, source, outcomes = Desk(), RecordingSource(Share.BACK_ENDS), Outcomes()
     link = desk.connect()
@@ -193,6 +205,39 @@ async def test_what_a_failing_source_has_held_is_dropped() -> None:
     assert not any(desk.publications.buffered.values())
     assert desk.publications.unsettled() == set()
     assert desk.publications.passing
+
+
+@pytest.mark.parametrize("share", [Share.BACK_ENDS, Share.CLIENTS])
+async def test_a_call_that_a_later_one_has_overtaken_fails(share: Share) -> None:
+    """Another gateway has loaded the script meanwhile; the order of a source is worth more than its message."""
+    desk, source, outcomes = Desk(), RecordingSource(share), Outcomes()
+    receipt = outcomes if share is Share.BACK_ENDS else None
+    link = desk.connect()
+    for name in ("1", "2"):
+        say(desk, name, source, receipt)
+    await tick()
+    link.written.clear()
+    desk.answer(NO_SCRIPT, answer(1))
+    failures = outcomes.errors if receipt else source.errors
+    assert [type(error) for error in failures] == [PublishRefused]
+    assert outcomes.heard == ([2] if receipt else [])
+    assert link.written == []
+    assert not any(desk.publications.buffered.values())
+    assert desk.publications.unsettled() == set()
+    assert desk.publications.passing
+
+
+async def test_calls_of_other_sources_overtake_nothing() -> None:
+    desk, here, there, outcomes = Desk(), RecordingSource(), RecordingSource(), Outcomes()
+    link = desk.connect()
+    say(desk, "1", here, outcomes)
+    say(desk, "2", there)
+    await tick()
+    link.written.clear()
+    desk.answer(NO_SCRIPT, answer(1))
+    assert len(link.written) == 3, "the scripts are loaded, and it is written again"
+    desk.answer(LOADED, answer(2))
+    assert (outcomes.heard, outcomes.errors) == ([2], [])
 
 
 async def test_scripts_that_cannot_be_loaded_refuse(caplog: pytest.LogCaptureFixture) -> None:

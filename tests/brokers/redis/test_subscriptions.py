@@ -187,6 +187,7 @@ async def test_an_old_answer_does_not_acknowledge_a_new_subscription() -> None:
         prefix="",
         probe=b"p",
         sink=RecordingSink(),
+        receiver=lambda channel: print,
         probe_received=print,
         changed=print,
     )

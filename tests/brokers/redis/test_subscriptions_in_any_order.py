@@ -76,6 +76,7 @@ class Scene:
             prefix="",
             probe=PROBE.encode(),
             sink=self.sink,
+            receiver=lambda channel: self.sink.receive,
             probe_received=_ignore,
             changed=_nothing,
         )
