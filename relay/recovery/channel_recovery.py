@@ -173,19 +173,20 @@ class ChannelRecovery:
             self._missing = None
         return self.sequence.read(extent)
 
-    def end(self, reading: Reading | None) -> None:
+    def end(self, reading: Reading | None) -> bool:
         """See `Wanting`."""
         self._reading = False
         if self._closed:
-            return
+            return True
         if reading is None or self._outdated:
             self.want(self._extent)
-            return
+            return reading is not None
         waiting, self._waiting = self._waiting, []
-        self.sequence.merge(reading)
+        useful = self.sequence.merge(reading)
         for awaited in waiting:
             if not awaited.done():
                 awaited.set_result(reading)
+        return useful
 
     # What its sequence tells.
 

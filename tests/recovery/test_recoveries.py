@@ -19,6 +19,7 @@ from relay.recovery import readings, recoveries
 from relay.recovery.recoveries import Recoveries
 from relay.replay import Replay, Resume
 from tests.harness.conditions import stays_true, wait_until
+from tests.recovery.channel_world import positioned
 from tests.recovery.late_history import LateHistory
 
 NAMESPACES = Namespaces(
@@ -315,6 +316,30 @@ async def test_quiet_channels_take_their_turns_at_being_looked_at(monkeypatch: p
         for rounds, looked_at in enumerate((4, 8, 10, 14)):
             found.recoveries.look(float(rounds))
             await wait_until(lambda: found.history.readings - before == looked_at)  # noqa: B023  # at once
+
+
+async def test_a_reading_that_fails_is_not_tried_again_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readings, "RETRY_SECONDS", (60.0, 60.0))
+    async with house() as found:
+        found.history.late = True
+        found.claim("kept:a").set_result(None)
+        await wait_until(lambda: found.history.asked)
+        found.history.fail()
+        await wait_until(lambda: found.counters.history_reads)
+        assert await stays_true(lambda: not found.history.asked, 0.02)
+
+
+async def test_a_stale_history_is_read_again_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readings, "RETRY_SECONDS", (60.0, 60.0))
+    async with house() as found:
+        listener = await found.opened("kept:a")
+        found.publish("kept:a", "1")
+        before = found.history.readings
+        found.recoveries.receive(positioned(Position("another", 2), b"2", channel="kept:a"))
+        await wait_until(lambda: found.history.readings > before)
+        assert await stays_true(lambda: found.history.readings == before + 1, 0.02)
+        assert found.recoveries.prepare("kept:a", 0) is not None
+        assert (listener.got, found.told) == ("1 ", [])
 
 
 async def test_few_histories_are_read_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
