@@ -10,9 +10,11 @@ from relay.interest import Acknowledged
 from relay.message import Message, PositionedMessage
 from relay.metrics.counters import Counters
 from relay.namespaces import ChannelOptions
+from relay.position import Position
 from relay.recovery.reading import Extent, Reading
 from relay.recovery.ring import Budget
 from relay.recovery.sequence import Sequence, State
+from relay.replay import Resume
 
 Awaited = asyncio.Future["Reading | None"]
 """Done when it has to be looked again whether a client can join; the reading that was made for it, if there was one."""
@@ -61,11 +63,11 @@ class ChannelRecovery:
     """
 
     __slots__ = (
+        "_asked",
         "_closed",
         "_extent",
         "_missing",
         "_outdated",
-        "_preferred",
         "_reading",
         "_settled",
         "_shared",
@@ -91,8 +93,8 @@ class ChannelRecovery:
         self.failures = 0
         self.heard_at = shared.loop.time()
         self._wanted: Extent | None = None
-        # How much is read at first.
-        self._preferred = Extent.TOP
+        # The least offset that was asked for before the first reading; None: nobody wants messages of before.
+        self._asked: int | None = None
         # Whether the history is read now, and how much of it; and whether what it will say is too old.
         self._reading = False
         self._extent = Extent.TOP
@@ -111,9 +113,11 @@ class ChannelRecovery:
         self._wanted = extent if self._wanted is None else max(extent, self._wanted)
         self._shared.request(self)
 
-    def prefer(self, extent: Extent) -> None:
-        """Let the first reading bring so much: it isn't begun before the bus brings the channel."""
-        self._preferred = extent
+    def expect(self, resume: Resume) -> None:
+        """Let the first reading bring what a client wants: it isn't begun before the bus brings the channel."""
+        if resume:
+            offset = resume.offset if isinstance(resume, Position) else 0
+            self._asked = offset if self._asked is None else min(offset, self._asked)
 
     def wait_for_reading(self, extent: Extent) -> Awaited:
         """Have the history read, and return what is done then; shared by all that wait for it."""
@@ -164,14 +168,14 @@ class ChannelRecovery:
         if self.sequence.state is State.FILLING:
             extent = max(extent, Extent.SINCE)
         elif self.sequence.state is State.OPENING:
-            extent = self._preferred
+            extent = Extent.TOP if self._asked is None else Extent.SINCE
         self._extent = extent
         self._wanted = None
         self._reading, self._outdated = True, False
         if self._missing is not None:
             self._waiting.append(self._missing)
             self._missing = None
-        return self.sequence.read(extent)
+        return self.sequence.read(extent, self._asked or 0)
 
     def end(self, reading: Reading | None) -> bool:
         """See `Wanting`."""

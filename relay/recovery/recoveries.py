@@ -135,8 +135,8 @@ class Recoveries:
         """
         found = self._channels[channel]
         if found.sequence.state is not State.LIVE:
-            if resume and found.sequence.state is State.OPENING:
-                found.prefer(Extent.ALL)
+            if found.sequence.state is State.OPENING:
+                found.expect(resume)
             return found.wait_until_live()
         lacking = found.sequence.lacks(resume, reading)
         return None if lacking is None else found.wait_for_reading(lacking)
@@ -215,7 +215,8 @@ class Recoveries:
             if self.rings.exceeded:
                 sequence.trim()
         if not self._round:
-            self._round = quiet
+            # Those first that have ever had a message: of the others none is likely to be missing.
+            self._round = sorted(quiet, key=_silent)
         turn, self._round = self._round[:LOOKED_AT], self._round[LOOKED_AT:]
         for found in turn:
             if self._channels.get(found.name) is found and found.sequence.state is State.LIVE:
@@ -252,3 +253,8 @@ class Recoveries:
             found.want(Extent.TOP)
         else:
             found.gap()  # the bus was away; it will report that, too, but clients that wait come in now
+
+
+def _silent(found: ChannelRecovery) -> bool:
+    """Return whether a channel has never had a message."""
+    return not found.sequence.position.offset

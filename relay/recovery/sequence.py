@@ -126,12 +126,19 @@ class Sequence:
         if self.state is State.LIVE:
             self._stop()
 
-    def read(self, extent: Extent) -> int | None:
-        """Take note that the history is read now; return `Reading.since` of what will come."""
+    def read(self, extent: Extent, asked: int = 0) -> int | None:
+        """Take note that the history is read now; return `Reading.since` of what will come.
+
+        Args:
+            extent: how much is wanted.
+            asked: the least offset that clients have asked for, while the channel is opened.
+        """
         self._kept.old = len(self._kept.messages)
         if extent is Extent.TOP or not self._keeps:
             return None
-        return self.position.offset if extent is Extent.SINCE and not self._paged else 0
+        if extent is Extent.ALL or self._paged:
+            return 0
+        return asked if self.state is State.OPENING else self.position.offset
 
     def merge(self, reading: Reading) -> bool:
         """Take what was read of the history; return False if it is older than what has come."""

@@ -143,6 +143,22 @@ async def test_all_clients_of_a_channel_that_come_back_at_once_share_one_reading
         assert found.history.readings == 2
 
 
+@pytest.mark.parametrize(("resumes", "read"), [((6, 4, 7), 4), ((6, 4, 0), 4), ((6, -1), 8), ((), 0)])
+async def test_the_first_reading_brings_what_those_that_wait_ask_for(resumes: tuple[int, ...], read: int) -> None:
+    async with house() as found:
+        positions = [Position("", 0), *[found.publish("kept:a", str(number)) for number in range(1, 9)]]
+        acknowledged = found.claim("kept:a")
+        wanted = [positions[offset] if offset > 0 else -9 * offset for offset in resumes]
+        joining = [asyncio.create_task(found.join("kept:a", resume)) for resume in [*wanted, 0]]
+        await asyncio.sleep(0)
+        acknowledged.set_result(None)
+        listeners = await asyncio.gather(*joining)
+        assert (found.history.readings, found.history.given) == (1, read)
+        for offset, listener in zip(resumes, listeners, strict=False):
+            first = max(offset, 0) + 1 if offset else 9
+            assert listener.got == "".join(f"{text} " for text in range(first, 9))
+
+
 async def test_a_client_that_joins_gets_nothing_twice_that_waits_for_the_flush() -> None:
     async with house() as found:
         first = await found.opened("kept:a")
@@ -340,6 +356,21 @@ async def test_a_stale_history_is_read_again_after_a_while(monkeypatch: pytest.M
         assert await stays_true(lambda: found.history.readings == before + 1, 0.02)
         assert found.recoveries.prepare("kept:a", 0) is not None
         assert (listener.got, found.told) == ("1 ", [])
+
+
+async def test_quiet_channels_that_have_had_messages_are_looked_at_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recoveries, "LOOKED_AT", 2)
+    async with house() as found:
+        for number in range(6):
+            await found.opened(f"kept:{number}")
+        for number in (3, 5):
+            found.publish(f"kept:{number}", "1")
+            found.publish(f"kept:{number}", "2", lost=True)
+        found.recoveries.look(0.0)  # something was heard of them since the look before
+        found.recoveries.look(1.0)
+        found.recoveries.look(2.0)
+        found.recoveries.look(3.0)
+        await wait_until(lambda: found.counters.messages_filled == 2)
 
 
 async def test_few_histories_are_read_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,6 +63,37 @@ def test_what_a_ring_has_no_room_for_is_read() -> None:
     assert not backlog.replay(Position("e", 2), last, None).recovered
 
 
+def test_what_the_bus_keeps_no_more_either_is_not_read() -> None:
+    backlog = Backlog(ChannelOptions(history_size=10, history_bytes=2048), Budget(1 << 20))
+    for offset in range(1, 6):
+        backlog.append(message(offset, 1000))
+    last = Position("e", 5)
+    assert backlog.lacks(Position("e", 3), last, None) is None
+    assert backlog.replay(Position("e", 3), last, None).recovered
+    for since in (0, 1, 2):
+        assert backlog.lacks(Position("e", since), last, None) is None
+        assert not backlog.replay(Position("e", since), last, None).recovered
+
+
+def test_the_newest_message_is_kept_whatever_its_size() -> None:
+    """The bus keeps it, too."""
+    backlog = Backlog(ChannelOptions(history_size=10, history_bytes=2048), Budget(1 << 20))
+    backlog.append(message(1, 1000))
+    backlog.append(message(2, 3000))
+    assert backlog.replay(Position("e", 1), Position("e", 2), None).recovered
+
+
+def test_a_reading_since_an_offset_is_kept_and_tells_what_is_gone() -> None:
+    backlog = Backlog(ChannelOptions(history_size=10), Budget(1 << 20))
+    last = Position("e", 8)
+    backlog.take(Reading(HistoryPage(last, [message(offset) for offset in (6, 7, 8)]), 5), last)
+    assert backlog.lacks(Position("e", 5), last, None) is None
+    assert backlog.lacks(Position("e", 4), last, None) is Extent.ALL
+    backlog.take(Reading(HistoryPage(last, [message(offset) for offset in (6, 7, 8)]), 3), last)
+    assert backlog.lacks(Position("e", 4), last, None) is None
+    assert not backlog.replay(Position("e", 4), last, None).recovered
+
+
 def test_what_is_known_to_be_gone_is_not_read() -> None:
     backlog = Backlog(ChannelOptions(history_size=10), Budget(2 * MESSAGE_BYTES))
     for offset in range(1, 9):
