@@ -58,7 +58,8 @@ class ChannelRecovery:
         sequence: the channel's messages.
         acknowledged: the subscription on the bus that was claimed last.
         failures: see `Wanting`.
-        heard_at: when a message had come since the look before; in seconds.
+        heard_at: when a message had come since the look before, or when the channel was claimed; in seconds.
+        heard: whether a message has come since it was claimed, so that it is known how old the newest one is.
         options: see above.
     """
 
@@ -77,6 +78,7 @@ class ChannelRecovery:
         "acknowledged",
         "deliver",
         "failures",
+        "heard",
         "heard_at",
         "name",
         "options",
@@ -92,6 +94,7 @@ class ChannelRecovery:
         self.acknowledged: Acknowledged | None = None
         self.failures = 0
         self.heard_at = shared.loop.time()
+        self.heard = False
         self._wanted: Extent | None = None
         # The least offset that was asked for before the first reading; None: nobody wants messages of before.
         self._asked: int | None = None

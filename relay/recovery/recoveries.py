@@ -207,11 +207,13 @@ class Recoveries:
             sequence = found.sequence
             if sequence.heard:
                 sequence.heard = False
-                found.heard_at = now
+                found.heard, found.heard_at = True, now
             elif sequence.state is State.LIVE:
                 quiet.append(found)
                 if now - found.heard_at > found.options.history_ttl:
                     sequence.expire()
+                elif not found.heard:
+                    sequence.forget()
             if self.rings.exceeded:
                 sequence.trim()
         if not self._round:

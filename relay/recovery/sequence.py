@@ -192,6 +192,10 @@ class Sequence:
         """Forget the messages of a history that has expired, or was removed."""
         self._backlog.begin_anew(self.position.offset)
 
+    def forget(self) -> None:
+        """Forget messages that may be older than those of the history."""
+        self._backlog.begin_anew(0)
+
     def trim(self) -> None:
         """Keep no more than the channel's share, if there is too much of all channels."""
         self._backlog.trim()

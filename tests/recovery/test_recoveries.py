@@ -436,6 +436,25 @@ async def test_messages_expire_with_their_history() -> None:
         assert (await found.join("kept:a", position)).replay.recovered
 
 
+async def test_messages_from_before_the_channel_was_opened_are_not_kept_for_another_lifetime() -> None:
+    async with house() as found:
+        first, second = found.publish("kept:a", "1"), found.publish("kept:a", "2")
+        found.claim("kept:a").set_result(None)
+        assert (await found.join("kept:a", first)).got == "2 "
+        assert found.recoveries.rings.used
+        now = asyncio.get_running_loop().time()
+        found.recoveries.look(now)
+        assert found.recoveries.rings.used == 0
+        assert (await found.join("kept:a", first)).got == "2 "  # it may still be there
+        found.recoveries.look(now + 301.0)
+        assert (await found.join("kept:a", second)).replay.recovered
+        found.publish("kept:a", "3")
+        found.recoveries.look(now + 302.0)
+        found.recoveries.look(now + 303.0)
+        assert found.recoveries.rings.used, "the last message came just now"
+        assert (await found.join("kept:a", second)).got == "3 "
+
+
 async def test_a_history_that_was_removed_is_forgotten() -> None:
     async with house() as found:
         await found.opened("kept:a")

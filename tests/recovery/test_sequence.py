@@ -12,7 +12,7 @@ from relay.position import Position
 from relay.recovery.sequence import State
 from tests.recovery.channel_world import Bus, Gateway
 
-HARMLESS = ("publish", "hear", "lose", "gap", "look", "begin", "answer", "fail", "arrive", "come", "join")
+HARMLESS = ("publish", "hear", "lose", "gap", "look", "begin", "answer", "fail", "arrive", "come", "join", "forget")
 HARMFUL = ("trim", "flush", "fail over", "give up", "expire", "answer stale")
 
 OPENED = ("begin", "answer", "arrive", "come", "join")
@@ -59,6 +59,8 @@ class Scene:
         elif act == "expire":
             if gateway.sequence.state is State.LIVE:
                 gateway.sequence.expire()
+        elif act == "forget":
+            gateway.sequence.forget()
         elif act == "come":
             gateway.come(self._resume(number), honest=number < 6)
         else:
