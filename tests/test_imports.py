@@ -117,7 +117,7 @@ PURE = {
 """Rooms that do no I/O and know no clock: not even by the standard library."""
 
 PURE_MODULES = {
-    "recovery.backlog",
+    "recovery.recent_messages",
     "recovery.kept",
     "recovery.outlet",
     "recovery.reading",

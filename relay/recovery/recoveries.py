@@ -16,6 +16,7 @@ from relay.metrics.counters import Counters
 from relay.namespaces import Namespaces
 from relay.position import Position
 from relay.recovery.channel_recovery import Awaited, ChannelRecovery
+from relay.recovery.kept import ALL_KEPT_BYTES
 from relay.recovery.reading import Extent, Reading
 from relay.recovery.readings import Readings
 from relay.recovery.ring import RING_BYTES, Budget
@@ -31,9 +32,6 @@ LOOK_SECONDS: Final = 2.0
 
 LOOKED_AT: Final = 512
 """Channels that are looked at then, at most: more take their turns. It is one pipeline, of about 15 ms."""
-
-KEPT_BYTES: Final = 64 * 1024 * 1024
-"""What may be kept of the live messages of all channels while their histories are read."""
 
 log = Logger("relay.recovery")
 
@@ -72,7 +70,7 @@ class Recoveries:
         self.loop = asyncio.get_running_loop()
         self.counters = counters
         self.rings = Budget(RING_BYTES)
-        self.kept = Budget(KEPT_BYTES)
+        self.kept = Budget(ALL_KEPT_BYTES)
         self.grace = grace
         self.fill_seconds = fill_seconds
         self.deliver: Callable[[Message], None] = hub.receive

@@ -35,10 +35,10 @@ from relay.message import PositionedMessage
 from relay.metrics.counters import Counters
 from relay.namespaces import ChannelOptions
 from relay.position import Position
-from relay.recovery.backlog import Backlog
 from relay.recovery.kept import Kept
 from relay.recovery.outlet import Outlet
 from relay.recovery.reading import Extent, Reading, run_up_to
+from relay.recovery.recent_messages import RecentMessages
 from relay.recovery.ring import Budget
 from relay.replay import Replay, Resume
 
@@ -59,7 +59,7 @@ class Sequence:
 
     Args:
         options: of the channel.
-        rings: bytes that the backlogs of all channels share.
+        rings: bytes that the recent messages of all channels share.
         kept: bytes that the kept messages of all channels share.
         counters: where messages are counted.
         outlet: gets what comes of it.
@@ -72,7 +72,6 @@ class Sequence:
 
     __slots__ = (
         "_awaited",
-        "_backlog",
         "_counters",
         "_deliver",
         "_former",
@@ -80,6 +79,7 @@ class Sequence:
         "_kept",
         "_outlet",
         "_paged",
+        "_recent",
         "heard",
         "position",
         "state",
@@ -94,7 +94,7 @@ class Sequence:
         self._paged = options.history_size > MAX_PAGE
         self._outlet = outlet
         self._deliver = outlet.deliver
-        self._backlog = Backlog(options, rings)
+        self._recent = RecentMessages(options, rings)
         self._kept = Kept(kept)
         # Up to where messages are missing that can't be read, and may still come by themselves.
         self._awaited: Position | None = None
@@ -158,7 +158,7 @@ class Sequence:
             return True
         else:
             self._fill(reading)
-        self._backlog.take(reading, self.position)
+        self._recent.take(reading, self.position)
         return self._go_on(anew=self.position.epoch != last.epoch != "")
 
     def give_up(self) -> None:
@@ -179,38 +179,38 @@ class Sequence:
     # Who joins.
 
     def lacks(self, resume: Resume, reading: Reading | None) -> Extent | None:
-        """Return what has to be read before a client can join; see `Backlog.lacks`. The channel is LIVE."""
-        return self._backlog.lacks(resume, self.position, reading)
+        """Return what has to be read before a client can join; see `RecentMessages.lacks`. The channel is LIVE."""
+        return self._recent.lacks(resume, self.position, reading)
 
     def replay(self, resume: Resume, reading: Reading | None) -> Replay:
-        """Return what a client gets that joins now; see `Backlog.replay`. The channel has been opened."""
-        return self._backlog.replay(resume, self.position, reading)
+        """Return what a client gets that joins now; see `RecentMessages.replay`. The channel has been opened."""
+        return self._recent.replay(resume, self.position, reading)
 
     # What is given back.
 
     def expire(self) -> None:
         """Forget the messages of a history that has expired, or was removed."""
-        self._backlog.begin_anew(self.position.offset)
+        self._recent.begin_anew(self.position.offset)
 
     def forget(self) -> None:
         """Forget messages that may be older than those of the history."""
-        self._backlog.begin_anew(0)
+        self._recent.begin_anew(0)
 
     def trim(self) -> None:
         """Keep no more than the channel's share, if there is too much of all channels."""
-        self._backlog.trim()
+        self._recent.trim()
 
     def close(self) -> None:
         """Give back what it uses; nothing may be called afterwards."""
         self._kept.take()
-        self._backlog.close()
+        self._recent.close()
 
     # Steps.
 
     def _advance(self, message: PositionedMessage) -> None:
         self.heard = True
         self.position = message.position
-        self._backlog.append(message)
+        self._recent.append(message)
         self._deliver(message)
 
     def _pass_on(self, message: PositionedMessage) -> None:
@@ -268,7 +268,7 @@ class Sequence:
         if top.epoch != last.epoch:
             self._former = "" if top.epoch == self._former else last.epoch
         self.position = Position(top.epoch, top.offset - len(run))
-        self._backlog.begin_anew(self.position.offset if searched else 0)
+        self._recent.begin_anew(self.position.offset if searched else 0)
         self._outlet.missed()
         for message in run:
             self._advance(message)

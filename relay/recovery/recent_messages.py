@@ -10,7 +10,7 @@ from relay.recovery.ring import Budget, Ring
 from relay.replay import Replay, Resume
 
 
-class Backlog:
+class RecentMessages:
     """The newest messages of a channel, the last one that was delivered included.
 
     Args:
