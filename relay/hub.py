@@ -6,14 +6,17 @@ its owner then calls `flush` once, at the end of the tick or a little later.
 A flush joins the frames of a channel's batch once and passes the same bytes to every subscriber, so that under load
 the cost per delivery is a share of one write. Only a subscriber that published a message of the batch itself, and does
 not want its echo, gets bytes of its own.
+
+A fault in one subscriber costs the others nothing: it is logged, and that subscriber is told what it has missed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import Protocol
 
-from relay.message import Encoder, Message
+from relay.logs import Logger
+from relay.message import Encoder, Message, PositionedMessage
 from relay.metrics.counters import Counters
 from relay.position import Position
 
@@ -25,6 +28,9 @@ MESSAGE_OVERHEAD_BYTES = 256
 
 Handler = Callable[[Message], None]
 """Takes a message of one of the relay's own channels. Must not raise or block."""
+
+
+log = Logger("relay.hub")
 
 
 class Subscriber(Protocol):
@@ -164,12 +170,8 @@ class Hub:
                     self._fan_out(channel)
             while self._gatherers:
                 self._gatherers.pop().write_gathered()
-        except BaseException:
-            # A fault in one channel: without this the others would be silent until their batches are full.
-            self._dirty += [channel for channel in dirty if channel.batch]
-            raise
         finally:
-            # With a broker in this process, a delivery can lead to a message.
+            # With a broker in this process, a delivery can lead to a message; and one that gathers can have a fault.
             self._flushing = bool(self._dirty or self._gatherers)
             if self._flushing:
                 self._schedule()
@@ -195,45 +197,79 @@ class Hub:
 
     def _fan_out(self, channel: _Channel) -> None:
         batch, channel.batch, channel.batch_bytes = channel.batch, [], 0
-        count = len(batch)
+        count, last = len(batch), batch[-1]
         counters = self._counters
         counters.messages_delivered += count
         # Copies: a subscriber that turns out to be slow leaves during the loop.
         for encode, group in list(channel.groups.items()):
-            frames = [encode(message) for message in batch]
+            try:
+                frames = [encode(message) for message in batch]
+            except Exception:  # the other formats have no part in it
+                log.exception("messages not encoded", channel=last.channel, subscribers=len(group))
+                _tell_missed(list(group.values()), last)
+                continue
             data = b"".join(frames) if count > 1 else frames[0]
             subscribers: Collection[Subscriber] = list(group.values())
             if any(message.origin in group for message in batch):
                 others = group.copy()
                 for sender, own in _senders(group, batch, frames):
                     del others[sender.id]
-                    self._deliver_to_sender(sender, data, own, count)
+                    self._deliver_to_sender(sender, data, own, batch)
                 subscribers = others.values()
-            for subscriber in subscribers:
-                subscriber.deliver(data, count)
+            _deliver(subscribers, data, count, last)
             reached = len(subscribers)
             counters.fanned_out += count * reached
             counters.bytes_fanned_out += len(data) * reached
             counters.chunks_fanned_out += reached
 
-    def _deliver_to_sender(self, sender: Subscriber, data: bytes, own: list[tuple[int, int]], count: int) -> None:
+    def _deliver_to_sender(
+        self, sender: Subscriber, data: bytes, own: list[tuple[int, int]], batch: list[Message]
+    ) -> None:
         """Deliver a batch without the sender's own frames.
 
         Args:
             sender: published some messages of the batch.
             data: the joined frames of the batch.
             own: start and end of each of the sender's frames in the data.
-            count: number of messages in the batch.
+            batch: all messages.
         """
-        if len(own) == count:
+        count = len(batch) - len(own)
+        if not count:
             return
         starts = [0, *(end for _, end in own)]
         ends = [*(start for start, _ in own), len(data)]
         others = b"".join([data[start:end] for start, end in zip(starts, ends, strict=True)])
-        sender.deliver(others, count - len(own))
-        self._counters.fanned_out += count - len(own)
+        _deliver((sender,), others, count, batch[-1])
+        self._counters.fanned_out += count
         self._counters.bytes_fanned_out += len(others)
         self._counters.chunks_fanned_out += 1
+
+
+def _deliver(subscribers: Iterable[Subscriber], data: bytes, count: int, last: Message) -> None:
+    """Deliver the same bytes to subscribers, all of them but those that have a fault; these are told.
+
+    Args:
+        subscribers: may leave meanwhile.
+        data: the joined frames.
+        count: number of messages.
+        last: the last one of them.
+    """
+    for subscriber in subscribers:
+        try:  # costs nothing where there is no fault
+            subscriber.deliver(data, count)
+        except Exception:
+            log.exception("messages not delivered", channel=last.channel)
+            _tell_missed([subscriber], last)
+
+
+def _tell_missed(subscribers: list[Subscriber], last: Message) -> None:
+    """Tell subscribers that they don't have the messages up to the last one."""
+    position = last.position if isinstance(last, PositionedMessage) else None
+    for subscriber in subscribers:
+        try:
+            subscriber.missed(last.channel, position)
+        except Exception:  # the fault goes deeper
+            log.exception("subscriber not told of missed messages", channel=last.channel)
 
 
 def _senders(

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.hub import MAX_BATCH_BYTES, Hub
-from relay.message import Encoder, Message
+from relay.message import Encoder, Message, PositionedMessage
 from relay.metrics.counters import Counters
 from relay.position import Position
 
@@ -167,26 +167,78 @@ def test_a_message_that_comes_during_a_flush_is_delivered_by_the_next_one() -> N
     assert b.chunks == [b"[2][3]"]
 
 
-def test_a_fault_in_one_channel_does_not_silence_the_others() -> None:
-    bench = Bench()
-    listeners = {name: Listener(number) for number, name in enumerate("abc", 1)}
-    for name, listener in listeners.items():
-        bench.hub.add(name, listener)
+class Broken(Listener):
+    """A subscriber with a fault, which notes what it is told."""
 
-    def fail() -> None:
+    def __init__(self, number: int, *, echo: bool = False, encoder: Encoder = payload_only) -> None:
+        super().__init__(number, echo=echo, encoder=encoder)
+        self.told: list[tuple[str, Position | None]] = []
+
+    def deliver(self, data: bytes, count: int) -> None:
         raise ZeroDivisionError
 
-    listeners["a"].on_delivery = fail
-    for name in "abc":
-        bench.hub.receive(Message(name, b"1"))
+    def missed(self, channel: str, position: Position | None) -> None:
+        self.told.append((channel, position))
+        raise ZeroDivisionError
+
+
+def broken(message: Message) -> bytes:
+    """Fail to encode a message."""
+    raise ZeroDivisionError
+
+
+def test_a_fault_in_one_subscriber_costs_the_others_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    bench, culprit, sender = Bench(), Broken(2), Broken(4)
+    others = {name: Listener(number) for number, name in enumerate("cdcc", 10) for name in [f"{name}{number}"]}
+    bench.hub.add("c", others["c10"])
+    bench.hub.add("c", culprit)
+    bench.hub.add("c", sender)
+    for name, listener in others.items():
+        bench.hub.add(name[0], listener)
+    position = Position("e", 7)
+    bench.hub.receive(sender.say("1"))
+    bench.hub.receive(PositionedMessage("c", b"2", position=position))
+    bench.hub.receive(Message("d", b"3"))
+    bench.hub.flush()
+    assert {name: one.chunks for name, one in others.items()} == {
+        name: [b"[1][2]"] if name[0] == "c" else [b"[3]"] for name in others
+    }
+    assert culprit.told == sender.told == [("c", position)]
+    assert "messages not delivered" in caplog.text
+    bench.hub.receive(Message("c", b"4"))
+    bench.hub.flush()
+    assert others["c13"].chunks[-1] == b"[4]"
+    assert (culprit.told[-1], bench.scheduled) == (("c", None), 2)
+
+
+def test_a_fault_in_an_encoder_costs_the_others_nothing() -> None:
+    bench, whole = Bench(), Listener(3)
+    culprits = [Broken(1, encoder=broken), Broken(2, encoder=broken)]
+    for one in (*culprits, whole):
+        bench.hub.add("c", one)
+    bench.hub.receive(Message("c", b"1"))
+    bench.hub.flush()
+    assert whole.chunks == [b"[1]"]
+    assert [one.told for one in culprits] == [[("c", None)]] * 2
+
+
+def test_a_fault_in_a_gatherer_leaves_the_others_for_the_next_flush() -> None:
+    bench, written = Bench(), []
+
+    class Gatherer:
+        def write_gathered(self) -> None:
+            written.append(self)
+            if self is bad:
+                raise ZeroDivisionError
+
+    good, bad = Gatherer(), Gatherer()
+    bench.hub.gather(good)
+    bench.hub.gather(bad)
     with pytest.raises(ZeroDivisionError):
         bench.hub.flush()
     assert bench.scheduled == 2
     bench.hub.flush()
-    bench.hub.receive(Message("b", b"2"))
-    bench.hub.flush()
-    assert (listeners["b"].chunks, listeners["c"].chunks) == ([b"[1]", b"[2]"], [b"[1]"])
-    assert bench.scheduled == 3
+    assert written == [bad, good]
 
 
 def test_a_channel_without_subscribers_is_forgotten() -> None:

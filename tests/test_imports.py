@@ -116,7 +116,14 @@ PURE = {
 }
 """Rooms that do no I/O and know no clock: not even by the standard library."""
 
-PURE_MODULES = {"recovery.backlog", "recovery.kept", "recovery.reading", "recovery.ring", "recovery.sequence"}
+PURE_MODULES = {
+    "recovery.recent_messages",
+    "recovery.kept",
+    "recovery.outlet",
+    "recovery.reading",
+    "recovery.ring",
+    "recovery.sequence",
+}
 """Modules of other rooms that are pure, too."""
 
 MAX_LINES = 300

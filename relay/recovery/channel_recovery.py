@@ -10,9 +10,11 @@ from relay.interest import Acknowledged
 from relay.message import Message, PositionedMessage
 from relay.metrics.counters import Counters
 from relay.namespaces import ChannelOptions
+from relay.position import Position
 from relay.recovery.reading import Extent, Reading
 from relay.recovery.ring import Budget
 from relay.recovery.sequence import Sequence, State
+from relay.replay import Resume
 
 Awaited = asyncio.Future["Reading | None"]
 """Done when it has to be looked again whether a client can join; the reading that was made for it, if there was one."""
@@ -56,16 +58,17 @@ class ChannelRecovery:
         sequence: the channel's messages.
         acknowledged: the subscription on the bus that was claimed last.
         failures: see `Wanting`.
-        heard_at: when a message had come since the look before; in seconds.
+        heard_at: when a message had come since the look before, or when the channel was claimed; in seconds.
+        heard: whether a message has come since it was claimed, so that it is known how old the newest one is.
         options: see above.
     """
 
     __slots__ = (
+        "_asked",
         "_closed",
         "_extent",
         "_missing",
         "_outdated",
-        "_preferred",
         "_reading",
         "_settled",
         "_shared",
@@ -75,6 +78,7 @@ class ChannelRecovery:
         "acknowledged",
         "deliver",
         "failures",
+        "heard",
         "heard_at",
         "name",
         "options",
@@ -90,9 +94,10 @@ class ChannelRecovery:
         self.acknowledged: Acknowledged | None = None
         self.failures = 0
         self.heard_at = shared.loop.time()
+        self.heard = False
         self._wanted: Extent | None = None
-        # How much is read at first.
-        self._preferred = Extent.TOP
+        # The least offset that was asked for before the first reading; None: nobody wants messages of before.
+        self._asked: int | None = None
         # Whether the history is read now, and how much of it; and whether what it will say is too old.
         self._reading = False
         self._extent = Extent.TOP
@@ -111,9 +116,11 @@ class ChannelRecovery:
         self._wanted = extent if self._wanted is None else max(extent, self._wanted)
         self._shared.request(self)
 
-    def prefer(self, extent: Extent) -> None:
-        """Let the first reading bring so much: it isn't begun before the bus brings the channel."""
-        self._preferred = extent
+    def expect(self, resume: Resume) -> None:
+        """Let the first reading bring what a client wants: it isn't begun before the bus brings the channel."""
+        if resume:
+            offset = resume.offset if isinstance(resume, Position) else 0
+            self._asked = offset if self._asked is None else min(offset, self._asked)
 
     def wait_for_reading(self, extent: Extent) -> Awaited:
         """Have the history read, and return what is done then; shared by all that wait for it."""
@@ -164,28 +171,29 @@ class ChannelRecovery:
         if self.sequence.state is State.FILLING:
             extent = max(extent, Extent.SINCE)
         elif self.sequence.state is State.OPENING:
-            extent = self._preferred
+            extent = Extent.TOP if self._asked is None else Extent.SINCE
         self._extent = extent
         self._wanted = None
         self._reading, self._outdated = True, False
         if self._missing is not None:
             self._waiting.append(self._missing)
             self._missing = None
-        return self.sequence.read(extent)
+        return self.sequence.read(extent, self._asked or 0)
 
-    def end(self, reading: Reading | None) -> None:
+    def end(self, reading: Reading | None) -> bool:
         """See `Wanting`."""
         self._reading = False
         if self._closed:
-            return
+            return True
         if reading is None or self._outdated:
             self.want(self._extent)
-            return
+            return reading is not None
         waiting, self._waiting = self._waiting, []
-        self.sequence.merge(reading)
+        useful = self.sequence.merge(reading)
         for awaited in waiting:
             if not awaited.done():
                 awaited.set_result(reading)
+        return useful
 
     # What its sequence tells.
 

@@ -10,6 +10,9 @@ from relay.recovery.ring import MESSAGE_BYTES, Budget
 KEPT_BYTES: Final = 1024 * 1024
 """Of one channel; the history has them, too."""
 
+ALL_KEPT_BYTES: Final = 64 * 1024 * 1024
+"""Of all channels."""
+
 
 class Kept:
     """The live messages of one channel that wait, in the order in which they came.

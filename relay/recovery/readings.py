@@ -26,7 +26,7 @@ class Wanting(Protocol):
 
     Attributes:
         name: of the channel.
-        failures: how many readings have failed in a row.
+        failures: how many readings have failed in a row, or were of no use.
     """
 
     name: str
@@ -39,8 +39,8 @@ class Wanting(Protocol):
     def begin(self) -> int | None:
         """Be told that its history is read now; return `Reading.since`."""
 
-    def end(self, reading: Reading | None) -> None:
-        """Take what was read; None: it has failed."""
+    def end(self, reading: Reading | None) -> bool:
+        """Take what was read, None: it has failed; return whether it was of use. Else the next one waits a while."""
 
 
 class Readings:
@@ -111,20 +111,22 @@ class Readings:
             log.warning("history not read", channel=channel.name, error=str(error))
         except Exception:  # whatever it is, the others have their turns, and this one its next
             log.exception("history not read", channel=channel.name)
+        self._counters.history_reads["failed" if reading is None else "read"] += 1
+        useful = reading is not None
+        try:
+            useful = channel.end(reading)
+        except Exception:  # a fault in what follows for a client; the channel gives up in time
+            log.exception("history not delivered", channel=channel.name)
+        # Not before: what it asks for while it is told waits for its turn, or for the pause.
         del self._running[channel]
         if self._queue:
             self._schedule()
-        self._counters.history_reads["failed" if reading is None else "read"] += 1
-        channel.failures = channel.failures + 1 if reading is None else 0
-        try:
-            channel.end(reading)
-        except Exception:  # a fault in what follows for a client; the channel gives up in time
-            log.exception("history not delivered", channel=channel.name)
+        channel.failures = 0 if useful else channel.failures + 1
         if not channel.wants:
             return
-        if reading is not None:
+        if useful:
             self.request(channel)
-        elif channel not in self._queue:
+        else:
             first, longest = RETRY_SECONDS
             seconds = min(longest, first * 2 ** min(channel.failures - 1, 8))
             spread = random.uniform(0.5, 1.0)  # noqa: S311  # spreads load, guards nothing

@@ -16,6 +16,7 @@ from relay.metrics.counters import Counters
 from relay.namespaces import Namespaces
 from relay.position import Position
 from relay.recovery.channel_recovery import Awaited, ChannelRecovery
+from relay.recovery.kept import ALL_KEPT_BYTES
 from relay.recovery.reading import Extent, Reading
 from relay.recovery.readings import Readings
 from relay.recovery.ring import RING_BYTES, Budget
@@ -31,9 +32,6 @@ LOOK_SECONDS: Final = 2.0
 
 LOOKED_AT: Final = 512
 """Channels that are looked at then, at most: more take their turns. It is one pipeline, of about 15 ms."""
-
-KEPT_BYTES: Final = 64 * 1024 * 1024
-"""What may be kept of the live messages of all channels while their histories are read."""
 
 log = Logger("relay.recovery")
 
@@ -72,7 +70,7 @@ class Recoveries:
         self.loop = asyncio.get_running_loop()
         self.counters = counters
         self.rings = Budget(RING_BYTES)
-        self.kept = Budget(KEPT_BYTES)
+        self.kept = Budget(ALL_KEPT_BYTES)
         self.grace = grace
         self.fill_seconds = fill_seconds
         self.deliver: Callable[[Message], None] = hub.receive
@@ -135,8 +133,8 @@ class Recoveries:
         """
         found = self._channels[channel]
         if found.sequence.state is not State.LIVE:
-            if resume and found.sequence.state is State.OPENING:
-                found.prefer(Extent.ALL)
+            if found.sequence.state is State.OPENING:
+                found.expect(resume)
             return found.wait_until_live()
         lacking = found.sequence.lacks(resume, reading)
         return None if lacking is None else found.wait_for_reading(lacking)
@@ -207,15 +205,18 @@ class Recoveries:
             sequence = found.sequence
             if sequence.heard:
                 sequence.heard = False
-                found.heard_at = now
+                found.heard, found.heard_at = True, now
             elif sequence.state is State.LIVE:
                 quiet.append(found)
                 if now - found.heard_at > found.options.history_ttl:
                     sequence.expire()
+                elif not found.heard:
+                    sequence.forget()
             if self.rings.exceeded:
                 sequence.trim()
         if not self._round:
-            self._round = quiet
+            # Those first that have ever had a message: of the others none is likely to be missing.
+            self._round = sorted(quiet, key=_silent)
         turn, self._round = self._round[:LOOKED_AT], self._round[LOOKED_AT:]
         for found in turn:
             if self._channels.get(found.name) is found and found.sequence.state is State.LIVE:
@@ -252,3 +253,8 @@ class Recoveries:
             found.want(Extent.TOP)
         else:
             found.gap()  # the bus was away; it will report that, too, but clients that wait come in now
+
+
+def _silent(found: ChannelRecovery) -> bool:
+    """Return whether a channel has never had a message."""
+    return not found.sequence.position.offset

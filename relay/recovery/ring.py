@@ -52,9 +52,12 @@ class Ring:
         size: messages at most.
         payload_bytes: of their payloads at most.
         budget: of all rings.
+
+    Attributes:
+        dropped: offset of the newest message for which it had no room of its own, since it was cleared; 0: none.
     """
 
-    __slots__ = ("_budget", "_bytes", "_messages", "_payload_bytes", "_size")
+    __slots__ = ("_budget", "_bytes", "_messages", "_payload_bytes", "_size", "dropped")
 
     def __init__(self, size: int, payload_bytes: int, budget: Budget) -> None:
         self._size = size
@@ -63,13 +66,14 @@ class Ring:
         budget.owners += 1
         self._messages: deque[PositionedMessage] = deque()
         self._bytes = 0
+        self.dropped = 0
 
     def __len__(self) -> int:
         """Return the number of messages."""
         return len(self._messages)
 
     def append(self, message: PositionedMessage) -> None:
-        """Add the message that comes after the last one; the oldest give way."""
+        """Add the message that comes after the last one; the oldest give way, as they do on the bus."""
         if not self._size:
             return
         size = len(message.payload)
@@ -77,14 +81,17 @@ class Ring:
         messages.append(message)
         self._bytes += size
         self._budget.used += size + MESSAGE_BYTES
-        while len(messages) > self._size or self._bytes > self._payload_bytes:
+        while len(messages) > self._size or (self._bytes > self._payload_bytes and len(messages) > 1):
+            self.dropped = messages[0].position.offset
             self._drop_oldest()
         if self._budget.exceeded:
             self.trim()
 
     def newest(self, count: int) -> list[PositionedMessage]:
         """Return so many of the newest messages, or all; in their order."""
-        return list(islice(self._messages, max(0, len(self._messages) - count), None))
+        found = list(islice(reversed(self._messages), count))  # a deque is slow in its middle
+        found.reverse()
+        return found
 
     def replace(self, messages: Iterable[PositionedMessage]) -> None:
         """Keep other messages, as far as there is room for them."""
@@ -101,7 +108,7 @@ class Ring:
         """Forget all messages."""
         self._budget.used -= self._used
         self._messages.clear()
-        self._bytes = 0
+        self._bytes = self.dropped = 0
 
     def close(self) -> None:
         """Give back what it uses."""

@@ -20,21 +20,25 @@ the top they are delivered. Otherwise subscribers are told first that they have 
 are at hand without a hole up to the top: never a part as if it were the whole.
 
 Not every message that was read was missed: a live copy may still be on its way. It is dropped then, as an older one.
+
+A reading can be older than what has come: a server that was the primary answered it. So a live message of another epoch
+is dropped only if the epoch has just changed, or if it is the one before; else the channel stays FILLING.
 """
 
 from __future__ import annotations
 
 import enum
-from typing import Final, Protocol
+from typing import Final
 
 from relay.brokers.history import MAX_PAGE
 from relay.message import PositionedMessage
 from relay.metrics.counters import Counters
 from relay.namespaces import ChannelOptions
 from relay.position import Position
-from relay.recovery.backlog import Backlog
 from relay.recovery.kept import Kept
+from relay.recovery.outlet import Outlet
 from relay.recovery.reading import Extent, Reading, run_up_to
+from relay.recovery.recent_messages import RecentMessages
 from relay.recovery.ring import Budget
 from relay.replay import Replay, Resume
 
@@ -50,31 +54,12 @@ class State(enum.Enum):
     FILLING = enum.auto()
 
 
-class Outlet(Protocol):
-    """What a sequence tells its owner. Calls are synchronous and must not raise."""
-
-    def deliver(self, message: PositionedMessage) -> None:
-        """Take the next message."""
-
-    def missed(self) -> None:
-        """Be told that subscribers have missed messages before the next one; the position is the one before that."""
-
-    def incomplete(self) -> None:
-        """Be told that the history has to be read, at least since the position."""
-
-    def doubtful(self) -> None:
-        """Be told that the messages up to the top can't be read, and may still come by themselves."""
-
-    def complete(self) -> None:
-        """Be told that the channel is LIVE, again or for the first time."""
-
-
 class Sequence:
     """The messages of one channel; see above.
 
     Args:
         options: of the channel.
-        rings: bytes that the backlogs of all channels share.
+        rings: bytes that the recent messages of all channels share.
         kept: bytes that the kept messages of all channels share.
         counters: where messages are counted.
         outlet: gets what comes of it.
@@ -82,18 +67,19 @@ class Sequence:
     Attributes:
         state: see `State`.
         position: of the last message that was delivered, or that was told to be missed.
-        heard: whether a message has come since this was set to False.
+        heard: whether a message was delivered since this was set to False.
     """
 
     __slots__ = (
         "_awaited",
-        "_backlog",
         "_counters",
         "_deliver",
+        "_former",
         "_keeps",
         "_kept",
         "_outlet",
         "_paged",
+        "_recent",
         "heard",
         "position",
         "state",
@@ -108,10 +94,12 @@ class Sequence:
         self._paged = options.history_size > MAX_PAGE
         self._outlet = outlet
         self._deliver = outlet.deliver
-        self._backlog = Backlog(options, rings)
+        self._recent = RecentMessages(options, rings)
         self._kept = Kept(kept)
         # Up to where messages are missing that can't be read, and may still come by themselves.
         self._awaited: Position | None = None
+        # The epoch before this one; empty: there was none, or it isn't certain which of the two is the later one.
+        self._former = ""
         self.state = State.OPENING
         self.position = NOWHERE
         self.heard = False
@@ -121,7 +109,6 @@ class Sequence:
     def receive(self, message: PositionedMessage) -> None:
         """Take a live message."""
         position, last = message.position, self.position
-        self.heard = True
         if self.state is State.LIVE and position.offset == last.offset + 1 and position.epoch == last.epoch:
             self._advance(message)
         elif self.state is State.OPENING:
@@ -139,15 +126,22 @@ class Sequence:
         if self.state is State.LIVE:
             self._stop()
 
-    def read(self, extent: Extent) -> int | None:
-        """Take note that the history is read now; return `Reading.since` of what will come."""
+    def read(self, extent: Extent, asked: int = 0) -> int | None:
+        """Take note that the history is read now; return `Reading.since` of what will come.
+
+        Args:
+            extent: how much is wanted.
+            asked: the least offset that clients have asked for, while the channel is opened.
+        """
         self._kept.old = len(self._kept.messages)
         if extent is Extent.TOP or not self._keeps:
             return None
-        return self.position.offset if extent is Extent.SINCE and not self._paged else 0
+        if extent is Extent.ALL or self._paged:
+            return 0
+        return asked if self.state is State.OPENING else self.position.offset
 
-    def merge(self, reading: Reading) -> None:
-        """Take what was read of the history."""
+    def merge(self, reading: Reading) -> bool:
+        """Take what was read of the history; return False if it is older than what has come."""
         top, last = reading.page.top, self.position
         if self.state is State.OPENING:
             self.position = top
@@ -157,15 +151,15 @@ class Sequence:
             self._awaited = top
             self.state = State.FILLING
             self._outlet.doubtful()
-            return
+            return True
         elif reading.since is None or reading.since > last.offset:
             # Messages are missing, and it doesn't tell which; or the epoch has changed since it was begun.
             self._stop()
-            return
+            return True
         else:
             self._fill(reading)
-        self._backlog.take(reading, self.position)
-        self._go_on()
+        self._recent.take(reading, self.position)
+        return self._go_on(anew=self.position.epoch != last.epoch != "")
 
     def give_up(self) -> None:
         """Go on without what is missing: it could not be read, or has not come."""
@@ -180,38 +174,43 @@ class Sequence:
             self._kept.old = len(kept)
         else:
             self._outlet.missed()
-        self._go_on()
+        self._go_on(anew=True)
 
     # Who joins.
 
     def lacks(self, resume: Resume, reading: Reading | None) -> Extent | None:
-        """Return what has to be read before a client can join; see `Backlog.lacks`. The channel is LIVE."""
-        return self._backlog.lacks(resume, self.position, reading)
+        """Return what has to be read before a client can join; see `RecentMessages.lacks`. The channel is LIVE."""
+        return self._recent.lacks(resume, self.position, reading)
 
     def replay(self, resume: Resume, reading: Reading | None) -> Replay:
-        """Return what a client gets that joins now; see `Backlog.replay`. The channel has been opened."""
-        return self._backlog.replay(resume, self.position, reading)
+        """Return what a client gets that joins now; see `RecentMessages.replay`. The channel has been opened."""
+        return self._recent.replay(resume, self.position, reading)
 
     # What is given back.
 
     def expire(self) -> None:
         """Forget the messages of a history that has expired, or was removed."""
-        self._backlog.begin_anew(self.position.offset)
+        self._recent.begin_anew(self.position.offset)
+
+    def forget(self) -> None:
+        """Forget messages that may be older than those of the history."""
+        self._recent.begin_anew(0)
 
     def trim(self) -> None:
         """Keep no more than the channel's share, if there is too much of all channels."""
-        self._backlog.trim()
+        self._recent.trim()
 
     def close(self) -> None:
         """Give back what it uses; nothing may be called afterwards."""
         self._kept.take()
-        self._backlog.close()
+        self._recent.close()
 
     # Steps.
 
     def _advance(self, message: PositionedMessage) -> None:
+        self.heard = True
         self.position = message.position
-        self._backlog.append(message)
+        self._recent.append(message)
         self._deliver(message)
 
     def _pass_on(self, message: PositionedMessage) -> None:
@@ -224,7 +223,7 @@ class Sequence:
         if awaited is not None and (
             position.epoch != last.epoch or (position.epoch == awaited.epoch and position.offset >= awaited.offset)
         ):
-            self._go_on()
+            self._go_on(anew=True)
 
     def _keep(self, message: PositionedMessage) -> None:
         if not self._kept.add(message):
@@ -262,25 +261,38 @@ class Sequence:
             messages: of its epoch.
             searched: the history has no more of the messages up to this offset than these; 0: that isn't known.
         """
-        run = run_up_to(top.offset, messages)
+        last = self.position
+        # A server that kept its messages goes on with their offsets.
+        delivered = last.offset if top.offset >= last.offset else 0
+        run = [message for message in run_up_to(top.offset, messages) if message.position.offset > delivered]
+        if top.epoch != last.epoch:
+            self._former = "" if top.epoch == self._former else last.epoch
         self.position = Position(top.epoch, top.offset - len(run))
-        self._backlog.begin_anew(self.position.offset if searched else 0)
+        self._recent.begin_anew(self.position.offset if searched else 0)
         self._outlet.missed()
         for message in run:
             self._advance(message)
 
-    def _go_on(self) -> None:
-        """Be LIVE, and take what was kept."""
+    def _go_on(self, *, anew: bool) -> bool:
+        """Be LIVE, and take what was kept; return whether it is in accord with the reading.
+
+        Args:
+            anew: whether subscribers have just been told that they missed messages: other epochs have ended.
+        """
         (kept, old), before = self._kept.take(), self.state
         self._awaited = None
         self.state = State.LIVE
+        accord = True
         for number, message in enumerate(kept):
             position, last = message.position, self.position
             if position.epoch != last.epoch:
-                if number < old:
-                    continue  # it had come before the reading, which tells that its epoch has ended
+                if number < old:  # it had come before the reading
+                    if anew or position.epoch == self._former:
+                        continue
+                    accord = False
             elif position.offset <= last.offset:
                 continue
             self.receive(message)
         if self.state is State.LIVE and before is not State.LIVE:
             self._outlet.complete()
+        return accord

@@ -29,6 +29,7 @@ class Bus:
         truth: payload of each position that was ever given out.
         damaged: whether messages were trimmed early, or an epoch has ended.
         lost: offsets of live messages that will never arrive, with their epochs.
+        stale: what a server still answers that was the primary before.
     """
 
     def __init__(self, size: int) -> None:
@@ -41,6 +42,7 @@ class Bus:
         self.truth: dict[Position, bytes] = {}
         self.damaged = False
         self.lost: set[Position] = set()
+        self.stale: tuple[Position, list[PositionedMessage]] | None = None
 
     def publish(self) -> None:
         """Give a message its position, keep it, and send it to the gateway."""
@@ -60,11 +62,13 @@ class Bus:
 
     def flush(self) -> None:
         """Lose everything: another epoch begins from nothing."""
+        self.stale = self.top, list(self.history)
         self._begin_epoch(0)
         self.history.clear()
 
     def fail_over(self, lost: int) -> None:
         """Go on at a server that has not got the newest messages; its history stays."""
+        self.stale = self.top, list(self.history)
         for _ in range(min(lost, len(self.history))):
             self.history.pop()
         self._begin_epoch(max(0, self.top.offset - lost))
@@ -77,11 +81,17 @@ class Bus:
         if self.link:
             self.lost.add(self.link.popleft().position)
 
-    def page(self, since: int | None) -> HistoryPage:
-        """Return what a reading gives; see `Reading.since`."""
+    def page(self, since: int | None, *, stale: bool = False) -> HistoryPage:
+        """Return what a reading gives; see `Reading.since`.
+
+        Args:
+            since: see there.
+            stale: it comes from the server that was the primary before, if there was one.
+        """
+        top, history = self.stale if stale and self.stale is not None else (self.top, list(self.history))
         if since is None:
-            return HistoryPage(self.top)
-        return HistoryPage(self.top, [message for message in self.history if message.position.offset > since])
+            return HistoryPage(top)
+        return HistoryPage(top, [message for message in history if message.position.offset > since])
 
     def _begin_epoch(self, offset: int) -> None:
         self.damaged = True
@@ -89,9 +99,9 @@ class Bus:
         self.top = Position(f"e{self._epochs}", offset)
 
 
-def positioned(position: Position, payload: bytes) -> PositionedMessage:
+def positioned(position: Position, payload: bytes, channel: str = "c") -> PositionedMessage:
     """Return a message of the channel."""
-    return PositionedMessage("c", payload, position=position)
+    return PositionedMessage(channel, payload, position=position)
 
 
 @dataclass
@@ -131,6 +141,8 @@ class Client:
     def missed(self, position: Position) -> None:
         """Be told where it goes on."""
         self.told += 1
+        if self.position is not None and self.position.epoch != position.epoch:
+            self.seen.clear()  # a server that is behind can bring an epoch back
         self.position = position
 
 
@@ -165,6 +177,10 @@ class Gateway:
         self._page: HistoryPage | None = None
         self._reading = False
         self._outdated = False
+        # The last message that was heard, and how often clients had been told by then; epochs that were left.
+        self._newest: tuple[Position, int] | None = None
+        self._epoch = ""
+        self._left: set[str] = set()
 
     # What the sequence tells.
 
@@ -193,7 +209,24 @@ class Gateway:
     def hear(self) -> None:
         """Take the next live message."""
         if self._bus.link:
-            self.sequence.receive(self._bus.link.popleft())
+            message = self._bus.link.popleft()
+            self.sequence.receive(message)
+            if message.position.epoch not in self._left:
+                self._newest = message.position, self.told
+
+    def check(self) -> None:
+        """No message that was heard has been dropped in silence."""
+        sequence = self.sequence
+        now = sequence.position
+        if self._epoch not in ("", now.epoch):
+            self._left.add(self._epoch)
+        self._epoch = now.epoch
+        if sequence.state is not State.LIVE or self._newest is None:
+            return
+        position, told = self._newest
+        if position.epoch == self._bus.top.epoch and self.told == told:
+            assert now.epoch == position.epoch
+            assert now.offset >= position.offset
 
     def gap(self) -> None:
         """Lose all that is on its way, and be told."""
@@ -222,10 +255,14 @@ class Gateway:
         self._extent = extent
         self._since = self.sequence.read(extent)
 
-    def answer(self) -> None:
+    def answer(self, *, stale: bool = False) -> None:
         """Let the bus answer it; the answer is on its way then."""
         if self._reading and self._page is None:
-            self._page = self._bus.page(self._since)
+            self._page = self._bus.page(self._since, stale=stale)
+
+    def answer_stale(self) -> None:
+        """Let a server answer it that was the primary before."""
+        self.answer(stale=True)
 
     def fail(self) -> None:
         """Let it fail."""

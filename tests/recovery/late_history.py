@@ -33,6 +33,7 @@ class LateHistory(HistoryStore):
     Attributes:
         asked: readings that wait for `answer` or `fail`, the first one first.
         readings: how many there were.
+        given: how many messages they have given.
         late: whether readings wait; else they are answered at once.
     """
 
@@ -40,7 +41,7 @@ class LateHistory(HistoryStore):
         self._namespaces = namespaces
         self._kept = MemoryHistoryStore(namespaces)
         self.asked: list[Asked] = []
-        self.readings = 0
+        self.readings = self.given = 0
         self.late = False
 
     def append(self, channel: str, text: str) -> PositionedMessage:
@@ -57,7 +58,8 @@ class LateHistory(HistoryStore):
             answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
             self.asked.append(Asked(channel, answer))
             if await answer:
-                return await self._kept.read(channel, since=since, limit=limit, newest_first=newest_first)
+                page = await self._kept.read(channel, since=since, limit=limit, newest_first=newest_first)
+        self.given += len(page.messages)
         return page
 
     def answer(self) -> None:

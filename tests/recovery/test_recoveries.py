@@ -19,6 +19,7 @@ from relay.recovery import readings, recoveries
 from relay.recovery.recoveries import Recoveries
 from relay.replay import Replay, Resume
 from tests.harness.conditions import stays_true, wait_until
+from tests.recovery.channel_world import positioned
 from tests.recovery.late_history import LateHistory
 
 NAMESPACES = Namespaces(
@@ -140,6 +141,22 @@ async def test_all_clients_of_a_channel_that_come_back_at_once_share_one_reading
         assert (await found.join("kept:a", 3)).got == "5 6 7 "
         assert not (await found.join("kept:a", Position("another", 3))).replay.recovered
         assert found.history.readings == 2
+
+
+@pytest.mark.parametrize(("resumes", "read"), [((6, 4, 7), 4), ((6, 4, 0), 4), ((6, -1), 8), ((), 0)])
+async def test_the_first_reading_brings_what_those_that_wait_ask_for(resumes: tuple[int, ...], read: int) -> None:
+    async with house() as found:
+        positions = [Position("", 0), *[found.publish("kept:a", str(number)) for number in range(1, 9)]]
+        acknowledged = found.claim("kept:a")
+        wanted = [positions[offset] if offset > 0 else -9 * offset for offset in resumes]
+        joining = [asyncio.create_task(found.join("kept:a", resume)) for resume in [*wanted, 0]]
+        await asyncio.sleep(0)
+        acknowledged.set_result(None)
+        listeners = await asyncio.gather(*joining)
+        assert (found.history.readings, found.history.given) == (1, read)
+        for offset, listener in zip(resumes, listeners, strict=False):
+            first = max(offset, 0) + 1 if offset else 9
+            assert listener.got == "".join(f"{text} " for text in range(first, 9))
 
 
 async def test_a_client_that_joins_gets_nothing_twice_that_waits_for_the_flush() -> None:
@@ -317,6 +334,45 @@ async def test_quiet_channels_take_their_turns_at_being_looked_at(monkeypatch: p
             await wait_until(lambda: found.history.readings - before == looked_at)  # noqa: B023  # at once
 
 
+async def test_a_reading_that_fails_is_not_tried_again_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readings, "RETRY_SECONDS", (60.0, 60.0))
+    async with house() as found:
+        found.history.late = True
+        found.claim("kept:a").set_result(None)
+        await wait_until(lambda: found.history.asked)
+        found.history.fail()
+        await wait_until(lambda: found.counters.history_reads)
+        assert await stays_true(lambda: not found.history.asked, 0.02)
+
+
+async def test_a_stale_history_is_read_again_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readings, "RETRY_SECONDS", (60.0, 60.0))
+    async with house() as found:
+        listener = await found.opened("kept:a")
+        found.publish("kept:a", "1")
+        before = found.history.readings
+        found.recoveries.receive(positioned(Position("another", 2), b"2", channel="kept:a"))
+        await wait_until(lambda: found.history.readings > before)
+        assert await stays_true(lambda: found.history.readings == before + 1, 0.02)
+        assert found.recoveries.prepare("kept:a", 0) is not None
+        assert (listener.got, found.told) == ("1 ", [])
+
+
+async def test_quiet_channels_that_have_had_messages_are_looked_at_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recoveries, "LOOKED_AT", 2)
+    async with house() as found:
+        for number in range(6):
+            await found.opened(f"kept:{number}")
+        for number in (3, 5):
+            found.publish(f"kept:{number}", "1")
+            found.publish(f"kept:{number}", "2", lost=True)
+        found.recoveries.look(0.0)  # something was heard of them since the look before
+        found.recoveries.look(1.0)
+        found.recoveries.look(2.0)
+        found.recoveries.look(3.0)
+        await wait_until(lambda: found.counters.messages_filled == 2)
+
+
 async def test_few_histories_are_read_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(readings, "MAX_READINGS", 3)
     async with house() as found:
@@ -378,6 +434,25 @@ async def test_messages_expire_with_their_history() -> None:
         found.recoveries.look(302.0)
         assert found.recoveries.rings.used == 0
         assert (await found.join("kept:a", position)).replay.recovered
+
+
+async def test_messages_from_before_the_channel_was_opened_are_not_kept_for_another_lifetime() -> None:
+    async with house() as found:
+        first, second = found.publish("kept:a", "1"), found.publish("kept:a", "2")
+        found.claim("kept:a").set_result(None)
+        assert (await found.join("kept:a", first)).got == "2 "
+        assert found.recoveries.rings.used
+        now = asyncio.get_running_loop().time()
+        found.recoveries.look(now)
+        assert found.recoveries.rings.used == 0
+        assert (await found.join("kept:a", first)).got == "2 "  # it may still be there
+        found.recoveries.look(now + 301.0)
+        assert (await found.join("kept:a", second)).replay.recovered
+        found.publish("kept:a", "3")
+        found.recoveries.look(now + 302.0)
+        found.recoveries.look(now + 303.0)
+        assert found.recoveries.rings.used, "the last message came just now"
+        assert (await found.join("kept:a", second)).got == "3 "
 
 
 async def test_a_history_that_was_removed_is_forgotten() -> None:

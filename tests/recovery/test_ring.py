@@ -9,9 +9,9 @@ from relay.brokers.history import HistoryPage
 from relay.message import PositionedMessage
 from relay.namespaces import ChannelOptions
 from relay.position import Position
-from relay.recovery.backlog import Backlog
 from relay.recovery.kept import KEPT_BYTES, Kept
 from relay.recovery.reading import Extent, Reading
+from relay.recovery.recent_messages import RecentMessages
 from relay.recovery.ring import MESSAGE_BYTES, Budget, Ring
 from tests.recovery.channel_world import positioned
 
@@ -54,29 +54,60 @@ def test_a_channel_that_gets_a_message_keeps_to_its_share_when_all_have_too_much
 
 def test_what_a_ring_has_no_room_for_is_read() -> None:
     budget = Budget(2 * MESSAGE_BYTES)
-    backlog = Backlog(ChannelOptions(history_size=10), budget)
+    recent = RecentMessages(ChannelOptions(history_size=10), budget)
     for offset in range(1, 6):
-        backlog.append(message(offset))
+        recent.append(message(offset))
     last = Position("e", 5)
-    assert backlog.lacks(Position("e", 3), last, None) is None
-    assert backlog.lacks(Position("e", 2), last, None) is not None
-    assert not backlog.replay(Position("e", 2), last, None).recovered
+    assert recent.lacks(Position("e", 3), last, None) is None
+    assert recent.lacks(Position("e", 2), last, None) is not None
+    assert not recent.replay(Position("e", 2), last, None).recovered
+
+
+def test_what_the_bus_keeps_no_more_either_is_not_read() -> None:
+    recent = RecentMessages(ChannelOptions(history_size=10, history_bytes=2048), Budget(1 << 20))
+    for offset in range(1, 6):
+        recent.append(message(offset, 1000))
+    last = Position("e", 5)
+    assert recent.lacks(Position("e", 3), last, None) is None
+    assert recent.replay(Position("e", 3), last, None).recovered
+    for since in (0, 1, 2):
+        assert recent.lacks(Position("e", since), last, None) is None
+        assert not recent.replay(Position("e", since), last, None).recovered
+
+
+def test_the_newest_message_is_kept_whatever_its_size() -> None:
+    """The bus keeps it, too."""
+    recent = RecentMessages(ChannelOptions(history_size=10, history_bytes=2048), Budget(1 << 20))
+    recent.append(message(1, 1000))
+    recent.append(message(2, 3000))
+    assert recent.replay(Position("e", 1), Position("e", 2), None).recovered
+
+
+def test_a_reading_since_an_offset_is_kept_and_tells_what_is_gone() -> None:
+    recent = RecentMessages(ChannelOptions(history_size=10), Budget(1 << 20))
+    last = Position("e", 8)
+    recent.take(Reading(HistoryPage(last, [message(offset) for offset in (6, 7, 8)]), 5), last)
+    assert recent.lacks(Position("e", 5), last, None) is None
+    assert recent.lacks(Position("e", 4), last, None) is Extent.ALL
+    recent.take(Reading(HistoryPage(last, [message(offset) for offset in (6, 7, 8)]), 3), last)
+    assert recent.lacks(Position("e", 4), last, None) is None
+    assert not recent.replay(Position("e", 4), last, None).recovered
 
 
 def test_what_is_known_to_be_gone_is_not_read() -> None:
-    backlog = Backlog(ChannelOptions(history_size=10), Budget(2 * MESSAGE_BYTES))
+    recent = RecentMessages(ChannelOptions(history_size=10), Budget(2 * MESSAGE_BYTES))
     for offset in range(1, 9):
-        backlog.append(message(offset))
+        recent.append(message(offset))
     last = Position("e", 8)
     for since in (3, 4, 5):
-        assert backlog.lacks(Position("e", since), last, None) is Extent.ALL
+        assert recent.lacks(Position("e", since), last, None) is Extent.ALL
     reading = Reading(HistoryPage(last, [message(offset) for offset in (5, 6, 7, 8)]), 0)
-    backlog.take(reading, last)
-    assert backlog.lacks(Position("e", 3), last, None) is None
-    assert backlog.lacks(Position("e", 4), last, None) is Extent.ALL
-    assert backlog.lacks(Position("e", 4), last, reading) is None
-    assert len(backlog.replay(Position("e", 4), last, reading).messages) == 4
-    assert not backlog.replay(Position("e", 3), last, reading).recovered
+    recent.take(reading, last)
+    assert recent.lacks(Position("e", 3), last, None) is None
+    assert recent.lacks(Position("e", 4), last, None) is Extent.ALL
+    assert recent.lacks(Position("e", 4), last, reading) is None
+    assert len(recent.replay(Position("e", 4), last, reading).messages) == 4
+    assert not recent.replay(Position("e", 3), last, reading).recovered
 
 
 def test_messages_without_room_push_out_those_that_were_kept_before() -> None:

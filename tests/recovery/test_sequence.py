@@ -6,13 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from relay.brokers.history import MAX_PAGE
 from relay.namespaces import ChannelOptions
 from relay.position import Position
 from relay.recovery.sequence import State
 from tests.recovery.channel_world import Bus, Gateway
 
-HARMLESS = ("publish", "hear", "lose", "gap", "look", "begin", "answer", "fail", "arrive", "come", "join")
-HARMFUL = ("trim", "flush", "fail over", "give up", "expire")
+HARMLESS = ("publish", "hear", "lose", "gap", "look", "begin", "answer", "fail", "arrive", "come", "join", "forget")
+HARMFUL = ("trim", "flush", "fail over", "give up", "expire", "answer stale")
 
 OPENED = ("begin", "answer", "arrive", "come", "join")
 """Opens the channel, and lets a client in."""
@@ -22,13 +23,17 @@ Acts = list[tuple[str, int]]
 rooms = st.sampled_from([1, 3, 1000])
 
 
-def plays(*acts: str) -> st.SearchStrategy[Acts]:
+OVERTAKEN = (*OPENED, "publish", "hear", "fail over", "publish", "hear", "begin")
+"""A message of another epoch has come, and the history is read."""
+
+
+def plays(*acts: str, begin: tuple[str, ...] = OPENED) -> st.SearchStrategy[Acts]:
     """Return orders of acts, most of them on a channel that is open."""
     some = st.lists(st.tuples(st.sampled_from(acts), st.integers(0, 7)), max_size=70)
-    return st.tuples(st.sampled_from([OPENED, OPENED, ()]), some).map(lambda two: [(act, 0) for act in two[0]] + two[1])
+    return st.tuples(st.sampled_from([OPENED, begin, ()]), some).map(lambda two: [(act, 0) for act in two[0]] + two[1])
 
 
-harmless, anything = plays(*HARMLESS), plays(*HARMLESS, *HARMFUL)
+harmless, anything = plays(*HARMLESS), plays(*HARMLESS, *HARMFUL, begin=OVERTAKEN)
 
 
 class Scene:
@@ -54,10 +59,13 @@ class Scene:
         elif act == "expire":
             if gateway.sequence.state is State.LIVE:
                 gateway.sequence.expire()
+        elif act == "forget":
+            gateway.sequence.forget()
         elif act == "come":
             gateway.come(self._resume(number), honest=number < 6)
         else:
             getattr(gateway, act.replace(" ", "_"))()
+        gateway.check()
 
     def _resume(self, number: int) -> Position | int:
         top = self.bus.top
@@ -70,7 +78,9 @@ class Scene:
     def settle(self) -> None:
         """Let everything arrive that is on its way, until nothing changes any more."""
         gateway = self.gateway
-        for _ in range(12):
+        for turn in range(12):
+            if turn == 6:
+                gateway.give_up()  # at the latest
             while self.bus.link:
                 gateway.hear()
             gateway.begin()
@@ -142,6 +152,73 @@ def test_without_messages_kept_nobody_is_told_who_missed_nothing(acts: Acts) -> 
     check_end(scene)
     if not scene.bus.lost:
         assert scene.gateway.told == 0
+
+
+STALE = (*OVERTAKEN, "answer stale", "arrive")
+"""A message of another epoch has come, and then a reading that says that there is none."""
+
+
+def test_a_stale_reading_doesnt_drop_what_has_come_of_a_new_epoch() -> None:
+    scene = Scene(ChannelOptions(history_size=10))
+    for act in STALE:
+        scene.do(act, 0)
+    assert (scene.gateway.told, scene.gateway.sequence.state) == (0, State.FILLING)
+    check_end(played_on(scene))
+    assert scene.gateway.told == 1
+
+
+def test_who_gives_up_on_stale_readings_is_told_and_goes_on_in_the_new_epoch() -> None:
+    scene = Scene(ChannelOptions(history_size=10))
+    for act in (*STALE, "give up", "publish", "hear"):
+        scene.do(act, 0)
+    assert (scene.gateway.told, scene.gateway.sequence.state) == (1, State.LIVE)
+    assert scene.gateway.sequence.position == Position("e2", 3)
+
+
+def test_a_late_message_of_the_epoch_before_is_dropped() -> None:
+    scene = Scene(ChannelOptions(history_size=10))
+    acts = [*OPENED, "publish", "flush", "publish", "look", "begin", "answer", "arrive", "begin", "answer", "arrive"]
+    for act in [*acts, "hear", "begin", "answer", "arrive"]:
+        scene.do(act, 0)
+    assert (scene.gateway.told, scene.gateway.sequence.state) == (1, State.LIVE)
+    assert scene.gateway.sequence.position == Position("e2", 1)
+
+
+def test_an_epoch_that_a_stale_reading_has_brought_back_doesnt_end_the_one_behind() -> None:
+    scene = Scene(ChannelOptions(history_size=10))
+    acts = [*OPENED, "publish", "hear", "fail over", "look"]
+    acts += ["begin", "answer", "arrive", "begin", "answer", "arrive", "look"]
+    acts += ["begin", "answer stale", "arrive", "begin", "answer stale", "arrive"]
+    for act in [*acts, "publish", "hear", "begin", "answer stale", "arrive"]:
+        scene.do(act, 0)
+    assert (scene.gateway.sequence.position.epoch, scene.gateway.sequence.state) == ("e1", State.FILLING)
+    check_end(played_on(scene))
+
+
+def test_what_was_delivered_before_a_failover_isnt_repeated_behind_it() -> None:
+    scene = Scene(ChannelOptions(history_size=MAX_PAGE + 1))
+    for act in (*OPENED, "publish", "hear", "publish", "hear", "fail over", "publish", "lose", "gap"):
+        scene.do(act, 0)
+    (client,) = scene.gateway.clients
+    assert client.got == 2
+    check_end(played_on(scene))
+    assert (client.got, client.told) == (3, 1)
+
+
+def test_messages_of_an_epoch_that_began_from_nothing_are_all_delivered() -> None:
+    scene = Scene(ChannelOptions(history_size=MAX_PAGE + 1))
+    for act in (*OPENED, "publish", "hear", "publish", "hear", "flush", "publish", "lose", "gap"):
+        scene.do(act, 0)
+    (client,) = scene.gateway.clients
+    check_end(played_on(scene))
+    assert (client.got, client.told) == (3, 1)
+
+
+def test_a_channel_that_was_filled_has_heard_something() -> None:
+    scene = Scene(ChannelOptions(history_size=5))
+    for act in (*OPENED, "publish", "lose", "gap", "begin", "answer", "arrive"):
+        scene.do(act, 0)
+    assert scene.gateway.sequence.heard
 
 
 def test_a_reading_that_was_begun_in_another_epoch_tells_no_hole() -> None:

@@ -10,7 +10,7 @@ from relay.recovery.ring import Budget, Ring
 from relay.replay import Replay, Resume
 
 
-class Backlog:
+class RecentMessages:
     """The newest messages of a channel, the last one that was delivered included.
 
     Args:
@@ -63,15 +63,17 @@ class Backlog:
             known = self._known(last, reading)
         if len(known) < missing:
             return Replay(last, recovered=False)
-        return Replay(last, known[-missing:] if missing else [])
+        return Replay(last, known[-missing:])
 
     def take(self, reading: Reading, last: Position) -> None:
         """Keep what was read, as far as there is room, if it is more than what is at hand."""
         top = reading.page.top
-        if reading.since != 0 or not self._size or top.epoch != last.epoch or top.offset > last.offset:
+        if reading.since is None or not self._size or top.epoch != last.epoch or top.offset > last.offset:
             return
         run = run_up_to(top.offset, reading.page.messages)
-        self._floor = max(self._floor, top.offset - len(run))
+        lowest = top.offset - len(run)
+        if lowest > reading.since:
+            self._floor = max(self._floor, lowest)
         live = self._ring.newest(last.offset - top.offset)
         if len(live) == last.offset - top.offset and len(run) + len(live) > len(self._ring):
             self._ring.replace([*run, *live])
@@ -95,7 +97,7 @@ class Backlog:
 
     def _lowest(self, last: Position) -> int:
         """Return the offset up to which no message can be read: the history has no more room for these either."""
-        return max(self._floor, last.offset - self._size)
+        return max(self._floor, self._ring.dropped, last.offset - self._size)
 
     def _known(self, last: Position, reading: Reading | None) -> list[PositionedMessage]:
         """Return all messages up to the last one, without a hole, from a reading and from what is at hand."""
