@@ -65,8 +65,8 @@ end
 """Reads the position, and begins a new epoch where it has to.
 
 Before it: `call`; `given`, the caller's idea of the primary; `random`, 8 characters of the caller's own, so that two
-Redis don't begin the same epoch; `lifetime` of the position, in seconds; `day`. Afterwards: `epoch`, `offset`, `bytes`,
-`state`; and `found`, the id of the primary, where it was asked for."""
+Redis don't begin the same epoch. Afterwards: `epoch`, `offset`, `bytes`, `state`; and `found`, the id of the primary,
+where it was asked for. `_RENEW` must follow: a position that was begun has no time to live yet."""
 
 _RENEW: Final = """
 if offset == 0 then
@@ -76,7 +76,9 @@ elseif state[6] ~= day then
   redis.pcall('HSET', KEYS[1], 't', day)
 end
 """
-"""Lets the position live on. A Redis that takes no writes can still be read."""
+"""Lets the position live on, for `lifetime` seconds from this `day` on where anything was published.
+
+A Redis that takes no writes can still be read."""
 
 _KNOWN: Final = """
 local function answer(known)
