@@ -59,6 +59,7 @@ if not epoch or not offset or primary ~= given then
     epoch = random .. string.format('%x%05x', now[1], now[2])
     if found ~= '' then primary = found end
     call('HSET', KEYS[1], 'e', epoch, 'o', string.format('%.0f', offset), 'r', primary)
+    if offset == 0 then call('EXPIRE', KEYS[1], %FRESH%) end
   end
 end
 """
@@ -66,7 +67,7 @@ end
 
 Before it: `call`; `given`, the caller's idea of the primary; `random`, 8 characters of the caller's own, so that two
 Redis don't begin the same epoch. Afterwards: `epoch`, `offset`, `bytes`, `state`; and `found`, the id of the primary,
-where it was asked for. `_RENEW` must follow: a position that was begun has no time to live yet."""
+where it was asked for."""
 
 _RENEW: Final = """
 if offset == 0 then

@@ -160,6 +160,14 @@ async def test_a_position_without_messages_lives_for_minutes(own_redis: RedisSer
     assert own_redis.admin.ttl(POSITION) > 7 * 24 * 3600
 
 
+async def test_a_position_that_a_refused_message_has_begun_expires(own_redis: RedisServer, connect: Connect) -> None:
+    station = await connect(own_redis.add_user("half", "secret", f"{RIGHTS} -xadd"))
+    outcomes = Outcomes()
+    station.say("h:c", b"x", receipt=outcomes)
+    await wait_until(lambda: outcomes.errors)
+    assert 0 < own_redis.admin.ttl(POSITION) <= FRESH_SECONDS
+
+
 async def test_reading_renews_a_position_once_a_day(own_redis: RedisServer, connect: Connect) -> None:
     """A quiet channel with subscribers keeps its epoch."""
     station = await connect(own_redis)
