@@ -61,7 +61,8 @@ async def deliver(
 async def _send(session: ClientSession, url: URL, payload: str | bytes, tls: ssl.SSLContext | None) -> None:
     try:
         opening = session.ws_connect(url, max_msg_size=0, ssl=tls or True)
-        connection = await asyncio.wait_for(opening, HANDSHAKE_SECONDS)
+        async with asyncio.timeout(HANDSHAKE_SECONDS):
+            connection = await opening
     except WSServerHandshakeError as error:
         await check_scheme(url, error)
         raise

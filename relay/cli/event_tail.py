@@ -60,7 +60,8 @@ class EventTail(Tail):
         timeout = ClientTimeout(total=None, sock_read=SILENCE_SECONDS)
         try:
             opening = session.get(url, headers=headers, ssl=self._tls or True, timeout=timeout, allow_redirects=False)
-            response = await asyncio.wait_for(opening, HANDSHAKE_SECONDS)
+            async with asyncio.timeout(HANDSHAKE_SECONDS):
+                response = await opening
         except (ClientError, TimeoutError) as error:
             await check_gateway(self._url, error)
             return f"{gateway} {'did not answer' if isinstance(error, TimeoutError) else unreachable(error)}", 0.0

@@ -109,7 +109,8 @@ class Tail:
         gateway = self._url.origin()
         try:
             opening = session.ws_connect(self._url, max_msg_size=0, heartbeat=HEARTBEAT_SECONDS, ssl=self._tls or True)
-            connection = await asyncio.wait_for(opening, HANDSHAKE_SECONDS)
+            async with asyncio.timeout(HANDSHAKE_SECONDS):
+                connection = await opening
         except WSServerHandshakeError as error:
             await check_scheme(self._url, error)
             if error.status in PERMANENT_REFUSALS or error.status < 400:
@@ -164,12 +165,17 @@ async def _output_unread() -> None:
 
     A write would fail, too, but on a quiet channel there may never be one.
     """
-    gone = asyncio.Event()
+    loop, gone = asyncio.get_running_loop(), asyncio.Event()
+
+    def end() -> None:
+        loop.remove_reader(output)  # it stays readable, and would be told again and again
+        gone.set()
+
     with suppress(io.UnsupportedOperation, NotImplementedError):
         output = sys.stdout.fileno()
         if stat.S_ISFIFO(os.fstat(output).st_mode):
             # The writing end has nothing to read: it becomes "readable" when its reader is gone.
-            asyncio.get_running_loop().add_reader(output, gone.set)
+            loop.add_reader(output, end)
     await gone.wait()
 
 

@@ -7,11 +7,12 @@ import os
 import time
 
 import pytest
-from aiohttp import web
+from aiohttp import ClientConnectionError, ClientSession, web
 from yarl import URL
 
 from relay.cli.tail import GatewayRefused, Tail, backoff, line
 from tests.cli.conftest import StandIn
+from tests.harness.conditions import PATIENCE_SECONDS
 from tests.harness.free_port import free_port
 
 SHORT_SECONDS = 0.01
@@ -232,3 +233,22 @@ async def test_unread_output_is_no_error_at_the_end(stand_in: StandIn, monkeypat
         monkeypatch.setattr("sys.stdout", output)
         await Tail(URL(await stand_in(quiet)), None).run()
         output.flush()
+
+
+async def test_it_can_be_cancelled_at_the_moment_at_which_an_attempt_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`asyncio.wait_for` of Python 3.11 forgets the cancellation then: it tried for ever, without a reader."""
+    failing, entered = asyncio.Event(), asyncio.Event()
+
+    async def fail(*_: object, **__: object) -> None:
+        entered.set()
+        await failing.wait()
+        raise ClientConnectionError
+
+    monkeypatch.setattr(ClientSession, "ws_connect", fail)
+    task = asyncio.create_task(Tail(URL("http://127.0.0.1:1"), None)._follow())
+    await entered.wait()
+    failing.set()
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(task, PATIENCE_SECONDS)
