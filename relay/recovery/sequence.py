@@ -262,9 +262,11 @@ class Sequence:
             searched: the history has no more of the messages up to this offset than these; 0: that isn't known.
         """
         last = self.position
-        # A server that kept its messages goes on with their offsets.
+        # A server that kept its messages goes on with their offsets. What was heard in this epoch is new in any case.
         delivered = last.offset if top.offset >= last.offset else 0
-        run = [message for message in run_up_to(top.offset, messages) if message.position.offset > delivered]
+        heard = [message.position.offset for message in self._kept.messages if message.position.epoch == top.epoch]
+        first = min([delivered + 1, *heard])
+        run = [message for message in run_up_to(top.offset, messages) if message.position.offset >= first]
         if top.epoch != last.epoch:
             self._former = "" if top.epoch == self._former else last.epoch
         self.position = Position(top.epoch, top.offset - len(run))

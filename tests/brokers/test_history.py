@@ -133,7 +133,7 @@ async def test_all_publishers_share_one_count(stations: Stations) -> None:
         assert [position.offset for position in positions if position] == list(range(1, 401))
         assert len({position.epoch for position in positions if position}) == 1
     assert here.sink.messages == there.sink.messages
-    assert len(outcomes.positions) == 200
+    await wait_until(lambda: len(outcomes.positions) == 200)
 
 
 async def test_what_is_kept_is_read_as_it_was_received(stations: Stations) -> None:

@@ -237,7 +237,7 @@ async def test_clients_that_come_back_at_once_cost_one_reading_for_each_channel(
     # And looks at quiet channels.
     looks = counters.history_reads["read"] - len(channels)
     assert looks >= 0
-    assert own_redis.calls("xrevrange") == len(channels)
+    assert own_redis.calls("xrange") == len(channels)
     await wait_until(lambda: not parts_of(second).context.node.interests)
     assert parts_of(second).context.node.recoveries.buffered == 0
 

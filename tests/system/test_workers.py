@@ -117,6 +117,7 @@ async def test_a_killed_worker_is_replaced_and_its_clients_come_back(
             await here[0].send("hello again")
             for client in here[1:]:
                 assert (await client.receive(1))[-1] == "hello again"
+            await wait_for_open(gateway.port, 40)
             assert (await metrics(gateway.port))["relay_connections_accepted_total"] == 40 + theirs
 
 

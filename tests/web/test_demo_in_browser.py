@@ -95,7 +95,7 @@ def test_round_trips_are_drawn(browser: Browser, pair: Pair, channel: str) -> No
         client.root.get_by_label("Repeat").select_option("10/s")
         client.sees("number 5", "back in")
         client.root.get_by_label("Repeat").select_option("off")
-        name = re.compile(r"Round trips of the last \d+ messages, up to \d+ m?s")
+        name = re.compile(r"Round trips of the last \d+ messages, up to [\d.]+ m?s")
         expect(client.root.get_by_role("img", name=name)).to_be_visible(timeout=WITHIN_MS)
         line = client.root.locator("svg polyline")
         expect(line).to_have_attribute("points", re.compile(r"^([\d.]+,[\d.]+ ){4}"), timeout=WITHIN_MS)
