@@ -8,6 +8,7 @@ queue belongs to a client; an idle one costs its memory and one ping per interva
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 from websockets.protocol import SEND_EOF, State
 
@@ -257,7 +258,8 @@ class WebSocket(Client):
         if SEND_EOF in writes and not transport.is_closing() and transport.can_write_eof():
             # Half-close and keep reading: closing with unread data would reset the connection and take the
             # close frame with it.
-            transport.write_eof()
+            with suppress(OSError):  # the client has disconnected, and the event loop hasn't noticed yet
+                transport.write_eof()
         if ws.close_expected():
             self._abort_later()
 

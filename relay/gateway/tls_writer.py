@@ -55,7 +55,8 @@ class TlsWriter(asyncio.Transport):
         """Close this side once everything is written, and go on reading."""
         self._finish()
         if not self._raw.is_closing() and self._raw.can_write_eof():
-            self._raw.write_eof()
+            with suppress(OSError):  # the client has disconnected, and the event loop hasn't noticed yet
+                self._raw.write_eof()
 
     def can_write_eof(self) -> bool:
         """Return True."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import logging
 from contextlib import AsyncExitStack
 
 import pytest
@@ -344,6 +346,28 @@ async def test_half_closed_clients_are_closed(embedded: EmbeddedFactory) -> None
     writer.close()
     await writer.wait_closed()
     await wait_until(lambda: gateway.counters.connections_open == 0)
+
+
+async def test_a_client_that_has_gone_before_its_socket_is_half_closed_is_no_fault(
+    embedded: EmbeddedFactory, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It may have reset the connection, which asyncio tells by an exception then."""
+
+    def refuse(transport: asyncio.Transport) -> None:
+        raise OSError(errno.ENOTCONN, "Transport endpoint is not connected")
+
+    monkeypatch.setattr("asyncio.selector_events._SelectorSocketTransport.write_eof", refuse)
+    (gateway,) = await embedded(1)
+    async with RawWebSocket(gateway.port) as client:
+        await client.send(
+            b"GET /ws/c HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+            b"\x83\x80\0\0\0\0"  # of an opcode that is reserved
+        )
+        assert (await client.response()).status == 101
+        assert (await client.close_frame())[0] == 1002
+    await wait_until(lambda: gateway.counters.connections_open == 0)
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
 INNER = encode_frame(TEXT, b"forged")
