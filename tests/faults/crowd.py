@@ -13,7 +13,7 @@ from typing import Self
 from tests.faults.http_publisher import HttpPublisher
 from tests.faults.listeners import hear_events, hear_polls, hear_websocket
 from tests.faults.record import Fate, Record, Sent
-from tests.faults.slot import Slot
+from tests.faults.slot import GAP_SECONDS, Slot
 from tests.harness.conditions import wait_until
 from tests.harness.history import Label, label_of, labelled
 from tests.harness.numbered_publisher import NumberedPublisher, Session
@@ -85,10 +85,10 @@ class Crowd:
             ConditionTimeout: they don't get them.
         """
         # A gateway that has just lost its links may not have noticed: the last messages must not fall into that gap.
-        now = time.monotonic()
-        await wait_until(
-            lambda: not self._silent(now), LAST_SECONDS, lambda: f"these hear nothing any more: {self._silent(now)}"
-        )
+        # Nor may a listener be away that is closed for the gap before.
+        await self._all_hear()
+        await asyncio.sleep(GAP_SECONDS)
+        await self._all_hear()
         for request in self._requests:
             request.stop()
         await asyncio.gather(*self._requesting, *(publisher.stop() for _, publisher in self._websockets))
@@ -105,6 +105,13 @@ class Crowd:
             lambda: not self._waiting(last),
             LAST_SECONDS,
             lambda: f"these wait for the last messages: {self._waiting(last)}",
+        )
+
+    async def _all_hear(self) -> None:
+        """Wait until all listeners have got a message that is sent from now on."""
+        now = time.monotonic()
+        await wait_until(
+            lambda: not self._silent(now), LAST_SECONDS, lambda: f"these hear nothing any more: {self._silent(now)}"
         )
 
     def _silent(self, since: float) -> list[str]:

@@ -11,6 +11,9 @@ from tests.harness.gateway_process import GatewayProcess, Setting, launch
 from tests.harness.tcp_proxy import TcpProxy
 
 DRAIN_SECONDS = 1.0
+GAP_SECONDS = 0.5
+"""Over which clients are closed that have missed messages: soon, so that they are back for the last messages."""
+
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
 
@@ -31,7 +34,7 @@ class Slot:
         self.number = number
         self.proxy = proxy
         self.processes: list[GatewayProcess] = []
-        self._settings = {"drain_seconds": DRAIN_SECONDS, **settings}
+        self._settings = {"drain_seconds": DRAIN_SECONDS, "gap_seconds": GAP_SECONDS, **settings}
 
     async def start(self) -> None:
         """Start a gateway, and return when it listens."""
