@@ -13,8 +13,8 @@ from tests.harness.websocket_client import WebSocketClient
 STAYING = {"on_gap": "keep"}
 """Settings of gateways whose clients are looked at around a gap: by default it closes them, one after the other."""
 
-SLACK_SECONDS = 1.0
-"""How long a message may be on its way before the outage or after it: 0.37 s were seen on a busy machine."""
+SLACK_SECONDS = 0.25
+"""How long a message may be on its way before the outage begins or after it ends."""
 
 
 @dataclass(frozen=True, slots=True)
