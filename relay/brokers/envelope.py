@@ -146,7 +146,7 @@ def _read_position(value: bytes) -> Position:
 
 @lru_cache(4096)
 def _read_epoch(value: bytes) -> str:
-    """Return an epoch. It goes to clients within lines of text: whoever writes to Redis must not write lines."""
+    """Return an epoch. It goes to clients within lines of text: a program that writes to Redis must not write lines."""
     epoch = value.decode(errors="replace")
     if not is_epoch(epoch):
         raise EnvelopeError("the epoch of a position is none")

@@ -7,7 +7,7 @@ plain WebSocket  nothing can, as it has no words but those of its channel: it is
                  wants it to stay
 
 All clients of a gateway would come back at once, and a handshake costs more than a close. So they are closed evenly
-over some time; nobody has a timer. One that leaves meanwhile is forgotten. One that waits for its turn keeps it when
+over some time, by one timer for all. One that leaves meanwhile is forgotten. One that waits for its turn keeps it when
 there is another gap: it comes back in any case.
 """
 

@@ -96,7 +96,7 @@ class ChannelRecovery:
         self.heard_at = shared.loop.time()
         self.heard = False
         self._wanted: Extent | None = None
-        # The least offset that was asked for before the first reading; None: nobody wants messages of before.
+        # The least offset that was asked for before the first reading; None: no client wants messages of before.
         self._asked: int | None = None
         # Whether the history is read now, and how much of it; and whether what it will say is too old.
         self._reading = False
@@ -136,7 +136,7 @@ class ChannelRecovery:
         return self._settled
 
     def refuse(self) -> None:
-        """Let nobody wait any more."""
+        """Cancel what clients wait for."""
         for awaited in (self._settled, self._missing, *self._waiting):
             if awaited is not None:
                 awaited.cancel()

@@ -21,6 +21,7 @@ CLIENTS = 60
 
 GAP_SECONDS = 30.0
 """The default of RELAY_GAP_SECONDS."""
+
 GOING_AWAY = "1001 going away"
 
 

@@ -21,7 +21,7 @@ log = Logger("relay.bus")
 class UnpositionedWatch:
     """Counts messages without positions on channels that have some.
 
-    They are delivered: `redis-cli PUBLISH` works everywhere. But whoever misses one is told nothing.
+    They are delivered: `redis-cli PUBLISH` works everywhere. But a client that misses one is told nothing.
 
     Args:
         sink: gets them all.
