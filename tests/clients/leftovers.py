@@ -12,6 +12,7 @@ from relay import Gateway
 from relay.clients.client import Client
 from relay.clients.long_poll import LongPoll
 from tests.harness.conditions import wait_until
+from tests.harness.live_objects import live_objects
 
 
 @asynccontextmanager
@@ -29,4 +30,4 @@ async def leaving_nothing(gateway: Gateway) -> AsyncIterator[None]:
 
 
 def _left() -> int:
-    return sum(isinstance(thing, (Client, LongPoll, ServerProtocol)) for thing in gc.get_objects())
+    return live_objects(Client, LongPoll, ServerProtocol)

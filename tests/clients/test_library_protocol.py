@@ -12,6 +12,7 @@ from relay.clients.library_protocol import LibraryProtocol
 from tests.conftest import EmbeddedFactory
 from tests.harness.conditions import wait_until
 from tests.harness.inside import parts_of
+from tests.harness.live_objects import live_objects
 from tests.harness.raw_websocket import CLOSE, CONTINUATION, PING, PONG, TEXT, RawWebSocket
 
 
@@ -24,7 +25,7 @@ async def context(embedded: EmbeddedFactory) -> Context:
 
 def protocols() -> int:
     """Return how many protocols of the library there are."""
-    return sum(isinstance(thing, ServerProtocol) for thing in gc.get_objects())
+    return live_objects(ServerProtocol)
 
 
 async def test_it_is_open_before_it_is_made(context: Context) -> None:

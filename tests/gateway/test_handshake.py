@@ -20,6 +20,7 @@ from tests.harness.conditions import wait_until
 from tests.harness.free_port import free_port
 from tests.harness.http_response import get, send_request
 from tests.harness.inside import parts_of
+from tests.harness.live_objects import live_objects
 from tests.harness.raw_websocket import TEXT, RawWebSocket
 
 UPGRADE = (
@@ -290,7 +291,7 @@ def test_a_client_does_not_keep_its_handshake(new_loop: Callable[[], asyncio.Abs
     """Freed at once: thousands of clients that stay would keep as many."""
 
     def handshakes() -> int:
-        return sum(isinstance(thing, Handshake) for thing in gc.get_objects())
+        return live_objects(Handshake)
 
     async def connect() -> None:
         async with Gateway(Settings(port=0, drain_seconds=0)) as gateway:

@@ -14,6 +14,7 @@ from tests.conftest import EmbeddedFactory
 from tests.harness.conditions import wait_until
 from tests.harness.gateway_process import GatewayProcess
 from tests.harness.inside import parts_of
+from tests.harness.live_objects import live_objects
 from tests.harness.numbered_publisher import NumberedPublisher
 from tests.harness.raw_websocket import CLOSE, TEXT, RawWebSocket, encode_frame
 from tests.harness.redis_server import RedisServer
@@ -86,11 +87,7 @@ def leftovers(gateway: Gateway) -> dict[str, int]:
     """Count what a leak would make grow."""
     gc.collect()
     parts = parts_of(gateway)
-    counts = {kind.__name__: 0 for kind in (WebSocket, Interest)}
-    for item in gc.get_objects():
-        # Not isinstance: that asks a weak proxy for its class, whose object may be gone.
-        if issubclass(type(item), WebSocket | Interest):
-            counts[type(item).__name__] += 1
+    counts = {kind.__name__: live_objects(kind) for kind in (WebSocket, Interest)}
     counts["handshakes"] = len(parts.front_door.http.connections)
     counts["channels in the hub"] = len(parts.context.node.hub)
     counts["tasks"] = len(asyncio.all_tasks())

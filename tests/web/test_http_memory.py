@@ -14,6 +14,7 @@ from tests.conftest import EmbeddedFactory
 from tests.harness.conditions import wait_until
 from tests.harness.http_response import read_response
 from tests.harness.inside import parts_of
+from tests.harness.live_objects import live_objects
 from tests.harness.server_api import KEY, request
 from tests.web.exchange import HANDSHAKE, POLL
 
@@ -55,7 +56,7 @@ async def test_a_client_that_leaves_or_is_refused_leaves_no_memory(embedded: Emb
     """An error holds the frames of its traceback, and so what was sent; what keeps the error must not hold it then."""
 
     def alive() -> int:
-        return sum(isinstance(thing, web.Request | Request) for thing in gc.get_objects())
+        return live_objects(web.Request, Request)
 
     (gateway,) = await embedded(1, api_keys=KEY)
     parts = parts_of(gateway)
