@@ -13,6 +13,9 @@ MAX_CHANNEL_BYTES = 255
 INTERNAL = " "
 """First character of the names of the relay's own channels: `check_channel` refuses such names to clients."""
 
+EVENTS = INTERNAL + "events:"
+"""Before a channel's name: the relay's own channel on which gateways hear who comes to it and who goes."""
+
 # Joiners are parts of words (in Persian and in languages of India) and of emoji: no ASCII stands beside them there.
 _JOINERS = re.compile(f"(?<=[^\x00-\x7f{JOINERS}])[{JOINERS}](?=[^\x00-\x7f{JOINERS}])")
 

@@ -39,6 +39,8 @@ class ChannelOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
         history_bytes: of their payloads that are kept at most; the newest message is kept in any case.
         positions: whether messages are counted without being kept, so that only those clients are told of a gap that
             have missed something. A history counts them anyway.
+        presence: whether it is known who is on the channel.
+        join_leave: whether clients may hear who comes to the channel and who goes; only with `presence`.
         slow_consumer: None: as RELAY_SLOW_CONSUMER says; see `slow_policy`.
         max_message_bytes: of the payload; None: as RELAY_MAX_MESSAGE_BYTES says.
         rights: letters of what all clients may do there; None: as RELAY_RIGHTS says.
@@ -48,6 +50,8 @@ class ChannelOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     history_ttl: float = HISTORY_TTL_SECONDS
     history_bytes: int = HISTORY_BYTES
     positions: bool = False
+    presence: bool = False
+    join_leave: bool = False
     slow_consumer: SlowConsumerPolicy | None = None
     max_message_bytes: int | None = None
     rights: str | None = None

@@ -1,0 +1,148 @@
+"""The contract of presence: who is on a channel, kept where the bus is, so that all gateways know the same.
+
+`Broker.presence` is the one of a bus. Each gateway keeps the members that it has itself there, and says again and
+again that it lives: what a gateway has kept is gone `presence_ttl` seconds after it was last heard, so the clients of
+one that was killed don't haunt. One suite, `tests/brokers/test_presence.py`, runs over all implementations.
+
+A user comes when the first of its clients does, on whatever gateway, and goes with the last one. Gateways say when a
+user of theirs is really gone, which may be seconds after its last client: so a client that comes back within these, on
+whatever gateway, makes its user neither go nor come. A client without a user is a user of its own.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from relay.errors import BrokerError
+
+
+class PresenceError(BrokerError):
+    """Presence could not be read or changed.
+
+    Args:
+        detail: why, for logs and for back ends.
+    """
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return self.detail
+
+
+class Member(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """One client on a channel.
+
+    Args:
+        client: its id, 32 hexadecimal digits.
+        user: its user; None: it has none.
+        info: JSON that was given for it (`relay.auth.grant`); None: nothing.
+    """
+
+    client: str
+    user: str | None = None
+    info: msgspec.Raw | None = None
+
+
+class PresenceChange(msgspec.Struct, frozen=True):
+    """What has changed on one channel since this gateway last told the bus.
+
+    Args:
+        channel: its name.
+        members: clients that have come to this gateway.
+        left: ids of those that have gone.
+        users: users of whom this gateway has clients now and had none before, nor lingering; each with the member that
+            events tell of. A client without a user is here by its id.
+        gone: users, or ids of clients without one, of whom this gateway has had no client for long enough.
+        whole: whether this is all that the gateway has there: whatever it has kept before and isn't named is removed,
+            and no event tells of it.
+    """
+
+    channel: str
+    members: Sequence[Member] = ()
+    left: Sequence[str] = ()
+    users: Mapping[str, Member] = {}
+    gone: Mapping[str, Member] = {}
+    whole: bool = False
+
+
+class PresenceStats(msgspec.Struct, frozen=True, gc=False):
+    """How many are on a channel.
+
+    Args:
+        clients: number of clients.
+        users: number of different users; all clients without one count as one user, as Centrifugo does.
+    """
+
+    clients: int
+    users: int
+
+
+class PresenceStore(abc.ABC):
+    """Who is on the channels of a bus.
+
+    A store writes for one gateway, which it names itself. Where the options of a channel say `join_leave`, it publishes
+    a `PresenceEvents`, as JSON, on the relay's own channel `EVENTS + channel`, in the same step in which users come or
+    go.
+    """
+
+    @abc.abstractmethod
+    async def update(self, changes: Sequence[PresenceChange]) -> list[int]:
+        """Tell the bus what has changed. All go to the bus together; none waits for another.
+
+        Returns:
+            For each change, how many members of this gateway the bus now has there.
+
+        Raises:
+            PresenceError: the bus is away or refuses; the changes are kept perhaps.
+        """
+
+    @abc.abstractmethod
+    async def refresh(self, channels: Sequence[str]) -> list[int]:
+        """Say that this gateway lives, and tell of users who have gone with gateways that don't.
+
+        Returns:
+            For each channel, how many members of this gateway the bus has there: another number than expected means
+            that the bus has lost some, and that a change with `whole` is due.
+
+        Raises:
+            PresenceError: see above.
+        """
+
+    @abc.abstractmethod
+    async def members(self, channel: str) -> list[Member]:
+        """Return who is on a channel, in no order.
+
+        Raises:
+            PresenceError: see above; or the channel has no presence.
+        """
+
+    @abc.abstractmethod
+    async def stats(self, channel: str) -> PresenceStats:
+        """Return how many are on a channel.
+
+        Raises:
+            PresenceError: see above; or the channel has no presence.
+        """
+
+    @abc.abstractmethod
+    async def close(self) -> None:
+        """Give back what it holds."""
+
+
+class PresenceEvents(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Who has come to a channel, and who has gone; first those who have gone.
+
+    Args:
+        channel: its name.
+        left: the last client of each user.
+        joined: the first client of each user.
+    """
+
+    channel: str
+    left: Sequence[Member] = ()
+    joined: Sequence[Member] = ()
