@@ -140,4 +140,6 @@ def test_a_subscription_to_something_else_loses_everything(tried: Tried[RivalSer
 @against(SocketIoLike, *CROWD, *changed(SOCKET_IO, "^2$ => 3", None), "--duration", "6s")
 def test_pings_that_are_not_answered_are_unexpected_and_end_in_a_close(tried: Tried[RivalServer]) -> None:
     assert (tried.code, tried.faults.unexpected) == (1, 8)
-    assert tried.faults.closed == {"closed without a close frame": 8}
+    # Where the server closes on unread bytes, the kernel resets the connection (RFC 1122, section 4.2.2.13).
+    assert set(tried.faults.closed) <= {"closed without a close frame", "reset"}
+    assert sum(tried.faults.closed.values()) == 8
