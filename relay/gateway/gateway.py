@@ -10,7 +10,7 @@ from typing import Self
 
 from relay.auth.authenticator import Authenticator, RemoteAuthenticator
 from relay.authenticators import make_authenticator
-from relay.brokers import schemes
+from relay.brokers.schemes import describe
 from relay.clients.context import CLOSE_TIMEOUT_SECONDS
 from relay.clients.drain import close_evenly
 from relay.gateway.access import auth_kind, report_access
@@ -20,6 +20,7 @@ from relay.gateway.listener import Listener
 from relay.gateway.parts import Parts, make_parts
 from relay.gateway.readiness import report_left_out, report_readiness
 from relay.gateway.status import Workers, snapshot_without_clients, take_snapshot
+from relay.idempotency_key import check_idempotency_key
 from relay.logs import Logger
 from relay.message import make_message
 from relay.metrics.counters import Counters
@@ -177,10 +178,10 @@ class Gateway:
             auth=self._auth,
             max_connections=parts.context.registry.places,
             event_loop=self.build["event_loop"],
-            bus=schemes.describe(settings.broker_url),
+            bus=describe(settings.broker_url),
         )
 
-    async def publish(self, channel: str, data: str | bytes) -> int:
+    async def publish(self, channel: str, data: str | bytes, *, idempotency_key: str | None = None) -> int:
         """Send a message to every client of a channel, on all gateways.
 
         Messages of calls that follow one another arrive in that order. One whose call is cancelled may have been
@@ -189,6 +190,8 @@ class Gateway:
         Args:
             channel: its name.
             data: text is sent as a text message, bytes as a binary one; of any size that clients take.
+            idempotency_key: names the message among those of its channel for five minutes: with it a call that has
+                failed can be made again, and the message doesn't come twice. None: it is a message of its own.
 
         Returns:
             How many gateways have heard it (0: no client listens).
@@ -196,15 +199,15 @@ class Gateway:
         Raises:
             TypeError: the data is neither text nor bytes.
             RuntimeError: the gateway has not been started, or has stopped.
-            ChannelError: the name is not legal.
-            PublishError: it was not, or perhaps not, delivered to the bus: `BusUnavailable`, `PublishBufferFull`
-                and `PublishRefused` (it was not), or `DeliveryUnknown`.
+            ChannelError, IdempotencyKeyError: the name, or the key, is not legal.
+            PublishError: the bus has not taken it: `BusUnavailable`, `PublishBufferFull` and `PublishRefused`; or
+                perhaps not: `DeliveryUnknown`.
         """
         message = make_message(channel, data)
+        key = None if idempotency_key is None else check_idempotency_key(idempotency_key)
         if self._parts is None:
             raise RuntimeError("the gateway is not running: it was not started, or has stopped")
-        published = await self._parts.context.node.submit(message)
-        return published.receivers
+        return (await self._parts.context.node.submit(message, idempotency_key=key)).receivers
 
     def reload(self) -> None:
         """Read the certificate for TLS again now; a new one is found within seconds anyway. A no-op without TLS."""
@@ -288,8 +291,7 @@ class Gateway:
         settings = self.settings
         if settings.metrics_port is None or self._workers is not None:
             return
-        bus = schemes.describe(settings.broker_url)
-        app = build_operators_app(self._find_readiness, self.snapshot, self.build, bus)
+        app = build_operators_app(self._find_readiness, self.snapshot, self.build, describe(settings.broker_url))
         self._metrics_port = MetricsPort(app, self.counters)
         try:
             await self._metrics_port.start(list(settings.host), settings.metrics_port)

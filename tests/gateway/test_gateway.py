@@ -9,6 +9,7 @@ import pytest
 
 from relay import Gateway, Publisher, Settings
 from relay.errors import BusUnavailable, ChannelError, PublishBufferFull
+from relay.idempotency_key import IdempotencyKeyError
 from tests.harness.conditions import wait_until
 from tests.harness.raw_websocket import RawWebSocket
 from tests.harness.redis_server import RedisServer
@@ -131,6 +132,21 @@ async def test_the_program_around_it_publishes(redis_server: RedisServer, prefix
             await one.publish("a b", "x")
         with pytest.raises(TypeError, match="must be str or bytes, not dict"):
             await one.publish("a", {})  # type: ignore[arg-type]
+
+
+async def test_the_program_around_it_publishes_a_message_with_a_key_once(
+    redis_server: RedisServer, prefix: str
+) -> None:
+    settings = Settings(port=0, broker_url=redis_server.url, broker_prefix=prefix, drain_seconds=0)
+    async with Gateway(settings) as gateway:
+        await wait_until(lambda: gateway.ready)
+        async with connected(f"{gateway.url}/ws/a") as clients:
+            for data in ("paid", "paid, told again", "shipped"):
+                key = "order 42 shipped" if data == "shipped" else "order 42 paid"
+                assert await gateway.publish("a", data, idempotency_key=key) == 1
+            assert await clients[0].receive(2) == ["paid", "shipped"]
+            with pytest.raises(IdempotencyKeyError):
+                await gateway.publish("a", "x", idempotency_key="")
 
 
 async def test_only_a_running_gateway_publishes() -> None:
