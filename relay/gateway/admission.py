@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine
+from typing import NamedTuple
 
 from relay.auth.authenticator import (
     Authenticator,
@@ -31,7 +32,24 @@ from relay.protocols.request import ConnectRequest
 from relay.recovery.reading import Reading
 from relay.replay import Resume
 
+_FAULTS = (Exception, SystemExit, asyncio.CancelledError)
+"""What a program's authenticator may raise. It is logged, and becomes a refusal."""
+
 log = Logger("relay.gateway")
+
+
+class Arrival(NamedTuple):
+    """A client that has been counted, and that may come in when it is known who it is.
+
+    Args:
+        request: what it has sent.
+        network: what its address is counted as; see `relay.limits.connections`.
+        identity: what the authenticator has answered.
+    """
+
+    request: ConnectRequest
+    network: str
+    identity: Identity | Awaitable[Identity]
 
 
 class Admission:
@@ -95,19 +113,34 @@ class Admission:
             Refused: with 401 or 403, it may not; with 429, its address or user has too many clients; with 503, there is
                 no place, or the bus doesn't acknowledge; and what `identify` raises.
         """
+        return await self.complete(self.begin(request, identity), protocol)
+
+    def begin(self, request: ConnectRequest, identity: Identity | None = None) -> Arrival:
+        """Count a client that wants to come in, and ask who it is; the first part of `admit`. `complete` has to follow.
+
+        Raises what `admit` does.
+        """
         self._registry.check_open()
         connections = self._limits.connections
-        network, user = connections.enter(request.remote), None
+        network = connections.enter(request.remote)
         try:
-            if identity is None:
-                identity = await self.identify(request)
-            connections.enter_user(identity.user, request.remote)
+            return Arrival(request, network, self._ask(request) if identity is None else identity)
+        except BaseException:
+            connections.leave(network, None)
+            raise
+
+    async def complete(self, arrival: Arrival, protocol: ClientProtocol) -> Session:
+        """Return the session of a client that has been counted; the second part of `admit`, whose errors it raises."""
+        connections, remote, user = self._limits.connections, arrival.request.remote, None
+        try:
+            identity = await self._answer(arrival.identity, arrival.request)
+            connections.enter_user(identity.user, remote)
             user = identity.user
             interest, reading = await self._admit_to(protocol, identity)
         except BaseException:
-            connections.leave(network, user)
+            connections.leave(arrival.network, user)
             raise
-        return Session(self._node, identity, protocol, interest, network, reading)
+        return Session(self._node, identity, protocol, interest, arrival.network, reading)
 
     def withdraw(self, session: Session) -> None:
         """Give back what `admit` has counted and claimed for a client that has not joined the registry after all."""
@@ -135,33 +168,38 @@ class Admission:
                 what the authenticator raises; with 503, it takes longer than `patience`; with 500, it fails otherwise;
                 with 401, its right has expired; with 403, its user is blocked; with 503, that isn't known yet.
         """
-        failures = self._limits.failures
-        failures.check(request.remote)
-        try:
-            identity = await self._identify(request)
-        except Refused as refused:
-            if refused.status == 401 and refused.cause != MISSING:  # without a credential nothing can be tried out
-                failures.add(request.remote)
-            raise
-        self._check(identity)
-        return identity
+        return await self._answer(self._ask(request), request)
 
-    async def _identify(self, request: ConnectRequest) -> Identity:
-        """Return whom the authenticator sees; whatever it raises becomes a refusal."""
+    def _ask(self, request: ConnectRequest) -> Identity | Awaitable[Identity]:
+        """Return what the authenticator answers, perhaps later; whatever it raises becomes a refusal."""
+        self._limits.failures.check(request.remote)
         try:
-            identity = self._authenticator.identify(request)
-            return identity if isinstance(identity, Identity) else await self._wait_for(identity, request)
-        except Refused as refused:
-            if not _can_be_sent(refused):
-                raise _fault(refused, request) from None
-            raise
-        except asyncio.CancelledError as error:
+            return self._authenticator.identify(request)
+        except _FAULTS as error:
+            raise self._refusal(error, request) from None
+
+    async def _answer(self, answer: Identity | Awaitable[Identity], request: ConnectRequest) -> Identity:
+        """Return the identity that an authenticator has answered, or will; errors are those of `identify`."""
+        if not isinstance(answer, Identity):
+            try:
+                answer = await self._wait_for(answer, request)
+            except _FAULTS as error:
+                raise self._refusal(error, request) from None
+        self._check(answer)
+        return answer
+
+    def _refusal(self, error: BaseException, request: ConnectRequest) -> BaseException:
+        """Return what to raise for one of `_FAULTS`."""
+        if isinstance(error, Refused) and _can_be_sent(error):
+            if error.status == 401 and error.cause != MISSING:  # without a credential nothing can be tried out
+                self._limits.failures.add(request.remote)
+            return error
+        if isinstance(error, asyncio.CancelledError):
             task = asyncio.current_task()
             if task is not None and task.cancelling():
-                raise
-            raise _fault(error, request) from None  # something that it waited for was cancelled
-        except (Exception, SystemExit) as error:  # noqa: BLE001  # it is logged, and may be raised by any program
-            raise _fault(error, request) from None
+                return error
+            # Else something that the authenticator waited for was cancelled.
+        return _fault(error, request)
 
     async def _wait_for(self, identity: Awaitable[Identity], request: ConnectRequest) -> Identity:
         """Return the identity that an authenticator promises. Meanwhile the request counts as a failure."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from relay.clients.context import Context
 from relay.gateway.admission import Admission
 from relay.gateway.capacity import max_sockets
+from relay.gateway.handshake_queue import HandshakeQueue
 from relay.gateway.opening_request import OpeningRequests
 from relay.gateway.tls import Tls
 from relay.limits.gateway_limits import GatewayLimits
@@ -34,6 +35,9 @@ class FrontDoor:
         proxies: whose word about a client's address is believed.
         tls: what connections with TLS share; None: the port speaks none.
         max_sockets: beyond so many sockets even refusals would use up the files that the bus needs.
+
+    Attributes:
+        handshakes: carries out the handshakes of each tick.
     """
 
     context: Context
@@ -46,6 +50,10 @@ class FrontDoor:
     max_sockets: int = field(default_factory=max_sockets)
     # Handshakes that wait for something.
     _waiting: set[asyncio.Task[None]] = field(default_factory=set)
+    handshakes: HandshakeQueue = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.handshakes = HandshakeQueue(self.context.loop)
 
     @property
     def sockets(self) -> int:

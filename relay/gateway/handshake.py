@@ -19,11 +19,12 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 
 from relay.clients.client import Client
 from relay.clients.session import Session
 from relay.errors import Refused, Unavailable
+from relay.gateway.admission import Arrival
 from relay.gateway.eager_task import start_at_once
 from relay.gateway.front_door import FrontDoor
 from relay.gateway.opening_request import OpeningRequest
@@ -93,37 +94,51 @@ class Handshake(HttpConnection):
             self._pass_to_aiohttp(head)
 
     def _open(self, read: Callable[[bytes, str, str | None], OpeningRequest], head: bytes) -> None:
-        """Check a client's request, and let it in, now or when it may."""
-        asked_at = time.perf_counter()
+        """Check a client's request, and let it in: soon, together with others, or when it may."""
         self._stage = Stage.UPGRADE
+        self._front_door.handshakes.add(self._steps(read, head, time.perf_counter()))
+
+    def _steps(
+        self, read: Callable[[bytes, str, str | None], OpeningRequest], head: bytes, asked_at: float
+    ) -> Generator[None]:
+        """Read a client's request, ask who it is, and let it in; see `HandshakeQueue`."""
+        if self._stage is not Stage.UPGRADE:
+            return  # the client has left, or the gateway drains
+        assert self._transport is not None
         try:
-            assert self._transport is not None
             opening = read(head, self.peer, self._transport.get_extra_info("certificate_user"))
-        except Refused as refused:
-            self._refuse(refused)
+            self._refusal_headers = opening.headers
+            yield
+            arrival = self._front_door.admission.begin(opening.request)
+        except Exception as error:  # noqa: BLE001  # it is logged, and must not reach the other handshakes
+            self._answer_error(error)
             return
-        self._refusal_headers = opening.headers
-        self._admission = task = start_at_once(self._admit(opening, asked_at))
+        yield
+        self._admission = task = start_at_once(self._admit(opening, arrival, asked_at))
         if task is not None:
             self._front_door.keep(task)
             # The admission has its own limits; this is for a fault in it.
             port = self._port
             port.connections.mark_busy(self, port.loop.time() + self._front_door.admission.longest)
 
-    async def _admit(self, opening: OpeningRequest, asked_at: float) -> None:
+    async def _admit(self, opening: OpeningRequest, arrival: Arrival, asked_at: float) -> None:
         try:
-            session = await self._front_door.admission.admit(opening.request, opening.protocol)
-        except Refused as refused:
+            session = await self._front_door.admission.complete(arrival, opening.protocol)
+        except Exception as error:  # noqa: BLE001  # it is logged
             self._admission = None
-            self._refuse(refused)
-        except Exception:
-            log.exception("handshake failed", remote=opening.request.remote)
-            self._admission = None
-            self._refuse(Refused(500, "the relay could not answer; its log has the reason"))
+            self._answer_error(error)
         else:
             self._admission = None
             self._become(opening, session)
             self._port.counters.handshakes.observe(time.perf_counter() - asked_at)
+
+    def _answer_error(self, error: Exception) -> None:
+        """Answer a handshake with the error that is being handled: a refusal, or a fault of the relay."""
+        if isinstance(error, Refused):
+            self._refuse(error)
+            return
+        log.exception("handshake failed", remote=self.peer)
+        self._refuse(Refused(500, "the relay could not answer; its log has the reason"))
 
     def _become(self, opening: OpeningRequest, session: Session) -> None:
         """Hand the socket over to the client."""

@@ -156,13 +156,13 @@ async def test_what_comes_behind_a_request_waits_in_bounds(embedded: EmbeddedFac
     _, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
     writer.write(WAITING)
     await wait_until(lambda: len(parts.polling_clients) == 1)
+    (handler,) = parts.front_door.http.server.connections
     for _ in range(40):
         writer.write(bytes(262144))
     (connection,) = parts.front_door.http.connections
     assert isinstance(connection, HttpConnection)
     await wait_until(lambda: len(connection._buffer) > MAX_HELD_BYTES)
     assert await stays_true(lambda: len(connection._buffer) <= MAX_HELD_BYTES + 262144, 0.2)
-    (handler,) = parts.front_door.http.server.connections
     assert not handler._messages
     writer.transport.abort()
 

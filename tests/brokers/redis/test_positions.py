@@ -346,7 +346,7 @@ async def test_scripts_that_were_flushed_are_loaded_again_and_nothing_is_out_of_
     assert [position.offset for position in there.sink.positions("big:c") if position] == list(range(1, 3001))
     await wait_until(lambda: len(outcomes.heard) == 1500)
     assert (here.source.errors, outcomes.errors) == ([], [])
-    assert not any(here.broker.state.buffered.values())
+    await wait_until(lambda: not any(here.broker.state.buffered.values()))
     own_redis.admin.script_flush()
     await here.broker.drain()
     assert len((await here.broker.history.read("big:c", limit=5)).messages) == 5

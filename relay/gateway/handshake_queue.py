@@ -1,0 +1,45 @@
+"""The handshakes that have come in one tick, carried out step by step."""
+
+from __future__ import annotations
+
+from asyncio import AbstractEventLoop
+from collections import deque
+from collections.abc import Generator
+from typing import Final
+
+HANDSHAKES_PER_TICK: Final = 64
+"""Carried out before other work has its turn: some 15 ms when thousands of clients come at once."""
+
+Steps = Generator[None]
+"""A handshake. It yields where a step ends, and ends itself when nothing is left to be done, or when it can't go on by
+itself. It must not raise."""
+
+
+class HandshakeQueue:
+    """Takes the first step of all handshakes that wait, then the second one of all, and so on.
+
+    So the code and the tables of a step are in the processor's caches for all but the first of them. One after the
+    other, with system calls between, a handshake took 225 µs of CPU instead of 171, one with an HS256 token 283 instead
+    of 207, and one with an ES256 token 410 instead of 298 (`python -m bench.credentials`; 14 came in a tick).
+
+    Args:
+        loop: of the gateway.
+    """
+
+    def __init__(self, loop: AbstractEventLoop) -> None:
+        self._loop = loop
+        self._waiting: deque[Steps] = deque()  # no more than there are sockets
+
+    def add(self, steps: Steps) -> None:
+        """Carry out a handshake, soon."""
+        if not self._waiting:
+            self._loop.call_soon(self._run)
+        self._waiting.append(steps)
+
+    def _run(self) -> None:
+        waiting = self._waiting
+        batch = [waiting.popleft() for _ in range(min(len(waiting), HANDSHAKES_PER_TICK))]
+        if waiting:
+            self._loop.call_soon(self._run)
+        while batch:
+            batch = [steps for steps in batch if next(steps, self) is None]
