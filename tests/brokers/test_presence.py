@@ -259,6 +259,19 @@ async def test_a_crowd_is_told_and_shown(stations: Stations, channel: str) -> No
         assert sorted(left, key=lambda some: some.client) == crowd[1:1500]
 
 
+async def test_no_reading_returns_more_than_there_may_be(stations: Stations, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("memory_presence", "redis.presence"):
+        monkeypatch.setattr(f"relay.brokers.{module}.MAX_MEMBERS", 700)
+    station = await stations()
+    crowd = [member(number) for number in range(701)]
+    await update(station, come("p:c", *crowd[:700]))
+    assert await present(station, "p:c") == crowd[:700]
+    await update(station, come("p:c", *crowd[700:]))
+    with pytest.raises(PresenceError, match="more than 700"):
+        await station.broker.presence.members("p:c")
+    assert await station.broker.presence.stats("p:c") == PresenceStats(701, 1)
+
+
 async def test_calls_take_effect_in_their_order(stations: Stations) -> None:
     presence = (await stations()).broker.presence
     calls = [presence.update([come("p:c", ANN) if number % 2 else go("p:c", ANN)]) for number in range(20)]

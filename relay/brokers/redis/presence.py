@@ -84,6 +84,11 @@ class RedisPresenceStore(PresenceStore):
         self._server: str | None = None
         self._closed = False
 
+    @property
+    def gateway(self) -> str:
+        """The id that this gateway has now."""
+        return self._calls.gateway
+
     async def update(self, changes: Sequence[PresenceChange]) -> list[int]:
         """See `PresenceStore.update`."""
         return await self._finish(self._writing, lambda: self._update(changes))
