@@ -6,16 +6,9 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from relay.brokers.presence import (
-    MAX_MEMBERS,
-    Member,
-    PresenceChange,
-    PresenceError,
-    PresenceEvents,
-    PresenceStats,
-    PresenceStore,
-)
+from relay.brokers.presence import MAX_MEMBERS, PresenceChange, PresenceError, PresenceStats, PresenceStore
 from relay.channel import EVENTS
+from relay.member import Member, PresenceEvents
 from relay.message import Message
 from relay.namespaces import Namespaces
 

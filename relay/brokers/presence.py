@@ -21,6 +21,7 @@ from typing import Final
 import msgspec
 
 from relay.errors import BrokerError
+from relay.member import Member
 
 PRESENCE_TTL_SECONDS: Final = 60.0
 
@@ -44,25 +45,6 @@ class PresenceError(BrokerError):
 
     def __str__(self) -> str:
         return self.detail
-
-
-class Member(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """One client on a channel.
-
-    Args:
-        client: its id, 32 hexadecimal digits.
-        user: its user; None: it has none.
-        info: JSON that was given for it (`relay.auth.grant`); UNSET: nothing. (msgspec decodes no `Raw | None`.)
-    """
-
-    client: str
-    user: str | None = None
-    info: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
-
-    @property
-    def name(self) -> str:
-        """Names its user, or the client itself where it has none; no user has the name of a client."""
-        return f"client:{self.client}" if self.user is None else f"user:{self.user}"
 
 
 class PresenceChange(msgspec.Struct, frozen=True):
@@ -155,17 +137,3 @@ class PresenceStore(abc.ABC):
     @abc.abstractmethod
     async def close(self) -> None:
         """Give back what it holds. What it has told the bus stays there, for `presence_ttl` seconds at most."""
-
-
-class PresenceEvents(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Who has come to a channel, and who has gone; first those who have gone.
-
-    Args:
-        channel: its name.
-        left: the last client of each user.
-        joined: the first client of each user.
-    """
-
-    channel: str
-    left: Sequence[Member] = ()
-    joined: Sequence[Member] = ()

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 
 import msgspec
 
-from relay.brokers.presence import Member, PresenceChange, PresenceEvents
+from relay.brokers.presence import PresenceChange
 from relay.channel import EVENTS
+from relay.member import Member, PresenceEvents
 from tests.brokers.recording import Station
 
 

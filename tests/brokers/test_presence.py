@@ -11,8 +11,9 @@ import pytest
 import pytest_asyncio
 
 from relay.brokers import BrokerOptions
-from relay.brokers.presence import Member, PresenceChange, PresenceError, PresenceStats
+from relay.brokers.presence import PresenceChange, PresenceError, PresenceStats
 from relay.channel import EVENTS
+from relay.member import Member
 from relay.namespaces import ChannelOptions, Namespaces
 from tests.brokers import test_contract
 from tests.brokers.presence_events import come, go, member, told, whole

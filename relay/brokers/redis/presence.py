@@ -13,15 +13,7 @@ from typing import Any, Final, TypeVar
 
 from redis.exceptions import RedisError
 
-from relay.brokers.presence import (
-    MAX_MEMBERS,
-    REFUSED,
-    Member,
-    PresenceChange,
-    PresenceError,
-    PresenceStats,
-    PresenceStore,
-)
+from relay.brokers.presence import MAX_MEMBERS, REFUSED, PresenceChange, PresenceError, PresenceStats, PresenceStore
 from relay.brokers.redis.address import Address
 from relay.brokers.redis.presence_calls import PresenceCalls
 from relay.brokers.redis.presence_reader import PresenceReader
@@ -29,6 +21,7 @@ from relay.brokers.redis.presence_scripts import BURY, REFRESH, UPDATE
 from relay.brokers.redis.script_runner import Command, ScriptRunner
 from relay.brokers.redis.scripts import Script
 from relay.logs import Logger
+from relay.member import Member
 from relay.metrics.counters import Counters
 from relay.namespaces import Namespaces
 from relay.system_error import in_words

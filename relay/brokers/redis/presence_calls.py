@@ -9,10 +9,11 @@ from typing import Final
 import msgspec
 
 from relay.brokers.envelope import seal
-from relay.brokers.presence import Member, PresenceChange
+from relay.brokers.presence import PresenceChange
 from relay.brokers.redis.presence_scripts import BURY, PART, REFRESH, UPDATE, presence_keys
 from relay.brokers.redis.script_runner import Command
 from relay.channel import EVENTS
+from relay.member import Member
 from relay.message import Message
 from relay.namespaces import Namespaces
 

@@ -9,10 +9,10 @@ from typing import Any, Final
 import msgspec
 from redis.exceptions import RedisError
 
-from relay.brokers.presence import Member
 from relay.brokers.redis.presence_scripts import presence_keys
 from relay.brokers.redis.script_runner import Command, ScriptRunner
 from relay.logs import Logger
+from relay.member import Member
 from relay.metrics.counters import Counters
 
 SCANNED: Final = 512

@@ -13,10 +13,11 @@ import pytest
 import pytest_asyncio
 
 from relay.brokers import BrokerOptions
-from relay.brokers.presence import REFUSED, Member, PresenceError, PresenceStats
+from relay.brokers.presence import REFUSED, PresenceError, PresenceStats
 from relay.brokers.redis import presence, presence_reader
 from relay.brokers.redis.presence_scripts import PART
 from relay.channel import EVENTS
+from relay.member import Member
 from relay.namespaces import ChannelOptions, Namespaces
 from tests.brokers.presence_events import come, go, member, told, whole
 from tests.brokers.recording import Station
