@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from relay.brokers import BrokerOptions
-from relay.brokers.presence import PresenceChange, PresenceError, PresenceStats
+from relay.brokers.presence import PresenceChange, PresenceError, PresenceStats, TooManyMembers, size_of
 from relay.channel import EVENTS
 from relay.member import Member
 from relay.namespaces import ChannelOptions, Namespaces
@@ -261,14 +261,13 @@ async def test_a_crowd_is_told_and_shown(stations: Stations, channel: str) -> No
 
 
 async def test_no_reading_returns_more_than_there_may_be(stations: Stations, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("memory_presence", "redis.presence"):
-        monkeypatch.setattr(f"relay.brokers.{module}.MAX_MEMBERS", 700)
     station = await stations()
-    crowd = [member(number) for number in range(701)]
+    crowd = [member(number, info=b'"' + b"x" * number + b'"') for number in range(701)]
+    monkeypatch.setattr("relay.brokers.presence.MAX_PRESENCE_BYTES", sum(map(size_of, crowd[:700])))
     await update(station, come("p:c", *crowd[:700]))
     assert await present(station, "p:c") == crowd[:700]
     await update(station, come("p:c", *crowd[700:]))
-    with pytest.raises(PresenceError, match="more than 700"):
+    with pytest.raises(TooManyMembers):
         await station.broker.presence.members("p:c")
     assert await station.broker.presence.stats("p:c") == PresenceStats(701, 1)
 
