@@ -43,7 +43,6 @@ class Node:
     Attributes:
         clock: returns loop time, in seconds.
         history: the histories of the bus.
-        presence: who is on the channels of the bus.
         recoveries: the channels whose messages have positions.
         channel_limits: how many channels one client may have.
         congested: whether the bus takes no more messages of clients now. A client that has sent one then must be
