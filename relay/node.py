@@ -68,6 +68,7 @@ class Node:
         self.receive: Callable[[Message], None] = self.hub.receive
         self._broker = load_broker(options, self, counters)
         self.history = self._broker.history
+        self.presence = self._broker.presence
         self.recoveries = Recoveries(
             options.namespaces, self.history, self.hub, counters, self._tell_missed, options.timeout / 2
         )

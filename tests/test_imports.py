@@ -28,7 +28,7 @@ LAYERS = [
     ["hub", "brokers", "auth", "interest", "limits"],
     ["protocols"],
     ["replay"],
-    ["metrics", "proxies", "logs", "message", "namespaces"],
+    ["metrics", "proxies", "logs", "message", "member", "namespaces"],
     ["channel", "tls", "position", "idempotency_key"],
     ["errors", "redaction", "system_error", "version"],
 ]
@@ -107,6 +107,7 @@ PURE = {
     "proxies",
     "replay",
     "message",
+    "member",
     "channel",
     "position",
     "idempotency_key",
