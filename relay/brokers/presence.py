@@ -13,10 +13,15 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 import msgspec
 
 from relay.errors import BrokerError
+from relay.member import Member
+
+REFUSED: Final = -1
+"""Instead of a number of members: the bus refuses to keep those of this channel, and keeps those of others."""
 
 
 class PresenceError(BrokerError):
@@ -32,20 +37,6 @@ class PresenceError(BrokerError):
 
     def __str__(self) -> str:
         return self.detail
-
-
-class Member(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """One client on a channel.
-
-    Args:
-        client: its id, 32 hexadecimal digits.
-        user: its user; None: it has none.
-        info: JSON that was given for it (`relay.auth.grant`); None: nothing.
-    """
-
-    client: str
-    user: str | None = None
-    info: msgspec.Raw | None = None
 
 
 class PresenceChange(msgspec.Struct, frozen=True):
@@ -132,17 +123,3 @@ class PresenceStore(abc.ABC):
     @abc.abstractmethod
     async def close(self) -> None:
         """Give back what it holds."""
-
-
-class PresenceEvents(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Who has come to a channel, and who has gone; first those who have gone.
-
-    Args:
-        channel: its name.
-        left: the last client of each user.
-        joined: the first client of each user.
-    """
-
-    channel: str
-    left: Sequence[Member] = ()
-    joined: Sequence[Member] = ()
