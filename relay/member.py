@@ -13,12 +13,12 @@ class Member(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     Args:
         client: its id, 32 hexadecimal digits.
         user: its user; None: it has none.
-        info: JSON that was given for it (`relay.auth.grant`); None: nothing.
+        info: JSON that was given for it (`relay.auth.grant`); UNSET: nothing. (msgspec decodes no `Raw | None`.)
     """
 
     client: str
     user: str | None = None
-    info: msgspec.Raw | None = None
+    info: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
     @property
     def name(self) -> str:

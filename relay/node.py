@@ -41,8 +41,9 @@ class Node:
     Attributes:
         clock: returns loop time, in seconds.
         history: the histories of the bus.
+        presence: who is on the channels of the bus.
         recoveries: the channels whose messages have positions.
-        presences: the channels where it is known who is there.
+        presences: this gateway's clients on the channels with presence.
         congested: whether the bus takes no more messages of clients now. A client that has sent one then must be
             paused with `pause`, and must keep what was read of it until it is told to resume.
         channel_limits: how many channels one client may have.
@@ -67,13 +68,14 @@ class Node:
         self.receive: Callable[[Message], None] = self.hub.receive
         self._broker = load_broker(options, self, counters)
         self.history = self._broker.history
+        self.presence = self._broker.presence
         self.recoveries = Recoveries(
             options.namespaces, self.history, self.hub, counters, self._tell_missed, options.timeout / 2
         )
         self.receive_positioned: Callable[[PositionedMessage], None] = self.recoveries.receive
         self.presences = Presences(
             options.namespaces,
-            self._broker.presence,
+            self.presence,
             counters,
             options.presence_ttl,
             lambda channel: self._tell_missed((EVENTS + channel,)),

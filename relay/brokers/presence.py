@@ -7,6 +7,9 @@ one that was killed don't haunt. One suite, `tests/brokers/test_presence.py`, ru
 A user comes when the first of its clients does, on whatever gateway, and goes with the last one. Gateways say when a
 user of theirs is really gone, which may be seconds after its last client: so a client that comes back within these, on
 whatever gateway, makes its user neither go nor come. A client without a user is a user of its own.
+
+Whatever is told twice is so once, and no event tells of it again: a gateway that doesn't know whether the bus has got a
+change tells it again, and later ones with it.
 """
 
 from __future__ import annotations
@@ -19,6 +22,11 @@ import msgspec
 
 from relay.errors import BrokerError
 from relay.member import Member
+
+PRESENCE_TTL_SECONDS: Final = 60.0
+
+MAX_MEMBERS: Final = 100_000
+"""Members of a channel that are returned at most: more would fill the memory of whoever asks."""
 
 REFUSED: Final = -1
 """Instead of a number of members: the bus refuses to keep those of this channel, and keeps those of others."""
@@ -48,9 +56,11 @@ class PresenceChange(msgspec.Struct, frozen=True):
         left: ids of those that have gone.
         users: users of whom this gateway has clients now and had none before, nor lingering; each with the member that
             events tell of. A client without a user is here by its id.
-        gone: users, or ids of clients without one, of whom this gateway has had no client for long enough.
+        gone: users, or ids of clients without one, of whom this gateway has had no client for long enough. They went
+            before those in `users` came.
         whole: whether this is all that the gateway has there: whatever it has kept before and isn't named is removed,
-            and no event tells of it.
+            and no event tells of anything in this change. So it is for what the bus has lost, not for what was never
+            told: a user that comes or goes is told without it, and `whole` comes behind if the number is still wrong.
     """
 
     channel: str
@@ -83,22 +93,26 @@ class PresenceStore(abc.ABC):
 
     @abc.abstractmethod
     async def update(self, changes: Sequence[PresenceChange]) -> list[int]:
-        """Tell the bus what has changed. All go to the bus together; none waits for another.
+        """Tell the bus what has changed; each channel stands in one change. Calls take effect in their order.
 
         Returns:
-            For each change, how many members of this gateway the bus now has there.
+            For each change, how many members of this gateway the bus now has there, or `REFUSED`. See `refresh`.
 
         Raises:
-            PresenceError: the bus is away or refuses; the changes are kept perhaps.
+            PresenceError: the bus is away or refuses all; the changes are kept perhaps.
         """
 
     @abc.abstractmethod
     async def refresh(self, channels: Sequence[str]) -> list[int]:
         """Say that this gateway lives, and tell of users who have gone with gateways that don't.
 
+        A gateway that was not heard for `presence_ttl` seconds is found out by the others. It has nothing on the bus
+        then, and users of its who are nowhere else were told to have gone.
+
         Returns:
-            For each channel, how many members of this gateway the bus has there: another number than expected means
-            that the bus has lost some, and that a change with `whole` is due.
+            For each channel, how many members of this gateway the bus has there, or `REFUSED`: another number than
+            expected means that the bus has lost some, and that a change with `whole` is due. For some channels that is
+            0 also where it may have them: another Redis has taken over, which knows an earlier state perhaps.
 
         Raises:
             PresenceError: see above.
@@ -106,10 +120,10 @@ class PresenceStore(abc.ABC):
 
     @abc.abstractmethod
     async def members(self, channel: str) -> list[Member]:
-        """Return who is on a channel, in no order.
+        """Return who is on a channel, in no order, each client once.
 
         Raises:
-            PresenceError: see above; or the channel has no presence.
+            PresenceError: see above; or the channel has no presence, or more than `MAX_MEMBERS`.
         """
 
     @abc.abstractmethod
@@ -122,4 +136,4 @@ class PresenceStore(abc.ABC):
 
     @abc.abstractmethod
     async def close(self) -> None:
-        """Give back what it holds."""
+        """Give back what it holds. What it has told the bus stays there, for `presence_ttl` seconds at most."""

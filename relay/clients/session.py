@@ -296,5 +296,5 @@ class Session:
 
     def _show(self, channel: str) -> None:
         """Let it be known that the client is on a channel."""
-        info = None if self.identity.info is None else msgspec.Raw(self.identity.info)
+        info = msgspec.UNSET if self.identity.info is None else msgspec.Raw(self.identity.info)
         self._node.presences.joined(channel, Member(self.id.hex(), self.user, info))

@@ -170,6 +170,7 @@ def _make_node(settings: Settings, namespaces: Namespaces, counters: Counters) -
         publish_timeout=settings.publish_timeout,
         publish_buffer_bytes=settings.publish_buffer_bytes,
         namespaces=namespaces,
+        presence_ttl=settings.presence_ttl,
     )
     channels = ChannelLimits.of(settings.max_channels_per_connection, namespaces)
     return Node(options, counters, write_delay=settings.write_delay / 1000, channels=channels)

@@ -8,8 +8,8 @@
 What is to be told is the difference to what the bus was told before. So a client that comes and goes between two
 tellings is never told. What may not have reached the bus is told again, with what has come since.
 
-    the bus may have taken this gateway for dead    all are told again: others were told perhaps that they have gone
-    else, its number of members is wrong            it has lost some: a change with `whole`, of which others hear nothing
+    the bus may have taken this gateway for dead    all are told again: others heard perhaps that they have gone
+    or else its number of members is wrong          it has lost some: a change with `whole`; others hear nothing
 """
 
 from __future__ import annotations

@@ -143,7 +143,8 @@ class _JoinLeave:
 
 def _member_event(event: bytes, member: Member) -> bytes:
     """Return the event that tells of a client."""
-    shown = {"client": member.client, "user": member.user, "info": member.info}
+    info = None if member.info is msgspec.UNSET else member.info
+    shown = {"client": member.client, "user": member.user, "info": info}
     # JSON that an application has written may have line ends between its values, where a space says the same.
     data = msgspec.json.encode(shown).replace(b"\n", b" ").replace(b"\r", b" ")
     return b"event: %b\ndata: %b\n\n" % (event, data)
