@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import msgspec
 
-from relay.brokers.presence import MAX_MEMBERS, PresenceChange, PresenceError, PresenceStats, PresenceStore
+from relay.brokers.presence import FoundMembers, PresenceChange, PresenceError, PresenceStats, PresenceStore
 from relay.channel import EVENTS
 from relay.member import Member, PresenceEvents
 from relay.message import Message
@@ -52,10 +52,10 @@ class MemoryPresenceStore(PresenceStore):
 
     async def members(self, channel: str) -> list[Member]:
         """See `PresenceStore.members`."""
-        found = self._present(channel)
-        if len(found) > MAX_MEMBERS:
-            raise PresenceError(f"more than {MAX_MEMBERS} clients are there")
-        return found
+        found = FoundMembers()
+        for member in self._present(channel):
+            found.add(member)
+        return found.all()
 
     async def stats(self, channel: str) -> PresenceStats:
         """See `PresenceStore.stats`."""
@@ -65,11 +65,11 @@ class MemoryPresenceStore(PresenceStore):
     async def close(self) -> None:
         """Do nothing: nothing is held that doesn't end with this object."""
 
-    def _present(self, name: str) -> list[Member]:
+    def _present(self, name: str) -> Collection[Member]:
         if not self._options(name).presence:
             raise PresenceError("the channel has no presence")
         channel = self._channels.get(name)
-        return [] if channel is None else list(channel.members.values())
+        return () if channel is None else channel.members.values()
 
     def _change(self, change: PresenceChange) -> int:
         channel = self._channels.setdefault(change.channel, _Channel())

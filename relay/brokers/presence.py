@@ -25,8 +25,9 @@ from relay.member import Member
 
 PRESENCE_TTL_SECONDS: Final = 60.0
 
-MAX_MEMBERS: Final = 100_000
-"""Members of a channel that are returned at most: more would fill the memory of whoever asks."""
+MAX_PRESENCE_BYTES: Final = 8 * 1024 * 1024
+"""Of the members of a channel that are returned, by `size_of`: some 60,000 with short names, or 2000 with `info` at its
+largest. They are in memory all at once."""
 
 REFUSED: Final = -1
 """Instead of a number of members: the bus refuses to keep those of this channel, and keeps those of others."""
@@ -45,6 +46,13 @@ class PresenceError(BrokerError):
 
     def __str__(self) -> str:
         return self.detail
+
+
+class TooManyMembers(PresenceError):
+    """More members are there than can be returned."""
+
+    def __init__(self) -> None:
+        super().__init__("too many clients are there to name them all")
 
 
 class PresenceChange(msgspec.Struct, frozen=True):
@@ -69,6 +77,36 @@ class PresenceChange(msgspec.Struct, frozen=True):
     users: Mapping[str, Member] = {}
     gone: Mapping[str, Member] = {}
     whole: bool = False
+
+
+class FoundMembers:
+    """Members of a channel while they are read, each client once."""
+
+    def __init__(self) -> None:
+        self._members: dict[str, Member] = {}
+        self._size = 0
+
+    def add(self, member: Member) -> None:
+        """Add one; raises `TooManyMembers` when it doesn't fit."""
+        if member.client not in self._members:
+            self._size += size_of(member)
+        if self._size > MAX_PRESENCE_BYTES:
+            raise TooManyMembers
+        self._members[member.client] = member
+
+    def all(self) -> list[Member]:
+        """Return those that were added."""
+        return list(self._members.values())
+
+
+def size_of(member: Member) -> int:
+    """Return about how many bytes a member has as JSON."""
+    info = 0 if isinstance(member.info, msgspec.UnsetType) else memoryview(member.info).nbytes
+    return _OTHER_BYTES + len(member.client) + len(member.user or "") + info
+
+
+_OTHER_BYTES: Final = 64
+"""Of a member, all that is neither its id, nor its user, nor its info."""
 
 
 class PresenceStats(msgspec.Struct, frozen=True, gc=False):
@@ -123,7 +161,8 @@ class PresenceStore(abc.ABC):
         """Return who is on a channel, in no order, each client once.
 
         Raises:
-            PresenceError: see above; or the channel has no presence, or more than `MAX_MEMBERS`.
+            TooManyMembers: they have more than `MAX_PRESENCE_BYTES`.
+            PresenceError: see above; or the channel has no presence.
         """
 
     @abc.abstractmethod

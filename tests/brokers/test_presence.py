@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from relay.brokers import BrokerOptions
-from relay.brokers.presence import PresenceChange, PresenceError, PresenceStats
+from relay.brokers.presence import PresenceChange, PresenceError, PresenceStats, TooManyMembers, size_of
 from relay.channel import EVENTS
 from relay.member import Member
 from relay.namespaces import ChannelOptions, Namespaces
@@ -258,6 +258,18 @@ async def test_a_crowd_is_told_and_shown(stations: Stations, channel: str) -> No
         left = [some for went, _ in events for some in went]
         assert sorted(joined, key=lambda some: some.client) == crowd
         assert sorted(left, key=lambda some: some.client) == crowd[1:1500]
+
+
+async def test_no_reading_returns_more_than_there_may_be(stations: Stations, monkeypatch: pytest.MonkeyPatch) -> None:
+    station = await stations()
+    crowd = [member(number, info=b'"' + b"x" * number + b'"') for number in range(701)]
+    monkeypatch.setattr("relay.brokers.presence.MAX_PRESENCE_BYTES", sum(map(size_of, crowd[:700])))
+    await update(station, come("p:c", *crowd[:700]))
+    assert await present(station, "p:c") == crowd[:700]
+    await update(station, come("p:c", *crowd[700:]))
+    with pytest.raises(TooManyMembers):
+        await station.broker.presence.members("p:c")
+    assert await station.broker.presence.stats("p:c") == PresenceStats(701, 1)
 
 
 async def test_calls_take_effect_in_their_order(stations: Stations) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 
 from redis.exceptions import RedisError
 
-from relay.brokers.presence import MAX_MEMBERS, REFUSED, PresenceChange, PresenceError, PresenceStats, PresenceStore
+from relay.brokers.presence import REFUSED, FoundMembers, PresenceChange, PresenceError, PresenceStats, PresenceStore
 from relay.brokers.redis.address import Address
 from relay.brokers.redis.presence_calls import PresenceCalls
 from relay.brokers.redis.presence_reader import PresenceReader
@@ -77,6 +77,11 @@ class RedisPresenceStore(PresenceStore):
         self._server: str | None = None
         self._closed = False
 
+    @property
+    def gateway(self) -> str:
+        """The id that this gateway has now."""
+        return self._calls.gateway
+
     async def update(self, changes: Sequence[PresenceChange]) -> list[int]:
         """See `PresenceStore.update`."""
         return await self._finish(self._writing, lambda: self._update(changes))
@@ -87,15 +92,9 @@ class RedisPresenceStore(PresenceStore):
 
     async def members(self, channel: str) -> list[Member]:
         """See `PresenceStore.members`."""
-        found: dict[str, Member] = {}
-
-        def take(member: Member) -> None:
-            found[member.client] = member
-            if len(found) > MAX_MEMBERS:
-                raise PresenceError(f"more than {MAX_MEMBERS} clients are there")
-
-        await self._read(channel, take)
-        return list(found.values())
+        found = FoundMembers()
+        await self._read(channel, found.add)
+        return found.all()
 
     async def stats(self, channel: str) -> PresenceStats:
         """See `PresenceStore.stats`."""
