@@ -41,7 +41,6 @@ class Node:
     Attributes:
         clock: returns loop time, in seconds.
         history: the histories of the bus.
-        presence: who is on the channels of the bus.
         recoveries: the channels whose messages have positions.
         presences: this gateway's clients on the channels with presence.
         congested: whether the bus takes no more messages of clients now. A client that has sent one then must be

@@ -11,7 +11,6 @@ from typing import Final, TypeVar
 
 from relay.brokers.presence import PresenceError, TooManyMembers, size_of
 from relay.web.api.call import Call, Finish, legal_channel
-from relay.web.api.client_info import to_result
 from relay.web.api.error import ApiError, Code
 from relay.web.api.parameters import PresenceParameters, PresenceStatsParameters
 from relay.web.api.results import PresenceResult, PresenceStatsResult
@@ -29,7 +28,7 @@ async def presence(call: Call, parameters: PresenceParameters) -> Finish:
         members = await _done(call, call.presence.members(channel))
         if not call.room.take(sum(map(size_of, members))):
             raise ApiError(Code.LIMIT_EXCEEDED, f"the answers of the request are too large: {_FEWER}")
-        return to_result(members)
+        return PresenceResult.of(members)
 
     return finish
 

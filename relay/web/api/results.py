@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
 from relay.control.messages import NodeInfo
+from relay.member import Member
 
 
 class ErrorBody(msgspec.Struct, frozen=True):
@@ -108,6 +110,12 @@ class PresenceResult(msgspec.Struct, frozen=True):
     """Who is on a channel, by the ids of connections."""
 
     presence: dict[str, ClientInfo]
+
+    @classmethod
+    def of(cls, members: Iterable[Member]) -> PresenceResult:
+        """Return members of a channel as back ends get them."""
+        infos = (ClientInfo(user=some.user or "", client=some.client, conn_info=some.info) for some in members)
+        return cls({info.client: info for info in infos})
 
 
 class PresenceStatsResult(msgspec.Struct, frozen=True, kw_only=True):

@@ -304,6 +304,18 @@ async def test_members_of_many_gateways_are_read_in_parts(own_redis: RedisServer
     assert await present(stations[0], "p:c") == crowd
 
 
+async def test_many_who_ask_wait_for_one_another_and_hinder_no_change(own_redis: RedisServer, connect: Connect) -> None:
+    station = await connect(own_redis)
+    store = station.broker.presence
+    await store.update([come("p:c", *[member(number) for number in range(600)])])
+    before = len(own_redis.admin.client_list())
+    asked = [asyncio.create_task(store.stats("p:c")) for _ in range(100)]
+    assert await store.update([come("p:c", member(601))]) == [601]
+    assert not all(task.done() for task in asked)
+    assert {stats.clients for stats in await asyncio.gather(*asked)} <= {600, 601}
+    assert len(own_redis.admin.client_list()) <= before + presence.READERS
+
+
 async def test_a_caller_that_leaves_does_not_stop_a_change(own_redis: RedisServer, connect: Connect) -> None:
     station = await connect(own_redis)
     task = asyncio.create_task(station.broker.presence.update([come("e:c", ANN)]))
