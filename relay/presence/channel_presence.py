@@ -71,12 +71,12 @@ class ChannelPresence:
         # Clients that the bus has to be told of, and those that it may have and that have gone. One that is in both is
         # here, and the bus may have it.
         self._come: dict[str, Member] = {}
-        self._left: set[str] = set()
+        self._left: dict[str, None] = {}  # a set takes four times as much while it is empty
         # Users that the bus has to be told of; those that it may have and that have gone.
         self._new: dict[str, Member] = {}
         self._gone: dict[str, Member] = {}
         # Those of both of whom it isn't known what the bus was told last.
-        self._unsure: set[str] = set()
+        self._unsure: dict[str, None] = {}
         # Whether the bus has lost something of which nothing is to be told.
         self._whole = False
         # What the bus is being told now, and how many members it must have then; and how many it has since the last
@@ -107,7 +107,7 @@ class ChannelPresence:
         client = member.client
         known = client in self.members
         if known and client not in self._come:
-            self._left.add(client)
+            self._left[client] = None
         self.members[client] = self._come[client] = member
         if known:
             return
@@ -130,7 +130,7 @@ class ChannelPresence:
         if member is None:
             return None
         if self._come.pop(client, None) is None:
-            self._left.add(client)
+            self._left[client] = None
         user = self._users[member.name]
         user.clients -= 1
         if user.clients:
@@ -159,10 +159,10 @@ class ChannelPresence:
             )
             self._whole = False
         else:
-            left = sorted(self._left.difference(self._come))
+            left = [client for client in self._left if client not in self._come]
             change = PresenceChange(self.channel, list(self._come.values()), left, self._new, self._gone)
-            self._new, self._gone, self._unsure = {}, {}, set()
-        self._come, self._left = {}, set()
+            self._new, self._gone, self._unsure = {}, {}, {}
+        self._come, self._left = {}, {}
         self._sent, self._expected = change, len(self.members)
         return change
 
@@ -187,8 +187,8 @@ class ChannelPresence:
         right = self._kept is None or count == self._kept
         if dead:  # even if the number is right: it says nothing of users who linger
             self._come.update(self.members)
-            self._left.update(self.members)
-            self._unsure.update(self._users)
+            self._left.update(dict.fromkeys(self.members))
+            self._unsure.update(dict.fromkeys(self._users))
             self._new.update((name, user.member) for name, user in self._users.items())
         elif not right:
             self._whole = True
@@ -200,11 +200,11 @@ class ChannelPresence:
         assert sent is not None, "something was taken"
         again = {one.client: one for one in sent.members if self.members.get(one.client) is one}
         self._come |= again
-        self._left.update(sent.left, again)
+        self._left.update(dict.fromkeys((*sent.left, *again)))
         if sent.whole:
             self._whole = True
             return
-        self._unsure.update(sent.users)
+        self._unsure.update(dict.fromkeys(sent.users))
         for name, member in sent.users.items():
             if name in self._users:  # else it has gone meanwhile, and that is told
                 self._new.setdefault(name, member)
@@ -212,7 +212,7 @@ class ChannelPresence:
 
     def _tell_gone(self, sent: PresenceChange) -> None:
         """Tell again of users who have gone."""
-        self._unsure.update(sent.gone)
+        self._unsure.update(dict.fromkeys(sent.gone))
         for name, member in sent.gone.items():
             if name not in self._users:  # else it has come meanwhile, and that is told
                 self._gone.setdefault(name, member)

@@ -281,8 +281,11 @@ class Presences:
             self._refused.discard(found)
 
     def _lingers(self, found: ChannelPresence, last: Member) -> bool:
-        """Return whether a user whose last client has gone may come back; a client without a user is never the same."""
-        if last.user is None:
+        """Return whether a user whose last client has gone may come back before others are told.
+
+        A client without a user is never the same. And where nobody is told, nothing is gained.
+        """
+        if last.user is None or not self._namespaces.options(found.channel).join_leave:
             return False
         if len(self._lingering) >= MAX_LINGERING:
             self._counters.presence_overflows += 1
