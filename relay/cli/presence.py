@@ -22,7 +22,7 @@ def command(channel: str, stats: bool, as_json: bool, **broker: str | None) -> N
 
     On whatever gateway. One client a line: its id, its user, and what was given to be shown of it; `-` where there is
     none. Control characters are escaped. How many there are goes to standard error, with --stats to standard output.
-    Whether a channel has presence is for gateways to say: of one without it nobody is known.
+    Whether a channel has presence is for gateways to say: of one without it no client is known.
 
     Exit codes: 0 read; 1 Redis can't be read, or too many clients are there to name them; 2 wrong usage or settings;
     130 Ctrl-C.

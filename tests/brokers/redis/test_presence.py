@@ -15,7 +15,10 @@ import pytest_asyncio
 from relay.brokers import BrokerOptions
 from relay.brokers.presence import REFUSED, PresenceError, PresenceStats
 from relay.brokers.redis import presence, presence_reader
-from relay.brokers.redis.presence_scripts import PART
+from relay.brokers.redis.address import parse_address
+from relay.brokers.redis.presence_calls import PresenceCalls
+from relay.brokers.redis.presence_scripts import BURY, PART
+from relay.brokers.redis.script_runner import ScriptRunner
 from relay.channel import EVENTS
 from relay.member import Member
 from relay.namespaces import ChannelOptions, Namespaces
@@ -197,6 +200,20 @@ async def test_a_gateway_that_comes_back_before_it_is_buried_has_what_it_had(
     assert await here.broker.presence.refresh(["e:c"]) == [1]
     assert await there.broker.presence.refresh(["e:c"]) == [0]
     assert await present(there) == [ANN]
+
+
+async def test_a_gateway_that_came_back_meanwhile_is_not_buried(own_redis: RedisServer, connect: Connect) -> None:
+    here = await connect(own_redis)
+    await here.broker.presence.update([come("e:c", ANN)])
+    runner = ScriptRunner(parse_address(own_redis.url), 30.0, 1, set)
+    call = PresenceCalls("another", "relay:", 60.0, NAMESPACES).bury("e:c", _id_of(here))
+    assert (await runner.run((BURY,), [call])).replies == [0]
+    assert await present(here) == [ANN]
+    kill(own_redis, here)
+    assert (await runner.run((BURY,), [call])).replies == [0]
+    assert await present(here) == []
+    await wait_until(lambda: told(here, "e:c") == [([], [ANN]), ([ANN], [])])
+    await runner.close()
 
 
 async def test_what_an_emptied_redis_has_lost_is_told_whole_and_in_silence(
