@@ -113,6 +113,8 @@ def test_namespaces_are_shown_as_they_are_written_and_as_a_table(monkeypatch: py
         "history_ttl": "300",
         "history_bytes": "1048576",
         "positions": "yes",
+        "presence": "-",
+        "join_leave": "-",
         "slow_consumer": "close",
         "max_message_bytes": "65536",
         "rights": "-",
