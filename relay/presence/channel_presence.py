@@ -192,6 +192,8 @@ class ChannelPresence:
             self._new.update((name, user.member) for name, user in self._users.items())
         elif not right:
             self._whole = True
+        if not right:
+            self._kept = None  # until it was told again
         return right
 
     def fail(self) -> None:

@@ -133,6 +133,7 @@ def test_users_of_a_gateway_that_was_taken_for_dead_come_again() -> None:
     table = table_of(ANN, GUEST)
     table.go("a1")
     assert not table.check(0, dead=True)
+    assert table.check(0, dead=False), "it is known already"
     assert told(table) == PresenceChange("c", [GUEST], ["a1"], {ANN.name: ANN, GUEST.name: GUEST})
 
 

@@ -17,7 +17,7 @@ from relay.metrics.counters import Counters
 from relay.namespaces import ChannelOptions, Namespaces
 from relay.presence import presences
 from relay.presence.presences import Presences
-from tests.conftest import EmbeddedFactory, GatewayFactory
+from tests.conftest import EmbeddedFactory, GatewayFactory, ProxyFactory
 from tests.harness.conditions import wait_until
 from tests.harness.event_source import EventStreamClient
 from tests.harness.inside import parts_of
@@ -102,6 +102,28 @@ async def test_clients_of_a_killed_gateway_are_gone_in_time(own_redis: RedisServ
         assert (await watcher.told(3))[2] == ("join", "ann")
         there.kill()
         assert (await watcher.told(4))[3] == ("leave", "ann")
+
+
+async def test_users_of_a_gateway_that_was_taken_for_dead_come_again(
+    own_redis: RedisServer, embedded: EmbeddedFactory, proxy_to: ProxyFactory
+) -> None:
+    proxy = await proxy_to(own_redis.port)
+    settings = {"namespaces": NAMESPACES, "presence_ttl": 5, "on_gap": "keep"}
+    (here,) = await embedded(1, broker_url=own_redis.url, **settings)
+    (there,) = await embedded(1, broker_url=own_redis.url_of(port=proxy.port), **settings)
+    await wait_until(lambda: here.ready and there.ready)
+    async with (
+        EventStreamClient(here.port, f"/sse/{ROOM}?user=eve&join_leave=1") as watcher,
+        connected(f"{there.url}/ws/{ROOM}?user=ann", f"{there.url}/ws/{ROOM}?user=ann"),
+    ):
+        await watcher.told(3)
+        proxy.targets = ()
+        proxy.cut()
+        assert (await watcher.told(4))[3] == ("leave", "ann")
+        assert await users(here) == ["eve"]
+        proxy.targets = (own_redis.port,)
+        assert (await watcher.told(5))[4] == ("join", "ann")
+        await becomes(here, "ann", "ann", "eve")
 
 
 @pytest.mark.usefixtures("_hasty")
