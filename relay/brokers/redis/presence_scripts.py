@@ -84,10 +84,10 @@ local function following(count)
   last = last + count
   return first, last, count > 0
 end
-local function names(first, last)
-  local found = {}
-  for place = first, last, 2 do found[#found + 1] = ARGV[place] end
-  return found
+local function look(first, last)
+  local users = {}
+  for place = first, last, 2 do users[#users + 1] = ARGV[place] end
+  return users, call('HMGET', KEYS[3], unpack(users)), call('HMGET', KEYS[4], unpack(users))
 end
 
 local from, to, any = following(tonumber(ARGV[5]))
@@ -96,8 +96,7 @@ from, to, any = following(2 * ARGV[6])
 if any then call('HSET', KEYS[2], unpack(ARGV, from, to)) end
 from, to, any = following(2 * ARGV[7])
 if any then
-  local users = names(from, to)
-  local mine, holders = call('HMGET', KEYS[3], unpack(users)), call('HMGET', KEYS[4], unpack(users))
+  local users, mine, holders = look(from, to)
   for number, user in ipairs(users) do
     if mine[number] and release(user, holders[number]) then left[#left + 1] = ARGV[from + 2 * number - 1] end
   end
@@ -105,8 +104,7 @@ if any then
 end
 from, to, any = following(2 * ARGV[8])
 if any then
-  local users = names(from, to)
-  local mine, holders = call('HMGET', KEYS[3], unpack(users)), call('HMGET', KEYS[4], unpack(users))
+  local users, mine, holders = look(from, to)
   for number, user in ipairs(users) do
     local rest = others(holders[number])
     if not mine[number] and rest == '' then joined[#joined + 1] = ARGV[from + 2 * number - 1] end
