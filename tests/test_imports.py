@@ -24,7 +24,7 @@ LAYERS = [
     ["clients"],
     ["control"],
     ["node", "settings"],
-    ["recovery"],
+    ["recovery", "presence", "paused_sources"],
     ["hub", "brokers", "auth", "interest", "limits"],
     ["protocols"],
     ["replay"],
@@ -79,6 +79,8 @@ LIBRARIES = {
         "node",
         "interest",
         "recovery",
+        "presence",
+        "paused_sources",
         "control",
         "gateway",
         "clients",
@@ -118,6 +120,9 @@ PURE = {
 """Rooms that do no I/O and know no clock: not even by the standard library."""
 
 PURE_MODULES = {
+    "presence.channel_presence",
+    "presence.deadlines",
+    "presence.waiting",
     "recovery.recent_messages",
     "recovery.kept",
     "recovery.outlet",

@@ -81,7 +81,8 @@ class Sink(Protocol):
         unsubscribed since. Called once per channel and gap, when the channel is heard again or never will be.
 
         Args:
-            channels: names of the channels, at least one, without the bus's prefix; the relay's own are left out.
+            channels: names of the channels, at least one, without the bus's prefix; the relay's own are left out, but
+                for those that begin with `EVENTS`.
             seconds: length of the interval in which messages may have been missed; it ends now. It began when the
                 first of the channels was last heard for certain.
         """

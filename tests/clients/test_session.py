@@ -29,6 +29,7 @@ from relay.errors import (
 from relay.limits.channels import DEFAULT_CHANNELS, ChannelLimits
 from relay.message import Encoder, Kind, Message
 from relay.metrics.counters import Counters
+from relay.namespaces import NO_NAMESPACES, Namespaces
 from relay.node import Node
 from relay.position import Position
 from relay.protocols import ClientProtocol, Outcome
@@ -113,8 +114,11 @@ class OnlyPublic:
         return False
 
 
-def a_node(timeout: float = 30.0, channels: ChannelLimits = DEFAULT_CHANNELS) -> Node:
-    return Node(BrokerOptions("memory://", timeout=timeout), Counters(), unsubscribe_delay=0, channels=channels)
+def a_node(
+    timeout: float = 30.0, channels: ChannelLimits = DEFAULT_CHANNELS, namespaces: Namespaces = NO_NAMESPACES
+) -> Node:
+    options = BrokerOptions("memory://", timeout=timeout, namespaces=namespaces)
+    return Node(options, Counters(), unsubscribe_delay=0, channels=channels)
 
 
 def joined(node: Node, protocol: ClientProtocol | None = None, identity: Identity = ANONYMOUS) -> Recorder:

@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 
 from relay.errors import SubscriptionError
 from relay.message import Message
+from relay.namespaces import ChannelOptions, Namespaces
 from tests.clients.late_bus import LateBus
 from tests.clients.test_session import Outcomes, Recorder, a_node, joined
 from tests.harness.conditions import wait_until
 
 ACTS = ("subscribe", "unsubscribe", "revoke", "acknowledge", "refuse", "cancel", "tick")
 
-steps = st.lists(st.tuples(st.sampled_from(ACTS), st.integers(0, 1), st.sampled_from("ab")), max_size=25)
+steps = st.lists(st.tuples(st.sampled_from(ACTS), st.integers(0, 1), st.sampled_from(["a:1", "b"])), max_size=25)
 
 
 class Scene:
@@ -30,7 +31,7 @@ class Scene:
     def __init__(self, bus: LateBus) -> None:
         self._bus = bus
         self._outcomes = Outcomes()
-        self.node = a_node()
+        self.node = a_node(namespaces=Namespaces(named={"a": ChannelOptions(presence=True)}))
         self.clients = [joined(self.node), joined(self.node)]
         self.requests: list[str] = []
 
@@ -71,18 +72,21 @@ class Scene:
         assert set(told) <= set(self.requests)
         pending = len(self.requests) - len(told)
         assert pending == sum(len(client.session._pending or ()) for client in self.clients)
-        for channel in "ab":
+        present = 0
+        for channel in ("a:1", "b"):
             begun = [
                 client
                 for client in self.clients
                 if channel in client.session.channels and channel not in (client.session._pending or ())
             ]
             assert self.node.hub.subscribers(channel) == len(begun)
+            present += len(begun) if channel == "a:1" else 0
             for client in self.clients:
                 client.delivered.clear()
             self.node.receive(Message(channel, b"1"))
             self.node.hub.flush()
             assert [client for client in self.clients if client.delivered] == begun
+        assert self.node.presences.members == present
 
     async def end(self) -> None:
         """Let both clients leave, and see that nothing is left."""
@@ -92,6 +96,7 @@ class Scene:
         told = len(self._outcomes.told)
         await wait_until(lambda: self.node.interests == 0)
         assert self.node.hub.channels == []
+        assert (self.node.presences.members, len(self.node.presences)) == (0, 0)
         assert self._bus.callbacks == 0
         assert len(self._outcomes.told) == told
 
