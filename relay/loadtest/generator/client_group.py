@@ -19,7 +19,7 @@ from relay.loadtest.generator.frame_codec import RemoteProtocolError
 from relay.loadtest.generator.limits import source_of
 from relay.loadtest.generator.load_publisher import LoadPublisher
 from relay.loadtest.generator.virtual_client import VirtualClient
-from relay.loadtest.plan.connections import PlannedConnection, planned_connections, stops_reading
+from relay.loadtest.plan.connections import PlannedConnection, channel_name, planned_connections, stops_reading
 from relay.loadtest.plan.plan import Act, fill_template
 from relay.loadtest.result.time_histogram import TimeHistogram
 
@@ -130,7 +130,7 @@ class ClientGroup(ConnectionGroup):
         run = f"{self._run:06x}"
         return {
             "url": self._plan.urls[planned.url].rstrip("/"),
-            "channel": f"loadtest-{run}-{planned.channel}",
+            "channel": channel_name(self._plan, self._run, planned.channel),
             "client": str(planned.number),
             "run": run,
         }
