@@ -16,7 +16,7 @@ _RESUMING: Final = {"rate": 20.0, "publishers": 4, "reconnect": True}
 """What is different by default when clients resume: a message costs each polling client a request, and each publisher
 waits for an answer before it sends another one."""
 
-_DIALECT: Final = ("url_template", "subscribe_frame", "publish_frame", "ready_frame", "answer_frame", "ignore_frame")
+_DIALECT: Final = ("url_template", "subscribe_frame", "publish_frame", "ready_frame", "answer_frame")
 _NOT_RESUMING: Final = (*_DIALECT, "hears", "churn", "slow", "knee")
 _RESUMING_ONLY: Final = ("over", "reconnect_every")
 

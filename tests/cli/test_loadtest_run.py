@@ -140,7 +140,7 @@ def test_options_become_a_plan(course: Course, arguments: list[str], expected: d
         (["--resume", "--churn", "10"], "leave out --churn"),
         (["--resume", "--hears", "all"], "leave out --hears"),
         (["--resume", "--url-template", "{url}/x"], "leave out --url-template"),
-        (["--resume", "--ignore-frame", "x"], "leave out --ignore-frame"),
+        (["--resume", "--answer-frame", "a => b"], "leave out --answer-frame"),
         (["--resume", "--profile", "storm"], "leave out --profile storm"),
         (["--resume", "--profile", "sweep"], "leave out --profile sweep"),
         (["--resume", "--rate", "0"], "--clients and --rate must not be 0"),

@@ -378,6 +378,25 @@ class RefusingHistory(HistoryServer):
         await super()._answer(session, request)
 
 
+class StrictHistory(HistoryServer):
+    """Refuses all who ask for the newest messages.
+
+    Args:
+        status: of the answer.
+        keeps: whether a channel keeps its messages.
+    """
+
+    def __init__(self, status: int, *, keeps: bool = True) -> None:
+        super().__init__(keeps=keeps)
+        self._status = status
+
+    async def _answer(self, session: HistorySession, request: _Request) -> None:
+        if request.parameter("history"):
+            _respond(session, self._status, b"no")
+        else:
+            await super()._answer(session, request)
+
+
 class WithoutPositions(HistoryServer):
     """Tells streams no positions."""
 

@@ -54,9 +54,9 @@ class EventClient(ResumingClient):
                 # The first block of a stream has the position to begin with: no message comes before.
                 if event.position:
                     self._join(bool(self.position))
-                if not event.own_position:
+                payload = event.data if event.kind == b"message" else decode_base64(event.data)
+                if self._take(payload, now) and not event.own_position:
                     self._fault(Fault.UNEXPECTED, now, "an event without a position")
-                self._take(event.data if event.kind == b"message" else decode_base64(event.data), now)
             case kind:
                 self._fault(Fault.UNEXPECTED, now, f"an event {kind[:40].decode(errors='replace')!r}")
         return ""

@@ -191,8 +191,8 @@ class ResumingClient(ABC):
             raise RemoteProtocolError("a position that can't be sent back")
         self.position = position
 
-    def _take(self, payload: bytes, now: int) -> None:
-        """Check a message."""
+    def _take(self, payload: bytes, now: int) -> bool:
+        """Check a message; return whether it is one of the run."""
         context, receiver = self._context, self.receiver
         chunk = context.decoder.recall_message(payload)
         chunk.times.append(now)
@@ -206,6 +206,7 @@ class ResumingClient(ABC):
                 self._fault(event.fault, now, event.text)
         if context.decoder.full:
             context.collect()
+        return bool(chunk.runs)
 
     def _miss(self, now: int) -> None:
         """Take the server's word that messages may be missing."""
