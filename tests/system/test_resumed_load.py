@@ -11,10 +11,13 @@ from tests.cli.command import invoke
 from tests.conftest import GatewayFactory
 from tests.harness.conditions import wait_until
 from tests.harness.gateway_process import GatewayProcess
+from tests.harness.haproxy import HAProxy
 from tests.harness.http_response import get
-from tests.harness.load_test import LoadTest
+from tests.harness.load_test import LoadTest, run_load_test
+from tests.harness.nginx import Nginx
 from tests.harness.readiness import all_told_ready
 from tests.harness.redis_server import RedisServer
+from tests.system.test_proxies import behind
 
 CLIENTS = 8
 LOAD = (
@@ -95,3 +98,18 @@ async def published(gateways: list[GatewayProcess], count: int) -> None:
         return await received() >= enough
 
     await wait_until(are_enough, 90.0, lambda: f"{count} more messages come")
+
+
+@pytest.mark.parametrize("balancer", [HAProxy, Nginx])
+async def test_clients_resume_through_a_balancer(
+    balancer: type[HAProxy | Nginx], own_redis: RedisServer, gateways: GatewayFactory
+) -> None:
+    """Whichever gateway it chooses, and however it frames the answers."""
+    trusted = "127.0.0.1"
+    running = await gateways(2, broker_url=own_redis.url, namespaces=NAMESPACES, trusted_proxies=trusted)
+    options = ("--reconnect-every", "500ms", "--duration", "4s", "--fail-if", "told>0")
+    async with behind(balancer(*(gateway.port for gateway in running))) as port:
+        outcome = await run_load_test(f"http://127.0.0.1:{port}", *LOAD, *options)
+    assert outcome.code == 0, (outcome.output, outcome.errors)
+    assert outcome.result.resumption is not None
+    assert outcome.result.resumption.resumed > CLIENTS
