@@ -15,7 +15,7 @@ CLIENTS = 30
 LOAD = (
     *("--resume", "--namespace", NAMESPACE, "--clients", str(CLIENTS), "--channels", "3", "--publishers", "3"),
     # Ended by hand, when the test has done what it is about.
-    *("--rate", "30", "--reconnect-every", "5s", "--warm-up", "0s", "--duration", "500s", "--drain", "30s"),
+    *("--rate", "15", "--reconnect-every", "5s", "--warm-up", "0s", "--duration", "500s", "--drain", "60s"),
     *("--workers", "1"),
 )
 

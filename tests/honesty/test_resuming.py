@@ -19,7 +19,7 @@ from tests.harness.load_test import run_load_test
 from tests.honesty.trial import Trial, Tried, against_each, counts
 
 RESUMING = (
-    *("--resume", "--workers", "1", "--settle", "0.1s", "--warm-up", "0s", "--duration", "2s", "--drain", "10s"),
+    *("--resume", "--workers", "1", "--settle", "0.1s", "--warm-up", "0s", "--duration", "2s", "--drain", "30s"),
     *("--clients", "4", "--publishers", "2", "--rate", "50", "--reconnect-every", "0s"),
 )
 """100 messages to two event streams and two clients that poll. The server hangs up on each once."""
