@@ -83,7 +83,10 @@ class HistoryServer:
         published: how many messages came for which channel.
         faults: what was done to whom: offsets of messages.
         notices: how often a client was told that it has missed something.
+        publish_status: of the answer to who publishes.
     """
+
+    publish_status = 200
 
     def __init__(self, *, hang_up_after: int | None = 20, keeps: bool = True) -> None:
         self.port = 0
@@ -194,7 +197,7 @@ class HistoryServer:
             async with channel.published:
                 channel.published.notify_all()
         if self.acknowledge(session, again):
-            _respond(session, 200, json.dumps({"channel": request.channel}).encode())
+            _respond(session, self.publish_status, json.dumps({"channel": request.channel}).encode())
         else:
             session.end()
 
