@@ -124,7 +124,7 @@ _PROFILES: Final = "\b\nProfiles, which the options refine:\n" + "\n".join(
 @click.option("--gateways", type=_POSITIVE, metavar="N", help="Start N gateways here, and a Redis if they need one.")
 @click.option("--clients", type=_COUNT, metavar="N", help="Connections that only listen.  [default: 100]")
 @click.option("--channels", type=_POSITIVE, metavar="N", help="Channels to deal them out to.  [default: 1]")
-@click.option("--publishers", type=_COUNT, metavar="N", help="Connections that publish.  [default: 1]")
+@click.option("--publishers", type=_COUNT, metavar="N", help="Connections that publish.  [default: 1; to resume, 4]")
 @click.option(
     "--rate", type=Quantity("rate", parse_rate), help="Messages/s of all publishers.  [default: 100; to resume, 20]"
 )

@@ -97,6 +97,10 @@ def test_a_run_in_which_nobody_resumed_shows_nothing() -> None:
     (reason,) = failures(make_result(resumption=resumption(0)))
     assert reason.startswith("no client resumed, so nothing is shown")
     assert failures(make_result(resumption=resumption(0), interrupted=True)) == []
+    refused = Faults(refused={"HTTP 401": 1})
+    assert failures(make_result(resumption=resumption(0), faults=refused)) == [
+        "1 connection could not be made: HTTP 401 (1)"
+    ]
 
 
 def test_a_failed_run_has_reasons_instead_of_a_sentence() -> None:
