@@ -55,7 +55,9 @@ class _Channel:
 
 
 @dataclass(frozen=True, slots=True)
-class _Request:
+class HistoryRequest:
+    """A request, read whole; names of headers are in lower case."""
+
     method: str
     endpoint: str
     channel: str
@@ -64,14 +66,15 @@ class _Request:
     body: bytes
 
     def parameter(self, name: str) -> str:
+        """Return a parameter of the query; empty when it isn't there."""
         return self.query.get(name, [""])[0]
 
 
 class HistoryServer:
     """Serves http://…/sse/CHANNEL, /poll/CHANNEL and /publish/CHANNEL as the relay does. An async context manager.
 
-    Each client is hung up on once, in its first session. Servers with faults override one of the steps `deliver`,
-    `acknowledge` and `kept`.
+    Each client is hung up on once, in its first session. Servers with faults override one of the steps `answer`,
+    `deliver`, `acknowledge`, `known`, `kept` and `position`.
 
     Args:
         hang_up_after: messages of a first session after which it ends; None: it never does.
@@ -166,12 +169,13 @@ class HistoryServer:
         try:
             with suppress(ConnectionError, asyncio.IncompleteReadError):
                 while not session.writer.is_closing():
-                    await self._answer(session, await _read(reader))
+                    await self.answer(session, await _read(reader))
         finally:
             self.sessions.discard(session)
             session.writer.transport.abort()
 
-    async def _answer(self, session: HistorySession, request: _Request) -> None:
+    async def answer(self, session: HistorySession, request: HistoryRequest) -> None:
+        """Answer a request."""
         since = request.headers.get("last-event-id") or request.parameter("cursor")
         if session.resumed is None:
             session.resumed = bool(since)
@@ -185,9 +189,9 @@ class HistoryServer:
             case "GET", "poll":
                 await self._poll(session, channel, request, since)
             case _:
-                _respond(session, 404, b"")
+                respond(session, 404, b"")
 
-    async def _publish(self, session: HistorySession, channel: _Channel, request: _Request) -> None:
+    async def _publish(self, session: HistorySession, channel: _Channel, request: HistoryRequest) -> None:
         key = request.headers["idempotency-key"]
         again = self.known(key)
         if not again:
@@ -197,7 +201,7 @@ class HistoryServer:
             async with channel.published:
                 channel.published.notify_all()
         if self.acknowledge(session, again):
-            _respond(session, self.publish_status, json.dumps({"channel": request.channel}).encode())
+            respond(session, self.publish_status, json.dumps({"channel": request.channel}).encode())
         else:
             session.end()
 
@@ -218,9 +222,9 @@ class HistoryServer:
                 write(b'event: close\ndata: {"code":1001,"reason":"going away"}\n\n')
                 session.end()
 
-    async def _poll(self, session: HistorySession, channel: _Channel, request: _Request, since: str) -> None:
+    async def _poll(self, session: HistorySession, channel: _Channel, request: HistoryRequest, since: str) -> None:
         if request.parameter("history") and not self.keeps:
-            _respond(session, 400, b"history: this channel keeps no messages")
+            respond(session, 400, b"history: this channel keeps no messages")
             return
         offset, missed = self._begin(channel, since)
         with suppress(TimeoutError):
@@ -232,7 +236,7 @@ class HistoryServer:
             return
         messages = [{"kind": "text", "text": payload.decode(), "position": self.position(n)} for n, payload in due]
         cursor = self.position(len(channel.messages)) if self.keeps else "secret.0"
-        _respond(session, 200, json.dumps({"messages": messages, "cursor": cursor, "missed": missed}).encode())
+        respond(session, 200, json.dumps({"messages": messages, "cursor": cursor, "missed": missed}).encode())
 
     def _begin(self, channel: _Channel, since: str) -> tuple[int, bool]:
         """Return the offset after which a client gets messages, and whether it is told that it missed some."""
@@ -259,156 +263,7 @@ class HistoryServer:
         return f"id: {position}\n".encode() if position else b""
 
 
-class FaultyHistoryServer(HistoryServer):
-    """Does something wrong to the first so many messages of each session of a client that came back.
-
-    Args:
-        times: how many messages of a session are concerned.
-    """
-
-    def __init__(self, times: int = 1) -> None:
-        super().__init__()
-        self.times = times
-
-    def turn(self, session: HistorySession, offset: int) -> bool:
-        """Return whether this message is one to do wrong to."""
-        if not session.resumed or session.turns >= self.times:
-            return False
-        session.turns += 1
-        self.faults.append((session, offset))
-        return True
-
-
-class DroppingHistory(FaultyHistoryServer):
-    """Drops the message: it claims that what it sends is whole, and it isn't."""
-
-    def deliver(self, session: HistorySession, message: Message) -> Iterable[Message]:
-        """See `HistoryServer`."""
-        return [] if self.turn(session, message[0]) else [message]
-
-
-class DoublingHistory(FaultyHistoryServer):
-    """Sends the message twice."""
-
-    def deliver(self, session: HistorySession, message: Message) -> Iterable[Message]:
-        """See `HistoryServer`."""
-        return [message, message] if self.turn(session, message[0]) else [message]
-
-
-class SwappingHistory(FaultyHistoryServer):
-    """Sends the message behind the next one."""
-
-    def deliver(self, session: HistorySession, message: Message) -> Iterable[Message]:
-        """See `HistoryServer`."""
-        if self.turn(session, message[0]):
-            session.held = message
-            return []
-        held, session.held = session.held, None
-        return [message] if held is None else [message, held]
-
-
-class RepeatingHistory(HistoryServer):
-    """Begins with the last message that the client has already: replay off by one."""
-
-    def kept(self, messages: int, since: int) -> int | None:
-        """See `HistoryServer`."""
-        return since - 1
-
-
-class ShortHistory(HistoryServer):
-    """Keeps no message for anybody who has missed one.
-
-    Args:
-        tells: whether it says so; otherwise it claims that nothing is missing.
-    """
-
-    def __init__(self, *, tells: bool) -> None:
-        super().__init__()
-        self._tells = tells
-
-    def kept(self, messages: int, since: int) -> int | None:
-        """See `HistoryServer`."""
-        if messages == since:
-            return since
-        return None if self._tells else messages
-
-
-class ForgetfulPublishing(HistoryServer):
-    """Doesn't acknowledge what it publishes, once in so many messages.
-
-    Args:
-        every: one in so many.
-        doubles: whether it publishes again what comes again.
-    """
-
-    def __init__(self, every: int, *, doubles: bool = False) -> None:
-        super().__init__()
-        self._every = every
-        self._doubles = doubles
-        self.unanswered = 0
-
-    def acknowledge(self, session: HistorySession, again: bool) -> bool:
-        """See `HistoryServer`."""
-        forgets = not again and self.published.total() % self._every == 0
-        self.unanswered += forgets
-        return not forgets
-
-    def known(self, key: str) -> bool:
-        """See `HistoryServer`."""
-        return super().known(key) and not self._doubles
-
-
-class RefusingHistory(HistoryServer):
-    """Ends each session of a client that comes back with an answer of another status.
-
-    Args:
-        status: of the answer.
-        times: how many are refused in all.
-    """
-
-    def __init__(self, status: int, times: int) -> None:
-        super().__init__()
-        self._status = status
-        self._times = times
-
-    async def _answer(self, session: HistorySession, request: _Request) -> None:
-        position = request.headers.get("last-event-id") or request.parameter("cursor")
-        if position and session.resumed is None and self._times:
-            self._times -= 1
-            _respond(session, self._status, b"no")
-            session.end()
-            return
-        await super()._answer(session, request)
-
-
-class StrictHistory(HistoryServer):
-    """Refuses all who ask for the newest messages.
-
-    Args:
-        status: of the answer.
-        keeps: whether a channel keeps its messages.
-    """
-
-    def __init__(self, status: int, *, keeps: bool = True) -> None:
-        super().__init__(keeps=keeps)
-        self._status = status
-
-    async def _answer(self, session: HistorySession, request: _Request) -> None:
-        if request.parameter("history"):
-            _respond(session, self._status, b"no")
-        else:
-            await super()._answer(session, request)
-
-
-class WithoutPositions(HistoryServer):
-    """Tells streams no positions."""
-
-    def position(self, offset: int) -> str:
-        """See `HistoryServer`."""
-        return "" if offset % 10 else super().position(offset)
-
-
-async def _read(reader: asyncio.StreamReader) -> _Request:
+async def _read(reader: asyncio.StreamReader) -> HistoryRequest:
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     first, *lines = head.rstrip("\r\n").split("\r\n")
     headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
@@ -416,9 +271,10 @@ async def _read(reader: asyncio.StreamReader) -> _Request:
     method, target, _ = first.split(" ")
     parts = urlsplit(target)
     _, endpoint, channel = parts.path.split("/", 2)
-    return _Request(method, endpoint, unquote(channel), parse_qs(parts.query), headers, body)
+    return HistoryRequest(method, endpoint, unquote(channel), parse_qs(parts.query), headers, body)
 
 
-def _respond(session: HistorySession, status: int, body: bytes) -> None:
+def respond(session: HistorySession, status: int, body: bytes) -> None:
+    """Write an answer."""
     head = f"HTTP/1.1 {status} So\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     session.writer.write(head.encode() + body)

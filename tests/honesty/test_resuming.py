@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from functools import partial
 
-from tests.harness.history_server import (
+from tests.harness.faulty_history import (
     DoublingHistory,
     DroppingHistory,
     ForgetfulPublishing,
-    HistoryServer,
     RefusingHistory,
     RepeatingHistory,
     ShortHistory,
     SwappingHistory,
     WithoutPositions,
 )
+from tests.harness.history_server import HistoryServer
 from tests.harness.load_test import run_load_test
 from tests.honesty.trial import Trial, Tried, against_each, counts
 

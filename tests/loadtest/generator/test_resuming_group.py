@@ -15,14 +15,9 @@ from relay.loadtest.plan.plan import Dialect, Hears, Over, Plan
 from relay.loadtest.plan.server_address import resolve
 from relay.loadtest.result.faults import Faults
 from tests.harness.conditions import wait_until
+from tests.harness.faulty_history import ForgetfulPublishing, RefusingHistory, ShortHistory, WithoutPositions
 from tests.harness.free_port import free_port
-from tests.harness.history_server import (
-    ForgetfulPublishing,
-    HistoryServer,
-    RefusingHistory,
-    ShortHistory,
-    WithoutPositions,
-)
+from tests.harness.history_server import HistoryServer
 
 RUN = 0xAB
 

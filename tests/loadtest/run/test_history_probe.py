@@ -7,8 +7,9 @@ import pytest
 from relay.loadtest.plan.plan import Dialect, Plan
 from relay.loadtest.plan.server_address import resolve
 from relay.loadtest.run.history_probe import NoHistoryError, check_history
+from tests.harness.faulty_history import StrictHistory
 from tests.harness.free_port import free_port
-from tests.harness.history_server import HistoryServer, StrictHistory
+from tests.harness.history_server import HistoryServer
 
 
 async def ask(*urls: str) -> None:
