@@ -13,7 +13,7 @@ from relay.cli.ca_file import CA_OPTION
 from relay.cli.client_token import token_option
 from relay.cli.extras import require_extra
 from relay.cli.quantity import Quantity
-from relay.loadtest.plan.plan import Hears
+from relay.loadtest.plan.plan import Hears, Over
 from relay.loadtest.plan.profiles import PROFILES
 from relay.loadtest.units.parsing import parse_duration, parse_rate, parse_share
 
@@ -80,6 +80,18 @@ class Header(Pair):
         return super().convert(value, param, ctx)
 
 
+class Namespace(click.ParamType[str]):
+    """The name of a namespace of channels."""
+
+    name = "name"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the name, or fail with the form in which it is written."""
+        if not re.fullmatch(r"[A-Za-z0-9_-]{1,100}", str(value)):
+            self.fail(f"{value!r} must be 1 to 100 letters, digits, '-' and '_'", param, ctx)
+        return str(value)
+
+
 class ServerUrl(click.ParamType[str]):
     """The URL of a WebSocket server."""
 
@@ -112,8 +124,10 @@ _PROFILES: Final = "\b\nProfiles, which the options refine:\n" + "\n".join(
 @click.option("--gateways", type=_POSITIVE, metavar="N", help="Start N gateways here, and a Redis if they need one.")
 @click.option("--clients", type=_COUNT, metavar="N", help="Connections that only listen.  [default: 100]")
 @click.option("--channels", type=_POSITIVE, metavar="N", help="Channels to deal them out to.  [default: 1]")
-@click.option("--publishers", type=_COUNT, metavar="N", help="Connections that publish.  [default: 1]")
-@click.option("--rate", type=Quantity("rate", parse_rate), help="Messages/s of all publishers.  [default: 100]")
+@click.option("--publishers", type=_COUNT, metavar="N", help="Connections that publish.  [default: 1; to resume, 4]")
+@click.option(
+    "--rate", type=Quantity("rate", parse_rate), help="Messages/s of all publishers.  [default: 100; to resume, 20]"
+)
 @click.option("--size", type=click.IntRange(48, 1 << 20), metavar="BYTES", help="Of each payload.  [default: 128]")
 @click.option("--duration", type=_SECONDS, help="Measured time; of a sweep, of each step.  [default: 10s]")
 @click.option("--warm-up", type=_SECONDS, help="Time with messages before it, not measured.  [default: 2s]")
@@ -124,6 +138,19 @@ _PROFILES: Final = "\b\nProfiles, which the options refine:\n" + "\n".join(
 @click.option("--churn", type=Quantity("rate", parse_rate), help="Sessions ended and begun again per second.")
 @click.option("--slow", type=Quantity("share", parse_share), help="Share of the clients that stop reading.")
 @click.option("--reconnect", is_flag=True, default=None, help="Clients that the server closes come back.")
+@click.option("--resume", is_flag=True, default=None, help="Clients go on where they were, and must miss nothing.")
+@click.option(
+    "--over",
+    type=click.Choice([over.value for over in Over]),
+    help="What clients that resume listen over: server-sent events, long polls, both.  [default: both]",
+)
+@click.option(
+    "--reconnect-every",
+    type=_SECONDS,
+    metavar="DURATION",
+    help="Clients that resume cut their connections after a random time, this on average; 0s: never.  [default: 5s]",
+)
+@click.option("--namespace", type=Namespace(), help="Namespace of all channels.  [default: none]")
 @click.option(
     "--hears",
     type=click.Choice([hears.value for hears in Hears]),
@@ -183,6 +210,10 @@ def command(urls: tuple[str, ...], gateways: int | None, **options: Any) -> None
 
     Publishers follow a schedule, and latency counts from the moment when a message was due. Every client checks every
     message: lost, duplicated, out of order, foreign. Clients and publishers are dealt out over channels and URLs.
+
+    With --resume, clients of server-sent events and long polls come back with the position of their last message
+    whenever a connection ends, and the load test ends many. It then says how many messages were lost in silence, how
+    many sessions resumed, and how many messages were missed that were told. The channels must have a history.
 
     Templates may hold {url} {channel} {client} {run} and {payload}; other braces stay as they are.
 

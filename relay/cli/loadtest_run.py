@@ -16,8 +16,7 @@ import click
 import msgspec
 from rich.console import Console
 
-from relay.cli.client_token import token_headers
-from relay.cli.gateway_address import AddressError, GatewayAddress
+from relay.cli.loadtest_plan import plan_from
 from relay.cli.other_server import identify
 from relay.errors import RelayError
 from relay.loadtest.generator.limits import (
@@ -28,16 +27,15 @@ from relay.loadtest.generator.limits import (
     source_addresses,
 )
 from relay.loadtest.generator.load_worker import event_loop
-from relay.loadtest.plan.plan import Act, Dialect, Hears, Plan, Trust
-from relay.loadtest.plan.profiles import PROFILES
+from relay.loadtest.plan.plan import Plan, Trust
 from relay.loadtest.plan.server_address import ServerAddress, resolve
 from relay.loadtest.report.summary import summary
 from relay.loadtest.result.result import Result
 from relay.loadtest.result.threshold import Threshold
 from relay.loadtest.run.conditions import Conditions
 from relay.loadtest.run.coordinator import Coordinator
+from relay.loadtest.run.history_probe import check_history
 from relay.loadtest.run.live_screen import LiveScreen
-from relay.loadtest.run.machine import usable_cores
 from relay.loadtest.run.result_builder import build_result
 from relay.loadtest.run.run_state import RunState
 from relay.loadtest.target.observer import Observer
@@ -51,6 +49,9 @@ PASSED: Final = 0
 FAILED: Final = 1
 USAGE: Final = 2
 INTERRUPTED: Final = 130
+
+_HISTORY: Final = {"RELAY_HISTORY_SIZE": "10000", "RELAY_HISTORY_BYTES": "16777216"}
+"""What gateways of its own keep of each channel, so that clients can resume."""
 
 STOLEN: Final = 0.05
 """Share of processor time stolen by the host above which figures can't be compared."""
@@ -71,7 +72,7 @@ def run_load_test(urls: tuple[str, ...], gateways: int, thresholds: list[Thresho
     try:
         for file in filter(None, (json_file, report_file)):
             _check_writable(file)
-        plan = _plan(urls, options)
+        plan = plan_from(urls, options)
         with ExitStack() as exits:
             named = {f"process {pid}": pid for pid in pids}
             settings: dict[str, str] = {}
@@ -82,7 +83,7 @@ def run_load_test(urls: tuple[str, ...], gateways: int, thresholds: list[Thresho
                 own = load_settings({})
                 ca_file = own.broker_ca_file
                 raise_descriptor_limit(plan.clients + plan.publishers, gateways, "--gateways")
-                stack = exits.enter_context(Stack(gateways, own.broker_url))
+                stack = exits.enter_context(Stack(gateways, own.broker_url, _HISTORY if plan.resume else {}))
                 # The certificate is for the name that clients call the gateways by, and here it is an address.
                 trust = plan.trust if own.tls_cert is None else Trust(ca_file=own.tls_cert, any_name=True)
                 plan = msgspec.structs.replace(plan, urls=tuple(stack.urls), trust=trust)
@@ -122,6 +123,8 @@ async def _run(plan: Plan, run: int, addresses: list[ServerAddress], observer: O
     loop = asyncio.get_running_loop()
     task = asyncio.current_task()
     assert task is not None
+    if plan.resume:
+        await check_history(plan, run, addresses)
     with LiveScreen(console) as screen:
         coordinator = Coordinator(plan, run, addresses, observer, screen.show)
 
@@ -139,77 +142,6 @@ async def _run(plan: Plan, run: int, addresses: list[ServerAddress], observer: O
             except asyncio.CancelledError:
                 raise KeyboardInterrupt from None
     return coordinator.state
-
-
-def _plan(urls: tuple[str, ...], options: dict[str, Any]) -> Plan:
-    """Return the plan: that of the profile, overridden by the options that were given."""
-    profile = options.pop("profile")
-    values: dict[str, Any] = {"workers": max(1, len(usable_cores()) - 1)}
-    if profile is not None:
-        values |= PROFILES[profile].options
-    if (hears := options.pop("hears")) is not None:
-        values["hears"] = Hears(hears)
-    # The relay sends a client its own messages only if it asks for them.
-    own = Dialect().url + ("?echo=1" if values.get("hears") is Hears.ALL else "")
-    dialect = Dialect(
-        url=options.pop("url_template") or own,
-        subscribe=options.pop("subscribe_frame"),
-        publish=options.pop("publish_frame") or Dialect().publish,
-        ready=options.pop("ready_frame"),
-        answers=options.pop("answer_frame"),
-        ignore=options.pop("ignore_frame"),
-        headers=(*options.pop("header"), *token_headers(options.pop("token")).items()),
-    )
-    if dialect.url == own:
-        urls = tuple(map(_without_channel, urls))
-    if "{payload}" not in dialect.publish:
-        raise click.BadParameter("must hold {payload}", param_hint="--publish-frame")
-    ca_file = options.pop("ca_file")
-    values["trust"] = Trust(ca_file=ca_file)
-    given = {name: value for name, value in options.items() if value is not None and value != ()}
-    for name in ("duration", "warm_up"):
-        if name in given:
-            if given[name] != int(given[name]):
-                raise click.BadParameter("must be whole seconds", param_hint=f"--{name.replace('_', '-')}")
-            given[name] = int(given[name])
-    values |= given
-    if given.get("churn"):
-        values["act"] = Act.CHURN
-    if given.get("slow"):
-        values["act"] = Act.SLOW
-    plan = Plan(urls=urls, dialect=dialect, profile=profile or "custom", **values)
-    _check(plan)
-    return plan
-
-
-def _check(plan: Plan) -> None:
-    """Refuse a plan that can't be run."""
-    connections = plan.clients + plan.publishers
-    if not connections:
-        raise click.UsageError("--clients and --publishers are both 0: there is nobody to connect")
-    if plan.rate and not plan.publishers:
-        raise click.UsageError("--rate needs at least one of --publishers")
-    if plan.duration < 1:
-        raise click.BadParameter("must be at least 1s", param_hint="--duration")
-    for act, option, value in ((Act.SLOW, "--slow", plan.slow), (Act.CHURN, "--churn", plan.churn)):
-        if plan.act is act and not value:
-            raise click.BadParameter("must be more than 0", param_hint=option)
-    if plan.sweep and not plan.rate:
-        raise click.UsageError("a sweep begins at --rate, which must not be 0")
-
-
-def _without_channel(url: str) -> str:
-    """Return a gateway's address up to `/ws`; refuse one that names a channel: a run has channels of its own."""
-    try:
-        address = GatewayAddress.parse(url)
-    except AddressError as error:
-        raise click.BadParameter(f"{url}: {error}", param_hint="URL") from None
-    if address.channel is not None:
-        raise click.BadParameter(
-            f"{url} names the channel {address.channel!r}, and a run has channels of its own: write {address.base}",
-            param_hint="URL",
-        )
-    return address.base
 
 
 def _other_servers(plan: Plan, addresses: list[ServerAddress]) -> list[str]:

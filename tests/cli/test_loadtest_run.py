@@ -10,8 +10,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from relay.cli import loadtest_run as module
-from relay.loadtest.plan.plan import Act, Dialect, Hears, Plan
+from relay.cli import loadtest_plan
+from relay.loadtest.plan.plan import Act, Dialect, Hears, Over, Plan
 from relay.loadtest.result.faults import Faults
 from relay.loadtest.result.result import Result
 from relay.loadtest.run.conditions import Conditions
@@ -40,7 +40,7 @@ class Course:
 
     async def __call__(self, run: Coordinator) -> None:
         self.plans.append(run.plan)
-        run.state.totals.add(0, make_progress(sessions=run.state.wanted))
+        run.state.totals.add(0, make_progress(sessions=run.state.wanted, resumed=int(run.plan.resume)))
         self.became(run)
 
     @property
@@ -63,14 +63,14 @@ def course(monkeypatch: pytest.MonkeyPatch) -> Course:
 
 
 def test_a_run_is_planned_with_the_usual_values(course: Course, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "usable_cores", lambda: [0, 1, 2, 3])
+    monkeypatch.setattr(loadtest_plan, "usable_cores", lambda: [0, 1, 2, 3])
     result = invoke("loadtest", URL)
     assert result.exit_code == 0, result.output
     assert course.plan == Plan(urls=(URL,), dialect=Dialect(), workers=3)
 
 
 def test_there_is_a_worker_even_on_one_core(course: Course, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "usable_cores", lambda: [0])
+    monkeypatch.setattr(loadtest_plan, "usable_cores", lambda: [0])
     invoke("loadtest", URL)
     assert course.plan.workers == 1
 
@@ -106,6 +106,14 @@ def test_options_are_stronger_than_the_profile(course: Course) -> None:
         ),
         (["--duration", "2m", "--warm-up", "3s"], {"duration": 120, "warm_up": 3}),
         (["--clients", "0", "--publishers", "2"], {"clients": 0, "publishers": 2}),
+        (["--namespace", "chat"], {"namespace": "chat", "resume": False}),
+        (
+            ["--resume"],
+            {"resume": True, "over": Over.BOTH, "reconnect_every": 5.0, "reconnect": True, "hears": Hears.NOTHING},
+        ),
+        (["--resume", "--rate", "7", "--publishers", "2"], {"rate": 7.0, "publishers": 2}),
+        (["--resume", "--over", "polls", "--reconnect-every", "0s"], {"over": Over.POLLS, "reconnect_every": 0.0}),
+        (["--resume", "--profile", "rooms", "--clients", "5"], {"rate": 1000.0, "channels": 100, "clients": 5}),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -127,6 +135,18 @@ def test_options_become_a_plan(course: Course, arguments: list[str], expected: d
         (["--profile", "sweep", "--rate", "0"], "a sweep begins at --rate, which must not be 0"),
         (["--profile", "slow", "--slow", "0%"], "--slow: must be more than 0"),
         (["--profile", "churn", "--churn", "0"], "--churn: must be more than 0"),
+        (["--over", "events"], "--over is for clients that --resume"),
+        (["--reconnect-every", "1s"], "--reconnect-every is for clients that --resume"),
+        (["--resume", "--churn", "10"], "leave out --churn"),
+        (["--resume", "--hears", "all"], "leave out --hears"),
+        (["--resume", "--url-template", "{url}/x"], "leave out --url-template"),
+        (["--resume", "--answer-frame", "a => b"], "leave out --answer-frame"),
+        (["--resume", "--profile", "storm"], "leave out --profile storm"),
+        (["--resume", "--profile", "sweep"], "leave out --profile sweep"),
+        (["--resume", "--rate", "0"], "--clients and --rate must not be 0"),
+        (["--resume", "--clients", "0"], "--clients and --rate must not be 0"),
+        (["--resume", "--publishers", "0"], "--rate needs at least one of --publishers"),
+        (["--namespace", "a:b"], "'a:b' must be 1 to 100 letters"),
         (["--source-address", "192.0.2.1"], "192.0.2.1"),
         (["--pid", str(2**22 + 1)], str(2**22 + 1)),
         (["--redis", "nonsense://h"], "nonsense"),

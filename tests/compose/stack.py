@@ -24,6 +24,9 @@ ROOT = Path(__file__).resolve().parents[2]
 DRAIN_DELAY = 3
 DRAIN_SECONDS = 4
 
+NAMESPACE = "chat"
+"""Of the channels that keep their messages: see `history.yml` beside this file."""
+
 UP_SECONDS = 300.0
 """Building the image takes most of it, on a slow machine with a slow network."""
 
@@ -80,6 +83,7 @@ class Stack:
         self.port = free_port()
         self._environment = {name: value for name, value in os.environ.items() if not name.startswith("RELAY_")} | {
             "COMPOSE_PROJECT_NAME": project,
+            "COMPOSE_FILE": "docker-compose.yml:tests/compose/history.yml",
             "BALANCER_LISTEN": f"127.0.0.1:{self.port}",
             "RELAY_LOG_LEVEL": "debug",
             "RELAY_DRAIN_DELAY": str(DRAIN_DELAY),

@@ -8,13 +8,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from types import TracebackType
+from typing import Generic, Protocol, Self, TypeVar
 
 import pytest
 
 from relay.loadtest.result.faults import Faults
 from relay.loadtest.result.result import Result, Step
-from tests.harness.broadcast_server import BroadcastServer
 from tests.harness.load_test import Outcome, run_load_test
 
 BRIEF = (
@@ -27,7 +27,22 @@ SMALL = (*BRIEF, "--clients", "4", "--publishers", "1", "--rate", "200")
 AT_ONCE = 6
 SECONDS = 60.0
 
-Server = TypeVar("Server", bound=BroadcastServer)
+
+class TriedServer(Protocol):
+    """A server to be tried: an async context manager."""
+
+    @property
+    def url(self) -> str:
+        """Address without a path."""
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None: ...
+
+
+Server = TypeVar("Server", bound=TriedServer)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -36,11 +51,13 @@ class Trial:
 
     Args:
         server: makes it.
-        options: of the load test, on top of `SMALL`.
+        options: of the load test, on top of the basis.
+        base: options that many trials have.
     """
 
-    server: Callable[[], BroadcastServer]
+    server: Callable[[], TriedServer]
     options: tuple[str, ...]
+    base: tuple[str, ...] = SMALL
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +94,7 @@ class Tried(Generic[Server]):
         return step
 
 
-def against(server: Callable[[], BroadcastServer], *options: str) -> pytest.MarkDecorator:
+def against(server: Callable[[], TriedServer], *options: str) -> pytest.MarkDecorator:
     """Return a mark: the test's argument `tried` is the load test against this server with these options."""
     return against_each(run=Trial(server, options))
 
@@ -89,18 +106,18 @@ def against_each(**trials: Trial) -> pytest.MarkDecorator:
 
 def counts(faults: Faults) -> dict[str, int]:
     """Return all counts of messages that aren't 0."""
-    names = ("lost", "duplicated", "reordered", "foreign", "unexpected", "unsent", "missed")
+    names = ("lost", "duplicated", "reordered", "foreign", "unexpected", "unsent", "missed", "told")
     return {name: getattr(faults, name) for name in names if getattr(faults, name)}
 
 
-async def run_trials(trials: Iterable[Trial]) -> dict[Trial, Tried[BroadcastServer] | Exception]:
+async def run_trials(trials: Iterable[Trial]) -> dict[Trial, Tried[TriedServer] | Exception]:
     """Run all trials, some at a time, and return what came of each; an exception if it could not be ended."""
     some = asyncio.Semaphore(AT_ONCE)
 
-    async def run(trial: Trial) -> Tried[BroadcastServer] | Exception:
+    async def run(trial: Trial) -> Tried[TriedServer] | Exception:
         async with some, trial.server() as server:
             try:
-                return Tried(server, await run_load_test(server.url, *SMALL, *trial.options, within=SECONDS))
+                return Tried(server, await run_load_test(server.url, *trial.base, *trial.options, within=SECONDS))
             except (TimeoutError, AssertionError) as error:
                 return error
 

@@ -27,6 +27,8 @@ def make_progress(second: float = 0.0, **given: Any) -> Progress:
         "ramped": 0,
         "connected": 0,
         "sessions": 0,
+        "resumed": 0,
+        "notices": 0,
         "sent": 0,
         "backlog": 0,
         "delivered": 0,

@@ -106,6 +106,22 @@ class ChunkDecoder:
         self.latest_data = data
         return self.latest
 
+    def recall_message(self, payload: bytes) -> DecodedChunk:
+        """Return the decoded chunk of one message that came without a frame; one that isn't remembered is decoded.
+
+        A run whose messages come without frames has no chunks with them.
+        """
+        if (chunk := self.remembered.get(payload)) is None:
+            chunk = self.remembered[payload] = DecodedChunk()
+            content = self._content(payload)
+            for publisher, sequence, due, lag in content.messages:
+                chunk.runs.append((publisher, sequence, sequence))
+                chunk.dues.append(due)
+                chunk.lags.append(lag)
+            chunk.events += content.events
+            self._remember(payload)
+        return chunk
+
     def decode(self, data: bytes) -> DecodedChunk:
         """Decode a chunk and remember it; it has to start at the beginning of a frame."""
         chunk = DecodedChunk()
@@ -116,9 +132,12 @@ class ChunkDecoder:
             chunk.events.append(ProtocolViolation(str(error)))
         runs.close()
         self.remembered[data] = chunk
+        self._remember(data)
+        return chunk
+
+    def _remember(self, data: bytes) -> None:
         self._bytes += len(data)
         self.full = self._bytes > MAX_REMEMBERED_BYTES
-        return chunk
 
     def collect(self) -> list[DecodedChunk]:
         """Return the remembered chunks with their arrival times, and forget them."""

@@ -3,78 +3,48 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from collections import Counter
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import suppress
+from functools import partial
 from typing import Final
 
-from relay.loadtest.generator.chunk_decoder import ChunkDecoder
+from relay.loadtest.generator.backoff import Backoff
 from relay.loadtest.generator.commands import Assignment
+from relay.loadtest.generator.connection_group import ConnectionGroup, count_cause
 from relay.loadtest.generator.connector import Connector, cause
-from relay.loadtest.generator.delivery_checker import DeliveryChecker, Receiver
+from relay.loadtest.generator.delivery_checker import Receiver
 from relay.loadtest.generator.frame_codec import RemoteProtocolError
-from relay.loadtest.generator.latency_recorder import LatencyRecorder
 from relay.loadtest.generator.limits import source_of
-from relay.loadtest.generator.load_publisher import LoadPublisher, SendStatistics
+from relay.loadtest.generator.load_publisher import LoadPublisher
 from relay.loadtest.generator.virtual_client import VirtualClient
-from relay.loadtest.plan.connections import PlannedConnection, planned_connections, stops_reading
+from relay.loadtest.plan.connections import PlannedConnection, channel_name, planned_connections, stops_reading
 from relay.loadtest.plan.plan import Act, fill_template
 from relay.loadtest.result.time_histogram import TimeHistogram
-
-PENDING: Final = 256
-"""Connections of the ramp that a worker makes at the same time; further ones wait, which shows in the connect rate."""
-
-FIRST_DELAY: Final = 0.2
-LONGEST_DELAY: Final = 5.0
-MAX_CAUSES: Final = 50
-OTHER_CAUSES: Final = "other causes"
-"""Stands for all causes after the first `MAX_CAUSES` different ones."""
 
 CLOSE_SECONDS: Final = 5.0
 """Time that a server has to end a connection after the client's close frame."""
 
 
-class ClientGroup:
-    """All connections of one worker, publishers included.
+class ClientGroup(ConnectionGroup):
+    """All connections of one worker that speaks WebSocket, publishers included.
 
     Args:
         assignment: assignment of the worker.
         epoch: ns of the monotonic clock at the run's start.
-
-    Attributes:
-        publishers: number of a publisher → publisher.
-        connected: clients that are subscribed now.
-        sessions: connections made so far.
-        ramped: when the last connection of the ramp was made, ns since the run's start.
-        send_statistics: of the publishers.
-        delivered_by_second: second → deliveries that were counted in it.
-        storm: moment of the storm and how long it lasted, in ns; a length of -1: not all clients are back yet.
     """
 
     def __init__(self, assignment: Assignment, epoch: int) -> None:
-        plan = self._plan = assignment.plan
-        self.epoch = epoch
-        self.checker = DeliveryChecker()
-        self.recorder = LatencyRecorder(epoch)
-        self.handshakes = TimeHistogram()
-        self.storm_handshakes = TimeHistogram()
-        self.bytes_received = self.pings = self.connected = self.sessions = self.ramped = 0
-        self.send_statistics = SendStatistics()
-        self.delivered_by_second: Counter[int] = Counter()
+        super().__init__(assignment, epoch)
+        plan = self._plan
         self.publishers: dict[int, LoadPublisher] = {}
-        self.storm: tuple[int, int] | None = None
-        self._run = assignment.run
-        self._addresses = assignment.addresses
         self._connector = Connector(plan.dialect.headers, plan.connect_timeout, plan.trust)
         self._clients: dict[VirtualClient, PlannedConnection] = {}
         self._ends: dict[VirtualClient, asyncio.Future[None]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
         self._churning: asyncio.Task[None] | None = None
         for planned in planned_connections(plan, assignment.worker):
             self._add(planned)
-        channels = {publisher: publisher % plan.channels for publisher in range(plan.publishers)}
-        self.decoder = ChunkDecoder(assignment.run, plan.size, channels, plan.dialect)
 
     @property
     def receivers(self) -> list[Receiver]:
@@ -88,10 +58,7 @@ class ClientGroup:
 
     def joined(self, client: VirtualClient) -> None:
         """Count a client that has been subscribed."""
-        self.connected += 1
-        self.sessions += 1
-        if self.sessions <= len(self._clients):
-            self.ramped = time.monotonic_ns() - self.epoch
+        self._count_session(len(self._clients))
 
     def left(self, client: VirtualClient, reason: str) -> None:
         """Count a session that has ended; an empty reason: the client ended it."""
@@ -102,22 +69,12 @@ class ClientGroup:
         if not reason:
             return
         if client.receiver.exempt:
-            _count(faults.slow_closed, reason)
+            count_cause(faults.slow_closed, reason)
         elif self._plan.reconnect:
-            _count(faults.returned, reason)
+            count_cause(faults.returned, reason)
             self._spawn(self._reconnect(client))
         else:
-            _count(faults.closed, reason)
-
-    def collect(self) -> None:
-        """Count the latencies of all chunks received so far."""
-        count = self.recorder.record(self.decoder.collect())
-        if count:
-            self.delivered_by_second[(time.monotonic_ns() - self.epoch) // 1_000_000_000] += count
-
-    def ramp(self) -> None:
-        """Begin to open all connections, at the plan's connect rate."""
-        self._spawn(self._ramp())
+            count_cause(faults.closed, reason)
 
     def start_act(self) -> None:
         """Begin with what the plan has the clients do while messages flow."""
@@ -140,16 +97,9 @@ class ClientGroup:
                 if client.receiver.exempt:
                     client.resume_reading()
 
-    def count_absent(self) -> None:
-        """Count the clients that have not reconnected by the run's end."""
-        if self._plan.reconnect and (absent := sum(client.receiver.away for client in self._clients)):
-            self.checker.faults.closed["did not come back"] = absent
-
     async def close(self) -> None:
         """Reset all connections, and cancel all tasks."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._cancel_tasks()
         for client in self._clients:
             client.reset()
         # The transports end in the loop's next iteration.
@@ -180,7 +130,7 @@ class ClientGroup:
         run = f"{self._run:06x}"
         return {
             "url": self._plan.urls[planned.url].rstrip("/"),
-            "channel": f"loadtest-{run}-{planned.channel}",
+            "channel": channel_name(self._plan, self._run, planned.channel),
             "client": str(planned.number),
             "run": run,
         }
@@ -205,34 +155,23 @@ class ClientGroup:
             if handshakes is not None:
                 handshakes.add_one(taken)
         except (OSError, RemoteProtocolError) as error:
-            _count(self.checker.faults.refused, cause(error))
+            count_cause(self.checker.faults.refused, cause(error))
             # Messages may be flowing when it connects at last: those sent before are missed, not lost.
             client.receiver.leave()
             if self._plan.reconnect:
                 await self._reconnect(client)
 
-    async def _ramp(self) -> None:
-        """Open one connection after the other, none before its time."""
-        interval = self._plan.workers / self._plan.connect_rate
-        begin, room = time.monotonic(), asyncio.Semaphore(PENDING)
-        for number, client in enumerate(self._clients):
-            early = begin + number * interval - time.monotonic()
-            # Loops wait in whole milliseconds: at a high rate, several connections share one wait.
-            if early > 0.002:
-                await asyncio.sleep(early)
-            await room.acquire()
-            self._spawn(self._connect_once(client)).add_done_callback(lambda _: room.release())
+    def _arrivals(self) -> Iterator[Callable[[], Coroutine[object, object, None]]]:
+        return (partial(self._connect_once, client) for client in self._clients)
 
     async def _reconnect(self, client: VirtualClient) -> None:
         """Try until it works, with growing delays and jitter, as clients should."""
-        longest = FIRST_DELAY
+        backoff = Backoff()
         while True:
-            await asyncio.sleep(random.uniform(0, longest))  # noqa: S311  # spreads load, guards nothing
-            try:
+            await backoff.pause()
+            with suppress(OSError, RemoteProtocolError):
                 await self._connect(client)
                 return
-            except (OSError, RemoteProtocolError):
-                longest = min(2 * longest, LONGEST_DELAY)
 
     async def _storm(self) -> None:
         """Reset all clients that only listen, and reconnect all of them at once."""
@@ -273,19 +212,6 @@ class ClientGroup:
             async with asyncio.timeout(CLOSE_SECONDS):
                 await end
         except TimeoutError:
-            _count(self.checker.faults.closed, "close not answered")
+            count_cause(self.checker.faults.closed, "close not answered")
             client.reset()
         await self._connect_once(client)
-
-    def _spawn(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
-
-
-def _count(counts: dict[str, int], reason: str) -> None:
-    # The server chooses these words: a different reason for each session must not fill our memory.
-    if reason not in counts and len(counts) >= MAX_CAUSES:
-        reason = OTHER_CAUSES
-    counts[reason] = counts.get(reason, 0) + 1

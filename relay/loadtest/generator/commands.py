@@ -106,6 +106,8 @@ class Progress(NamedTuple):
         ramped: when the last connection of the ramp was made.
         connected: clients that are subscribed now.
         sessions: connections made so far.
+        resumed: sessions that went on where the one before had ended.
+        notices: how often a client that came back was told that it had missed something.
         sent: messages sent so far.
         backlog: messages that are due but not sent.
         delivered: deliveries so far.
@@ -128,6 +130,8 @@ class Progress(NamedTuple):
     ramped: int
     connected: int
     sessions: int
+    resumed: int
+    notices: int
     sent: int
     backlog: int
     delivered: int

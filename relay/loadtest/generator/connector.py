@@ -5,21 +5,17 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-import socket
 import ssl
 import time
-from contextlib import suppress
 from typing import Final
 from urllib.parse import urlsplit
 
+from relay.loadtest.generator.dialer import Dialer
 from relay.loadtest.generator.frame_codec import RemoteProtocolError
 from relay.loadtest.generator.opening_handshake import OpeningHandshake, new_key, opening_request
 from relay.loadtest.generator.virtual_client import VirtualClient
 from relay.loadtest.plan.plan import Trust
 from relay.loadtest.plan.server_address import ServerAddress
-
-_IP_BIND_ADDRESS_NO_PORT: Final = 24
-"""Linux: choose the local port only when connecting, so that each source address has its ports once per destination."""
 
 _CAUSES: Final = {
     errno.ECONNREFUSED: "connection refused",
@@ -44,8 +40,7 @@ class Connector:
     def __init__(self, headers: tuple[tuple[str, str], ...], timeout: float, trust: Trust) -> None:
         self._headers = headers
         self._timeout = timeout
-        self._trust = trust
-        self._tls: ssl.SSLContext | None = None
+        self._dialer = Dialer(trust)
 
     async def connect(self, client: VirtualClient, url: str, address: ServerAddress, source: str | None) -> int:
         """Begin a session.
@@ -72,8 +67,8 @@ class Connector:
         begun = time.monotonic_ns()
         try:
             async with asyncio.timeout(self._timeout):
-                sock = await self._dial(address, source)
-                tls = self._context() if address.tls else None
+                sock = await self._dialer.dial(address, source)
+                tls = self._dialer.tls(address)
                 await loop.create_connection(
                     lambda: handshake, sock=sock, ssl=tls, server_hostname=address.name if tls else None
                 )
@@ -87,30 +82,6 @@ class Connector:
             if subscribed.done() and not subscribed.cancelled():
                 subscribed.exception()  # marks it as retrieved
         return time.monotonic_ns() - begun
-
-    @staticmethod
-    async def _dial(address: ServerAddress, source: str | None) -> socket.socket:
-        sock = socket.socket(address.family, socket.SOCK_STREAM)
-        try:
-            sock.setblocking(False)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if source is not None:
-                with suppress(OSError):
-                    sock.setsockopt(socket.IPPROTO_IP, _IP_BIND_ADDRESS_NO_PORT, 1)
-                sock.bind((source, 0))
-            await asyncio.get_running_loop().sock_connect(sock, address.address)
-        except BaseException:
-            sock.close()
-            raise
-        return sock
-
-    def _context(self) -> ssl.SSLContext:
-        if self._tls is None:
-            self._tls = ssl.create_default_context(cafile=self._trust.ca_file)
-            # The certificate of a gateway itself may be given, which mostly isn't one of an authority.
-            self._tls.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-            self._tls.check_hostname = not self._trust.any_name
-        return self._tls
 
 
 def cause(error: Exception) -> str:

@@ -3,6 +3,9 @@
 A receiver expects all messages of each publisher of its channel, in the order of their sequence numbers. A message that
 is skipped is missing; one that comes after a later message is reordered, and no longer missing; one that comes again is
 duplicated. What a receiver missed while it was away follows from the publisher's record of its send times.
+
+A receiver that resumes expects the next message, whether or not it was away. Only what was sent before it was told that
+messages are missing may be missing.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 from relay.loadtest.result.faults import Fault, Faults, Incident
 
@@ -25,6 +28,22 @@ UNKNOWN: Final = -1
 """Next sequence number while a receiver has reconnected and not received a message of this publisher since."""
 
 
+class _Hole(NamedTuple):
+    """An absence, or a notice that something was missed, and the first message of a publisher after it.
+
+    Args:
+        left: sequence number of the first message that the receiver had not received before.
+        joined: when it had reconnected or was told, ns since the run's start.
+        first: sequence number of the first message that it received then.
+        told: whether it was told, and had not been away.
+    """
+
+    left: int
+    joined: int
+    first: int
+    told: bool
+
+
 class Receiver:
     """What one connection has received.
 
@@ -37,12 +56,13 @@ class Receiver:
     Attributes:
         expected: publisher → sequence number of the next message; UNKNOWN at first after an absence.
         left_at: publisher → the next message when the last session ended; None before the first absence.
-        joined: ns since the run's start when the present session began.
+        joined: ns since the run's start when the present session began, or when it was told that something was missing.
+        told: whether it was told since it last was away.
         away: whether there is no session now.
         exempt: whether it stopped reading on purpose, so that nothing is expected any more.
     """
 
-    __slots__ = ("away", "channel", "exempt", "expected", "joined", "left_at", "number", "url")
+    __slots__ = ("away", "channel", "exempt", "expected", "joined", "left_at", "number", "told", "url")
 
     def __init__(self, number: int, url: str, channel: str, publishers: list[int]) -> None:
         self.number = number
@@ -51,17 +71,28 @@ class Receiver:
         self.expected = dict.fromkeys(publishers, 0)
         self.left_at: dict[int, int] | None = None
         self.joined = 0
+        self.told = False
         self.away = True
         self.exempt = False
 
     def join(self, moment: int) -> None:
         """Begin a session; moment in ns since the run's start."""
         self.joined = moment
+        self.told = False
         self.away = False
 
     def leave(self) -> None:
         """End the session, or the attempt at a first one: messages sent until the next session are missed, not lost."""
         self.away = True
+        self._forget()
+
+    def tell(self, moment: int) -> None:
+        """Take the notice that messages sent before this moment may be missing, in ns since the run's start."""
+        self.joined = moment
+        self.told = True
+        self._forget()
+
+    def _forget(self) -> None:
         known = {publisher: expected for publisher, expected in self.expected.items() if expected != UNKNOWN}
         self.left_at = (self.left_at or {}) | known
         self.expected = dict.fromkeys(self.expected, UNKNOWN)
@@ -79,7 +110,7 @@ class DeliveryChecker:
         self._missing: dict[tuple[int, int], set[int]] = {}
         self._remembered = 0
         self._skips: list[tuple[Receiver, int, int, int, int]] = []
-        self._heads: dict[tuple[Receiver, int], list[tuple[int, int, int]]] = {}
+        self._holes: dict[tuple[Receiver, int], list[_Hole]] = {}
         self._late: dict[tuple[Receiver, int], set[int]] = {}
 
     @property
@@ -171,9 +202,9 @@ class DeliveryChecker:
             records: publisher → when it sent each message, ns since the run's start; needed if a receiver reconnected.
             moment: now, ns since the run's start.
         """
-        for (receiver, publisher), heads in self._heads.items():
-            for left, joined, first in heads:
-                self._check_absence(receiver, publisher, left, joined, first, records[publisher])
+        for (receiver, publisher), holes in self._holes.items():
+            for hole in holes:
+                self._check_hole(receiver, publisher, hole, records[publisher])
         for receiver in receivers:
             if receiver.exempt:
                 continue
@@ -183,8 +214,8 @@ class DeliveryChecker:
                     left = expected if expected != UNKNOWN else self._left(receiver, publisher)
                     self.faults.missed += max(0, total - left)
                 elif expected == UNKNOWN:
-                    left = self._left(receiver, publisher)
-                    self._check_absence(receiver, publisher, left, receiver.joined, total, records[publisher])
+                    hole = _Hole(self._left(receiver, publisher), receiver.joined, total, receiver.told)
+                    self._check_hole(receiver, publisher, hole, records[publisher])
                 elif expected < total:
                     self.faults.lost += total - expected
                     self.record_fault(Fault.LOST, receiver, moment, publisher, expected, total - 1, "never came")
@@ -206,31 +237,34 @@ class DeliveryChecker:
         if last >= left:
             # The frame that confirms the new subscription may come in the same chunk, behind this message.
             joined = moment if receiver.away else receiver.joined
-            self._heads.setdefault((receiver, publisher), []).append((left, joined, max(first, left)))
+            hole = _Hole(left, joined, max(first, left), receiver.told)
+            self._holes.setdefault((receiver, publisher), []).append(hole)
             receiver.expected[publisher] = last + 1
 
     @staticmethod
     def _left(receiver: Receiver, publisher: int) -> int:
         return (receiver.left_at or {}).get(publisher, 0)
 
-    def _check_absence(
-        self, receiver: Receiver, publisher: int, left: int, joined: int, first: int, record: array[int]
-    ) -> None:
-        """Tell messages that were sent during an absence (missed) from those that were lost after it.
+    def _check_hole(self, receiver: Receiver, publisher: int, hole: _Hole, record: array[int]) -> None:
+        """Tell messages that were sent before its end (missed, or told) from those that were lost after it.
 
         Args:
-            receiver: receiver that was away.
+            receiver: receiver that was away, or was told.
             publisher: number of the messages' publisher.
-            left: sequence number of the first message that it had not received before.
-            joined: when it reconnected, ns since the run's start.
-            first: sequence number of the first message that it received then.
+            hole: of this publisher's messages.
             record: when the publisher sent each message.
         """
-        back, late = max(left, bisect_left(record, joined)), self._late.get((receiver, publisher), set())
-        self.faults.missed += len(set(range(left, min(first, back))) - late)
-        if lost := set(range(back, first)) - late:
+        late = self._late.get((receiver, publisher), set())
+        back = max(hole.left, bisect_left(record, hole.joined))
+        explained = len(set(range(hole.left, min(hole.first, back))) - late)
+        if hole.told:
+            self.faults.told += explained
+        else:
+            self.faults.missed += explained
+        if lost := set(range(back, hole.first)) - late:
             self.faults.lost += len(lost)
-            self.record_fault(Fault.LOST, receiver, joined, publisher, min(lost), max(lost), "after it had come back")
+            text = "after it had been told" if hole.told else "after it had come back"
+            self.record_fault(Fault.LOST, receiver, hole.joined, publisher, min(lost), max(lost), text)
 
     def _skip(self, receiver: Receiver, publisher: int, first: int, last: int, moment: int) -> None:
         count = last - first + 1
@@ -258,7 +292,7 @@ class DeliveryChecker:
         """Return whether a message is new that was sent before the first one received after an absence."""
         late = self._late.setdefault((receiver, publisher), set())
         new = sequence not in late and any(
-            left <= sequence < first for left, _, first in self._heads.get((receiver, publisher), [])
+            hole.left <= sequence < hole.first for hole in self._holes.get((receiver, publisher), [])
         )
         if new:
             late.add(sequence)

@@ -39,7 +39,9 @@ from relay.loadtest.generator.commands import (
     StopLoad,
     WorkerFailed,
 )
+from relay.loadtest.generator.connection_group import ConnectionGroup
 from relay.loadtest.generator.pacer import Pacer
+from relay.loadtest.generator.resuming_group import ResumingGroup
 from relay.loadtest.generator.timer import new_timer
 from relay.loadtest.result.time_histogram import TimeHistogram
 
@@ -125,7 +127,9 @@ class LoadWorker:
         ramp = await commands.get()
         if not isinstance(ramp, StartRamp):
             return
-        group = self._group = ClientGroup(self._assignment, ramp.epoch)
+        kind = ResumingGroup if self._assignment.plan.resume else ClientGroup
+        group: ConnectionGroup = kind(self._assignment, ramp.epoch)
+        self._group = group
         self._pacer = Pacer(group.publishers, ramp.epoch)
         self._next_collect = self._next_report = time.monotonic_ns()
         self._timer = new_timer(self._tick)
@@ -224,6 +228,8 @@ class LoadWorker:
             ramped=group.ramped,
             connected=group.connected,
             sessions=group.sessions,
+            resumed=group.resumed,
+            notices=group.notices,
             sent=sent,
             backlog=backlog,
             delivered=group.recorder.delivered,

@@ -3,15 +3,34 @@
 from __future__ import annotations
 
 import time
-from typing import Final
+from array import array
+from collections import deque
+from collections.abc import Mapping
+from typing import Final, Protocol
 
-from relay.loadtest.generator.load_publisher import LoadPublisher
 from relay.loadtest.generator.timer import new_timer
 from relay.loadtest.plan.schedule import NANO, Schedule
 
 SEND_NS: Final = 1_000_000
 """At high rates the messages that fall due within this time are sent at once, and late by up to it: a wake-up for each
 message costs more than the message, and servers that can take several at a time would never get several."""
+
+
+class PacedPublisher(Protocol):
+    """One publisher, whatever it speaks.
+
+    Attributes:
+        number: number of the publisher in the whole run.
+        sent_at: when each message was sent, ns since the run's start.
+        backlog: due times of the messages that have not been sent, ns since the run's start.
+    """
+
+    number: int
+    sent_at: array[int]
+    backlog: deque[int]
+
+    def send_due(self) -> None:
+        """Send the backlog as far as the server takes it."""
 
 
 class Pacer:
@@ -22,7 +41,7 @@ class Pacer:
         epoch: ns of the monotonic clock at the run's start.
     """
 
-    def __init__(self, publishers: dict[int, LoadPublisher], epoch: int) -> None:
+    def __init__(self, publishers: Mapping[int, PacedPublisher], epoch: int) -> None:
         self._publishers = [publishers[number] for number in sorted(publishers)]
         self._epoch = epoch
         self._timer = new_timer(self._send_due)
@@ -58,7 +77,7 @@ class Pacer:
     def _send_due(self) -> None:
         """Have all messages sent that are due now, and set the timer to the next one."""
         now = time.monotonic_ns() - self._epoch
-        sending: dict[LoadPublisher, None] = {}
+        sending: dict[PacedPublisher, None] = {}
         while (due := self._due()) is not None and due <= now:
             publisher = self._publishers[self._turn]
             publisher.backlog.append(due)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from relay.loadtest.plan.plan import Act, Hears, Plan
+from relay.loadtest.plan.plan import Act, Hears, Over, Plan
 
 
 class PlannedConnection(NamedTuple):
@@ -24,6 +24,27 @@ class PlannedConnection(NamedTuple):
     channel: int
     publisher: int | None
     hears: list[int]
+
+
+def channel_name(plan: Plan, run: int, channel: int) -> str:
+    """Return the name of a channel.
+
+    Args:
+        plan: plan of the run.
+        run: number of the run.
+        channel: number of the channel.
+    """
+    name = f"loadtest-{run:06x}-{channel}"
+    return f"{plan.namespace}:{name}" if plan.namespace else name
+
+
+def listens_to_events(plan: Plan, client: int) -> bool:
+    """Return whether a client that resumes listens to server-sent events; otherwise it polls.
+
+    Both kinds take turns, in the run as on each channel.
+    """
+    turn = (client // plan.channels + client % plan.channels) % 2
+    return plan.over is Over.EVENTS or (plan.over is Over.BOTH and turn == 0)
 
 
 def channel_of_publisher(plan: Plan, publisher: int) -> int:

@@ -67,6 +67,14 @@ class Act(Enum):
     SLOW = "slow"
 
 
+class Over(Enum):
+    """What clients that resume connect over."""
+
+    BOTH = "both"
+    EVENTS = "events"
+    POLLS = "polls"
+
+
 class Plan(Struct, frozen=True, kw_only=True):
     """One run.
 
@@ -90,6 +98,11 @@ class Plan(Struct, frozen=True, kw_only=True):
         churn: sessions that are ended and begun again per second.
         slow: share of the clients that stop reading, 0 to 1.
         reconnect: whether clients reconnect after the server has closed their connection.
+        resume: whether the clients listen over events and polls, come back where they were, and must not miss anything;
+            publishers send by HTTP then, and repeat what isn't acknowledged.
+        over: what clients that resume connect over.
+        reconnect_every: seconds, on average, after which a client that resumes cuts its connection; 0: never.
+        namespace: of all channels; empty: they have none.
         hears: which messages of its channel a publisher receives.
         sweep: whether the rate goes up step by step until a step breaks.
         knee: p99 in seconds, counted from the due time, above which a step of a sweep counts as broken.
@@ -116,6 +129,10 @@ class Plan(Struct, frozen=True, kw_only=True):
     churn: float = 0.0
     slow: float = 0.0
     reconnect: bool = False
+    resume: bool = False
+    over: Over = Over.BOTH
+    reconnect_every: float = 5.0
+    namespace: str = ""
     hears: Hears = Hears.OTHERS
     sweep: bool = False
     knee: float = 0.1

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from relay.loadtest.result.faults import Incident
 from relay.loadtest.result.result import Percentiles, Result
-from relay.loadtest.result.verdict import Ending, ending, sentence
+from relay.loadtest.result.verdict import Ending, ending, resumption_words, sentence
 from relay.loadtest.units.formatting import NO_VALUE, causes, count, counted, duration, share, size
 from relay.redaction import escape_controls
 
@@ -103,7 +103,10 @@ def _facts(result: Result) -> Iterator[tuple[str, str]]:
     connects, faults, generator = result.connects, result.faults, result.generator
     rate = f", {count(connects.rate)}/s" if connects.seconds else ""
     yield "connections", f"{count(connects.made)} of {count(connects.wanted)}{rate}"
-    if connects.sessions > connects.made:
+    if (resumption := result.resumption) is not None:
+        kinds = f"{counted(resumption.events, 'event stream')} and {counted(resumption.polls, 'polling client')}"
+        yield "resuming", f"{kinds}: {resumption_words(result)}, {counted(resumption.notices, 'notice')}"
+    elif connects.sessions > connects.made:
         missed = counted(faults.missed, "delivery", "deliveries")
         yield "sessions", f"{count(connects.sessions)}, {missed} missed while away"
     if (storm := result.storm) is not None:

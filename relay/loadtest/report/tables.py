@@ -8,7 +8,7 @@ from typing import Final
 
 from relay.loadtest.report.plot import Table
 from relay.loadtest.result.faults import Fault, Incident
-from relay.loadtest.result.result import Percentiles, Phase, Result, Step, Storm
+from relay.loadtest.result.result import Percentiles, Phase, Result, Resumption, Step, Storm
 from relay.loadtest.units.formatting import NO_VALUE, causes, clock, count, counted, duration, share, size
 
 _MEANINGS: Final = {
@@ -93,6 +93,9 @@ def explained(result: Result) -> list[str]:
     if faults.missed:
         missed = counted(faults.missed, "delivery", "deliveries")
         sentences.append(f"{missed} missed by receivers that were not connected at that time.")
+    if faults.told:
+        told = counted(faults.told, "delivery", "deliveries")
+        sentences.append(f"{told} missed by clients that came back where they were, and told to them.")
     if faults.returned:
         back = counted(sum(faults.returned.values()), "closed client")
         sentences.append(f"{back} came back as told: {causes(faults.returned)}.")
@@ -190,6 +193,16 @@ def storm(cut: Storm) -> list[tuple[str, str]]:
         ("Clients cut at once", count(cut.clients)),
         ("Moment", clock(cut.moment)),
         ("Until all were back", "not all came back" if cut.seconds is None else duration(cut.seconds)),
+    ]
+
+
+def resumption(clients: Resumption) -> list[tuple[str, str]]:
+    """Return the figures of clients that came back where they were."""
+    return [
+        ("Event streams", count(clients.events)),
+        ("Polling clients", count(clients.polls)),
+        ("Sessions that went on where they were", count(clients.resumed)),
+        ("Notices that messages were missed", count(clients.notices)),
     ]
 
 

@@ -49,7 +49,7 @@ class Faults(Struct, kw_only=True):
     """Counts of all faults of a run, and of what looks like a fault but has an explanation.
 
     Args:
-        lost: deliveries that never came although the receiver was connected.
+        lost: deliveries that never came although the receiver was connected, or had resumed and was not told.
         duplicated: deliveries that came more than once.
         reordered: deliveries that came after a later message of the same publisher.
         foreign: messages of another run, channel or publisher, or altered ones.
@@ -59,6 +59,7 @@ class Faults(Struct, kw_only=True):
         returned: closed connections whose clients reconnected as the plan says, by cause; not a fault.
         refused: connections that could not be made, by cause.
         missed: deliveries that a receiver could not get because it was not connected; not a fault.
+        told: deliveries that a receiver which resumes did not get, and was told so (`missed`); not a fault, but a loss.
         slow_closed: clients that stopped reading on purpose and were closed for it, by cause; not a fault.
         incidents: the first few faults in detail.
     """
@@ -73,6 +74,7 @@ class Faults(Struct, kw_only=True):
     returned: dict[str, int] = field(default_factory=dict)
     refused: dict[str, int] = field(default_factory=dict)
     missed: int = 0
+    told: int = 0
     slow_closed: dict[str, int] = field(default_factory=dict)
     incidents: list[Incident] = field(default_factory=list)
 

@@ -109,7 +109,18 @@ def _of_faults(name: str) -> Figure:
     return Figure(_COUNT, read)
 
 
-_FAULTS: Final = ("lost", "missed", "duplicated", "reordered", "foreign", "unexpected", "unsent", "closed", "refused")
+_FAULTS: Final = (
+    "lost",
+    "missed",
+    "told",
+    "duplicated",
+    "reordered",
+    "foreign",
+    "unexpected",
+    "unsent",
+    "closed",
+    "refused",
+)
 
 FIGURES: Final[dict[str, Figure]] = {
     **_distribution("", _PERCENTILES | {"mean": "mean"}, _of_headline(lambda step: step.latency), _NO_DELIVERY),
@@ -121,6 +132,11 @@ FIGURES: Final[dict[str, Figure]] = {
     "delivery_rate": Figure(_RATE, lambda result: result.delivery_rate),
     "achieved": Figure(_PERCENT, _achieved, "no message was due"),
     **{name: _of_faults(name) for name in _FAULTS},
+    "resumed": Figure(
+        _COUNT,
+        lambda result: None if result.resumption is None else float(result.resumption.resumed),
+        "clients were not to resume (--resume)",
+    ),
     "cpu_per_delivery": Figure(_TIME, _of_processes(lambda process: process.cpu_per_delivery, sum), _NO_SERVER),
     "rss_per_connection": Figure(_BYTES, _of_processes(lambda process: process.rss_per_connection, max), _NO_SERVER),
     "storm_seconds": Figure(

@@ -174,6 +174,22 @@ class Storm(Struct, frozen=True, kw_only=True):
     handshake: Percentiles
 
 
+class Resumption(Struct, frozen=True, kw_only=True):
+    """What became of clients that came back where they were. `Faults.told` and `Faults.lost` say what they missed.
+
+    Args:
+        events: clients of server-sent events.
+        polls: clients of long polls.
+        resumed: sessions that went on where the one before had ended.
+        notices: how often a client was told that it had missed something, whether or not it had.
+    """
+
+    events: int
+    polls: int
+    resumed: int
+    notices: int
+
+
 class Connects(Struct, frozen=True, kw_only=True):
     """The connections of a run: the ramp, and what came after it.
 
@@ -216,6 +232,7 @@ class Result(Struct, kw_only=True):
         processes: the server processes that were watched.
         redis: use of Redis; None when it was not watched all the time.
         storm: the reconnect storm; None when there was none.
+        resumption: clients that came back where they were; None when they were not to.
         knee: index of the last kept step of a sweep that ended broken; None: not a sweep, or no knee found.
         delivered: deliveries of the whole run, before and after the measured time included.
         bytes_received: bytes that all connections received in the measure phase, WebSocket framing included.
@@ -241,6 +258,7 @@ class Result(Struct, kw_only=True):
     processes: list[Process] = field(default_factory=list)
     redis: RedisUse | None = None
     storm: Storm | None = None
+    resumption: Resumption | None = None
     knee: int | None = None
     delivered: int = 0
     bytes_received: int = 0

@@ -39,6 +39,9 @@ def failures(result: Result) -> list[str]:
         sentences.append(counted(faults.unexpected, "unexpected frame"))
     if faults.unsent:
         sentences.append(f"{counted(faults.unsent, 'message')} could not be sent")
+    # Whatever else went wrong is the reason why nobody did.
+    if not sentences and result.resumption is not None and not result.resumption.resumed and not result.interrupted:
+        sentences.append("no client resumed, so nothing is shown: give a shorter --reconnect-every or more --duration")
     return sentences
 
 
@@ -57,6 +60,8 @@ def sentence(result: Result) -> str:
         return ""
     if len(result.steps) > 1:
         return knee_sentence(result)
+    if result.resumption is not None:
+        return f"{resumption_words(result)}."
     if result.faults.missed or result.faults.returned or result.faults.slow_closed:
         return "Nothing lost that a connected, reading client should have had."
     if not any(step.expected for step in result.steps):
@@ -73,6 +78,13 @@ def knee_sentence(result: Result) -> str:
     if broken:
         return f"No knee was found: even {count(min(broken))} messages/s were too much."
     return f"Nothing broke up to {count(max(rates))} messages/s: the knee lies above."
+
+
+def resumption_words(result: Result) -> str:
+    """Return what became of clients that came back where they were."""
+    faults, resumption = result.faults, result.resumption
+    resumed = 0 if resumption is None else resumption.resumed
+    return f"{count(faults.lost)} lost, {count(resumed)} resumed, {count(faults.told)} missed that were told"
 
 
 def _roll_call(result: Result) -> str:

@@ -139,4 +139,4 @@ def _show(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, int | float):
         return count(value, 6)
-    return _redact(str(value))
+    return _redact(str(value)) or "none"

@@ -18,6 +18,7 @@ LINE_SECONDS: Final = 5.0
 """Interval of the lines in a pipe or a log, where there is no live table."""
 
 _COLUMNS: Final = ("phase", "time", "connected", "offered/s", "sent/s", "delivered/s", "p50", "p99", "faults")
+_RESUMING_COLUMNS: Final = ("phase", "time", "connected", "resumed", "sent/s", "delivered/s", "p50", "p99", "faults")
 
 
 class LiveScreen:
@@ -52,7 +53,7 @@ class LiveScreen:
                 self._live.update(_live_table(state), refresh=True)
         elif now - self._shown >= LINE_SECONDS:
             self._shown = now
-            cells = zip(_COLUMNS, _cells(state), strict=True)
+            cells = zip(_columns(state), _cells(state), strict=True)
             self._console.print(", ".join(f"{name} {cell}" for name, cell in cells), highlight=False, soft_wrap=True)
 
 
@@ -62,6 +63,10 @@ def _is_writable(file: IO[str]) -> bool:
         return bool(select.select([], [file.fileno()], [], 0)[1])
     except (OSError, ValueError):  # a file in memory
         return True
+
+
+def _columns(state: RunState) -> tuple[str, ...]:
+    return _RESUMING_COLUMNS if state.plan.resume else _COLUMNS
 
 
 def _cells(state: RunState) -> tuple[str, ...]:
@@ -80,12 +85,14 @@ def _cells(state: RunState) -> tuple[str, ...]:
         "unexpected": faults.unexpected,
         "closed": sum(faults.closed.values()),
         "refused": sum(faults.refused.values()),
+        # Not faults, but who looks on wants to know.
+        "notices of missed": totals.notices,
     }
     return (
         state.phase.value,
         f"{state.elapsed:.0f} s",
         f"{totals.connected}/{state.wanted}",
-        count(state.offered[second]),
+        count(totals.resumed if state.plan.resume else state.offered[second]),
         count(totals.sent[second]),
         count(totals.delivered[second]),
         duration(latency[0] if latency else None),
@@ -97,8 +104,8 @@ def _cells(state: RunState) -> tuple[str, ...]:
 def _live_table(state: RunState) -> Table:
     # One space between columns: the row has to fit on 80 columns.
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 1, 0, 0))
-    for column in _COLUMNS[:-1]:
+    for column in _columns(state)[:-1]:
         table.add_column(column, justify="left" if column == "phase" else "right", min_width=7, no_wrap=True)
-    table.add_column(_COLUMNS[-1])
+    table.add_column(_columns(state)[-1])
     table.add_row(*_cells(state))
     return table

@@ -6,8 +6,9 @@ from typing import Final
 
 from msgspec import structs
 
+from relay.loadtest.plan.connections import listens_to_events
 from relay.loadtest.result.faults import Faults
-from relay.loadtest.result.result import Connects, Generator, Result, Storm
+from relay.loadtest.result.result import Connects, Generator, Result, Resumption, Storm
 from relay.loadtest.result.threshold import Threshold
 from relay.loadtest.result.time_histogram import percentiles
 from relay.loadtest.result.verdict import failures
@@ -66,6 +67,7 @@ def build_result(
         processes=observer.processes(delivered),
         redis=observer.redis_use(published),
         storm=_storm(state),
+        resumption=_resumption(state),
         knee=kept[-1] if plan.sweep and kept and any(step.broken for step in steps) else None,
         delivered=totals.deliveries,
         bytes_received=received,
@@ -128,6 +130,14 @@ def _storm(state: RunState) -> Storm | None:
         seconds=None if min(lengths) < 0 else max(lengths) / 1e9,
         handshake=percentiles(state.totals.storm.to_hdr()),
     )
+
+
+def _resumption(state: RunState) -> Resumption | None:
+    plan, totals = state.plan, state.totals
+    if not plan.resume:
+        return None
+    events = sum(listens_to_events(plan, client) for client in range(plan.clients))
+    return Resumption(events=events, polls=plan.clients - events, resumed=totals.resumed, notices=totals.notices)
 
 
 def _generator(state: RunState) -> Generator:

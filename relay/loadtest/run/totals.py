@@ -125,6 +125,16 @@ class RunTotals:
         return sum(progress.sessions for progress in self.latest_reports)
 
     @property
+    def resumed(self) -> int:
+        """Sessions so far that went on where the one before had ended."""
+        return sum(progress.resumed for progress in self.latest_reports)
+
+    @property
+    def notices(self) -> int:
+        """How often so far a client that came back was told that it had missed something."""
+        return sum(progress.notices for progress in self.latest_reports)
+
+    @property
     def pings(self) -> int:
         """Pings answered so far."""
         return sum(progress.pings for progress in self.latest_reports)
@@ -175,7 +185,7 @@ def merge_faults(parts: list[Faults]) -> Faults:
     """Return the sum of several workers' faults, with the earliest incidents of all."""
     total = Faults()
     for part in parts:
-        for name in ("lost", "duplicated", "reordered", "foreign", "unexpected", "unsent", "missed"):
+        for name in ("lost", "duplicated", "reordered", "foreign", "unexpected", "unsent", "missed", "told"):
             setattr(total, name, getattr(total, name) + getattr(part, name))
         for name in ("closed", "returned", "refused", "slow_closed"):
             counts: dict[str, int] = defaultdict(int, getattr(total, name))

@@ -10,10 +10,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Final, Self
 
 from relay.errors import RelayError
@@ -58,6 +58,7 @@ class Stack:
     Args:
         gateways: number of gateways.
         broker_url: bus of the gateways according to the user's settings.
+        defaults: `RELAY_*` variables that are set unless this environment has them.
 
     Attributes:
         urls: URLs of the gateways, such as ws://127.0.0.1:40123, or wss:// with RELAY_TLS_CERT.
@@ -68,8 +69,11 @@ class Stack:
         deaths: one text for each server that ended before it was stopped, with the end of its log; set on exit.
     """
 
-    def __init__(self, gateways: int, broker_url: str = MEMORY_BUS) -> None:
+    def __init__(
+        self, gateways: int, broker_url: str = MEMORY_BUS, defaults: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         self._count = gateways
+        self._defaults = defaults
         self.urls: list[str] = []
         self.pids: dict[str, int] = {}
         self.settings: dict[str, str] = {}
@@ -146,6 +150,7 @@ class Stack:
             "RELAY_MAX_MESSAGES_PER_SECOND": "0",
             "RELAY_MAX_BYTES_PER_SECOND": "0",
             "RELAY_MAX_NEW_CONNECTIONS_PER_SECOND": "0",
+            **self._defaults,
             **os.environ,
             "RELAY_BROKER_URL": self.redis_url or MEMORY_BUS,
             "RELAY_HOST": _HOST,

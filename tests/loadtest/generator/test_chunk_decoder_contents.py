@@ -90,3 +90,16 @@ def test_only_a_frame_whose_lines_say_nothing_at_all_is_unexpected() -> None:
     assert decoder(publish="<{payload}>").decode(frame(TEXT, b"MESSAGE\nid:7")).events == [
         FaultyFrame(Fault.UNEXPECTED, "MESSAGE\nid:7")
     ]
+
+
+def test_a_message_without_a_frame_is_decoded_once_and_collected() -> None:
+    """So it comes over other ways than a WebSocket."""
+    made = decoder()
+    chunk = made.recall_message(payload(3))
+    assert (chunk.runs, chunk.events) == ([(0, 3, 3)], [])
+    assert len(chunk.dues) == len(chunk.lags) == 1
+    assert made.recall_message(payload(3)) is chunk
+    (event,) = made.recall_message(b"what?").events
+    assert event == FaultyFrame(Fault.UNEXPECTED, "what?")
+    assert made.collect()[0] is chunk
+    assert made.recall_message(payload(3)) is not chunk

@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
-from relay.loadtest.generator import client_group as module
+from relay.loadtest.generator import backoff, connection_group
 from relay.loadtest.generator.client_group import ClientGroup
 from relay.loadtest.generator.commands import Assignment
 from relay.loadtest.plan.plan import Dialect, Plan
@@ -78,7 +78,7 @@ async def test_everybody_comes_at_the_pace_of_the_plan() -> None:
 
 async def test_no_more_connections_are_made_at_once_than_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that takes its time is not overrun."""
-    monkeypatch.setattr(module, "PENDING", 3)
+    monkeypatch.setattr(connection_group, "PENDING", 3)
 
     class Slow(BroadcastServer):
         """Notes how many wait for an answer, and answers after a while."""
@@ -177,7 +177,7 @@ async def test_who_is_refused_comes_back_if_told_to_and_misses_what_came_before(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Several times if need be."""
-    monkeypatch.setattr(module, "FIRST_DELAY", 0.01)
+    monkeypatch.setattr(backoff, "FIRST_DELAY", 0.01)
     async with Busy(6) as server, crowd_of(server.url, clients=2, publishers=0, reconnect=True) as group:
         group.ramp()
         await wait_until(lambda: not group.busy)
@@ -200,17 +200,21 @@ async def test_who_is_hung_up_on_is_counted_by_the_cause_and_stays_away() -> Non
 
 
 async def test_a_server_with_another_reason_for_everybody_does_not_fill_the_memory() -> None:
-    wanted = module.MAX_CAUSES + 5
+    wanted = connection_group.MAX_CAUSES + 5
     async with BroadcastServer() as server, connected(server, clients=wanted, publishers=0) as group:
         for number, session in enumerate(list(server.sessions)):
             session.close(1011, f"reason {number}")
         await wait_until(lambda: not group.connected)
         closed = group.checker.faults.closed
-        assert (len(closed), sum(closed.values()), closed["other causes"]) == (module.MAX_CAUSES + 1, wanted, 5)
+        assert (len(closed), sum(closed.values()), closed["other causes"]) == (
+            connection_group.MAX_CAUSES + 1,
+            wanted,
+            5,
+        )
 
 
 async def test_who_is_hung_up_on_comes_back_if_told_to(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "FIRST_DELAY", 0.01)
+    monkeypatch.setattr(backoff, "FIRST_DELAY", 0.01)
     async with BroadcastServer() as server, connected(server, reconnect=True) as group:
         by_client(server, 0).end()
         await wait_until(lambda: server.accepted == 6 and not group.busy)

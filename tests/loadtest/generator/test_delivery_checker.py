@@ -11,7 +11,7 @@ from relay.loadtest.generator.delivery_checker import MAX_INCIDENTS, UNKNOWN, De
 from relay.loadtest.result.faults import Fault, Faults, Incident
 
 URL = "ws://127.0.0.1:1"
-NAMES = ("lost", "duplicated", "reordered", "foreign", "unexpected", "missed")
+NAMES = ("lost", "duplicated", "reordered", "foreign", "unexpected", "missed", "told")
 
 
 def record(count: int) -> array[int]:

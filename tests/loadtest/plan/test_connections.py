@@ -10,11 +10,13 @@ from hypothesis import strategies as st
 
 from relay.loadtest.plan.connections import (
     PlannedConnection,
+    channel_name,
     channel_of_publisher,
     deliveries_per_message,
+    listens_to_events,
     planned_connections,
 )
-from relay.loadtest.plan.plan import Dialect, Hears, Plan
+from relay.loadtest.plan.plan import Dialect, Hears, Over, Plan
 
 
 def make_plan(servers: int, **given: object) -> Plan:
@@ -97,3 +99,22 @@ def test_messages_have_to_cross_from_server_to_server(servers: int) -> None:
     for channel in range(plan.channels):
         (speaker,) = (role for role in roles if role.publisher is not None and role.channel == channel)
         assert {role.url for role in roles if role.channel == channel and role.publisher is None} - {speaker.url}
+
+
+@given(channels=st.integers(1, 8), clients=st.integers(0, 40))
+def test_both_kinds_of_clients_that_resume_take_turns_on_each_channel(channels: int, clients: int) -> None:
+    plan = make_plan(1, clients=clients, channels=channels)
+    for channel in range(channels):
+        kinds = [listens_to_events(plan, client) for client in range(channel, clients, channels)]
+        assert abs(2 * sum(kinds) - len(kinds)) <= 1
+
+
+@pytest.mark.parametrize(("over", "expected"), [(Over.EVENTS, True), (Over.POLLS, False)])
+def test_or_all_are_of_one_kind(over: Over, expected: bool) -> None:
+    plan = make_plan(1, over=over, channels=3)
+    assert {listens_to_events(plan, client) for client in range(10)} == {expected}
+
+
+def test_channels_are_in_the_namespace_that_is_wished() -> None:
+    assert channel_name(make_plan(1), 0xAB, 7) == "loadtest-0000ab-7"
+    assert channel_name(make_plan(1, namespace="chat"), 0xAB, 7) == "chat:loadtest-0000ab-7"

@@ -102,6 +102,7 @@ def test_text_from_the_run_cannot_become_markup() -> None:
     [
         ("good", {"rates", "servers", "conditions"}),
         ("sweep", {"sweep", "rates", "servers", "conditions"}),
+        ("resumed", {"resumption", "rates", "servers", "conditions"}),
         ("storm", {"storm", "rates", "servers", "conditions"}),
         ("idle", {"servers", "conditions"}),
         ("interrupted", {"conditions"}),

@@ -9,7 +9,17 @@ from rich.console import Console, RenderableType
 
 from relay.loadtest.report.summary import describe, summary
 from relay.loadtest.result.faults import Fault, Faults, Incident
-from relay.loadtest.result.result import Connects, Generator, Percentiles, Process, RedisUse, Result, Sample, Storm
+from relay.loadtest.result.result import (
+    Connects,
+    Generator,
+    Percentiles,
+    Process,
+    RedisUse,
+    Result,
+    Resumption,
+    Sample,
+    Storm,
+)
 from tests.loadtest.sample_results import make_result, make_step
 
 
@@ -86,6 +96,14 @@ def test_clients_that_came_back_show_what_they_missed() -> None:
     assert "sessions 15, 40 deliveries missed while away" in text
     assert "came back 1001 [red]going (3)" in text
     assert "too slow 1008 too slow (1)" in text
+
+
+def test_clients_that_resumed_show_what_became_of_it() -> None:
+    text = summary_of(resumption=Resumption(events=1, polls=5, resumed=1234, notices=2), faults=Faults(lost=3, told=4))
+    assert (
+        "resuming 1 event stream and 5 polling clients: 3 lost, 1 234 resumed, 4 missed that were told, 2 notices"
+        in text
+    )
 
 
 def test_a_roll_call_is_shown_where_nothing_was_measured() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from relay.loadtest.report import tables as figures
 from relay.loadtest.result.faults import Fault, Faults, Incident
+from relay.loadtest.result.result import Resumption
 from relay.loadtest.units.formatting import NO_VALUE
 from tests.loadtest.report.results import bad, good, idle, nothing, storm, sweep
 
@@ -67,6 +68,19 @@ def test_what_is_no_fault_is_explained() -> None:
         "4 clients closed for having stopped reading on purpose: 1008 too slow (3), reset (1).",
     ]
     assert figures.explained(good()) == []
+
+
+def test_what_was_told_is_explained() -> None:
+    """And who came back is counted."""
+    assert figures.explained(good(faults=Faults(told=3))) == [
+        "3 deliveries missed by clients that came back where they were, and told to them."
+    ]
+    assert dict(figures.resumption(Resumption(events=1, polls=2, resumed=1234, notices=4))) == {
+        "Event streams": "1",
+        "Polling clients": "2",
+        "Sessions that went on where they were": "1 234",
+        "Notices that messages were missed": "4",
+    }
 
 
 def test_an_incident_says_who_what_and_when() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from relay.loadtest.result.faults import Faults
-from relay.loadtest.result.result import Connects, Percentiles, Result, Step
+from relay.loadtest.result.result import Connects, Percentiles, Result, Resumption, Step
 from relay.loadtest.result.verdict import Ending, ending, failures, sentence
 from tests.loadtest.sample_results import make_result, make_step
 
@@ -23,6 +23,11 @@ def sweep(*broken: str, knee: int | None = None) -> Result:
     """Return a sweep with a step for each reason, at 100, 200, … messages/s; an empty one was kept."""
     steps: list[Step] = [make_step(rate=100.0 * number, broken=why) for number, why in enumerate(broken, start=1)]
     return make_result(steps=steps, knee=knee)
+
+
+def resumption(resumed: int) -> Resumption:
+    """Return what clients did that resumed so often."""
+    return Resumption(events=5, polls=5, resumed=resumed, notices=1)
 
 
 @pytest.mark.parametrize(
@@ -75,11 +80,27 @@ def test_a_missing_connection_is_told_once(faults: Faults, said: str) -> None:
         (sweep("", "", "p99 1 s", knee=1), "The highest rate that was kept, the knee: 200 messages/s."),
         (sweep("p99 1 s", "p99 1 s"), "No knee was found: even 100 messages/s were too much."),
         (sweep("", ""), "Nothing broke up to 200 messages/s: the knee lies above."),
+        (make_result(resumption=resumption(7)), "0 lost, 7 resumed, 0 missed that were told."),
+        (
+            make_result(resumption=resumption(7), faults=Faults(told=12, returned={"reset": 1})),
+            "0 lost, 7 resumed, 12 missed that were told.",
+        ),
     ],
 )
 def test_a_run_that_passed_claims_no_more_than_it_has_shown(result: Result, expected: str) -> None:
     """It passed when there is no reason to fail."""
     assert (ending(result), sentence(result)) == (Ending.PASSED, expected)
+
+
+def test_a_run_in_which_nobody_resumed_shows_nothing() -> None:
+    """Unless it was ended before anybody could."""
+    (reason,) = failures(make_result(resumption=resumption(0)))
+    assert reason.startswith("no client resumed, so nothing is shown")
+    assert failures(make_result(resumption=resumption(0), interrupted=True)) == []
+    refused = Faults(refused={"HTTP 401": 1})
+    assert failures(make_result(resumption=resumption(0), faults=refused)) == [
+        "1 connection could not be made: HTTP 401 (1)"
+    ]
 
 
 def test_a_failed_run_has_reasons_instead_of_a_sentence() -> None:

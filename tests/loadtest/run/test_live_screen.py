@@ -17,9 +17,9 @@ from relay.loadtest.run.run_state import RunState
 from tests.loadtest.progress_reports import make_progress, times
 
 
-def make_run() -> RunState:
+def make_run(resume: bool = False) -> RunState:
     """Return a run of 5 clients at which something has happened in its third second."""
-    plan = Plan(urls=("ws://h",), dialect=Dialect(), clients=5, rate=10.0)
+    plan = Plan(urls=("ws://h",), dialect=Dialect(), clients=5, rate=10.0, resume=resume)
     state = RunState(plan)
     state.epoch -= 5_100_000_000
     state.steps.append(MeasuredStep(plan, 2, 0, 10.0, 3))
@@ -28,6 +28,8 @@ def make_run() -> RunState:
         make_progress(
             5,
             connected=4,
+            resumed=17 * resume,
+            notices=2 * resume,
             sent_by_second={3: 9},
             delivered_by_second={3: 44},
             latencies=[(3, times(*[1500] * 44), times())],
@@ -62,6 +64,16 @@ def test_a_line_now_and_then_shows_where_a_run_stands(monkeypatch: pytest.Monkey
     ):
         assert figure in line
     assert line.endswith("faults 1 lost 2 duplicated 3 closed 4 refused")
+
+
+def test_clients_that_resume_are_counted() -> None:
+    output = StringIO()
+    with LiveScreen(Console(file=output, width=40)) as screen:
+        screen._shown = -1e9
+        screen.show(make_run(resume=True))
+    (line,) = output.getvalue().splitlines()
+    assert "connected 4/6, resumed 17, sent/s 9" in line
+    assert line.endswith("4 refused 2 notices of missed")
 
 
 def test_a_terminal_has_a_table_that_is_gone_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from relay.loadtest.plan.plan import Dialect, Plan
 from relay.loadtest.result.faults import Faults
-from relay.loadtest.result.result import Phase, Process, RedisUse, Result
+from relay.loadtest.result.result import Phase, Process, RedisUse, Result, Resumption
 from relay.loadtest.result.threshold import Threshold
 from relay.loadtest.run.measured_step import MeasuredStep
 from relay.loadtest.run.result_builder import build_result
@@ -106,6 +106,13 @@ def test_more_sessions_than_connections_are_those_of_clients_that_came_back() ->
     run.totals.add(0, make_progress(sessions=9))
     connects = result_of(run).connects
     assert (connects.made, connects.sessions) == (6, 9)
+
+
+def test_who_resumes_is_counted_by_kind() -> None:
+    run = make_run(resume=True)
+    run.totals.add(0, make_progress(sessions=9, resumed=3, notices=2))
+    assert result_of(run).resumption == Resumption(events=3, polls=2, resumed=3, notices=2)
+    assert result_of(make_run()).resumption is None
 
 
 def test_a_run_that_was_not_measured_has_no_figures_but_a_verdict() -> None:

@@ -110,6 +110,12 @@ def test_settings_of_the_environment_reach_the_gateways(monkeypatch: pytest.Monk
         assert started.settings["RELAY_BROKER_URL"] == "memory://"
 
 
+def test_what_the_environment_says_is_stronger_than_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RELAY_HISTORY_SIZE", "7")
+    with Stack(1, defaults={"RELAY_HISTORY_SIZE": "10", "RELAY_HISTORY_TTL": "20"}) as started:
+        assert (started.settings["RELAY_HISTORY_SIZE"], started.settings["RELAY_HISTORY_TTL"]) == ("7", "20")
+
+
 def test_no_secret_of_the_environment_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reports show the settings, and are passed on."""
     for name in ("API_KEYS", "AUTH_KEYS", "JWT_SECRET", "JWT_PREVIOUS_SECRET", "TOKEN", "MISTYPED_PASSWORD"):
