@@ -10,7 +10,7 @@ import struct
 import sys
 import termios
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,8 @@ from pathlib import Path
 from click.testing import CliRunner, Result
 
 from relay.cli import main
+from tests.cli.forked_command import ForkedCommand
+from tests.harness.forked_process import may_fork
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -51,8 +53,10 @@ async def invoke_aside(*arguments: str, stdin: bytes = b"") -> Outcome:
 @asynccontextmanager
 async def running(
     *arguments: str, output: int = PIPE, errors: int = PIPE, **environment: object
-) -> AsyncIterator[Process]:
+) -> AsyncIterator[Process | ForkedCommand]:
     """Run the command in a process of its own; killed at the end when it still runs.
+
+    It is a fork of a process that has loaded everything, unless its variables might have it load something else.
 
     Args:
         *arguments: of the command line.
@@ -67,9 +71,18 @@ async def running(
 async def run(*arguments: str, **environment: object) -> Outcome:
     """Run the command in a process of its own until it ends."""
     async with _process(arguments, PIPE, environment) as process:
-        output, errors = await process.communicate()
-        assert process.returncode is not None
-        return Outcome(process.returncode, output.decode(), errors.decode())
+        return await _outcome(process)
+
+
+async def run_anew(*arguments: str) -> Outcome:
+    """Do what `run` does, with a Python that loads everything itself."""
+    return await _outcome(await _start_anew(arguments, {**os.environ, "PYTHONPATH": str(ROOT)}))
+
+
+async def _outcome(process: Process | ForkedCommand) -> Outcome:
+    output, errors = await process.communicate()
+    assert process.returncode is not None
+    return Outcome(process.returncode, output.decode(), errors.decode())
 
 
 async def on_terminal(*arguments: str, columns: int, **environment: object) -> tuple[int | None, str]:
@@ -100,18 +113,31 @@ async def on_terminal(*arguments: str, columns: int, **environment: object) -> t
 
 @asynccontextmanager
 async def _process(
-    arguments: Iterable[str], output: int, environment: Mapping[str, object], errors: int = PIPE
-) -> AsyncIterator[Process]:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "relay", *arguments),
-        stdin=DEVNULL,
-        stdout=output,
-        stderr=errors,
-        env={**os.environ, "PYTHONPATH": str(ROOT), **{name: str(value) for name, value in environment.items()}},
-    )
+    arguments: Sequence[str], output: int, environment: Mapping[str, object], errors: int = PIPE
+) -> AsyncIterator[Process | ForkedCommand]:
+    variables = {**os.environ, "PYTHONPATH": str(ROOT), **{name: str(value) for name, value in environment.items()}}
+    process: Process | ForkedCommand
+    if may_fork(variables):
+        process = await ForkedCommand.start(arguments, variables, output, errors)
+    else:
+        process = await _start_anew(arguments, variables, output, errors)
     try:
         yield process
     finally:
         if process.returncode is None:
             process.kill()
         await process.communicate()
+        if isinstance(process, ForkedCommand):
+            process.close()
+
+
+async def _start_anew(
+    arguments: Sequence[str], variables: Mapping[str, str], output: int = PIPE, errors: int = PIPE
+) -> Process:
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "relay", *arguments),
+        stdin=DEVNULL,
+        stdout=output,
+        stderr=errors,
+        env=variables,
+    )

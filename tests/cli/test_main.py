@@ -13,7 +13,7 @@ import pytest
 
 from relay import __version__
 from relay.cli import COMMANDS
-from tests.cli.command import ROOT, invoke, run
+from tests.cli.command import ROOT, invoke, run_anew
 
 
 def test_help_lists_the_commands() -> None:
@@ -78,7 +78,7 @@ def test_colours_only_where_they_are_wanted(monkeypatch: pytest.MonkeyPatch) -> 
 
 async def test_python_m_relay_is_the_command() -> None:
     """With its name in the usage."""
-    outcome = await run("--help")
+    outcome = await run_anew("--help")
     assert outcome.code == 0
     assert outcome.output.startswith("Usage: relay ")
 

@@ -17,12 +17,13 @@ import pytest
 from relay.cli.serve import playground_url
 from relay.settings import Settings
 from tests.cli.command import run, running
+from tests.cli.forked_command import ForkedCommand
 from tests.harness.free_port import free_port
 from tests.harness.http_response import get
 from tests.harness.redis_server import RedisServer
 
 
-async def entry(process: Process, event: str) -> dict[str, Any]:
+async def entry(process: Process | ForkedCommand, event: str) -> dict[str, Any]:
     """Read the log up to an event, and return its entry."""
     assert process.stderr is not None
     while line := await process.stderr.readline():

@@ -12,11 +12,12 @@ from aiohttp import web
 
 from tests.cli.command import Outcome, invoke, invoke_aside, running
 from tests.cli.conftest import StandIn
+from tests.cli.forked_command import ForkedCommand
 from tests.conftest import EmbeddedFactory
 from tests.harness.websocket_client import connected
 
 
-async def listening(process: Process) -> None:
+async def listening(process: Process | ForkedCommand) -> None:
     """Return when the command is connected."""
     assert process.stderr is not None
     assert b"listening to" in await process.stderr.readline()

@@ -388,10 +388,10 @@ def test_the_lines_of_the_readme_let_in_those_who_have_a_token(tmp_path: Path, m
         trap 'kill $gateway' EXIT
         until relay health; do sleep 0.1; done
         relay subscribe chat:lobby && exit 9
-        {listen} --count 1 >heard &
-        while [ ! -s heard ]; do
-            RELAY_TOKEN="$(relay token --channel 'chat:*=rw')" relay publish chat:lobby hello || exit 8
-        done
+        {listen} --count 1 >heard 2>told &
+        until grep -q 'listening to' told; do sleep 0.1; done
+        RELAY_TOKEN="$(relay token --channel 'chat:*=rw')" relay publish chat:lobby hello || exit 8
+        wait $!
     """
     paths = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     given = {**os.environ, "PATH": paths, "PYTHONPATH": str(ROOT), "RELAY_PORT": str(free_port())}

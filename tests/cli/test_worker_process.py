@@ -6,8 +6,6 @@ import asyncio
 import os
 import signal
 import socket
-import sys
-from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -29,6 +27,7 @@ from relay.workers.messages import (
 )
 from relay.workers.pipe import Pipe
 from tests.cli.command import ROOT
+from tests.cli.forked_command import ForkedCommand
 from tests.harness.conditions import PATIENCE_SECONDS
 from tests.harness.free_port import free_port
 from tests.harness.http_response import get
@@ -38,7 +37,7 @@ WITHIN = PATIENCE_SECONDS
 
 
 @asynccontextmanager
-async def worker(start: Start | None) -> AsyncIterator[tuple[Process, Pipe]]:
+async def worker(start: Start | None) -> AsyncIterator[tuple[ForkedCommand, Pipe]]:
     """Start a worker; killed at the end when it still runs.
 
     Args:
@@ -46,11 +45,12 @@ async def worker(start: Start | None) -> AsyncIterator[tuple[Process, Pipe]]:
     """
     ours, theirs = socket.socketpair()
     sockets_source, sockets_target = socket.socketpair()
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "relay.cli.worker_process", str(theirs.fileno())),
-        pass_fds=[theirs.fileno(), sockets_target.fileno()],
-        stderr=PIPE,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    process = await ForkedCommand.start(
+        [str(theirs.fileno())],
+        {**os.environ, "PYTHONPATH": str(ROOT)},
+        output=1,
+        module="relay.cli.worker_process",
+        kept=[theirs.fileno(), sockets_target.fileno()],
     )
     theirs.close()
     pipe = await Pipe.open(ours)
@@ -65,6 +65,7 @@ async def worker(start: Start | None) -> AsyncIterator[tuple[Process, Pipe]]:
         if process.returncode is None:
             process.kill()
         await process.communicate()
+        process.close()
 
 
 async def next_message(pipe: Pipe) -> Any:
@@ -72,7 +73,7 @@ async def next_message(pipe: Pipe) -> Any:
     return await asyncio.wait_for(pipe.receive(), WITHIN)
 
 
-async def code_of(process: Process) -> int:
+async def code_of(process: ForkedCommand) -> int:
     """Return the exit code once it has ended."""
     return await asyncio.wait_for(process.wait(), WITHIN)
 

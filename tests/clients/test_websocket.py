@@ -20,7 +20,7 @@ from relay.namespaces import ChannelOptions
 from tests.clients.collecting import collect
 from tests.clients.leftovers import leaving_nothing
 from tests.conftest import EmbeddedFactory
-from tests.harness.conditions import stays_true, wait_until
+from tests.harness.conditions import PATIENCE_SECONDS, stays_true, wait_until
 from tests.harness.inside import parts_of
 from tests.harness.raw_websocket import (
     BINARY,
@@ -405,8 +405,12 @@ async def test_a_payload_is_never_taken_for_frames_wherever_the_stream_is_cut(
         assert read == whole
 
 
-async def test_what_waits_for_a_client_comes_before_the_close(embedded: EmbeddedFactory) -> None:
+async def test_what_waits_for_a_client_comes_before_the_close(
+    embedded: EmbeddedFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Also when the client, or its breach of the protocol, ends the connection."""
+    # This client takes in what waits for it, however long that takes here.
+    monkeypatch.setattr("relay.gateway.parts.CLOSE_TIMEOUT_SECONDS", PATIENCE_SECONDS)
     (gateway,) = await embedded(1, send_buffer_bytes=50_000_000)
     for ending in (encode_frame(CLOSE, (1000).to_bytes(2, "big")), encode_frame(3, b"")):
         async with AsyncExitStack() as stack:
@@ -415,7 +419,7 @@ async def test_what_waits_for_a_client_comes_before_the_close(embedded: Embedded
             assert (await slow.upgrade("/ws/c")).status == 101
             for _ in range(150):
                 await sender.send_frame(BINARY, bytes(60_000))
-            await wait_until(lambda: [c for c in connections(gateway) if c._held and c.buffered > 2_000_000], within=10)
+            await wait_until(lambda: [c for c in connections(gateway) if c._held and c.buffered > 2_000_000])
             await slow.send(ending)
             frames = await slow.frames_to_the_end()
             assert [frame.opcode for frame in frames] == [BINARY] * (len(frames) - 1) + [CLOSE]

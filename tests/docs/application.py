@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -81,6 +82,8 @@ class Application:
             self._process.kill()
             self._process.wait()
             guard.unwatch(self._process.pid)
+            # Captured, and shown when the test fails.
+            sys.stdout.write(f"--- {self._command} on port {self.port}\n{self.output}")
         self._folder.cleanup()
 
     def _up(self) -> bool:

@@ -18,6 +18,9 @@ import relay
 UNMEASURED = ("tests/fuzz/", "tests/settings/test_text.py")
 """Tests of thousands of inputs, which reach next to nothing that no other test does."""
 
+GATEWAY_PROCESSES = {"cluster", "deployment", "gateways"}
+"""Fixtures whose gateways have processes of their own: of a test of the whole system only its clients are here."""
+
 
 class CoverageBreaks:
     """A plugin of pytest, for runs with and without `--cov`."""
@@ -44,7 +47,7 @@ class CoverageBreaks:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> Generator[None, object, object]:
-        if pyfuncitem.nodeid.startswith(UNMEASURED):
+        if not _reaches_the_relay(pyfuncitem):
             return (yield)
         with self._measured():
             return (yield)
@@ -69,3 +72,11 @@ class CoverageBreaks:
             self._depth -= 1
             if not self._depth:
                 self._coverage.stop()
+
+
+def _reaches_the_relay(test: pytest.Function) -> bool:
+    """Return whether a test runs code of the relay in this process that no other test does."""
+    if test.nodeid.startswith("tests/system/"):
+        fixtures = set(test.fixturenames)
+        return "embedded" in fixtures or not fixtures & GATEWAY_PROCESSES
+    return not test.nodeid.startswith(UNMEASURED)

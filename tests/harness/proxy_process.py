@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from types import TracebackType
@@ -81,6 +82,8 @@ class ProxyProcess:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
+            # Captured, and shown when the test fails.
+            sys.stdout.write(f"--- {self._program} on port {self.port}\n{self.output}")
         self._folder.cleanup()
 
     def _up(self) -> bool:

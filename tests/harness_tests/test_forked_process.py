@@ -41,6 +41,20 @@ def test_it_can_be_killed(tmp_path: Path) -> None:
     assert process.wait() == -signal.SIGKILL
 
 
+def test_it_has_the_given_file_descriptors_alone(tmp_path: Path) -> None:
+    """A standard stream that isn't among them is closed, and none of this process's others is open."""
+    (tmp_path / "shown.py").write_text(
+        "import os, sys\n"
+        "print(sys.stdin, sys.stderr, sys.stdout.isatty(), *sorted(map(int, os.listdir('/proc/self/fd'))))\n"
+    )
+    with (tmp_path / "log").open("wb") as output:
+        given = {1: output.fileno(), 30: output.fileno()}
+        environment = {**os.environ, "PYTHONPATH": os.fspath(Path(__file__).parents[2])}
+        process = ForkedProcess(environment=environment, folder=os.fspath(tmp_path), descriptors=given, module="shown")
+    assert process.wait() == 0
+    assert (tmp_path / "log").read_text() == "None None False 0 1 30\n"  # 0 is the folder that is listed
+
+
 def test_another_environment_is_loaded_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What libraries read as they are loaded must not be that of an earlier test."""
     environment = {**os.environ, "PYTHONPATH": os.fspath(Path(__file__).parents[2]), "SSL_CERT_FILE": "/nowhere"}

@@ -1,28 +1,30 @@
-"""Ports for servers that the tests start."""
+"""Ports for the servers of tests."""
 
 from __future__ import annotations
 
-import socket
+import subprocess
+import sys
+from pathlib import Path
 
-import pytest
+from tests.harness.free_port import BLOCK, FIRST, free_port
 
-from tests.harness import free_port as module
-from tests.harness.free_port import free_port
-
-
-def test_each_is_another_one_that_nobody_else_is_given() -> None:
-    """Neither a client nor a server on any free port."""
-    ports = [free_port() for _ in range(50)]
-    assert len(set(ports)) == 50
-    assert max(ports) < 32_768
+ROOT = Path(__file__).parents[2]
 
 
-def test_a_taken_one_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    port = free_port()
-    monkeypatch.setattr(module, "_offsets", iter([port, port + 1]))
-    monkeypatch.setattr(module, "FIRST", 0)
-    monkeypatch.setattr(module, "_own", 0)
-    monkeypatch.setattr(module, "BLOCK", 65_536)
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", port))
-        assert free_port() == port + 1
+def test_no_two_processes_are_given_the_same_port() -> None:
+    """A server may listen long after its port was chosen: another run had taken it meanwhile."""
+    program = "from tests.harness.free_port import free_port; print(free_port(), flush=True); input()"
+    mine = (free_port() - FIRST) // BLOCK
+    command = [sys.executable, "-c", program]
+    with (
+        subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as one,
+        subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other,
+    ):
+        blocks = [mine]
+        for process in (one, other):
+            assert process.stdout is not None
+            blocks.append((int(process.stdout.readline()) - FIRST) // BLOCK)
+        for process in (one, other):
+            process.communicate(b"\n")
+    assert len(set(blocks)) == 3
+    assert len({free_port() for _ in range(20)}) == 20

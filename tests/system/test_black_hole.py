@@ -34,18 +34,18 @@ async def test_a_black_hole_is_noticed_and_survived(
         ):
             await wait_until(lambda: all(len(client.received) > 100 for client in listeners))
             proxy.black_hole = True
-            began, lateness = time.monotonic(), first.lateness_seconds
+            outage, lateness = Outage(client.received for client in listeners), first.lateness_seconds
             await all_told_ready(pair, False)
             await wait_until(lambda: one.endings and two.endings)
             # Without the time for which the machine itself stood still; on a quiet one that is next to nothing.
             stood_still = first.lateness_seconds - lateness
-            assert time.monotonic() - began - stood_still < NOTICE_SECONDS
+            assert time.monotonic() - outage.began - stood_still < NOTICE_SECONDS
             assert set(one.endings + two.endings) == {(1013, "delivery unknown")}
             # On a busy machine one link of a gateway may be given up well before the other.
             await wait_until(lambda: all(lost_links(gateway) == {"publications", "subscriptions"} for gateway in pair))
             proxy.black_hole = False
             await asyncio.gather(*(gateway.ready() for gateway in pair))
-            outage = Outage(began, time.monotonic())
+            outage.end()
             for publisher in (one, two):
                 sessions = publisher.sessions
                 await wait_until(lambda sessions=sessions: len(sessions) > 1 and len(sessions[-1].sent_at) > 100)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
 from tests.conftest import EmbeddedFactory
 from tests.harness.conditions import wait_until
@@ -22,12 +21,12 @@ async def test_a_killed_subscriber_link_is_a_gap_and_comes_back(deployment: Depl
     async with connected(*urls) as listeners:
         async with NumberedPublisher(urls[0], "a", per_second=300) as publisher:
             await wait_until(lambda: all(len(client.received) > 100 for client in listeners))
-            killed_at = time.monotonic()
+            outage = Outage(client.received for client in listeners)
             for times in (1, 2):
                 assert redis.kill_clients("pubsub") == 2
                 await wait_until(lambda times=times: deployment.count("gap") == [gap + times for gap in gaps])
                 await all_told_ready(pair)
-            outage = Outage(killed_at, time.monotonic())
+            outage.end()
             assert redis.subscriptions("relay:news") == 2
             await asyncio.gather(*(client.receive(len(client.received) + 200) for client in listeners))
         assert not publisher.endings, "publishing goes on by another link"

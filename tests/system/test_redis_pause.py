@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
 from tests.conftest import GatewayFactory
 from tests.harness.conditions import stays_true, wait_until
@@ -53,7 +52,7 @@ async def test_a_long_pause_closes_publishers_and_never_duplicates(
         ):
             await wait_until(lambda: all(len(client.received) > 200 for client in listeners))
             own_redis.pause()
-            paused_at = time.monotonic()
+            outage = Outage(client.received for client in listeners)
             async with HealthProbe(pair[0].port) as first, HealthProbe(pair[1].port) as second:
                 await wait_until(lambda: one.endings and two.endings)
                 await asyncio.gather(*(gateway.ready(False) for gateway in pair))
@@ -61,7 +60,7 @@ async def test_a_long_pause_closes_publishers_and_never_duplicates(
             assert set(one.endings + two.endings) == {(1013, "delivery unknown")}
             own_redis.resume()
             await asyncio.gather(*(gateway.ready() for gateway in pair))
-            outage = Outage(paused_at, time.monotonic())
+            outage.end()
             for publisher in (one, two):
                 sessions = publisher.sessions
                 await wait_until(lambda sessions=sessions: len(sessions) > 1 and len(sessions[-1].sent_at) > 100, 10)

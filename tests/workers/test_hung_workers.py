@@ -17,6 +17,8 @@ from tests.harness.redis_server import RedisServer
 from tests.harness.websocket_client import connected
 from tests.workers.running_supervisor import RunningSupervisor, process_exists, running, settings_for
 
+pytestmark = pytest.mark.usefixtures("forked_workers")
+
 WITHIN = PATIENCE_SECONDS
 
 QUICK = Timing(status_interval=0.1, status_timeout=0.5)
@@ -40,22 +42,11 @@ async def test_a_worker_that_pauses_is_noticed_and_goes_on(redis_server: RedisSe
 
 
 # A worker hangs when it is stopped, and when it computes for ever.
-HANGS_AT_SIGUSR1 = """
-import signal, sys
-def compute(*_):
-    while True:
-        pass
-signal.signal(signal.SIGUSR1, compute)
-from relay.cli.worker_process import main
-sys.exit(main())
-"""
-
-
 @pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGUSR1])
 async def test_a_worker_that_hangs_is_replaced(
     redis_server: RedisServer, prefix: str, number: signal.Signals, caplog: pytest.LogCaptureFixture
 ) -> None:
-    command = (sys.executable, "-P", "-c", HANGS_AT_SIGUSR1)
+    command = (sys.executable, "-P", "-m", "tests.workers.hanging_worker")
     settings = settings_for(redis_server, prefix, worker_timeout=1)
     async with running(settings, command, QUICK) as run:
         hung, other = run.pid(1), run.pid(2)

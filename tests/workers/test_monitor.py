@@ -1,4 +1,4 @@
-"""The monitor, with real workers."""
+"""The monitor, with workers that the supervisor starts as it always does, each with a Python of its own."""
 
 from __future__ import annotations
 

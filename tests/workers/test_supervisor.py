@@ -19,6 +19,8 @@ from tests.harness.redis_server import RedisServer
 from tests.harness.websocket_client import connected
 from tests.workers.running_supervisor import RunningSupervisor, process_exists, running, settings_for
 
+pytestmark = pytest.mark.usefixtures("forked_workers")
+
 WITHIN = PATIENCE_SECONDS
 
 
