@@ -77,6 +77,7 @@ def drive(
     seconds: float,
     look: int = TICK,
     format: Format = WEBSOCKET,
+    namespace: str = "",
 ) -> Run:
     """Send rate messages/s in all for some seconds and check every delivery.
 
@@ -89,15 +90,17 @@ def drive(
         seconds: length of the measured part.
         look: ns between two looks at the sockets.
         format: what the subscribers are given.
+        namespace: what the channels' names begin with.
     """
     fleet = Fleet(server.port, look, format)
     times = schedules(publishers, rate, WARM_UP + seconds)
+    names = [f"{namespace}bench-{i}" for i in range(channels)]
     try:
-        for i in range(channels):
+        for i, name in enumerate(names):
             first = i * publishers // channels
             share = times[first : (i + 1) * publishers // channels]
-            fleet.join(f"bench-{i}", subscribers, share, first)
-        server.wait_subscribed([f"bench-{i}" for i in range(channels)])
+            fleet.join(name, subscribers, share, first)
+        server.wait_subscribed(names)
         time.sleep(0.3)  # let the work of the handshakes end
         window = fleet.run(WARM_UP, seconds, server.clocks)
     finally:

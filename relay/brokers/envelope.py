@@ -44,6 +44,8 @@ _OFFSET_BYTES = 8
 # By kind; a tuple, because hashing a member of an enum is a call into Python.
 _PREFIX = tuple(_MAGIC + bytes([VERSION << 4 | kind]) for kind in Kind)
 _KIND = {prefix: kind for kind, prefix in zip(Kind, _PREFIX, strict=True)}
+_LONE_POSITION = struct.Struct(">HBBQ")
+_LONE_POSITION_BYTES = HEADER_BYTES + _LONE_POSITION.size
 _EXTENDED_KIND = {_MAGIC + bytes([VERSION << 4 | _EXTENDED | kind]): kind for kind in Kind}
 
 
@@ -114,6 +116,21 @@ def _open_extended(channel: str, data: bytes) -> Message:
     kind = _EXTENDED_KIND.get(data[:3])
     if kind is None:
         raise EnvelopeError(f"envelope of unknown version or kind {data[2:3].hex()!r}")
+    # What the relay writes: a position alone. It is nearly every message of such a channel.
+    if len(data) >= _LONE_POSITION_BYTES:
+        total, number, size, offset = _LONE_POSITION.unpack_from(data, HEADER_BYTES)
+        end = HEADER_BYTES + 2 + total
+        if number == _POSITION and total == size + 2 and end <= len(data) and offset <= MAX_OFFSET and size > 8:
+            payload = data[end:]
+            if not kind and not payload.isascii():
+                _check_text(payload)
+            position = Position(_read_epoch(data[_LONE_POSITION_BYTES:end]), offset)
+            return PositionedMessage(channel, payload, kind, data[3:HEADER_BYTES], position=position)
+    return _open_any(channel, data, kind)
+
+
+def _open_any(channel: str, data: bytes, kind: Kind) -> Message:
+    """Return the message of an envelope with any extensions."""
     start = HEADER_BYTES + 2
     end = start + int.from_bytes(data[HEADER_BYTES:start], "big")
     if len(data) < max(start, end):

@@ -30,6 +30,10 @@ messages. Longer than Redis takes to restart, or a Sentinel to fail over; and cl
 LOOK_SECONDS: Final = 2.0
 """How often channels are looked at that are quiet: the newest message may have been lost, and none come behind it."""
 
+UNHEARD_SECONDS: Final = 10.0
+"""How long messages are at hand that were read, where none has come since: it isn't known how old they are. So clients
+that all come back at once are served by one reading, and a message outlives its history by no more than this."""
+
 LOOKED_AT: Final = 512
 """Channels that are looked at then, at most: more take their turns. It is one pipeline, of about 15 ms."""
 
@@ -210,7 +214,7 @@ class Recoveries:
                 quiet.append(found)
                 if now - found.heard_at > found.options.history_ttl:
                     sequence.expire()
-                elif not found.heard:
+                elif not found.heard and now - found.heard_at > UNHEARD_SECONDS:
                     sequence.forget()
             if self.rings.exceeded:
                 sequence.trim()

@@ -24,7 +24,7 @@ from relay.metrics.counters import Counters
 
 CACHED_CHANNELS = 4096
 
-Publish = Callable[[bytes, Source, Receipt | None, ScriptCall | None], bool]
+Publish = Callable[[bytes | ScriptCall, Source, Receipt | None], bool]
 """See `Publications.publish`."""
 
 log = Logger("relay.bus")
@@ -105,12 +105,12 @@ class RedisBroker(Broker):
     ) -> bool:
         """See `Broker.publish`."""
         envelope = seal(message)
-        publish, template, head = self._route(message.channel)
+        publish, template, scripted = self._route(message.channel)
         if idempotency_key is not None:
-            tail = BULK % (len(envelope), envelope)
-            return publish(tail, source, receipt, self._scripted(message.channel).call(tail, idempotency_key))
+            bulk = BULK % (len(envelope), envelope)
+            return publish(self._scripted(message.channel).call(bulk, idempotency_key), source, receipt)
         command = template % (len(envelope), envelope)
-        return publish(command, source, receipt, None if head is None else (head, command))
+        return publish(command if scripted is None else (scripted, command, None), source, receipt)
 
     @property
     def counts_all_receivers(self) -> bool:
@@ -165,11 +165,11 @@ class RedisBroker(Broker):
         """Return the shard that carries a channel. Only subscriptions and the first message of a channel ask."""
         return self.shards[0]
 
-    def _find_route(self, channel: str) -> tuple[Publish, bytes, bytes | None]:
-        """Return the method to publish with, what to complete with the payload, and what comes before in a call."""
+    def _find_route(self, channel: str) -> tuple[Publish, bytes, ScriptedChannel | None]:
+        """Return the method to publish with, what to complete with the envelope, and whose calls it goes into."""
         shard = self._shard_of(channel)
         if self._options(channel).positioned:
-            return shard.publications.publish, BULK, self._scripted(channel).head
+            return shard.publications.publish, BULK, self._scripted(channel)
         return shard.publications.publish, shard.publish_template(channel), None
 
     def _find_scripted(self, channel: str) -> ScriptedChannel:

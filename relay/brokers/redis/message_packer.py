@@ -11,7 +11,7 @@ from redis.exceptions import NoPermissionError, RedisError, ResponseError
 from relay.brokers.envelope import seal
 from relay.brokers.redis.announcement import KEY, read_announcement
 from relay.brokers.redis.link import pack
-from relay.brokers.redis.script_calls import BULK, ScriptedChannel, pack_primary
+from relay.brokers.redis.script_calls import BULK, ScriptedChannel, pack_call, pack_primary
 from relay.brokers.redis.scripting import DAY_SECONDS
 from relay.brokers.redis.scripts import publish_scripts
 from relay.brokers.redis.verbs import PUBSUB, pack_publish
@@ -87,9 +87,9 @@ class MessagePacker:
         call = scripted.call(BULK % (len(envelope), envelope), idempotency_key)
         # Which primary it is has to be asked each time: redis-py opens connections unseen, perhaps to another server.
         middle = pack_primary(b"", int(time.time() // DAY_SECONDS))
-        return PackedMessage([middle.join(call)], [script.load])
+        return PackedMessage([pack_call([call], middle)], [script.load])
 
     @staticmethod
     def receivers(reply: Any) -> int:
         """Return how many gateways have heard a message."""
-        return int(reply[2] if isinstance(reply, list) else reply)
+        return int(reply[2][0] if isinstance(reply, list) else reply)

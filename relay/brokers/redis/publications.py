@@ -99,20 +99,23 @@ class Publications(SupervisedLink):
 
     def publish(
         self,
-        command: bytes,
+        command: bytes | ScriptCall,
         source: Source | None,
         receipt: Receipt | Callable[[Any], None] | None = None,
-        call: ScriptCall | None = None,
     ) -> bool:
         """Accept a packed PUBLISH; see `Broker.publish`. A probe has no source, and its receipt gets the bare reply.
 
         Args:
-            command: the PUBLISH, or the last part of the call.
+            command: the PUBLISH, or the call of a script that publishes instead.
             source, receipt: see above.
-            call: of a script that publishes instead.
         """
-        size = len(command) if call is None else size_of(call)
         queue = self._queue
+        pending: type[PendingPublish]
+        if isinstance(command, bytes):
+            size, pending = len(command), PendingPublish
+        else:
+            size, pending = size_of(command), PendingScript
+            queue.scripts_wait = True
         if receipt is not None or self.congested:
             if source is not None and queue.used_up(source.share):
                 self._failures.no_room(source, receipt)
@@ -123,13 +126,8 @@ class Publications(SupervisedLink):
             self._flush_scheduled = True
             self._batch_began_at = time.monotonic()
             self._loop.call_soon(self._flush)
-        if call is None:
-            queue.pending.append(PendingPublish(source, size, self._batch_began_at, receipt))
-            queue.unsent.append(command)
-        else:
-            queue.pending.append(PendingScript(source, size, self._batch_began_at, receipt))
-            queue.unsent.append(call)
-            queue.scripts_wait = True
+        queue.unsent.append(command)
+        queue.pending.append(pending(source, size, self._batch_began_at, receipt))
         queue.size += size
         waiting = queue.size - queue.of_others
         if self.passing and waiting < queue.high_water:
@@ -239,7 +237,7 @@ class Publications(SupervisedLink):
             self._arm_deadline()
             return
         if self._queue.scripts_wait:
-            self.link.write(self._queue.take_unsent(self._scripting.middle))
+            self.link.write(self._queue.take_unsent(self._scripting.middle, self._scripting.merges))
         else:
             self.link.write(unsent[0] if len(unsent) == 1 else b"".join(unsent))
             unsent.clear()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from relay.brokers import Receipt, Source
 from relay.brokers.redis.publish_queue import PendingPublish, PublishQueue
@@ -29,6 +29,8 @@ class PublishFailures:
         self._queue = queue
         self._counters = counters
         self._report_refusal_at = 0.0
+        self._refused: list[PendingPublish] = []
+        self._refusal = ""
 
     def fail(
         self, error: PublishError, sources: Collection[Source | None], gone: Collection[PendingPublish] = ()
@@ -79,19 +81,29 @@ class PublishFailures:
             receipt(error)
         source.publish_failed(error)
 
-    def refused(self, refused: list[PendingPublish], error: str) -> None:
-        """Tell that Redis has refused messages.
-
-        All refusals of a chunk at once: each call goes through everything that waits.
+    def refused(self, refused: Iterable[PendingPublish], error: str) -> None:
+        """Take messages that Redis has refused, for `tell_refused`.
 
         Args:
             refused: the messages, which are no longer in the queue.
-            error: the last error reply.
+            error: of the reply.
         """
+        self._refused += refused
+        self._refusal = error
+
+    def tell_refused(self) -> None:
+        """Tell of the messages that Redis has refused.
+
+        All refusals of a chunk at once: each call goes through everything that waits.
+        """
+        refused, self._refused = self._refused, []
+        if not refused:
+            return
         self._counters.bus_errors += len(refused)
         # With a receipt the publisher learns it for each message; a client without one is closed.
-        self.fail(PublishRefused(error), {entry.source for entry in refused if entry.receipt is None}, refused)
+        error = PublishRefused(self._refusal)
+        self.fail(error, {entry.source for entry in refused if entry.receipt is None}, refused)
         now = time.monotonic()
         if now >= self._report_refusal_at:
             self._report_refusal_at = now + REPORT_REFUSAL_SECONDS
-            log.error("publish refused", messages=len(refused), error=error)
+            log.error("publish refused", messages=len(refused), error=self._refusal)

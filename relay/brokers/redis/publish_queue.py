@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from relay.brokers import Source
-from relay.brokers.redis.script_calls import ScriptCall
+from relay.brokers.redis.script_calls import ScriptCall, gather, pack_call
 from relay.brokers.shares import Share, limits
 
 HIGH_WATER_BYTES = 1024 * 1024
@@ -40,7 +40,7 @@ class PendingPublish(NamedTuple):
 
 
 class PendingScript(PendingPublish):
-    """A call of a script on its way: the next one in `PublishQueue.calls` once it is written."""
+    """A message that a script publishes: the next one of the oldest call in `PublishQueue.calls` once it is written."""
 
     __slots__ = ()
 
@@ -57,8 +57,8 @@ class PublishQueue:
     Attributes:
         buffer_bytes: the same.
         pending: all commands, in order; the last `len(unsent)` of them are not written yet.
-        unsent: the bytes of these; calls of scripts are packed when they are written.
-        scripts_wait: whether there may be such calls.
+        unsent: the bytes of these; what scripts publish is packed when it is written, several messages in one call.
+        scripts_wait: whether there may be such messages.
         calls: those that were written and have no reply, in order.
         blocked: whether writing has stopped because of held calls; set to False when it goes on.
         size: bytes of all, held ones included.
@@ -94,7 +94,7 @@ class PublishQueue:
         self.pending: deque[PendingPublish] = deque()
         self.unsent: list[Any] = []  # of bytes, and of `ScriptCall`s where there are any
         self.scripts_wait = False
-        self.calls: deque[ScriptCall] = deque()
+        self.calls: deque[list[ScriptCall]] = deque()
         self.blocked = False
         # Calls that have found no script, the oldest first.
         self._held: list[tuple[PendingScript, ScriptCall]] = []
@@ -133,18 +133,20 @@ class PublishQueue:
         """Whether calls are held: nothing may be written then, as it would overtake them."""
         return bool(self._held)
 
-    def take_unsent(self, middle: bytes) -> bytes:
+    def take_unsent(self, middle: bytes, merges: bool) -> bytes:
         """Return the bytes of what waits to be written, which is written then.
 
         Args:
             middle: see `relay.brokers.redis.script_calls.pack_primary`.
+            merges: see `relay.brokers.redis.script_calls.gather`.
         """
         packed = []
-        for command in self.unsent:
-            if type(command) is tuple:
+        for command in gather(self.unsent, merges):
+            if isinstance(command, list):
                 self.calls.append(command)
-                command = middle.join(command)
-            packed.append(command)
+                packed.append(pack_call(command, middle))
+            else:
+                packed.append(command)
         self.unsent.clear()
         self.scripts_wait = False
         return b"".join(packed)

@@ -1,12 +1,14 @@
-"""Calls of the publishing scripts, packed for Redis."""
+"""Calls of the publishing scripts, packed for Redis: one call publishes several messages."""
 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from relay.brokers.history import POSITION_SECONDS
-from relay.brokers.redis.scripts import Keys, PublishScripts, hash_key, keys_of
+from relay.brokers.redis.scripts import PublishScripts, hash_key, keys_of
+from relay.channel import INTERNAL
 from relay.namespaces import ChannelOptions
 
 BULK: Final = b"$%d\r\n%b\r\n"
@@ -15,10 +17,18 @@ BULK: Final = b"$%d\r\n%b\r\n"
 RANDOM: Final = secrets.token_urlsafe(6).encode()
 """What the epochs begin with that this process begins; see `relay.brokers.redis.scripts`."""
 
+MOST_MESSAGES: Final = 128
+"""Of one call. Redis does nothing else meanwhile: a message takes 4 to 10 µs, so a call no more than about 1 ms. Fewer
+would each pay more for the call itself; and a channel's number in a call is one byte."""
 
-ScriptCall = tuple[bytes, ...]
-"""An EVALSHA that waits to be written: only then it is known which primary will run it. That goes between its parts; a
-script that doesn't ask has one part."""
+MOST_BYTES: Final = 256 * 1024
+"""Of the envelopes of one call, which Redis copies several times; one message alone may be larger."""
+
+
+ScriptCall = tuple["ScriptedChannel", bytes, bytes | None]
+"""A message that waits to be written: its channel; its envelope, as `BULK`; the key of Redis that belongs to its
+idempotency key, as `BULK`. Only when it is written it is known which primary will run the script, and what else goes
+into the same call."""
 
 
 class ScriptedChannel:
@@ -31,39 +41,36 @@ class ScriptedChannel:
         options: of the channel.
 
     Attributes:
-        head: first part of the calls without a key, for channels with positions.
+        sha: of the script, as `BULK`.
+        keys, name: see the script, as `BULK`s; without positions there are no keys.
+        kind: the script's arguments that depend on the options, as `BULK`s; empty without positions.
+        size: bytes of a call for one message, without the envelope and an idempotency key, or a few more.
     """
 
-    __slots__ = ("_keys", "_once", "_positioned", "_rest", "head")
+    __slots__ = ("_repeat", "keys", "kind", "name", "sha", "size")
 
     def __init__(self, scripts: PublishScripts, prefix: str, channel: str, options: ChannelOptions) -> None:
-        self._keys = keys_of(prefix, channel)
-        self._positioned = options.positioned
-        name = f"{prefix}{channel}".encode()
-        if options.positioned:
-            self._rest = _bulks(name, *_options(options), RANDOM, b"%d" % _lifetime(options))
-            self._once = _evalsha(15, scripts.positioned.sha, 3, self._keys)
-            self.head = _evalsha(14, scripts.positioned.sha, 2, self._keys) + self._rest
-        else:
-            self._rest = _bulks(name)
-            self._once = b"*6\r\n" + _bulks(b"EVALSHA", scripts.once.sha.encode(), b"1")
-            self.head = b""
+        names = keys_of(prefix, channel)
+        self._repeat = names.repeat
+        self.name = _bulks(f"{prefix}{channel}".encode())
+        script = scripts.positioned if options.positioned else scripts.once
+        self.sha = _bulks(script.sha.encode())
+        self.keys = _bulks(names.position, names.history) if options.positioned else b""
+        self.kind = _bulks(*_options(options), b"%d" % _lifetime(options)) if options.positioned else b""
+        self.size = len(pack_call([self.call(b"", None)], _LONGEST_MIDDLE))
 
-    def call(self, tail: bytes, idempotency_key: str | None) -> ScriptCall:
-        """Return the call that publishes an envelope.
+    def call(self, envelope: bytes, idempotency_key: str | None) -> ScriptCall:
+        """Return the call that publishes a message.
 
         Args:
-            tail: the envelope, as `BULK`.
+            envelope: of the message, as `BULK`.
             idempotency_key: see `Broker.publish`; a channel without positions needs one.
         """
-        if idempotency_key is None:
-            return self.head, tail
-        head = self._once + _bulks(self._keys.repeat + hash_key(idempotency_key)) + self._rest
-        return (head, tail) if self._positioned else (head + tail,)
+        return self, envelope, None if idempotency_key is None else _bulks(self._repeat + hash_key(idempotency_key))
 
 
 def pack_primary(primary: bytes, day: int) -> bytes:
-    """Return what is known only when a call is written, and goes between its parts.
+    """Return what is known only when a call is written, for `pack_call`.
 
     Args:
         primary: id of the primary's term; empty: unknown.
@@ -72,9 +79,83 @@ def pack_primary(primary: bytes, day: int) -> bytes:
     return _bulks(primary, b"%d" % day)
 
 
+def pack_call(calls: Sequence[ScriptCall], middle: bytes) -> bytes:
+    """Return the command that publishes messages, one after the other.
+
+    Args:
+        calls: at least one; only one where it has an idempotency key, or a channel without positions.
+        middle: see `pack_primary`.
+    """
+    (first, envelope, repeat), *_ = calls
+    if not first.keys:
+        return b"".join((b"*6\r\n", EVALSHA, first.sha, b"$1\r\n1\r\n", repeat or b"", first.name, envelope))
+    places: dict[ScriptedChannel, int] = {}
+    order = bytes([places.setdefault(call[0], len(places) + 1) for call in calls])
+    kinds: dict[bytes, int] = {}
+    kind_of = bytes([kinds.setdefault(channel.kind, len(kinds) + 1) for channel in places])
+    keys = 2 * len(places) + (repeat is not None)
+    arguments = 3 + keys + 5 + 4 * len(kinds) + len(places) + len(calls)
+    return b"".join(
+        [
+            b"*%d\r\n" % arguments,
+            EVALSHA,
+            first.sha,
+            _bulks(b"%d" % keys),
+            *[channel.keys for channel in places],
+            repeat or b"",
+            _bulks(RANDOM, order, kind_of),
+            middle,
+            *kinds,
+            *[channel.name for channel in places],
+            *[call[1] for call in calls],
+        ]
+    )
+
+
+def pack_question(scripts: PublishScripts, prefix: str) -> bytes:
+    """Return a call for two channels and without any message: an array answers it where one call may have several."""
+    keys = [key for name in ("one", "other") for key in keys_of(prefix, INTERNAL + name)[:2]]
+    return b"".join([b"*8\r\n", EVALSHA, _bulks(scripts.positioned.sha.encode(), b"4", *keys, b"")])
+
+
+def gather(commands: Iterable[bytes | ScriptCall], merges: bool) -> Iterator[bytes | list[ScriptCall]]:
+    """Yield packed commands, and the calls between them put together, all in their order.
+
+    Args:
+        commands: that wait to be written.
+        merges: whether one call may have several channels.
+    """
+    batch: list[ScriptCall] = []
+    size = 0
+    for command in commands:
+        if isinstance(command, bytes):
+            if batch:
+                yield batch
+                batch = []
+            yield command
+            continue
+        channel, envelope, repeat = command
+        size += len(envelope)
+        if batch and (
+            repeat is not None
+            or batch[0][2] is not None
+            or len(batch) == MOST_MESSAGES
+            or size > MOST_BYTES
+            or not (merges or channel is batch[0][0])
+        ):
+            yield batch
+            batch = []
+        if not batch:
+            size = len(envelope)
+        batch.append(command)
+    if batch:
+        yield batch
+
+
 def size_of(call: ScriptCall) -> int:
-    """Return how many bytes will be written for a call, or a few more."""
-    return sum(map(len, call)) + (len(call) > 1) * _MIDDLE_BYTES
+    """Return how many bytes will be written for a call alone, or a few more; with others they are fewer."""
+    channel, envelope, repeat = call
+    return channel.size + len(envelope) + (0 if repeat is None else len(repeat))
 
 
 def read_arguments(options: ChannelOptions, day: int) -> tuple[bytes, ...]:
@@ -92,13 +173,10 @@ def _lifetime(options: ChannelOptions) -> int:
     return max(POSITION_SECONDS, int(options.history_ttl) + 1) + 24 * 3600
 
 
-def _evalsha(arguments: int, sha: str, keys: int, names: Keys) -> bytes:
-    head = _bulks(b"EVALSHA", sha.encode(), b"%d" % keys, names.position, names.history)
-    return b"*%d\r\n%b" % (arguments, head)
-
-
 def _bulks(*arguments: bytes) -> bytes:
     return b"".join([BULK % (len(argument), argument) for argument in arguments])
 
 
-_MIDDLE_BYTES: Final = len(pack_primary(b"x" * 40, 99_999))
+EVALSHA: Final = _bulks(b"EVALSHA")
+
+_LONGEST_MIDDLE: Final = pack_primary(b"x" * 40, 99_999)

@@ -10,7 +10,7 @@ import hiredis
 
 from relay.brokers.redis.durability import Durability
 from relay.brokers.redis.link import pack
-from relay.brokers.redis.script_calls import pack_primary
+from relay.brokers.redis.script_calls import pack_primary, pack_question
 from relay.brokers.redis.scripts import PublishScripts, publish_scripts
 from relay.brokers.redis.server import primary_of
 from relay.logs import Logger
@@ -34,6 +34,7 @@ class Scripting:
 
     Args:
         verb: of the kind of pub/sub; see `Verbs.publish`.
+        prefix: of the bus.
         announcement: command that tells publishers of back ends which channels have positions; None: none has.
         durability: looks at how well Redis keeps what it is given.
 
@@ -41,16 +42,20 @@ class Scripting:
         scripts: to be called.
         ready: whether messages may go out, as far as scripts are concerned.
         found: set when a script has answered.
+        merges: whether one call may have channels of several slots: Redis is asked, as a node of a cluster refuses it,
+            and so do some proxies.
     """
 
-    def __init__(self, verb: bytes, announcement: bytes | None, durability: Durability) -> None:
+    def __init__(self, verb: bytes, prefix: str, announcement: bytes | None, durability: Durability) -> None:
         self.scripts: PublishScripts = publish_scripts(verb)
+        self._question = pack_question(self.scripts, prefix)
         self._announcement = announcement
         self._durability = durability
         self._primary = b""
         self._refused = False
         self._in_vain = 0
         self.found = False
+        self.merges = False
         self.ready = True
 
     def begin(self, ask: Ask, ready: Callable[[], None]) -> None:
@@ -58,6 +63,7 @@ class Scripting:
         self._primary = b""
         self._refused = False
         self._in_vain = 0
+        self.merges = False
         self.ready = self._announcement is None
         if self._announcement is None:
             return
@@ -76,6 +82,7 @@ class Scripting:
         self._durability.look(ask)
         ask(self._announcement, self._announced)
         self.load(ask)
+        ask(self._question, self._may_merge)
         ask(pack("INFO", "replication"), introduced)
 
     def load(self, ask: Ask) -> None:
@@ -98,6 +105,9 @@ class Scripting:
     def middle(self) -> bytes:
         """What completes the calls that are written now."""
         return pack_primary(self._primary, int(time.time() // DAY_SECONDS))
+
+    def _may_merge(self, reply: Any) -> None:
+        self.merges = isinstance(reply, list)
 
     def _loaded(self, reply: Any) -> None:
         if isinstance(reply, hiredis.ReplyError):

@@ -66,7 +66,7 @@ class Shard:
         self._verbs = verbs
         announced = options.namespaces.positioned
         announcement = pack_announcement(options.prefix, options.namespaces) if announced else None
-        self._scripting = Scripting(verbs.publish, announcement, Durability())
+        self._scripting = Scripting(verbs.publish, options.prefix, announcement, Durability())
         self._prefix = options.prefix
         self._probe_channel = f"{options.prefix}{INTERNAL}probe {secrets.token_hex(8)}".encode()
         self._probe = Probe()

@@ -48,7 +48,7 @@ class Desk:
         self.gate = True
         self.resumed = 0
         self.demotions = 0
-        self.scripting = Scripting(b"PUBLISH", None, Durability())
+        self.scripting = Scripting(b"PUBLISH", "relay:", None, Durability())
         self.publications = Publications(
             fixed(Address()),
             3.0,

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from functools import cache
 
 import hiredis
 import pytest
 
 from relay.brokers.redis.link import pack
 from relay.brokers.redis.publish_queue import PendingPublish
-from relay.brokers.redis.script_calls import BULK, ScriptCall, ScriptedChannel, pack_primary
+from relay.brokers.redis.script_calls import (
+    BULK,
+    MOST_BYTES,
+    MOST_MESSAGES,
+    ScriptCall,
+    ScriptedChannel,
+    pack_call,
+    pack_primary,
+)
 from relay.brokers.redis.scripting import LOADS_IN_VAIN
 from relay.brokers.redis.scripts import hash_key, keys_of, publish_scripts
 from relay.brokers.shares import Share
@@ -25,21 +34,38 @@ NO_SCRIPT = b"-NOSCRIPT No matching script.\r\n"
 ONE = b":1\r\n"
 
 
-def call(name: str) -> ScriptCall:
-    return f"<{name}".encode(), f"{name}>".encode()
+@cache
+def scripted(channel: str) -> ScriptedChannel:
+    return ScriptedChannel(SCRIPTS, "relay:", channel, ChannelOptions(history_size=7))
 
 
-def say(desk: Desk, name: str, source: RecordingSource, receipt: Outcomes | None = None) -> None:
+def call(name: str, channel: str | None = None) -> ScriptCall:
+    """Return the call that publishes a message to a channel, or to one of its own."""
+    return scripted(channel or name).call(BULK % (len(name), name.encode()), None)
+
+
+def say(
+    desk: Desk, name: str, source: RecordingSource, receipt: Outcomes | None = None, channel: str | None = None
+) -> None:
     """Publish by a script."""
-    head, tail = call(name)
-    desk.publications.publish(tail, source, receipt, (head, tail))
+    desk.publications.publish(call(name, channel), source, receipt)
+
+
+def written(desk: Desk, *names: str) -> bytes:
+    """Return the calls of messages, each alone in a channel of its own."""
+    return b"".join(pack_call([call(name)], desk.scripting.middle) for name in names)
 
 
 def answer(offset: int, repeated: int = 0, primary: str = "") -> bytes:
-    reply = [b":%d\r\n" % offset, b"$1\r\ne\r\n", b":2\r\n", b":%d\r\n" % repeated]
-    if primary:
-        reply.append(BULK % (len(primary), primary.encode()))
-    return b"*%d\r\n" % len(reply) + b"".join(reply)
+    return answer_all([2], offset, repeated=repeated, primary=primary)
+
+
+def answer_all(results: list[int | bytes], *offsets: int, repeated: int = 0, primary: str = "") -> bytes:
+    """Return the answer to a call: a number or an error for each message, and the first offset of each channel."""
+    told = b"".join(b":%d\r\n" % result if isinstance(result, int) else result for result in results)
+    places = b"".join(b"$1\r\ne\r\n:%d\r\n" % offset for offset in offsets)
+    head = b":%d\r\n" % repeated + BULK % (len(primary), primary.encode())
+    return b"*%d\r\n" % (3 + 2 * len(offsets)) + head + b"*%d\r\n" % len(results) + told + places
 
 
 def test_a_call_is_one_whole_command() -> None:
@@ -48,16 +74,17 @@ def test_a_call_is_one_whole_command() -> None:
     channel = ScriptedChannel(SCRIPTS, "relay:", "h:c", options)
     for key, repeat in ((None, []), ("k", [keys.repeat + hash_key("k")])):
         made = channel.call(BULK % (3, b"%b%"), key)
-        command = _parse(pack_primary(b"p", 20_000).join(made))
+        command = _parse(pack_call([made], pack_primary(b"p", 20_000)))
         assert command[:3] == [b"EVALSHA", SCRIPTS.positioned.sha.encode(), b"%d" % (2 + len(repeat))]
         assert command[3 : 5 + len(repeat)] == [b"relay:{h:c}:position", b"relay:{h:c}:history", *repeat]
-        channel_name, size, ttl, limit, _random, lifetime, primary, day, envelope = command[5 + len(repeat) :]
+        _, order, kinds, primary, day, size, ttl, limit, lifetime, channel_name, envelope = command[5 + len(repeat) :]
+        assert (order, kinds) == (b"\1", b"\1")
         assert (channel_name, size, ttl, limit) == (b"relay:h:c", b"7", b"1500", b"99")
         assert (primary, day, envelope) == (b"p", b"20000", b"%b%")
         assert int(lifetime) == 8 * 24 * 3600
     once = ScriptedChannel(SCRIPTS, "relay:", "c", ChannelOptions()).call(BULK % (1, b"x"), "k")
     repeat_key = b"relay:{c}:repeat:" + hash_key("k")
-    assert _parse(b"never seen".join(once)) == [
+    assert _parse(pack_call([once], b"never seen")) == [
         *(b"EVALSHA", SCRIPTS.once.sha.encode(), b"1", repeat_key, b"relay:c", b"x")
     ]
 
@@ -65,8 +92,8 @@ def test_a_call_is_one_whole_command() -> None:
 def test_a_position_lives_as_long_as_the_messages() -> None:
     options = ChannelOptions(history_size=1, history_ttl=30 * 24 * 3600)
     made = ScriptedChannel(SCRIPTS, "relay:", "c", options).call(BULK % (1, b"x"), None)
-    command = _parse(pack_primary(b"", 1).join(made))
-    assert int(command[10]) > 30 * 24 * 3600
+    command = _parse(pack_call([made], pack_primary(b"", 1)))
+    assert int(command[13]) > 30 * 24 * 3600
 
 
 @pytest.mark.parametrize("name", ["a", "a}:repeat:b", "}", "{", "{}", "日本"])
@@ -86,15 +113,14 @@ async def test_calls_are_completed_when_they_are_written_in_order_with_the_other
     say(desk, "2", source, outcomes)
     desk.say(source, "3")
     link = desk.connect()
-    middle = desk.scripting.middle
-    assert link.written == [pack("PUBLISH", "c", "1") + b"<2" + middle + b"2>" + pack("PUBLISH", "c", "3")]
+    assert link.written == [pack("PUBLISH", "c", "1") + written(desk, "2") + pack("PUBLISH", "c", "3")]
     desk.answer(ONE, answer(7, primary="other"), ONE)
     assert (outcomes.heard, outcomes.positions, outcomes.repeated) == ([2], [Position("e", 7)], [False])
     assert desk.counters.messages_published == 3
     say(desk, "4", source, outcomes)
     await tick()
     assert b"other" in desk.scripting.middle
-    assert link.written[1:] == [b"<4" + desk.scripting.middle + b"4>"]
+    assert link.written[1:] == [written(desk, "4")]
     desk.answer(answer(7, repeated=1))
     assert outcomes.repeated == [False, True]
     assert (desk.counters.messages_published, desk.counters.messages_repeated) == (3, 1)
@@ -106,9 +132,8 @@ async def test_all_that_will_be_written_counts_for_the_buffer(key: str | None) -
     desk, source = Desk(), RecordingSource(Share.BACK_ENDS)
     link = desk.connect()
     channel = ScriptedChannel(SCRIPTS, "relay:", "h:" + "c" * 100, ChannelOptions(history_size=7))
-    tail = BULK % (1, b"x")
     desk.scripting.primary_is(b"p" * 40)
-    desk.publications.publish(tail, source, Outcomes(), channel.call(tail, key))
+    desk.publications.publish(channel.call(BULK % (1, b"x"), key), source, Outcomes())
     await tick()
     assert desk.publications.buffered[Share.BACK_ENDS] == len(link.written[0])
 
@@ -116,7 +141,6 @@ async def test_all_that_will_be_written_counts_for_the_buffer(key: str | None) -
 async def test_calls_that_found_no_script_are_written_again_before_all_others() -> None:
     desk, source, outcomes = Desk(), RecordingSource(Share.BACK_ENDS), Outcomes()
     link = desk.connect()
-    middle = desk.scripting.middle
     for name in ("1", "2"):
         say(desk, name, source, outcomes)
     desk.say(source, "between")
@@ -132,8 +156,7 @@ async def test_calls_that_found_no_script_are_written_again_before_all_others() 
     desk.answer(NO_SCRIPT, ONE)
     assert link.written == []
     desk.answer(NO_SCRIPT)
-    again = b"".join(b"<%s%s%s>" % (name, middle, name) for name in (b"1", b"2", b"3", b"4"))
-    assert link.written == [*(script.load for script in SCRIPTS), again]
+    assert link.written == [*(script.load for script in SCRIPTS), written(desk, "1", "2", "3", "4")]
     desk.answer(LOADED, answer(1), answer(2), answer(3), answer(4))
     assert [position.offset for position in outcomes.positions if position] == [1, 2, 4]
     assert (source.errors, outcomes.errors) == ([], [])
@@ -262,6 +285,122 @@ async def test_scripts_that_are_never_found_refuse_in_the_end() -> None:
         assert outcomes.errors == []
         desk.answer(LOADED, NO_SCRIPT)
     assert [type(error) for error in outcomes.errors] == [PublishRefused]
+
+
+async def test_the_messages_of_a_channel_are_one_call_up_to_a_plain_message() -> None:
+    desk, source, outcomes = Desk(), RecordingSource(), Outcomes()
+    link = desk.connect()
+    for name in ("1", "2"):
+        say(desk, name, source, outcomes, channel="a")
+    desk.say(source, "plain")
+    for name in ("3", "4"):
+        say(desk, name, source, channel="a")
+    say(desk, "5", source, channel="b")
+    await tick()
+    middle = desk.scripting.middle
+    calls = [[call("1", "a"), call("2", "a")], [call("3", "a"), call("4", "a")], [call("5", "b")]]
+    first, second, third = (pack_call(one, middle) for one in calls)
+    assert link.written == [first + pack("PUBLISH", "c", "plain") + second + third]
+    desk.answer(answer_all([1, 3], 7), ONE)
+    assert (outcomes.heard, outcomes.positions) == ([1, 3], [Position("e", 7), Position("e", 8)])
+    assert desk.counters.messages_published == 3
+    desk.answer(answer_all([1, 1], 9), answer(1))
+    assert desk.counters.messages_published == 6
+    assert not any(desk.publications.buffered.values())
+
+
+async def test_channels_share_a_call_where_redis_takes_that() -> None:
+    desk, source, outcomes = Desk(), RecordingSource(), Outcomes()
+    link = desk.connect()
+    desk.scripting.merges = True
+    for name, channel in (("1", "a"), ("2", "b"), ("3", "a")):
+        say(desk, name, source, outcomes, channel=channel)
+    await tick()
+    calls = [call("1", "a"), call("2", "b"), call("3", "a")]
+    assert link.written == [pack_call(calls, desk.scripting.middle)]
+    desk.answer(answer_all([1, 0, 2], 7, 20))
+    assert outcomes.heard == [1, 0, 2]
+    assert outcomes.positions == [Position("e", 7), Position("e", 20), Position("e", 8)]
+
+
+async def test_a_message_that_is_refused_alone_fails_alone() -> None:
+    desk, clients, back_end, outcomes = Desk(), RecordingSource(), RecordingSource(Share.BACK_ENDS), Outcomes()
+    link = desk.connect()
+    desk.scripting.merges = True
+    say(desk, "1", back_end, outcomes, channel="a")
+    say(desk, "2", clients, channel="b")
+    say(desk, "3", back_end, outcomes, channel="b")
+    say(desk, "4", back_end, outcomes, channel="a")
+    await tick()
+    desk.answer(answer_all([1, b"-NOPERM no\r\n", b"-NOPERM no\r\n", 1], 7, 0))
+    assert outcomes.positions == [Position("e", 7), Position("e", 8)]
+    assert [type(error) for error in (*outcomes.errors, *clients.errors)] == [PublishRefused] * 2
+    assert (desk.counters.messages_published, desk.counters.bus_errors) == (2, 2)
+    assert not any(desk.publications.buffered.values())
+    assert link.aborted == []
+
+
+@pytest.mark.parametrize("error", ["NOPERM no access to one of the keys", "CROSSSLOT Keys in request don't hash"])
+async def test_channels_that_are_refused_together_are_written_apart(error: str) -> None:
+    desk, source, outcomes = Desk(), RecordingSource(Share.BACK_ENDS), Outcomes()
+    link = desk.connect()
+    desk.scripting.merges = True
+    for name in ("1", "2"):
+        say(desk, name, source, outcomes)
+    await tick()
+    link.written.clear()
+    desk.answer(f"-{error}\r\n".encode())
+    assert link.written == [*(script.load for script in SCRIPTS), written(desk, "1", "2")]
+    desk.answer(LOADED, f"-{error}\r\n".encode(), answer(1))
+    assert [type(failed) for failed in outcomes.errors] == [PublishRefused]
+    assert outcomes.positions == [Position("e", 1)]
+    for name in ("3", "4"):
+        say(desk, name, source, outcomes)
+    link.written.clear()
+    await tick()
+    assert link.written == [written(desk, "3", "4")]
+
+
+async def test_a_call_is_bounded() -> None:
+    desk, source = Desk(), RecordingSource()
+    link = desk.connect()
+    for number in range(MOST_MESSAGES + 1):
+        say(desk, str(number), source, channel="a")
+    await tick()
+    assert link.written[0].count(b"EVALSHA") == 2
+    large = "x" * (MOST_BYTES // 2)
+    for name in (large, large, "x"):
+        say(desk, name, source, channel="a")
+    await tick()
+    assert link.written[1].count(b"EVALSHA") == 2
+    size = len(desk.publications._queue.pending)
+    desk.answer(answer_all([1] * MOST_MESSAGES, 1), answer(2), answer(3), answer_all([1, 1], 4))
+    assert (size, desk.counters.messages_published) == (MOST_MESSAGES + 4, MOST_MESSAGES + 4)
+
+
+async def test_a_message_with_an_idempotency_key_has_a_call_of_its_own() -> None:
+    desk, source, outcomes = Desk(), RecordingSource(), Outcomes()
+    link = desk.connect()
+    calls = [call("1", "a"), scripted("a").call(BULK % (1, b"2"), "k"), call("3", "a")]
+    for one in calls:
+        desk.publications.publish(one, source, outcomes)
+    await tick()
+    middle = desk.scripting.middle
+    assert link.written == [b"".join(pack_call([one], middle) for one in calls)]
+
+
+@pytest.mark.parametrize("reply", [b"*0\r\n", ONE, b"+OK\r\n", answer_all([1], 1)])
+async def test_a_reply_that_fits_no_call_leaves_delivery_unknown(reply: bytes) -> None:
+    desk, source, outcomes = Desk(), RecordingSource(Share.BACK_ENDS), Outcomes()
+    link = desk.connect()
+    for name in ("1", "2"):
+        say(desk, name, source, outcomes, channel="a")
+    await tick()
+    desk.answer(reply)
+    assert link.aborted
+    desk.lose()
+    assert [type(error) for error in outcomes.errors] == [DeliveryUnknown] * 2
+    assert not any(desk.publications.buffered.values())
 
 
 async def test_a_list_answers_no_plain_message() -> None:
