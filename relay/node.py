@@ -85,7 +85,7 @@ class Node:
         self._flushed_at = 0.0
         self._interests: dict[str, Interest] = {}
         self.congested = False
-        self._paused = PausedSources(lambda: self.congested)
+        self._paused = PausedSources(self._full)
         self._missed_watchers: list[Callable[[Collection[str]], None]] = []
         self._id = secrets.token_bytes(8)
         self._numbers = itertools.count(1)
@@ -187,6 +187,13 @@ class Node:
     def pause(self, source: PausableSource) -> None:
         """Pause a source until the bus takes more."""
         self._paused.add(source)
+
+    def _full(self) -> bool:
+        """Return whether paused sources should wait, as those do that publish as fast as they can.
+
+        Not while the bus is away: then the messages that they have kept must get their turn to fail.
+        """
+        return self.congested or (self._broker.hold_back() and not self._broker.problems)
 
     def hold_back(self, source: PausableSource) -> None:
         """Pause a source that publishes as fast as it can, if it would slow down the others; see `Broker.hold_back`."""

@@ -9,8 +9,9 @@ from typing import Final, Protocol
 
 from relay.brokers import Source
 
-RESUMED_PER_TURN: Final = 64
-"""How many paused publishers go on before the event loop gets its turn: each may have kept messages."""
+RESUMED_PER_TURN: Final = 3
+"""How many paused publishers go on before the event loop gets its turn: each may have kept messages, and brings a
+whole read buffer when it publishes as fast as it can."""
 
 
 class PausableSource(Source, Protocol):
@@ -27,12 +28,12 @@ class PausedSources:
     """Sources that are paused. They go on one after the other, as long as the bus takes more.
 
     Args:
-        congested: returns whether the bus takes no more messages of clients now.
+        full: returns whether no more messages of clients should go to the bus now.
     """
 
-    def __init__(self, congested: Callable[[], bool]) -> None:
+    def __init__(self, full: Callable[[], bool]) -> None:
         self._loop = asyncio.get_running_loop()
-        self._congested = congested
+        self._full = full
         # The source that was paused first goes on first.
         self._paused: OrderedDict[PausableSource, None] = OrderedDict()
         self._to_resume = 0
@@ -62,7 +63,7 @@ class PausedSources:
         self._resuming = None
         try:
             for _ in range(min(self._to_resume, RESUMED_PER_TURN)):
-                if self._congested() or not self._paused:
+                if self._full() or not self._paused:
                     self._to_resume = 0
                     return
                 self._to_resume -= 1

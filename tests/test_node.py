@@ -74,6 +74,8 @@ class Spy(MemoryBroker):
     Attributes:
         takes_more: what it says to a source that publishes.
         room: messages until it is congested, once `takes_more` is False; None: it never is.
+        holds_back: whether sources that publish as fast as they can must wait.
+        problem: why nothing gets through; empty: it does.
     """
 
     def __init__(self, options: BrokerOptions, sink: Node, counters: Counters) -> None:
@@ -81,6 +83,15 @@ class Spy(MemoryBroker):
         self.asked: list[str] = []
         self.takes_more = True
         self.room: int | None = None
+        self.holds_back = False
+        self.problem = ""
+
+    def hold_back(self) -> bool:
+        return self.holds_back
+
+    @property
+    def problems(self) -> list[str]:
+        return [self.problem] if self.problem else []
 
     @property
     def congested(self) -> bool:
@@ -221,6 +232,24 @@ async def test_many_paused_publishers_go_on_in_several_turns() -> None:
         await asyncio.sleep(0)
         assert node.paused_publishers == left
     assert not any(client.paused for client in clients)
+
+
+@pytest.mark.parametrize(("problem", "left"), [("", 2), ("Redis is away", 0)])
+async def test_paused_publishers_wait_while_much_is_on_its_way(problem: str, left: int) -> None:
+    """They would all bring a read buffer at once. While the bus is away, what they have kept has to fail in time."""
+    node, spy = make()
+    clients = [join(node, "c") for _ in range(2)]
+    spy.takes_more = False
+    for client in clients:
+        node.publish(Message("c", b"x", origin=client.id), client)
+    spy.holds_back, spy.problem = True, problem
+    node.writable()
+    await asyncio.sleep(0)
+    assert node.paused_publishers == left
+    spy.holds_back = False
+    node.writable()
+    await asyncio.sleep(0)
+    assert not node.paused_publishers
 
 
 async def test_a_publisher_that_has_left_is_not_resumed() -> None:

@@ -140,8 +140,7 @@ class Gateway:
             OSError: an address can't be listened on.
             SettingsError: the certificate for TLS can't be used.
         """
-        settings = self.settings
-        others = self._workers
+        settings, others = self.settings, self._workers
         parts = await make_parts(
             settings,
             self.counters,
