@@ -92,7 +92,7 @@ class Subscribed(Operation, frozen=True, tag=True, gc=False):
 
     Args:
         session: names this connection, or row of polls without a break.
-        subscriber: who comes back by other sessions.
+        subscriber: who comes back by other sessions. It doesn't publish in this channel: its own messages don't come.
         kind: how.
         channel: which.
         since: the position after which it asked to go on; None: it asked for none.
@@ -219,11 +219,13 @@ class Leftover(Operation, frozen=True, tag=True, gc=False):
 
 
 class Finished(Operation, frozen=True, tag=True, gc=False):
-    """All that was owed to anybody has had its time: no fault is left, the last messages of all channels are published, and
-    `gap_seconds` are over since the gateways heard again. What follows is no client's any more."""
+    """All that was owed to anybody has had its time: no fault is left, all channels have their last messages, and
+    `gap_seconds` are over since the gateways heard again. Subscribers listen until then. What is there and who is left
+    over may be asked after it.
+    """
 
 
-History = list[
+AnyOperation = (
     Setup
     | Published
     | Acknowledged
@@ -237,5 +239,7 @@ History = list[
     | Readiness
     | Leftover
     | Finished
-]
+)
+
+History = list[AnyOperation]
 """In the order in which it was recorded."""

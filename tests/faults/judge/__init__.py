@@ -1,0 +1,78 @@
+"""The judge of recorded runs: it gets a history, and says which promises it breaks. It does no input and output."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from tests.faults.judge.case import Case
+from tests.faults.judge.evidence import NEVER
+from tests.faults.judge.rules.leftovers import leftovers
+from tests.faults.judge.rules.once import once
+from tests.faults.judge.rules.order import order
+from tests.faults.judge.rules.presence import presence
+from tests.faults.judge.rules.readiness import readiness
+from tests.faults.judge.rules.told import told
+from tests.faults.judge.rules.truth import truth
+from tests.faults.judge.substance import void
+from tests.faults.judge.verdict import Counts, Finding, Rule, Verdict
+from tests.faults.operations import Fault, History
+
+__all__ = ["Counts", "Finding", "Rule", "Verdict", "judge", "shortest_prefix"]
+
+RULES = [once, order, told, truth, presence, readiness, leftovers]
+
+
+def judge(history: History) -> Verdict:
+    """Judge a run by its history."""
+    case = Case(history)
+    counts = _counts(case)
+    findings = [finding for rule in RULES for finding in rule(case)]
+    findings.sort(key=lambda finding: (finding.proved_at, finding.rule.number))
+    return Verdict(findings, list(void(case, counts)), counts)
+
+
+def shortest_prefix(history: History, verdict: Verdict) -> int:
+    """Return how many operations of a history that breaks a rule are enough to break one.
+
+    What is known of faults counts in full: they are recorded behind their times.
+
+    Args:
+        history: the whole.
+        verdict: on it.
+    """
+    begin, end = 0, len(history)
+    likely = verdict.findings[0].proved_at
+    for guess in (likely + 1, likely):
+        if begin < guess < end:
+            begin, end = (begin, guess) if _breaks(history, guess) else (guess, end)
+    while end - begin > 1:
+        middle = (begin + end) // 2
+        begin, end = (begin, middle) if _breaks(history, middle) else (middle, end)
+    return end
+
+
+def _breaks(history: History, count: int) -> bool:
+    prefix = history[:count]
+    prefix.extend(operation for operation in history[count:] if isinstance(operation, Fault))
+    return bool(judge(prefix).findings)
+
+
+def _counts(case: Case) -> Counts:
+    """Count what happened."""
+    evidence = case.evidence
+    messages, sessions = evidence.messages.values(), evidence.sessions.values()
+    return Counts(
+        operations=len(evidence.history),
+        published=len(messages),
+        acknowledged=sum(message.acknowledged is not NEVER for message in messages),
+        refused=sum(message.refused is not NEVER for message in messages),
+        deliveries=sum(len(session.messages) for session in sessions),
+        sessions=Counter(session.operation.kind for session in sessions),
+        resumed=sum(session.operation.since is not None for session in sessions),
+        recovered=sum(session.operation.recovered is True for session in sessions),
+        told=sum(len(session.missed) for session in sessions),
+        missed_told=case.misses.told,
+        missed_kept=case.misses.kept,
+        missed_untold=len(case.misses.untold),
+        faults=Counter(fault.kind for fault in evidence.faults),
+    )
