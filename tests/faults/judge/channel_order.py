@@ -56,6 +56,13 @@ class ChannelOrder:
         for turn, pair in enumerate(pairwise(order), start=1):
             self.chains[turn] = self.chains[turn - 1] + (pair not in pairs)
 
+    def proves(self, earlier: int, later: int) -> bool:
+        """Tell whether the order of two messages, by their numbers, is proved by positions or by what sessions got."""
+        if self.chains[earlier] == self.chains[later]:
+            return True
+        one, other = self.messages[earlier].position, self.messages[later].position
+        return one is not None and other is not None and one[0] == other[0]
+
     def first_known_after(self, index: int) -> int:
         """Return the number of the first message that is not proved to have been there at a place of the history."""
         return bisect_right(self.known, index)

@@ -158,16 +158,16 @@ class _Search:
                 yield number
 
     def _owed(self, stretch: Stretch, number: int, heard: list[int]) -> bool:
-        """Tell whether a message must have come in a stretch, or else the next ones may not."""
+        """Tell whether a message is proved to come behind the start of a stretch, or behind something that came in it."""
         message, start = self._order.messages[number], stretch.start
-        if message.published > stretch.begun or (heard and number > heard[0]):
+        if message.published > stretch.begun:
             return True
-        return (
-            start is not None
-            and message.position is not None
-            and message.position[0] == start[0]
-            and message.position[1] > start[1]
-        )
+        if start and message.position and message.position[0] == start[0] and message.position[1] > start[1]:
+            return True
+        earlier = bisect_left(heard, number) - 1
+        if earlier < 0:
+            return False
+        return message.published > self._order.known[heard[0]] or self._order.proves(heard[earlier], number)
 
     def _judge(self, session: Session, stretch: Stretch, number: int, heard: list[int], latest: list[int]) -> None:
         """Note that a message is missing, unless that is as it may be."""
@@ -205,13 +205,9 @@ class _Search:
     def _later(self, session: Session, stretch: Stretch, number: int, heard: list[int], latest: list[int]) -> int:
         """Return where a stretch brought a message that is proved to come behind another one; `NEVER`: nowhere."""
         order = self._order
-        message = order.messages[number]
         found = len(heard)
         following = bisect_left(heard, number)
         if following < len(heard):
-            next_one = order.messages[heard[following]]
-            same_epoch = message.position and next_one.position and message.position[0] == next_one.position[0]
-            if same_epoch or order.chains[number] == order.chains[heard[following]]:
-                found = following
+            found = following if order.proves(number, heard[following]) else found
         found = min(found, bisect_right(latest, order.known[number]))
         return session.received[stretch.first + found] if found < len(heard) else NEVER

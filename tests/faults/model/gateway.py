@@ -1,0 +1,122 @@
+"""A gateway of the model: it hears the bus with some delay, has gaps, fills them or tells of them."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from tests.faults.model.bus import BusChannel, Entry
+from tests.faults.operations import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A session is told that it may have missed messages.
+
+    Args:
+        position: after which it goes on.
+    """
+
+    position: str | None
+
+
+@dataclass(eq=False, slots=True)
+class ModelSession:
+    """A session, from the gateway's side.
+
+    Args:
+        name: of it.
+        kind: how it is connected.
+        channel: what it hears.
+        queue: what is on its way to the client.
+        closed_at: when a plain WebSocket is closed that can't be told otherwise.
+    """
+
+    name: str
+    kind: Kind
+    channel: BusChannel
+    queue: deque[Entry | Told] = field(default_factory=deque)
+    closed_at: float | None = None
+
+
+class ModelGateway:
+    """One gateway.
+
+    Args:
+        number: of it.
+        channels: of the bus.
+
+    Attributes:
+        sessions: that are connected.
+        deaf: whether it has a gap at the moment.
+    """
+
+    def __init__(self, number: int, channels: list[BusChannel]) -> None:
+        self.number = number
+        self.sessions: list[ModelSession] = []
+        self.deaf = False
+        # How far it has heard each channel: the place among its entries, and the position.
+        self._heard = dict.fromkeys(channels, 0)
+        self._position = {channel: (channel.epoch, channel.offset) for channel in channels}
+
+    def position(self, channel: BusChannel) -> tuple[str, int]:
+        """Return how far it has heard a channel; the epoch is empty in a plain one."""
+        return self._position[channel]
+
+    def heard(self, channel: BusChannel) -> int:
+        """Return how far it has heard a channel: the place of the next entry."""
+        return self._heard[channel]
+
+    def hear(self, channel: BusChannel, at: float, closed_at: float) -> bool:
+        """Deliver the next message of a channel, if there is one; return whether there was.
+
+        Args:
+            channel: which.
+            at: now.
+            closed_at: when WebSockets are closed that can't be told what has to be told.
+        """
+        heard = self._heard[channel]
+        if self.deaf or heard == len(channel.entries):
+            return False
+        entry = channel.entries[heard]
+        if entry.epoch != self._position[channel][0]:
+            self._tell(channel, f"{entry.epoch}:{entry.offset - 1}", closed_at)
+        self._deliver(channel, entry)
+        return True
+
+    def hear_again(self, seconds: float, at: float) -> None:
+        """End a gap.
+
+        Args:
+            seconds: within which WebSockets are closed.
+            at: now.
+        """
+        self.deaf = False
+        for channel, heard in self._heard.items():
+            end = len(channel.entries)
+            epoch, offset = self._position[channel]
+            missed = channel.since(epoch, offset, end)
+            if missed is None:
+                self._heard[channel], self._position[channel] = end, (channel.epoch, channel.offset)
+                self._tell(channel, channel.position, at + seconds)
+                continue
+            assert [entry.position for entry in missed] == [entry.position for entry in channel.entries[heard:]]
+            for entry in missed:
+                self._deliver(channel, entry)
+
+    def _deliver(self, channel: BusChannel, entry: Entry) -> None:
+        self._heard[channel] += 1
+        self._position[channel] = entry.epoch, entry.offset
+        for session in self.sessions:
+            if session.channel is channel:
+                session.queue.append(entry)
+
+    def _tell(self, channel: BusChannel, position: str | None, closed_at: float) -> None:
+        """Tell the sessions of a channel that they may have missed messages."""
+        for session in self.sessions:
+            if session.channel is not channel:
+                continue
+            if session.kind != "websocket":
+                session.queue.append(Told(position))
+            elif session.closed_at is None:
+                session.closed_at = closed_at
