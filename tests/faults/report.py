@@ -66,8 +66,7 @@ def _sentence(finding: Finding) -> str:
 
 def _shortest(history: History, verdict: Verdict) -> Iterator[str]:
     """Yield the end of the shortest history that breaks a rule, with the operations that show it."""
-    count = shortest_prefix(history, verdict)
-    first = min(verdict.findings, key=lambda finding: abs(finding.proved_at - count + 1))
+    count, first = shortest_prefix(history, verdict)
     began = history[0].at
     shown = sorted({*first.proof, *range(max(0, count - CONTEXT), count)})
     faults = (

@@ -31,8 +31,8 @@ def judge(history: History) -> Verdict:
     return Verdict(findings, list(void(case, counts)), counts)
 
 
-def shortest_prefix(history: History, verdict: Verdict) -> int:
-    """Return how many operations of a history that breaks a rule are enough to break one.
+def shortest_prefix(history: History, verdict: Verdict) -> tuple[int, Finding]:
+    """Return how many operations of a history that breaks a rule are enough to break one, and what they show.
 
     What is known of faults counts in full: they are recorded behind their times.
 
@@ -40,21 +40,19 @@ def shortest_prefix(history: History, verdict: Verdict) -> int:
         history: the whole.
         verdict: on it.
     """
-    begin, end = 0, len(history)
-    likely = verdict.findings[0].proved_at
-    for guess in (likely + 1, likely):
-        if begin < guess < end:
-            begin, end = (begin, guess) if _breaks(history, guess) else (guess, end)
+    begin, end, found = 0, len(history), verdict.findings[0]
+    guesses = [found.proved_at + 1, found.proved_at]
     while end - begin > 1:
-        middle = (begin + end) // 2
-        begin, end = (begin, middle) if _breaks(history, middle) else (middle, end)
-    return end
-
-
-def _breaks(history: History, count: int) -> bool:
-    prefix = history[:count]
-    prefix.extend(operation for operation in history[count:] if isinstance(operation, Fault))
-    return bool(judge(prefix).findings)
+        middle = guesses.pop(0) if guesses else (begin + end) // 2
+        if not begin < middle < end:
+            continue
+        prefix = history[:middle]
+        prefix.extend(operation for operation in history[middle:] if isinstance(operation, Fault))
+        if findings := judge(prefix).findings:
+            end, found = middle, findings[0]
+        else:
+            begin = middle
+    return end, found
 
 
 def _counts(case: Case) -> Counts:

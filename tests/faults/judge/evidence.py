@@ -160,7 +160,7 @@ class Evidence:
         self.present: list[tuple[int, Present]] = []
         self.leftovers: list[tuple[int, Leftover]] = []
         self._read()
-        self.calm = Calm((fault.at, fault.ended) for fault in self.faults)
+        self.calm = Calm(((fault.at, fault.ended) for fault in self.faults), history[0].at if history else 0.0)
         self._mark_forgotten()
         for session in self.sessions.values():
             _set_doubles_apart(session)

@@ -158,7 +158,7 @@ class _Search:
                 yield number
 
     def _owed(self, stretch: Stretch, number: int, heard: list[int]) -> bool:
-        """Tell whether a message is proved to come behind the start of a stretch, or behind something that came in it."""
+        """Tell whether a message is proved to come behind the start of a stretch, or behind something in it."""
         message, start = self._order.messages[number], stretch.start
         if message.published > stretch.begun:
             return True

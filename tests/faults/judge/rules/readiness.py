@@ -48,7 +48,7 @@ def _lies(evidence: Evidence, gateway: int, said: list[tuple[int, Readiness]]) -
 def _not_back(evidence: Evidence, gateway: int, said: list[tuple[int, Readiness]]) -> Iterator[Finding]:
     """Yield that a gateway is not ready though all faults are over."""
     calm = evidence.calm.began
-    if calm is None or evidence.finished is NEVER:
+    if evidence.finished is NEVER:
         return
     for index, operation in said:
         back = operation.ready and operation.passing is not False
@@ -62,7 +62,7 @@ def _not_back(evidence: Evidence, gateway: int, said: list[tuple[int, Readiness]
 def _subscribers_away(evidence: Evidence) -> Iterator[Finding]:
     """Yield subscribers that are not back though all faults are over."""
     calm = evidence.calm.began
-    if calm is None or evidence.finished is NEVER or evidence.first_after(calm + BACK_SECONDS) > evidence.finished:
+    if evidence.finished is NEVER or evidence.first_after(calm + BACK_SECONDS) > evidence.finished:
         return
     subscribers = defaultdict[str, list[Session]](list)
     for session in evidence.sessions.values():

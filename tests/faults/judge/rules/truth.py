@@ -38,5 +38,6 @@ def _strange(evidence: Evidence, index: int) -> Finding:
     if message.operation.channel != session.operation.channel:
         what = f"a message of {message.operation.channel}"
     else:
-        what = "with another payload"
-    return Finding(Rule.TRUTH, f"{session} got {message}, {what}", (message.published, index), index)
+        what = "before it was published" if message.published > index else "with another payload"
+    proof = tuple(sorted((message.published, index)))
+    return Finding(Rule.TRUTH, f"{session} got {message}, {what}", proof, index)
