@@ -35,12 +35,20 @@ class Case:
                 find_misses(self.evidence, channel, order, self.misses)
 
     def _find_misses_before(self, limit: int, name: str) -> None:
-        """Look for what is missing where there is still an order."""
+        """Look for what is missing where there is still an order, and did not come later, in disorder."""
         evidence = Evidence(self.evidence.history[:limit])
         evidence.calm = self.evidence.calm
-        if name in evidence.channels:
-            channel = evidence.channels[name]
-            find_misses(evidence, channel, ChannelOrder(channel), self.misses)
+        if name not in evidence.channels:
+            return
+        channel, misses = evidence.channels[name], Misses([])
+        find_misses(evidence, channel, ChannelOrder(channel), misses)
+        came = {
+            session.name: {message.label for message in session.messages}
+            for session in self.evidence.channels[name].sessions
+        }
+        self.misses.told += misses.told
+        self.misses.kept += misses.kept
+        self.misses.untold += [miss for miss in misses.untold if miss.message.label not in came[miss.session.name]]
 
 
 def _shortest(channel: Channel, end: int) -> int:

@@ -71,8 +71,13 @@ class Message:
         self.position: Place | None = None
         self.twice = False
 
+    @property
+    def label(self) -> str:
+        """Its label."""
+        return self.operation.message
+
     def __str__(self) -> str:
-        return self.operation.message + (f" ({self.text})" if self.text else "")
+        return self.label + (f" ({self.text})" if self.text else "")
 
 
 class Session:
@@ -103,8 +108,13 @@ class Session:
         self.start = place_of(operation.since if operation.recovered else operation.position)
         self.positioned = False
 
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.operation.session
+
     def __str__(self) -> str:
-        return f"session {self.operation.session} ({self.operation.kind}, {self.operation.channel})"
+        return f"session {self.name} ({self.operation.kind}, {self.operation.channel})"
 
 
 class Channel:
