@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from tests.faults.judge.case import Case
-from tests.faults.judge.evidence import NEVER
+from tests.faults.judge.message import NEVER
 from tests.faults.judge.rules.leftovers import leftovers
 from tests.faults.judge.rules.once import once
 from tests.faults.judge.rules.order import order

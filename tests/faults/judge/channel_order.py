@@ -9,7 +9,8 @@ from __future__ import annotations
 from bisect import bisect_right
 from itertools import pairwise
 
-from tests.faults.judge.evidence import NEVER, Channel, Message, received_before
+from tests.faults.judge.evidence import Channel
+from tests.faults.judge.message import NEVER, Message
 
 
 class ChannelOrder:
@@ -60,8 +61,8 @@ class ChannelOrder:
         """Tell whether the order of two messages, by their numbers, is proved by positions or by what sessions got."""
         if self.chains[earlier] == self.chains[later]:
             return True
-        one, other = self.messages[earlier].position, self.messages[later].position
-        return one is not None and other is not None and one[0] == other[0]
+        one, other = self.messages[earlier], self.messages[later]
+        return any(other.offset_in(epoch) for (epoch, _), _ in one.places)
 
     def first_known_after(self, index: int) -> int:
         """Return the number of the first message that is not proved to have been there at a place of the history."""
@@ -70,12 +71,12 @@ class ChannelOrder:
 
 def comes_before(channel: Channel, first: Message, second: Message, limit: int) -> tuple[int, ...]:
     """Return the operations that show that a message comes right before another one: by positions, or in a session."""
-    if first.position and second.position and max(first.placed, second.placed) < limit:
-        (epoch, offset), (other, greater) = first.position, second.position
-        if epoch == other and offset < greater:
-            return first.placed, second.placed
+    for (epoch, offset), told in first.places:
+        for (other, greater), then in second.places:
+            if epoch == other and offset < greater and max(told, then) < limit:
+                return told, then
     for session in channel.sessions:
-        for (message, index), (later, then) in pairwise(received_before(session, limit)):
+        for (message, index), (later, then) in pairwise(session.received_before(limit)):
             if message is first and later is second:
                 return index, then
     return ()
@@ -83,15 +84,11 @@ def comes_before(channel: Channel, first: Message, second: Message, limit: int) 
 
 def _pairs(channel: Channel, limit: int, numbers: dict[Message, int]) -> set[tuple[int, int]]:
     """Return the numbers of messages of which one is known to come right before the other."""
-    placed = [
-        (message.position, number)
-        for message, number in numbers.items()
-        if message.position is not None and message.placed < limit
-    ]
+    placed = [(place, number) for message, number in numbers.items() for place, told in message.places if told < limit]
     placed.sort()
     pairs = {(one, other) for ((epoch, _), one), ((same, _), other) in pairwise(placed) if epoch == same}
     for session in channel.sessions:
-        heard = [numbers[message] for message, _ in received_before(session, limit)]
+        heard = [numbers[message] for message, _ in session.received_before(limit)]
         pairs.update(pairwise(heard))
     return pairs
 

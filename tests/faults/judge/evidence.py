@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from bisect import bisect_left
-from collections.abc import Iterator
 from itertools import accumulate
-from typing import Final
 
 from tests.faults.judge.calm import Calm
+from tests.faults.judge.message import NEVER, Message, Place, place_of
+from tests.faults.judge.session import Session
 from tests.faults.operations import (
     Acknowledged,
     Ended,
@@ -25,96 +24,6 @@ from tests.faults.operations import (
     Subscribed,
     ToldMissed,
 )
-
-NEVER: Final = sys.maxsize
-"""The place of an operation that is not in the history."""
-
-Place = tuple[str, int]
-"""A position: epoch and offset."""
-
-
-class Message:
-    """What is known of a message. "Where" is the place of an operation in the history.
-
-    Attributes:
-        operation: how it was published.
-        published: where.
-        acknowledged: where, or `NEVER`.
-        refused: where, or `NEVER`.
-        settled_at: when either of the two was; infinite: never.
-        known: where it was first acknowledged or received; `NEVER`.
-        text: its position, as it was first told; None: no one was told.
-        position: the same.
-        placed: where it was first told; `NEVER`.
-        twice: whether it may have been published twice, because Redis had forgotten its idempotency key.
-    """
-
-    __slots__ = (
-        "acknowledged",
-        "known",
-        "operation",
-        "placed",
-        "position",
-        "published",
-        "refused",
-        "settled_at",
-        "text",
-        "twice",
-    )
-
-    def __init__(self, operation: Published, published: int) -> None:
-        self.operation = operation
-        self.published = published
-        self.acknowledged = self.refused = self.known = self.placed = NEVER
-        self.settled_at = float("inf")
-        self.text: str | None = None
-        self.position: Place | None = None
-        self.twice = False
-
-    @property
-    def label(self) -> str:
-        """Its label."""
-        return self.operation.message
-
-    def __str__(self) -> str:
-        return self.label + (f" ({self.text})" if self.text else "")
-
-
-class Session:
-    """What is known of a session.
-
-    Attributes:
-        operation: how it began.
-        begun: where.
-        messages: what came, each once, in its order; without what may have been published twice.
-        received: where, likewise.
-        doubles: what came again, and where.
-        missed: where it was told that messages may be missing.
-        ended: where; `NEVER`.
-        start: after which position nothing may be missing; None: there is none.
-        positioned: whether its messages come with positions.
-    """
-
-    __slots__ = ("begun", "doubles", "ended", "messages", "missed", "operation", "positioned", "received", "start")
-
-    def __init__(self, operation: Subscribed, begun: int) -> None:
-        self.operation = operation
-        self.begun = begun
-        self.messages: list[Message] = []
-        self.received: list[int] = []
-        self.doubles: list[tuple[Message, int]] = []
-        self.missed: list[int] = []
-        self.ended = NEVER
-        self.start = place_of(operation.since if operation.recovered else operation.position)
-        self.positioned = False
-
-    @property
-    def name(self) -> str:
-        """Its name."""
-        return self.operation.session
-
-    def __str__(self) -> str:
-        return f"session {self.name} ({self.operation.kind}, {self.operation.channel})"
 
 
 class Channel:
@@ -173,7 +82,8 @@ class Evidence:
         self.calm = Calm(((fault.at, fault.ended) for fault in self.faults), history[0].at if history else 0.0)
         self._mark_forgotten()
         for session in self.sessions.values():
-            _set_doubles_apart(session)
+            session.set_doubles_apart()
+        self._join_sessions()
         # Faults stand behind their times: the greatest time so far is that of the record.
         self._times = list(accumulate((operation.at for operation in history if type(operation) is not Fault), max))
         self._timed = [index for index, operation in enumerate(history) if type(operation) is not Fault]
@@ -237,7 +147,8 @@ class Evidence:
             return
         message.acknowledged = index
         message.known = min(message.known, index)
-        self._place(index, message, operation.position)
+        if operation.position not in (None, message.text):
+            self._place(index, message, operation.position)
 
     def _take_subscribed(self, index: int, operation: Subscribed) -> None:
         if operation.session in self.sessions:
@@ -272,7 +183,9 @@ class Evidence:
         if operation.position is not None:
             session.positioned = True
             if operation.position != message.text:
-                self._place(index, message, operation.position)
+                place = self._place(index, message, operation.position)
+                if place != message.position:
+                    session.otherwise[index] = place
         session.messages.append(message)
         session.received.append(index)
 
@@ -283,17 +196,31 @@ class Evidence:
             return None
         return session
 
-    def _place(self, index: int, message: Message, text: str | None) -> None:
-        """Note that a message was told to be at a position."""
-        if text is None:
-            return
+    def _place(self, index: int, message: Message, text: str) -> Place:
+        """Note that a message was told to be at a position, which is not the first one that is known."""
+        place = place_of(text)
         other = self.channels[message.operation.channel].positions.setdefault(text, message)
-        if message.text is None:
-            message.text, message.position, message.placed = text, place_of(text), index
-        elif message.text != text:
-            self.clashes.append((message, message.placed, index))
         if other is not message:
             self.clashes.append((message, other.placed, index))
+        if message.text is None:
+            message.text = text
+        elif message.offset_in(place[0]) != place[1]:
+            if message.offset_in(place[0]) or place[1] != message.places[0][0][1]:
+                self.clashes.append((message, message.placed, index))
+        else:
+            return place
+        message.places.append((place, index))
+        return place
+
+    def _join_sessions(self) -> None:
+        """Let sessions that go on begin where those before had come, at the latest: nothing is lost in between."""
+        positions: dict[tuple[str, str], Place | None] = {}
+        for session in self.sessions.values():
+            key = session.operation.subscriber, session.operation.channel
+            before, start = positions.get(key), session.start
+            if session.operation.recovered and before and start and before[0] == start[0] and before[1] < start[1]:
+                session.start = before
+            positions[key] = session.last_position(self.history)
 
     def _mark_forgotten(self) -> None:
         """Mark what may have been published twice, because Redis had lost its idempotency key between two tries."""
@@ -302,33 +229,3 @@ class Evidence:
             if message.operation.keyed:
                 began, ended = message.operation.at, message.settled_at
                 message.twice = any(fault.at <= ended and began <= fault.ended for fault in faults)
-
-
-def place_of(text: str | None) -> Place | None:
-    """Return the position that a text names."""
-    if text is None:
-        return None
-    epoch, _, offset = text.rpartition(":")
-    return epoch, int(offset)
-
-
-def _set_doubles_apart(session: Session) -> None:
-    """Leave each message once in what a session has received."""
-    if len(set(session.messages)) == len(session.messages) and not any(message.twice for message in session.messages):
-        return
-    seen = set[Message]()
-    messages, received = session.messages, session.received
-    session.messages, session.received = [], []
-    for message, index in zip(messages, received, strict=True):
-        if message in seen:
-            session.doubles.append((message, index))
-        elif not message.twice:
-            session.messages.append(message)
-            session.received.append(index)
-        seen.add(message)
-
-
-def received_before(session: Session, limit: int) -> Iterator[tuple[Message, int]]:
-    """Yield what a session has received before a place of the history, and where."""
-    end = bisect_left(session.received, limit)
-    return zip(session.messages[:end], session.received[:end], strict=True)

@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from tests.faults.judge.channel_order import ChannelOrder
-from tests.faults.judge.evidence import NEVER, Channel, Evidence, Message, Place, Session, place_of
+from tests.faults.judge.evidence import Channel, Evidence
+from tests.faults.judge.message import NEVER, Message, Place, place_of
+from tests.faults.judge.session import Session
 from tests.faults.operations import ToldMissed
 
 TOLD_SECONDS = 5.0
@@ -94,7 +96,7 @@ def stretches(session: Session, evidence: Evidence) -> Iterator[Stretch]:
         yield Stretch(begun, told, start, first, last)
         operation = evidence.history[told]
         assert isinstance(operation, ToldMissed)
-        begun, start, first = told, place_of(operation.position), last
+        begun, start, first = told, place_of(operation.position) if operation.position else None, last
     yield Stretch(begun, session.ended, start, first, len(session.messages))
 
 
@@ -115,8 +117,7 @@ class _Search:
         # Of each epoch the offsets that are known, and behind each the number of its message in the order.
         self._offsets: dict[str, list[tuple[int, int]]] = {}
         for number, message in enumerate(order.messages):
-            if message.position is not None:
-                epoch, offset = message.position
+            for (epoch, offset), _ in message.places:
                 self._offsets.setdefault(epoch, []).append((offset, number))
         for offsets in self._offsets.values():
             offsets.sort()
@@ -162,7 +163,7 @@ class _Search:
         message, start = self._order.messages[number], stretch.start
         if message.published > stretch.begun:
             return True
-        if start and message.position and message.position[0] == start[0] and message.position[1] > start[1]:
+        if start and message.offset_in(start[0]) > start[1]:
             return True
         earlier = bisect_left(heard, number) - 1
         if earlier < 0:

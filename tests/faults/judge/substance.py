@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tests.faults.judge.case import Case
-from tests.faults.judge.evidence import NEVER
+from tests.faults.judge.message import NEVER
 from tests.faults.judge.verdict import Counts
 
 MIN_MESSAGES = 100

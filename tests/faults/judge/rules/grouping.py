@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 
-from tests.faults.judge.evidence import Session
 from tests.faults.judge.misses import Manner, Miss
+from tests.faults.judge.session import Session
 
 
 def grouped(misses: Iterable[Miss], manners: Collection[Manner]) -> Iterator[list[Miss]]:

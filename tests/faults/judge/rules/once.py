@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tests.faults.judge.case import Case
-from tests.faults.judge.evidence import NEVER, Evidence, Message, Session
+from tests.faults.judge.evidence import Evidence
+from tests.faults.judge.message import NEVER, Message
 from tests.faults.judge.misses import Manner
 from tests.faults.judge.rules.grouping import grouped
+from tests.faults.judge.session import Session
 from tests.faults.judge.verdict import Finding, Rule
 
 
@@ -38,7 +40,7 @@ def _doubled(evidence: Evidence, session: Session) -> Iterator[Finding]:
     if not session.operation.recovered or start is None:
         return
     for message, index in zip(session.messages, session.received, strict=True):
-        if message.position and message.position[0] == start[0] and message.position[1] <= start[1]:
+        if 0 < message.offset_in(start[0]) <= start[1]:
             sentence = f"{session} asked to go on after {session.operation.since}, and got {message} again"
             yield Finding(Rule.ONCE, sentence, (session.begun, index), max(index, message.placed))
 

@@ -7,8 +7,10 @@ from itertools import pairwise
 
 from tests.faults.judge.case import Case
 from tests.faults.judge.channel_order import ChannelOrder, comes_before
-from tests.faults.judge.evidence import Channel, Evidence, Message, Session
+from tests.faults.judge.evidence import Channel, Evidence
+from tests.faults.judge.message import Place
 from tests.faults.judge.misses import stretches
+from tests.faults.judge.session import Session
 from tests.faults.judge.verdict import Finding, Rule
 
 MAX_HOLE = 1000
@@ -50,21 +52,19 @@ def _holes(evidence: Evidence, channel: Channel, session: Session) -> Iterator[F
     """Yield offsets that a session has passed over, and that are nobody's."""
     for stretch in stretches(session, evidence):
         last = stretch.start
-        came = range(stretch.first, stretch.last)
-        for message, index in ((session.messages[number], session.received[number]) for number in came):
-            here = message.position
+        for number in range(stretch.first, stretch.last):
+            here, index = session.place(number), session.received[number]
             if here and last and here[0] == last[0]:
-                unknown = _unknown(channel, message, last[1] + 1)
+                unknown = _unknown(channel, here, last[1] + 1)
                 if unknown:
-                    sentence = f"{session} got {message}, and nobody knows a message {unknown}"
+                    sentence = f"{session} got {session.messages[number]}, and nobody knows a message {unknown}"
                     yield Finding(Rule.ORDER, sentence, (index,), index)
             last = here or last
 
 
-def _unknown(channel: Channel, message: Message, begin: int) -> str:
-    """Return a position before that of a message that is nobody's, from an offset on; empty: there is none."""
-    assert message.position is not None
-    epoch, end = message.position
+def _unknown(channel: Channel, place: Place, begin: int) -> str:
+    """Return a position before another one that is nobody's, from an offset on; empty: there is none."""
+    epoch, end = place
     for offset in range(begin, min(end, begin + MAX_HOLE)):
         if f"{epoch}:{offset}" not in channel.positions:
             return f"{epoch}:{offset}"

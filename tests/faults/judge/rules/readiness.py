@@ -6,7 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from tests.faults.judge.case import Case
-from tests.faults.judge.evidence import NEVER, Evidence, Session
+from tests.faults.judge.evidence import Evidence
+from tests.faults.judge.message import NEVER
+from tests.faults.judge.session import Session
 from tests.faults.judge.verdict import Finding, Rule
 from tests.faults.operations import Readiness
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tests.faults.judge.case import Case
-from tests.faults.judge.evidence import NEVER, Evidence, Session
+from tests.faults.judge.evidence import Evidence
+from tests.faults.judge.message import NEVER
 from tests.faults.judge.misses import Manner, stretches
 from tests.faults.judge.rules.grouping import grouped
+from tests.faults.judge.session import Session
 from tests.faults.judge.verdict import Finding, Rule
 
 
@@ -37,7 +39,7 @@ def _silent_changes(evidence: Evidence, session: Session) -> Iterator[Finding]:
     for stretch in stretches(session, evidence):
         last, shown = stretch.start, stretch.begun
         for number in range(stretch.first, stretch.last):
-            here, index = session.messages[number].position, session.received[number]
+            here, index = session.place(number), session.received[number]
             if here and last and here[0] != last[0]:
                 sentence = f"{session} went from epoch {last[0]} to {here[0]}, and had not been told"
                 yield Finding(Rule.TOLD, sentence, (shown, index), index)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tests.faults.judge.case import Case
-from tests.faults.judge.evidence import NEVER, Evidence
+from tests.faults.judge.evidence import Evidence
+from tests.faults.judge.message import NEVER
 from tests.faults.judge.verdict import Finding, Rule
 from tests.faults.operations import Received
 
