@@ -159,6 +159,25 @@ def test_a_position_is_of_one_message() -> None:
     assert Rule.ORDER in script.judged().broken
 
 
+def test_a_message_may_have_its_offset_in_another_epoch_too() -> None:
+    """A history that was kept goes on in a new epoch."""
+
+    def script() -> Script:
+        begun = Script("history").hears("a", position="E:0").publishes("1", "2").acknowledged("1", "E:1")
+        return begun.acknowledged("2", "E:2").told("a", "F:0")
+
+    assert not script().gets("a", "1@F:1", "2@F:2").finished().findings
+    assert Rule.ORDER in script().gets("a", "1@F:2").judged().broken
+    lost_with_its_epoch = script().publishes("3").gets("a", "1@F:1", "3@F:2").acknowledged("3", "F:2")
+    assert not lost_with_its_epoch.finished().findings
+
+
+def test_a_position_that_names_too_late_a_message_loses_what_lies_between() -> None:
+    script = Script("history").hears("a1", position="E:0").publishes("1", "2", "3").gets("a1", "1@E:1").ends("a1")
+    script.acknowledged("1", "E:1").acknowledged("2", "E:2").acknowledged("3", "E:3")
+    assert script.hears("a2", since="E:2").gets("a2", "3@E:3").judged().broken == {Rule.ONCE}
+
+
 def test_an_offset_that_is_nobodys_is_not_passed_over() -> None:
     script = Script("positions").hears("a").publishes("1", "2").gets("a", "1@E:1", "2@E:3")
     assert script.judged().broken == {Rule.ORDER}

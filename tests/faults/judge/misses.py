@@ -165,10 +165,18 @@ class _Search:
             return True
         if start and message.offset_in(start[0]) > start[1]:
             return True
-        earlier = bisect_left(heard, number) - 1
-        if earlier < 0:
+        following = bisect_left(heard, number)
+        if following == 0 or not self._shares_epoch(message, heard[following : following + 1]):
             return False
-        return message.published > self._order.known[heard[0]] or self._order.proves(heard[earlier], number)
+        return message.published > self._order.known[heard[0]] or self._order.proves(heard[following - 1], number)
+
+    def _shares_epoch(self, message: Message, behind: list[int]) -> bool:
+        """Tell whether a message was in the epoch of what came behind it: else it was lost with its own.
+
+        That is told with the change of epochs, and then what is left of the epoch before may come behind that word.
+        """
+        later = [self._order.messages[number] for number in behind]
+        return not message.places or any(one.offset_in(epoch) for one in later for (epoch, _), _ in message.places)
 
     def _judge(self, session: Session, stretch: Stretch, number: int, heard: list[int], latest: list[int]) -> None:
         """Note that a message is missing, unless that is as it may be."""

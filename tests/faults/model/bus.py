@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from tests.faults.operations import Keeps, Published
@@ -39,18 +39,20 @@ class BusChannel:
         keeps: what is kept of it.
 
     Attributes:
-        entries: all that was ever published.
+        entries: all that was ever published, in its order.
         epoch: the present one; empty: the channel has no positions.
         offset: of the newest message in it.
+        began: the offset at which the epoch began: what is kept of the one before has the same offsets in it.
     """
 
     def __init__(self, name: str, keeps: Keeps) -> None:
         self.name = name
         self.keeps = keeps
         self.entries: list[Entry] = []
-        self._epochs = 0
         self.epoch = ""
-        self.offset = 0
+        self.offset = self.began = 0
+        self._epochs = 0
+        self._history: list[Entry] = []
         self.forget()
 
     @property
@@ -64,20 +66,39 @@ class BusChannel:
             self.offset += 1
         entry = Entry(message, self.epoch, self.offset)
         self.entries.append(entry)
+        if self.keeps == "history":
+            self._history = [*self._history, entry][-KEPT:]
         return entry
 
     def forget(self) -> None:
         """Begin a new epoch, with nothing in it."""
         if self.keeps != "plain":
             self._epochs += 1
-            self.epoch, self.offset = f"{self.name}e{self._epochs}", 0
+            self.epoch, self.offset, self.began = f"{self.name}e{self._epochs}", 0, 0
+            self._history = []
+
+    def fail_over(self, lost: int) -> None:
+        """Begin a new epoch with what is kept of the old one, without the newest messages.
+
+        Args:
+            lost: how many of them the replica had not got.
+        """
+        if self.keeps != "plain":
+            self._epochs += 1
+            self.epoch, self.offset = f"{self.name}e{self._epochs}", max(0, self.offset - lost)
+            self.began = self.offset
+            self._history = [replace(entry, epoch=self.epoch) for entry in self._history if entry.offset <= self.offset]
 
     def since(self, epoch: str, offset: int, end: int) -> list[Entry] | None:
-        """Return the messages after a position, up to a place among all entries; None: that can't be done.
+        """Return the messages after a position, up to an offset; None: that can't be done.
 
-        A position is good in its own epoch, and as long as what came after it is kept.
+        A position is good in its own epoch, and as long as all is kept that came after it.
         """
-        if not epoch or epoch != self.epoch:
+        if not epoch or epoch != self.epoch or offset > end:
             return None
-        found = [entry for entry in self.entries[:end] if entry.epoch == epoch and entry.offset > offset]
-        return found if len(found) <= (KEPT if self.keeps == "history" else 0) else None
+        found = self.newest(end - offset, end)
+        return found if len(found) == end - offset else None
+
+    def newest(self, count: int, end: int) -> list[Entry]:
+        """Return the newest messages that are kept, up to an offset."""
+        return [entry for entry in self._history if end - count < entry.offset <= end]

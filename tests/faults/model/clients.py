@@ -141,13 +141,10 @@ class ModelSubscriber:
             return
         channel, since = self.channel, None if self._kind == "websocket" else self._position
         epoch, offset = gateway.position(channel)
-        position = f"{epoch}:{offset}" if epoch else None
-        missed = None
+        position, missed = f"{epoch}:{offset}" if epoch else None, None
         if since is not None:
             old_epoch, _, old_offset = since.rpartition(":")
-            missed = channel.since(old_epoch, int(old_offset), gateway.heard(channel)) if old_epoch == epoch else None
-            if missed is None or int(old_offset) > offset:
-                missed = None
+            missed = channel.since(old_epoch, int(old_offset), offset) if old_epoch == epoch else None
         self._count += 1
         name = f"{self.name}/{self._count}"
         self._session, self._gateway = ModelSession(name, self._kind, channel), gateway
@@ -161,12 +158,12 @@ class ModelSubscriber:
                 channel=channel.name,
                 since=since,
                 recovered=None if since is None else missed is not None,
-                position=None if self._kind == "websocket" or missed is not None else position,
+                position=None if self._kind == "websocket" or since is None else position,
                 gateway=gateway.number,
             )
         )
-        if self._kind == "websocket" and channel.keeps == "history" and self._run.random.random() < 0.5:
-            missed = [e for e in channel.entries[: gateway.heard(channel)] if e.epoch == epoch][-5:]
+        if since is None and epoch == channel.epoch and self._run.random.random() < 0.5:
+            missed = channel.newest(5, offset)  # what is asked for with `?history=5`
         self._session.queue.extend(missed or ())
         if missed is None and self._kind != "websocket":
             self._position = position

@@ -63,16 +63,11 @@ class ModelGateway:
         """Return how far it has heard a channel; the epoch is empty in a plain one."""
         return self._position[channel]
 
-    def heard(self, channel: BusChannel) -> int:
-        """Return how far it has heard a channel: the place of the next entry."""
-        return self._heard[channel]
-
-    def hear(self, channel: BusChannel, at: float, closed_at: float) -> bool:
+    def hear(self, channel: BusChannel, closed_at: float) -> bool:
         """Deliver the next message of a channel, if there is one; return whether there was.
 
         Args:
             channel: which.
-            at: now.
             closed_at: when WebSockets are closed that can't be told what has to be told.
         """
         heard = self._heard[channel]
@@ -81,31 +76,28 @@ class ModelGateway:
         entry = channel.entries[heard]
         if entry.epoch != self._position[channel][0]:
             self._tell(channel, f"{entry.epoch}:{entry.offset - 1}", closed_at)
+        self._heard[channel] += 1
         self._deliver(channel, entry)
         return True
 
-    def hear_again(self, seconds: float, at: float) -> None:
-        """End a gap.
-
-        Args:
-            seconds: within which WebSockets are closed.
-            at: now.
-        """
+    def hear_again(self, closed_at: float) -> None:
+        """End a gap; see `hear`."""
         self.deaf = False
-        for channel, heard in self._heard.items():
-            end = len(channel.entries)
+        for channel in self._heard:
             epoch, offset = self._position[channel]
-            missed = channel.since(epoch, offset, end)
+            self._heard[channel] = len(channel.entries)
+            missed = channel.since(epoch, offset, channel.offset)
             if missed is None:
-                self._heard[channel], self._position[channel] = end, (channel.epoch, channel.offset)
-                self._tell(channel, channel.position, at + seconds)
-                continue
-            assert [entry.position for entry in missed] == [entry.position for entry in channel.entries[heard:]]
+                # What the history of another epoch has beyond what was heard is delivered, though more may be missing.
+                delivered = offset if epoch == channel.epoch else min(offset, channel.began)
+                missed = channel.newest(channel.offset - delivered, channel.offset)
+                begin = channel.offset - len(missed)
+                self._tell(channel, f"{channel.epoch}:{begin}" if channel.epoch else None, closed_at)
+                self._position[channel] = channel.epoch, begin
             for entry in missed:
                 self._deliver(channel, entry)
 
     def _deliver(self, channel: BusChannel, entry: Entry) -> None:
-        self._heard[channel] += 1
         self._position[channel] = entry.epoch, entry.offset
         for session in self.sessions:
             if session.channel is channel:

@@ -80,7 +80,7 @@ class ModelRun:
             draw.choice(self._publishers).go_on()
         for gateway in self.gateways:
             if draw.random() < 0.7:
-                gateway.hear(draw.choice(self.channels), self.now, self.now + draw.random() * GAP_SECONDS)
+                gateway.hear(draw.choice(self.channels), self.now + draw.random() * GAP_SECONDS)
         for _ in range(4):
             draw.choice(self._subscribers).go_on()
         if draw.random() < 0.01:
@@ -99,14 +99,22 @@ class ModelRun:
             gateway.deaf = True
             self._deaf_since[gateway] = self.now
         else:
-            self._forgotten = self.now
-            for channel in self.channels:
+            self._forget()
+
+    def _forget(self) -> None:
+        """Let the bus lose all that it keeps, or the newest of it in a failover to a replica that lags."""
+        kind, lost = self.random.choice([("flushed", None), ("failover", 0), ("failover", 3)])
+        self._forgotten = self.now
+        for channel in self.channels:
+            if lost is None:
                 channel.forget()
-            self.record(Fault(at=self.now, kind="flushed", detail="all", ended=self.now, forgets=True))
+            else:
+                channel.fail_over(self.random.randint(0, lost))
+        self.record(Fault(at=self.now, kind=kind, detail=f"{lost} lost", ended=self.now, forgets=True))
 
     def _heal(self, gateway: ModelGateway) -> None:
         """End a gap of a gateway."""
-        gateway.hear_again(self.random.random() * GAP_SECONDS, self.now)
+        gateway.hear_again(self.now + self.random.random() * GAP_SECONDS)
         began = self._deaf_since.pop(gateway)
         self.record(Fault(at=began, kind="link cut", detail=f"gateway {gateway.number}", ended=self.now))
 
@@ -139,7 +147,7 @@ class ModelRun:
         """Deliver all, close all that are to be closed, and let all come back."""
         for gateway in self.gateways:
             for channel in self.channels:
-                while gateway.hear(channel, self.now, self.now):
+                while gateway.hear(channel, self.now):
                     pass
         for subscriber in self._subscribers:
             subscriber.settle()

@@ -19,6 +19,7 @@ MUTATIONS: Final[list[Callable[[Spots, Random], Mutated]]] = [
     deliveries.doubled,
     deliveries.resumed_too_early,
     deliveries.resumed_too_late,
+    deliveries.resumed_beyond,
     deliveries.recovered_falsely,
     orders.swapped,
     orders.early_for_all,

@@ -66,10 +66,29 @@ def resumed_too_late(spots: Spots, draw: Random) -> Mutated:
         stretch.came[0]
         for stretch in spots.resumed().values()
         if len(stretch.came) > 1
-        and spots.was_acknowledged(spots.received(stretch.came[0]).message, stretch.begun)
+        and spots.was_acknowledged_at_its_position(stretch.came[0], stretch.begun)
         and not any(spots.is_keyed(index) for index in stretch.came[:2])
     ]
     return (without(spots, draw.choice(found)), Rule.ONCE) if found else None
+
+
+def resumed_beyond(spots: Spots, draw: Random) -> Mutated:
+    """A session goes on after a position that is one too far, and doesn't get the message at it."""
+    found = [
+        stretch
+        for session, stretch in spots.resumed().items()
+        if len(stretch.came) > 1
+        and spots.was_acknowledged_at_its_position(stretch.came[0], stretch.begun)
+        and not any(spots.is_keyed(index) for index in stretch.came[:2])
+        and spots.goes_on_where_it_was(session)
+    ]
+    if not found:
+        return None
+    stretch = draw.choice(found)
+    first = spots.received(stretch.came[0])
+    history = changed(spots, stretch.begun, replace(spots.subscribed(first.session), since=first.position))
+    del history[stretch.came[0]]
+    return history, Rule.ONCE
 
 
 def recovered_falsely(spots: Spots, draw: Random) -> Mutated:

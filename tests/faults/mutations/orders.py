@@ -95,12 +95,9 @@ def offset_skipped(spots: Spots, draw: Random) -> Mutated:
 
 def epoch_kept(spots: Spots, draw: Random) -> Mutated:
     """A history that was lost and begun anew has the epoch that it had before."""
-    positions = {
-        op.position
-        for op in map(spots.received, spots.receipts)
-        if op.position and not spots.published[op.message].keyed
-    }
-    found = [position for position in sorted(positions) if _before(position) in positions]
+    received = [spots.received(index) for index in spots.receipts if not spots.is_keyed(index)]
+    at = {operation.position: operation.message for operation in received if operation.position}
+    found = [place for place in sorted(at) if at.get(_before(place), at[place]) != at[place]]
     if not found:
         return None
     position = draw.choice(found)

@@ -126,9 +126,13 @@ class Spots:
         """Tell whether a message had been published before a place."""
         return self._published[message] < index
 
-    def was_acknowledged(self, message: str, index: int) -> bool:
-        """Tell whether a message had been acknowledged before a place."""
-        return self.acknowledged.get(message, index) < index
+    def was_acknowledged_at_its_position(self, receipt: int, index: int) -> bool:
+        """Tell whether what came at a place had been acknowledged before another one, with the same position."""
+        operation = self.received(receipt)
+        where = self.acknowledged.get(operation.message, index)
+        acknowledged = self.history[where]
+        same = isinstance(acknowledged, Acknowledged) and acknowledged.position == operation.position
+        return where < index and same
 
     def was_known(self, message: str, index: int) -> bool:
         """Tell whether a message had been acknowledged, or had come to somebody, before a place."""
@@ -202,6 +206,15 @@ class Spots:
             for session, stretches in self.stretches.items()
             if self.subscribed(session).recovered and stretches
         }
+
+    def goes_on_where_it_was(self, session: str) -> bool:
+        """Tell whether a session goes on right behind the last message that its subscriber got."""
+        operation, begun = self.subscribed(session), self._operations[session][0]
+        last: list[int] = []
+        for name, places in self._operations.items():
+            if places[0] < begun and self.subscribed(name).subscriber == operation.subscriber:
+                last = self.stretches[name][-1].came[-1:]
+        return last != [] and self.received(last[0]).position == operation.since
 
     def lacking_since(self, session: str) -> list[str]:
         """Return messages that a session lacks since the position it had asked for, in the same epoch."""
