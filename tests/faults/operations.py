@@ -179,12 +179,14 @@ class Fault(Operation, frozen=True, tag=True, gc=False):
         detail: what exactly, in words.
         ended: when it was healed.
         forgets: whether Redis may have lost by it what it had: messages, and idempotency keys.
+        gateway: number of the gateway that it concerns alone; None: it concerns all, or that isn't known.
     """
 
     kind: str
     detail: str
     ended: float
     forgets: bool = False
+    gateway: int | None = None
 
 
 class Readiness(Operation, frozen=True, tag=True, gc=False):

@@ -53,7 +53,8 @@ def _happened(history: History, verdict: Verdict) -> Iterator[str]:
     yield f"{counts.published} messages: {counts.acknowledged} acknowledged, {counts.refused} refused"
     yield f"{counts.deliveries} deliveries to {sum(counts.sessions.values())} sessions ({sessions})"
     yield f"{counts.resumed} sessions asked to go on where they were; {counts.recovered} of them lacked nothing"
-    yield f"{counts.missed_told} deliveries missed and told; sessions were told {counts.told} times, without their ends"
+    told = ", ".join(f"{times} times in channels of the kind {kept}" for kept, times in sorted(counts.told.items()))
+    yield f"{counts.missed_told} deliveries missed and told: sessions were told {told}"
     if counts.missed_kept:
         yield f"{counts.missed_kept} deliveries missed by plain WebSockets that RELAY_ON_GAP=keep leaves untold"
     yield f"{counts.missed_untold} deliveries missed that nobody was told of"

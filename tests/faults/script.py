@@ -76,7 +76,7 @@ class Script:
     def hears(self, session: str, kind: Kind = "events", since: str | None = None, position: str | None = None) -> Self:
         """Let a session begin; with `since` it lacks nothing."""
         recovered = None if since is None else True
-        begun = Subscribed(at=self.now, session=session, subscriber=session[0], kind=kind, channel="c")
+        begun = Subscribed(at=self.now, session=session, subscriber=session[0], kind=kind, channel="c", gateway=0)
         return self._add(replace(begun, since=since, recovered=recovered, position=position))
 
     def gets(self, session: str, *messages: str, digest: str | None = None) -> Self:
@@ -98,9 +98,9 @@ class Script:
         """Let a session end."""
         return self._add(Ended(at=self.now, session=session, code=code))
 
-    def fault(self, at: float, ended: float, *, forgets: bool = False) -> Self:
+    def fault(self, at: float, ended: float, *, forgets: bool = False, gateway: int | None = None) -> Self:
         """Note a fault of some time."""
-        return self._add(Fault(at=at, kind="redis killed", detail="", ended=ended, forgets=forgets))
+        return self._add(Fault(at=at, kind="redis killed", detail="", ended=ended, forgets=forgets, gateway=gateway))
 
     def judged(self) -> Verdict:
         """Return the verdict on what happened until now."""

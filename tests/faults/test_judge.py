@@ -27,7 +27,7 @@ def spots(seed: int) -> Spots:
     return Spots(ModelRun(seed, STEPS).history)
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=600, deadline=None)
 @given(seed=SEEDS, steps=st.integers(0, 600))
 def test_nothing_is_found_in_right_histories(seed: int, steps: int) -> None:
     verdict = judge(ModelRun(seed, steps).history)

@@ -83,6 +83,13 @@ def test_the_time_of_faults_does_not_count_for_a_plain_websocket() -> None:
     assert not script.finished().findings
 
 
+@pytest.mark.parametrize(("gateway", "findings"), [(1, 1), (0, 0), (None, 0)])
+def test_the_time_of_faults_of_other_gateways_counts(gateway: int | None, findings: int) -> None:
+    script = Script().hears("w", "websocket").published("1", "2").gets("w", "2")
+    script.fault(script.now, script.now + 20, gateway=gateway).wait(GAP_SECONDS + TOLD_SECONDS + 10)
+    assert len(script.ends("w", 1012).hears("w2", "websocket").finished().findings) == findings
+
+
 def test_a_plain_websocket_that_is_never_closed_breaks_a_rule_unless_it_is_to_be_kept() -> None:
     def script(kept: Script) -> Script:
         return kept.hears("w", "websocket").published("1", "2").gets("w", "2")

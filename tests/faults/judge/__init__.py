@@ -15,9 +15,12 @@ from tests.faults.judge.rules.told import told
 from tests.faults.judge.rules.truth import truth
 from tests.faults.judge.substance import void
 from tests.faults.judge.verdict import Counts, Finding, Rule, Verdict
-from tests.faults.operations import Fault, History
+from tests.faults.operations import Ended, Fault, History
 
 __all__ = ["Counts", "Finding", "Rule", "Verdict", "judge", "shortest_prefix"]
+
+MESSAGES_MISSED = 1012
+"""The close code by which plain WebSockets are told."""
 
 RULES = [once, order, told, truth, presence, readiness, leftovers]
 
@@ -68,9 +71,21 @@ def _counts(case: Case) -> Counts:
         sessions=Counter(session.operation.kind for session in sessions),
         resumed=sum(session.operation.since is not None for session in sessions),
         recovered=sum(session.operation.recovered is True for session in sessions),
-        told=sum(len(session.missed) for session in sessions),
+        told=_told(case),
         missed_told=case.misses.told,
         missed_kept=case.misses.kept,
         missed_untold=len(case.misses.untold),
         faults=Counter(fault.kind for fault in evidence.faults),
     )
+
+
+def _told(case: Case) -> Counter[str]:
+    """Count how often sessions were told that messages may be missing, by what is kept of their channels."""
+    evidence, told = case.evidence, Counter[str]()
+    keeps = evidence.setup.channels if evidence.setup else {}
+    for session in evidence.sessions.values():
+        ended = evidence.history[session.ended] if session.ended is not NEVER else None
+        closed = isinstance(ended, Ended) and ended.code == MESSAGES_MISSED
+        kept = keeps.get(session.operation.channel, "plain")
+        told[kept] += len(session.missed) + (session.operation.recovered is False) + closed
+    return told

@@ -61,6 +61,10 @@ class Evidence:
         strange: where something came that was not published there in this way.
         clashes: a message at two positions, or two at one: the message, and where each of the two was told.
         contradictions: why the record can't be true, in words.
+        faults: that were injected.
+        readiness: what gateways said of themselves, and where.
+        present: who was named in the end, and where.
+        leftovers: what was left over, and where.
         calm: when there were no faults.
     """
 
@@ -79,7 +83,7 @@ class Evidence:
         self.present: list[tuple[int, Present]] = []
         self.leftovers: list[tuple[int, Leftover]] = []
         self._read()
-        self.calm = Calm(((fault.at, fault.ended) for fault in self.faults), history[0].at if history else 0.0)
+        self.calm = Calm(self.faults, history[0].at if history else 0.0)
         self._mark_forgotten()
         for session in self.sessions.values():
             session.set_doubles_apart()

@@ -202,7 +202,8 @@ class _Search:
         if self._keep:
             self._misses.kept += 1
             return
-        limit = evidence.first_after(evidence.calm.after(evidence.history[later].at, self._close_seconds))
+        seen_at, gateway = evidence.history[later].at, session.operation.gateway
+        limit = evidence.first_after(evidence.calm.after(seen_at, self._close_seconds, gateway))
         if session.ended < limit:
             self._misses.told += 1
         elif (late := min(limit, evidence.finished)) is not NEVER:

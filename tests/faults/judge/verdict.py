@@ -61,7 +61,8 @@ class Counts:
         sessions: by their kind.
         resumed: sessions that asked to go on where they were.
         recovered: those of them that lacked nothing.
-        told: how often sessions were told that messages may be missing.
+        told: how often sessions were told that messages may be missing, by words or by a close with 1012, by what is
+            kept of their channels.
         missed_told: deliveries that were not made, and told in time.
         missed_kept: those that plain WebSockets were not told of, because of `RELAY_ON_GAP=keep`.
         missed_untold: those that nobody was told of, or too late.
@@ -76,7 +77,7 @@ class Counts:
     sessions: Counter[str] = field(default_factory=Counter)
     resumed: int = 0
     recovered: int = 0
-    told: int = 0
+    told: Counter[str] = field(default_factory=Counter)
     missed_told: int = 0
     missed_kept: int = 0
     missed_untold: int = 0
