@@ -11,6 +11,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tests.faults.judge import judge, shortest_prefix
+from tests.faults.model.bugs import BUGS
+from tests.faults.model.bus import BusChannel
+from tests.faults.model.gateway import ModelGateway
 from tests.faults.model.run import ModelRun
 from tests.faults.mutations import MUTATIONS, Mutated, Spots
 from tests.faults.operations import Fault, History
@@ -71,6 +74,17 @@ def test_the_shortest_history_that_breaks_a_rule_is_found(
     assert finding.proved_at < count
     assert judge(_prefix(history, count)).findings
     assert not judge(_prefix(history, count - 1)).findings
+
+
+@pytest.mark.parametrize("bug", list(BUGS), ids=[bug.__name__ for bug in BUGS])
+def test_each_bug_of_a_relay_is_found(bug: type[BusChannel | ModelGateway]) -> None:
+    """In half a minute of its time."""
+    steps = 2500
+    if issubclass(bug, BusChannel):
+        history = ModelRun(1, steps, channel=bug).history
+    else:
+        history = ModelRun(1, steps, gateway=bug).history
+    assert BUGS[bug] in judge(history).broken
 
 
 def _prefix(history: History, count: int) -> History:

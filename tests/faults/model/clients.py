@@ -140,7 +140,7 @@ class ModelSubscriber:
         if gateway.deaf:
             return
         channel, since = self.channel, None if self._kind == "websocket" else self._position
-        epoch, offset = gateway.position(channel)
+        epoch, offset = gateway.positions[channel]
         position, missed = f"{epoch}:{offset}" if epoch else None, None
         if since is not None:
             old_epoch, _, old_offset = since.rpartition(":")

@@ -49,19 +49,16 @@ class ModelGateway:
     Attributes:
         sessions: that are connected.
         deaf: whether it has a gap at the moment.
+        heard: how far it has heard each channel: the place of the next one among its entries.
+        positions: the same, as positions; the epoch is empty in a plain channel.
     """
 
     def __init__(self, number: int, channels: list[BusChannel]) -> None:
         self.number = number
         self.sessions: list[ModelSession] = []
         self.deaf = False
-        # How far it has heard each channel: the place among its entries, and the position.
-        self._heard = dict.fromkeys(channels, 0)
-        self._position = {channel: (channel.epoch, channel.offset) for channel in channels}
-
-    def position(self, channel: BusChannel) -> tuple[str, int]:
-        """Return how far it has heard a channel; the epoch is empty in a plain one."""
-        return self._position[channel]
+        self.heard = dict.fromkeys(channels, 0)
+        self.positions = {channel: (channel.epoch, channel.offset) for channel in channels}
 
     def hear(self, channel: BusChannel, closed_at: float) -> bool:
         """Deliver the next message of a channel, if there is one; return whether there was.
@@ -70,40 +67,41 @@ class ModelGateway:
             channel: which.
             closed_at: when WebSockets are closed that can't be told what has to be told.
         """
-        heard = self._heard[channel]
+        heard = self.heard[channel]
         if self.deaf or heard == len(channel.entries):
             return False
         entry = channel.entries[heard]
-        if entry.epoch != self._position[channel][0]:
-            self._tell(channel, f"{entry.epoch}:{entry.offset - 1}", closed_at)
-        self._heard[channel] += 1
-        self._deliver(channel, entry)
+        if entry.epoch != self.positions[channel][0]:
+            self.tell(channel, f"{entry.epoch}:{entry.offset - 1}", closed_at)
+        self.heard[channel] += 1
+        self.deliver(channel, entry)
         return True
 
     def hear_again(self, closed_at: float) -> None:
         """End a gap; see `hear`."""
         self.deaf = False
-        for channel in self._heard:
-            epoch, offset = self._position[channel]
-            self._heard[channel] = len(channel.entries)
+        for channel in self.heard:
+            epoch, offset = self.positions[channel]
+            self.heard[channel] = len(channel.entries)
             missed = channel.since(epoch, offset, channel.offset)
             if missed is None:
                 # What the history of another epoch has beyond what was heard is delivered, though more may be missing.
                 delivered = offset if epoch == channel.epoch else min(offset, channel.began)
                 missed = channel.newest(channel.offset - delivered, channel.offset)
                 begin = channel.offset - len(missed)
-                self._tell(channel, f"{channel.epoch}:{begin}" if channel.epoch else None, closed_at)
-                self._position[channel] = channel.epoch, begin
+                self.tell(channel, f"{channel.epoch}:{begin}" if channel.epoch else None, closed_at)
+                self.positions[channel] = channel.epoch, begin
             for entry in missed:
-                self._deliver(channel, entry)
+                self.deliver(channel, entry)
 
-    def _deliver(self, channel: BusChannel, entry: Entry) -> None:
-        self._position[channel] = entry.epoch, entry.offset
+    def deliver(self, channel: BusChannel, entry: Entry) -> None:
+        """Send a message to the sessions of a channel."""
+        self.positions[channel] = entry.epoch, entry.offset
         for session in self.sessions:
             if session.channel is channel:
                 session.queue.append(entry)
 
-    def _tell(self, channel: BusChannel, position: str | None, closed_at: float) -> None:
+    def tell(self, channel: BusChannel, position: str | None, closed_at: float) -> None:
         """Tell the sessions of a channel that they may have missed messages."""
         for session in self.sessions:
             if session.channel is not channel:

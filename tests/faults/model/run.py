@@ -32,6 +32,8 @@ class ModelRun:
     Args:
         seed: chooses all of it.
         steps: how long it is.
+        channel: makes the channels of the bus.
+        gateway: makes the gateways.
 
     Attributes:
         history: what was recorded.
@@ -40,14 +42,21 @@ class ModelRun:
         gateways: of the relay.
     """
 
-    def __init__(self, seed: int, steps: int) -> None:
+    def __init__(
+        self,
+        seed: int,
+        steps: int,
+        *,
+        channel: type[BusChannel] = BusChannel,
+        gateway: type[ModelGateway] = ModelGateway,
+    ) -> None:
         self.random = Random(seed)
         self.now = 100.0
         self._forgotten = 0.0
         self._deaf_since: dict[ModelGateway, float] = {}
         self.history: History = []
-        self.channels = [BusChannel(name, keeps) for name, keeps in CHANNELS.items()]
-        self.gateways = [ModelGateway(number, self.channels) for number in range(3)]
+        self.channels = [channel(name, keeps) for name, keeps in CHANNELS.items()]
+        self.gateways = [gateway(number, self.channels) for number in range(3)]
         self.record(Setup(at=self.now, seed=seed, channels=CHANNELS, gateways=3, gap_seconds=GAP_SECONDS))
         self._subscribers = [
             ModelSubscriber(f"{kind}-{channel.name}-{number}", kind, channel, self)
