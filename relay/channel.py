@@ -26,6 +26,11 @@ PREFIX_RULE = "a word of letters, digits and . _ - / with a colon behind it, suc
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
+def tells_gaps(name: str) -> bool:
+    """Return whether gateways are told when messages of a channel may have been missed: not for all of their own."""
+    return not name.startswith(INTERNAL) or name.startswith(EVENTS)
+
+
 def check_channel(name: str) -> str:
     """Return `name` when it is legal: 1 to 255 bytes of UTF-8, no white space, no invisible characters.
 

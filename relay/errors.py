@@ -161,7 +161,7 @@ class NotAllowed(RelayError):
     """A client has no right to do what it asks for.
 
     Args:
-        action: `subscribe to`, `publish to` or `read the history of`.
+        action: `subscribe to`, `publish to`, `read the history of` or `see who is on`.
         channel: name of the channel.
     """
 

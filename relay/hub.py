@@ -123,6 +123,10 @@ class Hub:
         """
         self._handlers[channel] = handler
 
+    def unlisten(self, channel: str) -> None:
+        """Call the handler of one of the relay's own channels no longer."""
+        del self._handlers[channel]
+
     def add(self, channel: str, subscriber: Subscriber) -> None:
         """Deliver the messages of a channel to a subscriber from now on. A second call changes nothing."""
         entry = self._channels.get(channel)

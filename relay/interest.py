@@ -25,12 +25,14 @@ class Interest:
         channel: name of the channel.
         claims: number of clients that are subscribed or about to be.
         positioned: whether the messages of the channel have positions; see `relay.recovery`.
+        present: whether it is known who is on the channel; see `relay.presence`.
         unsubscribing: timer of the delayed unsubscribe; None while there are claims.
     """
 
     channel: str
     claims: int = 0
     positioned: bool = False
+    present: bool = False
     unsubscribing: asyncio.TimerHandle | None = field(default=None, repr=False)
     # None for most of the time. After a refusal clients may wait for another future than those before.
     _waiters: dict[Acknowledged, dict[Waiter, None]] | None = field(default=None, repr=False)

@@ -5,25 +5,23 @@ from __future__ import annotations
 import asyncio
 import itertools
 import secrets
-from collections import OrderedDict
 from collections.abc import Callable, Collection
-from typing import Protocol
 
 from relay.brokers import BrokerOptions, BusState, Published, Receipt, Source, load_broker
 from relay.brokers.block_store import BlockStore
 from relay.brokers.submission import Submission
+from relay.channel import EVENTS
 from relay.hub import Handler, Hub
 from relay.interest import Acknowledged, Interest
 from relay.limits.channels import DEFAULT_CHANNELS, ChannelLimits
 from relay.logs import Logger
 from relay.message import Message, PositionedMessage
 from relay.metrics.counters import Counters
+from relay.paused_sources import PausableSource, PausedSources
+from relay.presence.presences import Presences
 from relay.recovery.recoveries import Recoveries
 
 UNSUBSCRIBE_DELAY_SECONDS = 1.0
-
-RESUMED_PER_TURN = 64
-"""How many paused publishers go on before the event loop gets its turn: each may have kept messages."""
 
 log = Logger("relay.node")
 
@@ -44,9 +42,10 @@ class Node:
         clock: returns loop time, in seconds.
         history: the histories of the bus.
         recoveries: the channels whose messages have positions.
-        channel_limits: how many channels one client may have.
+        presences: this gateway's clients on the channels with presence.
         congested: whether the bus takes no more messages of clients now. A client that has sent one then must be
             paused with `pause`, and must keep what was read of it until it is told to resume.
+        channel_limits: how many channels one client may have.
         subscribe_timeout: seconds for which a client waits for the bus to acknowledge a subscription.
     """
 
@@ -68,20 +67,25 @@ class Node:
         self.receive: Callable[[Message], None] = self.hub.receive
         self._broker = load_broker(options, self, counters)
         self.history = self._broker.history
+        self.presence = self._broker.presence
         self.recoveries = Recoveries(
             options.namespaces, self.history, self.hub, counters, self._tell_missed, options.timeout / 2
         )
         self.receive_positioned: Callable[[PositionedMessage], None] = self.recoveries.receive
+        self.presences = Presences(
+            options.namespaces,
+            self.presence,
+            counters,
+            options.presence_ttl,
+            lambda channel: self._tell_missed((EVENTS + channel,)),
+        )
         self._write_delay = write_delay
         self._unsubscribe_delay = unsubscribe_delay
         self.subscribe_timeout = options.timeout
         self._flushed_at = 0.0
         self._interests: dict[str, Interest] = {}
         self.congested = False
-        # The source that was paused first goes on first.
-        self._paused: OrderedDict[PausableSource, None] = OrderedDict()
-        self._to_resume = 0
-        self._resuming: asyncio.Handle | None = None
+        self._paused = PausedSources(lambda: self.congested)
         self._missed_watchers: list[Callable[[Collection[str]], None]] = []
         self._id = secrets.token_bytes(8)
         self._numbers = itertools.count(1)
@@ -158,7 +162,8 @@ class Node:
         acknowledged = self._broker.subscribe(channel)
         interest = self._interests.get(channel)
         if interest is None:
-            interest = self._interests[channel] = Interest(channel, positioned=self.recoveries.covers(channel))
+            positioned, present = self.recoveries.covers(channel), self.presences.covers(channel)
+            interest = self._interests[channel] = Interest(channel, positioned=positioned, present=present)
         elif interest.unsubscribing is not None:
             interest.unsubscribing.cancel()
             interest.unsubscribing = None
@@ -177,18 +182,16 @@ class Node:
         """Give a message to the bus, and pause the source when the bus takes no more now; see `Broker.publish`."""
         if not self._broker.publish(message, source, receipt):
             self.congested = self._broker.congested
-            self.pause(source)
+            self._paused.add(source)
 
     def pause(self, source: PausableSource) -> None:
         """Pause a source until the bus takes more."""
-        if source not in self._paused:
-            self._paused[source] = None
-            source.pause_publishing()
+        self._paused.add(source)
 
     def hold_back(self, source: PausableSource) -> None:
         """Pause a source that publishes as fast as it can, if it would slow down the others; see `Broker.hold_back`."""
         if self._broker.hold_back():
-            self.pause(source)
+            self._paused.add(source)
 
     def submit(
         self, message: Message, source: Source | None = None, idempotency_key: str | None = None
@@ -222,13 +225,14 @@ class Node:
 
     def forget(self, source: PausableSource) -> None:
         """Forget a source that has left. Messages that it has published stay on their way."""
-        self._paused.pop(source, None)
+        self._paused.discard(source)
 
     def watch_missed(self, watcher: Callable[[Collection[str]], None]) -> None:
         """Call a function with channels whose subscribers may have missed messages, for as long as this node lives.
 
         After a gap of the bus these are the channels without positions. Those with positions follow when it has turned
-        out that messages are missing which can't be had: so most gaps leave them out.
+        out that messages are missing which can't be had: so most gaps leave them out. Behind `EVENTS` stand channels of
+        which it may have been missed who has come and who has gone.
 
         All messages that were received before have been delivered by then. It must not raise.
         """
@@ -247,27 +251,11 @@ class Node:
     def writable(self) -> None:
         """Let the paused sources go on one after the other, as long as the bus takes more; see `Sink.writable`."""
         self.congested = False
-        self._to_resume = len(self._paused)
-        if self._resuming is None:  # not at once: a fault in a client's bytes must not reach the bus link
-            self._resuming = self._loop.call_soon(self._resume)
+        self._paused.resume()
 
     def _tell_missed(self, channels: Collection[str]) -> None:
         for watcher in self._missed_watchers:
             watcher(channels)
-
-    def _resume(self) -> None:
-        self._resuming = None
-        try:
-            for _ in range(min(self._to_resume, RESUMED_PER_TURN)):
-                if self.congested or not self._paused:
-                    self._to_resume = 0
-                    return
-                self._to_resume -= 1
-                source, _ = self._paused.popitem(last=False)
-                source.resume_publishing()
-        finally:
-            if self._to_resume:
-                self._resuming = self._loop.call_soon(self._resume)
 
     def _unsubscribe(self, interest: Interest) -> None:
         interest.unsubscribing = None  # the two hold each other
@@ -287,13 +275,3 @@ class Node:
         if self._write_delay:
             self._flushed_at = self._loop.time()
         self.hub.flush()
-
-
-class PausableSource(Source, Protocol):
-    """A source that can be paused."""
-
-    def pause_publishing(self) -> None:
-        """Stop reading from the client until `resume_publishing`."""
-
-    def resume_publishing(self) -> None:
-        """Read from the client again."""

@@ -10,7 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.channel import MAX_CHANNEL_BYTES, channel_from_path, check_channel, check_prefix
+from relay.channel import (
+    EVENTS,
+    INTERNAL,
+    MAX_CHANNEL_BYTES,
+    channel_from_path,
+    check_channel,
+    check_prefix,
+    tells_gaps,
+)
 from relay.errors import ChannelError
 
 
@@ -120,3 +128,10 @@ def test_legal_prefixes(prefix: str) -> None:
 def test_prefixes_that_could_lie_inside_each_other_are_refused(prefix: str) -> None:
     with pytest.raises(ValueError, match="with a colon behind it"):
         check_prefix(prefix)
+
+
+@pytest.mark.parametrize(
+    ("name", "tells"), [("lobby", True), (f"{EVENTS}lobby", True), (" control", False), (f"{INTERNAL}probe", False)]
+)
+def test_gaps_are_told_of_what_clients_hear(name: str, tells: bool) -> None:
+    assert tells_gaps(name) == tells

@@ -333,6 +333,9 @@ def test_a_handler_gets_messages_at_once_and_none_is_counted_as_delivered() -> N
     assert handled == [message]
     assert (bench.scheduled, len(bench.hub), bench.hub.channels) == (0, 0, [])
     assert bench.counters.messages_delivered == 0
+    bench.hub.unlisten(" control")
+    bench.hub.receive(message)
+    assert handled == [message]
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.booleans()), max_size=40))

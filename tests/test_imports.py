@@ -24,11 +24,11 @@ LAYERS = [
     ["clients"],
     ["control"],
     ["node", "settings"],
-    ["recovery"],
+    ["recovery", "presence", "paused_sources"],
     ["hub", "brokers", "auth", "interest", "limits"],
     ["protocols"],
     ["replay"],
-    ["metrics", "proxies", "logs", "message", "namespaces"],
+    ["metrics", "proxies", "logs", "message", "member", "namespaces"],
     ["channel", "tls", "position", "idempotency_key"],
     ["errors", "redaction", "system_error", "version"],
 ]
@@ -79,6 +79,8 @@ LIBRARIES = {
         "node",
         "interest",
         "recovery",
+        "presence",
+        "paused_sources",
         "control",
         "gateway",
         "clients",
@@ -107,6 +109,7 @@ PURE = {
     "proxies",
     "replay",
     "message",
+    "member",
     "channel",
     "position",
     "idempotency_key",
@@ -117,6 +120,9 @@ PURE = {
 """Rooms that do no I/O and know no clock: not even by the standard library."""
 
 PURE_MODULES = {
+    "presence.channel_presence",
+    "presence.deadlines",
+    "presence.waiting",
     "recovery.recent_messages",
     "recovery.kept",
     "recovery.outlet",

@@ -12,7 +12,8 @@ from relay.brokers.shares import Share
 from relay.errors import PublishError
 from relay.message import Encoder, Message
 from relay.metrics.counters import Counters
-from relay.node import RESUMED_PER_TURN, Node
+from relay.node import Node
+from relay.paused_sources import RESUMED_PER_TURN
 from relay.position import Position
 from tests.harness.conditions import wait_until
 

@@ -180,3 +180,9 @@ def check_history(identity: Identity, channel: str) -> None:
     """
     if not identity.rights.may_read_history(channel):
         raise NotAllowed("read the history of", channel)
+
+
+def check_presence(identity: Identity, channel: str) -> None:
+    """Raise `NotAllowed` when a client may not know who is on a channel. Every way of clients to ask calls this."""
+    if not identity.rights.may_see_presence(channel):
+        raise NotAllowed("see who is on", channel)

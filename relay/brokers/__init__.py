@@ -16,6 +16,7 @@ import msgspec
 
 from relay.brokers.block_store import BlockStore
 from relay.brokers.history import HistoryStore
+from relay.brokers.presence import PRESENCE_TTL_SECONDS, PresenceStore
 from relay.brokers.schemes import broker_class
 from relay.brokers.shares import Share
 from relay.errors import PublishError
@@ -80,7 +81,8 @@ class Sink(Protocol):
         unsubscribed since. Called once per channel and gap, when the channel is heard again or never will be.
 
         Args:
-            channels: names of the channels, at least one, without the bus's prefix; the relay's own are left out.
+            channels: names of the channels, at least one, without the bus's prefix; the relay's own are left out, but
+                for those that begin with `EVENTS`.
             seconds: length of the interval in which messages may have been missed; it ends now. It began when the
                 first of the channels was last heard for certain.
         """
@@ -101,7 +103,8 @@ class BrokerOptions:
         probe_interval: seconds between two end-to-end probes.
         publish_timeout: seconds for which a message waits while the bus is away.
         publish_buffer_bytes: bytes of all messages that wait for the bus or for its reply; see `relay.brokers.shares`.
-        namespaces: which channels have positions, and how much of their histories is kept.
+        namespaces: which channels have positions, and how much of their histories is kept; and which have presence.
+        presence_ttl: seconds after which what a gateway has told of its clients is gone, unless it is heard again.
     """
 
     url: str
@@ -112,6 +115,7 @@ class BrokerOptions:
     publish_timeout: float = 5.0
     publish_buffer_bytes: int = 16 * 1024 * 1024
     namespaces: Namespaces = NO_NAMESPACES
+    presence_ttl: float = PRESENCE_TTL_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +234,11 @@ class Broker(abc.ABC):
     @abc.abstractmethod
     def history(self) -> HistoryStore:
         """The histories of the channels. It is closed by `stop`."""
+
+    @property
+    @abc.abstractmethod
+    def presence(self) -> PresenceStore:
+        """Who is on the channels, on all gateways. It is closed by `stop`."""
 
     @property
     @abc.abstractmethod

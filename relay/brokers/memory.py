@@ -9,6 +9,8 @@ from relay.brokers import Broker, BrokerOptions, BusState, Published, Receipt, S
 from relay.brokers.block_store import MAX_BLOCKED, UNBLOCKED_SECONDS, Blocks, BlockStore, TooManyBlocked
 from relay.brokers.history import HistoryStore
 from relay.brokers.memory_history import MemoryHistoryStore
+from relay.brokers.memory_presence import MemoryPresenceStore
+from relay.brokers.presence import PresenceStore
 from relay.message import Message
 from relay.metrics.counters import Counters
 
@@ -23,6 +25,7 @@ class MemoryBroker(Broker):
         self._block_store = MemoryBlockStore()
         self._options = options.namespaces.options
         self._history = MemoryHistoryStore(options.namespaces)
+        self._presence = MemoryPresenceStore(options.namespaces, self._tell)
 
     async def start(self) -> None:
         """Do nothing: there is nothing to connect to."""
@@ -58,6 +61,11 @@ class MemoryBroker(Broker):
         if receipt is not None:
             receipt(published)
         return True
+
+    def _tell(self, message: Message) -> None:
+        """Hand the node a message of one of the relay's own channels, as the bus itself publishes them."""
+        if message.channel in self._channels:
+            self._sink.receive(message)
 
     def _deliver(self, message: Message) -> Published:
         self._counters.messages_published += 1
@@ -99,6 +107,11 @@ class MemoryBroker(Broker):
     def history(self) -> HistoryStore:
         """Within this process: histories end with it."""
         return self._history
+
+    @property
+    def presence(self) -> PresenceStore:
+        """Within this process: it ends with it."""
+        return self._presence
 
     @property
     def problems(self) -> list[str]:

@@ -7,16 +7,30 @@ one that was killed don't haunt. One suite, `tests/brokers/test_presence.py`, ru
 A user comes when the first of its clients does, on whatever gateway, and goes with the last one. Gateways say when a
 user of theirs is really gone, which may be seconds after its last client: so a client that comes back within these, on
 whatever gateway, makes its user neither go nor come. A client without a user is a user of its own.
+
+Whatever is told twice is so once, and no event tells of it again: a gateway that doesn't know whether the bus has got a
+change tells it again, and later ones with it.
 """
 
 from __future__ import annotations
 
 import abc
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 import msgspec
 
 from relay.errors import BrokerError
+from relay.member import Member
+
+PRESENCE_TTL_SECONDS: Final = 60.0
+
+MAX_PRESENCE_BYTES: Final = 8 * 1024 * 1024
+"""Of the members of a channel that are returned, by `size_of`: some 60,000 with short names, or 2000 with `info` at its
+largest. They are in memory all at once."""
+
+REFUSED: Final = -1
+"""Instead of a number of members: the bus refuses to keep those of this channel, and keeps those of others."""
 
 
 class PresenceError(BrokerError):
@@ -34,18 +48,11 @@ class PresenceError(BrokerError):
         return self.detail
 
 
-class Member(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """One client on a channel.
+class TooManyMembers(PresenceError):
+    """More members are there than can be returned."""
 
-    Args:
-        client: its id, 32 hexadecimal digits.
-        user: its user; None: it has none.
-        info: JSON that was given for it (`relay.auth.grant`); None: nothing.
-    """
-
-    client: str
-    user: str | None = None
-    info: msgspec.Raw | None = None
+    def __init__(self) -> None:
+        super().__init__("too many clients are there to name them all")
 
 
 class PresenceChange(msgspec.Struct, frozen=True):
@@ -57,9 +64,11 @@ class PresenceChange(msgspec.Struct, frozen=True):
         left: ids of those that have gone.
         users: users of whom this gateway has clients now and had none before, nor lingering; each with the member that
             events tell of. A client without a user is here by its id.
-        gone: users, or ids of clients without one, of whom this gateway has had no client for long enough.
+        gone: users, or ids of clients without one, of whom this gateway has had no client for long enough. They went
+            before those in `users` came.
         whole: whether this is all that the gateway has there: whatever it has kept before and isn't named is removed,
-            and no event tells of it.
+            and no event tells of anything in this change. So it is for what the bus has lost, not for what was never
+            told: a user that comes or goes is told without it, and `whole` comes behind if the number is still wrong.
     """
 
     channel: str
@@ -68,6 +77,36 @@ class PresenceChange(msgspec.Struct, frozen=True):
     users: Mapping[str, Member] = {}
     gone: Mapping[str, Member] = {}
     whole: bool = False
+
+
+class FoundMembers:
+    """Members of a channel while they are read, each client once."""
+
+    def __init__(self) -> None:
+        self._members: dict[str, Member] = {}
+        self._size = 0
+
+    def add(self, member: Member) -> None:
+        """Add one; raises `TooManyMembers` when it doesn't fit."""
+        if member.client not in self._members:
+            self._size += size_of(member)
+        if self._size > MAX_PRESENCE_BYTES:
+            raise TooManyMembers
+        self._members[member.client] = member
+
+    def all(self) -> list[Member]:
+        """Return those that were added."""
+        return list(self._members.values())
+
+
+def size_of(member: Member) -> int:
+    """Return about how many bytes a member has as JSON."""
+    info = 0 if isinstance(member.info, msgspec.UnsetType) else memoryview(member.info).nbytes
+    return _OTHER_BYTES + len(member.client) + len(member.user or "") + info
+
+
+_OTHER_BYTES: Final = 64
+"""Of a member, all that is neither its id, nor its user, nor its info."""
 
 
 class PresenceStats(msgspec.Struct, frozen=True, gc=False):
@@ -92,22 +131,26 @@ class PresenceStore(abc.ABC):
 
     @abc.abstractmethod
     async def update(self, changes: Sequence[PresenceChange]) -> list[int]:
-        """Tell the bus what has changed. All go to the bus together; none waits for another.
+        """Tell the bus what has changed; each channel stands in one change. Calls take effect in their order.
 
         Returns:
-            For each change, how many members of this gateway the bus now has there.
+            For each change, how many members of this gateway the bus now has there, or `REFUSED`. See `refresh`.
 
         Raises:
-            PresenceError: the bus is away or refuses; the changes are kept perhaps.
+            PresenceError: the bus is away or refuses all; the changes are kept perhaps.
         """
 
     @abc.abstractmethod
     async def refresh(self, channels: Sequence[str]) -> list[int]:
         """Say that this gateway lives, and tell of users who have gone with gateways that don't.
 
+        A gateway that was not heard for `presence_ttl` seconds is found out by the others. It has nothing on the bus
+        then, and users of its who are nowhere else were told to have gone.
+
         Returns:
-            For each channel, how many members of this gateway the bus has there: another number than expected means
-            that the bus has lost some, and that a change with `whole` is due.
+            For each channel, how many members of this gateway the bus has there, or `REFUSED`: another number than
+            expected means that the bus has lost some, and that a change with `whole` is due. For some channels that is
+            0 also where it may have them: another Redis has taken over, which knows an earlier state perhaps.
 
         Raises:
             PresenceError: see above.
@@ -115,9 +158,10 @@ class PresenceStore(abc.ABC):
 
     @abc.abstractmethod
     async def members(self, channel: str) -> list[Member]:
-        """Return who is on a channel, in no order.
+        """Return who is on a channel, in no order, each client once.
 
         Raises:
+            TooManyMembers: they have more than `MAX_PRESENCE_BYTES`.
             PresenceError: see above; or the channel has no presence.
         """
 
@@ -131,18 +175,4 @@ class PresenceStore(abc.ABC):
 
     @abc.abstractmethod
     async def close(self) -> None:
-        """Give back what it holds."""
-
-
-class PresenceEvents(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Who has come to a channel, and who has gone; first those who have gone.
-
-    Args:
-        channel: its name.
-        left: the last client of each user.
-        joined: the first client of each user.
-    """
-
-    channel: str
-    left: Sequence[Member] = ()
-    joined: Sequence[Member] = ()
+        """Give back what it holds. What it has told the bus stays there, for `presence_ttl` seconds at most."""

@@ -21,6 +21,7 @@ COMMANDS: Final = {
     "serve": "Start a gateway.",
     "publish": "Send one message to a channel.",
     "history": "Print the messages that a channel keeps.",
+    "presence": "Print who is on a channel.",
     "subscribe": "Print the messages of a channel as they come.",
     "loadtest": "Put a load on gateways, or on other WebSocket servers, and check every delivery.",
     "token": "Make a token for a client, or say what one allows.",

@@ -199,6 +199,8 @@ class Client(asyncio.BufferedProtocol, abc.ABC):
         context.keepalive.add(self)
         protocol = session.protocol
         opened = protocol.opened(session, context.welcome)
+        if protocol.presence is not None and protocol.channel is not None:
+            opened += context.presence_watchers.add(self, protocol.channel, protocol.presence)
         if replay is None and not protocol.resume:
             return opened
         if replay is not None and not isinstance(protocol.resume, Position):
@@ -210,6 +212,9 @@ class Client(asyncio.BufferedProtocol, abc.ABC):
         if self.session.leave():
             self._context.keepalive.remove(self)
             self._context.missed_messages.discard(self)
+            protocol = self.session.protocol
+            if protocol.presence is not None and protocol.channel is not None:
+                self._context.presence_watchers.discard(self, protocol.channel, protocol.presence)
 
     def _abort_later(self) -> None:
         """Give a client that is being closed some time, once."""

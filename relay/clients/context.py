@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from relay.clients.keepalive import Keepalive
 from relay.clients.missed_messages import MissedMessages
+from relay.clients.presence_watchers import PresenceWatchers
 from relay.clients.registry import Registry
 from relay.clients.throttled_clients import ThrottledClients
 from relay.clients.turns import Turns
@@ -43,6 +44,7 @@ class Context:
         throttled: the clients that have sent more than they may.
         unfinished: watches the clients that have sent a part of a message.
         missed_messages: tells clients that they may have missed messages.
+        presence_watchers: the clients that hear who comes and who goes.
         loop: the event loop that all of this runs on.
         max_message_bytes: of a client's message.
         sending: what a client may send.
@@ -65,6 +67,7 @@ class Context:
     throttled: ThrottledClients
     unfinished: UnfinishedMessages
     missed_messages: MissedMessages
+    presence_watchers: PresenceWatchers
     loop: asyncio.AbstractEventLoop
     max_message_bytes: int
     sending: SendingRates

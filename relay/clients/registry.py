@@ -142,7 +142,7 @@ class Registry:
         """
         session = client.session
         before, after = session.identity.expires_at, identity.expires_at
-        session.identity = identity
+        session.identify(identity)
         if before == after or client not in self._clients:
             return
         if before is not None:

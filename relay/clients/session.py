@@ -6,6 +6,8 @@ from collections.abc import Collection
 from functools import partial
 from typing import Protocol
 
+import msgspec
+
 from relay.auth.authenticator import EVERYTHING, Identity, check_publish, check_subscribe
 from relay.brokers import Published
 from relay.channel import check_channel
@@ -15,8 +17,10 @@ from relay.hub import Subscriber
 from relay.interest import Interest
 from relay.limits.channels import check_size
 from relay.limits.limit import Limit, reached
+from relay.member import Member
 from relay.message import Kind, Message
-from relay.node import Node, PausableSource
+from relay.node import Node
+from relay.paused_sources import PausableSource
 from relay.protocols import ClientProtocol, Outcome
 from relay.recovery.reading import Reading
 from relay.replay import Replay
@@ -104,6 +108,14 @@ class Session:
             return self._claims()
         return () if self._interest is None else (self._interest.channel,)  # looked at for all clients in a row
 
+    def identify(self, identity: Identity) -> None:
+        """Take another identity of the same user, and show what others are to see of it."""
+        before, self.identity = self.identity, identity
+        if before.info != identity.info:
+            for channel, interest in self._claims().items():
+                if interest.present and self.open and not (self._pending and channel in self._pending):
+                    self._show(channel)
+
     def join(self, client: SessionClient) -> Replay | None:
         """Begin: messages are delivered to the client from now on.
 
@@ -118,6 +130,8 @@ class Session:
                 reading, self._reading = self._reading, None
                 replay = self._node.recoveries.join(interest.channel, self.protocol.resume, reading)
             self._node.hub.add(interest.channel, client)
+            if interest.present:
+                self._show(interest.channel)
         return replay
 
     def withdraw(self) -> None:
@@ -248,9 +262,12 @@ class Session:
             self._pending.pop(channel, None)
         if error is None:
             assert self._client is not None
-            if self._claims()[channel].positioned:
+            interest = self._claims()[channel]
+            if interest.positioned:
                 self._node.recoveries.join(channel, 0)
             self._node.hub.add(channel, self._client)
+            if interest.present:
+                self._show(channel)
         else:
             self._forget(channel, self._claims()[channel])
         outcome(error)
@@ -273,4 +290,11 @@ class Session:
         else:
             assert self._client is not None
             self._node.hub.remove(channel, self._client)
+            if interest.present:
+                self._node.presences.left(channel, self.id.hex())
         return pending
+
+    def _show(self, channel: str) -> None:
+        """Let it be known that the client is on a channel."""
+        info = msgspec.UNSET if self.identity.info is None else msgspec.Raw(self.identity.info)
+        self._node.presences.joined(channel, Member(self.id.hex(), self.user, info))

@@ -11,6 +11,7 @@ from relay.auth.authenticator import (
     AuthenticatorError,
     Identity,
     check_history,
+    check_presence,
     check_publish,
     check_subscribe,
 )
@@ -201,6 +202,9 @@ class Admission:
                 if protocol.resume and isinstance(protocol.resume, int):
                     check_history(identity, channel)
                     self._check_kept(channel)
+                if protocol.presence is not None:
+                    check_presence(identity, channel)
+                    self._check_told(channel)
         except NotAllowed as error:
             raise Refused(403, str(error)) from None
         self._registry.check_room()
@@ -210,6 +214,11 @@ class Admission:
         """Refuse to send messages of a channel that keeps none: a client would wait for them."""
         if not self._namespaces.options(channel).history_size:
             raise Refused(400, "history: this channel keeps no messages")
+
+    def _check_told(self, channel: str) -> None:
+        """Refuse to tell who comes to a channel of which that isn't told, and who goes."""
+        if not self._namespaces.options(channel).join_leave:
+            raise Refused(400, "join_leave: of this channel it isn't told who comes and who goes")
 
     async def _claim(self, channel: str, resume: Resume, identity: Identity) -> tuple[Interest, Reading | None]:
         """Return a claim on a channel that the bus has acknowledged, for a client that may still come in then."""

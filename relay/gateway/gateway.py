@@ -230,6 +230,7 @@ class Gateway:
         flush, unsettled = node.hub.flush, node.unsettled
         await close_evenly(list(registry), settings.drain_seconds, flush=flush, unsettled=unsettled, settle=node.drain)
         await registry.emptied(CLOSE_TIMEOUT_SECONDS + 1)
+        await node.presences.drain(settings.broker_timeout)
         parts.control.leave()
         await node.drain()
         await self.stop()

@@ -16,6 +16,7 @@ from relay.clients.expirations import Expirations
 from relay.clients.keepalive import Keepalive
 from relay.clients.missed_messages import MissedMessages
 from relay.clients.polling_clients import PollingClients
+from relay.clients.presence_watchers import PresenceWatchers
 from relay.clients.registry import Registry
 from relay.clients.throttled_clients import ThrottledClients
 from relay.clients.turns import Turns
@@ -81,6 +82,7 @@ class Parts:
             "missed messages": context.missed_messages.run,
             "polls": self.polling_clients.sweep,
             "recoveries": context.node.recoveries.run,
+            "presence": context.node.presences.run,
             "http connections": front_door.http.expire,
         }
         if front_door.tls is not None:
@@ -168,6 +170,7 @@ def _make_node(settings: Settings, namespaces: Namespaces, counters: Counters) -
         publish_timeout=settings.publish_timeout,
         publish_buffer_bytes=settings.publish_buffer_bytes,
         namespaces=namespaces,
+        presence_ttl=settings.presence_ttl,
     )
     channels = ChannelLimits.of(settings.max_channels_per_connection, namespaces)
     return Node(options, counters, write_delay=settings.write_delay / 1000, channels=channels)
@@ -192,7 +195,9 @@ def _make_context(
     loop = asyncio.get_running_loop()
     turns = Turns(loop)
     missed_messages = MissedMessages(node, close=settings.on_gap == "close", seconds=settings.gap_seconds)
-    node.watch_missed(missed_messages.tell)
+    presence_watchers = PresenceWatchers(node)
+    for watcher in (missed_messages.tell, presence_watchers.gap):
+        node.watch_missed(watcher)
     return Context(
         node=node,
         counters=counters,
@@ -202,6 +207,7 @@ def _make_context(
         turns=turns,
         throttled=ThrottledClients(loop, turns, counters),
         missed_messages=missed_messages,
+        presence_watchers=presence_watchers,
         unfinished=UnfinishedMessages(message_timeout(settings.max_message_bytes)),
         loop=loop,
         max_message_bytes=settings.max_message_bytes,

@@ -137,6 +137,10 @@ class Counters(Additive):
         history_reads: how often the history of a channel was read, by result.
         recoveries: clients that came back with a position, by whether they got all that they had missed.
         recovery_overflows: how often there was no room to keep a live message while a history was read.
+        presence_calls: calls of the bus about who is on channels, by result.
+        presence_repairs: how often the bus had lost who of this gateway is on a channel, and was told anew.
+        presence_overflows: users who were told to have gone at once, as too many others had gone within seconds.
+        presence_events: users that came and went on channels where clients here watch that.
         event_loop_lag: by how much the event loop was late for a timer.
         gc_pauses: times for which the garbage collector stopped the process, by generation.
         worker_restarts: worker processes that were replaced; always 0 without workers.
@@ -193,6 +197,10 @@ class Counters(Additive):
     history_reads: Counter[str] = field(default_factory=Counter)
     recoveries: Counter[str] = field(default_factory=Counter)
     recovery_overflows: int = 0
+    presence_calls: Counter[str] = field(default_factory=Counter)
+    presence_repairs: int = 0
+    presence_overflows: int = 0
+    presence_events: int = 0
     event_loop_lag: Histogram = field(default_factory=Histogram)
     gc_pauses: dict[int, Histogram] = field(
         default_factory=lambda: {generation: Histogram() for generation in GC_GENERATIONS}

@@ -51,6 +51,7 @@ AUTH_REQUESTS = ("allowed", "refused", "cached", "down", "busy", *CALLS)
 UNWRITTEN = ("rate_limit", "unwritable")
 READS = ("read", "failed")
 RECOVERIES = ("recovered", "missed")
+PRESENCE = ("updated", "refreshed", "failed")
 REQUESTS = ("publish 0", "broadcast 0", "http_publish 200")
 LIMITS = (
     "messages",

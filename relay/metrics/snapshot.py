@@ -22,6 +22,10 @@ class Gauges(Additive):
         slow_consumers: clients whose socket does not take more data at the moment.
         client_buffer_bytes: bytes that wait for clients.
         recovery_bytes: bytes of messages that are kept for clients that come back, and while histories are read.
+        presence_members: clients here of which the bus knows that they are on a channel, summed over channels.
+        presence_lingering: users whose last client here has gone, and who may come back; summed over channels.
+        presence_waiting: channels of which the bus has to be told who is there, or that this gateway lives.
+        presence_watchers: clients that are told who comes and who goes.
         blocked_users: users that are refused for a while; each process knows all of them.
         paused_publishers: clients that are not read because the bus cannot take more messages.
         bus_up: 1 when messages pass through the bus from end to end, else 0.
@@ -50,6 +54,10 @@ class Gauges(Additive):
     slow_consumers: int = 0
     client_buffer_bytes: int = 0
     recovery_bytes: int = 0
+    presence_members: int = 0
+    presence_lingering: int = 0
+    presence_waiting: int = 0
+    presence_watchers: int = 0
     blocked_users: int = field(default=0, metadata=WORST)
     paused_publishers: int = 0
     bus_up: int = field(default=0, metadata=LEAST)

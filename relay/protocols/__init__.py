@@ -15,6 +15,7 @@ from importlib import import_module
 from typing import Final, Protocol
 
 from relay.errors import CustomDisconnect, Disconnect, RelayError
+from relay.member import PresenceEvents
 from relay.message import Encoder, Kind, Message
 from relay.position import Position
 from relay.protocols.request import ConnectRequest
@@ -114,6 +115,17 @@ class CloseMessage:
     last: bytes = b""
 
 
+class PresenceFormat(Protocol):
+    """How clients of one wire format are told who comes to a channel and who goes; one object for each format."""
+
+    @property
+    def begun(self) -> bytes:
+        """What is written when a client hears of all who come and go from then on: of those before, perhaps not."""
+
+    def encode(self, events: PresenceEvents) -> bytes:
+        """Return what is written when users have come or gone."""
+
+
 class ClientProtocol(Protocol):
     """One client's side of a protocol; one object for each client, or one for all where nothing is kept."""
 
@@ -143,6 +155,10 @@ class ClientProtocol(Protocol):
     @property
     def resume(self) -> Resume:
         """What the client wants of the messages of `channel` before; 0: nothing."""
+
+    @property
+    def presence(self) -> PresenceFormat | None:
+        """How the client is told who comes to `channel` and who goes; None: it isn't."""
 
     def opened(self, session: Session, welcome: Message | None) -> bytes:
         """Be told that the client is there.

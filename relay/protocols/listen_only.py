@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from relay.errors import Disconnect, ProtocolError
 from relay.message import Kind
-from relay.protocols import Session
+from relay.protocols import PresenceFormat, Session
 from relay.replay import Resume
 
 
@@ -20,6 +20,7 @@ class ListenOnly:
 
     multiplexed = False
     echo = False
+    presence: PresenceFormat | None = None
 
     def __init__(self, channel: str, resume: Resume = 0) -> None:
         self.channel = channel

@@ -35,6 +35,7 @@ class Plain:
 
     encode = staticmethod(encode_frame)
     multiplexed = False
+    presence = None
 
     def __init__(self, channel: str, echo: bool, history: int = 0) -> None:
         self.channel = channel

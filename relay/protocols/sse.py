@@ -1,6 +1,6 @@
 """Server-sent events: a channel as a stream that a browser's `EventSource` reads (HTML Living Standard, section 9.2).
 
-    GET /sse/CHANNEL        ?history=N, or Last-Event-ID: POSITION, or ?last_event_id=POSITION
+    GET /sse/CHANNEL        ?history=N, or Last-Event-ID: POSITION, or ?last_event_id=POSITION; ?join_leave=1
 
     text            data: LINE        an event `message`; a `data:` line for each line of the text
     other text      event: text       base64; see `encode`
@@ -8,6 +8,9 @@
     heartbeat       :                 a comment
     end             event: close      {"code": 1001, "reason": "going away"}: what a WebSocket is told
     a gap           event: missed     {"position": "EPOCH:OFFSET"}: messages before it may be missing
+    join_leave=1    event: watching   {}: whoever comes or goes is told from here on; some before may be missing
+                    event: join       {"client": ID, "user": NAME or null, "info": JSON or null}
+                    event: leave      the same
 
 Events of a channel that counts its messages have their position as `id:`, and so has the first block: a browser sends
 the last one that it got when it comes back.
@@ -21,6 +24,7 @@ from base64 import b64encode
 import msgspec
 
 from relay.errors import CustomDisconnect, Disconnect, Refused
+from relay.member import Member, PresenceEvents
 from relay.message import Kind, Message, PositionedMessage
 from relay.position import Position, PositionError, parse_position
 from relay.protocols import CloseMessage, Session
@@ -124,21 +128,60 @@ def _missed(position: Position | None) -> bytes:
     return event if position is None else _id(position) + event
 
 
+class _JoinLeave:
+    """How these clients are told who comes and who goes; see `relay.protocols.PresenceFormat`."""
+
+    __slots__ = ()
+
+    begun = b"event: watching\ndata: {}\n\n"
+
+    def encode(self, events: PresenceEvents) -> bytes:
+        """Return an event for each user."""
+        left = [_member_event(b"leave", member) for member in events.left]
+        return b"".join(left + [_member_event(b"join", member) for member in events.joined])
+
+
+def _member_event(event: bytes, member: Member) -> bytes:
+    """Return the event that tells of a client."""
+    info = None if member.info is msgspec.UNSET else member.info
+    shown = {"client": member.client, "user": member.user, "info": info}
+    # JSON that an application has written may have line ends between its values, where a space says the same.
+    data = msgspec.json.encode(shown).replace(b"\n", b" ").replace(b"\r", b" ")
+    return b"event: %b\ndata: %b\n\n" % (event, data)
+
+
+class WatchingEvents(ServerSentEvents):
+    """What is said to a client that wants to hear who comes and who goes, too."""
+
+    __slots__ = ()
+
+    presence = _JoinLeave()
+
+
 def open_session(request: ConnectRequest, default_channel: str) -> ServerSentEvents:
     """Read what a client asks for.
 
     A position counts more than a number of messages: a browser that comes back asks by the same URL again.
 
     Raises:
-        Refused: with 404 for a path that isn't one of these, with 400 for a bad channel, number or position.
+        Refused: with 404 for a path that isn't one of these, with 400 for a bad channel or parameter.
     """
     channel = requested_channel(request, ROOT, default_channel)
     history = requested_history(request)
+    make = WatchingEvents if _wants_presence(request) else ServerSentEvents
     # What a browser has got last is newer than what stood in the URL before.
     last = request.header("Last-Event-ID") or request.query.get("last_event_id")
     if not last:
-        return ServerSentEvents(channel, history)
+        return make(channel, history)
     try:
-        return ServerSentEvents(channel, parse_position(last))
+        return make(channel, parse_position(last))
     except PositionError as error:
         raise Refused(400, f"Last-Event-ID: {error}") from None
+
+
+def _wants_presence(request: ConnectRequest) -> bool:
+    """Return whether a client wants to hear who comes and who goes; raises `Refused` for what is no answer to that."""
+    given = request.query.get("join_leave", "0")
+    if given not in ("0", "1"):
+        raise Refused(400, "join_leave must be 1, or 0")
+    return given == "1"

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import InstanceOf, ValidationInfo, field_validator
 
+from relay.brokers.presence import PRESENCE_TTL_SECONDS
 from relay.namespaces import HISTORY_TTL_SECONDS, ChannelOptions, Namespaces
 from relay.settings.access import AccessSettings
 from relay.settings.field import PREFIX, setting
@@ -32,7 +33,7 @@ _FILE: Final = ValueKind("file", "the same, in a .json or .toml file that this p
 
 
 class ChannelSettings(AccessSettings, MessageSettings):
-    """History and positions of channels without a namespace; and all options of the others.
+    """History, positions and presence of channels without a namespace; and all options of the others.
 
     It is checked together with rights and sizes of messages, which namespaces may have of their own.
     """
@@ -48,6 +49,15 @@ class ChannelSettings(AccessSettings, MessageSettings):
     )
     positions: _Switch = setting(
         "off", "Channels", "Whether messages of such a channel are counted: a gap is told to those who missed some."
+    )
+    presence: _Switch = setting(
+        "off", "Channels", "Whether it is known who is on a channel without a namespace, on all gateways."
+    )
+    join_leave: _Switch = setting(
+        "off", "Channels", "Whether clients may hear who comes to such a channel and who goes."
+    )
+    presence_ttl: Annotated[float, Range("seconds", 5, 3600)] = setting(
+        PRESENCE_TTL_SECONDS, "Channels", "Seconds after which the clients of a gateway that was killed are gone."
     )
     namespaces: Annotated[dict[str, InstanceOf[ChannelOptions]], _NAMED] | None = setting(
         None, "Channels", "Options of channels by namespace, the part of their names before the first colon."
@@ -78,6 +88,13 @@ class ChannelSettings(AccessSettings, MessageSettings):
     def _only_with_a_history(cls, value: float | None, info: ValidationInfo) -> float | None:
         if value is not None and info.data.get("history_size") == 0:
             raise ValueError(f"only with {PREFIX}HISTORY_SIZE: else nothing is kept")
+        return value
+
+    @field_validator("join_leave")
+    @classmethod
+    def _only_with_presence(cls, value: str, info: ValidationInfo) -> str:
+        if value == "on" and info.data.get("presence") == "off":
+            raise ValueError(f"only with {PREFIX}PRESENCE: else it is not known who is there")
         return value
 
     @field_validator("history_bytes")
@@ -118,5 +135,7 @@ def namespaces_of(settings: ChannelSettings) -> Namespaces:
         history_ttl=HISTORY_TTL_SECONDS if settings.history_ttl is None else settings.history_ttl,
         history_bytes=settings.history_bytes or Bounds(settings.max_message_bytes).history_bytes(),
         positions=settings.positions == "on",
+        presence=settings.presence == "on",
+        join_leave=settings.join_leave == "on",
     )
     return Namespaces(default, settings.named_options)

@@ -45,6 +45,8 @@ OPTIONS: Final[dict[str, Any]] = {
     "history_ttl": HistoryTtl,
     "history_bytes": HistoryBytes,
     "positions": _Flag,
+    "presence": _Flag,
+    "join_leave": _Flag,
     "slow_consumer": SlowConsumerPolicy,
     "max_message_bytes": MessageBytes,
     "rights": _Letters,
@@ -201,6 +203,8 @@ def _conflicts(name: str, options: Mapping[str, Any], unsure: set[str], bounds: 
         for option in ("history_ttl", "history_bytes"):
             if option in options:
                 yield option, "only with history_size: else nothing is kept"
+    if options.get("join_leave") and not options.get("presence") and "presence" not in unsure:
+        yield "join_leave", "only with presence: else it is not known who is there"
     if options.get("history_size") and options.get("slow_consumer", "close") != "close":
         yield "slow_consumer", "only close with history_size: who is closed comes back, and misses nothing"
     own, most = options.get("max_message_bytes"), bounds.max_message_bytes

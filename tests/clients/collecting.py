@@ -6,7 +6,7 @@ from typing import Protocol
 
 from relay.brokers import Receipt
 from relay.message import Message
-from relay.node import PausableSource
+from relay.paused_sources import PausableSource
 
 
 class Publish(Protocol):

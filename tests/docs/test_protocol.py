@@ -9,6 +9,7 @@ import pytest
 
 from relay.clients.long_poll import LINGER_SECONDS
 from relay.errors import Disconnect, Refused, Unavailable, comes_back
+from relay.member import Member, PresenceEvents
 from relay.message import Kind, Message
 from relay.protocols import poll, sse
 from relay.web import publish
@@ -44,6 +45,9 @@ def test_the_names_of_events_are_those_of_the_protocol() -> None:
         sse.encode(Message("", b"\xff", Kind.BINARY)),
         sse.ServerSentEvents("lobby").closing(Disconnect.GOING_AWAY).last,
         sse.ServerSentEvents("lobby").missed(RecordingSession(), "lobby", None),
+        sse.WatchingEvents.presence.begun,
+        sse.WatchingEvents.presence.encode(PresenceEvents("lobby", joined=[Member("1")])),
+        sse.WatchingEvents.presence.encode(PresenceEvents("lobby", left=[Member("1")])),
     ]
     named = {(re.findall(rb"^event: (\w+)$", event, re.MULTILINE) or [b"message"])[0].decode() for event in events}
     assert written == named

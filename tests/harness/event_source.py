@@ -10,7 +10,7 @@ import socket
 import struct
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from tests.harness.conditions import PATIENCE_SECONDS
 from tests.harness.http_response import HttpResponse, parse_head
@@ -128,6 +128,7 @@ class EventStreamClient:
         events: those that carry messages.
         closed: code and reason of the relay for ending the stream; None: it didn't say.
         missed: how many messages had come when it was told that some may be missing, and the position it was told.
+        presence: who has come and who has gone, and from when on that is told: names of events, and what they say.
     """
 
     head: HttpResponse
@@ -144,6 +145,7 @@ class EventStreamClient:
         self.events: list[Event] = []
         self.closed: tuple[int, str] | None = None
         self.missed: list[tuple[int, str | None]] = []
+        self.presence: list[tuple[str, dict[str, Any]]] = []
 
     async def __aenter__(self) -> Self:
         try:
@@ -194,6 +196,15 @@ class EventStreamClient:
                 self._take(chunk)
         return [event.payload for event in self.events]
 
+    async def told(self, count: int, within: float = PATIENCE_SECONDS) -> list[tuple[str, str | None]]:
+        """Read until so many events of presence have come; return their names and users."""
+        async with asyncio.timeout(within):
+            while len(self.presence) < count:
+                if not (chunk := await self._read()):
+                    raise EOFError(self.presence)
+                self._take(chunk)
+        return [(kind, said.get("user")) for kind, said in self.presence]
+
     async def to_the_end(self, within: float = PATIENCE_SECONDS) -> list[str | bytes]:
         """Read until the stream ends; return the messages."""
         async with asyncio.timeout(within):
@@ -237,6 +248,8 @@ class EventStreamClient:
                 self.closed = said["code"], said["reason"]
             elif event.kind == "missed":
                 self.missed.append((len(self.events), json.loads(event.data)["position"]))
+            elif event.kind in ("watching", "join", "leave"):
+                self.presence.append((event.kind, json.loads(event.data)))
             else:
                 self.events.append(event)
 

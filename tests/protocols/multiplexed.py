@@ -112,6 +112,7 @@ class Multiplexed:
     channel = None
     echo = True
     resume = 0
+    presence = None
 
     def newest(self, data: bytes) -> bytes:
         """Return the last of some frames."""

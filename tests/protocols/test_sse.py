@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from urllib.parse import quote
 
+import msgspec
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from relay.errors import CustomDisconnect, Refused
+from relay.member import Member, PresenceEvents
 from relay.message import Kind, Message, PositionedMessage
 from relay.position import Position
 from relay.protocols import sse
@@ -166,3 +169,25 @@ def test_a_history_that_is_no_number_is_refused(number: str) -> None:
     with pytest.raises(Refused, match="history must be a number") as caught:
         sse.open_session(parse_request(f"/sse/a?history={number}", {}, ""), "lobby")
     assert caught.value.status == 400
+
+
+def test_who_has_gone_and_who_has_come_is_an_event_each() -> None:
+    wire_format = sse.WatchingEvents("a").presence
+    ann, guest = Member("1", "ann", msgspec.Raw(b'{"a":\n[1,\r\n2]}')), Member("2")
+    told = wire_format.encode(PresenceEvents("a", left=[guest], joined=[ann, guest]))
+    events = EventParser().feed(wire_format.begun + told)
+    assert [(event.kind, json.loads(event.data)) for event in events] == [
+        ("watching", {}),
+        ("leave", {"client": "2", "user": None, "info": None}),
+        ("join", {"client": "1", "user": "ann", "info": {"a": [1, 2]}}),
+        ("join", {"client": "2", "user": None, "info": None}),
+    ]
+    assert sse.ServerSentEvents("a").presence is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "watches"), [("", False), ("?join_leave=0", False), ("?join_leave=1&history=3", True)]
+)
+def test_who_comes_and_who_goes_is_told_to_those_who_ask(asked: str, watches: bool) -> None:
+    opened = sse.open_session(parse_request(f"/sse/a{asked}", {}, ""), "lobby")
+    assert (opened.presence is not None) == watches

@@ -70,8 +70,11 @@ def test_without_settings_channels_keep_and_count_nothing() -> None:
 
 
 def test_channels_without_a_namespace_have_settings_of_their_own() -> None:
-    settings = settings_of(history_size="10", history_ttl="60", history_bytes="100000", positions="ON")
-    own = ChannelOptions(history_size=10, history_ttl=60, history_bytes=100_000, positions=True)
+    history = {"history_size": "10", "history_ttl": "60", "history_bytes": "100000", "positions": "ON"}
+    settings = settings_of(**history, presence="on", join_leave="on")
+    own = ChannelOptions(
+        history_size=10, history_ttl=60, history_bytes=100_000, positions=True, presence=True, join_leave=True
+    )
     assert namespaces_of(settings).options("lobby") == own
 
 
@@ -116,11 +119,11 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
         "chat": {"history_size": -1, "history_ttl": 60, "histroy_bytes": 5, "slow_consumer": "lates"},
         "a b": {"positions": 1},
         "news": ["positions"],
-        "mail": {"history_ttl": 60, "rights": "rx", "presence": True},
+        "mail": {"history_ttl": 60, "rights": "rx", "presents": True},
     }
     with pytest.raises(SettingsError) as refused:
         settings_of(namespaces=json.dumps(given), port="many")
-    names = "history_size, history_ttl, history_bytes, positions, slow_consumer, max_message_bytes, rights"
+    names = ", ".join(OPTIONS)
     assert [str(problem) for problem in refused.value.problems] == [
         "RELAY_PORT: got 'many'; allowed: integer: 0 to 65535",
         "RELAY_NAMESPACES: chat.history_size: got -1; allowed: integer: 0 to 100000",
@@ -130,7 +133,7 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
         "RELAY_NAMESPACES: a b.positions: got 1; allowed: choice: true|false",
         'RELAY_NAMESPACES: news: got ["positions"]; allowed: an object of options',
         'RELAY_NAMESPACES: mail.rights: got "rx"; allowed: rights: some of rwph, each once, or none',
-        f"RELAY_NAMESPACES: mail.presence: got true; allowed: one of {names}",
+        f"RELAY_NAMESPACES: mail.presents: got true; allowed: one of {names} (did you mean presence?)",
         "RELAY_NAMESPACES: mail.history_ttl: got 60; allowed: seconds: 1 to 604800 "
         "(only with history_size: else nothing is kept)",
     ]
@@ -147,6 +150,8 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
         ("history_ttl", 0.5, "seconds: 1 to 604800"),
         ("history_bytes", 2**31, "bytes: 1 to 1073741824"),
         ("positions", "on", "choice: true|false"),
+        ("presence", "on", "choice: true|false"),
+        ("join_leave", 1, "choice: true|false"),
         ("slow_consumer", "DROP", "choice: close|drop|latest"),
         ("max_message_bytes", 0, "bytes: 1 to 67108864"),
         ("rights", "rr", "rights: some of rwph, each once, or none"),
@@ -165,6 +170,12 @@ def test_values_have_their_types_and_ranges(option: str, value: object, allowed:
         ("history_bytes", {"history_bytes": 10**6}, "only with history_size: else nothing is kept"),
         ("slow_consumer", {"slow_consumer": "drop", "history_size": 1}, ONLY_CLOSE),
         ("slow_consumer", {"slow_consumer": "latest", "history_size": 1}, ONLY_CLOSE),
+        ("join_leave", {"join_leave": True}, "only with presence: else it is not known who is there"),
+        (
+            "join_leave",
+            {"join_leave": True, "presence": False},
+            "only with presence: else it is not known who is there",
+        ),
         ("max_message_bytes", {"max_message_bytes": 70_000}, "at most RELAY_MAX_MESSAGE_BYTES, which is 65536"),
         (
             "history_bytes",
@@ -265,6 +276,10 @@ def test_namespaces_stand_in_one_place(tmp_path: Path) -> None:
             "at least RELAY_MAX_MESSAGE_BYTES, which is 65536",
         ),
         ({"positions": "true"}, "RELAY_POSITIONS", "choice: on|off"),
+        ({"presence": "true"}, "RELAY_PRESENCE", "choice: on|off"),
+        ({"join_leave": "on"}, "RELAY_JOIN_LEAVE", "only with RELAY_PRESENCE: else it is not known who is there"),
+        ({"presence_ttl": "4"}, "RELAY_PRESENCE_TTL", "seconds: 5 to 3600"),
+        ({"presence_ttl": "4000"}, "RELAY_PRESENCE_TTL", "seconds: 5 to 3600"),
         ({"on_gap": "drop"}, "RELAY_ON_GAP", "choice: close|keep"),
         ({"gap_seconds": "-1"}, "RELAY_GAP_SECONDS", "seconds: 0 to 3600"),
         ({"slow_consumer": "latest"}, "RELAY_SLOW_CONSUMER", "choice: close|drop"),

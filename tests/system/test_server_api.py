@@ -32,6 +32,10 @@ from cent import (
     UnsubscribeRequest,
 )
 
+from relay.brokers import BrokerOptions
+from relay.namespaces import ChannelOptions, Namespaces
+from tests.brokers.presence_events import come, member
+from tests.brokers.recording import Station
 from tests.conftest import GatewayFactory, ProxyFactory
 from tests.harness.conditions import wait_until
 from tests.harness.gateway_process import GatewayProcess, end
@@ -45,7 +49,7 @@ from tests.harness.websocket_client import connected
 def pair(redis_server: RedisServer) -> Iterator[list[GatewayProcess]]:
     """Two gateways with the API on; tests leave them as they were."""
     settings = {"broker_url": redis_server.url, "broker_prefix": "server-api:", "api_keys": KEY}
-    settings["namespaces"] = '{"chat": {"history_size": 100}}'
+    settings["namespaces"] = '{"chat": {"history_size": 100}, "room": {"presence": true}}'
     gateways = [GatewayProcess(**settings, event_loop=loop) for loop in ("uvloop", "asyncio")]
     try:
         for gateway in gateways:
@@ -164,6 +168,30 @@ async def test_a_history_is_read_and_removed_unchanged(pair: list[GatewayProcess
     finally:
         await one.close()
         await other.close()
+
+
+async def test_presence_is_read_unchanged(pair: list[GatewayProcess], redis_server: RedisServer, channel: str) -> None:
+    name = f"room:{channel}"
+    namespaces = Namespaces(named={"room": ChannelOptions(presence=True)})
+    third = Station(BrokerOptions(redis_server.url, "server-api:", namespaces=namespaces))
+    client = AsyncClient(url_of(pair[0]), KEY)
+    ann, eve = member(1, "ann", b'{"color": "red"}'), member(2)
+    try:
+        assert (await client.presence(PresenceRequest(channel=name))).presence == {}
+        await third.broker.presence.update([come(name, ann, eve)])
+        found = (await client.presence(PresenceRequest(channel=name))).presence
+        assert {(id, info.client, info.user) for id, info in found.items()} == {
+            (ann.client, ann.client, "ann"),
+            (eve.client, eve.client, ""),
+        }
+        assert (found[ann.client].conn_info, found[eve.client].conn_info) == ({"color": "red"}, None)
+        stats = await client.presence_stats(PresenceStatsRequest(channel=name))
+        assert (stats.num_clients, stats.num_users) == (2, 2)
+        requests = [PresenceRequest(channel=name), PresenceStatsRequest(channel=name)]
+        assert len((await client.batch(BatchRequest(requests=requests))).replies) == 2
+    finally:
+        await client.close()
+        await third.broker.stop()
 
 
 async def test_what_is_not_available_is_an_error_of_the_clients_own(pair: list[GatewayProcess]) -> None:

@@ -10,9 +10,11 @@ from relay.brokers import Broker, BrokerOptions, BusState, Receipt, Sink, Source
 from relay.brokers.block_store import BlockStore
 from relay.brokers.envelope import seal
 from relay.brokers.history import HistoryStore
+from relay.brokers.presence import PresenceStore
 from relay.brokers.redis.address import fixed, parse_address
 from relay.brokers.redis.block_store import RedisBlockStore
 from relay.brokers.redis.history import RedisHistoryStore
+from relay.brokers.redis.presence import RedisPresenceStore
 from relay.brokers.redis.script_calls import BULK, ScriptCall, ScriptedChannel
 from relay.brokers.redis.shard import Shard
 from relay.brokers.shares import Share
@@ -43,6 +45,15 @@ class RedisBroker(Broker):
             self._address,
             options.prefix,
             options.timeout,
+            options.namespaces,
+            counters,
+            lambda: self.shards[0].servers,
+        )
+        self._presence = RedisPresenceStore(
+            self._address,
+            options.prefix,
+            options.timeout,
+            options.presence_ttl,
             options.namespaces,
             counters,
             lambda: self.shards[0].servers,
@@ -79,6 +90,7 @@ class RedisBroker(Broker):
             await shard.stop()
         await self._block_store.close()
         await self._history.close()
+        await self._presence.close()
 
     def subscribe(self, channel: str) -> asyncio.Future[None]:
         """See `Broker.subscribe`."""
@@ -127,6 +139,11 @@ class RedisBroker(Broker):
     def history(self) -> HistoryStore:
         """See `Broker.history`."""
         return self._history
+
+    @property
+    def presence(self) -> PresenceStore:
+        """See `Broker.presence`."""
+        return self._presence
 
     @property
     def problems(self) -> list[str]:

@@ -11,18 +11,13 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-import redis.asyncio
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from relay.brokers.envelope import EnvelopeError, open_envelope
 from relay.brokers.history import MAX_PAGE, HistoryError, HistoryPage, HistoryStore
 from relay.brokers.redis.address import Address
-from relay.brokers.redis.pool import make_pool
 from relay.brokers.redis.script_calls import read_arguments
+from relay.brokers.redis.script_runner import Command, ScriptRunner
 from relay.brokers.redis.scripting import DAY_SECONDS
 from relay.brokers.redis.scripts import READ, keys_of
 from relay.logs import Logger
@@ -30,7 +25,6 @@ from relay.message import PositionedMessage
 from relay.metrics.counters import Counters
 from relay.namespaces import Namespaces
 from relay.position import Position
-from relay.system_error import in_words
 
 CONNECTIONS: Final = 2
 """To Redis: readings wait for one another rather than that many of them open many connections."""
@@ -47,7 +41,7 @@ log = Logger("relay.bus")
 
 class _Reading(NamedTuple):
     channel: str
-    command: tuple[str | bytes | int, ...]
+    command: Command
     size: int  # bytes that it may bring
     page: asyncio.Future[HistoryPage]
 
@@ -61,8 +55,7 @@ class RedisHistoryStore(HistoryStore):
         timeout: seconds to connect, and to wait for an answer.
         namespaces: how much is kept.
         counters: where unreadable messages are counted.
-        servers: returns the run ids of the Redis that the bus is on now, as far as they are known. What another one
-            answers, an old primary that was left behind say, is no history of the bus.
+        servers: see `ScriptRunner`.
     """
 
     def __init__(
@@ -74,16 +67,11 @@ class RedisHistoryStore(HistoryStore):
         counters: Counters,
         servers: Callable[[], set[str]] = set,
     ) -> None:
-        self._address = address
         self._prefix = prefix
-        self._timeout = timeout
         self._options = namespaces.options
         self._counters = counters
-        self._servers = servers
-        self._pool = make_pool(redis.asyncio, Retry(NoBackoff(), 0), address, timeout, CONNECTIONS)
-        self._redis: Any = redis.asyncio.Redis(connection_pool=self._pool)
+        self._runner = ScriptRunner(address, timeout, CONNECTIONS, servers)
         self._waiting: deque[_Reading] = deque()
-        self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
 
     async def read(
@@ -97,7 +85,7 @@ class RedisHistoryStore(HistoryStore):
             raise HistoryError("the gateway ends")
         keys = keys_of(self._prefix, channel)
         count = MAX_PAGE if limit is None else min(limit, MAX_PAGE)
-        command: tuple[str | bytes | int, ...] = (
+        command: Command = (
             *("EVALSHA", READ.sha, 2, keys.position, keys.history),
             *read_arguments(options, int(time.time() // DAY_SECONDS)),
             "" if since is None else str(since.offset),
@@ -107,40 +95,32 @@ class RedisHistoryStore(HistoryStore):
         size = options.history_bytes if options.history_size and count > 0 else 0
         reading = _Reading(channel, command, size, asyncio.get_running_loop().create_future())
         self._waiting.append(reading)
-        if len(self._tasks) < CONNECTIONS:
+        if len(self._runner.tasks) < CONNECTIONS:
             self._begin()
         return await reading.page
 
     async def remove(self, channel: str) -> None:
         """See `HistoryStore.remove`."""
         try:
-            await self._redis.delete(keys_of(self._prefix, channel).history)
+            await self._runner.redis.delete(keys_of(self._prefix, channel).history)
         except RedisError as error:
             raise await self._error(error) from error
 
     async def close(self) -> None:
         """See `HistoryStore.close`."""
         self._closed = True
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        # redis-py takes some cancellations for its own, and goes on; without connections it ends.
-        await self._pool.disconnect()
-        if tasks:
-            await asyncio.wait(tasks)
+        await self._runner.close()
         self._fail(list(self._waiting), HistoryError("the gateway ends"))
         self._waiting.clear()
 
     def _begin(self) -> None:
-        task = asyncio.create_task(self._read_all(), name="relay histories")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._runner.begin(self._read_all(), "relay histories")
 
     async def _read_all(self) -> None:
         """Read what waits, one batch after the other."""
         while self._waiting and not self._closed:
             batch = self._next_batch()
-            if self._waiting and len(self._tasks) < CONNECTIONS:
+            if self._waiting and len(self._runner.tasks) < CONNECTIONS:
                 self._begin()
             try:
                 await self._try_batch(batch)
@@ -166,15 +146,7 @@ class RedisHistoryStore(HistoryStore):
             self._fail(batch, await self._error(error))
 
     async def _read_batch(self, batch: list[_Reading]) -> None:
-        async with self._redis.pipeline(transaction=False) as pipeline:
-            pipeline.execute_command("INFO", "server")
-            # Each time: it costs no more than to find out that the script has been forgotten.
-            pipeline.execute_command("SCRIPT LOAD", READ.source)
-            for reading in batch:
-                pipeline.execute_command(*reading.command)
-            server, _, *replies = await pipeline.execute(raise_on_error=False)
-        if self._is_elsewhere(server):
-            raise RedisConnectionError("another Redis has answered than the one that the bus is on")
+        replies = (await self._runner.run([READ], [reading.command for reading in batch])).replies
         for reading, reply in zip(batch, replies, strict=True):
             if isinstance(reply, RedisError):
                 self._fail([reading], await self._error(reply))
@@ -182,13 +154,6 @@ class RedisHistoryStore(HistoryStore):
                 reading.page.set_result(self._page(reading.channel, *reply))
                 if reply[2]:
                     await asyncio.sleep(0)  # a page takes its time: others have their turn before the next one
-
-    def _is_elsewhere(self, info: Any) -> bool:
-        """Return whether a reply to INFO is known to come from another Redis than the bus is on."""
-        # Nodes of a cluster are many; see `relay.brokers.redis.server`.
-        if not isinstance(info, dict) or info.get("redis_mode") == "cluster":
-            return False
-        return not self._servers() <= {info.get("run_id")}
 
     def _page(self, channel: str, offset: int, epoch: bytes, entries: list[Any]) -> HistoryPage:
         """Return what the script has read. A message that can't be read is left out: a hole, which is noticed."""
@@ -208,11 +173,7 @@ class RedisHistoryStore(HistoryStore):
         return HistoryPage(Position(name, offset), messages)
 
     async def _error(self, error: RedisError) -> HistoryError:
-        """Return what an error means. The address is looked up again with the next connection."""
-        await self._pool.disconnect(inuse_connections=False)
-        if isinstance(error, RedisTimeoutError):
-            return HistoryError(f"no answer from {self._address} within {self._timeout:g} s")
-        return HistoryError(f"Redis refuses or fails: {in_words(error)}")
+        return HistoryError(await self._runner.explain(error))
 
     def _fail(self, batch: list[_Reading], error: HistoryError) -> None:
         for reading in batch:

@@ -32,6 +32,7 @@ Rules:
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from relay.brokers.history import FRESH_SECONDS, REPEAT_SECONDS
@@ -234,25 +235,28 @@ class PublishScripts(NamedTuple):
     once: Script
 
 
-def make_script(source: str, verb: bytes = b"PUBLISH") -> Script:
+def make_script(source: str, words: Mapping[str, object]) -> Script:
     """Return a script with all its words.
 
     Args:
         source: with places for them.
-        verb: see `Verbs.publish`.
+        words: by the names of their places.
     """
-    words = {"VERB": verb.decode(), "CUT": CUT_EVERY, "REPEAT": REPEAT_SECONDS, "FRESH": FRESH_SECONDS}
     for place, word in words.items():
         source = source.replace(f"%{place}%", str(word))
     return Script(source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
 
 
+_WORDS: Final = {"CUT": CUT_EVERY, "REPEAT": REPEAT_SECONDS, "FRESH": FRESH_SECONDS}
+
+
 def publish_scripts(verb: bytes) -> PublishScripts:
     """Return the scripts for a kind of pub/sub; see `Verbs.publish`."""
-    return PublishScripts(make_script(_PUBLISH, verb), make_script(_PUBLISH_ONCE, verb))
+    words = {**_WORDS, "VERB": verb.decode()}
+    return PublishScripts(make_script(_PUBLISH, words), make_script(_PUBLISH_ONCE, words))
 
 
-READ: Final = make_script(_READ)
+READ: Final = make_script(_READ, _WORDS)
 """Returns offset and epoch of the newest message, and entries of the stream."""
 
 
@@ -276,7 +280,18 @@ def keys_of(prefix: str, channel: str) -> Keys:
         prefix: of the bus.
         channel: its name.
     """
-    return Keys(*(f"{prefix}{{{channel}}}:{kind}".encode() for kind in ("position", "history", "repeat:")))
+    return Keys(*(channel_key(prefix, channel, kind) for kind in ("position", "history", "repeat:")))
+
+
+def channel_key(prefix: str, channel: str, kind: str) -> bytes:
+    """Return the name of a channel's key; all of one channel are in one slot.
+
+    Args:
+        prefix: of the bus.
+        channel: its name.
+        kind: what the key is of.
+    """
+    return f"{prefix}{{{channel}}}:{kind}".encode()
 
 
 def hash_key(idempotency_key: str) -> bytes:

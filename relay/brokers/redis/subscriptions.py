@@ -18,7 +18,7 @@ from relay.brokers.redis.refused_channels import RefusedChannels
 from relay.brokers.redis.subscribe_commands import BusSubscription, Command, batches
 from relay.brokers.redis.supervised_link import PING, SupervisedLink
 from relay.brokers.redis.verbs import PUBSUB, Verbs
-from relay.channel import INTERNAL
+from relay.channel import tells_gaps
 from relay.errors import SubscribeError
 from relay.logs import Logger
 from relay.message import Message, PositionedMessage
@@ -106,7 +106,7 @@ class Subscriptions(SupervisedLink):
             subscription.acknowledged.cancel()
             if self.refused.remove(key):
                 self.gaps.end_one(channel)
-            if subscription.heard and self.open and not channel.startswith(INTERNAL):
+            if subscription.heard and self.open and tells_gaps(channel):
                 self.gaps.leave(channel)
             self._command(self._verbs.unsubscribe, key)
 
@@ -132,7 +132,7 @@ class Subscriptions(SupervisedLink):
         for subscription in heard:
             subscription.acknowledged = asyncio.get_running_loop().create_future()
         if not self._ending or self.gaps.invalidated:
-            names = [subscription.name for subscription in heard if not subscription.name.startswith(INTERNAL)]
+            names = [subscription.name for subscription in heard if tells_gaps(subscription.name)]
             self.gaps.begin(names, self.heartbeat.answered_until)
         self._outbox.clear()
         self._unanswered.clear()

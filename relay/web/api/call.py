@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 from relay.auth.authenticator import Identity
 from relay.brokers import Published
 from relay.brokers.history import HistoryStore
+from relay.brokers.presence import PresenceStore
 from relay.channel import check_channel
 from relay.control import Control
 from relay.errors import ChannelError, PublishError
@@ -25,7 +26,8 @@ Finish = Callable[[], Awaitable[Result]]
 
 
 ANSWER_BYTES: Final = 8 * 1024 * 1024
-"""Payloads of histories in the answer to one request: it is made in one piece, while other clients wait."""
+"""Payloads of histories, and members of channels, in the answer to one request: it is made in one piece, while other
+clients wait."""
 
 
 class AnswerRoom:
@@ -35,7 +37,7 @@ class AnswerRoom:
         self._left = ANSWER_BYTES
 
     def take(self, size: int) -> bool:
-        """Return whether a payload of so many bytes fits; any does that is the first one."""
+        """Return whether something of so many bytes fits; anything does that is the first."""
         if size > self._left and self._left < ANSWER_BYTES:
             return False
         self._left -= size
@@ -52,9 +54,10 @@ class Call:
         window: publishes the messages of the request.
         max_message_bytes: largest payload of a message.
         limits: what a channel's namespace allows besides.
-        namespaces: which channels have positions and histories.
+        namespaces: which channels have positions, histories and presence.
         history: the histories of the bus.
-        room: for histories in the answer.
+        presence: who is on the channels of the bus.
+        room: for histories and members in the answer.
     """
 
     identity: Identity
@@ -64,6 +67,7 @@ class Call:
     limits: ChannelLimits
     namespaces: Namespaces
     history: HistoryStore
+    presence: PresenceStore
     room: AnswerRoom
 
 

@@ -76,6 +76,7 @@ async def _run(request: web.Request, identity: Identity, method: str, body: byte
         limits=node.channel_limits,
         namespaces=request.app[NAMESPACES],
         history=node.history,
+        presence=node.presence,
         room=AnswerRoom(),
     )
     if method != "batch":

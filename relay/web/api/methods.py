@@ -18,7 +18,7 @@ from relay.control.surveys import SurveyError
 from relay.errors import NotAllowed, PublishError
 from relay.idempotency_key import RULE, IdempotencyKeyError, check_idempotency_key
 from relay.message import Kind, Message
-from relay.web.api import history_methods, user_methods
+from relay.web.api import history_methods, presence_methods, user_methods
 from relay.web.api.call import Call, Finish, Method, legal_channel
 from relay.web.api.error import ApiError, Code, bad_request, from_publish_error, permission_denied
 from relay.web.api.parameters import (
@@ -29,6 +29,8 @@ from relay.web.api.parameters import (
     HistoryParameters,
     HistoryRemoveParameters,
     InfoParameters,
+    PresenceParameters,
+    PresenceStatsParameters,
     PublishParameters,
     RefreshParameters,
     UnblockUserParameters,
@@ -42,6 +44,8 @@ from relay.web.api.results import (
     ErrorBody,
     HistoryResult,
     InfoResult,
+    PresenceResult,
+    PresenceStatsResult,
     PublishReply,
     PublishResult,
 )
@@ -121,6 +125,8 @@ METHODS = {
     "broadcast": Method(BroadcastParameters, BroadcastResult, _broadcast),
     "history": Method(HistoryParameters, HistoryResult, history_methods.history),
     "history_remove": Method(HistoryRemoveParameters, EmptyResult, history_methods.history_remove),
+    "presence": Method(PresenceParameters, PresenceResult, presence_methods.presence),
+    "presence_stats": Method(PresenceStatsParameters, PresenceStatsResult, presence_methods.presence_stats),
     "unsubscribe": Method(UnsubscribeParameters, EmptyResult, user_methods.unsubscribe),
     "disconnect": Method(DisconnectParameters, EmptyResult, user_methods.disconnect),
     "refresh": Method(RefreshParameters, EmptyResult, user_methods.refresh),
@@ -130,7 +136,7 @@ METHODS = {
     "info": Method(InfoParameters, InfoResult, _info),
 }
 
-NOT_AVAILABLE = ("presence", "presence_stats", "subscribe")
+NOT_AVAILABLE = ("subscribe",)
 """Methods of Centrifugo that the relay does not offer."""
 
 

@@ -19,6 +19,8 @@ _MEANINGS = {
     "broadcast": "Send one message to several channels.",
     "history": "Tell the messages that a channel keeps, and its position.",
     "history_remove": "Remove the messages that a channel keeps; its position stays.",
+    "presence": "Tell who is on a channel, over all gateways.",
+    "presence_stats": "Tell how many are on a channel, over all gateways.",
     "unsubscribe": "End the subscription of a user, or of one client, to a channel. A plain client is closed with it.",
     "disconnect": "Close the connections of a user, or of one client, on whatever gateway.",
     "refresh": "Give the clients of a user, or one client, another end of their right, or end it now.",

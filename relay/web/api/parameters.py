@@ -147,6 +147,18 @@ class HistoryRemoveParameters(Parameters, frozen=True):
     channel: ChannelField
 
 
+class PresenceParameters(Parameters, frozen=True):
+    """Whose clients are named."""
+
+    channel: ChannelField
+
+
+class PresenceStatsParameters(Parameters, frozen=True):
+    """Whose clients are counted."""
+
+    channel: ChannelField
+
+
 class InfoParameters(Parameters, frozen=True):
     """Nothing."""
 

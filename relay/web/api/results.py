@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
 from relay.control.messages import NodeInfo
+from relay.member import Member
 
 
 class ErrorBody(msgspec.Struct, frozen=True):
@@ -90,13 +92,55 @@ class HistoryResult(msgspec.Struct, frozen=True, kw_only=True):
     epoch: str
 
 
+class ClientInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """One client on a channel.
+
+    Args:
+        user: its user; empty: it has none.
+        client: the id of its connection.
+        conn_info: JSON that its token, its key or a back end has given for it; absent: none.
+    """
+
+    user: str
+    client: str
+    conn_info: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+class PresenceResult(msgspec.Struct, frozen=True):
+    """Who is on a channel, by the ids of connections."""
+
+    presence: dict[str, ClientInfo]
+
+    @classmethod
+    def of(cls, members: Iterable[Member]) -> PresenceResult:
+        """Return members of a channel as back ends get them."""
+        infos = (ClientInfo(user=some.user or "", client=some.client, conn_info=some.info) for some in members)
+        return cls({info.client: info for info in infos})
+
+
+class PresenceStatsResult(msgspec.Struct, frozen=True, kw_only=True):
+    """How many are on a channel; all clients without a user count as one user."""
+
+    num_clients: int
+    num_users: int
+
+
 class InfoResult(msgspec.Struct, frozen=True):
     """All gateways."""
 
     nodes: list[NodeInfo]
 
 
-Result = EmptyResult | PublishResult | BroadcastResult | HistoryResult | ChannelsResult | InfoResult
+Result = (
+    EmptyResult
+    | PublishResult
+    | BroadcastResult
+    | HistoryResult
+    | PresenceResult
+    | PresenceStatsResult
+    | ChannelsResult
+    | InfoResult
+)
 
 
 class BatchReplies(msgspec.Struct, frozen=True):

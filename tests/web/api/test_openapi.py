@@ -47,7 +47,7 @@ def base_url() -> Iterator[str]:
     thread.start()
 
     async def start() -> Gateway:
-        gateway = Gateway(Settings(port=0, drain_seconds=0, api_keys=KEY, history_size=10))  # type: ignore[arg-type]  # text
+        gateway = Gateway(Settings(port=0, drain_seconds=0, api_keys=KEY, history_size=10, presence="on"))  # type: ignore[arg-type]  # text
         await gateway.start()
         return gateway
 

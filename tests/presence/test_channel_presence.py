@@ -1,0 +1,264 @@
+"""What the bus is told of one channel: as little as is needed, and in the end the truth, whatever fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import count
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relay.brokers.presence import PresenceChange
+from relay.member import Member
+from relay.presence.channel_presence import ChannelPresence
+from tests.presence.presence_bus import PresenceBus
+
+ANN = Member("a1", "ann")
+ANN_AGAIN = Member("a2", "ann")
+GUEST = Member("g1")
+
+
+def told(table: ChannelPresence) -> PresenceChange:
+    """Return what the bus is told now; it gets it."""
+    change = table.take()
+    table.settle(len(table.members), dead=False)
+    return change
+
+
+def table_of(*members: Member) -> ChannelPresence:
+    """Return a channel with these clients, of which the bus knows."""
+    table = ChannelPresence("c", 0.0)
+    for member in members:
+        table.come(member)
+    told(table)
+    assert not table.changed
+    return table
+
+
+def test_a_user_comes_with_the_first_client_and_goes_when_it_has_lingered() -> None:
+    table = ChannelPresence("c", 0.0)
+    table.come(ANN)
+    assert told(table) == PresenceChange("c", [ANN], [], {ANN.name: ANN})
+    table.come(ANN_AGAIN)
+    assert told(table) == PresenceChange("c", [ANN_AGAIN], [])
+    assert table.go("a1") is None
+    assert table.go("a2") == ANN_AGAIN
+    assert told(table) == PresenceChange("c", [], ["a1", "a2"])
+    assert not table.over
+    table.end(ANN.name)
+    assert told(table) == PresenceChange("c", [], [], {}, {ANN.name: ANN_AGAIN})
+    assert table.over
+
+
+def test_who_comes_back_while_it_lingers_is_no_news() -> None:
+    table = table_of(ANN)
+    table.go("a1")
+    table.come(ANN_AGAIN)
+    table.end(ANN.name)
+    assert told(table) == PresenceChange("c", [ANN_AGAIN], ["a1"])
+
+
+def test_what_comes_and_goes_between_two_tellings_is_not_told() -> None:
+    table = ChannelPresence("c", 0.0)
+    table.come(GUEST)
+    assert table.go("g1") == GUEST
+    table.end(GUEST.name)
+    assert table.over
+    table = table_of(GUEST)
+    table.go("g1")
+    table.end(GUEST.name)
+    table.come(GUEST)
+    assert told(table) == PresenceChange("c", [GUEST], [])
+
+
+def test_a_client_that_shows_something_else_is_told_again_and_goes_once() -> None:
+    table = table_of(ANN)
+    other = Member("a1", "ann", ANN.info)
+    table.come(other)
+    assert told(table) == PresenceChange("c", [other], [])
+    table.come(ANN)
+    table.go("a1")
+    assert told(table) == PresenceChange("c", [], ["a1"])
+
+
+def test_who_is_not_here_does_not_go() -> None:
+    table = table_of(ANN)
+    assert table.go("a2") is None
+    table.end(ANN.name)
+    table.end("user:bob")
+    assert not table.changed
+
+
+def test_what_has_failed_is_told_again_with_what_came_since() -> None:
+    table = table_of(ANN, GUEST)
+    table.go("g1")
+    table.end(GUEST.name)
+    bob = Member("b1", "bob")
+    table.come(bob)
+    table.take()
+    table.come(ANN_AGAIN)
+    table.go("b1")
+    table.end(bob.name)
+    table.fail()
+    assert table.check(99, dead=False), "it isn't known what the bus has"
+    assert told(table) == PresenceChange("c", [ANN_AGAIN], ["b1", "g1"], {}, {bob.name: bob, GUEST.name: GUEST})
+
+
+def test_a_user_who_comes_back_while_its_going_fails_is_told_as_one_who_comes() -> None:
+    """If the bus has got that it has gone, others were told."""
+    table = table_of(GUEST, ANN)
+    table.go("g1")
+    table.end(GUEST.name)
+    table.take()
+    table.come(GUEST)
+    table.fail()
+    assert told(table) == PresenceChange("c", [GUEST], [], {GUEST.name: GUEST})
+
+
+def test_what_the_bus_has_lost_is_restored_and_what_is_new_is_told_behind_it() -> None:
+    table = table_of(ANN, GUEST)
+    assert table.check(2, dead=False)
+    table.come(bob := Member("b1", "bob"))
+    table.go("g1")
+    table.end(GUEST.name)
+    assert not table.check(0, dead=False)
+    whole = PresenceChange("c", [ANN, bob], users={ANN.name: ANN, GUEST.name: GUEST}, whole=True)
+    assert told(table) == whole
+    assert told(table) == PresenceChange("c", [], [], {bob.name: bob}, {GUEST.name: GUEST})
+    assert not table.changed
+
+
+def test_users_of_a_gateway_that_was_taken_for_dead_come_again() -> None:
+    table = table_of(ANN, GUEST)
+    table.go("a1")
+    assert not table.check(0, dead=True)
+    assert told(table) == PresenceChange("c", [GUEST], ["a1"], {ANN.name: ANN, GUEST.name: GUEST})
+
+
+def test_a_whole_change_that_fails_stays_due() -> None:
+    table = table_of(ANN)
+    table.check(0, dead=False)
+    table.take()
+    table.fail()
+    assert table.take().whole
+    assert not table.settle(3, dead=False), "the bus has clients that it was never told of"
+    assert table.take().whole
+
+
+def test_the_weight_is_what_is_to_be_told() -> None:
+    table = table_of(ANN)
+    assert (table.weight, table.changed) == (0, False)
+    table.come(GUEST)
+    assert table.weight == 2
+    table.check(0, dead=False)
+    assert table.weight == 4
+
+
+class World:
+    """Two gateways and a bus, driven at random."""
+
+    def __init__(self) -> None:
+        self.bus = PresenceBus()
+        self.tables = {gateway: ChannelPresence("c", 0.0) for gateway in "xy"}
+        self.dead = dict.fromkeys("xy", False)
+        self.numbers = count()
+        self.lingering: dict[str, list[str]] = {"x": [], "y": []}
+
+    def come(self, gateway: str, number: int) -> None:
+        user = f"u{number}" if number < 3 else None
+        self.tables[gateway].come(Member(f"{next(self.numbers)}", user))
+
+    def go(self, gateway: str, number: int) -> None:
+        table = self.tables[gateway]
+        clients = list(table.members)
+        if clients:
+            last = table.go(clients[number % len(clients)])
+            if last is not None and last.user is None:
+                table.end(last.name)
+            elif last is not None:
+                self.lingering[gateway].append(last.name)
+
+    def end(self, gateway: str, number: int) -> None:
+        lingering = self.lingering[gateway]
+        if lingering:
+            self.tables[gateway].end(lingering.pop(number % len(lingering)))
+
+    def tell(self, gateway: str, number: int) -> None:
+        """Tell the bus, which fails before or after it has got it, or not at all; and what happens meanwhile."""
+        table = self.tables[gateway]
+        if not table.changed:
+            return
+        change = table.take()
+        if number == 0:
+            table.fail()
+            return
+        kept = self.bus.change(gateway, change)
+        if number == 1:
+            self.come(gateway, 2)
+            self.go(gateway, 0)
+            table.fail()
+        else:
+            self.settle(gateway, kept, table.settle)
+
+    def refresh(self, gateway: str, number: int) -> None:
+        kept = self.bus.kept.get(("c", gateway))
+        self.settle(gateway, 0 if kept is None else len(kept.members), self.tables[gateway].check)
+
+    def settle(self, gateway: str, kept: int, check: Callable[..., bool]) -> None:
+        check(kept, dead=self.dead[gateway])
+        self.dead[gateway] = False
+
+    def die(self, gateway: str, number: int) -> None:
+        """Let the other gateway take this one for dead."""
+        self.bus.bury(gateway)
+        self.dead[gateway] = True
+
+    def lose(self, gateway: str, number: int) -> None:
+        """Let the bus lose all that it has of a gateway; it is noticed before anything else is told.
+
+        It can be noticed when the gateway knows what the bus had, and that isn't nothing.
+        """
+        if self.tables[gateway]._kept:
+            self.bus.kept.pop(("c", gateway), None)
+            self.refresh(gateway, number)
+
+    def settle_all(self) -> None:
+        for _ in range(3):
+            for gateway in "xy":
+                self.refresh(gateway, 0)
+                while self.tables[gateway].changed:
+                    self.tell(gateway, 2)
+
+    def check(self) -> None:
+        """Check that the bus has the truth, and that who was told of everything knows it."""
+        assert self.bus.members("c") == {client for table in self.tables.values() for client in table.members}
+        names = {name for table in self.tables.values() for name in table._users}
+        assert self.bus.seen.get("c", set()) == names
+
+
+STEPS = ("come", "come", "go", "end", "tell", "tell", "tell", "refresh")
+
+
+def steps(kinds: tuple[str, ...]) -> st.SearchStrategy[list[tuple[str, str, int]]]:
+    return st.lists(st.tuples(st.sampled_from(kinds), st.sampled_from("xy"), st.integers(0, 4)), max_size=60)
+
+
+@given(steps(STEPS))
+def test_however_calls_fail_everything_is_told_once(taken: list[tuple[str, str, int]]) -> None:
+    world = World()
+    for step, gateway, number in taken:
+        getattr(world, step)(gateway, number)
+    world.settle_all()
+    world.check()
+    assert world.bus.idle == 0
+
+
+@pytest.mark.parametrize("fault", ["die", "lose"])
+@given(data=st.data())
+def test_in_the_end_the_bus_knows_the_truth_whatever_it_has_lost(fault: str, data: st.DataObject) -> None:
+    world = World()
+    for step, gateway, number in data.draw(steps((*STEPS, fault))):
+        getattr(world, step)(gateway, number)
+    world.settle_all()
+    world.check()
