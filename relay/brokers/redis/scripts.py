@@ -3,7 +3,7 @@
 The keys of a channel, in one slot of a cluster; `PREFIX` is that of the bus:
 
     key                          type    what
-    PREFIX{CHANNEL}:position     hash    of the newest message: e epoch, o offset
+    PREFIX{CHANNEL}:position     hash    of the newest message: e epoch, o offset; b offset at which the epoch began
                                          r id of the primary in whose time it was written
                                          c bytes of all payloads so far; s those before the oldest message, at the last
                                          look at it; t the day on which the key's time to live was set last, where
@@ -41,7 +41,7 @@ from relay.brokers.redis.link import pack
 CUT_EVERY: Final = 16
 
 _BEGIN_EPOCH: Final = """
-local state = call('HMGET', KEYS[1], 'e', 'o', 'r', 'c', 's', 't')
+local state = call('HMGET', KEYS[1], 'e', 'o', 'r', 'c', 's', 't', 'b')
 local epoch, offset, primary, bytes = state[1], tonumber(state[2] or ''), state[3] or '', state[4] or '0'
 local found
 if not epoch or not offset or primary ~= given then
@@ -59,7 +59,8 @@ if not epoch or not offset or primary ~= given then
     local now = call('TIME')
     epoch = random .. string.format('%x%05x', now[1], now[2])
     if found ~= '' then primary = found end
-    call('HSET', KEYS[1], 'e', epoch, 'o', string.format('%.0f', offset), 'r', primary)
+    state[7] = string.format('%.0f', offset)
+    call('HSET', KEYS[1], 'e', epoch, 'o', state[7], 'b', state[7], 'r', primary)
     if offset == 0 then call('EXPIRE', KEYS[1], %FRESH%) end
   end
 end
@@ -67,8 +68,8 @@ end
 """Reads the position, and begins a new epoch where it has to.
 
 Before it: `call`; `given`, the caller's idea of the primary; `random`, 8 characters of the caller's own, so that two
-Redis don't begin the same epoch. Afterwards: `epoch`, `offset`, `bytes`, `state`; and `found`, the id of the primary,
-where it was asked for."""
+Redis don't begin the same epoch. Afterwards: `epoch`, `offset`, `bytes`, `state`, whose last one is the offset at which
+the epoch began; and `found`, the id of the primary, where it was asked for."""
 
 _RENEW: Final = """
 if offset == 0 then
@@ -200,7 +201,7 @@ if tonumber(limit) > 0 and tonumber(size) > 0 then
     end
   end
 end
-return {offset, epoch, entries}
+return {offset, epoch, entries, tonumber(state[7] or 0)}
 """
 )
 
@@ -257,7 +258,7 @@ def publish_scripts(verb: bytes) -> PublishScripts:
 
 
 READ: Final = make_script(_READ, _WORDS)
-"""Returns offset and epoch of the newest message, and entries of the stream."""
+"""Returns offset and epoch of the newest message, entries of the stream, and the offset at which the epoch began."""
 
 
 class Keys(NamedTuple):
