@@ -29,7 +29,7 @@ def report(history: History, verdict: Verdict) -> Iterator[str]:
         findings = [finding for finding in verdict.findings if finding.rule is rule]
         if findings:
             times = sum(finding.times for finding in findings)
-            yield f"BROKEN: rule {rule.number}, {rule.promise}: {times} times"
+            yield f"BROKEN: rule {rule.number}, {rule.promise}: {_times(times)}"
             yield from (f"  {_sentence(finding)}" for finding in findings[:MAX_FINDINGS])
             if len(findings) > MAX_FINDINGS:
                 yield f"  and {len(findings) - MAX_FINDINGS} more"
@@ -53,12 +53,16 @@ def _happened(history: History, verdict: Verdict) -> Iterator[str]:
     yield f"{counts.published} messages: {counts.acknowledged} acknowledged, {counts.refused} refused"
     yield f"{counts.deliveries} deliveries to {sum(counts.sessions.values())} sessions ({sessions})"
     yield f"{counts.resumed} sessions asked to go on where they were; {counts.recovered} of them lacked nothing"
-    told = ", ".join(f"{times} times in channels of the kind {kept}" for kept, times in sorted(counts.told.items()))
+    told = ", ".join(f"{_times(count)} in channels of the kind {kept}" for kept, count in sorted(counts.told.items()))
     yield f"{counts.missed_told} deliveries missed and told: sessions were told {told}"
     if counts.missed_kept:
         yield f"{counts.missed_kept} deliveries missed by plain WebSockets that RELAY_ON_GAP=keep leaves untold"
     yield f"{counts.missed_untold} deliveries missed that nobody was told of"
     yield from (f"{count:6} faults: {kind}" for kind, count in sorted(counts.faults.items()))
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def _sentence(finding: Finding) -> str:

@@ -53,7 +53,7 @@ def test_of_a_broken_rule_it_shows_the_operations_that_prove_it(
     assert judge_file(path) == 1
     said = capsys.readouterr().out
     assert "\n1 deliveries missed that nobody was told of\n" in said
-    assert "BROKEN: rule 3, who lacks a message is told before it sees a later one: 1 times\n  session " in said
+    assert "BROKEN: rule 3, who lacks a message is told before it sees a later one: once\n  session " in said
     (shortest,) = (line for line in said.splitlines() if line.startswith("The first "))
     last = int(shortest.split()[2]) - 1
     assert any(line.startswith("*") and f" {last} " in line for line in said.splitlines())

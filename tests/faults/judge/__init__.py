@@ -43,19 +43,28 @@ def shortest_prefix(history: History, verdict: Verdict) -> tuple[int, Finding]:
         history: the whole.
         verdict: on it.
     """
-    begin, end, found = 0, len(history), verdict.findings[0]
-    guesses = [found.proved_at + 1, found.proved_at]
+    found = verdict.findings[0]
+    end, step = found.proved_at + 1, 1
+    # It is hardly ever far from there, and each look costs as much as the history is long.
+    while (shown := _first_finding(history, end)) is None:
+        end, step = min(len(history), end + step), 2 * step
+    found, begin, step = shown, end - 1, 1
+    while begin > 0 and (shown := _first_finding(history, begin)) is not None:
+        found, end, begin, step = shown, begin, max(0, begin - step), 2 * step
     while end - begin > 1:
-        middle = guesses.pop(0) if guesses else (begin + end) // 2
-        if not begin < middle < end:
-            continue
-        prefix = history[:middle]
-        prefix.extend(operation for operation in history[middle:] if isinstance(operation, Fault))
-        if findings := judge(prefix).findings:
-            end, found = middle, findings[0]
-        else:
+        middle = (begin + end) // 2
+        if (shown := _first_finding(history, middle)) is None:
             begin = middle
+        else:
+            found, end = shown, middle
     return end, found
+
+
+def _first_finding(history: History, count: int) -> Finding | None:
+    """Return what the first operations of a history show first; None: nothing."""
+    prefix = history[:count]
+    prefix.extend(operation for operation in history[count:] if isinstance(operation, Fault))
+    return next(iter(judge(prefix).findings), None)
 
 
 def _counts(case: Case) -> Counts:

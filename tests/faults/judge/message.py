@@ -75,6 +75,6 @@ class Message:
 
 
 def place_of(text: str) -> Place:
-    """Return the position that a text names."""
+    """Return the position that a text names; what names none is an epoch of its own."""
     epoch, _, offset = text.rpartition(":")
-    return epoch, int(offset)
+    return (epoch, int(offset)) if offset.isdecimal() else (text, 0)

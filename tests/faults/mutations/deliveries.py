@@ -36,7 +36,7 @@ def lost_by_all(spots: Spots, draw: Random) -> Mutated:
 
 def doubled(spots: Spots, draw: Random) -> Mutated:
     """A session gets a message twice, which was acknowledged or not."""
-    index = draw.choice([index for index in spots.receipts if not spots.is_keyed(index)])
+    index = draw.choice([index for index in spots.receipts if not spots.may_be_twice(index)])
     operation = spots.received(index)
     place = draw.randint(index + 1, spots.end_of(operation.session))
     copy = replace(operation, at=spots.history[place - 1].at)
@@ -51,7 +51,7 @@ def resumed_too_early(spots: Spots, draw: Random) -> Mutated:
         for receipt in spots.receipts
         if receipt < stretch.begun
         and spots.received(receipt).position == spots.subscribed(session).since
-        and not spots.is_keyed(receipt)
+        and not spots.may_be_twice(receipt)
     ]
     if not found:
         return None
@@ -67,7 +67,7 @@ def resumed_too_late(spots: Spots, draw: Random) -> Mutated:
         for stretch in spots.resumed().values()
         if len(stretch.came) > 1
         and spots.was_acknowledged_at_its_position(stretch.came[0], stretch.begun)
-        and not any(spots.is_keyed(index) for index in stretch.came[:2])
+        and not any(spots.may_be_twice(index) for index in stretch.came[:2])
     ]
     return (without(spots, draw.choice(found)), Rule.ONCE) if found else None
 
@@ -79,7 +79,7 @@ def resumed_beyond(spots: Spots, draw: Random) -> Mutated:
         for session, stretch in spots.resumed().items()
         if len(stretch.came) > 1
         and spots.was_acknowledged_at_its_position(stretch.came[0], stretch.begun)
-        and not any(spots.is_keyed(index) for index in stretch.came[:2])
+        and not any(spots.may_be_twice(index) for index in stretch.came[:2])
         and spots.goes_on_where_it_was(session)
     ]
     if not found:
@@ -98,7 +98,7 @@ def recovered_falsely(spots: Spots, draw: Random) -> Mutated:
         operation = spots.subscribed(session)
         if operation.recovered is False and operation.since and stretches and spots.lacking_since(session):
             epoch = operation.since.rpartition(":")[0]
-            if any(spots.epoch(index) == epoch and not spots.is_keyed(index) for index in stretches[0].came):
+            if any(spots.epoch(index) == epoch and not spots.may_be_twice(index) for index in stretches[0].came):
                 found.append((stretches[0].begun, operation))
     if not found:
         return None

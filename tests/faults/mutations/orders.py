@@ -22,7 +22,7 @@ def swapped(spots: Spots, draw: Random) -> Mutated:
                 proved = spots.follows(spots.received(one).message, spots.received(other).message)
                 counted = spots.epoch(one) is not None and spots.epoch(one) == spots.epoch(other)
                 sent = spots.was_published(spots.received(other).message, one)
-                if sent and (proved or counted) and not spots.is_keyed(one) and not spots.is_keyed(other):
+                if sent and (proved or counted) and not spots.may_be_twice(one) and not spots.may_be_twice(other):
                     found.append((one, other))
     if not found:
         return None
@@ -56,13 +56,16 @@ def early_for_all(spots: Spots, draw: Random) -> Mutated:
 def moved(spots: Spots, draw: Random) -> Mutated:
     """A message is acknowledged at another position than it has."""
     came = {spots.received(index).message for index in spots.receipts if spots.received(index).position}
-    found = [i for label, i in spots.acknowledged.items() if label in came and not spots.published[label].keyed]
+    found = [
+        operation
+        for operation in map(spots.acknowledgement, spots.acknowledged)
+        if operation.message in came and operation.position and not spots.published[operation.message].keyed
+    ]
     if not found:
         return None
-    index = draw.choice(found)
-    operation = spots.history[index]
-    assert isinstance(operation, Acknowledged)
-    return changed(spots, index, replace(operation, position=f"{operation.position}0")), Rule.ORDER
+    operation = draw.choice(found)
+    moved_to = replace(operation, position=f"{operation.position}0")
+    return changed(spots, spots.acknowledged[operation.message], moved_to), Rule.ORDER
 
 
 def position_reused(spots: Spots, draw: Random) -> Mutated:
@@ -85,7 +88,7 @@ def offset_skipped(spots: Spots, draw: Random) -> Mutated:
     found = [stretch.came for stretches in spots.stretches.values() for stretch in stretches if len(stretch.came) > 1]
     pairs = [(one, other) for came in found for one, other in pairwise(came) if spots.epoch(one)]
     pairs = [(one, other) for one, other in pairs if spots.epoch(one) == spots.epoch(other)]
-    pairs = [pair for pair in pairs if not any(map(spots.is_keyed, pair))]
+    pairs = [pair for pair in pairs if not any(map(spots.may_be_twice, pair))]
     if not pairs:
         return None
     begin = spots.received(draw.choice(pairs)[1]).position
@@ -95,7 +98,7 @@ def offset_skipped(spots: Spots, draw: Random) -> Mutated:
 
 def epoch_kept(spots: Spots, draw: Random) -> Mutated:
     """A history that was lost and begun anew has the epoch that it had before."""
-    received = [spots.received(index) for index in spots.receipts if not spots.is_keyed(index)]
+    received = [spots.received(index) for index in spots.receipts if not spots.may_be_twice(index)]
     at = {operation.position: operation.message for operation in received if operation.position}
     found = [place for place in sorted(at) if at.get(_before(place), at[place]) != at[place]]
     if not found:

@@ -11,6 +11,7 @@ from tests.faults.operations import (
     Acknowledged,
     AnyOperation,
     Ended,
+    Fault,
     Finished,
     History,
     Published,
@@ -59,6 +60,7 @@ class Spots:
         self._known: dict[str, int] = {}
         self._operations: dict[str, list[int]] = {}
         self._positions: dict[str, str] = {}
+        self._forgotten_at = 0.0
         for index, operation in enumerate(history):
             self._read(index, operation)
         self.stretches = {name: list(self._stretches(places)) for name, places in self._operations.items()}
@@ -77,6 +79,8 @@ class Spots:
                 self._operations[operation.session] = [index]
             case ToldMissed() | Ended():
                 self._operations[operation.session].append(index)
+            case Fault() if operation.forgets:
+                self._forgotten_at = max(self._forgotten_at, operation.ended)
             case Finished():
                 self.finished = index
         if isinstance(operation, Received | Acknowledged):
@@ -109,9 +113,19 @@ class Spots:
         assert isinstance(operation, Subscribed)
         return operation
 
-    def is_keyed(self, index: int) -> bool:
-        """Tell whether what was received at a place may have been published twice."""
-        return self.published[self.received(index).message].keyed
+    def acknowledgement(self, message: str) -> Acknowledged:
+        """Return how a message was acknowledged."""
+        operation = self.history[self.acknowledged[message]]
+        assert isinstance(operation, Acknowledged)
+        return operation
+
+    def may_be_twice(self, index: int) -> bool:
+        """Tell whether what was received at a place may have been published twice, as Redis forgot its key."""
+        return self._may_be_twice(self.received(index).message)
+
+    def _may_be_twice(self, message: str) -> bool:
+        operation = self.published[message]
+        return operation.keyed and operation.at <= self._forgotten_at
 
     def epoch(self, index: int) -> str | None:
         """Return the epoch of what was received at a place, if it came with one."""
@@ -170,7 +184,9 @@ class Spots:
                 for index in owed:
                     message = self.received(index).message
                     later = (
-                        other for other in stretch.came[bisect_right(stretch.came, index) :] if not self.is_keyed(other)
+                        other
+                        for other in stretch.came[bisect_right(stretch.came, index) :]
+                        if not self.may_be_twice(other)
                     )
                     for other in later:
                         if self.follows(message, self.received(other).message):
@@ -182,7 +198,7 @@ class Spots:
         """Tell whether what was received at a place had to come, because it was published in that stretch."""
         message = self.received(index).message
         published_in_it = self._published[message] > stretch.begun
-        return published_in_it and message in self.acknowledged and not self.is_keyed(index)
+        return published_in_it and message in self.acknowledged and not self.may_be_twice(index)
 
     def lacking(self, session: str, stretch: Stretch) -> list[str]:
         """Return acknowledged messages that a session didn't get, and that were published in a stretch."""
@@ -193,7 +209,7 @@ class Spots:
             label
             for label, message in self.published.items()
             if message.channel == channel
-            and not message.keyed
+            and not self._may_be_twice(label)
             and label not in got
             and label in self.acknowledged
             and stretch.begun < self._published[label] < end
@@ -228,7 +244,7 @@ class Spots:
             for label, position in self._positions.items()
             if position.rpartition(":")[0] == epoch
             and int(position.rpartition(":")[2]) > int(offset)
-            and not self.published[label].keyed
+            and not self._may_be_twice(label)
             and label not in got
             and self.was_known(label, begun)
         ]

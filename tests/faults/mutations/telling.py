@@ -17,7 +17,12 @@ def epoch_changed_silently(spots: Spots, draw: Random) -> Mutated:
     """A session isn't told that there is another epoch."""
     found = []
     for _, before, after in spots.told_between():
-        if before.came and after.came and not spots.is_keyed(before.came[-1]) and not spots.is_keyed(after.came[0]):
+        if (
+            before.came
+            and after.came
+            and not spots.may_be_twice(before.came[-1])
+            and not spots.may_be_twice(after.came[0])
+        ):
             epochs = [spots.epoch(before.came[-1]), spots.epoch(after.came[0])]
             if None not in epochs and epochs[0] != epochs[1]:
                 found.append(after.begun)
@@ -50,7 +55,7 @@ def never_closed(spots: Spots, draw: Random) -> Mutated:
         if stretch is None or stretch.told is None or spots.subscribed(session).kind != "websocket":
             continue
         lacking = spots.lacking(session, stretch)
-        later = [spots.received(index).message for index in stretch.came if not spots.is_keyed(index)]
+        later = [spots.received(index).message for index in stretch.came if not spots.may_be_twice(index)]
         if any(spots.follows(label, other) for label in lacking for other in later):
             found.append(stretch.told)
     return (without(spots, draw.choice(found)), Rule.TOLD) if found else None
@@ -74,7 +79,11 @@ def closed_too_late(spots: Spots, draw: Random) -> Mutated:
 def _told_of_something(spots: Spots) -> Iterator[tuple[int, int]]:
     """Yield where sessions were told of what they lack, and where the next message came, which proves it."""
     for session, before, after in spots.told_between():
-        if not isinstance(spots.history[after.begun], ToldMissed) or not after.came or spots.is_keyed(after.came[0]):
+        if (
+            not isinstance(spots.history[after.begun], ToldMissed)
+            or not after.came
+            or spots.may_be_twice(after.came[0])
+        ):
             continue
         later = spots.received(after.came[0]).message
         if any(spots.follows(label, later) for label in spots.lacking(session, before)):

@@ -17,6 +17,10 @@ MAX_HOLE = 1000
 """How many offsets of a hole are looked at: the first one that nobody knows shows it."""
 
 
+MAX_NAMED = 4
+"""How many messages are named that contradict each other."""
+
+
 def order(case: Case) -> Iterator[Finding]:
     """Yield where there is no order, and where positions contradict each other or leave something out."""
     evidence = case.evidence
@@ -39,8 +43,11 @@ def _disorder(evidence: Evidence, channel: Channel, limit: int) -> Finding:
     pairs = list(pairwise([*around, around[0]] if found.circle else around))
     proof = {index for first, second in pairs for index in comes_before(channel, first, second, limit)}
     if found.circle:
-        names = ", ".join(map(str, found.circle))
-        sentence = f"{channel.name} has no order: each of {names} comes before the next, and the last before the first"
+        names = ", ".join(map(str, found.circle[:MAX_NAMED]))
+        more = f" and {len(found.circle) - MAX_NAMED} more" if len(found.circle) > MAX_NAMED else ""
+        sentence = (
+            f"{channel.name} has no order: each of {names}{more} comes before the next, the last before the first"
+        )
     else:
         first, last = found.early[0], found.early[-1]
         proof |= {last.known, first.published}

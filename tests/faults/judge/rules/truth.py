@@ -22,11 +22,16 @@ def truth(case: Case) -> Iterator[Finding]:
             proof = tuple(sorted((message.published, message.refused, message.known)))
             yield Finding(Rule.TRUTH, sentence, proof, proof[-1])
     for session in evidence.sessions.values():
-        for message, index in session.doubles:
-            if message.acknowledged is NEVER and not message.twice:
-                first = session.received[session.messages.index(message)]
-                sentence = f"{session} got {message} twice, which was not even acknowledged"
-                yield Finding(Rule.TRUTH, sentence, (first, index), index)
+        twice = [
+            (message, index)
+            for message, index in session.doubles
+            if message.acknowledged is NEVER and not message.twice
+        ]
+        if twice:
+            message, index = twice[0]
+            first = session.received[session.messages.index(message)]
+            sentence = f"{session} got {message} twice, which was not even acknowledged"
+            yield Finding(Rule.TRUTH, sentence, (first, index), index, len(twice))
 
 
 def _strange(evidence: Evidence, index: int) -> Finding:
