@@ -85,14 +85,15 @@ class EventSubscriber(Subscriber):
         return events[1:] if refused else events
 
     def _take(self, event: Event) -> None:
-        if event.last_id:
-            self._position = event.last_id
+        # An event without an id of its own has that of the one before: such a message has no position.
+        position = event.last_id if event.last_id != self._position else None
+        self._position = event.last_id or self._position
         if event.kind == "close":
             self._end(json.loads(event.data)["code"])
         elif event.kind == "missed":
             self._missed(json.loads(event.data)["position"])
         else:
-            self._receive(event.payload, event.last_id or None)
+            self._receive(event.payload, position or None)
 
 
 class _Parser(EventParser):
