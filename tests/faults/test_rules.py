@@ -106,6 +106,13 @@ def test_a_message_that_comes_twice_breaks_the_rule_of_its_acknowledgement() -> 
     assert Script().hears("a").publishes("1").gets("a", "1", "1").judged().broken == {Rule.TRUTH}
 
 
+def test_while_a_run_goes_on_nothing_is_lost_of_which_it_is_not_proved_that_it_is_earlier() -> None:
+    """Both are on their way at once, and the second may have been published first."""
+    script = Script().hears("a").publishes("1", "2").acknowledged("1").gets("a", "2")
+    assert not script.judged().findings
+    assert script.finished().broken == {Rule.ONCE}
+
+
 def test_a_new_session_may_get_again_what_the_one_before_had() -> None:
     script = Script("history").hears("a1").published("1").gets("a1", "1").ends("a1").hears("a2").gets("a2", "1")
     assert not script.finished().findings

@@ -59,7 +59,7 @@ class Evidence:
         sessions: by their names.
         channels: by their names.
         strange: where something came that was not published there in this way.
-        clashes: a message at two positions, or two at one: the message, and where each of the two was told.
+        clashes: a message at two positions, or two at one: the message, what is wrong, and where each was told.
         contradictions: why the record can't be true, in words.
         faults: that were injected.
         readiness: what gateways said of themselves, and where.
@@ -76,7 +76,7 @@ class Evidence:
         self.sessions: dict[str, Session] = {}
         self.channels: dict[str, Channel] = {}
         self.strange: list[int] = []
-        self.clashes: list[tuple[Message, int, int]] = []
+        self.clashes: list[tuple[Message, str, int, int]] = []
         self.contradictions: list[str] = []
         self.faults: list[Fault] = []
         self.readiness: list[tuple[int, Readiness]] = []
@@ -205,12 +205,12 @@ class Evidence:
         place = place_of(text)
         other = self.channels[message.operation.channel].positions.setdefault(text, message)
         if other is not message:
-            self.clashes.append((message, other.placed, index))
+            self.clashes.append((message, f"is where {other.label} is: {text}", other.placed, index))
         if message.text is None:
             message.text = text
         elif message.offset_in(place[0]) != place[1]:
             if message.offset_in(place[0]) or place[1] != message.places[0][0][1]:
-                self.clashes.append((message, message.placed, index))
+                self.clashes.append((message, f"is at {text}, too", message.placed, index))
         else:
             return place
         message.places.append((place, index))

@@ -184,7 +184,7 @@ class _Search:
         message = order.messages[number]
         later = self._later(session, stretch, number, heard, latest)
         if later is NEVER:
-            if stretch.ended is NEVER and order.known[number] < evidence.finished:
+            if stretch.ended is NEVER and order.known[number] < evidence.finished < NEVER:
                 self._note(Miss(session, message, Manner.LAST, NEVER, evidence.finished))
             return
         proved_at = max(later, order.known[number])

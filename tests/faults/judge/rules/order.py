@@ -24,9 +24,9 @@ MAX_NAMED = 4
 def order(case: Case) -> Iterator[Finding]:
     """Yield where there is no order, and where positions contradict each other or leave something out."""
     evidence = case.evidence
-    for message, first, second in evidence.clashes:
+    for message, wrong, first, second in evidence.clashes:
         if not message.twice:
-            sentence = f"{message} in {message.operation.channel}: one position for two messages, or two for one"
+            sentence = f"{message} {wrong} ({message.operation.channel})"
             yield Finding(Rule.ORDER, sentence, (first, second), second)
     for name, limit in case.disorders.items():
         yield _disorder(evidence, evidence.channels[name], limit)
