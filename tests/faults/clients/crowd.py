@@ -99,12 +99,15 @@ class Crowd:
         await asyncio.gather(*self._publishing)
 
     async def say_last_words(self) -> None:
-        """Publish one more message on each channel, and wait until everybody has it.
+        """Publish one more message on each channel, and wait until everybody has it, or is told that it may not.
+
+        So a client may be that polls a channel without history, when another worker answers it.
 
         Raises:
             ConditionTimeout: somebody hasn't.
         """
         labels: dict[str, str | None] = {}
+        began = self._recorder.now()
 
         async def publish(channel: str, publisher: Publisher) -> None:
             labels[channel] = await publisher.publish(0)
@@ -112,7 +115,7 @@ class Crowd:
         await asyncio.gather(*(publish(*item) for item in self._last_words.items()))
 
         def waiting() -> list[str]:
-            return [one.name for one in self.subscribers if one.last != labels[one.channel]]
+            return [one.name for one in self.subscribers if one.last != labels[one.channel] and one.told_at < began]
 
         await wait_until(lambda: not waiting(), BACK_SECONDS, lambda: f"these wait for the last words: {waiting()}")
 

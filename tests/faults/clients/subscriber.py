@@ -42,6 +42,7 @@ class Subscriber(ABC):
         listening: whether the relay has said that it hears everything now.
         place: number of the gateway at which it is, or was last.
         last: label of the last message that it got.
+        told_at: when it was told last that it may have missed messages; in seconds.
     """
 
     kind: ClassVar[Kind]
@@ -69,6 +70,7 @@ class Subscriber(ABC):
         self.listening = False
         self.place: int | None = None
         self.last = ""
+        self.told_at = 0.0
 
     async def run(self) -> None:
         """Listen, and come back whenever a connection ends."""
@@ -123,7 +125,8 @@ class Subscriber(ABC):
         )
 
     def _missed(self, position: str | None) -> None:
-        self._recorder.note(ToldMissed(at=self._recorder.now(), session=self._session, position=position))
+        self.told_at = self._recorder.now()
+        self._recorder.note(ToldMissed(at=self.told_at, session=self._session, position=position))
 
     def _end(self, code: int | None) -> None:
         """Note that the session has ended; nothing happens when there is none."""
