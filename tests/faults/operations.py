@@ -132,8 +132,8 @@ class Received(Operation, frozen=True, tag=True, gc=False):
 class ToldMissed(Operation, frozen=True, tag=True, gc=False):
     """The relay has told a session that messages may be missing; it goes on.
 
-    An answer to a poll says with one word that messages may be missing before *or among* its own: it is recorded as one
-    of these before each of its messages, or one alone where it has none.
+    An answer to a poll says with one word that messages may be missing before its own, among or right behind them. It
+    is recorded as one of these before each of its messages, and one behind the last.
 
     Args:
         session: which.

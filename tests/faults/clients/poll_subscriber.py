@@ -65,12 +65,12 @@ class PollSubscriber(Subscriber):
         if not self.listening:
             missed = self._open(place, cursor, positions, missed)
         self._cursor = cursor
-        if missed and not messages:
-            self._missed(None)
         for position, payload in zip(positions, messages, strict=True):
-            if missed:  # before or among these
+            if missed:  # the answer doesn't say where: before, among or right behind its messages
                 self._missed(None)
             self._receive(payload, position)
+        if missed:
+            self._missed(None)
         if "closed" in answer:
             self._end(answer["closed"]["code"])
 
