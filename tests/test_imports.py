@@ -124,6 +124,7 @@ PURE_MODULES = {
     "presence.deadlines",
     "presence.waiting",
     "recovery.recent_messages",
+    "recovery.former_epoch",
     "recovery.kept",
     "recovery.outlet",
     "recovery.reading",

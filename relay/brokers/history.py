@@ -56,10 +56,13 @@ class HistoryPage(msgspec.Struct, frozen=True, gc=False):
     Args:
         top: the position of the newest message; with the offset 0 there has been none in this epoch.
         messages: in the order of their offsets.
+        began: the offset at which this epoch began. Messages up to it are those of the epoch before, as far as they
+            were not lost: they had the same offsets there.
     """
 
     top: Position
     messages: list[PositionedMessage] = []
+    began: int = 0
 
     def continues(self, since: Position) -> bool:
         """Return whether the messages are all that have come after a position, without a hole."""

@@ -143,4 +143,4 @@ class Readings:
         if since:
             return await self._history.read(channel, since=Position("", since))
         page = await self._history.read(channel, newest_first=True)
-        return HistoryPage(page.top, page.messages[::-1])
+        return HistoryPage(page.top, page.messages[::-1], page.began)

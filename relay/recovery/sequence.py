@@ -35,6 +35,7 @@ from relay.message import PositionedMessage
 from relay.metrics.counters import Counters
 from relay.namespaces import ChannelOptions
 from relay.position import Position
+from relay.recovery.former_epoch import FormerEpoch
 from relay.recovery.kept import Kept
 from relay.recovery.outlet import Outlet
 from relay.recovery.reading import Extent, Reading, run_up_to
@@ -89,17 +90,15 @@ class Sequence:
         self, options: ChannelOptions, rings: Budget, kept: Budget, counters: Counters, outlet: Outlet
     ) -> None:
         self._counters = counters
-        # Whether the channel keeps messages, so that a gap can be filled; and more than one reading gives.
-        self._keeps = options.history_size > 0
-        self._paged = options.history_size > MAX_PAGE
+        self._keeps = options.history_size > 0  # so that a gap can be filled
+        self._paged = options.history_size > MAX_PAGE  # more than one reading gives
         self._outlet = outlet
         self._deliver = outlet.deliver
         self._recent = RecentMessages(options, rings)
         self._kept = Kept(kept)
         # Up to where messages are missing that can't be read, and may still come by themselves.
         self._awaited: Position | None = None
-        # The epoch before this one; empty: there was none, or it isn't certain which of the two is the later one.
-        self._former = ""
+        self._former = FormerEpoch()
         self.state = State.OPENING
         self.position = NOWHERE
         self.heard = False
@@ -251,24 +250,25 @@ class Sequence:
                 if position.epoch == last.epoch and position.offset == last.offset + 1:
                     self._advance(message)
         if not same or self.position.offset < top.offset:
-            self._skip(top, list(known.values()), top.offset if same else 0)
+            self._skip(top, list(known.values()), top.offset if same else 0, reading.page.began)
 
-    def _skip(self, top: Position, messages: list[PositionedMessage], searched: int) -> None:
+    def _skip(self, top: Position, messages: list[PositionedMessage], searched: int, began: int = 0) -> None:
         """Tell that messages were missed, and deliver those without a hole up to the top.
 
         Args:
             top: where the channel goes on.
             messages: of its epoch.
             searched: the history has no more of the messages up to this offset than these; 0: that isn't known.
+            began: see `HistoryPage`.
         """
         last = self.position
-        # A server that kept its messages goes on with their offsets. What was heard in this epoch is new in any case.
-        delivered = last.offset if top.offset >= last.offset else 0
+        delivered = self._former.delivered(last, top, began)
+        # What was heard in this epoch is new in any case.
         heard = [message.position.offset for message in self._kept.messages if message.position.epoch == top.epoch]
         first = min([delivered + 1, *heard])
         run = [message for message in run_up_to(top.offset, messages) if message.position.offset >= first]
         if top.epoch != last.epoch:
-            self._former = "" if top.epoch == self._former else last.epoch
+            self._former.leave(last, top)
         self.position = Position(top.epoch, top.offset - len(run))
         self._recent.begin_anew(self.position.offset if searched else 0)
         self._outlet.missed()
@@ -289,7 +289,7 @@ class Sequence:
             position, last = message.position, self.position
             if position.epoch != last.epoch:
                 if number < old:  # it had come before the reading
-                    if anew or position.epoch == self._former:
+                    if anew or self._former.has_ended(position.epoch):
                         continue
                     accord = False
             elif position.offset <= last.offset:

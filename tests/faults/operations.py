@@ -11,10 +11,15 @@ from typing import Literal
 import msgspec
 
 Kind = Literal["websocket", "events", "polls"]
-"""How a subscriber is connected. Later protocols add theirs."""
+"""How a subscriber is connected. Later protocols add theirs. A `websocket` of the plain protocol can be told of missed
+messages by its close alone."""
+
+Keeps = Literal["history", "positions", "plain"]
+"""What the relay keeps of a channel: its messages, their number alone, or nothing."""
 
 
-class Operation(msgspec.Struct, frozen=True, tag=True, omit_defaults=True, kw_only=True):
+# Millions of operations are kept, and none refers to another: the collector need not look at them.
+class Operation(msgspec.Struct, frozen=True, tag=True, omit_defaults=True, kw_only=True, gc=False):
     """One thing that happened.
 
     Args:
@@ -24,7 +29,25 @@ class Operation(msgspec.Struct, frozen=True, tag=True, omit_defaults=True, kw_on
     at: float
 
 
-class Published(Operation, frozen=True, tag=True):
+class Setup(Operation, frozen=True, tag=True, gc=False):
+    """What a run consists of; its first operation.
+
+    Args:
+        seed: chooses the faults.
+        channels: what is kept of each.
+        gateways: how many there are, numbered from 0.
+        on_gap: `RELAY_ON_GAP`.
+        gap_seconds: `RELAY_GAP_SECONDS`.
+    """
+
+    seed: int
+    channels: dict[str, Keeps]
+    gateways: int
+    on_gap: Literal["close", "keep"] = "close"
+    gap_seconds: float = 30.0
+
+
+class Published(Operation, frozen=True, tag=True, gc=False):
     """A publisher has begun to publish a message. Without an outcome its fate is unknown.
 
     Args:
@@ -32,15 +55,17 @@ class Published(Operation, frozen=True, tag=True):
         publisher: who publishes. One publisher waits for the outcome of a message before it publishes the next one.
         channel: where.
         digest: of the whole payload, so that an altered one is noticed.
+        keyed: whether it has an idempotency key, and is sent again until there is an answer.
     """
 
     message: str
     publisher: str
     channel: str
     digest: str
+    keyed: bool = False
 
 
-class Acknowledged(Operation, frozen=True, tag=True):
+class Acknowledged(Operation, frozen=True, tag=True, gc=False):
     """The relay has said that a message is published.
 
     Args:
@@ -52,7 +77,7 @@ class Acknowledged(Operation, frozen=True, tag=True):
     position: str | None = None
 
 
-class Refused(Operation, frozen=True, tag=True):
+class Refused(Operation, frozen=True, tag=True, gc=False):
     """The relay has said that a message is not published, and won't be.
 
     Args:
@@ -62,17 +87,19 @@ class Refused(Operation, frozen=True, tag=True):
     message: str
 
 
-class Subscribed(Operation, frozen=True, tag=True):
+class Subscribed(Operation, frozen=True, tag=True, gc=False):
     """The relay has said that a subscriber hears a channel from now on.
 
     Args:
         session: names this connection, or row of polls without a break.
-        subscriber: who comes back by other sessions.
+        subscriber: who comes back by other sessions. It doesn't publish in this channel: its own messages don't come.
         kind: how.
         channel: which.
-        since: the position after which it asked to go on; None: only live messages.
-        recovered: what the relay said: whether nothing is missing since then; None: nothing was asked.
-        position: where the relay said that the session begins; None: nowhere.
+        since: the position after which it asked to go on; None: it asked for none.
+        recovered: what the relay said: whether nothing is missing since then; None: nothing was asked. A stream of
+            events whose first word is `missed` may have True here, and `ToldMissed` behind it.
+        position: after which message the relay said that the session begins; None: it said nothing. Not looked at when
+            `recovered` is true.
         gateway: number of the gateway, if it is known.
     """
 
@@ -86,7 +113,7 @@ class Subscribed(Operation, frozen=True, tag=True):
     gateway: int | None = None
 
 
-class Received(Operation, frozen=True, tag=True):
+class Received(Operation, frozen=True, tag=True, gc=False):
     """A message has come.
 
     Args:
@@ -102,8 +129,11 @@ class Received(Operation, frozen=True, tag=True):
     position: str | None = None
 
 
-class ToldMissed(Operation, frozen=True, tag=True):
+class ToldMissed(Operation, frozen=True, tag=True, gc=False):
     """The relay has told a session that messages may be missing; it goes on.
+
+    An answer to a poll says with one word that messages may be missing before its own, among or right behind them. It
+    is recorded as one of these before each of its messages, and one behind the last.
 
     Args:
         session: which.
@@ -114,8 +144,9 @@ class ToldMissed(Operation, frozen=True, tag=True):
     position: str | None = None
 
 
-class Ended(Operation, frozen=True, tag=True):
-    """A session has ended: the subscriber knows that it may miss something until it is back.
+class Ended(Operation, frozen=True, tag=True, gc=False):
+    """A session has ended: the subscriber knows that it may miss something until it is back. Not recorded of sessions
+    that are open at the end of the run.
 
     Args:
         session: which.
@@ -126,12 +157,12 @@ class Ended(Operation, frozen=True, tag=True):
     code: int | None = None
 
 
-class Present(Operation, frozen=True, tag=True):
-    """What the relay said of who is on a channel, after everything had come to rest.
+class Present(Operation, frozen=True, tag=True, gc=False):
+    """What the relay said of who is on a channel, after everything had come to rest. The last of each channel counts.
 
     Args:
         channel: which.
-        users: those that the relay named.
+        users: those that the relay named, each as often as it named them.
         expected: those that are connected.
     """
 
@@ -140,26 +171,30 @@ class Present(Operation, frozen=True, tag=True):
     expected: tuple[str, ...]
 
 
-class Fault(Operation, frozen=True, tag=True):
-    """A fault was injected.
+class Fault(Operation, frozen=True, tag=True, gc=False):
+    """A fault was injected. It is recorded once it was healed, so not in its place; its times count.
 
     Args:
         kind: a name, such as "redis killed".
         detail: what exactly, in words.
         ended: when it was healed.
+        forgets: whether Redis may have lost by it what it had: messages, and idempotency keys.
+        gateway: number of the gateway that it concerns alone; None: it concerns all, or that isn't known.
     """
 
     kind: str
     detail: str
     ended: float
+    forgets: bool = False
+    gateway: int | None = None
 
 
-class Readiness(Operation, frozen=True, tag=True):
+class Readiness(Operation, frozen=True, tag=True, gc=False):
     """What a gateway said of itself, beside whether messages got through it.
 
     Args:
         gateway: its number.
-        ready: what `/readyz` said.
+        ready: what `/readyz` said; False: there was no answer.
         passing: whether a message that was published through this gateway at about this time came back by it; None:
             it isn't known.
     """
@@ -169,7 +204,7 @@ class Readiness(Operation, frozen=True, tag=True):
     passing: bool | None = None
 
 
-class Leftover(Operation, frozen=True, tag=True):
+class Leftover(Operation, frozen=True, tag=True, gc=False):
     """Something that was there before the clients came, and again after they had gone.
 
     Args:
@@ -185,8 +220,16 @@ class Leftover(Operation, frozen=True, tag=True):
     after: float
 
 
-History = list[
-    Published
+class Finished(Operation, frozen=True, tag=True, gc=False):
+    """All that was owed to anybody has had its time: no fault is left, all channels have their last messages, and
+    `gap_seconds` are over since the gateways heard again. Subscribers listen until then. What is there and who is left
+    over may be asked after it.
+    """
+
+
+AnyOperation = (
+    Setup
+    | Published
     | Acknowledged
     | Refused
     | Subscribed
@@ -197,5 +240,8 @@ History = list[
     | Fault
     | Readiness
     | Leftover
-]
+    | Finished
+)
+
+History = list[AnyOperation]
 """In the order in which it was recorded."""

@@ -9,7 +9,7 @@ import resource
 import signal
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -38,9 +38,11 @@ class GatewayProcess:
     Attributes:
         port: TCP port, from the log line "listening".
         command: what Python runs, with `serve` behind it; empty: the command `relay`, as a fork of one that is loaded.
+        surroundings: further variables of its environment.
     """
 
     command: ClassVar[Sequence[str]] = ()
+    surroundings: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, **settings: Setting) -> None:
         self._authority: CertificateAuthority | None = None
@@ -53,7 +55,7 @@ class GatewayProcess:
         # Hand-made clients answer no pings: on a busy machine they would be closed in the middle of a test.
         given = {"port": 0, "log_format": "json", "drain_seconds": 0, "ping_interval": 3600, **settings}
         environment |= {f"RELAY_{name.upper()}": str(value) for name, value in given.items()}
-        environment["PYTHONPATH"] = str(ROOT)
+        environment |= {"PYTHONPATH": str(ROOT), **self.surroundings}
         words = (*self.command, "serve")
         launch = start_anew if self.command else start
         self._process = launch(*words, environment=environment, folder=self._directory.name, log=self._log)

@@ -13,7 +13,9 @@ from tests.harness.http_response import HttpResponse, get
 class Listening(Protocol):
     """A gateway, in a process of its own or in this one."""
 
-    port: int
+    @property
+    def port(self) -> int:
+        """Its TCP port."""
 
 
 async def told_ready(gateway: Listening, expected: bool = True, within: float = PATIENCE_SECONDS) -> HttpResponse:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -24,7 +25,7 @@ ADMIN_TIMEOUT_SECONDS = 30.0
 
 
 class RedisServer:
-    """A `redis-server` process on a port of 127.0.0.1, without persistence. A context manager.
+    """A `redis-server` process on a port of 127.0.0.1. A context manager.
 
     Args:
         user: name of an ACL user with all rights; needs a password. The default user is then switched off.
@@ -36,6 +37,7 @@ class RedisServer:
 
     Attributes:
         port: TCP port; the same after a restart.
+        append_only: whether it starts with an append-only file, and reads it; without, it keeps nothing.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class RedisServer:
         self._process: subprocess.Popen[bytes] | None = None
         self._admin: redis.Redis | None = None
         self.port = free_port()
+        self.append_only = False
 
     def __enter__(self) -> Self:
         try:
@@ -152,6 +155,20 @@ class RedisServer:
         self.kill()
         self._directory.cleanup()
 
+    def append(self, on: bool) -> None:
+        """Write everything into an append-only file from now on, or nothing any more; also after a restart."""
+        self.append_only = on
+        self.admin.config_set("appendonly", "yes" if on else "no")
+        if on:
+            wait_until_blocking(self._appends, what="the append-only file is written")
+        else:
+            shutil.rmtree(self._path / "appendonlydir", ignore_errors=True)
+
+    def _appends(self) -> bool:
+        info = self.admin.info("persistence")
+        busy = info["aof_rewrite_in_progress"] or info["aof_rewrite_scheduled"]
+        return bool(info["aof_enabled"]) and not busy and info["aof_last_bgrewrite_status"] == "ok"
+
     def fail_to_save(self) -> None:
         """Let it be unable to save, as with a full disk; it refuses PING and writes from then on."""
         (self._path / "dump.rdb").mkdir()  # where the file would be
@@ -220,7 +237,8 @@ class RedisServer:
 
     def _options(self) -> list[str]:
         port = ["--port", "0", "--tls-port", str(self.port)] if self._authority else ["--port", str(self.port)]
-        options = ["--bind", "127.0.0.1", *port, "--save", "", "--appendonly", "no", "--dir", str(self._path)]
+        options = ["--bind", "127.0.0.1", *port, "--save", "", "--dir", str(self._path)]
+        options += ["--appendonly", "yes" if self.append_only else "no"]
         if self._authority:
             options += ["--tls-ca-cert-file", str(self._authority.ca_file), "--tls-auth-clients", "no"]
             options += ["--tls-cert-file", str(self._authority.certificate_file)]

@@ -71,3 +71,15 @@ def test_a_unix_socket_answers() -> None:
         client = redis.Redis.from_url(server.unix_url)
         assert client.ping()
         client.close()
+
+
+def test_what_is_appended_to_a_file_outlives_a_kill() -> None:
+    with RedisServer() as server:
+        server.admin.set("before", "1")
+        server.append(True)
+        server.admin.set("after", "2")
+        server.restart()
+        assert server.admin.mget("before", "after") == [b"1", b"2"]
+        server.append(False)
+        server.restart()
+        assert server.admin.dbsize() == 0

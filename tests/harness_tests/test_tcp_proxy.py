@@ -149,3 +149,29 @@ async def test_a_target_that_is_away_ends_the_connection() -> None:
         with suppress(ConnectionError):
             assert await asyncio.wait_for(reader.read(), 1) == b""
         writer.transport.abort()
+
+
+async def test_a_narrow_proxy_passes_bytes_and_not_whole_chunks(proxy: TcpProxy) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+    proxy.slow_down(bytes_per_second=5000)
+    writer.write(b"x" * 20_000)
+    assert 0 < len(await reader.read(65536)) < 1000
+    proxy.slow_down()
+    await reader.readexactly(15_000)
+    writer.close()
+
+
+async def test_a_slow_proxy_delays_bytes_and_keeps_their_order(proxy: TcpProxy) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+    proxy.slow_down(delay_seconds=0.1)
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    writer.write(b"one ")
+    assert await reader.readexactly(4) == b"one "
+    assert loop.time() - began >= 0.2
+    writer.write(b"two ")
+    await asyncio.sleep(0)
+    proxy.slow_down()
+    writer.write(b"three")
+    assert await reader.readexactly(9) == b"two three"
+    writer.close()

@@ -42,7 +42,8 @@ class Bus:
         self.truth: dict[Position, bytes] = {}
         self.damaged = False
         self.lost: set[Position] = set()
-        self.stale: tuple[Position, list[PositionedMessage]] | None = None
+        self.stale: tuple[Position, list[PositionedMessage], int] | None = None
+        self._began = 0
 
     def publish(self) -> None:
         """Give a message its position, keep it, and send it to the gateway."""
@@ -62,13 +63,13 @@ class Bus:
 
     def flush(self) -> None:
         """Lose everything: another epoch begins from nothing."""
-        self.stale = self.top, list(self.history)
+        self.stale = self.top, list(self.history), self._began
         self._begin_epoch(0)
         self.history.clear()
 
     def fail_over(self, lost: int) -> None:
         """Go on at a server that has not got the newest messages; its history stays."""
-        self.stale = self.top, list(self.history)
+        self.stale = self.top, list(self.history), self._began
         for _ in range(min(lost, len(self.history))):
             self.history.pop()
         self._begin_epoch(max(0, self.top.offset - lost))
@@ -88,14 +89,16 @@ class Bus:
             since: see there.
             stale: it comes from the server that was the primary before, if there was one.
         """
-        top, history = self.stale if stale and self.stale is not None else (self.top, list(self.history))
+        now = self.top, list(self.history), self._began
+        top, history, began = self.stale if stale and self.stale is not None else now
         if since is None:
-            return HistoryPage(top)
-        return HistoryPage(top, [message for message in history if message.position.offset > since])
+            return HistoryPage(top, began=began)
+        return HistoryPage(top, [message for message in history if message.position.offset > since], began)
 
     def _begin_epoch(self, offset: int) -> None:
         self.damaged = True
         self._epochs += 1
+        self._began = offset
         self.top = Position(f"e{self._epochs}", offset)
 
 
@@ -116,6 +119,7 @@ class Client:
         position: where it is; None: it has not joined.
         told: how often it was told that it has missed something.
         got: how many messages it got.
+        payloads: theirs; those that it got after it was told, too.
     """
 
     truth: dict[Position, bytes]
@@ -127,6 +131,7 @@ class Client:
     told: int = 0
     got: int = 0
     seen: set[Position] = field(default_factory=set)
+    payloads: set[bytes] = field(default_factory=set)
 
     def take(self, message: PositionedMessage) -> None:
         """Check that it is the very next message."""
@@ -135,6 +140,7 @@ class Client:
         assert message.payload == self.truth[message.position]
         assert message.position not in self.seen
         self.seen.add(message.position)
+        self.payloads.add(message.payload)
         self.position = message.position
         self.got += 1
 

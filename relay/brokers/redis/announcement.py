@@ -1,12 +1,12 @@
 """Which channels have positions, told by gateways in Redis, so that publishers of back ends need no settings for it.
 
 One string, `PREFIXnamespaces`, in JSON. It is written whenever a gateway with such channels opens a link: where
-gateways differ, as during a rolling change, the last one is believed.
+gateways differ, as during a rolling change, the last one is believed. A Redis that has lost it since gets it again.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import redis.asyncio
@@ -40,12 +40,25 @@ class _Namespaces(msgspec.Struct):
     named: dict[str, _Options]
 
 
-def pack_announcement(prefix: str, namespaces: Namespaces) -> bytes:
-    """Return the command that tells publishers which channels have positions."""
+class Announcement(NamedTuple):
+    """The commands that tell publishers which channels have positions.
+
+    Args:
+        tell: says it.
+        remind: says it where nothing is said.
+    """
+
+    tell: bytes
+    remind: bytes
+
+
+def pack_announcement(prefix: str, namespaces: Namespaces) -> Announcement:
+    """Return the commands that tell publishers which channels have positions."""
     announced = _Namespaces(
         _reduce(namespaces.default), {name: _reduce(options) for name, options in namespaces.named.items()}
     )
-    return pack("SET", f"{prefix}{KEY}", msgspec.json.encode(announced))
+    command = ("SET", f"{prefix}{KEY}", msgspec.json.encode(announced))
+    return Announcement(pack(*command), pack(*command, "NX"))
 
 
 def read_announcement(text: bytes) -> Namespaces:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterable
 
+from relay.brokers.redis.subscribe_commands import BusSubscription
+
 
 class Gaps:
     """Channels whose messages may be missed now.
@@ -15,12 +17,15 @@ class Gaps:
     Args:
         report: called with the names of channels, and the seconds since the first of them was last heard for certain.
         clock: returns seconds.
+
+    Attributes:
+        channels: those that are not heard, and when each was last heard for certain; only to look at.
     """
 
     def __init__(self, report: Callable[[Collection[str], float], None], clock: Callable[[], float]) -> None:
         self._report = report
         self._clock = clock
-        self._since: dict[str, float] = {}
+        self.channels: dict[str, float] = {}
         # Channels that were unsubscribed, and when, while it is uncertain whether they were heard until then. The
         # oldest first.
         self._left: dict[str, float] = {}
@@ -30,7 +35,7 @@ class Gaps:
 
     def __len__(self) -> int:
         """Return how many channels are not heard."""
-        return len(self._since)
+        return len(self.channels)
 
     @property
     def invalidated(self) -> bool:
@@ -69,19 +74,24 @@ class Gaps:
         """
         since = min(max(answered_until, self._heard_until), self._invalid_since)
         for channel in (*self._left, *channels):
-            self._since.setdefault(channel, since)
+            self.channels.setdefault(channel, since)
         self._left.clear()
 
-    def end(self, but: Collection[str] = ()) -> None:
-        """Report the gap of all channels, except those that are still not heard."""
-        self._end([channel for channel in self._since if channel not in but])
+    def end(self) -> None:
+        """Report the gap of all channels."""
+        self._end(list(self.channels))
+
+    def end_heard(self, wanted: Iterable[BusSubscription]) -> None:
+        """Report the gap of all channels that are heard again, and of those that aren't wanted any more."""
+        silent = {subscription.name for subscription in wanted if not subscription.acknowledged.done()}
+        self._end([channel for channel in self.channels if channel not in silent])
 
     def end_one(self, channel: str) -> None:
         """Report the gap of one channel, if it has one."""
-        if channel in self._since:
+        if channel in self.channels:
             self._end([channel])
 
     def _end(self, channels: list[str]) -> None:
         if channels:
-            since = min([self._since.pop(channel) for channel in channels])
+            since = min([self.channels.pop(channel) for channel in channels])
             self._report(channels, max(0.0, self._clock() - since))

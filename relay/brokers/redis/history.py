@@ -155,7 +155,7 @@ class RedisHistoryStore(HistoryStore):
                 if reply[2]:
                     await asyncio.sleep(0)  # a page takes its time: others have their turn before the next one
 
-    def _page(self, channel: str, offset: int, epoch: bytes, entries: list[Any]) -> HistoryPage:
+    def _page(self, channel: str, offset: int, epoch: bytes, entries: list[Any], began: int) -> HistoryPage:
         """Return what the script has read. A message that can't be read is left out: a hole, which is noticed."""
         name = epoch.decode()
         messages = []
@@ -170,7 +170,7 @@ class RedisHistoryStore(HistoryStore):
             messages.append(
                 PositionedMessage(channel, message.payload, message.kind, message.origin, position=position)
             )
-        return HistoryPage(Position(name, offset), messages)
+        return HistoryPage(Position(name, offset), messages, began)
 
     async def _error(self, error: RedisError) -> HistoryError:
         return HistoryError(await self._runner.explain(error))

@@ -13,9 +13,9 @@ local call, try, char, byte, sub, format = redis.call, redis.pcall, string.char,
 local whole = format('%d', 2 ^ 53) == '9007199254740992' and '%d' or '%.0f'
 local pair, found, replica = whole .. '-' .. whole, nil, nil
 local function open(position, history, given, random)
-  local state = call('HMGET', position, 'e', 'o', 'r', 'c', 's', 't')
+  local state = call('HMGET', position, 'e', 'o', 'r', 'c', 's', 't', 'b')
   local epoch, offset, primary = state[1], tonumber(state[2] or ''), state[3] or ''
-  local bytes, before, day = tonumber(state[4] or '0'), tonumber(state[5] or '0'), state[6]
+  local bytes, before, day, began = tonumber(state[4] or '0'), tonumber(state[5] or '0'), state[6], state[7]
   if not epoch or not offset or primary ~= given then
     if not found then
       local info = try('INFO', 'replication')
@@ -32,13 +32,14 @@ local function open(position, history, given, random)
       local now = call('TIME')
       epoch = random .. format('%x%05x', now[1], now[2])
       if found ~= '' then primary = found end
-      call('HSET', position, 'e', epoch, 'o', format(whole, offset), 'r', primary)
+      began = format(whole, offset)
+      call('HSET', position, 'e', epoch, 'o', began, 'b', began, 'r', primary)
       if offset == 0 then call('EXPIRE', position, %FRESH%) end
     end
   end
-  return {position = position, history = history, epoch = epoch, offset = offset, bytes = bytes, before = before,
-    day = day, sent = offset, name = nil, size = nil, ttl = nil, limit = nil, lifetime = nil, upper = nil,
-    refused = nil}
+  return {position = position, history = history, epoch = epoch, offset = offset, began = began, bytes = bytes,
+    before = before, day = day, sent = offset, name = nil, size = nil, ttl = nil, limit = nil, lifetime = nil,
+    upper = nil, refused = nil}
 end
 local function renew(channel, lifetime, day)
   if channel.offset == 0 then
@@ -54,7 +55,7 @@ end
 """
 """`open` reads a position, and begins a new epoch where it has to; `found` is the id of the primary, where it was asked
 for. `given` is the caller's idea of it; `random`, 8 characters of the caller's own, so that two Redis don't begin the
-same epoch.
+same epoch. `began` is the offset at which the epoch began.
 
 What `open` returns is made with room for all that is added to it, as growing would cost as much as a command.
 
@@ -241,6 +242,6 @@ if tonumber(limit) > 0 and tonumber(size) > 0 then
     end
   end
 end
-return {offset, channel.epoch, entries}
+return {offset, channel.epoch, entries, tonumber(channel.began or 0)}
 """
 )

@@ -22,6 +22,9 @@ from relay.namespaces import NO_NAMESPACES, Namespaces
 ASK_AGAIN_SECONDS: Final = 60.0
 """For how long an answer of gateways is believed: a channel may get a history while a back end runs."""
 
+UNTOLD_SECONDS: Final = 5.0
+"""The same where nothing has been told: Redis may just have lost it, and gateways will tell it again."""
+
 log = Logger("relay.bus")
 
 
@@ -61,16 +64,20 @@ class MessagePacker:
     def learn(self, answer: bytes | RedisError | None) -> None:
         """Take the answer to the question, or its refusal.
 
+        What was told before counts on where nothing is told any more: Redis has lost it, and not the channels their
+        positions.
+
         Raises:
             ResponseError: Redis can't answer now.
         """
         if isinstance(answer, RedisError) and not isinstance(answer, NoPermissionError):
             raise ResponseError(str(answer)) from answer
         try:
-            self._namespaces = read_announcement(answer) if isinstance(answer, bytes) else NO_NAMESPACES
+            if isinstance(answer, bytes):
+                self._namespaces = read_announcement(answer)
         except msgspec.DecodeError as error:
             raise ResponseError(f"{self._prefix}{KEY} isn't written by a gateway: {error}") from error
-        self._ask_at = time.monotonic() + ASK_AGAIN_SECONDS
+        self._ask_at = time.monotonic() + (UNTOLD_SECONDS if answer is None else ASK_AGAIN_SECONDS)
         if isinstance(answer, NoPermissionError):
             # A deployment without positions needs no such right. In others gateways notice what goes past histories.
             self._asks = False

@@ -192,7 +192,8 @@ class Publications(SupervisedLink):
         self.update()
 
     def send_heartbeat(self, link: Link) -> None:
-        """Ask for the server's role."""
+        """Ask for the server's role, and remind publishers of the namespaces."""
+        self._scripting.remind(self._ask)
         self._ask(PING if link.server.role is None else HELLO, self._role_received)
 
     def _ask(self, command: bytes, answered: Callable[[Any], None]) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import hiredis
 
+from relay.brokers.redis.announcement import Announcement
 from relay.brokers.redis.durability import Durability
 from relay.brokers.redis.link import pack
 from relay.brokers.redis.script_calls import pack_primary, pack_question
@@ -19,6 +20,9 @@ DAY_SECONDS: Final = 24 * 3600
 
 LOADS_IN_VAIN: Final = 10
 """How often scripts are loaded while none is found: something between may lead each command to another Redis."""
+
+REMIND_SECONDS: Final = 10.0
+"""How often publishers are reminded which channels have positions: Redis may have lost it while the link goes on."""
 
 Ask = Callable[[bytes, Callable[[Any], None]], None]
 """Writes a packed command, and gives its reply to a function: behind the replies of what was written before."""
@@ -35,7 +39,7 @@ class Scripting:
     Args:
         verb: of the kind of pub/sub; see `Verbs.publish`.
         prefix: of the bus.
-        announcement: command that tells publishers of back ends which channels have positions; None: none has.
+        announcement: tells publishers of back ends which channels have positions; None: none has.
         durability: looks at how well Redis keeps what it is given.
 
     Attributes:
@@ -46,7 +50,7 @@ class Scripting:
             and so do some proxies.
     """
 
-    def __init__(self, verb: bytes, prefix: str, announcement: bytes | None, durability: Durability) -> None:
+    def __init__(self, verb: bytes, prefix: str, announcement: Announcement | None, durability: Durability) -> None:
         self.scripts: PublishScripts = publish_scripts(verb)
         self._question = pack_question(self.scripts, prefix)
         self._announcement = announcement
@@ -54,6 +58,7 @@ class Scripting:
         self._primary = b""
         self._refused = False
         self._in_vain = 0
+        self._remind_at = 0.0
         self.found = False
         self.merges = False
         self.ready = True
@@ -80,10 +85,17 @@ class Scripting:
             ready()
 
         self._durability.look(ask)
-        ask(self._announcement, self._announced)
+        self._remind_at = time.monotonic() + REMIND_SECONDS
+        ask(self._announcement.tell, self._announced)
         self.load(ask)
         ask(self._question, self._may_merge)
         ask(pack("INFO", "replication"), introduced)
+
+    def remind(self, ask: Ask) -> None:
+        """Remind publishers which channels have positions, if that was long ago. Called once in a while."""
+        if self._announcement is not None and time.monotonic() >= self._remind_at:
+            self._remind_at = time.monotonic() + REMIND_SECONDS
+            ask(self._announcement.remind, _ignore)
 
     def load(self, ask: Ask) -> None:
         """Load the scripts."""
@@ -122,3 +134,7 @@ class Scripting:
                 error=str(reply),
                 meaning="Publisher without namespaces= publishes past the histories",
             )
+
+
+def _ignore(reply: Any) -> None:
+    """Do nothing: a refusal was told when the link was opened."""

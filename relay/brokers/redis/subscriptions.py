@@ -74,10 +74,8 @@ class Subscriptions(SupervisedLink):
         self._changed = changed
         self._verbs = verbs
         self._wanted: dict[bytes, BusSubscription] = {}
-        # Commands that are not written yet: (verb, channel); written at the end of the tick.
-        self._outbox: list[tuple[bytes, bytes]] = []
-        # Commands that Redis hasn't answered yet, in order.
-        self._unanswered: deque[Command] = deque()
+        self._outbox: list[tuple[bytes, bytes]] = []  # (verb, channel), to be written at the end of the tick
+        self._unanswered: deque[Command] = deque()  # those that Redis hasn't answered yet, in order
         self.refused = RefusedChannels(probe, lambda key: self._command(verbs.subscribe, key))
         # While there is a link: done when all wanted channels are subscribed, so that it counts as open.
         self._synchronized: asyncio.Future[None] | None = None
@@ -122,7 +120,7 @@ class Subscriptions(SupervisedLink):
         await asyncio.wait((self._synchronized, link.closed), return_when=asyncio.FIRST_COMPLETED)
         if link.closed.done():
             return
-        self.gaps.end(but={self._wanted[key].name for key in self.refused if key in self._wanted})
+        self.gaps.end_heard(self._wanted.values())
         # `open` turns true when this returns; messages that waited for it go out right after.
         asyncio.get_running_loop().call_soon(self._changed)
 
@@ -175,7 +173,7 @@ class Subscriptions(SupervisedLink):
         """Deliver messages; settle acknowledgements."""
         wanted = self._wanted
         receive_positioned = self._sink.receive_positioned
-        verb = self._verbs.message
+        verb, gapped = self._verbs.message, self.gaps.channels
         while (reply := replies()) is not False:
             if type(reply) is not list:
                 if reply == b"PONG":  # an array, but on a link without any subscription
@@ -183,14 +181,15 @@ class Subscriptions(SupervisedLink):
                 else:
                     self._settle_error(reply)
             elif reply[0] == verb:
-                subscription = wanted.get(reply[1])
-                if subscription is not None:
+                if (subscription := wanted.get(reply[1])) is not None:
                     try:
                         message = open_envelope(subscription.name, reply[2])
                     except EnvelopeError as error:
                         self._counters.bus_errors += 1
                         log.warning("bus message refused", channel=subscription.name, error=str(error))
                         continue
+                    if gapped and subscription.name in gapped:  # clients are told before they get what came behind it
+                        self.gaps.end_heard(wanted.values())
                     if type(message) is PositionedMessage:
                         receive_positioned(message)
                     else:

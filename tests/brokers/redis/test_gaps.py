@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from relay.brokers.redis.gaps import Gaps
+from relay.brokers.redis.subscribe_commands import BusSubscription
 
 
 class Watch:
@@ -17,6 +18,14 @@ class Watch:
 
     def _tell(self, channels: Collection[str], seconds: float) -> None:
         self.told.append((sorted(channels), seconds))
+
+
+def subscription(name: str, *, heard: bool) -> BusSubscription:
+    """Return a subscription; needs a running event loop."""
+    made = BusSubscription(name, print)
+    if heard:
+        made.acknowledged.set_result(None)
+    return made
 
 
 def test_a_gap_begins_with_the_last_answered_question_or_with_the_last_probe_if_that_was_later() -> None:
@@ -56,10 +65,10 @@ def test_distrust_begins_the_gap_whatever_was_answered_but_not_before_the_link()
     assert watch.told == [(["a"], 10.0), (["a"], 5.0)]
 
 
-def test_a_channel_that_is_still_refused_keeps_its_gap_until_it_is_heard() -> None:
+async def test_a_channel_that_is_still_refused_keeps_its_gap_until_it_is_heard() -> None:
     watch = Watch()
     watch.gaps.begin(["a", "b"], 99.0)
-    watch.gaps.end(but={"b"})
+    watch.gaps.end_heard([subscription("a", heard=True), subscription("b", heard=False)])
     watch.now = 101.0
     watch.gaps.end_one("b")
     watch.gaps.end_one("b")

@@ -215,4 +215,32 @@ async def test_what_a_later_gateway_tells_is_read_by_this_one(publisher: MakePub
     await publish("p:c", "2")
     assert own_redis.admin.xlen("relay:{c}:history") == 1
     assert not own_redis.admin.exists("relay:{p:c}:position")
-    assert b"max_message_bytes" not in pack_announcement("relay:", NAMESPACES)
+    assert b"max_message_bytes" not in pack_announcement("relay:", NAMESPACES).tell
+
+
+async def test_a_redis_that_has_lost_what_gateways_told_makes_nobody_go_past_histories(
+    publisher: MakePublisher, own_redis: RedisServer, station: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a restart, before the first gateway is back."""
+    for name in ("ASK_AGAIN_SECONDS", "UNTOLD_SECONDS"):
+        monkeypatch.setattr(f"relay.brokers.redis.message_packer.{name}", 0.0)
+    publish = publisher(own_redis.url)
+    await publish("h:c", "1")
+    own_redis.admin.delete("relay:namespaces")
+    await publish("h:c", "2")
+    await publish("h:c", "3", idempotency_key="k")
+    await wait_until(lambda: len(station.sink.messages) == 3)
+    assert None not in station.sink.positions("h:c")
+
+
+async def test_gateways_tell_their_namespaces_again(
+    own_redis: RedisServer, station: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redis may have lost them without a link that broke."""
+    monkeypatch.setattr("relay.brokers.redis.scripting.REMIND_SECONDS", 0.0)
+    station.broker.shards[0]._scripting._remind_at = 0.0  # type: ignore[attr-defined]
+    told = own_redis.admin.get("relay:namespaces")
+    assert told
+    own_redis.admin.flushall()
+    await wait_until(lambda: own_redis.admin.get("relay:namespaces") == told)
+    assert station.counters.bus_losses == 0

@@ -277,6 +277,7 @@ async def test_a_replica_that_lags_begins_another_epoch_when_it_is_promoted(
     page = await there.broker.history.read("h:c")
     assert payloads(page) == [b"1", b"2", b"waits 0", b"waits 1", b"waits 2"]
     assert not page.continues(lost[0])
+    assert page.began == copied[-1].offset
     check_never_twice(here, there)
     # What was asked of the server when the link was opened is all that it was asked: no message took the longer way.
     assert len(await publish(here, b"x")) == 1

@@ -239,3 +239,22 @@ async def _play(script: Iterable[tuple[str, Any]]) -> None:
         with suppress(SubscribeError, asyncio.CancelledError):
             await future
     await subscriptions.stop()
+
+
+async def test_a_gap_is_told_before_the_first_message_behind_it() -> None:
+    """Also when both arrive at once, and other channels are not heard yet."""
+    scene = Scene()
+    gaps = scene.sink.gaps
+    told: list[list[list[str]]] = []
+    scene.sink.receive = lambda message: told.append([channels for channels, _ in gaps])  # type: ignore[method-assign]
+    for step, argument in (("open", None), ("subscribe", "a"), ("subscribe", "b"), ("answer", 9)):
+        await scene.do(step, argument)
+    for step, argument in (("lose", None), ("forbid", "b"), ("open", None), ("answer", 1)):
+        await scene.do(step, argument)
+    assert scene.redis is not None
+    reader = hiredis.Reader()
+    reader.feed(b"".join(scene.redis.answer(2)) + b"*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$5\r\nhello\r\n" * 2)
+    scene.subscriptions.replies_received(reader.gets)
+    assert told == [[["a"]], [["a"]]]
+    await scene.settle()
+    assert [channels for channels, _ in gaps] == [["a"], ["b"]]

@@ -1,0 +1,1 @@
+"""Bugs that are planted into gateways, to show that a run finds them."""
