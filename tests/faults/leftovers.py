@@ -14,8 +14,8 @@ from tests.harness.conditions import wait_until
 from tests.harness.http_response import get
 from tests.harness.prometheus import samples
 
-DESCRIPTORS: Final = "process_open_fds"
-"""Without those of connections to Redis: some of these are opened when they are needed first, and stay."""
+DESCRIPTORS: Final = "descriptors"
+"""See `Place.descriptors`; the others are metrics."""
 
 METRICS: Final = (
     "relay_connections_open",
@@ -106,5 +106,5 @@ class Leftovers:
         for (name, _), value in samples(await self._stack.page(place)).items():
             if name in found:
                 found[name] += value
-        found[DESCRIPTORS] -= place.network.connections
+        found[DESCRIPTORS] = place.descriptors
         return found

@@ -10,6 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
+import psutil
+
 from tests.faults.load import NAMESPACES
 from tests.faults.stack.clock import Clock
 from tests.harness.conditions import wait_until
@@ -98,6 +100,22 @@ class Place:
     def workers(self) -> list[int]:
         """The process ids of its present workers."""
         return sorted(self.process.workers.values()) if self.has_workers else []
+
+    @property
+    def descriptors(self) -> int:
+        """How many files its processes have open, without connections to Redis.
+
+        Some of these are opened when they are needed first, and stay; a pool keeps them, too, when Redis has closed
+        them, until it needs them again.
+        """
+        processes = [psutil.Process(pid) for pid in {self.process.pid, *self.workers}]
+        to_redis = [
+            connection
+            for process in processes
+            for connection in process.net_connections("tcp")
+            if connection.raddr and connection.raddr.port == self.network.port
+        ]
+        return sum(process.num_fds() for process in processes) - len(to_redis)
 
     def address(self, path: str) -> str:
         """Return the address of a WebSocket, by way of the door."""
