@@ -49,7 +49,7 @@ from tests.harness.websocket_client import connected
 def pair(redis_server: RedisServer) -> Iterator[list[GatewayProcess]]:
     """Two gateways with the API on; tests leave them as they were."""
     settings = {"broker_url": redis_server.url, "broker_prefix": "server-api:", "api_keys": KEY}
-    settings["namespaces"] = '{"chat": {"history_size": 100}, "room": {"presence": true}}'
+    settings["namespaces"] = '{"chat": {"history_size": 100, "presence": true}, "room": {"presence": true}}'
     gateways = [GatewayProcess(**settings, event_loop=loop) for loop in ("uvloop", "asyncio")]
     try:
         for gateway in gateways:
@@ -329,4 +329,4 @@ async def test_the_shell_examples_of_the_page_work(pair: list[GatewayProcess]) -
             subprocess.run, ["sh", "-c", script], env={**os.environ, "RELAY_API_KEYS": KEY}, capture_output=True
         )
         assert done.stdout.startswith((b'{"result":', b'{"replies":')), (line, done)
-    assert len(lines) == 15
+    assert len(lines) == 17
