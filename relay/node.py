@@ -198,7 +198,7 @@ class Node:
     def hold_back(self, source: PausableSource) -> None:
         """Pause a source that publishes as fast as it can, if it would slow down the others; see `Broker.hold_back`."""
         if self._broker.hold_back():
-            self._paused.add(source)
+            self._paused.add(source, held_back=True)
 
     def submit(
         self, message: Message, source: Source | None = None, idempotency_key: str | None = None

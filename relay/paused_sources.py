@@ -9,9 +9,11 @@ from typing import Final, Protocol
 
 from relay.brokers import Source
 
-RESUMED_PER_TURN: Final = 3
-"""How many paused publishers go on before the event loop gets its turn: each may have kept messages, and brings a
-whole read buffer when it publishes as fast as it can."""
+RESUMED_PER_TURN: Final = 64
+"""How many paused publishers go on before the event loop gets its turn: each may have kept messages."""
+
+HELD_BACK_PER_TURN: Final = 3
+"""How many of these publish as fast as they can: each brings a whole read buffer."""
 
 
 class PausableSource(Source, Protocol):
@@ -35,7 +37,8 @@ class PausedSources:
         self._loop = asyncio.get_running_loop()
         self._full = full
         # The source that was paused first goes on first.
-        self._paused: OrderedDict[PausableSource, None] = OrderedDict()
+        # Of each, whether it publishes as fast as it can.
+        self._paused: OrderedDict[PausableSource, bool] = OrderedDict()
         self._to_resume = 0
         self._resuming: asyncio.Handle | None = None
 
@@ -43,10 +46,16 @@ class PausedSources:
         """Return how many sources are paused."""
         return len(self._paused)
 
-    def add(self, source: PausableSource) -> None:
-        """Pause a source; nothing happens when it is."""
-        if source not in self._paused:
-            self._paused[source] = None
+    def add(self, source: PausableSource, *, held_back: bool = False) -> None:
+        """Pause a source; nothing more happens when it is.
+
+        Args:
+            source: publishes.
+            held_back: whether it does so as fast as it can.
+        """
+        paused = source in self._paused
+        self._paused[source] = held_back or self._paused.get(source, False)
+        if not paused:
             source.pause_publishing()
 
     def discard(self, source: PausableSource) -> None:
@@ -61,14 +70,18 @@ class PausedSources:
 
     def _resume(self) -> None:
         self._resuming = None
+        fast = 0
         try:
             for _ in range(min(self._to_resume, RESUMED_PER_TURN)):
                 if self._full() or not self._paused:
                     self._to_resume = 0
                     return
                 self._to_resume -= 1
-                source, _ = self._paused.popitem(last=False)
+                source, held_back = self._paused.popitem(last=False)
                 source.resume_publishing()
+                fast += held_back
+                if fast == HELD_BACK_PER_TURN:
+                    return
         finally:
             if self._to_resume:
                 self._resuming = self._loop.call_soon(self._resume)

@@ -13,7 +13,7 @@ from relay.errors import PublishError
 from relay.message import Encoder, Message
 from relay.metrics.counters import Counters
 from relay.node import Node
-from relay.paused_sources import RESUMED_PER_TURN
+from relay.paused_sources import HELD_BACK_PER_TURN, RESUMED_PER_TURN
 from relay.position import Position
 from tests.harness.conditions import wait_until
 
@@ -232,6 +232,22 @@ async def test_many_paused_publishers_go_on_in_several_turns() -> None:
         await asyncio.sleep(0)
         assert node.paused_publishers == left
     assert not any(client.paused for client in clients)
+
+
+async def test_few_of_those_at_full_speed_go_on_in_a_turn() -> None:
+    """Each brings a whole read buffer, and others have one message."""
+    node, spy = make()
+    fast, slow = ([join(node, "c") for _ in range(2 * HELD_BACK_PER_TURN)] for _ in range(2))
+    spy.holds_back, spy.takes_more = True, False
+    for client in fast:
+        node.hold_back(client)
+    for client in slow:
+        node.publish(Message("c", b"x", origin=client.id), client)
+    spy.holds_back = False
+    node.writable()
+    for left in (len(slow) + HELD_BACK_PER_TURN, len(slow), 0):
+        await asyncio.sleep(0)
+        assert node.paused_publishers == left
 
 
 @pytest.mark.parametrize(("problem", "left"), [("", 2), ("Redis is away", 0)])

@@ -172,12 +172,18 @@ class Admission:
         return await self._answer(self._ask(request), request)
 
     def _ask(self, request: ConnectRequest) -> Identity | Awaitable[Identity]:
-        """Return what the authenticator answers, perhaps later; whatever it raises becomes a refusal."""
+        """Return what the authenticator answers, perhaps later; whatever it raises becomes a refusal.
+
+        Until then the request counts as a failure.
+        """
         self._limits.failures.check(request.remote)
         try:
-            return self._authenticator.identify(request)
+            answer = self._authenticator.identify(request)
         except _FAULTS as error:
             raise self._refusal(error, request) from None
+        if not isinstance(answer, Identity):
+            self._limits.failures.hold(request.remote)
+        return answer
 
     async def _answer(self, answer: Identity | Awaitable[Identity], request: ConnectRequest) -> Identity:
         """Return the identity that an authenticator has answered, or will; errors are those of `identify`."""
@@ -203,17 +209,17 @@ class Admission:
         return _fault(error, request)
 
     async def _wait_for(self, identity: Awaitable[Identity], request: ConnectRequest) -> Identity:
-        """Return the identity that an authenticator promises. Meanwhile the request counts as a failure."""
+        """Return the identity that an authenticator promises."""
         try:
-            with self._limits.failures.undecided(request.remote):
-                await asyncio.sleep(0)  # in a task from here on, which time-outs need
-                async with asyncio.timeout(self._patience) as patience:
-                    found = await identity
+            await asyncio.sleep(0)  # in a task from here on, which time-outs need
+            async with asyncio.timeout(self._patience) as patience:
+                found = await identity
         except TimeoutError:
             if not patience.expired():
                 raise
             raise Refused(503, Unavailable.AUTHENTICATION_TIMEOUT) from None
         finally:
+            self._limits.failures.release(request.remote)
             if isinstance(identity, Coroutine):
                 identity.close()  # it may not have been begun
         if not isinstance(found, Identity):

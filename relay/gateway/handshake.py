@@ -70,7 +70,8 @@ class Handshake(HttpConnection):
     def expire(self) -> None:
         """End a handshake that has taken too long, or a client that doesn't go on."""
         if self._stage is Stage.UPGRADE:
-            self._refuse(Refused(503, Unavailable.BUS_TIMEOUT))
+            # Without an admission it still waits in the queue, behind thousands of others.
+            self._refuse(Refused(503, Unavailable.FULL if self._admission is None else Unavailable.BUS_TIMEOUT))
         else:
             super().expire()
 

@@ -15,6 +15,9 @@ Steps = Generator[None]
 itself. It must not raise."""
 
 
+_ENDED: Final = object()
+
+
 class HandshakeQueue:
     """Takes the first step of all handshakes that wait, then the second one of all, and so on.
 
@@ -42,4 +45,4 @@ class HandshakeQueue:
         if waiting:
             self._loop.call_soon(self._run)
         while batch:
-            batch = [steps for steps in batch if next(steps, self) is None]
+            batch = [steps for steps in batch if next(steps, _ENDED) is not _ENDED]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Final
 
 from relay.limits.address import PerAddress
@@ -88,17 +87,14 @@ class AddressRate:
         self.check(address)
         self.add(address)
 
-    @contextmanager
-    def undecided(self, address: str) -> Iterator[None]:
-        """Hold what may become an event against the address meanwhile; `add` it if it does."""
-        key = self._per_address.key(address)
-        if not key:
-            yield
-            return
-        self._undecided[key] = self._undecided.get(key, 0) + 1
-        try:
-            yield
-        finally:
+    def hold(self, address: str) -> None:
+        """Hold against an address what may become an event, until `release`; `add` it if it does."""
+        if key := self._per_address.key(address):
+            self._undecided[key] = self._undecided.get(key, 0) + 1
+
+    def release(self, address: str) -> None:
+        """Hold one thing less against an address: it is decided."""
+        if key := self._per_address.key(address):
             self._undecided[key] -= 1
             if not self._undecided[key]:
                 del self._undecided[key]

@@ -13,7 +13,9 @@ from relay import Gateway
 from relay.auth.authenticator import Identity
 from relay.auth.credential import MISSING, Unauthenticated
 from relay.errors import Refused
+from relay.gateway.proxy_phase import ProxyPhase
 from relay.limits import gateway_limits
+from tests.fuzz.memory_transport import MemoryTransport
 from tests.gateway.admissions import SUBSCRIBERS, WAYS, Authenticator, ask, every_way, guarded, nothing_is_left, success
 from tests.harness.conditions import wait_until
 from tests.harness.http_response import HttpResponse, get
@@ -285,6 +287,22 @@ async def test_authentications_that_wait_count_until_they_are_decided(way: str) 
         assert [(await one).status for one in waiting] == [401] * 3
         assert (await come(stack, gateway, way)).status == 429
         assert len(authenticator.asked) == 3
+
+
+async def test_authentications_that_begin_in_one_tick_count_for_one_another() -> None:
+    event = asyncio.Event()
+    authenticator = Authenticator.waiting_for(event)
+    async with guarded(authenticator, max_failed_authentications=3) as gateway:
+        loop, front_door = asyncio.get_running_loop(), parts_of(gateway).front_door
+        clients = [MemoryTransport(loop, ProxyPhase(front_door, "127.0.0.1")) for _ in range(8)]
+        for client in clients:
+            client.send(WAYS["websocket"])
+        await wait_until(lambda: sum(client.written.startswith(b"HTTP/1.1 429") for client in clients) == 5)
+        assert len(authenticator.asked) == 3
+        event.set()
+        await wait_until(lambda: sum(client.written.startswith(b"HTTP/1.1 101") for client in clients) == 3)
+        for client in clients:
+            client.reset()
 
 
 @every_way
