@@ -8,6 +8,9 @@ from functools import cache
 import hiredis
 import pytest
 
+from relay.brokers.redis.announcement import pack_announcement
+from relay.brokers.redis.call_replies import FORGOTTEN, REFUSED_WITH_OTHERS
+from relay.brokers.redis.durability import Durability
 from relay.brokers.redis.link import pack
 from relay.brokers.redis.publish_queue import PendingPublish
 from relay.brokers.redis.script_calls import (
@@ -18,12 +21,13 @@ from relay.brokers.redis.script_calls import (
     ScriptedChannel,
     pack_call,
     pack_primary,
+    pack_question,
 )
-from relay.brokers.redis.scripting import LOADS_IN_VAIN
+from relay.brokers.redis.scripting import LOADS_IN_VAIN, Scripting
 from relay.brokers.redis.scripts import hash_key, keys_of, publish_scripts
 from relay.brokers.shares import Share
 from relay.errors import BusUnavailable, DeliveryUnknown, PublishRefused
-from relay.namespaces import ChannelOptions
+from relay.namespaces import ChannelOptions, Namespaces
 from relay.position import Position
 from tests.brokers.recording import Outcomes, RecordingSource
 from tests.brokers.redis.test_publications import Desk, tick
@@ -243,6 +247,7 @@ async def test_a_call_that_a_later_one_has_overtaken_fails(share: Share) -> None
     desk.answer(NO_SCRIPT, answer(1))
     failures = outcomes.errors if receipt else source.errors
     assert [type(error) for error in failures] == [PublishRefused]
+    assert str(failures[0]).endswith(FORGOTTEN)
     assert outcomes.heard == ([2] if receipt else [])
     assert link.written == []
     assert not any(desk.publications.buffered.values())
@@ -359,6 +364,37 @@ async def test_channels_that_are_refused_together_are_written_apart(error: str) 
     link.written.clear()
     await tick()
     assert link.written == [written(desk, "3", "4")]
+
+
+async def test_who_was_refused_together_with_others_and_overtaken_is_told_so() -> None:
+    desk, source, other, outcomes = Desk(), RecordingSource(Share.BACK_ENDS), RecordingSource(), Outcomes()
+    desk.connect()
+    desk.scripting.merges = True
+    say(desk, "forbidden", other)
+    say(desk, "1", source, outcomes)
+    await tick()
+    say(desk, "2", source, outcomes)
+    await tick()
+    desk.answer(b"-NOPERM no access to one of the keys\r\n", answer(1))
+    assert [str(error).endswith(REFUSED_WITH_OTHERS) for error in outcomes.errors] == [True]
+    assert outcomes.heard == [2]
+
+
+async def test_it_is_remembered_over_links_that_channels_are_refused_together(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Otherwise one client that publishes to a forbidden channel would disturb all others after each link."""
+    asked: list[bytes] = []
+    announcement = pack_announcement("relay:", Namespaces(ChannelOptions(history_size=7)))
+    scripting = Scripting(b"PUBLISH", "relay:", announcement, Durability())
+    question = pack_question(SCRIPTS, "relay:")
+    for expected in (True, False):
+        asked.clear()
+        scripting.begin(lambda command, answered: asked.append(command), lambda: None)
+        assert (question in asked) is expected
+        scripting.refuse_merging("NOPERM no access to one of the keys")
+        assert not scripting.merges
+    assert caplog.text.count("channels published apart") == 1
 
 
 async def test_a_call_is_bounded() -> None:
