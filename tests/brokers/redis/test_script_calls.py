@@ -345,6 +345,23 @@ async def test_a_message_that_is_refused_alone_fails_alone() -> None:
     assert link.aborted == []
 
 
+async def test_each_publisher_learns_why_its_own_message_is_refused() -> None:
+    desk, back_end, outcomes = Desk(), RecordingSource(Share.BACK_ENDS), Outcomes()
+    client, other = RecordingSource(), RecordingSource()
+    desk.connect()
+    desk.scripting.merges = True
+    for name, source in (("a", back_end), ("b", back_end), ("a", client), ("b", client), ("b", other)):
+        say(desk, name, source, outcomes if source is back_end else None)
+    await tick()
+    say(desk, "later", client)
+    no, full = b"-NOPERM no\r\n", b"-OOM full\r\n"
+    desk.answer(answer_all([no, full, no, full, full], 0, 0))
+    assert [str(error).rpartition(": ")[2] for error in outcomes.errors] == ["NOPERM no", "OOM full"]
+    assert [str(error).rpartition(": ")[2] for error in client.errors] == ["NOPERM no"], "the first one, once"
+    assert [str(error).rpartition(": ")[2] for error in other.errors] == ["OOM full"]
+    assert desk.counters.publish_failures == {"PUBLISH_REFUSED": 6}
+
+
 @pytest.mark.parametrize("error", ["NOPERM no access to one of the keys", "CROSSSLOT Keys in request don't hash"])
 async def test_channels_that_are_refused_together_are_written_apart(error: str) -> None:
     desk, source, outcomes = Desk(), RecordingSource(Share.BACK_ENDS), Outcomes()
