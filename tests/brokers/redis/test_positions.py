@@ -106,6 +106,21 @@ async def test_a_lost_position_begins_another_epoch(own_redis: RedisServer, conn
     check_never_twice(station)
 
 
+async def test_it_is_told_apart_where_an_epoch_began_and_that_nobody_knows(
+    own_redis: RedisServer, connect: Connect
+) -> None:
+    """Older gateways and publishers begin epochs, too, and don't write down where."""
+    station = await connect(own_redis)
+    await publish(station, b"1")
+    assert (await station.broker.history.read("h:c")).began == 0
+    own_redis.admin.hdel(POSITION, "b")
+    assert (await station.broker.history.read("h:c")).began is None
+    own_redis.admin.hset(POSITION, "r", "another primary")
+    assert (await station.broker.history.read("h:c")).began == 1
+    own_redis.admin.hset(POSITION, "e", "begun by another")
+    assert (await station.broker.history.read("h:c")).began is None
+
+
 async def test_a_lost_stream_is_a_hole_and_the_count_goes_on(own_redis: RedisServer, connect: Connect) -> None:
     """As an eviction leaves it."""
     station = await connect(own_redis)
