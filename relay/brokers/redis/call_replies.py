@@ -9,7 +9,7 @@ import hiredis
 from relay.brokers import Published
 from relay.brokers.redis.publish_failures import PublishFailures
 from relay.brokers.redis.publish_queue import PendingScript, PublishQueue
-from relay.brokers.redis.script_calls import ScriptCall, ScriptedChannel
+from relay.brokers.redis.script_calls import ScriptCall
 from relay.brokers.redis.scripting import Scripting
 from relay.metrics.counters import Counters
 from relay.position import Position
@@ -84,7 +84,7 @@ class CallReplies:
         """
         if error.startswith("NOSCRIPT"):
             return None if self._scripting.hopeless else FORGOTTEN
-        if error.startswith(REFUSED_TOGETHER) and any(call[0] is not calls[0][0] for call in calls):
+        if error.startswith(REFUSED_TOGETHER) and any(call[0].keys != calls[0][0].keys for call in calls):
             self._scripting.refuse_merging(error)
             return REFUSED_WITH_OTHERS
         return None
@@ -123,14 +123,14 @@ def _positions(calls: list[ScriptCall], results: list[Any], places: list[Any]) -
         places: epoch and first offset of each channel, in the order in which the channels first appear; an offset of 0:
             its messages have no positions.
     """
-    following: dict[ScriptedChannel, Position] = {}
+    following: dict[bytes, Position] = {}
     positions: list[Position | None] = []
     for (channel, _, _), result in zip(calls, results, strict=True):
-        position = following.get(channel)
+        position = following.get(channel.keys)
         if position is None:
             number = 2 * len(following)
             position = Position(places[number].decode(), places[number + 1])
         positions.append(position if position.offset else None)
         published = position.offset and type(result) is int
-        following[channel] = Position(position.epoch, position.offset + 1) if published else position
+        following[channel.keys] = Position(position.epoch, position.offset + 1) if published else position
     return positions

@@ -15,7 +15,7 @@ import redis
 from relay.brokers import BrokerOptions
 from relay.brokers.envelope import open_envelope, seal
 from relay.brokers.history import FRESH_SECONDS, HistoryError, HistoryPage
-from relay.brokers.redis import history
+from relay.brokers.redis import broker, history
 from relay.errors import PublishRefused
 from relay.message import Kind, Message
 from relay.namespaces import ChannelOptions, Namespaces
@@ -67,6 +67,18 @@ async def publish(station: Station, *payloads: bytes, channel: str = "h:c", key:
         station.say(channel, payload, receipt=outcomes, key=key)
     await wait_until(lambda: len(outcomes.heard) == len(payloads), what=lambda: (outcomes.errors, len(outcomes.heard)))
     return [position for position in outcomes.positions if position is not None]
+
+
+async def test_channels_beyond_those_that_the_broker_remembers_get_each_offset_once(
+    own_redis: RedisServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(broker, "CACHED_CHANNELS", 1)
+    station, outcomes = await connect(own_redis), Outcomes()
+    await publish(station, b"0")
+    for channel in ("h:c", "h:d", "h:c"):
+        station.say(channel, b"x", receipt=outcomes)
+    await wait_until(lambda: len(outcomes.heard) + len(outcomes.errors) == 3)
+    assert [position.offset for position in outcomes.positions if position is not None] == [2, 1, 3]
 
 
 def payloads(page: HistoryPage) -> list[bytes]:

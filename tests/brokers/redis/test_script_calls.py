@@ -328,6 +328,21 @@ async def test_channels_share_a_call_where_redis_takes_that() -> None:
     assert outcomes.positions == [Position("e", 7), Position("e", 20), Position("e", 8)]
 
 
+@pytest.mark.parametrize("merges", [False, True])
+async def test_a_channel_is_opened_once_in_a_call_also_when_it_was_forgotten_meanwhile(merges: bool) -> None:
+    """The broker knows only so many channels at a time; opened twice, it would give out the same offset twice."""
+    desk, source, outcomes = Desk(), RecordingSource(), Outcomes()
+    link = desk.connect()
+    desk.scripting.merges = merges
+    again = ScriptedChannel(SCRIPTS, "relay:", "a", ChannelOptions(history_size=7))
+    say(desk, "1", source, outcomes, channel="a")
+    desk.publications.publish(again.call(BULK % (1, b"2"), None), source, outcomes)
+    await tick()
+    assert link.written == [pack_call([call("1", "a"), call("2", "a")], desk.scripting.middle)]
+    desk.answer(answer_all([1, 1], 7))
+    assert outcomes.positions == [Position("e", 7), Position("e", 8)]
+
+
 async def test_a_message_that_is_refused_alone_fails_alone() -> None:
     desk, clients, back_end, outcomes = Desk(), RecordingSource(), RecordingSource(Share.BACK_ENDS), Outcomes()
     link = desk.connect()
