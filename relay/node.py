@@ -189,15 +189,19 @@ class Node:
         self._paused.add(source)
 
     def _full(self) -> bool:
-        """Return whether paused sources should wait, as those do that publish as fast as they can.
+        """Return whether paused sources should wait, as those do that publish as fast as they can."""
+        return self.congested or self._holds_back()
+
+    def _holds_back(self) -> bool:
+        """Return whether sources that publish as fast as they can should wait; see `Broker.hold_back`.
 
         Not while the bus is away: then the messages that they have kept must get their turn to fail.
         """
-        return self.congested or (self._broker.hold_back() and not self._broker.problems)
+        return self._broker.hold_back() and not self._broker.problems
 
     def hold_back(self, source: PausableSource) -> None:
         """Pause a source that publishes as fast as it can, if it would slow down the others; see `Broker.hold_back`."""
-        if self._broker.hold_back():
+        if self._holds_back():
             self._paused.add(source, held_back=True)
 
     def submit(

@@ -268,6 +268,15 @@ async def test_paused_publishers_wait_while_much_is_on_its_way(problem: str, lef
     assert not node.paused_publishers
 
 
+@pytest.mark.parametrize(("problem", "held"), [("", 1), ("Redis is away", 0)])
+async def test_a_publisher_at_full_speed_is_held_back_unless_the_bus_is_away(problem: str, held: int) -> None:
+    """Nothing of it may wait for the bus: then nothing would tell it to go on before the bus is back."""
+    node, spy = make()
+    spy.holds_back, spy.problem = True, problem
+    node.hold_back(join(node, "c"))
+    assert node.paused_publishers == held
+
+
 async def test_a_publisher_that_has_left_is_not_resumed() -> None:
     node, spy = make()
     client = join(node, "c")

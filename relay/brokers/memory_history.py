@@ -145,7 +145,7 @@ class MemoryHistoryStore(HistoryStore):
             found = (m for m in reversed(messages) if since is None or m.position.offset < since.offset)
         else:
             found = (m for m in messages if since is None or m.position.offset > since.offset)
-        return HistoryPage(known.top, list(islice(found, count)))
+        return HistoryPage(known.top, list(islice(found, count)), 0)
 
     async def remove(self, channel: str) -> None:
         """See `HistoryStore.remove`."""

@@ -58,7 +58,8 @@ class ChannelRecovery:
         sequence: the channel's messages.
         acknowledged: the subscription on the bus that was claimed last.
         failures: see `Wanting`.
-        heard_at: when a message had come since the look before, or when the channel was claimed; in seconds.
+        heard_at: when a message had come since the look before, or when the channel was opened, in seconds: the newest
+            message is no younger.
         heard: whether a message has come since it was claimed, so that it is known how old the newest one is.
         options: see above.
     """
@@ -189,6 +190,8 @@ class ChannelRecovery:
             self.want(self._extent)
             return reading is not None
         waiting, self._waiting = self._waiting, []
+        if self.sequence.state is State.OPENING:
+            self.heard_at = self._shared.loop.time()
         useful = self.sequence.merge(reading)
         for awaited in waiting:
             if not awaited.done():

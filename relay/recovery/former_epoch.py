@@ -29,7 +29,7 @@ class FormerEpoch:
         """Return whether an epoch is certainly the one before."""
         return self._earlier and epoch == self._last.epoch
 
-    def delivered(self, last: Position, top: Position, began: int) -> int:
+    def delivered(self, last: Position, top: Position, began: int | None) -> int:
         """Return up to which offset messages of an epoch have been delivered.
 
         Where an epoch begins the offsets of the one before go on: a server that lacks the newest messages gives
@@ -42,5 +42,7 @@ class FormerEpoch:
         """
         if top.epoch == last.epoch:
             return last.offset
+        if began is None:  # most probably the server lacks no message, and its count has gone on
+            began = last.offset if top.offset >= last.offset else 0
         overlap = min(last.offset, began)
         return max(overlap, self._last.offset) if top.epoch == self._last.epoch else overlap

@@ -31,8 +31,9 @@ LOOK_SECONDS: Final = 2.0
 """How often channels are looked at that are quiet: the newest message may have been lost, and none come behind it."""
 
 UNHEARD_SECONDS: Final = 10.0
-"""How long messages are at hand that were read, where none has come since: it isn't known how old they are. So clients
-that all come back at once are served by one reading, and a message outlives its history by no more than this."""
+"""How long messages are at hand that were read when the channel was opened, where none has come since: it isn't known
+how old they are. Those that are read later stay until the next look. So clients that all come back at once are served
+by one reading, and a message outlives its history by no more than this and `LOOK_SECONDS`."""
 
 LOOKED_AT: Final = 512
 """Channels that are looked at then, at most: more take their turns. It is one pipeline, of about 15 ms."""

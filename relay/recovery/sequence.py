@@ -252,7 +252,7 @@ class Sequence:
         if not same or self.position.offset < top.offset:
             self._skip(top, list(known.values()), top.offset if same else 0, reading.page.began)
 
-    def _skip(self, top: Position, messages: list[PositionedMessage], searched: int, began: int = 0) -> None:
+    def _skip(self, top: Position, messages: list[PositionedMessage], searched: int, began: int | None = None) -> None:
         """Tell that messages were missed, and deliver those without a hole up to the top.
 
         Args:

@@ -21,6 +21,7 @@ class Bus:
 
     Args:
         size: messages that the history keeps.
+        says_began: whether readings say where an epoch began; older gateways didn't write it down.
 
     Attributes:
         top: position of the newest message.
@@ -32,8 +33,9 @@ class Bus:
         stale: what a server still answers that was the primary before.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, *, says_began: bool = True) -> None:
         self._size = size
+        self._says_began = says_began
         self._epochs = 1
         self._count = 0
         self.top = Position("e1", 0)
@@ -90,7 +92,8 @@ class Bus:
             stale: it comes from the server that was the primary before, if there was one.
         """
         now = self.top, list(self.history), self._began
-        top, history, began = self.stale if stale and self.stale is not None else now
+        top, history, offset = self.stale if stale and self.stale is not None else now
+        began = offset if self._says_began else None
         if since is None:
             return HistoryPage(top, began=began)
         return HistoryPage(top, [message for message in history if message.position.offset > since], began)

@@ -39,8 +39,8 @@ harmless, anything = plays(*HARMLESS), plays(*HARMLESS, *HARMFUL, begin=OVERTAKE
 class Scene:
     """A bus, a gateway, and what they do."""
 
-    def __init__(self, options: ChannelOptions, room: int = 1000) -> None:
-        self.bus = Bus(options.history_size)
+    def __init__(self, options: ChannelOptions, room: int = 1000, *, says_began: bool = True) -> None:
+        self.bus = Bus(options.history_size, says_began=says_began)
         self.gateway = Gateway(self.bus, options, room)
 
     def do(self, act: str, number: int) -> None:
@@ -94,9 +94,9 @@ class Scene:
             gateway.look()
 
 
-def played(options: ChannelOptions, acts: Acts, room: int = 1000) -> Scene:
+def played(options: ChannelOptions, acts: Acts, room: int = 1000, *, says_began: bool = True) -> Scene:
     """Return a scene at its end."""
-    scene = Scene(options, room)
+    scene = Scene(options, room, says_began=says_began)
     for act, number in acts:
         scene.do(act, number)
     return played_on(scene)
@@ -119,9 +119,9 @@ def check_end(scene: Scene) -> None:
 
 
 @settings(max_examples=1000)
-@given(anything, st.sampled_from([1, 3, 10, 100]), rooms)
-def test_nothing_is_missing_or_doubled_in_silence(acts: Acts, size: int, room: int) -> None:
-    check_end(played(ChannelOptions(history_size=size), acts, room))
+@given(anything, st.sampled_from([1, 3, 10, 100]), rooms, st.booleans())
+def test_nothing_is_missing_or_doubled_in_silence(acts: Acts, size: int, room: int, says_began: bool) -> None:
+    check_end(played(ChannelOptions(history_size=size), acts, room, says_began=says_began))
 
 
 @settings(max_examples=1000)
@@ -218,6 +218,17 @@ def test_what_was_delivered_isnt_repeated_behind_a_failover_that_lost_messages(p
         scene.do(act, 0)
     check_end(played_on(scene))
     assert (client.got, client.told) == (4 + published, 1)
+    assert len(client.payloads) == client.got
+
+
+def test_what_was_delivered_isnt_repeated_where_nobody_has_written_down_where_the_epoch_began() -> None:
+    """So it is while older gateways are still there."""
+    scene = Scene(ChannelOptions(history_size=MAX_PAGE + 1), says_began=False)
+    for act in (*OPENED, *("publish", "hear") * 4, "fail over", "publish", "gap"):
+        scene.do(act, 0)
+    check_end(played_on(scene))
+    (client,) = scene.gateway.clients
+    assert (client.got, client.told) == (5, 1)
     assert len(client.payloads) == client.got
 
 

@@ -9,12 +9,18 @@ import hiredis
 from relay.brokers import Published
 from relay.brokers.redis.publish_failures import PublishFailures
 from relay.brokers.redis.publish_queue import PendingScript, PublishQueue
-from relay.brokers.redis.script_calls import ScriptCall, ScriptedChannel
+from relay.brokers.redis.script_calls import ScriptCall
 from relay.brokers.redis.scripting import Scripting
 from relay.metrics.counters import Counters
 from relay.position import Position
 
-OVERTAKEN: Final = "Redis had forgotten the script, and knew it again before a later message of the same publisher"
+FORGOTTEN: Final = "Redis had forgotten the script, and knew it again before a later message of the same publisher"
+"""Why a message fails that was to be written again, and was overtaken."""
+
+REFUSED_WITH_OTHERS: Final = (
+    "Redis refused it in one call with messages to other channels, and took a later message of the same publisher"
+)
+"""The same, where it was to be written again without them."""
 
 REFUSED_TOGETHER: Final = ("CROSSSLOT", "NOPERM")
 """What errors begin with that may concern one of several channels; nothing was executed."""
@@ -46,9 +52,9 @@ class CallReplies:
         queue = self._queue
         calls = queue.calls[0]
         if isinstance(reply, hiredis.ReplyError):
-            held = self._may_hold(str(reply), calls)
+            held = self._why_held(str(reply), calls)
         elif type(reply) is list and len(reply) > 2 and len(reply[2]) == len(calls):
-            held = False
+            held = None
         else:
             return None
         del queue.calls[0]
@@ -61,9 +67,9 @@ class CallReplies:
             size += entry.size
             if entry.receipt is not None and entry.source is not None:
                 queue.charge(entry.source.share, -entry.size)
-        if held:
+        if held is not None:
             for entry, call in zip(entries, calls, strict=True):
-                queue.hold(entry, call)
+                queue.hold(entry, call, held)
             return -first.size
         if isinstance(reply, hiredis.ReplyError):
             self._failures.refused(entries, str(reply))
@@ -71,14 +77,17 @@ class CallReplies:
             self._settle(entries, calls, reply, now)
         return size
 
-    def _may_hold(self, error: str, calls: list[ScriptCall]) -> bool:
-        """Return whether messages are to be written again, as nothing was executed."""
+    def _why_held(self, error: str, calls: list[ScriptCall]) -> str | None:
+        """Return why messages fail that are overtaken until they are written again; None: they are refused now.
+
+        They are written again where nothing was executed, and another try may go better.
+        """
         if error.startswith("NOSCRIPT"):
-            return not self._scripting.hopeless
-        if error.startswith(REFUSED_TOGETHER) and any(call[0] is not calls[0][0] for call in calls):
-            self._scripting.merges = False
-            return True
-        return False
+            return None if self._scripting.hopeless else FORGOTTEN
+        if error.startswith(REFUSED_TOGETHER) and any(call[0].keys != calls[0][0].keys for call in calls):
+            self._scripting.refuse_merging(error)
+            return REFUSED_WITH_OTHERS
+        return None
 
     def _settle(self, entries: list[PendingScript], calls: list[ScriptCall], reply: list[Any], now: float) -> None:
         """Tell what a script has answered; see `relay.brokers.redis.scripts`."""
@@ -95,8 +104,9 @@ class CallReplies:
                 self._failures.refused((entry,), str(result))
                 continue
             published += 1
-            if queue.holding and entry.source is not None and (overtaken := queue.take_overtaken(entry.source)):
-                self._failures.refused(overtaken, OVERTAKEN)
+            if queue.holding and entry.source is not None:
+                for held in queue.take_overtaken(entry.source):
+                    self._failures.refused((held.entry,), held.why)
             if entry.receipt is not None:
                 entry.receipt(Published(result, positions[number], bool(repeated)))
         counters.publish_latency.observe(now - entries[0].accepted_at, published)
@@ -113,14 +123,14 @@ def _positions(calls: list[ScriptCall], results: list[Any], places: list[Any]) -
         places: epoch and first offset of each channel, in the order in which the channels first appear; an offset of 0:
             its messages have no positions.
     """
-    following: dict[ScriptedChannel, Position] = {}
+    following: dict[bytes, Position] = {}
     positions: list[Position | None] = []
     for (channel, _, _), result in zip(calls, results, strict=True):
-        position = following.get(channel)
+        position = following.get(channel.keys)
         if position is None:
             number = 2 * len(following)
             position = Position(places[number].decode(), places[number + 1])
         positions.append(position if position.offset else None)
         published = position.offset and type(result) is int
-        following[channel] = Position(position.epoch, position.offset + 1) if published else position
+        following[channel.keys] = Position(position.epoch, position.offset + 1) if published else position
     return positions

@@ -155,7 +155,7 @@ class RedisHistoryStore(HistoryStore):
                 if reply[2]:
                     await asyncio.sleep(0)  # a page takes its time: others have their turn before the next one
 
-    def _page(self, channel: str, offset: int, epoch: bytes, entries: list[Any], began: int) -> HistoryPage:
+    def _page(self, channel: str, offset: int, epoch: bytes, entries: list[Any], began: int | None) -> HistoryPage:
         """Return what the script has read. A message that can't be read is left out: a hole, which is noticed."""
         name = epoch.decode()
         messages = []

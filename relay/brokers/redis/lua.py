@@ -32,8 +32,9 @@ local function open(position, history, given, random)
       local now = call('TIME')
       epoch = random .. format('%x%05x', now[1], now[2])
       if found ~= '' then primary = found end
-      began = format(whole, offset)
-      call('HSET', position, 'e', epoch, 'o', began, 'b', began, 'r', primary)
+      local count = format(whole, offset)
+      began = count .. ' ' .. epoch
+      call('HSET', position, 'e', epoch, 'o', count, 'b', began, 'r', primary)
       if offset == 0 then call('EXPIRE', position, %FRESH%) end
     end
   end
@@ -55,7 +56,8 @@ end
 """
 """`open` reads a position, and begins a new epoch where it has to; `found` is the id of the primary, where it was asked
 for. `given` is the caller's idea of it; `random`, 8 characters of the caller's own, so that two Redis don't begin the
-same epoch. `began` is the offset at which the epoch began.
+same epoch. `began` is the offset at which an epoch began, and that epoch: an older relay that begins one
+leaves what it finds there.
 
 What `open` returns is made with room for all that is added to it, as growing would cost as much as a command.
 
@@ -242,6 +244,7 @@ if tonumber(limit) > 0 and tonumber(size) > 0 then
     end
   end
 end
-return {offset, channel.epoch, entries, tonumber(channel.began or 0)}
+local began, which = string.match(channel.began or '', '^(%d+) (%S+)$')
+return {offset, channel.epoch, entries, which == channel.epoch and tonumber(began)}
 """
 )

@@ -149,11 +149,14 @@ class Publications(SupervisedLink):
 
     def update(self) -> None:
         """Check again whether messages may pass, and go on if they may."""
-        may_write = self.open and self._scripting.ready and not self._queue.holding and self._gate()
+        hears = self._gate()
+        may_write = self.open and self._scripting.ready and not self._queue.holding and hears
         self.passing = may_write and self.link is not None and self.link.writable
         if self.passing:
             self._flush()
             self._resume()
+        elif not hears:
+            self._resume_to_fail()
 
     async def drain(self) -> None:
         """Wait until Redis has replied to all messages that were accepted before."""
@@ -186,6 +189,7 @@ class Publications(SupervisedLink):
         self._failures.unanswered(reason)
         self._arm_deadline()
         self._resume()
+        self._resume_to_fail()
 
     def link_writable(self, writable: bool) -> None:
         """Hold back while the socket is full."""
@@ -254,6 +258,16 @@ class Publications(SupervisedLink):
             self._on_writable()
         if self._drained is not None:
             self._end_drain(self._drained)
+
+    def _resume_to_fail(self) -> None:
+        """Let paused sources go on, as an outage begins: the messages that they have kept must get their turn to fail.
+
+        Nothing of a source that was held back may wait here, so nothing else would tell it. While the clients' share is
+        used up, they go on when messages have expired.
+        """
+        if self._paused and not self.congested:
+            self._paused = False
+            self._on_writable()
 
     def _end_drain(self, drained: asyncio.Future[None]) -> None:
         """End the drain when the messages that were accepted before it are settled."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from relay.brokers import Receipt, Source
 from relay.brokers.redis.publish_queue import PendingPublish, PublishQueue
@@ -29,8 +29,7 @@ class PublishFailures:
         self._queue = queue
         self._counters = counters
         self._report_refusal_at = 0.0
-        self._refused: list[PendingPublish] = []
-        self._refusal = ""
+        self._refused: list[tuple[PendingPublish, str]] = []
 
     def fail(
         self, error: PublishError, sources: Collection[Source | None], gone: Collection[PendingPublish] = ()
@@ -42,18 +41,7 @@ class PublishFailures:
             sources: whose messages are dropped.
             gone: messages that have failed and are no longer in the queue.
         """
-        dropped = [entry for entry in self._queue.drop(sources) if entry.source is not None]
-        if failed := len(gone) + len(dropped):
-            self._counters.publish_failures[error.disconnect.name] += failed
-        for entry in gone:
-            if entry.receipt is not None:
-                entry.receipt(error)
-        for entry in dropped:
-            if entry.receipt is not None:
-                entry.receipt(error if not gone else BusUnavailable("an earlier message failed"))
-        for source in sources:
-            if source is not None:
-                source.publish_failed(error)
+        self._fail_each(dict.fromkeys(sources, error), [(entry, error) for entry in gone])
 
     def unanswered(self, reason: str) -> None:
         """Fail the messages that were written and have no reply: the link broke, so their delivery is unknown."""
@@ -88,8 +76,7 @@ class PublishFailures:
             refused: the messages, which are no longer in the queue.
             error: of the reply.
         """
-        self._refused += refused
-        self._refusal = error
+        self._refused += [(entry, error) for entry in refused]
 
     def tell_refused(self) -> None:
         """Tell of the messages that Redis has refused.
@@ -100,10 +87,34 @@ class PublishFailures:
         if not refused:
             return
         self._counters.bus_errors += len(refused)
-        # With a receipt the publisher learns it for each message; a client without one is closed.
-        error = PublishRefused(self._refusal)
-        self.fail(error, {entry.source for entry in refused if entry.receipt is None}, refused)
+        errors = {error: PublishRefused(error) for _, error in refused}
+        sources: dict[Source | None, PublishError] = {}
+        for entry, error in refused:
+            if entry.receipt is None:  # with one the publisher learns it for each message; without, a client is closed
+                sources.setdefault(entry.source, errors[error])
+        self._fail_each(sources, [(entry, errors[error]) for entry, error in refused])
         now = time.monotonic()
         if now >= self._report_refusal_at:
             self._report_refusal_at = now + REPORT_REFUSAL_SECONDS
-            log.error("publish refused", messages=len(refused), error=self._refusal)
+            log.error("publish refused", messages=len(refused), error=refused[0][1])
+
+    def _fail_each(
+        self,
+        sources: Mapping[Source | None, PublishError],
+        gone: Collection[tuple[PendingPublish, PublishError]],
+    ) -> None:
+        """Tell of messages that have failed, each with its error; see `fail`. Goes once through all that waits."""
+        dropped = [entry for entry in self._queue.drop(sources) if entry.source is not None]
+        failures = self._counters.publish_failures
+        for entry, error in gone:
+            failures[error.disconnect.name] += 1
+            if entry.receipt is not None:
+                entry.receipt(error)
+        for entry in dropped:
+            error = sources[entry.source]
+            failures[error.disconnect.name] += 1
+            if entry.receipt is not None:
+                entry.receipt(error if not gone else BusUnavailable("an earlier message failed"))
+        for source, error in sources.items():
+            if source is not None:
+                source.publish_failed(error)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -47,6 +47,19 @@ class PendingScript(PendingPublish):
     """A message that a script publishes: the next one of the oldest call in `PublishQueue.calls` once it is written."""
 
     __slots__ = ()
+
+
+class HeldCall(NamedTuple):
+    """A message that Redis has not executed, and that is to be written again.
+
+    Args:
+        entry, call: of the message.
+        why: what its publisher is told if a later message of the same source was executed.
+    """
+
+    entry: PendingScript
+    call: ScriptCall
+    why: str
 
 
 class PublishQueue:
@@ -100,8 +113,8 @@ class PublishQueue:
         self.scripts_wait = False
         self.calls: deque[list[ScriptCall]] = deque()
         self.blocked = False
-        # Calls that have found no script, the oldest first.
-        self._held: list[tuple[PendingScript, ScriptCall]] = []
+        # The oldest first.
+        self._held: list[HeldCall] = []
         self.size = 0
         self.of_others = 0
 
@@ -155,31 +168,31 @@ class PublishQueue:
         self.scripts_wait = False
         return b"".join(packed)
 
-    def hold(self, entry: PendingScript, call: ScriptCall) -> None:
-        """Hold a call, which was taken out of `pending` and `calls`; its bytes count on in `size`."""
-        self._held.append((entry, call))
+    def hold(self, entry: PendingScript, call: ScriptCall, why: str) -> None:
+        """Hold a call, which was taken out of `pending` and `calls`; its bytes count on in `size`. See `HeldCall`."""
+        self._held.append(HeldCall(entry, call, why))
         self.blocked = True
         if entry.source is not None and entry.receipt is not None:
             self.charge(entry.source.share, entry.size)
 
     def release(self) -> None:
         """Let the held calls wait to be written again, before all others."""
-        self.pending.extendleft(entry for entry, _ in reversed(self._held))
-        self.unsent[:0] = [call for _, call in self._held]
+        self.pending.extendleft(held.entry for held in reversed(self._held))
+        self.unsent[:0] = [held.call for held in self._held]
         self._held.clear()
         self.scripts_wait = True
 
-    def take_overtaken(self, source: Source) -> list[PendingPublish]:
+    def take_overtaken(self, source: Source) -> list[HeldCall]:
         """Remove and return the held calls of a source, of which a later one was executed."""
-        overtaken: list[PendingPublish] = [entry for entry, _ in self._held if entry.source is source]
-        self._held = [pair for pair in self._held if pair[0].source is not source]
-        self._discount(overtaken)
+        overtaken = [held for held in self._held if held.entry.source is source]
+        self._held = [held for held in self._held if held.entry.source is not source]
+        self._discount([held.entry for held in overtaken])
         return overtaken
 
     def take_unanswered(self) -> list[PendingPublish]:
         """Remove and return the commands that were written and have no reply, and those that are held."""
         pending = self.pending
-        pending.extendleft(entry for entry, _ in reversed(self._held))
+        pending.extendleft(held.entry for held in reversed(self._held))
         self._held.clear()
         self.calls.clear()
         taken = [pending.popleft() for _ in range(len(pending) - len(self.unsent))]
@@ -201,17 +214,17 @@ class PublishQueue:
             self.pending.extend(entry for entry, _command in kept)
             self.unsent[:] = [command for _entry, command in kept]
         if self._held:
-            dropped = [*(entry for entry, _ in self._held if entry.source in sources), *dropped]
-            self._held = [pair for pair in self._held if pair[0].source not in sources]
+            dropped = [*(held.entry for held in self._held if held.entry.source in sources), *dropped]
+            self._held = [held for held in self._held if held.entry.source not in sources]
         self._discount(dropped)
         return dropped
 
     def sources(self) -> set[Source]:
         """Return the sources of all messages here."""
-        held = (entry for entry, _ in self._held)
+        held = (held.entry for held in self._held)
         return {entry.source for entry in (*held, *self.pending) if entry.source is not None}
 
-    def _discount(self, gone: list[PendingPublish]) -> None:
+    def _discount(self, gone: Sequence[PendingPublish]) -> None:
         for entry in gone:
             self.size -= entry.size
             if entry.receipt is not None and entry.source is not None:

@@ -42,7 +42,8 @@ class ScriptedChannel:
 
     Attributes:
         sha: of the script, as `BULK`.
-        keys, name: see the script, as `BULK`s; without positions there are no keys.
+        keys, name: see the script, as `BULK`s; without positions there are no keys. By its keys a channel is told from
+            others: there may be several of these objects for one, as the broker remembers only so many.
         kind: the script's arguments that depend on the options, as `BULK`s; empty without positions.
         size: bytes of a call for one message, without the envelope and an idempotency key, or a few more.
     """
@@ -89,24 +90,25 @@ def pack_call(calls: Sequence[ScriptCall], middle: bytes) -> bytes:
     (first, envelope, repeat), *_ = calls
     if not first.keys:
         return b"".join((b"*6\r\n", EVALSHA, first.sha, b"$1\r\n1\r\n", repeat or b"", first.name, envelope))
-    places: dict[ScriptedChannel, int] = {}
-    order = bytes([places.setdefault(call[0], len(places) + 1) for call in calls])
+    channels = {call[0].keys: call[0] for call in calls}
+    places = {keys: number for number, keys in enumerate(channels, 1)}
+    order = bytes([places[call[0].keys] for call in calls])
     kinds: dict[bytes, int] = {}
-    kind_of = bytes([kinds.setdefault(channel.kind, len(kinds) + 1) for channel in places])
-    keys = 2 * len(places) + (repeat is not None)
-    arguments = 3 + keys + 5 + 4 * len(kinds) + len(places) + len(calls)
+    kind_of = bytes([kinds.setdefault(channel.kind, len(kinds) + 1) for channel in channels.values()])
+    keys = 2 * len(channels) + (repeat is not None)
+    arguments = 3 + keys + 5 + 4 * len(kinds) + len(channels) + len(calls)
     return b"".join(
         [
             b"*%d\r\n" % arguments,
             EVALSHA,
             first.sha,
             _bulks(b"%d" % keys),
-            *[channel.keys for channel in places],
+            *channels,
             repeat or b"",
             _bulks(RANDOM, order, kind_of),
             middle,
             *kinds,
-            *[channel.name for channel in places],
+            *[channel.name for channel in channels.values()],
             *[call[1] for call in calls],
         ]
     )
@@ -141,7 +143,7 @@ def gather(commands: Iterable[bytes | ScriptCall], merges: bool) -> Iterator[byt
             or batch[0][2] is not None
             or len(batch) == MOST_MESSAGES
             or size > MOST_BYTES
-            or not (merges or channel is batch[0][0])
+            or not (merges or channel.keys == batch[0][0].keys)
         ):
             yield batch
             batch = []

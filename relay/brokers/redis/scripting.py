@@ -47,7 +47,8 @@ class Scripting:
         ready: whether messages may go out, as far as scripts are concerned.
         found: set when a script has answered.
         merges: whether one call may have channels of several slots: Redis is asked, as a node of a cluster refuses it,
-            and so do some proxies.
+            and so do some proxies. Where channels were refused together, it isn't asked again as long as the gateway
+            runs: whatever was refused would hold up all others on each new link.
     """
 
     def __init__(self, verb: bytes, prefix: str, announcement: Announcement | None, durability: Durability) -> None:
@@ -57,6 +58,7 @@ class Scripting:
         self._durability = durability
         self._primary = b""
         self._refused = False
+        self._refused_together = False
         self._in_vain = 0
         self._remind_at = 0.0
         self.found = False
@@ -88,7 +90,8 @@ class Scripting:
         self._remind_at = time.monotonic() + REMIND_SECONDS
         ask(self._announcement.tell, self._announced)
         self.load(ask)
-        ask(self._question, self._may_merge)
+        if not self._refused_together:
+            ask(self._question, self._may_merge)
         ask(pack("INFO", "replication"), introduced)
 
     def remind(self, ask: Ask) -> None:
@@ -103,6 +106,18 @@ class Scripting:
         self.found = False
         for script in self.scripts:
             ask(script.load, self._loaded)
+
+    def refuse_merging(self, error: str) -> None:
+        """Merge no more: Redis has refused channels together. It may have concerned one of them alone."""
+        self.merges = False
+        if not self._refused_together:
+            self._refused_together = True
+            log.warning(
+                "channels published apart",
+                error=error,
+                meaning="each channel with positions takes calls of its own, until the gateway is started again",
+                cause="a channel that the gateway may not publish to, or a Redis that takes one channel per call",
+            )
 
     def primary_is(self, primary: bytes) -> None:
         """Note which primary has answered; empty: it doesn't say."""

@@ -3,7 +3,8 @@
 The keys of a channel, in one slot of a cluster; `PREFIX` is that of the bus:
 
     key                          type    what
-    PREFIX{CHANNEL}:position     hash    of the newest message: e epoch, o offset; b offset at which the epoch began
+    PREFIX{CHANNEL}:position     hash    of the newest message: e epoch, o offset; b offset at which the epoch began,
+                                         and the epoch: an older relay that begins one leaves `b` as it is
                                          r id of the primary in whose time it was written
                                          c bytes of all payloads so far; s those before the oldest message, at the last
                                          look at it; t the day on which the key's time to live was set last, where
@@ -108,7 +109,8 @@ def publish_scripts(verb: bytes) -> PublishScripts:
 
 
 READ: Final = make_script(lua.READ, _WORDS)
-"""Returns offset and epoch of the newest message, entries of the stream, and the offset at which the epoch began."""
+"""Returns offset and epoch of the newest message, entries of the stream, and the offset at which the epoch began;
+nil: that isn't known."""
 
 
 class Keys(NamedTuple):

@@ -15,7 +15,7 @@ import redis
 from relay.brokers import BrokerOptions
 from relay.brokers.envelope import open_envelope, seal
 from relay.brokers.history import FRESH_SECONDS, HistoryError, HistoryPage
-from relay.brokers.redis import history
+from relay.brokers.redis import broker, history
 from relay.errors import PublishRefused
 from relay.message import Kind, Message
 from relay.namespaces import ChannelOptions, Namespaces
@@ -69,6 +69,18 @@ async def publish(station: Station, *payloads: bytes, channel: str = "h:c", key:
     return [position for position in outcomes.positions if position is not None]
 
 
+async def test_channels_beyond_those_that_the_broker_remembers_get_each_offset_once(
+    own_redis: RedisServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(broker, "CACHED_CHANNELS", 1)
+    station, outcomes = await connect(own_redis), Outcomes()
+    await publish(station, b"0")
+    for channel in ("h:c", "h:d", "h:c"):
+        station.say(channel, b"x", receipt=outcomes)
+    await wait_until(lambda: len(outcomes.heard) + len(outcomes.errors) == 3)
+    assert [position.offset for position in outcomes.positions if position is not None] == [2, 1, 3]
+
+
 def payloads(page: HistoryPage) -> list[bytes]:
     return [message.payload for message in page.messages]
 
@@ -104,6 +116,21 @@ async def test_a_lost_position_begins_another_epoch(own_redis: RedisServer, conn
     assert len({before.epoch, page.top.epoch, after.epoch}) == 3
     assert payloads(await station.broker.history.read("h:c")) == [b"new"]
     check_never_twice(station)
+
+
+async def test_it_is_told_apart_where_an_epoch_began_and_that_nobody_knows(
+    own_redis: RedisServer, connect: Connect
+) -> None:
+    """Older gateways and publishers begin epochs, too, and don't write down where."""
+    station = await connect(own_redis)
+    await publish(station, b"1")
+    assert (await station.broker.history.read("h:c")).began == 0
+    own_redis.admin.hdel(POSITION, "b")
+    assert (await station.broker.history.read("h:c")).began is None
+    own_redis.admin.hset(POSITION, "r", "another primary")
+    assert (await station.broker.history.read("h:c")).began == 1
+    own_redis.admin.hset(POSITION, "e", "begun by another")
+    assert (await station.broker.history.read("h:c")).began is None
 
 
 async def test_a_lost_stream_is_a_hole_and_the_count_goes_on(own_redis: RedisServer, connect: Connect) -> None:

@@ -283,6 +283,36 @@ async def test_room_is_told_also_while_redis_is_away() -> None:
     assert not desk.publications.congested
 
 
+@pytest.mark.parametrize("deaf", [False, True])
+async def test_who_is_held_back_goes_on_when_redis_goes_away(deaf: bool) -> None:
+    """What such a source has kept must get its turn to fail."""
+    desk, source = Desk(), RecordingSource()
+    desk.connect()
+    desk.say(source, bytes(LOW_WATER_BYTES))
+    await tick()
+    assert desk.publications.hold_back()
+    assert desk.resumed == 0
+    if deaf:
+        desk.gate = False
+        desk.publications.update()
+    else:
+        desk.lose()
+    assert desk.resumed == 1
+    desk.publications.update()
+    assert desk.resumed == 1, "once is enough"
+
+
+async def test_nobody_goes_on_when_redis_goes_away_while_the_share_is_used_up() -> None:
+    desk, source, outcomes = Desk(buffer_bytes=4000), RecordingSource(), Outcomes()
+    desk.gate = False
+    desk.connect()
+    while not desk.publications.congested:
+        desk.publications.publish(pack("PUBLISH", "c", "x" * 450), source, outcomes)
+    desk.lose()
+    assert desk.publications.congested
+    assert desk.resumed == 0
+
+
 async def test_giving_up_tells_everybody_and_takes_no_late_answer_for_another() -> None:
     desk, sent, waiting, outcomes = Desk(), RecordingSource(), RecordingSource(), Outcomes()
     link = desk.connect()

@@ -8,6 +8,9 @@ from functools import cache
 import hiredis
 import pytest
 
+from relay.brokers.redis.announcement import pack_announcement
+from relay.brokers.redis.call_replies import FORGOTTEN, REFUSED_WITH_OTHERS
+from relay.brokers.redis.durability import Durability
 from relay.brokers.redis.link import pack
 from relay.brokers.redis.publish_queue import PendingPublish
 from relay.brokers.redis.script_calls import (
@@ -18,12 +21,13 @@ from relay.brokers.redis.script_calls import (
     ScriptedChannel,
     pack_call,
     pack_primary,
+    pack_question,
 )
-from relay.brokers.redis.scripting import LOADS_IN_VAIN
+from relay.brokers.redis.scripting import LOADS_IN_VAIN, Scripting
 from relay.brokers.redis.scripts import hash_key, keys_of, publish_scripts
 from relay.brokers.shares import Share
 from relay.errors import BusUnavailable, DeliveryUnknown, PublishRefused
-from relay.namespaces import ChannelOptions
+from relay.namespaces import ChannelOptions, Namespaces
 from relay.position import Position
 from tests.brokers.recording import Outcomes, RecordingSource
 from tests.brokers.redis.test_publications import Desk, tick
@@ -243,6 +247,7 @@ async def test_a_call_that_a_later_one_has_overtaken_fails(share: Share) -> None
     desk.answer(NO_SCRIPT, answer(1))
     failures = outcomes.errors if receipt else source.errors
     assert [type(error) for error in failures] == [PublishRefused]
+    assert str(failures[0]).endswith(FORGOTTEN)
     assert outcomes.heard == ([2] if receipt else [])
     assert link.written == []
     assert not any(desk.publications.buffered.values())
@@ -323,6 +328,21 @@ async def test_channels_share_a_call_where_redis_takes_that() -> None:
     assert outcomes.positions == [Position("e", 7), Position("e", 20), Position("e", 8)]
 
 
+@pytest.mark.parametrize("merges", [False, True])
+async def test_a_channel_is_opened_once_in_a_call_also_when_it_was_forgotten_meanwhile(merges: bool) -> None:
+    """The broker knows only so many channels at a time; opened twice, it would give out the same offset twice."""
+    desk, source, outcomes = Desk(), RecordingSource(), Outcomes()
+    link = desk.connect()
+    desk.scripting.merges = merges
+    again = ScriptedChannel(SCRIPTS, "relay:", "a", ChannelOptions(history_size=7))
+    say(desk, "1", source, outcomes, channel="a")
+    desk.publications.publish(again.call(BULK % (1, b"2"), None), source, outcomes)
+    await tick()
+    assert link.written == [pack_call([call("1", "a"), call("2", "a")], desk.scripting.middle)]
+    desk.answer(answer_all([1, 1], 7))
+    assert outcomes.positions == [Position("e", 7), Position("e", 8)]
+
+
 async def test_a_message_that_is_refused_alone_fails_alone() -> None:
     desk, clients, back_end, outcomes = Desk(), RecordingSource(), RecordingSource(Share.BACK_ENDS), Outcomes()
     link = desk.connect()
@@ -338,6 +358,23 @@ async def test_a_message_that_is_refused_alone_fails_alone() -> None:
     assert (desk.counters.messages_published, desk.counters.bus_errors) == (2, 2)
     assert not any(desk.publications.buffered.values())
     assert link.aborted == []
+
+
+async def test_each_publisher_learns_why_its_own_message_is_refused() -> None:
+    desk, back_end, outcomes = Desk(), RecordingSource(Share.BACK_ENDS), Outcomes()
+    client, other = RecordingSource(), RecordingSource()
+    desk.connect()
+    desk.scripting.merges = True
+    for name, source in (("a", back_end), ("b", back_end), ("a", client), ("b", client), ("b", other)):
+        say(desk, name, source, outcomes if source is back_end else None)
+    await tick()
+    say(desk, "later", client)
+    no, full = b"-NOPERM no\r\n", b"-OOM full\r\n"
+    desk.answer(answer_all([no, full, no, full, full], 0, 0))
+    assert [str(error).rpartition(": ")[2] for error in outcomes.errors] == ["NOPERM no", "OOM full"]
+    assert [str(error).rpartition(": ")[2] for error in client.errors] == ["NOPERM no"], "the first one, once"
+    assert [str(error).rpartition(": ")[2] for error in other.errors] == ["OOM full"]
+    assert desk.counters.publish_failures == {"PUBLISH_REFUSED": 6}
 
 
 @pytest.mark.parametrize("error", ["NOPERM no access to one of the keys", "CROSSSLOT Keys in request don't hash"])
@@ -359,6 +396,37 @@ async def test_channels_that_are_refused_together_are_written_apart(error: str) 
     link.written.clear()
     await tick()
     assert link.written == [written(desk, "3", "4")]
+
+
+async def test_who_was_refused_together_with_others_and_overtaken_is_told_so() -> None:
+    desk, source, other, outcomes = Desk(), RecordingSource(Share.BACK_ENDS), RecordingSource(), Outcomes()
+    desk.connect()
+    desk.scripting.merges = True
+    say(desk, "forbidden", other)
+    say(desk, "1", source, outcomes)
+    await tick()
+    say(desk, "2", source, outcomes)
+    await tick()
+    desk.answer(b"-NOPERM no access to one of the keys\r\n", answer(1))
+    assert [str(error).endswith(REFUSED_WITH_OTHERS) for error in outcomes.errors] == [True]
+    assert outcomes.heard == [2]
+
+
+async def test_it_is_remembered_over_links_that_channels_are_refused_together(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Otherwise one client that publishes to a forbidden channel would disturb all others after each link."""
+    asked: list[bytes] = []
+    announcement = pack_announcement("relay:", Namespaces(ChannelOptions(history_size=7)))
+    scripting = Scripting(b"PUBLISH", "relay:", announcement, Durability())
+    question = pack_question(SCRIPTS, "relay:")
+    for expected in (True, False):
+        asked.clear()
+        scripting.begin(lambda command, answered: asked.append(command), lambda: None)
+        assert (question in asked) is expected
+        scripting.refuse_merging("NOPERM no access to one of the keys")
+        assert not scripting.merges
+    assert caplog.text.count("channels published apart") == 1
 
 
 async def test_a_call_is_bounded() -> None:
