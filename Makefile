@@ -15,6 +15,9 @@ IMAGE ?= relay-gateway
 WORKERS ?= $(shell echo $$((3 * $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2))))
 XDIST := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
+# Of each property a fifth of its examples: other ones each time, and all of them in `make properties`.
+BRIEF := --hypothesis-profile=brief
+
 # Whole runs of commands that take their time.
 WHOLE_RUNS := tests/attacks/test_planted_faults.py tests/bench/test_compare.py \
 	tests/faults/test_planted_bugs.py tests/faults/test_run.py
@@ -33,7 +36,7 @@ AUTOBAHN := .venv-autobahn
 PYTHON2 ?= $(firstword $(wildcard $(HOME)/.pyenv/versions/2.7.*/bin/python) python2.7)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast fast honesty whole-runs conformance faults fuzz attacks lint format bench peers loadtest redis programs browser proxies curl faketime \
+.PHONY: help run test test-fast fast honesty whole-runs properties conformance faults fuzz attacks lint format bench peers loadtest redis programs browser proxies curl faketime \
 	promtool shellcheck image lock env-example compose-test loadtest-compose clean
 
 help: ## show this list
@@ -43,6 +46,7 @@ help: ## show this list
 	@echo "make loadtest          load two gateways and a Redis, and write a report"
 	@echo "make honesty           run the load test against servers with faults: 2 minutes"
 	@echo "make whole-runs        try the commands that inject faults and compare commits: 8 minutes"
+	@echo "make properties        try each property with all of its examples: 3 minutes"
 	@echo "make faults            break everything at random, and account for every message: 10 minutes   options: ARGS=\"--seconds 60\""
 	@echo "make fuzz              send gateways random and mutated bytes: 1 minute   options: ARGS=\"--seconds 600\""
 	@echo "make attacks           measure what healthy clients notice of attacks: 10 minutes   options: ARGS=\"--core\""
@@ -68,7 +72,7 @@ run: $(VENV)/.stamp-run ## start a gateway
 
 # Part of the tests only, chosen by ARGS, can't reach the coverage of all of them.
 test: $(VENV)/.stamp-dev redis programs ## run the tests
-	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),$(XDIST) --ignore=tests/honesty --ignore=tests/compose \
+	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),$(XDIST) $(BRIEF) --ignore=tests/honesty --ignore=tests/compose \
 		$(addprefix --ignore=,$(WHOLE_RUNS)) --cov --cov-report=term)
 
 # In an environment of its own for each version, so that the one of the other targets stays as it is.
@@ -77,7 +81,7 @@ test-fast: ## run the fast tests with any Python
 		$(MAKE) --no-print-directory VENV=.venv-$$version fast
 
 fast: $(VENV)/.stamp-dev redis
-	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),$(XDIST) $(SLOW) -p no:cacheprovider)
+	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),$(XDIST) $(BRIEF) $(SLOW) -p no:cacheprovider)
 
 # Each of these is a whole run of the load test: two minutes in all, which the tests that one runs all day needn't take.
 honesty: $(VENV)/.stamp-dev redis ## prove the load test honest
@@ -85,6 +89,9 @@ honesty: $(VENV)/.stamp-dev redis ## prove the load test honest
 
 whole-runs: $(VENV)/.stamp-dev redis ## run the commands that inject faults and compare commits
 	@$(BIN)/python -m pytest $(WHOLE_RUNS) $(ARGS)
+
+properties: $(VENV)/.stamp-dev redis ## try each property with all of its examples
+	@$(BIN)/python -m pytest $(XDIST) -m hypothesis --ignore=tests/honesty --ignore=tests/compose $(ARGS)
 
 # A seed repeats the faults: ARGS="--seed 7". With --folder the history is left, to be judged again.
 faults: $(VENV)/.stamp-dev redis faketime ## break everything at random

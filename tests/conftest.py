@@ -39,10 +39,15 @@ _numbers = itertools.count()
 neutralize()
 
 # A property is no measure of speed: on a busy machine any example may be slow. Where the variable CI is set, Hypothesis
-# would always try the same examples.
+# would always try the same examples. `make test` takes the brief profile, and `make properties` tries all examples.
 settings.register_profile(
-    "relay", settings.get_profile("default"), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    "relay",
+    settings.get_profile("default"),
+    max_examples=100,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
 )
+settings.register_profile("brief", settings.get_profile("relay"), max_examples=20)
 settings.load_profile("relay")
 
 

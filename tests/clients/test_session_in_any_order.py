@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.errors import SubscriptionError
@@ -15,6 +15,7 @@ from relay.namespaces import ChannelOptions, Namespaces
 from tests.clients.late_bus import LateBus
 from tests.clients.test_session import Outcomes, Recorder, a_node, joined
 from tests.harness.conditions import wait_until
+from tests.harness.examples import examples
 
 ACTS = ("subscribe", "unsubscribe", "revoke", "acknowledge", "refuse", "cancel", "tick")
 
@@ -101,7 +102,7 @@ class Scene:
         assert len(self._outcomes.told) == told
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(steps)
 def test_each_request_has_one_outcome_and_nothing_is_left(acts: list[tuple[str, int, str]]) -> None:
     errors: list[str] = []

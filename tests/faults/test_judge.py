@@ -7,7 +7,7 @@ from functools import lru_cache
 from random import Random
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tests.faults.judge import judge, shortest_prefix
@@ -17,6 +17,7 @@ from tests.faults.model.gateway import ModelGateway
 from tests.faults.model.run import ModelRun
 from tests.faults.mutations import MUTATIONS, Mutated, Spots
 from tests.faults.operations import Fault, History
+from tests.harness.examples import examples
 
 STEPS = 500
 """How long the histories are that lies are told about: some 700 operations."""
@@ -30,7 +31,7 @@ def spots(seed: int) -> Spots:
     return Spots(ModelRun(seed, STEPS).history)
 
 
-@settings(max_examples=600, deadline=None)
+@examples(600)
 @given(seed=SEEDS, steps=st.integers(0, 600))
 def test_nothing_is_found_in_right_histories(seed: int, steps: int) -> None:
     verdict = judge(ModelRun(seed, steps).history)
@@ -47,7 +48,7 @@ def test_a_long_right_history_shows_that_the_promises_are_kept() -> None:
 
 
 @pytest.mark.parametrize("lie", MUTATIONS, ids=[lie.__name__ for lie in MUTATIONS])
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(seed=st.integers(0, 60), data=st.data())
 def test_each_lie_is_found_by_the_rule_that_it_breaks(
     lie: Callable[[Spots, Random], Mutated], seed: int, data: st.DataObject
@@ -61,7 +62,7 @@ def test_each_lie_is_found_by_the_rule_that_it_breaks(
     assert verdict.findings[0].proof
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(seed=st.integers(0, 60), lie=st.sampled_from(MUTATIONS), random=st.randoms(use_true_random=False))
 def test_the_shortest_history_that_breaks_a_rule_is_found(
     seed: int, lie: Callable[[Spots, Random], Mutated], random: Random

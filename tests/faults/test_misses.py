@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from random import Random
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.faults.judge.case import Case
@@ -16,6 +16,7 @@ from tests.faults.judge.misses import Manner, Stretch, stretches
 from tests.faults.judge.session import Session
 from tests.faults.model.run import ModelRun
 from tests.faults.operations import History, Received
+from tests.harness.examples import examples
 
 LOST = 5
 """How many deliveries are taken out of a right history."""
@@ -72,7 +73,7 @@ def _is_owed(orders: Orders, stretch: Stretch, message: Message, came: list[Mess
     return shared and any(orders.is_before(other, message) for other in came)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(seed=st.integers(0, 2**32))
 def test_what_is_missing_is_what_follows_from_all_that_is_known(seed: int) -> None:
     history: History = ModelRun(seed, 400).history

@@ -6,6 +6,7 @@ Where coverage traces, each call of any function takes six times as long, pytest
 from __future__ import annotations
 
 import importlib
+import os
 import pkgutil
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
@@ -15,8 +16,8 @@ from coverage import Coverage
 
 import relay
 
-UNMEASURED = ("tests/fuzz/", "tests/settings/test_text.py")
-"""Tests of thousands of inputs, which reach next to nothing that no other test does."""
+UNMEASURED = ("tests/bench/", "tests/faults/", "tests/fuzz/", "tests/harness_tests/", "tests/settings/test_text.py")
+"""Tests of the tests' own parts, and of thousands of inputs: they reach next to nothing that no other test does."""
 
 GATEWAY_PROCESSES = {"cluster", "deployment", "gateways"}
 """Fixtures whose gateways have processes of their own: of a test of the whole system only its clients are here."""
@@ -31,9 +32,9 @@ class CoverageBreaks:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection(self) -> Generator[None, object, object]:
-        """Load all modules before the first break: what they do as they are loaded counts as well."""
+        """Load all modules before the first break: what they do as they are loaded counts as well, once."""
         self._coverage = Coverage.current()
-        if self._coverage is not None:
+        if self._coverage is not None and os.environ.get("PYTEST_XDIST_WORKER", "gw0") == "gw0":
             for module in pkgutil.walk_packages(relay.__path__, "relay."):
                 importlib.import_module(module.name)
         while (measuring := Coverage.current()) is not None:

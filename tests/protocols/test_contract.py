@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from websockets.frames import Close
 
@@ -26,6 +26,7 @@ from relay.message import Kind, Message, PositionedMessage
 from relay.position import Position
 from relay.protocols import ClientProtocol
 from relay.replay import Replay
+from tests.harness.examples import examples
 from tests.harness.raw_websocket import BINARY, TEXT, encode_frame
 from tests.harness.whole_frames import frames_of
 from tests.protocols.cases import CASES, Case, Payload, kind_of
@@ -221,7 +222,7 @@ def test_a_request_is_done_by_the_verbs_of_the_session(case: Case, data: st.Data
 
 
 @all_cases
-@settings(max_examples=300)
+@examples(300)
 @given(st.data())
 def test_anything_else_is_a_protocol_error_and_nothing_but_that(case: Case, data: st.DataObject) -> None:
     if case.malformed.is_empty:
@@ -232,7 +233,7 @@ def test_anything_else_is_a_protocol_error_and_nothing_but_that(case: Case, data
 
 
 @all_cases
-@settings(max_examples=300)
+@examples(300)
 @given(st.text(st.characters(codec="utf-8")) | st.binary())
 def test_no_input_raises_another_error(case: Case, payload: Payload) -> None:
     session = RecordingSession()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.brokers.history import MAX_PAGE
 from relay.namespaces import ChannelOptions
 from relay.position import Position
 from relay.recovery.sequence import State
+from tests.harness.examples import examples
 from tests.recovery.channel_world import Bus, Gateway
 
 HARMLESS = ("publish", "hear", "lose", "gap", "look", "begin", "answer", "fail", "arrive", "come", "join", "forget")
@@ -118,13 +119,13 @@ def check_end(scene: Scene) -> None:
         assert client.position == scene.bus.top
 
 
-@settings(max_examples=1000)
+@examples(1000)
 @given(anything, st.sampled_from([1, 3, 10, 100]), rooms, st.booleans())
 def test_nothing_is_missing_or_doubled_in_silence(acts: Acts, size: int, room: int, says_began: bool) -> None:
     check_end(played(ChannelOptions(history_size=size), acts, room, says_began=says_began))
 
 
-@settings(max_examples=1000)
+@examples(1000)
 @given(harmless, st.sampled_from([100, 2000]), rooms)
 def test_nobody_is_told_while_the_history_has_everything(acts: Acts, size: int, room: int) -> None:
     scene = played(ChannelOptions(history_size=size), acts, room)
@@ -139,13 +140,13 @@ def test_nobody_is_told_while_the_history_has_everything(acts: Acts, size: int, 
             assert client.got == scene.bus.top.offset, "it got all that there were"
 
 
-@settings(max_examples=1000)
+@examples(1000)
 @given(anything)
 def test_without_messages_kept_clients_are_told_whenever_they_missed_one(acts: Acts) -> None:
     check_end(played(ChannelOptions(positions=True), acts))
 
 
-@settings(max_examples=1000)
+@examples(1000)
 @given(harmless)
 def test_without_messages_kept_nobody_is_told_who_missed_nothing(acts: Acts) -> None:
     scene = played(ChannelOptions(positions=True), acts)

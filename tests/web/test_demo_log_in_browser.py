@@ -32,7 +32,7 @@ def test_many_messages_are_shown_in_part_and_counted(
     browser: Browser, pair: Pair, channel: str, redis_server: RedisServer
 ) -> None:
     """A flood leaves the page alive: five hundred entries at most, the rest as a number, nothing read aloud."""
-    total = 20_000
+    total = 5_000
     with visit(browser, pair[0].port, channel) as (client, view):
         view.page.evaluate(_COUNT_LEFT_OUT)
         for _ in range(0, total, 500):

@@ -107,7 +107,7 @@ def percentiles(histogram: HdrHistogram) -> Percentiles:
     )
     return Percentiles(
         count=count,
-        mean=histogram.get_mean_value() * _MICRO,
+        mean=_mean(histogram, count) * _MICRO,
         p50=p50,
         p90=p90,
         p99=p99,
@@ -116,3 +116,15 @@ def percentiles(histogram: HdrHistogram) -> Percentiles:
         max=longest(histogram),
         spectrum=spectrum,
     )
+
+
+def _mean(histogram: HdrHistogram, count: int) -> float:
+    # HdrHistogram's own method goes through tens of thousands of buckets, nearly all empty: a tenth of a second.
+    counts = np.ctypeslib.as_array(histogram.counts)
+    total = 0
+    for index in np.flatnonzero(counts).tolist():
+        value = histogram.get_value_from_index(index)
+        lowest = int(histogram.get_lowest_equivalent_value(value))
+        middle = lowest + (int(histogram.get_highest_equivalent_value(value)) - lowest + 1) // 2
+        total += middle * int(counts[index])
+    return total / count

@@ -7,7 +7,7 @@ import itertools
 from typing import Any
 
 import msgspec
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from relay.brokers.envelope import open_envelope
@@ -18,6 +18,7 @@ from relay.channel import EVENTS
 from relay.member import Member, PresenceEvents
 from relay.metrics.counters import Counters
 from relay.namespaces import ChannelOptions, Namespaces
+from tests.harness.examples import examples
 from tests.harness.redis_server import RedisServer
 
 CHANNEL = "e:c"
@@ -171,7 +172,7 @@ class Scene:
                 self._told.add(some.name)
 
 
-@settings(max_examples=40)
+@examples(40)
 @example([("come", 0, 1), ("die", 0, 0), ("come", 1, 1), ("refresh", 1, 0), ("end", 0, 1), ("refresh", 0, 0)])
 @example([("come", 0, 1), ("come", 1, 1), ("die", 0, 0), ("go", 1, 1), ("end", 1, 1), ("refresh", 2, 0)])
 @example([("come", 0, 0), ("die", 0, 0), ("refresh", 1, 0), ("repeat", 0, 0), ("go", 0, 0), ("end", 0, 0)])

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any, cast
 
 import hiredis
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from relay.brokers.redis.address import Address, fixed
@@ -210,7 +210,6 @@ REFUSED = [
 @example(script=[*REFUSED, ("lose", None), ("leave", "b")])
 @example(script=[*REFUSED, ("allow", "b"), ("retry", None), ("answer", 9)])
 @given(script=steps())
-@settings(max_examples=100)
 def test_what_is_wanted_is_heard_in_the_end_and_what_was_missed_is_told(script: Iterable[tuple[str, Any]]) -> None:
     asyncio.run(_play(script))
 

@@ -126,6 +126,12 @@ def test_figures_of_known_times_are_right() -> None:
     assert found.mean == pytest.approx(0.0050005, rel=0.001)
 
 
+@pytest.mark.parametrize("values", [[1], [2047, 2048, 4095, 4096], [3, 3, 70_000, LONGEST], EDGES])
+def test_the_mean_is_that_of_a_histogram(values: list[int]) -> None:
+    histogram = recorded(values)
+    assert percentiles(histogram).mean == pytest.approx(histogram.get_mean_value() * 1e-6, rel=1e-12)
+
+
 def test_the_spectrum_rises_to_the_longest_time() -> None:
     histogram = new_hdr_histogram()
     for microseconds in range(1, 1001):

@@ -15,7 +15,7 @@ from relay.loadtest.result.result import Phase
 from relay.loadtest.run.coordinator import ROLL_CALL, Coordinator
 from relay.loadtest.target.observer import Observer
 from tests.harness.broadcast_server import BroadcastServer
-from tests.harness.conditions import wait_until
+from tests.harness.conditions import PATIENCE_SECONDS, wait_until
 from tests.harness.worker_thread import worker_threads
 
 ALL = [Phase.RAMP, Phase.SETTLE, Phase.WARM_UP, Phase.MEASURE, Phase.DRAIN, Phase.CLOSE]
@@ -42,7 +42,9 @@ class Run:
         async with self.server:
             fields = {
                 **{"clients": 3, "publishers": 2, "channels": 2, "rate": 50.0, "hears": Hears.OTHERS},
-                **{"warm_up": 0, "duration": 1, "settle": 0.0, "drain": 2.0, "connect_timeout": 2.0},
+                **{"warm_up": 0, "duration": 1, "settle": 0.0, "drain": 2.0},
+                # Whoever isn't let in plays no more: on a busy machine nobody would be.
+                "connect_timeout": PATIENCE_SECONDS,
                 **{"urls": (self.server.url,)},
                 **self.given,
             }
@@ -52,6 +54,7 @@ class Run:
             meanwhile = asyncio.ensure_future(self.meanwhile(self)) if self.meanwhile else None
             await self.coordinator.run()
             if meanwhile is not None:
+                assert meanwhile.done(), f"the run ended before {self.meanwhile}: {self.coordinator.state.faults}"
                 await meanwhile
 
     @property
