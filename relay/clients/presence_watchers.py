@@ -132,14 +132,16 @@ class PresenceWatchers:
             return
         try:
             events = _decoder.decode(message.payload)
-        except msgspec.DecodeError as error:
+            written = {wire_format: wire_format.encode(events) for wire_format in watched.groups}
+        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+            # Whatever another program has published: raised on, it would close the link of all channels.
             self._node.counters.bus_errors += 1
             log.warning("joins and leaves can't be read", channel=watched.channel, error=str(error))
             return
         self._node.counters.presence_events += len(events.left) + len(events.joined)
         self._node.hub.flush_channel(watched.channel)
-        for wire_format, group in list(watched.groups.items()):
-            _send(group, wire_format.encode(events))
+        for wire_format, data in written.items():
+            _send(watched.groups.get(wire_format, {}), data)
 
 
 def _send(group: dict[Watcher, None], data: bytes) -> None:

@@ -233,9 +233,18 @@ async def test_what_can_not_be_read_is_counted_and_nobody_is_told(embedded: Embe
     node = parts_of(gateway).context.node
     async with EventStreamClient(gateway.port, "/sse/room:1?join_leave=1") as watcher:
         await watcher.told(2)
-        for payload in (b"", b"{}", b'{"channel":"room:1","left":[{"client":1}]}', b"\xff"):
+        unreadable = [
+            b"",
+            b"{}",
+            b'{"channel":"room:1","left":[{"client":1}]}',
+            b"\xff",
+            b'{"channel":"\xff"}',
+            b'{"channel":"room:1","joined":[{"client":"1","user":"\xff"}]}',
+            b'{"channel":"room:1","joined":[{"client":"1","info":%b}]}' % (b"[" * 100_000 + b"]" * 100_000),
+        ]
+        for payload in unreadable:
             node.receive(Message(f"{EVENTS}room:1", payload))
-        assert gateway.counters.bus_errors == 4
+        assert gateway.counters.bus_errors == len(unreadable)
         node.receive(Message(f"{EVENTS}room:1", msgspec.json.encode(PresenceEvents("room:1"))))
         await gateway.publish("room:1", "x")
         await watcher.receive(1)

@@ -85,7 +85,7 @@ class PresenceReader:
     def _take(self, channel: str, client: bytes, text: bytes, take: Callable[[Member], None]) -> None:
         try:
             member = _decoder.decode(text)
-        except msgspec.DecodeError as error:
+        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
             self._counters.bus_errors += 1
             log.warning("member refused", channel=channel, client=client.decode(errors="replace"), error=str(error))
         else:

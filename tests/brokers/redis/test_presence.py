@@ -302,12 +302,17 @@ async def test_a_full_redis_refuses(own_redis: RedisServer, connect: Connect) ->
     assert await station.broker.presence.update([come("e:c", BOB)]) == [2]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [b"{", b'{"client":"\xff"}', b'{"client":"1","info":%b}' % (b"[" * 100_000 + b"]" * 100_000)],
+    ids=["no JSON", "no UTF-8", "too deep"],
+)
 async def test_a_member_that_cannot_be_read_is_left_out(
-    own_redis: RedisServer, connect: Connect, caplog: pytest.LogCaptureFixture
+    own_redis: RedisServer, connect: Connect, caplog: pytest.LogCaptureFixture, text: bytes
 ) -> None:
     station = await connect(own_redis)
     await station.broker.presence.update([come("e:c", ANN, BOB)])
-    own_redis.admin.hset(f"{GATEWAYS}:{_id_of(station)}", ANN.client, "{")
+    own_redis.admin.hset(f"{GATEWAYS}:{_id_of(station)}", ANN.client, text)
     assert await present(station) == [BOB]
     assert station.counters.bus_errors == 1
     assert "member refused" in caplog.text
