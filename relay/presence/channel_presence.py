@@ -10,14 +10,20 @@ tellings is never told. What may not have reached the bus is told again, with wh
 
     the bus may have taken this gateway for dead    all are told again: others heard perhaps that they have gone
     or else its number of members is wrong          it has lost some: a change with `whole`; others hear nothing
+    it has failed while too many came and went      as if it had lost some: who has gone is forgotten
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from relay.brokers.presence import PresenceChange
 from relay.member import Member
+
+MAX_GONE: Final = 1000
+"""Clients and users who have gone, and of whom the bus has to be told, at most, beside as many as are here: while it
+refuses, strangers may come and go for hours. With `info` at its largest they are 8 MiB."""
 
 
 @dataclass(slots=True)
@@ -89,6 +95,11 @@ class ChannelPresence:
     def changed(self) -> bool:
         """Whether the bus has to be told something."""
         return self._whole or bool(self._come or self._left or self._new or self._gone)
+
+    @property
+    def whole(self) -> bool:
+        """Whether the bus has to be told all."""
+        return self._whole
 
     @property
     def over(self) -> bool:
@@ -196,8 +207,13 @@ class ChannelPresence:
             self._kept = None  # until it was told again
         return right
 
-    def fail(self) -> None:
-        """Be told that it isn't known whether the bus has got what was taken."""
+    def fail(self) -> bool:
+        """Be told that it isn't known whether the bus has got what was taken.
+
+        Returns:
+            False when too many have gone meanwhile: they are forgotten, and the bus has to be told all. Others were
+            perhaps told that some of them have come.
+        """
         sent, self._sent, self._kept = self._sent, None, None
         assert sent is not None, "something was taken"
         again = {one.client: one for one in sent.members if self.members.get(one.client) is one}
@@ -205,12 +221,22 @@ class ChannelPresence:
         self._left.update(dict.fromkeys((*sent.left, *again)))
         if sent.whole:
             self._whole = True
-            return
+            return True
         self._unsure.update(dict.fromkeys(sent.users))
         for name, member in sent.users.items():
             if name in self._users:  # else it has gone meanwhile, and that is told
                 self._new.setdefault(name, member)
         self._tell_gone(sent)
+        return self._whole or not self._forget()
+
+    def _forget(self) -> bool:
+        """Forget those who have gone if they are too many, and tell all; return whether they were."""
+        gone = len(self._left.keys() - self.members.keys()) + len(self._gone)
+        if gone <= MAX_GONE + len(self.members):
+            return False
+        self._left, self._gone, self._unsure = {}, {}, {}
+        self._whole = True
+        return True
 
     def _tell_gone(self, sent: PresenceChange) -> None:
         """Tell again of users who have gone."""

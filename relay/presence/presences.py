@@ -49,8 +49,8 @@ class Presences:
         store: who is on the channels of the bus.
         counters: where everything is counted.
         ttl: seconds after which the bus takes a gateway for dead that says nothing.
-        lost: told a channel of which the bus has lost something: a user who went then was perhaps not told to have
-            gone. Must not raise.
+        lost: told a channel of which the bus had lost something, once it can be read anew: a user who went meanwhile
+            was perhaps not told to have gone. Must not raise.
         linger_seconds: for which a user without clients may come back.
         batch_seconds: for which changes are collected.
     """
@@ -208,12 +208,15 @@ class Presences:
         for number, found in enumerate(group):
             count = REFUSED if counts is None else counts[number]
             if count == REFUSED:
-                found.fail()
+                if not found.fail():
+                    self._lost(found)
                 if counts is not None:  # the bus takes those of other channels
                     self._refused.add(found, self._clock())
             elif not found.settle(count, dead=self._was_dead(found, began)):
                 self._lost(found)
                 succeeded = succeeded and not changes[number].whole  # there is a pause before the next one that is
+            elif changes[number].whole:
+                self._tell_lost(found.channel)
             self._look(found)
         return succeeded
 
@@ -261,10 +264,11 @@ class Presences:
         return None
 
     def _lost(self, found: ChannelPresence) -> None:
-        """Take note that the bus has lost something of a channel, so that it has to be told all of it."""
+        """Take note that the bus has lost something of a channel, or was away too long, so that it is told all."""
         self._counters.presence_repairs += 1
         log.warning("presence lost", channel=found.channel, members=len(found.members))
-        self._tell_lost(found.channel)
+        if not found.whole:  # else when the bus has all again: who reads now misses what isn't told to anybody
+            self._tell_lost(found.channel)
 
     def _look(self, found: ChannelPresence) -> None:
         """Let a channel wait for the bus if there is something to be told, and forget it when it is over."""

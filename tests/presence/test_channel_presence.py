@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from relay.brokers.presence import PresenceChange
 from relay.member import Member
+from relay.presence import channel_presence as module
 from relay.presence.channel_presence import ChannelPresence
 from tests.presence.presence_bus import PresenceBus
 
@@ -154,6 +155,27 @@ def test_the_weight_is_what_is_to_be_told() -> None:
     assert table.weight == 2
     table.check(0, dead=False)
     assert table.weight == 4
+
+
+def test_what_came_and_went_while_the_bus_failed_is_forgotten_when_it_is_too_much(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "MAX_GONE", 50)
+    table = table_of(ANN)
+    kept = []
+    for number in range(100):
+        for client in range(10):
+            table.come(Member(f"{number}-{client}"))
+        table.take()
+        for client in range(10):
+            table.go(f"{number}-{client}")
+            table.end(f"client:{number}-{client}")
+        kept.append(table.fail())
+        assert table.weight <= 200
+        assert max(len(table._left), len(table._gone), len(table._unsure)) <= 100
+    assert kept.count(False) == 1, "what is told whole needs to know no more"
+    assert told(table) == PresenceChange("c", [ANN], users={ANN.name: ANN}, whole=True)
+    assert not table.changed
 
 
 class World:

@@ -11,6 +11,7 @@ import pytest
 from relay.member import Member
 from relay.metrics.counters import Counters
 from relay.namespaces import ChannelOptions, Namespaces
+from relay.presence import channel_presence
 from relay.presence import presences as module
 from relay.presence.presences import Presences
 from tests.harness.conditions import stays_true, wait_until
@@ -210,6 +211,26 @@ async def test_who_was_taken_for_dead_lets_its_users_come_again() -> None:
         bus.bury("x")
         found.store.away = None
         await wait_until(lambda: bus.members(ROOM) == {"1"} and bus.seen[ROOM] == {"user:ann"})
+
+
+@pytest.mark.usefixtures("_quick_retries")
+async def test_who_watches_is_told_when_what_came_and_went_had_to_be_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(channel_presence, "MAX_GONE", 5)
+    bus = PresenceBus()
+    async with house(bus, linger=0.0) as found:
+        found.join(0, "ann")
+        await wait_until(lambda: bus.members(ROOM) == {"0"})
+        found.store.away = "after"
+        for number in range(1, 10):
+            found.join(number)
+            await wait_until(lambda n=number: str(n) in bus.members(ROOM))
+            found.leave(number)
+        await wait_until(lambda: found.counters.presence_repairs == 1)
+        assert found.lost == [], "it would read what is still wrong"
+        found.store.away = None
+        await wait_until(lambda: found.lost == [ROOM])
+        assert bus.members(ROOM) == {"0"}
+        assert found.counters.presence_repairs == 1
 
 
 async def test_a_bus_that_never_has_the_right_number_is_told_at_a_slow_pace(monkeypatch: pytest.MonkeyPatch) -> None:
