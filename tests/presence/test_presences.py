@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
+from relay.brokers.presence import Tally
 from relay.member import Member
 from relay.metrics.counters import Counters
 from relay.namespaces import ChannelOptions, Namespaces
@@ -201,6 +202,20 @@ async def test_what_the_bus_has_lost_is_told_anew_and_who_watches_is_told() -> N
         assert found.counters.presence_repairs == 1
 
 
+async def test_a_bus_that_loses_a_user_who_lingers_is_told_anew() -> None:
+    """So that others see it go when it doesn't come back, and see it at all when it does."""
+    bus = PresenceBus()
+    async with house(bus, linger=0.5) as found:
+        found.presences._fresh._seconds = 0.01
+        found.join(1, "ann")
+        await wait_until(lambda: bus.members(ROOM) == {"1"} and not found.presences.waiting)
+        found.leave(1)
+        await wait_until(lambda: not bus.members(ROOM) and not found.presences.waiting)
+        bus.kept.clear()
+        await wait_until(lambda: found.counters.presence_repairs == 1)
+        await wait_until(lambda: not bus.seen[ROOM])
+
+
 async def test_who_was_taken_for_dead_lets_its_users_come_again() -> None:
     bus = PresenceBus()
     async with house(bus, ttl=0.02) as found:
@@ -237,7 +252,7 @@ async def test_a_bus_that_never_has_the_right_number_is_told_at_a_slow_pace(monk
     monkeypatch.setattr(module, "RETRY_SECONDS", (3600.0, 3600.0))
     async with house() as found:
         change = found.store.bus.change
-        monkeypatch.setattr(found.store.bus, "change", lambda gateway, told: change(gateway, told) + 1)
+        monkeypatch.setattr(found.store.bus, "change", lambda *told: Tally(change(*told).members + 1, 0))
         found.join(1)
         await wait_until(lambda: found.store.counts["update"] == 2)
         assert await stays_true(lambda: found.store.counts["update"] == 2, 0.05)
