@@ -116,14 +116,19 @@ class ChannelPresence:
             return len(self.members) + len(self._users) + len(self._gone)
         return len(self._come) + len(self._left) + len(self._new) + len(self._gone)
 
-    def come(self, member: Member) -> None:
-        """Take a client; one that is here already has changed what it shows."""
+    def come(self, member: Member, *, told: bool = True) -> None:
+        """Take a client; one that is here already has changed what it shows.
+
+        Args:
+            member: the client.
+            told: whether others are told of its user; False: only of one without a user.
+        """
         client = member.client
         known = client in self.members
         if known and client not in self._come:
             self._left[client] = None
         self.members[client] = self._come[client] = member
-        if known:
+        if known or not told:
             return
         user = self._users.get(member.name)
         if user is not None:
@@ -145,7 +150,9 @@ class ChannelPresence:
             return None
         if self._come.pop(client, None) is None:
             self._left[client] = None
-        user = self._users[member.name]
+        user = self._users.get(member.name)
+        if user is None:
+            return None  # others were not told of it
         user.clients -= 1
         if user.clients:
             return None

@@ -110,14 +110,14 @@ class Presences:
         """Return whether it is known who is on a channel."""
         return self._namespaces.present and self._namespaces.options(channel).presence
 
-    def joined(self, channel: str, member: Member) -> None:
-        """Be told that a client is on a channel; again when it shows something else."""
+    def joined(self, channel: str, member: Member, *, told: bool = True) -> None:
+        """Be told that a client is on a channel; again when it shows something else. See `ChannelPresence.come`."""
         found = self._channels.get(channel)
         if found is None:
             events = self._namespaces.options(channel).join_leave
             found = self._channels[channel] = ChannelPresence(channel, self._clock(), events=events)
             self._fresh.add(found, found.heard_at)
-        found.come(member)
+        found.come(member, told=told)
         self._lingering.discard((found, member.name))
         self._look(found)
 

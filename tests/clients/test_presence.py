@@ -29,6 +29,7 @@ NAMESPACES = {
     "room": {"presence": True, "join_leave": True},
     "seen": {"presence": True},
     "kept": {"presence": True, "history_size": 10},
+    "news": {"presence": True, "join_leave": True, "history_size": 10},
 }
 
 
@@ -80,6 +81,35 @@ async def test_a_poll_that_goes_on_by_position_is_there_while_it_waits(embedded:
     await gateway.publish("kept:1", "x")
     assert await waiting == ["x"]
     await becomes(gateway, "kept:1")
+
+
+async def test_polls_without_a_user_that_go_on_by_position_are_there_and_nobody_is_told(
+    embedded: EmbeddedFactory,
+) -> None:
+    """Each message ends them all: every watcher would be told of every one of them."""
+    (gateway,) = await embedded(1, namespaces=NAMESPACES)
+    async with EventStreamClient(gateway.port, "/sse/news:1?join_leave=1") as watcher:
+        assert await watcher.told(2) == [("watching", None), ("join", None)]
+        clients = [PollClient(gateway.port, "news:1") for _ in range(20)]
+        for text in ("x", "y"):
+            polls = [asyncio.create_task(client.poll(wait=20)) for client in clients]
+            await becomes(gateway, "news:1", *[None] * 21)
+            await gateway.publish("news:1", text)
+            assert await asyncio.gather(*polls) == [[text]] * 20
+            await becomes(gateway, "news:1", None)
+        async with EventStreamClient(gateway.port, "/sse/news:1?user=ann"):
+            assert (await watcher.told(3))[2:] == [("join", "ann")]
+
+
+async def test_a_user_that_polls_is_told_to_come(embedded: EmbeddedFactory) -> None:
+    (gateway,) = await embedded(1, namespaces=NAMESPACES)
+    async with EventStreamClient(gateway.port, "/sse/news:1?join_leave=1") as watcher:
+        await watcher.told(2)
+        polling = asyncio.create_task(get(gateway.port, "/poll/news:1?user=ann&wait=20"))
+        assert (await watcher.told(3))[2:] == [("join", "ann")]
+        await gateway.publish("news:1", "x")
+        await polling
+        assert (await watcher.told(4))[3:] == [("leave", "ann")]
 
 
 async def test_a_client_of_several_channels_is_on_those_that_have_presence(

@@ -53,6 +53,15 @@ def test_a_user_comes_with_the_first_client_and_goes_when_it_has_lingered() -> N
     assert table.over
 
 
+def test_a_client_that_is_not_to_be_told_is_a_member_and_no_user() -> None:
+    table = ChannelPresence("c", 0.0, events=True)
+    table.come(GUEST, told=False)
+    assert told(table) == PresenceChange("c", [GUEST], [])
+    assert table.go("g1") is None
+    assert told(table) == PresenceChange("c", [], ["g1"])
+    assert table.over
+
+
 def test_who_comes_back_while_it_lingers_is_no_news() -> None:
     table = table_of(ANN)
     table.go("a1")
