@@ -44,6 +44,9 @@ BATCH: Final = 64
 BATCH_WORDS: Final = 4096
 """Words of all calls in one pipeline, about: those of a call that changes as much as one can have 520."""
 
+FAULT_OF_CHANNEL: Final = "WRONGTYPE"
+"""Begins an error that says nothing about other channels: another program has written to the keys of this one."""
+
 log = Logger("relay.bus")
 
 _T = TypeVar("_T")
@@ -179,11 +182,12 @@ class RedisPresenceStore(PresenceStore):
             replies: each with the number of its channel; the last one of a channel counts.
 
         Raises:
-            RedisError: nothing but errors came.
+            RedisError: nothing but errors came, and not for what is wrong with the channels themselves.
         """
         errors = [(number, reply) for number, reply in replies if isinstance(reply, RedisError)]
-        if errors and len(errors) == len(replies):
-            raise errors[0][1]
+        general = [error for _, error in errors if not str(error).startswith(FAULT_OF_CHANNEL)]
+        if general and len(errors) == len(replies):
+            raise general[0]
         if calls is not self._calls:
             return [NOTHING] * len(channels)
         tallies = {number: Tally(*reply) for number, reply in replies if not isinstance(reply, RedisError)}

@@ -314,10 +314,22 @@ async def test_a_channel_that_is_refused_hurts_no_other(
     assert await store.refresh(["p:bad", "p:1"]) == [REFUSED, Tally(1, 0)]
     assert "presence refused" in caplog.text
     assert "p:bad" in caplog.text
-    with pytest.raises(PresenceError, match="WRONGTYPE"):
-        await store.refresh(["p:bad"])
+    assert await store.refresh(["p:bad"]) == await store.update([come("p:bad", ANN)]) == [REFUSED]
+    own_redis.admin.set("relay:{p:worse}:presence", "x")
+    assert await store.refresh(["p:bad", "p:worse"]) == [REFUSED, REFUSED], "each has a fault of its own"
     with pytest.raises(PresenceError, match="WRONGTYPE"):
         await store.members("p:bad")
+
+
+async def test_a_redis_that_refuses_one_channel_for_a_reason_of_its_own_fails(
+    own_redis: RedisServer, connect: Connect
+) -> None:
+    """So that there are pauses between the calls."""
+    assert _RIGHTS is not None
+    station = await connect(own_redis.add_user("old", "secret", _RIGHTS[1]))
+    for channels in (["p:1"], ["p:1", "p:2"]):
+        with pytest.raises(PresenceError, match="evalsha"):
+            await station.broker.presence.refresh(channels)
 
 
 async def test_a_full_redis_refuses(own_redis: RedisServer, connect: Connect) -> None:
