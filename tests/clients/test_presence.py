@@ -14,6 +14,9 @@ from relay.errors import Disconnect
 from relay.member import PresenceEvents
 from relay.message import Message
 from relay.presence import presences
+from relay.protocols.sse import WatchingEvents
+from tests.clients.late_bus import LateBus
+from tests.clients.late_bus import late_bus as late_bus
 from tests.clients.leftovers import leaving_nothing
 from tests.conftest import EmbeddedFactory
 from tests.gateway.admissions import Authenticator, guarded
@@ -242,6 +245,35 @@ async def test_the_bus_is_asked_while_somebody_watches(
         await gateway.publish("room:1", "x")
         assert await other.receive(1) == ["x"]
         assert other.presence == []
+
+
+class Taker:
+    """Takes what is written to it."""
+
+    def __init__(self) -> None:
+        self.taken: list[bytes] = []
+
+    def send(self, data: bytes) -> None:
+        """See `Watcher`."""
+        self.taken.append(data)
+
+
+async def test_the_bus_that_has_refused_is_asked_again_for_the_next_who_watches(
+    embedded: EmbeddedFactory, late_bus: LateBus
+) -> None:
+    (gateway,) = await embedded(1, namespaces=NAMESPACES)
+    watchers = parts_of(gateway).context.presence_watchers
+    first, second = Taker(), Taker()
+    watchers.add(first, "room:1", WatchingEvents.presence)
+    late_bus.refuse(f"{EVENTS}room:1")
+    await asyncio.sleep(0)
+    assert watchers.add(second, "room:1", WatchingEvents.presence) == b""
+    late_bus.acknowledge(f"{EVENTS}room:1")
+    await wait_until(lambda: bool(second.taken))
+    assert first.taken == second.taken == [WatchingEvents.presence.begun]
+    for client in (first, second):
+        watchers.discard(client, "room:1", WatchingEvents.presence)
+    assert parts_of(gateway).context.node._interests[f"{EVENTS}room:1"].claims == 0
 
 
 async def test_watchers_are_told_when_they_may_have_missed_something(embedded: EmbeddedFactory) -> None:
