@@ -149,6 +149,30 @@ async def test_what_a_credential_shows_is_shown_and_renewed_by_the_next_poll() -
         await wait_until(is_shown)
 
 
+@pytest.mark.parametrize(
+    "identity",
+    [
+        Identity("\ud800"),
+        Identity(""),
+        Identity("u" * 256),
+        Identity(7),  # type: ignore[arg-type]
+        Identity("ann", info=b"{"),
+        Identity("ann", info=b'"\xff"'),
+        Identity("ann", info={"a": 1}),  # type: ignore[arg-type]
+    ],
+    ids=range(7),
+)
+async def test_what_a_program_says_and_can_not_be_shown_is_its_fault(
+    identity: Identity, caplog: pytest.LogCaptureFixture
+) -> None:
+    answers = [identity, Identity("bob")]
+    async with guarded(Authenticator(lambda: answers.pop(0)), namespaces=NAMESPACES) as gateway:
+        assert (await get(gateway.port, "/poll/seen:1?wait=0")).status == 500
+        assert "authenticator failed" in caplog.text
+        assert (await get(gateway.port, "/poll/seen:2?wait=0")).status == 200
+        await becomes(gateway, "seen:2", "bob")
+
+
 async def test_channels_without_presence_have_none(embedded: EmbeddedFactory) -> None:
     (gateway,) = await embedded(1, namespaces=NAMESPACES)
     async with connected(f"{gateway.url}/ws/lobby"):
