@@ -228,7 +228,7 @@ class Presences:
             if tallies is None:
                 self._stale.add(found)
                 continue
-            self._fresh.add(found, began)
+            self._fresh.add(found, self._clock())
             if tallies[number] != REFUSED and not found.check(tallies[number], dead=self._was_dead(found, began)):
                 self._lost(found)
                 self._look(found)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 
 import pytest
@@ -214,6 +214,23 @@ async def test_a_bus_that_loses_a_user_who_lingers_is_told_anew() -> None:
         bus.kept.clear()
         await wait_until(lambda: found.counters.presence_repairs == 1)
         await wait_until(lambda: not bus.seen[ROOM])
+
+
+async def test_what_came_while_a_refresh_was_under_way_is_due_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with house() as found:
+        found.join(1)
+        await wait_until(lambda: found.store.counts["update"] == 1 and not found.presences.waiting)
+        refresh = found.store.refresh
+
+        async def slowly(channels: Sequence[str]) -> list[Tally]:
+            found.join(2, channel="room:2")
+            await asyncio.sleep(0.01)
+            return await refresh(channels)
+
+        monkeypatch.setattr(found.store, "refresh", slowly)
+        await found.presences._refresh([found.presences._channels[ROOM]])
+        due = list(found.presences._fresh._due.values())
+        assert due == sorted(due)
 
 
 async def test_who_was_taken_for_dead_lets_its_users_come_again() -> None:
