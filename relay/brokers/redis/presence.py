@@ -220,14 +220,20 @@ class RedisPresenceStore(PresenceStore):
         await self._finish(self._reading, lambda: self._reader.read(channel, take))
 
     async def _finish(self, turn: AbstractAsyncContextManager[None], work: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
-        """Do something when it is its turn; it goes on when the caller is cancelled.
+        """Do something when it is its turn; once it has begun, it goes on when the caller is cancelled.
+
+        So does a change that waits for its turn; a reading, which nobody wants any more, doesn't.
 
         Raises:
             PresenceError: it didn't work.
         """
 
+        begun = turn is self._writing
+
         async def in_turn() -> _T:
+            nonlocal begun
             async with turn:
+                begun = True
                 try:
                     return await work()
                 except RedisError as error:
@@ -236,7 +242,12 @@ class RedisPresenceStore(PresenceStore):
         if self._closed:
             raise PresenceError("the gateway ends")
         task = self._runner.begin(in_turn(), "relay presence")
-        await asyncio.wait((task,))
+        try:
+            await asyncio.wait((task,))
+        except asyncio.CancelledError:
+            if not begun:
+                task.cancel()
+            raise
         if task.cancelled():
             raise PresenceError("the gateway ends")
         return task.result()

@@ -389,6 +389,23 @@ async def test_a_caller_that_leaves_does_not_stop_a_change(own_redis: RedisServe
     assert await kept(station.broker.presence.refresh(["e:c"])) == [1]
 
 
+async def test_a_caller_that_leaves_before_its_turn_is_read_nothing(own_redis: RedisServer, connect: Connect) -> None:
+    """Requests time out: what nobody waits for would pile up."""
+    station = await connect(own_redis)
+    store = station.broker.presence
+    assert isinstance(store, presence.RedisPresenceStore)
+    own_redis.pause()
+    asked = [asyncio.create_task(store.stats("p:c")) for _ in range(50)]
+    await wait_until(lambda: len(store._runner.tasks) == 50)
+    for task in asked:
+        task.cancel()
+    await asyncio.wait(asked)
+    await wait_until(lambda: len(store._runner.tasks) == presence.READERS)
+    own_redis.resume()
+    await wait_until(lambda: not store._runner.tasks)
+    assert await store.stats("p:c") == PresenceStats(0, 0)
+
+
 async def test_without_redis_nothing_waits_for_ever(own_redis: RedisServer, connect: Connect) -> None:
     station = await connect(own_redis, patience=0.3)
     own_redis.pause()
