@@ -87,6 +87,7 @@ class Namespaces:
         default, named: the same.
         options: returns the options of a channel. Those of the relay's own channels are `PLAIN`.
         positioned: whether the messages of any channel have positions.
+        present: whether it is known of any channel who is there.
         sized: whether any namespace has a largest message of its own.
     """
 
@@ -95,6 +96,7 @@ class Namespaces:
         self.named = dict(named or {})
         every = (default, *self.named.values())
         self.positioned = any(options.positioned for options in every)
+        self.present = any(options.presence for options in every)
         self.sized = any(options.max_message_bytes is not None for options in every)
         self.options = lru_cache(CACHED_CHANNELS)(self._find)
 

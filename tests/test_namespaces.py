@@ -52,6 +52,8 @@ def test_what_any_channel_has_is_known_at_once() -> None:
     """So that a relay without namespaces doesn't ask for each message."""
     assert not NO_NAMESPACES.positioned
     assert not NO_NAMESPACES.sized
+    assert not NO_NAMESPACES.present
+    assert Namespaces(OTHERS, {"a": ChannelOptions(presence=True)}).present
     assert Namespaces(named={"a": PLAIN, "chat": CHAT}).positioned
     assert Namespaces(NEWS).positioned
     assert not Namespaces(OTHERS, {"a": PLAIN}).positioned

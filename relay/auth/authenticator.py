@@ -90,10 +90,10 @@ EVERYTHING: Final = Everything()
 
 
 class Identity(msgspec.Struct, frozen=True):
-    """Who a client is, and what it may do.
+    """Who a client is, and what it may do. One whose name or info can't be shown to others is not let in.
 
     Args:
-        user: the name of its user; None: anonymous.
+        user: the name of its user, see `check_user`; None: anonymous.
         rights: what it may do.
         expires_at: when the client is to be disconnected, in seconds since 1970; None: never.
         info: JSON that presence will show of the client; None: nothing.

@@ -76,14 +76,28 @@ class Grant(msgspec.Struct, frozen=True):
             InfoError: `info` is too long, or no JSON in UTF-8.
             ExpiryError: `expires_at` is no time in seconds.
         """
-        if self.user is not None:
-            check_user(self.user)
-        if self.info is not None:
-            _check_info(self.info)
+        _check_shown(self.user, self.info)
         if self.expires_at is not None and not 0 <= self.expires_at < LATEST:
             raise ExpiryError(self.expires_at)
         rights = PatternRights(compile_patterns(self.channels or {}, defaults), self.user)
         return Identity(self.user, rights, self.expires_at, self.info)
+
+
+def check_identity(identity: Identity) -> None:
+    """Check what others are shown of a client; a program may have made its identity without a grant.
+
+    Raises:
+        UserError: the name of the user can't be one.
+        InfoError: `info` is too long, or no JSON in UTF-8.
+    """
+    _check_shown(identity.user, identity.info)
+
+
+def _check_shown(user: str | None, info: bytes | None) -> None:
+    if user is not None:
+        check_user(user)
+    if info is not None:
+        _check_info(info)
 
 
 def _check_info(info: bytes) -> None:

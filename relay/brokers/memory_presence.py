@@ -6,7 +6,15 @@ from collections.abc import Callable, Collection, Sequence
 
 import msgspec
 
-from relay.brokers.presence import FoundMembers, PresenceChange, PresenceError, PresenceStats, PresenceStore
+from relay.brokers.presence import (
+    NOTHING,
+    FoundMembers,
+    PresenceChange,
+    PresenceError,
+    PresenceStats,
+    PresenceStore,
+    Tally,
+)
 from relay.channel import EVENTS
 from relay.member import Member, PresenceEvents
 from relay.message import Message
@@ -27,6 +35,11 @@ class _Channel:
         self.members: dict[str, Member] = {}
         self.users: dict[str, Member] = {}
 
+    @property
+    def tally(self) -> Tally:
+        """How many they are."""
+        return Tally(len(self.members), len(self.users))
+
 
 class MemoryPresenceStore(PresenceStore):
     """Presence within this process. There is no other gateway, and this one is never dead: nothing expires.
@@ -42,13 +55,13 @@ class MemoryPresenceStore(PresenceStore):
         # Only those with members or users.
         self._channels: dict[str, _Channel] = {}
 
-    async def update(self, changes: Sequence[PresenceChange]) -> list[int]:
+    async def update(self, changes: Sequence[PresenceChange]) -> list[Tally]:
         """See `PresenceStore.update`."""
         return [self._change(change) for change in changes]
 
-    async def refresh(self, channels: Sequence[str]) -> list[int]:
-        """Return the numbers of members; nothing is to be kept alive."""
-        return [len(self._channels[channel].members) if channel in self._channels else 0 for channel in channels]
+    async def refresh(self, channels: Sequence[str]) -> list[Tally]:
+        """Return what is kept; nothing is to be kept alive."""
+        return [self._channels[channel].tally if channel in self._channels else NOTHING for channel in channels]
 
     async def members(self, channel: str) -> list[Member]:
         """See `PresenceStore.members`."""
@@ -71,7 +84,7 @@ class MemoryPresenceStore(PresenceStore):
         channel = self._channels.get(name)
         return () if channel is None else channel.members.values()
 
-    def _change(self, change: PresenceChange) -> int:
+    def _change(self, change: PresenceChange) -> Tally:
         channel = self._channels.setdefault(change.channel, _Channel())
         if change.whole:
             channel.members.clear()
@@ -83,7 +96,7 @@ class MemoryPresenceStore(PresenceStore):
             self._change_users(channel, change)
         if not channel.members and not channel.users:
             del self._channels[change.channel]
-        return len(channel.members)
+        return channel.tally
 
     def _change_users(self, channel: _Channel, change: PresenceChange) -> None:
         left = [member for member in change.gone.values() if channel.users.pop(member.name, None) is not None]

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -29,8 +29,23 @@ MAX_PRESENCE_BYTES: Final = 8 * 1024 * 1024
 """Of the members of a channel that are returned, by `size_of`: some 60,000 with short names, or 2000 with `info` at its
 largest. They are in memory all at once."""
 
-REFUSED: Final = -1
-"""Instead of a number of members: the bus refuses to keep those of this channel, and keeps those of others."""
+
+class Tally(NamedTuple):
+    """What the bus has of one gateway on one channel.
+
+    Args:
+        members: number of its clients.
+        users: number of its users, with those who linger; 0 where no events tell of them.
+    """
+
+    members: int
+    users: int
+
+
+NOTHING: Final = Tally(0, 0)
+
+REFUSED: Final = Tally(-1, -1)
+"""The bus refuses to keep who is on this channel, and keeps who is on others."""
 
 
 class PresenceError(BrokerError):
@@ -130,27 +145,27 @@ class PresenceStore(abc.ABC):
     """
 
     @abc.abstractmethod
-    async def update(self, changes: Sequence[PresenceChange]) -> list[int]:
+    async def update(self, changes: Sequence[PresenceChange]) -> list[Tally]:
         """Tell the bus what has changed; each channel stands in one change. Calls take effect in their order.
 
         Returns:
-            For each change, how many members of this gateway the bus now has there, or `REFUSED`. See `refresh`.
+            For each change, what the bus now has of this gateway there, or `REFUSED`. See `refresh`.
 
         Raises:
             PresenceError: the bus is away or refuses all; the changes are kept perhaps.
         """
 
     @abc.abstractmethod
-    async def refresh(self, channels: Sequence[str]) -> list[int]:
+    async def refresh(self, channels: Sequence[str]) -> list[Tally]:
         """Say that this gateway lives, and tell of users who have gone with gateways that don't.
 
         A gateway that was not heard for `presence_ttl` seconds is found out by the others. It has nothing on the bus
         then, and users of its who are nowhere else were told to have gone.
 
         Returns:
-            For each channel, how many members of this gateway the bus has there, or `REFUSED`: another number than
-            expected means that the bus has lost some, and that a change with `whole` is due. For some channels that is
-            0 also where it may have them: another Redis has taken over, which knows an earlier state perhaps.
+            For each channel, what the bus has of this gateway there, or `REFUSED`: other numbers than expected mean
+            that the bus has lost something, and that a change with `whole` is due. For some channels that is `NOTHING`
+            also where it may have something: another Redis has taken over, which knows an earlier state perhaps.
 
         Raises:
             PresenceError: see above.

@@ -84,7 +84,7 @@ class HistoryPoll:
         try:
             if welcome := session.protocol.opened(session, context.welcome):
                 self._elements.append(welcome)
-            replay = session.join(self)
+            replay = session.join(self, passing=True)
             assert replay is not None, "its channel has a history"
             self._begin(replay)
             if not self._elements and not self._missed and self._due > context.loop.time():

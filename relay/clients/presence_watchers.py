@@ -53,9 +53,14 @@ class _Watched:
     begun: bool = False
     groups: dict[PresenceFormat, dict[Watcher, None]] = field(default_factory=dict)
 
+    @property
+    def refused(self) -> bool:
+        """Whether the bus has refused to bring anything."""
+        return self.acknowledged.done() and _failed(self.acknowledged)
+
     def settle(self, acknowledged: Acknowledged) -> None:
         """Tell the clients that the bus brings everything from now on; nothing is told while it refuses to."""
-        if acknowledged.cancelled() or acknowledged.exception() is not None:
+        if _failed(acknowledged):
             log.warning("joins and leaves refused by the bus", channel=self.channel)
         else:
             self.tell()
@@ -91,6 +96,8 @@ class PresenceWatchers:
         watched = self._channels.get(channel)
         if watched is None:
             watched = self._channels[channel] = self._watch(channel)
+        elif watched.refused:
+            self._watch_again(watched)
         watched.groups.setdefault(wire_format, {})[client] = None
         return wire_format.begun if watched.begun else b""
 
@@ -120,11 +127,15 @@ class PresenceWatchers:
         interest, acknowledged = self._node.claim(EVENTS + channel)
         watched = _Watched(channel, interest, acknowledged)
         self._node.hub.listen(interest.channel, self._receive)
-        if acknowledged.done():
-            watched.settle(acknowledged)
-        else:
-            interest.wait(acknowledged, watched.settle)
+        _await(watched)
         return watched
+
+    def _watch_again(self, watched: _Watched) -> None:
+        """Ask the bus again, which has refused: it may take it by now."""
+        before = watched.interest
+        watched.interest, watched.acknowledged = self._node.claim(before.channel)
+        self._node.release(before)
+        _await(watched)
 
     def _receive(self, message: Message) -> None:
         watched = self._channels.get(message.channel.removeprefix(EVENTS))
@@ -132,14 +143,28 @@ class PresenceWatchers:
             return
         try:
             events = _decoder.decode(message.payload)
-        except msgspec.DecodeError as error:
+            written = {wire_format: wire_format.encode(events) for wire_format in watched.groups}
+        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+            # Whatever another program has published: raised on, it would close the link of all channels.
             self._node.counters.bus_errors += 1
             log.warning("joins and leaves can't be read", channel=watched.channel, error=str(error))
             return
         self._node.counters.presence_events += len(events.left) + len(events.joined)
         self._node.hub.flush_channel(watched.channel)
-        for wire_format, group in list(watched.groups.items()):
-            _send(group, wire_format.encode(events))
+        for wire_format, data in written.items():
+            _send(watched.groups.get(wire_format, {}), data)
+
+
+def _failed(acknowledged: Acknowledged) -> bool:
+    return acknowledged.cancelled() or acknowledged.exception() is not None
+
+
+def _await(watched: _Watched) -> None:
+    """Let the clients of a channel be told when the bus has answered."""
+    if watched.acknowledged.done():
+        watched.settle(watched.acknowledged)
+    else:
+        watched.interest.wait(watched.acknowledged, watched.settle)
 
 
 def _send(group: dict[Watcher, None], data: bytes) -> None:

@@ -17,6 +17,7 @@ from relay.auth.authenticator import (
     check_subscribe,
 )
 from relay.auth.credential import MISSING, Unauthenticated
+from relay.auth.grant import check_identity
 from relay.clients.registry import Registry
 from relay.clients.session import Session
 from relay.control.blocked_users import BlockedUsers
@@ -187,11 +188,12 @@ class Admission:
 
     async def _answer(self, answer: Identity | Awaitable[Identity], request: ConnectRequest) -> Identity:
         """Return the identity that an authenticator has answered, or will; errors are those of `identify`."""
-        if not isinstance(answer, Identity):
-            try:
+        try:
+            if not isinstance(answer, Identity):
                 answer = await self._wait_for(answer, request)
-            except _FAULTS as error:
-                raise self._refusal(error, request) from None
+            check_identity(answer)  # else one name that can't be written would keep presence from being told of others
+        except _FAULTS as error:
+            raise self._refusal(error, request) from None
         self._check(answer)
         return answer
 

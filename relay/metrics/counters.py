@@ -138,7 +138,8 @@ class Counters(Additive):
         recoveries: clients that came back with a position, by whether they got all that they had missed.
         recovery_overflows: how often there was no room to keep a live message while a history was read.
         presence_calls: calls of the bus about who is on channels, by result.
-        presence_repairs: how often the bus had lost who of this gateway is on a channel, and was told anew.
+        presence_repairs: how often the bus had lost who of this gateway is on a channel, or could not be told for too
+            long, and was told anew.
         presence_overflows: users who were told to have gone at once, as too many others had gone within seconds.
         presence_events: users that came and went on channels where clients here watch that.
         event_loop_lag: by how much the event loop was late for a timer.

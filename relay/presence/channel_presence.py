@@ -9,15 +9,21 @@ What is to be told is the difference to what the bus was told before. So a clien
 tellings is never told. What may not have reached the bus is told again, with what has come since.
 
     the bus may have taken this gateway for dead    all are told again: others heard perhaps that they have gone
-    or else its number of members is wrong          it has lost some: a change with `whole`; others hear nothing
+    or else what it counts is wrong                 it has lost some: a change with `whole`; others hear nothing
+    it has failed while too many came and went      as if it had lost some: who has gone is forgotten
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
-from relay.brokers.presence import PresenceChange
+from relay.brokers.presence import NOTHING, PresenceChange, Tally
 from relay.member import Member
+
+MAX_GONE: Final = 1000
+"""Clients and users who have gone, and of whom the bus has to be told, at most, beside as many as are here: while it
+refuses, strangers may come and go for hours. With `info` at its largest they are 8 MiB."""
 
 
 @dataclass(slots=True)
@@ -39,6 +45,7 @@ class ChannelPresence:
     Args:
         channel: its name.
         now: loop time, in seconds.
+        events: whether the bus keeps users, as others are told of them.
 
     Attributes:
         channel: see above.
@@ -49,6 +56,7 @@ class ChannelPresence:
 
     __slots__ = (
         "_come",
+        "_events",
         "_expected",
         "_gone",
         "_kept",
@@ -63,10 +71,11 @@ class ChannelPresence:
         "members",
     )
 
-    def __init__(self, channel: str, now: float) -> None:
+    def __init__(self, channel: str, now: float, *, events: bool) -> None:
         self.channel = channel
         self.members: dict[str, Member] = {}
         self.heard_at = now
+        self._events = events
         self._users: dict[str, _User] = {}
         # Clients that the bus has to be told of, and those that it may have and that have gone. One that is in both is
         # here, and the bus may have it.
@@ -79,16 +88,21 @@ class ChannelPresence:
         self._unsure: dict[str, None] = {}
         # Whether the bus has lost something of which nothing is to be told.
         self._whole = False
-        # What the bus is being told now, and how many members it must have then; and how many it has since the last
-        # time, None: that isn't known.
+        # What the bus is being told now, and what it must have then; and what it has since the last time, None: that
+        # isn't known.
         self._sent: PresenceChange | None = None
-        self._expected = 0
-        self._kept: int | None = 0
+        self._expected = NOTHING
+        self._kept: Tally | None = NOTHING
 
     @property
     def changed(self) -> bool:
         """Whether the bus has to be told something."""
         return self._whole or bool(self._come or self._left or self._new or self._gone)
+
+    @property
+    def whole(self) -> bool:
+        """Whether the bus has to be told all."""
+        return self._whole
 
     @property
     def over(self) -> bool:
@@ -102,14 +116,19 @@ class ChannelPresence:
             return len(self.members) + len(self._users) + len(self._gone)
         return len(self._come) + len(self._left) + len(self._new) + len(self._gone)
 
-    def come(self, member: Member) -> None:
-        """Take a client; one that is here already has changed what it shows."""
+    def come(self, member: Member, *, told: bool = True) -> None:
+        """Take a client; one that is here already has changed what it shows.
+
+        Args:
+            member: the client.
+            told: whether others are told of its user; False: only of one without a user.
+        """
         client = member.client
         known = client in self.members
         if known and client not in self._come:
             self._left[client] = None
         self.members[client] = self._come[client] = member
-        if known:
+        if known or not told:
             return
         user = self._users.get(member.name)
         if user is not None:
@@ -131,7 +150,9 @@ class ChannelPresence:
             return None
         if self._come.pop(client, None) is None:
             self._left[client] = None
-        user = self._users[member.name]
+        user = self._users.get(member.name)
+        if user is None:
+            return None  # others were not told of it
         user.clients -= 1
         if user.clients:
             return None
@@ -153,39 +174,39 @@ class ChannelPresence:
         A whole one restores what the bus was told before. Who has come or gone since is told by the one after it.
         """
         if self._whole:
-            known = {name: user.member for name, user in self._users.items() if name not in self._new}
-            change = PresenceChange(
-                self.channel, members=list(self.members.values()), users=known | self._gone, whole=True
-            )
+            known = {name: user.member for name, user in self._users.items() if name not in self._new} | self._gone
+            change = PresenceChange(self.channel, members=list(self.members.values()), users=known, whole=True)
+            users = len(known)
             self._whole = False
         else:
             left = [client for client in self._left if client not in self._come]
             change = PresenceChange(self.channel, list(self._come.values()), left, self._new, self._gone)
+            users = len(self._users)
             self._new, self._gone, self._unsure = {}, {}, {}
         self._come, self._left = {}, {}
-        self._sent, self._expected = change, len(self.members)
+        self._sent, self._expected = change, Tally(len(self.members), users if self._events else 0)
         return change
 
-    def settle(self, count: int, *, dead: bool) -> bool:
+    def settle(self, tally: Tally, *, dead: bool) -> bool:
         """Be told that the bus has got what was taken; as `check`."""
         sent, self._sent, self._kept = self._sent, None, self._expected
-        right = self.check(count, dead=dead)
+        right = self.check(tally, dead=dead)
         if not right and sent is not None:
             self._tell_gone(sent)  # the bus tells nothing of users whom it had lost
         return right
 
-    def check(self, count: int, *, dead: bool) -> bool:
+    def check(self, tally: Tally, *, dead: bool) -> bool:
         """Be told what the bus has.
 
         Args:
-            count: how many members of this gateway.
+            tally: of this gateway.
             dead: whether it may have taken this gateway for dead.
 
         Returns:
             False when it has lost some.
         """
-        right = self._kept is None or count == self._kept
-        if dead:  # even if the number is right: it says nothing of users who linger
+        right = self._kept is None or tally == self._kept
+        if dead:  # even if the numbers are right: others were told perhaps that some have gone
             self._come.update(self.members)
             self._left.update(dict.fromkeys(self.members))
             self._unsure.update(dict.fromkeys(self._users))
@@ -196,8 +217,13 @@ class ChannelPresence:
             self._kept = None  # until it was told again
         return right
 
-    def fail(self) -> None:
-        """Be told that it isn't known whether the bus has got what was taken."""
+    def fail(self) -> bool:
+        """Be told that it isn't known whether the bus has got what was taken.
+
+        Returns:
+            False when too many have gone meanwhile: they are forgotten, and the bus has to be told all. Others were
+            perhaps told that some of them have come.
+        """
         sent, self._sent, self._kept = self._sent, None, None
         assert sent is not None, "something was taken"
         again = {one.client: one for one in sent.members if self.members.get(one.client) is one}
@@ -205,12 +231,22 @@ class ChannelPresence:
         self._left.update(dict.fromkeys((*sent.left, *again)))
         if sent.whole:
             self._whole = True
-            return
+            return True
         self._unsure.update(dict.fromkeys(sent.users))
         for name, member in sent.users.items():
             if name in self._users:  # else it has gone meanwhile, and that is told
                 self._new.setdefault(name, member)
         self._tell_gone(sent)
+        return self._whole or not self._forget()
+
+    def _forget(self) -> bool:
+        """Forget those who have gone if they are too many, and tell all; return whether they were."""
+        gone = len(self._left.keys() - self.members.keys()) + len(self._gone)
+        if gone <= MAX_GONE + len(self.members):
+            return False
+        self._left, self._gone, self._unsure = {}, {}, {}
+        self._whole = True
+        return True
 
     def _tell_gone(self, sent: PresenceChange) -> None:
         """Tell again of users who have gone."""

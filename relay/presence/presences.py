@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Final
 
-from relay.brokers.presence import REFUSED, PresenceError, PresenceStore
+from relay.brokers.presence import REFUSED, PresenceError, PresenceStore, Tally
 from relay.logs import Logger
 from relay.member import Member
 from relay.metrics.counters import Counters
@@ -49,8 +49,8 @@ class Presences:
         store: who is on the channels of the bus.
         counters: where everything is counted.
         ttl: seconds after which the bus takes a gateway for dead that says nothing.
-        lost: told a channel of which the bus has lost something: a user who went then was perhaps not told to have
-            gone. Must not raise.
+        lost: told a channel of which the bus had lost something, once it can be read anew: a user who went meanwhile
+            was perhaps not told to have gone. Must not raise.
         linger_seconds: for which a user without clients may come back.
         batch_seconds: for which changes are collected.
     """
@@ -68,7 +68,6 @@ class Presences:
     ) -> None:
         self._clock = asyncio.get_running_loop().time
         self._namespaces = namespaces
-        self._any = any(options.presence for options in (namespaces.default, *namespaces.named.values()))
         self._store = store
         self._counters = counters
         self._ttl = ttl
@@ -76,12 +75,11 @@ class Presences:
         self._batch_seconds = batch_seconds
         self._channels: dict[str, ChannelPresence] = {}
         self._lingering: Deadlines[tuple[ChannelPresence, str]] = Deadlines(linger_seconds)
-        # Channels of which the bus has to be told something, and those that have to be refreshed; all others have to be
-        # after a while.
+        # Channels of which the bus has to be told something, those that have to be refreshed, and those later.
         self._changed = Waiting()
         self._stale = Waiting()
         self._fresh: Deadlines[ChannelPresence] = Deadlines(ttl / REFRESHES)
-        # Those that the bus has refused: it isn't told of them for a while.
+        # Those that the bus has refused, and isn't told of for a while.
         self._refused: Deadlines[ChannelPresence] = Deadlines(REFUSED_SECONDS)
         # Set when the first channel has changed.
         self._woken = asyncio.Event()
@@ -110,15 +108,16 @@ class Presences:
 
     def covers(self, channel: str) -> bool:
         """Return whether it is known who is on a channel."""
-        return self._any and self._namespaces.options(channel).presence
+        return self._namespaces.present and self._namespaces.options(channel).presence
 
-    def joined(self, channel: str, member: Member) -> None:
-        """Be told that a client is on a channel; again when it shows something else."""
+    def joined(self, channel: str, member: Member, *, told: bool = True) -> None:
+        """Be told that a client is on a channel; again when it shows something else. See `ChannelPresence.come`."""
         found = self._channels.get(channel)
         if found is None:
-            found = self._channels[channel] = ChannelPresence(channel, self._clock())
+            events = self._namespaces.options(channel).join_leave
+            found = self._channels[channel] = ChannelPresence(channel, self._clock(), events=events)
             self._fresh.add(found, found.heard_at)
-        found.come(member)
+        found.come(member, told=told)
         self._lingering.discard((found, member.name))
         self._look(found)
 
@@ -165,8 +164,7 @@ class Presences:
         """Wait until there is something to do."""
         if self._changed or self._stale:
             return
-        firsts = (self._lingering.first, self._fresh.first, self._refused.first)
-        due = [first for first in firsts if first is not None]
+        due = [some.first for some in (self._lingering, self._fresh, self._refused) if some.first is not None]
         with suppress(TimeoutError):
             async with asyncio.timeout_at(min(due, default=None)):
                 await self._woken.wait()
@@ -203,36 +201,38 @@ class Presences:
         """Tell what has changed; return whether that has succeeded."""
         changes = [found.take() for found in group]
         began = self._clock()
-        counts = await self._ask("updated", self._store.update(changes), len(group))
-        succeeded = counts is not None
+        tallies = await self._ask("updated", self._store.update(changes), len(group))
+        succeeded = tallies is not None
         for number, found in enumerate(group):
-            count = REFUSED if counts is None else counts[number]
-            if count == REFUSED:
-                found.fail()
-                if counts is not None:  # the bus takes those of other channels
+            tally = REFUSED if tallies is None else tallies[number]
+            if tally == REFUSED:
+                if not found.fail():
+                    self._lost(found)
+                if tallies is not None:  # the bus takes those of other channels
                     self._refused.add(found, self._clock())
-            elif not found.settle(count, dead=self._was_dead(found, began)):
+            elif not found.settle(tally, dead=self._was_dead(found, began)):
                 self._lost(found)
                 succeeded = succeeded and not changes[number].whole  # there is a pause before the next one that is
+            elif changes[number].whole:
+                self._tell_lost(found.channel)
             self._look(found)
         return succeeded
 
     async def _refresh(self, group: Sequence[ChannelPresence]) -> bool:
         """Say that this gateway lives; return whether that has succeeded."""
-        names = [found.channel for found in group]
         began = self._clock()
-        counts = await self._ask("refreshed", self._store.refresh(names), len(group))
+        tallies = await self._ask("refreshed", self._store.refresh([found.channel for found in group]), len(group))
         for number, found in enumerate(group):
             if self._channels.get(found.channel) is not found:
                 continue  # it was over meanwhile
-            if counts is None:
+            if tallies is None:
                 self._stale.add(found)
                 continue
-            self._fresh.add(found, began)
-            if counts[number] != REFUSED and not found.check(counts[number], dead=self._was_dead(found, began)):
+            self._fresh.add(found, self._clock())
+            if tallies[number] != REFUSED and not found.check(tallies[number], dead=self._was_dead(found, began)):
                 self._lost(found)
                 self._look(found)
-        return counts is not None
+        return tallies is not None
 
     def _was_dead(self, found: ChannelPresence, began: float) -> bool:
         """Return whether the bus may have taken this gateway for dead, up to a call that it has answered.
@@ -245,14 +245,14 @@ class Presences:
         found.heard_at = began
         return dead
 
-    async def _ask(self, result: str, call: Awaitable[list[int]], expected: int) -> list[int] | None:
+    async def _ask(self, result: str, call: Awaitable[list[Tally]], expected: int) -> list[Tally] | None:
         """Return what the bus answers; None: it has failed."""
         try:
-            counts = await call
-            if len(counts) == expected:
+            tallies = await call
+            if len(tallies) == expected:
                 self._counters.presence_calls[result] += 1
-                return counts
-            log.error("presence not told", answers=len(counts), expected=expected)
+                return tallies
+            log.error("presence not told", answers=len(tallies), expected=expected)
         except PresenceError as error:
             log.warning("presence not told", error=str(error))
         except Exception:  # whatever it is: clients come and go all the same, and there is a next call
@@ -261,10 +261,11 @@ class Presences:
         return None
 
     def _lost(self, found: ChannelPresence) -> None:
-        """Take note that the bus has lost something of a channel, so that it has to be told all of it."""
+        """Take note that the bus has lost something of a channel, or was away too long, so that it is told all."""
         self._counters.presence_repairs += 1
         log.warning("presence lost", channel=found.channel, members=len(found.members))
-        self._tell_lost(found.channel)
+        if not found.whole:  # else when the bus has all again: who reads now misses what isn't told to anybody
+            self._tell_lost(found.channel)
 
     def _look(self, found: ChannelPresence) -> None:
         """Let a channel wait for the bus if there is something to be told, and forget it when it is over."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 
 import msgspec
 
-from relay.brokers.presence import PresenceChange
+from relay.brokers.presence import PresenceChange, Tally
 from relay.channel import EVENTS
 from relay.member import Member, PresenceEvents
 from tests.brokers.recording import Station
@@ -41,6 +41,11 @@ def go(channel: str, *members: Member) -> PresenceChange:
 def whole(channel: str, *members: Member) -> PresenceChange:
     """Return the change that says all that there is on a channel."""
     return PresenceChange(channel, members, users=named(*members), whole=True)
+
+
+async def kept(answer: Awaitable[list[Tally]]) -> list[int]:
+    """Return how many members the bus has, by channels."""
+    return [tally.members for tally in await answer]
 
 
 def told(station: Station, channel: str) -> list[tuple[list[Member], list[Member]]]:

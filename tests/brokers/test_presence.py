@@ -11,12 +11,12 @@ import pytest
 import pytest_asyncio
 
 from relay.brokers import BrokerOptions
-from relay.brokers.presence import PresenceChange, PresenceError, PresenceStats, TooManyMembers, size_of
+from relay.brokers.presence import PresenceChange, PresenceError, PresenceStats, Tally, TooManyMembers, size_of
 from relay.channel import EVENTS
 from relay.member import Member
 from relay.namespaces import ChannelOptions, Namespaces
 from tests.brokers import test_contract
-from tests.brokers.presence_events import come, go, member, told, whole
+from tests.brokers.presence_events import come, go, kept, member, told, whole
 from tests.brokers.recording import Station
 from tests.brokers.test_contract import fake_redis as fake_redis
 from tests.harness.conditions import wait_until
@@ -73,8 +73,8 @@ async def present(station: Station, channel: str) -> list[Member]:
 
 
 async def update(station: Station, *changes: PresenceChange) -> list[int]:
-    """Tell the bus of changes."""
-    return await station.broker.presence.update(changes)
+    """Tell the bus of changes; return how many members it has then."""
+    return await kept(station.broker.presence.update(changes))
 
 
 async def heard(station: Station) -> list[tuple[list[Member], list[Member]]]:
@@ -99,10 +99,10 @@ async def test_members_come_and_go(stations: Stations, channel: str) -> None:
     assert await present(station, channel) == [ANN, BOB]
     assert await update(station, come(channel, EVE, left=[ANN])) == [2]
     assert await present(station, channel) == [BOB, EVE]
-    assert await station.broker.presence.refresh([channel]) == [2]
+    assert await kept(station.broker.presence.refresh([channel])) == [2]
     assert await update(station, go(channel, BOB, EVE)) == [0]
     assert await present(station, channel) == []
-    assert await station.broker.presence.refresh([channel]) == [0]
+    assert await kept(station.broker.presence.refresh([channel])) == [0]
 
 
 async def test_members_are_shown_as_they_were_told(stations: Stations) -> None:
@@ -125,11 +125,11 @@ async def test_channels_are_apart_and_told_together(stations: Stations) -> None:
     changes = [come(channel, *[member(n, "ann") for n in range(1 + k % 3)]) for k, channel in enumerate(channels)]
     counts = [1 + number % 3 for number in range(200)]
     assert await update(station, *changes) == counts
-    assert await station.broker.presence.refresh(channels) == counts
-    assert await station.broker.presence.refresh([*channels[:2], "p:other"]) == [1, 2, 0]
+    assert await kept(station.broker.presence.refresh(channels)) == counts
+    assert await kept(station.broker.presence.refresh([*channels[:2], "p:other"])) == [1, 2, 0]
     assert await present(station, channels[2]) == [member(n, "ann") for n in range(3)]
     assert await update(station) == []
-    assert await station.broker.presence.refresh([]) == []
+    assert await kept(station.broker.presence.refresh([])) == []
 
 
 async def test_all_clients_without_a_user_count_as_one(stations: Stations) -> None:
@@ -163,9 +163,19 @@ async def test_users_come_with_their_first_client_and_go_with_the_last(stations:
     await update(station, PresenceChange("e:c", [again], [ANN.client]))
     await update(station, PresenceChange("e:c", left=[again.client]))
     assert await present(station, "e:c") == []
-    assert await station.broker.presence.refresh(["e:c"]) == [0], "who lingers is no member"
+    assert await kept(station.broker.presence.refresh(["e:c"])) == [0], "who lingers is no member"
     await update(station, PresenceChange("e:c", gone={"ann": again}))
     assert await heard(station) == [([], [ANN]), ([again], [])]
+
+
+async def test_the_bus_knows_how_many_users_a_gateway_has_where_they_are_told(stations: Stations) -> None:
+    """Who lingers is no member, and the bus may lose them all the same."""
+    presence = (await stations()).broker.presence
+    changes = [come(channel, ANN, BOB) for channel in ("e:c", "p:c")]
+    assert await presence.update(changes) == [Tally(2, 2), Tally(2, 0)]
+    await presence.update([PresenceChange(channel, left=[ANN.client, BOB.client]) for channel in ("e:c", "p:c")])
+    assert await presence.refresh(["e:c", "p:c"]) == [Tally(0, 2), Tally(0, 0)]
+    assert await presence.update([whole("e:c", BOB)]) == [Tally(1, 1)]
 
 
 async def test_those_who_have_gone_are_told_first(stations: Stations) -> None:
@@ -280,4 +290,4 @@ async def test_no_reading_returns_more_than_there_may_be(stations: Stations, mon
 async def test_calls_take_effect_in_their_order(stations: Stations) -> None:
     presence = (await stations()).broker.presence
     calls = [presence.update([come("p:c", ANN) if number % 2 else go("p:c", ANN)]) for number in range(20)]
-    assert await asyncio.gather(*calls) == [[number % 2] for number in range(20)]
+    assert await asyncio.gather(*map(kept, calls)) == [[number % 2] for number in range(20)]

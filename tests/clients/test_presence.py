@@ -14,6 +14,9 @@ from relay.errors import Disconnect
 from relay.member import PresenceEvents
 from relay.message import Message
 from relay.presence import presences
+from relay.protocols.sse import WatchingEvents
+from tests.clients.late_bus import LateBus
+from tests.clients.late_bus import late_bus as late_bus
 from tests.clients.leftovers import leaving_nothing
 from tests.conftest import EmbeddedFactory
 from tests.gateway.admissions import Authenticator, guarded
@@ -29,6 +32,7 @@ NAMESPACES = {
     "room": {"presence": True, "join_leave": True},
     "seen": {"presence": True},
     "kept": {"presence": True, "history_size": 10},
+    "news": {"presence": True, "join_leave": True, "history_size": 10},
 }
 
 
@@ -82,6 +86,35 @@ async def test_a_poll_that_goes_on_by_position_is_there_while_it_waits(embedded:
     await becomes(gateway, "kept:1")
 
 
+async def test_polls_without_a_user_that_go_on_by_position_are_there_and_nobody_is_told(
+    embedded: EmbeddedFactory,
+) -> None:
+    """Each message ends them all: every watcher would be told of every one of them."""
+    (gateway,) = await embedded(1, namespaces=NAMESPACES)
+    async with EventStreamClient(gateway.port, "/sse/news:1?join_leave=1") as watcher:
+        assert await watcher.told(2) == [("watching", None), ("join", None)]
+        clients = [PollClient(gateway.port, "news:1") for _ in range(20)]
+        for text in ("x", "y"):
+            polls = [asyncio.create_task(client.poll(wait=20)) for client in clients]
+            await becomes(gateway, "news:1", *[None] * 21)
+            await gateway.publish("news:1", text)
+            assert await asyncio.gather(*polls) == [[text]] * 20
+            await becomes(gateway, "news:1", None)
+        async with EventStreamClient(gateway.port, "/sse/news:1?user=ann"):
+            assert (await watcher.told(3))[2:] == [("join", "ann")]
+
+
+async def test_a_user_that_polls_is_told_to_come(embedded: EmbeddedFactory) -> None:
+    (gateway,) = await embedded(1, namespaces=NAMESPACES)
+    async with EventStreamClient(gateway.port, "/sse/news:1?join_leave=1") as watcher:
+        await watcher.told(2)
+        polling = asyncio.create_task(get(gateway.port, "/poll/news:1?user=ann&wait=20"))
+        assert (await watcher.told(3))[2:] == [("join", "ann")]
+        await gateway.publish("news:1", "x")
+        await polling
+        assert (await watcher.told(4))[3:] == [("leave", "ann")]
+
+
 async def test_a_client_of_several_channels_is_on_those_that_have_presence(
     embedded: EmbeddedFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -114,6 +147,30 @@ async def test_what_a_credential_shows_is_shown_and_renewed_by_the_next_poll() -
         del infos[0]
         await client.poll(wait=0)
         await wait_until(is_shown)
+
+
+@pytest.mark.parametrize(
+    "identity",
+    [
+        Identity("\ud800"),
+        Identity(""),
+        Identity("u" * 256),
+        Identity(7),  # type: ignore[arg-type]
+        Identity("ann", info=b"{"),
+        Identity("ann", info=b'"\xff"'),
+        Identity("ann", info={"a": 1}),  # type: ignore[arg-type]
+    ],
+    ids=range(7),
+)
+async def test_what_a_program_says_and_can_not_be_shown_is_its_fault(
+    identity: Identity, caplog: pytest.LogCaptureFixture
+) -> None:
+    answers = [identity, Identity("bob")]
+    async with guarded(Authenticator(lambda: answers.pop(0)), namespaces=NAMESPACES) as gateway:
+        assert (await get(gateway.port, "/poll/seen:1?wait=0")).status == 500
+        assert "authenticator failed" in caplog.text
+        assert (await get(gateway.port, "/poll/seen:2?wait=0")).status == 200
+        await becomes(gateway, "seen:2", "bob")
 
 
 async def test_channels_without_presence_have_none(embedded: EmbeddedFactory) -> None:
@@ -214,6 +271,35 @@ async def test_the_bus_is_asked_while_somebody_watches(
         assert other.presence == []
 
 
+class Taker:
+    """Takes what is written to it."""
+
+    def __init__(self) -> None:
+        self.taken: list[bytes] = []
+
+    def send(self, data: bytes) -> None:
+        """See `Watcher`."""
+        self.taken.append(data)
+
+
+async def test_the_bus_that_has_refused_is_asked_again_for_the_next_who_watches(
+    embedded: EmbeddedFactory, late_bus: LateBus
+) -> None:
+    (gateway,) = await embedded(1, namespaces=NAMESPACES)
+    watchers = parts_of(gateway).context.presence_watchers
+    first, second = Taker(), Taker()
+    watchers.add(first, "room:1", WatchingEvents.presence)
+    late_bus.refuse(f"{EVENTS}room:1")
+    await asyncio.sleep(0)
+    assert watchers.add(second, "room:1", WatchingEvents.presence) == b""
+    late_bus.acknowledge(f"{EVENTS}room:1")
+    await wait_until(lambda: bool(second.taken))
+    assert first.taken == second.taken == [WatchingEvents.presence.begun]
+    for client in (first, second):
+        watchers.discard(client, "room:1", WatchingEvents.presence)
+    assert parts_of(gateway).context.node._interests[f"{EVENTS}room:1"].claims == 0
+
+
 async def test_watchers_are_told_when_they_may_have_missed_something(embedded: EmbeddedFactory) -> None:
     (gateway,) = await embedded(1, namespaces=NAMESPACES)
     node = parts_of(gateway).context.node
@@ -233,9 +319,18 @@ async def test_what_can_not_be_read_is_counted_and_nobody_is_told(embedded: Embe
     node = parts_of(gateway).context.node
     async with EventStreamClient(gateway.port, "/sse/room:1?join_leave=1") as watcher:
         await watcher.told(2)
-        for payload in (b"", b"{}", b'{"channel":"room:1","left":[{"client":1}]}', b"\xff"):
+        unreadable = [
+            b"",
+            b"{}",
+            b'{"channel":"room:1","left":[{"client":1}]}',
+            b"\xff",
+            b'{"channel":"\xff"}',
+            b'{"channel":"room:1","joined":[{"client":"1","user":"\xff"}]}',
+            b'{"channel":"room:1","joined":[{"client":"1","info":%b}]}' % (b"[" * 100_000 + b"]" * 100_000),
+        ]
+        for payload in unreadable:
             node.receive(Message(f"{EVENTS}room:1", payload))
-        assert gateway.counters.bus_errors == 4
+        assert gateway.counters.bus_errors == len(unreadable)
         node.receive(Message(f"{EVENTS}room:1", msgspec.json.encode(PresenceEvents("room:1"))))
         await gateway.publish("room:1", "x")
         await watcher.receive(1)

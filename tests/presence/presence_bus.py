@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from relay.brokers.presence import REFUSED, PresenceChange, PresenceError, PresenceStats, PresenceStore
+from relay.brokers.presence import REFUSED, PresenceChange, PresenceError, PresenceStats, PresenceStore, Tally
 from relay.member import Member, PresenceEvents
 
 
@@ -21,6 +21,11 @@ class Kept:
 
     members: dict[str, Member] = field(default_factory=dict)
     users: dict[str, Member] = field(default_factory=dict)
+
+    @property
+    def tally(self) -> Tally:
+        """How many they are."""
+        return Tally(len(self.members), len(self.users))
 
 
 class PresenceBus:
@@ -43,8 +48,8 @@ class PresenceBus:
         """Return the ids of all clients on a channel."""
         return {client for (name, _), kept in self.kept.items() if name == channel for client in kept.members}
 
-    def change(self, gateway: str, change: PresenceChange) -> int:
-        """Do what a gateway says; return how many members it has."""
+    def change(self, gateway: str, change: PresenceChange) -> Tally:
+        """Do what a gateway says; return what it has."""
         key = change.channel, gateway
         if change.whole:
             self.kept[key] = Kept()
@@ -58,7 +63,7 @@ class PresenceBus:
         kept.users.update({one.name: one for one in change.users.values()})
         if not change.whole:
             self._tell(change.channel, left, joined)
-        return len(kept.members)
+        return kept.tally
 
     def bury(self, gateway: str) -> None:
         """Take a gateway for dead."""
@@ -105,7 +110,7 @@ class BusStore(PresenceStore):
         self.refreshed: list[str] = []
         self.counts: Counter[str] = Counter()
 
-    async def update(self, changes: Sequence[PresenceChange]) -> list[int]:
+    async def update(self, changes: Sequence[PresenceChange]) -> list[Tally]:
         self._check("update", "before")
         self.changes += changes
         counts = [
@@ -114,11 +119,11 @@ class BusStore(PresenceStore):
         self._check("update", "after")
         return counts
 
-    async def refresh(self, channels: Sequence[str]) -> list[int]:
+    async def refresh(self, channels: Sequence[str]) -> list[Tally]:
         self._check("refresh", "before")
         self.refreshed += channels
         return [
-            REFUSED if channel in self.refused else len(self.bus.kept.get((channel, self.gateway), Kept()).members)
+            REFUSED if channel in self.refused else self.bus.kept.get((channel, self.gateway), Kept()).tally
             for channel in channels
         ]
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 
 import pytest
 
+from relay.brokers.presence import Tally
 from relay.member import Member
 from relay.metrics.counters import Counters
 from relay.namespaces import ChannelOptions, Namespaces
+from relay.presence import channel_presence
 from relay.presence import presences as module
 from relay.presence.presences import Presences
 from tests.harness.conditions import stays_true, wait_until
@@ -201,6 +203,37 @@ async def test_what_the_bus_has_lost_is_told_anew_and_who_watches_is_told() -> N
         assert found.counters.presence_repairs == 1
 
 
+async def test_a_bus_that_loses_a_user_who_lingers_is_told_anew() -> None:
+    """So that others see it go when it doesn't come back, and see it at all when it does."""
+    bus = PresenceBus()
+    async with house(bus, linger=0.5) as found:
+        found.presences._fresh._seconds = 0.01
+        found.join(1, "ann")
+        await wait_until(lambda: bus.members(ROOM) == {"1"} and not found.presences.waiting)
+        found.leave(1)
+        await wait_until(lambda: not bus.members(ROOM) and not found.presences.waiting)
+        bus.kept.clear()
+        await wait_until(lambda: found.counters.presence_repairs == 1)
+        await wait_until(lambda: not bus.seen[ROOM])
+
+
+async def test_what_came_while_a_refresh_was_under_way_is_due_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with house() as found:
+        found.join(1)
+        await wait_until(lambda: found.store.counts["update"] == 1 and not found.presences.waiting)
+        refresh = found.store.refresh
+
+        async def slowly(channels: Sequence[str]) -> list[Tally]:
+            found.join(2, channel="room:2")
+            await asyncio.sleep(0.01)
+            return await refresh(channels)
+
+        monkeypatch.setattr(found.store, "refresh", slowly)
+        await found.presences._refresh([found.presences._channels[ROOM]])
+        due = list(found.presences._fresh._due.values())
+        assert due == sorted(due)
+
+
 async def test_who_was_taken_for_dead_lets_its_users_come_again() -> None:
     bus = PresenceBus()
     async with house(bus, ttl=0.02) as found:
@@ -213,11 +246,31 @@ async def test_who_was_taken_for_dead_lets_its_users_come_again() -> None:
         await wait_until(lambda: bus.members(ROOM) == {"1"} and bus.seen[ROOM] == {"user:ann"})
 
 
+@pytest.mark.usefixtures("_quick_retries")
+async def test_who_watches_is_told_when_what_came_and_went_had_to_be_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(channel_presence, "MAX_GONE", 5)
+    bus = PresenceBus()
+    async with house(bus, linger=0.0) as found:
+        found.join(0, "ann")
+        await wait_until(lambda: bus.members(ROOM) == {"0"})
+        found.store.away = "after"
+        for number in range(1, 10):
+            found.join(number)
+            await wait_until(lambda n=number: str(n) in bus.members(ROOM))
+            found.leave(number)
+        await wait_until(lambda: found.counters.presence_repairs == 1)
+        assert found.lost == [], "it would read what is still wrong"
+        found.store.away = None
+        await wait_until(lambda: found.lost == [ROOM])
+        assert bus.members(ROOM) == {"0"}
+        assert found.counters.presence_repairs == 1
+
+
 async def test_a_bus_that_never_has_the_right_number_is_told_at_a_slow_pace(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "RETRY_SECONDS", (3600.0, 3600.0))
     async with house() as found:
         change = found.store.bus.change
-        monkeypatch.setattr(found.store.bus, "change", lambda gateway, told: change(gateway, told) + 1)
+        monkeypatch.setattr(found.store.bus, "change", lambda *told: Tally(change(*told).members + 1, 0))
         found.join(1)
         await wait_until(lambda: found.store.counts["update"] == 2)
         assert await stays_true(lambda: found.store.counts["update"] == 2, 0.05)

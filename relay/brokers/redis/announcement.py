@@ -67,7 +67,10 @@ def read_announcement(text: bytes) -> Namespaces:
     Raises:
         msgspec.DecodeError: it isn't written by a gateway.
     """
-    announced = msgspec.json.decode(text, type=_Namespaces)
+    try:
+        announced = msgspec.json.decode(text, type=_Namespaces)
+    except (UnicodeError, RecursionError) as error:
+        raise msgspec.DecodeError(str(error)) from None
     named = {name: _expand(options) for name, options in announced.named.items()}
     return Namespaces(_expand(announced.default), named)
 

@@ -13,9 +13,18 @@ from typing import Any, Final, TypeVar
 
 from redis.exceptions import RedisError
 
-from relay.brokers.presence import REFUSED, FoundMembers, PresenceChange, PresenceError, PresenceStats, PresenceStore
+from relay.brokers.presence import (
+    NOTHING,
+    REFUSED,
+    FoundMembers,
+    PresenceChange,
+    PresenceError,
+    PresenceStats,
+    PresenceStore,
+    Tally,
+)
 from relay.brokers.redis.address import Address
-from relay.brokers.redis.presence_calls import PresenceCalls
+from relay.brokers.redis.presence_calls import NO_SURPLUS, PresenceCalls, Surplus
 from relay.brokers.redis.presence_reader import PresenceReader
 from relay.brokers.redis.presence_scripts import BURY, REFRESH, UPDATE
 from relay.brokers.redis.script_runner import Command, ScriptRunner
@@ -34,6 +43,9 @@ BATCH: Final = 64
 
 BATCH_WORDS: Final = 4096
 """Words of all calls in one pipeline, about: those of a call that changes as much as one can have 520."""
+
+FAULT_OF_CHANNEL: Final = "WRONGTYPE"
+"""Begins an error that says nothing about other channels: another program has written to the keys of this one."""
 
 log = Logger("relay.bus")
 
@@ -82,11 +94,11 @@ class RedisPresenceStore(PresenceStore):
         """The id that this gateway has now."""
         return self._calls.gateway
 
-    async def update(self, changes: Sequence[PresenceChange]) -> list[int]:
+    async def update(self, changes: Sequence[PresenceChange]) -> list[Tally]:
         """See `PresenceStore.update`."""
         return await self._finish(self._writing, lambda: self._update(changes))
 
-    async def refresh(self, channels: Sequence[str]) -> list[int]:
+    async def refresh(self, channels: Sequence[str]) -> list[Tally]:
         """See `PresenceStore.refresh`."""
         return await self._finish(self._writing, lambda: self._refresh(channels))
 
@@ -113,24 +125,44 @@ class RedisPresenceStore(PresenceStore):
         self._closed = True
         await self._runner.close()
 
-    async def _update(self, changes: Sequence[PresenceChange]) -> list[int]:
+    async def _update(self, changes: Sequence[PresenceChange]) -> list[Tally]:
         calls = self._calls
-        await self._bury([(change.channel, calls.gateway) for change in changes if change.whole])
-        numbered = ((number, call) for number, change in enumerate(changes) for call in calls.update(change))
+        surplus = await self._surplus(calls, [change for change in changes if change.whole])
+        numbered = (
+            (number, call)
+            for number, change in enumerate(changes)
+            for call in calls.update(change, surplus.get(change.channel, NO_SURPLUS))
+        )
         return self._count(calls, [change.channel for change in changes], await self._run(UPDATE, numbered))
 
-    async def _refresh(self, channels: Sequence[str]) -> list[int]:
+    async def _refresh(self, channels: Sequence[str]) -> list[Tally]:
         calls = self._calls
         replies = await self._run(REFRESH, ((number, calls.refresh(name)) for number, name in enumerate(channels)))
         dead: list[tuple[str, str]] = []
-        members: list[tuple[int, Any]] = []
+        tallies: list[tuple[int, Any]] = []
         for number, reply in replies:
             if not isinstance(reply, RedisError):
-                reply, ids = reply
+                *reply, ids = reply
                 dead += [(channels[number], gateway.decode(errors="replace")) for gateway in ids]
-            members.append((number, reply))
+            tallies.append((number, reply))
         await self._bury(dead)
-        return self._count(calls, channels, members)
+        return self._count(calls, channels, tallies)
+
+    async def _surplus(self, calls: PresenceCalls, changes: Sequence[PresenceChange]) -> dict[str, Surplus]:
+        """Return what the bus has of this gateway on channels, and should not have after changes with `whole`.
+
+        Only that is removed: a user who stays is never gone, not for a moment, in which another gateway could tell that
+        its last client has gone.
+        """
+        keys = {change.channel: calls.keys(change.channel) for change in changes}
+        found = await self._reader.fields([key for own in keys.values() for key in (own.members, own.own_users)])
+        surplus: dict[str, Surplus] = {}
+        for change in changes:
+            own = keys[change.channel]
+            members = {member.client.encode() for member in change.members}
+            users = {member.name.encode() for member in change.users.values()}
+            surplus[change.channel] = Surplus(found[own.members] - members, found[own.own_users] - users)
+        return surplus
 
     async def _bury(self, gateways: list[tuple[str, str]]) -> None:
         """Remove what gateways have on channels, part by part."""
@@ -141,8 +173,8 @@ class RedisPresenceStore(PresenceStore):
                     _log_refused(channel, reply)
             gateways = [pair for pair, reply in replies if isinstance(reply, int) and reply]
 
-    def _count(self, calls: PresenceCalls, channels: Sequence[str], replies: list[tuple[int, Any]]) -> list[int]:
-        """Return the numbers of members.
+    def _count(self, calls: PresenceCalls, channels: Sequence[str], replies: list[tuple[int, Any]]) -> list[Tally]:
+        """Return what the bus has.
 
         Args:
             calls: that were used.
@@ -150,18 +182,19 @@ class RedisPresenceStore(PresenceStore):
             replies: each with the number of its channel; the last one of a channel counts.
 
         Raises:
-            RedisError: nothing but errors came.
+            RedisError: nothing but errors came, and not for what is wrong with the channels themselves.
         """
         errors = [(number, reply) for number, reply in replies if isinstance(reply, RedisError)]
-        if errors and len(errors) == len(replies):
-            raise errors[0][1]
+        general = [error for _, error in errors if not str(error).startswith(FAULT_OF_CHANNEL)]
+        if general and len(errors) == len(replies):
+            raise general[0]
         if calls is not self._calls:
-            return [0] * len(channels)
-        counts = dict(replies)
+            return [NOTHING] * len(channels)
+        tallies = {number: Tally(*reply) for number, reply in replies if not isinstance(reply, RedisError)}
         for number, error in errors:
-            counts[number] = REFUSED
+            tallies[number] = REFUSED
             _log_refused(channels[number], error)
-        return [counts[number] for number in range(len(channels))]
+        return [tallies[number] for number in range(len(channels))]
 
     async def _run(self, script: Script, calls: Iterable[tuple[_K, Command]]) -> list[tuple[_K, Any]]:
         """Run calls of a script, one pipeline after the other, and return the reply of each."""
@@ -187,14 +220,20 @@ class RedisPresenceStore(PresenceStore):
         await self._finish(self._reading, lambda: self._reader.read(channel, take))
 
     async def _finish(self, turn: AbstractAsyncContextManager[None], work: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
-        """Do something when it is its turn; it goes on when the caller is cancelled.
+        """Do something when it is its turn; once it has begun, it goes on when the caller is cancelled.
+
+        So does a change that waits for its turn; a reading, which nobody wants any more, doesn't.
 
         Raises:
             PresenceError: it didn't work.
         """
 
+        begun = turn is self._writing
+
         async def in_turn() -> _T:
+            nonlocal begun
             async with turn:
+                begun = True
                 try:
                     return await work()
                 except RedisError as error:
@@ -203,7 +242,12 @@ class RedisPresenceStore(PresenceStore):
         if self._closed:
             raise PresenceError("the gateway ends")
         task = self._runner.begin(in_turn(), "relay presence")
-        await asyncio.wait((task,))
+        try:
+            await asyncio.wait((task,))
+        except asyncio.CancelledError:
+            if not begun:
+                task.cancel()
+            raise
         if task.cancelled():
             raise PresenceError("the gateway ends")
         return task.result()

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from itertools import islice
-from typing import Final
+from collections.abc import Iterable, Iterator, Set
+from itertools import chain, islice
+from typing import Final, NamedTuple
 
 import msgspec
 
 from relay.brokers.envelope import seal
 from relay.brokers.presence import PresenceChange
-from relay.brokers.redis.presence_scripts import BURY, PART, REFRESH, UPDATE, presence_keys
+from relay.brokers.redis.presence_scripts import BURY, PART, REFRESH, UPDATE, PresenceKeys, presence_keys
 from relay.brokers.redis.script_runner import Command
 from relay.channel import EVENTS
 from relay.member import Member
@@ -19,7 +19,22 @@ from relay.namespaces import Namespaces
 
 _KEYS: Final = 4
 
-_Pair = tuple[str, bytes]
+_Pair = tuple[str | bytes, bytes]
+
+
+class Surplus(NamedTuple):
+    """What is kept of a gateway on a channel, and should not be.
+
+    Args:
+        clients: ids.
+        users: names.
+    """
+
+    clients: Set[bytes]
+    users: Set[bytes]
+
+
+NO_SURPLUS: Final = Surplus(frozenset(), frozenset())
 
 
 class PresenceCalls:
@@ -38,16 +53,18 @@ class PresenceCalls:
         self._ttl = max(1, round(ttl * 1000))
         self._options = namespaces.options
 
-    def update(self, change: PresenceChange) -> Iterator[Command]:
+    def update(self, change: PresenceChange, surplus: Surplus = NO_SURPLUS) -> Iterator[Command]:
         """Go through the calls that make a change; there is one at least.
 
         Args:
-            change: with `whole`, what was kept before has been removed by `bury`.
+            change: to be made.
+            surplus: what was kept before and isn't named by a change with `whole`.
         """
         events = self._options(change.channel).join_leave
-        left = iter(change.left)
+        left: Iterator[str | bytes] = chain(change.left, surplus.clients)
         members = _pairs((member.client, member) for member in change.members)
         gone = _pairs((member.name, member) for member in change.gone.values()) if events else iter(())
+        gone = chain(gone, ((name, b"") for name in surplus.users))
         users = _pairs((member.name, member) for member in change.users.values()) if events else iter(())
         head = self._head(UPDATE.sha, change.channel, self.gateway, told=events and not change.whole)
         while True:
@@ -70,11 +87,13 @@ class PresenceCalls:
 
         Args:
             channel: its name.
-            gateway: another one, which is dead: its users are told to have gone. Or this one: nothing is told.
+            gateway: another one, which is dead: its users are told to have gone.
         """
-        other = gateway != self.gateway
-        told = other and self._options(channel).join_leave
-        return (*self._head(BURY.sha, channel, gateway, told=told), int(other))
+        return self._head(BURY.sha, channel, gateway, told=self._options(channel).join_leave)
+
+    def keys(self, channel: str) -> PresenceKeys:
+        """Return the keys of this gateway on a channel."""
+        return presence_keys(self._prefix, channel, self.gateway)
 
     def _head(self, sha: str, channel: str, gateway: str, *, told: bool) -> Command:
         """Return what all calls begin with."""

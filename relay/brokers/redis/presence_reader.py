@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import islice
 from typing import Any, Final
 
 import msgspec
@@ -20,6 +21,9 @@ SCANNED: Final = 512
 
 SCANS: Final = 8
 """In one pipeline: the replies are in memory all at once."""
+
+SMALL_SCANS: Final = 64
+"""In one pipeline, each of `SCANNED * SCANS / SMALL_SCANS` fields: most of the hashes of one gateway are small."""
 
 log = Logger("relay.bus")
 
@@ -67,6 +71,24 @@ class PresenceReader:
                     del cursors[name]
             await asyncio.sleep(0)  # a part takes its time: others have their turn before the next one
 
+    async def fields(self, keys: Iterable[bytes]) -> dict[bytes, set[bytes]]:
+        """Return the fields of hashes; none of those that can't be read: neither can they be changed."""
+        found: dict[bytes, set[bytes]] = {key: set() for key in keys}
+        cursors = dict.fromkeys(found, 0)
+        while cursors:
+            batch = list(islice(cursors, SMALL_SCANS))
+            count = SCANNED * SCANS // SMALL_SCANS
+            scans: list[Command] = [("HSCAN", key, cursors[key], "COUNT", count) for key in batch]
+            for key, reply in zip(batch, (await self._runner.run((), scans)).replies, strict=True):
+                cursors[key] = 0
+                if not isinstance(reply, RedisError):
+                    cursors[key], fields = reply
+                    found[key].update(fields)
+                if not cursors[key]:
+                    del cursors[key]
+            await asyncio.sleep(0)
+        return found
+
     async def _living(self, channel: str) -> list[str]:
         """Return the ids of gateways that live."""
         key = presence_keys(self._prefix, channel, "").gateways
@@ -85,7 +107,7 @@ class PresenceReader:
     def _take(self, channel: str, client: bytes, text: bytes, take: Callable[[Member], None]) -> None:
         try:
             member = _decoder.decode(text)
-        except msgspec.DecodeError as error:
+        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
             self._counters.bus_errors += 1
             log.warning("member refused", channel=channel, client=client.decode(errors="replace"), error=str(error))
         else:

@@ -113,33 +113,31 @@ if any then
   call('HSET', KEYS[3], unpack(ARGV, from, to))
 end
 
-local members = call('HLEN', KEYS[2])
-if members + call('HLEN', KEYS[3]) > 0 then
+local members, users = call('HLEN', KEYS[2]), call('HLEN', KEYS[3])
+if members + users > 0 then
   keep(tonumber(ARGV[4]))
 else
   call('ZREM', KEYS[1], own)
 end
 tell()
-return members
+return {members, users}
 """
 )
 
 _REFRESH: Final = (
     _COMMON
     + """
-local members = call('HLEN', KEYS[2])
-if members + call('HLEN', KEYS[3]) > 0 then keep(tonumber(ARGV[4])) end
-return {members, call('ZRANGEBYSCORE', KEYS[1], '-inf', '(' .. string.format('%.0f', now), 'LIMIT', 0, %DEAD%)}
+local members, users = call('HLEN', KEYS[2]), call('HLEN', KEYS[3])
+if members + users > 0 then keep(tonumber(ARGV[4])) end
+return {members, users, call('ZRANGEBYSCORE', KEYS[1], '-inf', '(' .. string.format('%.0f', now), 'LIMIT', 0, %DEAD%)}
 """
 )
 
 _BURY: Final = (
     _COMMON
     + """
-if ARGV[4] == '1' then
-  local dead_at = call('ZSCORE', KEYS[1], own)
-  if not dead_at or tonumber(dead_at) >= now then return 0 end
-end
+local dead_at = call('ZSCORE', KEYS[1], own)
+if not dead_at or tonumber(dead_at) >= now then return 0 end
 call('DEL', KEYS[2])
 if call('HLEN', KEYS[3]) > 0 then
   local found = call('HRANDFIELD', KEYS[3], %PART%, 'WITHVALUES')
@@ -163,15 +161,15 @@ _WORDS: Final = {"PART": PART, "DEAD": DEAD}
 UPDATE: Final = make_script(_UPDATE, _WORDS)
 """Changes what a gateway has. Arguments: its id, channel of events, `event_head`, its time to live in ms, numbers of
 clients that have left, of members, of users that have gone, of users that have come; then all of these, behind each
-name its JSON. Returns the number of the gateway's members."""
+name its JSON. Returns the numbers of the gateway's members and users."""
 
 REFRESH: Final = make_script(_REFRESH, _WORDS)
-"""Lets a gateway live on. Arguments: the first four of `UPDATE`. Returns the number of its members, and ids of
-gateways that are dead."""
+"""Lets a gateway live on. Arguments: the first four of `UPDATE`. Returns the numbers of its members and
+users, and ids of gateways that are dead."""
 
 BURY: Final = make_script(_BURY, _WORDS)
-"""Removes all members of a gateway, and some of its users. Arguments: the first three of `UPDATE`, and whether only if
-it is dead. Returns how many users are left to be removed."""
+"""Removes all members of a gateway, and some of its users, if it is dead. Arguments: the first three of `UPDATE`.
+Returns how many users are left to be removed."""
 
 
 class PresenceKeys(NamedTuple):

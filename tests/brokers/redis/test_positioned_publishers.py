@@ -141,9 +141,10 @@ async def test_a_user_who_may_only_publish_does_that(
 
 
 async def test_what_no_gateway_has_written_is_refused(publisher: MakePublisher, own_redis: RedisServer) -> None:
-    own_redis.admin.set("relay:namespaces", "{")
-    with pytest.raises(PublishRefused, match="relay:namespaces"):
-        await publisher(own_redis.url)("c", "x")
+    for text in (b"{", b'{"default":{},"named":{"\xff":{}}}', b'{"more":' + b"[" * 100_000 + b"]" * 100_000 + b"}"):
+        own_redis.admin.set("relay:namespaces", text)
+        with pytest.raises(PublishRefused, match="relay:namespaces"):
+            await publisher(own_redis.url)("c", "x")
 
 
 async def test_flushed_scripts_are_loaded_again(

@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 
 from relay.brokers import BrokerOptions
-from relay.brokers.presence import REFUSED, PresenceError, PresenceStats
+from relay.brokers.presence import REFUSED, PresenceError, PresenceStats, Tally
 from relay.brokers.redis import presence, presence_reader
 from relay.brokers.redis.address import parse_address
 from relay.brokers.redis.presence_calls import PresenceCalls
@@ -22,7 +22,7 @@ from relay.brokers.redis.script_runner import ScriptRunner
 from relay.channel import EVENTS
 from relay.member import Member
 from relay.namespaces import ChannelOptions, Namespaces
-from tests.brokers.presence_events import come, go, member, told, whole
+from tests.brokers.presence_events import come, go, kept, member, told, whole
 from tests.brokers.recording import Station
 from tests.conftest import RedisFactory
 from tests.harness.conditions import wait_until, wait_until_blocking
@@ -86,11 +86,11 @@ async def test_ten_thousand_clients_of_a_channel_are_told_in_parts_and_refreshed
     station = await connect(own_redis)
     crowd = [member(number, f"user {number}") for number in range(10_000)]
     own_redis.admin.config_resetstat()
-    assert await station.broker.presence.update([come("e:c", *crowd)]) == [10_000]
+    assert await kept(station.broker.presence.update([come("e:c", *crowd)])) == [10_000]
     assert own_redis.calls("evalsha") <= 2 * 10_000 / PART + 1
     assert own_redis.calls("publish") < 100
     own_redis.admin.config_resetstat()
-    assert await station.broker.presence.refresh(["e:c"]) == [10_000]
+    assert await kept(station.broker.presence.refresh(["e:c"])) == [10_000]
     assert own_redis.calls("evalsha") == 1
     assert await station.broker.presence.stats("e:c") == PresenceStats(10_000, 10_000)
     assert await present(station) == crowd
@@ -99,11 +99,15 @@ async def test_ten_thousand_clients_of_a_channel_are_told_in_parts_and_refreshed
 async def test_many_channels_are_refreshed_in_batches(own_redis: RedisServer, connect: Connect) -> None:
     station = await connect(own_redis)
     channels = [f"p:{number}" for number in range(1000)]
-    assert await station.broker.presence.update([come(name, ANN, BOB) for name in channels]) == [2] * 1000
+    assert await kept(station.broker.presence.update([come(name, ANN, BOB) for name in channels])) == [2] * 1000
     own_redis.admin.config_resetstat()
-    assert await station.broker.presence.refresh(channels) == [2] * 1000
+    assert await kept(station.broker.presence.refresh(channels)) == [2] * 1000
     assert own_redis.calls("evalsha") == 1000
     assert own_redis.calls("script|load") == 1000 // presence.BATCH + 1
+    own_redis.admin.config_resetstat()
+    assert await kept(station.broker.presence.update([whole(name, ANN) for name in channels])) == [1] * 1000
+    assert own_redis.calls("hscan") == 2000
+    assert own_redis.calls("info") < 60, "one in each pipeline"
 
 
 async def test_a_gateway_that_is_not_heard_has_no_members(own_redis: RedisServer, connect: Connect) -> None:
@@ -135,7 +139,7 @@ async def test_the_users_of_a_dead_gateway_are_told_to_have_gone_where_they_are_
     await there.broker.presence.update([come("e:c", other)])
     kill(own_redis, here)
     for _ in range(2):
-        assert await there.broker.presence.refresh(["e:c"]) == [1]
+        assert await kept(there.broker.presence.refresh(["e:c"])) == [1]
     await wait_until(lambda: len(told(there, "e:c")) == 2)
     assert told(there, "e:c")[1] == ([EVE, BOB], [])
     await there.broker.presence.update([go("e:c", other)])
@@ -164,7 +168,7 @@ async def test_gateways_that_bury_together_tell_of_each_user_once(own_redis: Red
     for number, heir in enumerate(heirs):
         await heir.broker.presence.update([come("e:c", member(10**6 + number, f"user {number}"))])
     kill(own_redis, dead)
-    counts = await asyncio.gather(*[heir.broker.presence.refresh(["e:c"]) for heir in heirs])
+    counts = await asyncio.gather(*[kept(heir.broker.presence.refresh(["e:c"])) for heir in heirs])
     assert counts == [[1]] * 3
 
     def left() -> list[Member]:
@@ -184,10 +188,10 @@ async def test_a_gateway_that_was_taken_for_dead_learns_that_it_has_nothing(
     await there.broker.presence.update([come("e:c", BOB)])
     kill(own_redis, here)
     await there.broker.presence.refresh(["e:c"])
-    assert await here.broker.presence.refresh(["e:c"]) == [0]
+    assert await kept(here.broker.presence.refresh(["e:c"])) == [0]
     assert len(gateways_of(own_redis)) == 1
-    assert await here.broker.presence.update([whole("e:c", ANN)]) == [1]
-    assert await here.broker.presence.refresh(["e:c"]) == [1]
+    assert await kept(here.broker.presence.update([whole("e:c", ANN)])) == [1]
+    assert await kept(here.broker.presence.refresh(["e:c"])) == [1]
     assert await present(there) == [ANN, BOB]
 
 
@@ -197,8 +201,8 @@ async def test_a_gateway_that_comes_back_before_it_is_buried_has_what_it_had(
     here, there = await connect(own_redis), await connect(own_redis)
     await here.broker.presence.update([come("e:c", ANN)])
     kill(own_redis, here)
-    assert await here.broker.presence.refresh(["e:c"]) == [1]
-    assert await there.broker.presence.refresh(["e:c"]) == [0]
+    assert await kept(here.broker.presence.refresh(["e:c"])) == [1]
+    assert await kept(there.broker.presence.refresh(["e:c"])) == [0]
     assert await present(there) == [ANN]
 
 
@@ -224,11 +228,36 @@ async def test_what_an_emptied_redis_has_lost_is_told_whole_and_in_silence(
         await station.broker.presence.update([come("e:c", some)])
     own_redis.admin.flushall()
     for station, some in ((here, ANN), (there, BOB)):
-        assert await station.broker.presence.refresh(["e:c"]) == [0]
-        assert await station.broker.presence.update([whole("e:c", some)]) == [1]
+        assert await kept(station.broker.presence.refresh(["e:c"])) == [0]
+        assert await kept(station.broker.presence.update([whole("e:c", some)])) == [1]
     assert await present(here) == [ANN, BOB]
     await here.broker.presence.update([go("e:c", ANN)])
     await wait_until(lambda: told(here, "e:c") == [([], [ANN]), ([], [BOB]), ([ANN], [])])
+
+
+async def test_what_is_told_whole_is_never_gone_meanwhile(
+    own_redis: RedisServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another gateway that loses its client of the same user at that time tells of no user who is still there."""
+    here, there = await connect(own_redis), await connect(own_redis)
+    crowd = [member(number, f"user {number}") for number in range(2 * PART + 10)]
+    others = [member(10**6 + number, some.user) for number, some in enumerate(crowd)]
+    await here.broker.presence.update([come("e:c", *crowd)])
+    await there.broker.presence.update([come("e:c", *others)])
+    own_redis.admin.hset(f"{USERS}:{_id_of(here)}", "user:stray", "{}")
+    store = here.broker.presence
+    assert isinstance(store, presence.RedisPresenceStore)
+    run, seen = store._run, []
+
+    async def watched(*args: Any) -> Any:
+        replies = await run(*args)
+        held: Any = own_redis.admin.hgetall(USERS)
+        seen.append(sum(_id_of(here).encode() in holders for holders in held.values()))
+        return replies
+
+    monkeypatch.setattr(store, "_run", watched)
+    assert await store.update([whole("e:c", *crowd)]) == [Tally(len(crowd), len(crowd))]
+    assert set(seen) == {len(crowd)}
 
 
 async def test_an_older_copy_is_not_taken_for_what_was_told(own_redis: RedisServer, connect: Connect) -> None:
@@ -241,12 +270,12 @@ async def test_an_older_copy_is_not_taken_for_what_was_told(own_redis: RedisServ
     own_redis.restart()
     await wait_until(lambda: station.counters.bus_losses and not station.broker.problems)
     assert own_redis.admin.hkeys(f"{GATEWAYS}:{old}") == [ANN.client.encode()]
-    assert await station.broker.presence.refresh(["e:c"]) == [0]
-    assert await station.broker.presence.update([whole("e:c", BOB)]) == [1]
+    assert await kept(station.broker.presence.refresh(["e:c"])) == [0]
+    assert await kept(station.broker.presence.update([whole("e:c", BOB)])) == [1]
     assert await present(station) == [ANN, BOB], "until it is dead"
     own_redis.admin.zadd(GATEWAYS, {old: 1})
     assert await present(station) == [BOB]
-    assert await station.broker.presence.refresh(["e:c"]) == [1]
+    assert await kept(station.broker.presence.refresh(["e:c"])) == [1]
     assert gateways_of(own_redis) == {_id_of(station)}
     assert _id_of(station) != old
 
@@ -255,9 +284,9 @@ async def test_scripts_that_were_flushed_are_loaded_again(own_redis: RedisServer
     station = await connect(own_redis)
     for number in range(3):
         own_redis.admin.script_flush()
-        assert await station.broker.presence.update([come("e:c", member(number))]) == [number + 1]
+        assert await kept(station.broker.presence.update([come("e:c", member(number))])) == [number + 1]
         own_redis.admin.script_flush()
-        assert await station.broker.presence.refresh(["e:c"]) == [number + 1]
+        assert await kept(station.broker.presence.refresh(["e:c"])) == [number + 1]
 
 
 async def test_all_keys_expire_and_those_of_users_last(own_redis: RedisServer, connect: Connect) -> None:
@@ -281,14 +310,26 @@ async def test_a_channel_that_is_refused_hurts_no_other(
     own_redis.admin.set("relay:{p:bad}:presence", "x")
     store = station.broker.presence
     changes = [come(name, ANN) for name in ("p:1", "p:bad", "p:2")]
-    assert await store.update(changes) == [1, REFUSED, 1]
-    assert await store.refresh(["p:bad", "p:1"]) == [REFUSED, 1]
+    assert await store.update(changes) == [Tally(1, 0), REFUSED, Tally(1, 0)]
+    assert await store.refresh(["p:bad", "p:1"]) == [REFUSED, Tally(1, 0)]
     assert "presence refused" in caplog.text
     assert "p:bad" in caplog.text
-    with pytest.raises(PresenceError, match="WRONGTYPE"):
-        await store.refresh(["p:bad"])
+    assert await store.refresh(["p:bad"]) == await store.update([come("p:bad", ANN)]) == [REFUSED]
+    own_redis.admin.set("relay:{p:worse}:presence", "x")
+    assert await store.refresh(["p:bad", "p:worse"]) == [REFUSED, REFUSED], "each has a fault of its own"
     with pytest.raises(PresenceError, match="WRONGTYPE"):
         await store.members("p:bad")
+
+
+async def test_a_redis_that_refuses_one_channel_for_a_reason_of_its_own_fails(
+    own_redis: RedisServer, connect: Connect
+) -> None:
+    """So that there are pauses between the calls."""
+    assert _RIGHTS is not None
+    station = await connect(own_redis.add_user("old", "secret", _RIGHTS[1]))
+    for channels in (["p:1"], ["p:1", "p:2"]):
+        with pytest.raises(PresenceError, match="evalsha"):
+            await station.broker.presence.refresh(channels)
 
 
 async def test_a_full_redis_refuses(own_redis: RedisServer, connect: Connect) -> None:
@@ -299,15 +340,20 @@ async def test_a_full_redis_refuses(own_redis: RedisServer, connect: Connect) ->
         await station.broker.presence.update([come("e:c", BOB)])
     assert await present(station) == [ANN]
     own_redis.admin.config_set("maxmemory", 0)
-    assert await station.broker.presence.update([come("e:c", BOB)]) == [2]
+    assert await kept(station.broker.presence.update([come("e:c", BOB)])) == [2]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [b"{", b'{"client":"\xff"}', b'{"client":"1","info":%b}' % (b"[" * 100_000 + b"]" * 100_000)],
+    ids=["no JSON", "no UTF-8", "too deep"],
+)
 async def test_a_member_that_cannot_be_read_is_left_out(
-    own_redis: RedisServer, connect: Connect, caplog: pytest.LogCaptureFixture
+    own_redis: RedisServer, connect: Connect, caplog: pytest.LogCaptureFixture, text: bytes
 ) -> None:
     station = await connect(own_redis)
     await station.broker.presence.update([come("e:c", ANN, BOB)])
-    own_redis.admin.hset(f"{GATEWAYS}:{_id_of(station)}", ANN.client, "{")
+    own_redis.admin.hset(f"{GATEWAYS}:{_id_of(station)}", ANN.client, text)
     assert await present(station) == [BOB]
     assert station.counters.bus_errors == 1
     assert "member refused" in caplog.text
@@ -327,7 +373,7 @@ async def test_many_who_ask_wait_for_one_another_and_hinder_no_change(own_redis:
     await store.update([come("p:c", *[member(number) for number in range(600)])])
     before = len(own_redis.admin.client_list())
     asked = [asyncio.create_task(store.stats("p:c")) for _ in range(100)]
-    assert await store.update([come("p:c", member(601))]) == [601]
+    assert await kept(store.update([come("p:c", member(601))])) == [601]
     assert not all(task.done() for task in asked)
     assert {stats.clients for stats in await asyncio.gather(*asked)} <= {600, 601}
     assert len(own_redis.admin.client_list()) <= before + presence.READERS
@@ -340,7 +386,24 @@ async def test_a_caller_that_leaves_does_not_stop_a_change(own_redis: RedisServe
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert await station.broker.presence.refresh(["e:c"]) == [1]
+    assert await kept(station.broker.presence.refresh(["e:c"])) == [1]
+
+
+async def test_a_caller_that_leaves_before_its_turn_is_read_nothing(own_redis: RedisServer, connect: Connect) -> None:
+    """Requests time out: what nobody waits for would pile up."""
+    station = await connect(own_redis)
+    store = station.broker.presence
+    assert isinstance(store, presence.RedisPresenceStore)
+    own_redis.pause()
+    asked = [asyncio.create_task(store.stats("p:c")) for _ in range(50)]
+    await wait_until(lambda: len(store._runner.tasks) == 50)
+    for task in asked:
+        task.cancel()
+    await asyncio.wait(asked)
+    await wait_until(lambda: len(store._runner.tasks) == presence.READERS)
+    own_redis.resume()
+    await wait_until(lambda: not store._runner.tasks)
+    assert await store.stats("p:c") == PresenceStats(0, 0)
 
 
 async def test_without_redis_nothing_waits_for_ever(own_redis: RedisServer, connect: Connect) -> None:
@@ -387,8 +450,8 @@ async def test_the_rights_that_the_documentation_advises_are_enough(own_redis: R
     await here.broker.presence.update([come("e:c", ANN, BOB)])
     await there.broker.presence.update([come("e:c", EVE), come("p:c", EVE)])
     kill(own_redis, here)
-    assert await there.broker.presence.refresh(["e:c", "p:c"]) == [1, 1]
-    assert await there.broker.presence.update([whole("e:c", EVE), go("p:c", EVE)]) == [1, 0]
+    assert await kept(there.broker.presence.refresh(["e:c", "p:c"])) == [1, 1]
+    assert await kept(there.broker.presence.update([whole("e:c", EVE), go("p:c", EVE)])) == [1, 0]
     assert await present(there) == [EVE]
     await wait_until(lambda: len(told(there, "e:c")) == 3)
     assert own_redis.admin.acl_log() == []
@@ -410,6 +473,6 @@ async def test_a_cluster_finds_all_keys_of_a_call_in_one_slot(redis_with: RedisF
         await here.broker.presence.update([come(channel, ANN, BOB)])
         await there.broker.presence.update([come(channel, EVE), whole("e:other", EVE)])
         server.admin.zadd(f"relay:{{{channel}}}:presence", {_id_of(here): 1})
-        assert await there.broker.presence.refresh([channel]) == [1]
+        assert await kept(there.broker.presence.refresh([channel])) == [1]
         assert await present(there, channel) == [EVE]
     await wait_until(lambda: len(told(there, "e:c")) == 3)

@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from relay.brokers.envelope import open_envelope
-from relay.brokers.presence import PresenceChange
+from relay.brokers.presence import PresenceChange, Tally
 from relay.brokers.redis.address import parse_address
 from relay.brokers.redis.presence import RedisPresenceStore
 from relay.channel import EVENTS
@@ -96,15 +96,19 @@ class Gateway:
         self._last = change
         await self._check((await self.store.update([change]))[0])
 
-    async def _check(self, count: int) -> None:
+    async def _check(self, count: Tally) -> None:
         """Tell all again, of which others heard that it has gone."""
         self.dead = False
         if not self.buried:
-            assert count == len(self.members)
+            assert count == self._tally
             return
         self.buried = False
         again = PresenceChange(CHANNEL, list(self.members.values()), users=self.users)
-        assert await self.store.update([again]) == [len(self.members)]
+        assert await self.store.update([again]) == [self._tally]
+
+    @property
+    def _tally(self) -> Tally:
+        return Tally(len(self.members), len(self.users))
 
 
 class Scene:

@@ -97,9 +97,9 @@ def forget_a_presence_entry() -> None:
     joined = Presences.joined
     numbers = count()
 
-    def join_carelessly(self: Presences, channel: str, member: Member) -> None:
+    def join_carelessly(self: Presences, channel: str, member: Member, *, told: bool = True) -> None:
         if next(numbers) % FORGOTTEN_OF:
-            joined(self, channel, member)
+            joined(self, channel, member, told=told)
 
     Presences.joined = join_carelessly  # type: ignore[method-assign]
 
