@@ -23,7 +23,9 @@ from relay.clients.turns import Turns
 from relay.clients.unfinished_messages import UnfinishedMessages, message_timeout
 from relay.clients.write_timeouts import WriteTimeouts
 from relay.control import Control
+from relay.gateway.access import FUNCTION, PROGRAM
 from relay.gateway.admission import Admission
+from relay.gateway.authentication import Authentication
 from relay.gateway.background import Work
 from relay.gateway.capacity import max_connections
 from relay.gateway.front_door import FrontDoor
@@ -108,8 +110,7 @@ async def make_parts(
         authenticator: tells who clients are.
         auth: see `AUTH`.
         draining: tells whether the gateway says goodbye.
-        readiness: see `READINESS`.
-        take: see `SNAPSHOT`.
+        readiness, take: see `READINESS` and `SNAPSHOT`.
     """
     namespaces = namespaces_of(settings)
     node = _make_node(settings, namespaces, counters)
@@ -120,8 +121,10 @@ async def make_parts(
     context = _make_context(settings, namespaces, counters, node, registry)
     polling_clients = PollingClients(context)
     control = Control(node, registry)
-    blocked_users, patience = control.blocked_users, settings.handshake_timeout
-    admission = Admission(authenticator, registry, node, blocked_users, limits, namespaces, patience)
+    authentication = Authentication(
+        authenticator, limits.failures, control.blocked_users, settings.handshake_timeout, auth in (FUNCTION, PROGRAM)
+    )
+    admission = Admission(authentication, registry, node, limits, namespaces)
     proxies = TrustedProxies(settings.trusted_proxies or ())
     app = build_app(
         settings=settings,

@@ -66,7 +66,7 @@ async def take_snapshot(front_door: FrontDoor, process: Process, problems: list[
         presence_lingering=node.presences.lingering,
         presence_waiting=node.presences.waiting,
         presence_watchers=len(context.presence_watchers),
-        blocked_users=len(front_door.admission.blocked_users),
+        blocked_users=len(front_door.admission.authentication.blocked_users),
         paused_publishers=node.paused_publishers,
         bus_up=int(not node.problems),
         bus_links={name: int(up) for name, up in bus.links.items()},

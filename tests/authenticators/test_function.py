@@ -17,8 +17,7 @@ from relay.auth.grant import ExpiryError, Grant
 from relay.auth.rights import RightsError
 from relay.authenticators.function import OwnFunction, find_function
 from relay.errors import Refused
-from relay.gateway.admission import Admission
-from relay.namespaces import NO_NAMESPACES
+from relay.gateway.authentication import Authentication
 from relay.protocols.request import ConnectRequest
 from relay.settings.problem import SettingsError
 from tests.gateway.admissions import WAYS, every_way, nothing_is_left, refusals, success
@@ -245,10 +244,9 @@ async def test_a_thousand_clients_are_identified_at_once() -> None:
 
     async with gateway_with(identify) as gateway:
         parts = parts_of(gateway)
-        context, limits = parts.context, parts.front_door.limits
-        blocked_users, registry, node = parts.control.blocked_users, context.registry, context.node
-        admission = Admission(OwnFunction(identify, {}), registry, node, blocked_users, limits, NO_NAMESPACES, 600.0)
-        identities = await asyncio.gather(*(admission.identify(REQUEST) for _ in range(everybody)))
+        failures, blocked_users = parts.front_door.limits.failures, parts.control.blocked_users
+        authentication = Authentication(OwnFunction(identify, {}), failures, blocked_users, 600.0)
+        identities = await asyncio.gather(*(authentication.identify(REQUEST) for _ in range(everybody)))
         assert [identity.user for identity in identities] == ["ann"] * everybody
 
 

@@ -12,6 +12,7 @@ import pytest
 from relay.auth.authenticator import Identity
 from relay.errors import Refused
 from relay.gateway.admission import Admission
+from relay.gateway.authentication import Authentication
 from relay.gateway.eager_task import start_at_once
 from relay.namespaces import NO_NAMESPACES
 from relay.protocols.plain import Plain
@@ -266,9 +267,8 @@ async def test_a_question_that_was_never_asked_is_closed() -> None:
         context, limits = parts_of(gateway).context, parts_of(gateway).front_door.limits
         blocked_users = parts_of(gateway).control.blocked_users
         registry, node = context.registry, context.node
-        admission = Admission(
-            Authenticator(lambda: question), registry, node, blocked_users, limits, NO_NAMESPACES, 1.0
-        )
+        authentication = Authentication(Authenticator(lambda: question), limits.failures, blocked_users, 1.0)
+        admission = Admission(authentication, registry, node, limits, NO_NAMESPACES)
         request = ConnectRequest("/ws/a", {}, {}, "")
 
         async def admit() -> None:

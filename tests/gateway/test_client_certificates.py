@@ -87,7 +87,7 @@ async def test_an_authenticator_gets_the_name(
 ) -> None:
     gateway = await secure(tls_client_ca=str(certificate_authority.ca_file), allowed_hosts="*", allowed_origins="*")
     asked = Asked()
-    parts_of(gateway).front_door.admission._authenticator = asked
+    parts_of(gateway).front_door.admission.authentication._authenticator = asked
     for request in WAYS.values():
         await ask(gateway.port, request, certificate_authority.trust(ann))
     assert asked.users == ["ann"] * len(WAYS)
