@@ -56,13 +56,14 @@ class HistoryPage(msgspec.Struct, frozen=True, gc=False):
     Args:
         top: the position of the newest message; with the offset 0 there has been none in this epoch.
         messages: in the order of their offsets.
-        began: the offset at which this epoch began. Messages up to it are those of the epoch before, as far as they
-            were not lost: they had the same offsets there. None: that isn't known, as an older relay began it.
+        began: where this epoch began, as a position in the epoch before. Messages up to it are those of that epoch, as
+            far as they were not lost: they had the same offsets there. Without an epoch: it began from nothing. None:
+            that isn't known, as an older relay began it.
     """
 
     top: Position
     messages: list[PositionedMessage] = []
-    began: int | None = None
+    began: Position | None = None
 
     def continues(self, since: Position) -> bool:
         """Return whether the messages are all that have come after a position, without a hole."""

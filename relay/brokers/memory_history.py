@@ -39,6 +39,9 @@ MESSAGE_BYTES: Final = 256
 MAX_REPEATS: Final = 65_536
 """Idempotency keys that are known; beyond it the oldest ones are forgotten."""
 
+_FROM_NOTHING: Final = Position("", 0)
+"""Where each epoch begins; see `HistoryPage`."""
+
 SWEPT: Final = 4
 """Channels and keys that are looked at with each message: more than come with it, so that nothing piles up."""
 
@@ -145,7 +148,7 @@ class MemoryHistoryStore(HistoryStore):
             found = (m for m in reversed(messages) if since is None or m.position.offset < since.offset)
         else:
             found = (m for m in messages if since is None or m.position.offset > since.offset)
-        return HistoryPage(known.top, list(islice(found, count)), 0)
+        return HistoryPage(known.top, list(islice(found, count)), _FROM_NOTHING)
 
     async def remove(self, channel: str) -> None:
         """See `HistoryStore.remove`."""

@@ -29,11 +29,13 @@ class FormerEpoch:
         """Return whether an epoch is certainly the one before."""
         return self._earlier and epoch == self._last.epoch
 
-    def delivered(self, last: Position, top: Position, began: int | None) -> int:
-        """Return up to which offset messages of an epoch have been delivered.
+    def delivered(self, last: Position, top: Position, began: Position | None) -> int:
+        """Return up to which offset messages of an epoch have been delivered, or may have been.
 
-        Where an epoch begins the offsets of the one before go on: a server that lacks the newest messages gives
-        their offsets out again. An epoch that was left may come back as it was.
+        Where an epoch begins the offsets of the one before go on: a server that lacks the newest messages gives their
+        offsets out again. An epoch that was left may come back as it was. And where it is another epoch that goes on,
+        that of an old copy say, its messages are old ones: which of them were delivered is not known, and no client is
+        sent a message twice.
 
         Args:
             last: the position of the last message that was delivered.
@@ -43,6 +45,9 @@ class FormerEpoch:
         if top.epoch == last.epoch:
             return last.offset
         if began is None:  # most probably the server lacks no message, and its count has gone on
-            began = last.offset if top.offset >= last.offset else 0
-        overlap = min(last.offset, began)
+            overlap = last.offset if top.offset >= last.offset else 0
+        elif began.epoch == last.epoch:
+            overlap = min(last.offset, began.offset)
+        else:
+            overlap = began.offset
         return max(overlap, self._last.offset) if top.epoch == self._last.epoch else overlap

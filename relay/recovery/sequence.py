@@ -166,10 +166,10 @@ class Sequence:
             return
         kept = self._kept.messages
         if self._awaited is not None:
-            self._skip(self._awaited, [], 0)
+            self._skip(self._awaited, [], 0, None)
         elif kept:
             newest = kept[-1].position
-            self._skip(newest, [message for message in kept if message.position.epoch == newest.epoch], 0)
+            self._skip(newest, [message for message in kept if message.position.epoch == newest.epoch], 0, None)
             self._kept.old = len(kept)
         else:
             self._outlet.missed()
@@ -252,7 +252,7 @@ class Sequence:
         if not same or self.position.offset < top.offset:
             self._skip(top, list(known.values()), top.offset if same else 0, reading.page.began)
 
-    def _skip(self, top: Position, messages: list[PositionedMessage], searched: int, began: int | None = None) -> None:
+    def _skip(self, top: Position, messages: list[PositionedMessage], searched: int, began: Position | None) -> None:
         """Tell that messages were missed, and deliver those without a hole up to the top.
 
         Args:

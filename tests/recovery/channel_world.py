@@ -44,8 +44,8 @@ class Bus:
         self.truth: dict[Position, bytes] = {}
         self.damaged = False
         self.lost: set[Position] = set()
-        self.stale: tuple[Position, list[PositionedMessage], int] | None = None
-        self._began = 0
+        self.stale: tuple[Position, list[PositionedMessage], Position] | None = None
+        self._began = Position("", 0)
 
     def publish(self) -> None:
         """Give a message its position, keep it, and send it to the gateway."""
@@ -66,7 +66,7 @@ class Bus:
     def flush(self) -> None:
         """Lose everything: another epoch begins from nothing."""
         self.stale = self.top, list(self.history), self._began
-        self._begin_epoch(0)
+        self._begin_epoch(Position("", 0))
         self.history.clear()
 
     def fail_over(self, lost: int) -> None:
@@ -74,10 +74,17 @@ class Bus:
         self.stale = self.top, list(self.history), self._began
         for _ in range(min(lost, len(self.history))):
             self.history.pop()
-        self._begin_epoch(max(0, self.top.offset - lost))
+        self._begin_epoch(Position(self.top.epoch, max(0, self.top.offset - lost)))
         again = [positioned(Position(self.top.epoch, old.position.offset), old.payload) for old in self.history]
         self.history = deque(again)
         self.truth.update({message.position: message.payload for message in again})
+
+    def restore(self, copy: tuple[Position, list[PositionedMessage]]) -> None:
+        """Go on at a server that has brought back an old copy: a position, and the history up to it."""
+        top, history = copy
+        self._begin_epoch(top)
+        self.history = deque(positioned(Position(self.top.epoch, m.position.offset), m.payload) for m in history)
+        self.truth.update({message.position: message.payload for message in self.history})
 
     def lose(self) -> None:
         """Lose the next live message."""
@@ -92,17 +99,17 @@ class Bus:
             stale: it comes from the server that was the primary before, if there was one.
         """
         now = self.top, list(self.history), self._began
-        top, history, offset = self.stale if stale and self.stale is not None else now
-        began = offset if self._says_began else None
+        top, history, where = self.stale if stale and self.stale is not None else now
+        began = where if self._says_began else None
         if since is None:
             return HistoryPage(top, began=began)
         return HistoryPage(top, [message for message in history if message.position.offset > since], began)
 
-    def _begin_epoch(self, offset: int) -> None:
+    def _begin_epoch(self, began: Position) -> None:
         self.damaged = True
         self._epochs += 1
-        self._began = offset
-        self.top = Position(f"e{self._epochs}", offset)
+        self._began = began
+        self.top = Position(f"e{self._epochs}", began.offset)
 
 
 def positioned(position: Position, payload: bytes, channel: str = "c") -> PositionedMessage:

@@ -254,6 +254,24 @@ def test_messages_of_an_epoch_that_began_from_nothing_are_all_delivered() -> Non
     assert (client.got, client.told) == (3, 1)
 
 
+def test_an_old_copy_that_comes_back_is_not_delivered_again() -> None:
+    """It is of an epoch before the one that was heard last, whose offsets say nothing of it."""
+    scene = Scene(ChannelOptions(history_size=MAX_PAGE + 1))
+    for act in (*OPENED, *("publish", "hear") * 3):
+        scene.do(act, 0)
+    copy = scene.bus.top, list(scene.bus.history)
+    for act in ("flush", "publish", "hear"):
+        scene.do(act, 0)
+    check_end(played_on(scene))
+    (client,) = scene.gateway.clients
+    assert (client.got, client.told) == (4, 1)
+    scene.bus.restore(copy)
+    for act in ("publish", "hear"):
+        scene.do(act, 0)
+    check_end(played_on(scene))
+    assert (client.got, client.told) == (5, 2)
+
+
 def test_a_channel_that_was_filled_has_heard_something() -> None:
     scene = Scene(ChannelOptions(history_size=5))
     for act in (*OPENED, "publish", "lose", "gap", "begin", "answer", "arrive"):

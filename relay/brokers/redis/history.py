@@ -155,7 +155,9 @@ class RedisHistoryStore(HistoryStore):
                 if reply[2]:
                     await asyncio.sleep(0)  # a page takes its time: others have their turn before the next one
 
-    def _page(self, channel: str, offset: int, epoch: bytes, entries: list[Any], began: int | None) -> HistoryPage:
+    def _page(
+        self, channel: str, offset: int, epoch: bytes, entries: list[Any], began: list[Any] | None
+    ) -> HistoryPage:
         """Return what the script has read. A message that can't be read is left out: a hole, which is noticed."""
         name = epoch.decode()
         messages = []
@@ -170,7 +172,7 @@ class RedisHistoryStore(HistoryStore):
             messages.append(
                 PositionedMessage(channel, message.payload, message.kind, message.origin, position=position)
             )
-        return HistoryPage(Position(name, offset), messages, began)
+        return HistoryPage(Position(name, offset), messages, _began(began))
 
     async def _error(self, error: RedisError) -> HistoryError:
         return HistoryError(await self._runner.explain(error))
@@ -180,3 +182,11 @@ class RedisHistoryStore(HistoryStore):
             if not reading.page.done():
                 reading.page.set_exception(error)
                 reading.page.exception()  # retrieved here, because the reader may have left
+
+
+def _began(told: list[Any] | None) -> Position | None:
+    """Return where an epoch began, as the script tells it; see `HistoryPage`."""
+    if told is None:
+        return None
+    offset, former = told
+    return Position("" if former == b"-" else former.decode(), offset)

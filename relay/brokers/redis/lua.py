@@ -29,11 +29,11 @@ local function open(position, history, given, random)
       epoch, offset, primary, bytes, before, day = nil, 0, '', 0, 0, nil
     end
     if not epoch or (found ~= '' and found ~= primary) then
-      local now = call('TIME')
+      local now, former = call('TIME'), epoch or '-'
       epoch = random .. format('%x%05x', now[1], now[2])
       if found ~= '' then primary = found end
       local count = format(whole, offset)
-      began = count .. ' ' .. epoch
+      began = count .. ' ' .. epoch .. ' ' .. former
       call('HSET', position, 'e', epoch, 'o', count, 'b', began, 'r', primary)
       if offset == 0 then call('EXPIRE', position, %FRESH%) end
     end
@@ -164,12 +164,13 @@ end
 local first_name = 5
 for i = 1, channels do first_name = math.max(first_name, 5 + 4 * byte(kinds, i)) end
 local first_envelope, opened, reply = first_name + channels, {}, {0, '', {}}
-local results = reply[3]
+local results, may = reply[3], redis.acl_check_cmd
 for i = 1, channels do
-  local ok, channel = pcall(open, KEYS[2 * i - 1], KEYS[2 * i], given, random)
+  local name, ok, channel = ARGV[first_name + i], false, 'NOPERM No permissions to publish to the channel'
+  if not may or may('%VERB%', name, '') then ok, channel = pcall(open, KEYS[2 * i - 1], KEYS[2 * i], given, random) end
   if ok then
     local kind = 2 + 4 * byte(kinds, i)
-    channel.name = ARGV[first_name + i]
+    channel.name = name
     channel.size, channel.ttl, channel.limit, channel.lifetime = unpack(ARGV, kind, kind + 3)
     reply[2 * i + 2], reply[2 * i + 3] = channel.epoch, channel.offset + 1
   else
@@ -244,7 +245,7 @@ if tonumber(limit) > 0 and tonumber(size) > 0 then
     end
   end
 end
-local began, which = string.match(channel.began or '', '^(%d+) (%S+)$')
-return {offset, channel.epoch, entries, which == channel.epoch and tonumber(began)}
+local began, which, former = string.match(channel.began or '', '^(%d+) (%S+) (%S+)$')
+return {offset, channel.epoch, entries, which == channel.epoch and {tonumber(began), former}}
 """
 )

@@ -4,7 +4,8 @@ The keys of a channel, in one slot of a cluster; `PREFIX` is that of the bus:
 
     key                          type    what
     PREFIX{CHANNEL}:position     hash    of the newest message: e epoch, o offset; b offset at which the epoch began,
-                                         and the epoch: an older relay that begins one leaves `b` as it is
+                                         the epoch (an older relay that begins one leaves `b` as it is), and the one
+                                         before, or `-`
                                          r id of the primary in whose time it was written
                                          c bytes of all payloads so far; s those before the oldest message, at the last
                                          look at it; t the day on which the key's time to live was set last, where
@@ -24,8 +25,8 @@ Rules:
   hour without any replica, after there was one: then a new epoch says more than it should.) The caller's idea of it
   spares the question. It must come from the same connection: an idea of an earlier server fits what a snapshot or a
   promoted replica has kept of that one, and would go on with its epoch. Who can't tell connections apart has none.
-* Nothing is written before everything is known. Where a user may write these keys and may not publish to the channel,
-  the message is refused, and stays in the history all the same.
+* Nothing is written before everything is known: a user that may not publish to the channel is refused first. (Redis
+  before 7.0 can't be asked. There the message is refused, and stays in the history all the same.)
 * One call publishes many messages, in their order. Each fails alone: what was appended to a channel is written down
   before any of it is published, and a channel that fails leaves the others as they are.
 * The stream is cut to its size every 16th time, and only by whole nodes, which is cheaper; readers look at the newest

@@ -123,12 +123,13 @@ async def test_it_is_told_apart_where_an_epoch_began_and_that_nobody_knows(
 ) -> None:
     """Older gateways and publishers begin epochs, too, and don't write down where."""
     station = await connect(own_redis)
-    await publish(station, b"1")
-    assert (await station.broker.history.read("h:c")).began == 0
+    (first,) = await publish(station, b"1")
+    assert (await station.broker.history.read("h:c")).began == Position("", 0)
     own_redis.admin.hdel(POSITION, "b")
     assert (await station.broker.history.read("h:c")).began is None
     own_redis.admin.hset(POSITION, "r", "another primary")
-    assert (await station.broker.history.read("h:c")).began == 1
+    page = await station.broker.history.read("h:c")
+    assert page.began == Position(first.epoch, 1)
     own_redis.admin.hset(POSITION, "e", "begun by another")
     assert (await station.broker.history.read("h:c")).began is None
 
@@ -304,7 +305,7 @@ async def test_a_replica_that_lags_begins_another_epoch_when_it_is_promoted(
     page = await there.broker.history.read("h:c")
     assert payloads(page) == [b"1", b"2", b"waits 0", b"waits 1", b"waits 2"]
     assert not page.continues(lost[0])
-    assert page.began == copied[-1].offset
+    assert page.began == copied[-1]
     check_never_twice(here, there)
     # What was asked of the server when the link was opened is all that it was asked: no message took the longer way.
     assert len(await publish(here, b"x")) == 1
@@ -412,6 +413,26 @@ _MORE_RIGHTS = re.search(r"^    (~relay:.+)$", PAGE, re.MULTILINE)
 assert _RIGHTS is not None
 assert _MORE_RIGHTS is not None
 RIGHTS = f"{_RIGHTS[1]} {_MORE_RIGHTS[1]}"
+
+
+@pytest.mark.parametrize("rule", ["resetchannels", "-publish"])
+@pytest.mark.parametrize("key", [None, "k"])
+async def test_a_message_that_may_not_be_published_gets_no_position(
+    own_redis: RedisServer, connect: Connect, rule: str, key: str | None
+) -> None:
+    """It was refused, and kept: whoever read the history, or came back, got it, as often as it was tried again."""
+    station = await connect(own_redis.add_user("relay", "secret", "&* ~* +@all"))
+    (before,) = await publish(station, b"1")
+    own_redis.allow("relay", rule)
+    for _ in range(2):
+        outcomes = Outcomes()
+        station.say("h:c", b"refused", receipt=outcomes, key=key)
+        await wait_until(lambda outcomes=outcomes: outcomes.errors)
+        assert isinstance(outcomes.errors[0], PublishRefused)
+    own_redis.allow("relay", "&*", "+publish")
+    (after,) = await publish(station, b"2")
+    assert after == Position(before.epoch, before.offset + 1)
+    assert payloads(await station.broker.history.read("h:c")) == [b"1", b"2"]
 
 
 async def test_the_rights_that_the_documentation_advises_are_enough(
