@@ -6,6 +6,7 @@ import pytest
 
 from tests.faults.judge import Rule
 from tests.faults.judge.misses import TOLD_SECONDS
+from tests.faults.operations import Keeps, Kind
 from tests.faults.script import GAP_SECONDS, Script
 
 
@@ -104,6 +105,14 @@ def test_a_plain_websocket_that_is_never_closed_breaks_a_rule_unless_it_is_to_be
 def test_a_message_that_comes_twice_breaks_the_rule_of_its_acknowledgement() -> None:
     assert Script().hears("a").published("1").gets("a", "1", "1").judged().broken == {Rule.ONCE}
     assert Script().hears("a").publishes("1").gets("a", "1", "1").judged().broken == {Rule.TRUTH}
+
+
+def test_a_poll_that_begins_anew_without_a_history_may_get_again_what_it_got() -> None:
+    def script(kind: Kind, keeps: Keeps = "plain") -> Script:
+        return Script(keeps).hears("a", kind).published("1").gets("a", "1").told("a").gets("a", "1")
+
+    assert not script("polls").finished().findings
+    assert script("events").finished().broken == script("polls", "history").finished().broken == {Rule.ONCE}
 
 
 def test_while_a_run_goes_on_nothing_is_lost_of_which_it_is_not_proved_that_it_is_earlier() -> None:

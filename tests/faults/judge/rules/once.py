@@ -23,16 +23,26 @@ def once(case: Case) -> Iterator[Finding]:
             sentence = f"{session} was open to the end, was told nothing, and never got {miss.message}"
         shown = _known(miss.message, session, miss.later, miss.proved_at)
         yield Finding(Rule.ONCE, sentence, shown, miss.proved_at, len(misses))
+    keeps = case.evidence.setup.channels if case.evidence.setup else {}
     for session in case.evidence.sessions.values():
-        yield from _doubled(session)
+        yield from _doubled(session, keeps.get(session.operation.channel) != "history")
 
 
-def _doubled(session: Session) -> Iterator[Finding]:
-    """Yield what came twice to a session, or again to a subscriber that had it already."""
+def _doubled(session: Session, forgetful: bool) -> Iterator[Finding]:
+    """Yield what came twice to a session, or again to a subscriber that had it already.
+
+    Args:
+        session: of a client.
+        forgetful: whether its channel has no history. A poll that goes on at another gateway is told that it begins
+            anew there, and may come to one that is behind: it gets again what is new to that.
+    """
+    anew = forgetful and session.operation.kind == "polls"
     twice = [
         (message, index)
         for message, index in session.doubles
-        if message.acknowledged is not NEVER and not message.twice
+        if message.acknowledged is not NEVER
+        and not message.twice
+        and not (anew and _told_between(session, message, index))
     ]
     if twice:
         message, index = twice[0]
@@ -48,6 +58,11 @@ def _doubled(session: Session) -> Iterator[Finding]:
         message, index = again[0]
         sentence = f"{session} asked to go on after {session.operation.since}, and got {message} again"
         yield Finding(Rule.ONCE, sentence, (session.begun, index), max(index, message.placed), len(again))
+
+
+def _told_between(session: Session, message: Message, again: int) -> bool:
+    """Return whether a session was told that messages may be missing, between the two times at which one came."""
+    return any(session.received[session.messages.index(message)] < told < again for told in session.missed)
 
 
 def _known(message: Message, session: Session, *others: int) -> tuple[int, ...]:
