@@ -193,6 +193,7 @@ class TlsTransport(asyncio.BufferedProtocol, TlsWriter):
         except ssl.SSLError:
             broken = True
         # Both buffers are everybody's: they must be empty before anything else runs.
+        decrypted = len(received) - incoming.pending
         if incoming.pending:
             self._rest = incoming.read() + self._rest
         answer = shared.outgoing.read() if shared.outgoing.pending else b""
@@ -204,7 +205,7 @@ class TlsTransport(asyncio.BufferedProtocol, TlsWriter):
         elif answer:
             self._announce_keys(answer)
         if self._sharing:
-            self._set_share(len(received), size, records)
+            self._set_share(decrypted, size, records)
         if size:
             self._hand_on(buffer, size)
         if broken:

@@ -236,6 +236,21 @@ async def test_one_that_asks_and_does_not_read_is_bounded(secure: SecureFactory)
         await closed(gateway)
 
 
+@pytest.mark.parametrize("size", [16_384, 9_000, 3_000])
+async def test_a_client_that_sends_much_at_once_is_not_taken_for_one_that_sends_no_data(
+    secure: SecureFactory, size: int
+) -> None:
+    """What is read of a record and not decrypted in the same turn is no waste; it was counted as such each time."""
+    gateway = await secure(max_bytes_per_second=0, send_buffer_bytes=16_000_000)
+    async with upgraded(gateway) as client:
+        frames = encode_frame(TEXT, b"x" * 65_000) * 150
+        records = [client.seal(DATA, frames[at : at + size]) for at in range(0, len(frames), size)]
+        sending = asyncio.create_task(client.send(b"".join(records)))
+        await wait_until(lambda: gateway.counters.messages_received == 150 or not gateway.counters.connections_open)
+        assert gateway.counters.messages_received == 150
+        await sending
+
+
 async def test_a_paused_client_is_decrypted_no_further(secure: SecureFactory) -> None:
     """What it has sent waits as it came, a read at most, and then in the kernel."""
     gateway = await secure()
