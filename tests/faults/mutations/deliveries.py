@@ -38,7 +38,8 @@ def doubled(spots: Spots, draw: Random) -> Mutated:
     """A session gets a message twice, which was acknowledged or not."""
     index = draw.choice([index for index in spots.receipts if not spots.may_be_twice(index)])
     operation = spots.received(index)
-    place = draw.randint(index + 1, spots.end_of(operation.session))
+    polls = spots.subscribed(operation.session).kind == "polls"  # one that is told meanwhile begins anew, perhaps
+    place = draw.randint(index + 1, index + 1 if polls else spots.end_of(operation.session))
     copy = replace(operation, at=spots.history[place - 1].at)
     return inserted(spots, place, copy), Rule.ONCE if operation.message in spots.acknowledged else Rule.TRUTH
 
