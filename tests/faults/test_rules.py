@@ -151,6 +151,15 @@ def test_who_sees_another_epoch_must_have_been_told() -> None:
     assert resumed.judged().broken == {Rule.TOLD}
 
 
+def test_what_was_lost_with_an_epoch_is_told_with_the_next_one() -> None:
+    """What is left of the epoch comes behind that word, as `1` does; and no session was told the position of `2`."""
+    script = Script("history").hears("a", position="E:0").hears("b", "websocket")
+    for message in ("1", "2", "3"):
+        script.published(message).gets("b", message)
+    script.told("a", "F:0").gets("a", "1@F:1", "3@F:2")
+    assert not script.judged().findings
+
+
 def test_two_sessions_agree_on_the_order() -> None:
     script = Script().hears("a").hears("b").publishes("1", "2").gets("a", "1", "2").gets("b", "2", "1")
     verdict = script.judged()

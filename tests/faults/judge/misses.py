@@ -116,9 +116,12 @@ class _Search:
         self._misses = misses
         # Of each epoch the offsets that are known, and behind each the number of its message in the order.
         self._offsets: dict[str, list[tuple[int, int]]] = {}
+        # Where each epoch was first told.
+        self._epochs: dict[str, int] = {}
         for number, message in enumerate(order.messages):
-            for (epoch, offset), _ in message.places:
+            for (epoch, offset), told in message.places:
                 self._offsets.setdefault(epoch, []).append((offset, number))
+                self._epochs[epoch] = min(told, self._epochs.get(epoch, told))
         for offsets in self._offsets.values():
             offsets.sort()
         setup = evidence.setup
@@ -165,6 +168,8 @@ class _Search:
             return True
         if start and message.offset_in(start[0]) > start[1]:
             return True
+        if start and not message.places and message.published < self._epochs.get(start[0], NEVER):
+            return False  # no one was told its position: it may have been lost with the epoch before
         following = bisect_left(heard, number)
         if following == 0 or not self._shares_epoch(message, heard[following : following + 1]):
             return False
