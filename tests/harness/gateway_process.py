@@ -198,7 +198,8 @@ def end(gateways: Iterable[GatewayProcess]) -> None:
         for gateway in running:
             gateway.signal(signal.SIGTERM)
         wait_until_blocking(lambda: not any(gateway.running for gateway in running), PATIENCE_SECONDS, "gateways end")
-        assert [gateway.exit_code for gateway in running] == [0] * len(running)
+        codes = [gateway.exit_code for gateway in running]
+        assert codes == [0] * len(running), codes
         complaints = [line for gateway in gateways for line in gateway.complaints()]
         assert not complaints, "\n".join(complaints)
     finally:
