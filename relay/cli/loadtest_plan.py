@@ -82,7 +82,7 @@ def _check(plan: Plan) -> None:
     """Refuse a plan that can't be run."""
     connections = plan.clients + plan.publishers
     if not connections:
-        raise click.UsageError("--clients and --publishers are both 0: there is nobody to connect")
+        raise click.UsageError("--clients and --publishers are both 0: there is no client to connect")
     if plan.rate and not plan.publishers:
         raise click.UsageError("--rate needs at least one of --publishers")
     if plan.duration < 1:

@@ -121,7 +121,7 @@ class Session:
 
         Args:
             client: the client.
-            passing: whether the next message ends it. Of one without a user, each time another one, nobody is told.
+            passing: whether the next message ends it. One without a user, each time another one, is told to no client.
 
         Returns:
             What it gets of the messages before, to be written in this step; None: they have no positions.

@@ -284,7 +284,7 @@ class Presences:
     def _lingers(self, found: ChannelPresence, last: Member) -> bool:
         """Return whether a user whose last client has gone may come back before others are told.
 
-        A client without a user is never the same. And where nobody is told, nothing is gained.
+        A client without a user is never the same. And where no client is told, nothing is gained.
         """
         if last.user is None or not self._namespaces.options(found.channel).join_leave:
             return False

@@ -8,7 +8,7 @@
     heartbeat       :                 a comment
     end             event: close      {"code": 1001, "reason": "going away"}: what a WebSocket is told
     a gap           event: missed     {"position": "EPOCH:OFFSET"}: messages before it may be missing
-    join_leave=1    event: watching   {}: whoever comes or goes is told from here on; some before may be missing
+    join_leave=1    event: watching   {}: all joins and leaves are told from here on; some before may be missing
                     event: join       {"client": ID, "user": NAME or null, "info": JSON or null}
                     event: leave      the same
 

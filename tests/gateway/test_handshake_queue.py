@@ -68,6 +68,20 @@ async def test_one_that_comes_while_others_are_carried_out_is_not_forgotten() ->
     await wait_until(lambda: journal.steps == ["later0"])
 
 
+async def test_one_that_raises_ends_alone(caplog: pytest.LogCaptureFixture) -> None:
+    journal = Journal()
+    queue = HandshakeQueue(asyncio.get_running_loop())
+
+    def raising() -> Iterator[None]:
+        yield
+        raise ZeroDivisionError
+
+    for steps in (journal.handshake("a", 3), raising(), journal.handshake("b", 3)):
+        queue.add(steps)  # type: ignore[arg-type]
+    await wait_until(lambda: journal.steps == ["a0", "b0", "a1", "b1", "a2", "b2"])
+    assert "handshake failed" in caplog.text
+
+
 UPGRADE = (
     b"GET /ws/a HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"

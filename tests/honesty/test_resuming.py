@@ -154,7 +154,7 @@ async def test_a_server_that_keeps_nothing_is_told_in_a_sentence_and_counts_no_l
         outcome = await run_load_test(server.url, *RESUMING)
         assert (outcome.code, outcome.written) == (1, None)
         assert f"relay: {server.url}: the channel loadtest-" in outcome.errors
-        assert "keeps no messages there, so that nobody can resume. Give its gateways" in outcome.errors
+        assert "keeps no messages there, so that no client can resume. Give its gateways" in outcome.errors
         assert not server.published
 
 

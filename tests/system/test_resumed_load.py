@@ -73,7 +73,7 @@ async def test_channels_without_a_history_are_told_before_the_run(gateways: Gate
         outcome = await load_test.ended()
     assert (outcome.code, outcome.written) == (1, None)
     assert f"{gateway.url}: the channel chat:loadtest-" in outcome.errors
-    assert "keeps no messages there, so that nobody can resume" in outcome.errors
+    assert "keeps no messages there, so that no client can resume" in outcome.errors
 
 
 @pytest.mark.parametrize("count", ["1", "2"])

@@ -57,7 +57,7 @@ class RedisPresenceStore(PresenceStore):
     """The presence of a deployment.
 
     This gateway has another id with each Redis that takes over: what the new one knows of the old id is an earlier
-    state perhaps, of which nobody can tell how early. It dies by itself.
+    state perhaps, of which the gateway can't tell how early. It dies by itself.
 
     Args:
         address: of the Redis.
@@ -222,7 +222,7 @@ class RedisPresenceStore(PresenceStore):
     async def _finish(self, turn: AbstractAsyncContextManager[None], work: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
         """Do something when it is its turn; once it has begun, it goes on when the caller is cancelled.
 
-        So does a change that waits for its turn; a reading, which nobody wants any more, doesn't.
+        So does a change that waits for its turn; a reading, for which no caller waits any more, doesn't.
 
         Raises:
             PresenceError: it didn't work.

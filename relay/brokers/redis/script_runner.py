@@ -109,7 +109,7 @@ class ScriptRunner:
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self.tasks.discard(task)
         if not task.cancelled():
-            task.exception()  # retrieved here, because whoever waited for it may have left
+            task.exception()  # retrieved here, because its caller may have left
 
 
 def _run_id(info: Any) -> str | None:

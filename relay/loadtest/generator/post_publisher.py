@@ -1,7 +1,7 @@
 """A publisher over HTTP: each message is sent until it is acknowledged, with a key by which it is published once.
 
-What a WebSocket had on its way when its server died is nobody's fault, and would look as lost as what a server forgets.
-An acknowledged message has no such excuse.
+What a WebSocket had on its way when its server died is no fault of the server, and would look as lost as what a server
+forgets. An acknowledged message has no such excuse.
 """
 
 from __future__ import annotations

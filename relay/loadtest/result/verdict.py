@@ -39,7 +39,7 @@ def failures(result: Result) -> list[str]:
         sentences.append(counted(faults.unexpected, "unexpected frame"))
     if faults.unsent:
         sentences.append(f"{counted(faults.unsent, 'message')} could not be sent")
-    # Whatever else went wrong is the reason why nobody did.
+    # What else went wrong is the reason why no client did.
     if not sentences and result.resumption is not None and not result.resumption.resumed and not result.interrupted:
         sentences.append("no client resumed, so nothing is shown: give a shorter --reconnect-every or more --duration")
     return sentences

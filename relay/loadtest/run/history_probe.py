@@ -71,7 +71,7 @@ async def _problem(poll: Callable[[str], Awaitable[tuple[int, bytes]]], channel:
         return f"there is no /poll, over which clients resume (HTTP {status})"
     if status == 400 or (status == 200 and ":" not in decode_answer(body).cursor):
         return (
-            f"the channel {channel} keeps no messages there, so that nobody can resume. Give its gateways "
+            f"the channel {channel} keeps no messages there, so that no client can resume. Give its gateways "
             "RELAY_HISTORY_SIZE, or name a namespace that has a history_size with --namespace"
         )
     return ""

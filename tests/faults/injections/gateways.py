@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
 from random import Random
 
 from tests.faults.injections.injection import Injected, Injection, Scene
 from tests.faults.stack import clock
 from tests.faults.stack.place import Place, send
+from tests.harness.conditions import wait_until
 
 
 def choose(scene: Scene, random: Random) -> Place:
@@ -47,8 +47,9 @@ async def drain(scene: Scene, random: Random) -> Injected:
 async def kill_worker(scene: Scene, random: Random) -> Injected:
     """Kill a worker; its supervisor starts another one."""
     place = random.choice(scene.stack.places_with_workers)
-    send(signal.SIGKILL, [random.choice(place.workers)])
-    await asyncio.sleep(1)
+    killed = random.choice(place.workers)
+    send(signal.SIGKILL, [killed])
+    await wait_until(lambda: killed not in place.workers, what="the supervisor starts another worker")
     return Injected(f"a worker of gateway {place.number} is killed", place.number)
 
 
