@@ -36,6 +36,10 @@ SETTLE_PART: Final = 0.5
 MEMORY_SECONDS: Final = 10.0
 
 
+AUTOGROUP: Final = Path("/proc/self/autogroup")
+"""Linux compares niceness within a session only, and sessions by this."""
+
+
 class Besieged(GatewayProcess):
     """A gateway that has loaded everything itself: a fork would share its memory with the other forks."""
 
@@ -109,19 +113,34 @@ def _preferred(*pids: int) -> Iterator[None]:
     processes whose latency is measured. No real-time priority: the kernel stops such a process for 50 ms of each
     second in which it is busy.
     """
-    group = Path("/proc/self/autogroup")  # Linux compares niceness within a session only, and sessions by this
-    before = group.read_text().split()[-1] if group.exists() else None
+    before = autogroup_niceness(AUTOGROUP)
     with suppress(OSError):
         for pid in pids:
             os.setpriority(os.PRIO_PROCESS, pid, -20)
         if before is not None:
-            group.write_text("-20")
+            AUTOGROUP.write_text("-20")
     try:
         yield
     finally:
         with suppress(OSError):
             if before is not None:
-                group.write_text(before)
+                AUTOGROUP.write_text(before)
+
+
+def autogroup_niceness(autogroup: Path) -> str | None:
+    """Return the niceness of this process' session.
+
+    Args:
+        autogroup: the kernel's file, "/autogroup-N nice M".
+
+    Returns:
+        M, or None where the kernel groups by nothing: without the file, or with an empty one (the process is in a
+        control group of its own, or in none).
+    """
+    with suppress(OSError):
+        words = autogroup.read_text().split()
+        return words[-1] if words else None
+    return None
 
 
 def _measure(crowd: HealthyCrowd, span: float) -> Span:
