@@ -18,6 +18,7 @@ from relay.clients.missed_messages import MissedMessages
 from relay.clients.polling_clients import PollingClients
 from relay.clients.presence_watchers import PresenceWatchers
 from relay.clients.registry import Registry
+from relay.clients.session_context import Identify, SessionContext, SubscriptionAuthenticator
 from relay.clients.throttled_clients import ThrottledClients
 from relay.clients.turns import Turns
 from relay.clients.unfinished_messages import UnfinishedMessages, message_timeout
@@ -123,7 +124,8 @@ async def make_parts(
     authentication = Authentication(
         authenticator, limits.failures, control.blocked_users, settings.handshake_timeout, auth in (FUNCTION, PROGRAM)
     )
-    admission = Admission(authentication, registry, node, limits, namespaces)
+    sessions = _make_sessions(settings, context, limits, authentication.identify, authenticator)
+    admission = Admission(authentication, registry, node, limits, sessions)
     proxies = TrustedProxies(settings.trusted_proxies or ())
     app = build_app(
         settings=settings,
@@ -152,6 +154,23 @@ async def make_parts(
         tls=_open_tls(settings, counters),
     )
     return Parts(context, front_door, polling_clients, control, runner)
+
+
+def _make_sessions(
+    settings: Settings, context: Context, limits: GatewayLimits, identify: Identify, authenticator: Authenticator
+) -> SessionContext:
+    return SessionContext(
+        node=context.node,
+        registry=context.registry,
+        connections=limits.connections,
+        watchers=context.presence_watchers,
+        namespaces=context.namespaces,
+        identify=identify,
+        authorizer=authenticator if isinstance(authenticator, SubscriptionAuthenticator) else None,
+        calls=None,
+        ping_seconds=settings.ping_interval,
+        now=time.time,
+    )
 
 
 def _open_tls(settings: Settings, counters: Counters) -> Tls | None:
