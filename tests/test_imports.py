@@ -29,7 +29,7 @@ LAYERS = [
     ["protocols"],
     ["replay"],
     ["metrics", "proxies", "logs", "message", "member", "namespaces"],
-    ["channel", "tls", "position", "idempotency_key"],
+    ["channel", "tls", "position", "idempotency_key", "attributes"],
     ["errors", "redaction", "system_error", "version"],
 ]
 """Rooms from the outside in. A module imports from its own room, and from rooms of later layers. So two rooms of one

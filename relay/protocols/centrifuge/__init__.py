@@ -1,0 +1,1 @@
+"""The client protocol of Centrifugo, version 2: what its official clients say, and how they are answered."""
