@@ -9,7 +9,8 @@ import msgspec
 
 from relay.errors import RelayError
 from relay.member import Member
-from relay.message import PositionedMessage
+from relay.message import Encoder, PositionedMessage
+from relay.namespaces import ChannelOptions
 from relay.position import Position
 from relay.protocols import ClientProtocol, Session
 from relay.protocols.request import ConnectRequest
@@ -100,6 +101,9 @@ class MultiplexedSession(Session, Protocol):
 
     ping_seconds: float
 
+    def options(self, channel: str) -> ChannelOptions:
+        """Return what the namespace of a channel says."""
+
     def introduce(self, request: ConnectRequest, answer: Answer[Introduced]) -> None:
         """Find out who the client is; again, when its right is about to end: it must be the same user then.
 
@@ -178,6 +182,12 @@ class MultiplexedSession(Session, Protocol):
             NotAvailable: there is no back end.
         """
 
+    def hold_deliveries(self) -> None:
+        """Write nothing of channels until `release_deliveries`: something has to be told first."""
+
+    def release_deliveries(self, first: bytes) -> None:
+        """Write something, and behind it what has come meanwhile."""
+
     def pause(self) -> None:
         """Read nothing more of the client until `resume`; a few messages that have arrived may still come."""
 
@@ -191,6 +201,9 @@ class MultiplexedProtocol(ClientProtocol, Protocol):
     @property
     def introduces_itself(self) -> bool:
         """Whether the client says who it is by a message, after its handshake; until then it may do nothing."""
+
+    def encoder(self, channel: str, options: ChannelOptions) -> Encoder:
+        """Return the encoder of a channel's messages for this client; `encode` is that of no channel."""
 
     def subscribed(self, session: MultiplexedSession, channel: str, subscription: ServerSubscription) -> Subscribed:
         """Return what is told when a subscription has begun that a back end has wanted."""
