@@ -6,7 +6,7 @@ out: readers ignore them, as they ignore what later versions of the schema add.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from msgspec import Meta, Raw, Struct
 
@@ -21,6 +21,9 @@ Offset = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 """An `int64` of the schema."""
+
+NO_DATA: Final = Raw(b"")
+"""Nothing: the field isn't there, or is `null`."""
 
 
 class StreamPosition(Struct, frozen=True, gc=False):
@@ -44,7 +47,7 @@ class SubscribeRequest(Struct, frozen=True, gc=False):
         recover: publications after `offset` of `epoch` are wanted.
         epoch: of the position that the client knows.
         offset: of the position that the client knows.
-        data: for the back end; None: none.
+        data: for the back end; empty: nothing.
         positioned: the client wants to be told of gaps.
         recoverable: the client wants to be able to recover.
         join_leave: the client wants to be told who comes and who goes.
@@ -58,7 +61,7 @@ class SubscribeRequest(Struct, frozen=True, gc=False):
     recover: bool = False
     epoch: str = ""
     offset: Offset = 0
-    data: Raw | None = None
+    data: Raw = NO_DATA
     positioned: bool = False
     recoverable: bool = False
     join_leave: bool = False
@@ -72,7 +75,7 @@ class ConnectRequest(Struct, frozen=True):
 
     Args:
         token: its own; "": none.
-        data: for the back end; None: none.
+        data: for the back end; empty: nothing.
         subs: channel → what the client knows of the subscriptions that the server made for it before.
         name: of the client's library or program.
         version: of the client's library or program.
@@ -80,7 +83,7 @@ class ConnectRequest(Struct, frozen=True):
     """
 
     token: str = ""
-    data: Raw | None = None
+    data: Raw = NO_DATA
     subs: dict[str, SubscribeRequest] = {}
     name: str = ""
     version: str = ""
@@ -98,12 +101,12 @@ class PublishRequest(Struct, frozen=True, gc=False):
 
     Args:
         channel: its name.
-        data: what is published; None: nothing.
+        data: what is published; empty: nothing.
         type: 0: to a stream; others are not of this relay.
     """
 
     channel: str = ""
-    data: Raw | None = None
+    data: Raw = NO_DATA
     type: Int32 = 0
 
 
@@ -142,18 +145,18 @@ class PingRequest(Struct, frozen=True, gc=False):
 class SendRequest(Struct, frozen=True, gc=False):
     """Send something to the back end, without an answer."""
 
-    data: Raw | None = None
+    data: Raw = NO_DATA
 
 
 class RpcRequest(Struct, frozen=True, gc=False):
     """Ask the back end something.
 
     Args:
-        data: the question; None: none.
+        data: the question; empty: nothing.
         method: what it is about.
     """
 
-    data: Raw | None = None
+    data: Raw = NO_DATA
     method: str = ""
 
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, Protocol
 
-from msgspec import Raw
-
 from relay.errors import RelayError
 from relay.message import Kind, Message
 from relay.protocols.centrifuge.commands import Command
@@ -81,20 +79,22 @@ class Format(Protocol):
     def unidirectional_push(self, channel: str, push: Push) -> bytes:
         """Return a push to a client that can't say anything, encoded: without a reply around it."""
 
-    def data(self, payload: bytes) -> Raw | None:
-        """Return a payload as the field `data` of this format.
+    def data(self, payload: bytes) -> bytes | None:
+        """Return bytes as a field of type `Raw` carries them in this format.
 
         Returns:
-            None: this format can't carry it. JSON carries JSON; Protobuf carries everything.
+            None: it can't carry them. JSON carries JSON; Protobuf carries everything.
         """
 
     def publication(self, message: Message, data: bytes | None = None) -> bytes:
         """Return the push of a message of the bus, encoded; this is the hot path.
 
+        The first publication of a history also tells the history's epoch, as Centrifugo's does.
+
         Args:
             message: of the bus.
-            data: what `data` has made of its payload; None: it is made here, and a payload that this format can't carry
-                becomes a string.
+            data: what `data` has made of its payload; None: it is made here, and becomes a string when this format
+                can't carry it.
         """
 
     def join(self, parts: Sequence[bytes]) -> bytes:
