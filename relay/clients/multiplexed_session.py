@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Sequence
-from typing import Any, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
 from relay.clients import channel_queries, introduction
 from relay.clients.registry import Connected
@@ -13,11 +13,22 @@ from relay.clients.subscription import Subscription
 from relay.errors import RelayError
 from relay.member import Member
 from relay.message import PositionedMessage
+from relay.namespaces import ChannelOptions
 from relay.position import Position
 from relay.protocols.multiplexed import Answer, HistoryQuery, Introduced
 from relay.protocols.request import ConnectRequest
 
 _T = TypeVar("_T")
+
+
+class Holding(Protocol):
+    """A client that can keep back what is delivered to it; see `relay.clients.multiplexed`."""
+
+    def hold_deliveries(self) -> None:
+        """Keep back what is delivered from now on."""
+
+    def release_deliveries(self, first: bytes) -> None:
+        """Write something, and behind it what was kept back."""
 
 
 class MultiplexedSession(SubscribingSession):
@@ -30,6 +41,10 @@ class MultiplexedSession(SubscribingSession):
         """Seconds between two pings of the client."""
         return self._context.ping_seconds
 
+    def options(self, channel: str) -> ChannelOptions:
+        """Return what the namespace of a channel says."""
+        return self._context.namespaces.options(channel)
+
     def introduce(self, request: ConnectRequest, answer: Answer[Introduced]) -> None:
         """Find out who the client is; see `relay.protocols.multiplexed.MultiplexedSession`, as for what follows."""
         self._ask(introduction.introduce(self._context, self, cast(Connected, self._client), request), answer)
@@ -37,6 +52,12 @@ class MultiplexedSession(SubscribingSession):
     def renew_subscription(self, channel: str, token: str, answer: Answer[float | None]) -> None:
         """Let a subscription end later, as a token says."""
         self._ask(self._renew(self._found(channel), token), answer)
+
+    def seconds_left(self, channel: str) -> float | None:
+        """Return for how many seconds a subscription lasts; None: without end."""
+        expires_at = self._found(channel).expires_at
+        left = introduction.seconds_left(self._context, expires_at)
+        return None if left is None else max(0.0, left - introduction.RENEWAL_SECONDS)
 
     def read_history(
         self, channel: str, query: HistoryQuery, answer: Answer[tuple[Position, list[PositionedMessage]]]
@@ -54,6 +75,14 @@ class MultiplexedSession(SubscribingSession):
         """Find out how many are on a channel."""
         channel_queries.check_visible(self._context, self, channel)
         self._ask(channel_queries.count(self._context, channel), answer)
+
+    def hold_deliveries(self) -> None:
+        """Write nothing of channels until `release_deliveries`."""
+        cast(Holding, self._client).hold_deliveries()
+
+    def release_deliveries(self, first: bytes) -> None:
+        """Write something, and behind it what has come meanwhile."""
+        cast(Holding, self._client).release_deliveries(first)
 
     def pause(self) -> None:
         """Read nothing more of the client until `resume`."""

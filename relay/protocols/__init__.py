@@ -23,7 +23,7 @@ from relay.replay import Replay, Resume
 
 PLAIN: Final = "relay.protocols.plain"
 
-ENDPOINTS: dict[str, str] = {"/ws": PLAIN}
+ENDPOINTS: dict[str, str] = {"/ws": PLAIN, "/connection/websocket": "relay.protocols.centrifuge"}
 """Path, or name of a subprotocol → module of the protocol that WebSockets speak at this path or below it, or with this
 subprotocol. A path has a slash in front, and the longest that fits counts; subprotocols win. At any other path a client
 is told where to go."""

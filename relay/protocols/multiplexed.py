@@ -147,6 +147,13 @@ class MultiplexedSession(Session, Protocol):
             SubscriptionError: the client isn't subscribed to it.
         """
 
+    def seconds_left(self, channel: str) -> float | None:
+        """Return for how many seconds a subscription lasts; None: without end.
+
+        Raises:
+            SubscriptionError: the client isn't subscribed to the channel.
+        """
+
     def read_history(
         self, channel: str, query: HistoryQuery, answer: Answer[tuple[Position, list[PositionedMessage]]]
     ) -> None:

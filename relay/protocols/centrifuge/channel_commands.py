@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
-from relay.errors import Disconnect, ProtocolError, RelayError, SubscriptionError
+from relay.errors import ProtocolError, RelayError, SubscriptionError
 from relay.member import Member
 from relay.message import Kind, PositionedMessage
 from relay.namespaces import ChannelOptions
@@ -32,7 +33,7 @@ from relay.protocols.centrifuge.results import (
     UnsubscribeResult,
 )
 from relay.protocols.centrifuge.wire import Wire
-from relay.protocols.multiplexed import HistoryQuery, SubscribeOptions
+from relay.protocols.multiplexed import ANY_EPOCH, HistoryQuery, SubscribeOptions
 from relay.replay import Replay
 
 REJECT_UNRECOVERED: Final = 2
@@ -85,7 +86,9 @@ def subscribe_result(
     """
     recovered = recover and replay is not None and replay.recovered
     position = None if replay is None else replay.start if recovered else replay.position
-    publications = [wire.publication(message) for message in replay.messages] if replay is not None and recovered else None
+    publications = (
+        [wire.publication(message) for message in replay.messages] if replay is not None and recovered else None
+    )
     return SubscribeResult(
         expires=seconds is not None,
         ttl=ttl(seconds),
@@ -95,7 +98,7 @@ def subscribe_result(
         recovered=recovered,
         offset=0 if position is None else position.offset,
         positioned=position is not None,
-        data=None if data is None else wire.format.data(data),
+        data=wire.data(data),
         was_recovering=recover,
     )
 
@@ -107,10 +110,8 @@ def ttl(seconds: float | None) -> int:
 
 def unsubscribe(exchange: Exchange, request: UnsubscribeRequest) -> None:
     """End a subscription; nothing happens when there is none."""
-    try:
+    with suppress(SubscriptionError):  # as Centrifugo does: the client wants none, and there is none
         exchange.session.unsubscribe(request.channel)
-    except SubscriptionError:
-        pass  # as Centrifugo does: the client wants none, and there is none
     exchange.connection.server_side.discard(request.channel)
     exchange.reply(UnsubscribeResult())
 
@@ -163,11 +164,18 @@ def _read(
         exchange.fail(page)
         return
     top, messages = page
-    if since is not None and ((since.epoch and since.epoch != top.epoch) or (since.offset > top.offset and not reverse)):
+    if since is not None and (
+        (since.epoch and since.epoch != top.epoch) or (since.offset > top.offset and not reverse)
+    ):
         exchange.refuse(codes.ERROR_UNRECOVERABLE_POSITION)
         return
     wire = exchange.connection.wire
     exchange.reply(HistoryResult([wire.publication(message) for message in messages], top.epoch, top.offset))
+
+
+def _is_known(since: Position, top: Position, reverse: bool) -> bool:
+    """Return whether a position says something about what has come since."""
+    return since.epoch in (ANY_EPOCH, top.epoch) and (reverse or since.offset <= top.offset)
 
 
 def presence(exchange: Exchange, request: PresenceRequest) -> None:

@@ -81,6 +81,11 @@ class Centrifuge:
         self._server_side: set[str] | None = None
 
     @property
+    def ended(self) -> bool:
+        """Whether what the client says is ignored."""
+        return self._state is State.ENDED
+
+    @property
     def encode(self) -> Encoder:
         """Encoder of messages; see `encoder`."""
         return self.wire.encode
@@ -120,7 +125,7 @@ class Centrifuge:
         Raises:
             ProtocolError: they are none, or not in order.
         """
-        if self._state is State.ENDED:
+        if self.ended:
             return
         if kind is not self.wire.format.kind:
             raise ProtocolError(Disconnect.UNEXPECTED_DATA, "text and binary are of different formats")
@@ -130,7 +135,7 @@ class Centrifuge:
             raise ProtocolError(Disconnect.UNEXPECTED_DATA, str(error)) from None
         for command in commands:
             self._take(command)
-            if self._state is State.ENDED:
+            if self.ended:
                 return
         if self._order.waiting:
             self.session.pause()
@@ -143,7 +148,7 @@ class Centrifuge:
         order.end(kind)
         if not order.waiting:
             return
-        while self._state is not State.ENDED and (following := order.next()) is not None:
+        while not self.ended and (following := order.next()) is not None:
             self._carry_out(*following)
         if not order.waiting:
             self.session.resume()
@@ -225,9 +230,7 @@ class Centrifuge:
             refresh(exchange, request.token, self._remote)
         elif kind == "rpc":
             exchange.refuse(codes.ERROR_NOT_AVAILABLE)
-        elif (carry_out := CHANNEL_COMMANDS.get(kind)) is None:
-            exchange.close(Disconnect.UNEXPECTED_DATA)
-        elif not request.channel:
+        elif (carry_out := CHANNEL_COMMANDS.get(kind)) is None or not request.channel:
             exchange.close(Disconnect.UNEXPECTED_DATA)
         else:
             try:

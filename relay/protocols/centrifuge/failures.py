@@ -67,9 +67,15 @@ def error_of(failure: RelayError) -> Error:
     return _ERRORS.get(type(failure), codes.ERROR_INTERNAL)
 
 
-def disconnect_of(refused: Refused) -> Disconnect:
-    """Return why a client is closed that was not let in."""
-    return _REFUSALS.get(refused.status, Disconnect.UNAVAILABLE)
+def disconnect_of(failure: RelayError) -> Disconnect:
+    """Return why a client is closed that is not let in."""
+    status = failure.status if isinstance(failure, Refused) else 0
+    return _REFUSALS.get(status, Disconnect.UNAVAILABLE)
+
+
+def is_expired(failure: RelayError) -> bool:
+    """Return whether a client is not let in because its token is over: it gets a new one."""
+    return isinstance(failure, Refused) and failure.cause == "expired"
 
 
 def close_of(why: Disconnect | CustomDisconnect) -> Close:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from relay.errors import Disconnect, Refused, RelayError
+from relay.errors import Disconnect, RelayError
 from relay.position import Position
 from relay.protocols.centrifuge import codes
 from relay.protocols.centrifuge.channel_commands import subscribe_result, ttl
 from relay.protocols.centrifuge.commands import ConnectRequest
 from relay.protocols.centrifuge.exchange import Exchange
-from relay.protocols.centrifuge.failures import disconnect_of
+from relay.protocols.centrifuge.failures import disconnect_of, is_expired
 from relay.protocols.centrifuge.results import ConnectResult, RefreshResult, SubscribeResult
 from relay.protocols.multiplexed import Introduced, ServerSubscription, SubscribeOptions
 from relay.protocols.request import ConnectRequest as OpeningRequest
@@ -57,7 +57,7 @@ class Introduction:
         exchange = self._exchange
         if isinstance(introduced, RelayError):
             self._failed()
-            if isinstance(introduced, Refused) and introduced.cause == "expired":
+            if is_expired(introduced):
                 exchange.refuse(codes.ERROR_TOKEN_EXPIRED)
             else:
                 exchange.close(disconnect_of(introduced))
@@ -108,7 +108,7 @@ class Introduction:
             version=f"relay {__version__}",
             expires=introduced.seconds is not None,
             ttl=ttl(introduced.seconds),
-            data=None if introduced.data is None else wire.format.data(introduced.data),
+            data=wire.data(introduced.data),
             subs=self._results or None,
             ping=max(1, round(session.ping_seconds)),
             pong=True,
@@ -136,7 +136,7 @@ def refresh(exchange: Exchange, token: str, remote: str) -> None:
 
 def _refreshed(exchange: Exchange, introduced: Introduced | RelayError) -> None:
     if isinstance(introduced, RelayError):
-        if isinstance(introduced, Refused) and introduced.cause == "expired":
+        if is_expired(introduced):
             exchange.refuse(codes.ERROR_TOKEN_EXPIRED)
         else:
             exchange.close(disconnect_of(introduced))

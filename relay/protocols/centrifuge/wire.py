@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from msgspec import UnsetType
+from msgspec import Raw, UnsetType
 
 from relay.member import Member, PresenceEvents
 from relay.message import Message
 from relay.protocols.centrifuge.formats import Format
+from relay.protocols.centrifuge.json_payload import json_string
+from relay.protocols.centrifuge.publications import publication_of
 from relay.protocols.centrifuge.pushes import Join, Leave, Push
-from relay.protocols.centrifuge.results import ClientInfo, Error, Result
+from relay.protocols.centrifuge.results import ClientInfo, Error, Publication, Result
 
 Frame = Callable[[bytes], bytes]
 """Returns what carries a payload: a WebSocket's frame, a line, or an event."""
@@ -61,17 +63,30 @@ class Wire:
         """Return replies and pushes as they are written, together."""
         return self._frame(self.format.join(parts))
 
+    def publication(self, message: Message) -> Publication:
+        """Return a message of a history; a payload that the format can't carry becomes a string."""
+        data = self.format.data(message.payload)
+        return publication_of(message, json_string(message.payload) if data is None else data)
+
     def client_info(self, member: Member) -> ClientInfo:
         """Return what others see of a client."""
-        info = None if isinstance(member.info, UnsetType) else self.format.data(bytes(member.info))
-        return ClientInfo(member.user or "", member.client, info)
+        return ClientInfo(member.user or "", member.client, self.data(_bytes(member.info)))
+
+    def data(self, payload: bytes | None) -> Raw | None:
+        """Return JSON of a back end as it goes to these clients; None: there is none."""
+        data = None if payload is None else self.format.data(payload)
+        return None if data is None else Raw(data)
 
     def _encode(self, message: Message) -> bytes:
         return self.carry([self.format.publication(message)])
 
     def _encode_strictly(self, message: Message) -> bytes:
         data = self.format.data(message.payload)
-        return b"" if data is None else self.carry([self.format.publication(message, bytes(data))])
+        return b"" if data is None else self.carry([self.format.publication(message, data)])
+
+
+def _bytes(info: Raw | UnsetType) -> bytes | None:
+    return None if isinstance(info, UnsetType) else bytes(info)
 
 
 class JoinLeave:
