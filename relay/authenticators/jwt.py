@@ -9,7 +9,8 @@ from typing import Final
 from relay.auth.authenticator import Authenticator, Identity
 from relay.auth.credential import Cause, Unauthenticated
 from relay.auth.keys import PUBLIC_ALGORITHMS, Key, public_keys, secret_key
-from relay.auth.tokens import TokenRules, TokenVerifier, read_header
+from relay.auth.signed_claims import TokenRules, read_header
+from relay.auth.tokens import TokenVerifier
 from relay.authenticators.credentials import Credentials
 from relay.authenticators.http_client import warn_of_plain_http
 from relay.authenticators.issuer_keys import IssuerKeys, client_of

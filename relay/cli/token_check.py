@@ -82,12 +82,13 @@ def check_token(token: str, channels: Sequence[str], settings: Settings, now: Ca
         click.echo(line)
     click.echo()
     defaults = settings.default_rights or {}
-    given = grant.channels or {}
-    givers = _givers(given, settings)
-    for line in _table({**given, **defaults, **given}, givers, grant.user):
+    own = grant.channels or {}
+    givers = _givers(own, settings)
+    for line in _table({**own, **defaults, **own}, givers, grant.user):
         click.echo(line)
-    patterns = compile_patterns(given, defaults)
-    answers = [_answer(patterns, channel, grant.user, givers) for channel in channels]
+    patterns = compile_patterns(own, defaults)
+    given = () if grant.server_side is None else grant.server_side.subscriptions
+    answers = [_answer(patterns, channel, grant.user, givers, channel in given) for channel in channels]
     if answers:
         click.echo()
     for answer, _ in answers:
@@ -131,6 +132,8 @@ def _about(identity: Identity, now: float) -> Iterator[str]:
         yield f"  until  {_moment(identity.expires_at, now)}"
     if identity.info is not None:
         yield f"  info   {escape_controls(identity.info.decode(errors='replace'), keep=JOINERS)}"
+    if identity.server_side is not None and identity.server_side.subscriptions:
+        yield f"  hears  {', '.join(identity.server_side.subscriptions)}: the token subscribes to it"
 
 
 def _table(rights: Mapping[str, str], givers: Mapping[str, str], user: str | None) -> Iterator[str]:
@@ -163,14 +166,27 @@ def _marks(allowed: Iterable[Right]) -> list[str]:
     return ["yes" if right in held else "-" for right in Right]
 
 
-def _answer(patterns: Patterns, channel: str, user: str | None, givers: Mapping[str, str]) -> tuple[str, bool]:
-    """Return what the token allows in a channel, and which pattern decides; and whether it allows anything there."""
+def _answer(
+    patterns: Patterns, channel: str, user: str | None, givers: Mapping[str, str], given: bool
+) -> tuple[str, bool]:
+    """Return what the token allows in a channel, and why; and whether it allows anything there.
+
+    Args:
+        patterns: of the token, and of all clients.
+        channel: to ask about.
+        user: of the token.
+        givers: of the patterns.
+        given: whether the token itself subscribes its client to the channel.
+    """
     rule = patterns.deciding(channel, user)
     allowed = NONE if rule is None else rule.allowed
+    why = "no pattern fits" if rule is None else f"{rule.pattern} of {givers[rule.pattern]} decides"
+    if given:
+        allowed = allowed | {Right.SUBSCRIBE}
+        why = f"the token subscribes to it; else {why}"
     words = ", ".join(
         f"{'may' if right in allowed else 'may not'} {right.name.lower()}" for right in (Right.SUBSCRIBE, Right.PUBLISH)
     )
-    why = "no pattern fits" if rule is None else f"{rule.pattern} of {givers[rule.pattern]} decides"
     return f"  {channel}: {words}; {why}", bool(allowed & {Right.SUBSCRIBE, Right.PUBLISH})
 
 

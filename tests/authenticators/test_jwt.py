@@ -14,7 +14,8 @@ from pydantic import SecretStr
 
 from relay import Gateway, Settings
 from relay.auth.authenticator import Identity, RemoteAuthenticator
-from relay.auth.tokens import TokenRules, TokenVerifier
+from relay.auth.signed_claims import TokenRules
+from relay.auth.tokens import TokenVerifier
 from relay.authenticators.credentials import Credentials
 from relay.authenticators.http_client import HttpClient
 from relay.authenticators.issuer_keys import MAX_SET_BYTES, IssuerKeys, Pace

@@ -105,6 +105,15 @@ def test_a_token_says_what_was_asked_for_and_what_the_settings_want(monkeypatch:
     assert jwt.get_unverified_header(token) == {"alg": "HS256", "typ": "JWT"}
 
 
+def test_a_token_with_subscriptions_is_explained() -> None:
+    token = signed({"sub": "ann", "channels": ["news"], "subs": {"chat:1": {"info": 1}}})
+    outcome = ask("--check", token, "--channel", "news")
+    assert outcome.code == 0
+    assert "  hears  news, chat:1: the token subscribes to it" in outcome.output
+    assert "  news: may subscribe, may not publish; the token subscribes to it; else no pattern fits" in outcome.output
+    assert ask("--check", token, "--channel", "other").code == 1
+
+
 @pytest.mark.parametrize(
     ("key", "arguments", "algorithm"),
     [
