@@ -18,6 +18,7 @@ from relay.auth.authenticator import Identity
 from relay.auth.credential import MAX_CREDENTIAL_BYTES, Unauthenticated
 from relay.auth.keys import Key
 from relay.auth.rights import NONE, USER, Patterns, Right, Rule, compile_patterns, read_rule
+from relay.auth.subscription_tokens import SubscriptionTokenError, SubscriptionTokenInvalid, SubscriptionTokens
 from relay.auth.tokens import TokenVerifier
 from relay.authenticators.credentials import Credentials
 from relay.authenticators.http_client import CallFailed
@@ -50,33 +51,14 @@ def check_token(token: str, channels: Sequence[str], settings: Settings, now: Ca
     Raises:
         click.UsageError: there is no key to check with, or a name can't be that of a channel.
     """
-    keys = configured_keys(settings)
-    if not keys and settings.jwks_url is None:
-        raise click.UsageError(
-            "there is no key to check with: set RELAY_JWT_SECRET, RELAY_JWKS_URL or RELAY_JWT_PUBLIC_KEY"
-        )
-    if settings.jwks_url is not None:
-        keys += asyncio.run(_issuer_keys(settings.jwks_url))
-    for channel in channels:
-        try:
-            check_channel(channel)
-        except ChannelError as error:
-            raise click.BadParameter(str(error), param_hint="--channel") from None
-    if settings.auth != "jwt":
-        click.secho(
-            f"relay: gateways with these settings don't verify tokens: RELAY_AUTH is {settings.auth}",
-            fg="yellow",
-            err=True,
-        )
+    keys = _keys(settings, channels, "--channel")
     try:
         if len(token) > MAX_CREDENTIAL_BYTES:
             raise Unauthenticated("too_long", f"the token has {len(token)} bytes, more than {MAX_CREDENTIAL_BYTES}")
         grant = TokenVerifier(token_rules(settings), now).verify(token, keys)
         identity = Credentials("token", None, settings.default_rights).identity(grant)
     except Unauthenticated as error:
-        more = "; ".join(_details(error.cause, token, keys, settings, now()))
-        click.secho(f"relay: refused: {error.reason}{f' ({more})' if more else ''}", fg="red", err=True)
-        return False
+        return _refused(error.reason, _details(error.cause, token, keys, settings, now()))
     click.secho("accepted", fg="green")
     for line in _about(identity, now()):
         click.echo(line)
@@ -94,6 +76,63 @@ def check_token(token: str, channels: Sequence[str], settings: Settings, now: Ca
     for answer, _ in answers:
         click.echo(answer)
     return all(allowed for _, allowed in answers)
+
+
+def check_subscription(
+    token: str, channel: str, user: str | None, settings: Settings, now: Callable[[], float] = time.time
+) -> bool:
+    """Print that a token gives a subscription, or on standard error why it doesn't; return which.
+
+    Args:
+        token: from anybody.
+        channel: to which a client wants to subscribe.
+        user: of the client; None: it has none.
+        settings: of the gateways.
+        now: returns the time in seconds since 1970.
+
+    Raises:
+        click.UsageError: as `check_token`.
+    """
+    keys = _keys(settings, [channel], "--subscription")
+    try:
+        grant = SubscriptionTokens(token_rules(settings), now).verify(token, keys, channel, user)
+    except SubscriptionTokenInvalid as error:
+        return _refused(error.reason, _details(error.cause, token, keys, settings, now()))
+    except SubscriptionTokenError as error:
+        return _refused(str(error), ())
+    click.secho("accepted", fg="green")
+    for line in _about(Identity(user, expires_at=grant.expires_at, info=grant.info), now()):
+        click.echo(line)
+    return True
+
+
+def _keys(settings: Settings, channels: Sequence[str], option: str) -> list[Key]:
+    """Return the keys to check with; see that channels can have their names, and say when no gateway checks."""
+    keys = configured_keys(settings)
+    if not keys and settings.jwks_url is None:
+        raise click.UsageError(
+            "there is no key to check with: set RELAY_JWT_SECRET, RELAY_JWKS_URL or RELAY_JWT_PUBLIC_KEY"
+        )
+    if settings.jwks_url is not None:
+        keys += asyncio.run(_issuer_keys(settings.jwks_url))
+    for channel in channels:
+        try:
+            check_channel(channel)
+        except ChannelError as error:
+            raise click.BadParameter(str(error), param_hint=option) from None
+    if settings.auth != "jwt":
+        click.secho(
+            f"relay: gateways with these settings don't verify tokens: RELAY_AUTH is {settings.auth}",
+            fg="yellow",
+            err=True,
+        )
+    return keys
+
+
+def _refused(reason: str, details: Iterable[str]) -> bool:
+    more = "; ".join(details)
+    click.secho(f"relay: refused: {reason}{f' ({more})' if more else ''}", fg="red", err=True)
+    return False
 
 
 async def _issuer_keys(url: str) -> list[Key]:
