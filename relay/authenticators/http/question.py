@@ -16,15 +16,12 @@ import hashlib
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
 
 import msgspec
 
 from relay.auth.credential import Unauthenticated, find_cookie, find_credential
 from relay.errors import Refused
-from relay.protocols.request import ConnectRequest
-
-_CREDENTIAL_HEADER: Final = "authorization"
+from relay.protocols.request import CREDENTIAL_HEADER, ConnectRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +56,7 @@ class QuestionForm:
         parameters: Sequence[str] = (),
         credential_cookie: str | None = None,
     ) -> None:
-        self._with_credential = _CREDENTIAL_HEADER in map(str.lower, headers)
+        self._with_credential = CREDENTIAL_HEADER in map(str.lower, headers)
         self._headers = headers
         self._cookies = cookies
         self._parameters = parameters
@@ -79,7 +76,7 @@ class QuestionForm:
             if credential is not None:
                 if not _is_plain(credential) or " " in credential:
                     raise Unauthenticated("malformed", "the credential has characters that no header can have")
-                headers = {name: value for name, value in headers.items() if name.lower() != _CREDENTIAL_HEADER}
+                headers = {name: value for name, value in headers.items() if name.lower() != CREDENTIAL_HEADER}
                 headers["Authorization"] = f"Bearer {credential}"
         if self._cookies:
             line = request.header("Cookie")

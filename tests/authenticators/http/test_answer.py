@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from relay.auth.authenticator import Identity
-from relay.auth.grant import MAX_INFO_BYTES
+from relay.auth.given_json import MAX_INFO_BYTES
 from relay.authenticators.http.answer import REFUSED, AnswerError, Decision, Refusal, read_answer, read_refusal
 
 NOW = 1_000_000.0
