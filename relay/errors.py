@@ -227,6 +227,9 @@ class NotAvailable(RelayError):
         return f"not available: {self.what}"
 
 
+TokenCause = Literal["expired", "invalid", "mismatch"]
+
+
 class TokenRefused(RelayError):
     """A token that a client has sent for a channel is not in order.
 
@@ -235,7 +238,7 @@ class TokenRefused(RelayError):
         reason: a sentence for logs.
     """
 
-    def __init__(self, cause: Literal["expired", "invalid", "mismatch"], reason: str) -> None:
+    def __init__(self, cause: TokenCause, reason: str) -> None:
         super().__init__(cause, reason)
         self.cause = cause
         self.reason = reason

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from inspect import isawaitable
 from typing import Final, Protocol
 
 from msgspec.structs import replace
 
 from relay.auth.authenticator import Identity
+from relay.auth.subscription_tokens import (
+    SubscriptionGrant,
+    SubscriptionTokenError,
+    SubscriptionTokenExpired,
+    SubscriptionTokenMismatch,
+)
 from relay.clients.registry import Connected
-from relay.clients.session_context import SessionContext, SubscriptionGrant
-from relay.errors import Refused, TokenRefused
+from relay.clients.session_context import SessionContext
+from relay.errors import Refused, TokenCause, TokenRefused
 from relay.protocols.multiplexed import Introduced
 from relay.protocols.request import ConnectRequest
 
@@ -20,6 +27,12 @@ the right ends. As in Centrifugo."""
 
 INTRODUCTION_SECONDS: Final = 10.0
 """For how long a client may be there without having said who it is."""
+
+
+_CAUSES: Final[dict[type[SubscriptionTokenError], TokenCause]] = {
+    SubscriptionTokenExpired: "expired",
+    SubscriptionTokenMismatch: "mismatch",
+}
 
 
 class _Nothing:
@@ -54,7 +67,12 @@ class Introducible(Protocol):
 
 
 async def introduce(
-    context: SessionContext, session: Introducible, client: Connected, request: ConnectRequest
+    context: SessionContext,
+    session: Introducible,
+    client: Connected,
+    opening: ConnectRequest,
+    token: str,
+    headers: Mapping[str, str],
 ) -> Introduced:
     """Find out who a client is, and let it be that from now on.
 
@@ -62,7 +80,9 @@ async def introduce(
         context: what sessions share.
         session: of the client.
         client: is in the registry.
-        request: with its credential.
+        opening: the request with which it has connected.
+        token: that it has sent after that; empty: none.
+        headers: that it has sent after that.
 
     Returns:
         What the identity gives it.
@@ -70,7 +90,7 @@ async def introduce(
     Raises:
         Refused: it is nobody whom the relay lets in, or another user than before; or its user has too many clients.
     """
-    before = session.identity
+    before, request = session.identity, opening.with_token(token, headers, context.emulated_headers)
     identity = await context.identify(request)
     if before.rights is NOTHING:
         context.connections.enter_user(identity.user, request.remote)
@@ -80,13 +100,15 @@ async def introduce(
         if before.rights is NOTHING:
             context.connections.leave("", identity.user)
         raise Refused(403, "the client has left")
-    seconds = seconds_left(context, identity.expires_at)
-    renewable = bool(request.bearer)
     expires_at = identity.expires_at
-    if expires_at is not None and renewable:
+    if expires_at is not None and token:
         identity = replace(identity, expires_at=expires_at + RENEWAL_SECONDS)
     context.registry.refresh(client, identity)
-    return Introduced(seconds if renewable else None)
+    seconds = seconds_left(context, expires_at) if token else None
+    given = identity.server_side
+    if given is None or before.rights is not NOTHING:
+        return Introduced(seconds)
+    return Introduced(seconds, given.subscriptions, given.data)
 
 
 async def authorize(context: SessionContext, token: str, channel: str, user: str | None) -> SubscriptionGrant:
@@ -97,8 +119,12 @@ async def authorize(context: SessionContext, token: str, channel: str, user: str
     """
     if context.authorizer is None:
         raise TokenRefused("invalid", "this relay knows no tokens for channels; see RELAY_AUTH")
-    grant = context.authorizer.authorize(token, channel, user)
-    return await grant if isawaitable(grant) else grant
+    try:
+        grant = context.authorizer.authorize(token, channel, user)
+        return await grant if isawaitable(grant) else grant
+    except SubscriptionTokenError as error:
+        cause = _CAUSES.get(type(error), "invalid")
+        raise TokenRefused(cause, str(error)) from None
 
 
 def seconds_left(context: SessionContext, expires_at: float | None) -> float | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, Protocol, TypeVar, cast
 
 from relay.clients import channel_queries, introduction
@@ -45,9 +45,12 @@ class MultiplexedSession(SubscribingSession):
         """Return what the namespace of a channel says."""
         return self._context.namespaces.options(channel)
 
-    def introduce(self, request: ConnectRequest, answer: Answer[Introduced]) -> None:
+    def introduce(
+        self, opening: ConnectRequest, token: str, headers: Mapping[str, str], answer: Answer[Introduced]
+    ) -> None:
         """Find out who the client is; see `relay.protocols.multiplexed.MultiplexedSession`, as for what follows."""
-        self._ask(introduction.introduce(self._context, self, cast(Connected, self._client), request), answer)
+        client = cast(Connected, self._client)
+        self._ask(introduction.introduce(self._context, self, client, opening, token, headers), answer)
 
     def renew_subscription(self, channel: str, token: str, answer: Answer[float | None]) -> None:
         """Let a subscription end later, as a token says."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 from relay.auth.authenticator import Identity
+from relay.auth.subscription_tokens import SubscriptionAuthenticator
 from relay.clients.presence_watchers import PresenceWatchers
 from relay.clients.registry import Registry
 from relay.clients.requests import Requests
@@ -17,33 +18,6 @@ from relay.protocols.request import ConnectRequest
 
 Identify = Callable[[ConnectRequest], Awaitable[Identity]]
 """Returns who sends a request; see `relay.gateway.authentication`."""
-
-
-class SubscriptionGrant(Protocol):
-    """What a token for a channel gives.
-
-    Attributes:
-        info: JSON that presence shows of the client on the channel; None: nothing.
-        expires_at: when the subscription ends, in seconds since 1970; None: never.
-    """
-
-    @property
-    def info(self) -> bytes | None: ...
-
-    @property
-    def expires_at(self) -> float | None: ...
-
-
-@runtime_checkable
-class SubscriptionAuthenticator(Protocol):
-    """Knows tokens for channels. An authenticator that does not have this method knows none."""
-
-    def authorize(self, token: str, channel: str, user: str | None) -> SubscriptionGrant | Awaitable[SubscriptionGrant]:
-        """Return what a token for a channel gives, or an awaitable of it.
-
-        Raises:
-            TokenRefused: it is not in order.
-        """
 
 
 class ProcedureCalls(Protocol):
@@ -66,6 +40,7 @@ class SessionContext:
         identify: see `Identify`.
         authorizer: knows tokens for channels; None: there are none.
         calls: a back end that has procedures; None: there is none.
+        emulated_headers: names of headers that clients may send in their protocol, for the authenticator.
         ping_seconds: between two pings of a client.
         now: returns the time in seconds since 1970.
 
@@ -81,6 +56,7 @@ class SessionContext:
     identify: Identify
     authorizer: SubscriptionAuthenticator | None
     calls: ProcedureCalls | None
+    emulated_headers: Collection[str]
     ping_seconds: float
     now: Callable[[], float]
     requests: Requests = field(default_factory=Requests)

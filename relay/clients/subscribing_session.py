@@ -7,12 +7,13 @@ from collections.abc import Collection
 from typing import cast
 
 from relay.auth.authenticator import Identity, check_subscribe
+from relay.auth.subscription_tokens import SubscriptionGrant
 from relay.channel import check_channel
 from relay.clients import channel_queries, introduction
 from relay.clients.joining import prepared
 from relay.clients.registry import Connected
 from relay.clients.session import Session
-from relay.clients.session_context import SessionContext, SubscriptionGrant
+from relay.clients.session_context import SessionContext
 from relay.clients.subscription import Subscription
 from relay.errors import AlreadySubscribed, RelayError, SubscribeError, SubscriptionError, TooManySubscriptions
 from relay.interest import Acknowledged, Interest

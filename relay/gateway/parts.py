@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from relay.auth.authenticator import Authenticator
+from relay.auth.subscription_tokens import SubscriptionAuthenticator
 from relay.brokers import BrokerOptions, schemes
 from relay.clients.context import CLOSE_TIMEOUT_SECONDS, Context
 from relay.clients.expirations import Expirations
@@ -18,7 +19,7 @@ from relay.clients.missed_messages import MissedMessages
 from relay.clients.polling_clients import PollingClients
 from relay.clients.presence_watchers import PresenceWatchers
 from relay.clients.registry import Registry
-from relay.clients.session_context import Identify, SessionContext, SubscriptionAuthenticator
+from relay.clients.session_context import Identify, SessionContext
 from relay.clients.throttled_clients import ThrottledClients
 from relay.clients.turns import Turns
 from relay.clients.unfinished_messages import UnfinishedMessages, message_timeout
@@ -168,6 +169,7 @@ def _make_sessions(
         identify=identify,
         authorizer=authenticator if isinstance(authenticator, SubscriptionAuthenticator) else None,
         calls=None,
+        emulated_headers=settings.auth_headers,
         ping_seconds=settings.ping_interval,
         now=time.time,
     )

@@ -18,7 +18,7 @@ from relay.replay import Replay, Resume
 
 _T = TypeVar("_T")
 
-Answer = Callable[["_T | RelayError"], None]
+Answer = Callable[[_T | RelayError], None]
 """Called once with what was asked for, during the call or later, or with why it can't be had. Never after the client
 has left. Must not raise."""
 
@@ -104,11 +104,15 @@ class MultiplexedSession(Session, Protocol):
     def options(self, channel: str) -> ChannelOptions:
         """Return what the namespace of a channel says."""
 
-    def introduce(self, request: ConnectRequest, answer: Answer[Introduced]) -> None:
+    def introduce(
+        self, opening: ConnectRequest, token: str, headers: Mapping[str, str], answer: Answer[Introduced]
+    ) -> None:
         """Find out who the client is; again, when its right is about to end: it must be the same user then.
 
         Args:
-            request: with its credential.
+            opening: the request with which it has connected.
+            token: that it has sent after that; empty: it sends none.
+            headers: that it has sent after that.
             answer: told what its identity gives it; or `Refused`.
         """
 

@@ -49,9 +49,7 @@ class Introduction:
             opening: the request that has opened the connection.
         """
         request = self._request
-        if request.token:
-            opening = opening.with_token(request.token, request.headers)
-        self._exchange.session.introduce(opening, self._be_told)
+        self._exchange.session.introduce(opening, request.token, request.headers, self._be_told)
 
     def _be_told(self, introduced: Introduced | RelayError) -> None:
         exchange = self._exchange
@@ -131,7 +129,7 @@ def refresh(exchange: Exchange, token: str, remote: str) -> None:
     if not token:
         exchange.refuse(codes.ERROR_BAD_REQUEST)
         return
-    exchange.session.introduce(OpeningRequest("/", {}, {}, remote, bearer=token), partial(_refreshed, exchange))
+    exchange.session.introduce(OpeningRequest("/", {}, {}, remote), token, {}, partial(_refreshed, exchange))
 
 
 def _refreshed(exchange: Exchange, introduced: Introduced | RelayError) -> None:
