@@ -50,6 +50,7 @@ class Disconnect(enum.Enum):
     INTRODUCTION_TIMEOUT = (1008, "the client did not say in time who it is")
     SUBSCRIPTION_EXPIRED = (1008, "subscription expired")
     TOO_MANY_CONNECTIONS = (1008, "too many connections")
+    TOO_MANY_CHANNELS = (1008, "too many channels")
     TOKEN_EXPIRED = (1008, "token expired")
     USER_BLOCKED = (1008, "user blocked")
     UNEXPECTED_DATA = (1008, "unexpected data")

@@ -127,23 +127,34 @@ class Hub:
         """Call the handler of one of the relay's own channels no longer."""
         del self._handlers[channel]
 
-    def add(self, channel: str, subscriber: Subscriber) -> None:
-        """Deliver the messages of a channel to a subscriber from now on. A second call changes nothing."""
+    def add(self, channel: str, subscriber: Subscriber, encode: Encoder | None = None) -> None:
+        """Deliver the messages of a channel to a subscriber from now on. A second call changes nothing.
+
+        Args:
+            channel: its name.
+            subscriber: gets them.
+            encode: encoder of this channel's messages for it; None: its own.
+        """
         entry = self._channels.get(channel)
         if entry is None:
             entry = self._channels[channel] = _Channel()
-        entry.groups.setdefault(subscriber.encode, {})[subscriber.id] = subscriber
+        entry.groups.setdefault(encode or subscriber.encode, {})[subscriber.id] = subscriber
 
-    def remove(self, channel: str, subscriber: Subscriber) -> None:
-        """Stop delivering the messages of a channel to a subscriber; nothing happens when it wasn't subscribed."""
+    def remove(self, channel: str, subscriber: Subscriber, encode: Encoder | None = None) -> None:
+        """Stop delivering the messages of a channel to a subscriber; nothing happens when it wasn't subscribed.
+
+        Args:
+            channel, subscriber, encode: as they were added.
+        """
         entry = self._channels.get(channel)
         if entry is None:
             return
-        group = entry.groups.get(subscriber.encode)
+        encode = encode or subscriber.encode
+        group = entry.groups.get(encode)
         if group is None or group.pop(subscriber.id, None) is None:
             return
         if not group:
-            del entry.groups[subscriber.encode]
+            del entry.groups[encode]
             if not entry.groups:
                 del self._channels[channel]
 
@@ -212,17 +223,23 @@ class Hub:
                 log.exception("messages not encoded", channel=last.channel, subscribers=len(group))
                 _tell_missed(list(group.values()), last)
                 continue
+            sent = count
+            if b"" in frames:  # the format can't carry these messages
+                left_out = frames.count(b"")
+                counters.deliveries_left_out += left_out * len(group)
+                if (sent := count - left_out) == 0:
+                    continue
             data = b"".join(frames) if count > 1 else frames[0]
             subscribers: Collection[Subscriber] = list(group.values())
-            if any(message.origin in group for message in batch):
+            if any(message.origin in group for message in batch) and (senders := _senders(group, batch, frames)):
                 others = group.copy()
-                for sender, own in _senders(group, batch, frames):
+                for sender, own in senders:
                     del others[sender.id]
                     self._deliver_to_sender(sender, data, own, batch)
                 subscribers = others.values()
-            _deliver(subscribers, data, count, last)
+            _deliver(subscribers, data, sent, last)
             reached = len(subscribers)
-            counters.fanned_out += count * reached
+            counters.fanned_out += sent * reached
             counters.bytes_fanned_out += len(data) * reached
             counters.chunks_fanned_out += reached
 

@@ -87,7 +87,8 @@ def attributes_of(message: Message) -> Attributes | None:
 
 Encoder = Callable[[Message], bytes]
 """Returns the bytes of a message on the wire; for a WebSocket, whole frames. There is one function object per wire
-format: the hub encodes a message once for all clients of a format."""
+format: the hub encodes a message once for all clients of a format. Empty for a message that the format can't carry: it
+is left out."""
 
 
 def make_message(channel: str, data: str | bytes) -> Message:

@@ -6,18 +6,21 @@ import asyncio
 from collections.abc import Collection
 from typing import cast
 
+from msgspec import structs
+
 from relay.auth.authenticator import Identity, check_subscribe
 from relay.auth.subscription_tokens import SubscriptionGrant
 from relay.channel import check_channel
 from relay.clients import channel_queries, introduction
 from relay.clients.joining import prepared
 from relay.clients.registry import Connected
-from relay.clients.session import Session
+from relay.clients.session import Session, raw
 from relay.clients.session_context import SessionContext
 from relay.clients.subscription import Subscription
 from relay.errors import AlreadySubscribed, RelayError, SubscribeError, SubscriptionError, TooManySubscriptions
 from relay.interest import Acknowledged, Interest
 from relay.limits.limit import Limit, reached
+from relay.member import Member
 from relay.position import Position
 from relay.protocols.multiplexed import (
     ANY_EPOCH,
@@ -125,8 +128,10 @@ class SubscribingSession(Session):
             self._end(subscription)
             self._spoken.expired(self._whole, subscription.channel)
 
-    def is_subscribed(self, channel: str) -> bool:
-        """Return whether the client gets the messages of a channel."""
+    def may_as_subscriber(self, channel: str, letter: str) -> bool:
+        """Return whether the client may do something in a channel because it is subscribed to it."""
+        if letter not in self._context.namespaces.options(channel).subscriber_rights:
+            return False
         subscription = self._subscriptions.get(channel)
         return subscription is not None and subscription.begun
 
@@ -181,7 +186,8 @@ class SubscribingSession(Session):
         if interest.positioned:
             replay = self._node.recoveries.join(channel, resume, reading)
         subscription.subscribed = None
-        self._node.hub.add(channel, self._client)
+        subscription.encode = self._spoken.encoder(channel, self._context.namespaces.options(channel))
+        self._node.hub.add(channel, self._client, subscription.encode)
         subscribed(replay)
         if self._subscriptions.get(channel) is not subscription:
             return  # the protocol has ended it, or the client
@@ -213,7 +219,7 @@ class SubscribingSession(Session):
             return
         if subscription.watching and self.protocol.presence is not None and self._client is not None:
             self._context.watchers.discard(self._client, channel, self.protocol.presence)
-        self._drop(subscription.interest)
+        self._drop(subscription.interest, subscription.encode)
 
     def _end_subscriptions(self) -> None:
         for subscription in list(self._subscriptions.values()):
@@ -229,6 +235,10 @@ class SubscribingSession(Session):
     def _whole(self) -> MultiplexedSession:
         """Itself: `relay.clients.multiplexed_session` adds the rest."""
         return cast(MultiplexedSession, self)
+
+    def _member(self, channel: str) -> Member:
+        """Return what others see of the client on a channel."""
+        return structs.replace(super()._member(channel), channel_info=raw(self._found(channel).info))
 
     # Tokens of channels.
 

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from relay.errors import CustomDisconnect, Disconnect
 from relay.interest import Interest
+from relay.message import Encoder
 from relay.protocols.multiplexed import Subscribed, SubscribeOptions
 
 
@@ -31,11 +32,12 @@ class Subscription:
         subscribed: see above; None: it was told.
         info: JSON that presence shows of the client on this channel; None: nothing.
         expires_at: when it ends, in seconds since 1970; None: never.
+        encode: encoder of the channel's messages for the client; None: it has not begun.
         watching: whether the client hears who comes and who goes.
         task: waits for what the subscription needs to begin; None: nothing is waited for.
     """
 
-    __slots__ = ("_session", "expires_at", "info", "interest", "subscribed", "task", "watching")
+    __slots__ = ("_session", "encode", "expires_at", "info", "interest", "subscribed", "task", "watching")
 
     def __init__(
         self, interest: Interest, options: SubscribeOptions, subscribed: Subscribed, session: Subscriber
@@ -45,6 +47,7 @@ class Subscription:
         self.info = options.info
         self.subscribed: Subscribed | None = subscribed
         self.expires_at: float | None = None
+        self.encode: Encoder | None = None
         self.watching = False
         self.task: asyncio.Task[None] | None = None
 

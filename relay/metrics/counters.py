@@ -119,6 +119,7 @@ class Counters(Additive):
         messages_delivered: messages that came from the bus for a channel with local clients.
         fanned_out: messages handed to clients, including those that were then skipped.
         bytes_fanned_out: bytes of those, with their framing.
+        deliveries_left_out: messages that the protocol of clients can't carry.
         deliveries_dropped: messages skipped for slow consumers.
         deliveries_conflated: messages that a slow consumer did not get because a newer one took their place.
         bytes_dropped: bytes of both, with their framing.
@@ -180,6 +181,7 @@ class Counters(Additive):
     messages_delivered: int = 0
     fanned_out: int = 0
     bytes_fanned_out: int = 0
+    deliveries_left_out: int = 0
     deliveries_dropped: int = 0
     deliveries_conflated: int = 0
     bytes_dropped: int = 0

@@ -76,6 +76,11 @@ _TOTALS = (
     _Series(
         "deliveries_conflated", "relay_deliveries_conflated", "Messages that newer ones replaced for slow consumers."
     ),
+    _Series(
+        "deliveries_left_out",
+        "relay_deliveries_left_out",
+        "Messages left out for clients whose protocol can't carry them: payloads that are not JSON.",
+    ),
     _Series("deliveries_dropped", "relay_deliveries_dropped", "Messages skipped for slow consumers."),
     _Series("writes", "relay_writes", "Writes to clients; deliveries by writes is the coalescing factor."),
     _Series("bus_connects", "relay_bus_connects", "Links to the bus that were opened."),

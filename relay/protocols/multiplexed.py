@@ -219,5 +219,8 @@ class MultiplexedProtocol(ClientProtocol, Protocol):
     def subscribed(self, session: MultiplexedSession, channel: str, subscription: ServerSubscription) -> Subscribed:
         """Return what is told when a subscription has begun that a back end has wanted."""
 
+    def renewed(self, session: MultiplexedSession, seconds: float | None) -> None:
+        """Be told that a back end lets the client stay for so many seconds from now; None: without end."""
+
     def expired(self, session: MultiplexedSession, channel: str) -> None:
         """Be told that the right to a channel has ended; so has the subscription."""

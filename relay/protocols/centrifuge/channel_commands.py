@@ -33,8 +33,11 @@ from relay.protocols.centrifuge.results import (
     UnsubscribeResult,
 )
 from relay.protocols.centrifuge.wire import Wire
-from relay.protocols.multiplexed import ANY_EPOCH, HistoryQuery, SubscribeOptions
+from relay.protocols.multiplexed import HistoryQuery, SubscribeOptions
 from relay.replay import Replay
+
+FOSSIL: Final = "fossil"
+"""The one encoding of differences."""
 
 REJECT_UNRECOVERED: Final = 2
 """Bit of a subscription's `flag`: an error instead of a subscription that has missed something."""
@@ -42,8 +45,11 @@ REJECT_UNRECOVERED: Final = 2
 
 def subscribe(exchange: Exchange, request: SubscribeRequest) -> None:
     """Subscribe the client to a channel."""
+    if request.delta not in ("", FOSSIL):
+        exchange.close(Disconnect.UNEXPECTED_DATA)
+        return
     if request.type:
-        exchange.refuse(codes.ERROR_NOT_AVAILABLE)
+        exchange.refuse(codes.ERROR_PERMISSION_DENIED)  # a map, which no namespace here has
         return
     resume = Position(request.epoch, request.offset) if request.recover else 0
     options = SubscribeOptions(resume=resume, token=request.token, join_leave=request.join_leave)
@@ -55,8 +61,7 @@ def _subscribed(exchange: Exchange, request: SubscribeRequest, begun: Replay | R
         exchange.fail(begun)
         return
     session, channel = exchange.session, request.channel
-    recovered = begun is not None and begun.recovered
-    if request.recover and not recovered and request.flag & REJECT_UNRECOVERED:
+    if request.recover and begun is not None and not begun.recovered and request.flag & REJECT_UNRECOVERED:
         session.unsubscribe(channel)
         exchange.refuse(codes.ERROR_UNRECOVERABLE_POSITION)
         return
@@ -173,11 +178,6 @@ def _read(
     exchange.reply(HistoryResult([wire.publication(message) for message in messages], top.epoch, top.offset))
 
 
-def _is_known(since: Position, top: Position, reverse: bool) -> bool:
-    """Return whether a position says something about what has come since."""
-    return since.epoch in (ANY_EPOCH, top.epoch) and (reverse or since.offset <= top.offset)
-
-
 def presence(exchange: Exchange, request: PresenceRequest) -> None:
     """Tell who is on a channel."""
     exchange.session.see_presence(request.channel, partial(_seen, exchange))
@@ -215,7 +215,9 @@ def sub_refresh(exchange: Exchange, request: SubRefreshRequest) -> None:
 
 
 def _renewed(exchange: Exchange, seconds: float | RelayError | None) -> None:
-    if isinstance(seconds, RelayError):
+    if isinstance(seconds, TokenRefused) and seconds.cause == "invalid":
+        exchange.close(Disconnect.INVALID_TOKEN)
+    elif isinstance(seconds, RelayError):
         exchange.fail(seconds)
     else:
         exchange.reply(SubRefreshResult(seconds is not None, ttl(seconds)))

@@ -19,7 +19,7 @@ from relay.namespaces import ChannelOptions
 from relay.position import Position
 from relay.protocols import CloseMessage, Session
 from relay.protocols.centrifuge import codes, pushes
-from relay.protocols.centrifuge.channel_commands import CHANNEL_COMMANDS, subscribe_result
+from relay.protocols.centrifuge.channel_commands import CHANNEL_COMMANDS, subscribe_result, ttl
 from relay.protocols.centrifuge.command_order import CommandOrder
 from relay.protocols.centrifuge.commands import Command, ConnectRequest
 from relay.protocols.centrifuge.exchange import Exchange
@@ -127,8 +127,6 @@ class Centrifuge:
         """
         if self.ended:
             return
-        if kind is not self.wire.format.kind:
-            raise ProtocolError(Disconnect.UNEXPECTED_DATA, "text and binary are of different formats")
         try:
             commands = self.wire.format.read(payload)
         except FormatError as error:
@@ -181,6 +179,11 @@ class Centrifuge:
         result = subscribe_result(self.wire, options, False, begun, None, subscription.data)
         push = pushes.Subscribe(result.recoverable, result.epoch, result.offset, result.positioned, result.data)
         self.session.send(self.wire.push(channel, push))
+
+    def renewed(self, session: MultiplexedSession, seconds: float | None) -> None:
+        """Tell the client that a back end lets it stay for longer, or for less long."""
+        if self._state is State.CONNECTED:
+            self.session.send(self.wire.push("", pushes.Refresh(seconds is not None, ttl(seconds))))
 
     def expired(self, session: MultiplexedSession, channel: str) -> None:
         """Tell the client that its right to a channel has ended."""

@@ -114,8 +114,17 @@ class PresenceResult(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, members: Iterable[Member]) -> PresenceResult:
         """Return members of a channel as back ends get them."""
-        infos = (ClientInfo(user=some.user or "", client=some.client, conn_info=some.info) for some in members)
-        return cls({info.client: info for info in infos})
+        return cls(
+            {
+                member.client: ClientInfo(
+                    user=member.user or "",
+                    client=member.client,
+                    conn_info=member.info,
+                    chan_info=member.channel_info,
+                )
+                for member in members
+            }
+        )
 
 
 class PresenceStatsResult(msgspec.Struct, frozen=True, kw_only=True):
