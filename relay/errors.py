@@ -4,7 +4,11 @@ RelayError
 ├── ChannelError           a channel name breaks the rules
 ├── Refused                a request is answered with an HTTP error
 ├── NotAllowed             a client has no right to do what it asks for
+├── NotAvailable           the relay doesn't do here what a client asks for
+├── TokenRefused           a token that a client has sent for a channel is not in order
 ├── SubscriptionError      a client can't be subscribed to a channel, or unsubscribed, in its present state
+│   ├── AlreadySubscribed
+│   └── TooManySubscriptions
 ├── ProtocolError          a client broke its protocol
 └── BrokerError            the bus failed
     ├── SubscribeError     the bus refused a subscription
@@ -24,7 +28,7 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Literal
 
 
 class Disconnect(enum.Enum):
@@ -41,6 +45,11 @@ class Disconnect(enum.Enum):
     BYTE_RATE = (1008, "too many bytes a second, for too long")
     MESSAGE_TIMEOUT = (1008, "message not finished in time")
     NOT_ALLOWED = (1008, "not allowed")
+    NOT_AVAILABLE = (1008, "not available")
+    INVALID_TOKEN = (1008, "invalid token")
+    INTRODUCTION_TIMEOUT = (1008, "the client did not say in time who it is")
+    SUBSCRIPTION_EXPIRED = (1008, "subscription expired")
+    TOO_MANY_CONNECTIONS = (1008, "too many connections")
     TOKEN_EXPIRED = (1008, "token expired")
     USER_BLOCKED = (1008, "user blocked")
     UNEXPECTED_DATA = (1008, "unexpected data")
@@ -53,6 +62,7 @@ class Disconnect(enum.Enum):
     DELIVERY_UNKNOWN = (1013, "delivery unknown")
     PUBLISH_BUFFER_FULL = (1013, "publish buffer full")
     PUBLISH_REFUSED = (1013, "refused by the bus")
+    UNAVAILABLE = (1013, "the client can't be let in now")
     # Commands of back ends; for the codes see `comes_back`.
     FORCE_DISCONNECT = (3503, "force disconnect")
     UNSUBSCRIBED = (4500, "unsubscribed")
@@ -189,6 +199,52 @@ class SubscriptionError(RelayError):
 
     def __str__(self) -> str:
         return f"channel {self.channel!r}: {self.rule}"
+
+
+class AlreadySubscribed(SubscriptionError):
+    """The client is subscribed to the channel, or about to be."""
+
+    def __init__(self, channel: str) -> None:
+        super().__init__(channel, "the client is subscribed already")
+
+
+class TooManySubscriptions(SubscriptionError):
+    """The client has too many subscriptions for one more, or subscribes too often."""
+
+
+class NotAvailable(RelayError):
+    """The relay doesn't do here what a client asks for: a channel keeps no history, or there is no back end to ask.
+
+    Args:
+        what: that is not there.
+    """
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.what = what
+
+    def __str__(self) -> str:
+        return f"not available: {self.what}"
+
+
+TokenCause = Literal["expired", "invalid", "mismatch"]
+
+
+class TokenRefused(RelayError):
+    """A token that a client has sent for a channel is not in order.
+
+    Args:
+        cause: `expired`, `invalid`, or `mismatch`: it is for another channel or user.
+        reason: a sentence for logs.
+    """
+
+    def __init__(self, cause: TokenCause, reason: str) -> None:
+        super().__init__(cause, reason)
+        self.cause = cause
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return self.reason
 
 
 class ProtocolError(RelayError):

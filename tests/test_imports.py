@@ -29,7 +29,7 @@ LAYERS = [
     ["protocols"],
     ["replay"],
     ["metrics", "proxies", "logs", "message", "member", "namespaces"],
-    ["channel", "tls", "position", "idempotency_key"],
+    ["channel", "tls", "position", "idempotency_key", "attributes"],
     ["errors", "redaction", "system_error", "version"],
 ]
 """Rooms from the outside in. A module imports from its own room, and from rooms of later layers. So two rooms of one
@@ -94,9 +94,11 @@ LIBRARIES = {
     "websockets": {"gateway", "clients"},
     "redis": {"brokers", "loadtest"},
     "hiredis": {"brokers"},
+    "google": {"protocols"},
     "aiohttp": {"authenticators", "gateway", "web", "cli"},
 }
-"""Libraries, and the rooms that may know them: the event loop, WebSockets, Redis and HTTP are known at the rim only."""
+"""Libraries, and the rooms that may know them: the event loop, WebSockets, Redis and HTTP are known at the rim only;
+and `google` is Protobuf."""
 
 CONVERTS_ONLY = {("proxies.proxy_header", "socket")}
 """What pure modules import of a library that does I/O: here, how an address is written."""

@@ -14,6 +14,7 @@ import msgspec
 from relay.auth.given_json import MAX_INFO_BYTES, is_json
 from relay.channel import check_channel
 from relay.errors import ChannelError, RelayError
+from relay.protocols.multiplexed import ServerSubscription as ServerSubscription
 
 MAX_SUBSCRIPTIONS: Final = 128
 """Of one client by its token or its back end."""
@@ -37,18 +38,6 @@ class ServerSideError(RelayError):
 
     def __str__(self) -> str:
         return f"{self.part}: {self.rule}"
-
-
-class ServerSubscription(msgspec.Struct, frozen=True):
-    """A subscription that a client gets without asking.
-
-    Args:
-        info: JSON that others are shown of the client in this channel; None: nothing.
-        data: JSON for the client; None: nothing.
-    """
-
-    info: bytes | None = None
-    data: bytes | None = None
 
 
 NO_SUBSCRIPTIONS: Final[Mapping[str, ServerSubscription]] = MappingProxyType({})

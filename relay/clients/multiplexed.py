@@ -5,7 +5,7 @@ from __future__ import annotations
 from relay.clients.context import Context
 from relay.clients.session import Session
 from relay.clients.websocket import WebSocket
-from relay.errors import PublishError
+from relay.errors import Disconnect, PublishError
 from relay.hub import MAX_BATCH_BYTES
 
 
@@ -17,7 +17,7 @@ class MultiplexedWebSocket(WebSocket):
     hub has delivered them all. Clients of one channel have nothing to do with that.
     """
 
-    __slots__ = ("_counts", "_gathered", "_gathered_bytes")
+    __slots__ = ("_counts", "_gathered", "_gathered_bytes", "_holding")
 
     def __init__(self, context: Context, session: Session) -> None:
         super().__init__(context, session)
@@ -25,6 +25,19 @@ class MultiplexedWebSocket(WebSocket):
         self._gathered: list[bytes] = []
         self._counts: list[int] = []
         self._gathered_bytes = 0
+        # Whether something has to be written before what is gathered.
+        self._holding = False
+
+    def hold_deliveries(self) -> None:
+        """Keep back what is delivered from now on; one for which too much waits is slow."""
+        self._holding = True
+
+    def release_deliveries(self, first: bytes) -> None:
+        """Write something, and behind it what was kept back."""
+        self._holding = False
+        self._gathered.insert(0, first)
+        self._counts.insert(0, 0)
+        self.write_gathered()
 
     def deliver(self, data: bytes, count: int) -> None:
         """Keep messages for the end of the tick; see `Subscriber`."""
@@ -38,6 +51,10 @@ class MultiplexedWebSocket(WebSocket):
 
     def write_gathered(self) -> None:
         """Write what the tick has brought; see `Gatherer`."""
+        if self._holding and self.session.open:
+            if self._gathered_bytes > self._context.send_buffer_bytes:
+                self.close(Disconnect.SLOW_CONSUMER)
+            return
         gathered, counts = self._take_gathered()
         if not self.session.open:  # it was aborted; each other way to leave has written or dropped it
             self._count_dropped(gathered, counts)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from relay.auth.authenticator import Authenticator
+from relay.auth.subscription_tokens import SubscriptionAuthenticator
 from relay.brokers import BrokerOptions, schemes
 from relay.clients.context import CLOSE_TIMEOUT_SECONDS, Context
 from relay.clients.expirations import Expirations
@@ -18,6 +19,7 @@ from relay.clients.missed_messages import MissedMessages
 from relay.clients.polling_clients import PollingClients
 from relay.clients.presence_watchers import PresenceWatchers
 from relay.clients.registry import Registry
+from relay.clients.session_context import Identify, SessionContext
 from relay.clients.throttled_clients import ThrottledClients
 from relay.clients.turns import Turns
 from relay.clients.unfinished_messages import UnfinishedMessages, message_timeout
@@ -123,7 +125,8 @@ async def make_parts(
     authentication = Authentication(
         authenticator, limits.failures, control.blocked_users, settings.handshake_timeout, auth in (FUNCTION, PROGRAM)
     )
-    admission = Admission(authentication, registry, node, limits, namespaces)
+    sessions = _make_sessions(settings, context, limits, authentication.identify, authenticator)
+    admission = Admission(authentication, registry, node, limits, sessions)
     proxies = TrustedProxies(settings.trusted_proxies or ())
     app = build_app(
         settings=settings,
@@ -152,6 +155,24 @@ async def make_parts(
         tls=_open_tls(settings, counters),
     )
     return Parts(context, front_door, polling_clients, control, runner)
+
+
+def _make_sessions(
+    settings: Settings, context: Context, limits: GatewayLimits, identify: Identify, authenticator: Authenticator
+) -> SessionContext:
+    return SessionContext(
+        node=context.node,
+        registry=context.registry,
+        connections=limits.connections,
+        watchers=context.presence_watchers,
+        namespaces=context.namespaces,
+        identify=identify,
+        authorizer=authenticator if isinstance(authenticator, SubscriptionAuthenticator) else None,
+        calls=None,
+        emulated_headers=settings.auth_headers,
+        ping_seconds=settings.ping_interval,
+        now=time.time,
+    )
 
 
 def _open_tls(settings: Settings, counters: Counters) -> Tls | None:

@@ -13,7 +13,7 @@ from relay.auth.authenticator import Identity
 from relay.errors import Refused
 from relay.gateway.admission import Admission
 from relay.gateway.authentication import Authentication
-from relay.gateway.eager_task import start_at_once
+from relay.clients.eager_task import start_at_once
 from relay.namespaces import NO_NAMESPACES
 from relay.protocols.plain import Plain
 from relay.protocols.request import ConnectRequest
@@ -229,7 +229,7 @@ async def test_it_is_not_asked_about_requests_that_are_not_in_order(
 
 @pytest.mark.parametrize("way", ["websocket", "event stream"])
 async def test_a_handshake_that_has_nothing_to_wait_for_is_no_task(way: str) -> None:
-    """A task costs more than the rest of the admission; see `relay.gateway.eager_task`."""
+    """A task costs more than the rest of the admission; see `relay.clients.eager_task`."""
     loop = asyncio.get_running_loop()
     made: list[object] = []
 

@@ -1,0 +1,100 @@
+"""What clients of several channels ask about channels: their histories, and who is there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from relay.auth.authenticator import Identity, check_history, check_presence
+from relay.brokers.history import MAX_PAGE
+from relay.channel import EVENTS, check_channel
+from relay.clients.session_context import SessionContext
+from relay.errors import NotAllowed, NotAvailable
+from relay.interest import Interest
+from relay.member import Member
+from relay.message import PositionedMessage
+from relay.position import Position
+from relay.protocols import ClientProtocol
+from relay.protocols.multiplexed import HistoryQuery, SubscribeOptions
+
+
+class Asking(Protocol):
+    """The session of a client that asks."""
+
+    identity: Identity
+    protocol: ClientProtocol
+
+    def is_subscribed(self, channel: str) -> bool:
+        """Return whether the client gets the messages of a channel."""
+
+
+def check_readable(context: SessionContext, session: Asking, channel: str, query: HistoryQuery) -> None:
+    """Make sure that a client may read a channel's history, and that there is one.
+
+    Raises:
+        ChannelError: the name is not legal.
+        NotAllowed: it has no right to.
+        NotAvailable: there is none.
+    """
+    options = context.namespaces.options(check_channel(channel))
+    check_history(session.identity, channel)
+    if not options.positioned or (query.limit != 0 and not options.history_size):
+        raise NotAvailable("the channel keeps no history")
+
+
+def check_visible(context: SessionContext, session: Asking, channel: str) -> None:
+    """Make sure that a client may see who is on a channel, and that it is known; raises what `check_readable` does."""
+    options = context.namespaces.options(check_channel(channel))
+    check_presence(session.identity, channel)
+    if not options.presence:
+        raise NotAvailable("it isn't kept who is on the channel")
+
+
+async def read_history(
+    context: SessionContext, channel: str, query: HistoryQuery
+) -> tuple[Position, list[PositionedMessage]]:
+    """Return the position of the newest message of a channel, and messages of before.
+
+    Raises:
+        HistoryError: the bus is away, or refuses.
+    """
+    page = await context.node.history.read(
+        channel,
+        since=query.since,
+        limit=MAX_PAGE if query.limit is None else query.limit,
+        newest_first=query.newest_first,
+    )
+    return page.top, page.messages
+
+
+async def members(context: SessionContext, channel: str) -> Sequence[Member]:
+    """Return who is on a channel; raises `PresenceError`."""
+    return await context.node.presence.members(channel)
+
+
+async def count(context: SessionContext, channel: str) -> tuple[int, int]:
+    """Return how many clients and users are on a channel; raises `PresenceError`."""
+    stats = await context.node.presence.stats(channel)
+    return stats.clients, stats.users
+
+
+async def heard(context: SessionContext, session: Asking, channel: str, options: SubscribeOptions) -> Interest | None:
+    """Let the bus tell who comes to a channel and who goes, so that the client hears of itself, too.
+
+    Returns:
+        A claim on what tells it, to be released; None: the client doesn't want to hear that, or can't.
+    """
+    if not options.join_leave or not context.namespaces.options(channel).join_leave:
+        return None
+    try:
+        check_presence(session.identity, channel)
+    except NotAllowed:
+        return None
+    interest, acknowledged = context.node.claim(EVENTS + channel)
+    if not acknowledged.done():
+        try:
+            await interest.settled(acknowledged, context.node.subscribe_timeout)
+        except BaseException:
+            context.node.release(interest)
+            raise
+    return interest

@@ -1,0 +1,121 @@
+"""The session of a client with several channels: its subscriptions, and what else it can ask for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Mapping, Sequence
+from typing import Any, Protocol, TypeVar, cast
+
+from relay.clients import channel_queries, introduction
+from relay.clients.registry import Connected
+from relay.clients.subscribing_session import SubscribingSession
+from relay.clients.subscription import Subscription
+from relay.errors import RelayError
+from relay.member import Member
+from relay.message import PositionedMessage
+from relay.namespaces import ChannelOptions
+from relay.position import Position
+from relay.protocols.multiplexed import Answer, HistoryQuery, Introduced
+from relay.protocols.request import ConnectRequest
+
+_T = TypeVar("_T")
+
+
+class Holding(Protocol):
+    """A client that can keep back what is delivered to it; see `relay.clients.multiplexed`."""
+
+    def hold_deliveries(self) -> None:
+        """Keep back what is delivered from now on."""
+
+    def release_deliveries(self, first: bytes) -> None:
+        """Write something, and behind it what was kept back."""
+
+
+class MultiplexedSession(SubscribingSession):
+    """One client as its protocol sees it; see `relay.protocols.multiplexed.MultiplexedSession`."""
+
+    __slots__ = ()
+
+    @property
+    def ping_seconds(self) -> float:
+        """Seconds between two pings of the client."""
+        return self._context.ping_seconds
+
+    def options(self, channel: str) -> ChannelOptions:
+        """Return what the namespace of a channel says."""
+        return self._context.namespaces.options(channel)
+
+    def introduce(
+        self, opening: ConnectRequest, token: str, headers: Mapping[str, str], answer: Answer[Introduced]
+    ) -> None:
+        """Find out who the client is; see `relay.protocols.multiplexed.MultiplexedSession`, as for what follows."""
+        client = cast(Connected, self._client)
+        self._ask(introduction.introduce(self._context, self, client, opening, token, headers), answer)
+
+    def renew_subscription(self, channel: str, token: str, answer: Answer[float | None]) -> None:
+        """Let a subscription end later, as a token says."""
+        self._ask(self._renew(self._found(channel), token), answer)
+
+    def seconds_left(self, channel: str) -> float | None:
+        """Return for how many seconds a subscription lasts; None: without end."""
+        expires_at = self._found(channel).expires_at
+        left = introduction.seconds_left(self._context, expires_at)
+        return None if left is None else max(0.0, left - introduction.RENEWAL_SECONDS)
+
+    def read_history(
+        self, channel: str, query: HistoryQuery, answer: Answer[tuple[Position, list[PositionedMessage]]]
+    ) -> None:
+        """Read messages of before."""
+        channel_queries.check_readable(self._context, self, channel, query)
+        self._ask(channel_queries.read_history(self._context, channel, query), answer)
+
+    def see_presence(self, channel: str, answer: Answer[Sequence[Member]]) -> None:
+        """Find out who is on a channel."""
+        channel_queries.check_visible(self._context, self, channel)
+        self._ask(channel_queries.members(self._context, channel), answer)
+
+    def count_presence(self, channel: str, answer: Answer[tuple[int, int]]) -> None:
+        """Find out how many are on a channel."""
+        channel_queries.check_visible(self._context, self, channel)
+        self._ask(channel_queries.count(self._context, channel), answer)
+
+    def hold_deliveries(self) -> None:
+        """Write nothing of channels until `release_deliveries`."""
+        cast(Holding, self._client).hold_deliveries()
+
+    def release_deliveries(self, first: bytes) -> None:
+        """Write something, and behind it what has come meanwhile."""
+        cast(Holding, self._client).release_deliveries(first)
+
+    def pause(self) -> None:
+        """Read nothing more of the client until `resume`."""
+        if self._client is not None:
+            self._client.pause_publishing()
+
+    def resume(self) -> None:
+        """Read on; not at once, see `Node.writable`."""
+        if (client := self._client) is not None and not self._node.congested:
+            asyncio.get_running_loop().call_soon(client.resume_publishing)
+
+    async def _renew(self, subscription: Subscription, token: str) -> float | None:
+        grant = await self._authorize(subscription.channel, token)
+        if self._subscriptions.get(subscription.channel) is subscription:
+            self._take(subscription, grant)
+        return introduction.seconds_left(self._context, grant.expires_at)
+
+    def _ask(self, question: Coroutine[Any, Any, _T], answer: Answer[_T]) -> None:
+        """Find something out, and tell it unless the client has left."""
+
+        async def ask() -> None:
+            try:
+                found: _T | RelayError = await question
+            except RelayError as error:
+                found = error
+            if self.open:
+                answer(found)
+
+        task = self._context.requests.start(ask(), self._abort)
+        if task is not None:
+            self._requests = self._requests or set()
+            self._requests.add(task)
+            task.add_done_callback(self._requests.discard)

@@ -1,0 +1,62 @@
+"""What the sessions of clients with several channels share."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from relay.auth.authenticator import Identity
+from relay.auth.subscription_tokens import SubscriptionAuthenticator
+from relay.clients.presence_watchers import PresenceWatchers
+from relay.clients.registry import Registry
+from relay.clients.requests import Requests
+from relay.limits.connections import ConnectionLimits
+from relay.namespaces import Namespaces
+from relay.node import Node
+from relay.protocols.request import ConnectRequest
+
+Identify = Callable[[ConnectRequest], Awaitable[Identity]]
+"""Returns who sends a request; see `relay.gateway.authentication`."""
+
+
+class ProcedureCalls(Protocol):
+    """Calls procedures of a back end."""
+
+    async def call(self, session: object, method: str, data: bytes, binary: bool) -> bytes:
+        """Return what the back end answers."""
+
+
+@dataclass(slots=True, eq=False)
+class SessionContext:
+    """See above.
+
+    Args:
+        node: hub and broker.
+        registry: who is connected.
+        connections: how many clients one user may have.
+        watchers: the clients that hear who comes and who goes.
+        namespaces: the options of channels.
+        identify: see `Identify`.
+        authorizer: knows tokens for channels; None: there are none.
+        calls: a back end that has procedures; None: there is none.
+        emulated_headers: names of headers that clients may send in their protocol, for the authenticator.
+        ping_seconds: between two pings of a client.
+        now: returns the time in seconds since 1970.
+
+    Attributes:
+        requests: what clients wait for.
+    """
+
+    node: Node
+    registry: Registry
+    connections: ConnectionLimits
+    watchers: PresenceWatchers
+    namespaces: Namespaces
+    identify: Identify
+    authorizer: SubscriptionAuthenticator | None
+    calls: ProcedureCalls | None
+    emulated_headers: Collection[str]
+    ping_seconds: float
+    now: Callable[[], float]
+    requests: Requests = field(default_factory=Requests)

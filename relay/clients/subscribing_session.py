@@ -1,0 +1,272 @@
+"""A client's session with several channels: how its subscriptions begin and end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from typing import cast
+
+from relay.auth.authenticator import Identity, check_subscribe
+from relay.auth.subscription_tokens import SubscriptionGrant
+from relay.channel import check_channel
+from relay.clients import channel_queries, introduction
+from relay.clients.joining import prepared
+from relay.clients.registry import Connected
+from relay.clients.session import Session
+from relay.clients.session_context import SessionContext
+from relay.clients.subscription import Subscription
+from relay.errors import AlreadySubscribed, RelayError, SubscribeError, SubscriptionError, TooManySubscriptions
+from relay.interest import Acknowledged, Interest
+from relay.limits.limit import Limit, reached
+from relay.position import Position
+from relay.protocols.multiplexed import (
+    ANY_EPOCH,
+    AS_USUAL,
+    MultiplexedProtocol,
+    MultiplexedSession,
+    ServerSubscription,
+    Subscribed,
+    SubscribeOptions,
+)
+from relay.recovery.reading import Reading
+from relay.replay import Replay, Resume
+
+
+class SubscribingSession(Session):
+    """One client and its channels; see `relay.protocols.multiplexed.MultiplexedSession`.
+
+    Args:
+        context: what such sessions share.
+        identity: who the client is, and what it may do; `UNKNOWN`: it hasn't said yet.
+        protocol: what it speaks.
+        network: what its address is counted as; see `relay.limits.connections`.
+    """
+
+    __slots__ = ("_context", "_requests", "_subscribed_due", "_subscriptions")
+
+    def __init__(
+        self, context: SessionContext, identity: Identity, protocol: MultiplexedProtocol, network: str = ""
+    ) -> None:
+        super().__init__(context.node, identity, protocol, None, network)
+        self._context = context
+        self._subscriptions: dict[str, Subscription] = {}
+        # See `Rate`.
+        self._subscribed_due = 0.0
+        # What it has asked for beside subscriptions, and waits for; None: nothing.
+        self._requests: set[asyncio.Task[None]] | None = None
+
+    @property
+    def channels(self) -> Collection[str]:
+        """Names of the channels to which the client is subscribed, or is about to be."""
+        return self._subscriptions
+
+    def identify(self, identity: Identity) -> None:
+        """Take another identity of the same user, and show what others are to see of it."""
+        before, self.identity = self.identity, identity
+        if before.info != identity.info and self.open:
+            for subscription in self._subscriptions.values():
+                if subscription.begun and subscription.interest.present:
+                    self._show(subscription.channel)
+
+    # What the client asks for.
+
+    def subscribe(self, channel: str, subscribed: Subscribed, options: SubscribeOptions = AS_USUAL) -> None:
+        """Deliver a channel to the client."""
+        check_channel(channel)
+        if not options.granted and not options.token:
+            check_subscribe(self.identity, channel)
+        if not self.open:
+            raise SubscriptionError(channel, "the client is leaving")
+        if channel in self._subscriptions:
+            raise AlreadySubscribed(channel)
+        self._check_limits(channel)
+        interest, acknowledged = self._node.claim(channel)
+        subscription = self._subscriptions[channel] = Subscription(interest, options, subscribed, self)
+        try:
+            begin = self._begin(subscription, acknowledged, options)
+            subscription.task = self._context.requests.start(begin, self._abort)
+        except RelayError as error:
+            self._fail(subscription, error)
+
+    def unsubscribe(self, channel: str) -> None:
+        """Deliver a channel no longer."""
+        subscription = self._found(channel)
+        self._end(subscription)
+        if (subscribed := subscription.subscribed) is not None:
+            subscription.subscribed = None
+            subscribed(SubscribeError(channel, "it was ended before it had begun"))
+
+    # What others ask for.
+
+    def subscribe_by_server(self, channel: str, subscription: ServerSubscription) -> None:
+        """Subscribe the client because a back end says so; nothing happens when it is subscribed already."""
+        if channel in self._subscriptions or not self.open:
+            return
+        subscribed = self._spoken.subscribed(self._whole, channel, subscription)
+        options = SubscribeOptions(granted=True, info=subscription.info)
+        try:
+            self.subscribe(channel, subscribed, options)
+        except RelayError as error:
+            subscribed(error)
+
+    def revoke(self, channel: str) -> None:
+        """End a subscription because a back end says so; see `Session`. One that has not begun yet fails."""
+        subscription = self._subscriptions.get(channel)
+        if subscription is None:
+            return
+        begun = subscription.begun
+        self.unsubscribe(channel)
+        if begun:
+            self.protocol.unsubscribed(self, channel)
+
+    def end_expired(self, subscription: Subscription) -> None:
+        """End a subscription whose time is over; see `Subscription`."""
+        if self._subscriptions.get(subscription.channel) is subscription:
+            self._end(subscription)
+            self._spoken.expired(self._whole, subscription.channel)
+
+    def is_subscribed(self, channel: str) -> bool:
+        """Return whether the client gets the messages of a channel."""
+        subscription = self._subscriptions.get(channel)
+        return subscription is not None and subscription.begun
+
+    # How subscriptions begin and end.
+
+    async def _begin(self, subscription: Subscription, acknowledged: Acknowledged, options: SubscribeOptions) -> None:
+        """Wait for what a subscription needs; deliver its channel then, and tell the client."""
+        try:
+            if options.token:
+                self._take(subscription, await self._authorize(subscription.channel, options.token))
+            events = await channel_queries.heard(self._context, self, subscription.channel, options)
+            try:
+                resume, reading = await self._prepare(subscription.interest, acknowledged, options.resume)
+                self._deliver(subscription, resume, reading, watching=events is not None)
+            finally:
+                if events is not None:
+                    self._node.release(events)
+        except RelayError as error:
+            self._fail(subscription, error)
+        finally:
+            subscription.task = None
+
+    async def _prepare(
+        self, interest: Interest, acknowledged: Acknowledged, resume: Resume
+    ) -> tuple[Resume, Reading | None]:
+        """Wait until the client can join a channel; return what it wants of the messages before, and what was read.
+
+        Raises:
+            Refused, SubscribeError: it can't, or not in time.
+        """
+        node, reading, channel = self._node, None, interest.channel
+        if interest.positioned:
+            if isinstance(resume, Position) and resume.epoch == ANY_EPOCH:
+                await prepared(node, interest, acknowledged, 0, node.subscribe_timeout)
+                top = node.recoveries.position(channel)
+                resume = 0 if top is None else Position(top.epoch, resume.offset)
+            _, reading = await prepared(node, interest, acknowledged, resume, node.subscribe_timeout)
+        elif not acknowledged.done():
+            await interest.settled(acknowledged, node.subscribe_timeout)
+        if not acknowledged.done():
+            raise SubscribeError(channel, "the bus did not acknowledge it in time")
+        if acknowledged.cancelled() or acknowledged.exception() is not None:
+            raise SubscribeError(channel, "the bus refused it")
+        return resume, reading
+
+    def _deliver(self, subscription: Subscription, resume: Resume, reading: Reading | None, *, watching: bool) -> None:
+        """Deliver a channel from now on, behind what the client is told of it."""
+        channel, interest, subscribed = subscription.channel, subscription.interest, subscription.subscribed
+        assert self._client is not None
+        assert subscribed is not None
+        replay: Replay | None = None
+        if interest.positioned:
+            replay = self._node.recoveries.join(channel, resume, reading)
+        subscription.subscribed = None
+        self._node.hub.add(channel, self._client)
+        subscribed(replay)
+        if self._subscriptions.get(channel) is not subscription:
+            return  # the protocol has ended it, or the client
+        if watching and (presence := self.protocol.presence) is not None:
+            subscription.watching = True
+            self._client.send(self._context.watchers.add(self._client, channel, presence))
+        if interest.present:
+            self._show(channel)
+
+    def _fail(self, subscription: Subscription, error: RelayError) -> None:
+        """Give up a subscription that has not begun, and tell why."""
+        subscribed, subscription.subscribed = subscription.subscribed, None
+        if self._subscriptions.get(subscription.channel) is subscription:
+            del self._subscriptions[subscription.channel]
+            self._node.release(subscription.interest)
+            if subscribed is not None and self.open:
+                subscribed(error)
+
+    def _end(self, subscription: Subscription) -> None:
+        """End a subscription, which may not have begun."""
+        channel = subscription.channel
+        del self._subscriptions[channel]
+        if subscription.expires_at is not None:
+            self._context.registry.expirations.discard(subscription, subscription.expires_at)
+        if subscription.task is not None:
+            subscription.task.cancel()
+        if not subscription.begun:
+            self._node.release(subscription.interest)
+            return
+        if subscription.watching and self.protocol.presence is not None and self._client is not None:
+            self._context.watchers.discard(self._client, channel, self.protocol.presence)
+        self._drop(subscription.interest)
+
+    def _end_subscriptions(self) -> None:
+        for subscription in list(self._subscriptions.values()):
+            self._end(subscription)
+        for task in self._requests or ():
+            task.cancel()
+
+    @property
+    def _spoken(self) -> MultiplexedProtocol:
+        return cast(MultiplexedProtocol, self.protocol)
+
+    @property
+    def _whole(self) -> MultiplexedSession:
+        """Itself: `relay.clients.multiplexed_session` adds the rest."""
+        return cast(MultiplexedSession, self)
+
+    # Tokens of channels.
+
+    async def _authorize(self, channel: str, token: str) -> SubscriptionGrant:
+        return await introduction.authorize(self._context, token, channel, self.user)
+
+    def _take(self, subscription: Subscription, grant: SubscriptionGrant) -> None:
+        """Let a subscription be as a token says."""
+        expirations = self._context.registry.expirations
+        if subscription.expires_at is not None:
+            expirations.discard(subscription, subscription.expires_at)
+        subscription.info = grant.info
+        subscription.expires_at = None
+        if grant.expires_at is not None:
+            subscription.expires_at = grant.expires_at + introduction.RENEWAL_SECONDS
+            expirations.add(subscription, subscription.expires_at)
+
+    def _found(self, channel: str) -> Subscription:
+        subscription = self._subscriptions.get(channel)
+        if subscription is None:
+            raise SubscriptionError(channel, "the client is not subscribed")
+        return subscription
+
+    def _check_limits(self, channel: str) -> None:
+        """Raise `TooManySubscriptions` when the client has too many for one more, or too often a new one."""
+        limits, subscriptions = self._node.channel_limits, len(self._subscriptions)
+        if subscriptions >= limits.most:
+            rule = f"a client can have {limits.most} subscriptions"
+        else:
+            due = limits.subscribing.count(self._subscribed_due, self._node.clock(), 1)
+            if due is not None:
+                self._subscribed_due = due
+                return
+            rule = f"a client can subscribe to {limits.subscribing.per_second:g} channels a second"
+        reached(Limit.CHANNELS, self._node.counters, user=self.user, client=self.id.hex())
+        raise TooManySubscriptions(channel, rule)
+
+    def _abort(self) -> None:
+        """Drop the client, after a fault of the relay."""
+        if self._client is not None:
+            cast(Connected, self._client).abort()
