@@ -7,7 +7,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
-from relay.errors import ProtocolError, RelayError, SubscriptionError
+from relay.errors import Disconnect, ProtocolError, RelayError, SubscriptionError, TokenRefused
 from relay.member import Member
 from relay.message import Kind, PositionedMessage
 from relay.namespaces import ChannelOptions

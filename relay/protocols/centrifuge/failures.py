@@ -58,7 +58,7 @@ _RENEWABLE: Final = frozenset({"expired", "not_yet_valid"})
 """Why a token is not accepted, where the client gets another one. As in Centrifugo, also where it is too early."""
 
 _NO_CREDENTIAL: Final = "no_credential"
-"""Cause of a refusal where the client has sent no token, and the authenticator wants one; see `relay.auth.credential`."""
+"""Cause of a refusal where the client has sent no token, and must have one; see `relay.auth.credential`."""
 
 _REFUSALS: Final = {
     400: Disconnect.UNEXPECTED_DATA,
