@@ -20,6 +20,7 @@ LAYERS = [
     ["workers"],
     ["gateway"],
     ["authenticators"],
+    ["back_ends"],
     ["web"],
     ["clients"],
     ["control"],
@@ -49,7 +50,7 @@ small."""
 KNOWN_BY = {
     "loadtest": {"cli"},
     "health_check": set[str](),
-    "settings": {"relay", "cli", "workers", "gateway", "authenticators", "web"},
+    "settings": {"relay", "cli", "workers", "gateway", "authenticators", "back_ends", "web"},
     "control": {"gateway", "web"},
 }
 """Rooms that not all rooms of the layers before may know, and those that may. Settings end at the front door: what lies
@@ -76,6 +77,7 @@ LIBRARIES = {
     # workers: the supervisor waits for processes, and speaks with them.
     "asyncio": {
         "authenticators",
+        "back_ends",
         "node",
         "interest",
         "recovery",
@@ -94,7 +96,7 @@ LIBRARIES = {
     "websockets": {"gateway", "clients"},
     "redis": {"brokers", "loadtest"},
     "hiredis": {"brokers"},
-    "aiohttp": {"authenticators", "gateway", "web", "cli"},
+    "aiohttp": {"back_ends", "gateway", "web", "cli"},
 }
 """Libraries, and the rooms that may know them: the event loop, WebSockets, Redis and HTTP are known at the rim only."""
 

@@ -11,8 +11,8 @@ from relay.auth.credential import Cause, Unauthenticated
 from relay.auth.keys import PUBLIC_ALGORITHMS, Key, public_keys, secret_key
 from relay.auth.tokens import TokenRules, TokenVerifier, read_header
 from relay.authenticators.credentials import Credentials
-from relay.authenticators.http_client import warn_of_plain_http
 from relay.authenticators.issuer_keys import IssuerKeys, client_of
+from relay.back_ends.http_client import warn_of_plain_http
 from relay.errors import Refused, Unavailable
 from relay.metrics.counters import Counters
 from relay.protocols.request import ConnectRequest

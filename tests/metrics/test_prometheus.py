@@ -6,7 +6,7 @@ import dataclasses
 from typing import get_args
 
 from relay.auth.credential import Cause
-from relay.authenticators.http_client import Failure
+from relay.back_ends.http_client import Failure
 from relay.brokers.shares import Share
 from relay.errors import Disconnect, Unavailable
 from relay.metrics.counters import Counters
