@@ -19,7 +19,7 @@ LAYERS = [
     ["relay", "loadtest", "health_check"],
     ["workers"],
     ["gateway"],
-    ["authenticators"],
+    ["authenticators", "rpc"],
     ["back_ends"],
     ["web"],
     ["clients"],
@@ -29,7 +29,7 @@ LAYERS = [
     ["hub", "brokers", "auth", "interest", "limits"],
     ["protocols"],
     ["replay"],
-    ["metrics", "proxies", "logs", "message", "member", "namespaces"],
+    ["metrics", "proxies", "logs", "message", "member", "rpc_call", "namespaces"],
     ["channel", "tls", "position", "idempotency_key"],
     ["errors", "redaction", "system_error", "version"],
 ]
@@ -50,7 +50,7 @@ small."""
 KNOWN_BY = {
     "loadtest": {"cli"},
     "health_check": set[str](),
-    "settings": {"relay", "cli", "workers", "gateway", "authenticators", "back_ends", "web"},
+    "settings": {"relay", "cli", "workers", "gateway", "authenticators", "rpc", "back_ends", "web"},
     "control": {"gateway", "web"},
 }
 """Rooms that not all rooms of the layers before may know, and those that may. Settings end at the front door: what lies
@@ -112,6 +112,7 @@ PURE = {
     "replay",
     "message",
     "member",
+    "rpc_call",
     "channel",
     "position",
     "idempotency_key",
