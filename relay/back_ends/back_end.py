@@ -24,7 +24,7 @@ class NotAsked(RelayError):
     """The back end was not asked.
 
     Args:
-        reason: `down`: it gives no answers now; `busy`: as many clients wait for it already as may.
+        reason: `down`: it gives no answers now; `busy`: too many clients wait for it, or one has for too long.
     """
 
     def __init__(self, reason: Literal["down", "busy"]) -> None:
@@ -42,6 +42,7 @@ class BackEnd:
         seconds: where it is observed how long each request takes, also one that fails.
         log: of the part that asks.
         circuit: to the back end; None: a new one.
+        patience: seconds for which a client may wait to be asked for; None: for as long as it likes.
 
     Attributes:
         host: host and port, for logs.
@@ -56,12 +57,14 @@ class BackEnd:
         seconds: Histogram,
         log: Logger,
         circuit: Circuit | None = None,
+        patience: float | None = None,
     ) -> None:
         self._client = client
         self._what = what
         self._seconds = seconds
         self._log = log
         self._circuit = Circuit(time.monotonic) if circuit is None else circuit
+        self._patience = patience
         self._places = asyncio.Semaphore(concurrency)
         self._most_pending = concurrency * (1 + WAITING_PER_REQUEST)
         self._last_failure = ""
@@ -91,17 +94,31 @@ class BackEnd:
         if self._circuit.blocked:
             raise NotAsked("down")
         if self.pending >= self._most_pending:
-            self._log.warning("too many clients wait for the back end", back_end=self.host, waiting=self.pending)
-            raise NotAsked("busy")
+            raise self._busy()
         self.pending += 1
         try:
-            async with self._places:
+            await self._turn()
+            try:
                 # Again: it may have turned out while this one waited.
                 if not self._circuit.let_through():
                     raise NotAsked("down")
                 return await self._request(body, headers, wanted)
+            finally:
+                self._places.release()
         finally:
             self.pending -= 1
+
+    async def _turn(self) -> None:
+        """Wait for a place among the requests that are sent at once."""
+        try:
+            async with asyncio.timeout(self._patience):
+                await self._places.acquire()
+        except TimeoutError:
+            raise self._busy() from None
+
+    def _busy(self) -> NotAsked:
+        self._log.warning("too many clients wait for the back end", back_end=self.host, waiting=self.pending)
+        return NotAsked("busy")
 
     async def _request(self, body: bytes, headers: Mapping[str, str], wanted: Collection[int]) -> Reply:
         began_at = time.perf_counter()

@@ -7,7 +7,7 @@ the back end answers                                     the client gets        
 late, with another status, too much, or what can't be    error 100, to be tried again          `Failure`
 read
 nothing; it is down                                      error 100, without a request          down
-to as many as may wait already                           error 100, without a request          busy
+too many wait, or one has for too long                   error 100, without a request          busy
 there is no RELAY_RPC_URL                                error 108                             not counted
 """
 
@@ -47,7 +47,12 @@ def make_rpc(settings: Settings, counters: Counters) -> RpcBackEnd:
         idempotent=False,
     )
     back_end = BackEnd(
-        client, "the back end that answers calls", settings.rpc_concurrency, counters.rpc_call_seconds, log
+        client,
+        "the back end that answers calls",
+        settings.rpc_concurrency,
+        counters.rpc_call_seconds,
+        log,
+        patience=settings.rpc_timeout,  # later its client has given up, and would see it done without an answer
     )
     return RpcBackEnd(back_end, passed_on, counters)
 

@@ -23,7 +23,7 @@ class RpcSettings(BaseModel):
     )
     rpc_cookies: CookieNames | None = setting(None, "RPC", "Cookies that it gets, of that request. Not set: none.")
     rpc_timeout: Annotated[float, Range("seconds", 0.05, 60)] = setting(
-        5.0, "RPC", "Seconds that it may take for an answer."
+        5.0, "RPC", "Seconds for which a call may wait for its turn, and then for its answer."
     )
     rpc_concurrency: Annotated[int, Range("integer", 1, 10_000)] = setting(
         32, "RPC", "Most requests to it at once; ten times as many calls may wait for theirs."

@@ -20,12 +20,12 @@ from tests.harness.conditions import wait_until
 
 @asynccontextmanager
 async def back_end_at(
-    server: HttpServer, concurrency: int = 1, circuit: Circuit | None = None
+    server: HttpServer, concurrency: int = 1, circuit: Circuit | None = None, patience: float | None = None
 ) -> AsyncIterator[tuple[BackEnd, Histogram]]:
     """Yield what asks a server, and the histogram of its requests."""
     seconds = Histogram()
     client = HttpClient(server.url, timeout=60, max_bytes=1000, connections=concurrency)
-    back_end = BackEnd(client, "the oracle", concurrency, seconds, Logger("relay.test"), circuit)
+    back_end = BackEnd(client, "the oracle", concurrency, seconds, Logger("relay.test"), circuit, patience)
     await back_end.open()
     try:
         yield back_end, seconds
@@ -103,3 +103,22 @@ async def test_so_many_wait_and_no_more(caplog: pytest.LogCaptureFixture) -> Non
         go_on.set()
         await asyncio.gather(*asking)
         assert (server.most_at_once, back_end.pending) == (2, 0)
+
+
+async def test_who_has_waited_for_too_long_is_not_asked_for() -> None:
+    go_on = asyncio.Event()
+
+    async def wait(request: web.Request) -> web.StreamResponse:
+        await go_on.wait()
+        return web.json_response({})
+
+    async with HttpServer(wait) as server, back_end_at(server, patience=0.05) as (back_end, seconds):
+        first = asyncio.create_task(back_end.post(b"{}", {}, (200,)))
+        await wait_until(lambda: server.at_once == 1)
+        with pytest.raises(NotAsked) as caught:
+            await back_end.post(b"{}", {}, (200,))
+        assert caught.value.reason == "busy"
+        go_on.set()
+        assert (await first).status == 200
+        assert (await back_end.post(b"{}", {}, (200,))).status == 200
+        assert (server.requests, seconds.count, back_end.pending) == (2, 2, 0)
