@@ -128,12 +128,9 @@ class Hub:
         del self._handlers[channel]
 
     def add(self, channel: str, subscriber: Subscriber, encode: Encoder | None = None) -> None:
-        """Deliver the messages of a channel to a subscriber from now on. A second call changes nothing.
+        """Deliver the messages of a channel to a subscriber from now on; by its own encoder, unless one is given.
 
-        Args:
-            channel: its name.
-            subscriber: gets them.
-            encode: encoder of this channel's messages for it; None: its own.
+        A second call changes nothing.
         """
         entry = self._channels.get(channel)
         if entry is None:
@@ -141,11 +138,7 @@ class Hub:
         entry.groups.setdefault(encode or subscriber.encode, {})[subscriber.id] = subscriber
 
     def remove(self, channel: str, subscriber: Subscriber, encode: Encoder | None = None) -> None:
-        """Stop delivering the messages of a channel to a subscriber; nothing happens when it wasn't subscribed.
-
-        Args:
-            channel, subscriber, encode: as they were added.
-        """
+        """Stop delivering the messages of a channel to a subscriber; nothing happens when it wasn't added so."""
         entry = self._channels.get(channel)
         if entry is None:
             return

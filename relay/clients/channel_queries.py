@@ -12,12 +12,13 @@ from relay.brokers.history import MAX_PAGE
 from relay.brokers.presence import TooManyMembers
 from relay.channel import EVENTS, check_channel
 from relay.clients.session_context import SessionContext
-from relay.errors import NotAllowed, NotAvailable
+from relay.errors import NotAllowed
 from relay.interest import Interest
 from relay.member import Member
 from relay.message import PositionedMessage
 from relay.position import Position
 from relay.protocols.multiplexed import HistoryQuery, SubscribeOptions
+from relay.protocols.request_errors import NotAvailable
 
 
 class Asking(Protocol):

@@ -17,9 +17,10 @@ from relay.auth.subscription_tokens import (
 )
 from relay.clients.registry import Connected
 from relay.clients.session_context import SessionContext
-from relay.errors import Refused, TokenCause, TokenRefused
+from relay.errors import Refused
 from relay.protocols.multiplexed import Introduced
 from relay.protocols.request import ConnectRequest
+from relay.protocols.request_errors import TokenCause, TokenRefused
 
 RENEWAL_SECONDS: Final = 25.0
 """For how long a client or a subscription stays whose right has ended, where the client can renew it: it begins to when

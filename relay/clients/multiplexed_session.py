@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Final, Protocol, TypeVar, cast
+from typing import Final, Protocol, TypeVar, cast
 
 from relay.attributes import encode_publisher
-from relay.auth.authenticator import EVERYTHING, check_publish
+from relay.auth.authenticator import EVERYTHING, Identity, check_publish
 from relay.auth.rights import Right
 from relay.channel import check_channel
 from relay.clients import channel_queries, introduction
 from relay.clients.registry import Connected
+from relay.clients.session_context import SessionContext
 from relay.clients.subscribing_session import SubscribingSession
 from relay.clients.subscription import Subscription
 from relay.errors import RelayError
@@ -21,8 +22,9 @@ from relay.message import AttributedMessage, Attributes, Kind, PositionedMessage
 from relay.namespaces import ChannelOptions
 from relay.position import Position
 from relay.protocols import Outcome
-from relay.protocols.multiplexed import Answer, HistoryQuery, Introduced
+from relay.protocols.multiplexed import Answer, HistoryQuery, Introduced, MultiplexedProtocol
 from relay.protocols.request import ConnectRequest
+from relay.rpc_call import RpcCall
 
 PUBLISHERS: Final = 1024
 """Whose description is kept: it takes 2 µs to make, as long as the rest of taking in a message."""
@@ -43,7 +45,15 @@ class Holding(Protocol):
 class MultiplexedSession(SubscribingSession):
     """One client as its protocol sees it; see `relay.protocols.multiplexed.MultiplexedSession`."""
 
-    __slots__ = ()
+    __slots__ = ("_passed_on", "_remote")
+
+    def __init__(
+        self, context: SessionContext, identity: Identity, protocol: MultiplexedProtocol, network: str = ""
+    ) -> None:
+        super().__init__(context, identity, protocol, network)
+        # Of the request with which it has connected, which isn't kept: what back ends are told.
+        self._remote = ""
+        self._passed_on: Mapping[str, str] | None = None
 
     @property
     def ping_seconds(self) -> float:
@@ -55,15 +65,35 @@ class MultiplexedSession(SubscribingSession):
         return self._context.namespaces.options(channel)
 
     def introduce(
-        self, opening: ConnectRequest, token: str, headers: Mapping[str, str], answer: Answer[Introduced]
+        self, opening: ConnectRequest | None, token: str, headers: Mapping[str, str], answer: Answer[Introduced]
     ) -> None:
         """Find out who the client is; see `relay.protocols.multiplexed.MultiplexedSession`, as for what follows."""
-        client = cast(Connected, self._client)
-        self._ask(introduction.introduce(self._context, self, client, opening, token, headers), answer)
+        self._ask(self._introduce(opening, token, headers), answer)
 
-    def renew_subscription(self, channel: str, token: str, answer: Answer[float | None]) -> None:
-        """Let a subscription end later, as a token says."""
-        self._ask(self._renew(self._found(channel), token), answer)
+    async def _introduce(self, opening: ConnectRequest | None, token: str, headers: Mapping[str, str]) -> Introduced:
+        if opening is None:
+            opening = ConnectRequest("/", {}, {}, self._remote)
+        else:
+            self._remote = opening.remote
+            self._passed_on = self._context.rpc.headers_of(opening) or None
+        return await introduction.introduce(self._context, self, cast(Connected, self._client), opening, token, headers)
+
+    def call(self, method: str, data: bytes, binary: bool, answer: Answer[bytes]) -> None:
+        """Call a procedure of the back end."""
+        server_side, spoken = self.identity.server_side, self._spoken
+        call = RpcCall(
+            method=method,
+            data=data,
+            binary=binary,
+            client=self.id.hex(),
+            user=self.user,
+            protocol=spoken.format,
+            transport=spoken.transport,
+            remote=self._remote,
+            headers=self._passed_on or {},
+            meta=None if server_side is None else server_side.meta,
+        )
+        self._ask(self._context.rpc.call(call), answer)
 
     def publish(self, channel: str, payload: bytes, kind: Kind, outcome: Outcome | None = None) -> None:
         """Send a message to all clients of a channel, with what these may know of its publisher."""
@@ -122,7 +152,7 @@ class MultiplexedSession(SubscribingSession):
             self._take(subscription, grant)
         return introduction.seconds_left(self._context, grant.expires_at)
 
-    def _ask(self, question: Coroutine[Any, Any, _T], answer: Answer[_T]) -> None:
+    def _ask(self, question: Awaitable[_T], answer: Answer[_T]) -> None:
         """Find something out, and tell it unless the client has left."""
 
         async def ask() -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import relay.rpc_call
 from relay.auth.authenticator import Identity
 from relay.auth.subscription_tokens import SubscriptionAuthenticator
 from relay.clients.presence_watchers import PresenceWatchers
@@ -20,11 +21,11 @@ Identify = Callable[[ConnectRequest], Awaitable[Identity]]
 """Returns who sends a request; see `relay.gateway.authentication`."""
 
 
-class ProcedureCalls(Protocol):
-    """Calls procedures of a back end."""
+class Rpc(relay.rpc_call.Rpc, Protocol):
+    """A back end that answers calls."""
 
-    async def call(self, session: object, method: str, data: bytes, binary: bool) -> bytes:
-        """Return what the back end answers."""
+    def headers_of(self, request: ConnectRequest) -> Mapping[str, str]:
+        """Return what the calls of a client have as headers; raises `Refused` where that can't be passed on."""
 
 
 @dataclass(slots=True, eq=False)
@@ -39,7 +40,7 @@ class SessionContext:
         namespaces: the options of channels.
         identify: see `Identify`.
         authorizer: knows tokens for channels; None: there are none.
-        calls: a back end that has procedures; None: there is none.
+        rpc: answers calls of clients.
         emulated_headers: names of headers that clients may send in their protocol, for the authenticator.
         ping_seconds: between two pings of a client.
         now: returns the time in seconds since 1970.
@@ -55,7 +56,7 @@ class SessionContext:
     namespaces: Namespaces
     identify: Identify
     authorizer: SubscriptionAuthenticator | None
-    calls: ProcedureCalls | None
+    rpc: Rpc
     emulated_headers: Collection[str]
     ping_seconds: float
     now: Callable[[], float]

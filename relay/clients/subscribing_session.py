@@ -17,7 +17,7 @@ from relay.clients.registry import Connected
 from relay.clients.session import Session, raw
 from relay.clients.session_context import SessionContext
 from relay.clients.subscription import Subscription
-from relay.errors import AlreadySubscribed, RelayError, SubscribeError, SubscriptionError, TooManySubscriptions
+from relay.errors import RelayError, SubscribeError, SubscriptionError
 from relay.interest import Acknowledged, Interest
 from relay.limits.limit import Limit, reached
 from relay.member import Member
@@ -31,6 +31,7 @@ from relay.protocols.multiplexed import (
     Subscribed,
     SubscribeOptions,
 )
+from relay.protocols.request_errors import AlreadySubscribed, TooManySubscriptions
 from relay.recovery.reading import Reading
 from relay.replay import Replay, Resume
 

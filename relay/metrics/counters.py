@@ -149,6 +149,8 @@ class Counters(Additive):
         log_entries_dropped: log entries of the process that were not written, by reason.
         auth_requests: requests to the back end that decides about clients, by outcome; also those that were not sent.
         auth_request_seconds: time from sending such a request to its answer or its failure.
+        rpc_calls: calls of clients for the back end that answers them, by outcome; also those that were not sent.
+        rpc_call_seconds: time from sending such a call to its answer or its failure.
         issuer_fetches: fetches of the keys of tokens' issuers, by outcome.
         issuer_up: 1 while the last fetch has succeeded, else 0, by host.
         issuer_keys_at: when the keys in use were fetched, in seconds since 1970, by host; 0: there are none yet.
@@ -212,6 +214,8 @@ class Counters(Additive):
     log_entries_dropped: Counter[str] = field(default_factory=Counter)
     auth_requests: Counter[str] = field(default_factory=Counter)
     auth_request_seconds: Histogram = field(default_factory=Histogram)
+    rpc_calls: Counter[str] = field(default_factory=Counter)
+    rpc_call_seconds: Histogram = field(default_factory=Histogram)
     issuer_fetches: Counter[str] = field(default_factory=Counter)
     issuer_up: dict[str, int] = field(default_factory=dict, metadata=LEAST)
     issuer_keys_at: dict[str, float] = field(default_factory=dict, metadata=LEAST)

@@ -24,6 +24,7 @@ from relay.metrics.label_values import (
     REFUSALS,
     RELOADS,
     REQUESTS,
+    RPC_CALLS,
     SHARES,
     TLS,
     UNWRITTEN,
@@ -101,6 +102,7 @@ _TOTALS = (
     _Series("worker_restarts", "relay_worker_restarts", "Worker processes that were replaced."),
     _Series("log_entries_dropped", "relay_log_entries_dropped", "Log entries not written.", "reason", UNWRITTEN),
     _Series("auth_requests", "relay_auth_requests", "Decisions asked of the back end.", "outcome", AUTH_REQUESTS),
+    _Series("rpc_calls", "relay_rpc_calls", "Calls of clients for the back end.", "outcome", RPC_CALLS),
     _Series(
         "issuer_fetches", "relay_issuer_fetches", "Fetches of issuers' keys, by outcome.", "outcome", ("ok", *CALLS)
     ),
@@ -115,6 +117,7 @@ _HISTOGRAMS = (
     _Series("handshakes", "relay_handshake_seconds", "Time from a whole request to its upgrade."),
     _Series("tls_handshakes", "relay_tls_handshake_seconds", "Time from a whole ClientHello to the end of TLS' part."),
     _Series("auth_request_seconds", "relay_auth_request_seconds", "Time until the back end has decided, or failed."),
+    _Series("rpc_call_seconds", "relay_rpc_call_seconds", "Time until the back end has answered a call, or failed."),
     _Series("publish_latency", "relay_publish_latency_seconds", "Time from accepting a message to the bus's answer."),
     _Series("bus_round_trips", "relay_bus_round_trip_seconds", "Probes of the bus from end to end."),
     _Series("event_loop_lag", "relay_event_loop_lag_seconds", "How late the event loop comes to what is due."),

@@ -286,10 +286,7 @@ class Presences:
             self._refused.discard(found)
 
     def _lingers(self, found: ChannelPresence, last: Member) -> bool:
-        """Return whether a user whose last client has gone may come back before others are told.
-
-        A client without a user is never the same. And where no client is told, nothing is gained.
-        """
+        """Return whether a user whose last client has gone may come back before others are told, if there is a user."""
         if last.user is None or not self._namespaces.options(found.channel).join_leave:
             return False
         if len(self._lingering) >= MAX_LINGERING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, Protocol, TypeVar
+from typing import Final, Literal, Protocol, TypeVar
 
 import msgspec
 
@@ -105,12 +105,12 @@ class MultiplexedSession(Session, Protocol):
         """Return what the namespace of a channel says."""
 
     def introduce(
-        self, opening: ConnectRequest, token: str, headers: Mapping[str, str], answer: Answer[Introduced]
+        self, opening: ConnectRequest | None, token: str, headers: Mapping[str, str], answer: Answer[Introduced]
     ) -> None:
         """Find out who the client is; again, when its right is about to end: it must be the same user then.
 
         Args:
-            opening: the request with which it has connected.
+            opening: the request with which it has connected; None: it says it again.
             token: that it has sent after that; empty: it sends none.
             headers: that it has sent after that.
             answer: told what its identity gives it; or `Refused`.
@@ -185,12 +185,9 @@ class MultiplexedSession(Session, Protocol):
 
         Args:
             method: its name.
-            data: JSON, or any bytes.
+            data: JSON, or any bytes; empty: none.
             binary: whether they are any bytes.
-            answer: told what the back end answers, of the same form; or `CallRefused`, `CallFailed`.
-
-        Raises:
-            NotAvailable: there is no back end.
+            answer: told what the back end answers; or `RpcNotAvailable`, `RpcError`, `RpcDisconnect`, `RpcFailed`.
         """
 
     def hold_deliveries(self) -> None:
@@ -208,6 +205,14 @@ class MultiplexedSession(Session, Protocol):
 
 class MultiplexedProtocol(ClientProtocol, Protocol):
     """One client's side of such a protocol."""
+
+    @property
+    def format(self) -> Literal["json", "protobuf"]:
+        """What its data are."""
+
+    @property
+    def transport(self) -> Literal["websocket", "sse", "http_stream"]:
+        """How the client is connected."""
 
     @property
     def introduces_itself(self) -> bool:

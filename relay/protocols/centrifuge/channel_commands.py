@@ -7,7 +7,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
-from relay.errors import Disconnect, ProtocolError, RelayError, SubscriptionError, TokenRefused
+from relay.errors import Disconnect, ProtocolError, RelayError, SubscriptionError
 from relay.member import Member
 from relay.message import Kind, PositionedMessage
 from relay.namespaces import ChannelOptions
@@ -34,6 +34,7 @@ from relay.protocols.centrifuge.results import (
 )
 from relay.protocols.centrifuge.wire import Wire
 from relay.protocols.multiplexed import HistoryQuery, SubscribeOptions
+from relay.protocols.request_errors import TokenRefused
 from relay.replay import Replay
 
 FOSSIL: Final = "fossil"

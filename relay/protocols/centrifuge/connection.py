@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import enum
 from functools import partial
-from typing import Final, cast
+from typing import Final, Literal, cast
 
 from relay.errors import CustomDisconnect, Disconnect, ProtocolError, RelayError
 from relay.message import Encoder, Kind, Message
@@ -26,6 +26,7 @@ from relay.protocols.centrifuge.exchange import Exchange
 from relay.protocols.centrifuge.failures import close_of
 from relay.protocols.centrifuge.formats import FormatError
 from relay.protocols.centrifuge.introduction import Introduction, refresh
+from relay.protocols.centrifuge.procedure_calls import call
 from relay.protocols.centrifuge.wire import JoinLeave, Wire
 from relay.protocols.multiplexed import MultiplexedSession, ServerSubscription, Subscribed
 from relay.protocols.request import ConnectRequest as OpeningRequest
@@ -58,8 +59,9 @@ class Centrifuge:
         session: the client's; set when it is there.
     """
 
-    __slots__ = ("_opening", "_order", "_pinged", "_remote", "_server_side", "_state", "session", "wire")
+    __slots__ = ("_opening", "_order", "_pinged", "_server_side", "_state", "session", "wire")
 
+    transport: Literal["websocket", "sse", "http_stream"] = "websocket"
     multiplexed = True
     introduces_itself = True
     channel = None
@@ -72,13 +74,17 @@ class Centrifuge:
         self.wire = wire
         # Forgotten when it is known who the client is: its headers take 2 KB.
         self._opening: OpeningRequest | None = opening
-        self._remote = opening.remote
         self._state = State.NEW
         self._order = CommandOrder()
         # Whether a ping is not answered yet.
         self._pinged = False
         # Channels to which the client is subscribed without having asked; None: none.
         self._server_side: set[str] | None = None
+
+    @property
+    def format(self) -> Literal["json", "protobuf"]:
+        """What its data are."""
+        return self.wire.format.name
 
     @property
     def ended(self) -> bool:
@@ -230,9 +236,9 @@ class Centrifuge:
         if kind == "connect":
             self._connect(exchange, request)
         elif kind == "refresh":
-            refresh(exchange, request.token, self._remote)
+            refresh(exchange, request.token)
         elif kind == "rpc":
-            exchange.refuse(codes.ERROR_NOT_AVAILABLE)
+            call(exchange, request)
         elif (carry_out := CHANNEL_COMMANDS.get(kind)) is None or not request.channel:
             exchange.close(Disconnect.UNEXPECTED_DATA)
         else:

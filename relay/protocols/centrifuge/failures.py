@@ -4,21 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from relay.errors import (
-    AlreadySubscribed,
-    ChannelError,
-    CustomDisconnect,
-    Disconnect,
-    NotAllowed,
-    NotAvailable,
-    Refused,
-    RelayError,
-    TokenRefused,
-    TooManySubscriptions,
-)
+from relay.errors import ChannelError, CustomDisconnect, Disconnect, NotAllowed, Refused, RelayError
 from relay.protocols.centrifuge import codes
 from relay.protocols.centrifuge.pushes import Disconnect as Close
 from relay.protocols.centrifuge.results import Error
+from relay.protocols.request_errors import AlreadySubscribed, NotAvailable, TokenRefused, TooManySubscriptions
 
 _ERRORS: Final[dict[type[RelayError], Error]] = {
     AlreadySubscribed: codes.ERROR_ALREADY_SUBSCRIBED,

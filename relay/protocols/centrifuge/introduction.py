@@ -140,18 +140,17 @@ class Introduction:
             exchange.reply(result)
 
 
-def refresh(exchange: Exchange, token: str, remote: str) -> None:
+def refresh(exchange: Exchange, token: str) -> None:
     """Let a client stay for longer, as a token says.
 
     Args:
         exchange: the command.
         token: of the client.
-        remote: its address.
     """
     if not token:
         exchange.close(Disconnect.UNEXPECTED_DATA)
         return
-    exchange.session.introduce(OpeningRequest("/", {}, {}, remote), token, {}, partial(_refreshed, exchange))
+    exchange.session.introduce(None, token, {}, partial(_refreshed, exchange))
 
 
 def _refreshed(exchange: Exchange, introduced: Introduced | RelayError) -> None:

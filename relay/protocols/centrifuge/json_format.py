@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -29,7 +29,7 @@ _encode: Final = msgspec.json.Encoder().encode
 class JsonFormat:
     """Encodes and reads JSON; see `Format`."""
 
-    name = "json"
+    name: Literal["json", "protobuf"] = "json"
     kind = Kind.TEXT
     ping = b"{}"
 

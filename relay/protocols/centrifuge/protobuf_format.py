@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from google.protobuf.message import DecodeError
 from google.protobuf.message import Message as ProtobufMessage
@@ -52,7 +52,7 @@ _PUBLICATION_OFFSET: Final = bytes([6 << 3 | 0])
 class ProtobufFormat:
     """Encodes and reads Protobuf; see `Format`."""
 
-    name = "protobuf"
+    name: Literal["json", "protobuf"] = "protobuf"
     kind = Kind.BINARY
     ping = b""
 

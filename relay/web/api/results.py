@@ -111,11 +111,13 @@ class ClientInfo(msgspec.Struct, frozen=True, kw_only=True):
         user: its user; empty: it has none.
         client: the id of its connection.
         conn_info: JSON that its token, its key or a back end has given for it; absent: none.
+        chan_info: JSON that was given for its subscription to the channel; absent: none.
     """
 
     user: str
     client: str
     conn_info: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    chan_info: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
 class PresenceResult(msgspec.Struct, frozen=True):
