@@ -189,14 +189,12 @@ class SubscribingSession(Session):
         subscription.subscribed = None
         subscription.encode = self._spoken.encoder(channel, self._context.namespaces.options(channel))
         self._node.hub.add(channel, self._client, subscription.encode)
-        subscribed(replay)
-        if self._subscriptions.get(channel) is not subscription:
-            return  # the protocol has ended it, or the client
         if watching and (presence := self.protocol.presence) is not None:
             subscription.watching = True
             self._client.send(self._context.watchers.add(self._client, channel, presence))
         if interest.present:
             self._show(channel)
+        subscribed(replay)  # last: what the client has asked for behind this finds all of it done
 
     def _fail(self, subscription: Subscription, error: RelayError) -> None:
         """Give up a subscription that has not begun, and tell why."""
