@@ -18,8 +18,11 @@ from relay.protocols.centrifuge.results import Error, Result
 
 _SPACE: Final = b" \t\r\n"
 
-_NULL_LEVELS: Final = 4
+_LEVELS: Final = 4
 """Objects within objects that commands have: command, request, `subs`, one of those."""
+
+_REQUEST_LEVEL: Final = 3
+"""So many levels are left where a request begins."""
 
 _decode: Final = msgspec.json.Decoder(Command).decode
 _members: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -112,7 +115,7 @@ def _rest(message: Message) -> bytes:
 
 def _read(line: bytes) -> Command:
     if b"null" in line:
-        line = _without_nulls(without_halves(line), _NULL_LEVELS)
+        line = _without_nulls(without_halves(line), _LEVELS)
     try:
         return _decode(line)
     except msgspec.DecodeError:
@@ -128,6 +131,6 @@ def _without_nulls(text: bytes, levels: int) -> bytes:
         return text
     members = {name: value for name, value in _members(text).items() if bytes(value) != b"null"}
     for name, value in members.items():
-        if name != "data":
+        if name != "data" or levels != _REQUEST_LEVEL:
             members[name] = msgspec.Raw(_without_nulls(bytes(value), levels - 1))
     return _encode(members)
