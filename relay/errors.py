@@ -57,8 +57,7 @@ class Disconnect(enum.Enum):
     DELIVERY_UNKNOWN = (1013, "delivery unknown")
     PUBLISH_BUFFER_FULL = (1013, "publish buffer full")
     PUBLISH_REFUSED = (1013, "refused by the bus")
-    # Commands of back ends; for the codes see `comes_back`.
-    FORCE_DISCONNECT = (3503, "force disconnect")
+    FORCE_DISCONNECT = (3503, "force disconnect")  # as the next: by back ends; for the codes see `comes_back`
     UNSUBSCRIBED = (4500, "unsubscribed")
 
     def __init__(self, code: int, reason: str) -> None:
@@ -207,27 +206,11 @@ class TooManySubscriptions(SubscriptionError):
 
 
 class NotAvailable(RelayError):
-    """The relay doesn't do here what a client asks for: a channel keeps no history, or there is no back end to ask.
-
-    Args:
-        what: that is not there.
-    """
-
-    def __init__(self, what: str) -> None:
-        super().__init__(what)
-        self.what = what
-
-    def __str__(self) -> str:
-        return f"not available: {self.what}"
+    """What a client asks for isn't there, as its text says: a channel keeps no history, or no back end can be asked."""
 
 
 class TokenRefused(RelayError):
-    """A token that a client has sent for a channel is not in order.
-
-    Args:
-        cause: `expired`, `invalid`, or `mismatch`: it is for another channel or user.
-        reason: a sentence for logs.
-    """
+    """A client's token for a channel is `expired`, `invalid`, or of another channel or user: a `mismatch`."""
 
     def __init__(self, cause: Literal["expired", "invalid", "mismatch"], reason: str) -> None:
         super().__init__(cause, reason)

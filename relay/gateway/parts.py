@@ -18,7 +18,7 @@ from relay.clients.missed_messages import MissedMessages
 from relay.clients.polling_clients import PollingClients
 from relay.clients.presence_watchers import PresenceWatchers
 from relay.clients.registry import Registry
-from relay.clients.session_context import Identify, SessionContext, SubscriptionAuthenticator
+from relay.clients.session_context import SessionContext, SubscriptionAuthenticator
 from relay.clients.throttled_clients import ThrottledClients
 from relay.clients.turns import Turns
 from relay.clients.unfinished_messages import UnfinishedMessages, message_timeout
@@ -124,8 +124,7 @@ async def make_parts(
     authentication = Authentication(
         authenticator, limits.failures, control.blocked_users, settings.handshake_timeout, auth in (FUNCTION, PROGRAM)
     )
-    sessions = _make_sessions(settings, context, limits, authentication.identify, authenticator)
-    admission = Admission(authentication, registry, node, limits, sessions)
+    admission = _make_admission(settings, context, limits, authentication, authenticator)
     proxies = TrustedProxies(settings.trusted_proxies or ())
     app = build_app(
         settings=settings,
@@ -156,21 +155,26 @@ async def make_parts(
     return Parts(context, front_door, polling_clients, control, runner)
 
 
-def _make_sessions(
-    settings: Settings, context: Context, limits: GatewayLimits, identify: Identify, authenticator: Authenticator
-) -> SessionContext:
-    return SessionContext(
+def _make_admission(
+    settings: Settings,
+    context: Context,
+    limits: GatewayLimits,
+    authentication: Authentication,
+    authenticator: Authenticator,
+) -> Admission:
+    sessions = SessionContext(
         node=context.node,
         registry=context.registry,
         connections=limits.connections,
         watchers=context.presence_watchers,
         namespaces=context.namespaces,
-        identify=identify,
+        identify=authentication.identify,
         authorizer=authenticator if isinstance(authenticator, SubscriptionAuthenticator) else None,
         calls=None,
         ping_seconds=settings.ping_interval,
         now=time.time,
     )
+    return Admission(authentication, context.registry, context.node, limits, sessions)
 
 
 def _open_tls(settings: Settings, counters: Counters) -> Tls | None:

@@ -17,7 +17,7 @@ from relay.replay import Replay, Resume
 
 _T = TypeVar("_T")
 
-Answer = Callable[["_T | RelayError"], None]
+Answer = Callable[[_T | RelayError], None]
 """Called once with what was asked for, during the call or later, or with why it can't be had. Never after the client
 has left. Must not raise."""
 
