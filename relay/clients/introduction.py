@@ -106,7 +106,7 @@ async def introduce(
         identity = replace(identity, expires_at=expires_at + RENEWAL_SECONDS)
     context.registry.refresh(client, identity)
     seconds = seconds_left(context, expires_at) if token else None
-    given = identity.server_side
+    given = context.personal.complete(identity).server_side
     if given is None or before.rights is not NOTHING:
         return Introduced(seconds)
     return Introduced(seconds, given.subscriptions, given.data)

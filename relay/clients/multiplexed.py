@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from relay.clients.context import Context
+from relay.clients.introduction import RENEWAL_SECONDS
 from relay.clients.session import Session
 from relay.clients.websocket import WebSocket
 from relay.errors import Disconnect, PublishError
 from relay.hub import MAX_BATCH_BYTES
+from relay.protocols.multiplexed import MultiplexedProtocol
 
 
 class MultiplexedWebSocket(WebSocket):
@@ -68,6 +72,16 @@ class MultiplexedWebSocket(WebSocket):
                 self._count_dropped(gathered[position:], counts[position:])
                 break
             super().deliver(gathered[position], count)
+
+    def refresh(self, expires_at: float | None) -> None:
+        """Give it another end, and tell it, so that it renews its right in time; see `Connected`."""
+        protocol = cast(MultiplexedProtocol, self.session.protocol)
+        later = expires_at
+        if expires_at is not None and protocol.introduces_itself:
+            later = expires_at + RENEWAL_SECONDS
+        super().refresh(later)
+        now = self._context.registry.expirations.now()
+        protocol.renewed(self.session, None if expires_at is None else max(0.0, expires_at - now))
 
     def publish_failed(self, error: PublishError) -> None:
         """Stay open: the outcome of each message was told to the protocol; see `Session.publish`.

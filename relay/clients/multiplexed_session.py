@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Final, Protocol, TypeVar, cast
 
@@ -63,6 +63,13 @@ class MultiplexedSession(SubscribingSession):
     def options(self, channel: str) -> ChannelOptions:
         """Return what the namespace of a channel says."""
         return self._context.namespaces.options(channel)
+
+    def shared(self, channel: str, key: object, make: Callable[[], _T]) -> _T:
+        """Return what clients of this gateway share on a channel."""
+        found: _T | None = self._context.shared.get((channel, key))
+        if found is None:
+            found = self._context.shared[channel, key] = make()
+        return found
 
     def introduce(
         self, opening: ConnectRequest | None, token: str, headers: Mapping[str, str], answer: Answer[Introduced]

@@ -187,7 +187,8 @@ class SubscribingSession(Session):
         if interest.positioned:
             replay = self._node.recoveries.join(channel, resume, reading)
         subscription.subscribed = None
-        subscription.encode = self._spoken.encoder(channel, self._context.namespaces.options(channel))
+        if subscription.encode is None:
+            subscription.encode = self._spoken.encoder(self._context.namespaces.options(channel))
         self._node.hub.add(channel, self._client, subscription.encode)
         if watching and (presence := self.protocol.presence) is not None:
             subscription.watching = True
