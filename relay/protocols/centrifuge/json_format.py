@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from relay.message import Kind, Message, PositionedMessage, attributes_of
+from relay.message import Kind, Message, PositionedMessage
 from relay.protocols.centrifuge.commands import Command
 from relay.protocols.centrifuge.formats import MAX_COMMANDS, Format, FormatError
 from relay.protocols.centrifuge.json_payload import json_payload, json_string, without_halves
@@ -105,11 +105,12 @@ def _rest(message: Message) -> bytes:
         rest = b',"offset":%d' % position.offset
         if position.offset == 1:
             rest += b',"epoch":' + _encode(position.epoch)
-    if attributes_of(message) is not None:
-        if (info := publisher_of(message)) is not None:
-            rest += b',"info":' + _encode(info)
-        if (tags := tags_of(message)) is not None:
-            rest += b',"tags":' + _encode(tags)
+        if message.attributes is None:
+            return rest
+    if (info := publisher_of(message)) is not None:
+        rest += b',"info":' + _encode(info)
+    if (tags := tags_of(message)) is not None:
+        rest += b',"tags":' + _encode(tags)
     return rest
 
 
