@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Coroutine
 from inspect import isawaitable
 from typing import Final, Protocol
 
@@ -10,7 +12,7 @@ from msgspec.structs import replace
 from relay.auth.authenticator import Identity
 from relay.clients.registry import Connected
 from relay.clients.session_context import SessionContext, SubscriptionGrant
-from relay.errors import Refused, TokenRefused
+from relay.errors import Refused, TokenRefused, Unavailable
 from relay.protocols.multiplexed import Introduced
 from relay.protocols.request import ConnectRequest
 
@@ -70,8 +72,8 @@ async def introduce(
     Raises:
         Refused: it is nobody whom the relay lets in, or another user than before; or its user has too many clients.
     """
-    before = session.identity
     identity = await context.identify(request)
+    before = session.identity
     if before.rights is NOTHING:
         context.connections.enter_user(identity.user, request.remote)
     elif identity.user != before.user:
@@ -94,11 +96,27 @@ async def authorize(context: SessionContext, token: str, channel: str, user: str
 
     Raises:
         TokenRefused: it is not in order.
+        Refused: with 503; that isn't known in time.
     """
     if context.authorizer is None:
         raise TokenRefused("invalid", "this relay knows no tokens for channels; see RELAY_AUTH")
     grant = context.authorizer.authorize(token, channel, user)
-    return await grant if isawaitable(grant) else grant
+    return await _wait_for(grant, context.node.subscribe_timeout) if isawaitable(grant) else grant
+
+
+async def _wait_for(grant: Awaitable[SubscriptionGrant], seconds: float) -> SubscriptionGrant:
+    """Return what an authenticator promises, after so many seconds at most."""
+    try:
+        await asyncio.sleep(0)  # in a task from here on, which time-outs need
+        async with asyncio.timeout(seconds) as patience:
+            return await grant
+    except TimeoutError:
+        if not patience.expired():
+            raise
+        raise Refused(503, Unavailable.AUTHENTICATION_TIMEOUT) from None
+    finally:
+        if isinstance(grant, Coroutine):
+            grant.close()  # it may not have been begun
 
 
 def seconds_left(context: SessionContext, expires_at: float | None) -> float | None:

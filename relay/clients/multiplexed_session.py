@@ -6,15 +6,17 @@ import asyncio
 from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar, cast
 
+from relay.auth.authenticator import Identity
 from relay.clients import channel_queries, introduction
 from relay.clients.registry import Connected
+from relay.clients.session_context import SessionContext
 from relay.clients.subscribing_session import SubscribingSession
 from relay.clients.subscription import Subscription
-from relay.errors import RelayError
+from relay.errors import RelayError, SubscriptionError
 from relay.member import Member
 from relay.message import PositionedMessage
 from relay.position import Position
-from relay.protocols.multiplexed import Answer, HistoryQuery, Introduced
+from relay.protocols.multiplexed import Answer, HistoryQuery, Introduced, MultiplexedProtocol
 from relay.protocols.request import ConnectRequest
 
 _T = TypeVar("_T")
@@ -23,7 +25,14 @@ _T = TypeVar("_T")
 class MultiplexedSession(SubscribingSession):
     """One client as its protocol sees it; see `relay.protocols.multiplexed.MultiplexedSession`."""
 
-    __slots__ = ()
+    __slots__ = ("_paused",)
+
+    def __init__(
+        self, context: SessionContext, identity: Identity, protocol: MultiplexedProtocol, network: str = ""
+    ) -> None:
+        super().__init__(context, identity, protocol, network)
+        # Whether the protocol wants nothing more to be read.
+        self._paused = False
 
     @property
     def ping_seconds(self) -> float:
@@ -57,22 +66,38 @@ class MultiplexedSession(SubscribingSession):
 
     def pause(self) -> None:
         """Read nothing more of the client until `resume`."""
+        self._paused = True
         if self._client is not None:
             self._client.pause_publishing()
 
     def resume(self) -> None:
         """Read on; not at once, see `Node.writable`."""
-        if (client := self._client) is not None and not self._node.congested:
-            asyncio.get_running_loop().call_soon(client.resume_publishing)
+        self._paused = False
+        asyncio.get_running_loop().call_soon(self._read_on)
+
+    def _read_on(self) -> None:
+        """Read on, unless it was paused meanwhile; while the bus takes no more, wait for it with the others."""
+        client = self._client
+        if client is None or self._paused:
+            return
+        if self._node.congested:
+            self._node.pause(client)
+        else:
+            self._node.forget(client)
+            client.resume_publishing()
 
     async def _renew(self, subscription: Subscription, token: str) -> float | None:
         grant = await self._authorize(subscription.channel, token)
-        if self._subscriptions.get(subscription.channel) is subscription:
-            self._take(subscription, grant)
+        if self._found(subscription.channel) is not subscription:
+            raise SubscriptionError(subscription.channel, "the subscription was ended meanwhile")
+        self._take(subscription, grant)
         return introduction.seconds_left(self._context, grant.expires_at)
 
     def _ask(self, question: Coroutine[Any, Any, _T], answer: Answer[_T]) -> None:
         """Find something out, and tell it unless the client has left."""
+        if not self.open:
+            question.close()
+            return
 
         async def ask() -> None:
             try:
