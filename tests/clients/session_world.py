@@ -90,6 +90,8 @@ class World:
         now: seconds since 1970.
         identities: who brings which credential; all others are refused.
         gate: what it waits for to know who a client is; None: it knows at once.
+        stubborn: whether it says who a client is when it was cancelled, too.
+        asked: how often it was asked.
         tokens: knows tokens for channels.
         context: what the sessions share.
     """
@@ -105,6 +107,8 @@ class World:
         self.now = NOW
         self.identities: dict[str | None, Identity] = {}
         self.gate: asyncio.Event | None = None
+        self.stubborn = False
+        self.asked = 0
         self.tokens = Tokens()
         self.node = node = a_node(timeout, channels, namespaces)
         self.counters = node.counters
@@ -162,8 +166,13 @@ class World:
         )
 
     async def _identify(self, request: ConnectRequest) -> Identity:
+        self.asked += 1
         if self.gate is not None:
-            await self.gate.wait()
+            try:
+                await self.gate.wait()
+            except asyncio.CancelledError:
+                if not self.stubborn:
+                    raise
         if request.bearer not in self.identities:
             raise Refused(401, "unknown")
         return self.identities[request.bearer]
