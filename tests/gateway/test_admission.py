@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from relay.auth.authenticator import Identity
+from relay.clients.eager_task import start_at_once
 from relay.errors import Refused
 from relay.gateway.admission import Admission
 from relay.gateway.authentication import Authentication
-from relay.clients.eager_task import start_at_once
 from relay.namespaces import NO_NAMESPACES
 from relay.protocols.plain import Plain
 from relay.protocols.request import ConnectRequest
