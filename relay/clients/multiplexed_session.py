@@ -114,6 +114,10 @@ class MultiplexedSession(SubscribingSession):
         attributes = _publisher(identity.user, identity.info, channel_info)
         self._give(AttributedMessage(channel, payload, kind, self.id, attributes=attributes), outcome)
 
+    def renew_subscription(self, channel: str, token: str, answer: Answer[float | None]) -> None:
+        """Let a subscription end later, as a token says."""
+        self._ask(self._renew(self._found(channel), token), answer)
+
     def seconds_left(self, channel: str) -> float | None:
         """Return for how many seconds a subscription lasts; None: without end."""
         expires_at = self._found(channel).expires_at

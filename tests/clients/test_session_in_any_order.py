@@ -15,7 +15,7 @@ from relay.message import Message
 from relay.namespaces import ChannelOptions, Namespaces
 from tests.clients.late_bus import LateBus
 from tests.clients.recorder import Outcomes
-from tests.clients.session_world import World
+from tests.clients.session_world import World, has_begun
 from tests.harness.conditions import wait_until
 from tests.harness.examples import examples
 
@@ -78,7 +78,7 @@ class Scene:
         subscriptions = sum(len(session.channels) for _, session in self.clients)
         present = begun = 0
         for channel in ("a:1", "b"):
-            heard = [client for client, session in self.clients if session.is_subscribed(channel)]
+            heard = [client for client, session in self.clients if has_begun(session, channel)]
             assert self.node.hub.subscribers(channel) == len(heard)
             begun += len(heard)
             present += len(heard) if channel == "a:1" else 0
