@@ -12,16 +12,15 @@ from msgspec import Raw
 from relay.auth.server_side import ServerSubscription
 from relay.control import client_commands
 from relay.control.client_commands import ACTIONS_PER_TICK, ClientCommands, _Due
-from relay.control.messages import (
+from relay.control.commands import (
     BlockCommand,
     ClientCommand,
     DisconnectCommand,
     RefreshCommand,
     SubscribeCommand,
     UnsubscribeCommand,
-    decode_broadcast,
-    encode,
 )
+from relay.control.messages import decode_broadcast, encode
 from relay.errors import CustomDisconnect, Disconnect
 from tests.harness.conditions import stays_true, wait_until
 
