@@ -86,6 +86,7 @@ async def test_only_clients_that_a_command_names_are_closed() -> None:
     runner.add(UnsubscribeCommand(user="bob", client=unnamed.id.hex(), channel="a"))
     runner.add(DisconnectCommand(user="bob", keep=frozenset({bob.id.hex()})))
     runner.add(DisconnectCommand(client=unnamed.id.hex(), code=4000, reason="x"))
+    runner.add(DisconnectCommand(client=bob.id.hex(), keep=frozenset({bob.id.hex()})))
     runner.add(DisconnectCommand(client="f" * 32))
     runner.add(DisconnectCommand())
     runner.add(DisconnectCommand(user=""))
