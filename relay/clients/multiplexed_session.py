@@ -142,8 +142,12 @@ class MultiplexedSession(SubscribingSession):
             self._client.pause_publishing()
 
     def resume(self) -> None:
-        """Read on; not at once, see `Node.writable`."""
-        if (client := self._client) is not None and not self._node.congested:
+        """Read on; not at once, see `Node.writable`. While the bus takes no more, the client waits for that, too."""
+        if (client := self._client) is None:
+            return
+        if self._node.congested:
+            self._node.pause(client)
+        else:
             asyncio.get_running_loop().call_soon(client.resume_publishing)
 
     async def _renew(self, subscription: Subscription, token: str) -> float | None:

@@ -218,6 +218,10 @@ class MultiplexedProtocol(ClientProtocol, Protocol):
     def introduces_itself(self) -> bool:
         """Whether the client says who it is by a message, after its handshake; until then it may do nothing."""
 
+    @property
+    def first(self) -> bytes:
+        """What the client has said with its request already, as if it was its first message; empty: nothing."""
+
     def encoder(self, channel: str, options: ChannelOptions) -> Encoder:
         """Return the encoder of a channel's messages for this client; `encode` is that of no channel."""
 

@@ -67,6 +67,7 @@ class Centrifuge:
     channel = None
     echo = True
     resume = 0
+    first = b""
 
     session: MultiplexedSession
 
