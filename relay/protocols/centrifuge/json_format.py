@@ -14,7 +14,7 @@ from relay.protocols.centrifuge.formats import MAX_COMMANDS, Format, FormatError
 from relay.protocols.centrifuge.json_payload import json_payload, json_string, without_halves
 from relay.protocols.centrifuge.publications import publisher_of, tags_of
 from relay.protocols.centrifuge.pushes import Push
-from relay.protocols.centrifuge.results import Error, Result
+from relay.protocols.centrifuge.results import Error, PublishResult, Result
 
 _SPACE: Final = b" \t\r\n"
 
@@ -54,6 +54,8 @@ class JsonFormat:
 
     def reply(self, id_: int, result: Result) -> bytes:
         """Return the reply to a command that is done, encoded."""
+        if type(result) is PublishResult:  # nearly all replies
+            return b'{"id":%d,"publish":{}}' % id_
         return b'{"id":%d,"%b":%b}' % (id_, result.key.encode(), _encode(result))
 
     def refusal(self, id_: int, error: Error) -> bytes:
