@@ -4,11 +4,7 @@ RelayError
 ├── ChannelError           a channel name breaks the rules
 ├── Refused                a request is answered with an HTTP error
 ├── NotAllowed             a client has no right to do what it asks for
-├── NotAvailable           the relay doesn't do here what a client asks for
-├── TokenRefused           a token that a client has sent for a channel is not in order
 ├── SubscriptionError      a client can't be subscribed to a channel, or unsubscribed, in its present state
-│   ├── AlreadySubscribed
-│   └── TooManySubscriptions
 ├── ProtocolError          a client broke its protocol
 └── BrokerError            the bus failed
     ├── SubscribeError     the bus refused a subscription
@@ -28,7 +24,7 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import ClassVar, Final, Literal
+from typing import ClassVar, Final
 
 
 class Disconnect(enum.Enum):
@@ -50,6 +46,7 @@ class Disconnect(enum.Enum):
     INTRODUCTION_TIMEOUT = (1008, "the client did not say in time who it is")
     SUBSCRIPTION_EXPIRED = (1008, "subscription expired")
     TOO_MANY_CONNECTIONS = (1008, "too many connections")
+    TOO_MANY_CHANNELS = (1008, "too many channels")
     TOKEN_EXPIRED = (1008, "token expired")
     USER_BLOCKED = (1008, "user blocked")
     UNEXPECTED_DATA = (1008, "unexpected data")
@@ -199,52 +196,6 @@ class SubscriptionError(RelayError):
 
     def __str__(self) -> str:
         return f"channel {self.channel!r}: {self.rule}"
-
-
-class AlreadySubscribed(SubscriptionError):
-    """The client is subscribed to the channel, or about to be."""
-
-    def __init__(self, channel: str) -> None:
-        super().__init__(channel, "the client is subscribed already")
-
-
-class TooManySubscriptions(SubscriptionError):
-    """The client has too many subscriptions for one more, or subscribes too often."""
-
-
-class NotAvailable(RelayError):
-    """The relay doesn't do here what a client asks for: a channel keeps no history, or there is no back end to ask.
-
-    Args:
-        what: that is not there.
-    """
-
-    def __init__(self, what: str) -> None:
-        super().__init__(what)
-        self.what = what
-
-    def __str__(self) -> str:
-        return f"not available: {self.what}"
-
-
-TokenCause = Literal["expired", "invalid", "mismatch"]
-
-
-class TokenRefused(RelayError):
-    """A token that a client has sent for a channel is not in order.
-
-    Args:
-        cause: `expired`, `invalid`, or `mismatch`: it is for another channel or user.
-        reason: a sentence for logs.
-    """
-
-    def __init__(self, cause: TokenCause, reason: str) -> None:
-        super().__init__(cause, reason)
-        self.cause = cause
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return self.reason
 
 
 class ProtocolError(RelayError):

@@ -14,8 +14,8 @@ from relay.auth.signed_claims import TokenRules, read_header
 from relay.auth.subscription_tokens import SubscriptionGrant, SubscriptionTokenInvalid, SubscriptionTokens
 from relay.auth.tokens import TokenVerifier
 from relay.authenticators.credentials import Credentials
-from relay.authenticators.http_client import warn_of_plain_http
 from relay.authenticators.issuer_keys import IssuerKeys, client_of
+from relay.back_ends.http_client import warn_of_plain_http
 from relay.errors import Refused, Unavailable
 from relay.metrics.counters import Counters
 from relay.protocols.request import ConnectRequest

@@ -21,9 +21,9 @@ from relay.auth.rights import NONE, USER, Patterns, Right, Rule, compile_pattern
 from relay.auth.subscription_tokens import SubscriptionTokenError, SubscriptionTokenInvalid, SubscriptionTokens
 from relay.auth.tokens import TokenVerifier
 from relay.authenticators.credentials import Credentials
-from relay.authenticators.http_client import CallFailed
 from relay.authenticators.issuer_keys import client_of, fetch_keys
 from relay.authenticators.jwt import configured_keys, token_rules
+from relay.back_ends.http_client import CallFailed
 from relay.channel import check_channel
 from relay.errors import ChannelError
 from relay.redaction import JOINERS, escape_controls

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
+from weakref import WeakValueDictionary
 
+import relay.rpc_call
 from relay.auth.authenticator import Identity
+from relay.auth.personal_channels import PersonalChannels
 from relay.auth.subscription_tokens import SubscriptionAuthenticator
 from relay.clients.presence_watchers import PresenceWatchers
 from relay.clients.registry import Registry
@@ -20,11 +23,11 @@ Identify = Callable[[ConnectRequest], Awaitable[Identity]]
 """Returns who sends a request; see `relay.gateway.authentication`."""
 
 
-class ProcedureCalls(Protocol):
-    """Calls procedures of a back end."""
+class Rpc(relay.rpc_call.Rpc, Protocol):
+    """A back end that answers calls."""
 
-    async def call(self, session: object, method: str, data: bytes, binary: bool) -> bytes:
-        """Return what the back end answers."""
+    def headers_of(self, request: ConnectRequest) -> Mapping[str, str]:
+        """Return what the calls of a client have as headers; raises `Refused` where that can't be passed on."""
 
 
 @dataclass(slots=True, eq=False)
@@ -39,13 +42,15 @@ class SessionContext:
         namespaces: the options of channels.
         identify: see `Identify`.
         authorizer: knows tokens for channels; None: there are none.
-        calls: a back end that has procedures; None: there is none.
+        rpc: answers calls of clients.
+        personal: channels to which each user is subscribed without asking.
         emulated_headers: names of headers that clients may send in their protocol, for the authenticator.
         ping_seconds: between two pings of a client.
         now: returns the time in seconds since 1970.
 
     Attributes:
         requests: what clients wait for.
+        shared: what clients share on a channel, for as long as one of them has it; see `MultiplexedSession.shared`.
     """
 
     node: Node
@@ -55,8 +60,10 @@ class SessionContext:
     namespaces: Namespaces
     identify: Identify
     authorizer: SubscriptionAuthenticator | None
-    calls: ProcedureCalls | None
+    rpc: Rpc
+    personal: PersonalChannels
     emulated_headers: Collection[str]
     ping_seconds: float
     now: Callable[[], float]
     requests: Requests = field(default_factory=Requests)
+    shared: WeakValueDictionary[tuple[str, object], Any] = field(default_factory=WeakValueDictionary)

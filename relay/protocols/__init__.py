@@ -73,7 +73,7 @@ class Session(Protocol):
         Nothing is written once the client is being closed.
         """
 
-    def close(self, why: Disconnect) -> None:
+    def close(self, why: Disconnect | CustomDisconnect) -> None:
         """End the connection, as the protocol says it; see `ClientProtocol.closing`."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, Protocol, TypeVar
+from typing import Final, Literal, Protocol, TypeVar
 
 import msgspec
 
@@ -40,6 +40,7 @@ class SubscribeOptions(msgspec.Struct, frozen=True, gc=False):
         granted: whether it may, whatever its rights say: it was not the client that asked.
         info: JSON that presence will show of it on this channel; None: nothing.
         join_leave: whether it wants to hear who comes and who goes, where that is told and it may know it.
+        encode: encoder of the channel's messages for it; None: as `MultiplexedProtocol.encoder` says.
     """
 
     resume: Resume = 0
@@ -47,6 +48,7 @@ class SubscribeOptions(msgspec.Struct, frozen=True, gc=False):
     granted: bool = False
     info: bytes | None = None
     join_leave: bool = False
+    encode: Encoder | None = None
 
 
 AS_USUAL: Final = SubscribeOptions()
@@ -104,13 +106,22 @@ class MultiplexedSession(Session, Protocol):
     def options(self, channel: str) -> ChannelOptions:
         """Return what the namespace of a channel says."""
 
+    def shared(self, channel: str, key: object, make: Callable[[], _T]) -> _T:
+        """Return what clients of this gateway share on a channel: what was made for the first of them.
+
+        Args:
+            channel: its name.
+            key: what it is.
+            make: makes it, when no client has it.
+        """
+
     def introduce(
-        self, opening: ConnectRequest, token: str, headers: Mapping[str, str], answer: Answer[Introduced]
+        self, opening: ConnectRequest | None, token: str, headers: Mapping[str, str], answer: Answer[Introduced]
     ) -> None:
         """Find out who the client is; again, when its right is about to end: it must be the same user then.
 
         Args:
-            opening: the request with which it has connected.
+            opening: the request with which it has connected; None: it says it again.
             token: that it has sent after that; empty: it sends none.
             headers: that it has sent after that.
             answer: told what its identity gives it; or `Refused`.
@@ -185,12 +196,9 @@ class MultiplexedSession(Session, Protocol):
 
         Args:
             method: its name.
-            data: JSON, or any bytes.
+            data: JSON, or any bytes; empty: none.
             binary: whether they are any bytes.
-            answer: told what the back end answers, of the same form; or `CallRefused`, `CallFailed`.
-
-        Raises:
-            NotAvailable: there is no back end.
+            answer: told what the back end answers; or `RpcNotAvailable`, `RpcError`, `RpcDisconnect`, `RpcFailed`.
         """
 
     def hold_deliveries(self) -> None:
@@ -210,14 +218,29 @@ class MultiplexedProtocol(ClientProtocol, Protocol):
     """One client's side of such a protocol."""
 
     @property
+    def format(self) -> Literal["json", "protobuf"]:
+        """What its data are."""
+
+    @property
+    def transport(self) -> Literal["websocket", "sse", "http_stream"]:
+        """How the client is connected."""
+
+    @property
     def introduces_itself(self) -> bool:
         """Whether the client says who it is by a message, after its handshake; until then it may do nothing."""
 
-    def encoder(self, channel: str, options: ChannelOptions) -> Encoder:
-        """Return the encoder of a channel's messages for this client; `encode` is that of no channel."""
+    @property
+    def first(self) -> bytes:
+        """What the client has said with its request already, as if it was its first message; empty: nothing."""
+
+    def encoder(self, options: ChannelOptions) -> Encoder:
+        """Return the encoder of the messages of channels with such options."""
 
     def subscribed(self, session: MultiplexedSession, channel: str, subscription: ServerSubscription) -> Subscribed:
         """Return what is told when a subscription has begun that a back end has wanted."""
+
+    def renewed(self, session: Session, seconds: float | None) -> None:
+        """Be told that a back end lets the client stay for so many seconds from now; None: without end."""
 
     def expired(self, session: MultiplexedSession, channel: str) -> None:
         """Be told that the right to a channel has ended; so has the subscription."""

@@ -23,15 +23,15 @@ from relay.auth.subscription_tokens import (
 )
 from relay.auth.tokens import TokenVerifier
 from relay.authenticators.credentials import Credentials
-from relay.authenticators.http_client import HttpClient
 from relay.authenticators.issuer_keys import MAX_SET_BYTES, IssuerKeys, Pace
 from relay.authenticators.jwt import IssuedTokens, configured_keys, make_authenticator
+from relay.back_ends.http_client import HttpClient
 from relay.errors import Refused
 from relay.metrics.counters import Counters
 from relay.protocols.request import ConnectRequest
 from tests.auth.key_pairs import pem_of
-from tests.authenticators.http_server import HttpServer, answering, hang
 from tests.authenticators.signing import Signer, ec_signer, ed_signer, key_set, rsa_signer
+from tests.back_ends.http_server import HttpServer, answering, hang
 from tests.harness.conditions import wait_until
 from tests.harness.http_response import HttpResponse, get
 

@@ -27,8 +27,8 @@ from pydantic import SecretStr
 from relay.cli.token_check import check_token
 from relay.settings import Settings
 from tests.auth.key_pairs import RSA
-from tests.authenticators.http_server import HttpServer, answering
 from tests.authenticators.signing import ec_signer, key_set
+from tests.back_ends.http_server import HttpServer, answering
 from tests.cli.command import ROOT, Outcome, invoke, invoke_aside, run
 from tests.conftest import EmbeddedFactory
 from tests.harness.free_port import free_port

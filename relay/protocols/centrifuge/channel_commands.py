@@ -7,10 +7,9 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
-from relay.errors import ProtocolError, RelayError, SubscriptionError
+from relay.errors import Disconnect, ProtocolError, RelayError, SubscriptionError
 from relay.member import Member
 from relay.message import Kind, PositionedMessage
-from relay.namespaces import ChannelOptions
 from relay.position import Position
 from relay.protocols.centrifuge import codes
 from relay.protocols.centrifuge.commands import (
@@ -19,7 +18,6 @@ from relay.protocols.centrifuge.commands import (
     PresenceStatsRequest,
     PublishRequest,
     SubRefreshRequest,
-    SubscribeRequest,
     UnsubscribeRequest,
 )
 from relay.protocols.centrifuge.exchange import Exchange
@@ -29,83 +27,11 @@ from relay.protocols.centrifuge.results import (
     PresenceStatsResult,
     PublishResult,
     SubRefreshResult,
-    SubscribeResult,
     UnsubscribeResult,
 )
-from relay.protocols.centrifuge.wire import Wire
-from relay.protocols.multiplexed import ANY_EPOCH, HistoryQuery, SubscribeOptions
-from relay.replay import Replay
-
-REJECT_UNRECOVERED: Final = 2
-"""Bit of a subscription's `flag`: an error instead of a subscription that has missed something."""
-
-
-def subscribe(exchange: Exchange, request: SubscribeRequest) -> None:
-    """Subscribe the client to a channel."""
-    if request.type:
-        exchange.refuse(codes.ERROR_NOT_AVAILABLE)
-        return
-    resume = Position(request.epoch, request.offset) if request.recover else 0
-    options = SubscribeOptions(resume=resume, token=request.token, join_leave=request.join_leave)
-    exchange.session.subscribe(request.channel, partial(_subscribed, exchange, request), options)
-
-
-def _subscribed(exchange: Exchange, request: SubscribeRequest, begun: Replay | RelayError | None) -> None:
-    if isinstance(begun, RelayError):
-        exchange.fail(begun)
-        return
-    session, channel = exchange.session, request.channel
-    recovered = begun is not None and begun.recovered
-    if request.recover and not recovered and request.flag & REJECT_UNRECOVERED:
-        session.unsubscribe(channel)
-        exchange.refuse(codes.ERROR_UNRECOVERABLE_POSITION)
-        return
-    seconds = session.seconds_left(channel)
-    exchange.reply(
-        subscribe_result(exchange.connection.wire, session.options(channel), request.recover, begun, seconds)
-    )
-
-
-def subscribe_result(
-    wire: Wire,
-    options: ChannelOptions,
-    recover: bool,
-    replay: Replay | None,
-    seconds: float | None,
-    data: bytes | None = None,
-) -> SubscribeResult:
-    """Return what a client is told of a subscription that has begun.
-
-    Args:
-        wire: of the client.
-        options: of the channel.
-        recover: whether the client wanted what it had missed.
-        replay: what it gets of the messages before; None: they have no positions.
-        seconds: for which the subscription lasts; None: without end.
-        data: JSON of a back end; None: none.
-    """
-    recovered = recover and replay is not None and replay.recovered
-    position = None if replay is None else replay.start if recovered else replay.position
-    publications = (
-        [wire.publication(message) for message in replay.messages] if replay is not None and recovered else None
-    )
-    return SubscribeResult(
-        expires=seconds is not None,
-        ttl=ttl(seconds),
-        recoverable=options.history_size > 0,
-        epoch="" if position is None else position.epoch,
-        publications=publications or None,
-        recovered=recovered,
-        offset=0 if position is None else position.offset,
-        positioned=position is not None,
-        data=wire.data(data),
-        was_recovering=recover,
-    )
-
-
-def ttl(seconds: float | None) -> int:
-    """Return for how many whole seconds a right lasts, at least one; 0: without end."""
-    return 0 if seconds is None else max(1, int(seconds))
+from relay.protocols.centrifuge.subscriptions import subscribe, ttl
+from relay.protocols.multiplexed import HistoryQuery
+from relay.protocols.request_errors import TokenRefused
 
 
 def unsubscribe(exchange: Exchange, request: UnsubscribeRequest) -> None:
@@ -173,11 +99,6 @@ def _read(
     exchange.reply(HistoryResult([wire.publication(message) for message in messages], top.epoch, top.offset))
 
 
-def _is_known(since: Position, top: Position, reverse: bool) -> bool:
-    """Return whether a position says something about what has come since."""
-    return since.epoch in (ANY_EPOCH, top.epoch) and (reverse or since.offset <= top.offset)
-
-
 def presence(exchange: Exchange, request: PresenceRequest) -> None:
     """Tell who is on a channel."""
     exchange.session.see_presence(request.channel, partial(_seen, exchange))
@@ -215,7 +136,9 @@ def sub_refresh(exchange: Exchange, request: SubRefreshRequest) -> None:
 
 
 def _renewed(exchange: Exchange, seconds: float | RelayError | None) -> None:
-    if isinstance(seconds, RelayError):
+    if isinstance(seconds, TokenRefused) and seconds.cause == "invalid":
+        exchange.close(Disconnect.INVALID_TOKEN)
+    elif isinstance(seconds, RelayError):
         exchange.fail(seconds)
     else:
         exchange.reply(SubRefreshResult(seconds is not None, ttl(seconds)))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from relay.errors import Disconnect, RelayError, TokenRefused
+from relay.errors import CustomDisconnect, Disconnect, RelayError
 from relay.protocols.centrifuge.failures import error_of
 from relay.protocols.centrifuge.results import Error, Result
 from relay.protocols.centrifuge.wire import Wire
 from relay.protocols.multiplexed import MultiplexedSession
+from relay.protocols.request_errors import TokenRefused
 
 
 class Connection(Protocol):
@@ -66,7 +67,7 @@ class Exchange:
         else:
             self.refuse(error_of(failure))
 
-    def close(self, why: Disconnect) -> None:
-        """Close the client."""
-        self.connection.end(self.kind, b"")
+    def close(self, why: Disconnect | CustomDisconnect) -> None:
+        """Close the client; first, so that no command that waits begins."""
         self.connection.session.close(why)
+        self.connection.end(self.kind, b"")

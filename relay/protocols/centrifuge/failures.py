@@ -4,21 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from relay.errors import (
-    AlreadySubscribed,
-    ChannelError,
-    CustomDisconnect,
-    Disconnect,
-    NotAllowed,
-    NotAvailable,
-    Refused,
-    RelayError,
-    TokenRefused,
-    TooManySubscriptions,
-)
+from relay.errors import ChannelError, CustomDisconnect, Disconnect, NotAllowed, Refused, RelayError
 from relay.protocols.centrifuge import codes
 from relay.protocols.centrifuge.pushes import Disconnect as Close
 from relay.protocols.centrifuge.results import Error
+from relay.protocols.request_errors import AlreadySubscribed, NotAvailable, TokenRefused, TooManySubscriptions
 
 _ERRORS: Final[dict[type[RelayError], Error]] = {
     AlreadySubscribed: codes.ERROR_ALREADY_SUBSCRIBED,
@@ -45,6 +35,7 @@ _CLOSES: Final = {
     Disconnect.TOKEN_EXPIRED: codes.DISCONNECT_EXPIRED,
     Disconnect.SUBSCRIPTION_EXPIRED: codes.DISCONNECT_SUBSCRIPTION_EXPIRED,
     Disconnect.USER_BLOCKED: codes.DISCONNECT_FORCE_NO_RECONNECT,
+    Disconnect.TOO_MANY_CHANNELS: codes.DISCONNECT_CHANNEL_LIMIT,
     Disconnect.TOO_MANY_CONNECTIONS: codes.DISCONNECT_CONNECTION_LIMIT,
     Disconnect.KEEPALIVE_TIMEOUT: codes.DISCONNECT_NO_PONG,
     Disconnect.MISSED: codes.DISCONNECT_INSUFFICIENT_STATE,
@@ -53,7 +44,14 @@ _CLOSES: Final = {
 }
 """The others are faults of the bus or of the relay: the client should come again."""
 
+_RENEWABLE: Final = frozenset({"expired", "not_yet_valid"})
+"""Why a token is not accepted, where the client gets another one. As in Centrifugo, also where it is too early."""
+
+_NO_CREDENTIAL: Final = "no_credential"
+"""Cause of a refusal where the client has sent no token, and must have one; see `relay.auth.credential`."""
+
 _REFUSALS: Final = {
+    400: Disconnect.UNEXPECTED_DATA,
     401: Disconnect.INVALID_TOKEN,
     403: Disconnect.NOT_ALLOWED,
     429: Disconnect.TOO_MANY_CONNECTIONS,
@@ -69,13 +67,18 @@ def error_of(failure: RelayError) -> Error:
 
 def disconnect_of(failure: RelayError) -> Disconnect:
     """Return why a client is closed that is not let in."""
-    status = failure.status if isinstance(failure, Refused) else 0
-    return _REFUSALS.get(status, Disconnect.UNAVAILABLE)
+    if isinstance(failure, TooManySubscriptions):
+        return Disconnect.TOO_MANY_CHANNELS
+    if not isinstance(failure, Refused):
+        return Disconnect.UNAVAILABLE
+    if failure.cause == _NO_CREDENTIAL:
+        return Disconnect.UNEXPECTED_DATA
+    return _REFUSALS.get(failure.status, Disconnect.UNAVAILABLE)
 
 
-def is_expired(failure: RelayError) -> bool:
-    """Return whether a client is not let in because its token is over: it gets a new one."""
-    return isinstance(failure, Refused) and failure.cause == "expired"
+def is_renewable(failure: RelayError) -> bool:
+    """Return whether a client isn't let in because of a time that its token names: it gets another one."""
+    return isinstance(failure, Refused) and failure.cause in _RENEWABLE
 
 
 def close_of(why: Disconnect | CustomDisconnect) -> Close:

@@ -7,7 +7,7 @@ client that speaks it, because it loads Protobuf's library.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
 from relay.errors import RelayError
 from relay.message import Kind, Message
@@ -44,7 +44,7 @@ class Format(Protocol):
         ping: encoded, as a reply is.
     """
 
-    name: str
+    name: Literal["json", "protobuf"]
     kind: Kind
     ping: bytes
 

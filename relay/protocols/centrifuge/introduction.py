@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from relay.errors import Disconnect, RelayError
-from relay.position import Position
+from relay.errors import ChannelError, Disconnect, NotAllowed, Refused, RelayError
 from relay.protocols.centrifuge import codes
-from relay.protocols.centrifuge.channel_commands import subscribe_result, ttl
-from relay.protocols.centrifuge.commands import ConnectRequest
+from relay.protocols.centrifuge.commands import ConnectRequest, SubscribeRequest
 from relay.protocols.centrifuge.exchange import Exchange
-from relay.protocols.centrifuge.failures import disconnect_of, is_expired
+from relay.protocols.centrifuge.failures import disconnect_of, is_renewable
 from relay.protocols.centrifuge.results import ConnectResult, RefreshResult, SubscribeResult
+from relay.protocols.centrifuge.subscriptions import Recovery, resume_of, ttl
 from relay.protocols.multiplexed import Introduced, ServerSubscription, SubscribeOptions
 from relay.protocols.request import ConnectRequest as OpeningRequest
 from relay.replay import Replay
@@ -55,44 +54,63 @@ class Introduction:
         exchange = self._exchange
         if isinstance(introduced, RelayError):
             self._failed()
-            if is_expired(introduced):
+            if is_renewable(introduced):
                 exchange.refuse(codes.ERROR_TOKEN_EXPIRED)
             else:
                 exchange.close(disconnect_of(introduced))
             return
         self._introduced = introduced
-        self._left = len(introduced.subscriptions)
+        wanted = {
+            channel: one for channel, one in self._request.subs.items() if channel not in introduced.subscriptions
+        }
+        self._left = len(introduced.subscriptions) + len(wanted)
         if not self._left:
             self._answer()
             return
         exchange.session.hold_deliveries()
         for channel, subscription in introduced.subscriptions.items():
-            known = self._request.subs.get(channel)
-            recover = known is not None and known.recover
-            resume = Position(known.epoch, known.offset) if known is not None and known.recover else 0
-            options = SubscribeOptions(resume=resume, granted=True, info=subscription.info)
-            begun = partial(self._begin_subscription, channel, recover, subscription)
-            try:
-                exchange.session.subscribe(channel, begun, options)
-            except RelayError as failure:
-                begun(failure)
+            self._subscribe(channel, subscription, granted=True)
+        for channel in wanted:
+            self._subscribe(channel, ServerSubscription(), granted=False)
+
+    def _subscribe(self, channel: str, subscription: ServerSubscription, *, granted: bool) -> None:
+        """Subscribe the client to a channel that it knows from before, or that it is to have.
+
+        Args:
+            channel: its name.
+            subscription: what it is given with it.
+            granted: whether it may, whatever its rights say; False: it has asked, and gets none if it may not.
+        """
+        session, known = self._exchange.session, self._request.subs.get(channel)
+        resume = resume_of(session.options(channel), known)
+        options = SubscribeOptions(resume=resume, granted=granted, info=subscription.info)
+        begun = partial(self._begin_subscription, channel, known, subscription, granted)
+        try:
+            session.subscribe(channel, begun, options)
+        except RelayError as failure:
+            begun(failure)
 
     def _begin_subscription(
-        self, channel: str, recover: bool, subscription: ServerSubscription, begun: Replay | RelayError | None
+        self,
+        channel: str,
+        known: SubscribeRequest | None,
+        subscription: ServerSubscription,
+        granted: bool,
+        begun: Replay | RelayError | None,
     ) -> None:
         exchange = self._exchange
         if self._left <= 0:
             return  # another one has failed, and the client is being closed
         if isinstance(begun, RelayError):
-            self._left = 0
-            self._failed()
-            exchange.close(Disconnect.UNAVAILABLE)  # it comes again, and finds them all
-            return
-        exchange.connection.server_side.add(channel)
-        options = exchange.session.options(channel)
-        self._results[channel] = subscribe_result(
-            exchange.connection.wire, options, recover, begun, None, subscription.data
-        )
+            if granted or not isinstance(begun, NotAllowed | ChannelError):
+                self._left = 0
+                self._failed()
+                exchange.close(disconnect_of(begun))
+                return
+        else:
+            exchange.connection.server_side.add(channel)
+            found = Recovery(exchange.session.options(channel), known, begun)
+            self._results[channel] = found.result(exchange.connection.wire, None, None, subscription.data)
         self._left -= 1
         if not self._left:
             self._answer()
@@ -111,40 +129,33 @@ class Introduction:
             ping=max(1, round(session.ping_seconds)),
             pong=True,
         )
-        if self._results:
+        if self._introduced.subscriptions or self._request.subs:
             session.release_deliveries(wire.reply(exchange.id, result))
             exchange.connection.end(exchange.kind, b"")
         else:
             exchange.reply(result)
 
 
-def refresh(exchange: Exchange, token: str, remote: str) -> None:
+def refresh(exchange: Exchange, token: str) -> None:
     """Let a client stay for longer, as a token says.
 
     Args:
         exchange: the command.
         token: of the client.
-        remote: its address.
     """
     if not token:
-        exchange.refuse(codes.ERROR_BAD_REQUEST)
+        exchange.close(Disconnect.UNEXPECTED_DATA)
         return
-    exchange.session.introduce(OpeningRequest("/", {}, {}, remote), token, {}, partial(_refreshed, exchange))
+    exchange.session.introduce(None, token, {}, partial(_refreshed, exchange))
 
 
 def _refreshed(exchange: Exchange, introduced: Introduced | RelayError) -> None:
     if isinstance(introduced, RelayError):
-        if is_expired(introduced):
-            exchange.refuse(codes.ERROR_TOKEN_EXPIRED)
+        if is_renewable(introduced):
+            exchange.close(Disconnect.TOKEN_EXPIRED)
+        elif isinstance(introduced, Refused) and introduced.status == 403:
+            exchange.close(Disconnect.INVALID_TOKEN)  # of another user
         else:
             exchange.close(disconnect_of(introduced))
         return
-    seconds = introduced.seconds
-    exchange.reply(
-        RefreshResult(
-            client=exchange.session.id.hex(),
-            version=f"relay {__version__}",
-            expires=seconds is not None,
-            ttl=ttl(seconds),
-        )
-    )
+    exchange.reply(RefreshResult(expires=introduced.seconds is not None, ttl=ttl(introduced.seconds)))

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
-from relay.message import Kind, Message, PositionedMessage, attributes_of
+from relay.message import AttributedMessage, Attributes, Kind, Message, PositionedMessage, attributes_of
 from relay.protocols.centrifuge.commands import Command
 from relay.protocols.centrifuge.formats import MAX_COMMANDS, Format, FormatError
 from relay.protocols.centrifuge.json_payload import json_payload, json_string, without_halves
 from relay.protocols.centrifuge.publications import publisher_of, tags_of
 from relay.protocols.centrifuge.pushes import Push
-from relay.protocols.centrifuge.results import Error, Result
+from relay.protocols.centrifuge.results import Error, PublishResult, Result
 
 _SPACE: Final = b" \t\r\n"
 
-_NULL_LEVELS: Final = 4
+_LEVELS: Final = 4
 """Objects within objects that commands have: command, request, `subs`, one of those."""
+
+_REQUEST_LEVEL: Final = 3
+"""So many levels are left where a request begins."""
 
 _decode: Final = msgspec.json.Decoder(Command).decode
 _members: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -29,7 +32,7 @@ _encode: Final = msgspec.json.Encoder().encode
 class JsonFormat:
     """Encodes and reads JSON; see `Format`."""
 
-    name = "json"
+    name: Literal["json", "protobuf"] = "json"
     kind = Kind.TEXT
     ping = b"{}"
 
@@ -51,6 +54,8 @@ class JsonFormat:
 
     def reply(self, id_: int, result: Result) -> bytes:
         """Return the reply to a command that is done, encoded."""
+        if type(result) is PublishResult:  # nearly all replies
+            return b'{"id":%d,"publish":{}}' % id_
         return b'{"id":%d,"%b":%b}' % (id_, result.key.encode(), _encode(result))
 
     def refusal(self, id_: int, error: Error) -> bytes:
@@ -102,17 +107,25 @@ def _rest(message: Message) -> bytes:
         rest = b',"offset":%d' % position.offset
         if position.offset == 1:
             rest += b',"epoch":' + _encode(position.epoch)
-    if attributes_of(message) is not None:
-        if (info := publisher_of(message)) is not None:
-            rest += b',"info":' + _encode(info)
-        if (tags := tags_of(message)) is not None:
-            rest += b',"tags":' + _encode(tags)
-    return rest
+    attributes = attributes_of(message)
+    return rest if attributes is None else rest + _attributes(attributes.publisher, attributes.tags, message.origin)
+
+
+@lru_cache(maxsize=1024)
+def _attributes(publisher: bytes, tags: bytes, origin: bytes) -> bytes:
+    """Return what a publication says of its publisher and of its tags: the same for all messages of one client."""
+    message = AttributedMessage("", b"", origin=origin, attributes=Attributes(publisher, tags))
+    told = b""
+    if (info := publisher_of(message)) is not None:
+        told += b',"info":' + _encode(info)
+    if (found := tags_of(message)) is not None:
+        told += b',"tags":' + _encode(found)
+    return told
 
 
 def _read(line: bytes) -> Command:
     if b"null" in line:
-        line = _without_nulls(without_halves(line), _NULL_LEVELS)
+        line = _without_nulls(without_halves(line), _LEVELS)
     try:
         return _decode(line)
     except msgspec.DecodeError:
@@ -128,6 +141,6 @@ def _without_nulls(text: bytes, levels: int) -> bytes:
         return text
     members = {name: value for name, value in _members(text).items() if bytes(value) != b"null"}
     for name, value in members.items():
-        if name != "data":
+        if name != "data" or levels != _REQUEST_LEVEL:
             members[name] = msgspec.Raw(_without_nulls(bytes(value), levels - 1))
     return _encode(members)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from google.protobuf.message import DecodeError
 from google.protobuf.message import Message as ProtobufMessage
 from msgspec import Raw, Struct
 
-from relay.message import Kind, Message, PositionedMessage, attributes_of
+from relay.message import Kind, Message, PositionedMessage
 from relay.protocols.centrifuge import client_pb2, commands
 from relay.protocols.centrifuge.commands import Command
 from relay.protocols.centrifuge.formats import MAX_COMMANDS, Format, FormatError
@@ -52,7 +52,7 @@ _PUBLICATION_OFFSET: Final = bytes([6 << 3 | 0])
 class ProtobufFormat:
     """Encodes and reads Protobuf; see `Format`."""
 
-    name = "protobuf"
+    name: Literal["json", "protobuf"] = "protobuf"
     kind = Kind.BINARY
     ping = b""
 
@@ -127,7 +127,7 @@ def _rest(message: Message) -> bytes:
     rest = client_pb2.Publication()
     if isinstance(message, PositionedMessage):
         position = message.position
-        if attributes_of(message) is None and position.offset != 1:
+        if message.attributes is None and position.offset != 1:
             return _PUBLICATION_OFFSET + _varint(position.offset)
         rest.offset = position.offset
         if position.offset == 1:

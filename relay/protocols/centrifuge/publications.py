@@ -16,11 +16,13 @@ def publication_of(message: Message, data: bytes) -> Publication:
         message: of the bus, or of a history.
         data: what a format's `data` has made of its payload.
     """
+    position = message.position if isinstance(message, PositionedMessage) else None
     return Publication(
         Raw(data),
         publisher_of(message),
-        message.position.offset if isinstance(message, PositionedMessage) else 0,
+        0 if position is None else position.offset,
         tags_of(message),
+        epoch=position.epoch if position is not None and position.offset == 1 else "",
     )
 
 

@@ -70,7 +70,8 @@ class Wire:
 
     def client_info(self, member: Member) -> ClientInfo:
         """Return what others see of a client."""
-        return ClientInfo(member.user or "", member.client, self.data(_bytes(member.info)))
+        info, channel_info = self.data(_bytes(member.info)), self.data(_bytes(member.channel_info))
+        return ClientInfo(member.user or "", member.client, info, channel_info)
 
     def data(self, payload: bytes | None) -> Raw | None:
         """Return JSON of a back end as it goes to these clients; None: there is none."""
