@@ -106,15 +106,17 @@ async def authorize(context: SessionContext, token: str, channel: str, user: str
 
 async def _wait_for(grant: Awaitable[SubscriptionGrant], seconds: float) -> SubscriptionGrant:
     """Return what an authenticator promises, after so many seconds at most."""
+    patience = asyncio.timeout(seconds)
     try:
         await asyncio.sleep(0)  # in a task from here on, which time-outs need
-        async with asyncio.timeout(seconds) as patience:
+        async with patience:
             return await grant
     except TimeoutError:
         if not patience.expired():
             raise
         raise Refused(503, Unavailable.AUTHENTICATION_TIMEOUT) from None
     finally:
+        del patience  # see `relay.gateway.authentication`
         if isinstance(grant, Coroutine):
             grant.close()  # it may not have been begun
 
