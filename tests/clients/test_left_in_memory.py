@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import weakref
 from collections.abc import Callable
 
 import pytest
 
 from relay.clients.multiplexed_session import MultiplexedSession
+from relay.clients.subscription import Subscription
 from relay.namespaces import ChannelOptions, Namespaces
 from relay.protocols.multiplexed import HistoryQuery, SubscribeOptions
 from tests.clients.late_bus import LateBus
 from tests.clients.late_bus import late_bus as late_bus
-from tests.clients.recorder import Outcomes
+from tests.clients.recorder import Outcomes, Recorder
 from tests.clients.session_world import Granted, World, credential
 from tests.clients.watching import Watching
 from tests.harness.conditions import wait_until
+from tests.harness.live_objects import live_objects
 
 ROOM = Namespaces(named={"room": ChannelOptions(presence=True, join_leave=True, history_size=10)})
 
@@ -49,17 +50,17 @@ async def test_a_client_that_leaves_while_it_waits_is_freed(
     monkeypatch.setattr(world.node.history, "read", hang)
     outcomes = Outcomes()
     gc.collect()
+    before = live_objects(Recorder, MultiplexedSession, Subscription)
     gc.disable()
     try:
         client, session = world.join(Watching())
-        leftovers = [weakref.ref(client)]
         ask(session, outcomes)
         assert len(world.context.requests) == 1
         for _ in range(ticks):
             await asyncio.sleep(0)
         client.leave()
         del client, session
-        await wait_until(lambda: [leftover() for leftover in leftovers] == [None])
+        await wait_until(lambda: live_objects(Recorder, MultiplexedSession, Subscription) == before)
     finally:
         gc.enable()
     assert outcomes.told == []
