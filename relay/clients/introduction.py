@@ -73,15 +73,13 @@ async def introduce(
         Refused: it is nobody whom the relay lets in, or another user than before; or its user has too many clients.
     """
     identity = await context.identify(request)
+    if not session.open:
+        raise Refused(403, "the client has left")  # an authenticator of the program may not let itself be cancelled
     before = session.identity
     if before.rights is NOTHING:
         context.connections.enter_user(identity.user, request.remote)
     elif identity.user != before.user:
         raise Refused(403, "the token is of another user")
-    if not session.open:
-        if before.rights is NOTHING:
-            context.connections.leave("", identity.user)
-        raise Refused(403, "the client has left")
     seconds = seconds_left(context, identity.expires_at)
     renewable = bool(request.bearer)
     expires_at = identity.expires_at

@@ -118,7 +118,7 @@ class MultiplexedSession(Session, Protocol):
 
         Raises:
             ChannelError: the name is not legal.
-            NotAllowed: the client has no right to.
+            NotAllowed: the client has no right to; or not to the history, of which it wants the newest messages.
             SubscriptionError: the client is subscribed already, or to too many channels.
         """
 
@@ -137,7 +137,8 @@ class MultiplexedSession(Session, Protocol):
         Args:
             channel: its name.
             token: for it.
-            answer: told for how many seconds it lasts, None: without end; or `TokenRefused`.
+            answer: told for how many seconds it lasts, None: without end; or `TokenRefused`, `Refused` when that isn't
+                known in time, or `SubscriptionError` when the subscription has ended meanwhile.
 
         Raises:
             SubscriptionError: the client isn't subscribed to it.

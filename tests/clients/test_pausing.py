@@ -34,6 +34,11 @@ async def test_a_client_is_paused_at_once_and_goes_on_in_the_next_tick() -> None
     assert client.acts == ["pause", "resume"]
 
 
+async def test_a_protocol_is_told_how_often_its_client_is_pinged() -> None:
+    world = World()
+    assert world.join()[1].ping_seconds == world.context.ping_seconds
+
+
 async def test_the_last_word_counts() -> None:
     client, session = World().join()
     session.pause()

@@ -69,6 +69,21 @@ async def test_a_failure_later_is_logged_and_told(caplog: pytest.LogCaptureFixtu
     assert failures == [1]
 
 
+async def test_a_request_fails_when_what_it_waits_for_is_cancelled(caplog: pytest.LogCaptureFixture) -> None:
+    """Else its client would wait for ever."""
+    waiting, failures = Requests(), list[int]()
+    awaited: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def wait() -> None:
+        await awaited
+
+    waiting.start(wait(), lambda: failures.append(1))
+    awaited.cancel()
+    await wait_until(lambda: failures)
+    assert len(waiting) == 0
+    assert "what it waited for was cancelled" in caplog.text
+
+
 async def test_a_stop_cancels_all_and_waits_for_them(caplog: pytest.LogCaptureFixture) -> None:
     waiting, ended = Requests(), list[int]()
 
