@@ -115,6 +115,10 @@ class MultiplexedSession(SubscribingSession):
         attributes = _publisher(identity.user, identity.info, channel_info)
         self._give(AttributedMessage(channel, payload, kind, self.id, attributes=attributes), outcome)
 
+    def renew_subscription(self, channel: str, token: str, answer: Answer[float | None]) -> None:
+        """Let a subscription end later, as a token says."""
+        self._ask(self._renew(self._found(channel), token), answer)
+
     def granted(self, channel: str) -> Granted:
         """Return what the client is told with a subscription."""
         subscription = self._found(channel)

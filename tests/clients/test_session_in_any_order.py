@@ -16,7 +16,7 @@ from relay.namespaces import ChannelOptions, Namespaces
 from relay.protocols.multiplexed import SubscribeOptions
 from tests.clients.late_bus import LateBus
 from tests.clients.recorder import Outcomes
-from tests.clients.session_world import Granted, World
+from tests.clients.session_world import Granted, World, has_begun
 from tests.harness.conditions import wait_until
 from tests.harness.examples import examples
 
@@ -83,7 +83,7 @@ class Scene:
         subscriptions = sum(len(session.channels) for _, session in self.clients)
         present = begun = 0
         for channel in ("a:1", "b"):
-            heard = [client for client, session in self.clients if session.is_subscribed(channel)]
+            heard = [client for client, session in self.clients if has_begun(session, channel)]
             assert self.node.hub.subscribers(channel) == len(heard)
             begun += len(heard)
             present += len(heard) if channel == "a:1" else 0
