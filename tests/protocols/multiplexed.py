@@ -108,6 +108,7 @@ class Multiplexed:
     __slots__ = ()
 
     encode = staticmethod(encode)
+    transport = "websocket"
     multiplexed = True
     channel = None
     echo = True
