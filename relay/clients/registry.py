@@ -125,7 +125,10 @@ class Registry:
         self._clients.remove(client)
         self.sockets -= socket
         self._counters.connections_open -= 1
-        self._counters.transports_open[client.session.protocol.transport] -= 1
+        transports, transport = self._counters.transports_open, client.session.protocol.transport
+        transports[transport] -= 1
+        if not transports[transport]:
+            del transports[transport]
         self._counters.connections_closed[code] += 1
         if not self._clients:
             self._empty.set()
