@@ -104,12 +104,12 @@ def _check_given(user: str | None, info: bytes | None, server_side: ServerSide |
     if user is not None:
         check_user(user)
     if info is not None:
-        check_info(info)
+        _check_info(info)
     if server_side is not None:
         check_server_side(server_side)
 
 
-def check_info(info: bytes) -> None:
+def _check_info(info: bytes) -> None:
     """Raise `InfoError` for what can't be part of a JSON text, or is too long."""
     if len(info) > MAX_INFO_BYTES:
         raise InfoError(f"must have at most {MAX_INFO_BYTES} bytes, has {len(info)}")

@@ -8,17 +8,23 @@ from typing import Protocol, runtime_checkable
 import msgspec
 
 from relay.auth.credential import MAX_CREDENTIAL_BYTES, Unauthenticated
-from relay.auth.given_json import given_json
-from relay.auth.grant import InfoError, check_info
+from relay.auth.given_json import ABSENT, given_json
 from relay.auth.keys import Key
+from relay.auth.server_side import ServerSide, ServerSideError, ServerSubscription, check_server_side
 from relay.auth.signed_claims import ClaimsReader, SignedClaims, TokenRules
 from relay.errors import RelayError
 
 
 class SubscriptionClaims(SignedClaims, gc=False):
-    """What is read of the claims of a token for a subscription: `channel` names its channel. Others are ignored."""
+    """What is read of the claims of a token for a subscription; others are ignored.
 
-    channel: str | None = None
+    `channel` names its channel, and `data` is JSON for the client. `client` is Centrifugo's, of before: the one
+    connection that the token is for, which isn't checked here, so there must be none.
+    """
+
+    channel: str = ""
+    data: msgspec.Raw = ABSENT
+    client: str = ""
 
 
 class SubscriptionGrant(msgspec.Struct, frozen=True):
@@ -27,10 +33,12 @@ class SubscriptionGrant(msgspec.Struct, frozen=True):
     Args:
         info: JSON that others are shown of the client in this channel; None: nothing.
         expires_at: when the subscription is to end, in seconds since 1970; None: never.
+        data: JSON for the client, which it gets with the answer; None: nothing.
     """
 
     info: bytes | None = None
     expires_at: float | None = None
+    data: bytes | None = None
 
 
 class SubscriptionTokenError(RelayError):
@@ -38,10 +46,10 @@ class SubscriptionTokenError(RelayError):
 
 
 class SubscriptionTokenExpired(SubscriptionTokenError):
-    """The token was in order, and its time is over: the client should come with a new one."""
+    """The token is in order but for its time, which is over, or has not begun: the client should come with another."""
 
     def __str__(self) -> str:
-        return "the token has expired"
+        return "the token has expired, or is not valid yet"
 
 
 class SubscriptionTokenInvalid(SubscriptionTokenError):
@@ -110,7 +118,7 @@ class SubscriptionTokens:
             user: of the client; None: it has none, and its token has an empty `sub`, or none.
 
         Raises:
-            SubscriptionTokenExpired: it was valid.
+            SubscriptionTokenExpired: it was valid, or will be.
             SubscriptionTokenInvalid: it is not in order.
             SubscriptionTokenMismatch: it is for another channel or user.
         """
@@ -119,17 +127,18 @@ class SubscriptionTokens:
         try:
             claims = self._claims.read(token, keys)
         except Unauthenticated as error:
-            if error.cause == "expired":
+            if error.cause in ("expired", "not_yet_valid"):
                 raise SubscriptionTokenExpired from None
             raise SubscriptionTokenInvalid(error.reason, error.cause) from None
-        if claims.channel is None:
+        if not claims.channel:
             raise SubscriptionTokenInvalid("the token is not for a subscription: it has no channel")
+        if claims.client:
+            raise SubscriptionTokenInvalid("the token is for one connection: it has the claim client")
         if claims.channel != channel or (claims.sub or None) != user:
             raise SubscriptionTokenMismatch
-        info = given_json(claims.info)
-        if info is not None:
-            try:
-                check_info(info)
-            except InfoError as error:
-                raise SubscriptionTokenInvalid(f"the token can't be used: {error}") from None
-        return SubscriptionGrant(info, self._claims.expires_at(claims))
+        info, data = given_json(claims.info), given_json(claims.data)
+        try:
+            check_server_side(ServerSide({channel: ServerSubscription(info, data)}))
+        except ServerSideError as error:
+            raise SubscriptionTokenInvalid(f"the token can't be used: {error}") from None
+        return SubscriptionGrant(info, self._claims.expires_at(claims), data)

@@ -36,7 +36,7 @@ class Claims(SignedClaims, gc=False):
     channels: dict[str, str] | list[str] | None = None
     subs: dict[str, SubscriptionOptions | None] | None = None
     meta: msgspec.Raw = ABSENT
-    channel: str | None = None
+    channel: str = ""
 
 
 class TokenVerifier:
@@ -53,7 +53,7 @@ class TokenVerifier:
     def verify(self, token: str, keys: Sequence[Key]) -> Grant:
         """Return what a token gives; see `ClaimsReader.read` for arguments and errors."""
         claims = self._claims.read(token, keys)
-        if claims.channel is not None:
+        if claims.channel:
             raise malformed("it is for one subscription, and not for a connection: it has the claim channel")
         listed, rights = (claims.channels, None) if isinstance(claims.channels, list) else ((), claims.channels)
         server_side = server_side_of(listed, claims.subs, meta=claims.meta)

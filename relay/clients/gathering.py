@@ -69,10 +69,17 @@ class Gathering(Client):
         self.write_gathered()
 
     def deliver(self, data: bytes, count: int) -> None:
-        """Keep messages for the end of the tick; see `Subscriber`."""
-        gathered = self._gathered
+        """Keep messages for the end of the tick, if others may come with them; see `Subscriber`."""
+        gathered, hub = self._gathered, self._context.node.hub
         if not gathered.chunks:
-            self._context.node.hub.gather(self)
+            if hub.alone and not gathered.holding:
+                # As `Client.deliver`, which would cost another call: no other channel brings anything in this tick.
+                if (held := self._held) is None:
+                    self._write(data)
+                else:
+                    self._hold(held, data, count)
+                return
+            hub.gather(self)
         gathered.add(data, count)
         if gathered.bytes >= MAX_BATCH_BYTES:  # as the hub does: the limit per client is for what was written
             self.write_gathered()

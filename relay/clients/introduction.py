@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Awaitable, Coroutine, Mapping
 from inspect import isawaitable
 from typing import Final, Protocol
 
@@ -17,7 +18,7 @@ from relay.auth.subscription_tokens import (
 )
 from relay.clients.registry import Connected
 from relay.clients.session_context import SessionContext
-from relay.errors import Refused
+from relay.errors import Refused, Unavailable
 from relay.protocols.multiplexed import Introduced
 from relay.protocols.request import ConnectRequest
 from relay.protocols.request_errors import TokenCause, TokenRefused
@@ -91,8 +92,9 @@ async def introduce(
     Raises:
         Refused: it is nobody whom the relay lets in, or another user than before; or its user has too many clients.
     """
-    before, request = session.identity, opening.with_token(token, headers, context.emulated_headers)
+    request = opening.with_token(token, headers, context.emulated_headers)
     identity = await context.identify(request)
+    before = session.identity
     if before.rights is NOTHING:
         context.connections.enter_user(identity.user, request.remote)
     elif identity.user != before.user:
@@ -106,7 +108,7 @@ async def introduce(
         identity = replace(identity, expires_at=expires_at + RENEWAL_SECONDS)
     context.registry.refresh(client, identity)
     seconds = seconds_left(context, expires_at) if token else None
-    given = identity.server_side
+    given = context.personal.complete(identity).server_side
     if given is None or before.rights is not NOTHING:
         return Introduced(seconds)
     return Introduced(seconds, given.subscriptions, given.data)
@@ -117,15 +119,31 @@ async def authorize(context: SessionContext, token: str, channel: str, user: str
 
     Raises:
         TokenRefused: it is not in order.
+        Refused: with 503; that isn't known in time.
     """
     if context.authorizer is None:
         raise TokenRefused("invalid", "this relay knows no tokens for channels; see RELAY_AUTH")
     try:
         grant = context.authorizer.authorize(token, channel, user)
-        return await grant if isawaitable(grant) else grant
+        return await _wait_for(grant, context.node.subscribe_timeout) if isawaitable(grant) else grant
     except SubscriptionTokenError as error:
         cause = _CAUSES.get(type(error), "invalid")
         raise TokenRefused(cause, str(error)) from None
+
+
+async def _wait_for(grant: Awaitable[SubscriptionGrant], seconds: float) -> SubscriptionGrant:
+    """Return what an authenticator promises, after so many seconds at most."""
+    try:
+        await asyncio.sleep(0)  # in a task from here on, which time-outs need
+        async with asyncio.timeout(seconds) as patience:
+            return await grant
+    except TimeoutError:
+        if not patience.expired():
+            raise
+        raise Refused(503, Unavailable.AUTHENTICATION_TIMEOUT) from None
+    finally:
+        if isinstance(grant, Coroutine):
+            grant.close()  # it may not have been begun
 
 
 def seconds_left(context: SessionContext, expires_at: float | None) -> float | None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import lru_cache
-from typing import Final, Protocol, TypeVar, cast
+from typing import Any, Final, Protocol, TypeVar, cast
 
 from relay.attributes import encode_publisher
 from relay.auth.authenticator import EVERYTHING, Identity, check_publish
@@ -16,7 +16,7 @@ from relay.clients.registry import Connected
 from relay.clients.session_context import SessionContext
 from relay.clients.subscribing_session import SubscribingSession
 from relay.clients.subscription import Subscription
-from relay.errors import RelayError
+from relay.errors import RelayError, SubscriptionError
 from relay.member import Member
 from relay.message import AttributedMessage, Attributes, Kind, PositionedMessage
 from relay.namespaces import ChannelOptions
@@ -45,7 +45,7 @@ class Holding(Protocol):
 class MultiplexedSession(SubscribingSession):
     """One client as its protocol sees it; see `relay.protocols.multiplexed.MultiplexedSession`."""
 
-    __slots__ = ("_passed_on", "_remote")
+    __slots__ = ("_passed_on", "_paused", "_remote")
 
     def __init__(
         self, context: SessionContext, identity: Identity, protocol: MultiplexedProtocol, network: str = ""
@@ -54,6 +54,8 @@ class MultiplexedSession(SubscribingSession):
         # Of the request with which it has connected, which isn't kept: what back ends are told.
         self._remote = ""
         self._passed_on: Mapping[str, str] | None = None
+        # Whether the protocol wants nothing more to be read.
+        self._paused = False
 
     @property
     def ping_seconds(self) -> float:
@@ -68,6 +70,13 @@ class MultiplexedSession(SubscribingSession):
     def options(self, channel: str) -> ChannelOptions:
         """Return what the namespace of a channel says."""
         return self._context.namespaces.options(channel)
+
+    def shared(self, channel: str, key: object, make: Callable[[], _T]) -> _T:
+        """Return what clients of this gateway share on a channel."""
+        found: _T | None = self._context.shared.get((channel, key))
+        if found is None:
+            found = self._context.shared[channel, key] = make()
+        return found
 
     def introduce(
         self, opening: ConnectRequest | None, token: str, headers: Mapping[str, str], answer: Answer[Introduced]
@@ -98,14 +107,15 @@ class MultiplexedSession(SubscribingSession):
             headers=self._passed_on or {},
             meta=None if server_side is None else server_side.meta,
         )
-        self._ask(self._context.rpc.call(call), answer)
+        self._ask(self._answer_of(call), answer)
 
     def publish(self, channel: str, payload: bytes, kind: Kind, outcome: Outcome | None = None) -> None:
         """Send a message to all clients of a channel, with what these may know of its publisher."""
-        check_channel(channel)
-        if self.identity.rights is not EVERYTHING and not self.may_as_subscriber(channel, Right.PUBLISH.value):
-            check_publish(self.identity, channel)
         subscription, identity = self._subscriptions.get(channel), self.identity
+        if subscription is None:  # else it was checked
+            check_channel(channel)
+        if identity.rights is not EVERYTHING and not self.may_as_subscriber(channel, Right.PUBLISH.value):
+            check_publish(identity, channel)
         channel_info = None if subscription is None else subscription.info
         attributes = _publisher(identity.user, identity.info, channel_info)
         self._give(AttributedMessage(channel, payload, kind, self.id, attributes=attributes), outcome)
@@ -143,26 +153,41 @@ class MultiplexedSession(SubscribingSession):
 
     def pause(self) -> None:
         """Read nothing more of the client until `resume`."""
+        self._paused = True
         if self._client is not None:
             self._client.pause_publishing()
 
     def resume(self) -> None:
-        """Read on; not at once, see `Node.writable`. While the bus takes no more, the client waits for that, too."""
-        if (client := self._client) is None:
+        """Read on; not at once, see `Node.writable`."""
+        self._paused = False
+        asyncio.get_running_loop().call_soon(self._read_on)
+
+    def _read_on(self) -> None:
+        """Read on, unless it was paused meanwhile; while the bus takes no more, wait for it with the others."""
+        client = self._client
+        if client is None or self._paused:
             return
         if self._node.congested:
             self._node.pause(client)
         else:
-            asyncio.get_running_loop().call_soon(client.resume_publishing)
+            self._node.forget(client)
+            client.resume_publishing()
+
+    async def _answer_of(self, call: RpcCall) -> bytes:
+        return await self._context.rpc.call(call)
 
     async def _renew(self, subscription: Subscription, token: str) -> float | None:
         grant = await self._authorize(subscription.channel, token)
-        if self._subscriptions.get(subscription.channel) is subscription:
-            self._take(subscription, grant)
+        if self._found(subscription.channel) is not subscription:
+            raise SubscriptionError(subscription.channel, "the subscription was ended meanwhile")
+        self._take(subscription, grant)
         return introduction.seconds_left(self._context, grant.expires_at)
 
-    def _ask(self, question: Awaitable[_T], answer: Answer[_T]) -> None:
+    def _ask(self, question: Coroutine[Any, Any, _T], answer: Answer[_T]) -> None:
         """Find something out, and tell it unless the client has left."""
+        if not self.open:
+            question.close()
+            return
 
         async def ask() -> None:
             try:

@@ -9,6 +9,7 @@ from typing import Protocol
 import msgspec
 
 from relay.auth.authenticator import EVERYTHING, Identity, check_publish
+from relay.auth.server_side import ServerSubscription
 from relay.brokers import Published
 from relay.channel import check_channel
 from relay.errors import CustomDisconnect, Disconnect, PublishError
@@ -153,6 +154,9 @@ class Session:
         if self._interest is not None and self._interest.channel == channel:
             self._end_subscriptions()
             self.protocol.unsubscribed(self, channel)
+
+    def subscribe_by_server(self, channel: str, subscription: ServerSubscription) -> None:
+        """Do nothing: a client of one channel has no others."""
 
     def publish(self, channel: str, payload: bytes, kind: Kind, outcome: Outcome | None = None) -> None:
         """Send a message to all clients of a channel; see `relay.protocols.Session`."""

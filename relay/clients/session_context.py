@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
+from weakref import WeakValueDictionary
 
 import relay.rpc_call
 from relay.auth.authenticator import Identity
+from relay.auth.personal_channels import PersonalChannels
 from relay.auth.subscription_tokens import SubscriptionAuthenticator
 from relay.clients.presence_watchers import PresenceWatchers
 from relay.clients.registry import Registry
@@ -41,12 +43,14 @@ class SessionContext:
         identify: see `Identify`.
         authorizer: knows tokens for channels; None: there are none.
         rpc: answers calls of clients.
+        personal: channels to which each user is subscribed without asking.
         emulated_headers: names of headers that clients may send in their protocol, for the authenticator.
         ping_seconds: between two pings of a client.
         now: returns the time in seconds since 1970.
 
     Attributes:
         requests: what clients wait for.
+        shared: what clients share on a channel, for as long as one of them has it; see `MultiplexedSession.shared`.
     """
 
     node: Node
@@ -57,7 +61,9 @@ class SessionContext:
     identify: Identify
     authorizer: SubscriptionAuthenticator | None
     rpc: Rpc
+    personal: PersonalChannels
     emulated_headers: Collection[str]
     ping_seconds: float
     now: Callable[[], float]
     requests: Requests = field(default_factory=Requests)
+    shared: WeakValueDictionary[tuple[str, object], Any] = field(default_factory=WeakValueDictionary)

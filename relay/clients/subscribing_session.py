@@ -8,7 +8,7 @@ from typing import cast
 
 from msgspec import structs
 
-from relay.auth.authenticator import Identity, check_subscribe
+from relay.auth.authenticator import Identity, check_history, check_subscribe
 from relay.auth.subscription_tokens import SubscriptionGrant
 from relay.channel import check_channel
 from relay.clients import channel_queries, introduction
@@ -31,7 +31,7 @@ from relay.protocols.multiplexed import (
     Subscribed,
     SubscribeOptions,
 )
-from relay.protocols.request_errors import AlreadySubscribed, TooManySubscriptions
+from relay.protocols.request_errors import AlreadySubscribed, TokenRefused, TooManySubscriptions
 from relay.recovery.reading import Reading
 from relay.replay import Replay, Resume
 
@@ -77,8 +77,11 @@ class SubscribingSession(Session):
     def subscribe(self, channel: str, subscribed: Subscribed, options: SubscribeOptions = AS_USUAL) -> None:
         """Deliver a channel to the client."""
         check_channel(channel)
-        if not options.granted and not options.token:
+        if not options.granted and (not options.token or self.identity.rights is introduction.NOTHING):
             check_subscribe(self.identity, channel)
+        cache = self._context.namespaces.options(channel).cache
+        if options.resume and isinstance(options.resume, int) and not cache:
+            check_history(self.identity, channel)
         if not self.open:
             raise SubscriptionError(channel, "the client is leaving")
         if channel in self._subscriptions:
@@ -86,19 +89,12 @@ class SubscribingSession(Session):
         self._check_limits(channel)
         interest, acknowledged = self._node.claim(channel)
         subscription = self._subscriptions[channel] = Subscription(interest, options, subscribed, self)
-        try:
-            begin = self._begin(subscription, acknowledged, options)
-            subscription.task = self._context.requests.start(begin, self._abort)
-        except RelayError as error:
-            self._fail(subscription, error)
+        begin = self._begin(subscription, acknowledged, options)
+        subscription.task = self._context.requests.start(begin, self._abort)
 
     def unsubscribe(self, channel: str) -> None:
         """Deliver a channel no longer."""
-        subscription = self._found(channel)
-        self._end(subscription)
-        if (subscribed := subscription.subscribed) is not None:
-            subscription.subscribed = None
-            subscribed(SubscribeError(channel, "it was ended before it had begun"))
+        self._end(self._found(channel), SubscribeError(channel, "it was ended before it had begun"))
 
     # What others ask for.
 
@@ -124,9 +120,10 @@ class SubscribingSession(Session):
             self.protocol.unsubscribed(self, channel)
 
     def end_expired(self, subscription: Subscription) -> None:
-        """End a subscription whose time is over; see `Subscription`."""
-        if self._subscriptions.get(subscription.channel) is subscription:
-            self._end(subscription)
+        """End a subscription whose time is over; see `Subscription`. One that has not begun yet fails."""
+        begun = subscription.begun
+        self._end(subscription, TokenRefused("expired", "the token has expired before the subscription had begun"))
+        if begun:
             self._spoken.expired(self._whole, subscription.channel)
 
     def may_as_subscriber(self, channel: str, letter: str) -> bool:
@@ -142,7 +139,10 @@ class SubscribingSession(Session):
         """Wait for what a subscription needs; deliver its channel then, and tell the client."""
         try:
             if options.token:
-                self._take(subscription, await self._authorize(subscription.channel, options.token))
+                grant = await self._authorize(subscription.channel, options.token)
+                if self._subscriptions.get(subscription.channel) is not subscription:
+                    return  # an authenticator of the program may not let itself be cancelled
+                self._take(subscription, grant)
             events = await channel_queries.heard(self._context, self, subscription.channel, options)
             try:
                 resume, reading = await self._prepare(subscription.interest, acknowledged, options.resume)
@@ -151,7 +151,9 @@ class SubscribingSession(Session):
                 if events is not None:
                     self._node.release(events)
         except RelayError as error:
-            self._fail(subscription, error)
+            subscription.task = None
+            if self._subscriptions.get(subscription.channel) is subscription:
+                self._end(subscription, error)
         finally:
             subscription.task = None
 
@@ -165,17 +167,17 @@ class SubscribingSession(Session):
         """
         node, reading, channel = self._node, None, interest.channel
         if interest.positioned:
+            until = node.clock() + node.subscribe_timeout
             if isinstance(resume, Position) and resume.epoch == ANY_EPOCH:
                 await prepared(node, interest, acknowledged, 0, node.subscribe_timeout)
+                _check_acknowledged(channel, acknowledged)
                 top = node.recoveries.position(channel)
-                resume = 0 if top is None else Position(top.epoch, resume.offset)
-            _, reading = await prepared(node, interest, acknowledged, resume, node.subscribe_timeout)
+                assert top is not None, "the channel has been opened"
+                resume = Position(top.epoch, resume.offset)
+            _, reading = await prepared(node, interest, acknowledged, resume, until - node.clock())
         elif not acknowledged.done():
             await interest.settled(acknowledged, node.subscribe_timeout)
-        if not acknowledged.done():
-            raise SubscribeError(channel, "the bus did not acknowledge it in time")
-        if acknowledged.cancelled() or acknowledged.exception() is not None:
-            raise SubscribeError(channel, "the bus refused it")
+        _check_acknowledged(channel, acknowledged)
         return resume, reading
 
     def _deliver(self, subscription: Subscription, resume: Resume, reading: Reading | None, *, watching: bool) -> None:
@@ -187,34 +189,34 @@ class SubscribingSession(Session):
         if interest.positioned:
             replay = self._node.recoveries.join(channel, resume, reading)
         subscription.subscribed = None
-        subscription.encode = self._spoken.encoder(channel, self._context.namespaces.options(channel))
+        if subscription.encode is None:
+            subscription.encode = self._spoken.encoder(self._context.namespaces.options(channel))
         self._node.hub.add(channel, self._client, subscription.encode)
         if watching and (presence := self.protocol.presence) is not None:
             subscription.watching = True
-            self._client.send(self._context.watchers.add(self._client, channel, presence))
+            if told := self._context.watchers.add(self._client, channel, presence):
+                self._client.send(told)
         if interest.present:
             self._show(channel)
         subscribed(replay)  # last: what the client has asked for behind this finds all of it done
 
-    def _fail(self, subscription: Subscription, error: RelayError) -> None:
-        """Give up a subscription that has not begun, and tell why."""
-        subscribed, subscription.subscribed = subscription.subscribed, None
-        if self._subscriptions.get(subscription.channel) is subscription:
-            del self._subscriptions[subscription.channel]
-            self._node.release(subscription.interest)
-            if subscribed is not None and self.open:
-                subscribed(error)
+    def _end(self, subscription: Subscription, failure: RelayError | None = None) -> None:
+        """End a subscription.
 
-    def _end(self, subscription: Subscription) -> None:
-        """End a subscription, which may not have begun."""
-        channel = subscription.channel
+        Args:
+            subscription: of the client.
+            failure: told when it has not begun; None: the client has left, and is told nothing.
+        """
+        channel, subscribed = subscription.channel, subscription.subscribed
         del self._subscriptions[channel]
         if subscription.expires_at is not None:
             self._context.registry.expirations.discard(subscription, subscription.expires_at)
         if subscription.task is not None:
             subscription.task.cancel()
-        if not subscription.begun:
+        if subscribed is not None:
             self._node.release(subscription.interest)
+            if failure is not None:
+                subscribed(failure)
             return
         if subscription.watching and self.protocol.presence is not None and self._client is not None:
             self._context.watchers.discard(self._client, channel, self.protocol.presence)
@@ -279,3 +281,11 @@ class SubscribingSession(Session):
         """Drop the client, after a fault of the relay."""
         if self._client is not None:
             cast(Connected, self._client).abort()
+
+
+def _check_acknowledged(channel: str, acknowledged: Acknowledged) -> None:
+    """Raise `SubscribeError` when the bus has not acknowledged a channel."""
+    if not acknowledged.done():
+        raise SubscribeError(channel, "the bus did not acknowledge it in time")
+    if acknowledged.cancelled() or acknowledged.exception() is not None:
+        raise SubscribeError(channel, "the bus refused it")

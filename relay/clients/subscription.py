@@ -7,7 +7,6 @@ from typing import Protocol
 
 from relay.errors import CustomDisconnect, Disconnect
 from relay.interest import Interest
-from relay.message import Encoder
 from relay.protocols.multiplexed import Subscribed, SubscribeOptions
 
 
@@ -32,7 +31,7 @@ class Subscription:
         subscribed: see above; None: it was told.
         info: JSON that presence shows of the client on this channel; None: nothing.
         expires_at: when it ends, in seconds since 1970; None: never.
-        encode: encoder of the channel's messages for the client; None: it has not begun.
+        encode: encoder of the channel's messages for the client; None: the usual one, before it has begun.
         watching: whether the client hears who comes and who goes.
         task: waits for what the subscription needs to begin; None: nothing is waited for.
     """
@@ -47,7 +46,7 @@ class Subscription:
         self.info = options.info
         self.subscribed: Subscribed | None = subscribed
         self.expires_at: float | None = None
-        self.encode: Encoder | None = None
+        self.encode = options.encode
         self.watching = False
         self.task: asyncio.Task[None] | None = None
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from relay.auth.authenticator import Authenticator
+from relay.auth.personal_channels import PersonalChannels
 from relay.auth.subscription_tokens import SubscriptionAuthenticator
 from relay.brokers import BrokerOptions, schemes
 from relay.clients.context import CLOSE_TIMEOUT_SECONDS, Context
@@ -173,6 +174,7 @@ def _make_sessions(
         identify=identify,
         authorizer=authenticator if isinstance(authenticator, SubscriptionAuthenticator) else None,
         rpc=rpc,
+        personal=PersonalChannels(settings.user_channels or ()),
         emulated_headers=settings.auth_headers,
         ping_seconds=settings.ping_interval,
         now=time.time,

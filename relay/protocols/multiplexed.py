@@ -40,6 +40,7 @@ class SubscribeOptions(msgspec.Struct, frozen=True, gc=False):
         granted: whether it may, whatever its rights say: it was not the client that asked.
         info: JSON that presence will show of it on this channel; None: nothing.
         join_leave: whether it wants to hear who comes and who goes, where that is told and it may know it.
+        encode: encoder of the channel's messages for it; None: as `MultiplexedProtocol.encoder` says.
     """
 
     resume: Resume = 0
@@ -47,6 +48,7 @@ class SubscribeOptions(msgspec.Struct, frozen=True, gc=False):
     granted: bool = False
     info: bytes | None = None
     join_leave: bool = False
+    encode: Encoder | None = None
 
 
 AS_USUAL: Final = SubscribeOptions()
@@ -105,6 +107,15 @@ class MultiplexedSession(Session, Protocol):
 
     def options(self, channel: str) -> ChannelOptions:
         """Return what the namespace of a channel says."""
+
+    def shared(self, channel: str, key: object, make: Callable[[], _T]) -> _T:
+        """Return what clients of this gateway share on a channel: what was made for the first of them.
+
+        Args:
+            channel: its name.
+            key: what it is.
+            make: makes it, when no client has it.
+        """
 
     def introduce(
         self, opening: ConnectRequest | None, token: str, headers: Mapping[str, str], answer: Answer[Introduced]
@@ -220,13 +231,13 @@ class MultiplexedProtocol(ClientProtocol, Protocol):
     def first(self) -> bytes:
         """What the client has said with its request already, as if it was its first message; empty: nothing."""
 
-    def encoder(self, channel: str, options: ChannelOptions) -> Encoder:
-        """Return the encoder of a channel's messages for this client; `encode` is that of no channel."""
+    def encoder(self, options: ChannelOptions) -> Encoder:
+        """Return the encoder of the messages of channels with such options."""
 
     def subscribed(self, session: MultiplexedSession, channel: str, subscription: ServerSubscription) -> Subscribed:
         """Return what is told when a subscription has begun that a back end has wanted."""
 
-    def renewed(self, session: MultiplexedSession, seconds: float | None) -> None:
+    def renewed(self, session: Session, seconds: float | None) -> None:
         """Be told that a back end lets the client stay for so many seconds from now; None: without end."""
 
     def expired(self, session: MultiplexedSession, channel: str) -> None:

@@ -141,7 +141,7 @@ async def test_one_that_takes_too_long_is_given_up(handler: Handler) -> None:
 
 
 async def test_no_call_is_made_twice() -> None:
-    """It may have been done when the connection breaks."""
+    """It may have been done when the connection breaks, a new or a kept one."""
 
     async def close(request: web.Request) -> web.StreamResponse:
         assert request.transport is not None
@@ -151,6 +151,11 @@ async def test_no_call_is_made_twice() -> None:
     async with HttpServer(close) as server, rpc_of(server) as (rpc, _):
         assert await failure_of(rpc, call()) == "unreachable"
         assert server.requests == 1
+        server.handler = PRICE
+        await rpc.call(call())
+        server.handler = close
+        assert await failure_of(rpc, call()) == "unreachable"
+        assert server.requests == 3
 
 
 async def test_one_that_dies_and_comes_back() -> None:

@@ -10,7 +10,6 @@ from typing import Any, Final
 from relay.errors import Disconnect, ProtocolError, RelayError, SubscriptionError
 from relay.member import Member
 from relay.message import Kind, PositionedMessage
-from relay.namespaces import ChannelOptions
 from relay.position import Position
 from relay.protocols.centrifuge import codes
 from relay.protocols.centrifuge.commands import (
@@ -19,7 +18,6 @@ from relay.protocols.centrifuge.commands import (
     PresenceStatsRequest,
     PublishRequest,
     SubRefreshRequest,
-    SubscribeRequest,
     UnsubscribeRequest,
 )
 from relay.protocols.centrifuge.exchange import Exchange
@@ -29,89 +27,11 @@ from relay.protocols.centrifuge.results import (
     PresenceStatsResult,
     PublishResult,
     SubRefreshResult,
-    SubscribeResult,
     UnsubscribeResult,
 )
-from relay.protocols.centrifuge.wire import Wire
-from relay.protocols.multiplexed import HistoryQuery, SubscribeOptions
+from relay.protocols.centrifuge.subscriptions import subscribe, ttl
+from relay.protocols.multiplexed import HistoryQuery
 from relay.protocols.request_errors import TokenRefused
-from relay.replay import Replay
-
-FOSSIL: Final = "fossil"
-"""The one encoding of differences."""
-
-REJECT_UNRECOVERED: Final = 2
-"""Bit of a subscription's `flag`: an error instead of a subscription that has missed something."""
-
-
-def subscribe(exchange: Exchange, request: SubscribeRequest) -> None:
-    """Subscribe the client to a channel."""
-    if request.delta not in ("", FOSSIL):
-        exchange.close(Disconnect.UNEXPECTED_DATA)
-        return
-    if request.type:
-        exchange.refuse(codes.ERROR_PERMISSION_DENIED)  # a map, which no namespace here has
-        return
-    resume = Position(request.epoch, request.offset) if request.recover else 0
-    options = SubscribeOptions(resume=resume, token=request.token, join_leave=request.join_leave)
-    exchange.session.subscribe(request.channel, partial(_subscribed, exchange, request), options)
-
-
-def _subscribed(exchange: Exchange, request: SubscribeRequest, begun: Replay | RelayError | None) -> None:
-    if isinstance(begun, RelayError):
-        exchange.fail(begun)
-        return
-    session, channel = exchange.session, request.channel
-    if request.recover and begun is not None and not begun.recovered and request.flag & REJECT_UNRECOVERED:
-        session.unsubscribe(channel)
-        exchange.refuse(codes.ERROR_UNRECOVERABLE_POSITION)
-        return
-    seconds = session.seconds_left(channel)
-    exchange.reply(
-        subscribe_result(exchange.connection.wire, session.options(channel), request.recover, begun, seconds)
-    )
-
-
-def subscribe_result(
-    wire: Wire,
-    options: ChannelOptions,
-    recover: bool,
-    replay: Replay | None,
-    seconds: float | None,
-    data: bytes | None = None,
-) -> SubscribeResult:
-    """Return what a client is told of a subscription that has begun.
-
-    Args:
-        wire: of the client.
-        options: of the channel.
-        recover: whether the client wanted what it had missed.
-        replay: what it gets of the messages before; None: they have no positions.
-        seconds: for which the subscription lasts; None: without end.
-        data: JSON of a back end; None: none.
-    """
-    recovered = recover and replay is not None and replay.recovered
-    position = None if replay is None else replay.start if recovered else replay.position
-    publications = (
-        [wire.publication(message) for message in replay.messages] if replay is not None and recovered else None
-    )
-    return SubscribeResult(
-        expires=seconds is not None,
-        ttl=ttl(seconds),
-        recoverable=options.history_size > 0,
-        epoch="" if position is None else position.epoch,
-        publications=publications or None,
-        recovered=recovered,
-        offset=0 if position is None else position.offset,
-        positioned=position is not None,
-        data=wire.data(data),
-        was_recovering=recover,
-    )
-
-
-def ttl(seconds: float | None) -> int:
-    """Return for how many whole seconds a right lasts, at least one; 0: without end."""
-    return 0 if seconds is None else max(1, int(seconds))
 
 
 def unsubscribe(exchange: Exchange, request: UnsubscribeRequest) -> None:

@@ -6,13 +6,12 @@ from collections.abc import Callable
 from functools import partial
 
 from relay.errors import ChannelError, Disconnect, NotAllowed, Refused, RelayError
-from relay.position import Position
 from relay.protocols.centrifuge import codes
-from relay.protocols.centrifuge.channel_commands import subscribe_result, ttl
-from relay.protocols.centrifuge.commands import ConnectRequest
+from relay.protocols.centrifuge.commands import ConnectRequest, SubscribeRequest
 from relay.protocols.centrifuge.exchange import Exchange
 from relay.protocols.centrifuge.failures import disconnect_of, is_renewable
 from relay.protocols.centrifuge.results import ConnectResult, RefreshResult, SubscribeResult
+from relay.protocols.centrifuge.subscriptions import Recovery, resume_of, ttl
 from relay.protocols.multiplexed import Introduced, ServerSubscription, SubscribeOptions
 from relay.protocols.request import ConnectRequest as OpeningRequest
 from relay.replay import Replay
@@ -82,20 +81,19 @@ class Introduction:
             subscription: what it is given with it.
             granted: whether it may, whatever its rights say; False: it has asked, and gets none if it may not.
         """
-        known = self._request.subs.get(channel)
-        recover = known is not None and known.recover
-        resume = Position(known.epoch, known.offset) if known is not None and known.recover else 0
+        session, known = self._exchange.session, self._request.subs.get(channel)
+        resume = resume_of(session.options(channel), known)
         options = SubscribeOptions(resume=resume, granted=granted, info=subscription.info)
-        begun = partial(self._begin_subscription, channel, recover, subscription, granted)
+        begun = partial(self._begin_subscription, channel, known, subscription, granted)
         try:
-            self._exchange.session.subscribe(channel, begun, options)
+            session.subscribe(channel, begun, options)
         except RelayError as failure:
             begun(failure)
 
     def _begin_subscription(
         self,
         channel: str,
-        recover: bool,
+        known: SubscribeRequest | None,
         subscription: ServerSubscription,
         granted: bool,
         begun: Replay | RelayError | None,
@@ -111,10 +109,8 @@ class Introduction:
                 return
         else:
             exchange.connection.server_side.add(channel)
-            options = exchange.session.options(channel)
-            self._results[channel] = subscribe_result(
-                exchange.connection.wire, options, recover, begun, None, subscription.data
-            )
+            found = Recovery(exchange.session.options(channel), known, begun)
+            self._results[channel] = found.result(exchange.connection.wire, None, None, subscription.data)
         self._left -= 1
         if not self._left:
             self._answer()

@@ -10,7 +10,7 @@ from google.protobuf.message import DecodeError
 from google.protobuf.message import Message as ProtobufMessage
 from msgspec import Raw, Struct
 
-from relay.message import Kind, Message, PositionedMessage, attributes_of
+from relay.message import Kind, Message, PositionedMessage
 from relay.protocols.centrifuge import client_pb2, commands
 from relay.protocols.centrifuge.commands import Command
 from relay.protocols.centrifuge.formats import MAX_COMMANDS, Format, FormatError
@@ -127,7 +127,7 @@ def _rest(message: Message) -> bytes:
     rest = client_pb2.Publication()
     if isinstance(message, PositionedMessage):
         position = message.position
-        if attributes_of(message) is None and position.offset != 1:
+        if message.attributes is None and position.offset != 1:
             return _PUBLICATION_OFFSET + _varint(position.offset)
         rest.offset = position.offset
         if position.offset == 1:

@@ -64,6 +64,7 @@ class StreamClient:
     Attributes:
         head: status and headers of the response, and the body when it is no stream.
         began: the first bytes of the stream.
+        asking: set when `asked` was sent.
         told: what has come that is no ping, in order.
         pings: how many have come.
     """
@@ -83,6 +84,7 @@ class StreamClient:
         self._tls: TlsSocket | None = None
         self._ids = itertools.count(100)
         self.began = b""
+        self.asking = asyncio.Event()
         self.told: list[Said] = []
         self.pings = 0
         self.ended = False
@@ -117,6 +119,7 @@ class StreamClient:
                 self._tls = TlsSocket(self._socket, TRUSTED[self.port])
                 await self._tls.handshake()
             await self.send(self.asked)
+            self.asking.set()
             await self._read_head()
         except BaseException:
             self._socket.close()

@@ -306,3 +306,21 @@ def test_messages_of_the_bus_are_pushed_as_publications(format_: Format, drawn: 
 def test_messages_of_any_size_are_pushed(format_: Format, size: int) -> None:
     message = Message("c" * 130, b'"' + b"x" * size + b'"', Kind.TEXT, NO_ORIGIN)
     check_push(format_, format_.publication(message), message.channel, publication_of(message, message.payload))
+
+
+@both
+def test_a_publication_tells_who_published_it_and_its_tags(format_: Format) -> None:
+    """With a position, with the first one, and without."""
+    for offset in (None, 1, 2):
+        message = message_of("a", b"1", offset, PUBLISHERS[2], TAGS[1])
+        (reply,) = read_replies(format_, format_.join([format_.publication(message)]))
+        if format_ is JSON:
+            reply["push"]["pub"].pop("offset", None)
+            epoch = {"epoch": "Ep_-1"} if offset == 1 else {}
+            info = {"user": "u", "client": ORIGIN.hex(), "conn_info": {"a": 1}, "chan_info": [2]}
+            assert reply["push"]["pub"] == {"data": 1, "info": info, "tags": {"k": "v", "x": "ä"}, **epoch}
+        else:
+            pub = reply.push.pub
+            assert (pub.data, pub.offset, dict(pub.tags)) == (b"1", offset or 0, {"k": "v", "x": "ä"})
+            assert (pub.info.user, pub.info.client, pub.info.conn_info) == ("u", ORIGIN.hex(), b'{"a":1}')
+            assert pub.info.chan_info == b"[2]"

@@ -8,7 +8,8 @@ import sys
 import pytest
 from msgspec import Raw, Struct
 
-from relay.message import Kind, Message
+from relay.message import Kind, Message, PositionedMessage
+from relay.position import Position
 from relay.protocols.centrifuge import client_pb2, commands, emulation, pushes, results
 from relay.protocols.centrifuge.commands import Command, PublishRequest, SubRefreshRequest
 from relay.protocols.centrifuge.formats import FormatError
@@ -63,6 +64,12 @@ def test_any_payload_is_carried() -> None:
     assert FORMAT.data(payload) == payload
     reply = client_pb2.Reply.FromString(FORMAT.publication(Message("a", payload, Kind.BINARY)))
     assert reply.push.pub == client_pb2.Publication(data=payload)
+
+
+def test_a_position_costs_a_publication_little() -> None:
+    message = PositionedMessage("a", b"1", position=Position("e", 300))
+    reply = client_pb2.Reply.FromString(FORMAT.publication(message))
+    assert reply.push.pub == client_pb2.Publication(data=b"1", offset=300)
 
 
 def test_structs_and_schema_have_the_same_fields() -> None:
