@@ -62,6 +62,11 @@ class MultiplexedSession(SubscribingSession):
         """Seconds between two pings of the client."""
         return self._context.ping_seconds
 
+    @property
+    def node(self) -> str:
+        """Id of this gateway, 16 hexadecimal digits."""
+        return self._node.id.hex()
+
     def options(self, channel: str) -> ChannelOptions:
         """Return what the namespace of a channel says."""
         return self._context.namespaces.options(channel)

@@ -113,7 +113,7 @@ class Multiplexed:
 
     encode = staticmethod(encode)
     format: Literal["json", "protobuf"] = "json"
-    transport: Literal["websocket", "sse", "http_stream"] = "websocket"
+    transport = "websocket"
     multiplexed = True
     introduces_itself = False
     channel = None
