@@ -36,7 +36,7 @@ AUTOBAHN := .venv-autobahn
 PYTHON2 ?= $(firstword $(wildcard $(HOME)/.pyenv/versions/2.7.*/bin/python) python2.7)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast fast honesty whole-runs properties conformance faults fuzz attacks lint format bench peers loadtest redis programs browser proxies curl faketime \
+.PHONY: help run test test-fast fast oracle honesty whole-runs properties conformance faults fuzz attacks lint format bench peers loadtest redis programs browser proxies curl faketime \
 	promtool shellcheck image lock env-example compose-test loadtest-compose clean
 
 help: ## show this list
@@ -46,6 +46,7 @@ help: ## show this list
 	@echo "make loadtest          load two gateways and a Redis, and write a report"
 	@echo "make honesty           run the load test against servers with faults: 2 minutes"
 	@echo "make whole-runs        try the commands that inject faults and compare commits: 8 minutes"
+	@echo "make oracle            ask Centrifugo what its clients are answered: 5 minutes  options: ARGS=\"--record\""
 	@echo "make properties        try each property with all of its examples: 3 minutes"
 	@echo "make faults            break everything at random, and account for every message: 10 minutes   options: ARGS=\"--seconds 60\""
 	@echo "make fuzz              send gateways random and mutated bytes: 1 minute   options: ARGS=\"--seconds 600\""
@@ -89,6 +90,10 @@ honesty: $(VENV)/.stamp-dev redis ## prove the load test honest
 
 whole-runs: $(VENV)/.stamp-dev redis ## run the commands that inject faults and compare commits
 	@$(BIN)/python -m pytest $(WHOLE_RUNS) $(ARGS)
+
+# Centrifugo is what Go compiles, once; with ARGS=--record its answers are written anew.
+oracle: $(VENV)/.stamp-dev ## ask Centrifugo itself what the relay is compared with
+	@$(BIN)/python -m tests.centrifuge.oracle $(ARGS)
 
 properties: $(VENV)/.stamp-dev redis ## try each property with all of its examples
 	@$(BIN)/python -m pytest $(XDIST) -m hypothesis --ignore=tests/honesty --ignore=tests/compose $(ARGS)
