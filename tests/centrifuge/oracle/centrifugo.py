@@ -88,6 +88,11 @@ class CentrifugoProcess:
         return Server(self.port)
 
     @property
+    def running(self) -> bool:
+        """Whether the process is there."""
+        return self._process.poll() is None
+
+    @property
     def output(self) -> str:
         """What it has written."""
         return self._log.read_text(errors="replace")

@@ -28,6 +28,14 @@ CENTRIFUGO_NAMESPACES: Final[dict[str, dict[str, Any]]] = {
     "cache": _SUBSCRIBE | _PUBLISH | _HISTORY | _RECOVERY | {"force_recovery_mode": "cache"},
     "delta": _SUBSCRIBE | _PUBLISH | _HISTORY | _RECOVERY | {"allowed_delta_types": ["fossil"], "delta_publish": True},
     "listen": _SUBSCRIBE,
+    "all": {
+        **_SUBSCRIBE,
+        **_PUBLISH,
+        **_HISTORY,
+        **_PRESENCE,
+        **_RECOVERY,
+        **{"history_size": 300, "join_leave": True, "force_push_join_leave": True},
+    },
     "closed": {},
     "own": {},
     "users": {"allow_user_limited_channels": True},
@@ -51,6 +59,7 @@ RELAY_NAMESPACES: Final[dict[str, dict[str, Any]]] = {
     "cache": {"rights": "rwh", **_RELAY_HISTORY, "cache": True},
     "delta": {"rights": "rwh", **_RELAY_HISTORY, "delta": True},
     "listen": {"rights": "r"},
+    "all": {"rights": "rwph", **_RELAY_HISTORY, "history_size": 300, "presence": True, "join_leave": True},
     "closed": {"rights": ""},
     "own": {"rights": ""},
     "users": {"rights": "r"},
@@ -74,7 +83,12 @@ class Setup:
 def _setup(client: dict[str, Any], relay: dict[str, str | int | float], plain: dict[str, Any] | None = None) -> Setup:
     namespaces = [{"name": name, **options} for name, options in CENTRIFUGO_NAMESPACES.items()]
     centrifugo = {
-        "client": {"token": {"hmac_secret_key": SECRET}, "channel_limit": CHANNELS_OF_A_CLIENT, **client},
+        "client": {
+            "token": {"hmac_secret_key": SECRET},
+            "channel_limit": CHANNELS_OF_A_CLIENT,
+            "allowed_origins": ["*"],
+            **client,
+        },
         "channel": {"namespaces": namespaces, "without_namespace": plain or _SUBSCRIBE | _PUBLISH},
         "http_api": {"key": API_KEY},
         "http_server": {"address": "127.0.0.1"},
@@ -87,6 +101,7 @@ def _setup(client: dict[str, Any], relay: dict[str, str | int | float], plain: d
         "jwt_expiry": "optional",
         "rights": "*=rw",
         "api_keys": API_KEY,
+        "allowed_origins": "*",
         "namespaces": json.dumps(RELAY_NAMESPACES),
         "max_channels_per_connection": CHANNELS_OF_A_CLIENT,
     }
