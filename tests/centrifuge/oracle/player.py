@@ -20,6 +20,7 @@ from tests.centrifuge.oracle.script import (
     Closed,
     FormatName,
     Frame,
+    FromNow,
     Hear,
     LastEpoch,
     Leave,
@@ -157,6 +158,8 @@ class _Play:
                 return self._signed(replace(value, claims=self._resolved(dict(value.claims))))
             case LastEpoch():
                 return self._epoch
+            case FromNow(seconds):
+                return int(time.time()) + seconds
             case ClientOf(client):
                 return next(id_ for id_, name in self._masks.clients.items() if name == client)
         return value

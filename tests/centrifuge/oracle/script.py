@@ -35,6 +35,17 @@ class LastEpoch:
 
 
 @dataclass(frozen=True)
+class FromNow:
+    """A time, as seconds since 1970.
+
+    Args:
+        seconds: until then.
+    """
+
+    seconds: int
+
+
+@dataclass(frozen=True)
 class ClientOf:
     """The id that the server gave to a client of the script."""
 

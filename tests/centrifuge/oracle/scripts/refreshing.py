@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from tests.centrifuge.oracle.script import Closed, Hear, Script, Token, ask, connect, script, subscribe, token
+from tests.centrifuge.oracle.script import (
+    Api,
+    Closed,
+    FromNow,
+    Hear,
+    Script,
+    Token,
+    ask,
+    connect,
+    script,
+    subscribe,
+    token,
+)
 
 
 def refresh(credential: Token | str) -> dict[str, Any]:
@@ -80,6 +92,15 @@ SCRIPTS: Final[tuple[Script, ...]] = (
         "a subscription whose token expires",
         ask("a", connect(), subscribe("closed:~", token=_sub_token(1))),
         Hear("a", pushes=1),
+        setup="hasty",
+        slow=True,
+    ),
+    script(
+        "a server-side subscription whose time is over",
+        ask("a", connect()),
+        Api("subscribe", {"user": "42~", "channel": "open:~", "expire_at": FromNow(1)}),
+        Hear("a", pushes=1),
+        Closed("a"),
         setup="hasty",
         slow=True,
     ),

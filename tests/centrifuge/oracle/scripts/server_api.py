@@ -241,6 +241,24 @@ SCRIPTS: Final[tuple[Script, ...]] = (
         Api("history", {"channel": "kept:~"}),
         Api("history", {"channel": "kept:~", "limit": 1, "since": {"offset": 0, "epoch": "other"}}),
     ),
+    script(
+        "batch",
+        ask("a", connect(), subscribe("kept:~")),
+        Api(
+            "batch",
+            {
+                "commands": [
+                    {"publish": {"channel": "kept:~", "data": 1}},
+                    {"publish": {"channel": "nowhere:~", "data": 2}},
+                    {"history": {"channel": "kept:~", "limit": 10}},
+                ]
+            },
+        ),
+        Hear("a", pushes=1),
+    ),
+    script("channels", ask("a", connect(), subscribe("open:~")), Api("channels", {"pattern": "open:~"})),
+    script("a method that nobody knows", Api("dance", {})),
+    script("rpc for a back end", Api("rpc", {"method": "add", "params": {}})),
     script("history where there is none", Api("history", {"channel": "open:~"})),
     script(
         "history_remove",

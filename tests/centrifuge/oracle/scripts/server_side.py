@@ -76,6 +76,18 @@ SCRIPTS: Final[tuple[Script, ...]] = (
         ask("a", connect(token(channels=["open:~"]))),
         ask("a", unsubscribe("open:~")),
     ),
+    script(
+        "differences for a server-side subscription",
+        ask("a", connect(token(channels=["delta:~"]), subs={"delta:~": {"delta": "fossil"}})),
+        *(
+            step
+            for number in range(2)
+            for step in (
+                Api("publish", {"channel": "delta:~", "data": {"long": "x" * 80, "n": number}}),
+                Hear("a", pushes=1),
+            )
+        ),
+    ),
     script("a position where the server forces it", ask("a", connect(token(channels=["forced:~"])))),
     script(
         "joining and leaving of server-side subscribers",
