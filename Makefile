@@ -40,7 +40,7 @@ PYTHON2 ?= $(firstword $(wildcard $(HOME)/.pyenv/versions/2.7.*/bin/python) pyth
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-fast fast oracle sdk honesty whole-runs properties conformance faults fuzz attacks lint format bench peers loadtest redis programs browser proxies curl faketime \
-	promtool shellcheck image lock env-example compose-test loadtest-compose clean
+	promtool shellcheck image lock env-example protobuf compose-test loadtest-compose clean
 
 help: ## show this list
 	@echo "make run               start a gateway on the memory broker       options: ARGS=\"--port 9000\""
@@ -65,6 +65,7 @@ help: ## show this list
 	@echo "make loadtest-compose  load the stack that runs here through its balancer"
 	@echo "make lock              renew the image's locked dependencies      options: ARGS=\"--upgrade-package aiohttp\""
 	@echo "make env-example       write .env.example anew from the settings"
+	@echo "make protobuf          write the Python of messages in Protobuf anew from client.proto"
 	@echo "make clean             remove the environments, caches and builds"
 	@echo
 	@echo "The first make run installs relay into $(VENV), which takes about half a minute; the first make test the development"
@@ -130,6 +131,9 @@ image: ## build the gateway's image
 
 env-example: $(VENV)/.stamp-run ## write .env.example
 	@cd deploy && ../$(BIN)/relay config --env >../.env.example
+
+protobuf: $(VENV)/.stamp-dev ## write what client.proto says in Python
+	@$(BIN)/python -m grpc_tools.protoc --proto_path=. --python_out=. --pyi_out=. relay/protocols/centrifuge/client.proto
 
 # For all versions of Python and all platforms, with the hashes of all files of a version: any mirror may serve them.
 # No package is built for it, which would run its code.

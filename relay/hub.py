@@ -84,6 +84,9 @@ class Hub:
     Args:
         counters: where messages, deliveries and writes are counted.
         schedule: called when a flush is due; must lead to one call of `flush`, later.
+
+    Attributes:
+        alone: whether a flush is under way that one channel alone has messages for.
     """
 
     def __init__(self, counters: Counters, schedule: Callable[[], None]) -> None:
@@ -95,6 +98,7 @@ class Hub:
         self._gatherers: list[Gatherer] = []
         # Whether a flush is scheduled, or running.
         self._flushing = False
+        self.alone = False
 
     def __len__(self) -> int:
         """Return the number of channels that have a subscriber."""
@@ -127,23 +131,27 @@ class Hub:
         """Call the handler of one of the relay's own channels no longer."""
         del self._handlers[channel]
 
-    def add(self, channel: str, subscriber: Subscriber) -> None:
-        """Deliver the messages of a channel to a subscriber from now on. A second call changes nothing."""
+    def add(self, channel: str, subscriber: Subscriber, encode: Encoder | None = None) -> None:
+        """Deliver the messages of a channel to a subscriber from now on; by its own encoder, unless one is given.
+
+        A second call changes nothing.
+        """
         entry = self._channels.get(channel)
         if entry is None:
             entry = self._channels[channel] = _Channel()
-        entry.groups.setdefault(subscriber.encode, {})[subscriber.id] = subscriber
+        entry.groups.setdefault(encode or subscriber.encode, {})[subscriber.id] = subscriber
 
-    def remove(self, channel: str, subscriber: Subscriber) -> None:
-        """Stop delivering the messages of a channel to a subscriber; nothing happens when it wasn't subscribed."""
+    def remove(self, channel: str, subscriber: Subscriber, encode: Encoder | None = None) -> None:
+        """Stop delivering the messages of a channel to a subscriber; nothing happens when it wasn't added so."""
         entry = self._channels.get(channel)
         if entry is None:
             return
-        group = entry.groups.get(subscriber.encode)
+        encode = encode or subscriber.encode
+        group = entry.groups.get(encode)
         if group is None or group.pop(subscriber.id, None) is None:
             return
         if not group:
-            del entry.groups[subscriber.encode]
+            del entry.groups[encode]
             if not entry.groups:
                 del self._channels[channel]
 
@@ -168,6 +176,7 @@ class Hub:
     def flush(self) -> None:
         """Deliver all messages that were received since the last flush."""
         dirty, self._dirty = self._dirty, []
+        self.alone = len(dirty) == 1
         try:
             for channel in dirty:
                 if channel.batch:
@@ -175,6 +184,7 @@ class Hub:
             while self._gatherers:
                 self._gatherers.pop().write_gathered()
         finally:
+            self.alone = False
             # With a broker in this process, a delivery can lead to a message; and one that gathers can have a fault.
             self._flushing = bool(self._dirty or self._gatherers)
             if self._flushing:
@@ -212,31 +222,30 @@ class Hub:
                 log.exception("messages not encoded", channel=last.channel, subscribers=len(group))
                 _tell_missed(list(group.values()), last)
                 continue
+            sent = count
+            if b"" in frames:  # the format can't carry these messages
+                left_out = frames.count(b"")
+                counters.deliveries_left_out += left_out * len(group)
+                if (sent := count - left_out) == 0:
+                    continue
             data = b"".join(frames) if count > 1 else frames[0]
             subscribers: Collection[Subscriber] = list(group.values())
-            if any(message.origin in group for message in batch):
+            if any(message.origin in group for message in batch) and (senders := _senders(group, batch, frames)):
                 others = group.copy()
-                for sender, own in _senders(group, batch, frames):
+                for sender, own in senders:
                     del others[sender.id]
                     self._deliver_to_sender(sender, data, own, batch)
                 subscribers = others.values()
-            _deliver(subscribers, data, count, last)
+            _deliver(subscribers, data, sent, last)
             reached = len(subscribers)
-            counters.fanned_out += count * reached
+            counters.fanned_out += sent * reached
             counters.bytes_fanned_out += len(data) * reached
             counters.chunks_fanned_out += reached
 
     def _deliver_to_sender(
         self, sender: Subscriber, data: bytes, own: list[tuple[int, int]], batch: list[Message]
     ) -> None:
-        """Deliver a batch without the sender's own frames.
-
-        Args:
-            sender: published some messages of the batch.
-            data: the joined frames of the batch.
-            own: start and end of each of the sender's frames in the data.
-            batch: all messages.
-        """
+        """Deliver a batch, whose joined frames are `data`, without the sender's own: from start to end of each."""
         count = len(batch) - len(own)
         if not count:
             return

@@ -14,11 +14,13 @@ class Member(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         client: its id, 32 hexadecimal digits.
         user: its user; None: it has none.
         info: JSON that was given for it (`relay.auth.grant`); UNSET: nothing. (msgspec decodes no `Raw | None`.)
+        channel_info: JSON that was given for its subscription to this channel; UNSET: nothing.
     """
 
     client: str
     user: str | None = None
     info: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    channel_info: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
     @property
     def name(self) -> str:

@@ -20,6 +20,9 @@ SlowConsumerPolicy = Literal["close", "drop", "latest"]
 """What happens to a client that takes less than it is sent: it is closed, or misses the newest messages, or all but
 the newest."""
 
+NoJson = Literal["drop", "string"]
+"""What clients of a JSON protocol get of a message that is no JSON: nothing, or a string with its text."""
+
 HISTORY_TTL_SECONDS: Final = 300.0
 HISTORY_BYTES: Final = 1024 * 1024
 
@@ -44,6 +47,12 @@ class ChannelOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
         slow_consumer: None: as RELAY_SLOW_CONSUMER says; see `slow_policy`.
         max_message_bytes: of the payload; None: as RELAY_MAX_MESSAGE_BYTES says.
         rights: letters of what all clients may do there; None: as RELAY_RIGHTS says.
+        subscriber_rights: letters of what a client may do there, besides its rights, while it is subscribed.
+        no_json: what clients of a JSON protocol get of a message that is none.
+        delta: whether clients may be sent what has changed since the message before; only where messages have
+            positions.
+        cache: whether a client that comes back gets the newest message alone, instead of all that it missed; only with
+            a history.
     """
 
     history_size: int = 0
@@ -55,6 +64,10 @@ class ChannelOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     slow_consumer: SlowConsumerPolicy | None = None
     max_message_bytes: int | None = None
     rights: str | None = None
+    subscriber_rights: str = ""
+    no_json: NoJson = "drop"
+    delta: bool = False
+    cache: bool = False
 
     @property
     def positioned(self) -> bool:

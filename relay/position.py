@@ -12,7 +12,9 @@ from relay.errors import RelayError
 MAX_OFFSET: Final = 2**53 - 1
 """Redis counts in doubles where a script does, and so do clients in JavaScript."""
 
-_EPOCH: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+MAX_EPOCH_LETTERS: Final = 64
+
+_EPOCH: Final = re.compile(rf"[A-Za-z0-9_-]{{1,{MAX_EPOCH_LETTERS}}}")
 _TEXT: Final = re.compile(rf"({_EPOCH.pattern}):(0|[1-9][0-9]{{0,15}})")
 
 

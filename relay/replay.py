@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from relay.message import PositionedMessage
+from relay.message import PositionedMessage, content_bytes
 from relay.position import Position
 
 MAX_NEWEST: Final = 1000
@@ -43,11 +43,11 @@ class Replay(msgspec.Struct, frozen=True, gc=False):
         """Return it with no more of the newest messages than fit, but one at least.
 
         Args:
-            most_bytes: of their payloads.
+            most_bytes: of their payloads and attributes.
         """
         messages, room = self.messages, most_bytes
         for number in range(len(messages) - 1, -1, -1):
-            room -= len(messages[number].payload)
+            room -= content_bytes(messages[number])
             if room < 0:
                 first = min(number + 1, len(messages) - 1)
                 return msgspec.structs.replace(self, messages=messages[first:])

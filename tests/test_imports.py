@@ -19,7 +19,8 @@ LAYERS = [
     ["relay", "loadtest", "health_check"],
     ["workers"],
     ["gateway"],
-    ["authenticators"],
+    ["authenticators", "rpc"],
+    ["back_ends"],
     ["web"],
     ["clients"],
     ["control"],
@@ -28,8 +29,8 @@ LAYERS = [
     ["hub", "brokers", "auth", "interest", "limits"],
     ["protocols"],
     ["replay"],
-    ["metrics", "proxies", "logs", "message", "member", "namespaces"],
-    ["channel", "tls", "position", "idempotency_key"],
+    ["metrics", "proxies", "logs", "message", "member", "rpc_call", "namespaces"],
+    ["channel", "tls", "position", "idempotency_key", "attributes"],
     ["errors", "redaction", "system_error", "version"],
 ]
 """Rooms from the outside in. A module imports from its own room, and from rooms of later layers. So two rooms of one
@@ -49,7 +50,7 @@ small."""
 KNOWN_BY = {
     "loadtest": {"cli"},
     "health_check": set[str](),
-    "settings": {"relay", "cli", "workers", "gateway", "authenticators", "web"},
+    "settings": {"relay", "cli", "workers", "gateway", "authenticators", "rpc", "back_ends", "web"},
     "control": {"gateway", "web"},
 }
 """Rooms that not all rooms of the layers before may know, and those that may. Settings end at the front door: what lies
@@ -58,6 +59,7 @@ behind it gets values."""
 LATE = {
     "relay": "a back end that only publishes loads no server",
     "cli": "`relay --help` and a wrong option answer without loading a server",
+    "protocols": "a gateway without clients that speak Protobuf does without its 4 MB",
 }
 """Rooms whose modules import others of the package within a function, or for type checking only, and why. These imports
 count as all others do."""
@@ -76,6 +78,7 @@ LIBRARIES = {
     # workers: the supervisor waits for processes, and speaks with them.
     "asyncio": {
         "authenticators",
+        "back_ends",
         "node",
         "interest",
         "recovery",
@@ -94,9 +97,11 @@ LIBRARIES = {
     "websockets": {"gateway", "clients"},
     "redis": {"brokers", "loadtest"},
     "hiredis": {"brokers"},
-    "aiohttp": {"authenticators", "gateway", "web", "cli"},
+    "google": {"protocols"},
+    "aiohttp": {"back_ends", "gateway", "web", "cli"},
 }
-"""Libraries, and the rooms that may know them: the event loop, WebSockets, Redis and HTTP are known at the rim only."""
+"""Libraries, and the rooms that may know them: the event loop, WebSockets, Redis and HTTP are known at the rim only;
+and `google` is Protobuf."""
 
 CONVERTS_ONLY = {("proxies.proxy_header", "socket")}
 """What pure modules import of a library that does I/O: here, how an address is written."""
@@ -110,6 +115,7 @@ PURE = {
     "replay",
     "message",
     "member",
+    "rpc_call",
     "channel",
     "position",
     "idempotency_key",

@@ -7,6 +7,7 @@ from typing import Final, Protocol, runtime_checkable
 
 import msgspec
 
+from relay.auth.server_side import ServerSide
 from relay.channel import is_visible
 from relay.errors import NotAllowed, RelayError
 from relay.protocols.request import ConnectRequest
@@ -97,12 +98,14 @@ class Identity(msgspec.Struct, frozen=True):
         rights: what it may do.
         expires_at: when the client is to be disconnected, in seconds since 1970; None: never.
         info: JSON that presence will show of the client; None: nothing.
+        server_side: what it is given when it connects; None: nothing, as most are.
     """
 
     user: str | None
     rights: Rights = EVERYTHING
     expires_at: float | None = None
     info: bytes | None = None
+    server_side: ServerSide | None = None
 
 
 ANONYMOUS: Final = Identity(None)
@@ -161,8 +164,13 @@ def check_user(name: str) -> str:
 
 
 def check_subscribe(identity: Identity, channel: str) -> None:
-    """Raise `NotAllowed` when a client may not subscribe to a channel. Every way to subscribe calls this."""
-    if not identity.rights.may_subscribe(channel):
+    """Raise `NotAllowed` when a client may not subscribe to a channel. Every way to subscribe calls this.
+
+    A channel to which the server subscribes the client is allowed by that, whatever its rights say.
+    """
+    if identity.rights.may_subscribe(channel):
+        return
+    if identity.server_side is None or channel not in identity.server_side.subscriptions:
         raise NotAllowed("subscribe to", channel)
 
 

@@ -1,89 +1,46 @@
-"""JSON Web Tokens (RFC 7519) in the compact form of a signature (RFC 7515, section 7.1): verified and read.
-
-PyJWT does the cryptography and knows the keys. Taking the token apart is ours: `jwt.decode` takes 43 µs with HS256, a
-quarter of a handshake, and this takes 8. What a header could bring to change how it is verified is refused (`crit`), or
-never looked at: keys of its own in `jwk`, `jku`, `x5c` and `x5u`.
-"""
+"""Tokens with which clients connect: what one gives its client."""
 
 from __future__ import annotations
 
-import binascii
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
-from relay.auth.credential import Unauthenticated
-from relay.auth.grant import LATEST, Grant
-from relay.auth.keys import Key, Verify
-
-_BASE64URL: Final = bytes.maketrans(b"-_+/=", b"+/!!!")
-"""To plain base64, whose own two characters and padding become illegal."""
-
-# Not None: msgspec takes `Raw | None` for null alone.
-_ABSENT: Final = msgspec.Raw()
-_NULL: Final = msgspec.Raw(b"null")
+from relay.auth.given_json import ABSENT, given_json
+from relay.auth.grant import Grant
+from relay.auth.keys import Key
+from relay.auth.server_side import PLAIN_SUBSCRIPTION, ServerSide, ServerSubscription
+from relay.auth.signed_claims import ClaimsReader, SignedClaims, TokenRules, malformed
 
 
-class Header(msgspec.Struct, gc=False):
-    """What is read of a token's header; see RFC 7515, section 4.1."""
+class SubscriptionOptions(msgspec.Struct, gc=False):
+    """What Centrifugo's tokens and back ends say of a subscription, as far as it is read; other members are ignored."""
 
-    alg: str
-    kid: str | None = None
-    crit: msgspec.Raw = _ABSENT
+    info: msgspec.Raw = ABSENT
+    data: msgspec.Raw = ABSENT
+
+    @property
+    def subscription(self) -> ServerSubscription:
+        """The subscription that is meant."""
+        return ServerSubscription(given_json(self.info), given_json(self.data))
 
 
-class Claims(msgspec.Struct, gc=False):
-    """What is read of a token's claims: those of RFC 7519, and those that Centrifugo and this relay know.
+class Claims(SignedClaims, gc=False):
+    """What is read of the claims of a token for a connection.
 
-    `expire_at` is Centrifugo's: when the connection ends, instead of `exp`; 0: never.
+    `channels` is an object of patterns and rights, or, as Centrifugo has it, a list of channels to which the client is
+    subscribed. `subs` are Centrifugo's subscriptions with options, and `meta` is its object for back ends. `channel` is
+    a claim of subscription tokens: one of these must not open a connection.
     """
 
-    sub: str | None = None
-    exp: float | None = None
-    nbf: float | None = None
-    iat: float | None = None
-    iss: str | None = None
-    aud: str | list[str] | None = None
-    channels: dict[str, str] | None = None
-    info: msgspec.Raw = _ABSENT
-    expire_at: float | None = None
-
-
-class UnknownKey(Unauthenticated):
-    """No key of the relay has the id that a token names; another look at the issuer's keys may find it."""
-
-    def __init__(self) -> None:
-        super().__init__("unknown_key", "the token is signed with a key that this relay doesn't know")
-
-
-_read_claims = msgspec.json.Decoder(Claims).decode
-
-HEADERS: Final = 256
-"""Of tokens that are remembered: those of one issuer and key have the same."""
-
-
-@dataclass(frozen=True, slots=True)
-class TokenRules:
-    """What a token has to say.
-
-    Args:
-        issuer: its `iss`; None: any.
-        audiences: one of them has to be in its `aud`; empty: any, also none.
-        leeway: seconds by which clocks may differ.
-        expiry_required: whether `exp` has to be there.
-    """
-
-    issuer: str | None = None
-    audiences: Collection[str] = ()
-    leeway: float = 0.0
-    expiry_required: bool = True
+    channels: dict[str, str] | list[str] | None = None
+    subs: dict[str, SubscriptionOptions | None] | None = None
+    meta: msgspec.Raw = ABSENT
+    channel: str = ""
 
 
 class TokenVerifier:
-    """Verifies tokens.
+    """Verifies the tokens of clients that connect.
 
     Args:
         rules: what they have to say.
@@ -91,134 +48,38 @@ class TokenVerifier:
     """
 
     def __init__(self, rules: TokenRules, now: Callable[[], float]) -> None:
-        self._rules = rules
-        self._now = now
-        # Of the headers of valid tokens, which are few: what has verified the last one, and the keys at that time.
-        self._verified: dict[str, Verify] = {}
-        self._keys: Sequence[Key] = ()
+        self._claims = ClaimsReader(Claims, rules, now)
 
     def verify(self, token: str, keys: Sequence[Key]) -> Grant:
-        """Return what a token gives.
-
-        Args:
-            token: from anybody.
-            keys: that may have signed it; another object when they have changed.
-
-        Raises:
-            UnknownKey: none of them has the id that the token names.
-            Unauthenticated: the token is not in order; the reason is a sentence for the client.
-        """
-        signed, dot, signature = token.rpartition(".")
-        head, middle, payload = signed.partition(".")
-        if not (dot and middle) or "." in payload or not token.isascii():
-            raise _malformed("it must be a JSON Web Token: three parts with dots between them")
-        self._check_signature(head, signed.encode(), _decode(signature), keys)
-        try:
-            claims = _read_claims(_decode(payload))
-        except msgspec.MsgspecError as error:
-            raise _malformed(f"its claims: {error}") from None
-        except (UnicodeDecodeError, RecursionError):
-            raise _malformed("its claims are not UTF-8, or nested too deeply") from None
-        self._check(claims)
-        return _grant(claims, self._rules.leeway)
-
-    def _check_signature(self, head: str, signed: bytes, signature: bytes, keys: Sequence[Key]) -> None:
-        """Check who has signed a token; raises what `verify` does."""
-        if keys is not self._keys:
-            self._verified.clear()
-            self._keys = keys
-        verify = self._verified.get(head)
-        if verify is None or not verify(signed, signature):
-            verify = _signer(read_header(head), signed, signature, keys, verify)
-            if len(self._verified) >= HEADERS:
-                self._verified.clear()
-            self._verified[head] = verify
-
-    def _check(self, claims: Claims) -> None:
-        """Check the claims about time, issuer and audience (RFC 7519, section 4.1)."""
-        rules, now = self._rules, self._now()
-        for moment in (claims.exp, claims.nbf, claims.iat, claims.expire_at):
-            if moment is not None and not 0 <= moment < LATEST:
-                raise _malformed("its times must be seconds since 1970")
-        if claims.exp is None:
-            if rules.expiry_required:
-                raise Unauthenticated("no_expiry", "the token has no exp, so it would be valid for ever")
-        elif now >= claims.exp + rules.leeway:
-            raise Unauthenticated("expired", "the token has expired")
-        if claims.nbf is not None and now < claims.nbf - rules.leeway:
-            raise Unauthenticated("not_yet_valid", "the token is not valid yet")
-        if claims.iat is not None and now < claims.iat - rules.leeway:
-            raise Unauthenticated("not_yet_valid", "the token says that it was issued in the future")
-        if rules.issuer is not None and claims.iss != rules.issuer:
-            raise Unauthenticated("wrong_issuer", "the token is of another issuer")
-        if rules.audiences:
-            given = [claims.aud] if isinstance(claims.aud, str) else claims.aud or ()
-            if not any(audience in rules.audiences for audience in given):
-                raise Unauthenticated("wrong_audience", "the token is for another audience")
+        """Return what a token gives; see `ClaimsReader.read` for arguments and errors."""
+        claims = self._claims.read(token, keys)
+        if claims.channel:
+            raise malformed("it is for one subscription, and not for a connection: it has the claim channel")
+        listed, rights = (claims.channels, None) if isinstance(claims.channels, list) else ((), claims.channels)
+        server_side = server_side_of(listed, claims.subs, meta=claims.meta)
+        expires_at = self._claims.expires_at(claims)
+        return Grant(claims.sub or None, rights, expires_at, given_json(claims.info), server_side)
 
 
-@lru_cache(HEADERS)
-def read_header(encoded: str) -> Header:
-    """Return the header of a token."""
-    try:
-        header = msgspec.json.decode(_decode(encoded), type=Header)
-    except msgspec.MsgspecError as error:
-        raise _malformed(f"its header: {error}") from None
-    except (UnicodeDecodeError, RecursionError):
-        raise _malformed("its header is not UTF-8, or nested too deeply") from None
-    if header.crit:
-        raise _malformed("its header has crit, and this relay knows no extension")
-    return header
-
-
-def _signer(header: Header, signed: bytes, signature: bytes, keys: Sequence[Key], failed: Verify | None) -> Verify:
-    """Return what has verified the signature of a token.
+def server_side_of(
+    channels: Sequence[str],
+    options: Mapping[str, SubscriptionOptions | None] | None,
+    *,
+    data: msgspec.Raw = ABSENT,
+    meta: msgspec.Raw = ABSENT,
+) -> ServerSide | None:
+    """Return what a client is given when it connects; None: nothing.
 
     Args:
-        header: of the token.
-        signed: what is signed.
-        signature: of that.
-        keys: that may have signed it.
-        failed: what didn't verify it, and isn't tried again; None: nothing was tried.
-
-    Raises:
-        Unauthenticated: none of the keys has.
+        channels: to which it is subscribed.
+        options: the same with options, which count where a channel is in both.
+        data: for the client.
+        meta: for back ends.
     """
-    named = [key for key in keys if key.fits(header.kid)]
-    if not named:
-        raise UnknownKey
-    able = [key for key in named if header.alg in key.algorithms]
-    if not able:
-        # A secret has no id, so it fits any token; that it is none of an issuer's keys says nothing of the algorithm.
-        unnamed = header.kid is not None and all(key.id is None for key in named)
-        if unnamed and any(header.alg in key.algorithms for key in keys):
-            raise UnknownKey
-        raise Unauthenticated("wrong_algorithm", "the token is signed with an algorithm that this relay doesn't accept")
-    for key in able:
-        verify = key.algorithms[header.alg]
-        if verify is not failed and verify(signed, signature):
-            return verify
-    if header.kid is not None and all(key.id is None for key in able):
-        raise UnknownKey
-    raise Unauthenticated("wrong_signature", "the token's signature is not valid")
-
-
-def _grant(claims: Claims, leeway: float) -> Grant:
-    expires_at = claims.exp if claims.expire_at is None else claims.expire_at or None
-    if expires_at is not None:
-        expires_at += leeway  # else a client that is let in with a token that is just over would be closed at once
-    info = None if claims.info in (_ABSENT, _NULL) else bytes(claims.info)
-    return Grant(claims.sub or None, claims.channels, expires_at, info)
-
-
-def _decode(part: str) -> bytes:
-    """Return the bytes of one part of a token: base64url without padding (RFC 7515, section 2)."""
-    try:
-        data = part.encode().translate(_BASE64URL)
-        return binascii.a2b_base64(data + b"=" * (-len(data) % 4), strict_mode=True)
-    except (binascii.Error, ValueError):
-        raise _malformed("its parts must be base64url without padding") from None
-
-
-def _malformed(rule: str) -> Unauthenticated:
-    return Unauthenticated("malformed", f"the token can't be read: {rule}")
+    given, secret = given_json(data), given_json(meta)
+    if not channels and not options and given is None and secret is None:
+        return None  # nearly all clients
+    subscriptions = dict.fromkeys(channels, PLAIN_SUBSCRIPTION)
+    for channel, option in (options or {}).items():
+        subscriptions[channel] = PLAIN_SUBSCRIPTION if option is None else option.subscription
+    return ServerSide(subscriptions, given, secret)

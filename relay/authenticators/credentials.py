@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from relay.auth.authenticator import Identity, UserError
+from relay.auth.authenticator import Identity
 from relay.auth.credential import MISSING, Unauthenticated, find_credential
-from relay.auth.grant import ExpiryError, Grant, InfoError
-from relay.auth.rights import RightsError
+from relay.auth.grant import UNUSABLE, Grant
 from relay.protocols.request import ConnectRequest
 
 _HOW: Final = "as Authorization: Bearer, as the subprotocol bearer.TOKEN, or as ?token="
@@ -48,5 +47,5 @@ class Credentials:
         """
         try:
             return grant.identity(self._defaults)
-        except (UserError, RightsError, InfoError, ExpiryError) as error:
+        except UNUSABLE as error:
             raise Unauthenticated("malformed", f"the {self._kind} can't be used: {error}") from None

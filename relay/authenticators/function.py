@@ -10,6 +10,7 @@ from typing import Final
 from relay.auth.authenticator import Authenticator, AuthenticatorError, Identity
 from relay.auth.credential import Unauthenticated
 from relay.auth.grant import Grant
+from relay.auth.server_side import ServerSide
 from relay.metrics.counters import Counters
 from relay.protocols.request import ConnectRequest
 from relay.settings import Settings
@@ -98,7 +99,7 @@ def _check_types(grant: Grant) -> None:
         isinstance(channels, Mapping) and all(isinstance(text, str) for item in channels.items() for text in item)
     ):
         raise AuthenticatorError("channels of a grant must map patterns to letters, both str")
-    for name, kinds in (("user", str), ("expires_at", (int, float)), ("info", bytes)):
+    for name, kinds in (("user", str), ("expires_at", (int, float)), ("info", bytes), ("server_side", ServerSide)):
         value = getattr(grant, name)
         if value is not None and not isinstance(value, kinds):
             raise AuthenticatorError(f"{name} of a grant can't be {type(value).__name__}")

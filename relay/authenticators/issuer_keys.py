@@ -15,7 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from relay.auth.keys import Key, UnusableKey, key_set
-from relay.authenticators.http_client import CallFailed, Failure, HttpClient
+from relay.back_ends.http_client import CallFailed, Failure, HttpClient
 from relay.logs import Logger
 from relay.metrics.counters import Counters
 

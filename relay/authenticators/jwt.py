@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable
-from typing import Final
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Final, TypeVar
 
 from relay.auth.authenticator import Authenticator, Identity
 from relay.auth.credential import Cause, Unauthenticated
 from relay.auth.keys import PUBLIC_ALGORITHMS, Key, public_keys, secret_key
-from relay.auth.tokens import TokenRules, TokenVerifier, read_header
+from relay.auth.signed_claims import TokenRules, read_header
+from relay.auth.subscription_tokens import SubscriptionGrant, SubscriptionTokenInvalid, SubscriptionTokens
+from relay.auth.tokens import TokenVerifier
 from relay.authenticators.credentials import Credentials
-from relay.authenticators.http_client import warn_of_plain_http
 from relay.authenticators.issuer_keys import IssuerKeys, client_of
+from relay.back_ends.http_client import warn_of_plain_http
 from relay.errors import Refused, Unavailable
 from relay.metrics.counters import Counters
 from relay.protocols.request import ConnectRequest
@@ -21,16 +24,20 @@ from relay.settings import Settings
 _UNVERIFIED: Final[frozenset[Cause]] = frozenset({"unknown_key", "wrong_algorithm", "wrong_signature"})
 """What a key that is not there can be the cause of."""
 
+_Verified = TypeVar("_Verified", Identity, SubscriptionGrant)
+
 
 def make_authenticator(settings: Settings, counters: Counters) -> Authenticator:
     """Return the authenticator; see `relay.authenticators`."""
-    verifier = TokenVerifier(token_rules(settings), time.time)
+    rules = token_rules(settings)
+    verifier, subscriptions = TokenVerifier(rules, time.time), SubscriptionTokens(rules, time.time)
     credentials = Credentials("token", settings.auth_cookie, settings.default_rights)
     keys = configured_keys(settings)
     if settings.jwks_url is None:
-        return SignedTokens(keys, verifier, credentials)
+        return SignedTokens(keys, verifier, credentials, subscriptions)
     warn_of_plain_http("RELAY_JWKS_URL", settings.jwks_url)
-    return IssuedTokens(keys, verifier, credentials, IssuerKeys(client_of(settings.jwks_url), counters))
+    issuer = IssuerKeys(client_of(settings.jwks_url), counters)
+    return IssuedTokens(keys, verifier, credentials, subscriptions, issuer)
 
 
 def token_rules(settings: Settings) -> TokenRules:
@@ -51,18 +58,24 @@ def configured_keys(settings: Settings) -> list[Key]:
 
 
 class SignedTokens:
-    """Identifies clients by their tokens; see `relay.auth.authenticator.Authenticator`.
+    """Identifies clients by their tokens, and knows tokens for subscriptions.
+
+    See `relay.auth.authenticator.Authenticator` and `relay.auth.subscription_tokens.SubscriptionAuthenticator`.
 
     Args:
         keys: that may have signed them.
-        verifier: verifies them.
-        credentials: finds them in requests.
+        verifier: verifies those of connections.
+        credentials: finds these in requests.
+        subscriptions: verifies those of subscriptions.
     """
 
-    def __init__(self, keys: list[Key], verifier: TokenVerifier, credentials: Credentials) -> None:
+    def __init__(
+        self, keys: list[Key], verifier: TokenVerifier, credentials: Credentials, subscriptions: SubscriptionTokens
+    ) -> None:
         self._keys = keys
         self._verifier = verifier
         self._credentials = credentials
+        self._subscriptions = subscriptions
 
     def identify(self, request: ConnectRequest) -> Identity | Awaitable[Identity]:
         """Return the identity that the token of a request gives.
@@ -72,6 +85,10 @@ class SignedTokens:
         """
         return self._verify(self._credentials.take(request))
 
+    def authorize(self, token: str, channel: str, user: str | None) -> SubscriptionGrant | Awaitable[SubscriptionGrant]:
+        """Return what a token for a subscription gives; see `SubscriptionTokens.verify`."""
+        return self._verify_subscription(token, channel, user)
+
     @property
     def _all_keys(self) -> list[Key]:
         """All keys that may have signed a token."""
@@ -80,19 +97,28 @@ class SignedTokens:
     def _verify(self, token: str) -> Identity:
         return self._credentials.identity(self._verifier.verify(token, self._all_keys))
 
+    def _verify_subscription(self, token: str, channel: str, user: str | None) -> SubscriptionGrant:
+        return self._subscriptions.verify(token, self._all_keys, channel, user)
+
 
 class IssuedTokens(SignedTokens):
     """The same with the keys of an issuer besides; a `relay.auth.authenticator.RemoteAuthenticator`.
 
     Args:
         keys: that stand in the settings, and count whatever the issuer says.
-        verifier: as above.
-        credentials: as above.
+        verifier, credentials, subscriptions: as above.
         issuer: has the keys of the issuer.
     """
 
-    def __init__(self, keys: list[Key], verifier: TokenVerifier, credentials: Credentials, issuer: IssuerKeys) -> None:
-        super().__init__(keys, verifier, credentials)
+    def __init__(
+        self,
+        keys: list[Key],
+        verifier: TokenVerifier,
+        credentials: Credentials,
+        subscriptions: SubscriptionTokens,
+        issuer: IssuerKeys,
+    ) -> None:
+        super().__init__(keys, verifier, credentials, subscriptions)
         self._issuer = issuer
         # Those of the settings and these of the issuer.
         self._issued = issuer.keys
@@ -122,12 +148,11 @@ class IssuedTokens(SignedTokens):
             Unauthenticated: it has none, or none that is valid.
         """
         token = self._credentials.take(request)
-        try:
-            return self._verify(token)
-        except Unauthenticated as error:
-            if error.cause not in _UNVERIFIED or not self._may_be_known_to_the_issuer(token):
-                raise
-        return self._verify_later(token)
+        return self._with_keys_for(token, partial(self._verify, token))
+
+    def authorize(self, token: str, channel: str, user: str | None) -> SubscriptionGrant | Awaitable[SubscriptionGrant]:
+        """Return what a token for a subscription gives, perhaps after another look; see `SubscriptionTokens.verify`."""
+        return self._with_keys_for(token, partial(self._verify_subscription, token, channel, user))
 
     @property
     def _all_keys(self) -> list[Key]:
@@ -136,6 +161,15 @@ class IssuedTokens(SignedTokens):
             self._together = [*self._keys, *self._issued]
         return self._together
 
+    def _with_keys_for(self, token: str, verify: Callable[[], _Verified]) -> _Verified | Awaitable[_Verified]:
+        """Return what `verify` does; look for a key first that it may lack."""
+        try:
+            return verify()
+        except (Unauthenticated, SubscriptionTokenInvalid) as error:
+            if error.cause not in _UNVERIFIED or not self._may_be_known_to_the_issuer(token):
+                raise
+        return self._verify_later(verify)
+
     def _may_be_known_to_the_issuer(self, token: str) -> bool:
         """Return whether the issuer may have a key that this token is signed with, and that isn't here."""
         header = read_header(token.partition(".")[0])
@@ -143,11 +177,11 @@ class IssuedTokens(SignedTokens):
             return False
         return not self._issuer.there or (header.kid is not None and not self._issuer.knows(header.kid))
 
-    async def _verify_later(self, token: str) -> Identity:
+    async def _verify_later(self, verify: Callable[[], _Verified]) -> _Verified:
         await self._issuer.look_again()
         try:
-            return self._verify(token)
-        except Unauthenticated as error:
+            return verify()
+        except (Unauthenticated, SubscriptionTokenInvalid) as error:
             if error.cause not in _UNVERIFIED or self._issuer.problem is None:
                 raise
         # It may be valid: 401 would send its user to log in again.

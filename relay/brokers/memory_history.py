@@ -19,7 +19,7 @@ from relay.brokers.history import (
     HistoryPage,
     HistoryStore,
 )
-from relay.message import Message, PositionedMessage
+from relay.message import Message, PositionedMessage, attributes_of, content_bytes
 from relay.namespaces import ChannelOptions, Namespaces
 from relay.position import Position
 
@@ -100,7 +100,12 @@ class MemoryHistoryStore(HistoryStore):
         channel.top = Position(channel.top.epoch, channel.top.offset + 1)
         _renew(channel, options, now)
         positioned = PositionedMessage(
-            message.channel, message.payload, message.kind, message.origin, position=channel.top
+            message.channel,
+            message.payload,
+            message.kind,
+            message.origin,
+            position=channel.top,
+            attributes=attributes_of(message),
         )
         if options.history_size:
             self._keep(channel, positioned, options, now)
@@ -178,11 +183,11 @@ class MemoryHistoryStore(HistoryStore):
         if channel.kept_until <= now:
             self._drop(channel)
         channel.messages.append(message)
-        self._count(channel, len(message.payload), 1)
+        self._count(channel, content_bytes(message), 1)
         while len(channel.messages) > options.history_size or (
             channel.size > options.history_bytes and len(channel.messages) > 1
         ):
-            self._count(channel, -len(channel.messages.popleft().payload), -1)
+            self._count(channel, -content_bytes(channel.messages.popleft()), -1)
         channel.kept_until = now + options.history_ttl
         if self._bytes > MAX_BYTES:
             self._make_room(channel)

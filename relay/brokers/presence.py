@@ -116,8 +116,9 @@ class FoundMembers:
 
 def size_of(member: Member) -> int:
     """Return about how many bytes a member has as JSON."""
-    info = 0 if isinstance(member.info, msgspec.UnsetType) else memoryview(member.info).nbytes
-    return _OTHER_BYTES + len(member.client) + len(member.user or "") + info
+    infos = (member.info, member.channel_info)
+    shown = sum(memoryview(info).nbytes for info in infos if not isinstance(info, msgspec.UnsetType))
+    return _OTHER_BYTES + len(member.client) + len(member.user or "") + shown
 
 
 _OTHER_BYTES: Final = 64

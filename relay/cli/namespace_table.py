@@ -37,6 +37,8 @@ def _cell(option: str, options: ChannelOptions, settings: Settings) -> str:
         value = getattr(settings, option)
     if value is None or value is False or (option in _OF_A_HISTORY and not options.history_size):
         return "-"
+    if option == "subscriber_rights" and not value:
+        return "-"  # nothing besides; while no letters in `rights` take away
     if value is True:
         return "yes"
     return show(value) if value != "" else "none"

@@ -54,7 +54,25 @@ class Lifetime(Quantity):
     help="What it may do where, such as 'chat:*=rw': r subscribe, w publish, p presence, h history; repeatable. "
     "With --check a CHANNEL to ask about.",
 )
+@click.option(
+    "--subscribe",
+    "subscribed",
+    multiple=True,
+    metavar="CHANNEL",
+    help="A channel to which a client of Centrifuge that connects with it is subscribed without asking; repeatable.",
+)
+@click.option(
+    "--subscription",
+    metavar="CHANNEL",
+    help="Make a token with which a client of Centrifuge may subscribe to this channel, whatever its rights. With "
+    "--check, check one, for --user.",
+)
 @click.option("--ttl", type=Lifetime(), default="1h", show_default=True, help="How long it is valid; or never.")
+@click.option(
+    "--lasts",
+    type=Lifetime(),
+    help="How long the connection, or the subscription, lasts; or never for without end.  [default: as --ttl]",
+)
 @click.option("--info", metavar="JSON", help="What presence will show of the client.")
 @click.option(
     "--private-key",
@@ -73,6 +91,8 @@ class Lifetime(Quantity):
 @click.option("--new-secret", is_flag=True, help="Print a new random secret for RELAY_JWT_SECRET, and nothing else.")
 def command(
     channels: tuple[str, ...],
+    subscribed: tuple[str, ...],
+    subscription: str | None,
     checked: str | None,
     new_secret: bool,
     private_key: Path | None,
@@ -92,17 +112,21 @@ def command(
     if new_secret:
         click.echo(secrets.token_urlsafe(SECRET_BYTES))
         return
-    own = {name: options.pop(name) for name in ("user", "ttl", "info", "kid", "algorithm")}
+    own = {name: options.pop(name) for name in ("user", "ttl", "lasts", "info", "kid", "algorithm")}
     settings = load_settings(options)
     if checked is not None:
-        from relay.cli.token_check import check_token
+        from relay.cli.token_check import check_subscription, check_token
 
-        if not check_token(_read(checked), channels, settings):
+        if subscription is None:
+            accepted = check_token(_read(checked), channels, settings)
+        else:
+            accepted = check_subscription(_read(checked), subscription, own["user"], settings)
+        if not accepted:
             raise click.exceptions.Exit(REFUSED)
         return
     from relay.cli.new_token import make_token
 
-    click.echo(make_token(settings, private_key, channels, **own))
+    click.echo(make_token(settings, private_key, channels, subscribed, subscription, **own))
 
 
 def _read(given: str) -> str:

@@ -18,11 +18,12 @@ from relay.auth.authenticator import Identity
 from relay.auth.credential import MAX_CREDENTIAL_BYTES, Unauthenticated
 from relay.auth.keys import Key
 from relay.auth.rights import NONE, USER, Patterns, Right, Rule, compile_patterns, read_rule
+from relay.auth.subscription_tokens import SubscriptionTokenError, SubscriptionTokenInvalid, SubscriptionTokens
 from relay.auth.tokens import TokenVerifier
 from relay.authenticators.credentials import Credentials
-from relay.authenticators.http_client import CallFailed
 from relay.authenticators.issuer_keys import client_of, fetch_keys
 from relay.authenticators.jwt import configured_keys, token_rules
+from relay.back_ends.http_client import CallFailed
 from relay.channel import check_channel
 from relay.errors import ChannelError
 from relay.redaction import JOINERS, escape_controls
@@ -50,6 +51,63 @@ def check_token(token: str, channels: Sequence[str], settings: Settings, now: Ca
     Raises:
         click.UsageError: there is no key to check with, or a name can't be that of a channel.
     """
+    keys = _keys(settings, channels, "--channel")
+    try:
+        if len(token) > MAX_CREDENTIAL_BYTES:
+            raise Unauthenticated("too_long", f"the token has {len(token)} bytes, more than {MAX_CREDENTIAL_BYTES}")
+        grant = TokenVerifier(token_rules(settings), now).verify(token, keys)
+        identity = Credentials("token", None, settings.default_rights).identity(grant)
+    except Unauthenticated as error:
+        return _refused(error.reason, _details(error.cause, token, keys, settings, now()))
+    click.secho("accepted", fg="green")
+    for line in _about(identity, now()):
+        click.echo(line)
+    click.echo()
+    defaults = settings.default_rights or {}
+    own = grant.channels or {}
+    givers = _givers(own, settings)
+    for line in _table({**own, **defaults, **own}, givers, grant.user):
+        click.echo(line)
+    patterns = compile_patterns(own, defaults)
+    given = () if grant.server_side is None else grant.server_side.subscriptions
+    answers = [_answer(patterns, channel, grant.user, givers, channel in given) for channel in channels]
+    if answers:
+        click.echo()
+    for answer, _ in answers:
+        click.echo(answer)
+    return all(allowed for _, allowed in answers)
+
+
+def check_subscription(
+    token: str, channel: str, user: str | None, settings: Settings, now: Callable[[], float] = time.time
+) -> bool:
+    """Print that a token gives a subscription, or on standard error why it doesn't; return which.
+
+    Args:
+        token: from anybody.
+        channel: to which a client wants to subscribe.
+        user: of the client; None: it has none.
+        settings: of the gateways.
+        now: returns the time in seconds since 1970.
+
+    Raises:
+        click.UsageError: as `check_token`.
+    """
+    keys = _keys(settings, [channel], "--subscription")
+    try:
+        grant = SubscriptionTokens(token_rules(settings), now).verify(token, keys, channel, user)
+    except SubscriptionTokenInvalid as error:
+        return _refused(error.reason, _details(error.cause, token, keys, settings, now()))
+    except SubscriptionTokenError as error:
+        return _refused(str(error), ())
+    click.secho("accepted", fg="green")
+    for line in _about(Identity(user, expires_at=grant.expires_at, info=grant.info), now()):
+        click.echo(line)
+    return True
+
+
+def _keys(settings: Settings, channels: Sequence[str], option: str) -> list[Key]:
+    """Return the keys to check with; see that channels can have their names, and say when no gateway checks."""
     keys = configured_keys(settings)
     if not keys and settings.jwks_url is None:
         raise click.UsageError(
@@ -61,38 +119,20 @@ def check_token(token: str, channels: Sequence[str], settings: Settings, now: Ca
         try:
             check_channel(channel)
         except ChannelError as error:
-            raise click.BadParameter(str(error), param_hint="--channel") from None
+            raise click.BadParameter(str(error), param_hint=option) from None
     if settings.auth != "jwt":
         click.secho(
             f"relay: gateways with these settings don't verify tokens: RELAY_AUTH is {settings.auth}",
             fg="yellow",
             err=True,
         )
-    try:
-        if len(token) > MAX_CREDENTIAL_BYTES:
-            raise Unauthenticated("too_long", f"the token has {len(token)} bytes, more than {MAX_CREDENTIAL_BYTES}")
-        grant = TokenVerifier(token_rules(settings), now).verify(token, keys)
-        identity = Credentials("token", None, settings.default_rights).identity(grant)
-    except Unauthenticated as error:
-        more = "; ".join(_details(error.cause, token, keys, settings, now()))
-        click.secho(f"relay: refused: {error.reason}{f' ({more})' if more else ''}", fg="red", err=True)
-        return False
-    click.secho("accepted", fg="green")
-    for line in _about(identity, now()):
-        click.echo(line)
-    click.echo()
-    defaults = settings.default_rights or {}
-    given = grant.channels or {}
-    givers = _givers(given, settings)
-    for line in _table({**given, **defaults, **given}, givers, grant.user):
-        click.echo(line)
-    patterns = compile_patterns(given, defaults)
-    answers = [_answer(patterns, channel, grant.user, givers) for channel in channels]
-    if answers:
-        click.echo()
-    for answer, _ in answers:
-        click.echo(answer)
-    return all(allowed for _, allowed in answers)
+    return keys
+
+
+def _refused(reason: str, details: Iterable[str]) -> bool:
+    more = "; ".join(details)
+    click.secho(f"relay: refused: {reason}{f' ({more})' if more else ''}", fg="red", err=True)
+    return False
 
 
 async def _issuer_keys(url: str) -> list[Key]:
@@ -131,6 +171,8 @@ def _about(identity: Identity, now: float) -> Iterator[str]:
         yield f"  until  {_moment(identity.expires_at, now)}"
     if identity.info is not None:
         yield f"  info   {escape_controls(identity.info.decode(errors='replace'), keep=JOINERS)}"
+    if identity.server_side is not None and identity.server_side.subscriptions:
+        yield f"  hears  {', '.join(identity.server_side.subscriptions)}: the token subscribes to it"
 
 
 def _table(rights: Mapping[str, str], givers: Mapping[str, str], user: str | None) -> Iterator[str]:
@@ -163,14 +205,27 @@ def _marks(allowed: Iterable[Right]) -> list[str]:
     return ["yes" if right in held else "-" for right in Right]
 
 
-def _answer(patterns: Patterns, channel: str, user: str | None, givers: Mapping[str, str]) -> tuple[str, bool]:
-    """Return what the token allows in a channel, and which pattern decides; and whether it allows anything there."""
+def _answer(
+    patterns: Patterns, channel: str, user: str | None, givers: Mapping[str, str], given: bool
+) -> tuple[str, bool]:
+    """Return what the token allows in a channel, and why; and whether it allows anything there.
+
+    Args:
+        patterns: of the token, and of all clients.
+        channel: to ask about.
+        user: of the token.
+        givers: of the patterns.
+        given: whether the token itself subscribes its client to the channel.
+    """
     rule = patterns.deciding(channel, user)
     allowed = NONE if rule is None else rule.allowed
+    why = "no pattern fits" if rule is None else f"{rule.pattern} of {givers[rule.pattern]} decides"
+    if given:
+        allowed = allowed | {Right.SUBSCRIBE}
+        why = f"the token subscribes to it; else {why}"
     words = ", ".join(
         f"{'may' if right in allowed else 'may not'} {right.name.lower()}" for right in (Right.SUBSCRIBE, Right.PUBLISH)
     )
-    why = "no pattern fits" if rule is None else f"{rule.pattern} of {givers[rule.pattern]} decides"
     return f"  {channel}: {words}; {why}", bool(allowed & {Right.SUBSCRIBE, Right.PUBLISH})
 
 

@@ -73,10 +73,13 @@ class Expirations:
 
     Args:
         now: returns the time in seconds since 1970.
+
+    Attributes:
+        now: see above.
     """
 
     def __init__(self, now: Callable[[], float]) -> None:
-        self._now = now
+        self.now = now
         # Of each level by their numbers: seconds since 1970 by the seconds that a bucket covers. The values are the
         # objects that the identities of the clients hold anyway.
         self._levels: dict[int, dict[int, dict[Expiring, float]]] = {bits: {} for bits in _LEVELS}
@@ -95,7 +98,7 @@ class Expirations:
             expires_at: seconds since 1970, also in the past.
         """
         second = _second(expires_at)
-        ahead = second - self._now()
+        ahead = second - self.now()
         for bits in _LEVELS:
             if ahead < 64 << bits:
                 break
@@ -150,7 +153,7 @@ class Expirations:
             await asyncio.sleep(0 if more else TURN_SECONDS if self._batches else LOOK_SECONDS)
 
     def _open_buckets(self, at: float) -> bool:
-        now = self._now()
+        now = self.now()
         left = CLIENTS_PER_TURN
         expired: dict[Expiring, float] = {}
         due = [

@@ -69,7 +69,8 @@ class _Watched:
         """Tell the clients that they hear everything from now on."""
         self.begun = True
         for wire_format, group in self.groups.items():
-            _send(group, wire_format.begun)
+            if wire_format.begun:
+                _send(group, wire_format.begun)
 
 
 class PresenceWatchers:

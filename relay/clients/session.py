@@ -8,17 +8,16 @@ from typing import Protocol
 
 import msgspec
 
-from relay.auth.authenticator import EVERYTHING, Identity, check_publish, check_subscribe
+from relay.auth.authenticator import EVERYTHING, Identity, check_publish
+from relay.auth.server_side import ServerSubscription
 from relay.brokers import Published
 from relay.channel import check_channel
-from relay.clients.pending_subscription import PendingSubscription, refusal
-from relay.errors import CustomDisconnect, Disconnect, PublishError, SubscribeError, SubscriptionError
+from relay.errors import CustomDisconnect, Disconnect, PublishError
 from relay.hub import Subscriber
 from relay.interest import Interest
 from relay.limits.channels import check_size
-from relay.limits.limit import Limit, reached
 from relay.member import Member
-from relay.message import Kind, Message
+from relay.message import Encoder, Kind, Message
 from relay.node import Node
 from relay.paused_sources import PausableSource
 from relay.protocols import ClientProtocol, Outcome
@@ -55,12 +54,9 @@ class Session:
 
     __slots__ = (
         "_client",
-        "_further",
         "_interest",
         "_node",
-        "_pending",
         "_reading",
-        "_subscribed_due",
         "id",
         "identity",
         "network",
@@ -82,19 +78,12 @@ class Session:
         self.protocol = protocol
         self.network = network
         self.id = node.new_id()
-        # Claims on channels: on that of the protocol, and on others. Most clients have no others, and a dict for each
-        # would cost 230 bytes.
         self._interest = interest
-        self._further: dict[str, Interest] | None = None
         # None from `join` on: it may be a page of messages.
         self._reading = reading
         self.open = False
         # Set from `join` to `end`: they hold each other.
         self._client: SessionClient | None = None
-        # See `Rate`.
-        self._subscribed_due = 0.0
-        # Subscriptions that the bus has not acknowledged yet.
-        self._pending: dict[str, PendingSubscription] | None = None
 
     @property
     def user(self) -> str | None:
@@ -104,17 +93,14 @@ class Session:
     @property
     def channels(self) -> Collection[str]:
         """Names of the channels to which the client is subscribed, or is about to be."""
-        if self._further:
-            return self._claims()
         return () if self._interest is None else (self._interest.channel,)  # looked at for all clients in a row
 
     def identify(self, identity: Identity) -> None:
         """Take another identity of the same user, and show what others are to see of it."""
         before, self.identity = self.identity, identity
-        if before.info != identity.info:
-            for channel, interest in self._claims().items():
-                if interest.present and self.open and not (self._pending and channel in self._pending):
-                    self._show(channel)
+        interest = self._interest
+        if before.info != identity.info and interest is not None and interest.present and self.open:
+            self._show(interest.channel)
 
     def join(self, client: SessionClient, *, passing: bool = False) -> Replay | None:
         """Begin: messages are delivered to the client from now on.
@@ -153,58 +139,24 @@ class Session:
         if not self.open:
             return False
         self.open = False
-        claims = self._claims()
-        self._interest = self._further = None
-        for channel, interest in claims.items():
-            self._drop(channel, interest)
+        self._end_subscriptions()
         return True
 
     def end(self) -> None:
         """Let go of the client, which has left: nothing of it is left to be published."""
         self._client = None
 
-    def subscribe(self, channel: str, outcome: Outcome) -> None:
-        """Deliver a channel to the client; see `relay.protocols.Session`."""
-        check_channel(channel)
-        check_subscribe(self.identity, channel)
-        if not self.open:
-            raise SubscriptionError(channel, "the client is leaving")
-        claims = self._claims()
-        if channel in claims:
-            raise SubscriptionError(channel, "the client is subscribed already")
-        self._check_limits(channel, len(claims))
-        self._further = self._further or {}
-        interest, acknowledged = self._node.claim(channel)
-        self._further[channel] = interest
-        prepared = self._node.recoveries.prepare(channel, 0) if interest.positioned else None
-        awaited = acknowledged if prepared is None else prepared
-        if awaited.done():
-            self._settle(channel, outcome, refusal(channel, awaited))
-            return
-        self._pending = self._pending or {}
-        timeout = self._node.subscribe_timeout
-        self._pending[channel] = PendingSubscription(interest, awaited, outcome, self._settle, timeout)
-
-    def unsubscribe(self, channel: str) -> None:
-        """Deliver a channel no longer; see `relay.protocols.Session`."""
-        claims = self._claims()
-        if channel not in claims:
-            raise SubscriptionError(channel, "the client is not subscribed")
-        pending = self._forget(channel, claims[channel])
-        if pending is not None:
-            pending.outcome(SubscribeError(channel, "it was ended before the bus had acknowledged it"))
-
     def revoke(self, channel: str) -> None:
         """End a subscription because a back end says so, and let the protocol tell the client.
 
-        Nothing happens when there is none. One that the bus has not acknowledged yet fails.
+        Nothing happens when there is none.
         """
-        if channel not in self._claims():
-            return
-        begun = self._pending is None or channel not in self._pending
-        self.unsubscribe(channel)
-        if begun:
+        if self._interest is not None and self._interest.channel == channel:
+            self._end_subscriptions()
             self.protocol.unsubscribed(self, channel)
+
+    def subscribe_by_server(self, channel: str, subscription: ServerSubscription) -> None:
+        """Do nothing: a client of one channel has no others."""
 
     def publish(self, channel: str, payload: bytes, kind: Kind, outcome: Outcome | None = None) -> None:
         """Send a message to all clients of a channel; see `relay.protocols.Session`."""
@@ -212,15 +164,19 @@ class Session:
             check_channel(channel)
         if self.identity.rights is not EVERYTHING:  # asking costs 0.15 µs, a tenth of taking in a message
             check_publish(self.identity, channel)
+        self._give(Message(channel, payload, kind, self.id), outcome)
+
+    def _give(self, message: Message, outcome: Outcome | None) -> None:
+        """Give the client's message to the bus; see `publish`."""
         if (client := self._client) is None:
             return  # it has ended, and can't be told of a failure
-        node = self._node
+        node, size = self._node, len(message.payload)
         if node.channel_limits.sized is not None:
-            check_size(node.channel_limits, channel, len(payload))
+            check_size(node.channel_limits, message.channel, size)
         node.counters.messages_received += 1
-        node.counters.bytes_received += len(payload)
+        node.counters.bytes_received += size
         receipt = None if outcome is None else partial(self._report, outcome)
-        node.publish(Message(channel, payload, kind, self.id), client, receipt)
+        node.publish(message, client, receipt)
 
     def send(self, data: bytes) -> None:
         """Write bytes to the client; see `relay.protocols.Session`."""
@@ -232,69 +188,34 @@ class Session:
         if self._client is not None:
             self._client.close(why)
 
-    def _check_limits(self, channel: str, subscriptions: int) -> None:
-        """Raise `SubscriptionError` when the client has too many subscriptions for one more, or too often a new one."""
-        limits = self._node.channel_limits
-        if subscriptions >= limits.most:
-            rule = f"a client can have {limits.most} subscriptions"
-        else:
-            due = limits.subscribing.count(self._subscribed_due, self._node.clock(), 1)
-            if due is not None:
-                self._subscribed_due = due
-                return
-            rule = f"a client can subscribe to {limits.subscribing.per_second:g} channels a second"
-        reached(Limit.CHANNELS, self._node.counters, user=self.user, client=self.id.hex())
-        raise SubscriptionError(channel, rule)
-
     def _report(self, outcome: Outcome, result: Published | PublishError) -> None:
         """Tell the protocol what became of a publication, unless the client has left; see `relay.brokers.Receipt`."""
         if self.open:
             outcome(result if isinstance(result, PublishError) else None)
 
-    def _claims(self) -> dict[str, Interest]:
-        """Return the claims on all channels, by channel."""
-        claims = {} if self._interest is None else {self._interest.channel: self._interest}
-        return claims | self._further if self._further else claims
+    def _end_subscriptions(self) -> None:
+        interest, self._interest = self._interest, None
+        if interest is not None:
+            self._drop(interest)
 
-    def _settle(self, channel: str, outcome: Outcome, error: SubscribeError | None) -> None:
-        """Deliver a channel from now on, as the bus has acknowledged it; or not, as it hasn't."""
-        if self._pending is not None:
-            self._pending.pop(channel, None)
-        if error is None:
-            assert self._client is not None
-            interest = self._claims()[channel]
-            if interest.positioned:
-                self._node.recoveries.join(channel, 0)
-            self._node.hub.add(channel, self._client)
-            if interest.present:
-                self._show(channel)
-        else:
-            self._forget(channel, self._claims()[channel])
-        outcome(error)
-
-    def _forget(self, channel: str, interest: Interest) -> PendingSubscription | None:
-        """End a subscription; return it if the bus has not acknowledged it yet."""
-        if interest is self._interest:
-            self._interest = None
-        else:
-            assert self._further is not None
-            del self._further[channel]
-        return self._drop(channel, interest)
-
-    def _drop(self, channel: str, interest: Interest) -> PendingSubscription | None:
-        """Deliver a channel no longer, and give back the claim on it; see `_forget`."""
+    def _drop(self, interest: Interest, encode: Encoder | None = None) -> None:
+        """Deliver a channel no longer, and give back the claim on it; `encode` as it was added to the hub with."""
+        assert self._client is not None
+        channel = interest.channel
         self._node.release(interest)
-        pending = None if self._pending is None else self._pending.pop(channel, None)
-        if pending is not None:
-            pending.stop()
-        else:
-            assert self._client is not None
-            self._node.hub.remove(channel, self._client)
-            if interest.present:
-                self._node.presences.left(channel, self.id.hex())
-        return pending
+        self._node.hub.remove(channel, self._client, encode)
+        if interest.present:
+            self._node.presences.left(channel, self.id.hex())
 
     def _show(self, channel: str, *, told: bool = True) -> None:
         """Let it be known that the client is on a channel; see `ChannelPresence.come`."""
-        info = msgspec.UNSET if self.identity.info is None else msgspec.Raw(self.identity.info)
-        self._node.presences.joined(channel, Member(self.id.hex(), self.user, info), told=told)
+        self._node.presences.joined(channel, self._member(channel), told=told)
+
+    def _member(self, channel: str) -> Member:
+        """Return what others see of the client on a channel."""
+        return Member(self.id.hex(), self.user, raw(self.identity.info))
+
+
+def raw(info: bytes | None) -> msgspec.Raw | msgspec.UnsetType:
+    """Return JSON as a member shows it; None: nothing."""
+    return msgspec.UNSET if info is None else msgspec.Raw(info)

@@ -10,8 +10,10 @@ from __future__ import annotations
 from typing import Annotated, TypeVar
 
 import msgspec
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, Meta, Raw, UnsetType
 
+from relay.auth.given_json import ABSENT, given_json
+from relay.auth.server_side import ServerSubscription
 from relay.channel import INTERNAL
 from relay.errors import RelayError
 
@@ -105,6 +107,28 @@ class UnsubscribeCommand(ControlMessage, frozen=True, kw_only=True, tag="unsubsc
     user: str | None = None
     client: str | None = None
     channel: str
+
+
+class SubscribeCommand(ControlMessage, frozen=True, kw_only=True, tag="subscribe"):
+    """Subscribe clients to a channel. Those that can't have further subscriptions take no notice.
+
+    Args:
+        user, client: as in `DisconnectCommand`.
+        channel: name of the channel.
+        info: JSON that others are shown of the clients in this channel; absent: nothing.
+        data: JSON for the clients; absent: nothing.
+    """
+
+    user: str | None = None
+    client: str | None = None
+    channel: str
+    info: Raw | UnsetType = UNSET
+    data: Raw | UnsetType = UNSET
+
+    @property
+    def subscription(self) -> ServerSubscription:
+        """The subscription that each of them gets."""
+        return ServerSubscription(given_json(self.info or ABSENT), given_json(self.data or ABSENT))
 
 
 class RefreshCommand(ControlMessage, frozen=True, kw_only=True, tag="refresh"):
@@ -231,7 +255,7 @@ class NodeShutdown(ControlMessage, frozen=True, kw_only=True, tag="shutdown"):
     uid: Uid
 
 
-ClientCommand = DisconnectCommand | UnsubscribeCommand | RefreshCommand | BlockCommand
+ClientCommand = DisconnectCommand | UnsubscribeCommand | SubscribeCommand | RefreshCommand | BlockCommand
 """What is to be done with clients."""
 
 Broadcast = ClientCommand | UnblockCommand | ForgetHistoryCommand | SurveyRequest | NodeAnnouncement | NodeShutdown

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from relay.auth.authenticator import (
     Identity,
@@ -12,17 +12,20 @@ from relay.auth.authenticator import (
     check_publish,
     check_subscribe,
 )
+from relay.clients.introduction import unknown
+from relay.clients.joining import prepared
+from relay.clients.multiplexed_session import MultiplexedSession
 from relay.clients.registry import Registry
 from relay.clients.session import Session
+from relay.clients.session_context import SessionContext
 from relay.errors import NotAllowed, Refused, Unavailable
 from relay.gateway.authentication import Authentication
-from relay.gateway.joining import prepared
 from relay.interest import Interest
 from relay.limits.gateway_limits import GatewayLimits
 from relay.logs import Logger
-from relay.namespaces import Namespaces
 from relay.node import Node
 from relay.protocols import ClientProtocol
+from relay.protocols.multiplexed import MultiplexedProtocol
 from relay.protocols.request import ConnectRequest
 from relay.recovery.reading import Reading
 from relay.replay import Resume
@@ -50,17 +53,18 @@ class Admission:
     What comes before depends on how the client comes: its address, `Host` and `Origin`, and what it asks for.
 
     Nothing here waits unless something has to be waited for: the authenticator, or the bus for a channel that is new to
-    this gateway. So most handshakes need no task; see `relay.gateway.eager_task`.
+    this gateway. So most handshakes need no task; see `relay.clients.eager_task`.
 
     Args:
         authentication: tells who clients are.
         registry: who is connected.
         node: hub and broker.
         limits: of what one address and one user may take.
-        namespaces: the options of channels.
+        sessions: what the sessions of clients with several channels share.
 
     Attributes:
         authentication: see above.
+        sessions: see above.
         longest: seconds after which a client is let in or refused, whatever happens.
     """
 
@@ -70,11 +74,12 @@ class Admission:
         registry: Registry,
         node: Node,
         limits: GatewayLimits,
-        namespaces: Namespaces,
+        sessions: SessionContext,
     ) -> None:
         self.authentication = authentication
         self._limits = limits
-        self._namespaces = namespaces
+        self._namespaces = sessions.namespaces
+        self.sessions = sessions
         self._registry = registry
         self._node = node
         patience = authentication.patience
@@ -96,9 +101,9 @@ class Admission:
             Refused: with 401 or 403, it may not; with 429, its address or user has too many clients; with 503, there is
                 no place, or the bus doesn't acknowledge; and what `identify` raises.
         """
-        return await self.complete(self.begin(request, identity), protocol)
+        return await self.complete(self.begin(request, protocol, identity), protocol)
 
-    def begin(self, request: ConnectRequest, identity: Identity | None = None) -> Arrival:
+    def begin(self, request: ConnectRequest, protocol: ClientProtocol, identity: Identity | None = None) -> Arrival:
         """Count a client that wants to come in, and ask who it is; the first part of `admit`. `complete` has to follow.
 
         Raises what `admit` does.
@@ -107,6 +112,8 @@ class Admission:
         connections = self._limits.connections
         network = connections.enter(request.remote)
         try:
+            if identity is None and protocol.multiplexed and cast(MultiplexedProtocol, protocol).introduces_itself:
+                identity = unknown(self.sessions.now())
             return Arrival(request, network, self.authentication.ask(request) if identity is None else identity)
         except BaseException:
             connections.leave(network, None)
@@ -123,6 +130,8 @@ class Admission:
         except BaseException:
             connections.leave(arrival.network, user)
             raise
+        if protocol.multiplexed:
+            return MultiplexedSession(self.sessions, identity, cast(MultiplexedProtocol, protocol), arrival.network)
         return Session(self._node, identity, protocol, interest, arrival.network, reading)
 
     def withdraw(self, session: Session) -> None:

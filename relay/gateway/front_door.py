@@ -72,5 +72,6 @@ class FrontDoor:
 
     async def wait_settled(self) -> None:
         """Wait until no handshake waits any more; end them first. An authenticator may need a while for its end."""
+        await self.admission.sessions.requests.stop()
         if self._waiting:
             await asyncio.wait(self._waiting, timeout=SETTLE_SECONDS)

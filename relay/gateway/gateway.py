@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
-from relay.auth.authenticator import Authenticator, RemoteAuthenticator
+from relay.auth.authenticator import Authenticator
 from relay.authenticators import make_authenticator
 from relay.brokers.schemes import describe
 from relay.clients.context import CLOSE_TIMEOUT_SECONDS
@@ -19,6 +19,7 @@ from relay.gateway.garbage import collect_garbage
 from relay.gateway.listener import Listener
 from relay.gateway.parts import Parts, make_parts
 from relay.gateway.readiness import report_left_out, report_readiness
+from relay.gateway.remotes import Remotes
 from relay.gateway.status import Workers, snapshot_without_clients, take_snapshot
 from relay.idempotency_key import check_idempotency_key
 from relay.logs import Logger
@@ -26,6 +27,7 @@ from relay.message import make_message
 from relay.metrics.counters import Counters
 from relay.metrics.process import GcPauses, Process, build_labels, watch_event_loop
 from relay.metrics.snapshot import Snapshot
+from relay.rpc import make_rpc
 from relay.settings import Settings
 from relay.web.app import build_operators_app
 from relay.web.app_keys import Readiness
@@ -68,8 +70,9 @@ class Gateway:
         self.settings = Settings() if settings is None else settings
         self.counters = Counters()
         self._auth = auth_kind(self.settings, authenticator)
-        self._authenticator = asked = authenticator or make_authenticator(self.settings, self.counters)
-        self._remote = asked if isinstance(asked, RemoteAuthenticator) else None
+        self._authenticator = authenticator or make_authenticator(self.settings, self.counters)
+        self._rpc = make_rpc(self.settings, self.counters)
+        self._remotes = Remotes(self._authenticator, rpc=self._rpc)
         self.port = self.settings.port
         self._parts: Parts | None = None
         self._listener: Listener | None = None
@@ -110,7 +113,7 @@ class Gateway:
     @property
     def notes(self) -> list[str]:
         """What an operator should know, although it doesn't keep clients away, in words."""
-        return [] if self._remote is None or self._parts is None else self._remote.notes
+        return [] if self._parts is None else self._remotes.notes
 
     @property
     def ready(self) -> bool:
@@ -145,21 +148,21 @@ class Gateway:
             settings,
             self.counters,
             self._authenticator,
+            self._rpc,
             auth=self._auth,
             draining=lambda: self._draining,
             readiness=others.readiness if others else self._find_readiness,
             take=others.snapshot if others else self.snapshot,
         )
         listener = Listener(parts.front_door)
-        if self._remote is not None:
-            await self._remote.open()
+        await self._remotes.open()
         try:
             self.port = await listener.start(list(settings.host), settings.port, shared=others is not None)
             await self._open_metrics_port()
         except BaseException:  # also when it is cancelled
             listener.close()
             await parts.runner.cleanup()
-            await self._close_authenticator()
+            await self._remotes.close()
             raise
         self._parts, self._listener = parts, listener
         parts.control.start(f"{socket.gethostname()}:{self.port}")
@@ -259,16 +262,12 @@ class Gateway:
         for http_connection in front_door.http.connections:
             http_connection.abort()
         await front_door.wait_settled()
-        await self._close_authenticator()
+        await self._remotes.close()
         parts.control.stop()
         await context.node.stop()
         if self._metrics_port is not None:
             await self._metrics_port.close()
         log.info("stopped", **self.counters.summary())
-
-    async def _close_authenticator(self) -> None:
-        if self._remote is not None:
-            await self._remote.close()
 
     async def _find_readiness(self) -> Readiness:
         return Readiness(self.problems, self.notes)
@@ -276,8 +275,7 @@ class Gateway:
     def _run_background(self, parts: Parts) -> None:
         """Begin everything that goes on beside the clients."""
         front_door = parts.front_door
-        if self._remote is not None:
-            self._background.run("authenticator", self._remote.run)
+        self._remotes.run(self._background)
         for name, work in parts.background.items():
             self._background.run(name, work)
         self._background.run("readiness", lambda: report_readiness(lambda: self._draining, lambda: self.problems))

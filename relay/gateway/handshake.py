@@ -22,10 +22,10 @@ import time
 from collections.abc import Callable, Generator, Mapping
 
 from relay.clients.client import Client
+from relay.clients.eager_task import start_at_once
 from relay.clients.session import Session
 from relay.errors import Refused, Unavailable
 from relay.gateway.admission import Arrival
-from relay.gateway.eager_task import start_at_once
 from relay.gateway.front_door import FrontDoor
 from relay.gateway.opening_request import OpeningRequest
 from relay.gateway.tls_transport import NO_PROTOCOL
@@ -110,7 +110,7 @@ class Handshake(HttpConnection):
             opening = read(head, self.peer, self._transport.get_extra_info("certificate_user"))
             self._refusal_headers = opening.headers
             yield
-            arrival = self._front_door.admission.begin(opening.request)
+            arrival = self._front_door.admission.begin(opening.request, opening.protocol)
         except Exception as error:  # noqa: BLE001  # it is logged, and must not reach the other handshakes
             self._answer_error(error)
             return

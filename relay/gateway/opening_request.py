@@ -217,7 +217,10 @@ def _parse_head(head: bytes) -> Request:
     headers = Headers()
     for field in fields:
         name, _, value = field.partition(":")
-        headers.set_insecure(name, value.strip(" \t"))
+        value = value.strip(" \t")
+        if not value and name.lower() == "sec-websocket-protocol":
+            continue  # Centrifugo's client for Python offers none in this way, which the library refuses
+        headers.set_insecure(name, value)
     if "Transfer-Encoding" in headers or headers.get("Content-Length", "0") != "0":
         raise Refused(400, "a request like this has no body")
     return Request(path, headers, method, protocol)

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from relay.auth.authenticator import Authenticator
+from relay.auth.personal_channels import PersonalChannels
+from relay.auth.subscription_tokens import SubscriptionAuthenticator
 from relay.brokers import BrokerOptions, schemes
 from relay.clients.context import CLOSE_TIMEOUT_SECONDS, Context
 from relay.clients.expirations import Expirations
@@ -18,6 +20,7 @@ from relay.clients.missed_messages import MissedMessages
 from relay.clients.polling_clients import PollingClients
 from relay.clients.presence_watchers import PresenceWatchers
 from relay.clients.registry import Registry
+from relay.clients.session_context import Identify, Rpc, SessionContext
 from relay.clients.throttled_clients import ThrottledClients
 from relay.clients.turns import Turns
 from relay.clients.unfinished_messages import UnfinishedMessages, message_timeout
@@ -96,6 +99,7 @@ async def make_parts(
     settings: Settings,
     counters: Counters,
     authenticator: Authenticator,
+    rpc: Rpc,
     *,
     auth: str,
     draining: Callable[[], bool],
@@ -107,10 +111,9 @@ async def make_parts(
     Args:
         settings: of the gateway.
         counters: where everything is counted.
-        authenticator: tells who clients are.
+        authenticator, rpc: tell who clients are, and answer their calls.
         auth: see `AUTH`.
-        draining: tells whether the gateway says goodbye.
-        readiness, take: see `READINESS` and `SNAPSHOT`.
+        draining, readiness, take: see `DRAINING`, `READINESS` and `SNAPSHOT`.
     """
     namespaces = namespaces_of(settings)
     node = _make_node(settings, namespaces, counters)
@@ -118,12 +121,12 @@ async def make_parts(
     places, expirations = max_connections(settings.max_connections), Expirations(time.time)
     registry = Registry(places, counters, lambda: polling_clients.find_evictable(), limits.connections, expirations)
     context = _make_context(settings, namespaces, counters, node, registry)
-    polling_clients = PollingClients(context)
-    control = Control(node, registry)
+    polling_clients, control = PollingClients(context), Control(node, registry)
     authentication = Authentication(
         authenticator, limits.failures, control.blocked_users, settings.handshake_timeout, auth in (FUNCTION, PROGRAM)
     )
-    admission = Admission(authentication, registry, node, limits, namespaces)
+    sessions = _make_sessions(settings, context, limits, authentication.identify, authenticator, rpc)
+    admission = Admission(authentication, registry, node, limits, sessions)
     proxies = TrustedProxies(settings.trusted_proxies or ())
     app = build_app(
         settings=settings,
@@ -152,6 +155,30 @@ async def make_parts(
         tls=_open_tls(settings, counters),
     )
     return Parts(context, front_door, polling_clients, control, runner)
+
+
+def _make_sessions(
+    settings: Settings,
+    context: Context,
+    limits: GatewayLimits,
+    identify: Identify,
+    authenticator: Authenticator,
+    rpc: Rpc,
+) -> SessionContext:
+    return SessionContext(
+        node=context.node,
+        registry=context.registry,
+        connections=limits.connections,
+        watchers=context.presence_watchers,
+        namespaces=context.namespaces,
+        identify=identify,
+        authorizer=authenticator if isinstance(authenticator, SubscriptionAuthenticator) else None,
+        rpc=rpc,
+        personal=PersonalChannels(settings.user_channels or ()),
+        emulated_headers=settings.auth_headers,
+        ping_seconds=settings.ping_interval,
+        now=time.time,
+    )
 
 
 def _open_tls(settings: Settings, counters: Counters) -> Tls | None:

@@ -119,6 +119,7 @@ class Counters(Additive):
         messages_delivered: messages that came from the bus for a channel with local clients.
         fanned_out: messages handed to clients, including those that were then skipped.
         bytes_fanned_out: bytes of those, with their framing.
+        deliveries_left_out: messages that the protocol of clients can't carry.
         deliveries_dropped: messages skipped for slow consumers.
         deliveries_conflated: messages that a slow consumer did not get because a newer one took their place.
         bytes_dropped: bytes of both, with their framing.
@@ -148,6 +149,8 @@ class Counters(Additive):
         log_entries_dropped: log entries of the process that were not written, by reason.
         auth_requests: requests to the back end that decides about clients, by outcome; also those that were not sent.
         auth_request_seconds: time from sending such a request to its answer or its failure.
+        rpc_calls: calls of clients for the back end that answers them, by outcome; also those that were not sent.
+        rpc_call_seconds: time from sending such a call to its answer or its failure.
         issuer_fetches: fetches of the keys of tokens' issuers, by outcome.
         issuer_up: 1 while the last fetch has succeeded, else 0, by host.
         issuer_keys_at: when the keys in use were fetched, in seconds since 1970, by host; 0: there are none yet.
@@ -180,6 +183,7 @@ class Counters(Additive):
     messages_delivered: int = 0
     fanned_out: int = 0
     bytes_fanned_out: int = 0
+    deliveries_left_out: int = 0
     deliveries_dropped: int = 0
     deliveries_conflated: int = 0
     bytes_dropped: int = 0
@@ -210,6 +214,8 @@ class Counters(Additive):
     log_entries_dropped: Counter[str] = field(default_factory=Counter)
     auth_requests: Counter[str] = field(default_factory=Counter)
     auth_request_seconds: Histogram = field(default_factory=Histogram)
+    rpc_calls: Counter[str] = field(default_factory=Counter)
+    rpc_call_seconds: Histogram = field(default_factory=Histogram)
     issuer_fetches: Counter[str] = field(default_factory=Counter)
     issuer_up: dict[str, int] = field(default_factory=dict, metadata=LEAST)
     issuer_keys_at: dict[str, float] = field(default_factory=dict, metadata=LEAST)

@@ -24,6 +24,7 @@ from relay.metrics.label_values import (
     REFUSALS,
     RELOADS,
     REQUESTS,
+    RPC_CALLS,
     SHARES,
     TLS,
     UNWRITTEN,
@@ -76,6 +77,11 @@ _TOTALS = (
     _Series(
         "deliveries_conflated", "relay_deliveries_conflated", "Messages that newer ones replaced for slow consumers."
     ),
+    _Series(
+        "deliveries_left_out",
+        "relay_deliveries_left_out",
+        "Messages left out for clients whose protocol can't carry them: payloads that are not JSON.",
+    ),
     _Series("deliveries_dropped", "relay_deliveries_dropped", "Messages skipped for slow consumers."),
     _Series("writes", "relay_writes", "Writes to clients; deliveries by writes is the coalescing factor."),
     _Series("bus_connects", "relay_bus_connects", "Links to the bus that were opened."),
@@ -96,6 +102,7 @@ _TOTALS = (
     _Series("worker_restarts", "relay_worker_restarts", "Worker processes that were replaced."),
     _Series("log_entries_dropped", "relay_log_entries_dropped", "Log entries not written.", "reason", UNWRITTEN),
     _Series("auth_requests", "relay_auth_requests", "Decisions asked of the back end.", "outcome", AUTH_REQUESTS),
+    _Series("rpc_calls", "relay_rpc_calls", "Calls of clients for the back end.", "outcome", RPC_CALLS),
     _Series(
         "issuer_fetches", "relay_issuer_fetches", "Fetches of issuers' keys, by outcome.", "outcome", ("ok", *CALLS)
     ),
@@ -110,6 +117,7 @@ _HISTOGRAMS = (
     _Series("handshakes", "relay_handshake_seconds", "Time from a whole request to its upgrade."),
     _Series("tls_handshakes", "relay_tls_handshake_seconds", "Time from a whole ClientHello to the end of TLS' part."),
     _Series("auth_request_seconds", "relay_auth_request_seconds", "Time until the back end has decided, or failed."),
+    _Series("rpc_call_seconds", "relay_rpc_call_seconds", "Time until the back end has answered a call, or failed."),
     _Series("publish_latency", "relay_publish_latency_seconds", "Time from accepting a message to the bus's answer."),
     _Series("bus_round_trips", "relay_bus_round_trip_seconds", "Probes of the bus from end to end."),
     _Series("event_loop_lag", "relay_event_loop_lag_seconds", "How late the event loop comes to what is due."),

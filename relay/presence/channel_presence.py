@@ -100,6 +100,11 @@ class ChannelPresence:
         return self._whole or bool(self._come or self._left or self._new or self._gone)
 
     @property
+    def settled(self) -> bool:
+        """Whether the bus knows all clients of this gateway."""
+        return not self.changed and self._sent is None
+
+    @property
     def whole(self) -> bool:
         """Whether the bus has to be told all."""
         return self._whole

@@ -110,6 +110,10 @@ class Presences:
         """Return whether it is known who is on a channel."""
         return self._namespaces.present and self._namespaces.options(channel).presence
 
+    def find(self, channel: str) -> ChannelPresence | None:
+        """Return this gateway's clients on a channel; None: there are none."""
+        return self._channels.get(channel)
+
     def joined(self, channel: str, member: Member, *, told: bool = True) -> None:
         """Be told that a client is on a channel; again when it shows something else. See `ChannelPresence.come`."""
         found = self._channels.get(channel)
@@ -282,10 +286,7 @@ class Presences:
             self._refused.discard(found)
 
     def _lingers(self, found: ChannelPresence, last: Member) -> bool:
-        """Return whether a user whose last client has gone may come back before others are told.
-
-        A client without a user is never the same. And where no client is told, nothing is gained.
-        """
+        """Return whether a user whose last client has gone may come back before others are told, if there is a user."""
         if last.user is None or not self._namespaces.options(found.channel).join_leave:
             return False
         if len(self._lingering) >= MAX_LINGERING:
@@ -295,6 +296,5 @@ class Presences:
         return True
 
     async def _pause(self) -> None:
-        first, longest = RETRY_SECONDS
-        seconds = min(longest, first * 2 ** min(self._failures - 1, 8))
+        seconds = min(RETRY_SECONDS[1], RETRY_SECONDS[0] * 2 ** min(self._failures - 1, 8))
         await asyncio.sleep(seconds * random.uniform(0.5, 1.0))  # noqa: S311  # spreads load, guards nothing

@@ -23,7 +23,7 @@ from relay.replay import Replay, Resume
 
 PLAIN: Final = "relay.protocols.plain"
 
-ENDPOINTS: dict[str, str] = {"/ws": PLAIN}
+ENDPOINTS: dict[str, str] = {"/ws": PLAIN, "/connection/websocket": "relay.protocols.centrifuge"}
 """Path, or name of a subprotocol → module of the protocol that WebSockets speak at this path or below it, or with this
 subprotocol. A path has a slash in front, and the longest that fits counts; subprotocols win. At any other path a client
 is told where to go."""
@@ -33,7 +33,7 @@ Outcome = Callable[["RelayError | None"], None]
 
 
 class Session(Protocol):
-    """What a protocol can do for one client.
+    """What a protocol can do for one client; for one of several channels see `relay.protocols.multiplexed`.
 
     Attributes:
         id: 16 bytes, unique over all gateways; the origin of the client's messages.
@@ -48,29 +48,6 @@ class Session(Protocol):
     @property
     def channels(self) -> Collection[str]:
         """Names of the channels to which the client is subscribed, or is about to be."""
-
-    def subscribe(self, channel: str, outcome: Outcome) -> None:
-        """Deliver a channel to the client.
-
-        Args:
-            channel: its name.
-            outcome: called, during the call or later, when the bus has acknowledged the subscription; what is
-                published after that is delivered. Or with why not: `SubscribeError`.
-
-        Raises:
-            ChannelError: the name is not legal.
-            NotAllowed: the client has no right to.
-            SubscriptionError: the client is subscribed already, or to too many channels.
-        """
-
-    def unsubscribe(self, channel: str) -> None:
-        """Deliver a channel no longer.
-
-        When the bus has not acknowledged the subscription yet, its outcome is told now: it has failed.
-
-        Raises:
-            SubscriptionError: the client isn't subscribed to it.
-        """
 
     def publish(self, channel: str, payload: bytes, kind: Kind, outcome: Outcome | None = None) -> None:
         """Send a message to all clients of a channel, on all gateways.
@@ -96,7 +73,7 @@ class Session(Protocol):
         Nothing is written once the client is being closed.
         """
 
-    def close(self, why: Disconnect) -> None:
+    def close(self, why: Disconnect | CustomDisconnect) -> None:
         """End the connection, as the protocol says it; see `ClientProtocol.closing`."""
 
 
@@ -120,7 +97,8 @@ class PresenceFormat(Protocol):
 
     @property
     def begun(self) -> bytes:
-        """What is written when a client hears of all who come and go from then on: of those before, perhaps not."""
+        """What is written when a client hears of all who come and go from then on: of those before, perhaps not. Empty:
+        it has no word for that."""
 
     def encode(self, events: PresenceEvents) -> bytes:
         """Return what is written when users have come or gone."""
@@ -142,7 +120,8 @@ class ClientProtocol(Protocol):
 
     @property
     def multiplexed(self) -> bool:
-        """Whether the client may subscribe to further channels. All that one tick brings it goes out in one write."""
+        """Whether the client may subscribe to further channels: then it is a `MultiplexedProtocol`, and its session a
+        `MultiplexedSession`. All that one tick brings it goes out in one write."""
 
     @property
     def channel(self) -> str | None:

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Final
 from urllib.parse import parse_qsl
 
 from relay.channel import channel_from_path
 from relay.errors import ChannelError, Refused
+from relay.protocols.emulated_headers import EmulatedHeaders, pick_emulated
 from relay.replay import MAX_NEWEST
 
 MAX_PARAMETERS = 32
 
 CREDENTIAL = "token"
 """Parameter of the URL's query that holds the client's credential."""
+
+CREDENTIAL_HEADER: Final = "authorization"
+
+_NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
 _COUNT = re.compile(r"[0-9]{1,9}")
 
@@ -49,6 +56,30 @@ class ConnectRequest:
             return self.headers.get(name)
         except LookupError:  # of `websockets`, for a header that comes twice
             raise Refused(400, f"more than one {name} header") from None
+
+    def with_token(
+        self, token: str, headers: Mapping[str, str] = _NO_HEADERS, allowed: Collection[str] = ()
+    ) -> ConnectRequest:
+        """Return this request as it would be with a token that its client sends later, in its protocol.
+
+        The token is then the only credential: those of the request aren't looked at. Cookies stay, for a back end that
+        reads sessions; none of them is a credential beside a token.
+
+        Args:
+            token: from anybody. Empty: the client sends none, and what the request has counts.
+            headers: that the client sends in its protocol.
+            allowed: names of those of them that count, where the request doesn't have them itself.
+
+        Raises:
+            Refused: with 400; the headers can't be used.
+        """
+        emulated = pick_emulated(headers, allowed)
+        if not token:
+            return replace(self, headers=EmulatedHeaders(self.headers, (), emulated)) if emulated else self
+        emulated.pop(CREDENTIAL_HEADER, None)
+        query = {name: value for name, value in self.query.items() if name != CREDENTIAL}
+        seen = EmulatedHeaders(self.headers, (CREDENTIAL_HEADER,), emulated)
+        return replace(self, query=query, headers=seen, bearer=token)
 
 
 def parse_request(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from relay.message import PositionedMessage
+from relay.message import PositionedMessage, content_bytes
 from relay.recovery.ring import MESSAGE_BYTES, Budget
 
 KEPT_BYTES: Final = 1024 * 1024
@@ -38,7 +38,7 @@ class Kept:
 
         It is kept in any case: it shows that those before are missing, if the reading doesn't have them.
         """
-        size = len(message.payload) + MESSAGE_BYTES
+        size = content_bytes(message) + MESSAGE_BYTES
         room = self._bytes + size <= KEPT_BYTES and self._budget.used + size <= self._budget.limit
         if not room:
             self.take()

@@ -7,13 +7,13 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Final
 
-from relay.message import PositionedMessage
+from relay.message import PositionedMessage, content_bytes
 
 RING_BYTES: Final = 64 * 1024 * 1024
 """What the rings of all channels may hold. Beyond it each channel has its share; who needs more is served by a read."""
 
 MESSAGE_BYTES: Final = 512
-"""What a message takes in memory beside its payload: the objects of it and of its position."""
+"""What a message takes in memory beside its payload and attributes: the objects of it and of its position."""
 
 
 class Budget:
@@ -50,7 +50,7 @@ class Ring:
 
     Args:
         size: messages at most.
-        payload_bytes: of their payloads at most.
+        payload_bytes: of their payloads and attributes at most.
         budget: of all rings.
 
     Attributes:
@@ -77,6 +77,8 @@ class Ring:
         if not self._size:
             return
         size = len(message.payload)
+        if message.attributes is not None:
+            size += message.attributes.size
         messages = self._messages
         messages.append(message)
         self._bytes += size
@@ -120,6 +122,6 @@ class Ring:
         return self._bytes + MESSAGE_BYTES * len(self._messages)
 
     def _drop_oldest(self) -> None:
-        size = len(self._messages.popleft().payload)
+        size = content_bytes(self._messages.popleft())
         self._bytes -= size
         self._budget.used -= size + MESSAGE_BYTES

@@ -20,6 +20,7 @@ from relay.settings.messages import MessageSettings
 from relay.settings.problem import SettingProblem, SettingsError
 from relay.settings.process import ProcessSettings
 from relay.settings.report import broken_lines, problems, quiet_dotenv
+from relay.settings.rpc import RpcSettings
 from relay.settings.tls import TlsSettings
 from relay.system_error import in_words
 
@@ -30,6 +31,7 @@ class Settings(
     ProcessSettings,
     LimitSettings,
     ChannelSettings,
+    RpcSettings,
     BackEndSettings,
     AccessSettings,
     MessageSettings,

@@ -2,81 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
-from typing import Annotated, Final
+from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ValidationInfo, field_validator
+from pydantic import BaseModel, ValidationInfo, field_validator
 
 from relay.settings.access_values import HttpUrl
+from relay.settings.back_end_values import CookieNames, HeaderNames, ParameterNames
 from relay.settings.field import PREFIX, setting
-from relay.settings.values import Range, ValueKind, split_list
-
-MOST_NAMES: Final = 32
-"""Of headers, cookies or parameters that are passed on."""
-
-_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}\Z")
-
-_OF_THE_REQUEST_ITSELF: Final = re.compile(
-    r"(?:Host|Connection|Keep-Alive|Transfer-Encoding|TE|Trailer|Upgrade|Expect|Accept-Encoding|"
-    r"Content-.*|Proxy-.*|Sec-WebSocket-.*)\Z",
-    re.IGNORECASE,
-)
-"""Headers that belong to one connection or one body (RFC 9110, sections 7.6.1 and 8): they say nothing of a client."""
-
-
-def _check_header(name: str) -> None:
-    if not _TOKEN.match(name):
-        raise ValueError(f"not {name!r}")
-    if _OF_THE_REQUEST_ITSELF.match(name):
-        raise ValueError(f"not {name}: it belongs to the client's own request")
-    if name.lower() == "cookie":
-        raise ValueError(f"not {name}: name the cookies in {PREFIX}AUTH_COOKIES")
-
-
-def _check_cookie(name: str) -> None:
-    if not _TOKEN.match(name):
-        raise ValueError(f"not {name!r}")
-
-
-def _check_parameter(name: str) -> None:
-    if not 1 <= len(name) <= 64 or not name.isprintable():
-        raise ValueError(f"not {name!r}")
-
-
-def _names(check: Callable[[str], None], same: Callable[[str], str] = str) -> AfterValidator:
-    """Return a validator that checks each name of a list, and drops those for which `same` returns the same again."""
-
-    def read(names: tuple[str, ...]) -> tuple[str, ...]:
-        if len(names) > MOST_NAMES:
-            raise ValueError(f"at most {MOST_NAMES}")
-        first: dict[str, str] = {}
-        for name in names:
-            check(name)
-            first.setdefault(same(name), name)
-        return tuple(first.values())
-
-    return AfterValidator(read)
-
-
-HeaderNames = Annotated[
-    tuple[str, ...],
-    BeforeValidator(split_list),
-    _names(_check_header, str.lower),
-    ValueKind("list", "names of headers, separated by commas"),
-]
-CookieNames = Annotated[
-    tuple[str, ...],
-    BeforeValidator(split_list),
-    _names(_check_cookie),
-    ValueKind("list", "names of cookies, separated by commas"),
-]
-ParameterNames = Annotated[
-    tuple[str, ...],
-    BeforeValidator(split_list),
-    _names(_check_parameter),
-    ValueKind("list", "names of query parameters, separated by commas"),
-]
+from relay.settings.values import Range
 
 
 class BackEndSettings(BaseModel):

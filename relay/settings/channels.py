@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import InstanceOf, ValidationInfo, field_validator
+from pydantic import AfterValidator, BeforeValidator, InstanceOf, ValidationInfo, field_validator
 
+from relay.auth.personal_channels import MAX_PERSONAL_CHANNELS, read_personal_channel
 from relay.brokers.presence import PRESENCE_TTL_SECONDS
-from relay.namespaces import HISTORY_TTL_SECONDS, ChannelOptions, Namespaces
+from relay.namespaces import HISTORY_TTL_SECONDS, ChannelOptions, Namespaces, NoJson
 from relay.settings.access import AccessSettings
 from relay.settings.field import PREFIX, setting
 from relay.settings.messages import MessageSettings
@@ -17,12 +18,13 @@ from relay.settings.namespace_values import (
     HistorySize,
     HistoryTtl,
     NamespacesFile,
+    SubscriberRights,
     read_file,
     read_json,
     read_namespaces,
     rights_of,
 )
-from relay.settings.values import Lowered, Range, ValueKind
+from relay.settings.values import Lowered, Range, ValueKind, split_list
 
 _Switch = Annotated[Literal["on", "off"], Lowered]
 
@@ -30,6 +32,20 @@ _NAMED: Final = ValueKind(
     "JSON", 'an object of namespaces and their options, such as {"chat": {"history_size": 100}}; see docs/channels.md'
 )
 _FILE: Final = ValueKind("file", "the same, in a .json or .toml file that this process can read")
+
+
+def _read_personal(patterns: tuple[str, ...]) -> tuple[str, ...]:
+    if not 1 <= len(patterns) <= MAX_PERSONAL_CHANNELS:
+        raise ValueError(f"1 to {MAX_PERSONAL_CHANNELS}")
+    return tuple(dict.fromkeys(map(read_personal_channel, patterns)))
+
+
+PersonalPatterns = Annotated[
+    tuple[str, ...],
+    BeforeValidator(split_list),
+    AfterValidator(_read_personal),
+    ValueKind("list", "names of channels with {sub} in them, such as user:{sub}, separated by commas"),
+]
 
 
 class ChannelSettings(AccessSettings, MessageSettings):
@@ -55,6 +71,23 @@ class ChannelSettings(AccessSettings, MessageSettings):
     )
     join_leave: _Switch = setting(
         "off", "Channels", "Whether clients may hear who comes to such a channel and who goes."
+    )
+    subscriber_rights: SubscriberRights | None = setting(
+        None,
+        "Channels",
+        "What a Centrifuge client may do in such a channel while it is subscribed, besides its rights.",
+    )
+    no_json: Annotated[NoJson, Lowered] = setting(
+        "drop", "Channels", "What clients of Centrifuge's JSON get of a message that is none: nothing, or its text."
+    )
+    delta: _Switch = setting(
+        "off", "Channels", "Whether Centrifuge clients may be sent what has changed since the message before."
+    )
+    cache: _Switch = setting(
+        "off", "Channels", "Whether a Centrifuge client that comes back gets the newest message alone."
+    )
+    user_channels: PersonalPatterns | None = setting(
+        None, "Channels", "To which each Centrifuge client that has a user is subscribed without asking."
     )
     presence_ttl: Annotated[float, Range("seconds", 5, 3600)] = setting(
         PRESENCE_TTL_SECONDS, "Channels", "Seconds after which the clients of a gateway that was killed are gone."
@@ -97,6 +130,22 @@ class ChannelSettings(AccessSettings, MessageSettings):
             raise ValueError(f"only with {PREFIX}PRESENCE: else it is not known who is there")
         return value
 
+    @field_validator("delta")
+    @classmethod
+    def _only_with_positions(cls, value: str, info: ValidationInfo) -> str:
+        if value == "on" and info.data.get("history_size") == 0 and info.data.get("positions") == "off":
+            raise ValueError(
+                f"only with {PREFIX}HISTORY_SIZE or {PREFIX}POSITIONS: else a client may have missed the message before"
+            )
+        return value
+
+    @field_validator("cache")
+    @classmethod
+    def _only_with_messages(cls, value: str, info: ValidationInfo) -> str:
+        if value == "on" and info.data.get("history_size") == 0:
+            raise ValueError(f"only with {PREFIX}HISTORY_SIZE: else nothing is kept")
+        return value
+
     @field_validator("history_bytes")
     @classmethod
     def _room_in_the_history(cls, value: int | None, info: ValidationInfo) -> int | None:
@@ -137,5 +186,9 @@ def namespaces_of(settings: ChannelSettings) -> Namespaces:
         positions=settings.positions == "on",
         presence=settings.presence == "on",
         join_leave=settings.join_leave == "on",
+        subscriber_rights=settings.subscriber_rights or "",
+        no_json=settings.no_json,
+        delta=settings.delta == "on",
+        cache=settings.cache == "on",
     )
     return Namespaces(default, settings.named_options)

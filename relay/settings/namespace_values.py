@@ -14,7 +14,7 @@ import msgspec
 from pydantic import AfterValidator, ConfigDict, TypeAdapter, ValidationError
 
 from relay.auth.rights import LETTERS, MAX_PATTERNS, RightsError, read_letters
-from relay.namespaces import HISTORY_BYTES, NAMESPACE_RULE, ChannelOptions, SlowConsumerPolicy, is_namespace
+from relay.namespaces import HISTORY_BYTES, NAMESPACE_RULE, ChannelOptions, NoJson, SlowConsumerPolicy, is_namespace
 from relay.redaction import escape_controls
 from relay.settings.field import PREFIX
 from relay.settings.messages import MessageBytes
@@ -32,6 +32,12 @@ def _check_letters(letters: str) -> str:
     return letters
 
 
+def _check_subscriber_letters(letters: str) -> str:
+    if "r" in letters:
+        raise ValueError
+    return _check_letters(letters)
+
+
 HistorySize = Annotated[int, Range("integer", 0, 100_000)]
 # The bus forgets after a week without a message how far a channel has come.
 HistoryTtl = Annotated[float, Range("seconds", 1, 604_800)]
@@ -39,6 +45,9 @@ HistoryBytes = Annotated[int, Range("bytes", 1, 2**30)]
 
 _Flag = Annotated[bool, ValueKind("choice", "true|false")]
 _Letters = Annotated[str, AfterValidator(_check_letters), ValueKind("rights", f"some of {LETTERS}, each once, or none")]
+SubscriberRights = Annotated[
+    str, AfterValidator(_check_subscriber_letters), ValueKind("rights", "some of wph, each once, or none")
+]
 
 OPTIONS: Final[dict[str, Any]] = {
     "history_size": HistorySize,
@@ -50,6 +59,10 @@ OPTIONS: Final[dict[str, Any]] = {
     "slow_consumer": SlowConsumerPolicy,
     "max_message_bytes": MessageBytes,
     "rights": _Letters,
+    "subscriber_rights": SubscriberRights,
+    "no_json": NoJson,
+    "delta": _Flag,
+    "cache": _Flag,
 }
 """What may be said of a namespace, and the types of the values; see `ChannelOptions`."""
 
@@ -203,6 +216,10 @@ def _conflicts(name: str, options: Mapping[str, Any], unsure: set[str], bounds: 
         for option in ("history_ttl", "history_bytes"):
             if option in options:
                 yield option, "only with history_size: else nothing is kept"
+        if options.get("cache"):
+            yield "cache", "only with history_size: else nothing is kept"
+        if options.get("delta") and not options.get("positions") and "positions" not in unsure:
+            yield "delta", "only with history_size or positions: else a client may have missed the message before"
     if options.get("join_leave") and not options.get("presence") and "presence" not in unsure:
         yield "join_leave", "only with presence: else it is not known who is there"
     if options.get("history_size") and options.get("slow_consumer", "close") != "close":

@@ -10,7 +10,7 @@ from relay.brokers import Published
 from relay.brokers.shares import Share
 from relay.errors import BusUnavailable, DeliveryUnknown, PublishError, PublishRefused
 from relay.hub import MESSAGE_OVERHEAD_BYTES
-from relay.message import Message
+from relay.message import Message, content_bytes
 from relay.node import Node
 
 WINDOW_BYTES: Final = 256 * 1024
@@ -53,7 +53,7 @@ class PublishWindow:
             message: the message.
             idempotency_key: see `Broker.publish`.
         """
-        size = len(message.payload) + MESSAGE_OVERHEAD_BYTES
+        size = content_bytes(message) + MESSAGE_OVERHEAD_BYTES
         while self._in_flight and self._bytes + size > WINDOW_BYTES and not self._failed:
             future, bytes_ = self._in_flight.popleft()
             self._bytes -= bytes_

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from relay.auth.authenticator import UserError
-from relay.auth.grant import MAX_INFO_BYTES, Grant, InfoError
+from relay.auth.authenticator import Identity, UserError
+from relay.auth.given_json import MAX_INFO_BYTES
+from relay.auth.grant import Grant, InfoError, check_identity
 from relay.auth.rights import RightsError
+from relay.auth.server_side import ServerSide, ServerSideError, ServerSubscription
 
 
 def test_a_grant_makes_an_identity() -> None:
@@ -34,8 +36,21 @@ def test_a_grant_without_rights_gives_those_of_all() -> None:
         (Grant(info=b"{"), InfoError),
         (Grant(info=b""), InfoError),
         (Grant(info=b"[" * 4000), InfoError),
+        (Grant(server_side=ServerSide({"a b": ServerSubscription()})), ServerSideError),
     ],
 )
 def test_what_no_client_can_have_is_refused(grant: Grant, error: type[Exception]) -> None:
     with pytest.raises(error):
         grant.identity({})
+
+
+def test_what_a_client_is_given_is_part_of_its_identity() -> None:
+    given = ServerSide({"a": ServerSubscription(b"1", b"2")}, b"3", b"{}")
+    assert Grant("ann", server_side=given).identity({}).server_side is given
+    assert Grant("ann").identity({}).server_side is None
+
+
+def test_an_identity_of_a_program_is_checked_as_well() -> None:
+    check_identity(Identity("ann", server_side=ServerSide({"a": ServerSubscription()})))
+    with pytest.raises(ServerSideError):
+        check_identity(Identity("ann", server_side=ServerSide(meta=b"[]")))

@@ -12,7 +12,9 @@ import pytest
 from relay.auth.credential import Unauthenticated
 from relay.auth.grant import Grant
 from relay.auth.keys import Key, public_keys, secret_key
-from relay.auth.tokens import TokenRules, TokenVerifier, UnknownKey
+from relay.auth.server_side import NO_SUBSCRIPTIONS, PLAIN_SUBSCRIPTION, ServerSide, ServerSubscription
+from relay.auth.signed_claims import TokenRules, UnknownKey
+from relay.auth.tokens import TokenVerifier
 from tests.auth.key_pairs import P256, RSA, pem_of
 
 NOW: Final = 1_800_000_000.0
@@ -185,8 +187,12 @@ def test_the_leeway_counts_for_the_connection_too() -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("channels", ["chat"]),
+        ("channels", [1]),
         ("channels", "chat"),
+        ("subs", ["chat"]),
+        ("subs", {"chat": "r"}),
+        ("subs", {"chat": []}),
+        ("channel", 7),
         ("channels", {"chat": ["r"]}),
         ("channels", {"chat": True}),
         ("channels", 1),
@@ -258,3 +264,35 @@ def test_a_changed_token_is_refused() -> None:
 def test_a_client_without_a_name_is_anonymous() -> None:
     """As in Centrifugo, where an empty `sub` says so."""
     assert verifier().verify(token(sub=""), KEYS).user is None
+
+
+@pytest.mark.parametrize(
+    ("claims", "given"),
+    [
+        ({"channels": ["chat:1", "news"]}, ServerSide({"chat:1": PLAIN_SUBSCRIPTION, "news": PLAIN_SUBSCRIPTION})),
+        ({"channels": []}, None),
+        ({"channels": None, "subs": {}, "meta": None}, None),
+        (
+            {"subs": {"a": {"info": {"x": 1}, "data": [2], "override": {"presence": {"value": True}}}, "b": None}},
+            ServerSide({"a": ServerSubscription(b'{"x":1}', b"[2]"), "b": PLAIN_SUBSCRIPTION}),
+        ),
+        (
+            {"channels": ["a", "b", "a"], "subs": {"b": {"info": None, "data": 1}}},
+            ServerSide({"a": PLAIN_SUBSCRIPTION, "b": ServerSubscription(None, b"1")}),
+        ),
+        ({"meta": {"tenant": 7}}, ServerSide(NO_SUBSCRIPTIONS, None, b'{"tenant":7}')),
+    ],
+)
+def test_a_token_made_for_centrifugo_subscribes_its_client(claims: dict[str, Any], given: ServerSide | None) -> None:
+    assert verifier().verify(token(sub="ann", **claims), KEYS) == Grant("ann", None, NOW + 3600, None, given)
+
+
+def test_rights_and_subscriptions_may_stand_in_one_token() -> None:
+    grant = verifier().verify(token(channels={"chat:*": "rw"}, subs={"news": {}}), KEYS)
+    assert (grant.channels, grant.server_side) == ({"chat:*": "rw"}, ServerSide({"news": PLAIN_SUBSCRIPTION}))
+
+
+def test_a_token_of_one_subscription_opens_no_connection() -> None:
+    """As in Centrifugo: its claims are fewer, and who has it need not be let in."""
+    cause, reason = cause_of(token(sub="ann", channel="chat:1"))
+    assert (cause, "it is for one subscription" in reason) == ("malformed", True)

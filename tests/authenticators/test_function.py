@@ -200,6 +200,7 @@ async def test_one_that_hangs_is_cancelled(way: str) -> None:
         (Grant("ann", None, "2030-01-01"), "expires_at of a grant can't be str"),  # type: ignore[arg-type]
         (Grant("ann", None, None, "{}"), "info of a grant can't be str"),  # type: ignore[arg-type]
         (Grant("ann", None, None, {}), "info of a grant can't be dict"),  # type: ignore[arg-type]
+        (Grant("ann", server_side={}), "server_side of a grant can't be dict"),  # type: ignore[arg-type]
     ],
 )
 async def test_a_wrong_answer_is_a_fault_with_words(answer: Any, rule: str, caplog: pytest.LogCaptureFixture) -> None:

@@ -9,11 +9,11 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from relay.authenticators.http_client import HttpClient
 from relay.authenticators.issuer_keys import MAX_SET_BYTES, IssuerKeys, Pace
+from relay.back_ends.http_client import HttpClient
 from relay.metrics.counters import Counters
-from tests.authenticators.http_server import Handler, HttpServer, answering, hang
 from tests.authenticators.signing import ec_signer, ed_signer, key_set, rsa_signer
+from tests.back_ends.http_server import Handler, HttpServer, answering, hang
 from tests.harness.conditions import wait_until
 
 SELDOM = Pace(refresh=3600, cooldown=3600, first_retry=3600, last_retry=3600)

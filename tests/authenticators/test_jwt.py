@@ -12,18 +12,26 @@ import jwt
 import pytest
 from pydantic import SecretStr
 
-from relay import Gateway, Settings
+from relay import Gateway, Settings, authenticators
 from relay.auth.authenticator import Identity, RemoteAuthenticator
-from relay.auth.tokens import TokenRules, TokenVerifier
+from relay.auth.signed_claims import TokenRules
+from relay.auth.subscription_tokens import (
+    SubscriptionAuthenticator,
+    SubscriptionGrant,
+    SubscriptionTokenInvalid,
+    SubscriptionTokens,
+)
+from relay.auth.tokens import TokenVerifier
 from relay.authenticators.credentials import Credentials
-from relay.authenticators.http_client import HttpClient
 from relay.authenticators.issuer_keys import MAX_SET_BYTES, IssuerKeys, Pace
 from relay.authenticators.jwt import IssuedTokens, configured_keys, make_authenticator
+from relay.back_ends.http_client import HttpClient
+from relay.errors import Refused
 from relay.metrics.counters import Counters
 from relay.protocols.request import ConnectRequest
 from tests.auth.key_pairs import pem_of
-from tests.authenticators.http_server import HttpServer, answering, hang
 from tests.authenticators.signing import Signer, ec_signer, ed_signer, key_set, rsa_signer
+from tests.back_ends.http_server import HttpServer, answering, hang
 from tests.harness.conditions import wait_until
 from tests.harness.http_response import HttpResponse, get
 
@@ -36,8 +44,9 @@ SELDOM = Pace(refresh=3600, cooldown=0.0, first_retry=3600, last_retry=3600)
 def issued_tokens(issuer: HttpServer, pace: Pace, patience: float, settings: Settings) -> IssuedTokens:
     """Return an authenticator as `make_authenticator` puts it together, but with a pace and a patience of its own."""
     client = HttpClient(issuer.url, timeout=patience, max_bytes=MAX_SET_BYTES, connections=1)
-    verifier, credentials = TokenVerifier(TokenRules(), time.time), Credentials("token", None, None)
-    return IssuedTokens(configured_keys(settings), verifier, credentials, IssuerKeys(client, Counters(), pace))
+    verifier, subscriptions = TokenVerifier(TokenRules(), time.time), SubscriptionTokens(TokenRules(), time.time)
+    credentials, keys = Credentials("token", None, None), IssuerKeys(client, Counters(), pace)
+    return IssuedTokens(configured_keys(settings), verifier, credentials, subscriptions, keys)
 
 
 @asynccontextmanager
@@ -223,3 +232,42 @@ async def test_a_token_that_verifies_waits_for_nothing() -> None:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
         await authenticator.close()
+
+
+async def test_a_token_of_a_subscription_is_verified_with_the_keys_of_all_tokens() -> None:
+    """Those of the settings, and those that the issuer has had for a moment only."""
+    old, new = ec_signer("old"), ed_signer("new")
+    async with HttpServer(answering(200, key_set(old))) as issuer:
+        authenticator = issued_tokens(issuer, SELDOM, 60.0, Settings(auth="jwt", jwt_secret=SecretStr(SECRET)))
+        assert isinstance(authenticator, SubscriptionAuthenticator)
+        await authenticator.open()
+        running = asyncio.create_task(authenticator.run())
+        await wait_until(lambda: issuer.requests == 1 and not authenticator.notes)
+        issuer.handler = answering(200, key_set(old, new))
+        own = jwt.encode({"sub": "ann", "channel": "a", "exp": time.time() + 60}, SECRET, "HS256")
+        assert isinstance(authenticator.authorize(own, "a", "ann"), SubscriptionGrant)
+        later = authenticator.authorize(new.token(channel="a", channels=None), "a", "ann")
+        assert not isinstance(later, SubscriptionGrant), "its key has to be looked for"
+        assert (await later).info is None
+        unknown = authenticator.authorize(ec_signer("unknown").token(channel="a"), "a", "ann")
+        assert not isinstance(unknown, SubscriptionGrant)
+        with pytest.raises(SubscriptionTokenInvalid, match="doesn't know"):
+            await unknown
+        await issuer.stop()
+        lost = authenticator.authorize(ec_signer("unknown").token(channel="a"), "a", "ann")
+        assert not isinstance(lost, SubscriptionGrant)
+        with pytest.raises(Refused, match="can't be fetched"):
+            await lost
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        await authenticator.close()
+
+
+def test_tokens_of_subscriptions_are_known_with_jwt_alone() -> None:
+    """So a protocol can tell that there are none, whatever the client sends."""
+    with_secret = make_authenticator(Settings(auth="jwt", jwt_secret=SecretStr(SECRET)), Counters())
+    assert isinstance(with_secret, SubscriptionAuthenticator)
+    token = jwt.encode({"sub": "ann", "channel": "a", "exp": time.time() + 60}, SECRET, "HS256")
+    assert isinstance(with_secret.authorize(token, "a", "ann"), SubscriptionGrant)
+    for others in (Settings(), Settings(auth="key", auth_keys=("0123456789abcdef",))):  # type: ignore[arg-type]
+        assert not isinstance(authenticators.make_authenticator(others, Counters()), SubscriptionAuthenticator)

@@ -10,14 +10,29 @@ import pytest
 import pytest_asyncio
 from fakeredis import TcpFakeServer
 
+from relay.attributes import encode_publisher, encode_tags
 from relay.brokers import BrokerOptions, BusState
 from relay.brokers.shares import Share
-from relay.message import Kind, Message
+from relay.message import AttributedMessage, Attributes, Kind, Message
 from tests.brokers.recording import Outcomes, RecordingSource, Station
 from tests.harness.conditions import stays_true, wait_until
 from tests.harness.redis_server import RedisServer
 
 Stations = Callable[[], Awaitable[Station]]
+
+
+def attributed(channel: str) -> list[Message]:
+    """Return messages with attributes of all kinds and sizes."""
+    info = b'{"about":"' + b"i" * 4000 + b'"}'
+    long = Attributes(encode_publisher("ann", info, info), encode_tags({"tag": "t" * 4000}))
+    return [
+        AttributedMessage(
+            channel, b"1", Kind.TEXT, b"0123456789abcdef", attributes=Attributes(encode_publisher("ann"))
+        ),
+        AttributedMessage(channel, b"\x00\xff", Kind.BINARY, attributes=Attributes(tags=encode_tags({"k": "v"}))),
+        AttributedMessage(channel, b"", Kind.TEXT, b"0123456789abcdef", attributes=long),
+        AttributedMessage(channel, b"4" * 5000, Kind.BINARY, attributes=long),
+    ]
 
 
 @pytest.fixture(scope="session")
@@ -88,6 +103,15 @@ async def test_payloads_and_kinds_arrive_untouched(stations: Stations, kind: Kin
         here.say("c", payload, kind)
     await wait_until(lambda: there.sink.payloads("c") == payloads)
     assert {message.kind for message in there.sink.messages} == {kind}
+
+
+async def test_attributes_come_along(stations: Stations) -> None:
+    here, there = await stations(), await stations()
+    await there.broker.subscribe("c")
+    for message in (*attributed("c"), Message("c", b"plain")):
+        here.broker.publish(message, here.source)
+    await wait_until(lambda: len(there.sink.messages) == 5)
+    assert there.sink.messages == [*attributed("c"), Message("c", b"plain")]
 
 
 async def test_the_messages_of_a_source_keep_their_order(stations: Stations) -> None:

@@ -9,13 +9,15 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 import pytest_asyncio
 
+from relay.attributes import encode_tags
 from relay.brokers import BrokerOptions
 from relay.brokers.history import MAX_PAGE, HistoryError, HistoryPage
-from relay.message import Kind, Message, PositionedMessage
+from relay.message import AttributedMessage, Attributes, Kind, Message, PositionedMessage, attributes_of
 from relay.namespaces import ChannelOptions, Namespaces
 from relay.position import Position, parse_position
 from tests.brokers import test_contract
 from tests.brokers.recording import Outcomes, Station
+from tests.brokers.test_contract import attributed
 from tests.brokers.test_contract import fake_redis as fake_redis
 from tests.harness.conditions import wait_until
 
@@ -148,6 +150,51 @@ async def test_what_is_kept_is_read_as_it_was_received(stations: Stations) -> No
     assert page.messages == there.sink.messages
     assert [message.kind for message in page.messages] == [Kind.TEXT] * 3 + [Kind.BINARY]
     assert page.messages[0].origin == b"0123456789abcdef"
+
+
+@pytest.mark.parametrize("channel", ["h:c", "p:c"])
+async def test_attributes_come_along_with_a_position_and_are_kept(stations: Stations, channel: str) -> None:
+    here, there = await stations(), await stations()
+    await there.broker.subscribe(channel)
+    sent = [*attributed(channel), Message(channel, b"plain")]
+    for message in sent:
+        here.broker.publish(message, here.source)
+    await wait_until(lambda: len(there.sink.messages) == 5)
+    received = [message for message in there.sink.messages if isinstance(message, PositionedMessage)]
+    assert [_without_position(message) for message in received] == sent
+    assert [message.position.offset for message in received] == [1, 2, 3, 4, 5]
+    page = await there.broker.history.read(channel)
+    assert page.messages == (received if channel == "h:c" else [])
+
+
+def _without_position(message: PositionedMessage) -> Message:
+    plain = (message.channel, message.payload, message.kind, message.origin)
+    return AttributedMessage(*plain, attributes=message.attributes) if message.attributes else Message(*plain)
+
+
+async def test_attributes_count_like_payloads(stations: Stations) -> None:
+    station = await stations()
+    tags = Attributes(tags=encode_tags({"k": "v" * 290}))
+    outcomes = Outcomes()
+    for number in _numbers(9):
+        station.broker.publish(AttributedMessage("small:c", number, attributes=tags), station.back_end, outcomes)
+    await wait_until(lambda: len(outcomes.heard) == 9)
+    assert _payloads(await station.broker.history.read("small:c")) == [b"7", b"8", b"9"]
+
+
+async def test_a_repeated_message_with_attributes_is_published_once(stations: Stations) -> None:
+    station = await stations()
+    await asyncio.gather(station.broker.subscribe("h:c"), station.broker.subscribe("c"))
+    outcomes = Outcomes()
+    for channel in ("h:c", "h:c", "c", "c"):
+        station.broker.publish(attributed(channel)[1], station.back_end, outcomes, "k")
+    await wait_until(lambda: len(outcomes.heard) == 4)
+    assert outcomes.repeated == [False, True, False, True]
+    for channel in ("h:c", "c"):
+        station.say(channel, b"end")
+        await wait_until(lambda channel=channel: b"end" in station.sink.payloads(channel))
+    carried = [attributes_of(message) for message in station.sink.messages]
+    assert sorted(carried, key=str) == sorted([attributes_of(attributed("c")[1]), None] * 2, key=str)
 
 
 async def test_a_channel_is_read_from_a_position_on(stations: Stations) -> None:

@@ -118,6 +118,10 @@ def test_namespaces_are_shown_as_they_are_written_and_as_a_table(monkeypatch: py
         "slow_consumer": "close",
         "max_message_bytes": "65536",
         "rights": "-",
+        "subscriber_rights": "-",
+        "no_json": "drop",
+        "delta": "-",
+        "cache": "-",
     }
     assert [cells["news"][name] for name in ("history_size", "history_ttl", "slow_consumer")] == ["0", "-", "drop"]
     assert [cells["news"][name] for name in ("positions", "max_message_bytes", "rights")] == ["yes", "1000", "none"]

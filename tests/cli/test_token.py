@@ -27,8 +27,8 @@ from pydantic import SecretStr
 from relay.cli.token_check import check_token
 from relay.settings import Settings
 from tests.auth.key_pairs import RSA
-from tests.authenticators.http_server import HttpServer, answering
 from tests.authenticators.signing import ec_signer, key_set
+from tests.back_ends.http_server import HttpServer, answering
 from tests.cli.command import ROOT, Outcome, invoke, invoke_aside, run
 from tests.conftest import EmbeddedFactory
 from tests.harness.free_port import free_port
@@ -103,6 +103,58 @@ def test_a_token_says_what_was_asked_for_and_what_the_settings_want(monkeypatch:
         "info": [1],
     }
     assert jwt.get_unverified_header(token) == {"alg": "HS256", "typ": "JWT"}
+
+
+async def test_a_token_may_subscribe_its_client(embedded: EmbeddedFactory) -> None:
+    """Which lets it hear the channel, as by rights."""
+    token = made("--user", "ann", "--subscribe", "news", "--subscribe", "chat:1", "--lasts", "never")
+    claims = jwt.decode(token, SECRET, ["HS256"])
+    assert (claims["subs"], claims["expire_at"]) == ({"news": {}, "chat:1": {}}, 0)
+    (gateway,) = await embedded(1)
+    assert (await get(gateway.port, f"/poll/chat:1?wait=0&token={token}")).status == 200
+    assert (await get(gateway.port, f"/poll/chat:2?wait=0&token={token}")).status == 403
+
+
+def test_a_token_for_one_subscription() -> None:
+    token = made("--subscription", "chat:1", "--user", "ann", "--ttl", "1m", "--lasts", "2h", "--info", "[1]")
+    claims = jwt.decode(token, SECRET, ["HS256"])
+    issued = claims.pop("iat")
+    assert claims == {
+        "sub": "ann",
+        "channel": "chat:1",
+        "exp": issued + 60,
+        "expire_at": issued + 7200,
+        "info": [1],
+    }
+    accepted = ask("--check", token, "--subscription", "chat:1", "--user", "ann")
+    assert (accepted.code, accepted.errors) == (0, "")
+    assert re.search(r"accepted\n  user   ann\n  until  .*in 2 hours\n  info   \[1\]\n$", accepted.output)
+    for arguments, words in (
+        (["--subscription", "chat:1"], "another channel, or of another user"),
+        (["--subscription", "chat:2", "--user", "ann"], "another channel, or of another user"),
+        ([], "it is for one subscription, and not for a connection"),
+    ):
+        refused = ask("--check", token, *arguments)
+        assert (refused.code, refused.output, words in refused.errors) == (1, "", True), refused.errors
+    other = ask("--check", signed({"channel": "a"}, SECRET + "x"), "--subscription", "a")
+    assert "refused: the token's signature is not valid (it was signed with another key" in other.errors
+    late = ask("--check", signed({"channel": "a", "exp": 1}), "--subscription", "a")
+    assert late.errors == "relay: refused: the token has expired, or is not valid yet\n"
+
+
+def test_there_are_doubts_about_a_token_for_a_subscription(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "RELAY_AUTH is none" in ask("--subscription", "a", "--auth", "none").errors
+    monkeypatch.setenv("RELAY_JWT_AUDIENCE", "relay")
+    assert "no exp" in ask("--subscription", "a", "--ttl", "never").errors
+
+
+def test_a_token_with_subscriptions_is_explained() -> None:
+    token = signed({"sub": "ann", "channels": ["news"], "subs": {"chat:1": {"info": 1}}})
+    outcome = ask("--check", token, "--channel", "news")
+    assert outcome.code == 0
+    assert "  hears  news, chat:1: the token subscribes to it" in outcome.output
+    assert "  news: may subscribe, may not publish; the token subscribes to it; else no pattern fits" in outcome.output
+    assert ask("--check", token, "--channel", "other").code == 1
 
 
 @pytest.mark.parametrize(
@@ -185,6 +237,12 @@ def test_what_no_token_can_be_made_of_is_wrong_usage(tmp_path: Path) -> None:
         (["--channel", "chat"], "--channel: not 'chat': PATTERN=LETTERS"),
         (["--channel", "a*b=r"], "--channel: the pattern 'a*b': * stands at the end only"),
         (["--channel", "a=x"], "the rights must be some of rwph"),
+        (["--subscribe", "a b"], "--subscribe: channel 'a b': must not contain white space"),
+        (["--subscription", ""], "--subscription: channel '': must have 1 to 255 bytes"),
+        (["--subscription", "a", "--channel", "a=r"], "without --channel and --subscribe"),
+        (["--subscription", "a", "--subscribe", "a"], "without --channel and --subscribe"),
+        (["--lasts", "soon"], "'soon' is not a duration"),
+        (["--check", "a.b.c", "--subscription", "a b"], "--subscription: channel 'a b'"),
         (["--user", " ann"], "--user: must not begin or end with white space"),
         (["--ttl", "soon"], "'soon' is not a duration"),
         (["--ttl", "0"], "too little: at least 1"),

@@ -9,11 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from relay.clients.multiplexed_session import MultiplexedSession
 from relay.errors import SubscriptionError
 from relay.message import Message
 from relay.namespaces import ChannelOptions, Namespaces
 from tests.clients.late_bus import LateBus
-from tests.clients.test_session import Outcomes, Recorder, a_node, joined
+from tests.clients.recorder import Outcomes
+from tests.clients.session_world import World
 from tests.harness.conditions import wait_until
 from tests.harness.examples import examples
 
@@ -32,11 +34,12 @@ class Scene:
     def __init__(self, bus: LateBus) -> None:
         self._bus = bus
         self._outcomes = Outcomes()
-        self.node = a_node(namespaces=Namespaces(named={"a": ChannelOptions(presence=True)}))
-        self.clients = [joined(self.node), joined(self.node)]
+        self._world = World(namespaces=Namespaces(named={"a": ChannelOptions(presence=True)}))
+        self.node = self._world.node
+        self.clients = [self._world.join() for _ in range(2)]
         self.requests: list[str] = []
 
-    async def do(self, act: str, client: Recorder, channel: str) -> None:
+    async def do(self, act: str, session: MultiplexedSession, channel: str) -> None:
         """Let something happen, if it can."""
         future = self._bus.futures.get(channel)
         if act == "tick":
@@ -47,21 +50,21 @@ class Scene:
                     channel
                 )
         elif act == "revoke":
-            client.session.revoke(channel)
+            session.revoke(channel)
         else:
-            self._request(act, client, channel)
+            self._request(act, session, channel)
         self.check()
 
-    def _request(self, act: str, client: Recorder, channel: str) -> None:
+    def _request(self, act: str, session: MultiplexedSession, channel: str) -> None:
         name = f"{len(self.requests)}"
-        subscribed = channel in client.session.channels
+        subscribed = channel in session.channels
         try:
             if act == "subscribe":
-                client.session.subscribe(channel, self._outcomes.of(name))
+                session.subscribe(channel, self._outcomes.of(name))
                 assert not subscribed
                 self.requests.append(name)
             else:
-                client.session.unsubscribe(channel)
+                session.unsubscribe(channel)
                 assert subscribed
         except SubscriptionError:
             assert subscribed == (act == "subscribe")
@@ -72,32 +75,28 @@ class Scene:
         assert all(count == 1 for count in told.values())
         assert set(told) <= set(self.requests)
         pending = len(self.requests) - len(told)
-        assert pending == sum(len(client.session._pending or ()) for client in self.clients)
-        present = 0
+        subscriptions = sum(len(session.channels) for _, session in self.clients)
+        present = begun = 0
         for channel in ("a:1", "b"):
-            begun = [
-                client
-                for client in self.clients
-                if channel in client.session.channels and channel not in (client.session._pending or ())
-            ]
-            assert self.node.hub.subscribers(channel) == len(begun)
-            present += len(begun) if channel == "a:1" else 0
-            for client in self.clients:
+            heard = [client for client, session in self.clients if session.is_subscribed(channel)]
+            assert self.node.hub.subscribers(channel) == len(heard)
+            begun += len(heard)
+            present += len(heard) if channel == "a:1" else 0
+            for client, _ in self.clients:
                 client.delivered.clear()
             self.node.receive(Message(channel, b"1"))
             self.node.hub.flush()
-            assert [client for client in self.clients if client.delivered] == begun
+            assert [client for client, _ in self.clients if client.delivered] == heard
+        assert pending == subscriptions - begun
         assert self.node.presences.members == present
 
     async def end(self) -> None:
         """Let both clients leave, and see that nothing is left."""
-        for client in self.clients:
-            client.session.leave()
-            client.session.end()
+        for client, _ in self.clients:
+            client.leave()
         told = len(self._outcomes.told)
-        await wait_until(lambda: self.node.interests == 0)
-        assert self.node.hub.channels == []
-        assert (self.node.presences.members, len(self.node.presences)) == (0, 0)
+        await wait_until(self._world.nothing_is_left)
+        assert len(self.node.presences) == 0
         assert self._bus.callbacks == 0
         assert len(self._outcomes.told) == told
 
@@ -112,7 +111,7 @@ def test_each_request_has_one_outcome_and_nothing_is_left(acts: list[tuple[str, 
         with pytest.MonkeyPatch.context() as monkeypatch:
             scene = Scene(LateBus(monkeypatch))
             for act, number, channel in acts:
-                await scene.do(act, scene.clients[number], channel)
+                await scene.do(act, scene.clients[number][1], channel)
             await scene.end()
 
     asyncio.run(play())

@@ -7,10 +7,21 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from msgspec import Raw
 
+from relay.auth.server_side import ServerSubscription
 from relay.control import client_commands
 from relay.control.client_commands import ACTIONS_PER_TICK, ClientCommands, _Due
-from relay.control.messages import BlockCommand, ClientCommand, DisconnectCommand, RefreshCommand, UnsubscribeCommand
+from relay.control.messages import (
+    BlockCommand,
+    ClientCommand,
+    DisconnectCommand,
+    RefreshCommand,
+    SubscribeCommand,
+    UnsubscribeCommand,
+    decode_broadcast,
+    encode,
+)
 from relay.errors import CustomDisconnect, Disconnect
 from tests.harness.conditions import stays_true, wait_until
 
@@ -27,6 +38,7 @@ class Client:
         self.session = self
         self.closed: list[Disconnect | CustomDisconnect] = []
         self.revoked: set[str] = set()
+        self.told: list[str] = []
         self.ends: list[float | None] = []
 
     def close(self, why: Disconnect | CustomDisconnect) -> None:
@@ -35,6 +47,10 @@ class Client:
     def revoke(self, channel: str) -> None:
         assert channel in self.channels
         self.revoked.add(channel)
+        self.told.append(f"-{channel}")
+
+    def subscribe_by_server(self, channel: str, subscription: ServerSubscription) -> None:
+        self.told.append(f"+{channel} {subscription.info!r} {subscription.data!r}")
 
     def refresh(self, expires_at: float | None) -> None:
         self.ends.append(expires_at)
@@ -204,6 +220,51 @@ async def test_a_right_that_is_said_to_have_expired_closes_the_client() -> None:
     assert not ann.ends
 
 
+async def test_clients_are_subscribed() -> None:
+    ann, other_ann, bob, unnamed = Client(1, "ann", "a"), Client(2, "ann", "b"), Client(3, "bob"), Client(4)
+    runner = ClientCommands([ann, other_ann, bob, unnamed], NODE)
+    for command in (
+        SubscribeCommand(user="ann", channel="c", info=Raw(b"1"), data=Raw(b"[2]")),
+        SubscribeCommand(client=unnamed.id.hex(), channel="d"),
+        SubscribeCommand(user="bob", client=ann.id.hex(), channel="e"),
+        SubscribeCommand(channel="f"),
+    ):
+        runner.add(decode_broadcast(encode(command)))  # type: ignore[arg-type]
+    await wait_until(lambda: unnamed.told)
+    assert ann.told == other_ann.told == ["+c b'1' b'[2]'"]
+    assert (unnamed.told, bob.told) == (["+d None None"], [])
+
+
+ANN = (NODE + bytes([0] * 7 + [1])).hex()
+
+
+@pytest.mark.parametrize(
+    ("commands", "told"),
+    [
+        ([UnsubscribeCommand(user="ann", channel="a"), SubscribeCommand(user="ann", channel="a")], ["-a", "+a"]),
+        ([SubscribeCommand(user="ann", channel="a"), UnsubscribeCommand(user="ann", channel="a")], ["-a"]),
+        ([SubscribeCommand(user="ann", channel="b"), UnsubscribeCommand(client=ANN, channel="b")], []),
+        ([SubscribeCommand(client=ANN, channel="b"), UnsubscribeCommand(user="ann", channel="b")], []),
+        ([UnsubscribeCommand(client=ANN, channel="b"), SubscribeCommand(user="ann", channel="b")], ["+b"]),
+        ([SubscribeCommand(user="ann", channel="b"), SubscribeCommand(client=ANN, channel="b")], ["+b"]),
+        ([UnsubscribeCommand(user="ann", channel="b")], []),
+    ],
+)
+@pytest.mark.parametrize("passes", [1, 2])
+async def test_of_two_commands_about_one_channel_the_later_one_counts(
+    commands: list[ClientCommand], told: list[str], passes: int
+) -> None:
+    """Whether they come together or not: else a right that was taken away would come back."""
+    ann = Client(1, "ann", "a")
+    runner = ClientCommands([ann], NODE)
+    runner._due[Client(0)] = _Due(Disconnect.FORCE_DISCONNECT)  # so that a pass carries out nothing itself
+    for some in [commands] if passes == 1 else [[command] for command in commands]:
+        runner._commands = [*some]
+        runner._match()
+    runner._act()
+    assert [action.split()[0] for action in ann.told] == told
+
+
 async def test_the_clients_of_a_blocked_user_are_closed() -> None:
     ann, bob, unnamed = Client(1, "ann"), Client(2, "bob"), Client(3)
     runner = ClientCommands([ann, bob, unnamed], NODE)
@@ -221,6 +282,7 @@ async def test_many_commands_for_many_clients_of_one_user_are_one_match() -> Non
     runner._commands = [UnsubscribeCommand(user="ann", channel=f"other {number}") for number in range(5000)]
     runner._commands += [UnsubscribeCommand(client=clients[0].id.hex(), channel="other")] * 5000
     runner._commands += [RefreshCommand(user="ann", expires_at=float(number)) for number in range(5000)]
+    runner._commands += [SubscribeCommand(user="ann", channel=f"more {number}") for number in range(5000)]
     compared = 0
     names_user = client_commands._names_user
 
@@ -233,6 +295,7 @@ async def test_many_commands_for_many_clients_of_one_user_are_one_match() -> Non
         patch.setattr(client_commands, "_names_user", counting)
         runner._match()
     assert compared <= len(runner._commands) + 5000
+    assert len({id(due.subscriptions[0]) for due in runner._due.values()}) == 1, "they share what is due"
     for _ in range(10):
         runner._commands = [DisconnectCommand(user="ann")]
         runner._match()

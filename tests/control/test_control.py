@@ -30,6 +30,7 @@ from relay.metrics.counters import Counters
 from relay.node import Node
 from relay.position import Position
 from relay.protocols.plain import Plain
+from tests.clients.session_world import World
 from tests.harness.conditions import wait_until
 
 
@@ -229,24 +230,23 @@ async def test_announcements_are_not_used_where_the_bus_counts_all_receivers() -
 
 
 async def test_info_counts_the_subscriptions_of_all_clients() -> None:
-    node = Node(BrokerOptions("memory://"), Counters())
-    clients = [Listener(node, user) for user in ("ann", "ann", "bob")]
-    for client in clients:
-        node.hub.add("a", client)
-    session = clients[0].session
-    session.join(clients[0])  # type: ignore[arg-type]  # it is never paused
+    world = World()
+    pairs = [world.join(identity=Identity(user)) for user in ("ann", "ann", "bob")]
+    session = pairs[0][1]
+    for _, one in pairs:
+        one.subscribe("a", lambda result: None)
     for channel in ("b", "c"):
-        session.subscribe(channel, lambda error: None)
-    own = Control(node, clients)
+        session.subscribe(channel, lambda result: None)
+    own = Control(world.node, [client for client, _ in pairs])
     own.start("here")
     (reply,) = await own.survey()
     assert reply.about is not None
     counts = (reply.about.num_clients, reply.about.num_users, reply.about.num_subs, reply.about.num_channels)
-    assert counts == (3, 2, 2, 3)
+    assert counts == (3, 2, 5, 3)
     (reply,) = await own.survey("[ab]")
     assert reply.channels == {"a": 3, "b": 1}
     own.send(UnsubscribeCommand(user="ann", channel="b"))
-    await wait_until(lambda: sorted(session.channels) == ["c"])
+    await wait_until(lambda: sorted(session.channels) == ["a", "c"])
     (reply,) = await own.survey()
     assert reply.about is not None
-    assert (reply.about.num_subs, reply.about.num_channels) == (1, 2)
+    assert (reply.about.num_subs, reply.about.num_channels) == (4, 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec import Raw
 
 from relay.channel import check_channel
 from relay.control.messages import (
@@ -18,6 +19,7 @@ from relay.control.messages import (
     NodeAnnouncement,
     NodeInfo,
     NodeShutdown,
+    SubscribeCommand,
     SurveyReply,
     SurveyRequest,
     ToInbox,
@@ -49,6 +51,15 @@ BROADCASTS: list[tuple[Broadcast, bytes]] = [
     (
         UnsubscribeCommand(client="0" * 32, channel="a"),
         b'{"order":"unsubscribe","version":1,"user":null,"client":"00000000000000000000000000000000","channel":"a"}',
+    ),
+    (
+        SubscribeCommand(user="ann", channel="a"),
+        b'{"order":"subscribe","version":1,"user":"ann","client":null,"channel":"a"}',
+    ),
+    (
+        SubscribeCommand(client="0" * 32, channel="a", info=Raw(b'{"a":1}'), data=Raw(b"null")),
+        b'{"order":"subscribe","version":1,"user":null,"client":"00000000000000000000000000000000","channel":"a",'
+        b'"info":{"a":1},"data":null}',
     ),
     (
         ForgetHistoryCommand(channel="chat:1"),

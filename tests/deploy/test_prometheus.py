@@ -14,8 +14,8 @@ from urllib.request import urlopen
 
 import yaml
 
-from tests.authenticators.http_server import HttpServer, answering
 from tests.authenticators.signing import ec_signer, key_set
+from tests.back_ends.http_server import HttpServer, answering
 from tests.conftest import GatewayFactory
 from tests.deploy.observed import ROOT, panels, rules
 from tests.harness import guard

@@ -10,11 +10,10 @@ from typing import Any
 import pytest
 
 from relay.auth.authenticator import Identity
+from relay.clients.eager_task import start_at_once
 from relay.errors import Refused
 from relay.gateway.admission import Admission
 from relay.gateway.authentication import Authentication
-from relay.gateway.eager_task import start_at_once
-from relay.namespaces import NO_NAMESPACES
 from relay.protocols.plain import Plain
 from relay.protocols.request import ConnectRequest
 from tests.clients.late_bus import late_bus as late_bus
@@ -229,7 +228,7 @@ async def test_it_is_not_asked_about_requests_that_are_not_in_order(
 
 @pytest.mark.parametrize("way", ["websocket", "event stream"])
 async def test_a_handshake_that_has_nothing_to_wait_for_is_no_task(way: str) -> None:
-    """A task costs more than the rest of the admission; see `relay.gateway.eager_task`."""
+    """A task costs more than the rest of the admission; see `relay.clients.eager_task`."""
     loop = asyncio.get_running_loop()
     made: list[object] = []
 
@@ -268,7 +267,8 @@ async def test_a_question_that_was_never_asked_is_closed() -> None:
         blocked_users = parts_of(gateway).control.blocked_users
         registry, node = context.registry, context.node
         authentication = Authentication(Authenticator(lambda: question), limits.failures, blocked_users, 1.0)
-        admission = Admission(authentication, registry, node, limits, NO_NAMESPACES)
+        sessions = parts_of(gateway).front_door.admission.sessions
+        admission = Admission(authentication, registry, node, limits, sessions)
         request = ConnectRequest("/ws/a", {}, {}, "")
 
         async def admit() -> None:

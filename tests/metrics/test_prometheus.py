@@ -6,7 +6,7 @@ import dataclasses
 from typing import get_args
 
 from relay.auth.credential import Cause
-from relay.authenticators.http_client import Failure
+from relay.back_ends.http_client import Failure
 from relay.brokers.shares import Share
 from relay.errors import Disconnect, Unavailable
 from relay.metrics.counters import Counters
@@ -67,6 +67,8 @@ def test_all_causes_of_refusals_are_shown_before_they_have_happened() -> None:
     assert fetched == {failure.value for failure in Failure} | {"ok"}
     asked = {labels[0] for name, labels in read if name == "relay_auth_requests_total"}
     assert asked == {failure.value for failure in Failure} | {"allowed", "refused", "cached", "down", "busy"}
+    called = {labels[0] for name, labels in read if name == "relay_rpc_calls_total"}
+    assert called == {failure.value for failure in Failure} | {"answered", "error", "disconnect", "down", "busy"}
 
 
 def test_an_issuer_is_shown_where_there_is_one() -> None:

@@ -8,6 +8,8 @@
     {"id": 1, "ok": true} or {"id": 1, "error": "..."}           what it is told
     {"channel": "news", "data": [1, 2]}
     {"unsubscribed": "news"}
+    {"subscribed": "news"}                                       a back end has subscribed it
+    {"expired": "news"}                                          its right to a channel has ended
     {"missed": "news", "position": "EPOCH:OFFSET"}
     {}                                                           a ping
 
@@ -18,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -37,6 +39,7 @@ from relay.message import Kind, Message
 from relay.position import Position
 from relay.protocols import CloseMessage, Outcome, Session
 from relay.protocols.frame import encode_frame, last_frame
+from relay.protocols.multiplexed import MultiplexedSession, ServerSubscription, Subscribed
 from relay.protocols.request import ConnectRequest
 from relay.replay import Replay
 
@@ -103,16 +106,18 @@ def is_json(text: str) -> bool:
 
 
 class Multiplexed:
-    """What is said by and to all clients of this protocol; see `relay.protocols.ClientProtocol`."""
+    """What is said by and to all clients of this protocol; see `relay.protocols.multiplexed.MultiplexedProtocol`."""
 
     __slots__ = ()
 
     encode = staticmethod(encode)
     multiplexed = True
+    introduces_itself = False
     channel = None
     echo = True
     resume = 0
     presence = None
+    first = b""
 
     def newest(self, data: bytes) -> bytes:
         """Return the last of some frames."""
@@ -147,11 +152,24 @@ class Multiplexed:
             return  # to have been heard is all that it is for
         if len(asked) != 1 or isinstance(command.id, UnsetType):
             raise ProtocolError(Disconnect.UNEXPECTED_DATA, "not one request with an id")
-        self._obey(session, command, partial(answer, session, command.id))
+        self._obey(cast(MultiplexedSession, session), command, partial(answer, session, command.id))
 
     def unsubscribed(self, session: Session, channel: str) -> None:
         """Tell the client."""
         session.send(frame({"unsubscribed": channel}))
+
+    def subscribed(self, session: MultiplexedSession, channel: str, subscription: ServerSubscription) -> Subscribed:
+        """Return what tells the client; it isn't told that there is no subscription."""
+
+        def tell(result: Replay | RelayError | None) -> None:
+            if not isinstance(result, RelayError):
+                session.send(frame({"subscribed": channel}))
+
+        return tell
+
+    def expired(self, session: MultiplexedSession, channel: str) -> None:
+        """Tell the client."""
+        session.send(frame({"expired": channel}))
 
     def ping(self) -> bytes:
         """Return a text frame."""
@@ -163,10 +181,10 @@ class Multiplexed:
             return CloseMessage(why.code, why.reason)
         return CloseMessage(CODES.get(why, OTHER_CODE), why.reason, frame({"closing": why.reason}))
 
-    def _obey(self, session: Session, command: Command, outcome: Outcome) -> None:
+    def _obey(self, session: MultiplexedSession, command: Command, outcome: Outcome) -> None:
         try:
             if isinstance(command.subscribe, str):
-                session.subscribe(command.subscribe, outcome)
+                session.subscribe(command.subscribe, partial(answer_subscribed, outcome))
             elif isinstance(command.unsubscribe, str):
                 session.unsubscribe(command.unsubscribe)
                 outcome(None)
@@ -179,6 +197,11 @@ class Multiplexed:
 def answer(session: Session, id_: int, error: RelayError | None) -> None:
     """Tell a client what became of its request."""
     session.send(frame({"id": id_, "ok": True} if error is None else {"id": id_, "error": str(error)}))
+
+
+def answer_subscribed(outcome: Outcome, result: Replay | RelayError | None) -> None:
+    """Tell a client what became of its subscription; it isn't told what it could have of the messages before."""
+    outcome(result if isinstance(result, RelayError) else None)
 
 
 class MultiplexedEndpoint:

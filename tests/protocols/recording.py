@@ -6,13 +6,16 @@ from collections.abc import Callable
 from typing import Any
 
 from relay.channel import check_channel
-from relay.errors import Disconnect, NotAllowed, SubscriptionError
+from relay.errors import AlreadySubscribed, Disconnect, NotAllowed, SubscriptionError
 from relay.message import Kind
 from relay.protocols import ClientProtocol, Outcome
+from relay.protocols.multiplexed import AS_USUAL, Subscribed, SubscribeOptions
 
 
 class RecordingSession:
-    """See `relay.protocols.Session`; without a bus, so requests are settled at once, or by the test.
+    """See `relay.protocols.Session`, and what `MultiplexedSession` adds for the protocols of the contract suite.
+
+    It has no bus, so requests are settled at once, or by the test.
 
     Args:
         protocol: what a reader gives messages to; see `relay.clients.session`.
@@ -44,15 +47,15 @@ class RecordingSession:
         self.calls: list[tuple[Any, ...]] = []
         self.sent: list[bytes] = []
         self.closed: list[Disconnect] = []
-        self.outcomes: dict[str, Outcome | None] = {}
+        self.outcomes: dict[str, Outcome | Subscribed | None] = {}
 
-    def subscribe(self, channel: str, outcome: Outcome) -> None:
+    def subscribe(self, channel: str, subscribed: Subscribed, options: SubscribeOptions = AS_USUAL) -> None:
         self.calls.append(("subscribe", channel))
         self._check("subscribe to", channel)
         if channel in self.channels:
-            raise SubscriptionError(channel, "the client is subscribed already")
+            raise AlreadySubscribed(channel)
         self.channels[channel] = None
-        self._keep(channel, outcome)
+        self._keep(channel, subscribed)
 
     def unsubscribe(self, channel: str) -> None:
         self.calls.append(("unsubscribe", channel))
@@ -79,7 +82,7 @@ class RecordingSession:
         if not self._allowed(channel):
             raise NotAllowed(action, channel)
 
-    def _keep(self, channel: str, outcome: Outcome | None) -> None:
+    def _keep(self, channel: str, outcome: Outcome | Subscribed | None) -> None:
         if not self._settle:
             self.outcomes[channel] = outcome
         elif outcome is not None:

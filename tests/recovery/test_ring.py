@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.brokers.history import HistoryPage
-from relay.message import PositionedMessage
+from relay.message import Attributes, PositionedMessage
 from relay.namespaces import ChannelOptions
 from relay.position import Position
 from relay.recovery.kept import KEPT_BYTES, Kept
@@ -37,6 +38,20 @@ def test_a_ring_has_the_newest_messages_that_there_is_room_for(sizes: list[int])
     assert budget.used == sum(sizes[offset - 1] + MESSAGE_BYTES for offset in expected)
     ring.close()
     assert (budget.used, budget.owners) == (0, 0)
+
+
+def test_attributes_take_room_like_payloads() -> None:
+    budget = Budget(1 << 20)
+    ring, kept = Ring(5, 60, budget), Kept(budget)
+    one = msgspec.structs.replace(message(1, 10), attributes=Attributes(b"p" * 5, b"t" * 15))
+    kept.add(one)
+    assert budget.used == 30 + MESSAGE_BYTES
+    kept.take()
+    for _ in range(5):
+        ring.append(one)
+    assert (len(ring), budget.used) == (2, 2 * (30 + MESSAGE_BYTES))
+    ring.clear()
+    assert budget.used == 0
 
 
 def test_a_channel_that_gets_a_message_keeps_to_its_share_when_all_have_too_much() -> None:

@@ -7,6 +7,7 @@ import pickle
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from relay.namespaces import HISTORY_BYTES, PLAIN, ChannelOptions
@@ -25,6 +26,8 @@ CHAT = ChannelOptions(history_size=100, history_ttl=60)
 NEWS = ChannelOptions(positions=True, slow_consumer="latest", max_message_bytes=1000, rights="r")
 
 ONLY_CLOSE = "only close with history_size: who is closed comes back, and misses nothing"
+
+ONLY_WITH_POSITIONS = "only with history_size or positions: else a client may have missed the message before"
 
 TOML = """
 [chat]
@@ -71,9 +74,19 @@ def test_without_settings_channels_keep_and_count_nothing() -> None:
 
 def test_channels_without_a_namespace_have_settings_of_their_own() -> None:
     history = {"history_size": "10", "history_ttl": "60", "history_bytes": "100000", "positions": "ON"}
-    settings = settings_of(**history, presence="on", join_leave="on")
+    protocol = {"subscriber_rights": "wh", "no_json": "String", "delta": "on", "cache": "on"}
+    settings = settings_of(**history, **protocol, presence="on", join_leave="on")
     own = ChannelOptions(
-        history_size=10, history_ttl=60, history_bytes=100_000, positions=True, presence=True, join_leave=True
+        history_size=10,
+        history_ttl=60,
+        history_bytes=100_000,
+        positions=True,
+        presence=True,
+        join_leave=True,
+        subscriber_rights="wh",
+        no_json="string",
+        delta=True,
+        cache=True,
     )
     assert namespaces_of(settings).options("lobby") == own
 
@@ -156,6 +169,12 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
         ("max_message_bytes", 0, "bytes: 1 to 67108864"),
         ("rights", "rr", "rights: some of rwph, each once, or none"),
         ("rights", ["r"], "rights: some of rwph, each once, or none"),
+        ("subscriber_rights", "rw", "rights: some of wph, each once, or none"),
+        ("subscriber_rights", "ww", "rights: some of wph, each once, or none"),
+        ("subscriber_rights", None, "rights: some of wph, each once, or none"),
+        ("no_json", "Drop", "choice: drop|string"),
+        ("delta", "fossil", "choice: true|false"),
+        ("cache", 1, "choice: true|false"),
     ],
 )
 def test_values_have_their_types_and_ranges(option: str, value: object, allowed: str) -> None:
@@ -176,6 +195,9 @@ def test_values_have_their_types_and_ranges(option: str, value: object, allowed:
             {"join_leave": True, "presence": False},
             "only with presence: else it is not known who is there",
         ),
+        ("cache", {"cache": True, "positions": True}, "only with history_size: else nothing is kept"),
+        ("delta", {"delta": True}, ONLY_WITH_POSITIONS),
+        ("delta", {"delta": True, "history_size": 0, "positions": False}, ONLY_WITH_POSITIONS),
         ("max_message_bytes", {"max_message_bytes": 70_000}, "at most RELAY_MAX_MESSAGE_BYTES, which is 65536"),
         (
             "history_bytes",
@@ -278,6 +300,15 @@ def test_namespaces_stand_in_one_place(tmp_path: Path) -> None:
         ({"positions": "true"}, "RELAY_POSITIONS", "choice: on|off"),
         ({"presence": "true"}, "RELAY_PRESENCE", "choice: on|off"),
         ({"join_leave": "on"}, "RELAY_JOIN_LEAVE", "only with RELAY_PRESENCE: else it is not known who is there"),
+        ({"subscriber_rights": "r"}, "RELAY_SUBSCRIBER_RIGHTS", "some of wph, each once, or none"),
+        ({"no_json": "base64"}, "RELAY_NO_JSON", "choice: drop|string"),
+        ({"delta": "on"}, "RELAY_DELTA", "only with RELAY_HISTORY_SIZE or RELAY_POSITIONS"),
+        ({"cache": "on", "positions": "on"}, "RELAY_CACHE", "only with RELAY_HISTORY_SIZE: else nothing is kept"),
+        ({"user_channels": "user"}, "RELAY_USER_CHANNELS", "not 'user': {sub} must stand in it"),
+        ({"user_channels": "user:{sub},{sub}:{x}"}, "RELAY_USER_CHANNELS", "not '{sub}:{x}': no channel can be"),
+        ({"user_channels": "user {sub}"}, "RELAY_USER_CHANNELS", "not 'user {sub}': no channel can be called so"),
+        ({"user_channels": "{sub}:*"}, "RELAY_USER_CHANNELS", "not '{sub}:*': no channel can be called so"),
+        ({"user_channels": ",".join(f"{n}{{sub}}" for n in range(9))}, "RELAY_USER_CHANNELS", "1 to 8"),
         ({"presence_ttl": "4"}, "RELAY_PRESENCE_TTL", "seconds: 5 to 3600"),
         ({"presence_ttl": "4000"}, "RELAY_PRESENCE_TTL", "seconds: 5 to 3600"),
         ({"on_gap": "drop"}, "RELAY_ON_GAP", "choice: close|keep"),
@@ -289,6 +320,18 @@ def test_settings_of_other_channels_must_fit_each_other(values: dict[str, Any], 
     found = problems_of(**values)
     assert list(found) == [variable]
     assert reason in found[variable].allowed
+
+
+def test_options_of_a_protocol_may_stand_in_a_namespace() -> None:
+    given = {"history_size": 1, "subscriber_rights": "pw", "no_json": "string", "delta": True, "cache": True}
+    options = settings_of(namespaces=json.dumps({"chat": given, "x": {"delta": True, "positions": True}})).named_options
+    assert msgspec.to_builtins(options["chat"]) == given
+    assert options["x"].delta
+
+
+def test_personal_channels_are_a_list() -> None:
+    assert settings_of(user_channels="#{sub}, user:{sub},#{sub}").user_channels == ("#{sub}", "user:{sub}")
+    assert Settings().user_channels is None
 
 
 def test_a_history_has_room_for_the_largest_message_by_itself() -> None:

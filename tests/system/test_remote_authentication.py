@@ -7,8 +7,8 @@ import ssl
 import pytest
 from aiohttp import web
 
-from tests.authenticators.http_server import HttpServer, answering
 from tests.authenticators.signing import ec_signer, key_set
+from tests.back_ends.http_server import HttpServer, answering
 from tests.cli.command import invoke_aside
 from tests.conftest import GatewayFactory
 from tests.harness.certificate_authority import CertificateAuthority

@@ -12,7 +12,6 @@ the same question as before            as then, without a request               
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Awaitable
 from typing import Final, Literal, cast
@@ -21,9 +20,9 @@ from relay.auth.authenticator import Authenticator, Identity
 from relay.auth.credential import Unauthenticated
 from relay.authenticators.http.answer import AnswerError, Decision, Refusal, read_answer, read_refusal
 from relay.authenticators.http.answer_cache import AnswerCache
-from relay.authenticators.http.circuit import Circuit
 from relay.authenticators.http.question import Question, QuestionForm
-from relay.authenticators.http_client import CallFailed, Failure, HttpClient, warn_of_plain_http
+from relay.back_ends.back_end import BackEnd, NotAsked
+from relay.back_ends.http_client import CallFailed, Failure, HttpClient, Reply, warn_of_plain_http
 from relay.errors import Refused, Unavailable
 from relay.logs import Logger
 from relay.metrics.counters import Counters
@@ -33,13 +32,7 @@ from relay.settings import Settings
 MAX_ANSWER_BYTES: Final = 65_536
 """Of an answer: rights, and 4 KB of info, take a tenth of it."""
 
-WAITING_PER_REQUEST: Final = 10
-"""How many clients may wait for each of the requests that are sent at once."""
-
 _WANTED: Final = (200, 401, 403)
-
-_OF_A_SERVER_THAT_IS_DOWN: Final = (Failure.TIMEOUT, Failure.UNREACHABLE)
-"""The others are quick, and one client can cause them: they must not keep all others out."""
 
 log = Logger("relay.auth")
 
@@ -58,60 +51,56 @@ def make_authenticator(settings: Settings, counters: Counters) -> Authenticator:
         connections=settings.auth_concurrency,
     )
     cache = AnswerCache(settings.auth_cache, time.time) if settings.auth_cache else None
-    return BackEnd(client, form, counters, settings.default_rights or {}, settings.auth_concurrency, cache)
+    back_end = BackEnd(
+        client,
+        "the back end that decides about clients",
+        settings.auth_concurrency,
+        counters.auth_request_seconds,
+        log,
+    )
+    return HttpAuthenticator(back_end, form, counters, settings.default_rights or {}, cache)
 
 
-class BackEnd:
+class HttpAuthenticator:
     """Identifies clients by asking a back end; a `relay.auth.authenticator.RemoteAuthenticator`.
 
     Args:
-        client: of the back end.
+        back_end: decides.
         form: makes the questions.
-        counters: `auth_requests` and `auth_request_seconds` are used.
+        counters: `auth_requests` is used.
         defaults: RELAY_RIGHTS.
-        concurrency: requests at once.
         cache: of decisions; None: the back end is asked each time.
-        circuit: to the back end.
     """
 
     def __init__(
         self,
-        client: HttpClient,
+        back_end: BackEnd,
         form: QuestionForm,
         counters: Counters,
         defaults: dict[str, str],
-        concurrency: int,
         cache: AnswerCache | None = None,
-        circuit: Circuit | None = None,
     ) -> None:
-        self._client = client
+        self._back_end = back_end
         self._form = form
         self._counters = counters
         self._defaults = defaults
         self._cache = cache
-        self._circuit = Circuit(time.monotonic) if circuit is None else circuit
-        self._places = asyncio.Semaphore(concurrency)
-        self._pending = 0
-        self._most_pending = concurrency * (1 + WAITING_PER_REQUEST)
-        self._last_failure = ""
 
     @property
     def notes(self) -> list[str]:
         """That the back end is down, if so."""
-        if not self._circuit.open:
-            return []
-        return [f"the back end that decides about clients, {self._client.host}, is down: {self._last_failure}"]
+        return self._back_end.notes
 
     async def open(self) -> None:
         """Get ready to send requests."""
-        await self._client.open()
+        await self._back_end.open()
 
     async def run(self) -> None:
         """Return at once: there is nothing to do beside the requests."""
 
     async def close(self) -> None:
         """Close the connections to the back end."""
-        await self._client.close()
+        await self._back_end.close()
 
     def identify(self, request: ConnectRequest) -> Identity | Awaitable[Identity]:
         """Return the identity that the back end gives.
@@ -128,50 +117,28 @@ class BackEnd:
         return self._ask(question)
 
     async def _ask(self, question: Question) -> Identity:
-        if self._circuit.blocked:
-            raise self._unavailable("down")
-        if self._pending >= self._most_pending:
-            log.warning("too many clients wait for the back end", back_end=self._client.host, waiting=self._pending)
-            raise self._unavailable("busy")
-        self._pending += 1
         try:
-            async with self._places:
-                # Again: it may have turned out while this one waited.
-                if not self._circuit.let_through():
-                    raise self._unavailable("down")
-                decision = await self._request(question)
-        finally:
-            self._pending -= 1
+            reply = await self._back_end.post(question.body, question.headers, _WANTED)
+        except NotAsked as error:
+            raise self._unavailable(error.reason) from None
+        except CallFailed as error:
+            raise self._failed(error.failure, error.detail) from None
+        decision = self._read(reply)
+        self._counters.auth_requests["refused" if isinstance(decision, Refusal) else "allowed"] += 1
         if self._cache is not None and question.key is not None:
             self._cache.keep(question.key, decision)
         return _let_in(decision)
 
-    async def _request(self, question: Question) -> Decision:
-        began_at = time.perf_counter()
+    def _read(self, reply: Reply) -> Decision:
+        if reply.status != 200:
+            return read_refusal(cast(Literal[401, 403], reply.status), reply.body)
         try:
-            reply = await self._client.post(question.body, question.headers, _WANTED)
-        except CallFailed as error:
-            if error.failure in _OF_A_SERVER_THAT_IS_DOWN:
-                self._last_failure = error.detail
-                self._circuit.failed()
-            else:
-                self._circuit.succeeded()
-            raise self._failed(error.failure, error.detail) from None
-        finally:
-            self._counters.auth_request_seconds.observe(time.perf_counter() - began_at)
-        self._circuit.succeeded()
-        if reply.status == 200:
-            try:
-                decision = read_answer(reply.body, time.time(), self._defaults)
-            except AnswerError as error:
-                raise self._failed(Failure.MALFORMED, str(error)) from None
-        else:
-            decision = read_refusal(cast(Literal[401, 403], reply.status), reply.body)
-        self._counters.auth_requests["refused" if isinstance(decision, Refusal) else "allowed"] += 1
-        return decision
+            return read_answer(reply.body, time.time(), self._defaults)
+        except AnswerError as error:
+            raise self._failed(Failure.MALFORMED, str(error)) from None
 
     def _failed(self, failure: Failure, detail: str) -> Refused:
-        log.warning("the back end has not decided", back_end=self._client.host, failure=failure.value, detail=detail)
+        log.warning("the back end has not decided", back_end=self._back_end.host, failure=failure.value, detail=detail)
         return self._unavailable(failure.value)
 
     def _unavailable(self, outcome: str) -> Refused:

@@ -1,12 +1,14 @@
 """What the back end answers, and what it means. Pure.
 
-    200  {"user": "ann", "channels": {"chat:*": "rw"}, "info": {"name": "Ann"}, "expires_at": 1790000000}
+    200  {"user": "ann", "channels": {"chat:*": "rw"}, "info": {"name": "Ann"}, "expires_at": 1790000000,
+          "subscriptions": ["news"], "data": {"hello": "Ann"}, "meta": {"tenant": 7}}
          all of it optional; instead of `expires_at` perhaps `ttl`, in seconds
     401, 403  {"reason": "..."}, or anything else
 
-The answer of Centrifugo's connect proxy is understood, too: `{"result": {"user": ..., "info": ..., "expire_at": ...}}`
-lets a client in, and `{"error": {...}}` or `{"disconnect": {...}}` refuses it. Any other member is an error: what is
-misspelt, or unknown here, must not let a client in with other rights than were meant.
+The answer of Centrifugo's connect proxy is understood, too: `{"result": {"user": ..., "info": ..., "expire_at": ...,
+"channels": [...], "subs": {...}, "data": ..., "meta": {...}}}` lets a client in, and `{"error": {...}}` or
+`{"disconnect": {...}}` refuses it. Any other member is an error, but for options of `subs`: what is misspelt, or
+unknown here, must not let a client in with other rights than were meant.
 """
 
 from __future__ import annotations
@@ -16,9 +18,10 @@ from typing import Final, Literal
 
 import msgspec
 
-from relay.auth.authenticator import Identity, UserError
-from relay.auth.grant import ExpiryError, Grant, InfoError
-from relay.auth.rights import RightsError
+from relay.auth.authenticator import Identity
+from relay.auth.given_json import ABSENT, given_json
+from relay.auth.grant import UNUSABLE, Grant
+from relay.auth.tokens import SubscriptionOptions, server_side_of
 from relay.channel import is_visible
 from relay.errors import RelayError
 
@@ -69,15 +72,22 @@ class _Result(msgspec.Struct, forbid_unknown_fields=True):
 
     user: str = ""
     expire_at: float = 0
-    info: msgspec.Raw = msgspec.Raw()
+    info: msgspec.Raw = ABSENT
+    channels: list[str] | None = None
+    subs: dict[str, SubscriptionOptions | None] | None = None
+    data: msgspec.Raw = ABSENT
+    meta: msgspec.Raw = ABSENT
 
 
 class _Answer(msgspec.Struct, forbid_unknown_fields=True):
     user: str | None = None
     channels: dict[str, str] | None = None
-    info: msgspec.Raw = msgspec.Raw()
+    info: msgspec.Raw = ABSENT
     expires_at: float | None = None
     ttl: float | None = None
+    subscriptions: list[str] | None = None
+    data: msgspec.Raw = ABSENT
+    meta: msgspec.Raw = ABSENT
     result: _Result | None = None
     error: _Reason | None = None
     disconnect: _Reason | None = None
@@ -108,7 +118,7 @@ def read_answer(body: bytes, now: float, defaults: dict[str, str]) -> Decision:
     try:
         grant = _of_answer(answer, now) if answer.result is None else _of_result(answer, answer.result)
         identity = grant.identity(defaults)
-    except (UserError, RightsError, InfoError, ExpiryError) as error:
+    except UNUSABLE as error:
         raise AnswerError(str(error)) from None
     if identity.expires_at is not None and identity.expires_at <= now:
         return Refusal(401, "your right has expired")
@@ -129,19 +139,15 @@ def _of_answer(answer: _Answer, now: float) -> Grant:
         if expires_at is not None:
             raise AnswerError("it has both expires_at and ttl")
         expires_at = now + answer.ttl
-    return Grant(answer.user, answer.channels, expires_at, _info(answer.info))
+    server_side = server_side_of(answer.subscriptions or (), None, data=answer.data, meta=answer.meta)
+    return Grant(answer.user, answer.channels, expires_at, given_json(answer.info), server_side)
 
 
 def _of_result(answer: _Answer, result: _Result) -> Grant:
     if answer != _Answer(result=result):
         raise AnswerError("it has other members beside result")
-    return Grant(result.user or None, None, result.expire_at or None, _info(result.info))
-
-
-def _info(value: msgspec.Raw) -> bytes | None:
-    """Return JSON for presence; None: it isn't there, or null."""
-    text = bytes(value)
-    return None if text in (b"", b"null") else text
+    server_side = server_side_of(result.channels or (), result.subs, data=result.data, meta=result.meta)
+    return Grant(result.user or None, None, result.expire_at or None, given_json(result.info), server_side)
 
 
 def _sentence(said: _Reason) -> str:

@@ -10,7 +10,8 @@ from relay.auth.authenticator import Identity
 from relay.authenticators.http.answer import Decision
 
 MOST_ANSWERS: Final = 8192
-"""A decision takes about a kilobyte, with the rights of its own that it may hold."""
+"""A decision takes about a kilobyte, with the rights of its own that it may hold, and at most `MAX_SERVER_SIDE_BYTES`
+more of what its client is given."""
 
 
 class AnswerCache:

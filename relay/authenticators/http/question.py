@@ -16,15 +16,12 @@ import hashlib
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
 
 import msgspec
 
-from relay.auth.credential import Unauthenticated, find_cookie, find_credential
-from relay.errors import Refused
-from relay.protocols.request import ConnectRequest
-
-_CREDENTIAL_HEADER: Final = "authorization"
+from relay.auth.credential import Unauthenticated, find_credential
+from relay.back_ends.passed_on import PassedOn, check_headers, is_plain
+from relay.protocols.request import CREDENTIAL_HEADER, ConnectRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +56,8 @@ class QuestionForm:
         parameters: Sequence[str] = (),
         credential_cookie: str | None = None,
     ) -> None:
-        self._with_credential = _CREDENTIAL_HEADER in map(str.lower, headers)
-        self._headers = headers
-        self._cookies = cookies
+        self._with_credential = CREDENTIAL_HEADER in map(str.lower, headers)
+        self._passed_on = PassedOn(headers, cookies)
         self._parameters = parameters
         self._credential_cookie = credential_cookie
         # A digest is no secret only as long as no other program can try credentials against it.
@@ -73,22 +69,15 @@ class QuestionForm:
         Raises:
             Refused: what would be passed on can't be: with 401 a credential, with 400 anything else.
         """
-        headers = {name: value for name in self._headers if (value := request.header(name)) is not None}
+        headers = self._passed_on.pick(request)
         if self._with_credential:
             credential = find_credential(request, self._credential_cookie)
             if credential is not None:
-                if not _is_plain(credential) or " " in credential:
+                if not is_plain(credential) or " " in credential:
                     raise Unauthenticated("malformed", "the credential has characters that no header can have")
-                headers = {name: value for name, value in headers.items() if name.lower() != _CREDENTIAL_HEADER}
+                headers = {name: value for name, value in headers.items() if name.lower() != CREDENTIAL_HEADER}
                 headers["Authorization"] = f"Bearer {credential}"
-        if self._cookies:
-            line = request.header("Cookie")
-            cookies = {name: value for name in self._cookies if (value := find_cookie(line, name)) is not None}
-            if cookies:
-                headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in cookies.items())
-        for name, value in headers.items():
-            if not _is_plain(value):
-                raise Refused(400, f"the header {name} has characters other than printable ASCII")
+        check_headers(headers)
         parameters = {name: request.query[name] for name in self._parameters if name in request.query}
         body = msgspec.json.encode({"path": request.path, "remote": request.remote, "parameters": parameters})
         return Question(headers, body, self._key(headers, body) if headers or parameters else None)
@@ -96,8 +85,3 @@ class QuestionForm:
     def _key(self, headers: Mapping[str, str], body: bytes) -> bytes:
         parts = [f"{name}:{value}".encode() for name, value in headers.items()]
         return hashlib.blake2b(b"\n".join([*parts, body]), digest_size=16, key=self._salt).digest()
-
-
-def _is_plain(value: str) -> bool:
-    """Return whether a header can carry a value as it is, and nothing but a value."""
-    return value.isascii() and value.isprintable()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -99,9 +99,16 @@ class AsyncPublisher(PublisherBase):
         self._lock = threading.Lock()
         self._lifetimes: dict[asyncio.AbstractEventLoop, LoopConnections] = {}
 
-    async def publish(self, channel: str, data: str | bytes, *, idempotency_key: str | None = None) -> int:
+    async def publish(
+        self,
+        channel: str,
+        data: str | bytes,
+        *,
+        idempotency_key: str | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> int:
         """Send a message to every client of a channel; see `Publisher.publish`."""
-        message = self._message(channel, data, idempotency_key)
+        message = self._message(channel, data, idempotency_key, tags)
         for pause in retries(idempotency_key):
             try:
                 return await self._publish(message, idempotency_key)

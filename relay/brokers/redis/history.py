@@ -21,7 +21,7 @@ from relay.brokers.redis.script_runner import Command, ScriptRunner
 from relay.brokers.redis.scripting import DAY_SECONDS
 from relay.brokers.redis.scripts import READ, keys_of
 from relay.logs import Logger
-from relay.message import PositionedMessage
+from relay.message import PositionedMessage, attributes_of
 from relay.metrics.counters import Counters
 from relay.namespaces import Namespaces
 from relay.position import Position
@@ -169,8 +169,11 @@ class RedisHistoryStore(HistoryStore):
                 log.warning("kept message refused", channel=channel, entry=entry.decode(), error=str(error))
                 continue
             position = Position(name, int(entry.partition(b"-")[0]))
+            carried = attributes_of(message)
             messages.append(
-                PositionedMessage(channel, message.payload, message.kind, message.origin, position=position)
+                PositionedMessage(
+                    channel, message.payload, message.kind, message.origin, position=position, attributes=carried
+                )
             )
         return HistoryPage(Position(name, offset), messages, _began(began))
 

@@ -133,12 +133,17 @@ local function send(channel, envelope)
     channel.upper = char(0, 10 + length, 1, 8 + length, 0, highest, (high % 65536 - high_low) / 256, high_low,
       (middle - middle_low) / 256, middle_low)
   end
-  local last = low % 256
-  return try('%VERB%', channel.name, (byte(envelope, 3) == 16 and text or binary) .. sub(envelope, 4, 19)
-    .. channel.upper .. char((low - last) / 256, last) .. epoch .. sub(envelope, 20))
+  local last, kind, upper, rest = low % 256, byte(envelope, 3), channel.upper, 20
+  if kind > 17 then
+    local total = byte(envelope, 20) * 256 + byte(envelope, 21) + 10 + #epoch
+    upper, rest = char((total - total % 256) / 256, total % 256) .. sub(upper, 3), 22
+  end
+  return try('%VERB%', channel.name, (kind % 2 == 0 and text or binary) .. sub(envelope, 4, 19)
+    .. upper .. char((low - last) / 256, last) .. epoch .. sub(envelope, rest))
 end
 """
-"""`send` publishes a message with its position, and returns how many receivers there are, or a refusal."""
+"""`send` publishes a message with its position, and returns how many receivers there are, or a refusal. The position is
+the only extension, or the first one of those that the envelope has already."""
 
 _KNOWN: Final = """
 local function answer(known)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import random
 import time
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -73,13 +74,15 @@ class PublisherBase:
         """Return a new pool of `redis` or `redis.asyncio`."""
         return make_pool(library, retry, self._address, self._timeout, MAX_CONNECTIONS)
 
-    def _message(self, channel: str, data: str | bytes, idempotency_key: str | None) -> Message:
+    def _message(
+        self, channel: str, data: str | bytes, idempotency_key: str | None, tags: Mapping[str, str] | None
+    ) -> Message:
         """Return the message that is to be published with a legal key."""
         if self._closed:
             raise RuntimeError("the publisher is closed")
         if idempotency_key is not None:
             check_idempotency_key(idempotency_key)
-        return make_message(channel, data)
+        return make_message(channel, data, tags)
 
 
 def retries(idempotency_key: str | None) -> list[float]:
@@ -163,7 +166,14 @@ class Publisher(PublisherBase):
         super().__init__(url, prefix, ca_file, timeout, namespaces)
         self._connections = self._pool(redis, Retry(NoBackoff(), 0))
 
-    def publish(self, channel: str, data: str | bytes, *, idempotency_key: str | None = None) -> int:
+    def publish(
+        self,
+        channel: str,
+        data: str | bytes,
+        *,
+        idempotency_key: str | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> int:
         """Send a message to every client of a channel.
 
         Args:
@@ -173,6 +183,8 @@ class Publisher(PublisherBase):
                 with the same key is taken for the same message, and not published again. After an error the message is
                 tried again, for some seconds. 1 to 255 printable ASCII characters. None: it is a message of its own,
                 and is tried once.
+            tags: strings by name that go along with the message, to clients whose protocol has them, and are kept with
+                it in a history. At most 4096 bytes as JSON. None: none.
 
         Returns:
             How many gateways have heard it (0: no client listens); of a repeated message, what was returned first.
@@ -182,11 +194,12 @@ class Publisher(PublisherBase):
             RuntimeError: the publisher is closed.
             ChannelError: the name is not legal.
             IdempotencyKeyError: the key is not legal; a `ValueError`.
+            AttributesError: the tags are no strings, or too long; a `ValueError`.
             BusUnavailable: Redis can't be reached; the message was not sent.
             DeliveryUnknown: the connection broke after sending; the message may have been delivered.
             PublishRefused: Redis answered with an error.
         """
-        message = self._message(channel, data, idempotency_key)
+        message = self._message(channel, data, idempotency_key, tags)
         for pause in retries(idempotency_key):
             try:
                 return self._publish(message, idempotency_key)

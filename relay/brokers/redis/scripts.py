@@ -7,11 +7,12 @@ The keys of a channel, in one slot of a cluster; `PREFIX` is that of the bus:
                                          the epoch (an older relay that begins one leaves `b` as it is), and the one
                                          before, or `-`
                                          r id of the primary in whose time it was written
-                                         c bytes of all payloads so far; s those before the oldest message, at the last
-                                         look at it; t the day on which the key's time to live was set last, where
-                                         anything was published: other positions live for minutes only
-    PREFIX{CHANNEL}:history      stream  of messages: m an envelope without a position. The id is `OFFSET-BYTES`: bytes
-                                         of all payloads before, so the size of a part is the difference of two ids
+                                         c bytes of all payloads and attributes so far; s those before the oldest
+                                         message, at the last look at it; t the day on which the key's time to live
+                                         was set last, where anything was published: other positions live for minutes
+                                         only
+    PREFIX{CHANNEL}:history      stream  of messages: m an envelope without a position. The id is `OFFSET-BYTES`: such
+                                         bytes before it, so the size of a part is the difference of two ids
     PREFIX{CHANNEL}:repeat:HASH  string  what was answered to the message with an idempotency key: `OFFSET EPOCH
                                          RECEIVERS`. The key's hash: whoever chooses it must not choose other channels
 

@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 
 from relay.brokers.history import MAX_PAGE, HistoryError, HistoryPage
 from relay.errors import PublishError
-from relay.message import PositionedMessage
+from relay.message import PositionedMessage, content_bytes
 from relay.position import Position
 from relay.web.api.call import Call, Finish, legal_channel
 from relay.web.api.error import ApiError, Code, bad_request
@@ -100,7 +100,7 @@ def _check_since(since: SinceParameters, page: HistoryPage, reverse: bool) -> No
 def _that_fit(call: Call, messages: list[PositionedMessage]) -> list[PositionedMessage]:
     """Return as many messages as the answer has room for; a request whose room is used up gets an error."""
     for number, message in enumerate(messages):
-        if not call.room.take(len(message.payload)):
+        if not call.room.take(content_bytes(message)):
             if not number:
                 raise ApiError(Code.LIMIT_EXCEEDED, "the answers of the request are too large: ask for less at once")
             return messages[:number]

@@ -11,13 +11,14 @@ import asyncio
 import base64
 import binascii
 
+from relay.attributes import AttributesError, encode_tags
 from relay.auth.authenticator import check_publish
 from relay.brokers import Published
 from relay.control.messages import MAX_CHANNELS, SurveyReply
 from relay.control.surveys import SurveyError
 from relay.errors import NotAllowed, PublishError
 from relay.idempotency_key import RULE, IdempotencyKeyError, check_idempotency_key
-from relay.message import Kind, Message
+from relay.message import Kind, tagged_message
 from relay.web.api import history_methods, presence_methods, user_methods
 from relay.web.api.call import Call, Finish, Method, legal_channel
 from relay.web.api.error import ApiError, Code, bad_request, from_publish_error, permission_denied
@@ -55,13 +56,14 @@ async def _publish(call: Call, parameters: PublishParameters) -> Finish:
     channel = _publishable(call, "channel", parameters.channel, parameters)
     kind, payload = _payload(call, parameters)
     _check_size(call, "channel", channel, len(payload))
-    future = await call.window.publish(Message(channel, payload, kind), _key(parameters))
+    message = tagged_message(channel, payload, kind, _tags(parameters))
+    future = await call.window.publish(message, _key(parameters))
     return lambda: _published(call, future)
 
 
 async def _broadcast(call: Call, parameters: BroadcastParameters) -> Finish:
     kind, payload = _payload(call, parameters)
-    key = _key(parameters)
+    tags, key = _tags(parameters), _key(parameters)
     sent: list[asyncio.Future[Published] | ApiError] = []
     for number, name in enumerate(parameters.channels):
         try:
@@ -70,7 +72,7 @@ async def _broadcast(call: Call, parameters: BroadcastParameters) -> Finish:
         except ApiError as error:
             sent.append(error)
         else:
-            sent.append(await call.window.publish(Message(channel, payload, kind), key))
+            sent.append(await call.window.publish(tagged_message(channel, payload, kind, tags), key))
 
     async def finish() -> BroadcastResult:
         return BroadcastResult([await _reply(call, future) for future in sent])
@@ -152,6 +154,14 @@ def _publishable(call: Call, field: str, name: str, parameters: PublishParameter
     return channel
 
 
+def _tags(parameters: PublishParameters | BroadcastParameters) -> bytes:
+    """Return the tags of the message, as it carries them."""
+    try:
+        return encode_tags(parameters.tags)
+    except AttributesError as error:
+        raise bad_request(str(error)) from None
+
+
 def _key(parameters: PublishParameters | BroadcastParameters) -> str | None:
     """Return the idempotency key of the message; None: it has none."""
     if not parameters.idempotency_key:
@@ -171,8 +181,6 @@ def _check_size(call: Call, field: str, channel: str, size: int) -> None:
 
 def _payload(call: Call, parameters: PublishParameters | BroadcastParameters) -> tuple[Kind, bytes]:
     """Return kind and payload of the message."""
-    if parameters.tags:
-        raise ApiError(Code.NOT_AVAILABLE, "not available: tags")
     if parameters.b64data:
         try:
             kind, payload = Kind.BINARY, base64.b64decode(parameters.b64data, validate=True)

@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Raw
 
+from relay.attributes import MAX_TAGS_BYTES
 from relay.brokers.block_store import MAX_BLOCK_SECONDS
 from relay.control.messages import MAX_PATTERN_LETTERS
 from relay.idempotency_key import MAX_LETTERS
@@ -26,7 +27,12 @@ ClientId = Annotated[str, Meta(description="Id of one connection: 32 hexadecimal
 DataField = Annotated[Raw, Meta(description="Any JSON; clients get its text as it stands here, as a text message.")]
 Base64Field = Annotated[str, Meta(description="Instead of `data`: a binary message, in base64.")]
 
-
+TagsField = Annotated[
+    dict[str, str],
+    Meta(
+        description=f"Strings that go along with the message: {MAX_TAGS_BYTES} bytes at most, as JSON without spaces."
+    ),
+]
 SkipHistoryField = Annotated[bool, Meta(description="Only where no history is kept.")]
 IdempotencyKeyField = Annotated[
     str,
@@ -50,7 +56,7 @@ class PublishParameters(Parameters, frozen=True):
     data: DataField = msgspec.field(default_factory=Raw)
     b64data: Base64Field = ""
     skip_history: SkipHistoryField = False
-    tags: dict[str, str] = msgspec.field(default_factory=dict)
+    tags: TagsField = msgspec.field(default_factory=dict)
     idempotency_key: IdempotencyKeyField = ""
 
 
@@ -61,7 +67,7 @@ class BroadcastParameters(Parameters, frozen=True):
     data: DataField = msgspec.field(default_factory=Raw)
     b64data: Base64Field = ""
     skip_history: SkipHistoryField = False
-    tags: dict[str, str] = msgspec.field(default_factory=dict)
+    tags: TagsField = msgspec.field(default_factory=dict)
     idempotency_key: IdempotencyKeyField = ""
 
 

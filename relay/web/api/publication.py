@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from typing import Final
 
 import msgspec
-from msgspec import UNSET, Raw
+from msgspec import UNSET, Raw, UnsetType
 
+from relay.attributes import read_publisher
 from relay.message import NO_ORIGIN, Kind, PositionedMessage
 from relay.position import Position
 from relay.web.api.results import HistoryResult, Publication, PublisherInfo
@@ -34,11 +35,29 @@ def _to_publication(message: PositionedMessage) -> Publication:
     A field `data` is always there: Centrifugo's libraries need it. Clients may have published what is no JSON.
     """
     offset = message.position.offset
-    info = UNSET if message.origin == NO_ORIGIN else PublisherInfo(message.origin.hex())
+    info, tags = _info(message), _tags(message)
     if message.kind is Kind.BINARY:
-        return Publication(data=_NULL, offset=offset, b64data=base64.b64encode(message.payload).decode(), info=info)
+        encoded = base64.b64encode(message.payload).decode()
+        return Publication(data=_NULL, offset=offset, b64data=encoded, info=info, tags=tags)
     try:
         _any_json.decode(message.payload)
     except (msgspec.DecodeError, RecursionError):
-        return Publication(data=Raw(msgspec.json.encode(message.payload.decode())), offset=offset, text=True, info=info)
-    return Publication(data=Raw(message.payload), offset=offset, info=info)
+        text = Raw(msgspec.json.encode(message.payload.decode()))
+        return Publication(data=text, offset=offset, text=True, info=info, tags=tags)
+    return Publication(data=Raw(message.payload), offset=offset, info=info, tags=tags)
+
+
+def _info(message: PositionedMessage) -> PublisherInfo | UnsetType:
+    """Return which client has published a message; UNSET: none."""
+    if message.origin == NO_ORIGIN:
+        return UNSET
+    client, carried = message.origin.hex(), message.attributes
+    told = None if carried is None else read_publisher(carried.publisher)
+    if told is None:
+        return PublisherInfo(client=client)
+    return PublisherInfo(user=told.user, client=client, conn_info=told.conn_info, chan_info=told.chan_info)
+
+
+def _tags(message: PositionedMessage) -> Raw | UnsetType:
+    carried = message.attributes
+    return Raw(carried.tags) if carried is not None and carried.tags else UNSET

@@ -60,10 +60,20 @@ class ChannelsResult(msgspec.Struct, frozen=True):
     channels: dict[str, ChannelInfo]
 
 
-class PublisherInfo(msgspec.Struct, frozen=True):
-    """The client that published a message: the id of its connection."""
+class PublisherInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """The client that published a message.
 
+    Args:
+        user: its user, empty where it has none; absent where the message doesn't say.
+        client: the id of its connection.
+        conn_info: JSON that was given for its connection; absent: none.
+        chan_info: JSON that was given for its subscription; absent: none.
+    """
+
+    user: str | msgspec.UnsetType = msgspec.UNSET
     client: str
+    conn_info: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    chan_info: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
 class Publication(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,6 +85,7 @@ class Publication(msgspec.Struct, frozen=True, kw_only=True):
         b64data: of a binary message, in base64.
         text: true when it isn't JSON: `data` has its text as a string.
         info: which client has published it; absent when it was a back end.
+        tags: what a back end has put on it, an object of strings; absent: nothing.
     """
 
     data: msgspec.Raw
@@ -82,6 +93,7 @@ class Publication(msgspec.Struct, frozen=True, kw_only=True):
     b64data: str | msgspec.UnsetType = msgspec.UNSET
     text: bool | msgspec.UnsetType = msgspec.UNSET
     info: PublisherInfo | msgspec.UnsetType = msgspec.UNSET
+    tags: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
 class HistoryResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,11 +111,13 @@ class ClientInfo(msgspec.Struct, frozen=True, kw_only=True):
         user: its user; empty: it has none.
         client: the id of its connection.
         conn_info: JSON that its token, its key or a back end has given for it; absent: none.
+        chan_info: JSON that was given for its subscription to the channel; absent: none.
     """
 
     user: str
     client: str
     conn_info: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    chan_info: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
 class PresenceResult(msgspec.Struct, frozen=True):
@@ -114,8 +128,17 @@ class PresenceResult(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, members: Iterable[Member]) -> PresenceResult:
         """Return members of a channel as back ends get them."""
-        infos = (ClientInfo(user=some.user or "", client=some.client, conn_info=some.info) for some in members)
-        return cls({info.client: info for info in infos})
+        return cls(
+            {
+                member.client: ClientInfo(
+                    user=member.user or "",
+                    client=member.client,
+                    conn_info=member.info,
+                    chan_info=member.channel_info,
+                )
+                for member in members
+            }
+        )
 
 
 class PresenceStatsResult(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from relay.auth.authenticator import Identity
-from relay.auth.grant import MAX_INFO_BYTES
+from relay.auth.given_json import MAX_INFO_BYTES
+from relay.auth.server_side import MAX_SERVER_SIDE_BYTES, PLAIN_SUBSCRIPTION, ServerSide, ServerSubscription
 from relay.authenticators.http.answer import REFUSED, AnswerError, Decision, Refusal, read_answer, read_refusal
 
 NOW = 1_000_000.0
@@ -79,7 +80,16 @@ def test_a_right_that_is_over_is_none(answer: Any) -> None:
         ({"chanels": {"*": "rw"}}, "unknown field `chanels`"),
         ({"error": "no such token"}, "$.error"),
         ({"result": {}, "user": "ann"}, "other members beside result"),
-        ({"result": {"channels": ["a"]}}, "unknown field `channels`"),
+        ({"result": {"channels": {"a": "r"}}}, "$.result.channels"),
+        ({"result": {"channels": ["a b"]}}, "the subscription to 'a b': must not contain white space"),
+        ({"result": {"subs": {"": {}}}}, "the subscription to ''"),
+        ({"result": {"subs": ["a"]}}, "$.result.subs"),
+        ({"result": {"b64info": "e30="}}, "unknown field `b64info`"),
+        ({"result": {"meta": [1]}}, "meta: must be an object"),
+        ({"subscriptions": {"a": {}}}, "$.subscriptions"),
+        ({"subscriptions": [str(n) for n in range(129)]}, "subscriptions: only 128"),
+        ({"subs": {"a": {}}}, "unknown field `subs`"),
+        ({"data": "x" * MAX_SERVER_SIDE_BYTES}, "data: all of it"),
         ({"result": "ann"}, "$.result"),
     ],
 )
@@ -114,6 +124,22 @@ def test_an_answer_of_centrifugos_connect_proxy() -> None:
     assert found.rights.may_subscribe("news")
     anonymous = identity({"result": {"user": "", "expire_at": 0}})
     assert (anonymous.user, anonymous.expires_at) == (None, None)
+
+
+def test_what_a_client_is_given_when_it_connects() -> None:
+    """In the relay's own form, whose `channels` are rights, and in Centrifugo's."""
+    own = identity({"channels": {"chat:*": "w"}, "subscriptions": ["news"], "data": [1], "meta": {"tenant": 7}})
+    assert own.server_side == ServerSide({"news": PLAIN_SUBSCRIPTION}, b"[1]", b'{"tenant": 7}')
+    assert not own.rights.may_subscribe("news")
+    subs = {"chat:1": {"info": 1, "data": {"a": 2}, "override": {}}, "news": None}
+    other = identity({"result": {"user": "ann", "channels": ["a"], "subs": subs, "data": None, "meta": {}}})
+    assert other.server_side == ServerSide(
+        {"a": PLAIN_SUBSCRIPTION, "chat:1": ServerSubscription(b"1", b'{"a": 2}'), "news": PLAIN_SUBSCRIPTION},
+        None,
+        b"{}",
+    )
+    assert identity({"subscriptions": [], "data": None, "meta": None}).server_side is None
+    assert identity({"result": {"channels": None, "subs": {}}}).server_side is None
 
 
 @pytest.mark.parametrize(

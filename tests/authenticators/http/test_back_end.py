@@ -14,8 +14,10 @@ from aiohttp import web
 
 from relay import Gateway, Settings
 from relay.auth.authenticator import RemoteAuthenticator
-from relay.authenticators.http.circuit import FAILURES
-from tests.authenticators.http_server import Handler, HttpServer, answering, hang
+from relay.authenticators.http import HttpAuthenticator
+from relay.back_ends.back_end import BackEnd
+from relay.back_ends.circuit import FAILURES
+from tests.back_ends.http_server import Handler, HttpServer, answering, hang
 from tests.gateway.admissions import SUBSCRIBERS, WAYS, every_way, refusals, success
 from tests.harness.conditions import wait_until
 from tests.harness.http_response import HttpResponse, get
@@ -50,6 +52,13 @@ async def ask(gateway: Gateway, way: str = "poll", token: str | None = TOKEN) ->
 def outcomes(gateway: Gateway) -> dict[str, int]:
     """Return how the requests to the back end have ended."""
     return dict(gateway.counters.auth_requests)
+
+
+def back_end_of(gateway: Gateway) -> BackEnd:
+    """Return what a gateway asks."""
+    authenticator = gateway._authenticator
+    assert isinstance(authenticator, HttpAuthenticator)
+    return authenticator._back_end
 
 
 @every_way
@@ -189,19 +198,18 @@ async def test_requests_at_once_and_clients_that_wait_are_bounded() -> None:
 
     async with HttpServer(wait) as back_end, gateway_with(back_end, auth_concurrency=2) as gateway:
         waiting = [asyncio.create_task(ask(gateway, "websocket")) for _ in range(22)]
-        authenticator: Any = gateway._authenticator
-        await wait_until(lambda: authenticator._pending == 22 and back_end.at_once == 2)
+        await wait_until(lambda: back_end_of(gateway).pending == 22 and back_end.at_once == 2)
         assert (await ask(gateway, "websocket")).status == 503
         assert outcomes(gateway) == {"busy": 1}
         waiting.pop().cancel()
-        await wait_until(lambda: authenticator._pending == 21)
+        await wait_until(lambda: back_end_of(gateway).pending == 21)
         waiting.append(asyncio.create_task(ask(gateway, "websocket")))
-        await wait_until(lambda: authenticator._pending == 22)
+        await wait_until(lambda: back_end_of(gateway).pending == 22)
         go_on.set()
         answers = await asyncio.gather(*waiting)
         assert {answer.status for answer in answers} == {101}
         assert back_end.most_at_once == 2
-        assert authenticator._pending == 0
+        assert back_end_of(gateway).pending == 0
 
 
 async def test_all_clients_are_asked_about_at_once() -> None:

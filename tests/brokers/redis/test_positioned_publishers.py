@@ -13,10 +13,12 @@ import pytest
 import pytest_asyncio
 
 from relay import AsyncPublisher, Publisher
+from relay.attributes import AttributesError, encode_tags
 from relay.brokers import BrokerOptions
 from relay.brokers.redis import publisher as publisher_module
 from relay.brokers.redis.announcement import pack_announcement
 from relay.errors import BusUnavailable, DeliveryUnknown, PublishRefused
+from relay.message import Attributes, attributes_of
 from relay.namespaces import ChannelOptions, Namespaces
 from tests.brokers.recording import Outcomes, Station
 from tests.conftest import ProxyFactory
@@ -65,6 +67,21 @@ async def station(own_redis: RedisServer) -> AsyncIterator[Station]:
 @pytest.fixture
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(publisher_module, "RETRY_SECONDS", (0.01,) * 200)
+
+
+async def test_tags_go_along_and_are_kept(publisher: MakePublisher, own_redis: RedisServer, station: Station) -> None:
+    publish = publisher(own_redis.url, namespaces=NAMESPACES)
+    tags = {"kind": "order", "\u00e4": "x" * 1000}
+    assert [await publish("h:c", "1", tags=tags), await publish("c", b"2", tags=tags)] == [1, 1]
+    await publish("h:c", "3", tags=tags, idempotency_key="k")
+    await publish("h:c", "4", tags={})
+    await wait_until(lambda: len(station.sink.messages) == 4)
+    carried = [attributes_of(message) for message in station.sink.messages]
+    assert carried == [Attributes(tags=encode_tags(tags))] * 3 + [None]
+    page = await station.broker.history.read("h:c")
+    assert page.messages == [message for message in station.sink.messages if message.channel == "h:c"]
+    with pytest.raises(AttributesError, match=r"^tags: must have at most 4096 bytes as JSON"):
+        await publish("c", "5", tags={"k": "v" * 4096})
 
 
 @pytest.mark.parametrize("known", [None, NAMESPACES], ids=["asked", "given"])

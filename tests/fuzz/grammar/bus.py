@@ -8,6 +8,14 @@ from random import Random
 MAGIC = b"\xff\x72"
 PAYLOADS = (b"", b"hello", "\u20ac".encode(), b"\xff\xfe", b"\xf0\x9f\x98", b"x" * 300, b"\xff\x72", b"{}")
 EPOCHS = (b"", b"e", b"epoch", b"\xff", b"e" * 247, b"e" * 248)
+PUBLISHERS = (
+    b'{"user":"ann","conn_info":{"name":"Ann"},"chan_info":[1]}',
+    b'{"user":"","conn_info":"' + b"i" * 231,
+    b'"}',
+    b'{"user":"u",\n"conn_info":"\xff"}',
+    b"[" * 255,
+)
+TAGS = (b'{"k":"v"}', b'{"k":"' + b"v" * 249, b'"}', b'{"k":1}', b'{"k":"\\ud800"}')
 
 TOKENS = (
     MAGIC,
@@ -17,6 +25,10 @@ TOKENS = (
     b"\x01\x09",
     b"\xff\xff",
     b"\x00\x0b\x01\x09",
+    b"\x02\x0c",
+    b'{"user":"u"}',
+    b"\x03\x09",
+    b'{"k":"v"}',
     bytes(16),
 )
 
@@ -70,9 +82,12 @@ def envelope(random: Random) -> bytes:
     origin = random.choice((bytes(16), b"o" * 16, b"short"))
     extensions = b""
     if kind & 8:
-        for _ in range(random.choice((0, 1, 1, 2))):
-            value = random.choice((struct.pack(">Q", 7) + random.choice(EPOCHS), b"", b"v", b"v" * 255))
-            extensions += bytes([random.choice((1, 1, 2, 255)), min(255, len(value))]) + value
+        for _ in range(random.choice((0, 1, 1, 2, 3))):
+            positions = (struct.pack(">Q", 7) + random.choice(EPOCHS), b"", b"v", b"v" * 255)
+            number, value = random.choice(
+                ((1, random.choice(positions)), (2, random.choice(PUBLISHERS)), (3, random.choice(TAGS)), (255, b"v"))
+            )
+            extensions += bytes([number, min(255, len(value))]) + value
         extensions = struct.pack(">H", len(extensions) + random.choice((0, 0, 0, 1, 300))) + extensions
     return MAGIC + bytes([version << 4 | kind]) + origin + extensions + payload
 

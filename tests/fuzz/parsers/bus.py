@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from random import Random
 from typing import Any, Final
@@ -16,7 +17,7 @@ from relay.control.messages import (
     decode_inbox,
     encode,
 )
-from relay.message import ORIGIN_BYTES, Kind, Message, PositionedMessage
+from relay.message import ORIGIN_BYTES, Kind, Message, PositionedMessage, attributes_of
 from tests.fuzz.grammar import bus
 from tests.fuzz.grammar.json_text import vary
 from tests.fuzz.parsers.parser import Parser, Wrong, expect
@@ -34,11 +35,22 @@ def read_envelope(data: bytes) -> Message:
             message.payload.decode()
         except UnicodeDecodeError:
             raise Wrong("a text that is no UTF-8") from None
+    _check_attributes(message)
     position = message.position if isinstance(message, PositionedMessage) else None
     sealed = seal(message) if position is None else seal_with_position(message, position)
     if open_envelope("x", sealed) != message:
         raise Wrong(f"written again it is another message: {message}")
     return message
+
+
+def _check_attributes(message: Message) -> None:
+    """They go into what clients get, as they are."""
+    attributes = attributes_of(message)
+    if attributes is None:
+        return
+    for value in (attributes.publisher, attributes.tags):
+        if b"\n" in value or (value and not isinstance(json.loads(value), dict)):
+            raise Wrong(f"an attribute that is no object on one line: {value!r}")
 
 
 _UID: Final = "0123456789abcdef"

@@ -21,7 +21,8 @@ from relay.auth.authenticator import Identity
 from relay.auth.credential import take_bearer
 from relay.auth.keys import public_key, secret_key
 from relay.auth.rights import PatternRights, Right, RightsError, compile_patterns
-from relay.auth.tokens import TokenRules, TokenVerifier
+from relay.auth.signed_claims import TokenRules
+from relay.auth.tokens import TokenVerifier
 from relay.authenticators.credentials import Credentials
 from relay.authenticators.key import SharedKeys
 from relay.channel import check_channel

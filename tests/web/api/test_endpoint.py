@@ -162,7 +162,7 @@ async def test_an_error_does_not_repeat_all_of_a_long_name(embedded: EmbeddedFac
 async def test_nonsense_is_never_a_fault_of_ours(embedded: EmbeddedFactory) -> None:
     """Bytes of a good request, changed here and there."""
     gateway = await start(embedded)
-    good = b'{"channels":["a","b"],"data":{"x":[1,2,"\\u00e9"]},"b64data":"AAE=","tags":{}}'
+    good = b'{"channels":["a","b"],"data":{"x":[1,2,"\\u00e9"]},"b64data":"AAE=","tags":{"k":"v"}}'
     chance = random.Random(1)
     for _ in range(150):
         body = bytearray(good)

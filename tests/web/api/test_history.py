@@ -10,16 +10,18 @@ from typing import Any
 import pytest
 
 from relay import Gateway
+from relay.attributes import encode_publisher, encode_tags
 from relay.brokers import Receipt, Source
 from relay.brokers.history import HistoryError, HistoryStore
 from relay.brokers.memory import MemoryBroker
 from relay.brokers.memory_history import MemoryHistoryStore
 from relay.errors import BusUnavailable
-from relay.message import Message
+from relay.message import AttributedMessage, Attributes, Kind, Message
 from relay.web.api import call as api_call
 from tests.conftest import EmbeddedFactory
 from tests.harness.conditions import wait_until
 from tests.harness.free_port import free_port
+from tests.harness.inside import parts_of
 from tests.harness.redis_server import RedisServer
 from tests.harness.server_api import KEY, call
 from tests.harness.websocket_client import connected
@@ -183,6 +185,31 @@ async def test_messages_come_as_what_they_are(start: Start) -> None:
     await call(gateway.port, "publish", {"channel": "kept:a", "b64data": base64.b64encode(binary).decode()})
     (last,) = (await history(gateway, limit=1, reverse=True))["publications"]
     assert last == {"data": None, "offset": 6, "b64data": base64.b64encode(binary).decode()}
+
+
+async def test_tags_and_who_has_published_come_along(start: Start) -> None:
+    gateway = await start()
+    tags = {"kind": "note", "by": "\u00e4"}
+    await call(gateway.port, "publish", {"channel": "kept:a", "data": 1, "tags": tags})
+    await call(gateway.port, "broadcast", {"channels": ["kept:a", "plain"], "b64data": "AAE=", "tags": tags})
+    await publish(gateway, 3)
+    node = parts_of(gateway).context.node
+    for publisher in (encode_publisher("ann"), encode_publisher(None, b'{"name": "Ann"}', b"[1]")):
+        attributes = Attributes(publisher, encode_tags({"a": "b"}))
+        await node.submit(AttributedMessage("kept:a", b"4", Kind.TEXT, b"0123456789abcdef", attributes=attributes))
+    client = b"0123456789abcdef".hex()
+    assert (await history(gateway, limit=-1))["publications"] == [
+        {"offset": 1, "data": 1, "tags": tags},
+        {"offset": 2, "data": None, "b64data": "AAE=", "tags": tags},
+        {"offset": 3, "data": 3},
+        {"offset": 4, "data": 4, "info": {"user": "ann", "client": client}, "tags": {"a": "b"}},
+        {
+            "offset": 5,
+            "data": 4,
+            "info": {"user": "", "client": client, "conn_info": {"name": "Ann"}, "chan_info": [1]},
+            "tags": {"a": "b"},
+        },
+    ]
 
 
 async def test_a_history_is_removed_and_its_position_stays(start: Start) -> None:

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from relay.gateway.eager_task import start_at_once
+from relay.clients.eager_task import start_at_once
 
 
 class Journal:

@@ -1,4 +1,4 @@
-"""The client of one server that an authenticator asks: bounded in time, bytes and connections."""
+"""The client of one back end, or issuer, that a gateway asks: bounded in time, bytes and connections."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ KEEPALIVE_SECONDS: Final = 4.0
 DNS_SECONDS: Final = 10.0
 """How long an address counts, so that a server that has moved is found again."""
 
-log = Logger("relay.auth")
+log = Logger("relay.back_ends")
 
 
 class Failure(enum.Enum):
@@ -78,16 +78,19 @@ class HttpClient:
         timeout: seconds for the whole exchange.
         max_bytes: of the body of an answer.
         connections: most of them at once; further requests wait, which their time-out counts.
+        idempotent: whether a request may be sent once more when its connection is closed under it: to ask twice is
+            harmless.
 
     Attributes:
         host: host and port, for logs.
     """
 
-    def __init__(self, url: str, *, timeout: float, max_bytes: int, connections: int) -> None:
+    def __init__(self, url: str, *, timeout: float, max_bytes: int, connections: int, idempotent: bool = True) -> None:
         self._url = URL(url)
         self._timeout = timeout
         self._max_bytes = max_bytes
         self._connections = connections
+        self._idempotent = idempotent
         self._session: aiohttp.ClientSession | None = None
         port = "" if self._url.explicit_port is None else f":{self._url.explicit_port}"
         self.host = f"{self._url.host}{port}"
@@ -138,7 +141,9 @@ class HttpClient:
                 except aiohttp.ClientConnectorError:
                     raise
                 except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
-                    # It has closed a kept connection in the same moment. To ask twice is harmless.
+                    # Mostly it has closed a kept connection in the same moment.
+                    if not self._idempotent:
+                        raise
                     return await self._exchange(method, wanted, body, headers)
         except TimeoutError:
             raise CallFailed(Failure.TIMEOUT, f"no answer within {self._timeout:g} s") from None

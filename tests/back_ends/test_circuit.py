@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from relay.authenticators.http.circuit import FAILURES, FIRST_PAUSE, LONGEST_PAUSE, Circuit
+from relay.back_ends.circuit import FAILURES, FIRST_PAUSE, LONGEST_PAUSE, Circuit
 
 
 class Clock:

@@ -1,4 +1,4 @@
-"""The client of servers that authenticators ask, with servers that misbehave."""
+"""The client of servers that a gateway asks, with servers that misbehave."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 from aiohttp import web
 
-from relay.authenticators.http_client import CallFailed, Failure, HttpClient, warn_of_plain_http
-from tests.authenticators.http_server import Handler, HttpServer, answering, drip, hang
+from relay.back_ends.http_client import CallFailed, Failure, HttpClient, warn_of_plain_http
+from tests.back_ends.http_server import Handler, HttpServer, answering, drip, hang
 from tests.harness.certificate_authority import CertificateAuthority
 from tests.harness.conditions import wait_until
 from tests.harness.free_port import free_port
@@ -162,6 +162,21 @@ async def test_a_connection_that_is_closed_under_a_request_is_tried_once_more() 
     async with HttpServer(close) as server, client_of(server.url) as client:
         assert (await client.post(BODY, HEADERS, (200,))).status == 200
         assert server.requests == 2
+
+
+async def test_what_must_not_be_done_twice_is_sent_once() -> None:
+    async def close(request: web.Request) -> web.StreamResponse:
+        assert request.transport is not None
+        request.transport.close()
+        return web.Response()
+
+    async with HttpServer(close) as server:
+        client = HttpClient(server.url, timeout=60, max_bytes=MOST, connections=1, idempotent=False)
+        await client.open()
+        with pytest.raises(CallFailed) as caught:
+            await client.post(BODY, HEADERS, (200,))
+        await client.close()
+        assert (caught.value.failure, server.requests) == (Failure.UNREACHABLE, 1)
 
 
 async def test_cookies_of_the_server_are_not_sent_for_the_next_client() -> None:

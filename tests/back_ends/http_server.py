@@ -1,4 +1,4 @@
-"""A real HTTP server for the authenticators that ask one: it may hang, babble, die, and come back on its port."""
+"""A real HTTP server for what asks one: it may hang, babble, die, and come back on its port."""
 
 from __future__ import annotations
 

@@ -1,0 +1,151 @@
+"""Who a client of several channels is, as it says after its handshake; and what tokens of channels give it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Coroutine, Mapping
+from inspect import isawaitable
+from typing import Final, Protocol
+
+from msgspec.structs import replace
+
+from relay.auth.authenticator import Identity
+from relay.auth.subscription_tokens import (
+    SubscriptionGrant,
+    SubscriptionTokenError,
+    SubscriptionTokenExpired,
+    SubscriptionTokenMismatch,
+)
+from relay.clients.registry import Connected
+from relay.clients.session_context import SessionContext
+from relay.errors import Refused, Unavailable
+from relay.protocols.multiplexed import Introduced
+from relay.protocols.request import ConnectRequest
+from relay.protocols.request_errors import TokenCause, TokenRefused
+
+RENEWAL_SECONDS: Final = 25.0
+"""For how long a client or a subscription stays whose right has ended, where the client can renew it: it begins to when
+the right ends. As in Centrifugo."""
+
+INTRODUCTION_SECONDS: Final = 10.0
+"""For how long a client may be there without having said who it is."""
+
+
+_CAUSES: Final[dict[type[SubscriptionTokenError], TokenCause]] = {
+    SubscriptionTokenExpired: "expired",
+    SubscriptionTokenMismatch: "mismatch",
+}
+
+
+class _Nothing:
+    """The rights of a client that has not said yet who it is."""
+
+    __slots__ = ()
+
+    def may_subscribe(self, channel: str) -> bool:
+        """Return False."""
+        return False
+
+    may_publish = may_read_history = may_see_presence = may_subscribe
+
+
+NOTHING: Final = _Nothing()
+
+
+def unknown(now: float) -> Identity:
+    """Return the identity of a client that has not said yet who it is.
+
+    Args:
+        now: seconds since 1970.
+    """
+    return Identity(None, NOTHING, now + INTRODUCTION_SECONDS)
+
+
+class Introducible(Protocol):
+    """The session of such a client."""
+
+    identity: Identity
+    open: bool
+
+
+async def introduce(
+    context: SessionContext,
+    session: Introducible,
+    client: Connected,
+    opening: ConnectRequest,
+    token: str,
+    headers: Mapping[str, str],
+) -> Introduced:
+    """Find out who a client is, and let it be that from now on.
+
+    Args:
+        context: what sessions share.
+        session: of the client.
+        client: is in the registry.
+        opening: the request with which it has connected.
+        token: that it has sent after that; empty: none.
+        headers: that it has sent after that.
+
+    Returns:
+        What the identity gives it.
+
+    Raises:
+        Refused: it is nobody whom the relay lets in, or another user than before; or its user has too many clients.
+    """
+    request = opening.with_token(token, headers, context.emulated_headers)
+    identity = await context.identify(request)
+    before = session.identity
+    if before.rights is NOTHING:
+        context.connections.enter_user(identity.user, request.remote)
+    elif identity.user != before.user:
+        raise Refused(403, "the token is of another user")
+    if not session.open:
+        if before.rights is NOTHING:
+            context.connections.leave("", identity.user)
+        raise Refused(403, "the client has left")
+    expires_at = identity.expires_at
+    if expires_at is not None and token:
+        identity = replace(identity, expires_at=expires_at + RENEWAL_SECONDS)
+    context.registry.refresh(client, identity)
+    seconds = seconds_left(context, expires_at) if token else None
+    given = context.personal.complete(identity).server_side
+    if given is None or before.rights is not NOTHING:
+        return Introduced(seconds)
+    return Introduced(seconds, given.subscriptions, given.data)
+
+
+async def authorize(context: SessionContext, token: str, channel: str, user: str | None) -> SubscriptionGrant:
+    """Return what a token for a channel gives.
+
+    Raises:
+        TokenRefused: it is not in order.
+        Refused: with 503; that isn't known in time.
+    """
+    if context.authorizer is None:
+        raise TokenRefused("invalid", "this relay knows no tokens for channels; see RELAY_AUTH")
+    try:
+        grant = context.authorizer.authorize(token, channel, user)
+        return await _wait_for(grant, context.node.subscribe_timeout) if isawaitable(grant) else grant
+    except SubscriptionTokenError as error:
+        cause = _CAUSES.get(type(error), "invalid")
+        raise TokenRefused(cause, str(error)) from None
+
+
+async def _wait_for(grant: Awaitable[SubscriptionGrant], seconds: float) -> SubscriptionGrant:
+    """Return what an authenticator promises, after so many seconds at most."""
+    try:
+        await asyncio.sleep(0)  # in a task from here on, which time-outs need
+        async with asyncio.timeout(seconds) as patience:
+            return await grant
+    except TimeoutError:
+        if not patience.expired():
+            raise
+        raise Refused(503, Unavailable.AUTHENTICATION_TIMEOUT) from None
+    finally:
+        if isinstance(grant, Coroutine):
+            grant.close()  # it may not have been begun
+
+
+def seconds_left(context: SessionContext, expires_at: float | None) -> float | None:
+    """Return for how many seconds a right lasts; None: without end."""
+    return None if expires_at is None else max(0.0, expires_at - context.now())

@@ -1,0 +1,291 @@
+"""A client's session with several channels: how its subscriptions begin and end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from typing import cast
+
+from msgspec import structs
+
+from relay.auth.authenticator import Identity, check_history, check_subscribe
+from relay.auth.subscription_tokens import SubscriptionGrant
+from relay.channel import check_channel
+from relay.clients import channel_queries, introduction
+from relay.clients.joining import prepared
+from relay.clients.registry import Connected
+from relay.clients.session import Session, raw
+from relay.clients.session_context import SessionContext
+from relay.clients.subscription import Subscription
+from relay.errors import RelayError, SubscribeError, SubscriptionError
+from relay.interest import Acknowledged, Interest
+from relay.limits.limit import Limit, reached
+from relay.member import Member
+from relay.position import Position
+from relay.protocols.multiplexed import (
+    ANY_EPOCH,
+    AS_USUAL,
+    MultiplexedProtocol,
+    MultiplexedSession,
+    ServerSubscription,
+    Subscribed,
+    SubscribeOptions,
+)
+from relay.protocols.request_errors import AlreadySubscribed, TokenRefused, TooManySubscriptions
+from relay.recovery.reading import Reading
+from relay.replay import Replay, Resume
+
+
+class SubscribingSession(Session):
+    """One client and its channels; see `relay.protocols.multiplexed.MultiplexedSession`.
+
+    Args:
+        context: what such sessions share.
+        identity: who the client is, and what it may do; `UNKNOWN`: it hasn't said yet.
+        protocol: what it speaks.
+        network: what its address is counted as; see `relay.limits.connections`.
+    """
+
+    __slots__ = ("_context", "_requests", "_subscribed_due", "_subscriptions")
+
+    def __init__(
+        self, context: SessionContext, identity: Identity, protocol: MultiplexedProtocol, network: str = ""
+    ) -> None:
+        super().__init__(context.node, identity, protocol, None, network)
+        self._context = context
+        self._subscriptions: dict[str, Subscription] = {}
+        # See `Rate`.
+        self._subscribed_due = 0.0
+        # What it has asked for beside subscriptions, and waits for; None: nothing.
+        self._requests: set[asyncio.Task[None]] | None = None
+
+    @property
+    def channels(self) -> Collection[str]:
+        """Names of the channels to which the client is subscribed, or is about to be."""
+        return self._subscriptions
+
+    def identify(self, identity: Identity) -> None:
+        """Take another identity of the same user, and show what others are to see of it."""
+        before, self.identity = self.identity, identity
+        if before.info != identity.info and self.open:
+            for subscription in self._subscriptions.values():
+                if subscription.begun and subscription.interest.present:
+                    self._show(subscription.channel)
+
+    # What the client asks for.
+
+    def subscribe(self, channel: str, subscribed: Subscribed, options: SubscribeOptions = AS_USUAL) -> None:
+        """Deliver a channel to the client."""
+        check_channel(channel)
+        if not options.granted and (not options.token or self.identity.rights is introduction.NOTHING):
+            check_subscribe(self.identity, channel)
+        cache = self._context.namespaces.options(channel).cache
+        if options.resume and isinstance(options.resume, int) and not cache:
+            check_history(self.identity, channel)
+        if not self.open:
+            raise SubscriptionError(channel, "the client is leaving")
+        if channel in self._subscriptions:
+            raise AlreadySubscribed(channel)
+        self._check_limits(channel)
+        interest, acknowledged = self._node.claim(channel)
+        subscription = self._subscriptions[channel] = Subscription(interest, options, subscribed, self)
+        begin = self._begin(subscription, acknowledged, options)
+        subscription.task = self._context.requests.start(begin, self._abort)
+
+    def unsubscribe(self, channel: str) -> None:
+        """Deliver a channel no longer."""
+        self._end(self._found(channel), SubscribeError(channel, "it was ended before it had begun"))
+
+    # What others ask for.
+
+    def subscribe_by_server(self, channel: str, subscription: ServerSubscription) -> None:
+        """Subscribe the client because a back end says so; nothing happens when it is subscribed already."""
+        if channel in self._subscriptions or not self.open:
+            return
+        subscribed = self._spoken.subscribed(self._whole, channel, subscription)
+        options = SubscribeOptions(granted=True, info=subscription.info)
+        try:
+            self.subscribe(channel, subscribed, options)
+        except RelayError as error:
+            subscribed(error)
+
+    def revoke(self, channel: str) -> None:
+        """End a subscription because a back end says so; see `Session`. One that has not begun yet fails."""
+        subscription = self._subscriptions.get(channel)
+        if subscription is None:
+            return
+        begun = subscription.begun
+        self.unsubscribe(channel)
+        if begun:
+            self.protocol.unsubscribed(self, channel)
+
+    def end_expired(self, subscription: Subscription) -> None:
+        """End a subscription whose time is over; see `Subscription`. One that has not begun yet fails."""
+        begun = subscription.begun
+        self._end(subscription, TokenRefused("expired", "the token has expired before the subscription had begun"))
+        if begun:
+            self._spoken.expired(self._whole, subscription.channel)
+
+    def may_as_subscriber(self, channel: str, letter: str) -> bool:
+        """Return whether the client may do something in a channel because it is subscribed to it."""
+        if letter not in self._context.namespaces.options(channel).subscriber_rights:
+            return False
+        subscription = self._subscriptions.get(channel)
+        return subscription is not None and subscription.begun
+
+    # How subscriptions begin and end.
+
+    async def _begin(self, subscription: Subscription, acknowledged: Acknowledged, options: SubscribeOptions) -> None:
+        """Wait for what a subscription needs; deliver its channel then, and tell the client."""
+        try:
+            if options.token:
+                grant = await self._authorize(subscription.channel, options.token)
+                if self._subscriptions.get(subscription.channel) is not subscription:
+                    return  # an authenticator of the program may not let itself be cancelled
+                self._take(subscription, grant)
+            events = await channel_queries.heard(self._context, self, subscription.channel, options)
+            try:
+                resume, reading = await self._prepare(subscription.interest, acknowledged, options.resume)
+                self._deliver(subscription, resume, reading, watching=events is not None)
+            finally:
+                if events is not None:
+                    self._node.release(events)
+        except RelayError as error:
+            subscription.task = None
+            if self._subscriptions.get(subscription.channel) is subscription:
+                self._end(subscription, error)
+        finally:
+            subscription.task = None
+
+    async def _prepare(
+        self, interest: Interest, acknowledged: Acknowledged, resume: Resume
+    ) -> tuple[Resume, Reading | None]:
+        """Wait until the client can join a channel; return what it wants of the messages before, and what was read.
+
+        Raises:
+            Refused, SubscribeError: it can't, or not in time.
+        """
+        node, reading, channel = self._node, None, interest.channel
+        if interest.positioned:
+            until = node.clock() + node.subscribe_timeout
+            if isinstance(resume, Position) and resume.epoch == ANY_EPOCH:
+                await prepared(node, interest, acknowledged, 0, node.subscribe_timeout)
+                _check_acknowledged(channel, acknowledged)
+                top = node.recoveries.position(channel)
+                assert top is not None, "the channel has been opened"
+                resume = Position(top.epoch, resume.offset)
+            _, reading = await prepared(node, interest, acknowledged, resume, until - node.clock())
+        elif not acknowledged.done():
+            await interest.settled(acknowledged, node.subscribe_timeout)
+        _check_acknowledged(channel, acknowledged)
+        return resume, reading
+
+    def _deliver(self, subscription: Subscription, resume: Resume, reading: Reading | None, *, watching: bool) -> None:
+        """Deliver a channel from now on, behind what the client is told of it."""
+        channel, interest, subscribed = subscription.channel, subscription.interest, subscription.subscribed
+        assert self._client is not None
+        assert subscribed is not None
+        replay: Replay | None = None
+        if interest.positioned:
+            replay = self._node.recoveries.join(channel, resume, reading)
+        subscription.subscribed = None
+        if subscription.encode is None:
+            subscription.encode = self._spoken.encoder(self._context.namespaces.options(channel))
+        self._node.hub.add(channel, self._client, subscription.encode)
+        if watching and (presence := self.protocol.presence) is not None:
+            subscription.watching = True
+            if told := self._context.watchers.add(self._client, channel, presence):
+                self._client.send(told)
+        if interest.present:
+            self._show(channel)
+        subscribed(replay)  # last: what the client has asked for behind this finds all of it done
+
+    def _end(self, subscription: Subscription, failure: RelayError | None = None) -> None:
+        """End a subscription.
+
+        Args:
+            subscription: of the client.
+            failure: told when it has not begun; None: the client has left, and is told nothing.
+        """
+        channel, subscribed = subscription.channel, subscription.subscribed
+        del self._subscriptions[channel]
+        if subscription.expires_at is not None:
+            self._context.registry.expirations.discard(subscription, subscription.expires_at)
+        if subscription.task is not None:
+            subscription.task.cancel()
+        if subscribed is not None:
+            self._node.release(subscription.interest)
+            if failure is not None:
+                subscribed(failure)
+            return
+        if subscription.watching and self.protocol.presence is not None and self._client is not None:
+            self._context.watchers.discard(self._client, channel, self.protocol.presence)
+        self._drop(subscription.interest, subscription.encode)
+
+    def _end_subscriptions(self) -> None:
+        for subscription in list(self._subscriptions.values()):
+            self._end(subscription)
+        for task in self._requests or ():
+            task.cancel()
+
+    @property
+    def _spoken(self) -> MultiplexedProtocol:
+        return cast(MultiplexedProtocol, self.protocol)
+
+    @property
+    def _whole(self) -> MultiplexedSession:
+        """Itself: `relay.clients.multiplexed_session` adds the rest."""
+        return cast(MultiplexedSession, self)
+
+    def _member(self, channel: str) -> Member:
+        """Return what others see of the client on a channel."""
+        return structs.replace(super()._member(channel), channel_info=raw(self._found(channel).info))
+
+    # Tokens of channels.
+
+    async def _authorize(self, channel: str, token: str) -> SubscriptionGrant:
+        return await introduction.authorize(self._context, token, channel, self.user)
+
+    def _take(self, subscription: Subscription, grant: SubscriptionGrant) -> None:
+        """Let a subscription be as a token says."""
+        expirations = self._context.registry.expirations
+        if subscription.expires_at is not None:
+            expirations.discard(subscription, subscription.expires_at)
+        subscription.info = grant.info
+        subscription.expires_at = None
+        if grant.expires_at is not None:
+            subscription.expires_at = grant.expires_at + introduction.RENEWAL_SECONDS
+            expirations.add(subscription, subscription.expires_at)
+
+    def _found(self, channel: str) -> Subscription:
+        subscription = self._subscriptions.get(channel)
+        if subscription is None:
+            raise SubscriptionError(channel, "the client is not subscribed")
+        return subscription
+
+    def _check_limits(self, channel: str) -> None:
+        """Raise `TooManySubscriptions` when the client has too many for one more, or too often a new one."""
+        limits, subscriptions = self._node.channel_limits, len(self._subscriptions)
+        if subscriptions >= limits.most:
+            rule = f"a client can have {limits.most} subscriptions"
+        else:
+            due = limits.subscribing.count(self._subscribed_due, self._node.clock(), 1)
+            if due is not None:
+                self._subscribed_due = due
+                return
+            rule = f"a client can subscribe to {limits.subscribing.per_second:g} channels a second"
+        reached(Limit.CHANNELS, self._node.counters, user=self.user, client=self.id.hex())
+        raise TooManySubscriptions(channel, rule)
+
+    def _abort(self) -> None:
+        """Drop the client, after a fault of the relay."""
+        if self._client is not None:
+            cast(Connected, self._client).abort()
+
+
+def _check_acknowledged(channel: str, acknowledged: Acknowledged) -> None:
+    """Raise `SubscribeError` when the bus has not acknowledged a channel."""
+    if not acknowledged.done():
+        raise SubscribeError(channel, "the bus did not acknowledge it in time")
+    if acknowledged.cancelled() or acknowledged.exception() is not None:
+        raise SubscribeError(channel, "the bus refused it")

@@ -1,0 +1,65 @@
+"""One subscription of a client that has several."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+from relay.errors import CustomDisconnect, Disconnect
+from relay.interest import Interest
+from relay.protocols.multiplexed import Subscribed, SubscribeOptions
+
+
+class Subscriber(Protocol):
+    """The session of the client."""
+
+    def end_expired(self, subscription: Subscription) -> None:
+        """End a subscription whose time is over."""
+
+
+class Subscription:
+    """A channel to which a client is subscribed, or about to be.
+
+    Args:
+        interest: this gateway's claim on it.
+        options: how the client wants to be subscribed.
+        subscribed: told when it has begun, or that it won't.
+        session: the client's.
+
+    Attributes:
+        interest: see above.
+        subscribed: see above; None: it was told.
+        info: JSON that presence shows of the client on this channel; None: nothing.
+        expires_at: when it ends, in seconds since 1970; None: never.
+        encode: encoder of the channel's messages for the client; None: the usual one, before it has begun.
+        watching: whether the client hears who comes and who goes.
+        task: waits for what the subscription needs to begin; None: nothing is waited for.
+    """
+
+    __slots__ = ("_session", "encode", "expires_at", "info", "interest", "subscribed", "task", "watching")
+
+    def __init__(
+        self, interest: Interest, options: SubscribeOptions, subscribed: Subscribed, session: Subscriber
+    ) -> None:
+        self._session = session
+        self.interest = interest
+        self.info = options.info
+        self.subscribed: Subscribed | None = subscribed
+        self.expires_at: float | None = None
+        self.encode = options.encode
+        self.watching = False
+        self.task: asyncio.Task[None] | None = None
+
+    @property
+    def channel(self) -> str:
+        """Name of the channel."""
+        return self.interest.channel
+
+    @property
+    def begun(self) -> bool:
+        """Whether messages are delivered."""
+        return self.subscribed is None
+
+    def close(self, why: Disconnect | CustomDisconnect) -> None:
+        """End it, as its time is over; see `relay.clients.expirations.Expiring`."""
+        self._session.end_expired(self)

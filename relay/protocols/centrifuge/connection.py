@@ -1,0 +1,265 @@
+"""What one client of the Centrifuge protocol says, and what it is told.
+
+state        a command                                       how it goes on
+NEW          `connect`; any other one: closed                CONNECTING
+CONNECTING   waits                                           CONNECTED when it is known who the client is, else ENDED
+CONNECTED    is carried out; a second `connect`: closed      ENDED
+ENDED        is ignored: the client is about to leave
+"""
+
+from __future__ import annotations
+
+import enum
+from functools import partial
+from typing import Final, Literal, cast
+
+from relay.errors import CustomDisconnect, Disconnect, ProtocolError, RelayError
+from relay.message import Encoder, Kind, Message
+from relay.namespaces import ChannelOptions
+from relay.position import Position
+from relay.protocols import CloseMessage, Session
+from relay.protocols.centrifuge import codes, pushes
+from relay.protocols.centrifuge.channel_commands import CHANNEL_COMMANDS
+from relay.protocols.centrifuge.command_order import CommandOrder
+from relay.protocols.centrifuge.commands import Command, ConnectRequest
+from relay.protocols.centrifuge.exchange import Exchange
+from relay.protocols.centrifuge.failures import close_of
+from relay.protocols.centrifuge.formats import FormatError
+from relay.protocols.centrifuge.introduction import Introduction, refresh
+from relay.protocols.centrifuge.procedure_calls import call
+from relay.protocols.centrifuge.subscriptions import Recovery, ttl
+from relay.protocols.centrifuge.wire import JoinLeave, Wire
+from relay.protocols.multiplexed import MultiplexedSession, ServerSubscription, Subscribed
+from relay.protocols.request import ConnectRequest as OpeningRequest
+from relay.replay import Replay
+
+
+class State(enum.Enum):
+    """See the table above."""
+
+    NEW = enum.auto()
+    CONNECTING = enum.auto()
+    CONNECTED = enum.auto()
+    ENDED = enum.auto()
+
+
+REQUESTS: Final = tuple(name for name in Command.__struct_fields__ if name != "id")
+
+_NONE: Final[frozenset[str]] = frozenset()
+
+
+class Centrifuge:
+    """One client; see `relay.protocols.multiplexed.MultiplexedProtocol`.
+
+    Args:
+        wire: how it is written to.
+        opening: the request that has opened the connection.
+
+    Attributes:
+        wire: see above.
+        session: the client's; set when it is there.
+    """
+
+    __slots__ = ("_opening", "_order", "_pinged", "_server_side", "_state", "session", "wire")
+
+    transport: Literal["websocket", "sse", "http_stream"] = "websocket"
+    multiplexed = True
+    introduces_itself = True
+    channel = None
+    echo = True
+    resume = 0
+    first = b""
+
+    session: MultiplexedSession
+
+    def __init__(self, wire: Wire, opening: OpeningRequest) -> None:
+        self.wire = wire
+        # Forgotten when it is known who the client is: its headers take 2 KB.
+        self._opening: OpeningRequest | None = opening
+        self._state = State.NEW
+        self._order = CommandOrder()
+        # Whether a ping is not answered yet.
+        self._pinged = False
+        # Channels to which the client is subscribed without having asked; None: none.
+        self._server_side: set[str] | None = None
+
+    @property
+    def format(self) -> Literal["json", "protobuf"]:
+        """What its data are."""
+        return self.wire.format.name
+
+    @property
+    def ended(self) -> bool:
+        """Whether what the client says is ignored."""
+        return self._state is State.ENDED
+
+    @property
+    def encode(self) -> Encoder:
+        """Encoder of messages; see `encoder`."""
+        return self.wire.encode
+
+    @property
+    def presence(self) -> JoinLeave:
+        """How the client hears who comes and who goes."""
+        return self.wire.join_leave
+
+    @property
+    def server_side(self) -> set[str]:
+        """Channels to which the client is subscribed without having asked."""
+        if self._server_side is None:
+            self._server_side = set()
+        return self._server_side
+
+    def encoder(self, options: ChannelOptions) -> Encoder:
+        """Return the encoder of the messages of channels with such options."""
+        return self.wire.encode if options.no_json == "string" else self.wire.encode_strictly
+
+    def newest(self, data: bytes) -> bytes:
+        """Return the last of some pushes."""
+        return self.wire.newest(data)
+
+    def opened(self, session: Session, welcome: Message | None) -> bytes:
+        """Say nothing: the client speaks first."""
+        self.session = cast(MultiplexedSession, session)
+        return b""
+
+    def resumed(self, session: Session, replay: Replay | None) -> bytes:
+        """Say nothing: no channel is subscribed to before."""
+        return b""
+
+    def received(self, session: Session, kind: Kind, payload: bytes) -> None:
+        """Carry out commands.
+
+        Raises:
+            ProtocolError: they are none, or not in order.
+        """
+        if self.ended:
+            return
+        try:
+            commands = self.wire.format.read(payload)
+        except FormatError as error:
+            raise ProtocolError(Disconnect.UNEXPECTED_DATA, str(error)) from None
+        for command in commands:
+            self._take(command)
+            if self.ended:
+                return
+        if self._order.waiting:
+            self.session.pause()
+
+    def end(self, kind: str, reply: bytes) -> None:
+        """Write the reply to a command, and go on with those that wait; see `Exchange`."""
+        if reply:
+            self.session.send(reply)
+        order = self._order
+        order.end(kind)
+        if not order.waiting:
+            return
+        while not self.ended and (following := order.next()) is not None:
+            self._carry_out(*following)
+        if not order.waiting:
+            self.session.resume()
+
+    # What the server wants.
+
+    def missed(self, session: Session, channel: str, position: Position | None) -> bytes | Disconnect:
+        """End the subscription: the client subscribes again, and recovers what it can."""
+        if channel in (self._server_side or _NONE):
+            return Disconnect.MISSED
+        self.session.unsubscribe(channel)
+        return self.wire.push(channel, codes.UNSUBSCRIBE_INSUFFICIENT_STATE)
+
+    def unsubscribed(self, session: Session, channel: str) -> None:
+        """Tell the client that a back end has ended a subscription."""
+        self.server_side.discard(channel)
+        self.session.send(self.wire.push(channel, codes.UNSUBSCRIBE_SERVER))
+
+    def subscribed(self, session: MultiplexedSession, channel: str, subscription: ServerSubscription) -> Subscribed:
+        """Return what tells the client of a subscription that a back end has wanted."""
+        return partial(self._tell_subscribed, channel, subscription)
+
+    def _tell_subscribed(
+        self, channel: str, subscription: ServerSubscription, begun: Replay | RelayError | None
+    ) -> None:
+        if isinstance(begun, RelayError):
+            return  # the back end is told by nothing either, as in Centrifugo
+        self.server_side.add(channel)
+        options = self.session.options(channel)
+        result = Recovery(options, None, begun).result(self.wire, None, None, subscription.data)
+        push = pushes.Subscribe(result.recoverable, result.epoch, result.offset, result.positioned, result.data)
+        self.session.send(self.wire.push(channel, push))
+
+    def renewed(self, session: Session, seconds: float | None) -> None:
+        """Tell the client that a back end lets it stay for longer, or for less long."""
+        if self._state is State.CONNECTED:
+            self.session.send(self.wire.push("", pushes.Refresh(seconds is not None, ttl(seconds))))
+
+    def expired(self, session: MultiplexedSession, channel: str) -> None:
+        """Tell the client that its right to a channel has ended."""
+        self.session.send(self.wire.push(channel, codes.UNSUBSCRIBE_EXPIRED))
+
+    def ping(self) -> bytes:
+        """Return an empty reply, which the client answers with an empty command."""
+        self._pinged = True
+        return self.wire.ping
+
+    def closing(self, why: Disconnect | CustomDisconnect) -> CloseMessage:
+        """Return the code of this protocol."""
+        if why is Disconnect.TOKEN_EXPIRED and self._state is not State.CONNECTED:
+            why = Disconnect.INTRODUCTION_TIMEOUT
+        self._state = State.ENDED
+        close = close_of(why)
+        return CloseMessage(close.code, close.reason)
+
+    # How commands are carried out.
+
+    def _take(self, command: Command) -> None:
+        """Carry out a command, or let it wait for those before."""
+        if command.publish is not None and command.id and self._state is State.CONNECTED:
+            kind = "publish"  # nearly all commands; looking for another request takes a microsecond
+        else:
+            kind = next((name for name in REQUESTS if getattr(command, name) is not None), "")
+        if not kind:
+            self._take_pong(command)
+            return
+        if kind == "send":
+            raise ProtocolError(Disconnect.NOT_AVAILABLE, "send")
+        if not command.id:
+            raise ProtocolError(Disconnect.UNEXPECTED_DATA, f"{kind} without an id")
+        if (kind == "connect") is not (self._state is State.NEW):
+            raise ProtocolError(Disconnect.UNEXPECTED_DATA, f"{kind} as {self._state.name.lower()}")
+        if self._order.add(kind, command):
+            self._carry_out(kind, command)
+
+    def _take_pong(self, command: Command) -> None:
+        if command.id or not self._pinged:
+            raise ProtocolError(Disconnect.UNEXPECTED_DATA, "a pong without a ping, or a command without a request")
+        self._pinged = False
+
+    def _carry_out(self, kind: str, command: Command) -> None:
+        exchange = Exchange(self, command.id, kind)
+        request = getattr(command, kind)
+        if kind == "connect":
+            self._connect(exchange, request)
+        elif kind == "refresh":
+            refresh(exchange, request.token)
+        elif kind == "rpc":
+            call(exchange, request)
+        elif (carry_out := CHANNEL_COMMANDS.get(kind)) is None or not request.channel:
+            exchange.close(Disconnect.UNEXPECTED_DATA)
+        else:
+            try:
+                carry_out(exchange, request)
+            except RelayError as failure:
+                exchange.fail(failure)
+
+    def _connect(self, exchange: Exchange, request: ConnectRequest) -> None:
+        opening, self._opening = self._opening, None
+        assert opening is not None
+        self._state = State.CONNECTING
+        Introduction(exchange, request, self._be_connected, self._be_refused).begin(opening)
+
+    def _be_connected(self) -> None:
+        self._state = State.CONNECTED
+
+    def _be_refused(self) -> None:
+        self._state = State.ENDED

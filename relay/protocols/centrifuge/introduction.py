@@ -1,0 +1,161 @@
+"""How a client of the Centrifuge protocol says who it is, and is subscribed to what the server wants for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from relay.errors import ChannelError, Disconnect, NotAllowed, Refused, RelayError
+from relay.protocols.centrifuge import codes
+from relay.protocols.centrifuge.commands import ConnectRequest, SubscribeRequest
+from relay.protocols.centrifuge.exchange import Exchange
+from relay.protocols.centrifuge.failures import disconnect_of, is_renewable
+from relay.protocols.centrifuge.results import ConnectResult, RefreshResult, SubscribeResult
+from relay.protocols.centrifuge.subscriptions import Recovery, resume_of, ttl
+from relay.protocols.multiplexed import Introduced, ServerSubscription, SubscribeOptions
+from relay.protocols.request import ConnectRequest as OpeningRequest
+from relay.replay import Replay
+from relay.version import __version__
+
+
+class Introduction:
+    """One `connect` of a client, until it is answered.
+
+    Args:
+        exchange: the command.
+        request: of the command.
+        done: called when it is known who the client is, and all subscriptions have begun: before the answer.
+        failed: called when the client isn't let in.
+    """
+
+    __slots__ = ("_done", "_exchange", "_failed", "_introduced", "_left", "_request", "_results")
+
+    def __init__(
+        self, exchange: Exchange, request: ConnectRequest, done: Callable[[], object], failed: Callable[[], object]
+    ) -> None:
+        self._exchange = exchange
+        self._request = request
+        self._done = done
+        self._failed = failed
+        self._introduced = Introduced()
+        self._results: dict[str, SubscribeResult] = {}
+        self._left = 0
+
+    def begin(self, opening: OpeningRequest) -> None:
+        """Find out who the client is.
+
+        Args:
+            opening: the request that has opened the connection.
+        """
+        request = self._request
+        self._exchange.session.introduce(opening, request.token, request.headers, self._be_told)
+
+    def _be_told(self, introduced: Introduced | RelayError) -> None:
+        exchange = self._exchange
+        if isinstance(introduced, RelayError):
+            self._failed()
+            if is_renewable(introduced):
+                exchange.refuse(codes.ERROR_TOKEN_EXPIRED)
+            else:
+                exchange.close(disconnect_of(introduced))
+            return
+        self._introduced = introduced
+        wanted = {
+            channel: one for channel, one in self._request.subs.items() if channel not in introduced.subscriptions
+        }
+        self._left = len(introduced.subscriptions) + len(wanted)
+        if not self._left:
+            self._answer()
+            return
+        exchange.session.hold_deliveries()
+        for channel, subscription in introduced.subscriptions.items():
+            self._subscribe(channel, subscription, granted=True)
+        for channel in wanted:
+            self._subscribe(channel, ServerSubscription(), granted=False)
+
+    def _subscribe(self, channel: str, subscription: ServerSubscription, *, granted: bool) -> None:
+        """Subscribe the client to a channel that it knows from before, or that it is to have.
+
+        Args:
+            channel: its name.
+            subscription: what it is given with it.
+            granted: whether it may, whatever its rights say; False: it has asked, and gets none if it may not.
+        """
+        session, known = self._exchange.session, self._request.subs.get(channel)
+        resume = resume_of(session.options(channel), known)
+        options = SubscribeOptions(resume=resume, granted=granted, info=subscription.info)
+        begun = partial(self._begin_subscription, channel, known, subscription, granted)
+        try:
+            session.subscribe(channel, begun, options)
+        except RelayError as failure:
+            begun(failure)
+
+    def _begin_subscription(
+        self,
+        channel: str,
+        known: SubscribeRequest | None,
+        subscription: ServerSubscription,
+        granted: bool,
+        begun: Replay | RelayError | None,
+    ) -> None:
+        exchange = self._exchange
+        if self._left <= 0:
+            return  # another one has failed, and the client is being closed
+        if isinstance(begun, RelayError):
+            if granted or not isinstance(begun, NotAllowed | ChannelError):
+                self._left = 0
+                self._failed()
+                exchange.close(disconnect_of(begun))
+                return
+        else:
+            exchange.connection.server_side.add(channel)
+            found = Recovery(exchange.session.options(channel), known, begun)
+            self._results[channel] = found.result(exchange.connection.wire, None, None, subscription.data)
+        self._left -= 1
+        if not self._left:
+            self._answer()
+
+    def _answer(self) -> None:
+        exchange, introduced = self._exchange, self._introduced
+        session, wire = exchange.session, exchange.connection.wire
+        self._done()
+        result = ConnectResult(
+            client=session.id.hex(),
+            version=f"relay {__version__}",
+            expires=introduced.seconds is not None,
+            ttl=ttl(introduced.seconds),
+            data=wire.data(introduced.data),
+            subs=self._results or None,
+            ping=max(1, round(session.ping_seconds)),
+            pong=True,
+        )
+        if self._introduced.subscriptions or self._request.subs:
+            session.release_deliveries(wire.reply(exchange.id, result))
+            exchange.connection.end(exchange.kind, b"")
+        else:
+            exchange.reply(result)
+
+
+def refresh(exchange: Exchange, token: str) -> None:
+    """Let a client stay for longer, as a token says.
+
+    Args:
+        exchange: the command.
+        token: of the client.
+    """
+    if not token:
+        exchange.close(Disconnect.UNEXPECTED_DATA)
+        return
+    exchange.session.introduce(None, token, {}, partial(_refreshed, exchange))
+
+
+def _refreshed(exchange: Exchange, introduced: Introduced | RelayError) -> None:
+    if isinstance(introduced, RelayError):
+        if is_renewable(introduced):
+            exchange.close(Disconnect.TOKEN_EXPIRED)
+        elif isinstance(introduced, Refused) and introduced.status == 403:
+            exchange.close(Disconnect.INVALID_TOKEN)  # of another user
+        else:
+            exchange.close(disconnect_of(introduced))
+        return
+    exchange.reply(RefreshResult(expires=introduced.seconds is not None, ttl=ttl(introduced.seconds)))

@@ -1,0 +1,146 @@
+"""The Centrifuge protocol in JSON: commands and replies are objects, one on each line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Final, Literal
+
+import msgspec
+
+from relay.message import AttributedMessage, Attributes, Kind, Message, PositionedMessage, attributes_of
+from relay.protocols.centrifuge.commands import Command
+from relay.protocols.centrifuge.formats import MAX_COMMANDS, Format, FormatError
+from relay.protocols.centrifuge.json_payload import json_payload, json_string, without_halves
+from relay.protocols.centrifuge.publications import publisher_of, tags_of
+from relay.protocols.centrifuge.pushes import Push
+from relay.protocols.centrifuge.results import Error, PublishResult, Result
+
+_SPACE: Final = b" \t\r\n"
+
+_LEVELS: Final = 4
+"""Objects within objects that commands have: command, request, `subs`, one of those."""
+
+_REQUEST_LEVEL: Final = 3
+"""So many levels are left where a request begins."""
+
+_decode: Final = msgspec.json.Decoder(Command).decode
+_members: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_encode: Final = msgspec.json.Encoder().encode
+
+
+class JsonFormat:
+    """Encodes and reads JSON; see `Format`."""
+
+    name: Literal["json", "protobuf"] = "json"
+    kind = Kind.TEXT
+    ping = b"{}"
+
+    def read(self, payload: bytes) -> list[Command]:
+        """Return the commands of what a client has sent; see `Format.read`."""
+        lines = payload.strip(_SPACE).split(b"\n")
+        if len(lines) > MAX_COMMANDS:
+            raise FormatError(f"more than {MAX_COMMANDS} commands")
+        try:
+            if not payload.isascii():
+                payload.decode()  # msgspec does not check the UTF-8 of `data`
+            return [_read(line) for line in lines]
+        except UnicodeDecodeError:
+            raise FormatError("not UTF-8") from None
+        except msgspec.MsgspecError as error:
+            raise FormatError(str(error)) from None
+        except RecursionError:
+            raise FormatError("too deep") from None
+
+    def reply(self, id_: int, result: Result) -> bytes:
+        """Return the reply to a command that is done, encoded."""
+        if type(result) is PublishResult:  # nearly all replies
+            return b'{"id":%d,"publish":{}}' % id_
+        return b'{"id":%d,"%b":%b}' % (id_, result.key.encode(), _encode(result))
+
+    def refusal(self, id_: int, error: Error) -> bytes:
+        """Return the reply to a command that has failed, encoded."""
+        return b'{"id":%d,"error":%b}' % (id_, _encode(error))
+
+    def push(self, channel: str, push: Push) -> bytes:
+        """Return a push, encoded."""
+        return b'{"push":%b}' % self.unidirectional_push(channel, push)
+
+    def unidirectional_push(self, channel: str, push: Push) -> bytes:
+        """Return a push to a client that can't say anything, encoded."""
+        where = b'"channel":%b,' % _encode(channel) if channel else b""
+        return b'{%b"%b":%b}' % (where, push.key.encode(), _encode(push))
+
+    def data(self, payload: bytes) -> bytes | None:
+        """Return a payload as a value within JSON; None: it is no JSON."""
+        return json_payload(payload)
+
+    def publication(self, message: Message, data: bytes | None = None) -> bytes:
+        """Return the push of a message of the bus, encoded."""
+        if data is None:
+            data = json_payload(message.payload)
+            if data is None:
+                data = json_string(message.payload)
+        if type(message) is Message:
+            return _push_of(message.channel) + data + b"}}}"
+        return _push_of(message.channel) + data + _rest(message) + b"}}}"
+
+    def join(self, parts: Sequence[bytes]) -> bytes:
+        """Return replies and pushes, one on each line."""
+        return b"\n".join(parts)
+
+
+FORMAT: Final[Format] = JsonFormat()
+
+
+@lru_cache(maxsize=1024)
+def _push_of(channel: str) -> bytes:
+    """Return what stands before the data of a channel's publications."""
+    return b'{"push":{"channel":%b,"pub":{"data":' % _encode(channel)
+
+
+def _rest(message: Message) -> bytes:
+    """Return what stands behind a publication's data."""
+    rest = b""
+    if isinstance(message, PositionedMessage):
+        position = message.position
+        rest = b',"offset":%d' % position.offset
+        if position.offset == 1:
+            rest += b',"epoch":' + _encode(position.epoch)
+    attributes = attributes_of(message)
+    return rest if attributes is None else rest + _attributes(attributes.publisher, attributes.tags, message.origin)
+
+
+@lru_cache(maxsize=1024)
+def _attributes(publisher: bytes, tags: bytes, origin: bytes) -> bytes:
+    """Return what a publication says of its publisher and of its tags: the same for all messages of one client."""
+    message = AttributedMessage("", b"", origin=origin, attributes=Attributes(publisher, tags))
+    told = b""
+    if (info := publisher_of(message)) is not None:
+        told += b',"info":' + _encode(info)
+    if (found := tags_of(message)) is not None:
+        told += b',"tags":' + _encode(found)
+    return told
+
+
+def _read(line: bytes) -> Command:
+    if b"null" in line:
+        line = _without_nulls(without_halves(line), _LEVELS)
+    try:
+        return _decode(line)
+    except msgspec.DecodeError:
+        return _decode(without_halves(line))
+
+
+def _without_nulls(text: bytes, levels: int) -> bytes:
+    """Return an object of JSON without its members that are `null`, nor those of the objects in it.
+
+    To servers of the protocol they are not there. What stands in `data` stays as it is.
+    """
+    if not levels or not text.startswith(b"{"):
+        return text
+    members = {name: value for name, value in _members(text).items() if bytes(value) != b"null"}
+    for name, value in members.items():
+        if name != "data" or levels != _REQUEST_LEVEL:
+            members[name] = msgspec.Raw(_without_nulls(bytes(value), levels - 1))
+    return _encode(members)

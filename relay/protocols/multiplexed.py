@@ -1,0 +1,246 @@
+"""The contract of protocols whose clients have several channels, and of their sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, Literal, Protocol, TypeVar
+
+import msgspec
+
+from relay.errors import RelayError
+from relay.member import Member
+from relay.message import Encoder, PositionedMessage
+from relay.namespaces import ChannelOptions
+from relay.position import Position
+from relay.protocols import ClientProtocol, Session
+from relay.protocols.request import ConnectRequest
+from relay.replay import Replay, Resume
+
+_T = TypeVar("_T")
+
+Answer = Callable[[_T | RelayError], None]
+"""Called once with what was asked for, during the call or later, or with why it can't be had. Never after the client
+has left. Must not raise."""
+
+Subscribed = Answer[Replay | None]
+"""Told that a subscription has begun, with what the client gets of the messages before; None: they have no positions.
+What is written in this call comes in front of the channel's live messages. Or why there is no subscription:
+`SubscribeError`, `Refused`, `TokenRefused`."""
+
+ANY_EPOCH: Final = ""
+"""As the epoch of a position: whatever epoch the channel has."""
+
+
+class SubscribeOptions(msgspec.Struct, frozen=True, gc=False):
+    """How a client wants to be subscribed to a channel.
+
+    Args:
+        resume: what it wants of the messages before.
+        token: that gives it the right to; empty: it has none.
+        granted: whether it may, whatever its rights say: it was not the client that asked.
+        info: JSON that presence will show of it on this channel; None: nothing.
+        join_leave: whether it wants to hear who comes and who goes, where that is told and it may know it.
+        encode: encoder of the channel's messages for it; None: as `MultiplexedProtocol.encoder` says.
+    """
+
+    resume: Resume = 0
+    token: str = ""
+    granted: bool = False
+    info: bytes | None = None
+    join_leave: bool = False
+    encode: Encoder | None = None
+
+
+AS_USUAL: Final = SubscribeOptions()
+
+
+class HistoryQuery(msgspec.Struct, frozen=True, gc=False):
+    """What a client wants of a channel's history.
+
+    Args:
+        limit: messages at most; 0: only the position; None: as many as one answer can have.
+        since: those after this position, or with `newest_first` before it; None: from an end on.
+        newest_first: the order.
+    """
+
+    limit: int | None
+    since: Position | None = None
+    newest_first: bool = False
+
+
+class ServerSubscription(msgspec.Struct, frozen=True, gc=False):
+    """A channel to which a client is subscribed without having asked.
+
+    Args:
+        info: as in `SubscribeOptions`.
+        data: JSON that the client is told with it; None: none.
+    """
+
+    info: bytes | None = None
+    data: bytes | None = None
+
+
+class Introduced(msgspec.Struct, frozen=True, gc=False):
+    """What a client is told when it is known who it is.
+
+    Args:
+        seconds: for which its right lasts; None: without end.
+        subscriptions: channels to which it is to be subscribed now.
+        data: JSON for it; None: none.
+    """
+
+    seconds: float | None = None
+    subscriptions: Mapping[str, ServerSubscription] = {}
+    data: bytes | None = None
+
+
+class MultiplexedSession(Session, Protocol):
+    """What such a protocol can do for one client.
+
+    Attributes:
+        ping_seconds: between two pings of the client.
+    """
+
+    ping_seconds: float
+
+    def options(self, channel: str) -> ChannelOptions:
+        """Return what the namespace of a channel says."""
+
+    def shared(self, channel: str, key: object, make: Callable[[], _T]) -> _T:
+        """Return what clients of this gateway share on a channel: what was made for the first of them.
+
+        Args:
+            channel: its name.
+            key: what it is.
+            make: makes it, when no client has it.
+        """
+
+    def introduce(
+        self, opening: ConnectRequest | None, token: str, headers: Mapping[str, str], answer: Answer[Introduced]
+    ) -> None:
+        """Find out who the client is; again, when its right is about to end: it must be the same user then.
+
+        Args:
+            opening: the request with which it has connected; None: it says it again.
+            token: that it has sent after that; empty: it sends none.
+            headers: that it has sent after that.
+            answer: told what its identity gives it; or `Refused`.
+        """
+
+    def subscribe(self, channel: str, subscribed: Subscribed, options: SubscribeOptions = AS_USUAL) -> None:
+        """Deliver a channel to the client.
+
+        Args:
+            channel: its name.
+            subscribed: told when the bus has acknowledged; what is published after that is delivered.
+            options: how.
+
+        Raises:
+            ChannelError: the name is not legal.
+            NotAllowed: the client has no right to.
+            SubscriptionError: the client is subscribed already, or to too many channels.
+        """
+
+    def unsubscribe(self, channel: str) -> None:
+        """Deliver a channel no longer.
+
+        When the subscription has not begun yet, it is told now that it has failed.
+
+        Raises:
+            SubscriptionError: the client isn't subscribed to it.
+        """
+
+    def renew_subscription(self, channel: str, token: str, answer: Answer[float | None]) -> None:
+        """Let a subscription end later, as a token says.
+
+        Args:
+            channel: its name.
+            token: for it.
+            answer: told for how many seconds it lasts, None: without end; or `TokenRefused`.
+
+        Raises:
+            SubscriptionError: the client isn't subscribed to it.
+        """
+
+    def seconds_left(self, channel: str) -> float | None:
+        """Return for how many seconds a subscription lasts; None: without end.
+
+        Raises:
+            SubscriptionError: the client isn't subscribed to the channel.
+        """
+
+    def read_history(
+        self, channel: str, query: HistoryQuery, answer: Answer[tuple[Position, list[PositionedMessage]]]
+    ) -> None:
+        """Read messages of before.
+
+        Args:
+            channel: its name.
+            query: which.
+            answer: told the position of the newest message of the channel, and the messages in the order in which they
+                were asked for; or `BrokerError`.
+
+        Raises:
+            ChannelError, NotAllowed: as for `subscribe`.
+            NotAvailable: the channel keeps none.
+        """
+
+    def see_presence(self, channel: str, answer: Answer[Sequence[Member]]) -> None:
+        """Find out who is on a channel; raises what `read_history` does."""
+
+    def count_presence(self, channel: str, answer: Answer[tuple[int, int]]) -> None:
+        """Find out how many clients and how many users are on a channel; raises what `read_history` does."""
+
+    def call(self, method: str, data: bytes, binary: bool, answer: Answer[bytes]) -> None:
+        """Call a procedure of the back end.
+
+        Args:
+            method: its name.
+            data: JSON, or any bytes; empty: none.
+            binary: whether they are any bytes.
+            answer: told what the back end answers; or `RpcNotAvailable`, `RpcError`, `RpcDisconnect`, `RpcFailed`.
+        """
+
+    def hold_deliveries(self) -> None:
+        """Write nothing of channels until `release_deliveries`: something has to be told first."""
+
+    def release_deliveries(self, first: bytes) -> None:
+        """Write something, and behind it what has come meanwhile."""
+
+    def pause(self) -> None:
+        """Read nothing more of the client until `resume`; a few messages that have arrived may still come."""
+
+    def resume(self) -> None:
+        """Read on."""
+
+
+class MultiplexedProtocol(ClientProtocol, Protocol):
+    """One client's side of such a protocol."""
+
+    @property
+    def format(self) -> Literal["json", "protobuf"]:
+        """What its data are."""
+
+    @property
+    def transport(self) -> Literal["websocket", "sse", "http_stream"]:
+        """How the client is connected."""
+
+    @property
+    def introduces_itself(self) -> bool:
+        """Whether the client says who it is by a message, after its handshake; until then it may do nothing."""
+
+    @property
+    def first(self) -> bytes:
+        """What the client has said with its request already, as if it was its first message; empty: nothing."""
+
+    def encoder(self, options: ChannelOptions) -> Encoder:
+        """Return the encoder of the messages of channels with such options."""
+
+    def subscribed(self, session: MultiplexedSession, channel: str, subscription: ServerSubscription) -> Subscribed:
+        """Return what is told when a subscription has begun that a back end has wanted."""
+
+    def renewed(self, session: Session, seconds: float | None) -> None:
+        """Be told that a back end lets the client stay for so many seconds from now; None: without end."""
+
+    def expired(self, session: MultiplexedSession, channel: str) -> None:
+        """Be told that the right to a channel has ended; so has the subscription."""

@@ -1,0 +1,326 @@
+"""What both formats owe: the same cases over JSON and Protobuf, judged by the codecs of Centrifugo's own client."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import pytest
+from centrifuge.codecs import _JsonCodec, _ProtobufCodec
+from centrifuge.protocol import client_pb2 as official
+from google.protobuf.json_format import ParseDict
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relay.message import NO_ORIGIN, AttributedMessage, Attributes, Kind, Message, PositionedMessage
+from relay.position import Position
+from relay.protocols.centrifuge import client_pb2
+from relay.protocols.centrifuge.commands import Command, HistoryRequest, SendRequest, StreamPosition, SubscribeRequest
+from relay.protocols.centrifuge.formats import MAX_COMMANDS, Format, FormatError
+from relay.protocols.centrifuge.json_format import FORMAT as JSON
+from relay.protocols.centrifuge.protobuf_format import FORMAT as PROTOBUF
+from relay.protocols.centrifuge.publications import publication_of
+from relay.protocols.centrifuge.pushes import Disconnect, Push
+from relay.protocols.centrifuge.results import Error, Result, UnsubscribeResult
+from tests.harness.examples import examples
+from tests.protocols.centrifuge.strategies import (
+    COMMANDS,
+    ERRORS,
+    JSON_VALUES,
+    PUSHES,
+    RESULTS,
+    TEXTS,
+    UINT32,
+    check_message,
+    plain,
+)
+
+both = pytest.mark.parametrize("format_", [JSON, PROTOBUF], ids=lambda format_: format_.name)
+
+ORIGIN = bytes(range(16))
+
+
+def write(format_: Format, commands: Sequence[Command]) -> bytes:
+    """Return commands as a client writes them."""
+    if format_ is JSON:
+        return b"\n".join(msgspec.json.encode(plain(command, "raw")) for command in commands)
+    encoded = [ParseDict(plain(command, "base64"), client_pb2.Command()).SerializeToString() for command in commands]
+    return PROTOBUF.join(encoded)
+
+
+def read_replies(format_: Format, payload: bytes) -> list[Any]:
+    """Return replies as a client reads them: in Protobuf its messages."""
+    if format_ is JSON:
+        return list(_JsonCodec.decode_replies(payload.decode()))
+    replies, at = [], 0
+    while at < len(payload):
+        size, at = _read_varint(payload, at)
+        replies.append(official.Reply.FromString(payload[at : at + size]))
+        at += size
+    assert at == len(payload)
+    return replies
+
+
+def _read_varint(payload: bytes, at: int) -> tuple[int, int]:
+    number = shift = 0
+    while True:
+        byte = payload[at]
+        number |= (byte & 127) << shift
+        at, shift = at + 1, shift + 7
+        if byte < 128:
+            return number, at
+
+
+def check_push(format_: Format, encoded: bytes, channel: str, push: Push) -> None:
+    """Fail unless a push says this, as a client reads it."""
+    (reply,) = read_replies(format_, format_.join([encoded]))
+    if format_ is JSON:
+        where = {"channel": channel} if channel else {}
+        assert reply == {"push": {**where, push.key: plain(push)}}
+    else:
+        assert [field.name for field, _ in reply.ListFields()] == ["push"]
+        assert reply.push.channel == channel
+        assert reply.push.HasField(push.key)
+        check_message(getattr(reply.push, push.key), push)
+
+
+# What clients say.
+
+
+@both
+@given(commands=st.lists(COMMANDS, min_size=1, max_size=4))
+def test_commands_are_read_as_a_client_writes_them(format_: Format, commands: list[Command]) -> None:
+    assert format_.read(write(format_, commands)) == commands
+
+
+@both
+def test_commands_of_centrifugos_own_client_are_read(format_: Format) -> None:
+    """As its codecs write them."""
+    data = {"a": "ä"} if format_ is JSON else b64encode(b"\0\xff").decode()
+    said: list[dict[str, Any]] = [
+        {"id": 1, "connect": {"token": "t", "data": data, "name": "python", "version": "0.7"}},
+        {"id": 2, "subscribe": {"channel": "a" * 200, "recover": True, "epoch": "e", "offset": 7, "flag": 3}},
+        {"id": 3, "history": {"channel": "a", "limit": -1, "since": {"offset": 3, "epoch": "e"}, "reverse": True}},
+        {"send": {"data": data}},
+        {},
+    ]
+    codec = _JsonCodec if format_ is JSON else _ProtobufCodec
+    encoded = codec.encode_commands(said)
+    connect, subscribe, history, send, pong = format_.read(encoded if isinstance(encoded, bytes) else encoded.encode())
+    assert connect.connect is not None
+    assert (connect.id, connect.connect.token, connect.connect.name) == (1, "t", "python")
+    assert bytes(connect.connect.data) == (b'{"a": "\\u00e4"}' if format_ is JSON else b"\0\xff")
+    assert subscribe.subscribe == SubscribeRequest("a" * 200, recover=True, epoch="e", offset=7, flag=3)
+    assert history.history == HistoryRequest("a", -1, StreamPosition(3, "e"), reverse=True)
+    assert send.send == SendRequest(connect.connect.data)
+    assert pong == Command()
+
+
+@both
+def test_a_pong_is_a_command_without_anything(format_: Format) -> None:
+    payload = {JSON.name: b"{}", PROTOBUF.name: b"\0"}[format_.name]
+    assert format_.read(payload) == [Command()]
+    assert write(format_, [Command()]) == payload
+
+
+@both
+def test_what_the_schema_does_not_know_is_ignored(format_: Format) -> None:
+    """All clients ask for what no gateway knows."""
+    said = {
+        "id": 1,
+        "subscribe": {
+            "channel": "a",
+            "flag": 1,
+            "tf": {"op": "and", "nodes": [{"key": "k", "cmp": "eq", "val": "v"}]},
+        },
+    }
+    if format_ is JSON:
+        payload = json.dumps({**said, "later": {"more": [1]}}).encode()
+    else:
+        encoded = ParseDict(said, official.Command()).SerializeToString() + b"\xa2\x06\x01x"  # field 100
+        payload = bytes([len(encoded)]) + encoded
+    (command,) = format_.read(payload)
+    assert command.subscribe is not None
+    assert (command.id, command.subscribe.channel, command.subscribe.flag) == (1, "a", 1)
+
+
+@both
+@given(payload=st.binary(max_size=60))
+def test_any_bytes_are_commands_or_are_refused(format_: Format, payload: bytes) -> None:
+    check_read(format_, payload)
+
+
+@both
+@examples(300)
+@given(data=st.data(), commands=st.lists(COMMANDS, min_size=1, max_size=3))
+def test_mutated_commands_are_read_or_refused(format_: Format, data: st.DataObject, commands: list[Command]) -> None:
+    payload = bytearray(write(format_, commands))
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(payload)))
+        payload[at : at + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=3))
+    check_read(format_, bytes(payload))
+
+
+@both
+@examples(30)
+@given(commands=st.lists(COMMANDS, min_size=1, max_size=2))
+def test_commands_that_are_cut_anywhere_are_commands_or_are_refused(format_: Format, commands: list[Command]) -> None:
+    payload = write(format_, commands)
+    for end in range(len(payload)):
+        check_read(format_, payload[:end])
+
+
+def check_read(format_: Format, payload: bytes) -> None:
+    """Read what may be malformed: no other exception may leave, and none may come of its text."""
+    try:
+        commands = format_.read(payload)
+    except FormatError:
+        return
+    assert commands
+    assert all(isinstance(command, Command) for command in commands)
+
+
+@both
+def test_a_payload_has_at_least_one_command_and_not_too_many(format_: Format) -> None:
+    with pytest.raises(FormatError):
+        format_.read(b"")
+    pong = write(format_, [Command()])
+    separator = b"\n" if format_ is JSON else b""
+    assert format_.read(separator.join([pong] * MAX_COMMANDS)) == [Command()] * MAX_COMMANDS
+    with pytest.raises(FormatError, match="more than"):
+        format_.read(separator.join([pong] * (MAX_COMMANDS + 1)))
+
+
+# What clients are told.
+
+
+@both
+@given(id_=UINT32, result=RESULTS)
+def test_replies_are_read_by_a_client_as_they_were_meant(format_: Format, id_: int, result: Result) -> None:
+    (reply,) = read_replies(format_, format_.join([format_.reply(id_, result)]))
+    if format_ is JSON:
+        assert reply == {"id": id_, result.key: plain(result)}
+    else:
+        assert reply.id == id_
+        assert [field.name for field, _ in reply.ListFields() if field.name != "id"] == [result.key]
+        check_message(getattr(reply, result.key), result)
+
+
+@both
+@given(id_=UINT32, error=ERRORS)
+def test_refusals_are_read_by_a_client_as_they_were_meant(format_: Format, id_: int, error: Error) -> None:
+    (reply,) = read_replies(format_, format_.join([format_.refusal(id_, error)]))
+    if format_ is JSON:
+        assert reply == {"id": id_, "error": plain(error)}
+    else:
+        assert reply.id == id_
+        check_message(reply.error, error)
+
+
+@both
+@given(channel=TEXTS, push=PUSHES)
+def test_pushes_are_read_by_a_client_as_they_were_meant(format_: Format, channel: str, push: Push) -> None:
+    check_push(format_, format_.push(channel, push), channel, push)
+    bare = format_.unidirectional_push(channel, push)
+    if format_ is JSON:
+        assert {"push": json.loads(bare)} == json.loads(format_.push(channel, push))
+    else:
+        read = official.Push.FromString(bare)
+        assert read.channel == channel
+        check_message(getattr(read, push.key), push)
+
+
+@both
+def test_several_replies_make_one_payload_with_a_ping_among_them(format_: Format) -> None:
+    parts = [format_.reply(1, UnsubscribeResult()), format_.ping, format_.push("", Disconnect(3001, "shutdown"))]
+    first, ping, last = read_replies(format_, format_.join(parts))
+    if format_ is JSON:
+        assert (first, ping) == ({"id": 1, "unsubscribe": {}}, {})
+        assert last == {"push": {"disconnect": {"code": 3001, "reason": "shutdown"}}}
+    else:
+        assert (first.id, first.HasField("unsubscribe"), ping) == (1, True, official.Reply())
+        assert (last.push.disconnect.code, last.push.disconnect.reason) == (3001, "shutdown")
+
+
+@both
+def test_what_the_client_reads_of_the_wire_is_read_by_its_own_codec(format_: Format) -> None:
+    """Its codec of Protobuf takes lengths as this relay writes them."""
+    payload = format_.join([format_.ping, *[format_.push("a" * 200, Disconnect(1, "x"))] * 2])
+    if format_ is JSON:
+        assert len(_JsonCodec.decode_replies(payload.decode())) == 3
+    else:
+        assert len(_ProtobufCodec.decode_replies(payload)) == 3
+
+
+# The hot path.
+
+PUBLISHERS = [
+    b"",
+    b'{"user":""}',
+    b'{"user":"u","conn_info":{"a":1},"chan_info":[2]}',
+    b'{"user":"u","conn_info":null}',
+    b'{"conn_info":1}',
+    b"[]",
+]
+TAGS = [b"", b'{"k":"v","x":"\xc3\xa4"}', b"{}", b'{"k":1}']
+
+MESSAGES = st.tuples(
+    TEXTS.filter(bool),
+    JSON_VALUES.map(lambda value: json.dumps(value).encode()),
+    st.none() | st.integers(1, 2**53 - 1),
+    st.sampled_from(PUBLISHERS),
+    st.sampled_from(TAGS),
+)
+
+
+def message_of(channel: str, payload: bytes, offset: int | None, publisher: bytes, tags: bytes) -> Message:
+    """Return a message of the class that carries all this."""
+    attributes = Attributes(publisher, tags) if publisher or tags else None
+    if offset is not None:
+        position = Position("Ep_-1", offset)
+        return PositionedMessage(channel, payload, Kind.TEXT, ORIGIN, position=position, attributes=attributes)
+    if attributes is not None:
+        return AttributedMessage(channel, payload, Kind.TEXT, ORIGIN, attributes=attributes)
+    return Message(channel, payload, Kind.TEXT, ORIGIN)
+
+
+@both
+@given(drawn=MESSAGES)
+def test_messages_of_the_bus_are_pushed_as_publications(format_: Format, drawn: tuple[Any, ...]) -> None:
+    message = message_of(*drawn)
+    expected = publication_of(message, message.payload)
+    if expected.offset == 1:
+        expected = msgspec.structs.replace(expected, epoch="Ep_-1")
+    encoded = format_.publication(message)
+    check_push(format_, encoded, message.channel, expected)
+    assert format_.publication(message, format_.data(message.payload)) == encoded
+    if format_ is PROTOBUF:
+        assert client_pb2.Reply.FromString(encoded).push.pub.epoch == expected.epoch
+
+
+@both
+@pytest.mark.parametrize("size", [0, 1, 127, 128, 129, 16383, 16384, 70000])
+def test_messages_of_any_size_are_pushed(format_: Format, size: int) -> None:
+    message = Message("c" * 130, b'"' + b"x" * size + b'"', Kind.TEXT, NO_ORIGIN)
+    check_push(format_, format_.publication(message), message.channel, publication_of(message, message.payload))
+
+
+@both
+def test_a_publication_tells_who_published_it_and_its_tags(format_: Format) -> None:
+    """With a position, with the first one, and without."""
+    for offset in (None, 1, 2):
+        message = message_of("a", b"1", offset, PUBLISHERS[2], TAGS[1])
+        (reply,) = read_replies(format_, format_.join([format_.publication(message)]))
+        if format_ is JSON:
+            reply["push"]["pub"].pop("offset", None)
+            epoch = {"epoch": "Ep_-1"} if offset == 1 else {}
+            info = {"user": "u", "client": ORIGIN.hex(), "conn_info": {"a": 1}, "chan_info": [2]}
+            assert reply["push"]["pub"] == {"data": 1, "info": info, "tags": {"k": "v", "x": "ä"}, **epoch}
+        else:
+            pub = reply.push.pub
+            assert (pub.data, pub.offset, dict(pub.tags)) == (b"1", offset or 0, {"k": "v", "x": "ä"})
+            assert (pub.info.user, pub.info.client, pub.info.conn_info) == ("u", ORIGIN.hex(), b'{"a":1}')
+            assert pub.info.chan_info == b"[2]"
