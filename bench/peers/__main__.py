@@ -14,12 +14,12 @@ from .centrifugo import Centrifugo
 from .nchan import Nchan
 from .node import SocketIO, Ws
 from .peer import Peer, output_of
-from .python import Everyday, Relay
+from .python import Everyday, Relay, RelayOverCentrifuge
 from .table import Report, markdown, print_report, write_json
 from .trial import TrialFailed, trial
 from .workloads import WORKLOADS, Workload
 
-PEERS: tuple[type[Peer], ...] = (Relay, Everyday, Ws, SocketIO, Nchan, Centrifugo)
+PEERS: tuple[type[Peer], ...] = (Relay, RelayOverCentrifuge, Everyday, Ws, SocketIO, Nchan, Centrifugo)
 SPARE_FILES = 200
 
 

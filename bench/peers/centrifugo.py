@@ -12,22 +12,26 @@ CONFIGURATION = Path(__file__).parent / "centrifugo" / "config.json"
 MODULE = "github.com/centrifugal/centrifugo/v6"
 
 
+SPEECH = (
+    *("--url-template", "{url}/connection/websocket"),
+    *("--subscribe-frame", '{"id":1,"connect":{}}'),
+    *("--subscribe-frame", '{"id":2,"subscribe":{"channel":"{channel}"}}'),
+    *("--ready-frame", '"id":2,"subscribe":'),
+    *("--publish-frame", '{"id":3,"publish":{"channel":"{channel}","data":"{payload}"}}'),
+    *("--answer-frame", r"^\{\}$ => {}"),  # a ping of its own
+    *("--ignore-frame", '"id":1,"connect":'),
+    *("--ignore-frame", '"id":3,"publish":'),
+    *("--hears", "all"),
+)
+"""How `relay loadtest` speaks the Centrifuge protocol in JSON."""
+
+
 class Centrifugo(Peer):
     """One node with the Redis engine and without history, over its JSON protocol."""
 
     name = "centrifugo"
     title = "Centrifugo"
-    speech = (
-        *("--url-template", "{url}/connection/websocket"),
-        *("--subscribe-frame", '{"id":1,"connect":{}}'),
-        *("--subscribe-frame", '{"id":2,"subscribe":{"channel":"{channel}"}}'),
-        *("--ready-frame", '"id":2,"subscribe":'),
-        *("--publish-frame", '{"id":3,"publish":{"channel":"{channel}","data":"{payload}"}}'),
-        *("--answer-frame", r"^\{\}$ => {}"),  # a ping of its own
-        *("--ignore-frame", '"id":1,"connect":'),
-        *("--ignore-frame", '"id":3,"publish":'),
-        *("--hears", "all"),
-    )
+    speech = SPEECH
 
     @property
     def program(self) -> str:

@@ -8,6 +8,7 @@ from platform import python_version
 
 from relay.version import __version__
 
+from .centrifugo import SPEECH
 from .peer import Peer, Place
 
 
@@ -33,6 +34,14 @@ class Relay(Peer):
             "RELAY_LOG_LEVEL": "warning",
             "RELAY_DRAIN_SECONDS": "0",
         }
+
+
+class RelayOverCentrifuge(Relay):
+    """The same gateway, to which the clients of Centrifugo connect."""
+
+    name = "relay-centrifuge"
+    title = "relay, Centrifuge protocol"
+    speech = SPEECH
 
 
 class Everyday(Peer):

@@ -106,10 +106,11 @@ class MultiplexedSession(SubscribingSession):
 
     def publish(self, channel: str, payload: bytes, kind: Kind, outcome: Outcome | None = None) -> None:
         """Send a message to all clients of a channel, with what these may know of its publisher."""
-        check_channel(channel)
-        if self.identity.rights is not EVERYTHING and not self.may_as_subscriber(channel, Right.PUBLISH.value):
-            check_publish(self.identity, channel)
         subscription, identity = self._subscriptions.get(channel), self.identity
+        if subscription is None:  # else it was checked
+            check_channel(channel)
+        if identity.rights is not EVERYTHING and not self.may_as_subscriber(channel, Right.PUBLISH.value):
+            check_publish(identity, channel)
         channel_info = None if subscription is None else subscription.info
         attributes = _publisher(identity.user, identity.info, channel_info)
         self._give(AttributedMessage(channel, payload, kind, self.id, attributes=attributes), outcome)

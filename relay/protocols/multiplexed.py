@@ -229,6 +229,10 @@ class MultiplexedProtocol(ClientProtocol, Protocol):
     def introduces_itself(self) -> bool:
         """Whether the client says who it is by a message, after its handshake; until then it may do nothing."""
 
+    @property
+    def first(self) -> bytes:
+        """What the client has said with its request already, as if it was its first message; empty: nothing."""
+
     def encoder(self, options: ChannelOptions) -> Encoder:
         """Return the encoder of the messages of channels with such options."""
 

@@ -117,6 +117,7 @@ class Multiplexed:
     echo = True
     resume = 0
     presence = None
+    first = b""
 
     def newest(self, data: bytes) -> bytes:
         """Return the last of some frames."""

@@ -8,13 +8,13 @@ from typing import Final, Literal
 
 import msgspec
 
-from relay.message import Kind, Message, PositionedMessage
+from relay.message import AttributedMessage, Attributes, Kind, Message, PositionedMessage, attributes_of
 from relay.protocols.centrifuge.commands import Command
 from relay.protocols.centrifuge.formats import MAX_COMMANDS, Format, FormatError
 from relay.protocols.centrifuge.json_payload import json_payload, json_string, without_halves
 from relay.protocols.centrifuge.publications import publisher_of, tags_of
 from relay.protocols.centrifuge.pushes import Push
-from relay.protocols.centrifuge.results import Error, Result
+from relay.protocols.centrifuge.results import Error, PublishResult, Result
 
 _SPACE: Final = b" \t\r\n"
 
@@ -54,6 +54,8 @@ class JsonFormat:
 
     def reply(self, id_: int, result: Result) -> bytes:
         """Return the reply to a command that is done, encoded."""
+        if type(result) is PublishResult:  # nearly all replies
+            return b'{"id":%d,"publish":{}}' % id_
         return b'{"id":%d,"%b":%b}' % (id_, result.key.encode(), _encode(result))
 
     def refusal(self, id_: int, error: Error) -> bytes:
@@ -105,13 +107,20 @@ def _rest(message: Message) -> bytes:
         rest = b',"offset":%d' % position.offset
         if position.offset == 1:
             rest += b',"epoch":' + _encode(position.epoch)
-        if message.attributes is None:
-            return rest
+    attributes = attributes_of(message)
+    return rest if attributes is None else rest + _attributes(attributes.publisher, attributes.tags, message.origin)
+
+
+@lru_cache(maxsize=1024)
+def _attributes(publisher: bytes, tags: bytes, origin: bytes) -> bytes:
+    """Return what a publication says of its publisher and of its tags: the same for all messages of one client."""
+    message = AttributedMessage("", b"", origin=origin, attributes=Attributes(publisher, tags))
+    told = b""
     if (info := publisher_of(message)) is not None:
-        rest += b',"info":' + _encode(info)
-    if (tags := tags_of(message)) is not None:
-        rest += b',"tags":' + _encode(tags)
-    return rest
+        told += b',"info":' + _encode(info)
+    if (found := tags_of(message)) is not None:
+        told += b',"tags":' + _encode(found)
+    return told
 
 
 def _read(line: bytes) -> Command:
