@@ -104,7 +104,8 @@ async def heard(context: SessionContext, session: Asking, channel: str, options:
     Returns:
         A claim on what tells it, to be released; None: the client doesn't want to hear that, or can't.
     """
-    if not options.join_leave or not context.namespaces.options(channel).join_leave:
+    wanted = options.join_leave and session.protocol.presence is not None
+    if not wanted or not context.namespaces.options(channel).join_leave:
         return None
     if Right.PRESENCE.value not in context.namespaces.options(channel).subscriber_rights:
         try:

@@ -10,10 +10,10 @@ from msgspec.structs import replace
 from relay.brokers import Published
 from relay.control.blocked_users import BlockedUsers
 from relay.control.client_commands import Client, ClientCommands
+from relay.control.commands import BlockCommand
 from relay.control.messages import (
     CONTROL_CHANNEL,
     MAX_NAME_LETTERS,
-    BlockCommand,
     Broadcast,
     ControlMessageError,
     ForgetHistoryCommand,
