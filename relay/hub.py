@@ -84,6 +84,9 @@ class Hub:
     Args:
         counters: where messages, deliveries and writes are counted.
         schedule: called when a flush is due; must lead to one call of `flush`, later.
+
+    Attributes:
+        alone: whether a flush is under way that one channel alone has messages for.
     """
 
     def __init__(self, counters: Counters, schedule: Callable[[], None]) -> None:
@@ -95,6 +98,7 @@ class Hub:
         self._gatherers: list[Gatherer] = []
         # Whether a flush is scheduled, or running.
         self._flushing = False
+        self.alone = False
 
     def __len__(self) -> int:
         """Return the number of channels that have a subscriber."""
@@ -172,6 +176,7 @@ class Hub:
     def flush(self) -> None:
         """Deliver all messages that were received since the last flush."""
         dirty, self._dirty = self._dirty, []
+        self.alone = len(dirty) == 1
         try:
             for channel in dirty:
                 if channel.batch:
@@ -179,6 +184,7 @@ class Hub:
             while self._gatherers:
                 self._gatherers.pop().write_gathered()
         finally:
+            self.alone = False
             # With a broker in this process, a delivery can lead to a message; and one that gathers can have a fault.
             self._flushing = bool(self._dirty or self._gatherers)
             if self._flushing:
@@ -239,14 +245,7 @@ class Hub:
     def _deliver_to_sender(
         self, sender: Subscriber, data: bytes, own: list[tuple[int, int]], batch: list[Message]
     ) -> None:
-        """Deliver a batch without the sender's own frames.
-
-        Args:
-            sender: published some messages of the batch.
-            data: the joined frames of the batch.
-            own: start and end of each of the sender's frames in the data.
-            batch: all messages.
-        """
+        """Deliver a batch, whose joined frames are `data`, without the sender's own: from start to end of each."""
         count = len(batch) - len(own)
         if not count:
             return

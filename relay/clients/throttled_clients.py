@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
-from relay.clients.receiver import Receiver
-from relay.clients.turns import Turns
+from relay.clients.session import Session
+from relay.clients.turns import Turns, Waiting
 from relay.errors import Disconnect
 from relay.limits.limit import Limit, reached
 from relay.limits.meter import UNLIMITED, Hold, Meter
 from relay.metrics.counters import Counters
 
 _DISCONNECTS: Final = {Limit.MESSAGES: Disconnect.MESSAGE_RATE, Limit.BYTES: Disconnect.BYTE_RATE}
+
+
+class Throttleable(Waiting, Protocol):
+    """A client whose rates are limited.
+
+    Attributes:
+        session: the client's.
+    """
+
+    session: Session
+
+    def pause_reading(self) -> None:
+        """Take in nothing more until `go_on`."""
+
+    def fail(self, disconnect: Disconnect) -> None:
+        """Close it: it has sent more than it may for too long."""
 
 
 class _Throttled(NamedTuple):
@@ -33,13 +49,13 @@ class ThrottledClients:
         self._loop = loop
         self._turns = turns
         self._counters = counters
-        self._throttled: dict[Receiver, _Throttled] = {}
+        self._throttled: dict[Throttleable, _Throttled] = {}
 
     def __len__(self) -> int:
         """Return how many there are."""
         return len(self._throttled)
 
-    def hold(self, client: Receiver, meter: Meter, hold: Hold) -> None:
+    def hold(self, client: Throttleable, meter: Meter, hold: Hold) -> None:
         """Read a client no more for a while, or close it when that was tried for too long.
 
         Args:
@@ -56,7 +72,7 @@ class ThrottledClients:
         client.pause_reading()
         self._throttled[client] = _Throttled(self._loop.call_later(hold.seconds, self._go_on, client), meter)
 
-    def release(self, client: Receiver) -> None:
+    def release(self, client: Throttleable) -> None:
         """Take in what was read of a client at its next turn, because it leaves; nothing happens without a hold.
 
         It is held against no rates until its meter is reset: by then it must not be read on.
@@ -73,6 +89,6 @@ class ThrottledClients:
             throttled.timer.cancel()
         self._throttled.clear()
 
-    def _go_on(self, client: Receiver) -> None:
+    def _go_on(self, client: Throttleable) -> None:
         del self._throttled[client]
         client.go_on()

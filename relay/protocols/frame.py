@@ -1,4 +1,4 @@
-"""WebSocket data frames as a server sends them: whole, unmasked (RFC 6455, section 5.2).
+"""WebSocket data frames, whole: as a server sends them, unmasked (RFC 6455, section 5.2), and one as clients do.
 
 Only outgoing data frames are made here, because one frame is shared by all receivers of a message;
 `websockets` would build it anew for each of them. Everything else of the protocol stays the library's.
@@ -41,3 +41,10 @@ def last_frame(frames: bytes) -> bytes:
         if end >= len(frames):
             return frames[start:]
         start = end
+
+
+def masked_frame(payload: bytes) -> bytes:
+    """Return the frame in which a client would have sent a text, with a mask of zeroes (RFC 6455, section 5.3)."""
+    frame = encode_frame(Message("", payload))
+    head = len(frame) - len(payload)
+    return bytes((frame[0], frame[1] | 0x80)) + frame[2:head] + bytes(4) + payload

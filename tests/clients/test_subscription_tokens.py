@@ -215,14 +215,15 @@ async def test_a_subscription_that_ends_while_it_is_renewed(outcomes: Outcomes, 
     await wait_until(world.nothing_is_left)
 
 
+@pytest.mark.parametrize("error", [ValueError("a fault"), TimeoutError(), asyncio.CancelledError()], ids=repr)
 async def test_a_fault_of_the_authenticator_is_logged_and_ends_the_client(
-    outcomes: Outcomes, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    outcomes: Outcomes, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, error: BaseException
 ) -> None:
     world = granting(late=True)
     client, session = world.join()
 
     def fail(token: str) -> SubscriptionGrant:
-        raise ValueError(token)
+        raise error
 
     monkeypatch.setattr(world.tokens, "_answer", fail)
     session.subscribe("a", outcomes.of("a"), WITH_TOKEN)

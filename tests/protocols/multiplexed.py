@@ -113,12 +113,13 @@ class Multiplexed:
 
     encode = staticmethod(encode)
     format: Literal["json", "protobuf"] = "json"
-    transport: Literal["websocket", "sse", "http_stream"] = "websocket"
+    transport = "websocket"
     multiplexed = True
     introduces_itself = False
     channel = None
     echo = True
     resume = 0
+    first = b""
     presence: PresenceFormat | None = None
 
     def encoder(self, options: ChannelOptions) -> Encoder:

@@ -27,9 +27,10 @@ from relay.protocols.centrifuge.failures import close_of
 from relay.protocols.centrifuge.formats import FormatError
 from relay.protocols.centrifuge.introduction import Introduction, refresh
 from relay.protocols.centrifuge.procedure_calls import call
+from relay.protocols.centrifuge.results import ConnectResult
 from relay.protocols.centrifuge.subscriptions import Recovery, ttl
 from relay.protocols.centrifuge.wire import JoinLeave, Wire
-from relay.protocols.multiplexed import MultiplexedSession, ServerSubscription, Subscribed
+from relay.protocols.multiplexed import Granted, MultiplexedSession, ServerSubscription, Subscribed
 from relay.protocols.request import ConnectRequest as OpeningRequest
 from relay.replay import Replay
 
@@ -62,12 +63,13 @@ class Centrifuge:
 
     __slots__ = ("_opening", "_order", "_pinged", "_server_side", "_state", "session", "wire")
 
-    transport: Literal["websocket", "sse", "http_stream"] = "websocket"
+    transport: str = "websocket"
     multiplexed = True
     introduces_itself = True
     channel = None
     echo = True
     resume = 0
+    first = b""
 
     session: MultiplexedSession
 
@@ -86,6 +88,11 @@ class Centrifuge:
     def format(self) -> Literal["json", "protobuf"]:
         """What its data are."""
         return self.wire.format.name
+
+    @property
+    def new(self) -> bool:
+        """Whether the client has not said yet who it is."""
+        return self._state is State.NEW
 
     @property
     def ended(self) -> bool:
@@ -145,6 +152,14 @@ class Centrifuge:
         if self._order.waiting:
             self.session.pause()
 
+    def exchange(self, id_: int, kind: str) -> Exchange:
+        """Return what answers a command."""
+        return Exchange(self, id_, kind)
+
+    def complete(self, result: ConnectResult) -> ConnectResult:
+        """Return the answer to `connect` with what depends on how the client is connected."""
+        return result
+
     def end(self, kind: str, reply: bytes) -> None:
         """Write the reply to a command, and go on with those that wait; see `Exchange`."""
         if reply:
@@ -183,7 +198,7 @@ class Centrifuge:
             return  # the back end is told by nothing either, as in Centrifugo
         self.server_side.add(channel)
         options = self.session.options(channel)
-        result = Recovery(options, None, begun).result(self.wire, None, None, subscription.data)
+        result = Recovery(options, None, begun).result(self.wire, granted=Granted(data=subscription.data))
         push = pushes.Subscribe(result.recoverable, result.epoch, result.offset, result.positioned, result.data)
         self.session.send(self.wire.push(channel, push))
 
@@ -213,7 +228,10 @@ class Centrifuge:
 
     def _take(self, command: Command) -> None:
         """Carry out a command, or let it wait for those before."""
-        kind = next((name for name in REQUESTS if getattr(command, name) is not None), "")
+        if command.publish is not None and command.id and self._state is State.CONNECTED:
+            kind = "publish"  # nearly all commands; looking for another request takes a microsecond
+        else:
+            kind = next((name for name in REQUESTS if getattr(command, name) is not None), "")
         if not kind:
             self._take_pong(command)
             return
@@ -232,7 +250,7 @@ class Centrifuge:
         self._pinged = False
 
     def _carry_out(self, kind: str, command: Command) -> None:
-        exchange = Exchange(self, command.id, kind)
+        exchange = self.exchange(command.id, kind)
         request = getattr(command, kind)
         if kind == "connect":
             self._connect(exchange, request)

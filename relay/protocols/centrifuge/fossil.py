@@ -11,7 +11,7 @@ from struct import unpack
 from typing import Final
 
 BLOCK_BYTES: Final = 16
-"""What a copy has at least; pieces of the source are found again by blocks of this size."""
+"""What a copy has at least, but for the ends of characters; pieces of the source are found by blocks of this size."""
 
 MAX_BLOCKS: Final = 4096
 """Blocks of the source that are looked for: 64 KiB. So many take half a millisecond."""
@@ -62,15 +62,14 @@ def _copies(source: bytes, target: bytes) -> Iterator[tuple[int, int, int]]:
     head = _common(source, 0, target, 0, shorter)
     tail = _common(source[::-1], 0, target[::-1], 0, shorter - head)
     end = len(target) - tail
-    at = 0
     for start, offset, size in ((0, 0, head), *_blocks(source, target, head, end), (end, len(source) - tail, tail)):
+        if size < BLOCK_BYTES:
+            continue
         first, last = start, start + size
         for _ in range(CONTINUATION_BYTES):
             first += _cuts(target, first)
             last -= _cuts(target, last)
-        if last - first >= BLOCK_BYTES and first >= at:
-            yield first, offset + first - start, last - first
-            at = last
+        yield first, offset + first - start, last - first
 
 
 def _blocks(source: bytes, target: bytes, start: int, end: int) -> Iterator[tuple[int, int, int]]:

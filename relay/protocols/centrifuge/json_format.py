@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 
 import msgspec
 
-from relay.message import Kind, Message, PositionedMessage
+from relay.message import AttributedMessage, Attributes, Kind, Message, PositionedMessage, attributes_of
 from relay.protocols.centrifuge.commands import Command
 from relay.protocols.centrifuge.formats import MAX_COMMANDS, Format, FormatError
 from relay.protocols.centrifuge.json_payload import json_payload, json_string, without_halves
 from relay.protocols.centrifuge.publications import publisher_of, tags_of
 from relay.protocols.centrifuge.pushes import Push
-from relay.protocols.centrifuge.results import Error, Result
+from relay.protocols.centrifuge.results import Error, PublishResult, Result
+
+_T = TypeVar("_T")
 
 _SPACE: Final = b" \t\r\n"
 
 _LEVELS: Final = 4
 """Objects within objects that commands have: command, request, `subs`, one of those."""
 
-_REQUEST_LEVEL: Final = 3
+REQUEST_LEVEL: Final = 3
 """So many levels are left where a request begins."""
 
 _decode: Final = msgspec.json.Decoder(Command).decode
@@ -54,6 +56,8 @@ class JsonFormat:
 
     def reply(self, id_: int, result: Result) -> bytes:
         """Return the reply to a command that is done, encoded."""
+        if type(result) is PublishResult:  # nearly all replies
+            return b'{"id":%d,"publish":{}}' % id_
         return b'{"id":%d,"%b":%b}' % (id_, result.key.encode(), _encode(result))
 
     def refusal(self, id_: int, error: Error) -> bytes:
@@ -105,22 +109,41 @@ def _rest(message: Message) -> bytes:
         rest = b',"offset":%d' % position.offset
         if position.offset == 1:
             rest += b',"epoch":' + _encode(position.epoch)
-        if message.attributes is None:
-            return rest
+    attributes = attributes_of(message)
+    return rest if attributes is None else rest + _attributes(attributes.publisher, attributes.tags, message.origin)
+
+
+@lru_cache(maxsize=1024)
+def _attributes(publisher: bytes, tags: bytes, origin: bytes) -> bytes:
+    """Return what a publication says of its publisher and of its tags: the same for all messages of one client."""
+    message = AttributedMessage("", b"", origin=origin, attributes=Attributes(publisher, tags))
+    told = b""
     if (info := publisher_of(message)) is not None:
-        rest += b',"info":' + _encode(info)
-    if (tags := tags_of(message)) is not None:
-        rest += b',"tags":' + _encode(tags)
-    return rest
+        told += b',"info":' + _encode(info)
+    if (found := tags_of(message)) is not None:
+        told += b',"tags":' + _encode(found)
+    return told
 
 
 def _read(line: bytes) -> Command:
-    if b"null" in line:
-        line = _without_nulls(without_halves(line), _LEVELS)
+    return read_object(line, _decode, _LEVELS)
+
+
+def read_object(text: bytes, decode: Callable[[bytes], _T], levels: int) -> _T:
+    """Return an object of a client.
+
+    Args:
+        text: JSON.
+        decode: raises `msgspec.MsgspecError`, as this does then.
+        levels: objects within objects, itself included, whose members may be `null`: to servers of the protocol they
+            are not there.
+    """
+    if b"null" in text:
+        text = _without_nulls(without_halves(text), levels)
     try:
-        return _decode(line)
+        return decode(text)
     except msgspec.DecodeError:
-        return _decode(without_halves(line))
+        return decode(without_halves(text))
 
 
 def _without_nulls(text: bytes, levels: int) -> bytes:
@@ -132,6 +155,6 @@ def _without_nulls(text: bytes, levels: int) -> bytes:
         return text
     members = {name: value for name, value in _members(text).items() if bytes(value) != b"null"}
     for name, value in members.items():
-        if name != "data" or levels != _REQUEST_LEVEL:
+        if name != "data" or levels != REQUEST_LEVEL:
             members[name] = msgspec.Raw(_without_nulls(bytes(value), levels - 1))
     return _encode(members)

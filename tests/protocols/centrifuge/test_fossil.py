@@ -72,7 +72,16 @@ def test_pieces_that_have_moved_are_found() -> None:
 
 @pytest.mark.parametrize(
     ("source", "target"),
-    [(b"", b""), (b"a", b""), (b"", b"a"), (b"abc", b"abd"), (b"", b"x" * 100), (b"\x80" * 100, b"\x81" * 100)],
+    [
+        (b"", b""),
+        (b"", b"\xa4"),
+        (b"\xa4\xa4", b"\xa4\xa4"),
+        (b"a", b""),
+        (b"", b"a"),
+        (b"abc", b"abd"),
+        (b"", b"x" * 100),
+        (b"\x80" * 100, b"\x81" * 100),
+    ],
 )
 def test_where_a_delta_would_be_no_shorter_there_is_none(source: bytes, target: bytes) -> None:
     assert create(source, target) is None

@@ -1,0 +1,126 @@
+"""Clients with any number of channels: what they bring in one tick goes out in one write."""
+
+from __future__ import annotations
+
+from relay.clients.client import Client
+from relay.errors import Disconnect
+from relay.hub import MAX_BATCH_BYTES
+
+
+class Gathered:
+    """What a client is to get at the end of the tick.
+
+    Attributes:
+        chunks: in order; references to the bytes that all clients of a channel share.
+        counts: the number of messages in each chunk; 0 for an answer.
+        bytes: in all chunks.
+        holding: whether something has to be written before them.
+    """
+
+    __slots__ = ("bytes", "chunks", "counts", "holding")
+
+    def __init__(self) -> None:
+        self.chunks: list[bytes] = []
+        self.counts: list[int] = []
+        self.bytes = 0
+        self.holding = False
+
+    def add(self, data: bytes, count: int) -> None:
+        """Add a chunk."""
+        self.chunks.append(data)
+        self.counts.append(count)
+        self.bytes += len(data)
+
+    def put_first(self, data: bytes) -> None:
+        """Put an answer in front of everything."""
+        self.chunks.insert(0, data)
+        self.counts.insert(0, 0)
+        self.bytes += len(data)
+
+    def take(self) -> tuple[list[bytes], list[int]]:
+        """Return chunks and counts, and keep none."""
+        chunks, counts = self.chunks, self.counts
+        self.chunks, self.counts, self.bytes = [], [], 0
+        return chunks, counts
+
+
+class Gathering(Client):
+    """The half of a client of several channels that writes; the other half is what has its socket.
+
+    Each channel delivers for itself. Ten busy ones would be ten system calls a tick, and these are most of what a
+    delivery costs. So chunks are gathered until the hub has delivered them all. Clients of one channel have nothing to
+    do with that.
+
+    A subclass has a slot for `_gathered`: with one here, it could have no other base with slots.
+    """
+
+    __slots__ = ()
+
+    _gathered: Gathered
+
+    def hold_deliveries(self) -> None:
+        """Keep back what is delivered from now on; one for which too much waits is slow."""
+        self._gathered.holding = True
+
+    def release_deliveries(self, first: bytes) -> None:
+        """Write something, and behind it what was kept back."""
+        self._gathered.holding = False
+        self._gathered.put_first(first)
+        self.write_gathered()
+
+    def deliver(self, data: bytes, count: int) -> None:
+        """Keep messages for the end of the tick, if others may come with them; see `Subscriber`."""
+        gathered, hub = self._gathered, self._context.node.hub
+        if not gathered.chunks:
+            if hub.alone and not gathered.holding:
+                # As `Client.deliver`, which would cost another call: no other channel brings anything in this tick.
+                if (held := self._held) is None:
+                    self._write(data)
+                else:
+                    self._hold(held, data, count)
+                return
+            hub.gather(self)
+        gathered.add(data, count)
+        if gathered.bytes >= MAX_BATCH_BYTES:  # as the hub does: the limit per client is for what was written
+            self.write_gathered()
+
+    def write_gathered(self) -> None:
+        """Write what the tick has brought; see `Gatherer`."""
+        if self._gathered.holding and self.session.open:
+            if self._gathered.bytes > self._context.send_buffer_bytes:
+                self.close(Disconnect.SLOW_CONSUMER)
+            return
+        chunks, counts = self._gathered.take()
+        if not self.session.open:  # it was aborted; each other way to leave has written or dropped it
+            self._count_dropped(chunks, counts)
+            return
+        if self._held is None:
+            if chunks:
+                self._write_together(chunks, counts)
+            return
+        for position, count in enumerate(counts):
+            if not self.session.open:  # one of them had no room
+                self._count_dropped(chunks[position:], counts[position:])
+                break
+            super().deliver(chunks[position], count)
+
+    def _write_together(self, chunks: list[bytes], counts: list[int]) -> None:
+        self._context.counters.chunks_joined += max(0, len(counts) - counts.count(0) - 1)
+        self._write(chunks[0] if len(chunks) == 1 else b"".join(chunks))
+
+    def _release_held(self) -> None:
+        """Write everything that waits, so that the end comes behind it."""
+        super()._release_held()
+        chunks, counts = self._gathered.take()
+        if chunks:
+            self._write_together(chunks, counts)
+
+    def _drop_held(self) -> None:
+        """Forget everything that waits, so that the end comes at once."""
+        super()._drop_held()
+        self._count_dropped(*self._gathered.take())
+
+    def _count_dropped(self, chunks: list[bytes], counts: list[int]) -> None:
+        counters = self._context.counters
+        counters.deliveries_dropped += sum(counts)
+        counters.bytes_dropped += sum(len(data) for data, count in zip(chunks, counts, strict=True) if count)
