@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from relay.auth.authenticator import Identity
 from relay.auth.credential import MISSING, Unauthenticated
 from relay.auth.subscription_tokens import SubscriptionGrant
 from relay.clients.introduction import INTRODUCTION_SECONDS
+from relay.presence import presences
 from relay.protocols.centrifuge.formats import MAX_COMMANDS
 from tests.clients.late_bus import LateBus
 from tests.clients.late_bus import late_bus as late_bus
+from tests.clients.session_world import World
 from tests.harness.conditions import stays_true, wait_until
 from tests.protocols.centrifuge.conversation import Conversation, a_world, publish
 
@@ -216,7 +220,7 @@ async def test_the_first_message_may_subscribe(format: str) -> None:
     client.say(
         {"id": 1, "connect": {}}, {"id": 2, "subscribe": {"channel": "a"}}, {"id": 3, "unsubscribe": {"channel": "b"}}
     )
-    await stays_true(lambda: client.everything == [])
+    assert await stays_true(lambda: client.everything == [], 0.02)
     world.gate.set()
     await wait_until(lambda: len(client.replies) == 3)
     assert [list(one)[1] for one in client.replies] == ["connect", "subscribe", "unsubscribe"]
@@ -287,8 +291,19 @@ async def test_a_publisher_hears_its_own_publication_and_knows_itself(format: st
     assert client.pushes == [{"channel": "a", "pub": {"data": {"x": 1}, "info": info}}]
 
 
-async def test_joins_and_leaves_are_heard_behind_the_reply(format: str) -> None:
+@pytest_asyncio.fixture
+async def telling(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
+    """A world that tells its bus at once who comes and who goes."""
+    monkeypatch.setattr(presences.Presences.__init__, "__kwdefaults__", {"linger_seconds": 0.0, "batch_seconds": 0.001})
     world = a_world()
+    task = asyncio.create_task(world.node.presences.run())
+    yield world
+    task.cancel()
+    await asyncio.wait([task])
+
+
+async def test_joins_and_leaves_are_heard_behind_the_reply(format: str, telling: World) -> None:
+    world = telling
     world.identities = {None: Identity("ann"), "bob": Identity("bob", info=b"[1]")}
     client = Conversation(world, format)
     await client.ask(subscribe={"channel": "seen:a", "join_leave": True})
@@ -297,7 +312,8 @@ async def test_joins_and_leaves_are_heard_behind_the_reply(format: str) -> None:
     assert list(client.everything[1]) == ["id", "subscribe"]
     assert client.everything[2] == {"push": {"channel": "seen:a", "join": {"info": me}}}
     other = Conversation(world, format, connected=False)
-    other.say({"id": 1, "connect": {"token": "bob"}}, {"id": 2, "subscribe": {"channel": "seen:a"}})
+    other.begin(connect={"token": "bob"})
+    other.begin(subscribe={"channel": "seen:a"})
     await wait_until(lambda: len(client.pushes) == 2)
     bob = {"user": "bob", "client": other.session.id.hex(), "conn_info": [1]}
     assert client.pushes[1:] == [{"channel": "seen:a", "join": {"info": bob}}]
@@ -311,15 +327,16 @@ async def test_joins_and_leaves_are_heard_behind_the_reply(format: str) -> None:
         "num_users": 2,
     }
     await other.ask(unsubscribe={"channel": "seen:a"})
+    await wait_until(lambda: len(client.pushes) == 3)
+    assert client.pushes[2:] == [{"channel": "seen:a", "leave": {"info": bob}}]
     assert list((await client.ask(presence={"channel": "seen:a"}))["presence"]["presence"]) == [me["client"]]
 
 
-async def test_nobody_hears_joins_who_does_not_ask_or_may_not(format: str) -> None:
-    world = a_world()
-    client = Conversation(world, format)
+async def test_nobody_hears_joins_who_does_not_ask_or_may_not(format: str, telling: World) -> None:
+    client = Conversation(telling, format)
     await client.ask(subscribe={"channel": "seen:a"})
     await client.ask(subscribe={"channel": "a", "join_leave": True})
-    await stays_true(lambda: client.pushes == [])
+    assert await stays_true(lambda: client.pushes == [], 0.02)
 
 
 # After the end.
