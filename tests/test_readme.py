@@ -37,7 +37,9 @@ def test_make_run_keeps_messages_and_tells_who_is_here_unless_there_is_a_file_of
     for named, file in (True, None), (False, "RELAY_PORT=9000"):
         if file is not None:
             (tmp_path / ".env").write_text(file)
-        done = subprocess.run(["make", "-n", "run"], cwd=tmp_path, capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            ["make", "-n", "-o", ".venv/.stamp-run", "run"], cwd=tmp_path, capture_output=True, text=True, check=True
+        )
         assert ("RELAY_HISTORY_SIZE=${RELAY_HISTORY_SIZE:-100} RELAY_PRESENCE=" in done.stdout) is named
     assert "`make run` keeps 100 messages and tells who is here, unless you have a `.env`" in README
 
