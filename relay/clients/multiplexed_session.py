@@ -62,6 +62,11 @@ class MultiplexedSession(SubscribingSession):
         """Seconds between two pings of the client."""
         return self._context.ping_seconds
 
+    @property
+    def node(self) -> str:
+        """Id of this gateway, 16 hexadecimal digits."""
+        return self._node.id.hex()
+
     def options(self, channel: str) -> ChannelOptions:
         """Return what the namespace of a channel says."""
         return self._context.namespaces.options(channel)
@@ -114,6 +119,10 @@ class MultiplexedSession(SubscribingSession):
         channel_info = None if subscription is None else subscription.info
         attributes = _publisher(identity.user, identity.info, channel_info)
         self._give(AttributedMessage(channel, payload, kind, self.id, attributes=attributes), outcome)
+
+    def renew_subscription(self, channel: str, token: str, answer: Answer[float | None]) -> None:
+        """Let a subscription end later, as a token says."""
+        self._ask(self._renew(self._found(channel), token), answer)
 
     def granted(self, channel: str) -> Granted:
         """Return what the client is told with a subscription."""

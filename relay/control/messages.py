@@ -24,6 +24,9 @@ MAX_PATTERN_LETTERS = 255
 MAX_NAME_LETTERS = 300
 """Of a gateway's name: a host name has at most 255, its port is behind it."""
 
+MAX_SESSION_LETTERS = 64
+"""Of the token that names a client."""
+
 MAX_CHANNELS = 10_000
 """Channels that one gateway names in a reply."""
 
@@ -151,10 +154,21 @@ class NodeShutdown(ControlMessage, frozen=True, kw_only=True, tag="shutdown"):
     uid: Uid
 
 
+class EmulationCommand(ControlMessage, frozen=True, kw_only=True, tag="emulation"):
+    """Take what a client of this gateway has said to another one; see `relay.control.forwarding`.
+
+    Args:
+        session, data: the token that names the client, and commands; base64 in JSON.
+    """
+
+    session: Annotated[str, Meta(max_length=MAX_SESSION_LETTERS)]
+    data: bytes
+
+
 Broadcast = ClientCommand | UnblockCommand | ForgetHistoryCommand | SurveyRequest | NodeAnnouncement | NodeShutdown
 """A message on `CONTROL_CHANNEL`, for all gateways."""
 
-ToInbox = SurveyReply | NodeAnnouncement
+ToInbox = SurveyReply | NodeAnnouncement | EmulationCommand
 """A message in the inbox of one gateway."""
 
 _Decoded = TypeVar("_Decoded", bound=ControlMessage)

@@ -111,9 +111,11 @@ class MultiplexedSession(Session, Protocol):
 
     Attributes:
         ping_seconds: between two pings of the client.
+        node: id of the gateway that has the client, 16 hexadecimal digits.
     """
 
     ping_seconds: float
+    node: str
 
     def options(self, channel: str) -> ChannelOptions:
         """Return what the namespace of a channel says."""
@@ -233,10 +235,6 @@ class MultiplexedProtocol(ClientProtocol, Protocol):
     @property
     def format(self) -> Literal["json", "protobuf"]:
         """What its data are."""
-
-    @property
-    def transport(self) -> Literal["websocket", "sse", "http_stream"]:
-        """How the client is connected."""
 
     @property
     def introduces_itself(self) -> bool:

@@ -11,12 +11,13 @@ from relay.auth.authenticator import Identity
 from relay.brokers.history import MAX_PAGE, HistoryError
 from relay.brokers.presence import PresenceError
 from relay.clients.multiplexed_session import MultiplexedSession
-from relay.errors import ChannelError, NotAllowed, NotAvailable
+from relay.errors import ChannelError, NotAllowed
 from relay.message import PositionedMessage
 from relay.namespaces import ChannelOptions, Namespaces
 from relay.position import Position
 from relay.presence import presences
 from relay.protocols.multiplexed import Answer, HistoryQuery
+from relay.protocols.request_errors import NotAvailable
 from tests.clients.recorder import OnlyPublic, Outcomes
 from tests.clients.session_world import World
 from tests.harness.conditions import stays_true, wait_until

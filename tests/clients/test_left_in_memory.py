@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
+from relay.auth.subscription_tokens import SubscriptionGrant
 from relay.clients.multiplexed_session import MultiplexedSession
 from relay.clients.subscription import Subscription
 from relay.namespaces import ChannelOptions, Namespaces
@@ -15,7 +16,7 @@ from relay.protocols.multiplexed import HistoryQuery, SubscribeOptions
 from tests.clients.late_bus import LateBus
 from tests.clients.late_bus import late_bus as late_bus
 from tests.clients.recorder import Outcomes, Recorder
-from tests.clients.session_world import Granted, World, credential
+from tests.clients.session_world import World, introduce
 from tests.clients.watching import Watching
 from tests.harness.conditions import wait_until
 from tests.harness.live_objects import live_objects
@@ -27,7 +28,7 @@ HEARING = SubscribeOptions(3, join_leave=True)
 Ask = Callable[[MultiplexedSession, Outcomes], None]
 
 ASKING: dict[str, Ask] = {
-    "who it is": lambda session, outcomes: session.introduce(credential("t"), outcomes.of("x")),
+    "who it is": lambda session, outcomes: introduce(session, "t", outcomes.of("x")),
     "a token": lambda session, outcomes: session.subscribe("a", outcomes.of("x"), SubscribeOptions(token="t")),
     "the bus": lambda session, outcomes: session.subscribe("a", outcomes.of("x")),
     "a channel with positions": lambda session, outcomes: session.subscribe("room:1", outcomes.of("x"), HEARING),
@@ -42,7 +43,7 @@ async def test_a_client_that_leaves_while_it_waits_is_freed(
 ) -> None:
     world = World(namespaces=ROOM)
     world.gate = world.tokens.gate = asyncio.Event()
-    world.tokens.grants["t"] = Granted()
+    world.tokens.grants["t"] = SubscriptionGrant()
 
     async def hang(channel: str, **options: object) -> None:
         await asyncio.Event().wait()

@@ -8,17 +8,19 @@ from collections.abc import Awaitable, Callable
 import pytest
 import pytest_asyncio
 
+from relay.auth.subscription_tokens import SubscriptionGrant
 from relay.brokers.history import HistoryPage
 from relay.channel import EVENTS
 from relay.clients.introduction import RENEWAL_SECONDS
 from relay.clients.multiplexed_session import MultiplexedSession
-from relay.errors import SubscribeError, TokenRefused
+from relay.errors import SubscribeError
 from relay.namespaces import ChannelOptions, Namespaces
 from relay.protocols.multiplexed import SubscribeOptions
+from relay.protocols.request_errors import TokenRefused
 from tests.clients.late_bus import LateBus
 from tests.clients.late_bus import late_bus as late_bus
 from tests.clients.recorder import Outcomes, Recorder, publish
-from tests.clients.session_world import NOW, Granted, World
+from tests.clients.session_world import NOW, World, has_begun
 from tests.clients.watching import Watching
 from tests.harness.conditions import wait_until
 
@@ -82,7 +84,7 @@ def outcomes() -> Outcomes:
 @pytest_asyncio.fixture
 async def world() -> World:
     world = World(namespaces=ROOM)
-    world.tokens.grants["t"] = Granted(expires_at=EXPIRES_AT)
+    world.tokens.grants["t"] = SubscriptionGrant(expires_at=EXPIRES_AT)
     return world
 
 
@@ -102,7 +104,7 @@ async def test_one_that_is_ended_fails(
 ) -> None:
     client, session = world.join(Watching())
     await wait(world, late_bus, session, outcomes)
-    assert (list(session.channels), session.is_subscribed(CHANNEL)) == ([CHANNEL], False)
+    assert (list(session.channels), has_begun(session, CHANNEL)) == ([CHANNEL], False)
     getattr(session, how)(CHANNEL)
     assert outcomes.told == [("x", str(SubscribeError(CHANNEL, "it was ended before it had begun")))]
     assert list(session.channels) == []

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from relay.auth.subscription_tokens import SubscriptionGrant
 from relay.clients.multiplexed_session import MultiplexedSession
 from relay.errors import SubscriptionError
 from relay.message import Message
@@ -16,7 +17,7 @@ from relay.namespaces import ChannelOptions, Namespaces
 from relay.protocols.multiplexed import SubscribeOptions
 from tests.clients.late_bus import LateBus
 from tests.clients.recorder import Outcomes
-from tests.clients.session_world import Granted, World
+from tests.clients.session_world import World, has_begun
 from tests.harness.conditions import wait_until
 from tests.harness.examples import examples
 
@@ -63,7 +64,7 @@ class Scene:
         subscribed = channel in session.channels
         try:
             if act != "unsubscribe":
-                self._world.tokens.grants["t"] = Granted(expires_at=self._world.now + 60)
+                self._world.tokens.grants["t"] = SubscriptionGrant(expires_at=self._world.now + 60)
                 options = SubscribeOptions(token="t" if act == "token" else "")
                 session.subscribe(channel, self._outcomes.of(name), options)
                 assert not subscribed
@@ -83,7 +84,7 @@ class Scene:
         subscriptions = sum(len(session.channels) for _, session in self.clients)
         present = begun = 0
         for channel in ("a:1", "b"):
-            heard = [client for client, session in self.clients if session.is_subscribed(channel)]
+            heard = [client for client, session in self.clients if has_begun(session, channel)]
             assert self.node.hub.subscribers(channel) == len(heard)
             begun += len(heard)
             present += len(heard) if channel == "a:1" else 0

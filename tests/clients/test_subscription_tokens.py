@@ -8,11 +8,13 @@ from dataclasses import replace
 import pytest
 
 from relay.auth.authenticator import Identity
+from relay.auth.subscription_tokens import SubscriptionGrant
 from relay.clients.introduction import RENEWAL_SECONDS
-from relay.errors import NotAllowed, Refused, SubscriptionError, TokenRefused, Unavailable
+from relay.errors import NotAllowed, Refused, SubscriptionError, Unavailable
 from relay.protocols.multiplexed import ServerSubscription, SubscribeOptions
+from relay.protocols.request_errors import TokenRefused
 from tests.clients.recorder import OnlyPublic, Outcomes, publish
-from tests.clients.session_world import Granted, World
+from tests.clients.session_world import World
 from tests.clients.watching import said
 from tests.harness.conditions import wait_until
 
@@ -36,7 +38,7 @@ def granting(seconds: float | None = None, *, late: bool = False) -> World:
         late: whether it takes a while to know a token.
     """
     world = World()
-    world.tokens.grants["t"] = Granted(expires_at=None if seconds is None else world.now + seconds)
+    world.tokens.grants["t"] = SubscriptionGrant(expires_at=None if seconds is None else world.now + seconds)
     if late:
         world.tokens.gate = asyncio.Event()
         asyncio.get_running_loop().call_soon(world.tokens.gate.set)
@@ -121,7 +123,7 @@ async def test_a_subscription_ends_with_its_token_unless_the_client_renews_it(ou
     session.subscribe("c", outcomes.of("c"))
     world.pass_seconds(60 + RENEWAL_SECONDS - 1)
     assert client.sent == []
-    world.tokens.grants["u"] = Granted(expires_at=world.now + 100)
+    world.tokens.grants["u"] = SubscriptionGrant(expires_at=world.now + 100)
     session.renew_subscription("b", "u", outcomes.of("renewed"))
     assert outcomes.results[-1] == 100
     world.pass_seconds(1)
@@ -157,7 +159,7 @@ async def test_a_subscription_is_renewed_without_end(outcomes: Outcomes, late: b
     world = granting(60)
     client, session = world.join()
     session.subscribe("a", outcomes.of("a"), WITH_TOKEN)
-    world.tokens.grants["for ever"] = Granted()
+    world.tokens.grants["for ever"] = SubscriptionGrant()
     if late:
         world.tokens.gate = asyncio.Event()
     session.renew_subscription("a", "for ever", outcomes.of("renewed"))
@@ -220,7 +222,7 @@ async def test_a_fault_of_the_authenticator_is_logged_and_ends_the_client(
     world = granting(late=True)
     client, session = world.join()
 
-    def fail(token: str) -> Granted:
+    def fail(token: str) -> SubscriptionGrant:
         raise error
 
     monkeypatch.setattr(world.tokens, "_answer", fail)
@@ -238,7 +240,7 @@ async def test_a_fault_of_an_authenticator_that_answers_at_once_is_raised(
     world = granting()
     client, session = world.join()
 
-    def fail(token: str) -> Granted:
+    def fail(token: str) -> SubscriptionGrant:
         raise ValueError(token)
 
     monkeypatch.setattr(world.tokens, "_answer", fail)

@@ -35,7 +35,7 @@ class Watching(Multiplexed):
 
     __slots__ = ()
 
-    presence: PresenceFormat | None = Told()  # type: ignore[assignment]
+    presence: PresenceFormat | None = Told()
 
 
 class WatchingAll(Watching):

@@ -10,6 +10,7 @@ from websockets.frames import Close
 
 from relay.auth.authenticator import Identity
 from relay.brokers import BrokerOptions, Published
+from relay.clients.emulated_streams import EmulatedStreams
 from relay.clients.session import Session
 from relay.control import Control
 from relay.control.commands import DisconnectCommand, UnsubscribeCommand
@@ -29,7 +30,7 @@ from tests.harness.conditions import wait_until
 def make(survey_seconds: float = SURVEY_SECONDS) -> tuple[Node, Control]:
     """Return a node and its control."""
     node = Node(BrokerOptions("memory://"), Counters())
-    return node, Control(node, [], survey_seconds=survey_seconds)
+    return node, Control(node, [], EmulatedStreams().take_in, survey_seconds=survey_seconds)
 
 
 def payload_only(message: Message) -> bytes:
@@ -144,7 +145,7 @@ async def test_nonsense_loses_neither_messages_of_clients_nor_later_commands(non
     """Every program that writes on the bus can send it; other messages come in the same tick."""
     node = Node(BrokerOptions("memory://"), Counters())
     clients = [Listener(node, user) for user in ("ann", "ann", "bob")]
-    own = Control(node, clients)
+    own = Control(node, clients, EmulatedStreams().take_in)
     own.start("here")
     node.claim("a")
     node.hub.add("a", clients[0])
@@ -229,7 +230,7 @@ async def test_info_counts_the_subscriptions_of_all_clients() -> None:
         one.subscribe("a", lambda result: None)
     for channel in ("b", "c"):
         session.subscribe(channel, lambda result: None)
-    own = Control(world.node, [client for client, _ in pairs])
+    own = Control(world.node, [client for client, _ in pairs], EmulatedStreams().take_in)
     own.start("here")
     (reply,) = await own.survey()
     assert reply.about is not None

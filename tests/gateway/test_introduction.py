@@ -12,14 +12,13 @@ import pytest
 
 from relay import Gateway, Settings, protocols
 from relay.auth.authenticator import Identity
+from relay.auth.subscription_tokens import SubscriptionGrant, SubscriptionTokenInvalid
 from relay.clients import introduction
 from relay.clients.multiplexed_session import MultiplexedSession
-from relay.clients.session_context import SubscriptionGrant
-from relay.errors import TokenRefused
 from relay.protocols.multiplexed import SubscribeOptions
+from relay.protocols.request_errors import TokenRefused
 from tests.clients.leftovers import leaving_nothing
 from tests.clients.recorder import Outcomes
-from tests.clients.session_world import Granted
 from tests.gateway.admissions import Authenticator, guarded, nothing_is_left
 from tests.harness.conditions import wait_until
 from tests.harness.inside import parts_of
@@ -139,8 +138,8 @@ class KnowsTokens(Authenticator):
     def authorize(self, token: str, channel: str, user: str | None) -> SubscriptionGrant | Awaitable[SubscriptionGrant]:
         """See `SubscriptionAuthenticator`."""
         if token != "good":
-            raise TokenRefused("invalid", "unknown")
-        return Granted()
+            raise SubscriptionTokenInvalid("unknown")
+        return SubscriptionGrant()
 
 
 @pytest.mark.parametrize(("authenticator", "knows"), [(Authenticator(), False), (KnowsTokens(), True)])

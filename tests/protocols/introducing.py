@@ -43,7 +43,8 @@ class Introducing(Multiplexed):
             super().received(session, kind, payload)
             return
         whole = cast(MultiplexedSession, session)
-        whole.introduce(ConnectRequest("/introducing", {}, {}, "192.0.2.1", said.introduce), partial(_tell, whole))
+        opening = ConnectRequest("/introducing", {}, {}, "192.0.2.1")
+        whole.introduce(opening, said.introduce, {}, partial(_tell, whole))
 
 
 def _tell(session: MultiplexedSession, result: Introduced | RelayError) -> None:
