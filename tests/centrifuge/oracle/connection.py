@@ -118,7 +118,7 @@ class Connection:
                 self._changed.set()
         except ConnectionClosed:
             pass  # by an unclean end
-        self.closed = (self._websocket.close_code or 1006, self._websocket.close_reason or "")
+        self.closed = (int(self._websocket.close_code or 1006), self._websocket.close_reason or "")
         self._changed.set()
 
     async def _take(self, said: Json) -> None:
