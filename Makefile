@@ -73,8 +73,12 @@ help: ## show this list
 	@echo "which most tests can't run, and chromium, nginx, haproxy, node, curl, promtool and shellcheck, without which some"
 	@echo "are skipped. That needs root, or sudo without a password; else it says what is missing."
 
+# With what the playground can show; a .env says all of it.
+SHOW := $(if $(wildcard .env),,RELAY_HISTORY_SIZE=$${RELAY_HISTORY_SIZE:-100} RELAY_PRESENCE=$${RELAY_PRESENCE:-on} \
+	RELAY_JOIN_LEAVE=$${RELAY_JOIN_LEAVE:-$${RELAY_PRESENCE:-on}})
+
 run: $(VENV)/.stamp-run ## start a gateway
-	@exec $(BIN)/relay serve $(ARGS)
+	@$(SHOW) exec $(BIN)/relay serve $(ARGS)
 
 # Part of the tests only, chosen by ARGS, can't reach the coverage of all of them.
 test: $(VENV)/.stamp-dev redis programs ## run the tests

@@ -26,7 +26,7 @@ class RpcCall:
         client: id of the client, 32 hexadecimal digits.
         user: its user; None: it has none.
         protocol: in which it speaks: its data and the answer's are JSON with `json`, any bytes with `protobuf`.
-        transport: how it is connected.
+        transport: how it is connected: `websocket`, `sse` or `http_stream`.
         remote: its address.
         headers: what `PassedOn` has picked from the request with which it connected.
         meta: JSON that belongs to its connection and that it doesn't see; None: nothing.
@@ -38,7 +38,7 @@ class RpcCall:
     client: str
     user: str | None
     protocol: Literal["json", "protobuf"]
-    transport: Literal["websocket", "sse", "http_stream"]
+    transport: str
     remote: str
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     meta: bytes | None = field(default=None, repr=False)

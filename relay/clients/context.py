@@ -6,6 +6,7 @@ import asyncio
 import logging
 from dataclasses import dataclass, field
 
+from relay.clients.emulated_streams import EmulatedStreams
 from relay.clients.keepalive import Keepalive
 from relay.clients.missed_messages import MissedMessages
 from relay.clients.presence_watchers import PresenceWatchers
@@ -54,6 +55,7 @@ class Context:
         write_timeout: seconds after which a client that takes nothing is dropped.
         close_timeout: seconds that a client has to answer a close frame, or to take in the rest of what it was sent.
         welcome: the message with which clients are welcomed; None: there is none.
+        emulated_streams: those whose clients speak by requests of their own.
         read_buffer: one for all: what is read is parsed before the next read. It also bounds how much of one client is
             taken in before others have their turn.
     """
@@ -77,6 +79,7 @@ class Context:
     write_timeout: float
     close_timeout: float
     welcome: Message | None
+    emulated_streams: EmulatedStreams = field(default_factory=EmulatedStreams)
     read_buffer: memoryview = field(default_factory=lambda: memoryview(bytearray(READ_BUFFER_BYTES)))
 
     def slow_policy(self, channel: str | None) -> SlowConsumerPolicy:

@@ -38,7 +38,7 @@ class EventStream(Client):
     def take_over(self, transport: asyncio.Transport, response: bytes, received: bytes) -> None:
         """Begin; see `Client`."""
         self._begin(transport, response)
-        self._context.counters.event_streams_open += 1
+        self._count_open(1)
         _notice_silence(transport, self._context.write_timeout)
         transport.resume_reading()
         self._ignore(len(received))
@@ -87,9 +87,12 @@ class EventStream(Client):
         """Leave everything; called by the event loop."""
         if isinstance(exc, TimeoutError):
             self._context.counters.disconnects["WRITE_TIMEOUT"] += 1
-        self._context.counters.event_streams_open -= 1
+        self._count_open(-1)
         self._gone(self._code)
         self.session.end()
+
+    def _count_open(self, change: int) -> None:
+        self._context.counters.event_streams_open += change
 
     def _ignore(self, count: int) -> None:
         self._ignored += count

@@ -108,6 +108,7 @@ class Registry:
         self._empty.clear()
         self.sockets += socket
         self._counters.connections_open += 1
+        self._counters.transports_open[client.session.protocol.transport] += 1
         self._counters.connections_accepted += 1
         expires_at = client.session.identity.expires_at
         if expires_at is not None:
@@ -124,6 +125,10 @@ class Registry:
         self._clients.remove(client)
         self.sockets -= socket
         self._counters.connections_open -= 1
+        transports, transport = self._counters.transports_open, client.session.protocol.transport
+        transports[transport] -= 1
+        if not transports[transport]:
+            del transports[transport]
         self._counters.connections_closed[code] += 1
         if not self._clients:
             self._empty.set()

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from msgspec.structs import replace
 
 from relay.brokers import Published
 from relay.control.blocked_users import BlockedUsers
 from relay.control.client_commands import Client, ClientCommands
+from relay.control.commands import BlockCommand
+from relay.control.forwarding import Forwarding
 from relay.control.messages import (
     CONTROL_CHANNEL,
     MAX_NAME_LETTERS,
-    BlockCommand,
     Broadcast,
     ControlMessageError,
+    EmulationCommand,
     ForgetHistoryCommand,
     NodeAnnouncement,
     NodeInfo,
@@ -47,18 +49,21 @@ class Control:
     Args:
         node: hub and broker of this gateway.
         clients: all clients of this gateway.
+        take_in: takes what a client says that is known by a token; see `Forwarding`.
         survey_seconds: how long a survey waits for replies.
         announce_seconds: between two announcements of this gateway, where gateways announce themselves.
 
     Attributes:
         uid: id of this gateway, 16 hexadecimal digits.
         blocked_users: which users this gateway refuses.
+        forwarding: hands over what clients say to the gateways that have them.
     """
 
     def __init__(
         self,
         node: Node,
         clients: Collection[Client],
+        take_in: Callable[[str, bytes], object],
         *,
         survey_seconds: float = SURVEY_SECONDS,
         announce_seconds: float = ANNOUNCE_SECONDS,
@@ -75,6 +80,7 @@ class Control:
         self._responder = SurveyResponder(node.hub, self._info, self._reply)
         # None where the bus counts the gateways; see `relay.control.nodes`.
         self._nodes = None if node.counts_all_receivers else KnownNodes(self.uid, self._loop.time, announce_seconds)
+        self.forwarding = Forwarding(self.uid, take_in, self._nodes)
         self._surveys = Surveys(self.uid, self.send, self._nodes, survey_seconds)
         self._not_subscribed = 0
         self._leaving = False
@@ -182,12 +188,14 @@ class Control:
 
     def _receive_in_inbox(self, message: Message) -> None:
         """Note a message to this gateway alone."""
-        if not self._surveys and self._nodes is None:
+        if not self._surveys and self._nodes is None and not Forwarding.is_one(message.payload):
             return  # a reply that came too late
         try:
             received = decode_inbox(message.payload)
             if isinstance(received, NodeAnnouncement):
                 self._note(received)
+            elif isinstance(received, EmulationCommand):
+                self.forwarding.receive(received)
             else:
                 self._surveys.add(received)
         except ControlMessageError as error:

@@ -5,6 +5,7 @@ any, while sockets run short       503, unless it is a probe
 of a client, while too many come   503
 Upgrade: websocket                 a WebSocket, when the admission lets the client in
 GET /sse/...                       an event stream, when the admission lets the client in
+GET, POST /connection/...          a stream of several channels, likewise; the body is read before
 any other                          it stays with aiohttp, and waits for the next request
 
 while the admission waits          what happens
@@ -20,6 +21,7 @@ import asyncio
 import re
 import time
 from collections.abc import Callable, Generator, Mapping
+from functools import partial
 
 from relay.clients.client import Client
 from relay.clients.eager_task import start_at_once
@@ -30,14 +32,23 @@ from relay.gateway.front_door import FrontDoor
 from relay.gateway.opening_request import OpeningRequest
 from relay.gateway.tls_transport import NO_PROTOCOL
 from relay.logs import Logger
+from relay.protocols import STREAMS
 from relay.protocols.http_request import RequestHead
+from relay.web.body import BODY_SECONDS
+from relay.web.collected_body import CollectedBody
 from relay.web.http_connection import HttpConnection
+from relay.web.http_transport import CONTINUE
 from relay.web.request_stage import Stage
 
 _PROBES = frozenset((b"/healthz", b"/readyz", b"/metrics"))
 """What is answered in a crowd, too: a gateway that seems dead to its supervisor is killed."""
 
 _EVENT_STREAM = re.compile(rb"/sse(?:[/?]|\Z)")
+
+_STREAMS = {(method.encode(), path.encode()) for path, methods in STREAMS.items() for method in methods}
+
+_UNDECIDED = (Stage.HEAD, Stage.COLLECT, Stage.UPGRADE)
+"""Stages of a request that may yet make a client of the socket."""
 
 log = Logger("relay.gateway")
 
@@ -53,13 +64,15 @@ class Handshake(HttpConnection):
         peer: address of the client, or of the proxy that speaks for it in its headers.
     """
 
-    __slots__ = ("_admission", "_front_door", "_refusal_headers")
+    __slots__ = ("_admission", "_collected", "_front_door", "_refusal_headers")
 
     def __init__(self, front_door: FrontDoor, peer: str) -> None:
         super().__init__(front_door.http, peer)
         self._front_door = front_door
         # Of a client that waits to be let in.
         self._admission: asyncio.Task[None] | None = None
+        # The body of a client's request, while it is coming.
+        self._collected: CollectedBody | None = None
         self._refusal_headers: Mapping[str, str] = {}
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -72,12 +85,16 @@ class Handshake(HttpConnection):
         if self._stage is Stage.UPGRADE:
             # Without an admission it still waits in the queue, behind thousands of others.
             self._refuse(Refused(503, Unavailable.FULL if self._admission is None else Unavailable.BUS_TIMEOUT))
+        elif self._stage is Stage.COLLECT:
+            self._refuse(Refused(408, f"the body did not arrive within {BODY_SECONDS:g} s"))
         else:
             super().expire()
 
     def drain(self) -> None:
         """Send a client that is not connected yet to another gateway; see `Expiring`."""
-        if self._stage in (Stage.HEAD, Stage.UPGRADE) or (self._stage is Stage.IDLE and self.in_handshake):
+        if self._stage in (Stage.HEAD, Stage.COLLECT, Stage.UPGRADE) or (
+            self._stage is Stage.IDLE and self.in_handshake
+        ):
             self._refuse(Refused(503, Unavailable.DRAINING))
         elif self._stage is Stage.IDLE:
             self.abort()  # a word that no request asked for could be taken for the answer to the next one
@@ -91,8 +108,52 @@ class Handshake(HttpConnection):
             self._open(front_door.openings.read_upgrade, head.raw)
         elif head.method == b"GET" and _EVENT_STREAM.match(head.target):
             self._open(front_door.openings.read_event_stream, head.raw)
+        elif (head.method, head.target.partition(b"?")[0]) in _STREAMS:
+            if head.method == b"GET":
+                self._open(partial(front_door.openings.read_stream, None), head.raw)
+            else:
+                self._collect(head)
         else:
             self._pass_to_aiohttp(head)
+
+    def _collect(self, head: RequestHead) -> None:
+        """Wait for the body of a client's request: with it, the client says who it is."""
+        transport, port = self._transport, self._port
+        assert transport is not None
+        try:
+            body = self._collected = CollectedBody(head, self._front_door.context.max_message_bytes)
+        except Refused as refused:
+            self._refuse(refused)
+            return
+        self._stage = Stage.COLLECT
+        port.connections.mark_receiving(self, port.loop.time() + BODY_SECONDS)
+        if body.complete:
+            self._open_collected(body)
+        elif body.expects_continue and not self._buffer:
+            transport.write(CONTINUE)
+
+    def _collect_body(self) -> bool:
+        """Take what has come of a client's body; see `HttpConnection`."""
+        body = self._collected
+        assert body is not None
+        try:
+            progress = body.take(self._buffer)
+        except Refused as refused:
+            self._refuse(refused)
+            return False
+        if body.complete:
+            self._open_collected(body)
+        elif progress and self._buffer:
+            self._wait_for_turn()
+            return False
+        return progress
+
+    def _open_collected(self, body: CollectedBody) -> None:
+        """Let a client in whose whole request has come."""
+        self._collected = None
+        port = self._port
+        port.connections.mark_busy(self, port.loop.time() + port.head_seconds)
+        self._open(partial(self._front_door.openings.read_stream, bytes(body.data)), body.head.raw)
 
     def _open(self, read: Callable[[bytes, str, str | None], OpeningRequest], head: bytes) -> None:
         """Check a client's request, and let it in: soon, together with others, or when it may."""

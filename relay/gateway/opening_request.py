@@ -1,43 +1,36 @@
-"""The requests that make clients of sockets: for a WebSocket (RFC 6455, section 4.2), or for an event stream."""
+"""The requests that make clients of sockets: for a WebSocket, or for a response that doesn't end."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.utils import formatdate
-from typing import Final
+from typing import Final, TypeVar
 
 from websockets.datastructures import Headers
-from websockets.exceptions import NegotiationError
 from websockets.http11 import Request, Response
-from websockets.server import ServerProtocol
-from websockets.typing import Subprotocol
 
-from relay.auth.credential import take_bearer
 from relay.auth.host import check_host
 from relay.auth.origin import check_fetch_site, check_origin, cors_headers
 from relay.clients.client import Client
-from relay.clients.context import websockets_logger
+from relay.clients.emulated_stream import EmulatedStream
 from relay.clients.event_stream import EventStream
 from relay.clients.multiplexed import MultiplexedWebSocket
+from relay.clients.multiplexed_stream import MultiplexedStream
 from relay.clients.websocket import WebSocket
 from relay.errors import Refused
-from relay.protocols import ClientProtocol, Endpoint, find_endpoint, sse
+from relay.gateway.negotiation import Negotiation, refusal
+from relay.protocols import ClientProtocol, sse, stream_endpoint
 from relay.protocols.request import ConnectRequest, parse_request
+from relay.protocols.streams import StreamEndpoint, StreamProtocol
 from relay.proxies.forwarded import TrustedProxies
-from relay.redaction import escape_controls
 from relay.settings import Settings
-
-VERSION: Final = "13"
-"""Of the WebSocket protocol; there has been no other since RFC 6455."""
 
 MAX_ELEMENTS: Final = 64
 """Of the lists in a request's headers. Clients send a few. A head of 16 KB has room for thousands, and each takes the
 library 5 µs."""
 
-
-MAX_REASON_LETTERS: Final = 400
-"""Of the library's sentence on a request that is refused."""
+_Spoken = TypeVar("_Spoken", sse.ServerSentEvents, StreamProtocol)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +72,7 @@ class OpeningRequests:
         known = auth != "none" or settings.tls_client_ca is not None
         self._origin_matters = settings.allowed_origins is not None or known
         self._proxies = proxies
-        self._negotiation = _Negotiation(settings.subprotocols)
+        self._negotiation = Negotiation(settings.subprotocols)
 
     def read_upgrade(self, head: bytes, peer: str, certificate_user: str | None = None) -> OpeningRequest:
         """Read the request of a WebSocket.
@@ -99,7 +92,7 @@ class OpeningRequests:
             _check_lists(request.headers)
         response, endpoint = self._negotiation.answer(request)
         if response.status_code != 101:
-            raise _refused(request, response)
+            raise refusal(request, response)
         asked = parse_request(request.path, request.headers, remote, self._negotiation.bearer, certificate_user)
         host = _only(request.headers, "Host")
         check_host(host, self._host_names)
@@ -111,8 +104,39 @@ class OpeningRequests:
 
     def read_event_stream(self, head: bytes, peer: str, certificate_user: str | None = None) -> OpeningRequest:
         """Read the request of a client that wants events; arguments and errors as for a WebSocket."""
+        default = self._settings.default_channel
+        asked, protocol, cors = self._read_stream(
+            _parse_head(head), peer, certificate_user, lambda asked: sse.open_session(asked, default)
+        )
+        return OpeningRequest(asked, protocol, _stream_head("text/event-stream", cors), cors, EventStream)
+
+    def read_stream(
+        self, body: bytes | None, head: bytes, peer: str, certificate_user: str | None = None
+    ) -> OpeningRequest:
+        """Read the request of a client that hears of several channels over the response.
+
+        Args:
+            body: of the request; None: it has none, as a GET.
+            head, peer, certificate_user: as for a WebSocket.
+
+        Raises:
+            Refused: with the status that the client should get.
+        """
+        endpoint: StreamEndpoint = stream_endpoint()
+        asked, protocol, cors = self._read_stream(
+            _parse_head(head, with_body=body is not None),
+            peer,
+            certificate_user,
+            lambda asked: endpoint.open(asked, body),
+        )
+        client_class = EmulatedStream if protocol.emulated else MultiplexedStream
+        return OpeningRequest(asked, protocol, _stream_head(protocol.content_type, cors), cors, client_class)
+
+    def _read_stream(
+        self, request: Request, peer: str, certificate_user: str | None, open_: Callable[[ConnectRequest], _Spoken]
+    ) -> tuple[ConnectRequest, _Spoken, Mapping[str, str]]:
+        """Return what a client asks for, what it speaks, and the headers by which its page may read the response."""
         settings = self._settings
-        request = _parse_head(head)
         remote = self._client_address(request, peer)
         origin, host = (_only(request.headers, name) for name in ("Origin", "Host"))
         check_host(host, self._host_names)
@@ -121,11 +145,10 @@ class OpeningRequests:
         cors = cors_headers(origin, host, settings.allowed_origins)
         try:
             asked = parse_request(request.path, request.headers, remote, None, certificate_user)
-            protocol = sse.open_session(asked, settings.default_channel)
+            return asked, open_(asked), cors
         except Refused as refused:
             refused.headers |= cors
             raise
-        return OpeningRequest(asked, protocol, _stream_head(cors), cors, EventStream)
 
     def _client_address(self, request: Request, peer: str) -> str:
         headers = request.headers
@@ -134,83 +157,16 @@ class OpeningRequests:
         return remote
 
 
-class _Negotiation(ServerProtocol):
-    """The library's handshake, with our choice of a protocol; one object for all clients.
-
-    The library means one for each client. But each handshake overwrites what the one before has left, and an object of
-    its own, with a parser and a random UUID, took an eighth of the time of reading the request.
-
-    Args:
-        accepted: RELAY_SUBPROTOCOLS.
-
-    Attributes:
-        bearer: the credential among the subprotocols that the last client has offered; None: there was none.
-    """
-
-    def __init__(self, accepted: Sequence[str]) -> None:
-        super().__init__(logger=websockets_logger)
-        self.parser.close()  # it gets no bytes
-        self.bearer: str | None = None
-        self._of_a_page = False
-        self._accepted = accepted
-        self._path = ""
-        self._endpoint = find_endpoint("", ())
-
-    def answer(self, request: Request) -> tuple[Response, Endpoint]:
-        """Return the response to a handshake, and the endpoint that the client has come to, if the status is 101."""
-        self._path = request.path.partition("?")[0]
-        self.bearer = None
-        self._of_a_page = "Origin" in request.headers
-        response = self.accept(request)
-        error: BaseException | None = self.handshake_exc
-        self.handshake_exc = None
-        while error is not None:
-            # Its traceback holds the request, which holds the error.
-            error.__traceback__ = None
-            error = error.__context__
-        return response, self._endpoint
-
-    def select_subprotocol(self, subprotocols: Sequence[Subprotocol]) -> Subprotocol | None:
-        """Find the endpoint, and return the subprotocol to speak.
-
-        Raises:
-            NegotiationError: there is none. It may be answered without one, but then browsers end the connection.
-        """
-        try:
-            offered, self.bearer = take_bearer(subprotocols)
-        except Refused as refused:
-            raise NegotiationError(refused.reason) from None
-        if self._of_a_page and self.bearer is not None and not offered:
-            # A browser ends a connection that is answered without one (WHATWG, WebSockets, section 2.2).
-            raise NegotiationError("a page must offer a subprotocol beside its credential, such as relay")
-        endpoint = self._endpoint = find_endpoint(self._path, offered)
-        chosen = endpoint.select_subprotocol(offered, self._accepted)
-        if chosen is None and offered:
-            names = ", ".join(self._accepted)
-            raise NegotiationError(f"no subprotocol that was offered is one of RELAY_SUBPROTOCOLS: {names}")
-        return None if chosen is None else Subprotocol(chosen)
-
-
-def _reason(response: Response) -> str:
-    """Return the library's sentence on a request, in one line.
-
-    It repeats the header that is wrong, which may be long and hold any bytes; of subprotocols, a credential.
-    """
-    reason = bytes(response.body).decode()
-    if "Sec-WebSocket-Protocol header" in reason:
-        return "Sec-WebSocket-Protocol is malformed"
-    return escape_controls(" ".join(reason[:MAX_REASON_LETTERS].split()))[:MAX_REASON_LETTERS]
-
-
-def _parse_head(head: bytes) -> Request:
+def _parse_head(head: bytes, *, with_body: bool = False) -> Request:
     """Take the head of a request apart.
 
     Args:
         head: with the empty line at its end, as `relay.protocols.http_request` lets it through: the library's own
             parser would look at each line once more, for 30 µs.
+        with_body: whether the request has a body, which was read.
 
     Raises:
-        Refused: with 400; it announces a body.
+        Refused: with 400; it announces a body, and must not have one. With 415; its body is compressed.
     """
     line, *fields = head[:-4].decode("latin-1").split("\r\n")
     method, path, protocol = line.split(" ")
@@ -221,7 +177,10 @@ def _parse_head(head: bytes) -> Request:
         if not value and name.lower() == "sec-websocket-protocol":
             continue  # Centrifugo's client for Python offers none in this way, which the library refuses
         headers.set_insecure(name, value)
-    if "Transfer-Encoding" in headers or headers.get("Content-Length", "0") != "0":
+    if with_body:
+        if any(coding.lower() != "identity" for coding in headers.get_all("Content-Encoding")):
+            raise Refused(415, "the body must not be compressed: Content-Encoding must be identity")
+    elif "Transfer-Encoding" in headers or headers.get("Content-Length", "0") != "0":
         raise Refused(400, "a request like this has no body")
     return Request(path, headers, method, protocol)
 
@@ -231,18 +190,6 @@ def _check_lists(headers: Headers) -> None:
     for name in ("Connection", "Sec-WebSocket-Protocol"):
         if ",".join(headers.get_all(name)).count(",") >= MAX_ELEMENTS:
             raise Refused(400, f"{name} has more than {MAX_ELEMENTS} elements")
-
-
-def _refused(request: Request, response: Response) -> Refused:
-    """Return the refusal of a handshake that the library has refused."""
-    status, reason = response.status_code, _reason(response)
-    if status == 400 and request.headers.get_all("Sec-WebSocket-Version") != [VERSION]:
-        # For the library a fault like any other; RFC 6455, section 4.2.2, wants it to be told apart.
-        status, reason = 426, f"Sec-WebSocket-Version must be {VERSION}"
-    headers = {"Sec-WebSocket-Version": VERSION}  # section 4.4
-    if status == 426:
-        headers["Upgrade"] = "websocket"  # RFC 9110, section 15.5.22
-    return Refused(status, reason, headers)
 
 
 def _only(headers: Headers, name: str) -> str | None:
@@ -257,12 +204,12 @@ def _only(headers: Headers, name: str) -> str | None:
     return values[0] if values else None
 
 
-def _stream_head(cors: Mapping[str, str]) -> bytes:
-    """Return the head of an event stream's response."""
+def _stream_head(content_type: str, cors: Mapping[str, str]) -> bytes:
+    """Return the head of a response that doesn't end."""
     headers = Headers(cors)
     headers["Date"] = formatdate(usegmt=True)
     headers["Server"] = "relay"
-    headers["Content-Type"] = "text/event-stream"
+    headers["Content-Type"] = content_type
     headers["Cache-Control"] = "no-store"
     headers["X-Accel-Buffering"] = "no"  # nginx would collect events
     headers["Connection"] = "close"

@@ -121,7 +121,7 @@ async def make_parts(
     places, expirations = max_connections(settings.max_connections), Expirations(time.time)
     registry = Registry(places, counters, lambda: polling_clients.find_evictable(), limits.connections, expirations)
     context = _make_context(settings, namespaces, counters, node, registry)
-    polling_clients, control = PollingClients(context), Control(node, registry)
+    polling_clients, control = PollingClients(context), Control(node, registry, context.emulated_streams.take_in)
     authentication = Authentication(
         authenticator, limits.failures, control.blocked_users, settings.handshake_timeout, auth in (FUNCTION, PROGRAM)
     )

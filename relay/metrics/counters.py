@@ -96,6 +96,7 @@ class Counters(Additive):
         connections_open: clients that are connected, of all kinds.
         event_streams_open: how many of them read server-sent events.
         polls_open: how many of them poll.
+        transports_open: the same, by how they are connected.
         connections_accepted: clients whose handshake was completed.
         connections_refused: clients of all kinds that were refused, by reason.
         connections_closed: ended connections, by close code (1006: without a closing handshake). A client without a
@@ -162,6 +163,7 @@ class Counters(Additive):
     connections_open: int = 0
     event_streams_open: int = 0
     polls_open: int = 0
+    transports_open: Counter[str] = field(default_factory=Counter)
     connections_accepted: int = 0
     connections_refused: Counter[str] = field(default_factory=Counter)
     connections_closed: Counter[int] = field(default_factory=Counter)

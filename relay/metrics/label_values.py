@@ -66,5 +66,15 @@ LIMITS = (
     "failed_authentications",
     "addresses",
 )
+TRANSPORTS = (
+    "websocket",
+    "event_stream",
+    "poll",
+    "sse",
+    "http_stream",
+    "uni_websocket",
+    "uni_sse",
+    "uni_http_stream",
+)
 SHARES = ("clients", "posts", "back_ends")
 CODES = (1000, 1001, 1005, 1006, 1011, 1012, 1013)

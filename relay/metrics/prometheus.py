@@ -27,6 +27,7 @@ from relay.metrics.label_values import (
     RPC_CALLS,
     SHARES,
     TLS,
+    TRANSPORTS,
     UNWRITTEN,
 )
 from relay.metrics.snapshot import Snapshot
@@ -129,6 +130,7 @@ _CURRENT = (
     _Series("connections_open", "relay_connections_open", "Clients connected now, of whatever kind."),
     _Series("event_streams_open", "relay_event_streams_open", "Clients that read server-sent events now."),
     _Series("polls_open", "relay_polls_open", "Clients that poll now."),
+    _Series("transports_open", "relay_transport_connections_open", "Clients connected now.", "transport", TRANSPORTS),
     _Series("issuer_up", "relay_issuer_up", "1 while the keys of an issuer could be fetched.", "issuer"),
     _Series(
         "issuer_keys_at",

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
-from typing import Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 from relay.errors import CustomDisconnect, Disconnect, RelayError
 from relay.member import PresenceEvents
@@ -23,10 +23,25 @@ from relay.replay import Replay, Resume
 
 PLAIN: Final = "relay.protocols.plain"
 
-ENDPOINTS: dict[str, str] = {"/ws": PLAIN, "/connection/websocket": "relay.protocols.centrifuge"}
+ENDPOINTS: dict[str, str] = {
+    "/ws": PLAIN,
+    "/connection/websocket": "relay.protocols.centrifuge",
+    "/connection/uni_websocket": "relay.protocols.centrifuge.uni_websocket",
+}
 """Path, or name of a subprotocol → module of the protocol that WebSockets speak at this path or below it, or with this
 subprotocol. A path has a slash in front, and the longest that fits counts; subprotocols win. At any other path a client
 is told where to go."""
+
+STREAMS: Final = {
+    "/connection/sse": ("GET", "POST"),
+    "/connection/http_stream": ("POST",),
+    "/connection/uni_sse": ("GET", "POST"),
+    "/connection/uni_http_stream": ("POST",),
+}
+"""Path → methods of requests whose responses don't end; see `relay.protocols.streams`."""
+
+STREAMS_MODULE: Final = "relay.protocols.centrifuge.streams"
+"""Speaks what is spoken there."""
 
 Outcome = Callable[["RelayError | None"], None]
 """Called once with what became of a request: None when it was done. Never after the client has left. Must not raise."""
@@ -117,6 +132,10 @@ class ClientProtocol(Protocol):
         Args:
             data: what `encode` has returned for each, joined.
         """
+
+    @property
+    def transport(self) -> str:
+        """How the client is connected, in a word, for metrics."""
 
     @property
     def multiplexed(self) -> bool:
@@ -228,13 +247,17 @@ def find_endpoint(path: str, offered: Sequence[str]) -> Endpoint:
     """
     for name in offered:
         if name in ENDPOINTS:
-            return _load(ENDPOINTS[name])
+            return cast(Endpoint, _load(ENDPOINTS[name]))
     roots = [root for root in ENDPOINTS if path == root or path.startswith(f"{root}/")]
-    return _load(ENDPOINTS[max(roots, key=len)] if roots else PLAIN)
+    return cast(Endpoint, _load(ENDPOINTS[max(roots, key=len)] if roots else PLAIN))
+
+
+def stream_endpoint() -> Any:
+    """Return the `relay.protocols.streams.StreamEndpoint` of `STREAMS`."""
+    return _load(STREAMS_MODULE)
 
 
 @cache
-def _load(module: str) -> Endpoint:
+def _load(module: str) -> Any:
     """Import a protocol's module, once: even an import of what is there already costs each handshake 2 µs."""
-    endpoint: Endpoint = import_module(module).endpoint
-    return endpoint
+    return import_module(module).endpoint

@@ -45,6 +45,8 @@ class FixedBody:
         self.complete = not self._left
         return taken
 
+    take_data = take
+
 
 class ChunkedBody:
     """A body in chunks. It is passed on in chunks, without their extensions and without trailers.
@@ -71,6 +73,12 @@ class ChunkedBody:
         Raises:
             Refused: with 400; the body is malformed.
         """
+        data = self.take_data(buffer)
+        taken = b"%x\r\n%b\r\n" % (len(data), data) if data else b""
+        return taken + b"0\r\n\r\n" if self.complete else taken
+
+    def take_data(self, buffer: bytearray) -> bytes:
+        """Do the same as `take`; return what is in the chunks."""
         data = bytearray()
         done = 0
         for _ in range(STEPS_PER_TURN):
@@ -81,8 +89,7 @@ class ChunkedBody:
             if self.complete:
                 break
         del buffer[:done]
-        taken = b"%x\r\n%b\r\n" % (len(data), bytes(data)) if data else b""
-        return taken + b"0\r\n\r\n" if self.complete else taken
+        return bytes(data)
 
     def _take_one(self, buffer: bytearray, start: int, data: bytearray) -> int:
         """Take one line, or what has come of one chunk, into `data`; return its number of bytes in the buffer."""

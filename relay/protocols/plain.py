@@ -34,6 +34,7 @@ class Plain:
     __slots__ = ("channel", "echo", "resume")
 
     encode = staticmethod(encode_frame)
+    transport = "websocket"
     multiplexed = False
     presence = None
 

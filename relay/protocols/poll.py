@@ -94,6 +94,7 @@ class LongPolling(ListenOnly):
 
     __slots__ = ()
 
+    transport = "poll"
     encode = staticmethod(encode)
 
     def newest(self, data: bytes) -> bytes:

@@ -88,6 +88,7 @@ class ServerSentEvents(ListenOnly):
 
     __slots__ = ()
 
+    transport = "event_stream"
     encode = staticmethod(encode)
 
     def newest(self, data: bytes) -> bytes:

@@ -17,14 +17,14 @@ PREFLIGHT_SECONDS = 3600
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 
-def with_cors(method: str, handler: Handler) -> Handler:
+def with_cors(methods: str, handler: Handler) -> Handler:
     """Return a handler for all methods of a path, with CORS.
 
     It answers preflights itself, pages whose origin is not allowed get 403, and other methods 405. The page that
     sent the request can read the response, also when `handler` raises `Refused`.
 
     Args:
-        method: the method that `handler` answers.
+        methods: those that `handler` answers, with a comma and a space between them.
         handler: may raise `Refused`.
     """
 
@@ -39,9 +39,9 @@ def with_cors(method: str, handler: Handler) -> Handler:
                 check_fetch_site(headers.get("Sec-Fetch-Site"), headers.get("Sec-Fetch-Dest"))
             cors = cors_headers(headers.get("Origin"), headers.get("Host"), allowed)
             if request.method == "OPTIONS":
-                response = _preflight(method, headers.get("Access-Control-Request-Headers"))
-            elif request.method != method:
-                raise Refused(405, f"only {method} is allowed here", {"Allow": f"{method}, OPTIONS"})
+                response = _preflight(methods, headers.get("Access-Control-Request-Headers"))
+            elif request.method not in methods.split(", "):
+                raise Refused(405, f"only {methods} is allowed here", {"Allow": f"{methods}, OPTIONS"})
             else:
                 response = await handler(request)
         except Refused as refused:
@@ -61,10 +61,10 @@ def error_response(refused: Refused) -> web.Response:
     return web.Response(status=refused.status, text=f"{refused.reason}\n", headers=headers)
 
 
-def _preflight(method: str, wanted: str | None) -> web.Response:
+def _preflight(methods: str, wanted: str | None) -> web.Response:
     headers = {
-        "Allow": f"{method}, OPTIONS",
-        "Access-Control-Allow-Methods": method,
+        "Allow": f"{methods}, OPTIONS",
+        "Access-Control-Allow-Methods": methods,
         "Access-Control-Max-Age": str(PREFLIGHT_SECONDS),
     }
     if wanted is not None:

@@ -115,6 +115,8 @@ class HttpConnection(HttpSocket):
                 more = self._read_head()
             elif stage is Stage.BODY or stage is Stage.REST:
                 more = self._pass_body()
+            elif stage is Stage.COLLECT:
+                more = self._collect_body()
             else:
                 break
         if self._eof and not self._held and not self._turn_due:
@@ -124,7 +126,7 @@ class HttpConnection(HttpSocket):
     def _process_eof(self) -> None:
         """End a connection on which no further byte can come."""
         stage = self._stage
-        if stage is Stage.BODY or stage is Stage.REST:
+        if stage is Stage.BODY or stage is Stage.REST or stage is Stage.COLLECT:
             self._refuse(Refused(400, "the request has no end"))
         elif stage is Stage.IDLE or stage is Stage.HEAD:
             if self._buffer:
@@ -214,11 +216,18 @@ class HttpConnection(HttpSocket):
             return True
         progress = len(self._buffer) < before
         if self._buffer and progress:
-            # Many small chunks: other connections have their turn.
-            self._turn_due = True
-            self._port.loop.call_soon(self._take_turn)
+            self._wait_for_turn()
             return False
         return progress
+
+    def _collect_body(self) -> bool:
+        """Take what has come of a body that aiohttp doesn't get; here there is none."""
+        return False
+
+    def _wait_for_turn(self) -> None:
+        """Let other connections have their turn: there are many small chunks."""
+        self._turn_due = True
+        self._port.loop.call_soon(self._take_turn)
 
     def _take_turn(self) -> None:
         """Go on after other connections had their turn."""

@@ -9,11 +9,12 @@ What comes from outside has another effect in each stage:
 | BODY     | they go to aiohttp   | 400, end               | drop            |                | REST, or end     |
 | REST     | they go to aiohttp   | end                    | drop            |                |                  |
 | RESPONSE | they wait, bounded   | respond, then end      | drop            |                | IDLE, or end     |
+| COLLECT  | they are kept        | 400, end               | 408, end        | 503, end       |                  |
 | UPGRADE  | they wait, bounded   | end                    | 503, end        | 503, end       |                  |
 | ENDING   | they are dropped     | end                    | drop            |                |                  |
 
 On the clients' port a drain sends a 503 in HEAD, too, and in IDLE before the first request was answered: see
-`relay.gateway.handshake`, which alone knows UPGRADE.
+`relay.gateway.handshake`, which alone knows COLLECT and UPGRADE.
 """
 
 from __future__ import annotations
@@ -31,18 +32,20 @@ class Stage(enum.Enum):
     BODY = enum.auto()  # aiohttp has the head, the body is coming
     REST = enum.auto()  # the response is written, aiohttp reads what is left of the body
     RESPONSE = enum.auto()  # all of it has come, the response is being made
-    UPGRADE = enum.auto()  # a client waits to be let in; its WebSocket or event stream takes the socket over
+    COLLECT = enum.auto()  # the body of a client's request is coming, with what it says first
+    UPGRADE = enum.auto()  # a client waits to be let in; its WebSocket or stream takes the socket over
     ENDING = enum.auto()  # nothing more is read, and nothing is written after the last bytes
 
 
 NEXT: Final[Mapping[Stage, Set[Stage]]] = {
     # A head that comes in one piece skips HEAD.
-    Stage.IDLE: {Stage.HEAD, Stage.BODY, Stage.UPGRADE, Stage.ENDING},
+    Stage.IDLE: {Stage.HEAD, Stage.BODY, Stage.COLLECT, Stage.UPGRADE, Stage.ENDING},
     # Back to IDLE: behind a PROXY header, which comes in front of the first request.
-    Stage.HEAD: {Stage.IDLE, Stage.BODY, Stage.UPGRADE, Stage.ENDING},
+    Stage.HEAD: {Stage.IDLE, Stage.BODY, Stage.COLLECT, Stage.UPGRADE, Stage.ENDING},
     Stage.BODY: {Stage.REST, Stage.RESPONSE, Stage.ENDING},
     Stage.REST: {Stage.IDLE, Stage.ENDING},
     Stage.RESPONSE: {Stage.IDLE, Stage.ENDING},
+    Stage.COLLECT: {Stage.UPGRADE, Stage.ENDING},
     Stage.UPGRADE: {Stage.ENDING},
     Stage.ENDING: set(),
 }

@@ -38,6 +38,7 @@ class EndedProcesses:
         counters = deepcopy(last.counters)
         counters.connections_closed[1006] += counters.connections_open
         counters.connections_open = counters.event_streams_open = counters.polls_open = 0
+        counters.transports_open.clear()
         counters.bus_round_trip_seconds = 0.0
         counters.issuer_up, counters.issuer_keys_at = {}, {}
         self.counters.add(counters)

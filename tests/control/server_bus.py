@@ -11,6 +11,7 @@ import pytest
 from relay import node as node_module
 from relay.brokers import BrokerOptions, Published, Receipt, Sink, Source
 from relay.brokers.memory import MemoryBroker
+from relay.clients.emulated_streams import EmulatedStreams
 from relay.control import Control
 from relay.control.client_commands import Client
 from relay.message import Message
@@ -77,7 +78,9 @@ class Gateway:
         self.counters = Counters()
         with _load_brokers_of(bus):
             self.node = Node(BrokerOptions("memory://"), self.counters)
-        self.control = Control(self.node, clients, survey_seconds=0.2, announce_seconds=announce_seconds)
+        self.control = Control(
+            self.node, clients, EmulatedStreams().take_in, survey_seconds=0.2, announce_seconds=announce_seconds
+        )
         self.control.start(name)
         self._bus = bus
         self._broker = bus.brokers[-1]

@@ -10,18 +10,11 @@ from websockets.frames import Close
 
 from relay.auth.authenticator import Identity
 from relay.brokers import BrokerOptions, Published
+from relay.clients.emulated_streams import EmulatedStreams
 from relay.clients.session import Session
 from relay.control import Control
-from relay.control.messages import (
-    CONTROL_CHANNEL,
-    DisconnectCommand,
-    NodeAnnouncement,
-    NodeShutdown,
-    SurveyReply,
-    UnsubscribeCommand,
-    decode_inbox,
-    inbox,
-)
+from relay.control.commands import DisconnectCommand, UnsubscribeCommand
+from relay.control.messages import CONTROL_CHANNEL, NodeAnnouncement, NodeShutdown, SurveyReply, decode_inbox, inbox
 from relay.control.responder import SurveyResponder
 from relay.control.surveys import SURVEY_SECONDS, SurveyError
 from relay.errors import BusUnavailable, CustomDisconnect, Disconnect, SubscribeError
@@ -37,7 +30,7 @@ from tests.harness.conditions import wait_until
 def make(survey_seconds: float = SURVEY_SECONDS) -> tuple[Node, Control]:
     """Return a node and its control."""
     node = Node(BrokerOptions("memory://"), Counters())
-    return node, Control(node, [], survey_seconds=survey_seconds)
+    return node, Control(node, [], EmulatedStreams().take_in, survey_seconds=survey_seconds)
 
 
 def payload_only(message: Message) -> bytes:
@@ -152,7 +145,7 @@ async def test_nonsense_loses_neither_messages_of_clients_nor_later_commands(non
     """Every program that writes on the bus can send it; other messages come in the same tick."""
     node = Node(BrokerOptions("memory://"), Counters())
     clients = [Listener(node, user) for user in ("ann", "ann", "bob")]
-    own = Control(node, clients)
+    own = Control(node, clients, EmulatedStreams().take_in)
     own.start("here")
     node.claim("a")
     node.hub.add("a", clients[0])
@@ -237,7 +230,7 @@ async def test_info_counts_the_subscriptions_of_all_clients() -> None:
         one.subscribe("a", lambda result: None)
     for channel in ("b", "c"):
         session.subscribe(channel, lambda result: None)
-    own = Control(world.node, [client for client, _ in pairs])
+    own = Control(world.node, [client for client, _ in pairs], EmulatedStreams().take_in)
     own.start("here")
     (reply,) = await own.survey()
     assert reply.about is not None

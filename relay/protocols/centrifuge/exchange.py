@@ -6,7 +6,7 @@ from typing import Protocol
 
 from relay.errors import CustomDisconnect, Disconnect, RelayError
 from relay.protocols.centrifuge.failures import error_of
-from relay.protocols.centrifuge.results import Error, Result
+from relay.protocols.centrifuge.results import ConnectResult, Error, Result
 from relay.protocols.centrifuge.wire import Wire
 from relay.protocols.multiplexed import MultiplexedSession
 from relay.protocols.request_errors import TokenRefused
@@ -26,6 +26,8 @@ class Connection(Protocol):
 
     @property
     def server_side(self) -> set[str]: ...
+
+    def complete(self, result: ConnectResult) -> ConnectResult: ...
 
     def end(self, kind: str, reply: bytes) -> None:
         """Write the reply to a command, and go on with those that wait."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 
 import msgspec
 
@@ -16,12 +16,14 @@ from relay.protocols.centrifuge.publications import publisher_of, tags_of
 from relay.protocols.centrifuge.pushes import Push
 from relay.protocols.centrifuge.results import Error, PublishResult, Result
 
+_T = TypeVar("_T")
+
 _SPACE: Final = b" \t\r\n"
 
 _LEVELS: Final = 4
 """Objects within objects that commands have: command, request, `subs`, one of those."""
 
-_REQUEST_LEVEL: Final = 3
+REQUEST_LEVEL: Final = 3
 """So many levels are left where a request begins."""
 
 _decode: Final = msgspec.json.Decoder(Command).decode
@@ -124,12 +126,24 @@ def _attributes(publisher: bytes, tags: bytes, origin: bytes) -> bytes:
 
 
 def _read(line: bytes) -> Command:
-    if b"null" in line:
-        line = _without_nulls(without_halves(line), _LEVELS)
+    return read_object(line, _decode, _LEVELS)
+
+
+def read_object(text: bytes, decode: Callable[[bytes], _T], levels: int) -> _T:
+    """Return an object of a client.
+
+    Args:
+        text: JSON.
+        decode: raises `msgspec.MsgspecError`, as this does then.
+        levels: objects within objects, itself included, whose members may be `null`: to servers of the protocol they
+            are not there.
+    """
+    if b"null" in text:
+        text = _without_nulls(without_halves(text), levels)
     try:
-        return _decode(line)
+        return decode(text)
     except msgspec.DecodeError:
-        return _decode(without_halves(line))
+        return decode(without_halves(text))
 
 
 def _without_nulls(text: bytes, levels: int) -> bytes:
@@ -141,6 +155,6 @@ def _without_nulls(text: bytes, levels: int) -> bytes:
         return text
     members = {name: value for name, value in _members(text).items() if bytes(value) != b"null"}
     for name, value in members.items():
-        if name != "data" or levels != _REQUEST_LEVEL:
+        if name != "data" or levels != REQUEST_LEVEL:
             members[name] = msgspec.Raw(_without_nulls(bytes(value), levels - 1))
     return _encode(members)

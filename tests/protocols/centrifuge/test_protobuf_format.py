@@ -10,7 +10,7 @@ from msgspec import Raw, Struct
 
 from relay.message import Kind, Message, PositionedMessage
 from relay.position import Position
-from relay.protocols.centrifuge import client_pb2, commands, pushes, results
+from relay.protocols.centrifuge import client_pb2, commands, emulation, pushes, results
 from relay.protocols.centrifuge.commands import Command, PublishRequest, SubRefreshRequest
 from relay.protocols.centrifuge.formats import FormatError
 from relay.protocols.centrifuge.protobuf_format import FORMAT
@@ -76,9 +76,9 @@ def test_structs_and_schema_have_the_same_fields() -> None:
     """The format copies fields by their names."""
     structs = {
         name: value
-        for module in (commands, results, pushes)
+        for module in (commands, results, pushes, emulation)
         for name, value in vars(module).items()
-        if isinstance(value, type) and issubclass(value, Struct) and value is not Struct
+        if not name.startswith("_") and isinstance(value, type) and issubclass(value, Struct) and value is not Struct
     }
     names = {"RPCRequest": "RpcRequest", "RPCResult": "RpcResult"}
     messages = client_pb2.DESCRIPTOR.message_types_by_name
