@@ -99,7 +99,7 @@ def _setup(client: dict[str, Any], relay: dict[str, str | int | float], plain: d
         "jwt_secret": SECRET,
         "jwt_expiry": "optional",
         "jwt_leeway": 0,
-        "rights": "plain*=rw,users:dm#{sub}*=r",
+        "rights": "plain*=rw,users:dm#{sub}=r",
         "api_keys": API_KEY,
         "allowed_origins": "*",
         "namespaces": json.dumps(RELAY_NAMESPACES),
@@ -117,7 +117,7 @@ SETUPS: Final[dict[str, Setup]] = {
     ),
     "personal": _setup(
         {"subscribe_to_user_personal_channel": {"enabled": True, "personal_channel_namespace": "own"}},
-        {"ping_interval": 25},
+        {"ping_interval": 25, "personal_channels": "own:#{sub}"},
     ),
     "hasty": _setup(
         {

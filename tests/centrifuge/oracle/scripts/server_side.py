@@ -91,8 +91,8 @@ SCRIPTS: Final[tuple[Script, ...]] = (
     script("a position", ask("a", connect(token(channels=["kept:~"])))),
     script(
         "joining and leaving of server-side subscribers",
-        ask("a", connect(token(channels=["told:~"])), pushes=1),
-        ask("b", connect(token("7~", channels=["told:~"])), pushes=1),
+        ask("a", connect(), subscribe("told:~", join_leave=True), pushes=1),
+        ask("b", connect(token("7~", channels=["told:~"]))),
         Hear("a", pushes=1),
         Leave("b"),
         Hear("a", pushes=1),
