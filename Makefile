@@ -22,10 +22,13 @@ BRIEF := --hypothesis-profile=brief
 WHOLE_RUNS := tests/attacks/test_planted_faults.py tests/bench/test_compare.py \
 	tests/faults/test_planted_bugs.py tests/faults/test_run.py
 
+# What drives SDKs of other languages, which are installed first.
+SDKS := tests/centrifuge/sdk/test_other_sdks.py
+
 # What is tested with other versions of Python: not what needs a browser, minutes, or the load test; and not files, pages,
 # measurements, values of settings and the tests' own parts, which are the same with each. Of commands and workers in
 # processes of their own, each of which loads everything, some are enough.
-SLOW := $(addprefix --ignore=tests/,bench compose conformance deploy docs faults fuzz harness_tests honesty loadtest system) \
+SLOW := $(addprefix --ignore=tests/,bench centrifuge compose conformance deploy docs faults fuzz harness_tests honesty loadtest system) \
 	$(addprefix --ignore=tests/,test_distribution.py test_imports.py settings/test_text.py workers/test_hung_workers.py) \
 	$(addprefix --ignore=tests/cli/test_,client_token.py loadtest.py loadtest_run.py streams.py tls.py) \
 	$(addprefix --ignore=tests/web/,test_browser_behind_proxy.py test_demo_over_tls.py test_relay_client_codes.py) \
@@ -36,7 +39,7 @@ AUTOBAHN := .venv-autobahn
 PYTHON2 ?= $(firstword $(wildcard $(HOME)/.pyenv/versions/2.7.*/bin/python) python2.7)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast fast honesty whole-runs properties conformance faults fuzz attacks lint format bench peers loadtest redis programs browser proxies curl faketime \
+.PHONY: help run test test-fast fast oracle sdk honesty whole-runs properties conformance faults fuzz attacks lint format bench peers loadtest redis programs browser proxies curl faketime \
 	promtool shellcheck image lock env-example protobuf compose-test loadtest-compose clean
 
 help: ## show this list
@@ -46,6 +49,8 @@ help: ## show this list
 	@echo "make loadtest          load two gateways and a Redis, and write a report"
 	@echo "make honesty           run the load test against servers with faults: 2 minutes"
 	@echo "make whole-runs        try the commands that inject faults and compare commits: 8 minutes"
+	@echo "make oracle            ask Centrifugo what its clients are answered: 5 minutes  options: ARGS=\"--record\""
+	@echo "make sdk               drive the official SDKs of Centrifuge through faults: 2 minutes"
 	@echo "make properties        try each property with all of its examples: 3 minutes"
 	@echo "make faults            break everything at random, and account for every message: 10 minutes   options: ARGS=\"--seconds 60\""
 	@echo "make fuzz              send gateways random and mutated bytes: 1 minute   options: ARGS=\"--seconds 600\""
@@ -68,13 +73,17 @@ help: ## show this list
 	@echo "which most tests can't run, and chromium, nginx, haproxy, node, curl, promtool and shellcheck, without which some"
 	@echo "are skipped. That needs root, or sudo without a password; else it says what is missing."
 
+# With what the playground can show; a .env says all of it.
+SHOW := $(if $(wildcard .env),,RELAY_HISTORY_SIZE=$${RELAY_HISTORY_SIZE:-100} RELAY_PRESENCE=$${RELAY_PRESENCE:-on} \
+	RELAY_JOIN_LEAVE=$${RELAY_JOIN_LEAVE:-$${RELAY_PRESENCE:-on}})
+
 run: $(VENV)/.stamp-run ## start a gateway
-	@exec $(BIN)/relay serve $(ARGS)
+	@$(SHOW) exec $(BIN)/relay serve $(ARGS)
 
 # Part of the tests only, chosen by ARGS, can't reach the coverage of all of them.
 test: $(VENV)/.stamp-dev redis programs ## run the tests
 	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),$(XDIST) $(BRIEF) --ignore=tests/honesty --ignore=tests/compose \
-		$(addprefix --ignore=,$(WHOLE_RUNS)) --cov --cov-report=term)
+		$(addprefix --ignore=,$(WHOLE_RUNS) $(SDKS)) --cov --cov-report=term)
 
 # In an environment of its own for each version, so that the one of the other targets stays as it is.
 test-fast: ## run the fast tests with any Python
@@ -90,6 +99,15 @@ honesty: $(VENV)/.stamp-dev redis ## prove the load test honest
 
 whole-runs: $(VENV)/.stamp-dev redis ## run the commands that inject faults and compare commits
 	@$(BIN)/python -m pytest $(WHOLE_RUNS) $(ARGS)
+
+# Centrifugo is what Go compiles, once; with ARGS=--record its answers are written anew.
+oracle: $(VENV)/.stamp-dev ## ask Centrifugo itself what the relay is compared with
+	@$(BIN)/python -m tests.centrifuge.oracle $(ARGS)
+
+# With ARGS="--against centrifugo" the scenario itself is tested: the SDKs were made for that.
+sdk: $(VENV)/.stamp-dev redis browser ## drive the official SDKs of Centrifuge
+	@$(BIN)/python -m tests.centrifuge.sdk
+	@$(BIN)/python -m pytest tests/centrifuge/sdk $(ARGS)
 
 properties: $(VENV)/.stamp-dev redis ## try each property with all of its examples
 	@$(BIN)/python -m pytest $(XDIST) -m hypothesis --ignore=tests/honesty --ignore=tests/compose $(ARGS)

@@ -194,8 +194,8 @@ def read_positions(url: str, channels: list[str]) -> dict[str, str]:
     positions = {}
     with redis.Redis.from_url(url, decode_responses=True) as client:
         for channel in channels:
-            epoch, offset = client.hmget(f"{PREFIXES['relay']}{{{channel}}}:position", ["e", "o"])
-            positions[channel] = f"{epoch}:{offset}"
+            known = str(client.get(f"{PREFIXES['relay']}{{{channel}}}:position"))
+            positions[channel] = f"{known[64:85]}:{int(known[:16])}"
     return positions
 
 

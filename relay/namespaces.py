@@ -38,7 +38,7 @@ class ChannelOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
     Args:
         history_size: messages that are kept; 0: none.
-        history_ttl: seconds for which they are kept after the last one.
+        history_ttl: seconds for which they are kept after the last one; on Redis up to an eighth longer, a day at most.
         history_bytes: of their payloads that are kept at most; the newest message is kept in any case.
         positions: whether messages are counted without being kept, so that only those clients are told of a gap that
             have missed something. A history counts them anyway.

@@ -18,7 +18,7 @@ from relay.attributes import (
     read_publisher,
     read_tags,
 )
-from relay.auth.grant import MAX_INFO_BYTES
+from relay.auth.given_json import MAX_INFO_BYTES
 
 
 def test_a_publisher_is_read_as_it_was_written() -> None:

@@ -58,7 +58,7 @@ class HistoryPage(msgspec.Struct, frozen=True, gc=False):
         messages: in the order of their offsets.
         began: where this epoch began, as a position in the epoch before. Messages up to it are those of that epoch, as
             far as they were not lost: they had the same offsets there. Without an epoch: it began from nothing. None:
-            that isn't known, as an older relay began it.
+            that isn't known.
     """
 
     top: Position

@@ -17,6 +17,7 @@ from relay.interest import Interest
 from relay.member import Member
 from relay.message import PositionedMessage
 from relay.position import Position
+from relay.protocols import ClientProtocol
 from relay.protocols.multiplexed import HistoryQuery, SubscribeOptions
 from relay.protocols.request_errors import NotAvailable
 
@@ -25,6 +26,7 @@ class Asking(Protocol):
     """The session of a client that asks."""
 
     identity: Identity
+    protocol: ClientProtocol
 
     def may_as_subscriber(self, channel: str, letter: str) -> bool:
         """Return whether the client may do something in a channel because it is subscribed to it."""
@@ -104,7 +106,8 @@ async def heard(context: SessionContext, session: Asking, channel: str, options:
     Returns:
         A claim on what tells it, to be released; None: the client doesn't want to hear that, or can't.
     """
-    if not options.join_leave or not context.namespaces.options(channel).join_leave:
+    wanted = options.join_leave and session.protocol.presence is not None
+    if not wanted or not context.namespaces.options(channel).join_leave:
         return None
     if Right.PRESENCE.value not in context.namespaces.options(channel).subscriber_rights:
         try:

@@ -94,15 +94,13 @@ async def introduce(
     """
     request = opening.with_token(token, headers, context.emulated_headers)
     identity = await context.identify(request)
+    if not session.open:
+        raise Refused(403, "the client has left")  # an authenticator of the program may not let itself be cancelled
     before = session.identity
     if before.rights is NOTHING:
         context.connections.enter_user(identity.user, request.remote)
     elif identity.user != before.user:
         raise Refused(403, "the token is of another user")
-    if not session.open:
-        if before.rights is NOTHING:
-            context.connections.leave("", identity.user)
-        raise Refused(403, "the client has left")
     expires_at = identity.expires_at
     if expires_at is not None and token:
         identity = replace(identity, expires_at=expires_at + RENEWAL_SECONDS)
@@ -133,15 +131,17 @@ async def authorize(context: SessionContext, token: str, channel: str, user: str
 
 async def _wait_for(grant: Awaitable[SubscriptionGrant], seconds: float) -> SubscriptionGrant:
     """Return what an authenticator promises, after so many seconds at most."""
+    patience = asyncio.timeout(seconds)
     try:
         await asyncio.sleep(0)  # in a task from here on, which time-outs need
-        async with asyncio.timeout(seconds) as patience:
+        async with patience:
             return await grant
     except TimeoutError:
         if not patience.expired():
             raise
         raise Refused(503, Unavailable.AUTHENTICATION_TIMEOUT) from None
     finally:
+        del patience  # see `relay.gateway.authentication`
         if isinstance(grant, Coroutine):
             grant.close()  # it may not have been begun
 

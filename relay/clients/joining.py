@@ -29,7 +29,7 @@ async def prepared(
     """
     waited, reading = False, None
     until = node.clock() + seconds
-    while True:
+    while not acknowledged.done() or _succeeded(acknowledged):
         awaited = node.recoveries.prepare(interest.channel, resume, reading)
         if awaited is None:
             if acknowledged.done():
@@ -43,6 +43,7 @@ async def prepared(
             return waited, reading
         if awaited is not acknowledged:
             reading = awaited.result() or reading
+    return waited, reading
 
 
 def _succeeded(awaited: Acknowledged) -> bool:

@@ -22,7 +22,7 @@ from relay.message import AttributedMessage, Attributes, Kind, PositionedMessage
 from relay.namespaces import ChannelOptions
 from relay.position import Position
 from relay.protocols import Outcome
-from relay.protocols.multiplexed import Answer, HistoryQuery, Introduced, MultiplexedProtocol
+from relay.protocols.multiplexed import Answer, Granted, HistoryQuery, Introduced, MultiplexedProtocol
 from relay.protocols.request import ConnectRequest
 from relay.rpc_call import RpcCall
 
@@ -120,11 +120,16 @@ class MultiplexedSession(SubscribingSession):
         attributes = _publisher(identity.user, identity.info, channel_info)
         self._give(AttributedMessage(channel, payload, kind, self.id, attributes=attributes), outcome)
 
-    def seconds_left(self, channel: str) -> float | None:
-        """Return for how many seconds a subscription lasts; None: without end."""
-        expires_at = self._found(channel).expires_at
-        left = introduction.seconds_left(self._context, expires_at)
-        return None if left is None else max(0.0, left - introduction.RENEWAL_SECONDS)
+    def renew_subscription(self, channel: str, token: str, answer: Answer[float | None]) -> None:
+        """Let a subscription end later, as a token says."""
+        self._ask(self._renew(self._found(channel), token), answer)
+
+    def granted(self, channel: str) -> Granted:
+        """Return what the client is told with a subscription."""
+        subscription = self._found(channel)
+        left = introduction.seconds_left(self._context, subscription.expires_at)
+        seconds = None if left is None else max(0.0, left - introduction.RENEWAL_SECONDS)
+        return Granted(seconds, subscription.data)
 
     def read_history(
         self, channel: str, query: HistoryQuery, answer: Answer[tuple[Position, list[PositionedMessage]]]

@@ -50,6 +50,12 @@ class Requests:
 
     def _end(self, task: asyncio.Task[None], failed: Callable[[], object]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
+        if task.cancelled():
+            if task.cancelling():
+                return  # its client has left, or the gateway ends
+            log.error("request of a client failed", why="what it waited for was cancelled")
+        elif (error := task.exception()) is not None:
             log.error("request of a client failed", stack=trace(error))
-            failed()
+        else:
+            return
+        failed()

@@ -251,7 +251,7 @@ class SubscribingSession(Session):
         expirations = self._context.registry.expirations
         if subscription.expires_at is not None:
             expirations.discard(subscription, subscription.expires_at)
-        subscription.info = grant.info
+        subscription.info, subscription.data = grant.info, grant.data
         subscription.expires_at = None
         if grant.expires_at is not None:
             subscription.expires_at = grant.expires_at + introduction.RENEWAL_SECONDS

@@ -30,13 +30,14 @@ class Subscription:
         interest: see above.
         subscribed: see above; None: it was told.
         info: JSON that presence shows of the client on this channel; None: nothing.
+        data: JSON for the client; None: nothing.
         expires_at: when it ends, in seconds since 1970; None: never.
         encode: encoder of the channel's messages for the client; None: the usual one, before it has begun.
         watching: whether the client hears who comes and who goes.
         task: waits for what the subscription needs to begin; None: nothing is waited for.
     """
 
-    __slots__ = ("_session", "encode", "expires_at", "info", "interest", "subscribed", "task", "watching")
+    __slots__ = ("_session", "data", "encode", "expires_at", "info", "interest", "subscribed", "task", "watching")
 
     def __init__(
         self, interest: Interest, options: SubscribeOptions, subscribed: Subscribed, session: Subscriber
@@ -45,6 +46,7 @@ class Subscription:
         self.interest = interest
         self.info = options.info
         self.subscribed: Subscribed | None = subscribed
+        self.data: bytes | None = None
         self.expires_at: float | None = None
         self.encode = options.encode
         self.watching = False

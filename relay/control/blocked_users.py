@@ -15,7 +15,8 @@ from collections.abc import Callable
 from typing import Final
 
 from relay.brokers.block_store import MAX_BLOCKED, UNBLOCKED_SECONDS, Blocks, BlockStoreError
-from relay.control.messages import BlockCommand, ControlMessageError, UnblockCommand
+from relay.control.commands import BlockCommand
+from relay.control.messages import ControlMessageError, UnblockCommand
 from relay.errors import Refused, Unavailable
 from relay.logs import Logger
 from relay.node import Node

@@ -12,7 +12,7 @@ from operator import itemgetter
 from typing import Protocol
 
 from relay.auth.server_side import ServerSubscription
-from relay.control.messages import (
+from relay.control.commands import (
     BlockCommand,
     ClientCommand,
     DisconnectCommand,

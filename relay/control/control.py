@@ -10,11 +10,11 @@ from msgspec.structs import replace
 from relay.brokers import Published
 from relay.control.blocked_users import BlockedUsers
 from relay.control.client_commands import Client, ClientCommands
+from relay.control.commands import BlockCommand
 from relay.control.forwarding import Forwarding
 from relay.control.messages import (
     CONTROL_CHANNEL,
     MAX_NAME_LETTERS,
-    BlockCommand,
     Broadcast,
     ControlMessageError,
     EmulationCommand,

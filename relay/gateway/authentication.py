@@ -106,15 +106,18 @@ class Authentication:
 
     async def _wait_for(self, identity: Awaitable[Identity], request: ConnectRequest) -> Identity:
         """Return the identity that an authenticator promises."""
+        patience = asyncio.timeout(self.patience)
         try:
             await asyncio.sleep(0)  # in a task from here on, which time-outs need
-            async with asyncio.timeout(self.patience) as patience:
+            async with patience:
                 found = await identity
         except TimeoutError:
             if not patience.expired():
                 raise
             raise Refused(503, Unavailable.AUTHENTICATION_TIMEOUT) from None
         finally:
+            # It holds the task, which holds the error that has cancelled it, whose traceback holds this frame: a cycle.
+            del patience
             self._failures.release(request.remote)
             if isinstance(identity, Coroutine):
                 identity.close()  # it may not have been begun

@@ -94,6 +94,18 @@ class Introduced(msgspec.Struct, frozen=True, gc=False):
     data: bytes | None = None
 
 
+class Granted(msgspec.Struct, frozen=True, gc=False):
+    """What a client is told with a subscription.
+
+    Args:
+        seconds: for which it lasts; None: without end.
+        data: JSON for the client; None: none.
+    """
+
+    seconds: float | None = None
+    data: bytes | None = None
+
+
 class MultiplexedSession(Session, Protocol):
     """What such a protocol can do for one client.
 
@@ -139,7 +151,7 @@ class MultiplexedSession(Session, Protocol):
 
         Raises:
             ChannelError: the name is not legal.
-            NotAllowed: the client has no right to.
+            NotAllowed: the client has no right to; or not to the history, of which it wants the newest messages.
             SubscriptionError: the client is subscribed already, or to too many channels.
         """
 
@@ -158,14 +170,15 @@ class MultiplexedSession(Session, Protocol):
         Args:
             channel: its name.
             token: for it.
-            answer: told for how many seconds it lasts, None: without end; or `TokenRefused`.
+            answer: told for how many seconds it lasts, None: without end; or `TokenRefused`, `Refused` when that isn't
+                known in time, or `SubscriptionError` when the subscription has ended meanwhile.
 
         Raises:
             SubscriptionError: the client isn't subscribed to it.
         """
 
-    def seconds_left(self, channel: str) -> float | None:
-        """Return for how many seconds a subscription lasts; None: without end.
+    def granted(self, channel: str) -> Granted:
+        """Return what the client is told with a subscription.
 
         Raises:
             SubscriptionError: the client isn't subscribed to the channel.

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from relay.auth.authenticator import ANONYMOUS, Identity
+from relay.auth.personal_channels import PersonalChannels
+from relay.auth.subscription_tokens import SubscriptionGrant, SubscriptionTokenInvalid
 from relay.clients.expirations import Expirations
 from relay.clients.multiplexed_session import MultiplexedSession
 from relay.clients.presence_watchers import PresenceWatchers
 from relay.clients.registry import Registry
-from relay.clients.session_context import SessionContext, SubscriptionGrant
-from relay.errors import Refused, TokenRefused
+from relay.clients.session_context import SessionContext
+from relay.errors import Refused, RelayError
 from relay.limits.address import PerAddress
 from relay.limits.address_rate import AddressRate
 from relay.limits.channels import DEFAULT_CHANNELS, ChannelLimits
@@ -20,21 +22,14 @@ from relay.limits.connections import ConnectionLimits
 from relay.limits.limit import Limit
 from relay.message import Kind, Message
 from relay.namespaces import NO_NAMESPACES, Namespaces
-from relay.protocols.multiplexed import MultiplexedProtocol
+from relay.protocols.multiplexed import Answer, Introduced, MultiplexedProtocol
 from relay.protocols.request import ConnectRequest
+from relay.rpc_call import RpcCall, RpcNotAvailable
 from tests.clients.recorder import Recorder, a_node
 from tests.protocols.multiplexed import Multiplexed
 
 NOW = 1_000_000.0
 """When a world begins, in seconds since 1970."""
-
-
-@dataclass(frozen=True)
-class Granted:
-    """What a token gives; see `SubscriptionGrant`."""
-
-    info: bytes | None = None
-    expires_at: float | None = None
 
 
 @dataclass
@@ -73,8 +68,33 @@ class Tokens:
 
     def _answer(self, token: str) -> SubscriptionGrant:
         if token not in self.grants:
-            raise TokenRefused("invalid", "unknown")
+            raise SubscriptionTokenInvalid("unknown")
         return self.grants[token]
+
+
+@dataclass
+class BackEnd:
+    """Answers calls; see `Rpc`.
+
+    Attributes:
+        answers: by method: what it answers, or how it fails.
+        calls: that were made.
+    """
+
+    answers: dict[str, bytes | RelayError] = field(default_factory=dict)
+    calls: list[RpcCall] = field(default_factory=list)
+
+    def headers_of(self, request: ConnectRequest) -> Mapping[str, str]:
+        """Return none."""
+        return {}
+
+    async def call(self, call: RpcCall) -> bytes:
+        """See `Rpc`."""
+        self.calls.append(call)
+        answer = self.answers.get(call.method, RpcNotAvailable())
+        if isinstance(answer, RelayError):
+            raise answer
+        return answer
 
 
 class World:
@@ -85,6 +105,7 @@ class World:
         timeout: seconds for which clients wait for the bus.
         channels: how many a client may have.
         per_user: how many clients a user may have; 0: any number.
+        personal: channels of each user; see `PersonalChannels`.
 
     Attributes:
         now: seconds since 1970.
@@ -93,6 +114,7 @@ class World:
         stubborn: whether it says who a client is when it was cancelled, too.
         asked: how often it was asked.
         tokens: knows tokens for channels.
+        rpc: answers calls.
         context: what the sessions share.
     """
 
@@ -103,6 +125,7 @@ class World:
         timeout: float = 30.0,
         channels: ChannelLimits = DEFAULT_CHANNELS,
         per_user: int = 0,
+        personal: Sequence[str] = (),
     ) -> None:
         self.now = NOW
         self.identities: dict[str | None, Identity] = {}
@@ -110,6 +133,7 @@ class World:
         self.stubborn = False
         self.asked = 0
         self.tokens = Tokens()
+        self.rpc = BackEnd()
         self.node = node = a_node(timeout, channels, namespaces)
         self.counters = node.counters
         unlimited = PerAddress(0, False)
@@ -126,7 +150,9 @@ class World:
             namespaces=namespaces,
             identify=self._identify,
             authorizer=self.tokens,
-            calls=None,
+            rpc=self.rpc,
+            personal=PersonalChannels(personal),
+            emulated_headers=("x-tenant",),
             ping_seconds=25.0,
             now=lambda: self.now,
         )
@@ -178,6 +204,16 @@ class World:
         return self.identities[request.bearer]
 
 
-def credential(bearer: str | None) -> ConnectRequest:
-    """Return the request of a client that says who it is."""
-    return ConnectRequest("/multiplexed", {}, {}, "192.0.2.1", bearer)
+OPENING = ConnectRequest("/multiplexed", {}, {}, "192.0.2.1", None)
+"""The request with which clients connect."""
+
+
+def introduce(session: MultiplexedSession, token: str, answer: Answer[Introduced]) -> None:
+    """Let a client say who it is; empty: it has no token."""
+    session.introduce(OPENING, token, {}, answer)
+
+
+def has_begun(session: MultiplexedSession, channel: str) -> bool:
+    """Return whether a subscription has begun."""
+    subscription = session._subscriptions.get(channel)
+    return subscription is not None and subscription.begun

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from relay.auth.authenticator import Identity
+from relay.auth.subscription_tokens import SubscriptionGrant
 from relay.clients.introduction import INTRODUCTION_SECONDS, RENEWAL_SECONDS, unknown
 from relay.clients.multiplexed_session import MultiplexedSession
 from relay.errors import Disconnect, NotAllowed, Refused
@@ -14,7 +15,7 @@ from relay.message import Kind
 from relay.namespaces import ChannelOptions, Namespaces
 from relay.protocols.multiplexed import HistoryQuery, Introduced, SubscribeOptions
 from tests.clients.recorder import OnlyPublic, Outcomes, Recorder
-from tests.clients.session_world import Granted, World, credential
+from tests.clients.session_world import World, introduce
 from tests.harness.conditions import wait_until
 
 ALL = Namespaces(ChannelOptions(history_size=10, presence=True, join_leave=True))
@@ -33,7 +34,7 @@ def come(world: World) -> tuple[Recorder, MultiplexedSession]:
 async def test_a_client_that_has_not_said_who_it_is_may_do_nothing(outcomes: Outcomes) -> None:
     """Not even with a token for a channel."""
     world = World(namespaces=ALL)
-    world.tokens.grants["for-all"] = Granted()
+    world.tokens.grants["for-all"] = SubscriptionGrant()
     client, session = come(world)
     with pytest.raises(NotAllowed):
         session.subscribe("a", outcomes.of("x"))
@@ -68,7 +69,7 @@ async def test_a_client_is_who_it_says_from_then_on(outcomes: Outcomes, late: bo
     client, session = come(world)
     if late:
         world.gate = asyncio.Event()
-    session.introduce(credential("t"), outcomes.of("introduced"))
+    introduce(session, "t", outcomes.of("introduced"))
     if world.gate is not None:
         assert (outcomes.told, session.user) == ([], None)
         world.gate.set()
@@ -89,7 +90,7 @@ async def test_a_client_with_a_token_has_time_to_renew_its_right(outcomes: Outco
     world = World()
     client, session = come(world)
     world.identities["t"] = Identity("ann", expires_at=world.now + 60)
-    session.introduce(credential("t"), outcomes.of("introduced"))
+    introduce(session, "t", outcomes.of("introduced"))
     assert outcomes.results == [Introduced(seconds=60)]
     world.pass_seconds(60 + RENEWAL_SECONDS - 1)
     assert client.closed == []
@@ -103,7 +104,7 @@ async def test_a_client_without_a_token_is_told_of_no_end_and_can_not_renew_it(o
     world = World()
     client, session = come(world)
     world.identities[None] = Identity("ann", expires_at=world.now + 60)
-    session.introduce(credential(None), outcomes.of("introduced"))
+    introduce(session, "", outcomes.of("introduced"))
     assert outcomes.results == [Introduced(seconds=None)]
     world.pass_seconds(59)
     assert client.closed == []
@@ -114,14 +115,14 @@ async def test_a_client_without_a_token_is_told_of_no_end_and_can_not_renew_it(o
 async def test_who_is_refused_may_try_again(outcomes: Outcomes) -> None:
     world = World()
     client, session = come(world)
-    session.introduce(credential("bad"), outcomes.of("bad"))
+    introduce(session, "bad", outcomes.of("bad"))
     (refused,) = outcomes.results
     assert isinstance(refused, Refused)
     assert (refused.status, session.user, client.closed) == (401, None, [])
     with pytest.raises(NotAllowed):
         session.subscribe("a", outcomes.of("x"))
     world.identities["t"] = Identity("ann")
-    session.introduce(credential("t"), outcomes.of("good"))
+    introduce(session, "t", outcomes.of("good"))
     assert outcomes.told[1:] == [("good", "done")]
     session.subscribe("a", outcomes.of("a"))
     assert outcomes.told[2:] == [("a", "done")]
@@ -133,14 +134,14 @@ async def test_a_client_renews_its_right(outcomes: Outcomes) -> None:
     world.identities["first"] = Identity("ann", expires_at=world.now + 60)
     world.identities["second"] = Identity("ann", OnlyPublic(), expires_at=world.now + 100)
     world.identities["without end"] = Identity("ann")
-    session.introduce(credential("first"), outcomes.of("first"))
-    session.introduce(credential("second"), outcomes.of("second"))
+    introduce(session, "first", outcomes.of("first"))
+    introduce(session, "second", outcomes.of("second"))
     assert outcomes.results == [Introduced(seconds=60), Introduced(seconds=100)]
     with pytest.raises(NotAllowed):
         session.subscribe("a", outcomes.of("x"))
     world.pass_seconds(100 + RENEWAL_SECONDS - 1)
     assert client.closed == []
-    session.introduce(credential("without end"), outcomes.of("third"))
+    introduce(session, "without end", outcomes.of("third"))
     assert outcomes.results[2:] == [Introduced(seconds=None)]
     world.pass_seconds(1e6)
     assert client.closed == []
@@ -154,8 +155,8 @@ async def test_a_renewal_by_another_user_is_refused(outcomes: Outcomes, user: st
     client, session = come(world)
     world.identities["ann"] = before = Identity("ann")
     world.identities["other"] = Identity(user)
-    session.introduce(credential("ann"), outcomes.of("ann"))
-    session.introduce(credential("other"), outcomes.of("other"))
+    introduce(session, "ann", outcomes.of("ann"))
+    introduce(session, "other", outcomes.of("other"))
     refused = outcomes.results[1]
     assert isinstance(refused, Refused)
     assert (refused.status, session.identity, client.closed) == (403, before, [])
@@ -165,9 +166,9 @@ async def test_the_clients_of_a_user_are_counted(outcomes: Outcomes) -> None:
     world = World(per_user=1)
     world.identities["t"] = Identity("ann")
     first, session = come(world)
-    session.introduce(credential("t"), outcomes.of("first"))
+    introduce(session, "t", outcomes.of("first"))
     second, session = come(world)
-    session.introduce(credential("t"), outcomes.of("second"))
+    introduce(session, "t", outcomes.of("second"))
     assert outcomes.told[0] == ("first", "done")
     refused = outcomes.results[1]
     assert isinstance(refused, Refused)
@@ -176,7 +177,7 @@ async def test_the_clients_of_a_user_are_counted(outcomes: Outcomes) -> None:
     first.leave()
     assert world.nothing_is_left()
     third, session = come(world)
-    session.introduce(credential("t"), outcomes.of("third"))
+    introduce(session, "t", outcomes.of("third"))
     assert outcomes.told[2:] == [("third", "done")]
     third.leave()
     assert world.nothing_is_left()
@@ -188,7 +189,7 @@ async def test_a_client_that_says_twice_at_once_who_it_is_counts_once(outcomes: 
     world.gate = asyncio.Event()
     client, session = come(world)
     for name in ("ann", "ann", "bob"):
-        session.introduce(credential(name), outcomes.of(name))
+        introduce(session, name, outcomes.of(name))
     world.gate.set()
     await wait_until(lambda: len(outcomes.told) == 3)
     assert [name for name, result in outcomes.told if result == "done"] == ["ann", "ann"]
@@ -206,9 +207,9 @@ async def test_a_client_that_leaves_meanwhile_is_told_nothing_and_not_counted(
     client, session = come(world)
     world.identities["t"] = Identity("ann", expires_at=world.now + 60)
     if known:
-        session.introduce(credential("t"), outcomes.of("first"))
+        introduce(session, "t", outcomes.of("first"))
     world.gate, world.stubborn = asyncio.Event(), stubborn
-    session.introduce(credential("t"), outcomes.of("second"))
+    introduce(session, "t", outcomes.of("second"))
     assert world.asked == 1 + known
     client.leave()
     await wait_until(world.nothing_is_left)
@@ -220,8 +221,8 @@ async def test_nobody_asks_who_a_client_is_that_has_left(outcomes: Outcomes) -> 
     world = World()
     client, session = come(world)
     session.leave()
-    session.introduce(credential("t"), outcomes.of("x"))
+    introduce(session, "t", outcomes.of("x"))
     client.leave()
-    session.introduce(credential("t"), outcomes.of("x"))
+    introduce(session, "t", outcomes.of("x"))
     assert (world.asked, outcomes.told) == (0, [])
     assert world.nothing_is_left()

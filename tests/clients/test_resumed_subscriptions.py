@@ -9,6 +9,7 @@ import pytest
 
 from relay.auth.authenticator import Identity
 from relay.brokers.history import HistoryPage
+from relay.brokers.memory import MemoryBroker
 from relay.clients.multiplexed_session import MultiplexedSession
 from relay.errors import NotAllowed, Refused, RelayError, SubscribeError
 from relay.message import Message
@@ -19,7 +20,7 @@ from relay.replay import Replay, Resume
 from tests.clients.late_bus import LateBus
 from tests.clients.late_bus import late_bus as late_bus
 from tests.clients.recorder import OnlyPublic, Outcomes, Recorder
-from tests.clients.session_world import World
+from tests.clients.session_world import World, has_begun
 from tests.harness.conditions import wait_until
 from tests.harness.whole_frames import frames_of
 
@@ -226,6 +227,23 @@ async def test_a_channel_with_positions_that_the_bus_does_not_acknowledge(
     await wait_until(lambda: outcomes.told)
     reason = "the bus did not acknowledge it in time" if how == "late" else "the bus refused it"
     assert outcomes.told == [("x", str(SubscribeError("kept:1", reason)))]
-    assert (list(session.channels), session.is_subscribed("kept:1")) == ([], False)
+    assert (list(session.channels), has_begun(session, "kept:1")) == ([], False)
     client.leave()
     await wait_until(world.nothing_is_left)
+
+
+@pytest.mark.parametrize("resume", [0, Position("e", 1), Position(ANY_EPOCH, 1)])
+async def test_a_channel_with_positions_that_the_bus_refuses_at_once(
+    outcomes: Outcomes, monkeypatch: pytest.MonkeyPatch, resume: Resume
+) -> None:
+    def refuse(broker: MemoryBroker, channel: str) -> asyncio.Future[None]:
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        future.set_exception(SubscribeError(channel, "NOPERM"))
+        future.exception()
+        return future
+
+    monkeypatch.setattr(MemoryBroker, "subscribe", refuse)
+    client, session = World(namespaces=KEPT).join()
+    session.subscribe("kept:1", outcomes.of("x"), SubscribeOptions(resume))
+    assert outcomes.told == [("x", str(SubscribeError("kept:1", "the bus refused it")))]
+    client.leave()

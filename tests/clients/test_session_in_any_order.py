@@ -9,17 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from relay.auth.subscription_tokens import SubscriptionGrant
 from relay.clients.multiplexed_session import MultiplexedSession
 from relay.errors import SubscriptionError
 from relay.message import Message
 from relay.namespaces import ChannelOptions, Namespaces
+from relay.protocols.multiplexed import SubscribeOptions
 from tests.clients.late_bus import LateBus
 from tests.clients.recorder import Outcomes
-from tests.clients.session_world import World
+from tests.clients.session_world import World, has_begun
 from tests.harness.conditions import wait_until
 from tests.harness.examples import examples
 
-ACTS = ("subscribe", "unsubscribe", "revoke", "acknowledge", "refuse", "cancel", "tick")
+ACTS = ("subscribe", "token", "expire", "unsubscribe", "revoke", "acknowledge", "refuse", "cancel", "tick")
 
 steps = st.lists(st.tuples(st.sampled_from(ACTS), st.integers(0, 1), st.sampled_from(["a:1", "b"])), max_size=25)
 
@@ -51,6 +53,8 @@ class Scene:
                 )
         elif act == "revoke":
             session.revoke(channel)
+        elif act == "expire":
+            self._world.pass_seconds(100)
         else:
             self._request(act, session, channel)
         self.check()
@@ -59,15 +63,17 @@ class Scene:
         name = f"{len(self.requests)}"
         subscribed = channel in session.channels
         try:
-            if act == "subscribe":
-                session.subscribe(channel, self._outcomes.of(name))
+            if act != "unsubscribe":
+                self._world.tokens.grants["t"] = SubscriptionGrant(expires_at=self._world.now + 60)
+                options = SubscribeOptions(token="t" if act == "token" else "")
+                session.subscribe(channel, self._outcomes.of(name), options)
                 assert not subscribed
                 self.requests.append(name)
             else:
                 session.unsubscribe(channel)
                 assert subscribed
         except SubscriptionError:
-            assert subscribed == (act == "subscribe")
+            assert subscribed == (act != "unsubscribe")
 
     def check(self) -> None:
         """Compare what is with what must be."""
@@ -78,7 +84,7 @@ class Scene:
         subscriptions = sum(len(session.channels) for _, session in self.clients)
         present = begun = 0
         for channel in ("a:1", "b"):
-            heard = [client for client, session in self.clients if session.is_subscribed(channel)]
+            heard = [client for client, session in self.clients if has_begun(session, channel)]
             assert self.node.hub.subscribers(channel) == len(heard)
             begun += len(heard)
             present += len(heard) if channel == "a:1" else 0

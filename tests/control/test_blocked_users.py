@@ -14,7 +14,8 @@ from relay.brokers.block_store import UNBLOCKED_SECONDS, Blocks, BlockStore, Blo
 from relay.brokers.memory import MemoryBlockStore, MemoryBroker
 from relay.control import blocked_users as module
 from relay.control.blocked_users import BlockedUsers, UserBlocked
-from relay.control.messages import BlockCommand, ControlMessageError, UnblockCommand
+from relay.control.commands import BlockCommand
+from relay.control.messages import ControlMessageError, UnblockCommand
 from relay.errors import Refused
 from relay.metrics.counters import Counters
 from relay.node import Node

@@ -12,16 +12,15 @@ from msgspec import Raw
 from relay.auth.server_side import ServerSubscription
 from relay.control import client_commands
 from relay.control.client_commands import ACTIONS_PER_TICK, ClientCommands, _Due
-from relay.control.messages import (
+from relay.control.commands import (
     BlockCommand,
     ClientCommand,
     DisconnectCommand,
     RefreshCommand,
     SubscribeCommand,
     UnsubscribeCommand,
-    decode_broadcast,
-    encode,
 )
+from relay.control.messages import decode_broadcast, encode
 from relay.errors import CustomDisconnect, Disconnect
 from tests.harness.conditions import stays_true, wait_until
 
@@ -87,6 +86,7 @@ async def test_only_clients_that_a_command_names_are_closed() -> None:
     runner.add(UnsubscribeCommand(user="bob", client=unnamed.id.hex(), channel="a"))
     runner.add(DisconnectCommand(user="bob", keep=frozenset({bob.id.hex()})))
     runner.add(DisconnectCommand(client=unnamed.id.hex(), code=4000, reason="x"))
+    runner.add(DisconnectCommand(client=bob.id.hex(), keep=frozenset({bob.id.hex()})))
     runner.add(DisconnectCommand(client="f" * 32))
     runner.add(DisconnectCommand())
     runner.add(DisconnectCommand(user=""))

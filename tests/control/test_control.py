@@ -13,16 +13,8 @@ from relay.brokers import BrokerOptions, Published
 from relay.clients.emulated_streams import EmulatedStreams
 from relay.clients.session import Session
 from relay.control import Control
-from relay.control.messages import (
-    CONTROL_CHANNEL,
-    DisconnectCommand,
-    NodeAnnouncement,
-    NodeShutdown,
-    SurveyReply,
-    UnsubscribeCommand,
-    decode_inbox,
-    inbox,
-)
+from relay.control.commands import DisconnectCommand, UnsubscribeCommand
+from relay.control.messages import CONTROL_CHANNEL, NodeAnnouncement, NodeShutdown, SurveyReply, decode_inbox, inbox
 from relay.control.responder import SurveyResponder
 from relay.control.surveys import SURVEY_SECONDS, SurveyError
 from relay.errors import BusUnavailable, CustomDisconnect, Disconnect, SubscribeError

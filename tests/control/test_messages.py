@@ -6,6 +6,7 @@ import pytest
 from msgspec import Raw
 
 from relay.channel import check_channel
+from relay.control.commands import DisconnectCommand, SubscribeCommand, UnsubscribeCommand
 from relay.control.messages import (
     CONTROL_CHANNEL,
     MAX_BROADCAST_BYTES,
@@ -14,16 +15,13 @@ from relay.control.messages import (
     MAX_NAME_LETTERS,
     Broadcast,
     ControlMessageError,
-    DisconnectCommand,
     ForgetHistoryCommand,
     NodeAnnouncement,
     NodeInfo,
     NodeShutdown,
-    SubscribeCommand,
     SurveyReply,
     SurveyRequest,
     ToInbox,
-    UnsubscribeCommand,
     decode_broadcast,
     decode_inbox,
     encode,

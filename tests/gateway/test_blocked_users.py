@@ -8,7 +8,8 @@ import pytest
 
 from relay import Gateway
 from relay.auth.authenticator import Identity
-from relay.control.messages import BlockCommand, UnblockCommand
+from relay.control.commands import BlockCommand
+from relay.control.messages import UnblockCommand
 from tests.clients.late_bus import LateBus
 from tests.clients.late_bus import late_bus as late_bus
 from tests.conftest import EmbeddedFactory

@@ -52,7 +52,7 @@ def let_an_hour_pass(gateway: Gateway) -> None:
     """Set the clock by which rights end."""
     parts = parts_of(gateway)
     authentication = parts.front_door.admission.authentication
-    authentication._now = parts.context.registry.expirations._now = lambda: time.time() + 3600
+    authentication._now = parts.context.registry.expirations.now = lambda: time.time() + 3600
 
 
 def clients_of(gateway: Gateway) -> int:

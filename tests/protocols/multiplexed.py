@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Literal, cast
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -35,9 +35,10 @@ from relay.errors import (
     RelayError,
     SubscriptionError,
 )
-from relay.message import Kind, Message
+from relay.message import Encoder, Kind, Message
+from relay.namespaces import ChannelOptions
 from relay.position import Position
-from relay.protocols import CloseMessage, Outcome, Session
+from relay.protocols import CloseMessage, Outcome, PresenceFormat, Session
 from relay.protocols.frame import encode_frame, last_frame
 from relay.protocols.multiplexed import MultiplexedSession, ServerSubscription, Subscribed
 from relay.protocols.request import ConnectRequest
@@ -111,14 +112,19 @@ class Multiplexed:
     __slots__ = ()
 
     encode = staticmethod(encode)
+    format: Literal["json", "protobuf"] = "json"
     transport = "websocket"
     multiplexed = True
     introduces_itself = False
     channel = None
     echo = True
     resume = 0
-    presence = None
     first = b""
+    presence: PresenceFormat | None = None
+
+    def encoder(self, options: ChannelOptions) -> Encoder:
+        """Return the encoder of all channels."""
+        return self.encode
 
     def newest(self, data: bytes) -> bytes:
         """Return the last of some frames."""
@@ -167,6 +173,9 @@ class Multiplexed:
                 session.send(frame({"subscribed": channel}))
 
         return tell
+
+    def renewed(self, session: Session, seconds: float | None) -> None:
+        """Say nothing."""
 
     def expired(self, session: MultiplexedSession, channel: str) -> None:
         """Tell the client."""

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from relay.channel import check_channel
-from relay.errors import AlreadySubscribed, Disconnect, NotAllowed, SubscriptionError
+from relay.errors import CustomDisconnect, Disconnect, NotAllowed, SubscriptionError
 from relay.message import Kind
 from relay.protocols import ClientProtocol, Outcome
 from relay.protocols.multiplexed import AS_USUAL, Subscribed, SubscribeOptions
+from relay.protocols.request_errors import AlreadySubscribed
 
 
 class RecordingSession:
@@ -46,7 +47,7 @@ class RecordingSession:
         self.channels: dict[str, None] = {}
         self.calls: list[tuple[Any, ...]] = []
         self.sent: list[bytes] = []
-        self.closed: list[Disconnect] = []
+        self.closed: list[Disconnect | CustomDisconnect] = []
         self.outcomes: dict[str, Outcome | Subscribed | None] = {}
 
     def subscribe(self, channel: str, subscribed: Subscribed, options: SubscribeOptions = AS_USUAL) -> None:
@@ -73,7 +74,7 @@ class RecordingSession:
         assert type(data) is bytes
         self.sent.append(data)
 
-    def close(self, why: Disconnect) -> None:
+    def close(self, why: Disconnect | CustomDisconnect) -> None:
         self.calls.append(("close", why))
         self.closed.append(why)
 

@@ -16,6 +16,7 @@ from tests.harness.conditions import stays_true, wait_until
 from tests.harness.event_source import EventStreamClient
 from tests.harness.inside import parts_of
 from tests.harness.redis_server import RedisServer
+from tests.harness.stored_position import StoredPosition
 from tests.harness.tcp_proxy import TcpProxy
 from tests.harness.websocket_client import WebSocketClient, connected
 
@@ -174,7 +175,7 @@ async def test_a_message_that_never_came_is_found_although_none_comes_behind_it(
         position, history, _ = keys_of("relay:", "kept:a")
         redis = own_redis.admin
         redis.xadd(history, {"m": seal(Message("kept:a", b"2"))}, id="2-1")  # as the script does, but not published
-        redis.hset(position, mapping={"o": 2, "c": 2})
+        StoredPosition.change(redis, position, offset=2, size=2)
         assert await listener.receive(2) == ["1", "2"]
         await publish(gateway, "kept:a", "3")
         assert await listener.receive(3) == ["1", "2", "3"]
@@ -189,7 +190,7 @@ async def test_a_lost_message_of_a_channel_that_keeps_none_is_told(
     async with connected(f"{gateway.url}/ws/counted:a", f"{gateway.url}/ws/counted:b") as (listener, other):
         await publish(gateway, "counted:a", "1")
         await listener.receive(1)
-        own_redis.admin.hset(keys_of("relay:", "counted:a").position, "o", 2)
+        StoredPosition.change(own_redis.admin, keys_of("relay:", "counted:a").position, offset=2)
         assert await listener.ended() == (1012, "messages missed")
         assert other.is_open
 

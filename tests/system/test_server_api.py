@@ -20,6 +20,7 @@ from cent import (
     CentUnauthorizedError,
     ChannelsRequest,
     Client,
+    ConnectionsRequest,
     Disconnect,
     DisconnectRequest,
     HistoryRemoveRequest,
@@ -28,7 +29,9 @@ from cent import (
     PresenceRequest,
     PresenceStatsRequest,
     PublishRequest,
+    RefreshRequest,
     StreamPosition,
+    SubscribeRequest,
     UnsubscribeRequest,
 )
 
@@ -84,6 +87,8 @@ async def test_the_async_client_runs_unchanged(pair: list[GatewayProcess], chann
             assert sorted(node.name.rpartition(":")[2] for node in info.nodes) == sorted(str(g.port) for g in pair)
             assert sum(node.num_clients for node in info.nodes) == 3
             await client.unsubscribe(UnsubscribeRequest(user="ann", channel="elsewhere"))
+            await client.subscribe(SubscribeRequest(user="ann", channel="elsewhere", info={"a": 1}, data=[2]))
+            await client.refresh(RefreshRequest(user="ann", expire_at=4_102_444_800))
             batch = await client.batch(
                 BatchRequest(
                     requests=[
@@ -203,6 +208,9 @@ async def test_what_is_not_available_is_an_error_of_the_clients_own(pair: list[G
             client.presence_stats(PresenceStatsRequest(channel="a")),
             client.history(HistoryRequest(channel="lobby", limit=1)),
             client.history_remove(HistoryRemoveRequest(channel="lobby")),
+            client.subscribe(SubscribeRequest(user="ann", channel="a", session="s")),
+            client.refresh(RefreshRequest(user="ann", session="s")),
+            client.connections(ConnectionsRequest(user="", expression="")),
         ):
             with pytest.raises(CentApiResponseError) as error:
                 await refused
@@ -329,4 +337,4 @@ async def test_the_shell_examples_of_the_page_work(pair: list[GatewayProcess]) -
             subprocess.run, ["sh", "-c", script], env={**os.environ, "RELAY_API_KEYS": KEY}, capture_output=True
         )
         assert done.stdout.startswith((b'{"result":', b'{"replies":')), (line, done)
-    assert len(lines) == 17
+    assert len(lines) == 18

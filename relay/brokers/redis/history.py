@@ -6,7 +6,6 @@ redis-py, as for blocked users: histories are read seldom, and many at once.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
@@ -18,7 +17,6 @@ from relay.brokers.history import MAX_PAGE, HistoryError, HistoryPage, HistorySt
 from relay.brokers.redis.address import Address
 from relay.brokers.redis.script_calls import read_arguments
 from relay.brokers.redis.script_runner import Command, ScriptRunner
-from relay.brokers.redis.scripting import DAY_SECONDS
 from relay.brokers.redis.scripts import READ, keys_of
 from relay.logs import Logger
 from relay.message import PositionedMessage, attributes_of
@@ -87,7 +85,7 @@ class RedisHistoryStore(HistoryStore):
         count = MAX_PAGE if limit is None else min(limit, MAX_PAGE)
         command: Command = (
             *("EVALSHA", READ.sha, 2, keys.position, keys.history),
-            *read_arguments(options, int(time.time() // DAY_SECONDS)),
+            *read_arguments(options),
             "" if since is None else str(since.offset),
             count,
             int(newest_first),
@@ -156,7 +154,7 @@ class RedisHistoryStore(HistoryStore):
                     await asyncio.sleep(0)  # a page takes its time: others have their turn before the next one
 
     def _page(
-        self, channel: str, offset: int, epoch: bytes, entries: list[Any], began: list[Any] | None
+        self, channel: str, offset: int, epoch: bytes, entries: list[Any], began: int, former: bytes
     ) -> HistoryPage:
         """Return what the script has read. A message that can't be read is left out: a hole, which is noticed."""
         name = epoch.decode()
@@ -175,7 +173,8 @@ class RedisHistoryStore(HistoryStore):
                     channel, message.payload, message.kind, message.origin, position=position, attributes=carried
                 )
             )
-        return HistoryPage(Position(name, offset), messages, _began(began))
+        former_epoch = "" if former == b"-" else former.decode()
+        return HistoryPage(Position(name, offset), messages, Position(former_epoch, began))
 
     async def _error(self, error: RedisError) -> HistoryError:
         return HistoryError(await self._runner.explain(error))
@@ -185,11 +184,3 @@ class RedisHistoryStore(HistoryStore):
             if not reading.page.done():
                 reading.page.set_exception(error)
                 reading.page.exception()  # retrieved here, because the reader may have left
-
-
-def _began(told: list[Any] | None) -> Position | None:
-    """Return where an epoch began, as the script tells it; see `HistoryPage`."""
-    if told is None:
-        return None
-    offset, former = told
-    return Position("" if former == b"-" else former.decode(), offset)

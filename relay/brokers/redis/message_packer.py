@@ -12,7 +12,6 @@ from relay.brokers.envelope import seal
 from relay.brokers.redis.announcement import KEY, read_announcement
 from relay.brokers.redis.link import pack
 from relay.brokers.redis.script_calls import BULK, ScriptedChannel, pack_call, pack_primary
-from relay.brokers.redis.scripting import DAY_SECONDS
 from relay.brokers.redis.scripts import publish_scripts
 from relay.brokers.redis.verbs import PUBSUB, pack_publish
 from relay.logs import Logger
@@ -93,7 +92,7 @@ class MessagePacker:
         scripted = ScriptedChannel(self._scripts, self._prefix, message.channel, options)
         call = scripted.call(BULK % (len(envelope), envelope), idempotency_key)
         # Which primary it is has to be asked each time: redis-py opens connections unseen, perhaps to another server.
-        middle = pack_primary(b"", int(time.time() // DAY_SECONDS))
+        middle = pack_primary(b"")
         return PackedMessage([pack_call([call], middle)], [script.load])
 
     @staticmethod

@@ -16,8 +16,6 @@ from relay.brokers.redis.scripts import PublishScripts, publish_scripts
 from relay.brokers.redis.server import primary_of
 from relay.logs import Logger
 
-DAY_SECONDS: Final = 24 * 3600
-
 LOADS_IN_VAIN: Final = 10
 """How often scripts are loaded while none is found: something between may lead each command to another Redis."""
 
@@ -131,7 +129,7 @@ class Scripting:
     @property
     def middle(self) -> bytes:
         """What completes the calls that are written now."""
-        return pack_primary(self._primary, int(time.time() // DAY_SECONDS))
+        return pack_primary(self._primary)
 
     def _may_merge(self, reply: Any) -> None:
         self.merges = isinstance(reply, list)

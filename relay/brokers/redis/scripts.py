@@ -3,18 +3,23 @@
 The keys of a channel, in one slot of a cluster; `PREFIX` is that of the bus:
 
     key                          type    what
-    PREFIX{CHANNEL}:position     hash    of the newest message: e epoch, o offset; b offset at which the epoch began,
-                                         the epoch (an older relay that begins one leaves `b` as it is), and the one
-                                         before, or `-`
-                                         r id of the primary in whose time it was written
-                                         c bytes of all payloads and attributes so far; s those before the oldest
-                                         message, at the last look at it; t the day on which the key's time to live
-                                         was set last, where anything was published: other positions live for minutes
-                                         only
+    PREFIX{CHANNEL}:position     string  of the newest message; see below
     PREFIX{CHANNEL}:history      stream  of messages: m an envelope without a position. The id is `OFFSET-BYTES`: such
                                          bytes before it, so the size of a part is the difference of two ids
     PREFIX{CHANNEL}:repeat:HASH  string  what was answered to the message with an idempotency key: `OFFSET EPOCH
                                          RECEIVERS`. The key's hash: whoever chooses it must not choose other channels
+
+A position has parts of fixed widths, so that the numbers that change with each message are overwritten alone, and none
+of the others has to be searched for:
+
+    16  offset
+    16  bytes of all payloads and attributes so far
+    16  those before the oldest message, at the last look at it
+    16  when the times to live of both keys were set last: milliseconds since 1970, by Redis' clock
+    21  epoch
+    40  id of the primary in whose time it was written; spaces for none
+    16  offset at which the epoch began
+     -  the epoch before, or `-`
 
 Rules:
 
@@ -32,14 +37,17 @@ Rules:
   before any of it is published, and a channel that fails leaves the others as they are.
 * The stream is cut to its size every 16th time, and only by whole nodes, which is cheaper; readers look at the newest
   `size` messages only. By its bytes it is cut at once: where to, is searched in growing steps.
+* Times to live are set once in a pause, and are a pause longer: messages are kept for their time at least. A stream
+  that has just begun has none, whatever is known of the one before, so it gets one at once.
 
 The script that publishes has these keys: position and history of each channel, then the answer of an idempotency key,
 with one message only. And these arguments:
 
     the caller's letters for epochs
     for each message the number of its channel, and for each channel the number of its options: a byte each, from 1 on
-    the caller's idea of the primary, and the day
-    size, time to live in ms, bytes and the position's lifetime in s, for each number of options
+    the caller's idea of the primary
+    size, time to live in ms, bytes, the position's lifetime in s and the pause between two renewals in ms, for each
+      number of options
     the name of each channel, with the prefix; then each envelope
 
 It answers with an array: 1 where this is an answer to an earlier message, else 0; the id of the primary where it was
@@ -58,6 +66,8 @@ from relay.brokers.redis import lua
 from relay.brokers.redis.link import pack
 
 CUT_EVERY: Final = 16
+
+DAY_SECONDS: Final = 24 * 3600
 
 
 class Script(NamedTuple):
@@ -101,7 +111,7 @@ def make_script(source: str, words: Mapping[str, object]) -> Script:
     return Script(source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
 
 
-_WORDS: Final = {"CUT": CUT_EVERY, "REPEAT": REPEAT_SECONDS, "FRESH": FRESH_SECONDS}
+_WORDS: Final = {"CUT": CUT_EVERY, "REPEAT": REPEAT_SECONDS, "FRESH": FRESH_SECONDS, "DAY": DAY_SECONDS}
 
 
 def publish_scripts(verb: bytes) -> PublishScripts:
@@ -111,8 +121,8 @@ def publish_scripts(verb: bytes) -> PublishScripts:
 
 
 READ: Final = make_script(lua.READ, _WORDS)
-"""Returns offset and epoch of the newest message, entries of the stream, and the offset at which the epoch began;
-nil: that isn't known."""
+"""Returns offset and epoch of the newest message, entries of the stream, the offset at which the epoch began, and the
+epoch before it or `-`."""
 
 
 class Keys(NamedTuple):

@@ -30,7 +30,7 @@ from relay.protocols.centrifuge.procedure_calls import call
 from relay.protocols.centrifuge.results import ConnectResult
 from relay.protocols.centrifuge.subscriptions import Recovery, ttl
 from relay.protocols.centrifuge.wire import JoinLeave, Wire
-from relay.protocols.multiplexed import MultiplexedSession, ServerSubscription, Subscribed
+from relay.protocols.multiplexed import Granted, MultiplexedSession, ServerSubscription, Subscribed
 from relay.protocols.request import ConnectRequest as OpeningRequest
 from relay.replay import Replay
 
@@ -198,7 +198,7 @@ class Centrifuge:
             return  # the back end is told by nothing either, as in Centrifugo
         self.server_side.add(channel)
         options = self.session.options(channel)
-        result = Recovery(options, None, begun).result(self.wire, None, None, subscription.data)
+        result = Recovery(options, None, begun).result(self.wire, granted=Granted(data=subscription.data))
         push = pushes.Subscribe(result.recoverable, result.epoch, result.offset, result.positioned, result.data)
         self.session.send(self.wire.push(channel, push))
 

@@ -12,7 +12,7 @@ from relay.protocols.centrifuge.exchange import Exchange
 from relay.protocols.centrifuge.failures import disconnect_of, is_renewable
 from relay.protocols.centrifuge.results import ConnectResult, RefreshResult, SubscribeResult
 from relay.protocols.centrifuge.subscriptions import Recovery, resume_of, ttl
-from relay.protocols.multiplexed import Introduced, ServerSubscription, SubscribeOptions
+from relay.protocols.multiplexed import Granted, Introduced, ServerSubscription, SubscribeOptions
 from relay.protocols.request import ConnectRequest as OpeningRequest
 from relay.replay import Replay
 from relay.version import __version__
@@ -110,7 +110,7 @@ class Introduction:
         else:
             exchange.connection.server_side.add(channel)
             found = Recovery(exchange.session.options(channel), known, begun)
-            self._results[channel] = found.result(exchange.connection.wire, None, None, subscription.data)
+            self._results[channel] = found.result(exchange.connection.wire, granted=Granted(data=subscription.data))
         self._left -= 1
         if not self._left:
             self._answer()

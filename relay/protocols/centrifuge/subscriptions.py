@@ -14,11 +14,13 @@ from relay.protocols.centrifuge.differences import Differences
 from relay.protocols.centrifuge.exchange import Exchange
 from relay.protocols.centrifuge.results import Publication, SubscribeResult
 from relay.protocols.centrifuge.wire import Wire
-from relay.protocols.multiplexed import ANY_EPOCH, SubscribeOptions
+from relay.protocols.multiplexed import ANY_EPOCH, Granted, SubscribeOptions
 from relay.replay import Replay, Resume
 
 FOSSIL: Final = "fossil"
 """The one encoding of differences."""
+
+NOTHING_GRANTED: Final = Granted()
 
 REJECT_UNRECOVERED: Final = 2
 """Bit of a subscription's `flag`: an error instead of a subscription that has missed something."""
@@ -60,7 +62,7 @@ def _subscribed(
         return
     if differences is not None:
         differences.begin()
-    exchange.reply(found.result(exchange.connection.wire, differences, session.seconds_left(channel)))
+    exchange.reply(found.result(exchange.connection.wire, differences, session.granted(channel)))
 
 
 def resume_of(options: ChannelOptions, request: SubscribeRequest | None) -> Resume:
@@ -102,15 +104,14 @@ class Recovery:
             self.recovered = replay.recovered
 
     def result(
-        self, wire: Wire, differences: Differences | None, seconds: float | None, data: bytes | None = None
+        self, wire: Wire, differences: Differences | None = None, granted: Granted = NOTHING_GRANTED
     ) -> SubscribeResult:
         """Return the result.
 
         Args:
             wire: of the client.
             differences: of the channel, if the client gets them; None: it doesn't.
-            seconds: for which the subscription lasts; None: without end.
-            data: JSON of a back end; None: none.
+            granted: what the client is told with it.
         """
         replay = self._replay
         if replay is None:
@@ -122,15 +123,15 @@ class Recovery:
         else:
             position = replay.position
         return SubscribeResult(
-            expires=seconds is not None,
-            ttl=ttl(seconds),
+            expires=granted.seconds is not None,
+            ttl=ttl(granted.seconds),
             recoverable=self._options.history_size > 0,
             epoch="" if position is None else position.epoch,
             publications=self._publications(wire, differences) or None,
             recovered=self.recovered,
             offset=0 if position is None else position.offset,
             positioned=position is not None,
-            data=wire.data(data),
+            data=wire.data(granted.data),
             was_recovering=self._recovering,
             delta=differences is not None,
         )

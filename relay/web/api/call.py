@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import binascii
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
@@ -99,6 +101,14 @@ def legal_channel(field: str, name: str) -> str:
         return check_channel(name)
     except ChannelError as error:
         raise bad_request(f"{field}: {error.rule}") from None
+
+
+def decode_base64(field: str, encoded: str) -> bytes:
+    """Return the bytes that stand in a field in base64; raises `ApiError`."""
+    try:
+        return base64.b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError):
+        raise bad_request(f"{field}: must be base64, with its padding") from None
 
 
 async def acknowledged(call: Call, future: asyncio.Future[Published]) -> EmptyResult:

@@ -9,7 +9,8 @@ import msgspec
 
 from relay.web.api.call import Call, Finish
 from relay.web.api.error import ApiError, Code, bad_request
-from relay.web.api.methods import METHODS, NOT_AVAILABLE
+from relay.web.api.methods import METHODS
+from relay.web.api.not_available import NOT_AVAILABLE
 from relay.web.api.parameters import BatchParameters, Parameters
 from relay.web.api.results import BatchReplies, ErrorBody, Result
 

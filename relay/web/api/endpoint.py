@@ -12,7 +12,8 @@ from relay.errors import Refused
 from relay.web.api.call import AnswerRoom, Call
 from relay.web.api.commands import decode, run, run_batch
 from relay.web.api.error import ApiError, Code
-from relay.web.api.methods import METHODS, NOT_AVAILABLE
+from relay.web.api.methods import METHODS
+from relay.web.api.not_available import NOT_AVAILABLE
 from relay.web.api.openapi import document
 from relay.web.api.parameters import BatchParameters
 from relay.web.api.results import ErrorBody, ErrorReply

@@ -8,8 +8,6 @@ each other.
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 
 from relay.attributes import AttributesError, encode_tags
 from relay.auth.authenticator import check_publish
@@ -20,7 +18,7 @@ from relay.errors import NotAllowed, PublishError
 from relay.idempotency_key import RULE, IdempotencyKeyError, check_idempotency_key
 from relay.message import Kind, tagged_message
 from relay.web.api import history_methods, presence_methods, user_methods
-from relay.web.api.call import Call, Finish, Method, legal_channel
+from relay.web.api.call import Call, Finish, Method, decode_base64, legal_channel
 from relay.web.api.error import ApiError, Code, bad_request, from_publish_error, permission_denied
 from relay.web.api.parameters import (
     BlockUserParameters,
@@ -34,6 +32,7 @@ from relay.web.api.parameters import (
     PresenceStatsParameters,
     PublishParameters,
     RefreshParameters,
+    SubscribeParameters,
     UnblockUserParameters,
     UnsubscribeParameters,
 )
@@ -129,6 +128,7 @@ METHODS = {
     "history_remove": Method(HistoryRemoveParameters, EmptyResult, history_methods.history_remove),
     "presence": Method(PresenceParameters, PresenceResult, presence_methods.presence),
     "presence_stats": Method(PresenceStatsParameters, PresenceStatsResult, presence_methods.presence_stats),
+    "subscribe": Method(SubscribeParameters, EmptyResult, user_methods.subscribe),
     "unsubscribe": Method(UnsubscribeParameters, EmptyResult, user_methods.unsubscribe),
     "disconnect": Method(DisconnectParameters, EmptyResult, user_methods.disconnect),
     "refresh": Method(RefreshParameters, EmptyResult, user_methods.refresh),
@@ -137,9 +137,6 @@ METHODS = {
     "channels": Method(ChannelsParameters, ChannelsResult, _channels),
     "info": Method(InfoParameters, InfoResult, _info),
 }
-
-NOT_AVAILABLE = ("subscribe",)
-"""Methods of Centrifugo that the relay does not offer."""
 
 
 def _publishable(call: Call, field: str, name: str, parameters: PublishParameters | BroadcastParameters) -> str:
@@ -182,10 +179,7 @@ def _check_size(call: Call, field: str, channel: str, size: int) -> None:
 def _payload(call: Call, parameters: PublishParameters | BroadcastParameters) -> tuple[Kind, bytes]:
     """Return kind and payload of the message."""
     if parameters.b64data:
-        try:
-            kind, payload = Kind.BINARY, base64.b64decode(parameters.b64data, validate=True)
-        except (binascii.Error, ValueError):
-            raise bad_request("b64data: must be base64, with its padding") from None
+        kind, payload = Kind.BINARY, decode_base64("b64data", parameters.b64data)
     elif not (payload := bytes(parameters.data)):
         raise bad_request("data: is missing")
     else:

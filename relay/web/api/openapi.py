@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 
 from relay.version import __version__
-from relay.web.api.methods import METHODS, NOT_AVAILABLE
+from relay.web.api.methods import METHODS
+from relay.web.api.not_available import NOT_AVAILABLE
 from relay.web.api.parameters import BatchParameters
 from relay.web.api.results import BatchReplies, ErrorBody, ErrorReply
 
@@ -21,6 +22,7 @@ _MEANINGS = {
     "history_remove": "Remove the messages that a channel keeps; its position stays.",
     "presence": "Tell who is on a channel, over all gateways.",
     "presence_stats": "Tell how many are on a channel, over all gateways.",
+    "subscribe": "Subscribe the clients of a user, or one client, that can have several subscriptions, to a channel.",
     "unsubscribe": "End the subscription of a user, or of one client, to a channel. A plain client is closed with it.",
     "disconnect": "Close the connections of a user, or of one client, on whatever gateway.",
     "refresh": "Give the clients of a user, or one client, another end of their right, or end it now.",

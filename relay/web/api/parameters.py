@@ -27,6 +27,7 @@ ClientId = Annotated[str, Meta(description="Id of one connection: 32 hexadecimal
 DataField = Annotated[Raw, Meta(description="Any JSON; clients get its text as it stands here, as a text message.")]
 Base64Field = Annotated[str, Meta(description="Instead of `data`: a binary message, in base64.")]
 
+NotAvailableText = Annotated[str, Meta(description="Not available: empty alone is accepted.")]
 TagsField = Annotated[
     dict[str, str],
     Meta(
@@ -69,6 +70,24 @@ class BroadcastParameters(Parameters, frozen=True):
     skip_history: SkipHistoryField = False
     tags: TagsField = msgspec.field(default_factory=dict)
     idempotency_key: IdempotencyKeyField = ""
+
+
+class SubscribeParameters(Parameters, frozen=True):
+    """Clients of a user, or one client, that shall hear a channel without asking, whatever their rights."""
+
+    channel: ChannelField
+    user: UserField = ""
+    client: ClientId | None = None
+    info: Annotated[Raw, Meta(description="JSON that others are shown of the clients in this channel.")] = (
+        msgspec.field(default_factory=Raw)
+    )
+    b64info: Annotated[str, Meta(description="Instead of `info`: the same in base64.")] = ""
+    data: Annotated[Raw, Meta(description="JSON for the clients.")] = msgspec.field(default_factory=Raw)
+    b64data: Annotated[str, Meta(description="Instead of `data`: the same in base64.")] = ""
+    session: NotAvailableText = ""
+    expire_at: Annotated[float, Meta(description="Not available: 0 alone is accepted.")] = 0.0
+    recover_since: Annotated[dict[str, Raw] | None, Meta(description="Not available.")] = None
+    override: Annotated[dict[str, Raw] | None, Meta(description="Not available.")] = None
 
 
 class UnsubscribeParameters(Parameters, frozen=True):

@@ -7,23 +7,52 @@ import time
 from collections.abc import Awaitable
 from typing import Final
 
+from msgspec import UNSET, Raw
+
 from relay.auth.authenticator import UserError, check_user
+from relay.auth.given_json import given_json
+from relay.auth.server_side import ServerSide, ServerSideError, ServerSubscription, check_server_side
 from relay.brokers import Published
 from relay.brokers.block_store import MAX_BLOCK_SECONDS, BlockStoreError, TooManyBlocked
-from relay.control.messages import MAX_REASON_BYTES, DisconnectCommand, RefreshCommand, UnsubscribeCommand
+from relay.control.commands import (
+    MAX_REASON_BYTES,
+    DisconnectCommand,
+    RefreshCommand,
+    SubscribeCommand,
+    UnsubscribeCommand,
+)
 from relay.errors import PublishError
-from relay.web.api.call import Call, Finish, acknowledged, legal_channel
+from relay.web.api.call import Call, Finish, acknowledged, decode_base64, legal_channel
 from relay.web.api.error import ApiError, Code, bad_request
 from relay.web.api.parameters import (
     BlockUserParameters,
     DisconnectParameters,
     RefreshParameters,
+    SubscribeParameters,
     UnblockUserParameters,
     UnsubscribeParameters,
 )
 from relay.web.api.results import EmptyResult
 
 _AGAIN: Final = "doing it again does no harm"
+
+
+async def subscribe(call: Call, parameters: SubscribeParameters) -> Finish:
+    """Subscribe clients that have not asked for it."""
+    user, client = _target(parameters)
+    for name in ("expire_at", "recover_since", "override"):
+        if getattr(parameters, name):
+            raise _not_available(name)
+    channel = legal_channel("channel", parameters.channel)
+    info = _json("info", parameters.info, parameters.b64info)
+    data = _json("data", parameters.data, parameters.b64data)
+    try:
+        check_server_side(ServerSide({channel: ServerSubscription(given_json(info), given_json(data))}))
+    except ServerSideError as error:
+        raise bad_request(str(error)) from None
+    command = SubscribeCommand(user=user, client=client, channel=channel, info=info or UNSET, data=data or UNSET)
+    future = call.control.send(command)
+    return lambda: acknowledged(call, future)
 
 
 async def unsubscribe(call: Call, parameters: UnsubscribeParameters) -> Finish:
@@ -123,12 +152,21 @@ def _legal_user(name: str) -> str:
         raise bad_request(f"user: {error.rule}") from None
 
 
+def _json(field: str, given: Raw, encoded: str) -> Raw:
+    """Return JSON that stands in a field, or in base64 in the one beside it, which then counts; empty: in neither."""
+    return Raw(decode_base64(f"b64{field}", encoded)) if encoded else Raw(bytes(given))
+
+
+def _not_available(field: str) -> ApiError:
+    return ApiError(Code.NOT_AVAILABLE, f"not available: {field}")
+
+
 def _target(
-    parameters: UnsubscribeParameters | DisconnectParameters | RefreshParameters,
+    parameters: SubscribeParameters | UnsubscribeParameters | DisconnectParameters | RefreshParameters,
 ) -> tuple[str | None, str | None]:
     """Return user and client id that a command is for; None: any."""
     if parameters.session:
-        raise ApiError(Code.NOT_AVAILABLE, "not available: session")
+        raise _not_available("session")
     if not parameters.user and parameters.client is None:
         raise bad_request("user: must not be empty, unless there is a client")
     return parameters.user or None, parameters.client

@@ -38,7 +38,8 @@ export class Log {
     list.addEventListener("load", follow, { capture: true });
   }
 
-  // Add a message: { name, text | data, file, mine, roundTrip }. `name` is null when the sender gave none.
+  // Add a message: { name, text | data, file, mine, roundTrip, offset }. `name` is null when the sender gave none, and
+  // `offset` 0 when the message has no position.
   message(message) {
     const size = message.data?.byteLength ?? message.text.length * 2;
     this.#push({ ...message, at: new Date() }, size);
@@ -91,7 +92,7 @@ export class Log {
     this.#frame = again ? requestAnimationFrame(() => this.#render()) : 0;
   }
 
-  #message({ name, text, data, file, mine, roundTrip, at }) {
+  #message({ name, text, data, file, mine, roundTrip, offset, at }) {
     const item = make("li", mine ? "mine" : "");
     const who = name === null ? ["who nobody", "no name"] : [`who colour-${colour(name)}`, name.slice(0, 64)];
     item.append(time(at), make("b", ...who));
@@ -102,7 +103,9 @@ export class Log {
     } else {
       item.append(this.#attachments.offer(data, file));
     }
-    if (roundTrip !== undefined) item.append(make("span", "aside", `back in ${roundTrip.toFixed(1)} ms`));
+    const place = offset > 0 ? [`no. ${offset}`] : [];
+    const trip = roundTrip === undefined ? [] : [`back in ${roundTrip.toFixed(1)} ms`];
+    if (place.length + trip.length > 0) item.append(make("span", "aside", [...trip, ...place].join(", ")));
     return item;
   }
 

@@ -47,6 +47,13 @@ export function serverUrl(path) {
   return new URL(path, location.href.split(/[?#]/)[0]);
 }
 
+// Returns the URL of a path of this server for a WebSocket.
+export function socketUrl(path) {
+  const url = serverUrl(path);
+  url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
+  return url;
+}
+
 // Returns a beginning of ids that no other client has. randomUUID() would need HTTPS.
 export function uniquePrefix() {
   return `${crypto.getRandomValues(new Uint32Array(2)).join("-")}-`;

@@ -79,17 +79,17 @@ export class RelayClient {
   }
 
   // Stay closed after an attempt that has failed: another one would fail, too.
-  giveUp(reason) {
+  giveUp(reason, code = 1006) {
     window.removeEventListener("online", this.#hurry);
     this.#leave();
-    this.#tell({ name: "closed", opened: false, code: 1006, reason });
+    this.#tell({ name: "closed", opened: false, code, reason });
   }
 
-  // Give up a connection that seems dead, and make another one.
-  renew(reason) {
+  // Give up a connection that seems dead, and make another one: in so many ms, or after the usual pause.
+  renew(reason, delay = undefined) {
     if (this.#socket === null) return;
     this.#leave();
-    this.#wait({ opened: true, code: 1006, reason });
+    this.#wait({ opened: true, code: 1006, reason }, delay);
   }
 
   // Send a string or an ArrayBuffer. Returns null, or says why nothing was sent.
@@ -155,9 +155,9 @@ export class RelayClient {
   }
 
   // Exponential, so that a server in trouble has peace; random, so that its clients don't come back all together.
-  #wait(loss) {
+  #wait(loss, wanted) {
     const ceiling = Math.min(LONGEST_DELAY, FIRST_DELAY * 2 ** this.#attempts);
-    const delay = Math.max(SHORTEST_DELAY, Math.random() * ceiling);
+    const delay = wanted ?? Math.max(SHORTEST_DELAY, Math.random() * ceiling);
     this.#attempts += 1;
     this.#timer = setTimeout(() => this.#connect(), delay);
     this.#tell({ name: "waiting", until: Date.now() + delay, ...loss });

@@ -17,6 +17,7 @@ export function snippets({ origin, channel, prefix, auth, subprotocol }) {
   const found = [
     { title: "Browser", code: browser(open ? `"${socket}"` : `"${socket}", ["${subprotocol}", "bearer.TOKEN"]`) },
     { title: "Python, websockets", code: python(socket, open ? "" : ', additional_headers={"Authorization": "Bearer TOKEN"}') },
+    { title: "Centrifuge's client (npm install centrifuge)", code: centrifuge(origin, channel, open) },
     { title: "Publish with curl", code: `${curl} -d hello ${shell(`${origin}/publish/${path}`)}` },
     { title: "Listen with curl (server-sent events)", code: `${curl} -N ${shell(`${origin}/sse/${path}`)}` },
   ];
@@ -33,6 +34,17 @@ function browser(given) {
   return `const socket = new WebSocket(${given});
 socket.onmessage = (event) => console.log(event.data);
 socket.onopen = () => socket.send("hello");`;
+}
+
+function centrifuge(origin, channel, open) {
+  const url = `${origin.replace(/^http/, "ws")}/connection/websocket`;
+  return `import { Centrifuge } from "centrifuge";
+
+const client = new Centrifuge("${url}"${open ? "" : ', { token: "TOKEN" }'});
+const channel = client.newSubscription(${JSON.stringify(channel)});
+channel.on("publication", ({ data }) => console.log(data));
+channel.subscribe();
+client.connect();`;
 }
 
 function python(socket, headers) {

@@ -14,6 +14,13 @@ export function ending({ opened, code, reason }) {
   return code < 3000 ? `this client did what the server doesn't allow (${said})` : `the server keeps it away (${said})`;
 }
 
+// Says what was missed while a client was away. state: the one in which it is back; see CentrifugeClient.
+export function beginning({ recovered }) {
+  if (recovered === undefined) return "Back again; what was said meanwhile is missed";
+  if (recovered === null) return "Back again, but not recovered: the server can't tell what was said meanwhile";
+  return `Back again: recovered, ${recovered === 0 ? "nothing was missed" : `${plural(recovered, "message")} of meanwhile`}`;
+}
+
 export function size(bytes) {
   if (bytes < 1024) return plural(bytes, "byte");
   return bytes < 1024 ** 2 ? `${Math.floor(bytes / 1024)} KiB` : `${Math.floor(bytes / 1024 ** 2)} MiB`;

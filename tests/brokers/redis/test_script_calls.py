@@ -78,13 +78,13 @@ def test_a_call_is_one_whole_command() -> None:
     channel = ScriptedChannel(SCRIPTS, "relay:", "h:c", options)
     for key, repeat in ((None, []), ("k", [keys.repeat + hash_key("k")])):
         made = channel.call(BULK % (3, b"%b%"), key)
-        command = _parse(pack_call([made], pack_primary(b"p", 20_000)))
+        command = _parse(pack_call([made], pack_primary(b"p")))
         assert command[:3] == [b"EVALSHA", SCRIPTS.positioned.sha.encode(), b"%d" % (2 + len(repeat))]
         assert command[3 : 5 + len(repeat)] == [b"relay:{h:c}:position", b"relay:{h:c}:history", *repeat]
-        _, order, kinds, primary, day, size, ttl, limit, lifetime, channel_name, envelope = command[5 + len(repeat) :]
+        _, order, kinds, primary, size, ttl, limit, lifetime, pause, channel_name, envelope = command[5 + len(repeat) :]
         assert (order, kinds) == (b"\1", b"\1")
-        assert (channel_name, size, ttl, limit) == (b"relay:h:c", b"7", b"1500", b"99")
-        assert (primary, day, envelope) == (b"p", b"20000", b"%b%")
+        assert (channel_name, size, ttl, limit) == (b"relay:h:c", b"7", b"1687", b"99")
+        assert (primary, pause, envelope) == (b"p", b"187", b"%b%")
         assert int(lifetime) == 8 * 24 * 3600
     once = ScriptedChannel(SCRIPTS, "relay:", "c", ChannelOptions()).call(BULK % (1, b"x"), "k")
     repeat_key = b"relay:{c}:repeat:" + hash_key("k")
@@ -96,8 +96,8 @@ def test_a_call_is_one_whole_command() -> None:
 def test_a_position_lives_as_long_as_the_messages() -> None:
     options = ChannelOptions(history_size=1, history_ttl=30 * 24 * 3600)
     made = ScriptedChannel(SCRIPTS, "relay:", "c", options).call(BULK % (1, b"x"), None)
-    command = _parse(pack_call([made], pack_primary(b"", 1)))
-    assert int(command[13]) > 30 * 24 * 3600
+    command = _parse(pack_call([made], pack_primary(b"")))
+    assert int(command[12]) > 30 * 24 * 3600
 
 
 @pytest.mark.parametrize("name", ["a", "a}:repeat:b", "}", "{", "{}", "日本"])

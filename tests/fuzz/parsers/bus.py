@@ -8,15 +8,8 @@ from random import Random
 from typing import Any, Final
 
 from relay.brokers.envelope import EnvelopeError, open_envelope, seal, seal_with_position
-from relay.control.messages import (
-    ControlMessage,
-    ControlMessageError,
-    NodeInfo,
-    SurveyReply,
-    decode_broadcast,
-    decode_inbox,
-    encode,
-)
+from relay.control.commands import ControlMessage
+from relay.control.messages import ControlMessageError, NodeInfo, SurveyReply, decode_broadcast, decode_inbox, encode
 from relay.message import ORIGIN_BYTES, Kind, Message, PositionedMessage, attributes_of
 from tests.fuzz.grammar import bus
 from tests.fuzz.grammar.json_text import vary

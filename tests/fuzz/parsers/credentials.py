@@ -17,16 +17,18 @@ from websockets.datastructures import Headers
 
 from relay.auth.api_keys import ApiKeyAuthenticator
 from relay.auth.auth_keys import read_auth_key
-from relay.auth.authenticator import Identity
+from relay.auth.authenticator import Identity, check_subscribe
 from relay.auth.credential import take_bearer
 from relay.auth.keys import public_key, secret_key
 from relay.auth.rights import PatternRights, Right, RightsError, compile_patterns
+from relay.auth.server_side import check_server_side
 from relay.auth.signed_claims import TokenRules
+from relay.auth.subscription_tokens import SubscriptionGrant, SubscriptionTokenError, SubscriptionTokens
 from relay.auth.tokens import TokenVerifier
 from relay.authenticators.credentials import Credentials
 from relay.authenticators.key import SharedKeys
 from relay.channel import check_channel
-from relay.errors import ChannelError
+from relay.errors import ChannelError, NotAllowed
 from relay.protocols.request import parse_request
 from tests.fuzz.grammar import credential, http
 from tests.fuzz.grammar.credential import COOKIE, SECRET, encode_part, sign
@@ -41,6 +43,7 @@ _PRIVATE: Final = ec.derive_private_key(20_260_101, ec.SECP256R1())
 _TOKEN_KEYS: Final = [secret_key(SECRET.decode()), public_key(_PRIVATE.public_key())]
 _RULES: Final = TokenRules()
 _verifier: Final = TokenVerifier(_RULES, lambda: NOW)
+_subscriptions: Final = SubscriptionTokens(_RULES, lambda: NOW)
 _CHANNELS: Final = ("x", "chat:1", "user:ann", "open:a")
 
 
@@ -63,10 +66,15 @@ def make_token(random: Random) -> bytes:
 
 def make_claims(random: Random) -> bytes:
     """Return the claims of a token."""
-    choices = (
+    choices: tuple[tuple[str, Sequence[Any]], ...] = (
         ("sub", credential.SUBJECTS),
         ("exp", credential.EXPIRIES),
-        ("channels", credential.RIGHTS),
+        ("channels", (*credential.RIGHTS, ["x"], ["x", "chat:1", "x"], [" "], [7])),
+        (
+            "subs",
+            (None, {"x": {}}, {"chat:1": {"info": 1, "data": {"a": 2}, "override": {}}, "y": None}, {"": {}}, ["x"]),
+        ),
+        ("meta", (None, {}, {"tenant": 7}, [1])),
         ("info", ({"name": "Ann"}, None, 7, "\u20ac")),
         ("expire_at", (credential.FAR, 0)),
         ("nbf", (1, credential.FAR)),
@@ -93,6 +101,31 @@ def read_claims(data: bytes) -> tuple[Any, ...]:
     return read_token(sign(b'{"alg":"HS256"}', data).encode())
 
 
+def make_subscription(random: Random) -> bytes:
+    """Return the claims of a token for a subscription."""
+    choices = (
+        ("sub", ("ann", "bob", "", 7)),
+        ("channel", ("x", "y", "", None, 7)),
+        ("exp", credential.EXPIRIES),
+        ("info", (None, {"name": "Ann"}, "x" * 5000)),
+        ("data", (None, [1])),
+        ("client", (None, "", "a")),
+    )
+    given = {name: values[0] if random.random() < 0.8 else random.choice(values) for name, values in choices}
+    made = json.dumps({name: value for name, value in given.items() if value is not None}).encode()
+    return vary(made, random) if random.random() < 0.4 else made
+
+
+def read_subscription(data: bytes) -> tuple[Any, ...]:
+    """Return what a token with these claims gives ann in the channel x."""
+    grant = _subscriptions.verify(sign(b'{"alg":"HS256"}', data), _TOKEN_KEYS, "x", "ann")
+    expect(grant, SubscriptionGrant)
+    claims = json.loads(data.decode(errors="replace"))  # in claims that are not read anything may stand
+    if (claims.get("channel"), claims.get("sub")) != ("x", "ann"):
+        raise Wrong("a token of another channel or user passes")
+    return grant.info, grant.data, grant.expires_at
+
+
 def _is_signed(token: str) -> bool:
     """Return whether a token that was accepted has one of the four signatures that it may have."""
     signed, _, encoded = token.rpartition(".")
@@ -111,7 +144,20 @@ def _given(identity: Identity) -> tuple[Any, ...]:
     expect(identity, Identity)
     expect(identity.rights, PatternRights)
     may = [(identity.rights.may_subscribe(name), identity.rights.may_publish(name)) for name in _CHANNELS]
-    return identity.user, identity.expires_at, identity.info, may
+    if identity.server_side is not None:
+        check_server_side(identity.server_side)
+        hidden = [name for name in identity.server_side.subscriptions if not _may_hear(identity, name)]
+        if hidden:
+            raise Wrong("the server subscribes a client to what it may not hear")
+    return identity.user, identity.expires_at, identity.info, may, identity.server_side
+
+
+def _may_hear(identity: Identity, channel: str) -> bool:
+    try:
+        check_subscribe(identity, channel)
+    except NotAllowed:
+        return False
+    return True
 
 
 _KEYS: Final = SharedKeys(
@@ -230,6 +276,9 @@ PARSERS: Final = {
         8, make_token, credential.TOKENS, read_token, statuses=(401,), secrets=_parts, max_bytes=4000, untouched=0.2
     ),
     "claims": Parser(10, make_claims, credential.JSON_TOKENS, read_claims, statuses=(401,), untouched=0.4),
+    "subscription": Parser(
+        6, make_subscription, credential.JSON_TOKENS, read_subscription, errors=(SubscriptionTokenError,), untouched=0.4
+    ),
     "key": Parser(8, make_keyed, credential.TOKENS, read_keyed, statuses=(400, 401), secrets=_all),
     "api-key": Parser(4, make_keyed, credential.TOKENS, read_api_key, errors=()),
     "pattern": Parser(8, make_patterns, PATTERN_TOKENS, read_patterns, errors=(RightsError, ChannelError)),

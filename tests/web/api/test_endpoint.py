@@ -8,6 +8,7 @@ import random
 import pytest
 
 from relay import Gateway
+from relay.web.api.not_available import NOT_AVAILABLE
 from tests.conftest import EmbeddedFactory
 from tests.harness.conditions import wait_until
 from tests.harness.http_response import get, send_request
@@ -112,7 +113,7 @@ async def test_methods_and_verbs_that_do_not_exist(embedded: EmbeddedFactory) ->
     assert gateway.counters.api_requests == {"unknown 104": 1, "publish 104": 1}
 
 
-@pytest.mark.parametrize("method", ["presence", "presence_stats", "history", "history_remove", "subscribe"])
+@pytest.mark.parametrize("method", ["presence", "presence_stats", "history", "history_remove", *NOT_AVAILABLE])
 async def test_what_the_relay_does_not_keep_is_not_available(embedded: EmbeddedFactory, method: str) -> None:
     gateway = await start(embedded)
     assert (await call(gateway.port, method, {"channel": "a"}))["error"]["code"] == 108

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from relay import Gateway
+from relay.auth.server_side import ServerSubscription
+from relay.clients.session import Session
 from relay.control import responder
 from relay.namespaces import ChannelOptions
 from tests.conftest import EmbeddedFactory
@@ -78,6 +80,19 @@ async def test_b64data_is_a_binary_message_and_comes_before_data(embedded: Embed
         ("disconnect", {"user": "a", "disconnect": {"code": 5000}}, 107, "$.disconnect.code"),
         ("disconnect", {"user": "a", "disconnect": {"code": 4000, "reason": "\u20ac" * 42}}, 107, "disconnect.reason"),
         ("disconnect", {"user": "a", "whitelist": ["x"]}, 107, "whitelist"),
+        ("subscribe", {"user": "a"}, 107, "channel"),
+        ("subscribe", {"channel": "a"}, 107, "user: must not be empty"),
+        ("subscribe", {"user": "a", "channel": "a b"}, 107, "channel: must not contain"),
+        ("subscribe", {"user": "a", "channel": "a", "client": "x"}, 107, "client"),
+        ("subscribe", {"user": "a", "channel": "a", "info": "x" * 4096}, 107, "info of a: must have at most 4096"),
+        ("subscribe", {"user": "a", "channel": "a", "data": "x" * 16384}, 107, "data: all of it"),
+        ("subscribe", {"user": "a", "channel": "a", "b64info": "e"}, 107, "b64info: must be base64"),
+        ("subscribe", {"user": "a", "channel": "a", "b64data": "ew=="}, 107, "data of a: must be JSON in UTF-8"),
+        ("subscribe", {"user": "a", "channel": "a", "session": "s"}, 108, "session"),
+        ("subscribe", {"user": "a", "channel": "a", "expire_at": 9e9}, 108, "expire_at"),
+        ("subscribe", {"user": "a", "channel": "a", "recover_since": {"offset": 1}}, 108, "recover_since"),
+        ("subscribe", {"user": "a", "channel": "a", "override": {"presence": {"value": True}}}, 108, "override"),
+        ("subscribe", {"user": "a", "channel": "a", "all_users": True}, 107, "all_users"),
         ("unsubscribe", {"user": "a"}, 107, "channel"),
         ("unsubscribe", {"channel": "a"}, 107, "user"),
         ("channels", {"pattern": "x" * 256}, 107, "pattern"),
@@ -193,6 +208,33 @@ async def test_disconnect_with_a_code_and_a_reason_and_those_who_stay(embedded: 
         assert sum(client.is_open for client in clients) == 1
         await call(gateway.port, "disconnect", {"client": ids[1], "user": "ann"})
         await wait_until(lambda: not any(client.is_open for client in clients))
+
+
+async def test_subscribe_reaches_the_clients_of_a_user(
+    embedded: EmbeddedFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With what is given along, in JSON or in base64. A plain client has one channel, and takes no notice."""
+    gateway = await start(embedded)
+    heard: list[tuple[str | None, str, ServerSubscription]] = []
+
+    def subscribe_by_server(session: Session, channel: str, subscription: ServerSubscription) -> None:
+        heard.append((session.user, channel, subscription))
+
+    async with connected(f"{gateway.url}/ws/a?user=ann", f"{gateway.url}/ws/a?user=bob") as clients:
+        assert await call(gateway.port, "subscribe", {"user": "ann", "channel": "b"}) == {"result": {}}
+        monkeypatch.setattr(Session, "subscribe_by_server", subscribe_by_server)
+        text = {"info": {"a": 1}, "data": None, "expire_at": 0, "recover_since": None, "override": {}}
+        coded = {"b64info": base64.b64encode(b"[1]").decode(), "b64data": "MQ==", "info": 7, "session": ""}
+        for channel, given in (("b", {}), ("c", text), ("d", coded)):
+            parameters = {"user": "ann", "channel": channel, **given}
+            assert await call(gateway.port, "subscribe", parameters) == {"result": {}}
+        await wait_until(lambda: len(heard) == 3)
+        assert all(client.is_open for client in clients)
+    assert heard == [
+        ("ann", "b", ServerSubscription()),
+        ("ann", "c", ServerSubscription(b'{"a": 1}')),
+        ("ann", "d", ServerSubscription(b"[1]", b"1")),
+    ]
 
 
 async def test_unsubscribe_closes_the_clients_of_a_user_in_one_channel(embedded: EmbeddedFactory) -> None:

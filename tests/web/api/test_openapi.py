@@ -20,7 +20,8 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from relay import Gateway, Settings
-from relay.web.api.methods import METHODS, NOT_AVAILABLE
+from relay.web.api.methods import METHODS
+from relay.web.api.not_available import NOT_AVAILABLE
 from relay.web.api.openapi import document
 from tests.conftest import EmbeddedFactory
 from tests.harness.http_response import get

@@ -1,0 +1,1 @@
+"""The official SDKs of Centrifuge, driven through faults of two servers and their Redis."""

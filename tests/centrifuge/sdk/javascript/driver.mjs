@@ -1,0 +1,15 @@
+// The SDK under Node. Commands come by standard input and events leave by standard output, one JSON object a line.
+
+import {createInterface} from "node:readline";
+import {Centrifuge as Json} from "centrifuge";
+import {Centrifuge as Protobuf} from "centrifuge/build/protobuf";
+import WebSocket from "ws";
+import "./conversation.js";
+
+const protobuf = process.env.SDK_FORMAT === "protobuf";
+const options = {url: process.env.SDK_URL, channel: process.env.SDK_CHANNEL, protobuf, websocket: WebSocket};
+const obey = converse(protobuf ? Protobuf : Json, options, (event) => process.stdout.write(`${JSON.stringify(event)}\n`));
+
+createInterface({input: process.stdin})
+    .on("line", (line) => obey(JSON.parse(line)))
+    .on("close", () => process.exit(0));

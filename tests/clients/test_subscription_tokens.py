@@ -1,0 +1,268 @@
+"""Subscriptions by tokens of channels: what these give, and when it ends."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from relay.auth.authenticator import Identity
+from relay.auth.subscription_tokens import SubscriptionGrant
+from relay.clients.introduction import RENEWAL_SECONDS
+from relay.errors import NotAllowed, Refused, SubscriptionError, Unavailable
+from relay.protocols.multiplexed import ServerSubscription, SubscribeOptions
+from relay.protocols.request_errors import TokenRefused
+from tests.clients.recorder import OnlyPublic, Outcomes, publish
+from tests.clients.session_world import World
+from tests.clients.watching import said
+from tests.harness.conditions import wait_until
+
+ANN = Identity("ann", OnlyPublic())
+
+WITH_TOKEN = SubscribeOptions(token="t")
+
+lateness = pytest.mark.parametrize("late", [False, True])
+
+
+@pytest.fixture
+def outcomes() -> Outcomes:
+    return Outcomes()
+
+
+def granting(seconds: float | None = None, *, late: bool = False) -> World:
+    """Return a world with the token `t`, which lasts for so many seconds.
+
+    Args:
+        seconds: None: without end.
+        late: whether it takes a while to know a token.
+    """
+    world = World()
+    world.tokens.grants["t"] = SubscriptionGrant(expires_at=None if seconds is None else world.now + seconds)
+    if late:
+        world.tokens.gate = asyncio.Event()
+        asyncio.get_running_loop().call_soon(world.tokens.gate.set)
+    return world
+
+
+@lateness
+async def test_a_token_gives_a_right_that_the_client_has_not(outcomes: Outcomes, late: bool) -> None:
+    world = granting(late=late)
+    client, session = world.join(identity=ANN)
+    with pytest.raises(NotAllowed):
+        session.subscribe("a", outcomes.of("without"))
+    session.subscribe("a", outcomes.of("a"), WITH_TOKEN)
+    await wait_until(lambda: outcomes.told)
+    assert outcomes.told == [("a", "done")]
+    assert world.tokens.asked == [("t", "a", "ann")]
+    publish(world.node, "a")
+    assert len(client.delivered) == 1
+    client.leave()
+    await wait_until(world.nothing_is_left)
+
+
+@lateness
+async def test_a_token_that_is_not_in_order(outcomes: Outcomes, late: bool) -> None:
+    """It counts for what it is, also where the client has the right without it."""
+    world = granting(late=late)
+    client, session = world.join(identity=ANN)
+    session.subscribe("public", outcomes.of("public"), SubscribeOptions(token="bad"))
+    await wait_until(lambda: outcomes.told)
+    (refused,) = outcomes.results
+    assert isinstance(refused, TokenRefused)
+    assert (refused.cause, list(session.channels)) == ("invalid", [])
+    publish(world.node, "public")
+    assert client.delivered == []
+    await wait_until(lambda: not world.node.interests)
+    session.subscribe("public", outcomes.of("again"))
+    assert outcomes.told[1:] == [("again", "done")]
+
+
+async def test_a_relay_that_knows_no_tokens(outcomes: Outcomes) -> None:
+    world = World()
+    world.context = replace(world.context, authorizer=None)
+    _, session = world.join(identity=ANN)
+    session.subscribe("a", outcomes.of("a"), WITH_TOKEN)
+    (refused,) = outcomes.results
+    assert isinstance(refused, TokenRefused)
+    assert refused.cause == "invalid"
+
+
+async def test_a_token_that_is_not_known_in_time(outcomes: Outcomes) -> None:
+    world = World(timeout=0.02)
+    world.tokens.gate = asyncio.Event()
+    client, session = world.join()
+    session.subscribe("a", outcomes.of("a"), WITH_TOKEN)
+    await wait_until(lambda: outcomes.told)
+    (refused,) = outcomes.results
+    assert isinstance(refused, Refused)
+    assert refused.cause == Unavailable.AUTHENTICATION_TIMEOUT.cause
+    client.leave()
+    await wait_until(world.nothing_is_left)
+
+
+async def test_what_was_never_asked_is_closed(outcomes: Outcomes) -> None:
+    """A client leaves in the tick of its request."""
+    world = World()
+    world.tokens.gate = asyncio.Event()
+    client, session = world.join()
+    session.subscribe("a", outcomes.of("a"), WITH_TOKEN)
+    assert len(world.tokens.asked) == 1
+    assert world.tokens.waiting == 0
+    client.leave()
+    await wait_until(world.nothing_is_left)
+    assert outcomes.told == []
+
+
+async def test_a_subscription_ends_with_its_token_unless_the_client_renews_it(outcomes: Outcomes) -> None:
+    """It begins to when the right ends. The client stays."""
+    world = granting(60)
+    client, session = world.join()
+    for channel in ("a", "b"):
+        session.subscribe(channel, outcomes.of(channel), WITH_TOKEN)
+    session.subscribe("c", outcomes.of("c"))
+    world.pass_seconds(60 + RENEWAL_SECONDS - 1)
+    assert client.sent == []
+    world.tokens.grants["u"] = SubscriptionGrant(expires_at=world.now + 100)
+    session.renew_subscription("b", "u", outcomes.of("renewed"))
+    assert outcomes.results[-1] == 100
+    world.pass_seconds(1)
+    assert said(client.sent) == [{"expired": "a"}]
+    assert (set(session.channels), client.closed) == ({"b", "c"}, [])
+    publish(world.node, "a", "b")
+    assert len(client.delivered) == 1
+    world.pass_seconds(100 + RENEWAL_SECONDS)
+    assert said(client.sent) == [{"expired": "a"}, {"expired": "b"}]
+    assert [name for name, _ in outcomes.told] == ["a", "b", "c", "renewed"]
+    client.leave()
+    await wait_until(world.nothing_is_left)
+
+
+async def test_a_subscription_that_has_ended_does_not_expire(outcomes: Outcomes) -> None:
+    world = granting(60)
+    client, session = world.join()
+    for channel in ("unsubscribed", "revoked", "again"):
+        session.subscribe(channel, outcomes.of(channel), WITH_TOKEN)
+    assert len(world.expirations) == 3
+    session.unsubscribe("unsubscribed")
+    session.revoke("revoked")
+    session.unsubscribe("again")
+    session.subscribe("again", outcomes.of("again"))
+    assert len(world.expirations) == 0
+    client.sent.clear()
+    world.pass_seconds(1000)
+    assert (client.sent, list(session.channels)) == ([], ["again"])
+
+
+@lateness
+async def test_a_subscription_is_renewed_without_end(outcomes: Outcomes, late: bool) -> None:
+    world = granting(60)
+    client, session = world.join()
+    session.subscribe("a", outcomes.of("a"), WITH_TOKEN)
+    world.tokens.grants["for ever"] = SubscriptionGrant()
+    if late:
+        world.tokens.gate = asyncio.Event()
+    session.renew_subscription("a", "for ever", outcomes.of("renewed"))
+    if world.tokens.gate is not None:
+        await wait_until(lambda: world.tokens.waiting)
+        assert len(outcomes.told) == 1
+        world.tokens.gate.set()
+        await wait_until(lambda: len(outcomes.told) == 2)
+    assert outcomes.results[1] is None
+    assert len(world.expirations) == 0
+    client.leave()
+    await wait_until(world.nothing_is_left)
+
+
+async def test_a_renewal_that_is_refused_changes_nothing(outcomes: Outcomes) -> None:
+    world = granting(60)
+    client, session = world.join()
+    with pytest.raises(SubscriptionError, match="not subscribed"):
+        session.renew_subscription("a", "t", outcomes.of("x"))
+    session.subscribe("a", outcomes.of("a"), WITH_TOKEN)
+    session.renew_subscription("a", "bad", outcomes.of("bad"))
+    assert isinstance(outcomes.results[1], TokenRefused)
+    world.pass_seconds(60 + RENEWAL_SECONDS - 1)
+    assert list(session.channels) == ["a"]
+    world.pass_seconds(1)
+    assert said(client.sent) == [{"expired": "a"}]
+
+
+@pytest.mark.parametrize("how", ["unsubscribe", "anew", "leave"])
+async def test_a_subscription_that_ends_while_it_is_renewed(outcomes: Outcomes, how: str) -> None:
+    world = granting(60)
+    client, session = world.join()
+    session.subscribe("a", outcomes.of("a"), WITH_TOKEN)
+    world.tokens.gate = gate = asyncio.Event()
+    session.renew_subscription("a", "t", outcomes.of("renewed"))
+    await wait_until(lambda: world.tokens.waiting)
+    if how == "leave":
+        client.leave()
+    else:
+        session.unsubscribe("a")
+    world.tokens.gate = None
+    if how == "anew":
+        session.subscribe("a", outcomes.of("anew"))
+    gate.set()
+    await wait_until(lambda: not len(world.context.requests))
+    assert len(world.expirations) == 0
+    if how == "leave":
+        assert len(outcomes.told) == 1
+    else:
+        assert outcomes.told[-1][0] == "renewed"
+        assert isinstance(outcomes.results[-1], SubscriptionError)
+        client.leave()
+    await wait_until(world.nothing_is_left)
+
+
+@pytest.mark.parametrize("error", [ValueError("a fault"), TimeoutError(), asyncio.CancelledError()], ids=repr)
+async def test_a_fault_of_the_authenticator_is_logged_and_ends_the_client(
+    outcomes: Outcomes, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    world = granting(late=True)
+    client, session = world.join()
+
+    def fail(token: str) -> SubscriptionGrant:
+        raise error
+
+    monkeypatch.setattr(world.tokens, "_answer", fail)
+    session.subscribe("a", outcomes.of("a"), WITH_TOKEN)
+    await wait_until(lambda: client.acts == ["abort"])
+    assert "request of a client failed" in caplog.text
+    assert outcomes.told == []
+    await wait_until(world.nothing_is_left)
+
+
+async def test_a_fault_of_an_authenticator_that_answers_at_once_is_raised(
+    outcomes: Outcomes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever reads the client's messages logs it, and drops the client; see `MessageReader`."""
+    world = granting()
+    client, session = world.join()
+
+    def fail(token: str) -> SubscriptionGrant:
+        raise ValueError(token)
+
+    monkeypatch.setattr(world.tokens, "_answer", fail)
+    with pytest.raises(ValueError, match="t"):
+        session.subscribe("a", outcomes.of("a"), WITH_TOKEN)
+    client.abort()
+    assert outcomes.told == []
+    await wait_until(world.nothing_is_left)
+
+
+async def test_a_back_end_subscribes_clients_whatever_their_rights_are(outcomes: Outcomes) -> None:
+    world = World()
+    client, session = world.join(identity=ANN)
+    session.subscribe_by_server("a", ServerSubscription())
+    assert said(client.sent) == [{"subscribed": "a"}]
+    session.subscribe_by_server("a", ServerSubscription())
+    session.subscribe_by_server("not a channel", ServerSubscription())
+    assert (len(client.sent), list(session.channels)) == (1, ["a"])
+    publish(world.node, "a")
+    assert len(client.delivered) == 1
+    session.leave()
+    session.subscribe_by_server("b", ServerSubscription())
+    assert (len(client.sent), list(session.channels)) == (1, [])
+    client.leave()
+    await wait_until(world.nothing_is_left)

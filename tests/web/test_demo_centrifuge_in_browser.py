@@ -1,0 +1,147 @@
+"""The playground as a client of the Centrifuge protocol: positions, recovery, presence, and plain clients beside it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.harness.browser import Browser
+from tests.harness.gateway_process import GatewayProcess, end
+from tests.harness.redis_server import RedisServer
+from tests.web.demo_page import WITHIN_MS, Client, visit
+from tests.web.test_demo_access_in_browser import PHONE, POOR
+from tests.web.test_demo_credentials_in_browser import SECRET, token
+
+ALL = '{"kept": {"history_size": 100, "presence": true, "join_leave": true}}'
+
+
+@pytest.fixture(scope="module")
+def gateways(redis_server: RedisServer) -> Iterator[list[GatewayProcess]]:
+    """Two gateways over one Redis, with a namespace that has all that the page can show."""
+    started = [GatewayProcess(broker_url=redis_server.url, namespaces=ALL) for _ in range(2)]
+    try:
+        for gateway in started:
+            gateway.start_blocking()
+        yield started
+    finally:
+        end(started)
+
+
+def speak_centrifuge(client: Client) -> None:
+    """Turn the switch, and wait until the client is back."""
+    client.root.get_by_label("Protocol").select_option("Centrifuge")
+    expect(client.root).to_contain_text("/connection/websocket")
+    client.is_open()
+
+
+def test_what_was_said_during_a_cut_is_recovered(
+    browser: Browser, gateways: list[GatewayProcess], channel: str
+) -> None:
+    """Clients of both protocols talk with each other; who was away gets all of it, and sees where it stands."""
+    one, two = gateways
+    name = f"kept:{channel}"
+    with (
+        visit(browser, one.port, name, name="Ada") as (ada, view),
+        visit(browser, two.port, name, name="Bob") as (bob, other),
+    ):
+        speak_centrifuge(ada)
+        here = ada.root.locator("[data-part=here]")
+        expect(here).to_contain_text("Ada (you)", timeout=WITHIN_MS)
+        expect(here).to_contain_text("1 client without a name")
+        ada.say("hello")
+        ada.sees("hello", "back in", "no. 1")
+        bob.sees("Ada", "hello")
+        view.page.clock.install()
+        ada.button("Cut the network for 5 s").click()
+        ada.is_open("Reconnecting")
+        ada.sees("Connection lost: the connection broke (1006, cut by you)")
+        for number in range(3):
+            bob.say(f"meanwhile {number}")
+            bob.sees(f"meanwhile {number}", "back in")
+        view.page.clock.run_for(5_000)
+        ada.sees("Back again: recovered, 3 messages of meanwhile")
+        ada.sees("Bob", "meanwhile 2", "no. 4")
+        expect(ada.root.locator("[data-part=position]")).to_have_text("4")
+        ada.say("I am back")
+        bob.sees("Ada", "I am back")
+        texts = ada.entries.locator(".text").all_inner_texts()
+        assert [text for text in texts if "meanwhile" in text][1:] == ["meanwhile 0", "meanwhile 1", "meanwhile 2"]
+        assert view.complaints == other.complaints == []
+
+
+def test_where_nothing_is_kept_it_says_which_settings_are_missing(
+    browser: Browser, gateways: list[GatewayProcess], channel: str
+) -> None:
+    with visit(browser, gateways[0].port, channel) as (client, view):
+        speak_centrifuge(client)
+        lacks = client.root.locator("[data-part=lacks]")
+        expect(lacks).to_contain_text("RELAY_HISTORY_SIZE")
+        expect(lacks).to_contain_text("RELAY_PRESENCE", timeout=WITHIN_MS)
+        client.say("hello")
+        client.sees("hello", "back in")
+        view.page.clock.install()
+        client.button("Cut the network for 5 s").click()
+        client.is_open("Reconnecting")
+        view.page.clock.run_for(5_000)
+        client.sees("Back again; what was said meanwhile is missed")
+        client.root.get_by_label("Protocol").select_option("plain")
+        client.is_open()
+        expect(lacks).to_be_hidden()
+        assert view.complaints == []
+
+
+@pytest.mark.parametrize(("width", "dark"), [(PHONE, True), (1280, False)])
+def test_it_fits_and_can_be_read(
+    browser: Browser, gateways: list[GatewayProcess], channel: str, width: int, dark: bool
+) -> None:
+    with visit(browser, gateways[0].port, channel, width=width, dark=dark) as (client, view):
+        speak_centrifuge(client)
+        expect(client.root.locator("[data-part=lacks]")).to_contain_text("RELAY_PRESENCE", timeout=WITHIN_MS)
+        client.say("W" * 500)
+        client.sees("WWW", "back in")
+        assert view.width == width
+        assert view.page.evaluate(POOR) == []
+
+
+def test_who_is_kept_away_learns_why(browser: Browser, redis_server: RedisServer, channel: str) -> None:
+    """By a subscription or a message that is refused, and by the server's code."""
+    gateway = GatewayProcess(broker_url=redis_server.url, rights="news=r,open=rw")
+    try:
+        gateway.start_blocking()
+        with visit(browser, gateway.port, "open") as (client, _):
+            speak_centrifuge(client)
+            for name, told in [("news", "Listening to news"), ("closed", "")]:
+                client.channel.fill(name)
+                client.button("Join").click()
+                if told:
+                    client.sees(told)
+                    client.say("hello")
+                    expect(client.note).to_have_text("Not sent: permission denied.")
+            client.is_open("Closed")
+            expect(client.status).to_have_text(re.compile("refused: permission denied"))
+    finally:
+        end([gateway])
+
+
+def test_a_token_is_sent_by_the_protocol(browser: Browser, redis_server: RedisServer) -> None:
+    """Not in the address; one that isn't valid closes the client for good, with the code of the protocol."""
+    gateway = GatewayProcess(broker_url=redis_server.url, auth="jwt", jwt_secret=SECRET)
+    try:
+        gateway.start_blocking()
+        good = token({"a": "rw"})
+        with browser.visiting(f"http://127.0.0.1:{gateway.port}/#a") as view:
+            client = Client(view.page)
+            client.is_open("Closed")
+            client.root.get_by_label("Protocol").select_option("Centrifuge")
+            for given, told in (("nonsense", "refused: invalid token"), (good, "Open")):
+                client.root.get_by_label("Token").fill(given)
+                client.button("Join").click()
+                expect(client.status).to_contain_text(told)
+            client.say("hello")
+            client.sees("hello", "back in")
+            assert not [url for url in view.requests if good in url]
+    finally:
+        end([gateway])
