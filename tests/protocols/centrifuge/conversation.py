@@ -192,5 +192,3 @@ def publish(world: World, channel: str, *payloads: bytes, kind: Kind = Kind.TEXT
 def a_world(**given: Any) -> World:
     """Return a world with all kinds of channels."""
     return World(**{"namespaces": OPTIONS, **given})
-
-
