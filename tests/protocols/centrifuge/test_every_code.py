@@ -163,7 +163,7 @@ async def _not_available(format: str) -> None:
 @case(codes.ERROR_TOKEN_EXPIRED)
 async def _token_expired(format: str) -> None:
     for cause in ("expired", "not_yet_valid"):
-        world, token = refusing(Unauthenticated(cause, "not now"))  # type: ignore[arg-type]
+        world, token = refusing(Unauthenticated(cause, "not now"))
         client = Conversation(world, format, connected=False)
         await refused(client, codes.ERROR_TOKEN_EXPIRED, connect={"token": token})
     client = with_token_error(SubscriptionTokenExpired(), format)
@@ -286,7 +286,7 @@ async def _too_many_requests(format: str) -> None:
 
 @case(codes.DISCONNECT_INVALID_TOKEN)
 async def _invalid_token(format: str) -> None:
-    world, token = refusing(Unauthenticated("signature", "forged"))
+    world, token = refusing(Unauthenticated("wrong_signature", "forged"))
     client = Conversation(world, format, connected=False)
     await closing(client, codes.DISCONNECT_INVALID_TOKEN, connect={"token": token})
     await closing(Conversation(world, format), codes.DISCONNECT_INVALID_TOKEN, refresh={"token": token})

@@ -97,7 +97,7 @@ async def test_after_an_expired_token_the_client_is_told_and_heard_no_more(forma
 @pytest.mark.parametrize(
     ("refusal", "ended"),
     [
-        (Unauthenticated("signature", "forged"), (3500, "invalid token")),
+        (Unauthenticated("wrong_signature", "forged"), (3500, "invalid token")),
         (Unauthenticated(MISSING, "a token is needed"), BAD_REQUEST),
     ],
     ids=["invalid", "missing"],
@@ -206,7 +206,7 @@ async def test_commands_are_answered_in_the_order_in_which_they_were_sent(format
     for number in (5, 6, 7):
         assert [one["id"] for one in client.replies[1:]] == list(range(5, number))
         late_bus.acknowledge(f"c{number}")
-        await wait_until(lambda number=number: len(client.replies) > number - 4)  # type: ignore[misc]
+        await wait_until(lambda number=number: len(client.replies) > number - 4)
     await wait_until(lambda: len(client.replies) == 6)
     assert [one["id"] for one in client.replies[1:]] == [5, 6, 7, 8, 9]
     await wait_until(lambda: client.client.acts == ["pause", "resume"])
