@@ -3,51 +3,65 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 
 import pytest
 
 from tests.centrifuge.oracle.comparison import deviations, judge
 from tests.centrifuge.oracle.differences import DIFFERENCES
-from tests.centrifuge.oracle.player import play
+from tests.centrifuge.oracle.player import Transcript, play
 from tests.centrifuge.oracle.recording import Transcripts, recorded
 from tests.centrifuge.oracle.relay_server import server_of, start_relay
-from tests.centrifuge.oracle.script import Script
+from tests.centrifuge.oracle.script import FormatName, Script
 from tests.centrifuge.oracle.scripts import THEMES
 from tests.centrifuge.oracle.server import Server
 from tests.centrifuge.oracle.setups import SETUPS
 from tests.harness.gateway_process import end
 from tests.harness.redis_server import RedisServer
 
-AT_ONCE = 8
+AT_ONCE = 32
+"""Some scripts wait for seconds, and the others need not wait for these."""
+
+Played = dict[tuple[str, str], Transcripts]
 
 
 @pytest.fixture(scope="module", params=["memory", "Redis"])
-def servers(request: pytest.FixtureRequest, redis_server: RedisServer) -> Iterator[dict[str, Server]]:
-    """Gateways with all setups."""
+def played(request: pytest.FixtureRequest, redis_server: RedisServer) -> Played:
+    """What gateways of the relay answer to all scripts, by theme and name."""
     urls = {"memory": "memory://", "Redis": redis_server.url}
     gateways = {name: start_relay(setup, urls[request.param]) for name, setup in SETUPS.items()}
     try:
         for gateway in gateways.values():
             gateway.start_blocking()
-        yield {name: server_of(gateway) for name, gateway in gateways.items()}
+        return asyncio.run(_play_all({name: server_of(gateway) for name, gateway in gateways.items()}))
     finally:
         end(gateways.values())
 
 
-@pytest.mark.parametrize("theme", THEMES)
-async def test_answers_as_centrifugo_does(theme: str, servers: dict[str, Server]) -> None:
-    """All scripts of a theme; they are played at once, as some take seconds of waiting."""
-    expected = recorded(theme)
+async def _play_all(servers: dict[str, Server]) -> Played:
     turns = asyncio.Semaphore(AT_ONCE)
 
-    async def verdict(script: Script) -> list[str]:
+    async def one(script: Script, form: FormatName) -> Transcript:
         async with turns:
-            heard: Transcripts = {form: await play(script, servers[script.setup], form) for form in script.formats}
-        return judge(f"{theme}/{script.name}", deviations(expected[script.name], heard))
+            return await play(script, servers[script.setup], form)
 
-    verdicts = await asyncio.gather(*map(verdict, THEMES[theme]))
-    wrong = {script.name: lines for script, lines in zip(THEMES[theme], verdicts, strict=True) if lines}
+    async def both(script: Script) -> Transcripts:
+        transcripts = await asyncio.gather(*(one(script, form) for form in script.formats))
+        return dict(zip(script.formats, transcripts, strict=True))
+
+    named = {(theme, script.name): script for theme, scripts in THEMES.items() for script in scripts}
+    slow_first = sorted(named, key=lambda name: not named[name].slow)
+    return dict(zip(slow_first, await asyncio.gather(*(both(named[name]) for name in slow_first)), strict=True))
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_answers_as_centrifugo_does(theme: str, played: Played) -> None:
+    """In all scripts of a theme."""
+    expected = recorded(theme)
+    wrong = {
+        script.name: lines
+        for script in THEMES[theme]
+        if (lines := judge(f"{theme}/{script.name}", deviations(expected[script.name], played[theme, script.name])))
+    }
     text = "\n".join(f"{name}\n    " + "\n    ".join(lines) for name, lines in wrong.items())
     assert not wrong, f"{len(wrong)} of {len(THEMES[theme])} scripts of {theme}:\n{text}"
 
