@@ -15,26 +15,35 @@ from tests.centrifuge.oracle.script import FormatName, Script
 from tests.centrifuge.oracle.scripts import THEMES
 from tests.centrifuge.oracle.server import Server
 from tests.centrifuge.oracle.setups import SETUPS
-from tests.harness.gateway_process import end
+from tests.harness.gateway_process import GatewayProcess, end
 from tests.harness.redis_server import RedisServer
 
 AT_ONCE = 32
 """Some scripts wait for seconds, and the others need not wait for these."""
 
+BUSES = ("memory", "Redis")
+
 Played = dict[tuple[str, str], Transcripts]
+"""Theme and name of a script → what was heard."""
 
 
-@pytest.fixture(scope="module", params=["memory", "Redis"])
-def played(request: pytest.FixtureRequest, redis_server: RedisServer) -> Played:
-    """What gateways of the relay answer to all scripts, by theme and name."""
+@pytest.fixture(scope="module")
+def played(redis_server: RedisServer) -> dict[str, Played]:
+    """What gateways of the relay answer to all scripts, by bus: all at once, as some scripts wait for half a minute."""
     urls = {"memory": "memory://", "Redis": redis_server.url}
-    gateways = {name: start_relay(setup, urls[request.param]) for name, setup in SETUPS.items()}
+    gateways = {bus: {name: start_relay(setup, urls[bus]) for name, setup in SETUPS.items()} for bus in BUSES}
+    all_of_them = [gateway for named in gateways.values() for gateway in named.values()]
     try:
-        for gateway in gateways.values():
+        for gateway in all_of_them:
             gateway.start_blocking()
-        return asyncio.run(_play_all({name: server_of(gateway) for name, gateway in gateways.items()}))
+        return asyncio.run(_play_on_all(gateways))
     finally:
-        end(gateways.values())
+        end(all_of_them)
+
+
+async def _play_on_all(gateways: dict[str, dict[str, GatewayProcess]]) -> dict[str, Played]:
+    servers = [{name: server_of(gateway) for name, gateway in named.items()} for named in gateways.values()]
+    return dict(zip(gateways, await asyncio.gather(*map(_play_all, servers)), strict=True))
 
 
 async def _play_all(servers: dict[str, Server]) -> Played:
@@ -53,15 +62,16 @@ async def _play_all(servers: dict[str, Server]) -> Played:
     return dict(zip(slow_first, await asyncio.gather(*(both(named[name]) for name in slow_first)), strict=True))
 
 
+@pytest.mark.parametrize("bus", BUSES)
 @pytest.mark.parametrize("theme", THEMES)
-def test_answers_as_centrifugo_does(theme: str, played: Played) -> None:
+def test_answers_as_centrifugo_does(theme: str, bus: str, played: dict[str, Played]) -> None:
     """In all scripts of a theme."""
-    expected = recorded(theme)
-    wrong = {
-        script.name: lines
-        for script in THEMES[theme]
-        if (lines := judge(f"{theme}/{script.name}", deviations(expected[script.name], played[theme, script.name])))
-    }
+    expected, heard = recorded(theme), played[bus]
+    wrong = {}
+    for script in THEMES[theme]:
+        found = deviations(expected[script.name], heard[theme, script.name])
+        if lines := judge(f"{theme}/{script.name}", found):
+            wrong[script.name] = lines
     text = "\n".join(f"{name}\n    " + "\n    ".join(lines) for name, lines in wrong.items())
     assert not wrong, f"{len(wrong)} of {len(THEMES[theme])} scripts of {theme}:\n{text}"
 
