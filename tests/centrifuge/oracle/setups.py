@@ -117,7 +117,7 @@ SETUPS: Final[dict[str, Setup]] = {
     ),
     "personal": _setup(
         {"subscribe_to_user_personal_channel": {"enabled": True, "personal_channel_namespace": "own"}},
-        {"ping_interval": 25, "personal_channels": "own:#{sub}"},
+        {"ping_interval": 25, "user_channels": "own:#{sub}"},
     ),
     "hasty": _setup(
         {

@@ -220,10 +220,9 @@ SCRIPTS: Final[tuple[Script, ...]] = (
     ),
     script(
         "presence",
-        ask("a", connect(token(info={"name": "Ann"})), subscribe("open:~")),
-        ask("a", presence("open:~")),
-        Api("presence", {"channel": "open:~"}),
-        Api("presence_stats", {"channel": "open:~"}),
+        ask("a", connect(token(info={"name": "Ann"})), subscribe("told:~", join_leave=True), pushes=1),
+        Api("presence", {"channel": "told:~"}),
+        Api("presence_stats", {"channel": "told:~"}),
     ),
     script(
         "presence where there is none",
