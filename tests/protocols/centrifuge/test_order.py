@@ -158,7 +158,9 @@ async def test_what_can_not_be_read_is_a_bad_request(format: str) -> None:
 async def test_a_pong_is_heard_once_for_each_ping(format: str) -> None:
     client = Conversation(a_world(), format)
     for _ in range(2):
-        client.client.send(client.protocol.ping())
+        ping = client.protocol.ping()
+        assert ping is not None
+        client.client.send(ping)
         assert client.everything[-1] == {}
         client.say({})
         assert client.ended is None
