@@ -64,7 +64,7 @@ class Centrifuge:
         session: the client's; set when it is there.
     """
 
-    __slots__ = ("_opening", "_order", "_pinged", "_server_side", "_state", "session", "wire")
+    __slots__ = ("_going_on", "_opening", "_order", "_pinged", "_server_side", "_state", "session", "wire")
 
     transport: str = "websocket"
     multiplexed = True
@@ -82,6 +82,8 @@ class Centrifuge:
         self._opening: OpeningRequest | None = opening
         self._state = State.NEW
         self._order = CommandOrder()
+        # Whether commands that have waited are being carried out.
+        self._going_on = False
         # Whether a ping is not answered yet.
         self._pinged = False
         # Channels to which the client is subscribed without having asked; None: none.
@@ -169,10 +171,14 @@ class Centrifuge:
             self.session.send(reply)
         order = self._order
         order.end(kind)
-        if not order.waiting:
-            return
-        while not self.ended and (following := order.next()) is not None:
-            self._carry_out(*following)
+        if not order.waiting or self._going_on:
+            return  # many are answered at once: each within the one before would be too deep
+        self._going_on = True
+        try:
+            while not self.ended and (following := order.next()) is not None:
+                self._carry_out(*following)
+        finally:
+            self._going_on = False
         if not order.waiting:
             self.session.resume()
 
@@ -211,7 +217,10 @@ class Centrifuge:
             self.session.send(self.wire.push("", pushes.Refresh(seconds is not None, ttl(seconds))))
 
     def expired(self, session: MultiplexedSession, channel: str) -> None:
-        """Tell the client that its right to a channel has ended."""
+        """Tell the client that its right to a channel has ended; it can't subscribe again where the server did."""
+        if channel in (self._server_side or _NONE):
+            self.session.close(Disconnect.SUBSCRIPTION_EXPIRED)
+            return
         self.session.send(self.wire.push(channel, codes.UNSUBSCRIBE_EXPIRED))
 
     def ping(self) -> bytes | None:
