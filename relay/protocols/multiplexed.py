@@ -244,6 +244,9 @@ class MultiplexedProtocol(ClientProtocol, Protocol):
     def first(self) -> bytes:
         """What the client has said with its request already, as if it was its first message; empty: nothing."""
 
+    def release(self) -> None:
+        """Let go of the session: the client has gone. They hold each other until then."""
+
     def encoder(self, options: ChannelOptions) -> Encoder:
         """Return the encoder of the messages of channels with such options."""
 

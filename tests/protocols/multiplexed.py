@@ -122,6 +122,9 @@ class Multiplexed:
     first = b""
     presence: PresenceFormat | None = None
 
+    def release(self) -> None:
+        """Do nothing: no session is kept."""
+
     def encoder(self, options: ChannelOptions) -> Encoder:
         """Return the encoder of all channels."""
         return self.encode

@@ -121,6 +121,10 @@ class Centrifuge:
             self._server_side = set()
         return self._server_side
 
+    def release(self) -> None:
+        """Let go of the session."""
+        del self.session
+
     def encoder(self, options: ChannelOptions) -> Encoder:
         """Return the encoder of the messages of channels with such options."""
         return self.wire.encode if options.no_json == "string" else self.wire.encode_strictly
