@@ -61,7 +61,7 @@ class Centrifuge:
         session: the client's; set when it is there.
     """
 
-    __slots__ = ("_opening", "_order", "_pinged", "_server_side", "_state", "session", "wire")
+    __slots__ = ("_opening", "_order", "_pings", "_server_side", "_state", "session", "wire")
 
     transport: str = "websocket"
     multiplexed = True
@@ -79,8 +79,8 @@ class Centrifuge:
         self._opening: OpeningRequest | None = opening
         self._state = State.NEW
         self._order = CommandOrder()
-        # Whether a ping is not answered yet.
-        self._pinged = False
+        # How many pings are not answered yet: a client that reads late may have several.
+        self._pings = 0
         # Channels to which the client is subscribed without having asked; None: none.
         self._server_side: set[str] | None = None
 
@@ -211,9 +211,14 @@ class Centrifuge:
         """Tell the client that its right to a channel has ended."""
         self.session.send(self.wire.push(channel, codes.UNSUBSCRIBE_EXPIRED))
 
-    def ping(self) -> bytes:
-        """Return an empty reply, which the client answers with an empty command."""
-        self._pinged = True
+    def ping(self) -> bytes | None:
+        """Return an empty reply, which the client answers with an empty command.
+
+        None: it doesn't know yet that it has to, and takes no notice.
+        """
+        if self._state is not State.CONNECTED:
+            return None
+        self._pings += 1
         return self.wire.ping
 
     def closing(self, why: Disconnect | CustomDisconnect) -> CloseMessage:
@@ -245,9 +250,9 @@ class Centrifuge:
             self._carry_out(kind, command)
 
     def _take_pong(self, command: Command) -> None:
-        if command.id or not self._pinged:
+        if command.id or not self._pings:
             raise ProtocolError(Disconnect.UNEXPECTED_DATA, "a pong without a ping, or a command without a request")
-        self._pinged = False
+        self._pings -= 1
 
     def _carry_out(self, kind: str, command: Command) -> None:
         exchange = self.exchange(command.id, kind)
