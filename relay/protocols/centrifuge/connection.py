@@ -176,9 +176,15 @@ class Centrifuge:
     # What the server wants.
 
     def missed(self, session: Session, channel: str, position: Position | None) -> bytes | Disconnect:
-        """End the subscription: the client subscribes again, and recovers what it can."""
+        """End the subscription: the client subscribes again, and recovers what it can.
+
+        One that it has not asked for ends with the connection. Where it counts, nothing comes until then.
+        """
         if channel in (self._server_side or _NONE):
-            return Disconnect.MISSED
+            if position is None:
+                return Disconnect.MISSED
+            self.session.fall_silent(channel)
+            return b""
         self.session.unsubscribe(channel)
         return self.wire.push(channel, codes.UNSUBSCRIBE_INSUFFICIENT_STATE)
 
