@@ -87,8 +87,7 @@ class EmulatedStream(MultiplexedStream):
     def ping(self) -> None:
         """Write a ping, unless an answer could not get through anyway."""
         if self._held is None and not self.paused and not self._throttled:
-            self.heard = False
-            super().ping()
+            self.heard = not self._write_heartbeat()
 
     def check_heard(self) -> None:
         """Close a client that has said nothing since its last ping; while nothing is taken in, its pong may wait."""

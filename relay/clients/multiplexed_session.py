@@ -17,6 +17,7 @@ from relay.clients.session_context import SessionContext
 from relay.clients.subscribing_session import SubscribingSession
 from relay.clients.subscription import Subscription
 from relay.errors import RelayError, SubscriptionError
+from relay.hub import Subscriber
 from relay.member import Member
 from relay.message import AttributedMessage, Attributes, Kind, PositionedMessage
 from relay.namespaces import ChannelOptions
@@ -32,14 +33,17 @@ PUBLISHERS: Final = 1024
 _T = TypeVar("_T")
 
 
-class Holding(Protocol):
-    """A client that can keep back what is delivered to it; see `relay.clients.multiplexed`."""
+class Holding(Subscriber, Protocol):
+    """A client that can keep back what is delivered to it; see `relay.clients.gathering`."""
 
     def hold_deliveries(self) -> None:
         """Keep back what is delivered from now on."""
 
     def release_deliveries(self, first: bytes) -> None:
         """Write something, and behind it what was kept back."""
+
+    def close_in_turn(self) -> None:
+        """End it, as it lacks messages, when its turn has come."""
 
 
 class MultiplexedSession(SubscribingSession):
@@ -123,6 +127,12 @@ class MultiplexedSession(SubscribingSession):
     def renew_subscription(self, channel: str, token: str, answer: Answer[float | None]) -> None:
         """Let a subscription end later, as a token says."""
         self._ask(self._renew(self._found(channel), token), answer)
+
+    def fall_silent(self, channel: str) -> None:
+        """Deliver nothing more of a channel, and close the client when its turn has come."""
+        client = cast(Holding, self._client)
+        self._node.hub.remove(channel, client, self._found(channel).encode)
+        client.close_in_turn()
 
     def granted(self, channel: str) -> Granted:
         """Return what the client is told with a subscription."""

@@ -164,6 +164,15 @@ class MultiplexedSession(Session, Protocol):
             SubscriptionError: the client isn't subscribed to it.
         """
 
+    def fall_silent(self, channel: str) -> None:
+        """Deliver nothing more of a channel, and close the client when its turn has come: it lacks messages there.
+
+        For one that can't be told otherwise, and would count on from the next message as if it had those before.
+
+        Raises:
+            SubscriptionError: the client isn't subscribed to it.
+        """
+
     def renew_subscription(self, channel: str, token: str, answer: Answer[float | None]) -> None:
         """Let a subscription end later, as a token says.
 

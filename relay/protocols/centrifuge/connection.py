@@ -64,7 +64,7 @@ class Centrifuge:
         session: the client's; set when it is there.
     """
 
-    __slots__ = ("_going_on", "_opening", "_order", "_pinged", "_server_side", "_state", "session", "wire")
+    __slots__ = ("_going_on", "_opening", "_order", "_pings", "_server_side", "_state", "session", "wire")
 
     transport: str = "websocket"
     multiplexed = True
@@ -84,8 +84,8 @@ class Centrifuge:
         self._order = CommandOrder()
         # Whether commands that have waited are being carried out.
         self._going_on = False
-        # Whether a ping is not answered yet.
-        self._pinged = False
+        # How many pings are not answered yet: a client that reads late may have several.
+        self._pings = 0
         # Channels to which the client is subscribed without having asked; None: none.
         self._server_side: set[str] | None = None
 
@@ -189,9 +189,15 @@ class Centrifuge:
     # What the server wants.
 
     def missed(self, session: Session, channel: str, position: Position | None) -> bytes | Disconnect:
-        """End the subscription: the client subscribes again, and recovers what it can."""
+        """End the subscription: the client subscribes again, and recovers what it can.
+
+        One that it has not asked for ends with the connection. Where it counts, nothing comes until then.
+        """
         if channel in (self._server_side or _NONE):
-            return Disconnect.MISSED
+            if position is None:
+                return Disconnect.MISSED
+            self.session.fall_silent(channel)
+            return b""
         self.session.unsubscribe(channel)
         return self.wire.push(channel, codes.UNSUBSCRIBE_INSUFFICIENT_STATE)
 
@@ -228,10 +234,13 @@ class Centrifuge:
         self.session.send(self.wire.push(channel, codes.UNSUBSCRIBE_EXPIRED))
 
     def ping(self) -> bytes | None:
-        """Return an empty reply, which the client answers with an empty command; None before it knows of pings."""
+        """Return an empty reply, which the client answers with an empty command.
+
+        None: it doesn't know yet that it has to, and takes no notice.
+        """
         if self._state is not State.CONNECTED:
             return None
-        self._pinged = True
+        self._pings += 1
         return self.wire.ping
 
     def closing(self, why: Disconnect | CustomDisconnect) -> CloseMessage:
@@ -263,9 +272,9 @@ class Centrifuge:
             self._carry_out(kind, command)
 
     def _take_pong(self, command: Command) -> None:
-        if command.id or not self._pinged:
+        if command.id or not self._pings:
             raise ProtocolError(Disconnect.UNEXPECTED_DATA, "a pong without a ping, or a command without a request")
-        self._pinged = False
+        self._pings -= 1
 
     def _carry_out(self, kind: str, command: Command) -> None:
         exchange = self.exchange(command.id, kind)
