@@ -18,7 +18,12 @@ UNREAD_SECONDS = 0.5
 
 STAYING = (Ending.SILENCE, Ending.PONGS)
 
-EVENTS = b"\r\nContent-Type: text/event-stream\r\n"
+STREAMS = (
+    b"\r\nContent-Type: text/event-stream\r\n",
+    b"\r\nContent-Type: application/x-ndjson\r\n",
+    b"\r\nContent-Type: application/octet-stream\r\n",
+)
+"""Of responses that don't end."""
 
 
 class Conversation:
@@ -78,7 +83,7 @@ class Conversation:
             await asyncio.sleep(UNREAD_SECONDS)
         while not self._reset and (data := await loop.sock_recv(client, 65536)):
             self._said += data
-            if EVENTS in self._said and self._case.ending in STAYING:
+            if any(kind in self._said for kind in STREAMS) and self._case.ending in STAYING:
                 self._drop(client)
         # A piece that waits for room has no reader any more.
         with suppress(OSError):

@@ -15,7 +15,10 @@ Frame = tuple[int, bytes]
 
 _STATUS = re.compile(rb"HTTP/1\.[01] ([1-5][0-9]{2}) [\x20-\x7e]*\r\n")
 _HEADER = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+): ?([\t\x20-\x7e\x80-\xff]*)")
+NDJSON = b"application/x-ndjson"
+_STREAMS = (NDJSON, b"application/octet-stream")
 _EVENT = re.compile(r"(?:(?:data|event|id|retry)(?::.*)?|:.*)?")
+_LINE = re.compile(r"|\{.*\}")
 _CODES = frozenset((1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014))
 
 
@@ -71,7 +74,11 @@ def read_replies(written: bytes) -> Said:
             break
         if headers.get(b"content-type") == b"text/event-stream":
             said.responses.append((status, b""))
-            said.events = _read_events(rest)
+            said.events = _read_events(rest.removeprefix(b"\r\n"))
+            break
+        if b"content-length" not in headers and headers.get(b"content-type") in _STREAMS:
+            said.responses.append((status, b""))
+            said.events = _read_events(rest, _LINE) if headers[b"content-type"] == NDJSON else [repr(rest)] * bool(rest)
             break
         body, written = _read_body(status, headers, rest)
         explains = status >= 400 and headers.get(b"content-type", b"").startswith(b"text/plain")
@@ -180,13 +187,13 @@ def _check_payload(opcode: int, payload: bytes) -> None:
         raise InvalidReply("a text is not UTF-8", payload) from None
 
 
-def _read_events(rest: bytes) -> list[str]:
+def _read_events(rest: bytes, line_of: re.Pattern[str] = _EVENT) -> list[str]:
     try:
         lines = rest.decode().split("\n")
     except UnicodeDecodeError:
         raise InvalidReply("an event is not UTF-8", rest) from None
     if lines[-1]:
         raise InvalidReply("an event is cut short", rest)
-    if any(_EVENT.fullmatch(line) is None for line in lines):
+    if any(line_of.fullmatch(line) is None for line in lines):
         raise InvalidReply("an event is malformed", rest)
     return [line for line in lines if line and not line.startswith((":", "retry:"))]
