@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 
 from relay.cli import COMMANDS
@@ -28,6 +29,19 @@ def test_its_first_screen_says_what_the_relay_does_and_what_it_does_not() -> Non
 def test_the_first_commands_are_to_run_and_to_test() -> None:
     first = re.findall(r"^```sh\n(.*?)^```", README, re.DOTALL | re.MULTILINE)[0]
     assert re.findall(r"^(make \w+)", first, re.MULTILINE) == ["make run", "make test"]
+
+
+def test_make_run_keeps_messages_and_tells_who_is_here_unless_there_is_a_file_of_settings(tmp_path: Path) -> None:
+    """As the page says: the playground has something to show then."""
+    (tmp_path / "Makefile").write_text((ROOT / "Makefile").read_text())
+    for named, file in (True, None), (False, "RELAY_PORT=9000"):
+        if file is not None:
+            (tmp_path / ".env").write_text(file)
+        done = subprocess.run(
+            ["make", "-n", "-o", ".venv/.stamp-run", "run"], cwd=tmp_path, capture_output=True, text=True, check=True
+        )
+        assert ("RELAY_HISTORY_SIZE=${RELAY_HISTORY_SIZE:-100} RELAY_PRESENCE=" in done.stdout) is named
+    assert "`make run` keeps 100 messages and tells who is here, unless you have a `.env`" in README
 
 
 def test_every_command_is_explained() -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from relay.clients.client import Client
+from relay.clients.introduction import RENEWAL_SECONDS
 from relay.errors import Disconnect
 from relay.hub import MAX_BATCH_BYTES
+from relay.protocols.multiplexed import MultiplexedProtocol
 
 
 class Gathered:
@@ -45,7 +49,7 @@ class Gathered:
 
 
 class Gathering(Client):
-    """The half of a client of several channels that writes; the other half is what has its socket.
+    """The half of a client of several channels that writes to it; the other half is what has its socket.
 
     Each channel delivers for itself. Ten busy ones would be ten system calls a tick, and these are most of what a
     delivery costs. So chunks are gathered until the hub has delivered them all. Clients of one channel have nothing to
@@ -57,6 +61,16 @@ class Gathering(Client):
     __slots__ = ()
 
     _gathered: Gathered
+
+    def refresh(self, expires_at: float | None) -> None:
+        """Give it another end, and tell it, so that it renews its right in time; see `Connected`."""
+        protocol = cast(MultiplexedProtocol, self.session.protocol)
+        later = expires_at
+        if expires_at is not None and protocol.introduces_itself:
+            later = expires_at + RENEWAL_SECONDS
+        super().refresh(later)
+        now = self._context.registry.expirations.now()
+        protocol.renewed(self.session, None if expires_at is None else max(0.0, expires_at - now))
 
     def hold_deliveries(self) -> None:
         """Keep back what is delivered from now on; one for which too much waits is slow."""

@@ -8,7 +8,6 @@ from typing import cast
 from relay.clients.command_turns import CommandTurns
 from relay.clients.context import Context
 from relay.clients.gathering import Gathered, Gathering
-from relay.clients.introduction import RENEWAL_SECONDS
 from relay.clients.session import Session
 from relay.clients.websocket import WebSocket
 from relay.errors import PublishError
@@ -29,16 +28,6 @@ class MultiplexedWebSocket(Gathering, WebSocket, CommandTurns):
         """Begin; see `Client`. What the client has said with its request counts as its first message."""
         first = cast(MultiplexedProtocol, self.session.protocol).first
         super().take_over(transport, response, masked_frame(first) + received if first else received)
-
-    def refresh(self, expires_at: float | None) -> None:
-        """Give it another end, and tell it, so that it renews its right in time; see `Connected`."""
-        protocol = cast(MultiplexedProtocol, self.session.protocol)
-        later = expires_at
-        if expires_at is not None and protocol.introduces_itself:
-            later = expires_at + RENEWAL_SECONDS
-        super().refresh(later)
-        now = self._context.registry.expirations.now()
-        protocol.renewed(self.session, None if expires_at is None else max(0.0, expires_at - now))
 
     @property
     def takes_turns(self) -> bool:

@@ -191,14 +191,16 @@ class SubscribingSession(Session):
         subscription.subscribed = None
         if subscription.encode is None:
             subscription.encode = self._spoken.encoder(self._context.namespaces.options(channel))
-        self._node.hub.add(channel, self._client, subscription.encode)
+        client, told = self._client, b""
+        self._node.hub.add(channel, client, subscription.encode)
         if watching and (presence := self.protocol.presence) is not None:
             subscription.watching = True
-            if told := self._context.watchers.add(self._client, channel, presence):
-                self._client.send(told)
+            told = self._context.watchers.add(client, channel, presence)
         if interest.present:
             self._show(channel)
         subscribed(replay)  # last: what the client has asked for behind this finds all of it done
+        if told and self._subscriptions.get(channel) is subscription:
+            client.send(told)
 
     def _end(self, subscription: Subscription, failure: RelayError | None = None) -> None:
         """End a subscription.

@@ -144,7 +144,7 @@ class Handshake(HttpConnection):
         if body.complete:
             self._open_collected(body)
         elif progress and self._buffer:
-            self._wait_for_turn()
+            self._let_others_go_on()
             return False
         return progress
 

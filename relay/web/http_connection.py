@@ -216,7 +216,7 @@ class HttpConnection(HttpSocket):
             return True
         progress = len(self._buffer) < before
         if self._buffer and progress:
-            self._wait_for_turn()
+            self._let_others_go_on()
             return False
         return progress
 
@@ -224,7 +224,7 @@ class HttpConnection(HttpSocket):
         """Take what has come of a body that aiohttp doesn't get; here there is none."""
         return False
 
-    def _wait_for_turn(self) -> None:
+    def _let_others_go_on(self) -> None:
         """Let other connections have their turn: there are many small chunks."""
         self._turn_due = True
         self._port.loop.call_soon(self._take_turn)

@@ -110,6 +110,7 @@ class World:
     Attributes:
         now: seconds since 1970.
         identities: who brings which credential; all others are refused.
+        refusals: why those who bring a credential are refused; the others with 401.
         gate: what it waits for to know who a client is; None: it knows at once.
         stubborn: whether it says who a client is when it was cancelled, too.
         asked: how often it was asked.
@@ -129,6 +130,7 @@ class World:
     ) -> None:
         self.now = NOW
         self.identities: dict[str | None, Identity] = {}
+        self.refusals: dict[str | None, Refused] = {}
         self.gate: asyncio.Event | None = None
         self.stubborn = False
         self.asked = 0
@@ -200,7 +202,7 @@ class World:
                 if not self.stubborn:
                     raise
         if request.bearer not in self.identities:
-            raise Refused(401, "unknown")
+            raise self.refusals.get(request.bearer) or Refused(401, "unknown")
         return self.identities[request.bearer]
 
 

@@ -5,13 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -24,11 +21,14 @@ from relay.errors import comes_back
 from relay.namespaces import ChannelOptions
 from relay.protocols.centrifuge import codes
 from relay.protocols.centrifuge.command_order import MOST_UNDER_WAY
+from relay.protocols.centrifuge.formats import MAX_COMMANDS
 from relay.protocols.centrifuge.pushes import Disconnect, Unsubscribe
 from relay.protocols.centrifuge.results import Error
 from relay.settings import Settings
 from relay.version import __version__
 from relay.web.api.methods import METHODS
+from tests.centrifuge.oracle.differences import DIFFERENCES
+from tests.centrifuge.sdk.sdks import NotHere, javascript
 from tests.conftest import GatewayFactory
 from tests.docs.pages import ROOT, code_blocks, table_below, text_of
 from tests.docs.test_auth import needs_node, run
@@ -49,13 +49,15 @@ TABLES: dict[type[Code], str] = {
 }
 BEGIN = "<!-- differences: begin (tests/docs/test_centrifuge.py keeps this list true) -->\n"
 END = "<!-- differences: end -->"
-DIFFERENCES = "tests.centrifuge.oracle.differences"
 
-SDK = ROOT / ".venv-sdk/javascript"
-needs_sdk = pytest.mark.skipif(
-    shutil.which("node") is None or not (SDK / "node_modules/centrifuge").exists(),
-    reason="no node here, or no SDK for JavaScript: make sdk",
-)
+
+@pytest.fixture(scope="module")
+def packages() -> Path:
+    """The folder with the SDK for JavaScript, as npm has installed it."""
+    try:
+        return javascript() / "node_modules"
+    except NotHere as why:
+        pytest.skip(str(why))
 
 
 def example(language: str, words: str) -> str:
@@ -71,15 +73,13 @@ def names_of(kind: type[Code]) -> dict[str, Code]:
 
 @pytest.mark.parametrize(("kind", "heading"), TABLES.items(), ids=lambda given: str(given).strip("| "))
 def test_the_tables_of_codes_are_those_of_the_relay(kind: type[Code], heading: str) -> None:
-    """And `never` stands where no module sends one."""
-    sources = "".join(path.read_text() for path in PACKAGE.glob("*.py"))
+    """And `never` stands where there is no such constant: the relay doesn't send that code."""
     rows = {int(row[0]): row for row in table_below(PAGE, heading)}
-    constants = names_of(kind)
-    assert list(rows) == [value.code for value in constants.values()]
-    for name, value in constants.items():
-        _, text, when, _ = rows[value.code]
-        assert text == (value.message if isinstance(value, Error) else value.reason)
-        assert when.startswith("never") is (f"codes.{name}" not in sources), value
+    assert list(rows) == sorted(rows)
+    sent = {code: text for code, (_, text, when, _) in rows.items() if not when.startswith("never")}
+    assert sent == {
+        value.code: value.message if isinstance(value, Error) else value.reason for value in names_of(kind).values()
+    }
 
 
 def test_the_tables_of_codes_say_who_comes_back() -> None:
@@ -90,8 +90,8 @@ def test_the_tables_of_codes_say_who_comes_back() -> None:
         if not when.startswith("never"):
             assert ("subscribes again" in client) is (int(code) >= 2500)
     for code, _, when, client in table_below(PAGE, TABLES[Error]):
-        error = next(value for value in names_of(Error).values() if value.code == int(code))
         if not when.startswith("never"):
+            error = next(value for value in names_of(Error).values() if value.code == int(code))
             assert isinstance(error, Error)
             assert (client == "tries again") is error.temporary
 
@@ -99,15 +99,7 @@ def test_the_tables_of_codes_say_who_comes_back() -> None:
 def test_the_list_of_differences_is_the_one_that_answers_are_judged_by() -> None:
     """Mend it with one line for each reason: a star, and the reason."""
     written = text_of(PAGE).partition(BEGIN)[2].partition(END)[0]
-    known = import_module(DIFFERENCES).DIFFERENCES if _is_there(DIFFERENCES) else ()
-    assert written.splitlines() == list(dict.fromkeys(f"* {one.reason}" for one in known))
-
-
-def _is_there(module: str) -> bool:
-    try:
-        return find_spec(module) is not None
-    except ModuleNotFoundError:
-        return False
+    assert written.splitlines() == list(dict.fromkeys(f"* {one.reason}" for one in DIFFERENCES))
 
 
 def test_the_numbers_are_those_of_the_relay() -> None:
@@ -115,6 +107,7 @@ def test_the_numbers_are_those_of_the_relay() -> None:
     assert f"has {RENEWAL_SECONDS:g} seconds to renew" in page
     assert f"up to {MOST_UNDER_WAY} questions" in page
     assert f"at most {MAX_PAGE}" in page
+    assert f"| commands in one message | {MAX_COMMANDS} |" in page
     assert f"| until a client has said who it is | {INTRODUCTION_SECONDS:g} s |" in page
 
 
@@ -210,14 +203,26 @@ async def test_a_key_is_the_token(gateways: GatewayFactory) -> None:
                 assert f"{socket.close_code} {socket.close_reason}" == told
 
 
-@needs_sdk
-async def test_the_example_in_javascript_hears_itself(gateways: GatewayFactory, tmp_path: Path) -> None:
+async def test_the_example_in_javascript_hears_itself(gateways: GatewayFactory, packages: Path, tmp_path: Path) -> None:
     """Under a Node that has no WebSocket of its own, too."""
     (gateway,) = await gateways(1)
     code = example("js", "lobby.publish").replace("localhost:8000", f"127.0.0.1:{gateway.port}")
     shown = "console.log(data.text)"
-    file = script(tmp_path, code.replace(shown, f"({shown}, client.disconnect())"))
+    file = script(packages, tmp_path, code.replace(shown, f"({shown}, client.disconnect())"))
     assert await asyncio.to_thread(_output, "node", str(file)) == "hello\n"
+
+
+async def test_where_websockets_do_not_get_through_the_next_transport_is_taken(
+    gateways: GatewayFactory, packages: Path, tmp_path: Path
+) -> None:
+    """As the example names them."""
+    (gateway,) = await gateways(1)
+    here = f"//127.0.0.1:{gateway.port}"
+    code = example("js", "emulationEndpoint").replace("//relay.example.com", here)
+    code = code.replace("https:", "http:").replace(f"wss:{here}/connection/websocket", f"ws:{here}/connection/nothing")
+    told = 'client.on("connected", ({ transport }) => (console.log(transport), client.disconnect()));\n'
+    file = script(packages, tmp_path, code.replace("client.connect()", f"{told}client.connect()"))
+    assert await asyncio.to_thread(_output, "node", str(file)) == "http_stream\n"
 
 
 @needs_node
@@ -228,14 +233,13 @@ def test_scripts_can_be_parsed(number: int, tmp_path: Path) -> None:
     subprocess.run(["node", "--check", file], check=True)
 
 
-@needs_sdk
-def test_the_page_without_a_bundler_works() -> None:
+def test_the_page_without_a_bundler_works(packages: Path) -> None:
     """In a browser, with the SDK's own file beside it."""
     program = find_chromium()
     if program is None:
         pytest.skip("no Chromium here: sh tests/install.sh chromium")
     with served() as gateway, Browser(program) as browser, browser.visiting(f"{gateway}/healthz") as view:
-        view.page.add_script_tag(path=str(SDK / "node_modules/centrifuge/dist/centrifuge.js"))
+        view.page.add_script_tag(path=str(packages / "centrifuge/dist/centrifuge.js"))
         (code,) = re.findall(r"<script>\n(.+?)</script>", example("html", "centrifuge.js"), re.DOTALL)
         said = 'lobby.on("subscribed", () => lobby.publish({ text: "hello" }));\n'
         code = code.replace("ws://localhost:8000", gateway.replace("http", "ws")).replace(
@@ -256,9 +260,9 @@ def served() -> Iterator[str]:
         end([gateway])
 
 
-def script(folder: Path, code: str) -> Path:
+def script(packages: Path, folder: Path, code: str) -> Path:
     """Return a file with a script that finds the SDK, and a WebSocket where Node has none."""
-    (folder / "node_modules").symlink_to(SDK / "node_modules")
+    (folder / "node_modules").symlink_to(packages)
     (folder / "websocket.mjs").write_text('import WebSocket from "ws";\nglobalThis.WebSocket ??= WebSocket;\n')
     file = folder / "example.mjs"
     file.write_text(f'import "./websocket.mjs";\n{code}')

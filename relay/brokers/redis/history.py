@@ -15,6 +15,7 @@ from redis.exceptions import RedisError
 from relay.brokers.envelope import EnvelopeError, open_envelope
 from relay.brokers.history import MAX_PAGE, HistoryError, HistoryPage, HistoryStore
 from relay.brokers.redis.address import Address
+from relay.brokers.redis.entries import Wanted
 from relay.brokers.redis.script_calls import read_arguments
 from relay.brokers.redis.script_runner import Command, ScriptRunner
 from relay.brokers.redis.scripts import READ, keys_of
@@ -39,6 +40,7 @@ log = Logger("relay.bus")
 
 class _Reading(NamedTuple):
     channel: str
+    wanted: Wanted
     command: Command
     size: int  # bytes that it may bring
     page: asyncio.Future[HistoryPage]
@@ -91,7 +93,10 @@ class RedisHistoryStore(HistoryStore):
             int(newest_first),
         )
         size = options.history_bytes if options.history_size and count > 0 else 0
-        reading = _Reading(channel, command, size, asyncio.get_running_loop().create_future())
+        wanted = Wanted(
+            options.history_size, options.history_bytes, None if since is None else since.offset, count, newest_first
+        )
+        reading = _Reading(channel, wanted, command, size, asyncio.get_running_loop().create_future())
         self._waiting.append(reading)
         if len(self._runner.tasks) < CONNECTIONS:
             self._begin()
@@ -149,24 +154,23 @@ class RedisHistoryStore(HistoryStore):
             if isinstance(reply, RedisError):
                 self._fail([reading], await self._error(reply))
             elif not reading.page.done():
-                reading.page.set_result(self._page(reading.channel, *reply))
+                reading.page.set_result(self._page(reading, *reply))
                 if reply[2]:
                     await asyncio.sleep(0)  # a page takes its time: others have their turn before the next one
 
     def _page(
-        self, channel: str, offset: int, epoch: bytes, entries: list[Any], began: int, former: bytes
+        self, reading: _Reading, top: int, epoch: bytes, entries: list[Any], began: int, former: bytes, bytes_: int
     ) -> HistoryPage:
         """Return what the script has read. A message that can't be read is left out: a hole, which is noticed."""
-        name = epoch.decode()
-        messages = []
-        for entry, fields in entries:
+        channel, name, messages = reading.channel, epoch.decode(), []
+        for offset, envelope in reading.wanted.pick(entries, top, bytes_):
             try:
-                message = open_envelope(channel, fields[1])
+                message = open_envelope(channel, envelope)
             except EnvelopeError as error:
                 self._counters.bus_errors += 1
-                log.warning("kept message refused", channel=channel, entry=entry.decode(), error=str(error))
+                log.warning("kept message refused", channel=channel, offset=offset, error=str(error))
                 continue
-            position = Position(name, int(entry.partition(b"-")[0]))
+            position = Position(name, offset)
             carried = attributes_of(message)
             messages.append(
                 PositionedMessage(
@@ -174,7 +178,7 @@ class RedisHistoryStore(HistoryStore):
                 )
             )
         former_epoch = "" if former == b"-" else former.decode()
-        return HistoryPage(Position(name, offset), messages, Position(former_epoch, began))
+        return HistoryPage(Position(name, top), messages, Position(former_epoch, began))
 
     async def _error(self, error: RedisError) -> HistoryError:
         return HistoryError(await self._runner.explain(error))

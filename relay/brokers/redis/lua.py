@@ -9,89 +9,57 @@ from __future__ import annotations
 
 from typing import Final
 
-_POSITION: Final = """
-local call, try, char, byte, sub, format = redis.call, redis.pcall, string.char, string.byte, string.sub, string.format
-local whole = format('%d', 2 ^ 53) == '9007199254740992' and '%d' or '%.0f'
-local pair, wide = whole .. '-' .. whole, '%016' .. sub(whole, 2)
-local head, found, replica = wide .. wide, nil, nil
-local POSITION, HISTORY, EPOCH, OFFSET, BYTES, BEFORE, RENEWED, REST = 1, 2, 3, 4, 5, 6, 7, 8
-local function write(channel, ...)
-  local numbers = format(head .. head, channel[OFFSET], channel[BYTES], channel[BEFORE], channel[RENEWED])
-  call('SET', channel[POSITION], numbers .. channel[EPOCH] .. sub(channel[REST], 86), ...)
-end
-local function open(position, history, states, number, given, random)
-  if states.err then states, number = call('MGET', position), 1 end
-  local channel, known = {position, history, nil, 0, 0, 0, 0, false, 0, false, false, false}, states[number]
-  if known and #known > 141 then
-    channel[OFFSET], channel[BYTES] = tonumber(sub(known, 1, 16)), tonumber(sub(known, 17, 32))
-    channel[BEFORE], channel[RENEWED] = tonumber(sub(known, 33, 48)), tonumber(sub(known, 49, 64))
-    channel[EPOCH], channel[REST] = sub(known, 65, 85), known
-    if string.find(known, given, 86, true) == 86 then return channel end
-  end
-  if not found then
-    local info = try('INFO', 'replication')
-    info = type(info) == 'string' and info or ''
-    replica = string.find(info, 'role:slave', 1, true)
-    found = format('%-40.40s', string.match(info, 'master_replid:(%w+)') or '')
-  end
-  if replica then error(redis.error_reply('READONLY this Redis is a replica; the bus needs the primary')) end
-  local epoch, nobody = channel[EPOCH], format('%40s', '')
-  local primary = epoch and sub(known, 86, 125) or nobody
-  if not epoch then call('DEL', position, history) end
-  if not epoch or (found ~= nobody and found ~= primary) then
-    local now = call('TIME')
-    channel[EPOCH] = random .. format('%08x%05x', now[1], now[2])
-    channel[REST] = format('%85s', '') .. (found ~= nobody and found or primary) .. format(wide, channel[OFFSET])
-      .. (epoch or '-')
-    if channel[OFFSET] == 0 then
-      write(channel, 'EX', %FRESH%)
-    else
-      write(channel, 'KEEPTTL')
-    end
-  end
-  return channel
-end
-local function refusal(problem)
-  return type(problem) == 'table' and problem or redis.error_reply(problem)
-end
-"""
-"""`open` reads what is known of a position, one of several states that were read together, or alone if they could not,
-and begins a new epoch where it has to: also where something else stands in its place. `found` is the id of the primary,
-where it was asked for. `given` is the caller's idea of it; `random`, 8 characters of the caller's own, so that two
-Redis don't begin the same epoch. `write` writes a whole position.
-
-What `open` returns is an array with room for all that is added to it: a table with names would cost twice as much, and
-growing as much as a command. `refusal` makes an error of Redis a reply."""
+from relay.brokers.redis.lua_position import POSITION
 
 _APPEND: Final = """
-local SENT, OPTIONS, REFUSED, NAME = 9, 10, 11, 12
+local SENT, OPTIONS, REFUSED, NAME, GROUP, ROOM = 9, 10, 11, 12, 13, 14
 local SIZE, TTL, LIMIT, LIFETIME, PAUSE = 1, 2, 3, 4, 5
-local function append(channel, envelope, size)
-  local offset = channel[OFFSET] + 1
+local fields = {%FIELDS%}
+local function keep(channel, count, bytes, ...)
+  local offset, size = channel[OFFSET] + count, channel[OPTIONS][SIZE]
   if size ~= '0' then
-    local id, reply = format(pair, offset, channel[BYTES])
-    if offset % %CUT% == 0 then
-      reply = try('XADD', channel[HISTORY], 'NOMKSTREAM', 'MAXLEN', '~', size, id, 'm', envelope)
-    elseif offset == channel[SENT] + 1 then
-      reply = try('XADD', channel[HISTORY], 'NOMKSTREAM', id, 'm', envelope)
+    local id, reply = format(pair, offset, channel[BYTES]), nil
+    if offset % %CUT% < count then
+      local low = format(whole, math.max(0, offset - size + 1))
+      reply = try('XADD', channel[HISTORY], 'NOMKSTREAM', 'MINID', '~', low, id, ...)
+    elseif channel[OFFSET] == channel[SENT] then
+      reply = try('XADD', channel[HISTORY], 'NOMKSTREAM', id, ...)
     else
-      reply = try('XADD', channel[HISTORY], id, 'm', envelope)
+      reply = try('XADD', channel[HISTORY], id, ...)
     end
     if not reply then
-      reply = try('XADD', channel[HISTORY], id, 'm', envelope)
+      reply = try('XADD', channel[HISTORY], id, ...)
       channel[RENEWED] = 0
     end
     if type(reply) == 'table' then
       channel[REFUSED] = reply
       return
     end
-    channel[BYTES] = channel[BYTES] + #envelope - 19
+    channel[BYTES] = channel[BYTES] + bytes
   end
   channel[OFFSET] = offset
 end
+local function finish(channel)
+  local group = channel[GROUP]
+  if group and not channel[REFUSED] then
+    keep(channel, #group / 2, %GROUP_BYTES% - channel[ROOM] - 19 * #group / 2, unpack(group))
+  end
+  channel[GROUP] = false
+end
+local function append(channel, envelope)
+  local group = channel[GROUP]
+  if not group then
+    group = {}
+    channel[GROUP], channel[ROOM] = group, %GROUP_BYTES%
+  end
+  local used = #group
+  group[used + 1], group[used + 2] = fields[used / 2 + 1], envelope
+  channel[ROOM] = channel[ROOM] - #envelope
+  if used + 2 == 2 * %GROUP% or channel[ROOM] <= 0 then finish(channel) end
+end
 local function cut(channel, size, limit)
   local history, offset, bytes = channel[HISTORY], channel[OFFSET], channel[BYTES]
-  call('XTRIM', history, 'MAXLEN', size)
+  call('XTRIM', history, 'MINID', format(whole, math.max(0, offset - size + 1)))
   local low, before = tonumber(string.match(call('XRANGE', history, '-', '+', 'COUNT', 1)[1][1], '^%d+')), 0
   local function fits(first)
     local oldest = call('XRANGE', history, format(whole, first), '+', 'COUNT', 1)[1][1]
@@ -106,7 +74,7 @@ local function cut(channel, size, limit)
       local between = math.floor((low + high) / 2)
       if fits(between) then high = between else low = between end
     end
-    call('XTRIM', history, 'MINID', format(whole, high))
+    call('XTRIM', history, 'MINID', format(whole, low))
     low = high
   end
   fits(low)
@@ -127,8 +95,9 @@ local function close(channel, options, now)
   end
 end
 """
-"""`append` gives a message an offset, and keeps it; `close` writes down what was appended to a channel. `cut` drops the
-oldest messages where there are too many bytes, but never the newest message.
+"""`keep` gives messages offsets, and keeps them as one entry; `append` and `finish` gather those of one channel for it.
+`close` writes down what was appended to a channel. `cut` drops the oldest entries where there are too many bytes, but
+never the newest one; of the last one that it leaves only the newest messages may be within the bytes.
 
 The times to live are set once in a while, for so much longer, and for a stream that has just begun: it has none."""
 
@@ -167,7 +136,7 @@ end
 """
 
 PUBLISH: Final = (
-    _POSITION
+    POSITION
     + _APPEND
     + _SEND
     + _KNOWN
@@ -212,10 +181,14 @@ for i = 1, channels do
 end
 for i = 1, messages do
   local channel = opened[byte(order, i)]
-  if not channel[REFUSED] then append(channel, ARGV[first_envelope + i], channel[OPTIONS][SIZE]) end
+  if not channel[REFUSED] then
+    local envelope = ARGV[first_envelope + i]
+    if messages == channels then keep(channel, 1, #envelope - 19, 'm', envelope) else append(channel, envelope) end
+  end
 end
 for i = 1, channels do
   local channel = opened[i]
+  if channel[GROUP] then finish(channel) end
   if channel[EPOCH] and channel[OFFSET] > channel[SENT] then
     local ok, problem = pcall(close, channel, channel[OPTIONS], now)
     if not ok then channel[REFUSED], channel[OFFSET] = refusal(problem), channel[SENT] end
@@ -253,33 +226,3 @@ redis.call('SET', KEYS[1], '0 - ' .. string.format('%.0f', receivers), 'EX', %RE
 return {0, '', {receivers}, '-', 0}
 """
 )
-
-READ: Final = (
-    _POSITION
-    + """
-local size, random, lifetime, since, limit, newest_first = unpack(ARGV)
-local ok, channel = pcall(open, KEYS[1], KEYS[2], try('MGET', KEYS[1]), 1, format('%40s', ''), random)
-if not ok then return refusal(channel) end
-local offset, entries = channel[OFFSET], {}
-if offset == 0 then
-  try('EXPIRE', KEYS[1], %FRESH%)
-elseif call('TTL', KEYS[1]) < lifetime - %DAY% then
-  try('EXPIRE', KEYS[1], lifetime)
-end
-if tonumber(limit) > 0 and tonumber(size) > 0 then
-  local first, last = math.max(1, offset - tonumber(size) + 1), offset
-  if since ~= '' and newest_first == '1' then last = math.min(last, tonumber(since) - 1) end
-  if since ~= '' and newest_first == '0' then first = math.max(first, tonumber(since) + 1) end
-  if first <= last then
-    first, last = format(whole, first), format(whole, last)
-    if newest_first == '1' then
-      entries = call('XREVRANGE', KEYS[2], last, first, 'COUNT', limit)
-    else
-      entries = call('XRANGE', KEYS[2], first, last, 'COUNT', limit)
-    end
-  end
-end
-return {offset, channel[EPOCH], entries, tonumber(sub(channel[REST], 126, 141)), sub(channel[REST], 142)}
-"""
-)
-"""A position lives on by being read: a Redis that takes no writes can be read all the same."""

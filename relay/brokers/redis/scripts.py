@@ -4,8 +4,9 @@ The keys of a channel, in one slot of a cluster; `PREFIX` is that of the bus:
 
     key                          type    what
     PREFIX{CHANNEL}:position     string  of the newest message; see below
-    PREFIX{CHANNEL}:history      stream  of messages: m an envelope without a position. The id is `OFFSET-BYTES`: such
-                                         bytes before it, so the size of a part is the difference of two ids
+    PREFIX{CHANNEL}:history      stream  of messages: each field of an entry is an envelope without a position. The id
+                                         is `OFFSET-BYTES`: the offset of the last one, and such bytes before the first
+                                         one, so the size of a part is the difference of two ids
     PREFIX{CHANNEL}:repeat:HASH  string  what was answered to the message with an idempotency key: `OFFSET EPOCH
                                          RECEIVERS`. The key's hash: whoever chooses it must not choose other channels
 
@@ -35,8 +36,11 @@ Rules:
   before 7.0 can't be asked. There the message is refused, and stays in the history all the same.)
 * One call publishes many messages, in their order. Each fails alone: what was appended to a channel is written down
   before any of it is published, and a channel that fails leaves the others as they are.
-* The stream is cut to its size every 16th time, and only by whole nodes, which is cheaper; readers look at the newest
-  `size` messages only. By its bytes it is cut at once: where to, is searched in growing steps.
+* Messages of one channel and call are kept as one entry, up to `GROUP`: of those that are published one after the other
+  each would cost as much as all else that is done for it. They are read one by one (`relay.brokers.redis.entries`).
+* The stream is cut to its size every 16th time, and only by whole nodes, which is cheaper. By its bytes it is cut at
+  once: where to, is searched in growing steps. What has no room any more may be left in one entry with newer messages,
+  or alone; readers leave it out.
 * Times to live are set once in a pause, and are a pause longer: messages are kept for their time at least. A stream
   that has just begun has none, whatever is known of the one before, so it gets one at once.
 
@@ -62,10 +66,17 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from relay.brokers.history import FRESH_SECONDS, REPEAT_SECONDS
-from relay.brokers.redis import lua
+from relay.brokers.redis import lua, lua_position
 from relay.brokers.redis.link import pack
 
 CUT_EVERY: Final = 16
+
+GROUP: Final = 16
+"""Messages of one channel and call that are kept as one entry, at most."""
+
+GROUP_BYTES: Final = 2048
+"""Of their envelopes; only the last one may go beyond. Larger messages would gain nothing, and be read and kept for the
+sake of others of their entry."""
 
 DAY_SECONDS: Final = 24 * 3600
 
@@ -111,7 +122,15 @@ def make_script(source: str, words: Mapping[str, object]) -> Script:
     return Script(source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
 
 
-_WORDS: Final = {"CUT": CUT_EVERY, "REPEAT": REPEAT_SECONDS, "FRESH": FRESH_SECONDS, "DAY": DAY_SECONDS}
+_WORDS: Final = {
+    "CUT": CUT_EVERY,
+    "DAY": DAY_SECONDS,
+    "FIELDS": ", ".join([f"'m{number or ''}'" for number in range(GROUP)]),
+    "FRESH": FRESH_SECONDS,
+    "GROUP": GROUP,
+    "GROUP_BYTES": GROUP_BYTES,
+    "REPEAT": REPEAT_SECONDS,
+}
 
 
 def publish_scripts(verb: bytes) -> PublishScripts:
@@ -120,9 +139,9 @@ def publish_scripts(verb: bytes) -> PublishScripts:
     return PublishScripts(make_script(lua.PUBLISH, words), make_script(lua.PUBLISH_ONCE, words))
 
 
-READ: Final = make_script(lua.READ, _WORDS)
-"""Returns offset and epoch of the newest message, entries of the stream, the offset at which the epoch began, and the
-epoch before it or `-`."""
+READ: Final = make_script(lua_position.READ, _WORDS)
+"""Returns offset and epoch of the newest message, entries of the stream that may have what is wanted, the offset at
+which the epoch began, the epoch before it or `-`, and the bytes of all messages so far."""
 
 
 class Keys(NamedTuple):

@@ -47,6 +47,9 @@ class State(enum.Enum):
 
 REQUESTS: Final = tuple(name for name in Command.__struct_fields__ if name != "id")
 
+_OF_THE_CONNECTED: Final = frozenset({Disconnect.TOKEN_EXPIRED, Disconnect.KEEPALIVE_TIMEOUT})
+"""Reasons that mean something else for a client that has not said who it is."""
+
 _NONE: Final[frozenset[str]] = frozenset()
 
 
@@ -203,14 +206,16 @@ class Centrifuge:
         """Tell the client that its right to a channel has ended."""
         self.session.send(self.wire.push(channel, codes.UNSUBSCRIBE_EXPIRED))
 
-    def ping(self) -> bytes:
-        """Return an empty reply, which the client answers with an empty command."""
+    def ping(self) -> bytes | None:
+        """Return an empty reply, which the client answers with an empty command; None before it knows of pings."""
+        if self._state is not State.CONNECTED:
+            return None
         self._pinged = True
         return self.wire.ping
 
     def closing(self, why: Disconnect | CustomDisconnect) -> CloseMessage:
         """Return the code of this protocol."""
-        if why is Disconnect.TOKEN_EXPIRED and self._state is not State.CONNECTED:
+        if why in _OF_THE_CONNECTED and self._state is not State.CONNECTED:
             why = Disconnect.INTRODUCTION_TIMEOUT
         self._state = State.ENDED
         self._unread = None
@@ -246,8 +251,8 @@ class Centrifuge:
 
     def _take(self, command: Command) -> bool:
         """Carry out a command; return False if it has to wait for those before."""
-        if command.publish is not None and command.id and self._state is State.CONNECTED:
-            kind = "publish"  # nearly all commands; looking for another request takes a microsecond
+        if command.publish is not None and not (command.connect or command.subscribe or command.unsubscribe):
+            kind = "publish"  # nearly all commands, and none of those before; looking for it takes a microsecond
         else:
             kind = next((name for name in REQUESTS if getattr(command, name) is not None), "")
         if not kind:

@@ -114,8 +114,8 @@ def _common(source: bytes, place: int, target: bytes, at: int, limit: int) -> in
 
 
 def _cuts(target: bytes, at: int) -> bool:
-    """Return whether a place of a text in UTF-8 is within a character."""
-    return at < len(target) and target[at] & 0xC0 == 0x80
+    """Return whether a place of a text in UTF-8 is within a character; others have such places before their begin."""
+    return 0 <= at < len(target) and target[at] & 0xC0 == 0x80
 
 
 def _number(number: int) -> bytes:

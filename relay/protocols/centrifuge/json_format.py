@@ -157,11 +157,11 @@ def read_object(text: bytes, decode: Callable[[bytes], _T], levels: int) -> _T:
 def _without_nulls(text: bytes, levels: int) -> bytes:
     """Return an object of JSON without its members that are `null`, nor those of the objects in it.
 
-    To servers of the protocol they are not there. What stands in `data` stays as it is.
+    To servers of the protocol they are not there. What stands in `data` stays as it is, `null` as well: it is JSON.
     """
     if not levels or not text.startswith(b"{"):
         return text
-    members = {name: value for name, value in _members(text).items() if bytes(value) != b"null"}
+    members = {name: value for name, value in _members(text).items() if name == "data" or bytes(value) != b"null"}
     for name, value in members.items():
         if name != "data" or levels != REQUEST_LEVEL:
             members[name] = msgspec.Raw(_without_nulls(bytes(value), levels - 1))

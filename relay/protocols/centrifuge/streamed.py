@@ -28,15 +28,6 @@ WEBSOCKET_PING: Final = b"\x89\x00"
 """Every WebSocket client answers it, also one that only listens."""
 
 
-REFUSALS: Final = {
-    codes.ERROR_PERMISSION_DENIED.code: Disconnect.NOT_ALLOWED,
-    codes.ERROR_TOKEN_EXPIRED.code: Disconnect.TOKEN_EXPIRED,
-    codes.ERROR_EXPIRED.code: Disconnect.TOKEN_EXPIRED,
-    codes.ERROR_TOO_MANY_REQUESTS.code: Disconnect.MESSAGE_RATE,
-}
-"""What a client is closed with that can't be told of an error; the others are faults of the relay."""
-
-
 class Streamed(Centrifuge):
     """One client; see `relay.protocols.streams.StreamProtocol`.
 
@@ -124,5 +115,5 @@ class _LastingExchange(Exchange):
     __slots__ = ()
 
     def refuse(self, error: Error) -> None:
-        """Close the client."""
-        self.close(REFUSALS.get(error.code, Disconnect.UNAVAILABLE))
+        """Close the client: the one error with which `connect` is answered is that its token has expired."""
+        self.close(Disconnect.TOKEN_EXPIRED)

@@ -15,7 +15,7 @@ import redis
 from relay.brokers import BrokerOptions
 from relay.brokers.envelope import open_envelope, seal
 from relay.brokers.history import FRESH_SECONDS, HistoryError, HistoryPage
-from relay.brokers.redis import broker, history
+from relay.brokers.redis import broker, history, scripts
 from relay.errors import PublishRefused
 from relay.message import Kind, Message
 from relay.namespaces import ChannelOptions, Namespaces
@@ -281,29 +281,67 @@ async def test_a_full_redis_can_be_read_though_it_renews_nothing(own_redis: Redi
     assert (page.top, payloads(page)) == (position, [b"1"])
 
 
-@pytest.mark.parametrize("removed", [0, 1, 2, 3, 4, 7, 8, 9, 50, 99, 100])
+@pytest.mark.parametrize("together", [False, True])
+@pytest.mark.parametrize("removed", [0, 1, 2, 3, 4, 7, 8, 9, 16, 17, 50, 99, 100])
 async def test_a_large_message_takes_the_place_of_as_many_as_it_has_to(
-    own_redis: RedisServer, connect: Connect, removed: int
+    own_redis: RedisServer, connect: Connect, removed: int, together: bool
 ) -> None:
-    """In one step, whatever their number."""
+    """In one step, whatever their number, and however many were kept as one entry."""
     station = await connect(own_redis)
     options = NAMESPACES.options("cut:c")
-    await publish(station, *[b"x" * 10] * 100, channel="cut:c")
-    own_redis.admin.xdel("relay:{cut:c}:history", "3-20")  # a hole is no matter
+    batches = [[b"x" * 10] * 100] if together else [[b"x" * 10]] * 100
+    for batch in batches:
+        await publish(station, *batch, channel="cut:c")
+    if not together:
+        own_redis.admin.xdel("relay:{cut:c}:history", "3-20")  # a hole is no matter
     large = b"y" * (options.history_bytes - 1000 + 10 * removed)
     own_redis.admin.config_resetstat()
     await publish(station, large, channel="cut:c")
-    entries: Any = own_redis.admin.xrange("relay:{cut:c}:history")
-    ids = [entry for entry, _ in entries]
-    first = removed + 1 if removed != 2 else 4
-    assert ids[0].startswith(b"%d-" % first)
-    assert ids[-1].startswith(b"101-")
     assert own_redis.calls("xdel") == 0
     assert own_redis.calls("xtrim") <= 2
-    if removed:
-        known = StoredPosition.read(own_redis.admin, "relay:{cut:c}:position")
-        assert known is not None
-        assert known.before == 10 * (first - 1)
+    page = await station.broker.history.read("cut:c")
+    offsets = [message.position.offset for message in page.messages]
+    assert offsets == [offset for offset in range(removed + 1, 102) if together or offset != 3]
+    entries: Any = own_redis.admin.xrange("relay:{cut:c}:history")
+    surplus = scripts.GROUP if together else 2
+    assert removed + 1 - surplus <= int(entries[0][0].partition(b"-")[0]) <= removed + scripts.GROUP
+    known = StoredPosition.read(own_redis.admin, "relay:{cut:c}:position")
+    assert known is not None
+    assert known.size - known.before <= options.history_bytes
+
+
+async def test_messages_of_one_call_share_entries_and_are_read_one_by_one(
+    own_redis: RedisServer, connect: Connect
+) -> None:
+    station = await connect(own_redis)
+    sizes = [1, 2000, 3, 4, 5000, 6] + [7] * 60
+    positions = await publish(station, *[b"%d" % number * size for number, size in enumerate(sizes, 1)])
+    expected = [b"%d" % number * size for number, size in enumerate(sizes, 1)]
+    entries: Any = own_redis.admin.xrange(HISTORY)
+    assert len(entries) < 10
+    history = station.broker.history
+    assert payloads(await history.read("h:c")) == expected
+    for number in (0, 1, 2, 5, 15, 16, 17, 40, 65, 66):
+        since = Position(positions[0].epoch, number)
+        page = await history.read("h:c", since=since)
+        assert payloads(page) == expected[number:]
+        assert page.continues(since)
+        for limit in (1, 2, 20):
+            assert payloads(await history.read("h:c", since=since, limit=limit)) == expected[number : number + limit]
+            before = expected[: max(0, number - 1)][::-1]
+            page = await history.read("h:c", since=since, limit=limit, newest_first=True)
+            assert payloads(page) == before[:limit]
+    assert payloads(await history.read("h:c", limit=3, newest_first=True)) == expected[:-4:-1]
+
+
+async def test_of_messages_that_share_entries_the_newest_are_kept(own_redis: RedisServer, connect: Connect) -> None:
+    station = await connect(own_redis)
+    for first in range(1, 1001, 50):
+        await publish(station, *[b"%d" % number for number in range(first, first + 50)])
+    page = await station.broker.history.read("h:c")
+    assert payloads(page) == [b"%d" % number for number in range(901, 1001)]
+    stored: Any = own_redis.admin.xrange(HISTORY)
+    assert sum(len(fields) for _, fields in stored) < 300, "nodes of a stream go as wholes"
 
 
 async def test_a_restart_from_an_older_snapshot_begins_another_epoch(own_redis: RedisServer, connect: Connect) -> None:

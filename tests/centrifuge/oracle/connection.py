@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Self
 
 from websockets.asyncio.client import ClientConnection
@@ -72,10 +73,8 @@ class Connection:
 
     async def send_frame(self, content: str | bytes) -> None:
         """Send a frame as it stands."""
-        try:
+        with suppress(ConnectionClosed):  # the reader says what for
             await self._websocket.send(content)
-        except ConnectionClosed:
-            await self._reader  # it says what for
 
     async def heard(self, replies: int = 0, pushes: int = 0, pings: int = 0) -> bool:
         """Wait for as many, or for the end of the connection; return whether it was in time."""
@@ -111,14 +110,12 @@ class Connection:
         return True
 
     async def _read(self) -> None:
-        try:
+        with suppress(ConnectionClosed):  # by an unclean end
             async for frame in self._websocket:
                 for said in self._wire.read(frame):
                     await self._take(said)
                 self._changed.set()
-        except ConnectionClosed:
-            pass  # by an unclean end
-        self.closed = (self._websocket.close_code or 1006, self._websocket.close_reason or "")
+        self.closed = (int(self._websocket.close_code or 1006), self._websocket.close_reason or "")
         self._changed.set()
 
     async def _take(self, said: Json) -> None:

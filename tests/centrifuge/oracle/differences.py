@@ -21,4 +21,195 @@ class Difference:
     path: str
 
 
-DIFFERENCES: Final[tuple[Difference, ...]] = ()
+def _in(theme: str, *names: str) -> tuple[str, ...]:
+    """Return the full names of scripts of a theme."""
+    return tuple(f"{theme}/{name}" for name in names)
+
+
+NO_NAMESPACE: Final = (
+    "A namespace that isn't configured has the options of channels without one, and is no unknown channel (102)"
+)
+
+DIFFERENCES: Final[tuple[Difference, ...]] = (
+    Difference(
+        "A frame that isn't well formed ends the connection before any of its commands is carried out",
+        _in(
+            "framing", "a malformed line behind a good one", "empty lines between commands", "two commands on one line"
+        ),
+        "json.*",
+    ),
+    Difference(
+        "Names of fields are those of the schema, in their letters",
+        _in("framing", "names of fields in capitals"),
+        "json.*",
+    ),
+    Difference(
+        "The reason of 1009 says how large a frame may be",
+        _in("framing", "a frame larger than 64 KiB"),
+        "*.closed.1",
+    ),
+    Difference(
+        "Names of channels may have all letters, but no white space",
+        _in("subscribing", "a name that isn't ASCII", "a name with white space"),
+        "*.replies.0.*",
+    ),
+    Difference(
+        "No channel's name has more than 255 bytes, whatever is asked of it",
+        _in("publishing", "a name of 256 bytes") + _in("histories", "a name of 256 bytes"),
+        "*.replies.0.*",
+    ),
+    Difference(
+        NO_NAMESPACE,
+        _in("subscribing", "a namespace that isn't there")
+        + _in("publishing", "to a namespace that isn't there")
+        + _in("histories", "of a namespace that isn't there")
+        + _in("presences", "presence of a namespace that isn't there")
+        + _in("subscription_tokens", "a token for a namespace that isn't there"),
+        "*.replies.*",
+    ),
+    Difference(
+        NO_NAMESPACE,
+        _in("server_side", "channels of a namespace that isn't there", "subs of a namespace that isn't there"),
+        "*.replies.0.*",
+    ),
+    Difference(
+        NO_NAMESPACE,
+        _in(
+            "server_api",
+            "publish to a namespace that isn't there",
+            "broadcast",
+            "subscribe a user to a namespace that isn't there",
+            "batch",
+        ),
+        "*",
+    ),
+    Difference(
+        "Rights don't depend on whether a user has a name",
+        _in("connecting", "a token without a user is one of nobody")
+        + _in("subscribing", "where nobody is subscribed a user of nobody may not")
+        + _in("publishing", "info of a user without a name"),
+        "*",
+    ),
+    Difference(
+        "Where no credentials are asked for, tokens aren't read",
+        _in("connecting", "a token where the server knows no secret"),
+        "*",
+    ),
+    Difference(
+        "Rights come first: who may not ask isn't told what a channel keeps (103, not 108)",
+        _in(
+            "histories",
+            "where there is none",
+            "where nothing is kept and nothing allowed",
+            "of a channel without a namespace",
+        )
+        + _in("presences", "presence where there is none", "presence where it isn't allowed"),
+        "*.error.*",
+    ),
+    Difference(
+        "A channel with a history has positions and recovery for all, as with force_positioning and force_recovery",
+        _in(
+            "recovering",
+            "positions for those alone who ask for them",
+            "positioned where that is optional",
+            "recover without recoverable where that is optional",
+        ),
+        "*.subscribe.*",
+    ),
+    Difference(
+        "A position that doesn't exist yet is an error (112), and in reverse it is the newest, as with Redis",
+        _in("histories", "since 9", "since 9 in reverse"),
+        "*.replies.0.*",
+    ),
+    Difference(
+        "Who wants an error instead of a lost position gets one (112) from an empty cache, too",
+        _in("cache", "an empty channel, or else an error"),
+        "*.replies.0.*",
+    ),
+    Difference(
+        "Where a subscriber joins, the next message goes whole to all: differences are made once for all of them",
+        _in(
+            "delta", "recovered messages", "nothing recovered, then live", "a new subscriber gets a whole message first"
+        ),
+        "*.pub.*",
+    ),
+    Difference(
+        "Subscriptions of the server get whole messages",
+        _in("server_side", "differences for a server-side subscription"),
+        "*",
+    ),
+    Difference(
+        "Users come and go, not their connections: the second one of a user isn't told",
+        _in("presences", "a second client of one user comes"),
+        "*",
+    ),
+    Difference(
+        "Who comes and goes is told to those alone who ask",
+        _in("presences", "who doesn't ask where the server forces it")
+        + _in("server_api", "subscribe a user and hear the joining"),
+        "*",
+    ),
+    Difference(
+        "The options of a namespace are those of all its subscribers: tokens don't override them",
+        _in("subscription_tokens", "options of a token override the namespace")
+        + _in("server_side", "subs that override options"),
+        "*",
+    ),
+    Difference(
+        "Who may share a channel is said by rights: a list of users in its name means nothing",
+        _in("personal", "a channel of two users"),
+        "*.replies.0.*",
+    ),
+    Difference(
+        "A JSON client isn't sent what is no JSON, and stays: see no_json of a namespace",
+        _in("publishing", "data that is no JSON, for a client that speaks JSON"),
+        "*",
+    ),
+    Difference(
+        "Errors of the server API say what is wrong",
+        _in(
+            "server_api",
+            "publish without a channel",
+            "publish without data",
+            "presence where there is none",
+            "history",
+            "history where there is none",
+        ),
+        "*.error.message",
+    ),
+    Difference(
+        "What the server API can't obey it refuses, and does nothing",
+        _in(
+            "server_api",
+            "publish without keeping",
+            "subscribe with a position",
+            "subscribe one client that is another's",
+            "disconnect with a code below 3000",
+            "disconnect without a user",
+            "refresh into the past",
+            "rpc for a back end",
+        )
+        + _in("refreshing", "a subscription by the back end that ends"),
+        "*",
+    ),
+    Difference(
+        "A subscription that is there, or isn't, is told only when that changes",
+        _in(
+            "server_api",
+            "subscribe a user twice",
+            "subscribe a user who is subscribed by itself",
+            "unsubscribe a user who isn't subscribed",
+        ),
+        "*",
+    ),
+    Difference(
+        "An expired token for a subscription is refused (109), and the SDK fetches another",
+        _in("refreshing", "sub_refresh with an expired token"),
+        "*.replies.0.*",
+    ),
+    Difference(
+        "Another token for a connection changes neither its channels nor those of the server",
+        _in("refreshing", "refresh with a token of other channels"),
+        "*",
+    ),
+)

@@ -15,16 +15,15 @@ _SUBSCRIBE = {"allow_subscribe_for_client": True}
 _PUBLISH = {"allow_publish_for_client": True}
 _HISTORY = {"history_size": 10, "history_ttl": "300s", "allow_history_for_client": True}
 _PRESENCE = {"presence": True, "allow_presence_for_client": True}
-_RECOVERY = {"allow_recovery": True, "allow_positioning": True}
+_RECOVERY = {"force_recovery": True, "force_positioning": True}
 
 CENTRIFUGO_NAMESPACES: Final[dict[str, dict[str, Any]]] = {
     "open": _SUBSCRIBE | _PUBLISH | _PRESENCE,
     "told": _SUBSCRIBE | _PUBLISH | _PRESENCE | {"join_leave": True, "force_push_join_leave": True},
     "asked": _SUBSCRIBE | _PRESENCE | {"join_leave": True},
     "kept": _SUBSCRIBE | _PUBLISH | _HISTORY | _RECOVERY,
-    "forced": _SUBSCRIBE | _PUBLISH | _HISTORY | {"force_recovery": True, "force_positioning": True},
+    "optional": _SUBSCRIBE | _PUBLISH | _HISTORY | {"allow_recovery": True, "allow_positioning": True},
     "short": _SUBSCRIBE | _PUBLISH | _HISTORY | _RECOVERY | {"history_size": 3},
-    "counted": _SUBSCRIBE | _PUBLISH | _HISTORY | {"allow_positioning": True},
     "cache": _SUBSCRIBE | _PUBLISH | _HISTORY | _RECOVERY | {"force_recovery_mode": "cache"},
     "delta": _SUBSCRIBE | _PUBLISH | _HISTORY | _RECOVERY | {"allowed_delta_types": ["fossil"], "delta_publish": True},
     "listen": _SUBSCRIBE,
@@ -40,6 +39,7 @@ CENTRIFUGO_NAMESPACES: Final[dict[str, dict[str, Any]]] = {
     "own": {},
     "users": {"allow_user_limited_channels": True},
     "subscribers": _SUBSCRIBE
+    | _RECOVERY
     | {
         **{"history_size": 10, "history_ttl": "300s", "presence": True},
         **{f"allow_{verb}_for_subscriber": True for verb in ("publish", "history", "presence")},
@@ -53,16 +53,15 @@ RELAY_NAMESPACES: Final[dict[str, dict[str, Any]]] = {
     "told": {"rights": "rwp", "presence": True, "join_leave": True},
     "asked": {"rights": "rp", "presence": True, "join_leave": True},
     "kept": {"rights": "rwh", **_RELAY_HISTORY},
-    "forced": {"rights": "rwh", **_RELAY_HISTORY},
+    "optional": {"rights": "rwh", **_RELAY_HISTORY},
     "short": {"rights": "rwh", **_RELAY_HISTORY, "history_size": 3},
-    "counted": {"rights": "rwh", **_RELAY_HISTORY},
     "cache": {"rights": "rwh", **_RELAY_HISTORY, "cache": True},
     "delta": {"rights": "rwh", **_RELAY_HISTORY, "delta": True},
     "listen": {"rights": "r"},
     "all": {"rights": "rwph", **_RELAY_HISTORY, "history_size": 300, "presence": True, "join_leave": True},
     "closed": {"rights": ""},
     "own": {"rights": ""},
-    "users": {"rights": "r"},
+    "users": {},
     "subscribers": {"rights": "r", "subscriber_rights": "wph", **_RELAY_HISTORY, "presence": True},
 }
 
@@ -99,7 +98,8 @@ def _setup(client: dict[str, Any], relay: dict[str, str | int | float], plain: d
         "auth": "jwt",
         "jwt_secret": SECRET,
         "jwt_expiry": "optional",
-        "rights": "*=rw",
+        "jwt_leeway": 0,
+        "rights": "plain*=rw,users:dm#{sub}=r",
         "api_keys": API_KEY,
         "allowed_origins": "*",
         "namespaces": json.dumps(RELAY_NAMESPACES),
@@ -112,12 +112,12 @@ SETUPS: Final[dict[str, Setup]] = {
     "tokens": _setup({}, {"ping_interval": 25}),
     "anonymous": _setup(
         {"allow_anonymous_connect_without_token": True, "token": {}},
-        {"auth": "none", "jwt_secret": "", "ping_interval": 25},
+        {"auth": "none", "jwt_secret": "", "rights": "plain*=rw", "ping_interval": 25},
         {**_SUBSCRIBE, **_PUBLISH, "allow_subscribe_for_anonymous": True, "allow_publish_for_anonymous": True},
     ),
     "personal": _setup(
         {"subscribe_to_user_personal_channel": {"enabled": True, "personal_channel_namespace": "own"}},
-        {"ping_interval": 25},
+        {"ping_interval": 25, "user_channels": "own:#{sub}"},
     ),
     "hasty": _setup(
         {

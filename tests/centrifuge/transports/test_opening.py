@@ -122,13 +122,12 @@ async def test_what_is_no_command_ends_the_stream_with_a_word(embedded: Embedded
     assert len(parts_of(gateway).context.emulated_streams) == 0
 
 
-async def test_a_client_that_says_nothing_of_itself_is_closed(
-    embedded: EmbeddedFactory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("relay.clients.introduction.INTRODUCTION_SECONDS", 0.2)
+async def test_a_client_that_has_begun_waits_for_nothing(embedded: EmbeddedFactory) -> None:
+    """What says nothing of itself is an empty request to connect."""
     (gateway,) = await embedded(1)
-    async with StreamClient(gateway.port, request("/connection/uni_sse", b"null")) as client:
-        await client.until(lambda one: "connect" in one)
+    for said in (b"null", b" {}\n", b'{"token":null,"data":null,"subs":null}', b'{"name":"x","other":[1]}'):
+        async with StreamClient(gateway.port, request("/connection/uni_http_stream", said)) as client:
+            await client.until(lambda one: "connect" in one)
 
 
 async def test_a_body_without_an_end_ends_with_the_connection_or_the_time(

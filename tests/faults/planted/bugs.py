@@ -8,7 +8,7 @@ from itertools import count
 from typing import Any, Final
 
 from relay.brokers import Published, Receipt
-from relay.brokers.redis import lua, scripts
+from relay.brokers.redis import lua, lua_position, scripts
 from relay.member import Member
 from relay.message import PositionedMessage
 from relay.node import Node
@@ -82,14 +82,14 @@ def drop_on_reconnect() -> None:
 
 def reuse_offsets_after_failover() -> None:
     """Go on with the epoch whatever primary is in use."""
-    renews = "if not epoch or (found ~= '' and found ~= primary) then"
+    renews = "if not epoch or (found ~= nobody and found ~= primary) then"
 
     def careless(source: str) -> str:
         assert renews in source
         return source.replace(renews, "if not epoch then")
 
     lua.PUBLISH = careless(lua.PUBLISH)  # type: ignore[misc]
-    scripts.READ = scripts.make_script(careless(lua.READ), scripts._WORDS)  # type: ignore[misc]
+    scripts.READ = scripts.make_script(careless(lua_position.READ), scripts._WORDS)  # type: ignore[misc]
 
 
 def forget_a_presence_entry() -> None:

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.centrifuge.oracle.script import Closed, Frame, Script, ask, connect, publish, script, subscribe, unsubscribe
+from tests.centrifuge.oracle.script import (
+    Closed,
+    Frame,
+    Script,
+    ask,
+    connect,
+    presence,
+    publish,
+    script,
+    subscribe,
+    unsubscribe,
+)
 
 JSON: Final = ("json",)
 PROTOBUF: Final = ("protobuf",)
@@ -24,7 +35,7 @@ SCRIPTS: Final[tuple[Script, ...]] = (
     script(
         "commands of one frame are answered in their order",
         ask("a", connect()),
-        ask("a", subscribe("open:~"), publish("open:~", 1), unsubscribe("open:~"), pushes=1),
+        ask("a", subscribe("open:~"), publish("open:~", 1), presence("open:1~"), pushes=1),
     ),
     script(
         "a malformed line behind a good one",

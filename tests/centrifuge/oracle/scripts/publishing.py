@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, Final
 
 from tests.centrifuge.oracle.script import (
-    Closed,
     Frame,
     Hear,
     Open,
@@ -17,6 +16,7 @@ from tests.centrifuge.oracle.script import (
     script,
     subscribe,
     token,
+    unsubscribe,
 )
 
 VALUES: Final[dict[str, Any]] = {
@@ -60,7 +60,7 @@ SCRIPTS: Final[tuple[Script, ...]] = (
         ask("b", connect(token("7~")), subscribe("open:~")),
         ask("a", connect()),
         ask("a", publish("open:~", b"\xff\xfe\n")),
-        Closed("b"),
+        ask("b", unsubscribe("open:~")),
         formats=("protobuf",),
     ),
     script(

@@ -21,6 +21,7 @@ from tests.centrifuge.oracle.script import (
 )
 
 KEPT: Final = "kept:~"
+OPTIONAL: Final = "optional:~"
 REJECT_UNRECOVERED: Final = 2
 
 
@@ -44,15 +45,13 @@ SCRIPTS: Final[tuple[Script, ...]] = (
         "a position with the first subscription",
         ask("a", connect(), subscribe(KEPT, recoverable=True, positioned=True)),
     ),
-    script("recoverable alone", ask("a", connect(), subscribe(KEPT, recoverable=True))),
-    script("positioned alone", ask("a", connect(), subscribe(KEPT, positioned=True))),
-    script("positioned where only positions are allowed", ask("a", connect(), subscribe("counted:~", positioned=True))),
+    script("positions for those who don't ask for them", ask("a", connect(), subscribe(KEPT))),
+    script("positions for those alone who ask for them", ask("a", connect(), subscribe(OPTIONAL))),
+    script("recoverable where that is optional", ask("a", connect(), subscribe(OPTIONAL, recoverable=True))),
+    script("positioned where that is optional", ask("a", connect(), subscribe(OPTIONAL, positioned=True))),
     script(
-        "recoverable where only positions are allowed", ask("a", connect(), subscribe("counted:~", recoverable=True))
-    ),
-    script(
-        "recover where only positions are allowed",
-        ask("a", connect(), subscribe("counted:~", recover=True, epoch="x", offset=1)),
+        "recover without recoverable where that is optional",
+        ask("a", connect(), subscribe(OPTIONAL, recover=True, epoch="x", offset=1)),
     ),
     script(
         "recoverable where nothing is kept", ask("a", connect(), subscribe("open:~", recoverable=True, positioned=True))
@@ -69,10 +68,9 @@ SCRIPTS: Final[tuple[Script, ...]] = (
             subscribe("open:~", recover=True, recoverable=True, epoch="x", offset=1, flag=REJECT_UNRECOVERED),
         ),
     ),
-    script("where the server forces it", ask("a", connect(), subscribe("forced:~"))),
     script(
-        "where the server forces it and there are messages",
-        ask("a", connect(), publish("forced:~", 1), subscribe("forced:~")),
+        "the position of a channel that has messages",
+        ask("a", connect(), publish("kept:~", 1), subscribe("kept:~")),
     ),
     script("a position behind messages", *_published(3), ask("a", subscribe(KEPT, recoverable=True))),
     script("all that was missed", *_published(3), _back(1)),

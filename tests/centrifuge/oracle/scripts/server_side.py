@@ -23,15 +23,15 @@ from tests.centrifuge.oracle.script import (
 
 def _kept(offset: int, **fields: Any) -> dict[str, Any]:
     return connect(
-        token(channels=["forced:~"]),
-        subs={"forced:~": {"recover": True, "offset": offset, "epoch": LastEpoch(), **fields}},
+        token(channels=["kept:~"]),
+        subs={"kept:~": {"recover": True, "offset": offset, "epoch": LastEpoch(), **fields}},
     )
 
 
 THREE: Final[tuple[Step, ...]] = (
-    ask("a", connect(token(channels=["forced:~"]))),
+    ask("a", connect(token(channels=["kept:~"]))),
     Leave("a"),
-    *(Api("publish", {"channel": "forced:~", "data": number}) for number in range(1, 4)),
+    *(Api("publish", {"channel": "kept:~", "data": number}) for number in range(1, 4)),
 )
 
 SCRIPTS: Final[tuple[Script, ...]] = (
@@ -88,11 +88,11 @@ SCRIPTS: Final[tuple[Script, ...]] = (
             )
         ),
     ),
-    script("a position where the server forces it", ask("a", connect(token(channels=["forced:~"])))),
+    script("a position", ask("a", connect(token(channels=["kept:~"])))),
     script(
         "joining and leaving of server-side subscribers",
-        ask("a", connect(token(channels=["told:~"])), pushes=1),
-        ask("b", connect(token("7~", channels=["told:~"])), pushes=1),
+        ask("a", connect(), subscribe("told:~", join_leave=True), pushes=1),
+        ask("b", connect(token("7~", channels=["told:~"]))),
         Hear("a", pushes=1),
         Leave("b"),
         Hear("a", pushes=1),
@@ -105,5 +105,5 @@ SCRIPTS: Final[tuple[Script, ...]] = (
         "a position of a channel that isn't of the token",
         ask("a", connect(subs={"kept:~": {"recover": True, "offset": 1, "epoch": "x"}})),
     ),
-    script("the first connection without a position", *THREE, ask("a", connect(token(channels=["forced:~"])))),
+    script("the first connection without a position", *THREE, ask("a", connect(token(channels=["kept:~"])))),
 )

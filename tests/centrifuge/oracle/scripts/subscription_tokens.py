@@ -7,7 +7,6 @@ from typing import Any, Final
 from tests.centrifuge.oracle.script import (
     ClientOf,
     Closed,
-    Hear,
     Script,
     Token,
     ask,
@@ -90,7 +89,6 @@ SCRIPTS: Final[tuple[Script, ...]] = (
                 ),
             ),
         ),
-        Hear("a", pushes=1),
         ask("a", presence("open:~")),
     ),
     script(

@@ -1,0 +1,163 @@
+"""How streams of several channels end: slow readers, drains, sockets that break, and rights that are over."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+
+import pytest
+
+from relay import Gateway
+from relay.message import make_message
+from tests.centrifuge.transports.stream_client import CONNECT, StreamClient
+from tests.conftest import EmbeddedFactory, GatewayFactory
+from tests.harness.conditions import wait_until
+from tests.harness.deployment import EVENT_LOOPS
+from tests.harness.inside import parts_of
+from tests.harness.server_api import KEY, call
+
+Connect = Callable[..., StreamClient]
+
+all_ways = pytest.mark.parametrize(
+    "connect",
+    [StreamClient.http_stream, StreamClient.sse, StreamClient.uni_http_stream, StreamClient.uni_sse],
+    ids=["http_stream", "sse", "uni_http_stream", "uni_sse"],
+)
+
+two_ways = pytest.mark.parametrize("connect", [StreamClient.http_stream, StreamClient.sse], ids=["http_stream", "sse"])
+
+SUBSCRIBE = {"id": 2, "subscribe": {"channel": "a"}}
+
+
+async def is_gone(gateway: Gateway) -> None:
+    """Wait until a gateway has no client left, and nothing of one."""
+    parts = parts_of(gateway)
+    await wait_until(lambda: not gateway.counters.connections_open)
+    assert len(parts.context.emulated_streams) == 0
+    assert not gateway.counters.transports_open
+    assert parts.context.node.hub.channels == []
+    assert len(parts.context.throttled) == 0
+    assert parts.context.node.paused_publishers == 0
+
+
+async def flood(gateway: Gateway, count: int, size: int) -> None:
+    """Publish numbered messages, and deliver them."""
+    node = parts_of(gateway).context.node
+    for number in range(count):
+        await node.submit(make_message("a", json.dumps([number, "x" * size])))
+        await asyncio.sleep(0)
+
+
+@two_ways
+async def test_a_client_that_reads_too_slowly_is_told_so(embedded: EmbeddedFactory, connect: Connect) -> None:
+    (gateway,) = await embedded(1, send_buffer_bytes=100_000)
+    async with connect(gateway.port, CONNECT, SUBSCRIBE, receive_buffer=4096) as client:
+        await client.reply(2)
+        await flood(gateway, 300, 20_000)
+        await wait_until(lambda: gateway.counters.disconnects["SLOW_CONSUMER"] == 1)
+        told = await client.to_the_end()
+        assert told[-1] == {"push": {"disconnect": {"code": 3008, "reason": "slow"}}}
+        numbers = [data[0] for data in client.published]
+        assert numbers == list(range(len(numbers)))
+    await is_gone(gateway)
+
+
+@two_ways
+async def test_with_the_drop_policy_a_slow_client_stays_and_gets_its_answers(
+    embedded: EmbeddedFactory, connect: Connect
+) -> None:
+    (gateway,) = await embedded(1, send_buffer_bytes=200_000, slow_consumer="drop")
+    async with connect(gateway.port, CONNECT, SUBSCRIBE, receive_buffer=4096) as client:
+        await client.reply(2)
+        await flood(gateway, 300, 20_000)
+        assert gateway.counters.deliveries_dropped > 0
+        assert (await client.ask(unsubscribe={"channel": "a"}))["unsubscribe"] == {}
+        numbers = [data[0] for data in client.published]
+        assert numbers == sorted(numbers)
+        assert len(numbers) == 300 - gateway.counters.deliveries_dropped
+    await is_gone(gateway)
+
+
+@all_ways
+@pytest.mark.parametrize("event_loop", EVENT_LOOPS)
+async def test_a_drain_says_that_the_gateway_leaves(
+    gateways: GatewayFactory, connect: Connect, event_loop: str
+) -> None:
+    (gateway,) = await gateways(1, event_loop=event_loop)
+    async with connect(gateway.port) as client:
+        await client.until(lambda one: "connect" in one)
+        await gateway.terminate()
+        last = (await client.to_the_end())[-1]
+        assert last.get("push", last) == {"disconnect": {"code": 3001, "reason": "shutdown"}}
+
+
+@all_ways
+@pytest.mark.parametrize("event_loop", EVENT_LOOPS)
+async def test_clients_that_leave_leave_nothing(gateways: GatewayFactory, connect: Connect, event_loop: str) -> None:
+    (gateway,) = await gateways(1, event_loop=event_loop)
+    before = gateway.descriptors
+    for number in range(20):
+        async with connect(gateway.port) as client:
+            if number % 2:
+                await client.until(lambda one: "connect" in one)
+            if number % 3 == 0:
+                client.abort()
+            elif number % 3 == 1:
+                client.half_close()
+                await client.to_the_end()
+    await wait_until(lambda: gateway.descriptors <= before)
+
+
+@all_ways
+async def test_a_killed_socket_ends_its_session(embedded: EmbeddedFactory, connect: Connect) -> None:
+    (gateway,) = await embedded(1)
+    async with connect(gateway.port) as client:
+        await client.until(lambda one: "connect" in one)
+        client.abort()
+        await is_gone(gateway)
+    assert gateway.counters.connections_closed == {1006: 1}
+
+
+@two_ways
+async def test_a_back_end_closes_and_unsubscribes_clients(embedded: EmbeddedFactory, connect: Connect) -> None:
+    (gateway,) = await embedded(1, api_keys=(KEY,))
+    async with connect(gateway.port, CONNECT, SUBSCRIBE) as client:
+        connected = (await client.reply(1))["connect"]
+        await client.reply(2)
+        given = {"client": connected["client"]}
+        assert await call(gateway.port, "unsubscribe", {**given, "channel": "a"}) == {"result": {}}
+        gone = await client.until(lambda one: "unsubscribe" in one.get("push", {}))
+        assert gone["push"] == {"channel": "a", "unsubscribe": {"code": 2000, "reason": "server unsubscribe"}}
+        close = {"code": 4501, "reason": "enough"}
+        assert await call(gateway.port, "disconnect", {**given, "disconnect": close}) == {"result": {}}
+        (*_, last) = await client.to_the_end()
+        assert last == {"push": {"disconnect": {"code": 4501, "reason": "enough"}}}
+    await is_gone(gateway)
+
+
+@all_ways
+async def test_what_a_client_says_over_its_stream_is_ignored_up_to_a_bound(
+    embedded: EmbeddedFactory, connect: Connect
+) -> None:
+    (gateway,) = await embedded(1)
+    async with connect(gateway.port) as client:
+        await client.until(lambda one: "connect" in one)
+        await client.send(b"x" * 4000)
+        await client.send(b"x" * 100)
+        await client.to_the_end()
+    assert gateway.counters.disconnects == {"UNEXPECTED_DATA": 1}
+    await is_gone(gateway)
+
+
+async def test_commands_in_the_waiting_line_of_a_client_that_leaves_are_forgotten(embedded: EmbeddedFactory) -> None:
+    (gateway,) = await embedded(1, max_messages_per_second=1)
+    async with StreamClient.http_stream(gateway.port) as client:
+        session = (await client.reply(1))["connect"]["session"]
+        streams = parts_of(gateway).context.emulated_streams
+        for number in range(20):
+            assert streams.take_in(session, json.dumps({"id": number + 2, "presence": {"channel": "a"}}).encode())
+        assert len(parts_of(gateway).context.throttled) == 1
+        client.abort()
+        await is_gone(gateway)
+        assert not streams.take_in(session, b"{}")
