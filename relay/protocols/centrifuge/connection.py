@@ -203,7 +203,10 @@ class Centrifuge:
             self.session.send(self.wire.push("", pushes.Refresh(seconds is not None, ttl(seconds))))
 
     def expired(self, session: MultiplexedSession, channel: str) -> None:
-        """Tell the client that its right to a channel has ended."""
+        """Tell the client that its right to a channel has ended; it can't subscribe again where the server did."""
+        if channel in (self._server_side or _NONE):
+            self.session.close(Disconnect.SUBSCRIPTION_EXPIRED)
+            return
         self.session.send(self.wire.push(channel, codes.UNSUBSCRIBE_EXPIRED))
 
     def ping(self) -> bytes | None:

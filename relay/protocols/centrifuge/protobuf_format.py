@@ -27,6 +27,7 @@ _REQUESTS: Final[dict[str, type[Struct]]] = {
     "PresenceStatsRequest": commands.PresenceStatsRequest,
     "HistoryRequest": commands.HistoryRequest,
     "StreamPosition": commands.StreamPosition,
+    "FilterNode": commands.FilterNode,
     "PingRequest": commands.PingRequest,
     "SendRequest": commands.SendRequest,
     "RPCRequest": commands.RpcRequest,

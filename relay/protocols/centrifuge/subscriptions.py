@@ -35,6 +35,9 @@ def subscribe(exchange: Exchange, request: SubscribeRequest) -> None:
     if request.type:
         exchange.refuse(codes.ERROR_PERMISSION_DENIED)  # a map, which no namespace here has
         return
+    if request.tf is not None:
+        exchange.refuse(codes.ERROR_BAD_REQUEST)  # without filters it would get what it doesn't want
+        return
     session, channel, wire = exchange.session, request.channel, exchange.connection.wire
     options = session.options(channel)
     differences = None
