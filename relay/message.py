@@ -86,9 +86,12 @@ class PositionedMessage(Message, frozen=True, gc=False, kw_only=True):
     attributes: Attributes | None = None
 
 
+_CARRIERS = AttributedMessage, PositionedMessage  # a tuple: a union would be made anew by each call
+
+
 def attributes_of(message: Message) -> Attributes | None:
     """Return what a message carries beside its payload; None: nothing."""
-    return message.attributes if isinstance(message, AttributedMessage | PositionedMessage) else None
+    return message.attributes if isinstance(message, _CARRIERS) else None
 
 
 def content_bytes(message: Message) -> int:

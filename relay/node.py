@@ -19,6 +19,7 @@ from relay.message import Message, PositionedMessage
 from relay.metrics.counters import Counters
 from relay.paused_sources import PausableSource, PausedSources
 from relay.presence.presences import Presences
+from relay.presence.present_members import PresentMembers
 from relay.recovery.recoveries import Recoveries
 
 UNSUBSCRIBE_DELAY_SECONDS = 1.0
@@ -43,6 +44,7 @@ class Node:
         history: the histories of the bus.
         recoveries: the channels whose messages have positions.
         presences: this gateway's clients on the channels with presence.
+        present: who is on a channel.
         congested: whether the bus takes no more messages of clients now. A client that has sent one then must be
             paused with `pause`, and must keep what was read of it until it is told to resume.
         channel_limits: how many channels one client may have.
@@ -59,6 +61,7 @@ class Node:
         channels: ChannelLimits = DEFAULT_CHANNELS,
     ) -> None:
         self._loop = asyncio.get_running_loop()
+        self._id = secrets.token_bytes(8)
         self.clock: Callable[[], float] = self._loop.time
         self.channel_limits = channels
         self.counters = counters
@@ -79,6 +82,7 @@ class Node:
             options.presence_ttl,
             lambda channel: self._tell_missed((EVENTS + channel,)),
         )
+        self.present = PresentMembers(self.presence, self.presences, self._id)
         self._write_delay = write_delay
         self._unsubscribe_delay = unsubscribe_delay
         self.subscribe_timeout = options.timeout
@@ -87,7 +91,6 @@ class Node:
         self.congested = False
         self._paused = PausedSources(self._full)
         self._missed_watchers: list[Callable[[Collection[str]], None]] = []
-        self._id = secrets.token_bytes(8)
         self._numbers = itertools.count(1)
 
     async def start(self) -> None:

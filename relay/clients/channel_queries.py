@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Protocol
 
 from relay.auth.authenticator import Identity, check_history, check_presence
 from relay.auth.rights import Right
 from relay.brokers.history import MAX_PAGE
-from relay.brokers.presence import TooManyMembers
 from relay.channel import EVENTS, check_channel
 from relay.clients.session_context import SessionContext
 from relay.errors import NotAllowed
@@ -74,29 +72,13 @@ async def read_history(
 
 
 async def members(context: SessionContext, channel: str) -> Sequence[Member]:
-    """Return who is on a channel, with those of this gateway whom the bus has not been told of yet.
-
-    A client that has just come must find itself.
-
-    Raises:
-        PresenceError: the bus is away, or refuses; or they are too many.
-    """
-    node = context.node
-    found, own = await node.presence.members(channel), node.id.hex()
-    here = node.presences.find(channel)
-    others = [member for member in found if not member.client.startswith(own)]
-    return others if here is None else [*others, *here.members.values()]
+    """Return who is on a channel; raises `PresenceError`."""
+    return await context.node.present.members(channel)
 
 
 async def count(context: SessionContext, channel: str) -> tuple[int, int]:
-    """Return how many clients and users are on a channel; those of this gateway as above, if they are not too many."""
-    node = context.node
-    here = node.presences.find(channel)
-    if here is not None and not here.settled:
-        with suppress(TooManyMembers):
-            found = await members(context, channel)
-            return len(found), len({member.user for member in found})
-    stats = await node.presence.stats(channel)
+    """Return how many clients and users are on a channel; raises `PresenceError`."""
+    stats = await context.node.present.stats(channel)
     return stats.clients, stats.users
 
 

@@ -76,9 +76,7 @@ class Ring:
         """Add the message that comes after the last one; the oldest give way, as they do on the bus."""
         if not self._size:
             return
-        size = len(message.payload)
-        if message.attributes is not None:
-            size += message.attributes.size
+        size = len(message.payload) if message.attributes is None else content_bytes(message)  # spares most a call
         messages = self._messages
         messages.append(message)
         self._bytes += size
@@ -122,6 +120,7 @@ class Ring:
         return self._bytes + MESSAGE_BYTES * len(self._messages)
 
     def _drop_oldest(self) -> None:
-        size = content_bytes(self._messages.popleft())
+        message = self._messages.popleft()
+        size = len(message.payload) if message.attributes is None else content_bytes(message)
         self._bytes -= size
         self._budget.used -= size + MESSAGE_BYTES

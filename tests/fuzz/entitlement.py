@@ -31,8 +31,9 @@ def wrongly_admitted(data: bytes, outcome: Outcome, *, tokens: bool) -> bool:
         tokens: whether credentials are tokens; else they are keys.
     """
     said = outcome.said
-    # A client of Centrifuge gets its stream first, and is told over that if it may not come in.
-    came_in = any(status == 101 for status, _ in said.responses) or not all(map(_REFUSAL.search, said.events))
+    # Clients of Centrifuge say who they are behind their handshake, and are told over their stream if they may not in.
+    opened = any(status == 101 for status, _ in said.responses) and b"/connection/" not in data
+    came_in = opened or not all(map(_REFUSAL.search, said.events))
     if not came_in and not outcome.published:
         return False
     readings = (data, unquote_to_bytes(data))

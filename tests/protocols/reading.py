@@ -39,6 +39,7 @@ class Reading:
             max_message_bytes=1_000_000,
             sending=SendingRates(None, None),
         )
+        protocol.opened(self.recording, None)
         self._reader = MessageReader(cast(Any, context), self)
 
     def read(self, data: bytes) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from relay.channel import check_channel
 from relay.errors import CustomDisconnect, Disconnect, NotAllowed, SubscriptionError
 from relay.message import Kind
+from relay.namespaces import ChannelOptions
 from relay.protocols import ClientProtocol, Outcome
-from relay.protocols.multiplexed import AS_USUAL, Subscribed, SubscribeOptions
+from relay.protocols.multiplexed import AS_USUAL, Answer, Granted, Introduced, Subscribed, SubscribeOptions
+from relay.protocols.request import ConnectRequest
 from relay.protocols.request_errors import AlreadySubscribed
 
 
@@ -63,6 +65,23 @@ class RecordingSession:
         if channel not in self.channels:
             raise SubscriptionError(channel, "the client is not subscribed")
         del self.channels[channel]
+
+    ping_seconds = 25.0
+
+    def options(self, channel: str) -> ChannelOptions:
+        return ChannelOptions()
+
+    def granted(self, channel: str) -> Granted:
+        return Granted()
+
+    def introduce(
+        self, opening: ConnectRequest | None, token: str, headers: Mapping[str, str], answer: Answer[Introduced]
+    ) -> None:
+        """Know any client at once; this is not noted."""
+        answer(Introduced())
+
+    def pause(self) -> None:
+        raise AssertionError("nothing waits here")
 
     def publish(self, channel: str, payload: bytes, kind: Kind, outcome: Outcome | None = None) -> None:
         assert type(payload) is bytes

@@ -44,10 +44,10 @@ def unsubscribe(exchange: Exchange, request: UnsubscribeRequest) -> None:
 
 def publish(exchange: Exchange, request: PublishRequest) -> None:
     """Publish to a channel."""
-    if request.data is None or request.type:
-        exchange.refuse(codes.ERROR_BAD_REQUEST if request.data is None else codes.ERROR_NOT_AVAILABLE)
-        return
     payload = bytes(request.data)
+    if not payload or request.type:
+        exchange.refuse(codes.ERROR_NOT_AVAILABLE if payload else codes.ERROR_BAD_REQUEST)
+        return
     kind = Kind.TEXT if exchange.connection.wire.format.kind is Kind.TEXT or _is_text(payload) else Kind.BINARY
     try:
         exchange.session.publish(request.channel, payload, kind, partial(_published, exchange))

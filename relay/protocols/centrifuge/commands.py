@@ -38,6 +38,10 @@ class StreamPosition(Struct, frozen=True, gc=False):
     epoch: str = ""
 
 
+class FilterNode(Struct, frozen=True, gc=False):
+    """A filter by tags. No namespace allows one, so only whether there is one is read."""
+
+
 class SubscribeRequest(Struct, frozen=True, gc=False):
     """Subscribe to a channel; also one of the values of `ConnectRequest.subs`, which name no channel.
 
@@ -52,6 +56,7 @@ class SubscribeRequest(Struct, frozen=True, gc=False):
         recoverable: the client wants to be able to recover.
         join_leave: the client wants to be told who comes and who goes.
         delta: name of the encoding in which the client wants differences; "": none.
+        tf: a filter by tags; None: all publications are wanted.
         flag: bits: 1: numbers instead of names of channels; 2: an error instead of a subscription without recovery.
         type: 0: of a stream; others are not of this relay.
     """
@@ -66,6 +71,7 @@ class SubscribeRequest(Struct, frozen=True, gc=False):
     recoverable: bool = False
     join_leave: bool = False
     delta: str = ""
+    tf: FilterNode | None = None
     flag: Int64 = 0
     type: Int32 = 0
 

@@ -58,5 +58,5 @@ class Differences:
         sent = message.payload if whole else delta
         assert sent is not None
         made = publication_of(message, json_string(sent) if text else sent)
-        # As Centrifugo does: these publications tell no epoch, as their receivers know it.
-        return replace(made, delta=not whole, epoch="")
+        # As Centrifugo does: in JSON these publications tell no epoch.
+        return replace(made, delta=not whole, epoch="" if text else made.epoch)

@@ -15,9 +15,10 @@ from relay.rpc_call import RpcDisconnect, RpcError, RpcNotAvailable
 
 def call(exchange: Exchange, request: RpcRequest) -> None:
     """Call a procedure of the back end."""
-    data = b"" if request.data is None else bytes(request.data)
     format = exchange.connection.wire.format
-    exchange.session.call(request.method, data, format.kind is not Kind.TEXT, partial(_answered, exchange))
+    exchange.session.call(
+        request.method, bytes(request.data), format.kind is not Kind.TEXT, partial(_answered, exchange)
+    )
 
 
 def _answered(exchange: Exchange, answer: bytes | RelayError) -> None:

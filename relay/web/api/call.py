@@ -12,12 +12,12 @@ from typing import Any, Final, NamedTuple
 from relay.auth.authenticator import Identity
 from relay.brokers import Published
 from relay.brokers.history import HistoryStore
-from relay.brokers.presence import PresenceStore
 from relay.channel import check_channel
 from relay.control import Control
 from relay.errors import ChannelError, PublishError
 from relay.limits.channels import ChannelLimits
 from relay.namespaces import Namespaces
+from relay.presence.present_members import PresentMembers
 from relay.web.api.error import bad_request, from_publish_error
 from relay.web.api.parameters import Parameters
 from relay.web.api.results import EmptyResult, Result
@@ -69,7 +69,7 @@ class Call:
     limits: ChannelLimits
     namespaces: Namespaces
     history: HistoryStore
-    presence: PresenceStore
+    presence: PresentMembers
     room: AnswerRoom
 
 

@@ -77,7 +77,7 @@ async def _run(request: web.Request, identity: Identity, method: str, body: byte
         limits=node.channel_limits,
         namespaces=request.app[NAMESPACES],
         history=node.history,
-        presence=node.presence,
+        presence=node.present,
         room=AnswerRoom(),
     )
     if method != "batch":

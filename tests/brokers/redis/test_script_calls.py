@@ -15,10 +15,13 @@ from relay.brokers.redis.link import pack
 from relay.brokers.redis.publish_queue import PendingPublish
 from relay.brokers.redis.script_calls import (
     BULK,
+    CHANNEL_WORK,
+    MESSAGE_WORK,
     MOST_BYTES,
-    MOST_MESSAGES,
+    MOST_WORK,
     ScriptCall,
     ScriptedChannel,
+    gather,
     pack_call,
     pack_primary,
     pack_question,
@@ -432,7 +435,8 @@ async def test_it_is_remembered_over_links_that_channels_are_refused_together(
 async def test_a_call_is_bounded() -> None:
     desk, source = Desk(), RecordingSource()
     link = desk.connect()
-    for number in range(MOST_MESSAGES + 1):
+    most = MOST_WORK - CHANNEL_WORK
+    for number in range(most + 1):
         say(desk, str(number), source, channel="a")
     await tick()
     assert link.written[0].count(b"EVALSHA") == 2
@@ -442,8 +446,23 @@ async def test_a_call_is_bounded() -> None:
     await tick()
     assert link.written[1].count(b"EVALSHA") == 2
     size = len(desk.publications._queue.pending)
-    desk.answer(answer_all([1] * MOST_MESSAGES, 1), answer(2), answer(3), answer_all([1, 1], 4))
-    assert (size, desk.counters.messages_published) == (MOST_MESSAGES + 4, MOST_MESSAGES + 4)
+    desk.answer(answer_all([1] * most, 1), answer(2), answer(3), answer_all([1, 1], 4))
+    assert (size, desk.counters.messages_published) == (most + 4, most + 4)
+
+
+def test_channels_of_a_call_count_as_well() -> None:
+    options = ChannelOptions(history_size=7)
+    channels = [ScriptedChannel(SCRIPTS, "relay:", f"h:{number}", options) for number in range(200)]
+    calls = [channel.call(BULK % (1, b"x"), None) for channel in channels]
+    most = MOST_WORK // (MESSAGE_WORK + CHANNEL_WORK)
+    assert most <= 255, "the number of a channel is one byte"
+    assert [len(batch) for batch in gather(calls, True)] == [most, 200 - most]
+    assert [len(batch) for batch in gather(calls[:3], False)] == [1, 1, 1]
+    turns = [calls[number % 2] for number in range(1000)]
+    batches = list(gather(turns, True))
+    assert [call for batch in batches for call in batch] == turns
+    most = MOST_WORK - 2 * CHANNEL_WORK
+    assert [len(batch) for batch in batches] == [most, most, 1000 - 2 * most]
 
 
 async def test_a_message_with_an_idempotency_key_has_a_call_of_its_own() -> None:

@@ -110,7 +110,8 @@ class _Play:
         if told:
             entry["replies"] = told
         if pushed:
-            entry["pushes"] = pushed
+            # Channels have an order each, and none among them.
+            entry["pushes"] = sorted(pushed, key=lambda push: str(push.get("channel", "")))
         if client.closed is not None and (replies or pushes or pings) and len(told) + len(pushed) < replies + pushes:
             entry["closed"] = list(client.closed)
         if not in_time:

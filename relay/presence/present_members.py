@@ -1,0 +1,48 @@
+"""Who is on a channel, as clients and back ends are told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from relay.brokers.presence import PresenceStats, PresenceStore, TooManyMembers
+from relay.member import Member
+from relay.presence.presences import Presences
+
+
+class PresentMembers:
+    """Reads who is on channels: what the bus knows, and what it isn't told yet of this gateway's own clients.
+
+    So a client that has just come finds itself, and a back end that has just subscribed it finds it.
+
+    Args:
+        store: who is on the channels of the bus.
+        presences: this gateway's clients.
+        node_id: the first bytes of the ids of this gateway's clients.
+    """
+
+    def __init__(self, store: PresenceStore, presences: Presences, node_id: bytes) -> None:
+        self._store = store
+        self._presences = presences
+        self._own = node_id.hex()
+
+    async def members(self, channel: str) -> Sequence[Member]:
+        """Return who is on a channel, in no order; raises what `PresenceStore.members` does."""
+        found = await self._store.members(channel)
+        here = self._presences.find(channel)
+        if here is None or here.settled:
+            return found
+        return [*(member for member in found if not member.client.startswith(self._own)), *here.members.values()]
+
+    async def stats(self, channel: str) -> PresenceStats:
+        """Return how many are on a channel; raises what `PresenceStore.stats` does.
+
+        Where they are too many to be named, those of whom the bus isn't told yet are left out.
+        """
+        here = self._presences.find(channel)
+        if here is None or here.settled:
+            return await self._store.stats(channel)
+        try:
+            found = await self.members(channel)
+        except TooManyMembers:
+            return await self._store.stats(channel)
+        return PresenceStats(len(found), len({member.user for member in found}))
