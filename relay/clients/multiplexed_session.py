@@ -237,6 +237,7 @@ class MultiplexedSession(SubscribingSession):
                 found = error
             if self.open:
                 answer(found)
+            del found  # the traceback of an error holds this frame
 
         task = self._context.requests.start(ask(), self._abort)
         if task is not None:
