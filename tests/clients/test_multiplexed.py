@@ -227,25 +227,6 @@ async def test_nothing_of_a_tick_is_lost_or_follows_the_close_frame(
     await wait_until(lambda: gateway.counters.connections_open == 0)
 
 
-async def test_what_a_slow_client_is_not_given_is_counted(embedded: EmbeddedFactory) -> None:
-    (gateway,) = await embedded(1, slow_consumer="drop", send_buffer_bytes=100_000)
-    node, counters = parts_of(gateway).context.node, gateway.counters
-    async with joined(gateway, "a", "b") as (client, connection):
-        connection.pause_writing()
-        for _ in range(5):
-            publish(node, "ab", b'"%b"' % (b"x" * 30_000))
-            node.hub.flush()
-        assert counters.fanned_out == 10
-        assert (counters.deliveries_dropped, counters.deliveries) == (7, 3)
-        assert connection._held is not None
-        assert counters.bytes_delivered == connection._held.bytes
-        say(connection, id=1, unsubscribe="a")
-        node.hub.flush()
-        connection.resume_writing()
-        said = [json.loads((await client.frame()).payload) for _ in range(4)]
-        assert said[-1] == {"id": 1, "ok": True}
-
-
 async def test_all_that_a_closed_slow_client_is_not_given_is_counted(embedded: EmbeddedFactory) -> None:
     (gateway,) = await embedded(1, send_buffer_bytes=100_000)
     node, counters = parts_of(gateway).context.node, gateway.counters

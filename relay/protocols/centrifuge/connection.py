@@ -125,10 +125,6 @@ class Centrifuge:
         """Return the encoder of the messages of channels with such options."""
         return self.wire.encode if options.no_json == "string" else self.wire.encode_strictly
 
-    def newest(self, data: bytes) -> bytes:
-        """Return the last of some pushes."""
-        return self.wire.newest(data)
-
     def opened(self, session: Session, welcome: Message | None) -> bytes:
         """Say nothing: the client speaks first."""
         self.session = cast(MultiplexedSession, session)
