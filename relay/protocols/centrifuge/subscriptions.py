@@ -41,7 +41,7 @@ def subscribe(exchange: Exchange, request: SubscribeRequest) -> None:
     options = session.options(channel)
     differences = None
     if request.delta and options.delta and options.history_size:
-        differences = session.shared(channel, wire, partial(Differences, wire))
+        differences = session.shared(channel, wire, partial(Differences, wire, options.no_json))
     wanted = SubscribeOptions(
         resume=resume_of(options, request),
         token=request.token,
