@@ -83,10 +83,14 @@ class EmulatedStream(MultiplexedStream):
     # What keepalive calls.
 
     def ping(self) -> None:
-        """Write a ping, unless an answer could not get through anyway."""
-        if self._held is None and not self.paused and not self._throttled:
+        """Write a ping, unless an answer could not get through anyway, or the client knows of no pings yet."""
+        if self._held is not None or self.paused or self._throttled:
+            return
+        self.write_gathered()  # the reply to `connect` among it: it tells of pings, and one before has no answer
+        heartbeat = self._spoken.ping()
+        if heartbeat is not None:
             self.heard = False
-            super().ping()
+            self._write(heartbeat)
 
     def check_heard(self) -> None:
         """Close a client that has said nothing since its last ping; while nothing is taken in, its pong may wait."""

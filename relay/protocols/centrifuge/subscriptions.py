@@ -22,6 +22,10 @@ FOSSIL: Final = "fossil"
 
 NOTHING_GRANTED: Final = Granted()
 
+MAX_TTL_SECONDS: Final = 365 * 24 * 3600
+"""For how long a client may believe that its right lasts, as in Centrifugo: the field holds no number above 2**32, and
+then the client renews a right that has not ended."""
+
 REJECT_UNRECOVERED: Final = 2
 """Bit of a subscription's `flag`: an error instead of a subscription that has missed something."""
 
@@ -152,5 +156,5 @@ class Recovery:
 
 
 def ttl(seconds: float | None) -> int:
-    """Return for how many whole seconds a right lasts, at least one; 0: without end."""
-    return 0 if seconds is None else max(1, int(seconds))
+    """Return for how many whole seconds a right lasts, at least one and at most `MAX_TTL_SECONDS`; 0: without end."""
+    return 0 if seconds is None else max(1, min(MAX_TTL_SECONDS, int(seconds)))
