@@ -164,6 +164,15 @@ class MultiplexedSession(Session, Protocol):
             SubscriptionError: the client isn't subscribed to it.
         """
 
+    def fall_silent(self, channel: str) -> None:
+        """Deliver nothing more of a channel, and close the client when its turn has come: it lacks messages there.
+
+        For one that can't be told otherwise, and would count on from the next message as if it had those before.
+
+        Raises:
+            SubscriptionError: the client isn't subscribed to it.
+        """
+
     def renew_subscription(self, channel: str, token: str, answer: Answer[float | None]) -> None:
         """Let a subscription end later, as a token says.
 
@@ -228,6 +237,12 @@ class MultiplexedSession(Session, Protocol):
     def resume(self) -> None:
         """Read on."""
 
+    def take_turn(self) -> None:
+        """Let `MultiplexedProtocol.go_on` be called when it is the client's turn, while it is paused."""
+
+    def count(self, messages: int) -> None:
+        """Count what the client has sent as so many more messages: a message may ask for as much as many do."""
+
 
 class MultiplexedProtocol(ClientProtocol, Protocol):
     """One client's side of such a protocol."""
@@ -243,6 +258,19 @@ class MultiplexedProtocol(ClientProtocol, Protocol):
     @property
     def first(self) -> bytes:
         """What the client has said with its request already, as if it was its first message; empty: nothing."""
+
+    def release(self) -> None:
+        """Let go of the session: the client has gone. They hold each other until then."""
+
+    def go_on(self, session: MultiplexedSession) -> int:
+        """Do a part of what is left of what the client has sent; see `MultiplexedSession.take_turn`.
+
+        Returns:
+            As how many messages it counts.
+
+        Raises:
+            ProtocolError: the client broke the protocol, and has to be closed.
+        """
 
     def encoder(self, options: ChannelOptions) -> Encoder:
         """Return the encoder of the messages of channels with such options."""

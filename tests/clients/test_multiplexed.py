@@ -23,6 +23,7 @@ from tests.harness.conditions import wait_until
 from tests.harness.inside import parts_of
 from tests.harness.raw_websocket import CLOSE, TEXT, RawWebSocket, close_of
 from tests.harness.whole_frames import frames_of
+from tests.protocols.multiplexed import PING
 
 pytestmark = pytest.mark.usefixtures("short_close_timeout")
 
@@ -129,6 +130,16 @@ async def test_answers_stand_in_the_same_write_and_in_order(embedded: EmbeddedFa
         assert {"channel": "b", "data": 1} not in write, "unsubscribed before it was fanned out"
         assert write.index({"id": 1, "ok": True}) < write.index({"channel": "c", "data": 1})
         assert {"channel": "a", "data": 2} in write
+
+
+async def test_a_ping_overtakes_no_answer(embedded: EmbeddedFactory) -> None:
+    """It may be the one that tells the client of pings: one before has no pong, and the client would be closed."""
+    (gateway,) = await embedded(1)
+    async with joined(gateway, "a") as (_, connection):
+        transport = Wrapped(connection)
+        connection.send(b"answer")
+        connection.ping()
+        assert transport.writes == [b"answer", PING]
 
 
 async def test_an_unsubscription_comes_behind_what_was_gathered_before(embedded: EmbeddedFactory) -> None:

@@ -16,6 +16,8 @@ _CACHED = (
     "relay.auth.rights.Rule",
     "relay.logs.rate.EntryKind",
     "relay.logs.rate._Interval",
+    "relay.protocols.centrifuge.wire.JoinLeave",
+    "relay.protocols.centrifuge.wire.Wire",
     "yarl.URL",
 )
 """What is kept in bounded numbers: the event loop keeps cancelled timers, too, until half of all are cancelled."""
@@ -40,6 +42,8 @@ def numbers(parts: Parts) -> dict[str, int]:
         "connections_open": context.counters.connections_open,
         "event_streams_open": context.counters.event_streams_open,
         "polls_open": context.counters.polls_open,
+        "transports_open": sum(context.counters.transports_open.values()),
+        "emulated streams": len(context.emulated_streams),
         "tasks": len(asyncio.all_tasks()),
     }
 

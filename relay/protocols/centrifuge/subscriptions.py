@@ -11,10 +11,11 @@ from relay.position import Position
 from relay.protocols.centrifuge import codes
 from relay.protocols.centrifuge.commands import SubscribeRequest
 from relay.protocols.centrifuge.differences import Differences
-from relay.protocols.centrifuge.exchange import Exchange
+from relay.protocols.centrifuge.exchange import Connection, Exchange
+from relay.protocols.centrifuge.pushes import Subscribe
 from relay.protocols.centrifuge.results import Publication, SubscribeResult
 from relay.protocols.centrifuge.wire import Wire
-from relay.protocols.multiplexed import ANY_EPOCH, Granted, SubscribeOptions
+from relay.protocols.multiplexed import ANY_EPOCH, Granted, ServerSubscription, SubscribeOptions
 from relay.replay import Replay, Resume
 
 FOSSIL: Final = "fossil"
@@ -70,6 +71,20 @@ def _subscribed(
     if differences is not None:
         differences.begin()
     exchange.reply(found.result(exchange.connection.wire, differences, session.granted(channel)))
+
+
+def tell_subscribed(
+    connection: Connection, channel: str, subscription: ServerSubscription, begun: Replay | RelayError | None
+) -> None:
+    """Tell a client of a subscription that a back end has wanted."""
+    if isinstance(begun, RelayError):
+        return  # the back end is told by nothing either, as in Centrifugo
+    connection.server_side.add(channel)
+    session, wire = connection.session, connection.wire
+    found = Recovery(session.options(channel), None, begun)
+    result = found.result(wire, granted=Granted(data=subscription.data))
+    push = Subscribe(result.recoverable, result.epoch, result.offset, result.positioned, result.data)
+    session.send(wire.push(channel, push))
 
 
 def resume_of(options: ChannelOptions, request: SubscribeRequest | None) -> Resume:

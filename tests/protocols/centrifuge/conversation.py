@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from relay.auth.authenticator import ANONYMOUS
@@ -39,9 +40,13 @@ class Talker(Recorder):
 
     Attributes:
         ended: code and reason with which it was closed; None: it is open.
+        counted: as how many messages more than it was what it has said counts.
     """
 
+    session: MultiplexedSession
+
     def __init__(self, session: MultiplexedSession, world: World) -> None:
+        self.counted = 0
         self._held: list[bytes] | None = None
         self.ended: tuple[int, str] | None = None
         super().__init__(session, world.registry)
@@ -56,6 +61,20 @@ class Talker(Recorder):
         self.send(first)
         for data in held:
             self.send(data)
+
+    def take_turn(self) -> None:
+        """See `CommandTurns`, as for the next."""
+        asyncio.get_running_loop().call_soon(self._give_turn)
+
+    def count(self, messages: int) -> None:
+        self.counted += messages
+
+    def _give_turn(self) -> None:
+        if self.ended is None:
+            try:
+                self.count(self.session.give_turn())
+            except ProtocolError as error:
+                self.close(error.disconnect)
 
     def deliver(self, data: bytes, count: int) -> None:
         self.send(data)
