@@ -47,9 +47,6 @@ class State(enum.Enum):
 
 REQUESTS: Final = tuple(name for name in Command.__struct_fields__ if name != "id")
 
-_OF_THE_CONNECTED: Final = frozenset({Disconnect.TOKEN_EXPIRED, Disconnect.KEEPALIVE_TIMEOUT})
-"""Reasons that mean something else for a client that has not said who it is."""
-
 _NONE: Final[frozenset[str]] = frozenset()
 
 
@@ -227,7 +224,9 @@ class Centrifuge:
 
     def closing(self, why: Disconnect | CustomDisconnect) -> CloseMessage:
         """Return the code of this protocol."""
-        if why in _OF_THE_CONNECTED and self._state is not State.CONNECTED:
+        if why is Disconnect.TOKEN_EXPIRED and self._state is State.CONNECTING:
+            why = Disconnect.UNAVAILABLE  # the client has said who it is; the relay could not find it out in time
+        elif why is Disconnect.TOKEN_EXPIRED and self._state is not State.CONNECTED:
             why = Disconnect.INTRODUCTION_TIMEOUT
         self._state = State.ENDED
         self._unread = None
