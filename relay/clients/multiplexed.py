@@ -59,6 +59,11 @@ class MultiplexedWebSocket(Gathering, WebSocket, CommandTurns):
             self._context.turns.add(self)  # it may have waited for the bus
         super().connection_lost(exc)
 
+    def ping(self) -> None:
+        """Send a ping behind what the tick has brought: the answer that tells the client of pings may be among it."""
+        self.write_gathered()
+        super().ping()
+
     def publish_failed(self, error: PublishError) -> None:
         """Stay open: the outcome of each message was told to the protocol; see `Session.publish`.
 

@@ -30,9 +30,6 @@ from relay.replay import Replay
 
 REQUESTS: Final = tuple(name for name in Command.__struct_fields__ if name != "id")
 
-_OF_THE_CONNECTED: Final = frozenset({Disconnect.TOKEN_EXPIRED, Disconnect.KEEPALIVE_TIMEOUT})
-"""Reasons that mean something else for a client that has not said who it is."""
-
 _NONE: Final[frozenset[str]] = frozenset()
 
 
@@ -112,10 +109,6 @@ class Centrifuge:
     def encoder(self, options: ChannelOptions) -> Encoder:
         """Return the encoder of the messages of channels with such options."""
         return self.wire.encode if options.no_json == "string" else self.wire.encode_strictly
-
-    def newest(self, data: bytes) -> bytes:
-        """Return the last of some pushes."""
-        return self.wire.newest(data)
 
     def opened(self, session: Session, welcome: Message | None) -> bytes:
         """Say nothing: the client speaks first."""
@@ -214,7 +207,9 @@ class Centrifuge:
 
     def closing(self, why: Disconnect | CustomDisconnect) -> CloseMessage:
         """Return the code of this protocol."""
-        if why in _OF_THE_CONNECTED and self._state is not State.CONNECTED:
+        if why is Disconnect.TOKEN_EXPIRED and self._state is State.CONNECTING:
+            why = Disconnect.UNAVAILABLE  # the client has said who it is; the relay could not find it out in time
+        elif why is Disconnect.TOKEN_EXPIRED and self._state is not State.CONNECTED:
             why = Disconnect.INTRODUCTION_TIMEOUT
         self._state = State.ENDED
         self._unread = None

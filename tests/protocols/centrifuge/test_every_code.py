@@ -271,9 +271,10 @@ async def _server_side_gap(format: str) -> None:
 
 @case(codes.DISCONNECT_NO_PONG)
 async def _no_pong(format: str) -> None:
-    client = Conversation(a_world(), format)
-    client.session.close(Disconnect.KEEPALIVE_TIMEOUT)
-    closed(client, codes.DISCONNECT_NO_PONG)
+    for why in (Disconnect.KEEPALIVE_TIMEOUT, Disconnect.MESSAGE_TIMEOUT):
+        client = Conversation(a_world(), format)
+        client.session.close(why)
+        closed(client, codes.DISCONNECT_NO_PONG)
 
 
 @case(codes.DISCONNECT_TOO_MANY_REQUESTS)
@@ -315,9 +316,6 @@ async def _bad_requests(format: str) -> None:
 async def _stale(format: str) -> None:
     client = Conversation(a_world(), format, connected=False)
     client.world.pass_seconds(INTRODUCTION_SECONDS)
-    closed(client, codes.DISCONNECT_STALE)
-    client = Conversation(a_world(), format)
-    client.session.close(Disconnect.MESSAGE_TIMEOUT)
     closed(client, codes.DISCONNECT_STALE)
 
 
