@@ -43,6 +43,7 @@ def says(session: Session, payload: bytes) -> None:
     protocol = session.protocol
     assert protocol is not None
     protocol.received(cast(MultiplexedSession, session), Kind.TEXT, payload)
+    session.give_turns(protocol)
 
 
 def ping(session: Session) -> bytes | None:
