@@ -16,6 +16,9 @@ _CACHED = (
     "relay.auth.rights.Rule",
     "relay.logs.rate.EntryKind",
     "relay.logs.rate._Interval",
+    "relay.protocols.centrifuge.uni_websocket.UniWebSocketEndpoint",
+    "relay.protocols.centrifuge.wire.JoinLeave",
+    "relay.protocols.centrifuge.wire.Wire",
     "yarl.URL",
 )
 """What is kept in bounded numbers: the event loop keeps cancelled timers, too, until half of all are cancelled."""
