@@ -240,7 +240,7 @@ class Attack:
 
 TOKENS: Final[Mapping[str, Setting]] = {"auth": "jwt", "jwt_secret": SECRET.decode()}
 
-HISTORY: Final[Mapping[str, Setting]] = {"history_size": 100, "rights": "rwph"}
+HISTORY: Final[Mapping[str, Setting]] = {"history_size": 100, "rights": "*=rwph"}
 
 ATTACKS: Final = {
     "handshakes": Attack(shake_hands, 8, Least(100)),

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from relay import Gateway
+from relay.clients.multiplexed import MultiplexedWebSocket
 from relay.clients.multiplexed_session import MultiplexedSession
 from relay.clients.turns import FRAMES_PER_TICK
 from relay.errors import Disconnect
@@ -24,7 +25,7 @@ from tests.clients.late_bus import LateBus
 from tests.clients.late_bus import late_bus as late_bus
 from tests.clients.leftovers import leaving_nothing
 from tests.conftest import EmbeddedFactory
-from tests.harness.conditions import wait_until
+from tests.harness.conditions import stays_true, wait_until
 from tests.harness.inside import parts_of
 from tests.harness.live_objects import live_objects
 from tests.harness.raw_websocket import TEXT, RawWebSocket, close_of
@@ -144,6 +145,22 @@ async def test_what_was_read_is_carried_out_when_its_client_has_left(embedded: E
         await hear(reader, 1)
         await wait_until(lambda: gateway.counters.connections_open == 1)
         assert len(parts_of(gateway).context.turns) == 0
+
+
+async def test_commands_wait_until_their_answers_are_read(embedded: EmbeddedFactory) -> None:
+    """A client that asks and doesn't read makes no work, beyond what its socket holds."""
+    (gateway,) = await embedded(1, history_size=10)
+    async with connected(gateway) as client:
+        (connection,) = parts_of(gateway).context.registry
+        assert isinstance(connection, MultiplexedWebSocket)
+        session = connection.session
+        assert isinstance(session, MultiplexedSession)
+        connection.pause_writing()
+        await say(client, *({"id": 9 + number, "unsubscribe": {"channel": "a"}} for number in range(MANY)))
+        await wait_until(lambda: session.due)
+        assert await stays_true(lambda: session.due, 0.05)
+        connection.resume_writing()
+        assert [reply["id"] for reply in await hear(client, MANY)] == replies(MANY)
 
 
 async def test_commands_wait_while_the_bus_takes_no_more(embedded: EmbeddedFactory) -> None:
