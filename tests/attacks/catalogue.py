@@ -205,18 +205,6 @@ async def flap(port: int) -> None:
     await _converse(port, [{"id": 1, "subscribe": channel}, {"id": 1, "unsubscribe": channel}] * 400)
 
 
-async def ask_for_histories(port: int) -> None:
-    """Ask for all of a history again and again, and read nothing."""
-    question = {"id": 1, "history": {"channel": "history", "limit": -1}}
-    async with Wire(port, receive_buffer=4096) as wire:
-        await wire.upgrade("/connection/websocket")
-        await wire.send(frame(1, b'{"id":1,"connect":{}}'))
-        publication = {"id": 2, "publish": {"channel": "history", "data": "x" * 10_000}}
-        await wire.send(frame(1, json.dumps(publication).encode()))
-        await wire.send(frame(1, b"\n".join([json.dumps(question).encode()] * 500)))
-        await asyncio.sleep(5)
-
-
 @dataclass(frozen=True, slots=True)
 class Attack:
     """One attack.
@@ -240,8 +228,6 @@ class Attack:
 
 TOKENS: Final[Mapping[str, Setting]] = {"auth": "jwt", "jwt_secret": SECRET.decode()}
 
-HISTORY: Final[Mapping[str, Setting]] = {"history_size": 100, "rights": "*=rwph"}
-
 ATTACKS: Final = {
     "handshakes": Attack(shake_hands, 8, Least(100)),
     "subscriber churn": Attack(subscribe_to_something_new, 8, Least(100), redis=True),
@@ -261,7 +247,6 @@ ATTACKS: Final = {
     "event streams": Attack(open_event_streams, 8, Least(100)),
     "many commands": Attack(send_many_commands, 20, Least(0.2, bytes=100_000), pause=0.5),
     "flapping": Attack(flap, 20, Least(0.2, bytes=100_000), pause=0.5, redis=True),
-    "histories": Attack(ask_for_histories, 20, Least(0.5, bytes=30_000), pause=0.5, redis=True, settings=HISTORY),
     "wrong tokens": Attack(try_tokens, 8, Least(100), settings=TOKENS),
 }
 

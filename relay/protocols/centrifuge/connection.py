@@ -19,7 +19,7 @@ from relay.position import Position
 from relay.protocols import CloseMessage, Session
 from relay.protocols.centrifuge import codes, pushes
 from relay.protocols.centrifuge.channel_commands import CHANNEL_COMMANDS
-from relay.protocols.centrifuge.command_order import CommandOrder
+from relay.protocols.centrifuge.command_order import CommandOrder, State
 from relay.protocols.centrifuge.commands import Command, ConnectRequest
 from relay.protocols.centrifuge.exchange import Exchange
 from relay.protocols.centrifuge.failures import close_of
@@ -27,7 +27,6 @@ from relay.protocols.centrifuge.formats import FormatError
 from relay.protocols.centrifuge.introduction import Introduction, refresh
 from relay.protocols.centrifuge.procedure_calls import call
 from relay.protocols.centrifuge.results import ConnectResult
-from relay.protocols.centrifuge.state import State
 from relay.protocols.centrifuge.subscriptions import tell_subscribed, ttl
 from relay.protocols.centrifuge.unread import COMMANDS_PER_TURN, Unread
 from relay.protocols.centrifuge.wire import JoinLeave, Wire
