@@ -216,6 +216,12 @@ class Centrifuge:
         close = close_of(why)
         return CloseMessage(close.code, close.reason)
 
+    def forget(self) -> None:
+        """Let go of the session; see `MultiplexedProtocol`."""
+        self._state = State.ENDED
+        self._unread = self._opening = None
+        del self.session
+
     # How commands are carried out.
 
     def _carry_out_some(self, unread: Unread) -> int:
@@ -226,22 +232,18 @@ class Centrifuge:
         self._unread, taken = None, 0
         try:
             while not self.ended and (command := unread.first()) is not None:
-                if taken == COMMANDS_PER_TURN:
-                    self._wait(unread)
-                    self.session.take_turn()
-                    break
-                if not self._take(command):
-                    self._wait(unread)
+                full = taken == COMMANDS_PER_TURN
+                if full or not self._take(command):
+                    self._unread = unread
+                    self.session.pause()
+                    if full:
+                        self.session.take_turn()
                     break
                 unread.take()
                 taken += 1
         except FormatError as error:
             raise ProtocolError(Disconnect.UNEXPECTED_DATA, str(error)) from None
         return taken
-
-    def _wait(self, unread: Unread) -> None:
-        self._unread = unread
-        self.session.pause()
 
     def _take(self, command: Command) -> bool:
         """Carry out a command; return False if it has to wait for those before."""
