@@ -83,7 +83,7 @@ class Client(asyncio.BufferedProtocol, abc.ABC):
         told = self.session.protocol.missed(self.session, channel, position)
         if isinstance(told, Disconnect):
             self._context.missed_messages.close(self, told)
-        else:
+        elif told:
             self.send(told)
 
     # What sessions, the registry and background work call.

@@ -62,6 +62,8 @@ class EmulatedStream(MultiplexedStream):
         if self._waiting is None and self._may_go_on():
             self._carry_out_counted(payload)
             return
+        if not self.session.open:
+            return  # it has sent more than it may for too long
         waiting = self._waiting = self._waiting or deque()
         most_bytes = max(self._context.max_message_bytes, self._context.send_buffer_bytes)
         if len(waiting) >= MOST_WAITING or self._waiting_bytes + len(payload) > most_bytes:
@@ -90,8 +92,7 @@ class EmulatedStream(MultiplexedStream):
     def ping(self) -> None:
         """Write a ping, unless an answer could not get through anyway."""
         if self._held is None and not self.paused and not self._throttled:
-            self.heard = False
-            super().ping()
+            self.heard = not self._write_heartbeat()
 
     def check_heard(self) -> None:
         """Close a client that has said nothing since its last ping; while nothing is taken in, its pong may wait."""

@@ -63,9 +63,7 @@ class EventStream(Client):
 
     def ping(self) -> None:
         """Write a heartbeat, unless other data waits."""
-        heartbeat = self.session.protocol.ping()
-        if self._transport is not None and self._held is None and heartbeat is not None:
-            self._transport.write(heartbeat)
+        self._write_heartbeat()
 
     def check_heard(self) -> None:
         """Do nothing: the client can't answer a heartbeat. Its kernel acknowledges it; see `_notice_silence`."""
@@ -90,6 +88,14 @@ class EventStream(Client):
         self._count_open(-1)
         self._gone(self._code)
         self.session.end()
+
+    def _write_heartbeat(self) -> bool:
+        """Write a heartbeat, unless other data waits, or the protocol has none now; return whether it was written."""
+        heartbeat = self.session.protocol.ping()
+        if self._transport is None or self._held is not None or heartbeat is None:
+            return False
+        self._transport.write(heartbeat)
+        return True
 
     def _count_open(self, change: int) -> None:
         self._context.counters.event_streams_open += change

@@ -82,6 +82,10 @@ class Gathering(Client):
         self._gathered.put_first(first)
         self.write_gathered()
 
+    def close_in_turn(self) -> None:
+        """End it, as it lacks messages, when its turn has come."""
+        self._context.missed_messages.close(self, Disconnect.MISSED, always=True)
+
     def deliver(self, data: bytes, count: int) -> None:
         """Keep messages for the end of the tick, if others may come with them; see `Subscriber`."""
         gathered, hub = self._gathered, self._context.node.hub

@@ -5,6 +5,9 @@ event stream     an event `missed`, in order with the messages
 poll             `"missed": true` in its next answer
 plain WebSocket  nothing can, as it has no words but those of its channel: it is closed with 1012, unless the operator
                  wants it to stay
+Centrifuge       the end of the subscription, which the client begins anew. Of a channel that it has with its
+                 connection, the end of that, as for a plain WebSocket; if the channel has positions, it is sent nothing
+                 more of it until then: it would count on, and take itself for whole
 
 All clients of a gateway would come back at once, and a handshake costs more than a close. So they are closed evenly
 over some time, by one timer for all. One that leaves meanwhile is forgotten. One that waits for its turn keeps it when
@@ -71,12 +74,17 @@ class MissedMessages:
                 subscriber.missed(channel, position)
         self._spread()
 
-    def close(self, client: Closable, why: Disconnect) -> None:
+    def close(self, client: Closable, why: Disconnect, *, always: bool = False) -> None:
         """Close a client that can't be told otherwise, when its turn has come. Called while they are told.
 
         Nothing happens when it waits already, or when the operator wants it to stay.
+
+        Args:
+            client: which.
+            why: it is closed.
+            always: whether it can't stay: it is sent nothing more of the channel.
         """
-        if self._close and client not in self._turns:
+        if (self._close or always) and client not in self._turns:
             self._newcomers[client] = why
 
     def discard(self, client: Closable) -> None:

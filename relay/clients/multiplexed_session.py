@@ -17,6 +17,7 @@ from relay.clients.session_context import SessionContext
 from relay.clients.subscribing_session import SubscribingSession
 from relay.clients.subscription import Subscription
 from relay.errors import RelayError, SubscriptionError
+from relay.hub import Subscriber
 from relay.member import Member
 from relay.message import AttributedMessage, Attributes, Kind, PositionedMessage
 from relay.namespaces import ChannelOptions
@@ -32,7 +33,7 @@ PUBLISHERS: Final = 1024
 _T = TypeVar("_T")
 
 
-class Attended(Protocol):
+class Attended(Subscriber, Protocol):
     """A client of several channels; see `relay.clients.gathering` and `relay.clients.command_turns`."""
 
     def hold_deliveries(self) -> None:
@@ -40,6 +41,9 @@ class Attended(Protocol):
 
     def release_deliveries(self, first: bytes) -> None:
         """Write something, and behind it what was kept back."""
+
+    def close_in_turn(self) -> None:
+        """End it, as it lacks messages, when its turn has come."""
 
     def take_turn(self) -> None:
         """Call `MultiplexedSession.give_turn` when it is its turn."""
@@ -133,6 +137,12 @@ class MultiplexedSession(SubscribingSession):
     def renew_subscription(self, channel: str, token: str, answer: Answer[float | None]) -> None:
         """Let a subscription end later, as a token says."""
         self._ask(self._renew(self._found(channel), token), answer)
+
+    def fall_silent(self, channel: str) -> None:
+        """Deliver nothing more of a channel, and close the client when its turn has come."""
+        client = cast(Attended, self._client)
+        self._node.hub.remove(channel, client, self._found(channel).encode)
+        client.close_in_turn()
 
     def granted(self, channel: str) -> Granted:
         """Return what the client is told with a subscription."""
@@ -233,6 +243,7 @@ class MultiplexedSession(SubscribingSession):
                 found = error.with_traceback(None)  # else this frame and the error would hold each other
             if self.open:
                 answer(found)
+            del found  # the traceback of an error holds this frame
 
         task = self._context.requests.start(ask(), self._abort)
         if task is not None:

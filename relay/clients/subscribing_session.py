@@ -119,6 +119,12 @@ class SubscribingSession(Session):
         if begun:
             self.protocol.unsubscribed(self, channel)
 
+    def end(self) -> None:
+        """Let go of the client, and let the protocol go; see `Session`."""
+        if self._client is not None:
+            self._spoken.release()
+        super().end()
+
     def end_expired(self, subscription: Subscription) -> None:
         """End a subscription whose time is over; see `Subscription`. One that has not begun yet fails."""
         begun = subscription.begun

@@ -164,6 +164,15 @@ class MultiplexedSession(Session, Protocol):
             SubscriptionError: the client isn't subscribed to it.
         """
 
+    def fall_silent(self, channel: str) -> None:
+        """Deliver nothing more of a channel, and close the client when its turn has come: it lacks messages there.
+
+        For one that can't be told otherwise, and would count on from the next message as if it had those before.
+
+        Raises:
+            SubscriptionError: the client isn't subscribed to it.
+        """
+
     def renew_subscription(self, channel: str, token: str, answer: Answer[float | None]) -> None:
         """Let a subscription end later, as a token says.
 
@@ -249,6 +258,9 @@ class MultiplexedProtocol(ClientProtocol, Protocol):
     @property
     def first(self) -> bytes:
         """What the client has said with its request already, as if it was its first message; empty: nothing."""
+
+    def release(self) -> None:
+        """Let go of the session: the client has gone. They hold each other until then."""
 
     def go_on(self, session: MultiplexedSession) -> int:
         """Do a part of what is left of what the client has sent; see `MultiplexedSession.take_turn`.

@@ -38,7 +38,7 @@ class LimitSettings(BaseModel):
         128, "Limits", "Channels of one WebSocket that can have several."
     )
     max_publishes_per_second: Most | None = setting(
-        None, "Limits", "POST /publish a second of one address. 0: any number. Not set: 1000 of a public one."
+        None, "Limits", "POST /publish and /emulation a second of one address. 0: any. Not set: 1000 of a public one."
     )
     max_connections_per_address: Most | None = setting(
         None, "Limits", "Clients of one address, or IPv6 /64. 0: any number. Not set: 2000 of a public one."

@@ -101,6 +101,7 @@ def test_no_label_has_values_that_strangers_choose() -> None:
         "issuer",
         "name",
         "result",
+        "transport",
         "generation",
         "le",
         *BUILD,

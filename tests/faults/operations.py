@@ -10,9 +10,10 @@ from typing import Literal
 
 import msgspec
 
-Kind = Literal["websocket", "events", "polls"]
-"""How a subscriber is connected. Later protocols add theirs. A `websocket` of the plain protocol can be told of missed
-messages by its close alone."""
+Kind = Literal["websocket", "events", "polls", "centrifuge"]
+"""How a subscriber is connected. A `websocket` of the plain protocol can be told of missed messages by its close alone.
+Each channel of a `centrifuge` client is a subscriber, with sessions of its own: from the reply with which one begins to
+the push that ends it, or to the end of the connection."""
 
 Keeps = Literal["history", "positions", "plain"]
 """What the relay keeps of a channel: its messages, their number alone, or nothing."""
@@ -101,6 +102,8 @@ class Subscribed(Operation, frozen=True, tag=True, gc=False):
         position: after which message the relay said that the session begins; None: it said nothing. Not looked at when
             `recovered` is true.
         gateway: number of the gateway, if it is known.
+        speechless: whether nothing but its close can tell it of missed messages, though its kind has words for that: a
+            plain channel which a Centrifuge client has with its connection.
     """
 
     session: str
@@ -111,6 +114,7 @@ class Subscribed(Operation, frozen=True, tag=True, gc=False):
     recovered: bool | None = None
     position: str | None = None
     gateway: int | None = None
+    speechless: bool = False
 
 
 class Received(Operation, frozen=True, tag=True, gc=False):
@@ -150,7 +154,8 @@ class Ended(Operation, frozen=True, tag=True, gc=False):
 
     Args:
         session: which.
-        code: WebSocket close code; None: the connection broke, or its kind has no codes.
+        code: WebSocket close code, or the one with which a subscription was ended; None: the connection broke, its kind
+            has no codes, or the subscriber left.
     """
 
     session: str

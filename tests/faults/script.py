@@ -73,11 +73,20 @@ class Script:
         """Let a message be refused."""
         return self._add(Refused(at=self.now, message=message))
 
-    def hears(self, session: str, kind: Kind = "events", since: str | None = None, position: str | None = None) -> Self:
-        """Let a session begin; with `since` it lacks nothing."""
-        recovered = None if since is None else True
+    def hears(
+        self,
+        session: str,
+        kind: Kind = "events",
+        since: str | None = None,
+        position: str | None = None,
+        *,
+        recovered: bool = True,
+        speechless: bool = False,
+    ) -> Self:
+        """Let a session begin; with `since` it lacks nothing, unless it is said."""
         begun = Subscribed(at=self.now, session=session, subscriber=session[0], kind=kind, channel="c", gateway=0)
-        return self._add(replace(begun, since=since, recovered=recovered, position=position))
+        told = None if since is None else recovered
+        return self._add(replace(begun, since=since, recovered=told, position=position, speechless=speechless))
 
     def gets(self, session: str, *messages: str, digest: str | None = None) -> Self:
         """Let messages come to a session, as `label` or `label@position`."""

@@ -27,6 +27,8 @@ BROUGHT_OUT: dict[str, tuple[Collection[str], Collection[Rule]]] = {
     "drop-on-reconnect": (("CLIENT KILL pubsub", "bus: black hole", "bus: cut"), (Rule.ONCE, Rule.TOLD)),
     "reuse-offsets-after-failover": (("failover, primary dead",), (Rule.ORDER,)),
     "forget-a-presence-entry": (("clients: cut",), (Rule.PRESENCE,)),
+    "claim-to-have-recovered": (("clients: cut", "gateway drained"), (Rule.ONCE, Rule.TOLD)),
+    "go-on-until-closed": (("CLIENT KILL pubsub", "bus: black hole", "bus: cut"), (Rule.TOLD, Rule.ORDER)),
 }
 """By which faults each bug is brought out, and which rules then are broken, at least one of them."""
 

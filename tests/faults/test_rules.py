@@ -102,6 +102,25 @@ def test_a_plain_websocket_that_is_never_closed_breaks_a_rule_unless_it_is_to_be
     assert (kept.counts.missed_kept, kept.counts.missed_untold) == (1, 0)
 
 
+def test_a_centrifuge_client_is_told_by_the_end_of_its_subscription() -> None:
+    def script() -> Script:
+        return Script("history").hears("a1", "centrifuge", position="E:0").publishes("1", "2").acknowledged("1", "E:1")
+
+    told = script().ends("a1", 2500).hears("a2", "centrifuge", "E:0", "E:1", recovered=False).gets("a2", "2@E:2")
+    assert told.finished().findings == []
+    assert told.finished().counts.told == {"history": 2}
+    assert script().gets("a1", "2@E:2").ends("a1", 2500).judged().broken == {Rule.TOLD}
+    falsely = script().ends("a1", 2500).hears("a2", "centrifuge", "E:0", "E:1").gets("a2", "2@E:2")
+    assert falsely.judged().broken == {Rule.ONCE}
+
+
+@pytest.mark.parametrize(("speechless", "findings"), [(True, 0), (False, 1)])
+def test_a_channel_that_comes_with_a_connection_is_told_by_the_end_of_that(speechless: bool, findings: int) -> None:
+    script = Script().hears("a1", "centrifuge", speechless=speechless).published("1", "2").gets("a1", "2")
+    script.wait(GAP_SECONDS - 10).ends("a1", 3010).hears("a2", "centrifuge", speechless=speechless)
+    assert len(script.finished().findings) == findings
+
+
 def test_a_message_that_comes_twice_breaks_the_rule_of_its_acknowledgement() -> None:
     assert Script().hears("a").published("1").gets("a", "1", "1").judged().broken == {Rule.ONCE}
     assert Script().hears("a").publishes("1").gets("a", "1", "1").judged().broken == {Rule.TRUTH}

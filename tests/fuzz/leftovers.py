@@ -43,6 +43,8 @@ def numbers(parts: Parts) -> dict[str, int]:
         "connections_open": context.counters.connections_open,
         "event_streams_open": context.counters.event_streams_open,
         "polls_open": context.counters.polls_open,
+        "transports_open": sum(context.counters.transports_open.values()),
+        "emulated streams": len(context.emulated_streams),
         "tasks": len(asyncio.all_tasks()),
     }
 

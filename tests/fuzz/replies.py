@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from relay.protocols.http_error import TLS_ALERT
 
@@ -15,10 +18,10 @@ Frame = tuple[int, bytes]
 
 _STATUS = re.compile(rb"HTTP/1\.[01] ([1-5][0-9]{2}) [\x20-\x7e]*\r\n")
 _HEADER = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+): ?([\t\x20-\x7e\x80-\xff]*)")
-NDJSON = b"application/x-ndjson"
-_STREAMS = (NDJSON, b"application/octet-stream")
 _EVENT = re.compile(r"(?:(?:data|event|id|retry)(?::.*)?|:.*)?")
-_LINE = re.compile(r"|\{.*\}")
+_PING = "data: {}"
+# Each client gets others.
+_NAMES = re.compile(r'"(client|session|node|epoch)":"[^"]*"')
 _CODES = frozenset((1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014))
 
 
@@ -72,13 +75,9 @@ def read_replies(written: bytes) -> Said:
             said.responses.append((status, b""))
             said.frames = read_frames(rest)
             break
-        if headers.get(b"content-type") == b"text/event-stream":
+        if (read_stream := _STREAMS.get(headers.get(b"content-type", b""))) is not None:
             said.responses.append((status, b""))
-            said.events = _read_events(rest.removeprefix(b"\r\n"))
-            break
-        if b"content-length" not in headers and headers.get(b"content-type") in _STREAMS:
-            said.responses.append((status, b""))
-            said.events = _read_events(rest, _LINE) if headers[b"content-type"] == NDJSON else [repr(rest)] * bool(rest)
+            said.events = read_stream(rest)
             break
         body, written = _read_body(status, headers, rest)
         explains = status >= 400 and headers.get(b"content-type", b"").startswith(b"text/plain")
@@ -189,11 +188,53 @@ def _check_payload(opcode: int, payload: bytes) -> None:
 
 def _read_events(rest: bytes, line_of: re.Pattern[str] = _EVENT) -> list[str]:
     try:
-        lines = rest.decode().split("\n")
+        lines = rest.removeprefix(b"\r\n").decode().split("\n")
     except UnicodeDecodeError:
         raise InvalidReply("an event is not UTF-8", rest) from None
     if lines[-1]:
         raise InvalidReply("an event is cut short", rest)
     if any(line_of.fullmatch(line) is None for line in lines):
         raise InvalidReply("an event is malformed", rest)
-    return [line for line in lines if line and not line.startswith((":", "retry:"))]
+    told = [line for line in lines if line and line != _PING and not line.startswith((":", "retry:"))]
+    return [_NAMES.sub(r'"\1":""', line) for line in told]
+
+
+def _read_lines(rest: bytes) -> list[str]:
+    """Return the lines of a stream of JSON, as those of an event stream."""
+    *lines, cut = rest.split(b"\n")
+    try:
+        for line in lines:
+            json.loads(line)
+    except ValueError:
+        raise InvalidReply("a line is no JSON", rest) from None
+    if cut:
+        raise InvalidReply("a line is cut short", rest)
+    return _read_events(b"".join(b"data: %b\n" % line for line in lines))
+
+
+def _read_delimited(rest: bytes) -> list[str]:
+    """Make sure that a stream of Protobuf is whole; what it says is different each time."""
+    at = 0
+    while at < len(rest):
+        size = shift = 0
+        while at < len(rest) and rest[at] >= 128:
+            size, at, shift = size | (rest[at] & 127) << shift, at + 1, shift + 7
+        if at == len(rest) or at + 1 + (size | rest[at] << shift) > len(rest):
+            raise InvalidReply("a message of Protobuf is cut short", rest)
+        at += 1 + (size | rest[at] << shift)
+    return []
+
+
+_STREAMS: Final[Mapping[bytes, Callable[[bytes], list[str]]]] = {
+    b"text/event-stream": _read_events,
+    b"application/x-ndjson": _read_lines,
+    b"application/octet-stream": _read_delimited,
+}
+"""Content-Type of a response that doesn't end → what reads it."""
+
+_STREAM_TYPES: Final = tuple(b"\r\nContent-Type: %b\r\n" % name for name in _STREAMS)
+
+
+def is_stream(written: bytes | bytearray) -> bool:
+    """Return whether a response that doesn't end was begun."""
+    return any(kind in written for kind in _STREAM_TYPES)

@@ -10,6 +10,8 @@ from tests.fuzz.replies import InvalidReply, Said, read_frames, read_replies
 
 SWITCH = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n"
 STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
+LINES = STREAM.replace(b"text/event-stream", b"application/x-ndjson")
+DELIMITED = STREAM.replace(b"text/event-stream", b"application/octet-stream")
 
 
 def refusal(text: bytes, status: int = 400) -> bytes:
@@ -28,6 +30,9 @@ def refusal(text: bytes, status: int = 400) -> bytes:
         (b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n" + refusal(b"x"), Said([(200, b""), (400, b"x")])),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n", Said([(200, b"")])),
         (SWITCH + b"\x81\x01a\x89\x00\x88\x02\x03\xe8", Said([(101, b"")], [(1, b"a"), (8, b"\x03\xe8")])),
+        (STREAM + b'\r\ndata: {"client":"x"}\n\ndata: {}\n\n', Said([(200, b"")], events=['data: {"client":""}'])),
+        (LINES + b'{"a":1}\n{}\n', Said([(200, b"")], events=['data: {"a":1}'])),
+        (DELIMITED + b"\x01x\x00\x80\x01" + b"y" * 128, Said([(200, b"")])),
         (STREAM + b"retry: 5\n\n:\n\ndata: a\n\n", Said([(200, b"")], events=["data: a"])),
     ],
 )
@@ -48,6 +53,10 @@ def test_valid_replies(written: bytes, said: Said) -> None:
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab", "chunk"),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nab\r\n0\r\n\r\n", "chunk"),
         (STREAM + b"data: a", "cut short"),
+        (LINES + b"{}", "cut short"),
+        (LINES + b"x\n", "no JSON"),
+        (DELIMITED + b"\x02x", "cut short"),
+        (DELIMITED + b"\x80", "cut short"),
         (STREAM + b"nonsense\n\n", "event is malformed"),
         (STREAM + b"data: \xff\n\n", "UTF-8"),
         (TLS_ALERT + b"x", "no response"),

@@ -21,7 +21,6 @@ from relay.gateway.proxy_phase import ProxyPhase
 from relay.message import PositionedMessage
 from tests.clients.late_bus import LateBus
 from tests.fuzz.case import Case, Ending, Reading
-from tests.fuzz.conversation import STREAMS
 from tests.fuzz.entitlement import wrongly_admitted
 from tests.fuzz.grammar import is_connection
 from tests.fuzz.grammar.credential import CLIENT_KEY, healthy_token
@@ -31,7 +30,7 @@ from tests.fuzz.healthy_clients import HealthyClients
 from tests.fuzz.leftovers import more, numbers, objects
 from tests.fuzz.memory_transport import MemoryTransport
 from tests.fuzz.outcome import Outcome
-from tests.fuzz.replies import InvalidReply, read_replies
+from tests.fuzz.replies import InvalidReply, is_stream, read_replies
 from tests.fuzz.variants import SETTINGS, Variant
 from tests.fuzz.virtual_clock import VirtualClockLoop
 from tests.harness.inside import parts_of
@@ -267,8 +266,7 @@ class World:
                 if case.ending is Ending.PONGS:
                     transport.send(PONG)
         for case, transport in self._open:
-            stream = any(kind in transport.written for kind in STREAMS)
-            if not transport.lost and not stream and case.ending is not Ending.PONGS:
+            if not transport.lost and not is_stream(transport.written) and case.ending is not Ending.PONGS:
                 raise Fault(f"a connection is stuck: {case}")
             transport.send_eof()
         # What is stuck for a client that doesn't read is kept for some time, should it read after all.

@@ -166,9 +166,14 @@ def _centrifuge_commands(format: str) -> st.SearchStrategy[Payload]:
 
 def _no_centrifuge_commands(format: str) -> st.SearchStrategy[Payload]:
     """Return what no client may say first."""
-    first = st.sampled_from(
-        [{"id": 1, "subscribe": {"channel": "a"}}, {"id": 1}, {"connect": {}}, {"id": 1, "send": {"data": 1}}, {}]
-    ).map(lambda command: WIRES[format].write([command]))
+    commands: list[dict[str, Any]] = [
+        {"id": 1, "subscribe": {"channel": "a"}},
+        {"id": 1},
+        {"connect": {}},
+        {"id": 1, "send": {"data": 1}},
+        {},
+    ]
+    first = st.sampled_from(commands).map(lambda command: WIRES[format].write([command]))
     if format == "json":
         broken: st.SearchStrategy[Payload] = st.one_of(
             _texts.filter(lambda text: not _is_object(text)),

@@ -122,6 +122,9 @@ class Multiplexed:
     first = b""
     presence: PresenceFormat | None = None
 
+    def release(self) -> None:
+        """Do nothing: no session is kept."""
+
     def go_on(self, session: MultiplexedSession) -> int:
         """Do nothing: nothing is ever left."""
         return 0

@@ -23,6 +23,7 @@ from tests.harness.stages import WatchedStage
 from tests.web.exchange import HANDSHAKE, POLL, PUBLISH, WAITING, statuses
 
 UNFINISHED = request("/publish/a", b"x", "Content-Type: text/plain", "Content-Length: 3")
+STREAM = request("/connection/http_stream", b'{"id":1,"connect":{}}')
 UNREAD = request("/poll/b?wait=0", b"hell", "Content-Length: 5", method="GET")
 """A request that is answered though its body has no end: polls have no use for one."""
 
@@ -102,6 +103,7 @@ _TO_REACH: dict[Stage, tuple[bytes, list[int]]] = {
     Stage.BODY: (UNFINISHED, []),
     Stage.REST: (UNREAD, [200]),
     Stage.RESPONSE: (WAITING, []),
+    Stage.COLLECT: (STREAM[:-3], []),
     Stage.UPGRADE: (HANDSHAKE, []),
     Stage.ENDING: (b"nonsense\r\n\r\n", [400]),
 }
@@ -116,6 +118,7 @@ _TO_REACH: dict[Stage, tuple[bytes, list[int]]] = {
         (Stage.BODY, [400]),
         (Stage.REST, []),
         (Stage.RESPONSE, [200]),
+        (Stage.COLLECT, [400]),
         (Stage.UPGRADE, []),
         (Stage.ENDING, []),
     ],
@@ -135,6 +138,7 @@ async def test_the_client_closes_its_side(stage: Stage, answers: list[int]) -> N
         (Stage.BODY, []),
         (Stage.REST, []),
         (Stage.RESPONSE, []),
+        (Stage.COLLECT, [408]),
         (Stage.UPGRADE, [503]),
         (Stage.ENDING, []),
     ],
@@ -154,6 +158,7 @@ async def test_the_deadline_passes(stage: Stage, answers: list[int]) -> None:
         (Stage.BODY, OPEN),
         (Stage.REST, OPEN),
         (Stage.RESPONSE, OPEN),
+        (Stage.COLLECT, [503]),
         (Stage.UPGRADE, [503]),
         (Stage.ENDING, []),
     ],
@@ -193,6 +198,9 @@ async def test_a_connection_that_has_asked_for_nothing_is_told_that_the_gateway_
         (Stage.BODY, b"yz", Stage.IDLE),
         (Stage.REST, b"o", Stage.IDLE),
         (Stage.RESPONSE, PUBLISH, Stage.RESPONSE),
+        (Stage.IDLE, STREAM[:-1], Stage.COLLECT),
+        (Stage.COLLECT, STREAM[-3:-1], Stage.COLLECT),
+        (Stage.COLLECT, STREAM[-3:], Stage.ENDING),
         (Stage.UPGRADE, b"\x81\x80abcd", Stage.UPGRADE),
         (Stage.ENDING, PUBLISH, Stage.ENDING),
     ],
@@ -220,6 +228,13 @@ async def test_every_change_of_the_table_can_happen(stages: WatchedStage) -> Non
         await wire.send(b"o" + PUBLISH + HANDSHAKE[:20])
         await wait_until(lambda: wire.stage is Stage.HEAD)
         await wire.send(HANDSHAKE[20:])
+        await wait_until(lambda: wire.stage is Stage.ENDING)
+    async with connect(Stage.IDLE) as wire:
+        await wire.send(STREAM[:20])
+        await wait_until(lambda: wire.stage is Stage.HEAD)
+        await wire.send(STREAM[20:-3])
+        await wait_until(lambda: wire.stage is Stage.COLLECT)
+        await wire.send(STREAM[-3:])
         await wait_until(lambda: wire.stage is Stage.ENDING)
     async with Gateway(Settings(port=0, drain_seconds=0, trusted_proxies=("127.0.0.1",))) as gateway:
         _, writer = await asyncio.open_connection("127.0.0.1", gateway.port)

@@ -2,18 +2,7 @@
 
 from __future__ import annotations
 
-import enum
 from typing import Final
-
-
-class State(enum.Enum):
-    """How far a client is; the table is in `connection.py`."""
-
-    NEW = enum.auto()
-    CONNECTING = enum.auto()
-    CONNECTED = enum.auto()
-    ENDED = enum.auto()
-
 
 ALONE: Final = frozenset({"connect", "subscribe", "unsubscribe", "refresh", "sub_refresh"})
 """Requests that are answered before the next command begins, as it may depend on them."""

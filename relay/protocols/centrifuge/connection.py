@@ -1,11 +1,4 @@
-"""What one client of the Centrifuge protocol says, and what it is told.
-
-state        a command                                       how it goes on
-NEW          `connect`; any other one: closed                CONNECTING
-CONNECTING   waits                                           CONNECTED when it is known who the client is, else ENDED
-CONNECTED    is carried out; a second `connect`: closed      ENDED
-ENDED        is ignored: the client is about to leave
-"""
+"""What one client of the Centrifuge protocol says, and what it is told; see also `relay.protocols.centrifuge.state`."""
 
 from __future__ import annotations
 
@@ -19,7 +12,7 @@ from relay.position import Position
 from relay.protocols import CloseMessage, Session
 from relay.protocols.centrifuge import codes, pushes
 from relay.protocols.centrifuge.channel_commands import CHANNEL_COMMANDS
-from relay.protocols.centrifuge.command_order import CommandOrder, State
+from relay.protocols.centrifuge.command_order import CommandOrder
 from relay.protocols.centrifuge.commands import Command, ConnectRequest
 from relay.protocols.centrifuge.exchange import Exchange
 from relay.protocols.centrifuge.failures import close_of
@@ -27,6 +20,7 @@ from relay.protocols.centrifuge.formats import FormatError
 from relay.protocols.centrifuge.introduction import Introduction, refresh
 from relay.protocols.centrifuge.procedure_calls import call
 from relay.protocols.centrifuge.results import ConnectResult
+from relay.protocols.centrifuge.state import State
 from relay.protocols.centrifuge.subscriptions import tell_subscribed, ttl
 from relay.protocols.centrifuge.unread import COMMANDS_PER_TURN, Unread
 from relay.protocols.centrifuge.wire import JoinLeave, Wire
@@ -54,7 +48,7 @@ class Centrifuge:
         session: the client's; set when it is there.
     """
 
-    __slots__ = ("_opening", "_order", "_pinged", "_server_side", "_state", "_unread", "session", "wire")
+    __slots__ = ("_opening", "_order", "_pings", "_server_side", "_state", "_unread", "session", "wire")
 
     transport: str = "websocket"
     multiplexed = True
@@ -74,8 +68,8 @@ class Centrifuge:
         self._order = CommandOrder()
         # What is left of what the client has sent; None: nothing, or it is being carried out in this call.
         self._unread: Unread | None = None
-        # Whether a ping is not answered yet.
-        self._pinged = False
+        # How many pings are not answered yet: a client that reads late may have several.
+        self._pings = 0
         # Channels to which the client is subscribed without having asked; None: none.
         self._server_side: set[str] | None = None
 
@@ -110,6 +104,10 @@ class Centrifuge:
         if self._server_side is None:
             self._server_side = set()
         return self._server_side
+
+    def release(self) -> None:
+        """Let go of the session."""
+        del self.session
 
     def encoder(self, options: ChannelOptions) -> Encoder:
         """Return the encoder of the messages of channels with such options."""
@@ -171,9 +169,15 @@ class Centrifuge:
     # What the server wants.
 
     def missed(self, session: Session, channel: str, position: Position | None) -> bytes | Disconnect:
-        """End the subscription: the client subscribes again, and recovers what it can."""
+        """End the subscription: the client subscribes again, and recovers what it can.
+
+        One that it has not asked for ends with the connection. Where it counts, nothing comes until then.
+        """
         if channel in (self._server_side or _NONE):
-            return Disconnect.MISSED
+            if position is None:
+                return Disconnect.MISSED
+            self.session.fall_silent(channel)
+            return b""
         self.session.unsubscribe(channel)
         return self.wire.push(channel, codes.UNSUBSCRIBE_INSUFFICIENT_STATE)
 
@@ -199,25 +203,26 @@ class Centrifuge:
         self.session.send(self.wire.push(channel, codes.UNSUBSCRIBE_EXPIRED))
 
     def ping(self) -> bytes | None:
-        """Return an empty reply, which the client answers with an empty command; None before it knows of pings."""
+        """Return an empty reply, which the client answers with an empty command.
+
+        None: it doesn't know yet that it has to, and takes no notice.
+        """
         if self._state is not State.CONNECTED:
             return None
-        self._pinged = True
+        self._pings += 1
         return self.wire.ping
 
     def closing(self, why: Disconnect | CustomDisconnect) -> CloseMessage:
         """Return the code of this protocol."""
         if why in _OF_THE_CONNECTED and self._state is not State.CONNECTED:
             why = Disconnect.INTRODUCTION_TIMEOUT
-        self._state = State.ENDED
-        self._unread = None
+        self._state, self._unread = State.ENDED, None
         close = close_of(why)
         return CloseMessage(close.code, close.reason)
 
     def forget(self) -> None:
         """Let go of the session; see `MultiplexedProtocol`."""
-        self._state = State.ENDED
-        self._unread = self._opening = None
+        self._state, self._unread, self._opening = State.ENDED, None, None
         del self.session
 
     # How commands are carried out.
@@ -264,13 +269,12 @@ class Centrifuge:
         return True
 
     def _take_pong(self, command: Command) -> None:
-        if command.id or not self._pinged:
+        if command.id or not self._pings:
             raise ProtocolError(Disconnect.UNEXPECTED_DATA, "a pong without a ping, or a command without a request")
-        self._pinged = False
+        self._pings -= 1
 
     def _carry_out(self, kind: str, command: Command) -> None:
-        exchange = self.exchange(command.id, kind)
-        request = getattr(command, kind)
+        exchange, request = self.exchange(command.id, kind), getattr(command, kind)
         if kind == "connect":
             self._connect(exchange, request)
         elif kind == "refresh":
@@ -286,13 +290,10 @@ class Centrifuge:
                 exchange.fail(failure)
 
     def _connect(self, exchange: Exchange, request: ConnectRequest) -> None:
-        opening, self._opening = self._opening, None
+        opening, self._opening, self._state = self._opening, None, State.CONNECTING
         assert opening is not None
-        self._state = State.CONNECTING
-        Introduction(exchange, request, self._be_connected, self._be_refused).begin(opening)
+        done, failed = (partial(self._become, state) for state in (State.CONNECTED, State.ENDED))
+        Introduction(exchange, request, done, failed).begin(opening)
 
-    def _be_connected(self) -> None:
-        self._state = State.CONNECTED
-
-    def _be_refused(self) -> None:
-        self._state = State.ENDED
+    def _become(self, state: State) -> None:
+        self._state = state

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 
 import pytest
 
 from relay import Gateway
+from relay.errors import Disconnect
 from relay.message import make_message
 from tests.centrifuge.transports.stream_client import CONNECT, StreamClient
+from tests.clients.leftovers import leaving_nothing
 from tests.conftest import EmbeddedFactory, GatewayFactory
 from tests.harness.conditions import wait_until
 from tests.harness.deployment import EVENT_LOOPS
@@ -161,3 +164,23 @@ async def test_commands_in_the_waiting_line_of_a_client_that_leaves_are_forgotte
         client.abort()
         await is_gone(gateway)
         assert not streams.take_in(session, b"{}")
+
+
+@all_ways
+async def test_they_leave_nothing_behind(embedded: EmbeddedFactory, connect: Connect) -> None:
+    (gateway,) = await embedded(1, max_messages_per_second=5)
+    async with leaving_nothing(gateway), AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(connect(gateway.port)) for _ in range(4)]
+        for client in clients:
+            connected = await client.until(lambda one: "connect" in one)
+            session = connected["connect"]["session"]
+            for number in range(20):
+                said = json.dumps({"id": number + 2, "subscribe": {"channel": f"c{number}"}}).encode()
+                parts_of(gateway).context.emulated_streams.take_in(session, said)
+        clients[0].abort()
+        clients[1].half_close()
+        inside = list(parts_of(gateway).context.registry)
+        inside[2].close(Disconnect.SLOW_CONSUMER)
+        inside[3].abort()
+        del inside
+    await is_gone(gateway)

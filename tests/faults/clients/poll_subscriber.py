@@ -40,7 +40,6 @@ class PollSubscriber(Subscriber):
                 await self.reading.wait()
             if has_history(self.channel):
                 place = self._random.choice(self._places)
-                self.place = place.number
 
     def _end(self, code: int | None) -> None:
         """End the session only if the relay has said so: a failed poll is no break."""

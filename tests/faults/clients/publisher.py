@@ -33,9 +33,11 @@ class Publisher(ABC):
 
     Attributes:
         keyed: whether it sends a message again until it has an outcome, with an idempotency key.
+        binary: whether some of its messages are binary.
     """
 
     keyed: ClassVar[bool] = False
+    binary: ClassVar[bool] = True
 
     def __init__(self, name: str, channel: str, interval: float, size: int, recorder: Recorder, random: Random) -> None:
         self.name = name
@@ -61,7 +63,7 @@ class Publisher(ABC):
     async def publish(self, size: int) -> str | None:
         """Publish a message of so many bytes; return its label, None: it was not acknowledged."""
         label = f"{self.name}.{self._number}"
-        binary = self._number % 4 == 3
+        binary = self.binary and self._number % 4 == 3
         self._number += 1
         payload = make_payload(label, size, binary=binary)
         self._recorder.note(

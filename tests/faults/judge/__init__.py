@@ -19,8 +19,9 @@ from tests.faults.operations import Ended, Fault, History
 
 __all__ = ["Counts", "Finding", "Rule", "Verdict", "judge", "shortest_prefix"]
 
-MESSAGES_MISSED = 1012
-"""The close code by which plain WebSockets are told."""
+MESSAGES_MISSED = (1012, 2500, 3010)
+"""The codes by which plain WebSockets are told, Centrifuge clients of one subscription, and those whose subscriptions
+can't be ended by themselves."""
 
 RULES = [once, order, told, truth, presence, readiness, leftovers]
 
@@ -94,7 +95,7 @@ def _told(case: Case) -> Counter[str]:
     keeps = evidence.setup.channels if evidence.setup else {}
     for session in evidence.sessions.values():
         ended = evidence.history[session.ended] if session.ended is not NEVER else None
-        closed = isinstance(ended, Ended) and ended.code == MESSAGES_MISSED
+        closed = isinstance(ended, Ended) and ended.code in MESSAGES_MISSED
         kept = keeps.get(session.operation.channel, "plain")
         told[kept] += len(session.missed) + (session.operation.recovered is False) + closed
     return told

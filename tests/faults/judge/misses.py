@@ -196,13 +196,13 @@ class _Search:
         resumed = session.operation.recovered and stretch.begun == session.begun
         if resumed and order.known[number] < stretch.begun:
             self._note(Miss(session, message, Manner.RESUMED, later, proved_at))
-        elif session.operation.kind != "websocket":
+        elif not session.speechless:
             self._note(Miss(session, message, Manner.LIVE, later, proved_at))
         else:
-            self._judge_plain(session, message, later, proved_at)
+            self._judge_speechless(session, message, later, proved_at)
 
-    def _judge_plain(self, session: Session, message: Message, later: int, proved_at: int) -> None:
-        """Note that a plain WebSocket lacks a message, unless it was closed in time."""
+    def _judge_speechless(self, session: Session, message: Message, later: int, proved_at: int) -> None:
+        """Note that a session lacks a message that has no words to be told, unless it was closed in time."""
         evidence = self._evidence
         if self._keep:
             self._misses.kept += 1

@@ -63,6 +63,11 @@ class Session:
     def __str__(self) -> str:
         return f"session {self.name} ({self.operation.kind}, {self.operation.channel})"
 
+    @property
+    def speechless(self) -> bool:
+        """Whether nothing but its close can tell it that messages are missing."""
+        return self.operation.kind == "websocket" or self.operation.speechless
+
     def set_doubles_apart(self) -> None:
         """Leave each message once in what it has received."""
         if len(set(self.messages)) == len(self.messages) and not any(message.twice for message in self.messages):

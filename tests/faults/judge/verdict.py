@@ -61,7 +61,7 @@ class Counts:
         sessions: by their kind.
         resumed: sessions that asked to go on where they were.
         recovered: those of them that lacked nothing.
-        told: how often sessions were told that messages may be missing, by words or by a close with 1012, by what is
+        told: how often sessions were told that messages may be missing, by words or by the code of an end, by what is
             kept of their channels.
         missed_told: deliveries that were not made, and told in time.
         missed_kept: those that plain WebSockets were not told of, because of `RELAY_ON_GAP=keep`.

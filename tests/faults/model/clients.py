@@ -127,19 +127,19 @@ class ModelSubscriber:
         """Take all that is on its way, and be there."""
         if self._session is not None:
             self._drain(self._session)
-            if self._session.closed_at is not None:
-                self._end(1012)
+        if self._session is not None and self._session.closed_at is not None:
+            self._end(1012)
         if self._session is None:
             self._connect(self._run.random.choice(self._run.gateways))
 
     def _drain(self, session: ModelSession) -> None:
-        while session.queue:
+        while session.queue and self._session is session:
             self._take(session, session.queue.popleft())
 
     def _connect(self, gateway: ModelGateway) -> None:
         if gateway.deaf:
             return
-        channel, since = self.channel, None if self._kind == "websocket" else self._position
+        channel, since = self.channel, self._position if self._resumes else None
         epoch, offset = gateway.positions[channel]
         position, missed = f"{epoch}:{offset}" if epoch else None, None
         if since is not None:
@@ -158,18 +158,28 @@ class ModelSubscriber:
                 channel=channel.name,
                 since=since,
                 recovered=None if since is None else missed is not None,
-                position=None if self._kind == "websocket" or since is None else position,
+                position=position if since is not None or self._kind == "centrifuge" else None,
                 gateway=gateway.number,
             )
         )
-        if since is None and epoch == channel.epoch and self._run.random.random() < 0.5:
+        if since is None and epoch == channel.epoch and self._kind != "centrifuge" and self._run.random.random() < 0.5:
             missed = channel.newest(5, offset)  # what is asked for with `?history=5`
         self._session.queue.extend(missed or ())
         if missed is None and self._kind != "websocket":
             self._position = position
 
+    @property
+    def _resumes(self) -> bool:
+        """Whether it asks to go on where it was: official Centrifuge clients do where there is a history."""
+        if self._kind == "centrifuge":
+            return self.channel.keeps == "history"
+        return self._kind != "websocket"
+
     def _take(self, session: ModelSession, word: Entry | Told) -> None:
         run = self._run
+        if isinstance(word, Told) and self._kind == "centrifuge":
+            self._end(2500)
+            return
         if isinstance(word, Told):
             self._position = word.position
             run.record(ToldMissed(at=run.now, session=session.name, position=word.position))

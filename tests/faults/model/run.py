@@ -23,7 +23,7 @@ from tests.faults.operations import (
 
 GAP_SECONDS: Final = 2.0
 CHANNELS: Final[dict[str, Keeps]] = {"h": "history", "o": "positions", "x": "plain"}
-KINDS: Final[tuple[Kind, ...]] = ("websocket", "events", "polls")
+KINDS: Final[tuple[Kind, ...]] = ("websocket", "events", "polls", "centrifuge")
 
 
 class ModelRun:
@@ -90,7 +90,7 @@ class ModelRun:
         for gateway in self.gateways:
             if draw.random() < 0.7:
                 gateway.hear(draw.choice(self.channels), self.now + draw.random() * GAP_SECONDS)
-        for _ in range(4):
+        for _ in range(5):
             draw.choice(self._subscribers).go_on()
         if draw.random() < 0.01:
             self._inject()

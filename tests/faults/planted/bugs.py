@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection
 from itertools import count
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from relay.brokers import Published, Receipt
 from relay.brokers.redis import lua, lua_position, scripts
@@ -104,6 +104,29 @@ def forget_a_presence_entry() -> None:
     Presences.joined = join_carelessly  # type: ignore[method-assign]
 
 
+def claim_to_have_recovered() -> None:
+    """Tell Centrifuge clients that come back that they have missed nothing, and send them nothing of that."""
+    from relay.protocols.centrifuge.subscriptions import Recovery
+
+    begin = Recovery.__init__
+
+    def begin_carelessly(self: Recovery, options: Any, request: Any, replay: Replay | None) -> None:
+        recovered = None if replay is None else Replay(replay.position, [], recovered=True)
+        begin(self, options, request, recovered)
+
+    Recovery.__init__ = begin_carelessly  # type: ignore[method-assign]
+
+
+def go_on_until_closed() -> None:
+    """Send Centrifuge clients what comes behind a gap of a channel that they have with their connection."""
+    from relay.clients.multiplexed_session import Attended, MultiplexedSession
+
+    def go_on(self: MultiplexedSession, channel: str) -> None:
+        cast(Attended, self._client).close_in_turn()
+
+    MultiplexedSession.fall_silent = go_on  # type: ignore[method-assign]
+
+
 BUGS: Final[dict[str, Plant]] = {
     plant.__name__.replace("_", "-"): plant
     for plant in (
@@ -113,6 +136,8 @@ BUGS: Final[dict[str, Plant]] = {
         drop_on_reconnect,
         reuse_offsets_after_failover,
         forget_a_presence_entry,
+        claim_to_have_recovered,
+        go_on_until_closed,
     )
 }
 """The bugs by their names."""

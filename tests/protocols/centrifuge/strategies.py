@@ -38,6 +38,7 @@ SUBSCRIBE_REQUESTS = st.builds(
     st.booleans(),
     st.booleans(),
     TEXTS,
+    st.none(),
     st.integers(-(2**63), 2**63 - 1),
     INT32,
 )

@@ -10,7 +10,6 @@ from msgspec import Raw
 from relay.message import Kind, Message, PositionedMessage
 from relay.position import Position
 from relay.protocols.centrifuge.commands import (
-    NO_DATA,
     Command,
     ConnectRequest,
     PublishRequest,
@@ -81,17 +80,17 @@ def test_what_is_malformed_is_refused(payload: bytes) -> None:
 
 
 def test_what_is_null_is_not_there() -> None:
-    """As for servers in Go; what stands within data stays."""
+    """As for servers in Go; data stays what it is, and so does what stands within it."""
     payload = (
         b'{"id":1,"refresh":null,"connect":{"token":null,"data":{"a":null},"headers":{"x":null,"y":"z"},'
         b'"subs":{"a":{"offset":null,"data":null,"epoch":"e"},"b":null,"data":{"epoch":null}}}}'
     )
-    subs = {"a": SubscribeRequest(epoch="e"), "data": SubscribeRequest()}
+    subs = {"a": SubscribeRequest(epoch="e", data=Raw(b"null")), "data": SubscribeRequest()}
     connect = ConnectRequest(data=Raw(b'{"a":null}'), subs=subs, headers={"y": "z"})
     assert FORMAT.read(payload) == [Command(1, connect)]
     for request in ("publish", "send", "rpc"):
         (command,) = FORMAT.read(b'{"%b":{"data": null }}' % request.encode())
-        assert getattr(command, request).data == NO_DATA
+        assert getattr(command, request).data == Raw(b"null")
     assert FORMAT.read(b'{"id":null}') == [Command()]
     assert FORMAT.read(b'{"refresh":{"token":"null"}}') == [Command(refresh=RefreshRequest("null"))]
 

@@ -1,6 +1,7 @@
 """Rule 3: whoever lacks a message is told before it sees a later one.
 
-A plain WebSocket has no words to be told. It is closed instead, within `RELAY_GAP_SECONDS` and a few seconds after it
+A plain WebSocket has no words to be told, nor has a Centrifuge client of a plain channel that it has with its
+connection. It is closed instead, within `RELAY_GAP_SECONDS` and a few seconds after it
 saw a later message, not counting the time of faults.
 """
 
@@ -23,7 +24,7 @@ def told(case: Case) -> Iterator[Finding]:
         miss, session = misses[0], misses[0].session
         when = case.evidence.clock(miss.later)
         sentence = f"{session} lacks {miss.message}, and saw a later one at {when}"
-        if session.operation.kind == "websocket":
+        if session.speechless:
             sentence += ", and was not closed in time"
         else:
             sentence += ", and had not been told"
