@@ -106,7 +106,8 @@ class Centrifuge:
         return self._server_side
 
     def release(self) -> None:
-        """Let go of the session."""
+        """Let go of the session, and of what is left."""
+        self._state, self._unread, self._opening = State.ENDED, None, None
         del self.session
 
     def encoder(self, options: ChannelOptions) -> Encoder:
@@ -219,11 +220,6 @@ class Centrifuge:
         self._state, self._unread = State.ENDED, None
         close = close_of(why)
         return CloseMessage(close.code, close.reason)
-
-    def forget(self) -> None:
-        """Let go of the session; see `MultiplexedProtocol`."""
-        self._state, self._unread, self._opening = State.ENDED, None, None
-        del self.session
 
     # How commands are carried out.
 
