@@ -176,6 +176,12 @@ class MultiplexedSession(SubscribingSession):
         """Write something, and behind it what has come meanwhile."""
         cast(Attended, self._client).release_deliveries(first)
 
+    def end(self) -> None:
+        """Let go of the client, which has left, and let the protocol do the same."""
+        if self._client is not None:
+            super().end()
+            self._spoken.forget()
+
     def take_turn(self) -> None:
         """Let the protocol go on when it is the client's turn."""
         if self._client is not None and not self.due:
@@ -237,9 +243,10 @@ class MultiplexedSession(SubscribingSession):
             try:
                 found: _T | RelayError = await question
             except RelayError as error:
-                found = error
+                found = error.with_traceback(None)  # else this frame and the error would hold each other
             if self.open:
                 answer(found)
+            del found  # the traceback of an error holds this frame
 
         task = self._context.requests.start(ask(), self._abort)
         if task is not None:
