@@ -123,15 +123,8 @@ class Gathering(Client):
             super().deliver(chunks[position], count)
 
     def _write_together(self, chunks: list[bytes], counts: list[int]) -> None:
-        """Write chunks.
-
-        What a client has asked for while nothing waited for it may be long, as all that it has missed is. It is no
-        slowness that this doesn't go out at once: only what comes behind counts, as behind what clients get first.
-        """
-        self._beginning = self._beginning or 0 in counts
         self._context.counters.chunks_joined += max(0, len(counts) - counts.count(0) - 1)
         self._write(chunks[0] if len(chunks) == 1 else b"".join(chunks))
-        self._beginning = self._beginning and self._held is not None
 
     def _release_held(self) -> None:
         """Write everything that waits, so that the end comes behind it; not what is kept back for an answer."""

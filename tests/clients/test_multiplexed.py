@@ -21,7 +21,7 @@ from tests.clients.leftovers import leaving_nothing
 from tests.conftest import EmbeddedFactory
 from tests.harness.conditions import wait_until
 from tests.harness.inside import parts_of
-from tests.harness.raw_websocket import CLOSE, TEXT, RawWebSocket, close_of, encode_frame
+from tests.harness.raw_websocket import CLOSE, TEXT, RawWebSocket, close_of
 from tests.harness.whole_frames import frames_of
 from tests.protocols.multiplexed import PING
 
@@ -236,27 +236,6 @@ async def test_nothing_of_a_tick_is_lost_or_follows_the_close_frame(
         assert frames[-1].opcode == CLOSE
         assert close_of(frames[-1])[0] == code
     await wait_until(lambda: gateway.counters.connections_open == 0)
-
-
-async def test_a_long_answer_is_not_taken_for_slowness_but_what_comes_behind_it_is(embedded: EmbeddedFactory) -> None:
-    """A client that was away for long gets all that it has missed in one, and would be closed each time it comes."""
-    (gateway,) = await embedded(1, send_buffer_bytes=100_000)
-    node, counters = parts_of(gateway).context.node, gateway.counters
-    answer = encode_frame(TEXT, b"x" * 8_000_000, masked=False)
-    async with joined(gateway, "a") as (client, connection):
-        for publications in (1, 5):
-            publish(node, "a")
-            connection.send(answer)
-            await one_tick()
-            await one_tick()
-            assert connection.buffered > 100_000
-            for _ in range(publications):
-                publish(node, "a", b'"%b"' % (b"x" * 30_000))
-                await one_tick()
-            if publications == 1:
-                sizes = sorted([len((await client.frame()).payload) for _ in range(3)])
-                assert sizes[1] < 31_000 < sizes[2] == 8_000_000
-        await wait_until(lambda: counters.disconnects == {"SLOW_CONSUMER": 1})
 
 
 async def test_who_is_closed_before_the_answer_gets_nothing_of_what_was_kept_back_for_it(
