@@ -176,12 +176,6 @@ class MultiplexedSession(SubscribingSession):
         """Write something, and behind it what has come meanwhile."""
         cast(Attended, self._client).release_deliveries(first)
 
-    def end(self) -> None:
-        """Let go of the client, which has left, and let the protocol do the same."""
-        if self._client is not None:
-            super().end()
-            self._spoken.forget()
-
     def take_turn(self) -> None:
         """Let the protocol go on when it is the client's turn."""
         if self._client is not None and not self.due:

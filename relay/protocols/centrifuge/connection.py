@@ -103,7 +103,9 @@ class Centrifuge:
         return self._server_side
 
     def release(self) -> None:
-        """Let go of the session."""
+        """Let go of the session; see `MultiplexedProtocol`."""
+        self._state = State.ENDED
+        self._unread = self._opening = None
         del self.session
 
     def encoder(self, options: ChannelOptions) -> Encoder:
@@ -220,12 +222,6 @@ class Centrifuge:
         self._unread = None
         close = close_of(why)
         return CloseMessage(close.code, close.reason)
-
-    def forget(self) -> None:
-        """Let go of the session; see `MultiplexedProtocol`."""
-        self._state = State.ENDED
-        self._unread = self._opening = None
-        del self.session
 
     # How commands are carried out.
 
