@@ -103,9 +103,8 @@ class Centrifuge:
         return self._server_side
 
     def release(self) -> None:
-        """Let go of the session; see `MultiplexedProtocol`."""
-        self._state = State.ENDED
-        self._unread = self._opening = None
+        """Let go of the session, and of what is left."""
+        self._state, self._unread, self._opening = State.ENDED, None, None
         del self.session
 
     def encoder(self, options: ChannelOptions) -> Encoder:
@@ -218,8 +217,7 @@ class Centrifuge:
             why = Disconnect.UNAVAILABLE  # the client has said who it is; the relay could not find it out in time
         elif why is Disconnect.TOKEN_EXPIRED and self._state is not State.CONNECTED:
             why = Disconnect.INTRODUCTION_TIMEOUT
-        self._state = State.ENDED
-        self._unread = None
+        self._state, self._unread = State.ENDED, None
         close = close_of(why)
         return CloseMessage(close.code, close.reason)
 
