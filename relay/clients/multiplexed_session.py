@@ -221,7 +221,10 @@ class MultiplexedSession(SubscribingSession):
         grant = await self._authorize(subscription.channel, token)
         if self._found(subscription.channel) is not subscription:
             raise SubscriptionError(subscription.channel, "the subscription was ended meanwhile")
+        before = subscription.info
         self._take(subscription, grant)
+        if before != grant.info and subscription.begun and subscription.interest.present:
+            self._show(subscription.channel)
         return introduction.seconds_left(self._context, grant.expires_at)
 
     def _ask(self, question: Coroutine[Any, Any, _T], answer: Answer[_T]) -> None:

@@ -157,7 +157,12 @@ class Centrifuge:
         if reply:
             self.session.send(reply)
         self._order.end(kind)
-        if self._unread is not None:
+        if self._unread is None:
+            return
+        if self.ended:
+            self._unread = None  # `connect` was refused: what waits is ignored, as all that comes
+            self.session.resume()
+        else:
             self.session.take_turn()
 
     # What the server wants.
