@@ -189,6 +189,7 @@ class MultiplexedSession(SubscribingSession):
             client.resume_publishing()
 
     async def _answer_of(self, call: RpcCall) -> bytes:
+        await asyncio.sleep(0)  # in a task of its own from here on, which time-outs of a back end need
         return await self._context.rpc.call(call)
 
     async def _renew(self, subscription: Subscription, token: str) -> float | None:
