@@ -39,11 +39,13 @@ class Talker(Recorder):
 
     Attributes:
         ended: code and reason with which it was closed; None: it is open.
+        to_be_closed: why it will be closed, some time after a gap; see `relay.clients.missed_messages`.
     """
 
     def __init__(self, session: MultiplexedSession, world: World) -> None:
         self._held: list[bytes] | None = None
         self.ended: tuple[int, str] | None = None
+        self.to_be_closed: Disconnect | None = None
         super().__init__(session, world.registry)
 
     def hold_deliveries(self) -> None:
@@ -69,9 +71,12 @@ class Talker(Recorder):
     def missed(self, channel: str, position: Position | None) -> None:
         told = self.session.protocol.missed(self.session, channel, position)
         if isinstance(told, Disconnect):
-            self.close(told)
-        else:
+            self.to_be_closed = told
+        elif told:
             self.send(told)
+
+    def close_in_turn(self) -> None:
+        self.to_be_closed = Disconnect.MISSED
 
     def close(self, why: Disconnect | CustomDisconnect) -> None:
         if self.ended is None:

@@ -266,6 +266,8 @@ async def _server_side_gap(format: str) -> None:
     client = Conversation(a_world(), format)
     client.session.subscribe_by_server("a", ServerSubscription())
     client.client.missed("a", None)
+    assert client.client.to_be_closed is not None
+    client.session.close(client.client.to_be_closed)
     closed(client, codes.DISCONNECT_INSUFFICIENT_STATE)
 
 

@@ -228,13 +228,15 @@ async def test_the_first_message_may_subscribe(format: str) -> None:
     assert [list(one)[1] for one in client.replies] == ["connect", "subscribe", "unsubscribe"]
 
 
-async def test_as_many_commands_may_wait_as_a_message_has(format: str) -> None:
+@pytest.mark.parametrize("name", ["unsubscribe", "subscribe", "publish", "history", "sub_refresh"])
+async def test_as_many_commands_may_wait_as_a_message_has(format: str, name: str) -> None:
     """However deep that would be, if each was carried out within the one before."""
     world = a_world()
     world.gate = asyncio.Event()
     world.identities[None] = Identity("ann")
     client = Conversation(world, format, connected=False)
-    client.say({"id": 1, "connect": {}}, *({"id": n, "unsubscribe": {"channel": "a"}} for n in range(2, MAX_COMMANDS)))
+    request: dict[str, Any] = {name: {"channel": "a", **({"data": 1} if name == "publish" else {})}}
+    client.say({"id": 1, "connect": {}}, *({"id": n, **request} for n in range(2, MAX_COMMANDS)))
     world.gate.set()
     await wait_until(lambda: client.replies or client.client.acts == ["pause", "abort"])
     assert [one["id"] for one in client.replies] == list(range(1, MAX_COMMANDS))
