@@ -28,9 +28,9 @@ from relay.protocols.centrifuge.formats import FormatError
 from relay.protocols.centrifuge.introduction import Introduction, refresh
 from relay.protocols.centrifuge.procedure_calls import call
 from relay.protocols.centrifuge.results import ConnectResult
-from relay.protocols.centrifuge.subscriptions import Recovery, ttl
+from relay.protocols.centrifuge.subscriptions import tell_subscribed, ttl
 from relay.protocols.centrifuge.wire import JoinLeave, Wire
-from relay.protocols.multiplexed import Granted, MultiplexedSession, ServerSubscription, Subscribed
+from relay.protocols.multiplexed import MultiplexedSession, ServerSubscription, Subscribed
 from relay.protocols.request import ConnectRequest as OpeningRequest
 from relay.replay import Replay
 
@@ -45,9 +45,6 @@ class State(enum.Enum):
 
 
 REQUESTS: Final = tuple(name for name in Command.__struct_fields__ if name != "id")
-
-_OF_THE_CONNECTED: Final = frozenset({Disconnect.TOKEN_EXPIRED, Disconnect.KEEPALIVE_TIMEOUT})
-"""Reasons that mean something else for a client that has not said who it is."""
 
 _NONE: Final[frozenset[str]] = frozenset()
 
@@ -208,18 +205,7 @@ class Centrifuge:
 
     def subscribed(self, session: MultiplexedSession, channel: str, subscription: ServerSubscription) -> Subscribed:
         """Return what tells the client of a subscription that a back end has wanted."""
-        return partial(self._tell_subscribed, channel, subscription)
-
-    def _tell_subscribed(
-        self, channel: str, subscription: ServerSubscription, begun: Replay | RelayError | None
-    ) -> None:
-        if isinstance(begun, RelayError):
-            return  # the back end is told by nothing either, as in Centrifugo
-        self.server_side.add(channel)
-        options = self.session.options(channel)
-        result = Recovery(options, None, begun).result(self.wire, granted=Granted(data=subscription.data))
-        push = pushes.Subscribe(result.recoverable, result.epoch, result.offset, result.positioned, result.data)
-        self.session.send(self.wire.push(channel, push))
+        return partial(tell_subscribed, self, channel, subscription)
 
     def renewed(self, session: Session, seconds: float | None) -> None:
         """Tell the client that a back end lets it stay for longer, or for less long."""
@@ -245,8 +231,10 @@ class Centrifuge:
 
     def closing(self, why: Disconnect | CustomDisconnect) -> CloseMessage:
         """Return the code of this protocol."""
-        if why in _OF_THE_CONNECTED and self._state is not State.CONNECTED:
-            why = Disconnect.INTRODUCTION_TIMEOUT
+        if why is Disconnect.TOKEN_EXPIRED and self._state is not State.CONNECTED:
+            # In `CONNECTING` the relay is late, or who tells it who the client is.
+            late = self._state is State.CONNECTING
+            why = Disconnect.UNAVAILABLE if late else Disconnect.INTRODUCTION_TIMEOUT
         self._state = State.ENDED
         close = close_of(why)
         return CloseMessage(close.code, close.reason)

@@ -8,13 +8,13 @@ from typing import Final
 from relay.errors import Disconnect, RelayError
 from relay.namespaces import ChannelOptions
 from relay.position import Position
-from relay.protocols.centrifuge import codes
+from relay.protocols.centrifuge import codes, pushes
 from relay.protocols.centrifuge.commands import SubscribeRequest
 from relay.protocols.centrifuge.differences import Differences
-from relay.protocols.centrifuge.exchange import Exchange
+from relay.protocols.centrifuge.exchange import Connection, Exchange
 from relay.protocols.centrifuge.results import Publication, SubscribeResult
 from relay.protocols.centrifuge.wire import Wire
-from relay.protocols.multiplexed import ANY_EPOCH, Granted, SubscribeOptions
+from relay.protocols.multiplexed import ANY_EPOCH, Granted, ServerSubscription, SubscribeOptions
 from relay.replay import Replay, Resume
 
 FOSSIL: Final = "fossil"
@@ -66,6 +66,19 @@ def _subscribed(
     if differences is not None:
         differences.begin()
     exchange.reply(found.result(exchange.connection.wire, differences, session.granted(channel)))
+
+
+def tell_subscribed(
+    connection: Connection, channel: str, subscription: ServerSubscription, begun: Replay | RelayError | None
+) -> None:
+    """Tell a client of a subscription that a back end has wanted for it; the back end itself is told nothing."""
+    if isinstance(begun, RelayError):
+        return
+    connection.server_side.add(channel)
+    session, wire = connection.session, connection.wire
+    result = Recovery(session.options(channel), None, begun).result(wire, granted=Granted(data=subscription.data))
+    push = pushes.Subscribe(result.recoverable, result.epoch, result.offset, result.positioned, result.data)
+    session.send(wire.push(channel, push))
 
 
 def resume_of(options: ChannelOptions, request: SubscribeRequest | None) -> Resume:

@@ -18,8 +18,8 @@ DISCONNECTS = [value for value in vars(codes).values() if isinstance(value, Clos
 
 
 def test_errors_have_codes_of_the_protocol() -> None:
-    assert [error.code for error in ERRORS] == [100, 103, 105, 106, 107, 108, 109, 112]
-    assert [error.code for error in ERRORS if error.temporary] == [100]
+    assert [error.code for error in ERRORS] == [100, 103, 105, 106, 107, 108, 109, 111, 112]
+    assert [error.code for error in ERRORS if error.temporary] == [100, 111]
     assert codes.ERROR_TOKEN_EXPIRED.code == _ErrorCode.TOKEN_EXPIRED.value
     assert codes.ERROR_UNRECOVERABLE_POSITION.code == _ERROR_CODE_UNRECOVERABLE_POSITION
 
@@ -41,12 +41,12 @@ def test_reasons_fit_into_a_close_frame(close: Close) -> None:
 
 @pytest.mark.parametrize("why", Disconnect)
 def test_each_reason_to_close_has_a_code_by_which_the_client_does_what_it_should(why: Disconnect) -> None:
-    """Come again, or not; but where a right has ended, or too much came too fast, it is to come again."""
+    """Come again, or not; where a right has ended, the network is bad, or too much came too fast, it is to."""
     close = close_of(why)
     assert close in DISCONNECTS
     own_fault = why.code in OWN_FAULTS
     assert (close is codes.DISCONNECT_SERVER_ERROR) <= (not own_fault)
-    again = {3005, 3006, 3013}
+    again = {3005, 3006, 3012, 3013}
     stays_away = (
         close.code not in again and (own_fault or not comes_back(why.code)) and why is not Disconnect.UNSUBSCRIBED
     )

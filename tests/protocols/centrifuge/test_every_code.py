@@ -21,6 +21,9 @@ from relay.auth.subscription_tokens import (
 from relay.clients.introduction import INTRODUCTION_SECONDS, RENEWAL_SECONDS
 from relay.errors import CustomDisconnect, Disconnect, Refused
 from relay.limits.channels import ChannelLimits
+from relay.limits.limit import Limit, refusal
+from relay.limits.rate import Rate
+from relay.metrics.counters import Counters
 from relay.protocols.centrifuge import codes
 from relay.protocols.centrifuge.pushes import Disconnect as Close
 from relay.protocols.centrifuge.pushes import Unsubscribe
@@ -172,6 +175,16 @@ async def _token_expired(format: str) -> None:
     await refused(client, codes.ERROR_TOKEN_EXPIRED, sub_refresh=SUBSCRIBE)
 
 
+@case(codes.ERROR_TOO_MANY_REQUESTS)
+async def _subscribes_too_often(format: str) -> None:
+    """After a gap, say, at which the relay itself has ended its subscriptions: it tries again."""
+    client = Conversation(a_world(channels=ChannelLimits.of(5)), format)
+    for _ in range(10):
+        await client.ask(subscribe={"channel": "a"})
+        await client.ask(unsubscribe={"channel": "a"})
+    await refused(client, codes.ERROR_TOO_MANY_REQUESTS, subscribe={"channel": "a"})
+
+
 @case(codes.ERROR_UNRECOVERABLE_POSITION)
 async def _unrecoverable(format: str) -> None:
     client = Conversation(a_world(), format)
@@ -228,6 +241,12 @@ async def _server_error(format: str) -> None:
     world, token = refusing(Refused(503, "the bus is away"))
     client = Conversation(world, format, connected=False)
     await closing(client, codes.DISCONNECT_SERVER_ERROR, connect={"token": token})
+    world = a_world()
+    world.gate = asyncio.Event()
+    client = Conversation(world, format, connected=False)
+    client.begin(connect={"token": "t"})
+    world.pass_seconds(INTRODUCTION_SECONDS)  # it has said who it is, and the relay is late
+    closed(client, codes.DISCONNECT_SERVER_ERROR)
 
 
 @case(codes.DISCONNECT_EXPIRED)
@@ -273,9 +292,12 @@ async def _server_side_gap(format: str) -> None:
 
 @case(codes.DISCONNECT_NO_PONG)
 async def _no_pong(format: str) -> None:
-    client = Conversation(a_world(), format)
-    client.session.close(Disconnect.KEEPALIVE_TIMEOUT)
-    closed(client, codes.DISCONNECT_NO_PONG)
+    """Or the network is bad: also of a client that has not been able to say who it is."""
+    for why in (Disconnect.KEEPALIVE_TIMEOUT, Disconnect.MESSAGE_TIMEOUT):
+        for connected in (True, False):
+            client = Conversation(a_world(), format, connected=connected)
+            client.session.close(why)
+            closed(client, codes.DISCONNECT_NO_PONG)
 
 
 @case(codes.DISCONNECT_TOO_MANY_REQUESTS)
@@ -284,6 +306,17 @@ async def _too_many_requests(format: str) -> None:
         client = Conversation(a_world(), format)
         client.session.close(why)
         closed(client, codes.DISCONNECT_TOO_MANY_REQUESTS)
+    # Those of others of its address, or of the back end that is asked: it may come again.
+    for limit in (Limit.FAILED_AUTHENTICATIONS, Limit.NEW_ADDRESS_CONNECTIONS, None):
+        refused = Refused(429, "later") if limit is None else refusal(limit, Counters())
+        world, token = refusing(refused)
+        client = Conversation(world, format, connected=False)
+        await closing(client, codes.DISCONNECT_TOO_MANY_REQUESTS, connect={"token": token})
+        await closing(Conversation(world, format), codes.DISCONNECT_TOO_MANY_REQUESTS, refresh={"token": token})
+    client = Conversation(a_world(channels=ChannelLimits(20, Rate(1.0, 5))), format, connected=False)
+    client.world.identities[None] = Identity("ann")
+    subs: dict[str, Any] = {f"a{number}": {} for number in range(6)}
+    await closing(client, codes.DISCONNECT_TOO_MANY_REQUESTS, connect={"subs": subs})
 
 
 @case(codes.DISCONNECT_INVALID_TOKEN)
@@ -317,9 +350,6 @@ async def _bad_requests(format: str) -> None:
 async def _stale(format: str) -> None:
     client = Conversation(a_world(), format, connected=False)
     client.world.pass_seconds(INTRODUCTION_SECONDS)
-    closed(client, codes.DISCONNECT_STALE)
-    client = Conversation(a_world(), format)
-    client.session.close(Disconnect.MESSAGE_TIMEOUT)
     closed(client, codes.DISCONNECT_STALE)
 
 

@@ -10,6 +10,8 @@ import pytest
 from relay.auth.authenticator import Identity
 from relay.auth.server_side import ServerSide
 from relay.errors import Disconnect
+from relay.limits.channels import ChannelLimits
+from relay.limits.rate import Rate
 from relay.protocols.multiplexed import ServerSubscription
 from tests.clients.late_bus import LateBus
 from tests.clients.late_bus import late_bus as late_bus
@@ -103,6 +105,17 @@ async def test_a_client_knows_from_before_what_it_has_had(format: str) -> None:
         "data": {"d": 1},
         "was_recovering": True,
     }
+
+
+async def test_those_that_are_given_count_as_no_request(format: str) -> None:
+    """The client has done nothing for them, and its own are not used up by them."""
+    world = given(*(f"a{number}" for number in range(6)), channels=ChannelLimits(20, Rate(1.0, 5)))
+    client = Conversation(world, format, connected=False)
+    assert len((await client.ask(connect={"token": "t"}))["connect"]["subs"]) == 6
+    client.session.subscribe_by_server("b", ServerSubscription())
+    for number in range(5):
+        assert await client.ask(subscribe={"channel": f"public:{number}"}) == {"subscribe": {}}
+    assert await client.error(subscribe={"channel": "public:5"}) == 111
 
 
 async def test_behind_a_gap_nothing_comes_until_the_client_comes_again(format: str) -> None:
