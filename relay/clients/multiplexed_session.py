@@ -39,8 +39,8 @@ class Holding(Subscriber, Protocol):
     def hold_deliveries(self) -> None:
         """Keep back what is delivered from now on."""
 
-    def release_deliveries(self, first: bytes) -> None:
-        """Write something, and behind it what was kept back."""
+    def reply(self, data: bytes) -> bool:
+        """Write the answer to a request, and behind it what was kept back; return whether some of it is still here."""
 
     def close_in_turn(self) -> None:
         """End it, as it lacks messages, when its turn has come."""
@@ -159,12 +159,12 @@ class MultiplexedSession(SubscribingSession):
         self._ask(channel_queries.count(self._context, channel), answer)
 
     def hold_deliveries(self) -> None:
-        """Write nothing of channels until `release_deliveries`."""
+        """Write nothing of channels until the next `reply`."""
         cast(Holding, self._client).hold_deliveries()
 
-    def release_deliveries(self, first: bytes) -> None:
-        """Write something, and behind it what has come meanwhile."""
-        cast(Holding, self._client).release_deliveries(first)
+    def reply(self, data: bytes) -> bool:
+        """Write the answer to a request."""
+        return self.open and cast(Holding, self._client).reply(data)
 
     def pause(self) -> None:
         """Read nothing more of the client until `resume`."""

@@ -125,6 +125,9 @@ class Multiplexed:
     def release(self) -> None:
         """Do nothing: no session is kept."""
 
+    def writable(self) -> None:
+        """Do nothing: no command waits."""
+
     def encoder(self, options: ChannelOptions) -> Encoder:
         """Return the encoder of all channels."""
         return self.encode

@@ -13,6 +13,9 @@ ALONE: Final = frozenset({"connect", "subscribe", "unsubscribe", "refresh", "sub
 MANY: Final = frozenset({"publish"})
 """Requests of which many may be under way: the bus keeps their order."""
 
+SHORT: Final = frozenset({"connect", "unsubscribe", "refresh", "sub_refresh"}) | MANY
+"""Requests whose answers are short, or the first. To the others there are long ones: a history, say."""
+
 MOST_UNDER_WAY: Final = 32
 """Of the others, which only read: each costs a question to Redis or to a back end."""
 
@@ -29,12 +32,17 @@ class CommandOrder:
     `MANY`       nothing that goes alone is under way                 readings and those that go alone wait
     readings     nothing but fewer than `MOST_UNDER_WAY` readings is  nothing waits for them
 
-    So no command overtakes another one that waits.
+    So no command overtakes another one that waits. While the client hasn't taken what was written to it, only those of
+    `SHORT` begin: else any number of long answers would wait for it here.
+
+    Attributes:
+        full: whether it hasn't.
     """
 
-    __slots__ = ("_alone", "_publications", "_readings", "_waiting")
+    __slots__ = ("_alone", "_publications", "_readings", "_waiting", "full")
 
     def __init__(self) -> None:
+        self.full = False
         self._alone = False
         self._publications = 0
         self._readings = 0
@@ -75,7 +83,7 @@ class CommandOrder:
         return found
 
     def _may_begin(self, kind: str) -> bool:
-        if self._alone:
+        if self._alone or (self.full and kind not in SHORT):
             return False
         if kind in MANY:
             return True

@@ -168,13 +168,21 @@ class Centrifuge:
 
     def end(self, kind: str, reply: bytes) -> None:
         """Write the reply to a command, and go on with those that wait; see `Exchange`."""
-        if reply:
-            self.session.send(reply)
         order = self._order
+        if reply:
+            order.full = self.session.reply(reply)
         order.end(kind)
-        if not order.waiting or self._going_on:
+        self._go_on()
+
+    def writable(self) -> None:
+        """Go on with commands that have waited for the client to take what was written."""
+        self._order.full = False
+        self._go_on()
+
+    def _go_on(self) -> None:
+        if not self._order.waiting or self._going_on:
             return  # many are answered at once: each within the one before would be too deep
-        self._going_on = True
+        order, self._going_on = self._order, True
         try:
             while not self.ended and (following := order.next()) is not None:
                 self._carry_out(*following)

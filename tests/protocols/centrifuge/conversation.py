@@ -52,12 +52,11 @@ class Talker(Recorder):
         """See `Gathering`, as for the next."""
         self._held = []
 
-    def release_deliveries(self, first: bytes) -> None:
+    def reply(self, data: bytes) -> bool:
         held, self._held = self._held, None
-        assert held is not None, "nothing is held"
-        self.send(first)
-        for data in held:
-            self.send(data)
+        for one in (data, *(held or ())):
+            self.send(one)
+        return False
 
     def deliver(self, data: bytes, count: int) -> None:
         self.send(data)
