@@ -80,7 +80,12 @@ class EmulatedStream(MultiplexedStream):
     def prepare_to_close(self) -> bool:
         """Take in nothing more; return whether nothing is left to be published. What is said now gets no answer."""
         self._leaving = True
-        return self._waiting is None
+        return self._waiting is None and not self._protocol_waits
+
+    @property
+    def takes_turns(self) -> bool:
+        """Whether something that it has said waits for its turn; see `Closable`."""
+        return self._due and self.session.open
 
     # What keepalive calls.
 
@@ -102,7 +107,10 @@ class EmulatedStream(MultiplexedStream):
 
     def resume_publishing(self) -> None:
         """Take in what waits; see `PausableSource`."""
-        if self.paused:
+        if self._protocol_waits:
+            if self._due:
+                self._context.turns.add(self)  # it was held up by the bus
+        elif self.paused:
             self.paused = False
             self.heard = True  # its pong may have waited; the next ping will tell
             self._take_waiting()
@@ -120,10 +128,14 @@ class EmulatedStream(MultiplexedStream):
         self._throttled = True
 
     def go_on(self) -> int:
-        """Take in what waits; see `Waiting`."""
+        """Let the protocol go on, or take in what waits; see `Waiting`."""
         self._throttled = False
         self.heard = True
-        return self._take_waiting()
+        return self._give_turn() if self._due else self._take_waiting()
+
+    def count(self, messages: int) -> None:
+        """Count what it has sent as so many more messages."""
+        self._metered().messages_left -= messages
 
     # What the transport calls.
 
@@ -150,30 +162,35 @@ class EmulatedStream(MultiplexedStream):
         return taken
 
     def _carry_out_counted(self, payload: bytes) -> None:
-        meter = self._meter
-        assert meter is not None
+        meter = self._metered()
         meter.messages_left -= 1
         meter.bytes_left -= len(payload)
         self._carry_out(payload)
 
     def _may_go_on(self) -> bool:
         """Return whether the next message may be carried out now; else something will call `_take_waiting`."""
+        return not self.paused and not self._throttled and self._may_send()
+
+    def _may_send(self) -> bool:
+        """Return the same of what is left to its protocol, for which it is paused."""
         context = self._context
-        if self.paused or self._throttled:
+        if not self.session.open:
             return False
         if context.node.congested:
             context.node.pause(self)  # before the next message, not with it; see `WebSocket`
             return False
-        now = context.loop.time()
-        if self._meter is None:
-            self._meter = Meter(context.sending, now)
-        meter = self._meter
+        meter = self._metered()
         if meter.messages_left > 0 and meter.bytes_left > 0:
             return True
-        hold = meter.renew(now)
+        hold = meter.renew(context.loop.time())
         if hold is not None:
             context.throttled.hold(self, meter, hold)
         return hold is None
+
+    def _metered(self) -> Meter:
+        if self._meter is None:
+            self._meter = Meter(self._context.sending, self._context.loop.time())
+        return self._meter
 
     def _forget_waiting(self) -> None:
         self._leaving = True

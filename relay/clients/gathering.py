@@ -8,10 +8,7 @@ from relay.clients.client import HIGH_WATER_BYTES, Client
 from relay.clients.introduction import RENEWAL_SECONDS
 from relay.errors import Disconnect
 from relay.hub import MAX_BATCH_BYTES
-from relay.logs import Logger
 from relay.protocols.multiplexed import MultiplexedProtocol
-
-log = Logger("relay.gateway")
 
 
 class Gathered:
@@ -148,12 +145,7 @@ class Gathering(Client):
         """Write what was kept, and let the protocol go on; called by the transport when it has room again."""
         super().resume_writing()
         if self._held is None and self.session.open:
-            try:
-                cast(MultiplexedProtocol, self.session.protocol).writable()
-            except Exception:
-                # A fault in the protocol: it ends this client only.
-                log.exception("message failed", user=self.session.user)
-                self.abort()
+            cast(MultiplexedProtocol, self.session.protocol).writable()
 
     def _write_long(self, data: bytes) -> None:
         if self._beginning or not self.session.open:

@@ -157,7 +157,7 @@ class MessageReader(LibraryProtocol):
                 taken = frames_before(data, start, len(messages) - sum(1 for _ in following))
                 messages, position, controls, pongs = whole_frames(data, max_size, start, taken, fragmented)
                 break
-        if messages:  # as in `_count`
+        if messages:  # as in `count`
             meter = self.meter or self._make_meter()
             meter.messages_left -= len(messages)
             meter.bytes_left -= position - start
@@ -207,7 +207,7 @@ class MessageReader(LibraryProtocol):
         """
         ws = self.ws
         was_open = ws.state is State.OPEN
-        self._count(0, len(data))
+        self.count(0, len(data))
         ws.receive_data(data)
         for event in ws.events_received():
             assert isinstance(event, Frame)
@@ -219,7 +219,7 @@ class MessageReader(LibraryProtocol):
             else:
                 kind = Kind.TEXT if opcode is Opcode.TEXT else Kind.BINARY
                 if event.fin:
-                    self._count(1, 0)
+                    self.count(1, 0)
                     self._pass_on(kind, bytes(event.data))
                 else:
                     self._kind, self._fragments = kind, [event.data]
@@ -250,12 +250,12 @@ class MessageReader(LibraryProtocol):
         fragments.append(frame.data)
         if frame.fin:
             self._fragments = None
-            self._count(1, 0)
+            self.count(1, 0)
             self._pass_on(self._kind, b"".join(fragments))
         else:
             self._count_fragment(frame)
 
-    def _count(self, messages: int, size: int) -> None:
+    def count(self, messages: int, size: int) -> None:
         """Count messages, and bytes as they were read; see `Meter`."""
         meter = self.meter or self._make_meter()
         meter.messages_left -= messages

@@ -33,8 +33,8 @@ PUBLISHERS: Final = 1024
 _T = TypeVar("_T")
 
 
-class Holding(Subscriber, Protocol):
-    """A client that can keep back what is delivered to it; see `relay.clients.gathering`."""
+class Attended(Subscriber, Protocol):
+    """A client of several channels; see `relay.clients.gathering` and `relay.clients.command_turns`."""
 
     def hold_deliveries(self) -> None:
         """Keep back what is delivered from now on."""
@@ -45,11 +45,22 @@ class Holding(Subscriber, Protocol):
     def close_in_turn(self) -> None:
         """End it, as it lacks messages, when its turn has come."""
 
+    def take_turn(self) -> None:
+        """Call `MultiplexedSession.give_turn` when it is its turn."""
+
+    def count(self, messages: int) -> None:
+        """Count so many more messages."""
+
 
 class MultiplexedSession(SubscribingSession):
-    """One client as its protocol sees it; see `relay.protocols.multiplexed.MultiplexedSession`."""
+    """One client as its protocol sees it; see `relay.protocols.multiplexed.MultiplexedSession`.
 
-    __slots__ = ("_passed_on", "_paused", "_remote")
+    Attributes:
+        paused: whether the protocol wants nothing more to be read.
+        due: whether it waits for a turn.
+    """
+
+    __slots__ = ("_passed_on", "_remote", "due", "paused")
 
     def __init__(
         self, context: SessionContext, identity: Identity, protocol: MultiplexedProtocol, network: str = ""
@@ -58,8 +69,7 @@ class MultiplexedSession(SubscribingSession):
         # Of the request with which it has connected, which isn't kept: what back ends are told.
         self._remote = ""
         self._passed_on: Mapping[str, str] | None = None
-        # Whether the protocol wants nothing more to be read.
-        self._paused = False
+        self.paused = self.due = False
 
     @property
     def ping_seconds(self) -> float:
@@ -130,7 +140,7 @@ class MultiplexedSession(SubscribingSession):
 
     def fall_silent(self, channel: str) -> None:
         """Deliver nothing more of a channel, and close the client when its turn has come."""
-        client = cast(Holding, self._client)
+        client = cast(Attended, self._client)
         self._node.hub.remove(channel, client, self._found(channel).encode)
         client.close_in_turn()
 
@@ -160,27 +170,43 @@ class MultiplexedSession(SubscribingSession):
 
     def hold_deliveries(self) -> None:
         """Write nothing of channels until the next `reply`."""
-        cast(Holding, self._client).hold_deliveries()
+        cast(Attended, self._client).hold_deliveries()
 
     def reply(self, data: bytes) -> bool:
         """Write the answer to a request."""
-        return self.open and cast(Holding, self._client).reply(data)
+        return self.open and cast(Attended, self._client).reply(data)
+
+    def take_turn(self) -> None:
+        """Let the protocol go on when it is the client's turn."""
+        if self._client is not None and not self.due:
+            self.due = True
+            cast(Attended, self._client).take_turn()
+
+    def give_turn(self) -> int:
+        """Let the protocol go on; see `MultiplexedProtocol.go_on`."""
+        self.due = False
+        return self._spoken.go_on(self._whole)
+
+    def count(self, messages: int) -> None:
+        """Count what the client has sent as so many more messages."""
+        if self._client is not None:
+            cast(Attended, self._client).count(messages)
 
     def pause(self) -> None:
         """Read nothing more of the client until `resume`."""
-        self._paused = True
+        self.paused = True
         if self._client is not None:
             self._client.pause_publishing()
 
     def resume(self) -> None:
         """Read on; not at once, see `Node.writable`."""
-        self._paused = False
+        self.paused = False
         asyncio.get_running_loop().call_soon(self._read_on)
 
     def _read_on(self) -> None:
         """Read on, unless it was paused meanwhile; while the bus takes no more, wait for it with the others."""
         client = self._client
-        if client is None or self._paused:
+        if client is None or self.paused:
             return
         if self._node.congested:
             self._node.pause(client)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import cast
 
+from relay.clients.command_turns import CommandTurns
 from relay.clients.context import Context
 from relay.clients.event_stream import EventStream
 from relay.clients.gathering import Gathered, Gathering
@@ -20,7 +21,7 @@ from relay.protocols.streams import StreamProtocol
 log = Logger("relay.gateway")
 
 
-class MultiplexedStream(Gathering, EventStream):
+class MultiplexedStream(Gathering, EventStream, CommandTurns):
     """A client of several channels that says nothing more.
 
     Args:
@@ -48,6 +49,26 @@ class MultiplexedStream(Gathering, EventStream):
         """Close a client that broke its protocol."""
         self.close(disconnect)
 
+    def message_failed(self) -> None:
+        """Drop the socket, after a fault in the protocol, or in the rights of a program around the gateway."""
+        log.exception("message failed", user=self.session.user)
+        self.abort()
+
+    def take_turn(self) -> None:
+        """Let the protocol go on when it is its turn; see `CommandTurns`."""
+        self._context.turns.add(self)
+
+    def count(self, messages: int) -> None:
+        """Do nothing: it sends one message."""
+
+    def go_on(self) -> int:
+        """Let the protocol go on; see `Waiting`."""
+        return self._give_turn() if self._due else 0
+
+    def _may_send(self) -> bool:
+        """Return whether the protocol may go on."""
+        return self.session.open
+
     def _count_open(self, change: int) -> None:
         """Do nothing: it is no event stream of one channel."""
 
@@ -64,7 +85,5 @@ class MultiplexedStream(Gathering, EventStream):
             self.fail(Disconnect.INVALID_TEXT)
         except ProtocolError as error:
             self.fail(error.disconnect)
-        except Exception:
-            # A fault in the protocol, or in the rights of a program around the gateway: it ends this client only.
-            log.exception("message failed", user=session.user)
-            self.abort()
+        except Exception:  # noqa: BLE001  # whatever it is, it is logged and ends this client only
+            self.message_failed()

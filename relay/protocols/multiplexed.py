@@ -242,6 +242,12 @@ class MultiplexedSession(Session, Protocol):
     def resume(self) -> None:
         """Read on."""
 
+    def take_turn(self) -> None:
+        """Let `MultiplexedProtocol.go_on` be called when it is the client's turn, while it is paused."""
+
+    def count(self, messages: int) -> None:
+        """Count what the client has sent as so many more messages: a message may ask for as much as many do."""
+
 
 class MultiplexedProtocol(ClientProtocol, Protocol):
     """One client's side of such a protocol."""
@@ -263,6 +269,16 @@ class MultiplexedProtocol(ClientProtocol, Protocol):
 
     def writable(self) -> None:
         """Be told that the client has taken what was written; see `MultiplexedSession.reply`."""
+
+    def go_on(self, session: MultiplexedSession) -> int:
+        """Do a part of what is left of what the client has sent; see `MultiplexedSession.take_turn`.
+
+        Returns:
+            As how many messages it counts.
+
+        Raises:
+            ProtocolError: the client broke the protocol, and has to be closed.
+        """
 
     def encoder(self, options: ChannelOptions) -> Encoder:
         """Return the encoder of the messages of channels with such options."""

@@ -21,7 +21,6 @@ from relay.errors import comes_back
 from relay.namespaces import ChannelOptions
 from relay.protocols.centrifuge import codes
 from relay.protocols.centrifuge.command_order import MOST_UNDER_WAY
-from relay.protocols.centrifuge.formats import MAX_COMMANDS
 from relay.protocols.centrifuge.pushes import Disconnect, Unsubscribe
 from relay.protocols.centrifuge.results import Error
 from relay.settings import Settings
@@ -107,7 +106,6 @@ def test_the_numbers_are_those_of_the_relay() -> None:
     assert f"has {RENEWAL_SECONDS:g} seconds to renew" in page
     assert f"up to {MOST_UNDER_WAY} questions" in page
     assert f"at most {MAX_PAGE}" in page
-    assert f"| commands in one message | {MAX_COMMANDS} |" in page
     assert f"| until a client has said who it is | {INTRODUCTION_SECONDS:g} s |" in page
 
 

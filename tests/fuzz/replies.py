@@ -186,14 +186,14 @@ def _check_payload(opcode: int, payload: bytes) -> None:
         raise InvalidReply("a text is not UTF-8", payload) from None
 
 
-def _read_events(rest: bytes) -> list[str]:
+def _read_events(rest: bytes, line_of: re.Pattern[str] = _EVENT) -> list[str]:
     try:
         lines = rest.removeprefix(b"\r\n").decode().split("\n")
     except UnicodeDecodeError:
         raise InvalidReply("an event is not UTF-8", rest) from None
     if lines[-1]:
         raise InvalidReply("an event is cut short", rest)
-    if any(_EVENT.fullmatch(line) is None for line in lines):
+    if any(line_of.fullmatch(line) is None for line in lines):
         raise InvalidReply("an event is malformed", rest)
     told = [line for line in lines if line and line != _PING and not line.startswith((":", "retry:"))]
     return [_NAMES.sub(r'"\1":""', line) for line in told]

@@ -128,6 +128,10 @@ class Multiplexed:
     def writable(self) -> None:
         """Do nothing: no command waits."""
 
+    def go_on(self, session: MultiplexedSession) -> int:
+        """Do nothing: nothing is ever left."""
+        return 0
+
     def encoder(self, options: ChannelOptions) -> Encoder:
         """Return the encoder of all channels."""
         return self.encode

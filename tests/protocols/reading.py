@@ -9,7 +9,7 @@ from typing import Any, cast
 from relay.clients.message_reader import MessageReader
 from relay.clients.turns import Turns
 from relay.clients.unfinished_messages import UnfinishedMessages
-from relay.errors import Disconnect
+from relay.errors import Disconnect, ProtocolError
 from relay.limits.meter import SendingRates
 from relay.metrics.counters import Counters
 from relay.protocols import ClientProtocol
@@ -39,12 +39,17 @@ class Reading:
             max_message_bytes=1_000_000,
             sending=SendingRates(None, None),
         )
+        self._protocol = protocol
         protocol.opened(self.recording, None)
         self._reader = MessageReader(cast(Any, context), self)
 
     def read(self, data: bytes) -> None:
         """Take what was read of a socket."""
         self._reader.read(data)
+        try:
+            self.recording.give_turns(self._protocol)
+        except ProtocolError as error:
+            self.fail(error.disconnect)
 
     def end(self) -> None:
         """Let go of everything."""

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from relay.channel import check_channel
 from relay.errors import CustomDisconnect, Disconnect, NotAllowed, SubscriptionError
 from relay.message import Kind
 from relay.namespaces import ChannelOptions
 from relay.protocols import ClientProtocol, Outcome
-from relay.protocols.multiplexed import AS_USUAL, Answer, Granted, Introduced, Subscribed, SubscribeOptions
+from relay.protocols.multiplexed import (
+    AS_USUAL,
+    Answer,
+    Granted,
+    Introduced,
+    MultiplexedProtocol,
+    MultiplexedSession,
+    Subscribed,
+    SubscribeOptions,
+)
 from relay.protocols.request import ConnectRequest
 from relay.protocols.request_errors import AlreadySubscribed
 
@@ -29,6 +38,7 @@ class RecordingSession:
         calls: the verbs in the order of their calls, each with what it was called with.
         sent: what was sent.
         closed: why it was closed.
+        due: whether the protocol wants a turn.
         outcomes: of requests that are not settled, by channel.
     """
 
@@ -49,6 +59,7 @@ class RecordingSession:
         self.channels: dict[str, None] = {}
         self.calls: list[tuple[Any, ...]] = []
         self.sent: list[bytes] = []
+        self.due = False
         self.closed: list[Disconnect | CustomDisconnect] = []
         self.outcomes: dict[str, Outcome | Subscribed | None] = {}
 
@@ -81,7 +92,22 @@ class RecordingSession:
         answer(Introduced())
 
     def pause(self) -> None:
-        raise AssertionError("nothing waits here")
+        """Do nothing, as for the next two: a test says all that the client says."""
+
+    def resume(self) -> None:
+        pass
+
+    def count(self, messages: int) -> None:
+        pass
+
+    def take_turn(self) -> None:
+        self.due = True
+
+    def give_turns(self, protocol: ClientProtocol) -> None:
+        """Let a protocol go on as often as it wants to; raises what it does."""
+        while self.due and not self.closed:
+            self.due = False
+            cast(MultiplexedProtocol, protocol).go_on(cast(MultiplexedSession, self))
 
     def publish(self, channel: str, payload: bytes, kind: Kind, outcome: Outcome | None = None) -> None:
         assert type(payload) is bytes

@@ -57,6 +57,7 @@ def received(protocol: ClientProtocol, payload: Payload) -> RecordingSession:
     session = RecordingSession()
     protocol.opened(session, None)
     protocol.received(session, *kind_of(payload))
+    session.give_turns(protocol)
     return session
 
 
@@ -248,6 +249,7 @@ def test_no_input_raises_another_error(case: Case, payload: Payload) -> None:
     session, protocol = opened(case)
     try:
         protocol.received(session, *kind_of(payload))
+        session.give_turns(protocol)
     except ProtocolError:
         assert session.calls == []
 

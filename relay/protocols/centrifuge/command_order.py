@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import Final
-
-from relay.protocols.centrifuge.commands import Command
 
 ALONE: Final = frozenset({"connect", "subscribe", "unsubscribe", "refresh", "sub_refresh"})
 """Requests that are answered before the next command begins, as it may depend on them."""
@@ -21,7 +18,7 @@ MOST_UNDER_WAY: Final = 32
 
 
 class CommandOrder:
-    """The commands of one client that have to wait, and how many are under way.
+    """The commands of one client that are under way.
 
     A client sends many commands at once, such as one for each of its channels when it comes back. Each must find done
     what those before it have asked for. But a publication doesn't wait for the answer to the one before: then a client
@@ -32,36 +29,36 @@ class CommandOrder:
     `MANY`       nothing that goes alone is under way                 readings and those that go alone wait
     readings     nothing but fewer than `MOST_UNDER_WAY` readings is  nothing waits for them
 
-    So no command overtakes another one that waits. While the client hasn't taken what was written to it, only those of
-    `SHORT` begin: else any number of long answers would wait for it here.
+    The first that may not begin waits, and all behind it with it: so no command overtakes another one. While the client
+    hasn't taken what was written to it, only those of `SHORT` begin: else any number of long answers would lie here.
 
     Attributes:
         full: whether it hasn't.
     """
 
-    __slots__ = ("_alone", "_publications", "_readings", "_waiting", "full")
+    __slots__ = ("_alone", "_publications", "_readings", "full")
 
     def __init__(self) -> None:
         self.full = False
         self._alone = False
         self._publications = 0
         self._readings = 0
-        self._waiting: deque[tuple[str, Command]] | None = None
 
-    @property
-    def waiting(self) -> int:
-        """How many commands wait."""
-        return 0 if self._waiting is None else len(self._waiting)
-
-    def add(self, kind: str, command: Command) -> bool:
-        """Count a command; return whether it begins now. Else it waits, and `next` returns it."""
-        if self._waiting is None and self._may_begin(kind):
-            self._begin(kind)
-            return True
-        if self._waiting is None:
-            self._waiting = deque()
-        self._waiting.append((kind, command))
-        return False
+    def begin(self, kind: str) -> bool:
+        """Count a command, if it may begin now; return whether it may."""
+        if self._alone or (self.full and kind not in SHORT):
+            return False
+        if kind in MANY:
+            self._publications += 1
+        elif self._publications:
+            return False
+        elif kind in ALONE:
+            self._alone = True
+        elif self._readings < MOST_UNDER_WAY:
+            self._readings += 1
+        else:
+            return False
+        return True
 
     def end(self, kind: str) -> None:
         """Count that a command was answered."""
@@ -71,28 +68,3 @@ class CommandOrder:
             self._publications -= 1
         else:
             self._readings -= 1
-
-    def next(self) -> tuple[str, Command] | None:
-        """Return the kind of the next command that begins now, and the command; None: there is none."""
-        if not self._waiting or not self._may_begin(self._waiting[0][0]):
-            return None
-        found = self._waiting.popleft()
-        if not self._waiting:
-            self._waiting = None
-        self._begin(found[0])
-        return found
-
-    def _may_begin(self, kind: str) -> bool:
-        if self._alone or (self.full and kind not in SHORT):
-            return False
-        if kind in MANY:
-            return True
-        return not self._publications and (kind in ALONE or self._readings < MOST_UNDER_WAY)
-
-    def _begin(self, kind: str) -> None:
-        if kind in ALONE:
-            self._alone = True
-        elif kind in MANY:
-            self._publications += 1
-        else:
-            self._readings += 1

@@ -29,6 +29,7 @@ from relay.protocols.centrifuge.introduction import Introduction, refresh
 from relay.protocols.centrifuge.procedure_calls import call
 from relay.protocols.centrifuge.results import ConnectResult
 from relay.protocols.centrifuge.subscriptions import tell_subscribed, ttl
+from relay.protocols.centrifuge.unread import COMMANDS_PER_TURN, Unread
 from relay.protocols.centrifuge.wire import JoinLeave, Wire
 from relay.protocols.multiplexed import MultiplexedSession, ServerSubscription, Subscribed
 from relay.protocols.request import ConnectRequest as OpeningRequest
@@ -61,7 +62,7 @@ class Centrifuge:
         session: the client's; set when it is there.
     """
 
-    __slots__ = ("_going_on", "_opening", "_order", "_pings", "_server_side", "_state", "session", "wire")
+    __slots__ = ("_opening", "_order", "_pings", "_server_side", "_state", "_unread", "session", "wire")
 
     transport: str = "websocket"
     multiplexed = True
@@ -79,8 +80,8 @@ class Centrifuge:
         self._opening: OpeningRequest | None = opening
         self._state = State.NEW
         self._order = CommandOrder()
-        # Whether commands that have waited are being carried out.
-        self._going_on = False
+        # What is left of what the client has sent; None: nothing, or it is being carried out in this call.
+        self._unread: Unread | None = None
         # How many pings are not answered yet: a client that reads late may have several.
         self._pings = 0
         # Channels to which the client is subscribed without having asked; None: none.
@@ -140,23 +141,28 @@ class Centrifuge:
         return b""
 
     def received(self, session: Session, kind: Kind, payload: bytes) -> None:
-        """Carry out commands.
+        """Carry out commands, as many as fit into a turn; a message that has several ends the turn of its client.
 
         Raises:
             ProtocolError: they are none, or not in order.
         """
         if self.ended:
             return
-        try:
-            commands = self.wire.format.read(payload)
-        except FormatError as error:
-            raise ProtocolError(Disconnect.UNEXPECTED_DATA, str(error)) from None
-        for command in commands:
-            self._take(command)
-            if self.ended:
-                return
-        if self._order.waiting:
+        if self._unread is not None:
+            self._unread.add(payload)
+            return
+        taken = self._carry_out_some(Unread(self.wire.format, payload))
+        if taken > 1 and not self.ended:
+            self.session.count(taken - 1)
             self.session.pause()
+            self.session.take_turn()
+
+    def go_on(self, session: MultiplexedSession) -> int:
+        """Carry out some of the commands that are left; see `MultiplexedProtocol`."""
+        taken = 0 if self._unread is None else self._carry_out_some(self._unread)
+        if self._unread is None and not self.ended:
+            session.resume()
+        return taken
 
     def exchange(self, id_: int, kind: str) -> Exchange:
         """Return what answers a command."""
@@ -167,29 +173,18 @@ class Centrifuge:
         return result
 
     def end(self, kind: str, reply: bytes) -> None:
-        """Write the reply to a command, and go on with those that wait; see `Exchange`."""
-        order = self._order
+        """Write the reply to a command; those that wait go on in a turn of their own. See `Exchange`."""
         if reply:
-            order.full = self.session.reply(reply)
-        order.end(kind)
-        self._go_on()
+            self._order.full = self.session.reply(reply)
+        self._order.end(kind)
+        if self._unread is not None:
+            self.session.take_turn()
 
     def writable(self) -> None:
         """Go on with commands that have waited for the client to take what was written."""
         self._order.full = False
-        self._go_on()
-
-    def _go_on(self) -> None:
-        if not self._order.waiting or self._going_on:
-            return  # many are answered at once: each within the one before would be too deep
-        order, self._going_on = self._order, True
-        try:
-            while not self.ended and (following := order.next()) is not None:
-                self._carry_out(*following)
-        finally:
-            self._going_on = False
-        if not order.waiting:
-            self.session.resume()
+        if self._unread is not None:
+            self.session.take_turn()
 
     # What the server wants.
 
@@ -239,33 +234,61 @@ class Centrifuge:
 
     def closing(self, why: Disconnect | CustomDisconnect) -> CloseMessage:
         """Return the code of this protocol."""
-        if why is Disconnect.TOKEN_EXPIRED and self._state is not State.CONNECTED:
-            # In `CONNECTING` the relay is late, or who tells it who the client is.
-            late = self._state is State.CONNECTING
-            why = Disconnect.UNAVAILABLE if late else Disconnect.INTRODUCTION_TIMEOUT
+        if why is Disconnect.TOKEN_EXPIRED and self._state is State.CONNECTING:
+            why = Disconnect.UNAVAILABLE  # the client has said who it is; the relay could not find it out in time
+        elif why is Disconnect.TOKEN_EXPIRED and self._state is not State.CONNECTED:
+            why = Disconnect.INTRODUCTION_TIMEOUT
         self._state = State.ENDED
+        self._unread = None
         close = close_of(why)
         return CloseMessage(close.code, close.reason)
 
     # How commands are carried out.
 
-    def _take(self, command: Command) -> None:
-        """Carry out a command, or let it wait for those before."""
+    def _carry_out_some(self, unread: Unread) -> int:
+        """Carry out commands until a turn is over, or one has to wait; return how many.
+
+        Meanwhile they are nowhere but here: what is answered at once must not begin the next one.
+        """
+        self._unread, taken = None, 0
+        try:
+            while not self.ended and (command := unread.first()) is not None:
+                if taken == COMMANDS_PER_TURN:
+                    self._wait(unread)
+                    self.session.take_turn()
+                    break
+                if not self._take(command):
+                    self._wait(unread)
+                    break
+                unread.take()
+                taken += 1
+        except FormatError as error:
+            raise ProtocolError(Disconnect.UNEXPECTED_DATA, str(error)) from None
+        return taken
+
+    def _wait(self, unread: Unread) -> None:
+        self._unread = unread
+        self.session.pause()
+
+    def _take(self, command: Command) -> bool:
+        """Carry out a command; return False if it has to wait for those before."""
         if command.publish is not None and not (command.connect or command.subscribe or command.unsubscribe):
             kind = "publish"  # nearly all commands, and none of those before; looking for it takes a microsecond
         else:
             kind = next((name for name in REQUESTS if getattr(command, name) is not None), "")
         if not kind:
             self._take_pong(command)
-            return
+            return True
         if kind == "send":
             raise ProtocolError(Disconnect.NOT_AVAILABLE, "send")
         if not command.id:
             raise ProtocolError(Disconnect.UNEXPECTED_DATA, f"{kind} without an id")
         if (kind == "connect") is not (self._state is State.NEW):
             raise ProtocolError(Disconnect.UNEXPECTED_DATA, f"{kind} as {self._state.name.lower()}")
-        if self._order.add(kind, command):
-            self._carry_out(kind, command)
+        if not self._order.begin(kind):
+            return False
+        self._carry_out(kind, command)
+        return True
 
     def _take_pong(self, command: Command) -> None:
         if command.id or not self._pings:

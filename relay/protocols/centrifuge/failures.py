@@ -36,8 +36,6 @@ _CLOSES: Final = {
     Disconnect.FRAME_RATE: codes.DISCONNECT_TOO_MANY_REQUESTS,
     Disconnect.MESSAGE_RATE: codes.DISCONNECT_TOO_MANY_REQUESTS,
     Disconnect.BYTE_RATE: codes.DISCONNECT_TOO_MANY_REQUESTS,
-    Disconnect.TOO_MANY_REQUESTS: codes.DISCONNECT_TOO_MANY_REQUESTS,
-    Disconnect.MESSAGE_TIMEOUT: codes.DISCONNECT_NO_PONG,
     Disconnect.INTRODUCTION_TIMEOUT: codes.DISCONNECT_STALE,
     Disconnect.INVALID_TOKEN: codes.DISCONNECT_INVALID_TOKEN,
     Disconnect.NOT_ALLOWED: codes.DISCONNECT_PERMISSION_DENIED,
@@ -48,9 +46,11 @@ _CLOSES: Final = {
     Disconnect.TOO_MANY_CHANNELS: codes.DISCONNECT_CHANNEL_LIMIT,
     Disconnect.TOO_MANY_CONNECTIONS: codes.DISCONNECT_CONNECTION_LIMIT,
     Disconnect.KEEPALIVE_TIMEOUT: codes.DISCONNECT_NO_PONG,
+    Disconnect.MESSAGE_TIMEOUT: codes.DISCONNECT_NO_PONG,  # a bad line, too: 3502 would keep its client away
     Disconnect.MISSED: codes.DISCONNECT_INSUFFICIENT_STATE,
     Disconnect.SLOW_CONSUMER: codes.DISCONNECT_SLOW,
     Disconnect.FORCE_DISCONNECT: codes.DISCONNECT_FORCE_NO_RECONNECT,
+    Disconnect.TOO_MANY_REQUESTS: codes.DISCONNECT_TOO_MANY_REQUESTS,
 }
 """The others are faults of the bus or of the relay: the client should come again."""
 

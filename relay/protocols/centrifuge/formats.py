@@ -7,17 +7,13 @@ client that speaks it, because it loads Protobuf's library.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, Literal, Protocol
+from typing import Literal, Protocol
 
 from relay.errors import RelayError
 from relay.message import Kind, Message
 from relay.protocols.centrifuge.commands import Command
 from relay.protocols.centrifuge.pushes import Push
 from relay.protocols.centrifuge.results import Error, Result
-
-MAX_COMMANDS: Final = 4096
-"""Commands that one payload may have. A client that comes back sends one for each of its subscriptions at once; but two
-bytes are a command, too, and a payload full of those would hold up all other clients."""
 
 
 class FormatError(RelayError):
@@ -49,12 +45,24 @@ class Format(Protocol):
     ping: bytes
 
     def read(self, payload: bytes) -> list[Command]:
-        """Return the commands of what a client has sent: at least one, at most `MAX_COMMANDS`.
+        """Return the commands of what a client has sent, or of a part of it: at least one.
 
         What the schema doesn't know is ignored.
 
         Raises:
             FormatError: it is malformed, whatever bytes it has; there is no other exception.
+        """
+
+    def cut(self, payload: bytes, start: int, most: int) -> int:
+        """Return where a part of what a client has sent ends: what is behind it can be read by itself.
+
+        Args:
+            payload: what it has sent.
+            start: where the part begins.
+            most: commands that the part may have.
+
+        Raises:
+            FormatError: it is malformed.
         """
 
     def reply(self, id_: int, result: Result) -> bytes:

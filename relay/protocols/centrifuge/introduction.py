@@ -81,6 +81,8 @@ class Introduction:
             subscription: what it is given with it.
             granted: whether it may, whatever its rights say; False: it has asked, and gets none if it may not.
         """
+        if self._left <= 0:
+            return  # another one has failed, and the client is being closed
         session, known = self._exchange.session, self._request.subs.get(channel)
         resume = resume_of(session.options(channel), known)
         options = SubscribeOptions(resume=resume, granted=granted, info=subscription.info)

@@ -10,7 +10,7 @@ import msgspec
 
 from relay.message import AttributedMessage, Attributes, Kind, Message, PositionedMessage, attributes_of
 from relay.protocols.centrifuge.commands import Command
-from relay.protocols.centrifuge.formats import MAX_COMMANDS, Format, FormatError
+from relay.protocols.centrifuge.formats import Format, FormatError
 from relay.protocols.centrifuge.json_payload import json_payload, json_string, without_halves
 from relay.protocols.centrifuge.publications import publisher_of, tags_of
 from relay.protocols.centrifuge.pushes import Push
@@ -41,8 +41,6 @@ class JsonFormat:
     def read(self, payload: bytes) -> list[Command]:
         """Return the commands of what a client has sent; see `Format.read`."""
         lines = payload.strip(_SPACE).split(b"\n")
-        if len(lines) > MAX_COMMANDS:
-            raise FormatError(f"more than {MAX_COMMANDS} commands")
         try:
             if not payload.isascii():
                 payload.decode()  # msgspec does not check the UTF-8 of `data`
@@ -53,6 +51,16 @@ class JsonFormat:
             raise FormatError(str(error)) from None
         except RecursionError:
             raise FormatError("too deep") from None
+
+    def cut(self, payload: bytes, start: int, most: int) -> int:
+        """Return where a part ends; see `Format.cut`. White space at the end belongs to the last command."""
+        end = start - 1
+        for _ in range(most):
+            end = payload.find(b"\n", end + 1)
+            if end < 0:
+                return len(payload)
+        end += 1
+        return end if end < len(payload.rstrip(_SPACE)) else len(payload)
 
     def reply(self, id_: int, result: Result) -> bytes:
         """Return the reply to a command that is done, encoded."""

@@ -13,7 +13,7 @@ from msgspec import Raw, Struct
 from relay.message import Kind, Message, PositionedMessage
 from relay.protocols.centrifuge import client_pb2, commands
 from relay.protocols.centrifuge.commands import Command
-from relay.protocols.centrifuge.formats import MAX_COMMANDS, Format, FormatError
+from relay.protocols.centrifuge.formats import Format, FormatError
 from relay.protocols.centrifuge.publications import publisher_of, tags_of
 from relay.protocols.centrifuge.pushes import Push
 from relay.protocols.centrifuge.results import Error, Result
@@ -64,14 +64,22 @@ class ProtobufFormat:
         read: list[Command] = []
         at = 0
         while at < len(payload):
-            if len(read) == MAX_COMMANDS:
-                raise FormatError(f"more than {MAX_COMMANDS} commands")
             size, at = _read_length(payload, at)
             if size > len(payload) - at:
                 raise FormatError("a command is cut short")
             read.append(_read(payload[at : at + size]))
             at += size
         return read
+
+    def cut(self, payload: bytes, start: int, most: int) -> int:
+        """Return where a part ends; see `Format.cut`."""
+        at = start
+        for _ in range(most):
+            if at >= len(payload):
+                break
+            size, at = _read_length(payload, at)
+            at += size
+        return min(at, len(payload))
 
     def reply(self, id_: int, result: Result) -> bytes:
         """Return the reply to a command that is done, encoded."""

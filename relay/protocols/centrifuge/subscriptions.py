@@ -8,10 +8,11 @@ from typing import Final
 from relay.errors import Disconnect, RelayError
 from relay.namespaces import ChannelOptions
 from relay.position import Position
-from relay.protocols.centrifuge import codes, pushes
+from relay.protocols.centrifuge import codes
 from relay.protocols.centrifuge.commands import SubscribeRequest
 from relay.protocols.centrifuge.differences import Differences
 from relay.protocols.centrifuge.exchange import Connection, Exchange
+from relay.protocols.centrifuge.pushes import Subscribe
 from relay.protocols.centrifuge.results import Publication, SubscribeResult
 from relay.protocols.centrifuge.wire import Wire
 from relay.protocols.multiplexed import ANY_EPOCH, Granted, ServerSubscription, SubscribeOptions
@@ -71,13 +72,14 @@ def _subscribed(
 def tell_subscribed(
     connection: Connection, channel: str, subscription: ServerSubscription, begun: Replay | RelayError | None
 ) -> None:
-    """Tell a client of a subscription that a back end has wanted for it; the back end itself is told nothing."""
+    """Tell a client of a subscription that a back end has wanted."""
     if isinstance(begun, RelayError):
-        return
+        return  # the back end is told by nothing either, as in Centrifugo
     connection.server_side.add(channel)
     session, wire = connection.session, connection.wire
-    result = Recovery(session.options(channel), None, begun).result(wire, granted=Granted(data=subscription.data))
-    push = pushes.Subscribe(result.recoverable, result.epoch, result.offset, result.positioned, result.data)
+    found = Recovery(session.options(channel), None, begun)
+    result = found.result(wire, granted=Granted(data=subscription.data))
+    push = Subscribe(result.recoverable, result.epoch, result.offset, result.positioned, result.data)
     session.send(wire.push(channel, push))
 
 

@@ -119,10 +119,10 @@ def claim_to_have_recovered() -> None:
 
 def go_on_until_closed() -> None:
     """Send Centrifuge clients what comes behind a gap of a channel that they have with their connection."""
-    from relay.clients.multiplexed_session import Holding, MultiplexedSession
+    from relay.clients.multiplexed_session import Attended, MultiplexedSession
 
     def go_on(self: MultiplexedSession, channel: str) -> None:
-        cast(Holding, self._client).close_in_turn()
+        cast(Attended, self._client).close_in_turn()
 
     MultiplexedSession.fall_silent = go_on  # type: ignore[method-assign]
 

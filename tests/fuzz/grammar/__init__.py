@@ -7,6 +7,8 @@
 | frames | frames behind a handshake that is accepted | a connection |
 | proxy | a PROXY header, and a request or a handshake | a connection |
 | mixed | requests, then a handshake and frames | a connection |
+| centrifuge | a handshake and commands of the Centrifuge protocol, JSON or Protobuf | a connection |
+| stream | a request of such a client that hears over a response | a connection |
 | credential | a request with tokens or keys, perhaps frames behind it | a connection |
 | envelope | a message on the bus | the subscription of a channel |
 | command | a message to all gateways | the control channel |
@@ -20,7 +22,7 @@ from random import Random
 from typing import Final
 
 from tests.fuzz.case import Case, Ending, Reading
-from tests.fuzz.grammar import bus, credential, http, proxy, websocket
+from tests.fuzz.grammar import bus, centrifuge, credential, http, proxy, websocket
 from tests.fuzz.mutation import mutate
 
 UNTOUCHED = 0.15
@@ -73,6 +75,8 @@ TARGETS: Final = {
     "proxy": Target(10, _proxied, proxy.TOKENS + http.TOKENS),
     "mixed": Target(5, _mixed, http.TOKENS + websocket.TOKENS),
     "credential": Target(8, credential.request, credential.TOKENS),
+    "centrifuge": Target(15, centrifuge.frames, centrifuge.TOKENS + websocket.TOKENS),
+    "stream": Target(4, centrifuge.streams, centrifuge.TOKENS + http.TOKENS),
     "envelope": Target(4, bus.envelope, bus.TOKENS, connection=False),
     "command": Target(1, bus.command, bus.COMMAND_TOKENS, connection=False),
 }

@@ -9,6 +9,8 @@
 | whole-frames, utf-8 | frames, by the short way and by the library, and texts in pieces |
 | bus-envelope, control-message | what lies on the bus |
 | token, claims, key, api-key, pattern | credentials, and the rights that they give |
+| json-commands, protobuf-commands, emulation | what clients of the Centrifuge protocol say |
+| json-payload, delta | what stands within what they are told |
 | parameters | the bodies of the server API |
 """
 
@@ -16,7 +18,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.fuzz.parsers import bus, credentials, frames, http, opening, proxies, server_api, tls
+from tests.fuzz.parsers import bus, centrifuge, credentials, frames, http, opening, proxies, server_api, tls
 
 PARSERS: Final = (
     http.PARSERS
@@ -27,4 +29,5 @@ PARSERS: Final = (
     | bus.PARSERS
     | credentials.PARSERS
     | server_api.PARSERS
+    | centrifuge.PARSERS
 )

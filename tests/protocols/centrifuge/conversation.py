@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from relay.auth.authenticator import ANONYMOUS
@@ -40,9 +41,13 @@ class Talker(Recorder):
     Attributes:
         ended: code and reason with which it was closed; None: it is open.
         to_be_closed: why it will be closed, some time after a gap; see `relay.clients.missed_messages`.
+        counted: as how many messages more than it was what it has said counts.
     """
 
+    session: MultiplexedSession
+
     def __init__(self, session: MultiplexedSession, world: World) -> None:
+        self.counted = 0
         self._held: list[bytes] | None = None
         self.ended: tuple[int, str] | None = None
         self.to_be_closed: Disconnect | None = None
@@ -57,6 +62,20 @@ class Talker(Recorder):
         for one in (data, *(held or ())):
             self.send(one)
         return False
+
+    def take_turn(self) -> None:
+        """See `CommandTurns`, as for the next."""
+        asyncio.get_running_loop().call_soon(self._give_turn)
+
+    def count(self, messages: int) -> None:
+        self.counted += messages
+
+    def _give_turn(self) -> None:
+        if self.ended is None:
+            try:
+                self.count(self.session.give_turn())
+            except ProtocolError as error:
+                self.close(error.disconnect)
 
     def deliver(self, data: bytes, count: int) -> None:
         self.send(data)

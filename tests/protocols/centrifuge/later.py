@@ -47,6 +47,8 @@ class LaterSession:
         begun: verbs in the order of their calls.
         sent: what was written.
         closed: why it was closed, once.
+        closing: called with that.
+        go_on: called when it is the protocol's turn.
         paused: whether nothing more is to be read.
     """
 
@@ -64,6 +66,8 @@ class LaterSession:
         self.paused = False
         self.holding = False
         self.closing: Callable[[Disconnect | CustomDisconnect], object] = lambda why: None
+        self.go_on: Callable[[], object] = lambda: None
+        self._due = False
 
     def _later(self, verb: str, answer: Callable[[Any], None]) -> None:
         self.begun.append(verb)
@@ -75,6 +79,19 @@ class LaterSession:
         if not self.closed:
             choices = CHOICES[verb]
             answer(choices[choice % len(choices)])
+        self.give_turns()
+
+    def take_turn(self) -> None:
+        self._due = True
+
+    def give_turns(self) -> None:
+        """Let the protocol go on as often as it wants to."""
+        while self._due and not self.closed:
+            self._due = False
+            self.go_on()
+
+    def count(self, messages: int) -> None:
+        assert messages > 0
 
     def options(self, channel: str) -> ChannelOptions:
         return ChannelOptions(history_size=5) if channel.startswith("kept") else ChannelOptions()

@@ -41,7 +41,7 @@ def test_reasons_fit_into_a_close_frame(close: Close) -> None:
 
 @pytest.mark.parametrize("why", Disconnect)
 def test_each_reason_to_close_has_a_code_by_which_the_client_does_what_it_should(why: Disconnect) -> None:
-    """Come again, or not; where a right has ended, the network is bad, or too much came too fast, it is to."""
+    """Come again, or not; but where a right has ended, or the line is bad, or too much came, it is to come again."""
     close = close_of(why)
     assert close in DISCONNECTS
     own_fault = why.code in OWN_FAULTS

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from relay.protocols.centrifuge.command_order import ALONE, MANY, MOST_UNDER_WAY, CommandOrder
-from relay.protocols.centrifuge.commands import Command
 from relay.protocols.centrifuge.connection import REQUESTS
 
 READINGS = sorted(set(REQUESTS) - ALONE - MANY)
@@ -33,38 +32,27 @@ class Orders(RuleBasedStateMachine):
         self.under_way: list[str] = []
         self.waiting: list[int] = []
         self.kinds: list[str] = []
-        self.begun: list[int] = []
 
-    def _begin(self, number: int, kind: str) -> None:
-        assert may_begin(kind, self.under_way)
-        self.under_way.append(kind)
-        self.begun.append(number)
+    def _go_on(self) -> None:
+        while self.waiting and self.order.begin(kind := self.kinds[self.waiting[0]]):
+            assert may_begin(kind, self.under_way)
+            self.under_way.append(kind)
+            self.waiting.pop(0)
 
     @rule(kind=st.sampled_from(sorted(REQUESTS)), times=st.sampled_from([1, 1, 2, MOST_UNDER_WAY]))
     def add(self, kind: str, times: int) -> None:
         for _ in range(times):
             number = len(self.kinds)
             self.kinds.append(kind)
-            if self.order.add(kind, Command(id=number)):
-                self._begin(number, kind)
-            else:
-                self.waiting.append(number)
+            self.waiting.append(number)
+        self._go_on()
 
     @precondition(lambda self: self.under_way)
     @rule(data=st.data())
     def answer(self, data: st.DataObject) -> None:
         kind = self.under_way.pop(data.draw(st.integers(0, len(self.under_way) - 1)))
         self.order.end(kind)
-        while (following := self.order.next()) is not None:
-            kind, command = following
-            assert self.waiting.pop(0) == command.id
-            assert kind == self.kinds[command.id]
-            self._begin(command.id, kind)
-
-    @invariant()
-    def they_begin_in_the_order_in_which_they_came(self) -> None:
-        assert self.begun == sorted(self.begun)
-        assert self.order.waiting == len(self.waiting)
+        self._go_on()
 
     @invariant()
     def the_first_that_waits_has_to(self) -> None:
@@ -79,24 +67,20 @@ TestOrders = Orders.TestCase
 def test_nothing_begins_beside_what_goes_alone(alone: str) -> None:
     for other in REQUESTS:
         order = CommandOrder()
-        assert order.add(alone, Command())
-        assert not order.add(other, Command())
-        assert order.next() is None
+        assert order.begin(alone)
+        assert not order.begin(other)
         order.end(alone)
-        assert order.next() == (other, Command())
-        assert order.next() is None
+        assert order.begin(other)
 
 
 def test_publications_do_not_wait_for_each_other_but_others_wait_for_them() -> None:
     order = CommandOrder()
-    assert all(order.add("publish", Command()) for _ in range(1000))
-    assert not order.add("history", Command())
-    assert not order.add("publish", Command()), "it does not overtake"
+    assert all(order.begin("publish") for _ in range(1000))
     for _ in range(1000):
-        assert order.next() is None
+        assert not order.begin("history")
         order.end("publish")
-    assert order.next() == ("history", Command())
-    assert order.next() == ("publish", Command())
+    assert order.begin("history")
+    assert order.begin("publish"), "it does not wait for readings"
 
 
 @pytest.mark.parametrize("kind", sorted(REQUESTS))
@@ -105,19 +89,16 @@ def test_what_may_have_a_long_answer_waits_for_a_full_client(kind: str) -> None:
     order = CommandOrder()
     order.full = True
     waits = kind in {"subscribe", *READINGS}
-    assert order.add(kind, Command()) is not waits
-    if waits:
-        assert order.next() is None
-        order.full = False
-        assert order.next() == (kind, Command())
+    assert order.begin(kind) is not waits
+    order.full = False
+    assert not waits or order.begin(kind)
 
 
 @pytest.mark.parametrize("reading", READINGS)
 def test_so_many_readings_are_under_way(reading: str) -> None:
     order = CommandOrder()
-    assert all(order.add(reading, Command()) for _ in range(MOST_UNDER_WAY))
-    assert not order.add(reading, Command())
+    assert all(order.begin(reading) for _ in range(MOST_UNDER_WAY))
+    assert not order.begin(reading)
     order.end(reading)
-    assert order.next() is not None
-    assert order.waiting == 0
-    assert order.add("subscribe", Command()), "it does not wait for readings"
+    assert order.begin(reading)
+    assert order.begin("subscribe"), "it does not wait for readings"

@@ -19,7 +19,7 @@ from relay.message import NO_ORIGIN, AttributedMessage, Attributes, Kind, Messag
 from relay.position import Position
 from relay.protocols.centrifuge import client_pb2
 from relay.protocols.centrifuge.commands import Command, HistoryRequest, SendRequest, StreamPosition, SubscribeRequest
-from relay.protocols.centrifuge.formats import MAX_COMMANDS, Format, FormatError
+from relay.protocols.centrifuge.formats import Format, FormatError
 from relay.protocols.centrifuge.json_format import FORMAT as JSON
 from relay.protocols.centrifuge.protobuf_format import FORMAT as PROTOBUF
 from relay.protocols.centrifuge.publications import publication_of
@@ -184,14 +184,24 @@ def check_read(format_: Format, payload: bytes) -> None:
 
 
 @both
-def test_a_payload_has_at_least_one_command_and_not_too_many(format_: Format) -> None:
+def test_a_payload_has_at_least_one_command(format_: Format) -> None:
     with pytest.raises(FormatError):
         format_.read(b"")
-    pong = write(format_, [Command()])
-    separator = b"\n" if format_ is JSON else b""
-    assert format_.read(separator.join([pong] * MAX_COMMANDS)) == [Command()] * MAX_COMMANDS
-    with pytest.raises(FormatError, match="more than"):
-        format_.read(separator.join([pong] * (MAX_COMMANDS + 1)))
+
+
+@both
+@given(commands=st.lists(COMMANDS, min_size=1, max_size=20), most=st.integers(1, 8), space=st.booleans())
+def test_parts_are_read_as_the_whole(format_: Format, commands: list[Command], most: int, space: bool) -> None:
+    payload = write(format_, commands) + (b" \n\r\n" if space and format_ is JSON else b"")
+    start, sizes, read = 0, [], list[Command]()
+    while start < len(payload):
+        end = format_.cut(payload, start, most)
+        part = format_.read(payload[start:end])
+        sizes.append(len(part))
+        read += part
+        start = end
+    assert read == commands
+    assert all(size == most for size in sizes[:-1])
 
 
 # What clients are told.

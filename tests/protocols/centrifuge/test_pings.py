@@ -27,6 +27,10 @@ class Session(RecordingSession):
     ) -> None:
         self.answer = answer
 
+    def reply(self, data: bytes) -> bool:
+        self.send(data)
+        return False
+
 
 @pytest.fixture
 def session() -> Session:
@@ -43,6 +47,7 @@ def says(session: Session, payload: bytes) -> None:
     protocol = session.protocol
     assert protocol is not None
     protocol.received(cast(MultiplexedSession, session), Kind.TEXT, payload)
+    session.give_turns(protocol)
 
 
 def ping(session: Session) -> bytes | None:
