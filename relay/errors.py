@@ -47,6 +47,7 @@ class Disconnect(enum.Enum):
     SUBSCRIPTION_EXPIRED = (1008, "subscription expired")
     TOO_MANY_CONNECTIONS = (1008, "too many connections")
     TOO_MANY_CHANNELS = (1008, "too many channels")
+    TOO_MANY_REQUESTS = (1008, "too many requests")
     TOKEN_EXPIRED = (1008, "token expired")
     USER_BLOCKED = (1008, "user blocked")
     UNEXPECTED_DATA = (1008, "unexpected data")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
-from relay.clients.client import Client
+from relay.clients.client import HIGH_WATER_BYTES, Client
 from relay.clients.introduction import RENEWAL_SECONDS
 from relay.errors import Disconnect
 from relay.hub import MAX_BATCH_BYTES
@@ -73,14 +73,33 @@ class Gathering(Client):
         protocol.renewed(self.session, None if expires_at is None else max(0.0, expires_at - now))
 
     def hold_deliveries(self) -> None:
-        """Keep back what is delivered from now on; one for which too much waits is slow."""
+        """Keep back what is delivered from now on until `reply`; one for which too much waits is slow."""
         self._gathered.holding = True
 
-    def release_deliveries(self, first: bytes) -> None:
-        """Write something, and behind it what was kept back."""
-        self._gathered.holding = False
-        self._gathered.put_first(first)
-        self.write_gathered()
+    def reply(self, data: bytes) -> bool:
+        """Write the answer to a request, in order with messages, and behind it what was kept back.
+
+        A long one is no slowness while it is on its way: it can be more than a socket takes at once. But of several at
+        a time only the first.
+
+        Returns:
+            Whether the client has still to take some of what was written. Its protocol is told when it has.
+        """
+        gathered = self._gathered
+        held_back, gathered.holding = gathered.holding, False
+        if len(data) <= min(HIGH_WATER_BYTES, self._context.send_buffer_bytes):
+            if held_back:
+                gathered.put_first(data)
+                self.write_gathered()
+            else:
+                self.send(data)
+        elif held_back:
+            self._write_long(data)
+            self.write_gathered()
+        else:
+            self.write_gathered()
+            self._write_long(data)
+        return self._held is not None
 
     def close_in_turn(self) -> None:
         """End it, as it lacks messages, when its turn has come."""
@@ -121,6 +140,22 @@ class Gathering(Client):
                 self._count_dropped(chunks[position:], counts[position:])
                 break
             super().deliver(chunks[position], count)
+
+    def resume_writing(self) -> None:
+        """Write what was kept, and let the protocol go on; called by the transport when it has room again."""
+        super().resume_writing()
+        if self._held is None and self.session.open:
+            cast(MultiplexedProtocol, self.session.protocol).writable()
+
+    def _write_long(self, data: bytes) -> None:
+        if self._beginning or not self.session.open:
+            super().deliver(data, 0)
+            return
+        self._beginning = True
+        if self._held:
+            self._write(self._held.take())
+        self._write(data)
+        self._beginning = self._held is not None
 
     def _write_together(self, chunks: list[bytes], counts: list[int]) -> None:
         self._context.counters.chunks_joined += max(0, len(counts) - counts.count(0) - 1)

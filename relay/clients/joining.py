@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from relay.errors import Refused, Unavailable
+from relay.errors import Refused, SubscribeError, Unavailable
 from relay.interest import Acknowledged, Interest
 from relay.node import Node
 from relay.recovery.reading import Reading
@@ -44,6 +44,14 @@ async def prepared(
         if awaited is not acknowledged:
             reading = awaited.result() or reading
     return waited, reading
+
+
+def check_acknowledged(channel: str, acknowledged: Acknowledged) -> None:
+    """Raise `SubscribeError` when the bus has not acknowledged a channel, or has refused it."""
+    if not acknowledged.done():
+        raise SubscribeError(channel, "the bus did not acknowledge it in time")
+    if acknowledged.cancelled() or acknowledged.exception() is not None:
+        raise SubscribeError(channel, "the bus refused it")
 
 
 def _succeeded(awaited: Acknowledged) -> bool:

@@ -39,8 +39,8 @@ class Attended(Subscriber, Protocol):
     def hold_deliveries(self) -> None:
         """Keep back what is delivered from now on."""
 
-    def release_deliveries(self, first: bytes) -> None:
-        """Write something, and behind it what was kept back."""
+    def reply(self, data: bytes) -> bool:
+        """Write the answer to a request, and behind it what was kept back; return whether some of it is still here."""
 
     def close_in_turn(self) -> None:
         """End it, as it lacks messages, when its turn has come."""
@@ -169,12 +169,12 @@ class MultiplexedSession(SubscribingSession):
         self._ask(channel_queries.count(self._context, channel), answer)
 
     def hold_deliveries(self) -> None:
-        """Write nothing of channels until `release_deliveries`."""
+        """Write nothing of channels until the next `reply`."""
         cast(Attended, self._client).hold_deliveries()
 
-    def release_deliveries(self, first: bytes) -> None:
-        """Write something, and behind it what has come meanwhile."""
-        cast(Attended, self._client).release_deliveries(first)
+    def reply(self, data: bytes) -> bool:
+        """Write the answer to a request."""
+        return self.open and cast(Attended, self._client).reply(data)
 
     def take_turn(self) -> None:
         """Let the protocol go on when it is the client's turn."""
@@ -215,6 +215,7 @@ class MultiplexedSession(SubscribingSession):
             client.resume_publishing()
 
     async def _answer_of(self, call: RpcCall) -> bytes:
+        await asyncio.sleep(0)  # in a task of its own from here on, which time-outs of a back end need
         return await self._context.rpc.call(call)
 
     async def _renew(self, subscription: Subscription, token: str) -> float | None:

@@ -12,7 +12,7 @@ from relay.auth.authenticator import Identity, check_history, check_subscribe
 from relay.auth.subscription_tokens import SubscriptionGrant
 from relay.channel import check_channel
 from relay.clients import channel_queries, introduction
-from relay.clients.joining import prepared
+from relay.clients.joining import check_acknowledged, prepared
 from relay.clients.registry import Connected
 from relay.clients.session import Session, raw
 from relay.clients.session_context import SessionContext
@@ -31,7 +31,7 @@ from relay.protocols.multiplexed import (
     Subscribed,
     SubscribeOptions,
 )
-from relay.protocols.request_errors import AlreadySubscribed, TokenRefused, TooManySubscriptions
+from relay.protocols.request_errors import AlreadySubscribed, TokenRefused, TooManyRequests, TooManySubscriptions
 from relay.recovery.reading import Reading
 from relay.replay import Replay, Resume
 
@@ -86,7 +86,7 @@ class SubscribingSession(Session):
             raise SubscriptionError(channel, "the client is leaving")
         if channel in self._subscriptions:
             raise AlreadySubscribed(channel)
-        self._check_limits(channel)
+        self._check_limits(channel, asked=not options.granted)
         interest, acknowledged = self._node.claim(channel)
         subscription = self._subscriptions[channel] = Subscription(interest, options, subscribed, self)
         begin = self._begin(subscription, acknowledged, options)
@@ -176,14 +176,14 @@ class SubscribingSession(Session):
             until = node.clock() + node.subscribe_timeout
             if isinstance(resume, Position) and resume.epoch == ANY_EPOCH:
                 await prepared(node, interest, acknowledged, 0, node.subscribe_timeout)
-                _check_acknowledged(channel, acknowledged)
+                check_acknowledged(channel, acknowledged)
                 top = node.recoveries.position(channel)
                 assert top is not None, "the channel has been opened"
                 resume = Position(top.epoch, resume.offset)
             _, reading = await prepared(node, interest, acknowledged, resume, until - node.clock())
         elif not acknowledged.done():
             await interest.settled(acknowledged, node.subscribe_timeout)
-        _check_acknowledged(channel, acknowledged)
+        check_acknowledged(channel, acknowledged)
         return resume, reading
 
     def _deliver(self, subscription: Subscription, resume: Resume, reading: Reading | None, *, watching: bool) -> None:
@@ -271,29 +271,29 @@ class SubscribingSession(Session):
             raise SubscriptionError(channel, "the client is not subscribed")
         return subscription
 
-    def _check_limits(self, channel: str) -> None:
-        """Raise `TooManySubscriptions` when the client has too many for one more, or too often a new one."""
-        limits, subscriptions = self._node.channel_limits, len(self._subscriptions)
-        if subscriptions >= limits.most:
-            rule = f"a client can have {limits.most} subscriptions"
-        else:
+    def _check_limits(self, channel: str, *, asked: bool) -> None:
+        """Raise `TooManySubscriptions` or `TooManyRequests` when the client has too many, or asks too often for one.
+
+        Args:
+            channel: its name.
+            asked: whether the client has asked for it.
+        """
+        limits = self._node.channel_limits
+        failure: SubscriptionError | None = None
+        if len(self._subscriptions) >= limits.most:
+            failure = TooManySubscriptions(channel, f"a client can have {limits.most} subscriptions")
+        elif asked:
             due = limits.subscribing.count(self._subscribed_due, self._node.clock(), 1)
-            if due is not None:
+            if due is None:
+                rule = f"a client can subscribe to {limits.subscribing.per_second:g} channels a second"
+                failure = TooManyRequests(channel, rule)
+            else:
                 self._subscribed_due = due
-                return
-            rule = f"a client can subscribe to {limits.subscribing.per_second:g} channels a second"
-        reached(Limit.CHANNELS, self._node.counters, user=self.user, client=self.id.hex())
-        raise TooManySubscriptions(channel, rule)
+        if failure is not None:
+            reached(Limit.CHANNELS, self._node.counters, user=self.user, client=self.id.hex())
+            raise failure
 
     def _abort(self) -> None:
         """Drop the client, after a fault of the relay."""
         if self._client is not None:
             cast(Connected, self._client).abort()
-
-
-def _check_acknowledged(channel: str, acknowledged: Acknowledged) -> None:
-    """Raise `SubscribeError` when the bus has not acknowledged a channel."""
-    if not acknowledged.done():
-        raise SubscribeError(channel, "the bus did not acknowledge it in time")
-    if acknowledged.cancelled() or acknowledged.exception() is not None:
-        raise SubscribeError(channel, "the bus refused it")

@@ -226,10 +226,15 @@ class MultiplexedSession(Session, Protocol):
         """
 
     def hold_deliveries(self) -> None:
-        """Write nothing of channels until `release_deliveries`: something has to be told first."""
+        """Write nothing of channels until the next `reply`: something has to be told first."""
 
-    def release_deliveries(self, first: bytes) -> None:
-        """Write something, and behind it what has come meanwhile."""
+    def reply(self, data: bytes) -> bool:
+        """Write the answer to a request, in order with messages; however long one is, it is not taken for slowness.
+
+        Returns:
+            Whether the client has still to take some of what was written: `writable` tells when it has. Of several long
+            answers at a time only the first is no slowness.
+        """
 
     def pause(self) -> None:
         """Read nothing more of the client until `resume`; a few messages that have arrived may still come."""
@@ -261,6 +266,9 @@ class MultiplexedProtocol(ClientProtocol, Protocol):
 
     def release(self) -> None:
         """Let go of the session: the client has gone. They hold each other until then."""
+
+    def writable(self) -> None:
+        """Be told that the client has taken what was written; see `MultiplexedSession.reply`."""
 
     def go_on(self, session: MultiplexedSession) -> int:
         """Do a part of what is left of what the client has sent; see `MultiplexedSession.take_turn`.

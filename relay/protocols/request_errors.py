@@ -17,7 +17,11 @@ class AlreadySubscribed(SubscriptionError):
 
 
 class TooManySubscriptions(SubscriptionError):
-    """The client has too many subscriptions for one more, or subscribes too often."""
+    """The client has too many subscriptions for one more."""
+
+
+class TooManyRequests(SubscriptionError):
+    """The client subscribes too often; later it may."""
 
 
 class NotAvailable(RelayError):

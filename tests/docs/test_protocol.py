@@ -27,6 +27,7 @@ OF_CENTRIFUGE = frozenset(
         Disconnect.INTRODUCTION_TIMEOUT,
         Disconnect.SUBSCRIPTION_EXPIRED,
         Disconnect.TOO_MANY_CONNECTIONS,
+        Disconnect.TOO_MANY_REQUESTS,
         Disconnect.TOO_MANY_CHANNELS,
         Disconnect.UNAVAILABLE,
     }

@@ -125,6 +125,9 @@ class Multiplexed:
     def release(self) -> None:
         """Do nothing: no session is kept."""
 
+    def writable(self) -> None:
+        """Do nothing: no command waits."""
+
     def go_on(self, session: MultiplexedSession) -> int:
         """Do nothing: nothing is ever left."""
         return 0

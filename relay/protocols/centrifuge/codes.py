@@ -19,6 +19,7 @@ ERROR_LIMIT_EXCEEDED: Final = Error(106, "limit exceeded")
 ERROR_BAD_REQUEST: Final = Error(107, "bad request")
 ERROR_NOT_AVAILABLE: Final = Error(108, "not available")
 ERROR_TOKEN_EXPIRED: Final = Error(109, "token expired")
+ERROR_TOO_MANY_REQUESTS: Final = Error(111, "too many requests", temporary=True)
 ERROR_UNRECOVERABLE_POSITION: Final = Error(112, "unrecoverable position")
 
 # Why the server ended a subscription. From 2500 on the client subscribes again.

@@ -10,6 +10,9 @@ ALONE: Final = frozenset({"connect", "subscribe", "unsubscribe", "refresh", "sub
 MANY: Final = frozenset({"publish"})
 """Requests of which many may be under way: the bus keeps their order."""
 
+SHORT: Final = frozenset({"connect", "unsubscribe", "refresh", "sub_refresh"}) | MANY
+"""Requests whose answers are short, or the first. To the others there are long ones: a history, say."""
+
 MOST_UNDER_WAY: Final = 32
 """Of the others, which only read: each costs a question to Redis or to a back end."""
 
@@ -34,12 +37,17 @@ class CommandOrder:
     readings     nothing but fewer than `MOST_UNDER_WAY` readings is  nothing waits for them
     `LARGE`      the same, and fewer than `MOST_LARGE` of them        nothing waits for them
 
-    The first that may not begin waits, and all behind it with it: so no command overtakes another one.
+    The first that may not begin waits, and all behind it with it: so no command overtakes another one. While the client
+    hasn't taken what was written to it, only those of `SHORT` begin: else any number of long answers would lie here.
+
+    Attributes:
+        full: whether it hasn't.
     """
 
-    __slots__ = ("_alone", "_large", "_publications", "_readings")
+    __slots__ = ("_alone", "_large", "_publications", "_readings", "full")
 
     def __init__(self) -> None:
+        self.full = False
         self._alone = False
         self._publications = 0
         self._readings = 0
@@ -47,7 +55,7 @@ class CommandOrder:
 
     def begin(self, kind: str) -> bool:
         """Count a command, if it may begin now; return whether it may."""
-        if self._alone:
+        if self._alone or (self.full and kind not in SHORT):
             return False
         if kind in MANY:
             self._publications += 1

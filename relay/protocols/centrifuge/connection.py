@@ -155,7 +155,7 @@ class Centrifuge:
     def end(self, kind: str, reply: bytes) -> None:
         """Write the reply to a command; those that wait go on in a turn of their own. See `Exchange`."""
         if reply:
-            self.session.send(reply)
+            self._order.full = self.session.reply(reply)
         self._order.end(kind)
         if self._unread is None:
             return
@@ -163,6 +163,12 @@ class Centrifuge:
             self._unread = None  # `connect` was refused: what waits is ignored, as all that comes
             self.session.resume()
         else:
+            self.session.take_turn()
+
+    def writable(self) -> None:
+        """Go on with commands that have waited for the client to take what was written."""
+        self._order.full = False
+        if self._unread is not None:
             self.session.take_turn()
 
     # What the server wants.

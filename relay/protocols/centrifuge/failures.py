@@ -8,11 +8,18 @@ from relay.errors import ChannelError, CustomDisconnect, Disconnect, NotAllowed,
 from relay.protocols.centrifuge import codes
 from relay.protocols.centrifuge.pushes import Disconnect as Close
 from relay.protocols.centrifuge.results import Error
-from relay.protocols.request_errors import AlreadySubscribed, NotAvailable, TokenRefused, TooManySubscriptions
+from relay.protocols.request_errors import (
+    AlreadySubscribed,
+    NotAvailable,
+    TokenRefused,
+    TooManyRequests,
+    TooManySubscriptions,
+)
 
 _ERRORS: Final[dict[type[RelayError], Error]] = {
     AlreadySubscribed: codes.ERROR_ALREADY_SUBSCRIBED,
     TooManySubscriptions: codes.ERROR_LIMIT_EXCEEDED,
+    TooManyRequests: codes.ERROR_TOO_MANY_REQUESTS,
     ChannelError: codes.ERROR_BAD_REQUEST,
     NotAllowed: codes.ERROR_PERMISSION_DENIED,
     NotAvailable: codes.ERROR_NOT_AVAILABLE,
@@ -43,6 +50,7 @@ _CLOSES: Final = {
     Disconnect.MISSED: codes.DISCONNECT_INSUFFICIENT_STATE,
     Disconnect.SLOW_CONSUMER: codes.DISCONNECT_SLOW,
     Disconnect.FORCE_DISCONNECT: codes.DISCONNECT_FORCE_NO_RECONNECT,
+    Disconnect.TOO_MANY_REQUESTS: codes.DISCONNECT_TOO_MANY_REQUESTS,
 }
 """The others are faults of the bus or of the relay: the client should come again."""
 
@@ -52,11 +60,15 @@ _RENEWABLE: Final = frozenset({"expired", "not_yet_valid"})
 _NO_CREDENTIAL: Final = "no_credential"
 """Cause of a refusal where the client has sent no token, and must have one; see `relay.auth.credential`."""
 
+_USER_HAS_TOO_MANY: Final = "connections_per_user"
+"""Cause of a refusal with 429 that time doesn't mend; see `relay.limits.limit`. Others come of what all clients do at
+an address, or at the back end: this one may come later."""
+
 _REFUSALS: Final = {
     400: Disconnect.UNEXPECTED_DATA,
     401: Disconnect.INVALID_TOKEN,
     403: Disconnect.NOT_ALLOWED,
-    429: Disconnect.TOO_MANY_CONNECTIONS,
+    429: Disconnect.TOO_MANY_REQUESTS,
 }
 
 
@@ -71,10 +83,14 @@ def disconnect_of(failure: RelayError) -> Disconnect:
     """Return why a client is closed that is not let in."""
     if isinstance(failure, TooManySubscriptions):
         return Disconnect.TOO_MANY_CHANNELS
+    if isinstance(failure, TooManyRequests):
+        return Disconnect.TOO_MANY_REQUESTS
     if not isinstance(failure, Refused):
         return Disconnect.UNAVAILABLE
     if failure.cause == _NO_CREDENTIAL:
         return Disconnect.UNEXPECTED_DATA
+    if failure.cause == _USER_HAS_TOO_MANY:
+        return Disconnect.TOO_MANY_CONNECTIONS
     return _REFUSALS.get(failure.status, Disconnect.UNAVAILABLE)
 
 

@@ -131,12 +131,7 @@ class Introduction:
             ping=max(1, round(session.ping_seconds)),
             pong=True,
         )
-        result = exchange.connection.complete(result)
-        if self._introduced.subscriptions or self._request.subs:
-            session.release_deliveries(wire.reply(exchange.id, result))
-            exchange.connection.end(exchange.kind, b"")
-        else:
-            exchange.reply(result)
+        exchange.reply(exchange.connection.complete(result))
 
 
 def refresh(exchange: Exchange, token: str) -> None:

@@ -40,6 +40,7 @@ class Talker(Recorder):
 
     Attributes:
         ended: code and reason with which it was closed; None: it is open.
+        to_be_closed: why it will be closed, some time after a gap; see `relay.clients.missed_messages`.
         counted: as how many messages more than it was what it has said counts.
     """
 
@@ -49,18 +50,18 @@ class Talker(Recorder):
         self.counted = 0
         self._held: list[bytes] | None = None
         self.ended: tuple[int, str] | None = None
+        self.to_be_closed: Disconnect | None = None
         super().__init__(session, world.registry)
 
     def hold_deliveries(self) -> None:
         """See `Gathering`, as for the next."""
         self._held = []
 
-    def release_deliveries(self, first: bytes) -> None:
+    def reply(self, data: bytes) -> bool:
         held, self._held = self._held, None
-        assert held is not None, "nothing is held"
-        self.send(first)
-        for data in held:
-            self.send(data)
+        for one in (data, *(held or ())):
+            self.send(one)
+        return False
 
     def take_turn(self) -> None:
         """See `CommandTurns`, as for the next."""
@@ -88,9 +89,12 @@ class Talker(Recorder):
     def missed(self, channel: str, position: Position | None) -> None:
         told = self.session.protocol.missed(self.session, channel, position)
         if isinstance(told, Disconnect):
-            self.close(told)
-        else:
+            self.to_be_closed = told
+        elif told:
             self.send(told)
+
+    def close_in_turn(self) -> None:
+        self.to_be_closed = Disconnect.MISSED
 
     def close(self, why: Disconnect | CustomDisconnect) -> None:
         if self.ended is None:

@@ -151,10 +151,10 @@ class LaterSession:
     def hold_deliveries(self) -> None:
         self.holding = True
 
-    def release_deliveries(self, first: bytes) -> None:
-        assert self.holding
+    def reply(self, data: bytes) -> bool:
         self.holding = False
-        self.send(first)
+        self.send(data)
+        return False
 
     def pause(self) -> None:
         self.paused = True

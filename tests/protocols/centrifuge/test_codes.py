@@ -18,8 +18,8 @@ DISCONNECTS = [value for value in vars(codes).values() if isinstance(value, Clos
 
 
 def test_errors_have_codes_of_the_protocol() -> None:
-    assert [error.code for error in ERRORS] == [100, 103, 105, 106, 107, 108, 109, 112]
-    assert [error.code for error in ERRORS if error.temporary] == [100]
+    assert [error.code for error in ERRORS] == [100, 103, 105, 106, 107, 108, 109, 111, 112]
+    assert [error.code for error in ERRORS if error.temporary] == [100, 111]
     assert codes.ERROR_TOKEN_EXPIRED.code == _ErrorCode.TOKEN_EXPIRED.value
     assert codes.ERROR_UNRECOVERABLE_POSITION.code == _ERROR_CODE_UNRECOVERABLE_POSITION
 

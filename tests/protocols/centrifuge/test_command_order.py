@@ -85,6 +85,17 @@ def test_publications_do_not_wait_for_each_other_but_others_wait_for_them() -> N
     assert order.begin("publish"), "it does not wait for readings"
 
 
+@pytest.mark.parametrize("kind", sorted(REQUESTS))
+def test_what_may_have_a_long_answer_waits_for_a_full_client(kind: str) -> None:
+    """No publication, and nothing that makes its client get less, or stay."""
+    order = CommandOrder()
+    order.full = True
+    waits = kind in {"subscribe", *READINGS}
+    assert order.begin(kind) is not waits
+    order.full = False
+    assert not waits or order.begin(kind)
+
+
 @pytest.mark.parametrize("reading", READINGS)
 def test_so_many_readings_are_under_way(reading: str) -> None:
     order = CommandOrder()

@@ -21,6 +21,9 @@ from relay.auth.subscription_tokens import (
 from relay.clients.introduction import INTRODUCTION_SECONDS, RENEWAL_SECONDS
 from relay.errors import CustomDisconnect, Disconnect, Refused
 from relay.limits.channels import ChannelLimits
+from relay.limits.limit import Limit, refusal
+from relay.limits.rate import Rate
+from relay.metrics.counters import Counters
 from relay.protocols.centrifuge import codes
 from relay.protocols.centrifuge.pushes import Disconnect as Close
 from relay.protocols.centrifuge.pushes import Unsubscribe
@@ -172,6 +175,16 @@ async def _token_expired(format: str) -> None:
     await refused(client, codes.ERROR_TOKEN_EXPIRED, sub_refresh=SUBSCRIBE)
 
 
+@case(codes.ERROR_TOO_MANY_REQUESTS)
+async def _subscribes_too_often(format: str) -> None:
+    """After a gap, say, at which the relay itself has ended its subscriptions: it tries again."""
+    client = Conversation(a_world(channels=ChannelLimits.of(5)), format)
+    for _ in range(10):
+        await client.ask(subscribe={"channel": "a"})
+        await client.ask(unsubscribe={"channel": "a"})
+    await refused(client, codes.ERROR_TOO_MANY_REQUESTS, subscribe={"channel": "a"})
+
+
 @case(codes.ERROR_UNRECOVERABLE_POSITION)
 async def _unrecoverable(format: str) -> None:
     client = Conversation(a_world(), format)
@@ -228,6 +241,12 @@ async def _server_error(format: str) -> None:
     world, token = refusing(Refused(503, "the bus is away"))
     client = Conversation(world, format, connected=False)
     await closing(client, codes.DISCONNECT_SERVER_ERROR, connect={"token": token})
+    world = a_world()
+    world.gate = asyncio.Event()
+    client = Conversation(world, format, connected=False)
+    client.begin(connect={"token": "t"})
+    world.pass_seconds(INTRODUCTION_SECONDS)  # it has said who it is, and the relay is late
+    closed(client, codes.DISCONNECT_SERVER_ERROR)
 
 
 @case(codes.DISCONNECT_EXPIRED)
@@ -266,6 +285,8 @@ async def _server_side_gap(format: str) -> None:
     client = Conversation(a_world(), format)
     client.session.subscribe_by_server("a", ServerSubscription())
     client.client.missed("a", None)
+    assert client.client.to_be_closed is not None
+    client.session.close(client.client.to_be_closed)
     closed(client, codes.DISCONNECT_INSUFFICIENT_STATE)
 
 
@@ -283,6 +304,17 @@ async def _too_many_requests(format: str) -> None:
         client = Conversation(a_world(), format)
         client.session.close(why)
         closed(client, codes.DISCONNECT_TOO_MANY_REQUESTS)
+    # Those of others of its address, or of the back end that is asked: it may come again.
+    for limit in (Limit.FAILED_AUTHENTICATIONS, Limit.NEW_ADDRESS_CONNECTIONS, None):
+        refused = Refused(429, "later") if limit is None else refusal(limit, Counters())
+        world, token = refusing(refused)
+        client = Conversation(world, format, connected=False)
+        await closing(client, codes.DISCONNECT_TOO_MANY_REQUESTS, connect={"token": token})
+        await closing(Conversation(world, format), codes.DISCONNECT_TOO_MANY_REQUESTS, refresh={"token": token})
+    client = Conversation(a_world(channels=ChannelLimits(20, Rate(1.0, 5))), format, connected=False)
+    client.world.identities[None] = Identity("ann")
+    subs: dict[str, Any] = {f"a{number}": {} for number in range(6)}
+    await closing(client, codes.DISCONNECT_TOO_MANY_REQUESTS, connect={"subs": subs})
 
 
 @case(codes.DISCONNECT_INVALID_TOKEN)

@@ -245,6 +245,7 @@ async def test_commands_are_answered_in_the_order_in_which_they_were_sent(format
     assert client.session.paused, "no more is read while some wait"
     for number in (5, 6, 7):
         assert [one["id"] for one in client.replies[1:]] == list(range(5, number))
+        await wait_until(lambda number=number: f"c{number}" in late_bus.futures)
         late_bus.acknowledge(f"c{number}")
         await wait_until(lambda number=number: len(client.replies) > number - 4)
     await wait_until(lambda: len(client.replies) == 6)
@@ -269,13 +270,15 @@ async def test_the_first_message_may_subscribe(format: str) -> None:
 MANY = 2000
 
 
-async def test_as_many_commands_may_wait_as_a_message_has(format: str) -> None:
+@pytest.mark.parametrize("name", ["unsubscribe", "subscribe", "publish", "history", "sub_refresh"])
+async def test_as_many_commands_may_wait_as_a_message_has(format: str, name: str) -> None:
     """However deep that would be, if each was carried out within the one before."""
     world = a_world()
     world.gate = asyncio.Event()
     world.identities[None] = Identity("ann")
     client = Conversation(world, format, connected=False)
-    client.say({"id": 1, "connect": {}}, *({"id": n, "unsubscribe": {"channel": "a"}} for n in range(2, MANY)))
+    request: dict[str, Any] = {name: {"channel": "a", **({"data": 1} if name == "publish" else {})}}
+    client.say({"id": 1, "connect": {}}, *({"id": n, **request} for n in range(2, MANY)))
     world.gate.set()
     await wait_until(lambda: not client.session.paused or "abort" in client.client.acts)
     assert [one["id"] for one in client.replies] == list(range(1, MANY))

@@ -10,6 +10,9 @@ import pytest
 from relay.auth.authenticator import Identity
 from relay.auth.server_side import ServerSide
 from relay.auth.subscription_tokens import SubscriptionGrant
+from relay.errors import Disconnect
+from relay.limits.channels import ChannelLimits
+from relay.limits.rate import Rate
 from relay.protocols.multiplexed import ServerSubscription
 from tests.clients.late_bus import LateBus
 from tests.clients.late_bus import late_bus as late_bus
@@ -103,6 +106,50 @@ async def test_a_client_knows_from_before_what_it_has_had(format: str) -> None:
         "data": {"d": 1},
         "was_recovering": True,
     }
+
+
+async def test_those_that_are_given_count_as_no_request(format: str) -> None:
+    """The client has done nothing for them, and its own are not used up by them."""
+    world = given(*(f"a{number}" for number in range(6)), channels=ChannelLimits(20, Rate(1.0, 5)))
+    client = Conversation(world, format, connected=False)
+    assert len((await client.ask(connect={"token": "t"}))["connect"]["subs"]) == 6
+    client.session.subscribe_by_server("b", ServerSubscription())
+    for number in range(5):
+        assert await client.ask(subscribe={"channel": f"public:{number}"}) == {"subscribe": {}}
+    assert await client.error(subscribe={"channel": "public:5"}) == 111
+
+
+async def test_behind_a_gap_nothing_comes_until_the_client_comes_again(format: str) -> None:
+    """A later message would move its position past those that it has missed, and it is closed only in its turn."""
+    world = given("kept:a", "b")
+    client = Conversation(world, format, connected=False)
+    epoch = (await client.ask(connect={"token": "t"}))["connect"]["subs"]["kept:a"]["epoch"]
+    publish(world, "kept:a", b"1")
+    client.client.missed("kept:a", world.node.recoveries.position("kept:a"))
+    publish(world, "kept:a", b"2")
+    publish(world, "b", b"3")
+    assert [push["pub"]["data"] for push in client.pushes] == [1, 3], "of others it hears meanwhile"
+    assert client.client.to_be_closed is Disconnect.MISSED
+    client.session.close(client.client.to_be_closed)
+    assert client.ended == (3010, "insufficient state")
+    again = Conversation(world, format, connected=False)
+    known = {"kept:a": {"recover": True, "epoch": epoch, "offset": 1}}
+    connect = (await again.ask(connect={"token": "t", "subs": known}))["connect"]
+    assert [one["data"] for one in connect["subs"]["kept:a"]["publications"]] == [2]
+
+
+async def test_behind_a_gap_a_back_end_begins_it_no_more(format: str) -> None:
+    """Its position would be moved past what the client has missed, too."""
+    world = a_world()
+    client = Conversation(world, format)
+    client.session.subscribe_by_server("kept:a", ServerSubscription())
+    await wait_until(lambda: client.pushes)
+    client.client.missed("kept:a", world.node.recoveries.position("kept:a"))
+    client.session.subscribe_by_server("kept:a", ServerSubscription())
+    publish(world, "kept:a", b"1")
+    assert [list(push)[1:] for push in client.pushes] == [["subscribe"]]
+    client.leave()
+    await wait_until(world.nothing_is_left)
 
 
 async def test_what_a_client_asks_for_and_may_not_have_is_left_out(format: str) -> None:
