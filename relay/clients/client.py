@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import asyncio
 from collections.abc import Callable
+from typing import cast
 
 from msgspec.structs import replace
 
@@ -16,6 +17,7 @@ from relay.errors import CustomDisconnect, Disconnect, PublishError
 from relay.message import Encoder
 from relay.namespaces import SlowConsumerPolicy
 from relay.position import Position
+from relay.protocols import SingleChannelProtocol
 
 HIGH_WATER_BYTES = 64 * 1024
 LOW_WATER_BYTES = 16 * 1024
@@ -250,7 +252,7 @@ class Client(asyncio.BufferedProtocol, abc.ABC):
         context = self._context
         policy = self._slow_policy
         if count and policy == "latest":
-            newest = self.session.protocol.newest(data)
+            newest = cast(SingleChannelProtocol, self.session.protocol).newest(data)
             before = held.conflate(newest)
             context.counters.deliveries_conflated += count - 1 + (before is not None)
             context.counters.bytes_dropped += len(data) - len(newest) + (before or 0)

@@ -86,8 +86,9 @@ class Context:
         """Return what happens to a client that takes less than it is sent.
 
         Args:
-            channel: its only one; None: it may have several.
+            channel: its only one; None: it may have several. What waits may be of any of them, also of one with a
+                history, where nothing would tell of a hole.
         """
         if channel is None:
-            return self.slow_consumer
+            return "close"
         return self.namespaces.options(channel).slow_policy(self.slow_consumer)

@@ -92,6 +92,7 @@ class EmulatedStream(MultiplexedStream):
     def ping(self) -> None:
         """Write a ping, unless an answer could not get through anyway."""
         if self._held is None and not self.paused and not self._throttled:
+            self.write_gathered()  # the reply to `connect` may be among it, before which the client knows of no pings
             self.heard = not self._write_heartbeat()
 
     def check_heard(self) -> None:

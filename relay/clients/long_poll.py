@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, cast
 
 from msgspec.structs import replace
 
@@ -25,7 +25,7 @@ from relay.clients.session import Session
 from relay.errors import CustomDisconnect, Disconnect, PublishError, Refused
 from relay.message import Encoder
 from relay.position import Position
-from relay.protocols import CloseMessage
+from relay.protocols import CloseMessage, SingleChannelProtocol
 from relay.protocols.poll import Backlog
 
 LINGER_SECONDS = 10.0
@@ -246,7 +246,7 @@ class LongPoll:
         counters = self._context.counters
         policy = self._context.slow_policy(self.channel)
         if count and policy == "latest":
-            newest = self.session.protocol.newest(data)
+            newest = cast(SingleChannelProtocol, self.session.protocol).newest(data)
             messages, size = self._backlog.conflate(newest)
             counters.deliveries_conflated += messages + count - 1
             counters.bytes_dropped += size + len(data) - len(newest)

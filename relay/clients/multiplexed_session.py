@@ -176,6 +176,12 @@ class MultiplexedSession(SubscribingSession):
         """Write the answer to a request."""
         return self.open and cast(Attended, self._client).reply(data)
 
+    def end(self) -> None:
+        """Let go of the client, which has left, and let the protocol do the same."""
+        if self._client is not None:
+            super().end()
+            self._spoken.forget()
+
     def take_turn(self) -> None:
         """Let the protocol go on when it is the client's turn."""
         if self._client is not None and not self.due:
@@ -235,9 +241,10 @@ class MultiplexedSession(SubscribingSession):
             try:
                 found: _T | RelayError = await question
             except RelayError as error:
-                found = error
+                found = error.with_traceback(None)  # else this frame and the error would hold each other
             if self.open:
                 answer(found)
+            del found  # the traceback of an error holds this frame
 
         task = self._context.requests.start(ask(), self._abort)
         if task is not None:

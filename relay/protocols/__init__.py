@@ -126,13 +126,6 @@ class ClientProtocol(Protocol):
     def encode(self) -> Encoder:
         """Encodes messages: one function object for each wire format; see `Encoder`."""
 
-    def newest(self, data: bytes) -> bytes:
-        """Return the last of some messages.
-
-        Args:
-            data: what `encode` has returned for each, joined.
-        """
-
     @property
     def transport(self) -> str:
         """How the client is connected, in a word, for metrics."""
@@ -213,6 +206,17 @@ class ClientProtocol(Protocol):
 
     def closing(self, why: Disconnect | CustomDisconnect) -> CloseMessage:
         """Return how the client is told why it is being closed."""
+
+
+class SingleChannelProtocol(ClientProtocol, Protocol):
+    """One whose clients have a channel each: they may miss messages for being slow, where it says so."""
+
+    def newest(self, data: bytes) -> bytes:
+        """Return the last of some messages.
+
+        Args:
+            data: what `encode` has returned for each, joined.
+        """
 
 
 class Endpoint(Protocol):

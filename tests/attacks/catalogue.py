@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from tests.attacks.attacker import Visit, Wire
 from tests.attacks.verdict import Least
 from tests.fuzz.grammar.credential import HEADERS, SECRET, sign
 from tests.fuzz.grammar.websocket import frame
 from tests.harness.gateway_process import Setting
+
+MESSAGES_OF_COMMANDS_PER_SECOND: Final = 2
+"""What one client sends that puts many commands into each."""
 
 BYTES_PER_SECOND: Final = 10_000
 """What one client of a flood of small frames sends."""
@@ -175,6 +179,32 @@ async def try_tokens(port: int) -> None:
         await wire.upgrade(f"/ws/flood?token={token}", 401)
 
 
+async def _converse(port: int, said: Sequence[dict[str, Any]]) -> None:
+    """Say the same again and again as a client of the Centrifuge protocol, and read the answers."""
+    message = frame(1, b"\n".join(json.dumps(command, separators=(",", ":")).encode() for command in said))
+    async with Wire(port) as wire:
+        await wire.upgrade("/connection/websocket")
+        await wire.send(frame(1, b'{"id":1,"connect":{}}'))
+        reading = asyncio.ensure_future(wire.swallow())
+        try:
+            while not reading.done():
+                await wire.send(message)
+                await asyncio.sleep(1 / MESSAGES_OF_COMMANDS_PER_SECOND)
+        finally:
+            reading.cancel()
+
+
+async def send_many_commands(port: int) -> None:
+    """Put as many commands into a message as it takes."""
+    await _converse(port, [{"id": 1, "presence": {"channel": "p"}}] * 1500)
+
+
+async def flap(port: int) -> None:
+    """Subscribe to channels that nobody has, and leave them."""
+    channel = {"channel": f"flap-{os.urandom(8).hex()}"}
+    await _converse(port, [{"id": 1, "subscribe": channel}, {"id": 1, "unsubscribe": channel}] * 400)
+
+
 @dataclass(frozen=True, slots=True)
 class Attack:
     """One attack.
@@ -215,8 +245,13 @@ ATTACKS: Final = {
     "malformed requests": Attack(send_nonsense, 8, Least(200, bytes=500_000)),
     "garbage behind requests": Attack(send_garbage_behind_a_request, 20, Least(1, bytes=500_000), pause=0.2),
     "event streams": Attack(open_event_streams, 8, Least(100)),
+    "many commands": Attack(send_many_commands, 20, Least(0.2, bytes=100_000), pause=0.5),
+    "flapping": Attack(flap, 20, Least(0.2, bytes=100_000), pause=0.5, redis=True),
     "wrong tokens": Attack(try_tokens, 8, Least(100), settings=TOKENS),
 }
 
-CORE: Final = ("handshakes", "pings", "tiny fragments", "empty messages", "unread", "posts", "malformed requests")
+CORE: Final = (
+    *("handshakes", "pings", "tiny fragments", "empty messages", "unread", "posts", "malformed requests"),
+    "many commands",
+)
 """What `.ci/run` takes: each kind of work that a stranger can make."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,18 +12,22 @@ from typing import Any
 import pytest
 
 from relay import Gateway
+from relay.clients.multiplexed import MultiplexedWebSocket
 from relay.clients.multiplexed_session import MultiplexedSession
 from relay.clients.turns import FRAMES_PER_TICK
 from relay.errors import Disconnect
 from relay.limits.limit import Limit
 from relay.message import Kind, Message
+from relay.protocols.centrifuge.connection import Centrifuge
 from relay.protocols.centrifuge.unread import COMMANDS_PER_TURN
+from relay.protocols.request import ConnectRequest
 from tests.clients.late_bus import LateBus
 from tests.clients.late_bus import late_bus as late_bus
 from tests.clients.leftovers import leaving_nothing
 from tests.conftest import EmbeddedFactory
-from tests.harness.conditions import wait_until
+from tests.harness.conditions import stays_true, wait_until
 from tests.harness.inside import parts_of
+from tests.harness.live_objects import live_objects
 from tests.harness.raw_websocket import TEXT, RawWebSocket, close_of
 
 
@@ -142,6 +147,22 @@ async def test_what_was_read_is_carried_out_when_its_client_has_left(embedded: E
         assert len(parts_of(gateway).context.turns) == 0
 
 
+async def test_commands_wait_until_their_answers_are_read(embedded: EmbeddedFactory) -> None:
+    """A client that asks and doesn't read makes no work, beyond what its socket holds."""
+    (gateway,) = await embedded(1, history_size=10)
+    async with connected(gateway) as client:
+        (connection,) = parts_of(gateway).context.registry
+        assert isinstance(connection, MultiplexedWebSocket)
+        session = connection.session
+        assert isinstance(session, MultiplexedSession)
+        connection.pause_writing()
+        await say(client, *({"id": 9 + number, "unsubscribe": {"channel": "a"}} for number in range(MANY)))
+        await wait_until(lambda: session.due)
+        assert await stays_true(lambda: session.due, 0.05)
+        connection.resume_writing()
+        assert [reply["id"] for reply in await hear(client, MANY)] == replies(MANY)
+
+
 async def test_commands_wait_while_the_bus_takes_no_more(embedded: EmbeddedFactory) -> None:
     (gateway,) = await embedded(1)
     node = parts_of(gateway).context.node
@@ -178,6 +199,25 @@ async def test_a_client_that_is_closed_has_no_more_turns(embedded: EmbeddedFacto
             assert await client.close_frame() == (3503, "force disconnect")
         await wait_until(lambda: gateway.counters.connections_open == 0)
         assert len(parts_of(gateway).context.turns) == 0
+
+
+@pytest.mark.parametrize("said", [[], [{"id": 1, "connect": {}}], [{"id": 1, "connect": {}}, {"id": 2, "rpc": {}}]])
+async def test_nothing_of_a_client_waits_for_the_garbage_collector(
+    embedded: EmbeddedFactory, said: list[dict[str, Any]]
+) -> None:
+    (gateway,) = await embedded(1)
+    gc.collect()
+    gc.disable()
+    try:
+        async with RawWebSocket(gateway.port) as client:
+            await client.upgrade("/connection/websocket")
+            if said:
+                await say(client, *said)
+                await hear(client, len(said))
+            assert live_objects(MultiplexedSession, Centrifuge, ConnectRequest)
+        await wait_until(lambda: not live_objects(MultiplexedSession, Centrifuge, ConnectRequest))
+    finally:
+        gc.enable()
 
 
 async def test_a_stranger_with_too_many_channels_is_closed_at_the_first(

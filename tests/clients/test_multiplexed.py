@@ -23,6 +23,7 @@ from tests.harness.conditions import wait_until
 from tests.harness.inside import parts_of
 from tests.harness.raw_websocket import CLOSE, TEXT, RawWebSocket, close_of
 from tests.harness.whole_frames import frames_of
+from tests.protocols.multiplexed import PING
 
 pytestmark = pytest.mark.usefixtures("short_close_timeout")
 
@@ -131,6 +132,16 @@ async def test_answers_stand_in_the_same_write_and_in_order(embedded: EmbeddedFa
         assert {"channel": "a", "data": 2} in write
 
 
+async def test_a_ping_overtakes_no_answer(embedded: EmbeddedFactory) -> None:
+    """It may be the one that tells the client of pings: one before has no pong, and the client would be closed."""
+    (gateway,) = await embedded(1)
+    async with joined(gateway, "a") as (_, connection):
+        transport = Wrapped(connection)
+        connection.send(b"answer")
+        connection.ping()
+        assert transport.writes == [b"answer", PING]
+
+
 async def test_an_unsubscription_comes_behind_what_was_gathered_before(embedded: EmbeddedFactory) -> None:
     """Nothing of the channel follows the answer."""
     (gateway,) = await embedded(1)
@@ -225,25 +236,6 @@ async def test_nothing_of_a_tick_is_lost_or_follows_the_close_frame(
         assert frames[-1].opcode == CLOSE
         assert close_of(frames[-1])[0] == code
     await wait_until(lambda: gateway.counters.connections_open == 0)
-
-
-async def test_what_a_slow_client_is_not_given_is_counted(embedded: EmbeddedFactory) -> None:
-    (gateway,) = await embedded(1, slow_consumer="drop", send_buffer_bytes=100_000)
-    node, counters = parts_of(gateway).context.node, gateway.counters
-    async with joined(gateway, "a", "b") as (client, connection):
-        connection.pause_writing()
-        for _ in range(5):
-            publish(node, "ab", b'"%b"' % (b"x" * 30_000))
-            node.hub.flush()
-        assert counters.fanned_out == 10
-        assert (counters.deliveries_dropped, counters.deliveries) == (7, 3)
-        assert connection._held is not None
-        assert counters.bytes_delivered == connection._held.bytes
-        say(connection, id=1, unsubscribe="a")
-        node.hub.flush()
-        connection.resume_writing()
-        said = [json.loads((await client.frame()).payload) for _ in range(4)]
-        assert said[-1] == {"id": 1, "ok": True}
 
 
 async def test_all_that_a_closed_slow_client_is_not_given_is_counted(embedded: EmbeddedFactory) -> None:

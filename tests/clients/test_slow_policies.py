@@ -9,6 +9,7 @@ import pytest
 from relay import Gateway
 from relay.clients.client import Client
 from relay.message import make_message
+from tests.centrifuge.transports.stream_client import StreamClient
 from tests.conftest import EmbeddedFactory
 from tests.harness.conditions import wait_until
 from tests.harness.event_source import EventStreamClient
@@ -120,4 +121,22 @@ async def test_a_namespace_says_otherwise_than_the_setting(
             connection.resume_writing()
             assert [(await client.frame()).payload[:1] for _ in range(2)] == [b"0", b"1"]
             assert gateway.counters.deliveries_dropped == 2
+    assert gateway.counters.deliveries_conflated == 0
+
+
+@pytest.mark.parametrize("channel", ["kept:a", "last:a", "some:a", "a"])
+async def test_a_client_of_several_channels_is_closed_whatever_they_say(
+    embedded: EmbeddedFactory, channel: str
+) -> None:
+    """What waits for it may be of any of them: of one with a history, where a hole would be told by nothing."""
+    gateway = await start(embedded, slow_consumer="drop", send_buffer_bytes=70_000)
+    async with StreamClient.http_stream(gateway.port) as client:
+        await client.reply(1)
+        assert "subscribe" in await client.ask(subscribe={"channel": channel})
+        only_client(gateway).pause_writing()
+        for number in range(4):
+            await publish(gateway, channel, f"{number}" * 30_000)
+        await wait_until(lambda: gateway.counters.disconnects == {"SLOW_CONSUMER": 1})
+        told = await client.to_the_end()
+        assert told[-1] == {"push": {"disconnect": {"code": 3008, "reason": "slow"}}}
     assert gateway.counters.deliveries_conflated == 0

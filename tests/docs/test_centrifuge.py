@@ -20,7 +20,7 @@ from relay.clients.introduction import INTRODUCTION_SECONDS, RENEWAL_SECONDS
 from relay.errors import comes_back
 from relay.namespaces import ChannelOptions
 from relay.protocols.centrifuge import codes
-from relay.protocols.centrifuge.command_order import MOST_UNDER_WAY
+from relay.protocols.centrifuge.command_order import MOST_LARGE, MOST_UNDER_WAY
 from relay.protocols.centrifuge.pushes import Disconnect, Unsubscribe
 from relay.protocols.centrifuge.results import Error
 from relay.settings import Settings
@@ -104,7 +104,7 @@ def test_the_list_of_differences_is_the_one_that_answers_are_judged_by() -> None
 def test_the_numbers_are_those_of_the_relay() -> None:
     page = text_of(PAGE)
     assert f"has {RENEWAL_SECONDS:g} seconds to renew" in page
-    assert f"up to {MOST_UNDER_WAY} questions" in page
+    assert f"up to {MOST_UNDER_WAY} questions, {('none', 'one', 'two')[MOST_LARGE]} of them for a history" in page
     assert f"at most {MAX_PAGE}" in page
     assert f"| until a client has said who it is | {INTRODUCTION_SECONDS:g} s |" in page
 

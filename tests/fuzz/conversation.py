@@ -85,4 +85,5 @@ class Conversation:
     def _drop(self, client: socket.socket) -> None:
         self._reset = True
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        client.shutdown(socket.SHUT_RDWR)
+        with suppress(OSError):  # the gateway may have ended it
+            client.shutdown(socket.SHUT_RDWR)

@@ -16,6 +16,7 @@ _CACHED = (
     "relay.auth.rights.Rule",
     "relay.logs.rate.EntryKind",
     "relay.logs.rate._Interval",
+    "relay.protocols.centrifuge.uni_websocket.UniWebSocketEndpoint",
     "relay.protocols.centrifuge.wire.JoinLeave",
     "relay.protocols.centrifuge.wire.Wire",
     "yarl.URL",

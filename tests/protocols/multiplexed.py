@@ -39,7 +39,7 @@ from relay.message import Encoder, Kind, Message
 from relay.namespaces import ChannelOptions
 from relay.position import Position
 from relay.protocols import CloseMessage, Outcome, PresenceFormat, Session
-from relay.protocols.frame import encode_frame, last_frame
+from relay.protocols.frame import encode_frame
 from relay.protocols.multiplexed import MultiplexedSession, ServerSubscription, Subscribed
 from relay.protocols.request import ConnectRequest
 from relay.replay import Replay
@@ -132,13 +132,12 @@ class Multiplexed:
         """Do nothing: nothing is ever left."""
         return 0
 
+    def forget(self) -> None:
+        """Do nothing: it holds no session."""
+
     def encoder(self, options: ChannelOptions) -> Encoder:
         """Return the encoder of all channels."""
         return self.encode
-
-    def newest(self, data: bytes) -> bytes:
-        """Return the last of some frames."""
-        return last_frame(data)
 
     def opened(self, session: Session, welcome: Message | None) -> bytes:
         """Return the welcome."""

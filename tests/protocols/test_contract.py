@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -24,7 +24,7 @@ from relay.errors import (
 )
 from relay.message import Kind, Message, PositionedMessage
 from relay.position import Position
-from relay.protocols import ClientProtocol
+from relay.protocols import ClientProtocol, SingleChannelProtocol
 from relay.replay import Replay
 from tests.harness.examples import examples
 from tests.harness.raw_websocket import BINARY, TEXT, encode_frame
@@ -44,6 +44,9 @@ REASONS = [
 
 all_cases = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 speaking = pytest.mark.parametrize("case", [case for case in CASES if case.speaks], ids=lambda case: case.name)
+single_channel = pytest.mark.parametrize(
+    "case", [case for case in CASES if not case.make().multiplexed], ids=lambda case: case.name
+)
 listening = pytest.mark.parametrize("case", [case for case in CASES if not case.speaks], ids=lambda case: case.name)
 
 
@@ -88,29 +91,31 @@ def test_encoded_messages_can_be_joined(case: Case, data: st.DataObject) -> None
     assert case.decode(b"".join(map(case.make().encode, messages))) == payloads
 
 
-@all_cases
+@single_channel
 @given(st.data())
 def test_the_newest_of_several_messages_can_be_told(case: Case, data: st.DataObject) -> None:
     """For a slow client that is to get no other."""
     payloads = data.draw(st.lists(case.payloads, min_size=1, max_size=5))
     protocol = case.make()
+    newest = cast(SingleChannelProtocol, protocol).newest
     encoded = [protocol.encode(Message("a", payload_bytes, kind)) for kind, payload_bytes in map(kind_of, payloads)]
-    assert protocol.newest(b"".join(encoded)) == encoded[-1]
+    assert newest(b"".join(encoded)) == encoded[-1]
     encoded = [protocol.encode(positioned("a", payload_bytes, kind)) for kind, payload_bytes in map(kind_of, payloads)]
-    assert protocol.newest(b"".join(encoded)) == encoded[-1]
+    assert newest(b"".join(encoded)) == encoded[-1]
 
 
-@all_cases
+@single_channel
 @given(st.data())
 def test_the_newest_can_be_told_where_only_some_have_positions(case: Case, data: st.DataObject) -> None:
     """A bare PUBLISH on Redis goes past the history of a channel."""
     drawn = data.draw(st.lists(st.tuples(case.payloads, st.booleans()), min_size=1, max_size=5))
     protocol, encoded = case.make(), []
+    newest = cast(SingleChannelProtocol, protocol).newest
     for payload, counted in drawn:
         kind, payload_bytes = kind_of(payload)
         make = positioned if counted else Message
         encoded.append(protocol.encode(make("a", payload_bytes, kind)))
-    assert protocol.newest(b"".join(encoded)) == encoded[-1]
+    assert newest(b"".join(encoded)) == encoded[-1]
     assert case.decode(b"".join(encoded)) == [payload for payload, _ in drawn]
 
 

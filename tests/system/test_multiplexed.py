@@ -15,7 +15,7 @@ from tests.conftest import EmbeddedFactory
 from tests.harness.conditions import stays_true, wait_until
 from tests.harness.inside import parts_of
 from tests.harness.multiplexed_client import MultiplexedClient, RequestError, multiplexed
-from tests.harness.raw_websocket import CLOSE, TEXT, RawWebSocket, close_of
+from tests.harness.raw_websocket import TEXT, RawWebSocket, close_of
 from tests.harness.redis_server import RedisServer
 from tests.harness.server_api import KEY, call
 from tests.harness.websocket_client import connected
@@ -218,29 +218,6 @@ async def test_a_slow_client_is_closed_with_the_code_of_the_protocol(pair: Pair)
         assert healthy.is_open
         assert here.counters.deliveries_dropped > 0
     await wait_until(lambda: here.counters.connections_open == 0)
-
-
-async def test_with_the_drop_policy_it_misses_messages_and_no_answers(pair: Pair) -> None:
-    here, there = await pair(send_buffer_bytes=500_000, slow_consumer="drop")
-    async with (
-        multiplexed(url_of(there), url_of(here)) as (publisher, healthy),
-        RawWebSocket(here.port, receive_buffer=4096) as slow,
-    ):
-        await healthy.subscribe("a")
-        await stalled(slow, "a")
-        await flood(publisher, healthy, "a", 150)
-        dropped = here.counters.deliveries_dropped
-        assert dropped > 0
-        assert here.counters.fanned_out == 300
-        assert here.counters.bytes_delivered > 0
-        reading = asyncio.create_task(slow.frames_to_the_end())
-        await wait_until(lambda: len(parts_of(here).context.write_timeouts) == 0)
-        await slow.send_frame(TEXT, b'{"id":9,"unsubscribe":"a"}')
-        await slow.send_frame(CLOSE)
-        frames = [json.loads(frame.payload) for frame in await reading if frame.opcode == TEXT]
-        assert frames[-1] == {"id": 9, "ok": True}
-        assert len(frames) == 150 - dropped + 1
-        assert here.counters.deliveries == 300 - dropped
 
 
 async def test_a_client_that_asks_and_does_not_read_is_closed_whatever_the_policy(pair: Pair) -> None:

@@ -15,7 +15,7 @@ from relay.message import Message
 from relay.protocols.centrifuge import json_format
 from relay.protocols.centrifuge.connection import Centrifuge
 from relay.protocols.centrifuge.wire import Wire
-from relay.protocols.frame import encode_frame, last_frame
+from relay.protocols.frame import encode_frame
 from relay.protocols.request import ConnectRequest
 
 PATH: Final = "/connection/websocket"
@@ -30,7 +30,7 @@ JSON: Final = "centrifuge-json"
 @cache
 def json_wire() -> Wire:
     """Return how WebSockets are written to in JSON."""
-    return Wire(json_format.FORMAT, lambda payload: encode_frame(Message("", payload)), last_frame)
+    return Wire(json_format.FORMAT, lambda payload: encode_frame(Message("", payload)))
 
 
 @cache
@@ -38,7 +38,7 @@ def protobuf_wire() -> Wire:
     """Return how WebSockets are written to in Protobuf, whose library is loaded now: 4 MB that most gateways save."""
     from relay.protocols.centrifuge.protobuf_format import FORMAT
 
-    return Wire(FORMAT, lambda payload: encode_frame(Message("", payload, FORMAT.kind)), last_frame)
+    return Wire(FORMAT, lambda payload: encode_frame(Message("", payload, FORMAT.kind)))
 
 
 class CentrifugeEndpoint:

@@ -17,6 +17,13 @@ MOST_UNDER_WAY: Final = 32
 """Of the others, which only read: each costs a question to Redis or to a back end."""
 
 
+LARGE: Final = frozenset({"history", "presence"})
+"""Readings whose answers may have a megabyte."""
+
+MOST_LARGE: Final = 2
+"""Of these under way: each is in memory a few times until its client has read it."""
+
+
 class CommandOrder:
     """The commands of one client that are under way.
 
@@ -28,6 +35,7 @@ class CommandOrder:
     `ALONE`      nothing but readings is under way                    nothing begins
     `MANY`       nothing that goes alone is under way                 readings and those that go alone wait
     readings     nothing but fewer than `MOST_UNDER_WAY` readings is  nothing waits for them
+    `LARGE`      the same, and fewer than `MOST_LARGE` of them        nothing waits for them
 
     The first that may not begin waits, and all behind it with it: so no command overtakes another one. While the client
     hasn't taken what was written to it, only those of `SHORT` begin: else any number of long answers would lie here.
@@ -36,13 +44,14 @@ class CommandOrder:
         full: whether it hasn't.
     """
 
-    __slots__ = ("_alone", "_publications", "_readings", "full")
+    __slots__ = ("_alone", "_large", "_publications", "_readings", "full")
 
     def __init__(self) -> None:
         self.full = False
         self._alone = False
         self._publications = 0
         self._readings = 0
+        self._large = 0
 
     def begin(self, kind: str) -> bool:
         """Count a command, if it may begin now; return whether it may."""
@@ -54,10 +63,11 @@ class CommandOrder:
             return False
         elif kind in ALONE:
             self._alone = True
-        elif self._readings < MOST_UNDER_WAY:
-            self._readings += 1
-        else:
+        elif self._readings >= MOST_UNDER_WAY or (kind in LARGE and self._large >= MOST_LARGE):
             return False
+        else:
+            self._readings += 1
+            self._large += kind in LARGE
         return True
 
     def end(self, kind: str) -> None:
@@ -68,3 +78,4 @@ class CommandOrder:
             self._publications -= 1
         else:
             self._readings -= 1
+            self._large -= kind in LARGE

@@ -1,15 +1,7 @@
-"""What one client of the Centrifuge protocol says, and what it is told.
-
-state        a command                                       how it goes on
-NEW          `connect`; any other one: closed                CONNECTING
-CONNECTING   waits                                           CONNECTED when it is known who the client is, else ENDED
-CONNECTED    is carried out; a second `connect`: closed      ENDED
-ENDED        is ignored: the client is about to leave
-"""
+"""What one client of the Centrifuge protocol says, and what it is told; see also `relay.protocols.centrifuge.state`."""
 
 from __future__ import annotations
 
-import enum
 from functools import partial
 from typing import Final, Literal, cast
 
@@ -28,22 +20,13 @@ from relay.protocols.centrifuge.formats import FormatError
 from relay.protocols.centrifuge.introduction import Introduction, refresh
 from relay.protocols.centrifuge.procedure_calls import call
 from relay.protocols.centrifuge.results import ConnectResult
+from relay.protocols.centrifuge.state import State
 from relay.protocols.centrifuge.subscriptions import tell_subscribed, ttl
 from relay.protocols.centrifuge.unread import COMMANDS_PER_TURN, Unread
 from relay.protocols.centrifuge.wire import JoinLeave, Wire
 from relay.protocols.multiplexed import MultiplexedSession, ServerSubscription, Subscribed
 from relay.protocols.request import ConnectRequest as OpeningRequest
 from relay.replay import Replay
-
-
-class State(enum.Enum):
-    """See the table above."""
-
-    NEW = enum.auto()
-    CONNECTING = enum.auto()
-    CONNECTED = enum.auto()
-    ENDED = enum.auto()
-
 
 REQUESTS: Final = tuple(name for name in Command.__struct_fields__ if name != "id")
 
@@ -126,10 +109,6 @@ class Centrifuge:
     def encoder(self, options: ChannelOptions) -> Encoder:
         """Return the encoder of the messages of channels with such options."""
         return self.wire.encode if options.no_json == "string" else self.wire.encode_strictly
-
-    def newest(self, data: bytes) -> bytes:
-        """Return the last of some pushes."""
-        return self.wire.newest(data)
 
     def opened(self, session: Session, welcome: Message | None) -> bytes:
         """Say nothing: the client speaks first."""
@@ -243,6 +222,12 @@ class Centrifuge:
         close = close_of(why)
         return CloseMessage(close.code, close.reason)
 
+    def forget(self) -> None:
+        """Let go of the session; see `MultiplexedProtocol`."""
+        self._state = State.ENDED
+        self._unread = self._opening = None
+        del self.session
+
     # How commands are carried out.
 
     def _carry_out_some(self, unread: Unread) -> int:
@@ -253,22 +238,18 @@ class Centrifuge:
         self._unread, taken = None, 0
         try:
             while not self.ended and (command := unread.first()) is not None:
-                if taken == COMMANDS_PER_TURN:
-                    self._wait(unread)
-                    self.session.take_turn()
-                    break
-                if not self._take(command):
-                    self._wait(unread)
+                full = taken == COMMANDS_PER_TURN
+                if full or not self._take(command):
+                    self._unread = unread
+                    self.session.pause()
+                    if full:
+                        self.session.take_turn()
                     break
                 unread.take()
                 taken += 1
         except FormatError as error:
             raise ProtocolError(Disconnect.UNEXPECTED_DATA, str(error)) from None
         return taken
-
-    def _wait(self, unread: Unread) -> None:
-        self._unread = unread
-        self.session.pause()
 
     def _take(self, command: Command) -> bool:
         """Carry out a command; return False if it has to wait for those before."""
@@ -296,8 +277,7 @@ class Centrifuge:
         self._pings -= 1
 
     def _carry_out(self, kind: str, command: Command) -> None:
-        exchange = self.exchange(command.id, kind)
-        request = getattr(command, kind)
+        exchange, request = self.exchange(command.id, kind), getattr(command, kind)
         if kind == "connect":
             self._connect(exchange, request)
         elif kind == "refresh":
@@ -313,13 +293,10 @@ class Centrifuge:
                 exchange.fail(failure)
 
     def _connect(self, exchange: Exchange, request: ConnectRequest) -> None:
-        opening, self._opening = self._opening, None
+        opening, self._opening, self._state = self._opening, None, State.CONNECTING
         assert opening is not None
-        self._state = State.CONNECTING
-        Introduction(exchange, request, self._be_connected, self._be_refused).begin(opening)
+        done, failed = (partial(self._become, state) for state in (State.CONNECTED, State.ENDED))
+        Introduction(exchange, request, done, failed).begin(opening)
 
-    def _be_connected(self) -> None:
-        self._state = State.CONNECTED
-
-    def _be_refused(self) -> None:
-        self._state = State.ENDED
+    def _become(self, state: State) -> None:
+        self._state = state

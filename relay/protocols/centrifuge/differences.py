@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from relay.message import Kind, Message
+from relay.namespaces import NoJson
 from relay.protocols.centrifuge import fossil
 from relay.protocols.centrifuge.json_payload import json_string
 from relay.protocols.centrifuge.publications import publication_of
@@ -19,44 +20,51 @@ class Differences:
 
     All receivers must have got the publication before. So one that a client joins behind is sent whole to all of them.
 
+    A client of JSON gets each document, and each difference, as the text in a string. It parses what it has then, and
+    one that can't stays away for good. So what is no JSON is left out, or is a string within that string.
+
     Args:
         wire: of the receivers.
+        no_json: what they get of a message that is no JSON.
     """
 
-    __slots__ = ("__weakref__", "_before", "_wire")
+    __slots__ = ("__weakref__", "_before", "_no_json", "_text", "_wire")
 
-    def __init__(self, wire: Wire) -> None:
+    def __init__(self, wire: Wire, no_json: NoJson) -> None:
         self._wire = wire
-        # The publication before; None: not all receivers have it.
+        self._no_json = no_json
+        self._text = wire.format.kind is Kind.TEXT
+        # The document before; None: not all receivers have it.
         self._before: bytes | None = None
 
     def __call__(self, message: Message) -> bytes:
         """Return the push of a message, as it goes to clients; empty for one that JSON can't carry."""
-        publication = self.next(message)
-        return b"" if publication is None else self._wire.push(message.channel, publication)
+        document = self._document(message)
+        if document is None:
+            return b""
+        before, self._before = self._before, document
+        delta = None if before is None else fossil.create(before, document)
+        if delta is None or len(delta) >= len(document):
+            publication = self._publication(message, document)
+        else:
+            publication = replace(self._publication(message, delta), delta=True)
+        return self._wire.push(message.channel, publication)
 
     def begin(self) -> None:
         """Send the next publication whole: a client has come that doesn't have the one before."""
         self._before = None
 
     def recovered(self, messages: Sequence[Message]) -> list[Publication]:
-        """Return what a client has missed: the first whole, the others as differences.
+        """Return what a client has missed, whole: differences would be made for this client alone, all in one step."""
+        found = ((message, self._document(message)) for message in messages)
+        return [self._publication(message, document) for message, document in found if document is not None]
 
-        It has the last of them then, which is the one before the next for all others, too.
-        """
-        own = Differences(self._wire)
-        return [made for message in messages if (made := own.next(message)) is not None]
+    def _document(self, message: Message) -> bytes | None:
+        """Return what a client has then; None: JSON can't carry it, and it is left out."""
+        document = self._wire.format.data(message.payload)
+        return json_string(message.payload) if document is None and self._no_json == "string" else document
 
-    def next(self, message: Message) -> Publication | None:
-        """Return a message as a publication; None: JSON can't carry it, and it is left out."""
-        text = self._wire.format.kind is Kind.TEXT
-        if text and message.kind is not Kind.TEXT:
-            return None
-        before, self._before = self._before, message.payload
-        delta = None if before is None else fossil.create(before, message.payload)
-        whole = delta is None or len(delta) >= len(message.payload)
-        sent = message.payload if whole else delta
-        assert sent is not None
-        made = publication_of(message, json_string(sent) if text else sent)
+    def _publication(self, message: Message, data: bytes) -> Publication:
+        made = publication_of(message, json_string(data) if self._text else data)
         # As Centrifugo does: in JSON these publications tell no epoch.
-        return replace(made, delta=not whole, epoch="" if text else made.epoch)
+        return replace(made, epoch="") if self._text else made

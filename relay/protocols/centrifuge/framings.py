@@ -8,7 +8,7 @@ from relay.message import Message
 from relay.protocols.centrifuge import json_format
 from relay.protocols.centrifuge.unidirectional_format import UNIDIRECTIONAL
 from relay.protocols.centrifuge.wire import Wire
-from relay.protocols.frame import encode_frame, last_frame
+from relay.protocols.frame import encode_frame
 
 
 def line(payload: bytes) -> bytes:
@@ -16,20 +16,9 @@ def line(payload: bytes) -> bytes:
     return payload + b"\n"
 
 
-def last_line(data: bytes) -> bytes:
-    """Return the last of some lines."""
-    return data[data.rfind(b"\n", 0, -1) + 1 :]
-
-
 def event(payload: bytes) -> bytes:
     """Return JSON as server-sent events, one for each line: no reply has a line end within."""
     return b"data: " + payload.replace(b"\n", b"\n\ndata: ") + b"\n\n"
-
-
-def last_event(data: bytes) -> bytes:
-    """Return the last of some events."""
-    start = data.rfind(b"\n\n", 0, -2)
-    return data if start < 0 else data[start + 2 :]
 
 
 def frames(payload: bytes) -> bytes:
@@ -42,32 +31,16 @@ def delimited(payload: bytes) -> bytes:
     return payload
 
 
-def last_delimited(data: bytes) -> bytes:
-    """Return the last of some messages with their lengths in front."""
-    start = 0
-    while True:
-        at, size, shift = start, 0, 0
-        while True:
-            byte = data[at]
-            size |= (byte & 127) << shift
-            at, shift = at + 1, shift + 7
-            if byte < 128:
-                break
-        if at + size >= len(data):
-            return data[start:]
-        start = at + size
-
-
 @cache
 def json_lines() -> Wire:
     """Return how streams of JSON are written to."""
-    return Wire(json_format.FORMAT, line, last_line)
+    return Wire(json_format.FORMAT, line)
 
 
 @cache
 def json_events() -> Wire:
     """Return how streams of events are written to."""
-    return Wire(json_format.FORMAT, event, last_event)
+    return Wire(json_format.FORMAT, event)
 
 
 @cache
@@ -75,22 +48,22 @@ def protobuf_stream() -> Wire:
     """Return how streams of Protobuf are written to, whose library is loaded now."""
     from relay.protocols.centrifuge.protobuf_format import FORMAT
 
-    return Wire(FORMAT, delimited, last_delimited)
+    return Wire(FORMAT, delimited)
 
 
 @cache
 def unidirectional_lines() -> Wire:
     """Return how streams of JSON are written to whose clients say nothing."""
-    return Wire(UNIDIRECTIONAL, line, last_line)
+    return Wire(UNIDIRECTIONAL, line)
 
 
 @cache
 def unidirectional_events() -> Wire:
     """Return how streams of events are written to whose clients say nothing."""
-    return Wire(UNIDIRECTIONAL, event, last_event)
+    return Wire(UNIDIRECTIONAL, event)
 
 
 @cache
 def unidirectional_frames() -> Wire:
     """Return how WebSockets are written to whose clients say nothing."""
-    return Wire(UNIDIRECTIONAL, frames, last_frame)
+    return Wire(UNIDIRECTIONAL, frames)

@@ -23,6 +23,10 @@ FOSSIL: Final = "fossil"
 
 NOTHING_GRANTED: Final = Granted()
 
+MAX_TTL_SECONDS: Final = 365 * 24 * 3600
+"""For how long a client may believe that its right lasts, as in Centrifugo: the field holds no number above 2**32, and
+then the client renews a right that has not ended."""
+
 REJECT_UNRECOVERED: Final = 2
 """Bit of a subscription's `flag`: an error instead of a subscription that has missed something."""
 
@@ -42,7 +46,7 @@ def subscribe(exchange: Exchange, request: SubscribeRequest) -> None:
     options = session.options(channel)
     differences = None
     if request.delta and options.delta and options.history_size:
-        differences = session.shared(channel, wire, partial(Differences, wire))
+        differences = session.shared(channel, wire, partial(Differences, wire, options.no_json))
     wanted = SubscribeOptions(
         resume=resume_of(options, request),
         token=request.token,
@@ -167,5 +171,5 @@ class Recovery:
 
 
 def ttl(seconds: float | None) -> int:
-    """Return for how many whole seconds a right lasts, at least one; 0: without end."""
-    return 0 if seconds is None else max(1, int(seconds))
+    """Return for how many whole seconds a right lasts, at least one and at most `MAX_TTL_SECONDS`; 0: without end."""
+    return 0 if seconds is None else max(1, min(MAX_TTL_SECONDS, int(seconds)))

@@ -24,23 +24,20 @@ class Wire:
     Args:
         format: of what is in a payload.
         frame: see `Frame`.
-        newest: returns the last of some frames.
 
     Attributes:
         format: see above.
-        newest: see above.
         encode: encodes messages for the hub; those that the format can't carry become strings.
         encode_strictly: the same, and those that it can't carry are left out; see `relay.message.Encoder`.
         join_leave: how these clients hear who comes and who goes.
         ping: what is written to learn whether the client is there.
     """
 
-    __slots__ = ("_frame", "encode", "encode_strictly", "format", "join_leave", "newest", "ping")
+    __slots__ = ("_frame", "encode", "encode_strictly", "format", "join_leave", "ping")
 
-    def __init__(self, format: Format, frame: Frame, newest: Callable[[bytes], bytes]) -> None:
+    def __init__(self, format: Format, frame: Frame) -> None:
         self._frame = frame
         self.format = format
-        self.newest = newest
         self.ping = frame(format.join([format.ping]))
         self.join_leave = JoinLeave(self)
         # Each a function object that stays the same: clients are grouped by it.

@@ -1,4 +1,4 @@
-"""How payloads stand in streams, and that the newest of several can be told."""
+"""How payloads stand in streams."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ VALUES = st.recursive(st.none() | st.integers() | st.text(), lambda inner: st.li
 
 @all_wires
 @given(st.lists(st.tuples(VALUES, st.integers(0, 3)), min_size=1, max_size=5))
-def test_publications_can_be_joined_and_the_newest_told(
+def test_publications_can_be_joined(
     make: Callable[[], Wire], read: Callable[[bytes], list[Any]], drawn: list[tuple[Any, int]]
 ) -> None:
     wire = make()
@@ -76,7 +76,6 @@ def test_publications_can_be_joined_and_the_newest_told(
         for value, offset in drawn
     ]
     encoded = [wire.encode(message) for message in messages]
-    assert wire.newest(b"".join(encoded)) == encoded[-1]
     found = read(b"".join(encoded))
     if read is delimited:
         assert [json.loads(reply.push.pub.data) for reply in found] == [value for value, _ in drawn]

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 import pytest
 
+from relay import Gateway
+from relay.auth.authenticator import ANONYMOUS, Identity
+from relay.clients.emulated_stream import EmulatedStream
+from relay.protocols.request import ConnectRequest
+from relay.settings import Settings
 from tests.centrifuge.transports.stream_client import CONNECT, StreamClient
 from tests.conftest import EmbeddedFactory, GatewayFactory
 from tests.harness.conditions import wait_until
@@ -84,3 +90,33 @@ async def test_pings_want_pongs(gateways: GatewayFactory, connect: Connect) -> N
             await client.pinged(4)
             (*_, last) = await client.to_the_end()
             assert last == {"push": {"disconnect": {"code": 3012, "reason": "no pong"}}}
+
+
+async def test_a_client_that_is_still_being_let_in_owes_no_pong() -> None:
+    """It is not pinged before it knows of pings, so it has nothing to answer."""
+    open_gate = asyncio.Event()
+
+    class Late:
+        """Lets in whoever comes when the gate is open."""
+
+        async def identify(self, request: ConnectRequest) -> Identity:
+            """See `relay.auth.authenticator.Authenticator`."""
+            await open_gate.wait()
+            return ANONYMOUS
+
+    async with (
+        Gateway(Settings(port=0, drain_seconds=0), authenticator=Late()) as gateway,
+        StreamClient.http_stream(gateway.port) as client,
+    ):
+        (stream,) = parts_of(gateway).context.registry
+        assert isinstance(stream, EmulatedStream)
+        stream.ping()
+        stream.check_heard()
+        open_gate.set()
+        assert "connect" in await client.reply(1)
+        assert client.pings == 0
+        stream.ping()
+        await client.pinged(1)
+        stream.check_heard()
+        (*_, last) = await client.to_the_end()
+        assert last["push"]["disconnect"]["code"] == 3012

@@ -66,22 +66,6 @@ async def test_a_client_that_reads_too_slowly_is_told_so(embedded: EmbeddedFacto
     await is_gone(gateway)
 
 
-@two_ways
-async def test_with_the_drop_policy_a_slow_client_stays_and_gets_its_answers(
-    embedded: EmbeddedFactory, connect: Connect
-) -> None:
-    (gateway,) = await embedded(1, send_buffer_bytes=200_000, slow_consumer="drop")
-    async with connect(gateway.port, CONNECT, SUBSCRIBE, receive_buffer=4096) as client:
-        await client.reply(2)
-        await flood(gateway, 300, 20_000)
-        assert gateway.counters.deliveries_dropped > 0
-        assert (await client.ask(unsubscribe={"channel": "a"}))["unsubscribe"] == {}
-        numbers = [data[0] for data in client.published]
-        assert numbers == sorted(numbers)
-        assert len(numbers) == 300 - gateway.counters.deliveries_dropped
-    await is_gone(gateway)
-
-
 @all_ways
 @pytest.mark.parametrize("event_loop", EVENT_LOOPS)
 async def test_a_drain_says_that_the_gateway_leaves(

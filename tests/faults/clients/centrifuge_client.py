@@ -76,8 +76,6 @@ class CentrifugeClient:
                 code = await self._visit()
             except FAILURES:
                 code = None
-            finally:
-                self.introduced = False
             for subscription in self.subscriptions:
                 subscription.end(code)
             await asyncio.sleep(self._random.uniform(*PAUSE_SECONDS))
@@ -106,6 +104,7 @@ class CentrifugeClient:
             except ConnectionClosed as closed:
                 return None if closed.rcvd is None else closed.rcvd.code
             finally:
+                self.introduced = False
                 self.connection.end()
                 self.connection = None
 

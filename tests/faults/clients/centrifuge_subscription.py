@@ -30,6 +30,8 @@ class CentrifugeSubscription(Listener):
 
     Args:
         by_server: whether the client has it with its connection, and not by a command.
+        insists: whether it asks to go on also where there is no history, which tells it whether it has missed
+            something; official clients do so only the first time.
 
     Attributes:
         by_server: see above.
@@ -38,29 +40,40 @@ class CentrifugeSubscription(Listener):
 
     kind = "centrifuge"
 
-    def __init__(self, name: str, channel: str, recorder: Recorder, *, user: str = "", by_server: bool = False) -> None:
+    def __init__(
+        self,
+        name: str,
+        channel: str,
+        recorder: Recorder,
+        *,
+        user: str = "",
+        by_server: bool = False,
+        insists: bool = False,
+    ) -> None:
         super().__init__(name, channel, recorder, user=user)
         self.by_server = by_server
         self.state = State.AWAY
-        self._recoverable = False
+        self._insists = insists
+        # Whether it asks to go on.
+        self._resumes = False
         self._epoch = ""
         self._offset = 0
 
     @property
     def request(self) -> Content:
         """What it asks for: to go on where it was, if the relay has said that it could."""
-        if not self._recoverable:
+        if not self._resumes:
             return {}
         return {"recover": True, "epoch": self._epoch} | ({"offset": self._offset} if self._offset else {})
 
     def begin(self, place: Place, result: Content) -> None:
         """Take the result of the subscription."""
-        since = f"{self._epoch}:{self._offset}" if self._recoverable else None
+        since = f"{self._epoch}:{self._offset}" if self._resumes else None
         recovered = bool(result.get("recovered"))
         if bool(result.get("was_recovering")) is (since is None) or (recovered and since is None):
             raise Unexpected(f"{self.name} has asked for {self.request}, and was told {result}")
         self._epoch, self._offset = result.get("epoch", ""), result.get("offset", 0)
-        self._recoverable = bool(result.get("recoverable"))
+        self._resumes = bool(result.get("positioned" if self._insists else "recoverable"))
         position = f"{self._epoch}:{self._offset}" if result.get("positioned") else None
         self._begin(
             place,

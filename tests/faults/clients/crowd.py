@@ -174,7 +174,12 @@ class Crowd:
         for number, (channels, user) in enumerate(zip([*shares, *rooms], [*nobody, *users], strict=True)):
             subscriptions = [
                 CentrifugeSubscription(
-                    name, channel, self._recorder, user=user, by_server=(number + place) % BY_SERVER == 1
+                    name,
+                    channel,
+                    self._recorder,
+                    user=user,
+                    by_server=(number + place) % BY_SERVER == 1,
+                    insists=number % 2 == 1,
                 )
                 for place, (name, channel) in enumerate(channels)
             ]

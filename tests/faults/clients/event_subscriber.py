@@ -78,7 +78,8 @@ class EventSubscriber(Subscriber):
     def _begin_at(self, place: Place, position: str, events: list[Event]) -> list[Event]:
         """Begin the session; return the events that are left."""
         since = self._position or None
-        refused = since is not None and events[:1] and events[0].kind == "missed"
+        # One that is told behind where it begins has gone on from there.
+        refused = since is not None and events[:1] and (events[0].kind, events[0].last_id) == ("missed", position)
         recovered = None if since is None else not refused
         self._begin(place, since=since, recovered=recovered, position=position)
         self._position = position

@@ -13,7 +13,8 @@ from relay.errors import Disconnect, ProtocolError
 from relay.protocols import CloseMessage
 from relay.protocols.centrifuge import json_wire, protobuf_wire
 from relay.protocols.centrifuge.command_order import ALONE, MANY
-from relay.protocols.centrifuge.connection import Centrifuge, State
+from relay.protocols.centrifuge.connection import Centrifuge
+from relay.protocols.centrifuge.state import State
 from relay.protocols.multiplexed import MultiplexedSession
 from tests.centrifuge.oracle.wire import WIRES, Json
 from tests.clients.session_world import OPENING

@@ -435,3 +435,18 @@ async def test_a_user_with_too_many_clients_may_come_when_one_has_left() -> None
     world.gate.set()
     await wait_until(lambda: second.replies)
     assert "connect" in second.reply(1)
+
+
+@pytest.mark.parametrize("others", ["before", "after"])
+async def test_one_close_is_enough_where_several_subscriptions_can_not_be(others: str) -> None:
+    """Those that had begun before end, and those behind aren't tried."""
+    world = a_world(channels=ChannelLimits.of(2))
+    names = ["a", "b", "c", "d"] if others == "before" else ["not a channel", "a", "b"]
+    given = {name: ServerSubscription() for name in names}
+    world.identities["t"] = Identity("ann", server_side=ServerSide(given))
+    client = Conversation(world, connected=False)
+    client.begin(connect={"token": "t"})
+    await wait_until(lambda: client.ended)
+    assert client.ended == ((3505, "channel limit") if others == "before" else (3004, "internal server error"))
+    assert len(client.client.closed) == 1
+    await wait_until(world.nothing_is_left)

@@ -13,6 +13,7 @@ from relay.auth.authenticator import Identity
 from relay.auth.credential import MISSING, Unauthenticated
 from relay.auth.subscription_tokens import SubscriptionGrant
 from relay.clients.introduction import INTRODUCTION_SECONDS
+from relay.errors import Disconnect
 from relay.presence import presences
 from tests.clients.late_bus import LateBus
 from tests.clients.late_bus import late_bus as late_bus
@@ -58,6 +59,31 @@ async def test_a_client_that_does_not_connect_in_time_is_stale(format: str) -> N
     world.pass_seconds(INTRODUCTION_SECONDS)
     assert client.ended == (3502, "stale")
     assert world.nothing_is_left()
+
+
+async def test_a_client_that_the_relay_lets_in_too_slowly_comes_back(format: str) -> None:
+    """It has said who it is: 3502 would keep all clients of a slow back end away for good."""
+    world = a_world()
+    world.gate = asyncio.Event()
+    client = Conversation(world, format, connected=False)
+    client.begin(connect={})
+    world.pass_seconds(INTRODUCTION_SECONDS)
+    assert client.ended == (3004, "internal server error")
+    await wait_until(world.nothing_is_left)
+
+
+@pytest.mark.parametrize("why", [Disconnect.KEEPALIVE_TIMEOUT, Disconnect.MESSAGE_TIMEOUT])
+@pytest.mark.parametrize("state", ["new", "connecting", "connected"])
+async def test_a_client_whose_line_is_bad_comes_back(format: str, state: str, why: Disconnect) -> None:
+    """A phone whose network sleeps, say, before it has said who it is, or while the relay looks."""
+    world = a_world()
+    client = Conversation(world, format, connected=state == "connected")
+    world.gate = asyncio.Event()
+    if state == "connecting":
+        client.begin(connect={})
+    client.session.close(why)
+    assert client.ended == (3012, "no pong")
+    await wait_until(world.nothing_is_left)
 
 
 async def test_a_second_connect_is_a_bad_request(format: str) -> None:

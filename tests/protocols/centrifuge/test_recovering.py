@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.message import Kind
-from relay.namespaces import ChannelOptions, Namespaces
+from relay.namespaces import ChannelOptions, Namespaces, NoJson
 from tests.harness.conditions import wait_until
 from tests.harness.examples import examples
 from tests.protocols.centrifuge.conversation import Conversation, a_world, publish
@@ -238,7 +239,9 @@ class Follower:
 
     def _take(self, publication: dict[str, Any]) -> None:
         data = publication["data"].encode()
-        self.documents.append(apply_delta(self.documents[-1], data) if publication.get("delta") else data)
+        document = apply_delta(self.documents[-1], data) if publication.get("delta") else data
+        json.loads(document)  # as the SDKs do: where it fails, they stay away
+        self.documents.append(document)
         assert publication["offset"] > self._offset
         self._offset = publication["offset"]
 
@@ -246,13 +249,14 @@ class Follower:
 DOCUMENTS = st.lists(st.sampled_from(["abcdefghijklmnop", "{}", "äöü€", "0123456789012345"]), max_size=8).map(
     lambda parts: ('{"text":"' + "".join(parts) + '"}').encode()
 )
-STEPS = st.one_of(DOCUMENTS, st.integers(0, 2), st.just(b"\xff no text"))
+NO_JSON = (b"\xff no text", b"hello")
+STEPS = st.one_of(DOCUMENTS, st.integers(0, 2), st.sampled_from(NO_JSON))
 
 
 @examples(100)
 @given(st.lists(STEPS, max_size=25))
 def test_who_follows_by_differences_has_each_document(steps: list[bytes | int]) -> None:
-    """Clients that come and go in between, too; what is no text is left out."""
+    """Clients that come and go in between, too; what is no JSON is left out."""
 
     async def follow() -> None:
         world = a_world(namespaces=Namespaces(named={"delta": ChannelOptions(history_size=50, delta=True)}))
@@ -270,12 +274,12 @@ def test_who_follows_by_differences_has_each_document(steps: list[bytes | int]) 
                     expected[step] += missed[step] or []
                 there[step] = not there[step]
                 continue
-            text = step != b"\xff no text"
-            publish(world, "delta:a", step, kind=Kind.TEXT if text else Kind.BINARY)
+            carried = step not in NO_JSON
+            publish(world, "delta:a", step, kind=Kind.BINARY if step == NO_JSON[0] else Kind.TEXT)
             for number, follower in enumerate(followers):
-                if text and there[number]:
+                if carried and there[number]:
                     expected[number].append(step)
-                elif text and (before := missed[number]) is not None:
+                elif carried and (before := missed[number]) is not None:
                     before.append(step)
                 if there[number]:
                     follower.follow()
@@ -300,3 +304,32 @@ async def test_differences_are_sent_where_they_are_shorter_and_allowed(format: s
     for channel in ("a", "kept:a", "counted:a"):
         assert "delta" not in await subscribed(client, channel, delta="fossil")
     await wait_until(lambda: world.node.hub.subscribers("delta:a") == 2)
+
+
+@pytest.mark.parametrize(("no_json", "data"), [("drop", None), ("string", '"hello \\"you\\""')])
+async def test_a_text_that_is_no_json_leaves_those_who_follow_by_differences_in_peace(
+    no_json: NoJson, data: str | None
+) -> None:
+    """They parse each document: one that can't be parsed would send them away for good, and anyone may publish it."""
+    options = ChannelOptions(history_size=5, delta=True, no_json=no_json)
+    world = a_world(namespaces=Namespaces(named={"delta": options}))
+    follower = Follower(Conversation(world))
+    await follower.come()
+    publish(world, "delta:a", b'{"text":"a long document"}', b'hello "you"', b'{"text":"a long document, changed"}')
+    follower.follow()
+    expected = ['{"text":"a long document"}', data, '{"text":"a long document, changed"}']
+    assert [document.decode() for document in follower.documents] == [one for one in expected if one is not None]
+    assert world.counters.deliveries_left_out == (no_json == "drop")
+
+
+async def test_what_was_missed_comes_whole_where_differences_follow(format: str) -> None:
+    """They would be made for one client alone: those who come back together would hold up all others for minutes."""
+    client = Conversation(a_world(), format)
+    known = await left_at(client, "delta:a")
+    documents = [b'{"text":"' + b"x" * 500 + b'","n":%d}' % number for number in range(4)]
+    publish(client.world, "delta:a", *documents)
+    result = await subscribed(client, "delta:a", delta="fossil", **known)
+    assert (result["delta"], result["recovered"], len(result["publications"])) == (True, True, 4)
+    assert [publication.get("delta", False) for publication in result["publications"]] == [False] * 4
+    publish(client.world, "delta:a", documents[0], documents[1])
+    assert [push["pub"].get("delta", False) for push in client.pushes[-2:]] == [False, True]

@@ -9,6 +9,7 @@ import pytest
 
 from relay.auth.authenticator import Identity
 from relay.auth.server_side import ServerSide
+from relay.auth.subscription_tokens import SubscriptionGrant
 from relay.errors import Disconnect
 from relay.limits.channels import ChannelLimits
 from relay.limits.rate import Rate
@@ -216,6 +217,22 @@ async def test_a_back_end_lets_a_client_stay_for_longer(format: str) -> None:
     early = Conversation(a_world(), format, connected=False)
     early.protocol.renewed(early.session, 60)
     assert early.everything == []
+
+
+async def test_no_right_lasts_longer_than_a_year_for_a_client(format: str) -> None:
+    """`exp: 9999999999` is how some say "for ever": in milliseconds no timer of JavaScript, in seconds no uint32."""
+    world = a_world()
+    far = world.identities["t"] = Identity(None, expires_at=9_999_999_999)
+    client = Conversation(world, format, connected=False)
+    year = 365 * 24 * 3600
+    assert (await client.ask(connect={"token": "t"}))["connect"]["ttl"] == year
+    assert await client.ask(refresh={"token": "t"}) == {"refresh": {"expires": True, "ttl": year}}
+    world.tokens.grants["s"] = SubscriptionGrant(expires_at=far.expires_at)
+    for command in ("subscribe", "sub_refresh"):
+        result = (await client.ask(**{command: {"channel": "a", "token": "s"}}))[command]
+        assert result == {"expires": True, "ttl": year}
+    client.protocol.renewed(client.session, 1e11)
+    assert client.pushes == [{"refresh": {"expires": True, "ttl": year}}]
 
 
 async def test_a_client_renews_its_own_right(format: str) -> None:
