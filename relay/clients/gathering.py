@@ -162,10 +162,12 @@ class Gathering(Client):
         self._write(chunks[0] if len(chunks) == 1 else b"".join(chunks))
 
     def _release_held(self) -> None:
-        """Write everything that waits, so that the end comes behind it."""
+        """Write everything that waits, so that the end comes behind it; not what is kept back for an answer."""
         super()._release_held()
         chunks, counts = self._gathered.take()
-        if chunks:
+        if self._gathered.holding:
+            self._count_dropped(chunks, counts)  # the client was never told of these channels
+        elif chunks:
             self._write_together(chunks, counts)
 
     def _drop_held(self) -> None:

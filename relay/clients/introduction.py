@@ -18,7 +18,8 @@ from relay.auth.subscription_tokens import (
 )
 from relay.clients.registry import Connected
 from relay.clients.session_context import SessionContext
-from relay.errors import Refused, Unavailable
+from relay.errors import Refused, RelayError, Unavailable
+from relay.logs import Logger, trace
 from relay.protocols.multiplexed import Introduced
 from relay.protocols.request import ConnectRequest
 from relay.protocols.request_errors import TokenCause, TokenRefused
@@ -30,6 +31,10 @@ the right ends. As in Centrifugo."""
 INTRODUCTION_SECONDS: Final = 10.0
 """For how long a client may be there without having said who it is."""
 
+_FAULTS: Final = (Exception, SystemExit, asyncio.CancelledError)
+"""What a program's authenticator may raise; as in `relay.gateway.authentication`, it becomes a refusal."""
+
+log = Logger("relay.gateway")
 
 _CAUSES: Final[dict[type[SubscriptionTokenError], TokenCause]] = {
     SubscriptionTokenExpired: "expired",
@@ -117,7 +122,7 @@ async def authorize(context: SessionContext, token: str, channel: str, user: str
 
     Raises:
         TokenRefused: it is not in order.
-        Refused: with 503; that isn't known in time.
+        Refused: with 503; that isn't known in time. With 500; the authenticator has a fault, which is logged.
     """
     if context.authorizer is None:
         raise TokenRefused("invalid", "this relay knows no tokens for channels; see RELAY_AUTH")
@@ -127,6 +132,14 @@ async def authorize(context: SessionContext, token: str, channel: str, user: str
     except SubscriptionTokenError as error:
         cause = _CAUSES.get(type(error), "invalid")
         raise TokenRefused(cause, str(error)) from None
+    except RelayError:
+        raise
+    except _FAULTS as error:
+        task = asyncio.current_task()
+        if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+            raise
+        log.error("authenticator failed", channel=channel, why=type(error).__name__, stack=trace(error))
+        raise Refused(500, "the relay could not tell what the token gives; its log has the reason") from None
 
 
 async def _wait_for(grant: Awaitable[SubscriptionGrant], seconds: float) -> SubscriptionGrant:

@@ -176,12 +176,6 @@ class MultiplexedSession(SubscribingSession):
         """Write the answer to a request."""
         return self.open and cast(Attended, self._client).reply(data)
 
-    def end(self) -> None:
-        """Let go of the client, which has left, and let the protocol do the same."""
-        if self._client is not None:
-            super().end()
-            self._spoken.forget()
-
     def take_turn(self) -> None:
         """Let the protocol go on when it is the client's turn."""
         if self._client is not None and not self.due:
@@ -228,7 +222,10 @@ class MultiplexedSession(SubscribingSession):
         grant = await self._authorize(subscription.channel, token)
         if self._found(subscription.channel) is not subscription:
             raise SubscriptionError(subscription.channel, "the subscription was ended meanwhile")
+        before = subscription.info
         self._take(subscription, grant)
+        if before != grant.info and subscription.begun and subscription.interest.present:
+            self._show(subscription.channel)
         return introduction.seconds_left(self._context, grant.expires_at)
 
     def _ask(self, question: Coroutine[Any, Any, _T], answer: Answer[_T]) -> None:

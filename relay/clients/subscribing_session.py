@@ -41,7 +41,7 @@ class SubscribingSession(Session):
 
     Args:
         context: what such sessions share.
-        identity: who the client is, and what it may do; `UNKNOWN`: it hasn't said yet.
+        identity: who the client is, and what it may do; see `relay.clients.introduction.unknown`.
         protocol: what it speaks.
         network: what its address is counted as; see `relay.limits.connections`.
     """

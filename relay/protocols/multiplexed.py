@@ -280,9 +280,6 @@ class MultiplexedProtocol(ClientProtocol, Protocol):
             ProtocolError: the client broke the protocol, and has to be closed.
         """
 
-    def forget(self) -> None:
-        """Let go of the session, whose client has left for good: else they would hold each other in memory."""
-
     def encoder(self, options: ChannelOptions) -> Encoder:
         """Return the encoder of the messages of channels with such options."""
 

@@ -238,6 +238,23 @@ async def test_nothing_of_a_tick_is_lost_or_follows_the_close_frame(
     await wait_until(lambda: gateway.counters.connections_open == 0)
 
 
+async def test_who_is_closed_before_the_answer_gets_nothing_of_what_was_kept_back_for_it(
+    embedded: EmbeddedFactory,
+) -> None:
+    """It was never told of the channels."""
+    (gateway,) = await embedded(1)
+    node, counters = parts_of(gateway).context.node, gateway.counters
+    async with joined(gateway, "a") as (client, connection):
+        connection.hold_deliveries()
+        publish(node, "a")
+        await one_tick()
+        connection.close(Disconnect.GOING_AWAY)
+        frames = await client.frames_to_the_end()
+        assert [json.loads(frame.payload) for frame in frames if frame.opcode == TEXT] == [{"closing": "going away"}]
+        assert (counters.deliveries_dropped, counters.deliveries) == (1, 0)
+    await wait_until(lambda: gateway.counters.connections_open == 0)
+
+
 async def test_all_that_a_closed_slow_client_is_not_given_is_counted(embedded: EmbeddedFactory) -> None:
     (gateway,) = await embedded(1, send_buffer_bytes=100_000)
     node, counters = parts_of(gateway).context.node, gateway.counters

@@ -11,6 +11,7 @@ from relay.auth.authenticator import Identity
 from relay.auth.subscription_tokens import SubscriptionGrant
 from relay.clients.introduction import RENEWAL_SECONDS
 from relay.errors import NotAllowed, Refused, SubscriptionError, Unavailable
+from relay.namespaces import ChannelOptions, Namespaces
 from relay.protocols.multiplexed import ServerSubscription, SubscribeOptions
 from relay.protocols.request_errors import TokenRefused
 from tests.clients.recorder import OnlyPublic, Outcomes, publish
@@ -215,39 +216,56 @@ async def test_a_subscription_that_ends_while_it_is_renewed(outcomes: Outcomes, 
     await wait_until(world.nothing_is_left)
 
 
-@pytest.mark.parametrize("error", [ValueError("a fault"), TimeoutError(), asyncio.CancelledError()], ids=repr)
-async def test_a_fault_of_the_authenticator_is_logged_and_ends_the_client(
-    outcomes: Outcomes, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, error: BaseException
+FAULTS = [ValueError("a fault"), TimeoutError(), asyncio.CancelledError(), SystemExit(1)]
+
+
+@lateness
+@pytest.mark.parametrize("error", FAULTS, ids=repr)
+async def test_a_fault_of_the_authenticator_is_logged_and_a_refusal(
+    outcomes: Outcomes,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    error: BaseException,
+    late: bool,
 ) -> None:
-    world = granting(late=True)
+    """As one of its `identify`: a program's fault for one token costs the client nothing else that it has."""
+    world = granting(late=late)
     client, session = world.join()
+    session.subscribe("b", outcomes.of("b"))
 
     def fail(token: str) -> SubscriptionGrant:
         raise error
 
     monkeypatch.setattr(world.tokens, "_answer", fail)
     session.subscribe("a", outcomes.of("a"), WITH_TOKEN)
-    await wait_until(lambda: client.acts == ["abort"])
-    assert "request of a client failed" in caplog.text
-    assert outcomes.told == []
+    session.renew_subscription("b", "t", outcomes.of("renewed"))
+    await wait_until(lambda: len(outcomes.told) == 3)
+    for refused in outcomes.results[1:]:
+        assert isinstance(refused, Refused)
+        assert refused.status == 500
+    assert (client.acts, list(session.channels)) == ([], ["b"])
+    assert caplog.text.count("authenticator failed") == 2
+    client.leave()
     await wait_until(world.nothing_is_left)
 
 
-async def test_a_fault_of_an_authenticator_that_answers_at_once_is_raised(
-    outcomes: Outcomes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whoever reads the client's messages logs it, and drops the client; see `MessageReader`."""
-    world = granting()
+async def test_a_token_that_shows_something_else_of_the_client_shows_it_at_once(outcomes: Outcomes) -> None:
+    world = World(namespaces=Namespaces(named={"seen": ChannelOptions(presence=True)}))
     client, session = world.join()
+    for info in (b"1", b"2"):
+        world.tokens.grants[f"shows {info!r}"] = SubscriptionGrant(info=info)
+    session.subscribe("seen:a", outcomes.of("a"), SubscribeOptions(token=f"shows {b'1'!r}"))
+    await wait_until(lambda: outcomes.told)
 
-    def fail(token: str) -> SubscriptionGrant:
-        raise ValueError(token)
+    def shown() -> list[bytes]:
+        session.see_presence("seen:a", outcomes.of("presence"))
+        members = outcomes.results[-1]
+        return [bytes(member.channel_info) for member in members] if isinstance(members, list) else []
 
-    monkeypatch.setattr(world.tokens, "_answer", fail)
-    with pytest.raises(ValueError, match="t"):
-        session.subscribe("a", outcomes.of("a"), WITH_TOKEN)
-    client.abort()
-    assert outcomes.told == []
+    await wait_until(lambda: shown() == [b"1"])
+    session.renew_subscription("seen:a", f"shows {b'2'!r}", outcomes.of("renewed"))
+    await wait_until(lambda: shown() == [b"2"])
+    client.leave()
     await wait_until(world.nothing_is_left)
 
 

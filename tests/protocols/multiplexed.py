@@ -132,9 +132,6 @@ class Multiplexed:
         """Do nothing: nothing is ever left."""
         return 0
 
-    def forget(self) -> None:
-        """Do nothing: it holds no session."""
-
     def encoder(self, options: ChannelOptions) -> Encoder:
         """Return the encoder of all channels."""
         return self.encode

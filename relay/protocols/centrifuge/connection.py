@@ -103,7 +103,8 @@ class Centrifuge:
         return self._server_side
 
     def release(self) -> None:
-        """Let go of the session."""
+        """Let go of the session, and of what is left."""
+        self._state, self._unread, self._opening = State.ENDED, None, None
         del self.session
 
     def encoder(self, options: ChannelOptions) -> Encoder:
@@ -156,7 +157,12 @@ class Centrifuge:
         if reply:
             self._order.full = self.session.reply(reply)
         self._order.end(kind)
-        if self._unread is not None:
+        if self._unread is None:
+            return
+        if self.ended:
+            self._unread = None  # `connect` was refused: what waits is ignored, as all that comes
+            self.session.resume()
+        else:
             self.session.take_turn()
 
     def writable(self) -> None:
@@ -217,16 +223,9 @@ class Centrifuge:
             why = Disconnect.UNAVAILABLE  # the client has said who it is; the relay could not find it out in time
         elif why is Disconnect.TOKEN_EXPIRED and self._state is not State.CONNECTED:
             why = Disconnect.INTRODUCTION_TIMEOUT
-        self._state = State.ENDED
-        self._unread = None
+        self._state, self._unread = State.ENDED, None
         close = close_of(why)
         return CloseMessage(close.code, close.reason)
-
-    def forget(self) -> None:
-        """Let go of the session; see `MultiplexedProtocol`."""
-        self._state = State.ENDED
-        self._unread = self._opening = None
-        del self.session
 
     # How commands are carried out.
 

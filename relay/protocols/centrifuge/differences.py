@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -13,6 +15,9 @@ from relay.protocols.centrifuge.json_payload import json_string
 from relay.protocols.centrifuge.publications import publication_of
 from relay.protocols.centrifuge.results import Publication
 from relay.protocols.centrifuge.wire import Wire
+
+SHARED: Final = 8
+"""Differences that are kept for clients of other wires: these have their turns right behind each other."""
 
 
 class Differences:
@@ -43,7 +48,7 @@ class Differences:
         if document is None:
             return b""
         before, self._before = self._before, document
-        delta = None if before is None else fossil.create(before, document)
+        delta = None if before is None else _difference(before, document)
         if delta is None or len(delta) >= len(document):
             publication = self._publication(message, document)
         else:
@@ -68,3 +73,9 @@ class Differences:
         made = publication_of(message, json_string(data) if self._text else data)
         # As Centrifugo does: in JSON these publications tell no epoch.
         return replace(made, epoch="") if self._text else made
+
+
+@lru_cache(SHARED)
+def _difference(before: bytes, document: bytes) -> bytes | None:
+    """Return what makes a document of the one before; see `fossil.create`."""
+    return fossil.create(before, document)

@@ -96,6 +96,11 @@ DIFFERENCES: Final[tuple[Difference, ...]] = (
         "*",
     ),
     Difference(
+        "Tokens of channels with the old claim `client` are refused: `sub` says whose they are",
+        _in("subscription_tokens", "a token with the claim client"),
+        "*.replies.0.*",
+    ),
+    Difference(
         "Rights come first: who may not ask isn't told what a channel keeps (103, not 108)",
         _in(
             "histories",

@@ -42,8 +42,8 @@ def read_protobuf_commands(data: bytes) -> list[Command]:
     return read_commands(PROTOBUF, data)
 
 
-def read_payload(data: bytes) -> bytes | None:
-    """Return a message's payload as JSON clients get it: as a value on one line, and within a push."""
+def read_payload(data: bytes) -> bytes:
+    """Return the push of a message to JSON clients, in which its payload stands as a value on one line, or a string."""
     made = json_payload(data)
     if made is not None:
         if b"\n" in made:
@@ -58,10 +58,10 @@ def read_payload(data: bytes) -> bytes | None:
     try:
         said = json.loads(push)
     except RecursionError:
-        return made
+        return push
     if [*said["push"]] != ["channel", "pub"] or [*said["push"]["pub"]] != ["data"]:
         raise Wrong(f"it breaks out of its push: {push[:300]!r}")
-    return made
+    return push
 
 
 def make_pair(random: Random) -> bytes:
@@ -74,8 +74,8 @@ def make_pair(random: Random) -> bytes:
     return first + b"\0" + bytes(second)
 
 
-def read_delta(data: bytes) -> bytes | None:
-    """Return the difference between two payloads, which must lead from one to the other."""
+def read_delta(data: bytes) -> bytes:
+    """Return the difference between two payloads, which must lead from one to the other; empty: there is none."""
     source, _, target = data.partition(b"\0")
     delta = fossil.create(source, target)
     if delta is not None:
@@ -85,7 +85,7 @@ def read_delta(data: bytes) -> bytes | None:
             raise Wrong("it leads to something else")
         if _is_text(target) and not _is_text(delta):
             raise Wrong("it cuts a character")
-    return delta
+    return delta or b""
 
 
 def _apply(source: bytes, delta: bytes) -> bytes:

@@ -119,6 +119,19 @@ async def test_after_an_expired_token_the_client_is_told_and_heard_no_more(forma
     assert client.ended == (3502, "stale")
 
 
+async def test_who_is_told_so_late_is_read_on_so_that_its_going_is_noticed(format: str) -> None:
+    world = a_world()
+    world.refusals["old"] = Unauthenticated("expired", "the token has expired")
+    world.gate = asyncio.Event()
+    client = Conversation(world, format, connected=False)
+    client.say({"id": 1, "connect": {"token": "old"}}, {"id": 2, "subscribe": {"channel": "a"}})
+    assert client.client.acts == ["pause"]
+    world.gate.set()
+    await wait_until(lambda: client.client.acts == ["pause", "resume"])
+    assert client.everything == [{"id": 1, "error": {"code": 109, "message": "token expired"}}]
+    client.leave()
+
+
 @pytest.mark.parametrize(
     ("refusal", "ended"),
     [

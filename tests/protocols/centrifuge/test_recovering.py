@@ -11,8 +11,10 @@ from centrifuge.fossil import apply_delta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.message import Kind
+from relay.message import Kind, Message
 from relay.namespaces import ChannelOptions, Namespaces, NoJson
+from relay.protocols.centrifuge import fossil, framings, json_wire, protobuf_wire
+from relay.protocols.centrifuge.differences import Differences
 from tests.harness.conditions import wait_until
 from tests.harness.examples import examples
 from tests.protocols.centrifuge.conversation import Conversation, a_world, publish
@@ -333,3 +335,21 @@ async def test_what_was_missed_comes_whole_where_differences_follow(format: str)
     assert [publication.get("delta", False) for publication in result["publications"]] == [False] * 4
     publish(client.world, "delta:a", documents[0], documents[1])
     assert [push["pub"].get("delta", False) for push in client.pushes[-2:]] == [False, True]
+
+
+async def test_a_difference_is_made_once_whatever_clients_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes up to five milliseconds, and there are WebSockets, events and lines, and two formats."""
+    made: list[bytes] = []
+
+    def create(source: bytes, target: bytes) -> bytes | None:
+        made.append(target)
+        return fossil_create(source, target)
+
+    fossil_create = fossil.create
+    monkeypatch.setattr(fossil, "create", create)
+    documents = [b'{"text":"' + b"x" * 500 + b'","once":%d}' % number for number in range(2)]
+    wires = (json_wire(), framings.json_lines(), framings.json_events(), protobuf_wire())
+    for differences in [Differences(wire, "drop") for wire in wires]:
+        whole, shorter = (differences(Message("delta:a", document)) for document in documents)
+        assert 0 < len(shorter) < len(whole)
+    assert made == documents[1:]
