@@ -119,6 +119,10 @@ class RecordingSession:
         assert type(data) is bytes
         self.sent.append(data)
 
+    def reply(self, data: bytes) -> bool:
+        self.send(data)
+        return False
+
     def close(self, why: Disconnect | CustomDisconnect) -> None:
         self.calls.append(("close", why))
         self.closed.append(why)

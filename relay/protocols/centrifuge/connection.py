@@ -223,8 +223,7 @@ class Centrifuge:
             why = Disconnect.UNAVAILABLE  # the client has said who it is; the relay could not find it out in time
         elif why is Disconnect.TOKEN_EXPIRED and self._state is not State.CONNECTED:
             why = Disconnect.INTRODUCTION_TIMEOUT
-        self._state, self._unread = State.ENDED, None
-        close = close_of(why)
+        self._state, self._unread, close = State.ENDED, None, close_of(why)
         return CloseMessage(close.code, close.reason)
 
     # How commands are carried out.

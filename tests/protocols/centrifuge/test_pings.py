@@ -27,10 +27,6 @@ class Session(RecordingSession):
     ) -> None:
         self.answer = answer
 
-    def reply(self, data: bytes) -> bool:
-        self.send(data)
-        return False
-
 
 @pytest.fixture
 def session() -> Session:
