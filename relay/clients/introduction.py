@@ -135,11 +135,19 @@ async def authorize(context: SessionContext, token: str, channel: str, user: str
     except RelayError:
         raise
     except _FAULTS as error:
-        task = asyncio.current_task()
-        if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+        if isinstance(error, asyncio.CancelledError) and _is_being_cancelled():
             raise
         log.error("authenticator failed", channel=channel, why=type(error).__name__, stack=trace(error))
         raise Refused(500, "the relay could not tell what the token gives; its log has the reason") from None
+
+
+def _is_being_cancelled() -> bool:
+    """Return whether the task that runs is being cancelled.
+
+    A function of its own: the task in a variable beside its cancellation would be a cycle, and its client stay.
+    """
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 async def _wait_for(grant: Awaitable[SubscriptionGrant], seconds: float) -> SubscriptionGrant:
