@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from relay.brokers.presence import PresenceStats, PresenceStore, TooManyMembers
 from relay.member import Member
@@ -27,22 +28,26 @@ class PresentMembers:
 
     async def members(self, channel: str) -> Sequence[Member]:
         """Return who is on a channel, in no order; raises what `PresenceStore.members` does."""
+        known = self._is_known(channel)
         found = await self._store.members(channel)
-        here = self._presences.find(channel)
-        if here is None or here.settled:
+        if known and self._is_known(channel):
             return found
-        return [*(member for member in found if not member.client.startswith(self._own)), *here.members.values()]
+        here = self._presences.find(channel)
+        own = () if here is None else here.members.values()
+        return [*(member for member in found if not member.client.startswith(self._own)), *own]
 
     async def stats(self, channel: str) -> PresenceStats:
         """Return how many are on a channel; raises what `PresenceStore.stats` does.
 
         Where they are too many to be named, those of whom the bus isn't told yet are left out.
         """
+        if not self._is_known(channel):
+            with suppress(TooManyMembers):
+                found = await self.members(channel)
+                return PresenceStats(len(found), len({member.user for member in found}))
+        return await self._store.stats(channel)
+
+    def _is_known(self, channel: str) -> bool:
+        """Return whether the bus knows all of a channel's clients of this gateway; before and after it is asked."""
         here = self._presences.find(channel)
-        if here is None or here.settled:
-            return await self._store.stats(channel)
-        try:
-            found = await self.members(channel)
-        except TooManyMembers:
-            return await self._store.stats(channel)
-        return PresenceStats(len(found), len({member.user for member in found}))
+        return here is None or here.settled

@@ -20,7 +20,7 @@ MOST_UNDER_WAY: Final = 32
 LARGE: Final = frozenset({"history", "presence"})
 """Readings whose answers may have a megabyte."""
 
-MOST_LARGE: Final = 2
+MOST_LARGE: Final = 1
 """Of these under way: each is in memory a few times until its client has read it."""
 
 
