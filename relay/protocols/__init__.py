@@ -252,7 +252,7 @@ def find_endpoint(path: str, offered: Sequence[str]) -> Endpoint:
     for name in offered:
         if name in ENDPOINTS:
             return cast(Endpoint, _load(ENDPOINTS[name]))
-    roots = [root for root in ENDPOINTS if path == root or path.startswith(f"{root}/")]
+    roots = [root for root in ENDPOINTS if path.startswith(root) and path[len(root) : len(root) + 1] in ("", "/")]
     return cast(Endpoint, _load(ENDPOINTS[max(roots, key=len)] if roots else PLAIN))
 
 
