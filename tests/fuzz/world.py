@@ -85,6 +85,10 @@ class _Complaints(logging.Handler):
         self.texts.append(f"{context.get('message')} {where}")
 
 
+_COMMAND_STREAMS: Final = (b"/connection/sse", b"/connection/http_stream", b"/connection/uni_")
+"""Where a client says commands with its request, and nothing behind it."""
+
+
 class World:
     """A gateway with a memory bus on a loop with a virtual clock. An async context manager: it drains at the end.
 
@@ -167,7 +171,7 @@ class World:
         """Return how an input in pieces comes to something else than whole; None: it doesn't, or may."""
         whole, waited = await self._play(case, [case.data]), self._waited
         pieces = await self._play(case, case.pieces)
-        if whole.allows(pieces) or case.target == "stream":
+        if whole.allows(pieces) or any(path in case.data for path in _COMMAND_STREAMS):
             return None  # who says more than one request there is dropped, whatever of that was carried out before
         if case.target == "centrifuge" and self._late_bus is not None:
             return None  # what it says behind a subscription is dropped when it leaves before the bus has answered
