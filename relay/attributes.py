@@ -25,7 +25,7 @@ class AttributesError(RelayError, ValueError):
     """What a message can't carry.
 
     Args:
-        name: of the attribute, as whoever publishes knows it.
+        name: of the attribute, as the publisher knows it.
         rule: that it breaks; a sentence without its subject.
     """
 
@@ -67,7 +67,7 @@ def encode_publisher(user: str | None, conn_info: bytes | None = None, chan_info
         AttributesError: it is longer than `MAX_PUBLISHER_BYTES`.
     """
     encoded = msgspec.json.encode(PublisherInfo(user or "", _raw(conn_info), _raw(chan_info)))
-    if b"\n" in encoded or b"\r" in encoded:  # between the words of an info that somebody has laid out for reading
+    if b"\n" in encoded or b"\r" in encoded:  # between the words of an info that was laid out for reading
         encoded = msgspec.json.format(encoded, indent=-1)
     if len(encoded) > MAX_PUBLISHER_BYTES:
         raise AttributesError("publisher", f"must have at most {MAX_PUBLISHER_BYTES} bytes, has {len(encoded)}")

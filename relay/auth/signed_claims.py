@@ -100,7 +100,7 @@ class ClaimsReader(Generic[AnyClaims]):
         """Return what a token says.
 
         Args:
-            token: from anybody.
+            token: as the client has sent it, not verified.
             keys: that may have signed it; another object when they have changed.
 
         Raises:

@@ -84,7 +84,7 @@ class SubscriptionAuthenticator(Protocol):
         """Return what a token gives.
 
         Args:
-            token: from anybody.
+            token: as the client has sent it, not verified.
             channel: to which a client wants to subscribe.
             user: of the client; None: it has none.
 
@@ -112,7 +112,7 @@ class SubscriptionTokens:
         """Return what a token gives.
 
         Args:
-            token: from anybody.
+            token: as the client has sent it, not verified.
             keys: that may have signed it; another object when they have changed.
             channel: to which a client wants to subscribe.
             user: of the client; None: it has none, and its token has an empty `sub`, or none.

@@ -21,7 +21,7 @@ the last 255 bytes long. Readers put the pieces of a publisher and of tags toget
 pass over all of them. Of several positions the first counts.
 
 A publisher or tags that aren't what `relay.attributes` writes are left out, and the message is delivered without them:
-protocols put them into what their clients get, and whoever writes to Redis must not break those. Nothing is counted, as
+protocols put them into what their clients get, and another writer to Redis must not break those. Nothing is counted, as
 a receiver may ignore them anyway.
 
 Anything that doesn't begin with FF 72 is a plain payload: what `redis-cli PUBLISH relay:lobby hello` sends.

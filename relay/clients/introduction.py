@@ -95,7 +95,7 @@ async def introduce(
         What the identity gives it.
 
     Raises:
-        Refused: it is nobody whom the relay lets in, or another user than before; or its user has too many clients.
+        Refused: the relay doesn't let it in, or it is another user than before; or its user has too many clients.
     """
     request = opening.with_token(token, headers, context.emulated_headers)
     identity = await context.identify(request)

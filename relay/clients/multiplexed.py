@@ -95,7 +95,7 @@ class MultiplexedWebSocket(Gathering, WebSocket, CommandTurns):
         if self._transport is not None:
             node.pause(self)
             return False
-        WebSocket._end_reading(self)  # nobody waits for what is left
+        WebSocket._end_reading(self)  # no code waits for what is left
         return False
 
     def _is_held(self) -> bool:
@@ -109,7 +109,7 @@ class MultiplexedWebSocket(Gathering, WebSocket, CommandTurns):
         return hold is not None
 
     def _give_turn(self) -> int:
-        """Let the protocol go on; of a client that has left, until it waits for what nobody tells it any more."""
+        """Let the protocol go on; of a client that has left, until it waits for an answer, which it isn't told any more."""
         taken = super()._give_turn()
         if self._transport is None and (self._protocol_waits or not self._reader.waiting):
             self._end_reading()

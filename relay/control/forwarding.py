@@ -50,7 +50,7 @@ class Forwarding:
 
         Args:
             node: uid of the gateway.
-            session: token that names the client. Nobody is told whether there is one.
+            session: token that names the client. The gateway that asks isn't told whether there is one.
             data: commands, at most `MAX_FORWARDED_BYTES`.
             publish: see `Publish`.
 

@@ -56,7 +56,7 @@ def pick_emulated(sent: Mapping[str, str], allowed: Collection[str]) -> dict[str
     """Return those headers of a client's protocol that count, by name in lower case.
 
     Args:
-        sent: from anybody.
+        sent: as the client has sent it, not verified.
         allowed: names of those that may count; case makes no difference.
 
     Raises:

@@ -66,7 +66,7 @@ class ConnectRequest:
         reads sessions; none of them is a credential beside a token.
 
         Args:
-            token: from anybody. Empty: the client sends none, and what the request has counts.
+            token: not verified. Empty: the client sends none, and what the request has counts.
             headers: that the client sends in its protocol.
             allowed: names of those of them that count, where the request doesn't have them itself.
 

@@ -17,7 +17,7 @@ class StreamProtocol(MultiplexedProtocol, Protocol):
 
     Attributes:
         emulated: whether further requests of the client may follow.
-        token: by which these name it; nobody else knows it.
+        token: by which these name it; only the client knows it.
     """
 
     emulated: bool

@@ -30,13 +30,13 @@ local function open(position, history, states, number, given, random)
     found = format('%-40.40s', string.match(info, 'master_replid:(%w+)') or '')
   end
   if replica then error(redis.error_reply('READONLY this Redis is a replica; the bus needs the primary')) end
-  local epoch, nobody = channel[EPOCH], format('%40s', '')
-  local primary = epoch and sub(known, 86, 125) or nobody
+  local epoch, unset = channel[EPOCH], format('%40s', '')
+  local primary = epoch and sub(known, 86, 125) or unset
   if not epoch then call('DEL', position, history) end
-  if not epoch or (found ~= nobody and found ~= primary) then
+  if not epoch or (found ~= unset and found ~= primary) then
     local now = call('TIME')
     channel[EPOCH] = random .. format('%08x%05x', now[1], now[2])
-    channel[REST] = format('%85s', '') .. (found ~= nobody and found or primary) .. format(wide, channel[OFFSET])
+    channel[REST] = format('%85s', '') .. (found ~= unset and found or primary) .. format(wide, channel[OFFSET])
       .. (epoch or '-')
     if channel[OFFSET] == 0 then
       write(channel, 'EX', %FRESH%)

@@ -19,7 +19,7 @@ from relay.protocols.centrifuge.wire import Wire
 from relay.protocols.request import ConnectRequest
 
 TOKEN_BYTES: Final = 16
-"""As many as nobody can guess: who has the token speaks for the client."""
+"""As many as no stranger can guess: a request with the token speaks for the client."""
 
 _SSE_BEGINNING: Final = b"\r\n"
 """Written at once, so that proxies and clients see that the response has begun. It ends no event."""
