@@ -109,7 +109,7 @@ class MultiplexedWebSocket(Gathering, WebSocket, CommandTurns):
         return hold is not None
 
     def _give_turn(self) -> int:
-        """Let the protocol go on; of a client that has left, until it waits for an answer, which it isn't told any more."""
+        """Let the protocol go on; of a client that has left, until it waits for an answer: it will get none."""
         taken = super()._give_turn()
         if self._transport is None and (self._protocol_waits or not self._reader.waiting):
             self._end_reading()
