@@ -72,7 +72,13 @@ class Node:
         self.history = self._broker.history
         self.presence = self._broker.presence
         self.recoveries = Recoveries(
-            options.namespaces, self.history, self.hub, counters, self._tell_missed, options.timeout / 2
+            options.namespaces,
+            self.history,
+            self.hub,
+            counters,
+            self._tell_missed,
+            options.timeout / 2,
+            longest_pause=options.timeout / 2,
         )
         self.receive_positioned: Callable[[PositionedMessage], None] = self.recoveries.receive
         self.presences = Presences(

@@ -49,12 +49,14 @@ class Readings:
     Args:
         history: the histories.
         counters: where readings are counted.
+        longest_pause: seconds, at most, from a reading that has failed to the next one.
     """
 
-    def __init__(self, history: HistoryStore, counters: Counters) -> None:
+    def __init__(self, history: HistoryStore, counters: Counters, longest_pause: float) -> None:
         self._loop = asyncio.get_running_loop()
         self._history = history
         self._counters = counters
+        self._longest_pause = longest_pause
         # Those that wait for their turn, the first one first; those that are read; those that wait after a failure.
         self._queue: dict[Wanting, None] = {}
         self._running: dict[Wanting, asyncio.Task[None]] = {}
@@ -128,7 +130,7 @@ class Readings:
             self.request(channel)
         else:
             first, longest = RETRY_SECONDS
-            seconds = min(longest, first * 2 ** min(channel.failures - 1, 8))
+            seconds = min(longest, self._longest_pause, first * 2 ** min(channel.failures - 1, 8))
             spread = random.uniform(0.5, 1.0)  # noqa: S311  # spreads load, guards nothing
             self._paused[channel] = self._loop.call_later(seconds * spread, self._resume, channel)
 

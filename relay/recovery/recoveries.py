@@ -18,7 +18,7 @@ from relay.position import Position
 from relay.recovery.channel_recovery import Awaited, ChannelRecovery
 from relay.recovery.kept import ALL_KEPT_BYTES
 from relay.recovery.reading import Extent, Reading
-from relay.recovery.readings import Readings
+from relay.recovery.readings import RETRY_SECONDS, Readings
 from relay.recovery.ring import RING_BYTES, Budget
 from relay.recovery.sequence import State
 from relay.replay import Replay, Resume
@@ -56,6 +56,8 @@ class Recoveries:
         missed: told the channels whose subscribers have missed messages.
         grace: seconds in which the bus brings a message that it has taken.
         fill_seconds: for which live messages of a channel are kept back while its history can't be read.
+        longest_pause: seconds, at most, from a reading that has failed to the next one. Shorter than clients wait for
+            a history, or one that comes when Redis is back would be refused for what has failed before.
 
     Attributes:
         loop, counters, rings, kept, grace, fill_seconds, deliver: see `Shared`.
@@ -71,6 +73,7 @@ class Recoveries:
         grace: float,
         *,
         fill_seconds: float = FILL_SECONDS,
+        longest_pause: float = RETRY_SECONDS[1],
     ) -> None:
         self.loop = asyncio.get_running_loop()
         self.counters = counters
@@ -82,7 +85,7 @@ class Recoveries:
         self._namespaces = namespaces
         self._hub = hub
         self._missed = missed
-        self._readings = Readings(history, counters)
+        self._readings = Readings(history, counters, longest_pause)
         self._channels: dict[str, ChannelRecovery] = {}
         # Quiet channels that are looked at in this round.
         self._round: list[ChannelRecovery] = []

@@ -226,6 +226,24 @@ async def test_a_reading_that_fails_is_tried_again(monkeypatch: pytest.MonkeyPat
         assert found.counters.history_reads == {"failed": 3, "read": 1}
 
 
+async def test_a_client_that_comes_later_does_not_wait_for_what_has_failed_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Clients are refused when the history isn't read in their time: the pause must be shorter."""
+    monkeypatch.setattr(readings, "RETRY_SECONDS", (60.0, 60.0))
+    async with house(longest_pause=0.01) as found:
+        found.history.late = True
+        found.claim("kept:a").set_result(None)
+        refused = asyncio.create_task(found.join("kept:a", 5))
+        await wait_until(lambda: found.history.asked)
+        refused.cancel()
+        found.history.fail()
+        found.history.late = False
+        listener = await found.join("kept:a", 5)
+        found.publish("kept:a", "1")
+        assert listener.got == "1 "
+
+
 async def test_live_messages_are_not_kept_back_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(readings, "RETRY_SECONDS", (60.0, 60.0))
     async with house(fill_seconds=0.0) as found:
