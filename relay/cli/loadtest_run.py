@@ -96,6 +96,7 @@ def run_load_test(urls: tuple[str, ...], gateways: int, thresholds: list[Thresho
             observer = Observer(named, redis_url, ca_file)
             state = asyncio.run(_run(plan, run, addresses, observer, console))
             result = build_result(state, observer, f"{run:06x}", started, conditions.table(), thresholds)
+            result.defaults = conditions.defaults
             if not result.connects.made:
                 result.verdict.extend(_other_servers(plan, addresses))
             if (stolen := conditions.stolen_share() or 0.0) > STOLEN:
