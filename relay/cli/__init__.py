@@ -27,6 +27,7 @@ COMMANDS: Final = {
     "token": "Make a token for a client, or say what one allows.",
     "health": "Tell whether a gateway is ready for clients.",
     "config": "Show every setting, its value and where it comes from.",
+    "check": "Tell what these settings and this machine lack for production.",
 }
 """Subcommand → its line in the help. Not in the modules, so that `relay --help` imports none of them."""
 
