@@ -118,7 +118,8 @@ def test_host_names(settings: dict[str, Any], state: State, words: str) -> None:
     ],
 )
 def test_secrets(name: str, value: str, source: SettingSource, mode: int | None, state: State) -> None:
-    verdict = access.secrets(replace(facts(**{name: value}), sources={name: source}, env_file_mode=mode))
+    settings: dict[str, Any] = {name: value}
+    verdict = access.secrets(replace(facts(**settings), sources={name: source}, env_file_mode=mode))
     assert verdict.state is state
     assert value not in verdict.reason
     assert (f"RELAY_{name.upper()}" in verdict.reason) is (source is SettingSource.FLAG)
