@@ -18,7 +18,8 @@ from relay.brokers.redis.server import fields_of
 
 _SECTIONS: Final = ("server", "memory", "persistence")
 
-_PARAMETERS: Final = ("client-output-buffer-limit", "timeout", "tcp-keepalive", "save")
+PARAMETERS: Final = ("client-output-buffer-limit", "timeout", "tcp-keepalive", "save")
+"""What is asked of its configuration."""
 
 _REFUSALS: Final = ("NOPERM", "ERR unknown command")
 
@@ -61,7 +62,7 @@ async def inspect(address: Address, prefix: str, limit: float) -> Inspection:
             await questions.ask(link, [("PING",)])
             seconds = time.monotonic() - asked_at
             sections = await questions.ask(link, [("INFO", section) for section in _SECTIONS])
-            found = await questions.ask(link, [("CONFIG", "GET", name) for name in _PARAMETERS])
+            found = await questions.ask(link, [("CONFIG", "GET", name) for name in PARAMETERS])
             wanted = list(rights(prefix))
             allowed = await questions.ask(link, [right.command for right in wanted])
     except TimeoutError:

@@ -7,10 +7,12 @@ import re
 
 import pytest
 
+from relay.brokers.redis import inspection
 from relay.brokers.redis.address import parse_address
 from relay.brokers.redis.inspection import Inspection, inspect
 from relay.brokers.redis.rights import Need, rights
 from tests.docs.pages import text_of
+from tests.harness.conditions import wait_until
 from tests.harness.redis_server import RedisServer
 
 PAGE = text_of("docs/operations.md")
@@ -102,12 +104,22 @@ async def test_a_redis_that_can_not_be_reached_is_told_in_words(own_redis: Redis
         await look(url)
 
 
+def pause_writes(server: RedisServer) -> None:
+    """Let the server answer questions, and nothing that might write, such as PUBLISH."""
+    server.admin.execute_command("CLIENT", "PAUSE", "600000", "WRITE")  # type: ignore[no-untyped-call]
+
+
+async def test_a_redis_that_falls_silent_meanwhile_is_told_in_words(own_redis: RedisServer) -> None:
+    pause_writes(own_redis)
+    with pytest.raises(ConnectionError, match=rf"127\.0\.0\.1:{own_redis.port} has not answered within 3 s"):
+        await look(own_redis.url, limit=3)
+
+
 async def test_a_redis_that_ends_meanwhile_is_told_in_words(own_redis: RedisServer) -> None:
     """As one does that takes a user away."""
-    url = own_redis.add_user("gone", "secret", "&* ~* +@all")
-    own_redis.pause()
-    asking = asyncio.create_task(look(url))
-    await asyncio.sleep(0)
-    own_redis.kill()
-    with pytest.raises(ConnectionError):
+    pause_writes(own_redis)
+    asking = asyncio.create_task(look(own_redis.url, limit=60))
+    await wait_until(lambda: own_redis.calls("config|get") == len(inspection.PARAMETERS))
+    own_redis.kill_clients("normal")
+    with pytest.raises(ConnectionError, match="has ended the connection: closed by Redis"):
         await asking
