@@ -25,6 +25,25 @@ AFTER_DRAIN_SECONDS: Final = 10.0
 """What a gateway may take behind its drain, to publish what was accepted."""
 
 
+def listen_address(facts: Facts) -> Verdict:
+    """Judge whether those who should connect can."""
+    settings = facts.settings
+    if settings.port == 0:
+        return warning(f"any free port is taken, which no balancer knows; set {PREFIX}PORT")
+    if not settings.on_loopback:
+        return ok(f"port {settings.port} of {show(settings.host)}")
+    if settings.trusted_proxies is None:
+        return warning(
+            f"only this machine can connect to {show(settings.host)}; set {PREFIX}HOST, unless a proxy runs on it"
+        )
+    elsewhere = [network for network in settings.trusted_proxies if not ip_network(network).is_loopback]
+    if elsewhere:
+        return missing(
+            f"the proxies {', '.join(elsewhere)} can't connect to {show(settings.host)}; set {PREFIX}HOST, as 0.0.0.0"
+        )
+    return ok(f"port {settings.port} of {show(settings.host)}, for the proxy on this machine")
+
+
 def tls(facts: Facts) -> Verdict:
     """Judge whether what clients and gateways say can be read on the way."""
     settings = facts.settings

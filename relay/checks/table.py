@@ -38,6 +38,7 @@ ITEMS: Final = (
     Item("Secrets", access.secrets),
     Item("Back ends", access.back_ends),
     Item("Server API", access.server_api),
+    Item("Listen address", front.listen_address),
     Item("TLS", front.tls),
     Item("Certificate", front.certificate),
     Item("Trusted proxies", front.trusted_proxies),

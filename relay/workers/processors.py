@@ -16,7 +16,8 @@ def usable_processors(cgroups: Path = CGROUPS, own: Path = OWN_CGROUP) -> int:
         cgroups: folder of the kernel's control groups.
         own: file that names the control group of this process.
     """
-    allowed = len(os.sched_getaffinity(0))
+    # Linux alone has the first.
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, math.ceil(min(allowed, _quota(cgroups, own))))
 
 

@@ -19,6 +19,22 @@ PROXY = {"trusted_proxies": "10.0.0.0/8"}
 @pytest.mark.parametrize(
     ("settings", "state", "words"),
     [
+        ({}, State.WARNING, "set RELAY_HOST, unless a proxy runs on it"),
+        ({"trusted_proxies": "127.0.0.1,::1"}, State.OK, "for the proxy on this machine"),
+        ({"trusted_proxies": "127.0.0.1,10.0.0.0/8"}, State.MISSING, "10.0.0.0/8 can't connect to 127.0.0.1"),
+        ({"host": "10.0.0.5,10.0.0.6", "port": 443}, State.OK, "port 443 of 10.0.0.5,10.0.0.6"),
+        ({"host": "0.0.0.0", "port": 0}, State.WARNING, "set RELAY_PORT"),
+    ],
+)
+def test_the_listen_address(settings: dict[str, Any], state: State, words: str) -> None:
+    verdict = front.listen_address(facts(**settings))
+    assert verdict.state is state
+    assert words in verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("settings", "state", "words"),
+    [
         ({}, State.UNKNOWN, "a proxy on it"),
         (OUTSIDE, State.MISSING, "set RELAY_TLS_CERT"),
         ({**OUTSIDE, **PROXY}, State.UNKNOWN, "RELAY_TRUSTED_PROXIES"),
