@@ -17,7 +17,7 @@ LAYERS = [
     ["__main__"],
     ["cli"],
     ["relay", "loadtest", "health_check"],
-    ["workers"],
+    ["workers", "checks"],
     ["gateway"],
     ["authenticators", "rpc"],
     ["back_ends"],
@@ -50,7 +50,7 @@ small."""
 KNOWN_BY = {
     "loadtest": {"cli"},
     "health_check": set[str](),
-    "settings": {"relay", "cli", "workers", "gateway", "authenticators", "rpc", "back_ends", "web"},
+    "settings": {"relay", "cli", "workers", "checks", "gateway", "authenticators", "rpc", "back_ends", "web"},
     "control": {"gateway", "web"},
 }
 """Rooms that not all rooms of the layers before may know, and those that may. Settings end at the front door: what lies
@@ -107,6 +107,7 @@ CONVERTS_ONLY = {("proxies.proxy_header", "socket")}
 """What pure modules import of a library that does I/O: here, how an address is written."""
 
 PURE = {
+    "checks",
     "hub",
     "protocols",
     "auth",
