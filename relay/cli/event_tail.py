@@ -11,11 +11,11 @@ import click
 from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout
 from yarl import URL
 
-from relay.cli.event_reader import Event, EventReader
 from relay.cli.tail import FIRST_DELAY_SECONDS, HANDSHAKE_SECONDS, PERMANENT_REFUSALS, GatewayRefused, Tail
 from relay.cli.unreachable import answered, check_gateway, unreachable
 from relay.errors import comes_back
 from relay.redaction import escape_controls
+from relay.sdk.event_reader import Event, EventReader
 
 SILENCE_SECONDS: Final = 120.0
 """After so long without even a heartbeat the connection is made again: the gateway may be gone."""

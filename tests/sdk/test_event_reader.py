@@ -5,11 +5,11 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.cli.event_reader import Event, EventReader
 from relay.errors import Disconnect
 from relay.message import Kind, Message, PositionedMessage
 from relay.position import Position
 from relay.protocols import sse
+from relay.sdk.event_reader import Event, EventReader
 
 payloads = st.one_of(st.text(st.one_of(st.sampled_from("\n\r :"), st.characters(codec="utf-8"))), st.binary())
 
@@ -23,7 +23,10 @@ def test_what_is_read_is_what_was_published_however_it_is_cut(sent: list[str | b
     reader = EventReader()
     pieces = [stream[start : start + size] for start in range(0, len(stream), size)]
     events = [event for piece in pieces for event in reader.feed(piece)]
-    assert [event.message for event in events] == sent
+    assert events.pop(0) == Event("", "", "e:0")
+    assert [(event.message, event.position) for event in events] == [
+        (payload, f"e:{offset}") for offset, payload in enumerate(sent, 1)
+    ]
     assert reader.position == f"e:{len(sent)}"
 
 
