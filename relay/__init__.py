@@ -16,13 +16,18 @@ if TYPE_CHECKING:
     from relay.errors import Refused
     from relay.gateway import Gateway
     from relay.protocols.request import ConnectRequest
+    from relay.sdk.client import Client
+    from relay.sdk.errors import ClientRefused, MessagesMissed
     from relay.settings import Settings
 
 __all__ = [
     "AsyncPublisher",
+    "Client",
+    "ClientRefused",
     "ConnectRequest",
     "Gateway",
     "Grant",
+    "MessagesMissed",
     "Publisher",
     "Refused",
     "Settings",
@@ -31,9 +36,12 @@ __all__ = [
 
 _MODULES = {
     "AsyncPublisher": "relay.brokers.redis.async_publisher",
+    "Client": "relay.sdk.client",
+    "ClientRefused": "relay.sdk.errors",
     "ConnectRequest": "relay.protocols.request",
     "Gateway": "relay.gateway",
     "Grant": "relay.auth.grant",
+    "MessagesMissed": "relay.sdk.errors",
     "Publisher": "relay.brokers.redis.publisher",
     "Refused": "relay.errors",
     "Settings": "relay.settings",
