@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from relay.protocols.request import ConnectRequest
     from relay.sdk.client import Client
     from relay.sdk.errors import ClientRefused, MessagesMissed
+    from relay.sdk.received_message import ReceivedMessage
     from relay.settings import Settings
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "Grant",
     "MessagesMissed",
     "Publisher",
+    "ReceivedMessage",
     "Refused",
     "Settings",
     "__version__",
@@ -43,6 +45,7 @@ _MODULES = {
     "Grant": "relay.auth.grant",
     "MessagesMissed": "relay.sdk.errors",
     "Publisher": "relay.brokers.redis.publisher",
+    "ReceivedMessage": "relay.sdk.received_message",
     "Refused": "relay.errors",
     "Settings": "relay.settings",
 }

@@ -43,7 +43,7 @@ class Client:
         publish_timeout: seconds until a message is acknowledged; for each try.
         max_reconnect_delay: seconds between two tries at most, besides those for which a gateway asks.
         buffer_bytes: of each subscription, that wait here when the program is slow; then nothing more is read.
-        max_message_bytes: largest message; a larger one ends its subscription with `MessageTooBig`.
+        max_message_bytes: largest message; a larger one ends its subscription with `MessageTooBig`. None: of any size.
 
     Raises:
         AddressError: the URL is none of a gateway; it is a `ValueError`.
@@ -60,14 +60,14 @@ class Client:
         publish_timeout: float = 15.0,
         max_reconnect_delay: float = 5.0,
         buffer_bytes: int = 262_144,
-        max_message_bytes: int = 16_777_216,
+        max_message_bytes: int | None = 16_777_216,
     ) -> None:
-        address, tokens = GatewayAddress.parse(url), TokenSource(token)
+        address = GatewayAddress.parse(url)
+        self._tokens = TokenSource(token)
         self._max_reconnect_delay = max_reconnect_delay
         self._source = EventSource(
             address,
             self._get_session,
-            tokens,
             tls=tls,
             connect_seconds=connect_timeout,
             silence_seconds=silence_timeout,
@@ -77,7 +77,7 @@ class Client:
         self._publisher = HttpPublisher(
             address,
             self._get_session,
-            tokens,
+            self._tokens,
             tls=tls,
             connect_seconds=connect_timeout,
             timeout_seconds=publish_timeout,
@@ -121,7 +121,7 @@ class Client:
             parse_position(since)
         backoff = Backoff(self._max_reconnect_delay)
         subscription = Subscription(
-            self._source, check_channel(channel), backoff, since=since, history=history, missed=missed
+            self._source, self._tokens, check_channel(channel), backoff, since=since, history=history, missed=missed
         )
         self._subscriptions.add(subscription)
         return subscription

@@ -21,18 +21,16 @@ class EventConnection:
         response: of the gateway.
         token: with which it was asked for.
         max_message_bytes: see `EventReader`.
+
+    Attributes:
+        first: events that came with its begin.
     """
 
-    def __init__(self, response: ClientResponse, token: str | None, max_message_bytes: int) -> None:
+    def __init__(self, response: ClientResponse, token: str | None, max_message_bytes: int | None) -> None:
         self._response = response
         self._reader = EventReader(max_message_bytes)
         self.token = token
         self.first: list[Event] = []
-
-    @property
-    def position(self) -> str | None:
-        """The position of the last event; None: there was none."""
-        return self._reader.position
 
     async def begin(self) -> None:
         """Read until the stream has begun: from now on no message is missed; `first` are the events that have come.
@@ -51,6 +49,8 @@ class EventConnection:
             StreamBroken: the stream has ended.
             MessageTooBig: a message is too large.
         """
+        if self._reader.too_big is not None:
+            raise self._reader.too_big
         try:
             piece = await self._response.content.readany()
         except TimeoutError:

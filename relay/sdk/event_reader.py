@@ -43,6 +43,7 @@ class EventReader:
         max_message_bytes: largest message; None: of any size.
 
     Attributes:
+        too_big: a message is larger than `max_message_bytes`, and nothing more is read; None: none was.
         begun: whether anything has come that is whole, such as the time to wait with which each stream begins.
         position: of the last event; None: there was none.
     """
@@ -50,35 +51,31 @@ class EventReader:
     def __init__(self, max_message_bytes: int | None = None) -> None:
         self._max_message_bytes = max_message_bytes
         self._rest = bytearray()
+        self.too_big: MessageTooBig | None = None
         self.begun = False
         self.position: str | None = None
 
     def feed(self, piece: bytes) -> list[Event]:
-        """Return the events that are complete now.
-
-        Raises:
-            MessageTooBig: one is larger than `max_message_bytes`.
-        """
+        """Return the events that are complete now; look at `too_big` then."""
         # What was looked through before is not looked through again, but for a line end at its end.
         searched = max(0, len(self._rest) - 1)
         self._rest += piece
         events, start = [], 0
-        while (end := self._rest.find(b"\n\n", max(start, searched))) >= 0:
-            self._check_size(end - start)
+        while (end := self._rest.find(b"\n\n", max(start, searched))) >= 0 and self._fits(end - start):
             block = self._rest[start:end].decode(errors="replace")
             start = end + 2
             self.begun = True
             if (event := self._read(block)) is not None:
                 events.append(event)
         del self._rest[:start]
-        self._check_size(len(self._rest))
+        if not self._fits(len(self._rest) if end < 0 else end - start):
+            self.too_big = MessageTooBig(self._max_message_bytes or 0)
         return events
 
-    def _check_size(self, size_bytes: int) -> None:
+    def _fits(self, size_bytes: int) -> bool:
         limit = self._max_message_bytes
         # In base64 four bytes stand for three.
-        if limit is not None and size_bytes > limit * 4 // 3 + _SPARE_BYTES:
-            raise MessageTooBig(limit)
+        return limit is None or size_bytes <= limit * 4 // 3 + _SPARE_BYTES
 
     def _read(self, block: str) -> Event | None:
         """Return the event of a block, or its position alone; None: it has neither."""

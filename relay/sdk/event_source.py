@@ -13,7 +13,7 @@ from yarl import URL
 from relay.sdk.event_connection import EventConnection
 from relay.sdk.gateway_address import GatewayAddress
 from relay.sdk.refusal import Refusal
-from relay.sdk.token_source import TokenSource, token_headers
+from relay.sdk.token_source import token_headers
 
 _HEADERS = {
     "Accept": "text/event-stream",
@@ -28,28 +28,25 @@ class EventSource:
     Args:
         address: of the gateway.
         session: returns the HTTP client.
-        tokens: with which it asks.
         tls: for https://; None: the authorities of the system are trusted.
         connect_seconds: until a stream has begun.
         silence_seconds: after so long without even a heartbeat a stream counts as broken.
         buffer_bytes: of a stream, that may wait for a subscriber.
-        max_message_bytes: largest message.
+        max_message_bytes: largest message; None: of any size.
     """
 
     def __init__(
         self,
         address: GatewayAddress,
         session: Callable[[], ClientSession],
-        tokens: TokenSource,
         *,
         tls: ssl.SSLContext | None,
         connect_seconds: float,
         silence_seconds: float,
         buffer_bytes: int,
-        max_message_bytes: int,
+        max_message_bytes: int | None,
     ) -> None:
         self.address = address
-        self.tokens = tokens
         self._session = session
         self._tls = tls
         self._connect_seconds = connect_seconds

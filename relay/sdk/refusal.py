@@ -33,12 +33,12 @@ class Refusal:
     @classmethod
     async def read(cls, response: ClientResponse) -> Self:
         """Read an answer, but not to its end."""
-        if "Location" in response.headers:
+        if response.status == HTTPStatus.OK:
+            reason = f"there is no relay at this address: the answer is {response.content_type}"
+        elif "Location" in response.headers:
             reason = f"it sends clients on to {response.headers['Location'][:_SENTENCE_BYTES]}"
         elif response.content_type == "text/plain":
             reason = (await response.content.read(_SENTENCE_BYTES)).decode(errors="replace").strip()
-        elif response.status == HTTPStatus.OK:
-            reason = f"there is no relay at this address: the answer is {response.content_type}"
         else:
             reason = response.reason or "no reason"
         wait = response.headers.get("Retry-After", "")

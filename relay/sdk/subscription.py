@@ -22,6 +22,7 @@ from relay.sdk.event_reader import Event
 from relay.sdk.event_source import EventSource
 from relay.sdk.received_message import ReceivedMessage
 from relay.sdk.refusal import Refusal
+from relay.sdk.token_source import TokenSource
 from relay.system_error import in_words
 
 log: Final = logging.getLogger("relay.client")
@@ -54,6 +55,7 @@ class Subscription:
 
     Args:
         source: where its events come from.
+        tokens: with which it comes in.
         channel: legal name of the channel.
         backoff: how long it waits after failures.
         since: position after which it begins; None: with what is published from now on.
@@ -68,6 +70,7 @@ class Subscription:
     def __init__(
         self,
         source: EventSource,
+        tokens: TokenSource,
         channel: str,
         backoff: Backoff,
         *,
@@ -78,6 +81,8 @@ class Subscription:
         self.channel = channel
         self.position = since
         self._source = source
+        self._tokens = tokens
+        self._gateway = source.address.http_origin
         self._backoff = backoff
         self._history = history
         self._missed = missed
@@ -176,11 +181,10 @@ class Subscription:
         if self._refused is not None:
             raise self._refused
         await asyncio.sleep(self._open_at - asyncio.get_running_loop().time())
-        tokens = self._source.tokens
         if self._stale is not None:
-            await tokens.renew(*self._stale)
+            await self._tokens.renew(*self._stale)
             self._stale = None
-        token = await tokens.get()
+        token = await self._tokens.get()
         try:
             opened = await self._source.open(self.channel, token, self._resume, self._history)
         except TimeoutError:
@@ -194,7 +198,7 @@ class Subscription:
                 self._begin(opened)
 
     def _begin(self, connection: EventConnection) -> None:
-        log.info("%s: listening", self._source.address.http_origin)
+        log.info("%s: listening", self._gateway)
         if self._begun and self._resume is None:
             self._items.append(_Gap(None))  # nobody can tell whether there were messages meanwhile
         self._connection, self._begun, self._renewed = connection, True, False
@@ -202,12 +206,12 @@ class Subscription:
         self._take(connection, connection.first)
 
     def _refuse(self, refusal: Refusal, token: str | None) -> None:
-        if refusal.status == 401 and self._source.tokens.renewable and not self._renewed:
+        if refusal.status == 401 and self._tokens.renewable and not self._renewed:
             self._stale, self._renewed = (token,), True
         elif refusal.for_now:
             self._wait(f"HTTP {refusal.status}: {refusal.reason}", refusal.retry_after_seconds)
         else:
-            raise ClientRefused(self._source.address.http_origin, refusal.status, refusal.reason)
+            raise ClientRefused(self._gateway, refusal.status, refusal.reason)
 
     async def _read(self, connection: EventConnection) -> None:
         try:
@@ -219,24 +223,31 @@ class Subscription:
 
     def _take(self, connection: EventConnection, events: list[Event]) -> None:
         for event in events:
-            if (data := event.message) is not None:
-                self._items.append(ReceivedMessage(self.channel, data, event.position))
-            elif event.kind == "missed":
-                self._items.append(_Gap(json.loads(event.data)["position"]))
-            elif event.kind == "close":
-                said = json.loads(event.data)
-                self._end(connection, said["code"], said["reason"])
-        if connection.position is not None:
-            self._resume = connection.position
+            try:
+                self._take_one(connection, event)
+            except (ValueError, KeyError, TypeError):
+                self._wait("it says what no relay says")
+                return
+
+    def _take_one(self, connection: EventConnection, event: Event) -> None:
+        if (data := event.message) is not None:
+            self._items.append(ReceivedMessage(self.channel, data, event.position))
+        elif event.kind == "missed":
+            self._items.append(_Gap(json.loads(event.data)["position"]))
+        elif event.kind == "close":
+            said = json.loads(event.data)
+            self._end(connection, said["code"], said["reason"])
+        if event.position is not None:
+            self._resume = event.position
             if not self._items:
-                self.position = self._resume
+                self.position = event.position
 
     def _end(self, connection: EventConnection, code: int, reason: str) -> None:
         """Note what to do after the gateway has ended the stream with a close code."""
-        if (code, reason) == _TOKEN_EXPIRED and self._source.tokens.renewable:
+        if (code, reason) == _TOKEN_EXPIRED and self._tokens.renewable:
             self._stale = (connection.token,)
         elif not comes_back(code):
-            self._refused = ClientRefused(self._source.address.http_origin, code, reason)
+            self._refused = ClientRefused(self._gateway, code, reason)
         self._wait(f"closed with {code} {reason}")
 
     def _wait(self, reason: str, retry_after_seconds: float = 0.0) -> None:
@@ -247,7 +258,7 @@ class Subscription:
         pause = self._backoff.pause(lasted_seconds=lasted, retry_after_seconds=retry_after_seconds)
         self._open_at = now + pause
         if self._refused is None and not self._closed:
-            log.warning("%s: %s; listening again in %.1f s", self._source.address.http_origin, reason, pause)
+            log.warning("%s: %s; listening again in %.1f s", self._gateway, reason, pause)
 
     def _shut(self) -> None:
         self._closed = True

@@ -37,3 +37,23 @@ def test_what_is_no_message_is_told_apart() -> None:
     assert event.message is None
     assert reader.position is None
     assert reader.feed(sse.encode(Message("a", b"hello"))) == [Event("message", "hello")]
+
+
+@given(st.integers(1, 3000))
+def test_a_message_that_is_too_big_is_found_before_it_is_whole(size: int) -> None:
+    reader = EventReader(max_message_bytes=1000)
+    stream = sse.encode(Message("a", b"hello")) + b"data: " + bytes(20_000) + b"\n\ndata: behind\n\n"
+    events, fed = [], 0
+    while reader.too_big is None:
+        events += reader.feed(stream[fed : fed + size])
+        fed += size
+    assert events == [Event("message", "hello")]
+    assert fed < 6000 + 2 * size
+
+
+@given(st.one_of(st.binary(max_size=1000), st.text(st.sampled_from("a\n\r"), max_size=1000)))
+def test_a_message_of_the_largest_size_is_not_too_big(sent: str | bytes) -> None:
+    kind, data = (Kind.TEXT, sent.encode()) if isinstance(sent, str) else (Kind.BINARY, sent)
+    reader = EventReader(max_message_bytes=len(data))
+    (event,) = reader.feed(sse.encode(PositionedMessage("a", data, kind, position=Position("e" * 64, 2**53 - 1))))
+    assert (event.message, reader.too_big) == (sent, None)
