@@ -105,7 +105,7 @@ class Subscription:
             ClientRefused: it refuses for good.
         """
         self._kept = True
-        while self._connection is None and not self._closed:
+        while not self._begun and not self._closed:
             await self._advance()
         return self
 
