@@ -18,6 +18,7 @@ from tests.harness.certificate_authority import CertificateAuthority
 from tests.harness.conditions import wait_until
 from tests.harness.free_port import free_port
 from tests.harness.redis_server import RedisServer
+from tests.harness.tcp_proxy import TcpProxy
 
 KEPT = "kept:a"
 
@@ -81,6 +82,37 @@ async def test_a_gateway_that_is_killed_and_started_again_loses_nothing(
         over.set()
     for got in received:
         assert got == sent[sent.index(str(got[0])) :]
+
+
+@pytest.mark.parametrize("bus", ["memory", "redis"])
+async def test_connections_that_break_at_any_byte_lose_nothing(
+    embedded: EmbeddedFactory, redis_server: RedisServer, prefix: str, bus: str
+) -> None:
+    """With Redis each goes to the other one of two gateways."""
+    if bus == "redis":
+        started = await embedded(2, broker_url=redis_server.url, broker_prefix=prefix, namespaces=NAMESPACES)
+    else:
+        started = await embedded(1, namespaces=NAMESPACES)
+    await wait_until(lambda: all(gateway.ready for gateway in started))
+    async with (
+        TcpProxy(*(gateway.port for gateway in started), in_turn=True) as proxy,
+        Client(f"http://127.0.0.1:{proxy.port}", max_reconnect_delay=0.01) as client,
+        client.subscribe(KEPT) as messages,
+    ):
+        sent: list[str | bytes] = []
+        got: list[str | bytes] = []
+        for turn in range(20):
+            proxy.slow_down(bytes_per_second=200_000)
+            for number in range(5):
+                sent.append(f"{turn} {number}\n" * 500 if number % 2 else bytes([turn, number]) * 700)
+                await started[0].publish(KEPT, sent[-1])
+            got += [(await anext(messages)).data for _ in range(turn % 5 + 1)]
+            proxy.cut()
+        proxy.slow_down()
+        while len(got) < len(sent):
+            got.append((await anext(messages)).data)
+        assert got == sent
+        assert proxy.accepted > 20
 
 
 async def test_a_gateway_that_has_lost_its_history_says_so(embedded: EmbeddedFactory) -> None:
