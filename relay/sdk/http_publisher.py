@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
+from io import BytesIO
 from typing import Final
 
 from aiohttp import ClientConnectorError, ClientError, ClientSession, ClientTimeout, ConnectionTimeoutError
@@ -16,11 +17,11 @@ from relay.channel import check_channel
 from relay.errors import BusUnavailable, DeliveryUnknown, PublishError
 from relay.idempotency_key import check_idempotency_key
 from relay.sdk.backoff import Backoff
+from relay.sdk.connection_failure import describe_failure
 from relay.sdk.errors import ClientRefused
 from relay.sdk.gateway_address import GatewayAddress
 from relay.sdk.refusal import Refusal
 from relay.sdk.token_source import TokenSource, token_headers
-from relay.system_error import in_words
 
 TRIES: Final = 5
 """Of a message with a key."""
@@ -116,15 +117,17 @@ class HttpPublisher:
         return answer
 
     async def _post(self, url: URL, headers: dict[str, str], body: bytes) -> Published | Refusal:
+        # In pieces: all of a large body at once would hold up the event loop.
+        pieces = BytesIO(body)
         try:
             async with self._session().post(
-                url, headers=headers, data=body, ssl=self._tls or True, timeout=self._timeout, allow_redirects=False
+                url, headers=headers, data=pieces, ssl=self._tls or True, timeout=self._timeout, allow_redirects=False
             ) as response:
                 if response.status != HTTPStatus.OK or response.content_type != "application/json":
                     return await Refusal.read(response)
                 answer = await response.json()
                 return Published(answer["gateways"], answer.get("position"))
         except (ClientConnectorError, ConnectionTimeoutError) as error:
-            raise BusUnavailable(f"{self._address.http_origin} can't be reached: {in_words(error)}") from error
-        except (ClientError, TimeoutError, OSError) as error:
-            raise DeliveryUnknown(f"{self._address.http_origin} did not answer: {in_words(error)}") from error
+            raise BusUnavailable(f"{self._address.http_origin} {describe_failure(error)}") from error
+        except (ClientError, OSError) as error:
+            raise DeliveryUnknown(f"{self._address.http_origin} {describe_failure(error)}") from error
