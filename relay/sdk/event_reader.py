@@ -45,7 +45,6 @@ class EventReader:
     Attributes:
         too_big: a message is larger than `max_message_bytes`, and nothing more is read; None: none was.
         begun: whether anything has come that is whole, such as the time to wait with which each stream begins.
-        position: of the last event; None: there was none.
     """
 
     def __init__(self, max_message_bytes: int | None = None) -> None:
@@ -53,7 +52,6 @@ class EventReader:
         self._rest = bytearray()
         self.too_big: MessageTooBig | None = None
         self.begun = False
-        self.position: str | None = None
 
     def feed(self, piece: bytes) -> list[Event]:
         """Return the events that are complete now; look at `too_big` then."""
@@ -84,7 +82,7 @@ class EventReader:
             name, _, value = line.partition(":")
             value = value.removeprefix(" ")
             if name == "id":
-                self.position = position = value
+                position = value
             elif name == "event":
                 kind = value
             elif name == "data":
