@@ -1,12 +1,14 @@
-"""A web application that stands on a page: written into a folder of its own as a file, and run there."""
+"""A web application that stands on a page: written into a folder of its own, and run there."""
 
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -20,8 +22,7 @@ class Application:
     """A process that listens on `port`. A context manager.
 
     Args:
-        file: name of the file.
-        code: its text.
+        files: path of each below the folder, and its text.
         command: that starts it, without a shell; `{port}` in it stands for the port.
         variables: of its environment; `{port}` as above.
         preparations: commands that are run before, one after the other.
@@ -32,15 +33,17 @@ class Application:
 
     def __init__(
         self,
-        file: str,
-        code: str,
+        files: Mapping[str, str],
         command: Sequence[str],
         variables: Mapping[str, str],
         preparations: Sequence[Sequence[str]] = (),
     ) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="relay-application-")
         self.port = free_port()
-        (Path(self._folder.name) / file).write_text(code)
+        for path, text in files.items():
+            file = Path(self._folder.name) / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
         self._command = [word.format(port=self.port) for word in command]
         self._preparations = preparations
         self._environment = {**os.environ, **{name: value.format(port=self.port) for name, value in variables.items()}}
@@ -66,6 +69,7 @@ class Application:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
+                start_new_session=True,  # some have workers, which end with it
             )
         guard.watch(self._process.pid)
         try:
@@ -79,7 +83,8 @@ class Application:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if self._process is not None:
-            self._process.kill()
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
             guard.unwatch(self._process.pid)
             # Captured, and shown when the test fails.
