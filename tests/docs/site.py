@@ -1,4 +1,4 @@
-"""An example of docs/guide.md beside a Redis and a relay, on ports that are free, with the settings that the page says."""
+"""An example of docs/guide.md beside a Redis and a relay, on free ports, with the settings of the page."""
 
 from __future__ import annotations
 
@@ -73,17 +73,16 @@ class Site:
         loaded = commands(". ./.env; set +a\nrelay serve").splitlines()[0]
         plain = {name: value for name, value in os.environ.items() if not name.startswith("RELAY_")}
         plain["PATH"] = f"{PROGRAMS}:{plain['PATH']}"
+        words = [*_SHELL, f"{code}\n{loaded}\nenv -0"]
         with tempfile.TemporaryDirectory() as folder:
-            done = subprocess.run(
-                [*_SHELL, f"{code}\n{loaded}\nenv -0"], cwd=folder, env=plain, check=True, capture_output=True, text=True
-            )
+            done = subprocess.run(words, cwd=folder, env=plain, check=True, capture_output=True, text=True)
         pairs = (line.partition("=") for line in done.stdout.split("\0") if line)
         return {name: value for name, _, value in pairs if plain.get(name) != value and name not in ("PWD", "_")}
 
     def relay(self, variables: dict[str, str]) -> GatewayProcess:
         """Launch the relay, with those of some variables that are its settings."""
-        settings = {name[6:].lower(): value for name, value in variables.items() if name.startswith("RELAY_")}
-        gateway = GatewayProcess(**{**settings, "port": self.relay_port})
+        names = {name: name.removeprefix("RELAY_").lower() for name in variables if name.startswith("RELAY_")}
+        gateway = GatewayProcess(port=self.relay_port, **{names[name]: variables[name] for name in names})
         gateway.start_blocking()
         return gateway
 

@@ -44,7 +44,8 @@ def test_the_examples_are_installed_for_as_the_page_says() -> None:
     """Each package that they import comes with the relay, or is in a `pip install` of the page."""
     with_relay = {"relay", "aiohttp", "jwt", "websockets"}
     code = "\n".join(code_blocks(PAGE, "sh"))
-    told = {word.replace("-", "_") for line in re.findall(r"^pip install (.+)", code, re.MULTILINE) for word in line.split()}
+    installed = " ".join(re.findall(r"^pip install (.+)", code, re.MULTILINE))
+    told = set(installed.replace("-", "_").split())
     own = {path.stem for path in EXAMPLES.rglob("*")}
     for path in (path for path in EXAMPLES.rglob("*.py") if path.name != "session_auth.py"):
         assert _imports(path) <= sys.stdlib_module_names | with_relay | told | own, path

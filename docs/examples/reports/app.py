@@ -3,7 +3,7 @@
 Start Redis, write the file .env of docs/guide.md, and load it in three terminals: `set -a; . ./.env; set +a`. Then:
 
     relay serve
-    celery --app worker worker
+    celery --app worker worker --loglevel info
     flask run --port 8080
 """
 

@@ -6,7 +6,7 @@ Start Redis, write the file .env of docs/guide.md, and load it in two terminals:
 
     python manage.py migrate --run-syncdb
     python manage.py createsuperuser
-    gunicorn shop.wsgi --workers 4 --bind localhost:8080    # or: python manage.py runserver 8080
+    gunicorn shop.wsgi --workers 2 --preload --bind localhost:8080    # or: python manage.py runserver 8080
 """
 
 import os

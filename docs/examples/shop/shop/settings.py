@@ -1,12 +1,14 @@
 """What `django-admin startproject` writes, as short as it can be; the relay's are at the end."""
 
 import os
+from pathlib import Path
 
+FOLDER = Path(__file__).parents[1]
 SECRET_KEY = os.environ["DJANGO_SECRET_KEY"]
-DEBUG = True  # also serves the files of the admin
+DEBUG = True
 ALLOWED_HOSTS = ["localhost", "127.0.0.1"]
 ROOT_URLCONF = "shop.urls"
-DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": "shop.sqlite3"}}
+DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": FOLDER / "shop.sqlite3"}}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 STATIC_URL = "static/"
 LOGIN_URL = "admin:login"

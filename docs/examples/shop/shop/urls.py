@@ -1,6 +1,7 @@
 """The addresses of the shop."""
 
 from django.contrib import admin
+from django.contrib.staticfiles.urls import staticfiles_urlpatterns
 from django.urls import path
 
 from shop import views
@@ -10,4 +11,5 @@ urlpatterns = [
     path("orders", views.orders),
     path("relay-token", views.relay_token),
     path("admin/", admin.site.urls),
+    *staticfiles_urlpatterns(),  # of the admin, while DEBUG is on
 ]
