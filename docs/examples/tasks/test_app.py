@@ -10,9 +10,8 @@ from collections.abc import AsyncIterator
 import app as application
 import pytest_asyncio
 from httpx import ASGITransport, AsyncClient
-from websockets.asyncio.client import connect
 
-from relay import Gateway, Settings
+from relay import Client, Gateway, Settings
 from relay.errors import BusUnavailable
 
 
@@ -32,9 +31,10 @@ async def ann() -> AsyncIterator[AsyncClient]:
 
 
 async def test_open_pages_are_told_of_a_new_task(relay: Gateway, ann: AsyncClient) -> None:
-    async with connect(f"{relay.url}/ws/tasks:1") as page:
+    async with Client(relay.url) as client, client.subscribe("tasks:1") as page:
         task = (await ann.post("/tasks", json={"text": "buy tea"})).json()
-        assert json.loads(await page.recv()) == {"type": "task", "task": task}
+        message = await anext(page)
+        assert json.loads(message.data) == {"type": "task", "task": task}
 
 
 class NoRedis:
