@@ -20,6 +20,9 @@ PAGE = "docs/guide.md"
 EXAMPLES = ROOT / "docs/examples"
 PROGRAMS = Path(sys.executable).parent
 
+WRITE = "cat > ~/live/.env"
+"""How the page writes the file of settings."""
+
 _SHELL = ["sh", "-euc"]
 
 
@@ -69,12 +72,15 @@ class Site:
 
     def variables(self) -> dict[str, str]:
         """Write the page's file of settings, load it as the page does, and return what it has set."""
-        code = self.here(commands("cat > .env"))
-        loaded = commands(". ./.env; set +a\nrelay serve").splitlines()[0]
+        code = self.here(commands(WRITE))
+        (load,) = {
+            line for block in code_blocks(PAGE, "sh") for line in block.splitlines() if line.startswith("set -a")
+        }
         plain = {name: value for name, value in os.environ.items() if not name.startswith("RELAY_")}
         plain["PATH"] = f"{PROGRAMS}:{plain['PATH']}"
-        words = [*_SHELL, f"{code}\n{loaded}\nenv -0"]
+        words = [*_SHELL, f"mkdir ~/live\n{code}\n{load}\nenv -0"]
         with tempfile.TemporaryDirectory() as folder:
+            plain["HOME"] = folder
             done = subprocess.run(words, cwd=folder, env=plain, check=True, capture_output=True, text=True)
         pairs = (line.partition("=") for line in done.stdout.split("\0") if line)
         return {name: value for name, _, value in pairs if plain.get(name) != value and name not in ("PWD", "_")}

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs.pages import ROOT, code_blocks, text_of
-from tests.docs.site import EXAMPLES, PAGE, PROGRAMS, Site, commands
+from tests.docs.site import EXAMPLES, PAGE, PROGRAMS, WRITE, Site, commands
 
 NAMED = re.compile(r"(?:#|//|<!--) ([\w/.-]+\.(?:py|js|html))(?: -->)?\n(.*)", re.DOTALL)
 """A block that is a file, or part of one: a comment with its path, and its text."""
@@ -62,7 +62,7 @@ def _imports(path: Path) -> set[str]:
 def test_the_settings_of_the_page_can_be_used() -> None:
     """Loaded by a shell as the page says."""
     variables = Site(None).variables()
-    assert set(variables) == set(re.findall(r"^([A-Z_]+)=", commands("cat > .env"), re.MULTILINE))
+    assert set(variables) == set(re.findall(r"^([A-Z_]+)=", commands(WRITE), re.MULTILINE))
     assert variables["RELAY_NAMESPACES"].startswith('{"tasks"')
 
 

@@ -1,6 +1,6 @@
 """Reports that take a while: Flask starts one, Celery makes it, and the page shows how far it is.
 
-Start Redis, write the file .env of docs/guide.md, and load it in three terminals: `set -a; . ./.env; set +a`. Then:
+Start Redis. Load the settings of docs/guide.md in each terminal: `set -a; . ~/live/.env; set +a`. Then:
 
     relay serve
     celery --app worker worker --loglevel info

@@ -1,6 +1,6 @@
 """A shop whose customers watch their orders: change one in the admin, and the page of its customer follows.
 
-Start Redis, write the file .env of docs/guide.md, and load it in two terminals: `set -a; . ./.env; set +a`. Then:
+Start Redis. Load the settings of docs/guide.md in each terminal: `set -a; . ~/live/.env; set +a`. Then:
 
     relay serve
 

@@ -1,6 +1,6 @@
 """A list of tasks that everybody who is logged in shares.
 
-Start Redis, write the file .env of docs/guide.md, and load it in two terminals: `set -a; . ./.env; set +a`. Then:
+Start Redis. Load the settings of docs/guide.md in each terminal: `set -a; . ~/live/.env; set +a`. Then:
 
     relay serve
     uvicorn app:app --port 8080
