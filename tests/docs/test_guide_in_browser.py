@@ -175,7 +175,10 @@ def test_the_list_of_tasks(browser: Browser, site: Site, own_redis: RedisServer)
         relay.stop()
         bob.add("sleep")
         own_redis.admin.flushall()
+        bob.page.reload()
+        expect(bob.tasks).to_have_count(4)
         relay.start()
+        bob.is_("open")
         expect(ann.tasks).to_have_count(4)
         ann.is_("open")
         assert application.output.count(LOAD) > loads
@@ -234,6 +237,9 @@ def test_the_shop(browser: Browser, site: Site) -> None:
         # Nothing is kept, so the page loads what it has missed.
         relay.stop()
         change(admin, "delivered")
+        late = customer.context.new_page()
+        late.goto(site.url)
+        expect(late.locator("#orders li")).to_have_text(["tea: delivered", "cake: ordered"])
         relay.start()
         expect(shown).to_have_text(["tea: delivered", "cake: ordered"])
 

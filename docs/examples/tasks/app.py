@@ -13,13 +13,16 @@ import secrets
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Annotated, Any
 
 import jwt
-from aiohttp import ClientSession
+from aiohttp import ClientError, ClientSession, ClientTimeout
 from fastapi import Body, Cookie, Depends, FastAPI, HTTPException, Response
 from fastapi.responses import FileResponse
+from fastapi.staticfiles import StaticFiles
 
+import relay
 from relay import AsyncPublisher
 from relay.errors import PublishError
 
@@ -34,12 +37,13 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     key = {"X-API-Key": os.environ["RELAY_API_KEYS"]}
     async with (
         AsyncPublisher(os.environ["RELAY_BROKER_URL"]) as app.state.relay,
-        ClientSession(GATEWAY, headers=key) as app.state.api,
+        ClientSession(GATEWAY, headers=key, timeout=ClientTimeout(5)) as app.state.api,
     ):
         yield
 
 
 app = FastAPI(lifespan=lifespan)
+app.mount("/client", StaticFiles(directory=Path(relay.__file__).parent / "web/client"))
 
 
 @app.post("/login")
@@ -93,18 +97,26 @@ async def finish_task(number: int, done: Annotated[bool, Body(embed=True)], user
 
 async def ask(method: str, **question: Any) -> dict[str, Any]:
     """Ask the relay's server API."""
-    async with app.state.api.post(f"/api/{method}", json=question) as response:
-        response.raise_for_status()
-        answer = await response.json()
-    if "error" in answer:
-        raise HTTPException(503, answer["error"]["message"])
-    return answer["result"]
+    try:
+        async with app.state.api.post(f"/api/{method}", json=question) as response:
+            return (await response.json())["result"]
+    except (ClientError, TimeoutError, KeyError) as error:
+        raise HTTPException(503, "the relay gives no answer") from error
+
+
+async def position_of(channel: str) -> str | None:
+    """Return the position of a channel; None while the relay is away: the page works without it."""
+    try:
+        at = await ask("history", channel=channel)
+    except HTTPException:
+        return None
+    return f"{at['epoch']}:{at['offset']}"
 
 
 @app.get("/tasks")
 async def read_tasks(user: User) -> dict[str, Any]:
-    at = await ask("history", channel="tasks:1")  # before the tasks are read: nothing can fall between
-    return {"tasks": list(tasks.values()), "position": f"{at['epoch']}:{at['offset']}"}
+    position = await position_of("tasks:1")  # before the tasks are read: nothing can fall between
+    return {"tasks": list(tasks.values()), "position": position}
 
 
 @app.get("/people")

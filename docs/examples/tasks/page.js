@@ -1,4 +1,4 @@
-import { RelayClient } from "http://localhost:8000/client/relay-client.js";
+import { RelayClient } from "/client/relay-client.js";
 
 const RELAY = "http://localhost:8000";
 const $ = (id) => document.getElementById(id);
@@ -34,13 +34,13 @@ let client = null;
 async function begin() {
   client?.stop();
   const response = await fetch("/tasks").catch(() => null);
-  if (!response?.ok) return setTimeout(begin, 1000 + 4000 * Math.random());
-  const { tasks, position } = await response.json();
-  $("tasks").replaceChildren();
-  tasks.forEach(showTask);
+  const state = response?.ok ? await response.json() : null;
+  if (state !== null) $("tasks").replaceChildren();
+  state?.tasks.forEach(showTask);
+  if (!state?.position) return setTimeout(begin, 1000 + 4000 * Math.random()); // the application or the relay is away
   client = new RelayClient(`${RELAY}/ws/tasks:1`, {
     transport: "events",
-    since: position,
+    since: state.position,
     token,
     onMessage: handle,
     onMissed: begin, // the relay can't send what came since: load the state anew

@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+import relay
+
 FOLDER = Path(__file__).parents[1]
 SECRET_KEY = os.environ["DJANGO_SECRET_KEY"]
 DEBUG = True
@@ -11,6 +13,7 @@ ROOT_URLCONF = "shop.urls"
 DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": FOLDER / "shop.sqlite3"}}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 STATIC_URL = "static/"
+STATICFILES_DIRS = [("relay", Path(relay.__file__).parent / "web/client")]  # relay/relay-client.js
 LOGIN_URL = "admin:login"
 INSTALLED_APPS = [
     "django.contrib.admin",

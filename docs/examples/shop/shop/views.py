@@ -1,6 +1,7 @@
 """The page of a customer, and what it asks for."""
 
 import time
+from typing import Any
 
 import jwt
 from django.conf import settings
@@ -12,17 +13,21 @@ from django.views.decorators.cache import never_cache
 from shop.models import Order
 
 
+def orders_of(request: HttpRequest) -> list[dict[str, Any]]:
+    return [order.as_json() for order in Order.objects.filter(customer=request.user)]
+
+
 @login_required
+@never_cache
 def page(request: HttpRequest) -> HttpResponse:
-    return render(request, "orders.html", {"channel": f"orders:{request.user.pk}"})
+    return render(request, "orders.html", {"channel": f"orders:{request.user.pk}", "orders": orders_of(request)})
 
 
 @never_cache
 def orders(request: HttpRequest) -> HttpResponse:
     if not request.user.is_authenticated:
         return HttpResponse("log in first", status=401)
-    mine = Order.objects.filter(customer=request.user)
-    return JsonResponse({"orders": [order.as_json() for order in mine]})
+    return JsonResponse({"orders": orders_of(request)})
 
 
 @never_cache
