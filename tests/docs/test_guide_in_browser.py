@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import re
-import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, Route, expect
+from playwright.sync_api import Locator, Page, expect
 
-from tests.docs.site import EXAMPLES, PROGRAMS, Site, commands
+from tests.docs.relay_of_site import RelayOfSite
+from tests.docs.site import PROGRAMS, Site, commands
 from tests.harness.browser import Browser, View, find_chromium
-from tests.harness.gateway_process import GatewayProcess, end
 from tests.harness.redis_server import RedisServer
 
 expect.set_options(timeout=60_000)
 
 PASSWORD = "correct horse"
-STAND_IN = Path(__file__).parent / "stand_in"
 
 
 @pytest.fixture(scope="module")
@@ -30,44 +26,6 @@ def browser() -> Iterator[Browser]:
         pytest.skip("no Chromium here: sh tests/install.sh chromium")
     with Browser(program) as started:
         yield started
-
-
-class Relay:
-    """The relay of a site, which may be stopped and started again.
-
-    Args:
-        site: where it listens.
-        variables: its settings, among others.
-    """
-
-    def __init__(self, site: Site, variables: dict[str, str]) -> None:
-        self._site = site
-        self._variables = variables
-        self._gateways: list[GatewayProcess] = []
-
-    def start(self) -> None:
-        """Start it, and return when it is ready."""
-        self._gateways.append(self._site.relay(self._variables))
-
-    def stop(self) -> None:
-        """Stop it as an operator does."""
-        end(self._gateways)
-        self._gateways.clear()
-
-    def ask(self, method: str, question: object) -> None:
-        """Call its server API."""
-        address = self._site.here(f"http://localhost:8000/api/{method}")
-        key = {"X-API-Key": self._variables["RELAY_API_KEYS"]}
-        request = urllib.request.Request(address, json.dumps(question).encode(), key)  # noqa: S310  # of this machine
-        with urllib.request.urlopen(request) as answer:  # noqa: S310  # the same
-            assert json.load(answer) == {"result": {}}
-
-    def __enter__(self) -> Relay:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
 
 
 @pytest.fixture
@@ -81,7 +39,7 @@ def test_the_first_page(browser: Browser, site: Site) -> None:
     (started,) = re.findall(r"^(RELAY_BROKER_URL=.*) relay serve$", commands("8080 relay serve"), re.MULTILINE)
     variables = dict(pair.split("=", 1) for pair in site.here(started).split())
     with (
-        Relay(site, variables) as relay,
+        RelayOfSite(site, variables) as relay,
         site.application("hello", "uvicorn app:app --port 8080", {}),
         browser.visiting(site.url) as view,
     ):
@@ -141,7 +99,7 @@ class TaskList:
 def test_the_list_of_tasks(browser: Browser, site: Site, own_redis: RedisServer) -> None:
     variables = site.variables()
     with (
-        Relay(site, variables) as relay,
+        RelayOfSite(site, variables) as relay,
         site.application("tasks", "uvicorn app:app --port 8080", variables) as application,
         browser.visiting(site.url) as one,
         browser.visiting(site.url) as two,
@@ -210,7 +168,7 @@ def test_the_shop(browser: Browser, site: Site) -> None:
     user = ["createsuperuser", "--noinput", "--username", "ann", "--email", "ann@example.com"]
     start = "gunicorn shop.wsgi --workers 2 --preload --bind localhost:8080"
     with (
-        Relay(site, variables) as relay,
+        RelayOfSite(site, variables) as relay,
         site.application("shop", start, variables, [[*manage, "migrate", "--run-syncdb"], [*manage, *user]]) as shop,
         browser.visiting(site.url) as view,
     ):
@@ -255,7 +213,7 @@ def change(admin: Page, status: str) -> None:
 def test_the_reports(browser: Browser, site: Site) -> None:
     variables = site.variables()
     with (
-        Relay(site, variables),
+        RelayOfSite(site, variables),
         site.application("reports", "celery --app worker worker --loglevel info", variables, sign="ready."),
         site.application("reports", "flask run --port 8080", variables),
         browser.visiting(site.url) as view,
@@ -265,61 +223,3 @@ def test_the_reports(browser: Browser, site: Site) -> None:
             expect(view.page.locator("#progress")).to_have_js_property("max", 20)
             expect(view.page.locator("#outcome")).to_have_text("The report has 20 rows.")
             view.page.reload()
-
-
-COMPONENT = """
-    <!doctype html>
-    <p id="state"></p>
-    <p id="heard"></p>
-    <script type="importmap">{"imports": {"react": "/stand-in/react.js"}}</script>
-    <script type="module">
-      import { render } from "react";
-      import { useChannel } from "/stand-in/use-channel.js";
-
-      const heard = [];
-      let renders = 0;
-      window.show = (channel) =>
-        render(() => {
-          const number = ++renders; // a render later the component hears with another function
-          const { state, send } = useChannel(`/ws/${channel}?echo=1`, (text) => heard.push(`${text} in ${number}`));
-          document.querySelector("#state").textContent = `${channel} ${state.name} ${renders}`;
-          window.send = send;
-        });
-      window.heard = heard;
-      window.again = () => render();
-      show("one");
-    </script>
-"""
-"""A page whose component uses the hook; it calls what it hears by the number of its render."""
-
-
-def test_the_hook_for_react(browser: Browser) -> None:
-    """One connection for all renders, until the channel changes; the newest function hears."""
-    site = Site(None)
-    files = {
-        "": ("text/html", COMPONENT),
-        "react.js": ("text/javascript", (STAND_IN / "react.js").read_text()),
-        "use-channel.js": ("text/javascript", site.here((EXAMPLES / "use-channel.js").read_text())),
-    }
-
-    def answer(route: Route) -> None:
-        kind, text = files[route.request.url.rpartition("/")[2]]
-        route.fulfill(body=text, content_type=kind)
-
-    with Relay(site, {}), browser.visiting(site.here("http://localhost:8000/healthz")) as view:
-        page = view.page
-        page.route("**/stand-in/*", answer)
-        page.goto(site.here("http://localhost:8000/stand-in/"))
-        state = page.locator("#state")
-        expect(state).to_contain_text("one open")
-        page.evaluate("again()")
-        number = int(state.inner_text().split()[-1])
-        assert page.evaluate("send('hello')") is None
-        page.wait_for_function("heard.length === 1")
-        assert page.evaluate("heard") == [f"hello in {number}"]
-        page.evaluate("show('two')")
-        expect(state).to_contain_text("two open")
-        page.evaluate("send('there')")
-        page.wait_for_function("heard.length === 2")
-        sockets = [url for url in view.requests if url.startswith("ws")]
-        assert sockets == [site.here(f"ws://localhost:8000/ws/{channel}?echo=1") for channel in ("one", "two")]
