@@ -25,6 +25,7 @@ class PickyProxy:
         upgrades: what happens to requests for a WebSocket: they pass, are refused, or get no answer.
         captive: whether all others are answered with a page, as by a hotel that wants its guests to log in.
         answers_to_lose: to how many POSTs to come the answer gets lost, with its connection.
+        held: requests for a WebSocket that get no answer, and are still there.
     """
 
     def __init__(self, target: int) -> None:
@@ -36,6 +37,7 @@ class PickyProxy:
         self.upgrades: Treatment = "pass"
         self.captive = False
         self.answers_to_lose = 0
+        self.held = 0
         self.port = 0
 
     def __enter__(self) -> Self:
@@ -83,7 +85,11 @@ class PickyProxy:
                 head = await reader.readuntil(b"\r\n\r\n")
                 upgrade = b"\r\nupgrade: websocket" in head.lower()
                 if upgrade and self.upgrades == "hold":
-                    await reader.read()
+                    self.held += 1
+                    try:
+                        await reader.read()
+                    finally:
+                        self.held -= 1
                 elif upgrade and self.upgrades == "refuse":
                     writer.write(_REFUSAL)
                 elif self.captive and not upgrade:

@@ -82,15 +82,14 @@ class Engines:
         self._stack.close()
 
     def get(self, kind: str) -> Engine:
-        """Return the page, the worker, or Node; skip the test where there is none."""
+        """Return the page, one whose clock the test moves, the worker, or Node; skip the test where there is none."""
         if kind not in self._started:
-            self._started[kind] = self._stack.enter_context(
-                {"page": self._page, "worker": self._worker, "node": _node}[kind]()
-            )
+            open_one = {"page": self._page, "timed": self._timed, "worker": self._worker, "node": _node}[kind]
+            self._started[kind] = self._stack.enter_context(open_one())
         return self._started[kind]
 
     @contextmanager
-    def _page(self) -> Iterator[Engine]:
+    def _page(self) -> Iterator[Page]:
         if self._browser is None:
             program = find_chromium()
             if program is None:
@@ -98,6 +97,13 @@ class Engines:
             self._browser = self._stack.enter_context(Browser(program))
         with self._browser.visiting(f"{self._home}/healthz") as view:
             yield view.page
+
+    @contextmanager
+    def _timed(self) -> Iterator[Page]:
+        with self._page() as page:
+            page.clock.install()
+            page.reload()
+            yield page
 
     @contextmanager
     def _worker(self) -> Iterator[Engine]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import urllib.request
 
 import pytest
 
@@ -14,24 +13,9 @@ from tests.harness.picky_proxy import PickyProxy
 from tests.harness.redis_server import RedisServer
 from tests.web.client.conftest import Connect, Start
 from tests.web.client.driven import Message
+from tests.web.client.surroundings import kill, publish
 
 MESSAGES: list[Message] = ["hello", "ä€😀", "two\nlines\r\nand\rmore", {"bytes": [0, 255, 13, 10]}, "{}"]
-
-
-def publish(gateway: GatewayProcess, channel: str, *texts: str) -> None:
-    """Publish texts, as a back end does."""
-    for text in texts:
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{gateway.port}/publish/{channel}", text.encode(), {"Content-Type": "text/plain"}
-        )
-        with urllib.request.urlopen(request) as answer:  # noqa: S310  # of this machine
-            assert answer.status == 200
-
-
-def kill(gateway: GatewayProcess) -> None:
-    """End a gateway as a crash does."""
-    gateway.signal(signal.SIGKILL)
-    wait_until_blocking(lambda: not gateway.running, what="the gateway ends")
 
 
 def test_over_a_websocket_messages_pass_as_they_are(connect: Connect, home: GatewayProcess, channel: str) -> None:
