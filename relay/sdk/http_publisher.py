@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
+from io import BytesIO
 from typing import Final
 
 from aiohttp import ClientConnectorError, ClientError, ClientSession, ClientTimeout, ConnectionTimeoutError
@@ -16,11 +17,11 @@ from relay.channel import check_channel
 from relay.errors import BusUnavailable, DeliveryUnknown, PublishError
 from relay.idempotency_key import check_idempotency_key
 from relay.sdk.backoff import Backoff
+from relay.sdk.connection_failure import describe_failure
 from relay.sdk.errors import ClientRefused
 from relay.sdk.gateway_address import GatewayAddress
 from relay.sdk.refusal import Refusal
 from relay.sdk.token_source import TokenSource, token_headers
-from relay.system_error import in_words
 
 TRIES: Final = 5
 """Of a message with a key."""
@@ -77,48 +78,56 @@ class HttpPublisher:
             headers, body = {"Content-Type": "text/plain; charset=utf-8"}, data.encode()
         else:
             headers, body = {"Content-Type": "application/octet-stream"}, bytes(data)
-        if idempotency_key is None:
-            return await self._try(url, headers, body)
-        quoted = check_idempotency_key(idempotency_key).replace("\\", r"\\").replace('"', r"\"")
-        headers["Idempotency-Key"] = f'"{quoted}"'
+        tries = 1
+        if idempotency_key is not None:
+            quoted = check_idempotency_key(idempotency_key).replace("\\", r"\\").replace('"', r"\"")
+            headers["Idempotency-Key"] = f'"{quoted}"'
+            tries = TRIES
         backoff = Backoff(self._longest_pause_seconds)
-        for _ in range(TRIES - 1):
+        while True:
+            tries -= 1
+            retry_after_seconds = 0.0
             try:
-                return await self._try(url, headers, body)
+                answer = await self._send(url, headers, body)
+                if isinstance(answer, Published):
+                    return answer
+                retry_after_seconds = answer.retry_after_seconds
+                if not tries or not answer.for_now:
+                    raise self._error(answer)
             except PublishError:
-                await asyncio.sleep(backoff.pause())
-        return await self._try(url, headers, body)
+                if not tries:
+                    raise
+            await asyncio.sleep(backoff.pause(retry_after_seconds=retry_after_seconds))
 
-    async def _try(self, url: URL, headers: dict[str, str], body: bytes) -> Published:
-        """Send a message once, or once more with another token when the first one is refused.
+    def _error(self, refusal: Refusal) -> ClientRefused | PublishError:
+        """Return what a refusal means for the message."""
+        if refusal.status == HTTPStatus.SERVICE_UNAVAILABLE:
+            return BusUnavailable(refusal.reason)
+        if refusal.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            return DeliveryUnknown(f"HTTP {refusal.status}: {refusal.reason}")
+        return ClientRefused(self._address.http_origin, refusal.status, refusal.reason)
 
-        Raises:
-            ClientRefused: it isn't published.
-            PublishError: it isn't published, or may not be.
-        """
+    async def _send(self, url: URL, headers: dict[str, str], body: bytes) -> Published | Refusal:
+        """Send a message once; when its token is refused, once more with another one."""
         token = await self._tokens.get()
         answer = await self._post(url, headers | token_headers(token), body)
         if isinstance(answer, Refusal) and answer.status == HTTPStatus.UNAUTHORIZED and self._tokens.renewable:
             await self._tokens.renew(token)
             answer = await self._post(url, headers | token_headers(await self._tokens.get()), body)
-        if isinstance(answer, Published):
-            return answer
-        if answer.status == HTTPStatus.SERVICE_UNAVAILABLE:
-            raise BusUnavailable(answer.reason)
-        if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            raise DeliveryUnknown(f"HTTP {answer.status}: {answer.reason}")
-        raise ClientRefused(self._address.http_origin, answer.status, answer.reason)
+        return answer
 
     async def _post(self, url: URL, headers: dict[str, str], body: bytes) -> Published | Refusal:
+        # In pieces: all of a large body at once would hold up the event loop.
+        pieces = BytesIO(body)
         try:
             async with self._session().post(
-                url, headers=headers, data=body, ssl=self._tls or True, timeout=self._timeout, allow_redirects=False
+                url, headers=headers, data=pieces, ssl=self._tls or True, timeout=self._timeout, allow_redirects=False
             ) as response:
                 if response.status != HTTPStatus.OK or response.content_type != "application/json":
                     return await Refusal.read(response)
                 answer = await response.json()
                 return Published(answer["gateways"], answer.get("position"))
         except (ClientConnectorError, ConnectionTimeoutError) as error:
-            raise BusUnavailable(f"{self._address.http_origin} can't be reached: {in_words(error)}") from error
-        except (ClientError, TimeoutError, OSError) as error:
-            raise DeliveryUnknown(f"{self._address.http_origin} did not answer: {in_words(error)}") from error
+            raise BusUnavailable(f"{self._address.http_origin} {describe_failure(error)}") from error
+        except (ClientError, OSError) as error:
+            raise DeliveryUnknown(f"{self._address.http_origin} {describe_failure(error)}") from error

@@ -16,6 +16,7 @@ from aiohttp import ClientError
 
 from relay.errors import Disconnect, comes_back
 from relay.sdk.backoff import Backoff
+from relay.sdk.connection_failure import describe_failure
 from relay.sdk.errors import ClientRefused, MessagesMissed, MessageTooBig
 from relay.sdk.event_connection import EventConnection, StreamBroken
 from relay.sdk.event_reader import Event
@@ -23,7 +24,6 @@ from relay.sdk.event_source import EventSource
 from relay.sdk.received_message import ReceivedMessage
 from relay.sdk.refusal import Refusal
 from relay.sdk.token_source import TokenSource
-from relay.system_error import in_words
 
 log: Final = logging.getLogger("relay.client")
 
@@ -105,7 +105,7 @@ class Subscription:
             ClientRefused: it refuses for good.
         """
         self._kept = True
-        while self._connection is None and not self._closed:
+        while not self._begun and not self._closed:
             await self._advance()
         return self
 
@@ -187,10 +187,10 @@ class Subscription:
         token = await self._tokens.get()
         try:
             opened = await self._source.open(self.channel, token, self._resume, self._history)
-        except TimeoutError:
-            self._wait("doesn't answer")
-        except (ClientError, OSError, StreamBroken) as error:
-            self._wait(in_words(error))
+        except StreamBroken as error:
+            self._wait(str(error))
+        except (ClientError, OSError) as error:
+            self._wait(describe_failure(error))
         else:
             if isinstance(opened, Refusal):
                 self._refuse(opened, token)
@@ -255,6 +255,7 @@ class Subscription:
         now = asyncio.get_running_loop().time()
         lasted = 0.0 if self._connection is None else now - self._opened_at
         self._drop_connection()
+        self._renewed = False  # a token that was new before the pause may have expired since
         pause = self._backoff.pause(lasted_seconds=lasted, retry_after_seconds=retry_after_seconds)
         self._open_at = now + pause
         if self._refused is None and not self._closed:
