@@ -1,25 +1,28 @@
-// A hook for React: const { state, send } = useChannel("wss://relay.example.com/ws/lobby", handle, { token });
+// A hook for React: const { state, send } = useChannel("wss://relay.example.com/ws/lobby", { onMessage, token });
 
 import { useEffect, useRef, useState } from "react";
-import { RelayClient } from "http://localhost:8000/client/relay-client.js"; // or from "relay-client"
+import { RelayClient } from "http://localhost:8000/client/relay-client.js"; // or from "relay-client", the npm package
 
-export function useChannel(url, onMessage, options = {}) {
-  const newest = useRef(null);
-  newest.current = { onMessage, ...options }; // a component makes new functions each time it renders
+export function useChannel(url, options) {
+  const [state, setState] = useState({ name: "connecting" });
+  const latest = useRef(options);
   const client = useRef(null);
-  const [state, setState] = useState({ name: "closed" });
+
+  useEffect(() => {
+    latest.current = options; // the functions of the newest rendering, without a new connection
+  });
 
   useEffect(() => {
     client.current = new RelayClient(url, {
-      ...newest.current,
-      token: () => newest.current.token?.() ?? "",
-      onMessage: (data, context) => newest.current.onMessage(data, context),
-      onMissed: (position) => newest.current.onMissed?.(position),
+      ...latest.current,
       onState: setState,
+      onMessage: (...told) => latest.current.onMessage?.(...told),
+      onMissed: (...told) => latest.current.onMissed?.(...told),
+      token: () => latest.current.token?.() ?? "",
     });
     client.current.start();
     return () => client.current.stop();
   }, [url]);
 
-  return { state, send: (data) => client.current.send(data) };
+  return { state, send: (data) => (client.current === null ? "not connected" : client.current.send(data)) };
 }

@@ -41,7 +41,8 @@ COMPONENT = """
       window.show = (channel) =>
         render(() => {
           const number = ++renders; // a render later the component hears with another function
-          const { state, send } = useChannel(`/ws/${channel}?echo=1`, (text) => heard.push(`${text} in ${number}`));
+          const onMessage = (text) => heard.push(`${text} in ${number}`);
+          const { state, send } = useChannel(`/ws/${channel}?echo=1`, { onMessage });
           document.querySelector("#state").textContent = `${channel} ${state.name} ${renders}`;
           window.send = send;
         });

@@ -28,7 +28,7 @@ export function useState(value) {
 
 export function useEffect(effect, inputs) {
   const held = slot(() => ({ inputs: null, clean: null }));
-  if (held.inputs?.every((input, index) => Object.is(input, inputs[index]))) return;
+  if (inputs && held.inputs?.every((input, index) => Object.is(input, inputs[index]))) return;
   held.inputs = inputs;
   queueMicrotask(() => {
     held.clean?.();
