@@ -140,7 +140,9 @@ def test_when_the_network_is_back_it_connects_at_once(engine: Engine, connect: C
 
 @in_a_page
 @pytest.mark.parametrize("event", ["online", "focus", "visibilitychange"])
-def test_somebody_who_looks_at_the_page_need_not_wait(engine: Engine, connect: Connect, event: str) -> None:
+def test_somebody_who_looks_at_the_page_need_not_wait(
+    engine: Engine, connect: Connect, home: GatewayProcess, event: str
+) -> None:
     """But for a wait that the application wants."""
     client = connect(f"ws://127.0.0.1:{free_port()}/ws/a", transport="websocket")
     hint = "(event) => (event === 'visibilitychange' ? document : window).dispatchEvent(new Event(event))"
@@ -149,11 +151,26 @@ def test_somebody_who_looks_at_the_page_need_not_wait(engine: Engine, connect: C
             client.is_now("waiting", times)
             engine.evaluate(hint, event)
         client.is_now("waiting", 6)
-    client.start()
-    client.do("renew", "cut by you", 60_000)
+    cut = connect(f"ws://127.0.0.1:{home.port}/ws/a")
+    cut.is_now("open")
+    cut.do("renew", "cut by you", 60_000)
     engine.evaluate(hint, event)
-    assert client.now("state")["name"] == "waiting"
-    assert client.now("state")["reason"] == "cut by you"
+    assert cut.states[-1]["name"] == "waiting"
+    assert cut.states[-1]["reason"] == "cut by you"
+
+
+@in_a_page
+def test_it_spares_the_browser_websockets_that_would_fail(engine: Any, connect: Connect, start: Start) -> None:
+    """After a dozen that failed Chromium would let the next ones wait, for as long as five seconds each."""
+    port, tried = free_port(), []
+    engine.on("websocket", lambda socket: tried.append(socket.url))
+    client = connect(f"ws://127.0.0.1:{port}/ws/{port}")
+    for times in range(1, 20):
+        client.is_now("waiting", times)
+        client.start()
+    start(port=port)
+    assert client.is_now("open")["transport"] == "websocket"
+    assert len([url for url in tried if url.endswith(f"/{port}")]) < 8
 
 
 @in_a_page
