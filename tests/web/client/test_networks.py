@@ -58,6 +58,55 @@ def test_a_websocket_that_gets_no_answer_gives_way_to_events(
 
 
 @by_a_clock
+def test_it_goes_from_one_way_to_the_other_and_hears_nothing_twice(
+    engine: Engine, connect: Connect, home: GatewayProcess, channel: str
+) -> None:
+    """Where WebSockets have worked one that fails is a gateway that restarts, until the second one in a row."""
+    with PickyProxy(home.port) as proxy:
+        proxy.upgrades = "refuse"
+        client = connect(f"ws://127.0.0.1:{proxy.port}/ws/{channel}")
+        assert client.is_now("open")["transport"] == "events"
+        publish(home, channel, "0")
+        client.hears("0")
+        proxy.upgrades = "pass"
+        proxy.cut()
+        assert client.is_now("open", 2)["transport"] == "websocket"
+        publish(home, channel, "1")
+        client.hears("0", "1")
+        assert (client.now("position"), client.missed) == (None, [None])
+        pass_time(engine, 5)  # so the next loss is a first one
+        proxy.upgrades = "refuse"
+        proxy.cut()
+        assert client.is_now("waiting", 2)["opened"] is True
+        client.start()
+        assert client.is_now("waiting", 3)["opened"] is False
+        client.start()
+        assert client.is_now("open", 3)["transport"] == "events"
+        publish(home, channel, "2")
+        client.hears("0", "1", "2")
+        assert client.missed == [None, None]
+
+
+@pytest.mark.parametrize("engine", ["node"], indirect=True)
+@pytest.mark.parametrize("transport", ["auto", "events"])
+def test_a_full_gateway_says_when_to_come_back(connect: Connect, start: Start, transport: str) -> None:
+    """In Node, as a browser shows the header of another site to no page."""
+    gateway = start(max_connections=1)
+    url = f"ws://127.0.0.1:{gateway.port}/ws/a"
+    first = connect(url)
+    first.is_now("open")
+    second = connect(url, transport=transport)
+    refused = second.is_now("waiting")
+    assert (refused["opened"], refused["status"]) == (False, 503)
+    assert refused["reason"]
+    told = next(one for one in second.told if one.get("state") == refused)
+    assert refused["until"] - told["at"] >= 999  # the clock may turn over between its two readings
+    first.stop()
+    second.start()
+    second.is_now("open")
+
+
+@by_a_clock
 def test_a_stream_that_falls_silent_is_given_up(
     engine: Engine, connect: Connect, home: GatewayProcess, channel: str
 ) -> None:
