@@ -46,7 +46,11 @@ async def test_pages_of_any_site_may_load_it(embedded: EmbeddedFactory, demo: st
 def test_it_needs_nothing_but_its_own_files() -> None:
     """So a copy of the folder is enough."""
     imported = {name for module in MODULES for name in re.findall(r'from "([^"]+)"', (FOLDER / module).read_text())}
-    assert imported - {"https://relay.example.com/client/relay-client.js"} == {"./events.js", "./websocket.js"}
+    assert imported - {"https://relay.example.com/client/relay-client.js"} == {
+        "./addresses.js",
+        "./events.js",
+        "./websocket.js",
+    }
     assert not re.search(r"\bwindow\.", "".join((FOLDER / module).read_text() for module in MODULES))
 
 

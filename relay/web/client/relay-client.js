@@ -11,6 +11,7 @@
 //     client.start();
 //     const problem = client.send("hello"); // null, or why it was not sent
 
+import { addressesOf } from "./addresses.js";
 import { EventsLink } from "./events.js";
 import { SocketLink } from "./websocket.js";
 
@@ -21,6 +22,7 @@ const STABLE = 5_000; // ms; a connection that lasted so long makes the next los
 const CONNECT_TIMEOUT = 10_000; // ms; a browser's own patience is minutes
 const FALLBACK_TIMEOUT = 4_000; // ms until WebSockets that neither open nor fail count as kept from getting through
 const KNOWN_TIMEOUT = 1_000; // ms likewise, once events have been found to get through where they don't
+const DOUBTFUL = 3; // attempts that have failed in a row; after as many it first asks whether anybody is there
 const TOKEN_TIMEOUT = 20_000; // ms
 const MAX_BUFFERED = 1_048_576; // bytes
 
@@ -128,6 +130,8 @@ export class RelayClient {
     const attempt = { Link: null, link: null, opened: false, late: false, stable: 0, token: "" };
     this.#attempt = attempt;
     this.#tell({ name: "connecting" });
+    if (this.#failures > DOUBTFUL && !(await this.#answers())) return this.#ended(attempt, { code: 1006, reason: "" });
+    if (attempt !== this.#attempt) return;
     try {
       attempt.token = await this.#freshToken();
     } catch (error) {
@@ -136,6 +140,20 @@ export class RelayClient {
     if (attempt !== this.#attempt) return;
     if (attempt.token === this.#expired?.token) return this.#ended(attempt, { ...this.#expired.ending, final: true });
     this.#open(attempt, this.#links);
+  }
+
+  // Whether there is a server, whatever it says. After a dozen WebSockets that failed Chromium lets each new one wait for
+  // up to five seconds: so not many are tried in vain.
+  async #answers() {
+    if (this.#links[0] !== SocketLink) return true;
+    try {
+      const signal = AbortSignal.timeout(CONNECT_TIMEOUT);
+      const answer = await fetch(this.#addresses.any, { mode: "no-cors", cache: "no-store", credentials: "omit", signal });
+      await answer.text();
+      return answer.status < 500; // 0 where a page may not know
+    } catch {
+      return false;
+    }
   }
 
   async #freshToken() {
@@ -275,28 +293,6 @@ export class RelayClient {
       });
     }
   }
-}
-
-// Returns the addresses of a channel, by transport, and where it is published to. Those of HTTP are null where the path
-// doesn't end with /ws/CHANNEL.
-function addressesOf(url) {
-  const socket = new URL(url, globalThis.document?.baseURI ?? globalThis.location?.href);
-  socket.protocol = socket.protocol.replace("http", "ws");
-  socket.hash = "";
-  const [, before, channel = ""] = /^(.*?)(?:\/ws(\/.*)?|\/)$/s.exec(socket.pathname) ?? [];
-  const byHttp = (path, ...unused) => {
-    if (before === undefined) return null;
-    const address = new URL(socket);
-    address.protocol = socket.protocol.replace("ws", "http");
-    address.pathname = `${before}/${path}${channel}`;
-    for (const name of unused) address.searchParams.delete(name);
-    return address.href;
-  };
-  return {
-    websocket: socket.href,
-    events: byHttp("sse", "echo"),
-    publish: byHttp("publish", "echo", "history", "join_leave", "last_event_id"),
-  };
 }
 
 // How many bytes a message has on the wire; a string is sent as UTF-8.
