@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 from tests.docs.application import Application
@@ -30,6 +31,20 @@ def commands(words: str) -> str:
     """Return the one block of commands of the page in which some words stand."""
     (found,) = (code for code in code_blocks(PAGE, "sh") if words in code)
     return found
+
+
+@cache
+def written_settings() -> dict[str, str]:
+    """Write the page's file of settings, load it as the page does, and return what that has set."""
+    (load,) = set(re.findall(r"^set -a.*", "\n".join(code_blocks(PAGE, "sh")), re.MULTILINE))
+    words = [*_SHELL, f"mkdir ~/live\n{commands(WRITE)}\n{load}\nenv -0"]
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("RELAY_")}
+    plain["PATH"] = f"{PROGRAMS}:{plain['PATH']}"
+    with tempfile.TemporaryDirectory() as folder:
+        plain["HOME"] = folder
+        done = subprocess.run(words, cwd=folder, env=plain, check=True, capture_output=True, text=True)
+    pairs = (line.partition("=") for line in done.stdout.split("\0") if line)
+    return {name: value for name, _, value in pairs if plain.get(name) != value and name not in ("PWD", "_", "SHLVL")}
 
 
 class Site:
@@ -71,19 +86,8 @@ class Site:
         subprocess.run([*_SHELL, self.here(code)], check=True, capture_output=True, timeout=60)
 
     def variables(self) -> dict[str, str]:
-        """Write the page's file of settings, load it as the page does, and return what it has set."""
-        code = self.here(commands(WRITE))
-        (load,) = {
-            line for block in code_blocks(PAGE, "sh") for line in block.splitlines() if line.startswith("set -a")
-        }
-        plain = {name: value for name, value in os.environ.items() if not name.startswith("RELAY_")}
-        plain["PATH"] = f"{PROGRAMS}:{plain['PATH']}"
-        words = [*_SHELL, f"mkdir ~/live\n{code}\n{load}\nenv -0"]
-        with tempfile.TemporaryDirectory() as folder:
-            plain["HOME"] = folder
-            done = subprocess.run(words, cwd=folder, env=plain, check=True, capture_output=True, text=True)
-        pairs = (line.partition("=") for line in done.stdout.split("\0") if line)
-        return {name: value for name, _, value in pairs if plain.get(name) != value and name not in ("PWD", "_")}
+        """Return the settings that the page writes, with the places of this site."""
+        return {name: self.here(value) for name, value in written_settings().items()}
 
     def relay(self, variables: dict[str, str]) -> GatewayProcess:
         """Launch the relay, with those of some variables that are its settings."""

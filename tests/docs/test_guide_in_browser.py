@@ -218,8 +218,6 @@ def test_the_reports(browser: Browser, site: Site) -> None:
         site.application("reports", "flask run --port 8080", variables),
         browser.visiting(site.url) as view,
     ):
-        for _ in range(2):
-            view.page.get_by_role("button", name="Make a report").click()
-            expect(view.page.locator("#progress")).to_have_js_property("max", 20)
-            expect(view.page.locator("#outcome")).to_have_text("The report has 20 rows.")
-            view.page.reload()
+        view.page.get_by_role("button", name="Make a report").click()
+        expect(view.page.locator("#progress")).to_have_js_property("max", 20)
+        expect(view.page.locator("#outcome")).to_have_text("The report has 20 rows.")
