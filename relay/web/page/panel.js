@@ -7,7 +7,7 @@ import { Composer } from "./composer.js";
 import { Latency } from "./latency.js";
 import { Log } from "./log.js";
 import { channelPath, channelProblem, decode, serverUrl, socketUrl } from "./message.js";
-import { RelayClient } from "./relay-client.js";
+import { RelayClient } from "../client/relay-client.js";
 import { Standing } from "./standing.js";
 import { beginning, ending, plural, size } from "./words.js";
 

@@ -1,6 +1,6 @@
 // How a panel says things.
 
-import { comesBack } from "./relay-client.js";
+import { comesBack } from "../client/relay-client.js";
 
 // Says how a connection ended, or why there was none.
 export function ending({ opened, code, reason }) {
