@@ -134,7 +134,7 @@ export class RelayClient {
     try {
       attempt.token = await this.#freshToken();
     } catch (error) {
-      return this.#ended(attempt, { code: 1006, reason: `no token: ${error.message}` });
+      return this.#ended(attempt, { code: 1006, reason: `no token: ${error?.message ?? error}` });
     }
     if (attempt !== this.#attempt) return;
     if (attempt.token === this.#expired?.token) return this.#ended(attempt, { ...this.#expired.ending, final: true });
