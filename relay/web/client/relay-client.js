@@ -1,7 +1,4 @@
-// A client of one channel that does what every client has to do. It needs no library, and runs in pages, workers, and
-// Node 22 or later; `docs/clients.md` says more.
-//
-//     import { RelayClient } from "https://relay.example.com/client/relay-client.js";
+// A client of one channel that does what every client has to do. It runs in pages, workers and Node; see docs/clients.md.
 //
 //     const client = new RelayClient("wss://relay.example.com/ws/lobby", {
 //       onMessage: (data) => console.log(data), // a string, or an ArrayBuffer for a binary message
@@ -50,22 +47,25 @@ export class RelayClient {
   #socketWorks = null; // null: never seen; false: it neither opened nor failed
   #expired = null; // the token that was refused or ended last, and how
 
-  constructor(url, options = {}) {
-    this.#options = {
-      onMessage: () => {},
-      onState: () => {},
-      onMissed: () => {},
-      token: null,
-      transport: "auto",
-      subprotocol: "relay",
-      maxMessageBytes: Infinity,
-      maxBufferedBytes: MAX_BUFFERED,
-      ...options,
-    };
+  constructor(
+    url,
+    {
+      onMessage = () => {},
+      onState = () => {},
+      onMissed = () => {},
+      token = null,
+      transport = "auto",
+      since = null,
+      maxMessageBytes = Infinity,
+      maxBufferedBytes = MAX_BUFFERED,
+      subprotocol = "relay",
+    } = {},
+  ) {
+    this.#options = { onMessage, onState, onMissed, token, maxMessageBytes, maxBufferedBytes, subprotocol };
     this.#addresses = addressesOf(url);
-    this.#links = this.#transports();
-    this.#position = options.since ?? null;
-    this.#begun = this.#position !== null;
+    this.#links = this.#transports(transport);
+    this.#position = since;
+    this.#begun = since !== null;
   }
 
   get state() {
@@ -114,8 +114,7 @@ export class RelayClient {
     return this.#attempt.link.send(data, size);
   }
 
-  #transports() {
-    const { transport } = this.#options;
+  #transports(transport) {
     const { events } = this.#addresses;
     if (!["auto", "websocket", "events"].includes(transport)) throw new TypeError(`no transport: ${transport}`);
     if (transport === "events" && events === null) throw new TypeError("events need an address of the form …/ws/CHANNEL");
@@ -135,7 +134,7 @@ export class RelayClient {
     try {
       attempt.token = await this.#freshToken();
     } catch (error) {
-      return this.#ended(attempt, { code: 1006, reason: `no token: ${error.message}` });
+      return this.#ended(attempt, { code: 1006, reason: `no token: ${error?.message ?? error}` });
     }
     if (attempt !== this.#attempt) return;
     if (attempt.token === this.#expired?.token) return this.#ended(attempt, { ...this.#expired.ending, final: true });

@@ -36,11 +36,12 @@ def without_chance(engine: Engine) -> Iterator[None]:
 
 @by_a_clock
 def test_a_websocket_that_gets_no_answer_gives_way_to_events(
-    engine: Engine, connect: Connect, home: GatewayProcess, channel: str
+    engine: Any, connect: Connect, home: GatewayProcess, channel: str
 ) -> None:
     """After four seconds; and after one when it is already known. Once WebSockets get through, they are taken again."""
     with PickyProxy(home.port) as proxy:
         proxy.upgrades = "hold"
+        engine.clock.pause_at(engine.evaluate("() => Date.now() + 1"))
         client = connect(f"ws://127.0.0.1:{proxy.port}/ws/{channel}")
         for times, seconds in enumerate((4, 1), 1):
             wait_until_blocking(lambda: proxy.held == 1, what="the WebSocket is asked for")
@@ -55,6 +56,7 @@ def test_a_websocket_that_gets_no_answer_gives_way_to_events(
         client.do("renew", "again", 0)
         pass_time(engine, 0.001)
         assert client.is_now("open", 4)["transport"] == "websocket"
+        engine.clock.resume()
 
 
 @by_a_clock
@@ -166,9 +168,9 @@ def test_what_is_sent_before_it_stops_arrives(connect: Connect, home: GatewayPro
     listener.hears("0", "1", "2")
 
 
-@in_a_page
+@pytest.mark.parametrize("engine", ["node"], indirect=True)
 def test_the_page_of_a_captive_network_is_no_stream(connect: Connect, home: GatewayProcess, channel: str) -> None:
-    """It waits until the network is better."""
+    """It waits until the network is better. In Node, as a browser shows such an answer to no page of another site."""
     with PickyProxy(home.port) as proxy:
         proxy.upgrades, proxy.captive = "refuse", True
         client = connect(f"ws://127.0.0.1:{proxy.port}/ws/{channel}")
