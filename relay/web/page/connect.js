@@ -8,7 +8,7 @@ const SAID = 2_000; // ms that a button says "Copied"
 // Write the list anew. list: an element. told: a live region. where: what `snippets` takes.
 export function showSnippets(list, told, where) {
   list.replaceChildren(
-    ...snippets(where).map(({ title, code }) => {
+    ...snippets(where).map(({ title, code, note }) => {
       const item = make("li");
       const head = make("div", "row");
       const text = make("code", "", code);
@@ -18,6 +18,7 @@ export function showSnippets(list, told, where) {
       block.append(text);
       head.append(make("h3", "", title), copyButton(title, text, told));
       item.append(head, block);
+      if (note !== undefined) item.append(make("p", "soft", note));
       return item;
     }),
   );

@@ -2,12 +2,12 @@
 
 import { make } from "./attachments.js";
 import { Backlog } from "./backlog.js";
+import { colour } from "./colours.js";
 
 const ENTRIES = 500; // kept on the page
 const PER_FRAME = 40; // more than anybody can read
 const WAITING_BYTES = 16 * 1024 * 1024;
 const SHOWN_CHARACTERS = 4_000; // of one message
-const COLOURS = 6;
 const CALM = 4; // messages a second that a screen reader can read out
 const GAP_INTERVAL = 1_000; // ms between two remarks about what was left out
 
@@ -38,11 +38,11 @@ export class Log {
     list.addEventListener("load", follow, { capture: true });
   }
 
-  // Add a message: { name, text | data, file, mine, roundTrip, offset }. `name` is null when the sender gave none, and
-  // `offset` 0 when the message has no position.
-  message(message) {
+  // Add a message: { name, text | data, file, mine, roundTrip, offset, at }. `name` is null when the sender gave none,
+  // `offset` 0 when the message has no position, and `at` when nobody knows when it came.
+  message({ at = new Date(), ...message }) {
     const size = message.data?.byteLength ?? message.text.length * 2;
-    this.#push({ ...message, at: new Date() }, size);
+    this.#push({ ...message, at }, size);
   }
 
   // Add a remark of the page itself.
@@ -156,14 +156,8 @@ function remark({ remark: text, at }) {
 }
 
 function time(at) {
+  if (at === null) return make("span", "before", "before");
   const element = make("time", "", at.toLocaleTimeString("en-GB"));
   element.dateTime = at.toISOString();
   return element;
-}
-
-// The same name has the same colour everywhere.
-function colour(name) {
-  let sum = 0;
-  for (const character of name) sum = (sum * 31 + character.codePointAt(0)) % 65_521;
-  return sum % COLOURS;
 }

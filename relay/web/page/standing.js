@@ -1,14 +1,16 @@
-// Where a client of the Centrifuge protocol stands in its channel, and who else is there.
+// Where a client stands in its channel, and who else is there, as far as its protocol tells.
 
 import { plural } from "./words.js";
 
 const NAMED = 20; // users; of more the number is said
 
+const PLAIN = "It misses what is said while it is away. Centrifuge goes on where it was, and tells who is here.";
 const NO_POSITIONS = "No message is kept, so what is said while you are away is missed (RELAY_HISTORY_SIZE).";
 const NO_PRESENCE = "Nobody is told who is here (RELAY_PRESENCE, and the right p).";
 
 export class Standing {
   #part;
+  #plain = true;
   #positioned = true;
   #present = true;
 
@@ -17,19 +19,16 @@ export class Standing {
     this.#part = part;
   }
 
-  show() {
+  // Begin anew, with a client of another protocol or channel.
+  begin(protocol) {
+    this.#plain = protocol === "plain";
     this.#positioned = true;
     this.#present = true;
-    this.#part.standing.hidden = false;
-    this.#part.files.parentElement.hidden = true; // JSON carries no bytes
+    this.#part.positioned.hidden = this.#plain;
+    this.#part.present.hidden = this.#plain;
     this.#part.position.textContent = "";
     this.#part.here.textContent = "";
-    this.#part.lacks.textContent = "";
-  }
-
-  hide() {
-    this.#part.standing.hidden = true;
-    this.#part.files.parentElement.hidden = false;
+    this.#explain();
   }
 
   // position: { epoch, offset }; null: the channel has none.
@@ -48,7 +47,8 @@ export class Standing {
   }
 
   #explain() {
-    const text = [this.#positioned ? "" : NO_POSITIONS, this.#present ? "" : NO_PRESENCE].join(" ").trim();
+    const lacks = [this.#positioned ? "" : NO_POSITIONS, this.#present ? "" : NO_PRESENCE].join(" ").trim();
+    const text = this.#plain ? PLAIN : lacks;
     if (this.#part.lacks.textContent !== text) this.#part.lacks.textContent = text;
   }
 }

@@ -21,6 +21,12 @@ export function beginning({ recovered }) {
   return `Back again: recovered, ${recovered === 0 ? "nothing was missed" : `${plural(recovered, "message")} of meanwhile`}`;
 }
 
+// Says how many messages a second there are.
+export function rate(perSecond) {
+  const figure = perSecond < 9.5 ? Number(perSecond.toFixed(1)) : Math.round(perSecond);
+  return `${plural(figure, "message")}/s`;
+}
+
 export function size(bytes) {
   if (bytes < 1024) return plural(bytes, "byte");
   return bytes < 1024 ** 2 ? `${Math.floor(bytes / 1024)} KiB` : `${Math.floor(bytes / 1024 ** 2)} MiB`;
