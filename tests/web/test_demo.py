@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import urljoin
 
 import pytest
 from aiohttp import ClientResponse, ClientSession
@@ -111,8 +112,9 @@ async def test_every_file_that_a_file_names_is_there_with_its_type(embedded: Emb
         assert response.headers["X-Content-Type-Options"] == "nosniff"
         assert path == "/" or response.content_type == types[path.rpartition(".")[2]]
         text = body.decode()
-        named = {f"/{name}" for name in re.findall(r'(?:src|href)="(demo/[^"]+)"', text)}
-        named |= {f"/demo/{name}" for name in re.findall(r'(?:from "\./|new URL\(")([^"$]+)"', text) if "." in name}
+        named = {f"/{name}" for name in re.findall(r'(?:src|href)="((?:demo|client)/[^"]+)"', text)}
+        modules = re.findall(r'(?:from "(?=\.)|new URL\(")([^"$]+)"', text)
+        named |= {urljoin(path, name) for name in modules}
         waiting += named - seen
     assert len(seen) > 10
 

@@ -127,7 +127,7 @@ def client_states(page: Page, path: str, script: str) -> Any:
     """Run a script with a `client` for `path`, its `states` so far, and `until`, which waits for a condition."""
     return page.evaluate(
         """async ([path, script]) => {
-          const { RelayClient } = await import("/demo/relay-client.js");
+          const { RelayClient } = await import("/client/relay-client.js");
           const states = [];
           const address = `ws://${location.host}${path}`;
           const onState = (state) => states.push({ ...state, told: Date.now() });

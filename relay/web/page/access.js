@@ -40,9 +40,14 @@ export function rememberToken(token) {
   }
 }
 
-// Returns { forGood, reason, field } when the server refuses to let a client listen; null when it doesn't, or doesn't
-// answer. `field` is that of the form which the reason is about, if any. A browser says nothing of the answer to a
-// WebSocket that was refused. The same question by HTTP gets the same one.
+// Returns the field of the form that a refusal is about; undefined when it is about none.
+export function fieldOf(status, reason) {
+  if (status === 401) return "token";
+  return status === 403 && reason.includes("channel") ? "channel" : undefined;
+}
+
+// Returns { forGood, status, reason } when the server refuses to let a client listen; null when it doesn't, or doesn't
+// answer. A browser says nothing of the answer to a WebSocket that was refused. The same question by HTTP gets the same one.
 export async function refusal(url, token) {
   const stop = new AbortController();
   try {
@@ -51,9 +56,8 @@ export async function refusal(url, token) {
     if (answer.ok) return null;
     const { status } = answer;
     const reason = (await answer.text()).trim();
-    const field = status === 401 ? "token" : status === 403 && reason.includes("channel") ? "channel" : undefined;
     // Too many requests, and everything from 500 on, may be better in a while.
-    return { forGood: status < 500 && status !== 429, reason, field };
+    return { forGood: status < 500 && status !== 429, status, reason };
   } catch {
     return null;
   } finally {

@@ -5,7 +5,7 @@
 //     { name: "open", recovered }   subscribed. `recovered` says how many messages of meanwhile follow now; null: what was
 //                                   missed can't be known; undefined: it knew no position, and has not asked
 
-import { RelayClient } from "./relay-client.js";
+import { RelayClient } from "../client/relay-client.js";
 
 const LATE = 10_000; // ms by which a ping may be late
 const LOOK_SOON = 200; // ms; who comes and goes is on the bus a little later than its clients hear of it

@@ -1,7 +1,7 @@
 // The messages that a channel keeps, shown when one asks for them.
 
 import { Announced } from "./announced.js";
-import { channelPath, decode, query, serverUrl } from "./message.js";
+import { channelPath, decode, placeOf, query, serverUrl } from "./message.js";
 import { plural } from "./words.js";
 
 export class Kept {
@@ -68,5 +68,5 @@ async function ask(count, { channel, user, token }) {
 
 function read({ text, base64, position }) {
   const data = text ?? Uint8Array.from(atob(base64), (character) => character.charCodeAt(0)).buffer;
-  return { data, offset: position === undefined ? 0 : Number(position.split(":").at(-1)) };
+  return { data, offset: placeOf(position)?.offset };
 }

@@ -92,7 +92,7 @@ export class Log {
     this.#frame = again ? requestAnimationFrame(() => this.#render()) : 0;
   }
 
-  #message({ name, text, data, file, mine, roundTrip, offset, at }) {
+  #message({ name, text, data, file, mine, roundTrip, offset = 0, at }) {
     const item = make("li", mine ? "mine" : "");
     const who = name === null ? ["who nobody", "no name"] : [`who colour-${colour(name)}`, name.slice(0, 64)];
     item.append(time(at), make("b", ...who));

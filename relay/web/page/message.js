@@ -71,6 +71,12 @@ export function socketUrl(path) {
   return url;
 }
 
+// Returns { epoch, offset } of a position as events and polls write it, "EPOCH:OFFSET"; null for none.
+export function placeOf(position) {
+  const [, epoch, offset] = /^(.*):(\d+)$/.exec(position ?? "") ?? [];
+  return epoch === undefined ? null : { epoch, offset: Number(offset) };
+}
+
 // Returns a beginning of ids that no other client has. randomUUID() would need HTTPS.
 export function uniquePrefix() {
   return `${crypto.getRandomValues(new Uint32Array(2)).join("-")}-`;

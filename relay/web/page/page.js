@@ -8,7 +8,7 @@ const NAME = "relay-playground-name"; // where the browser keeps it
 
 const find = (id) => document.getElementById(id);
 const tabs = [...document.querySelectorAll("[data-shows]")];
-const panels = new Set();
+let second = null;
 const server = await about();
 
 if (server === null) find("trouble").hidden = false;
@@ -34,15 +34,13 @@ function start() {
   });
   first.join(fromAddress()) || first.join(server.default_channel);
   window.addEventListener("hashchange", () => fromAddress() !== first.channel && first.join(fromAddress()));
-  // A browser that slept, or was without a network, needn't wait on.
-  for (const back of ["focus", "online"]) window.addEventListener(back, () => panels.forEach((panel) => panel.hurry()));
 
   find("second").disabled = false;
   find("second").addEventListener("click", () => openSecond(first));
   for (const tab of tabs) {
     tab.disabled = false;
     tab.addEventListener("click", () => {
-      if (tab.dataset.shows === "2" && panels.size === 1) openSecond(first);
+      if (tab.dataset.shows === "2" && second === null) openSecond(first);
       show(tab.dataset.shows);
     });
   }
@@ -51,12 +49,12 @@ function start() {
 // With the token of the first client, which may be changed: two users see what each of them may do.
 function openSecond(first) {
   find("second").disabled = true;
-  const second = addPanel(2, madeUpName(), first.token);
+  second = addPanel(2, madeUpName(), first.token);
   const close = second.root.querySelector("[data-part=close]");
   close.hidden = false;
   close.addEventListener("click", () => {
     second.close();
-    panels.delete(second);
+    second = null;
     show("1");
     find("second").disabled = false;
     const seen = find("second").checkVisibility() ? find("second") : tabs[1];
@@ -80,7 +78,6 @@ function addPanel(number, name, token, onJoin) {
   const panel = new Panel(root, { server, title: `Client ${number}`, onJoin });
   panel.name = name;
   panel.token = token;
-  panels.add(panel);
   return panel;
 }
 

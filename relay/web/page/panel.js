@@ -1,6 +1,6 @@
 // One client: its connection, its messages, and what it sends.
 
-import { refusal } from "./access.js";
+import { fieldOf, refusal } from "./access.js";
 import { Announced } from "./announced.js";
 import { Attachments } from "./attachments.js";
 import { Composer } from "./composer.js";
@@ -10,7 +10,6 @@ import { Kept } from "./kept.js";
 import { Latency } from "./latency.js";
 import { Log } from "./log.js";
 import { channelPath, decode, query, readable, serverUrl } from "./message.js";
-import { Return } from "./return.js";
 import { Standing } from "./standing.js";
 import { StateLine } from "./state-line.js";
 import { beginning, ending, plural, rate, size } from "./words.js";
@@ -26,13 +25,13 @@ export class Panel {
   #onJoin;
   #joined = null; // { channel, user, token, protocol }
   #client = null;
+  #position = null; // tells where the client is, when it doesn't say so by itself
   #log;
   #latency;
   #composer;
   #form;
   #kept;
   #line;
-  #return = new Return();
   #standing;
   #announced = new Announced();
   #arrived = 0; // messages since the rate was last worked out
@@ -57,7 +56,7 @@ export class Panel {
     this.#line = new StateLine(root, part);
     this.#composer = new Composer(part, { most: server.max_message_bytes, name: () => this.name });
     this.#standing = new Standing(part);
-    part.cut.addEventListener("click", () => this.#return.cut(CUT));
+    part.cut.addEventListener("click", () => this.#client.renew("you cut the network", CUT));
     part.switch.addEventListener("click", () => (this.#running ? this.#client.stop() : this.#joinAsked()));
     part.now.addEventListener("click", () => this.#client.start());
     this.#kept = new Kept(part, { log: this.#log, joined: () => this.#joined });
@@ -106,24 +105,20 @@ export class Panel {
     this.#latency.clear();
     this.#latency.draw();
     this.#standing.begin(wanted.protocol);
-    const { client, address } = connection(wanted, this.#server, {
+    const { client, address, position } = connection(wanted, this.#server, {
       onState: (state) => this.#stateChanged(state),
       onMessage: (data, offset) => this.#received(data, offset),
       onRefused: (text, reason) => this.#composer.refused(decode(text).id, reason),
       onPosition: (position) => this.#standing.move(position),
       onHere: (members, own) => this.#standing.see(members, own),
+      onMissed: () => this.#log.remark("Messages are missing here: the channel doesn't keep them any more"),
     });
     this.#client = client;
     this.#composer.client = client;
-    this.#return.follow(client);
+    this.#position = position;
     client.start();
     this.#onJoin(channel, readable(address));
     return true;
-  }
-
-  // Be back soon, if the client is away: a person looks at the page again, or the network is back.
-  hurry() {
-    this.#return.hurry();
   }
 
   // End, and free what is kept.
@@ -152,7 +147,6 @@ export class Panel {
 
   #stateChanged(state) {
     this.#line.show(state);
-    this.#return.changed(state);
     this.#composer.connectionChanged();
     if (state.name === "open") {
       this.#form.clear();
@@ -166,6 +160,8 @@ export class Panel {
       const lost = `${plural(unknown, "message")} of yours did not come back: perhaps not delivered`;
       if (unknown > 0) this.#log.remark(lost);
       this.#forget();
+    } else if (state.status !== undefined) {
+      this.#refused(state);
     } else if (state.name === "waiting") {
       this.#askWhy(this.#client);
     }
@@ -178,8 +174,13 @@ export class Panel {
     const found = await refusal(serverUrl(`sse/${channelPath(channel)}${query({ user })}`), token);
     if (found === null || client !== this.#client || client.state.name === "open") return;
     if (found.forGood) client.giveUp(found.reason);
-    this.#line.refused(found.field === undefined ? ending({ opened: false, reason: found.reason }) : "refused");
-    if (found.field !== undefined) this.#form.complain(found.field, found.reason);
+    this.#refused(found);
+  }
+
+  #refused({ status, reason }) {
+    const field = fieldOf(status, reason);
+    this.#line.refused(field === undefined ? ending({ opened: false, reason }) : "refused");
+    if (field !== undefined) this.#form.complain(field, reason);
   }
 
   #forget() {
@@ -189,8 +190,9 @@ export class Panel {
 
   #tick() {
     const now = performance.now();
-    this.#return.look();
-    this.#line.count(this.#return.remaining);
+    const { state } = this.#client;
+    if (state.name === "waiting") this.#line.count(state.until - Date.now());
+    if (state.name === "open" && this.#position !== null) this.#standing.move(this.#position());
     // A browser never learns that the other side has vanished; an own message that doesn't come back tells.
     const { oldest } = this.#composer;
     if (oldest !== undefined && now - Math.max(oldest, this.#heardAt) > NO_ANSWER) this.#client.renew("no answer");

@@ -4,13 +4,14 @@ import { plural } from "./words.js";
 
 const NAMED = 20; // users; of more the number is said
 
-const PLAIN = "It misses what is said while it is away. Centrifuge goes on where it was, and tells who is here.";
+const RESUMES = "After a cut it goes on there. Centrifuge also tells who is here.";
+const PLAIN = "It misses what is said while it is away. Events and Centrifuge go on where they were.";
 const NO_POSITIONS = "No message is kept, so what is said while you are away is missed (RELAY_HISTORY_SIZE).";
 const NO_PRESENCE = "Nobody is told who is here (RELAY_PRESENCE, and the right p).";
 
 export class Standing {
   #part;
-  #plain = true;
+  #protocol = "plain";
   #positioned = true;
   #present = true;
 
@@ -21,11 +22,11 @@ export class Standing {
 
   // Begin anew, with a client of another protocol or channel.
   begin(protocol) {
-    this.#plain = protocol === "plain";
+    this.#protocol = protocol;
     this.#positioned = true;
     this.#present = true;
-    this.#part.positioned.hidden = this.#plain;
-    this.#part.present.hidden = this.#plain;
+    this.#part.positioned.hidden = protocol === "plain";
+    this.#part.present.hidden = protocol !== "centrifuge";
     this.#part.position.textContent = "";
     this.#part.here.textContent = "";
     this.#explain();
@@ -47,9 +48,17 @@ export class Standing {
   }
 
   #explain() {
-    const lacks = [this.#positioned ? "" : NO_POSITIONS, this.#present ? "" : NO_PRESENCE].join(" ").trim();
-    const text = this.#plain ? PLAIN : lacks;
+    const text = this.#protocol === "plain" ? PLAIN : [this.#positions, this.#presence].join(" ").trim();
     if (this.#part.lacks.textContent !== text) this.#part.lacks.textContent = text;
+  }
+
+  get #positions() {
+    if (!this.#positioned) return NO_POSITIONS;
+    return this.#protocol === "events" ? RESUMES : "";
+  }
+
+  get #presence() {
+    return this.#present ? "" : NO_PRESENCE;
   }
 }
 

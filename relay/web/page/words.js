@@ -1,6 +1,6 @@
 // How a panel says things.
 
-import { comesBack } from "./relay-client.js";
+import { comesBack } from "../client/relay-client.js";
 
 // Says how a connection ended, or why there was none.
 export function ending({ opened, code, reason }) {
@@ -14,8 +14,10 @@ export function ending({ opened, code, reason }) {
   return code < 3000 ? `this client did what the server doesn't allow (${said})` : `the server keeps it away (${said})`;
 }
 
-// Says what was missed while a client was away. state: the one in which it is back; see CentrifugeClient.
-export function beginning({ recovered }) {
+// Says what was missed while a client was away. state: the one in which it is back; see CentrifugeClient. `after` is the
+// number of the last message that a client of events has heard.
+export function beginning({ recovered, after }) {
+  if (after !== undefined) return `Back again: it goes on after no. ${after.toLocaleString("en")}`;
   if (recovered === undefined) return "Back again; what was said meanwhile is missed";
   if (recovered === null) return "Back again, but not recovered: the server can't tell what was said meanwhile";
   return `Back again: recovered, ${recovered === 0 ? "nothing was missed" : `${plural(recovered, "message")} of meanwhile`}`;
