@@ -14,6 +14,7 @@ export function showSnippets(list, told, where) {
       const text = make("code", "", code);
       const block = make("pre");
       block.tabIndex = 0;
+      block.setAttribute("role", "group");
       block.setAttribute("aria-label", title);
       block.append(text);
       head.append(make("h3", "", title), copyButton(title, text, told));

@@ -48,7 +48,7 @@ export class Latency {
       this.#line.setAttribute("points", "");
       this.#last.setAttribute("d", "");
       this.#scale.textContent = "";
-      this.#caption.textContent = "send something";
+      this.#caption.textContent = "\u2013";
       this.#median.textContent = "";
       return;
     }

@@ -12,6 +12,7 @@ const CALM = 4; // messages a second that a screen reader can read out
 const GAP_INTERVAL = 1_000; // ms between two remarks about what was left out
 
 export class Log {
+  #view;
   #list;
   #latest;
   #attachments;
@@ -22,20 +23,22 @@ export class Log {
   #unseen = 0;
   #remarked = 0;
 
-  // list: an <ol>. latest: a button that leads to its end. attachments: offers binary messages.
-  constructor(list, latest, attachments) {
-    this.#list = list;
+  // parts: { log, entries, latest }: what scrolls, the <ol> in it, and a button that leads to its end. attachments: offers
+  // binary messages.
+  constructor({ log, entries, latest }, attachments) {
+    this.#view = log;
+    this.#list = entries;
     this.#latest = latest;
     this.#attachments = attachments;
     latest.addEventListener("click", () => {
       this.#toEnd();
-      list.focus();
+      log.focus();
     });
-    list.addEventListener("scroll", () => this.#scrolled(), { passive: true });
+    log.addEventListener("scroll", () => this.#scrolled(), { passive: true });
     // A phone that is turned breaks the lines anew, a picture adds some: the end is elsewhere, and nobody has scrolled.
     const follow = () => this.#following && this.#toEnd();
-    new ResizeObserver(follow).observe(list);
-    list.addEventListener("load", follow, { capture: true });
+    new ResizeObserver(follow).observe(log);
+    log.addEventListener("load", follow, { capture: true });
   }
 
   // Add a message: { name, text | data, file, mine, roundTrip, offset, at }. `name` is null when the sender gave none,
@@ -59,7 +62,7 @@ export class Log {
   // Say how many messages a second arrive; reading aloud stops when nobody could follow.
   pace(perSecond) {
     const live = perSecond > CALM ? "off" : "polite";
-    if (this.#list.getAttribute("aria-live") !== live) this.#list.setAttribute("aria-live", live);
+    if (this.#view.getAttribute("aria-live") !== live) this.#view.setAttribute("aria-live", live);
   }
 
   #push(entry, size) {
@@ -126,18 +129,18 @@ export class Log {
   }
 
   #atEnd() {
-    return this.#list.scrollHeight - this.#list.scrollTop - this.#list.clientHeight < 48;
+    return this.#view.scrollHeight - this.#view.scrollTop - this.#view.clientHeight < 48;
   }
 
   // Whether the list or its lines have another height than when this was asked last.
   #moved() {
     const before = this.#shape;
-    this.#shape = `${this.#list.scrollHeight} ${this.#list.clientHeight}`;
+    this.#shape = `${this.#view.scrollHeight} ${this.#view.clientHeight}`;
     return this.#shape !== before;
   }
 
   #toEnd() {
-    this.#list.scrollTop = this.#list.scrollHeight;
+    this.#view.scrollTop = this.#view.scrollHeight;
     this.#following = true;
     this.#moved();
     this.#seen();

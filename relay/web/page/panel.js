@@ -12,12 +12,12 @@ import { Log } from "./log.js";
 import { channelPath, decode, query, readable, serverUrl } from "./message.js";
 import { Standing } from "./standing.js";
 import { StateLine } from "./state-line.js";
-import { beginning, ending, plural, rate, size } from "./words.js";
+import { beginning, CUT, ending, plural, rate, size } from "./words.js";
 
 const TICK = 250; // ms between two looks at the clock
 const LATE = 1_000; // ms after which it is said that own messages are not back
 const NO_ANSWER = 15_000; // ms until a connection on which nothing comes back counts as dead
-const CUT = 10_000; // ms
+const WITHOUT_NETWORK = 10_000; // ms that a cut lasts
 
 export class Panel {
   #part;
@@ -49,14 +49,16 @@ export class Panel {
     this.#part = Object.fromEntries([...root.querySelectorAll("[data-part]")].map((part) => [part.dataset.part, part]));
     const part = this.#part;
     part.title.textContent = title;
+    part.heading.id = title.replace(" ", "-");
+    root.setAttribute("aria-labelledby", part.heading.id);
     part.limit.textContent = `up to ${size(server.max_message_bytes)}`;
-    this.#log = new Log(part.log, part.latest, new Attachments());
+    this.#log = new Log(part, new Attachments());
     this.#latency = new Latency({ chart: part.chart, scale: part.scale, caption: part.latency, median: part.median });
     this.#form = new JoinForm(part, { title, auth: server.auth, onJoin: () => this.#joinAsked() });
     this.#line = new StateLine(root, part);
     this.#composer = new Composer(part, { most: server.max_message_bytes, name: () => this.name });
     this.#standing = new Standing(part);
-    part.cut.addEventListener("click", () => this.#client.renew("you cut the network", CUT));
+    part.cut.addEventListener("click", () => this.#client.renew(CUT, WITHOUT_NETWORK));
     part.switch.addEventListener("click", () => (this.#running ? this.#client.stop() : this.#joinAsked()));
     part.now.addEventListener("click", () => this.#client.start());
     this.#kept = new Kept(part, { log: this.#log, joined: () => this.#joined });
@@ -91,7 +93,9 @@ export class Panel {
   join(channel) {
     this.#form.channel = channel;
     if (!this.#form.check()) return false;
-    this.#client?.stop();
+    const left = this.#client;
+    this.#client = null;
+    left?.stop();
     if (channel !== this.channel) this.#log.clear();
     const wanted = this.#form.wanted;
     this.#joined = wanted;
@@ -106,7 +110,7 @@ export class Panel {
     this.#latency.draw();
     this.#standing.begin(wanted.protocol);
     const { client, address, position } = connection(wanted, this.#server, {
-      onState: (state) => this.#stateChanged(state),
+      onState: (state) => client === this.#client && this.#stateChanged(state),
       onMessage: (data, offset) => this.#received(data, offset),
       onRefused: (text, reason) => this.#composer.refused(decode(text).id, reason),
       onPosition: (position) => this.#standing.move(position),
@@ -190,9 +194,9 @@ export class Panel {
 
   #tick() {
     const now = performance.now();
-    const { state } = this.#client;
-    if (state.name === "waiting") this.#line.count(state.until - Date.now());
-    if (state.name === "open" && this.#position !== null) this.#standing.move(this.#position());
+    const state = this.#client?.state;
+    if (state?.name === "waiting") this.#line.count(state.until - Date.now());
+    if (state?.name === "open" && this.#position !== null) this.#standing.move(this.#position());
     // A browser never learns that the other side has vanished; an own message that doesn't come back tells.
     const { oldest } = this.#composer;
     if (oldest !== undefined && now - Math.max(oldest, this.#heardAt) > NO_ANSWER) this.#client.renew("no answer");

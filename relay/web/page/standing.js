@@ -5,7 +5,7 @@ import { plural } from "./words.js";
 const NAMED = 20; // users; of more the number is said
 
 const RESUMES = "After a cut it goes on there. Centrifuge also tells who is here.";
-const PLAIN = "It misses what is said while it is away. Events and Centrifuge go on where they were.";
+const PLAIN = "Misses what is said while it is away; events and Centrifuge don't.";
 const NO_POSITIONS = "No message is kept, so what is said while you are away is missed (RELAY_HISTORY_SIZE).";
 const NO_PRESENCE = "Nobody is told who is here (RELAY_PRESENCE, and the right p).";
 
@@ -43,7 +43,9 @@ export class Standing {
   // members: who is subscribed; null: that isn't told. own: id of this client.
   see(members, own) {
     this.#present = members !== null;
-    this.#part.here.textContent = members === null ? "not told" : inWords(members, own);
+    const here = members === null ? "not told" : inWords(members, own);
+    this.#part.here.textContent = here;
+    this.#part.here.title = here;
     this.#explain();
   }
 
