@@ -92,7 +92,7 @@ def test_where_nothing_is_kept_it_says_which_settings_are_missing(
         view.page.clock.run_for(10_000)
         client.sees("Back again; what was said meanwhile is missed")
         client.speak("WebSocket")
-        expect(lacks).to_have_text("Misses what is said while it is away; events and Centrifuge don't.")
+        expect(lacks).to_have_text("A WebSocket misses what is said while it is away; events and Centrifuge don't.")
         assert view.complaints == []
 
 
