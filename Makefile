@@ -8,6 +8,9 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 # Options for `relay serve` and for pytest, such as: make run ARGS="--port 9000"
 ARGS ?=
 
+# Where `make client` puts its package.
+DIST ?= dist
+
 # What `make image` calls the image.
 IMAGE ?= relay-gateway
 
@@ -40,7 +43,7 @@ PYTHON2 ?= $(firstword $(wildcard $(HOME)/.pyenv/versions/2.7.*/bin/python) pyth
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-fast fast oracle sdk honesty whole-runs properties conformance faults fuzz attacks lint format bench peers loadtest redis programs browser axe proxies curl faketime \
-	promtool shellcheck image lock env-example protobuf compose-test loadtest-compose clean
+	promtool shellcheck image client lock env-example protobuf compose-test loadtest-compose clean
 
 help: ## show this list
 	@echo "make run               start a gateway on the memory broker       options: ARGS=\"--port 9000\""
@@ -61,6 +64,7 @@ help: ## show this list
 	@echo "make bench             measure against an everyday relay          options: ARGS=\"...\""
 	@echo "make peers             measure beside other servers               options: ARGS=\"...\""
 	@echo "make image             build the gateway's image, relay-gateway   options: IMAGE=name:tag"
+	@echo "make client            pack the JavaScript client for npm, into dist/"
 	@echo "make compose-test      test the stack of docker-compose.yml with a Docker engine: 5 minutes"
 	@echo "make loadtest-compose  load the stack that runs here through its balancer"
 	@echo "make lock              renew the image's locked dependencies      options: ARGS=\"--upgrade-package aiohttp\""
@@ -132,6 +136,13 @@ compose-test: $(VENV)/.stamp-dev ## test the stack
 image: ## build the gateway's image
 	docker build --file deploy/Dockerfile --tag $(IMAGE) \
 		--build-arg REVISION="$$(git rev-parse HEAD 2>/dev/null || echo unknown)" .
+
+# For `npm install FILE`: nothing is published.
+client: ## pack the JavaScript client
+	@command -v npm >/dev/null || { echo "npm is missing: install Node 22 or newer, which brings it" >&2; exit 1; }
+	@mkdir -p $(DIST) && folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
+		cp relay/web/client/* LICENSE "$$folder" && \
+		packed=$$(npm pack --silent --pack-destination $(abspath $(DIST)) "$$folder") && echo "packed $(DIST)/$$packed"
 
 env-example: $(VENV)/.stamp-run ## write .env.example
 	@cd deploy && ../$(BIN)/relay config --env >../.env.example

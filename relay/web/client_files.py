@@ -31,5 +31,5 @@ def add_routes(app: web.Application) -> None:
 @cache
 def _files() -> dict[str, Asset]:
     """Return the files of the client, by name."""
-    # The other one is for npm, which doesn't install from here.
-    return {name: asset for name, asset in assets_of("client").items() if name != "package.json"}
+    # The others are for npm, which doesn't install from here.
+    return {name: asset for name, asset in assets_of("client").items() if name.endswith((".js", ".ts"))}

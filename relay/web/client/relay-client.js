@@ -46,7 +46,7 @@ export class RelayClient {
   #position;
   #begun; // whether there is something that can have been missed
   #socketWorks = null; // null: never seen; false: it neither opened nor failed
-  #expired = null; // the token with which the server has sent the client away
+  #expired = null; // the token that was refused or ended last, and how
 
   constructor(url, options = {}) {
     this.#options = {
@@ -134,9 +134,7 @@ export class RelayClient {
       return this.#ended(attempt, { code: 1006, reason: `no token: ${error.message}` });
     }
     if (attempt !== this.#attempt) return;
-    if (this.#expired !== null && attempt.token === this.#expired.token) {
-      return this.#ended(attempt, { ...this.#expired.ending, final: true });
-    }
+    if (attempt.token === this.#expired?.token) return this.#ended(attempt, { ...this.#expired.ending, final: true });
     this.#open(attempt, this.#links);
   }
 
@@ -216,7 +214,7 @@ export class RelayClient {
     this.#leave();
     const ending = { opened: attempt.opened, code, reason, ...(status && { status }) };
     const expired = status === 401 || (code === 1008 && reason === "token expired");
-    if (expired && this.#options.token !== null && this.#expired === null) {
+    if (expired && this.#options.token !== null && (attempt.opened || this.#expired === null)) {
       this.#expired = { token: attempt.token, ending: { code, reason, status } };
       this.#wait(ending);
     } else if (final) {
@@ -237,9 +235,9 @@ export class RelayClient {
   }
 
   // The network is back, or somebody looks at the page: don't wait until the end.
-  #hurry = () => {
-    const hidden = globalThis.document?.visibilityState === "hidden";
-    if (this.#state.name === "waiting" && this.#hurries && !hidden) this.#connect();
+  #hurry = ({ type }) => {
+    if (type === "visibilitychange" && document.visibilityState === "hidden") return;
+    if (this.#state.name === "waiting" && this.#hurries) this.#connect();
   };
 
   // Workers have no `document`, and Node has no events of its own.
