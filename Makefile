@@ -240,7 +240,7 @@ browser:
 		sh tests/install.sh chromium || true
 
 # What judges the accessibility of the playground: exactly what the lock file names. npm comes with Node, or doesn't.
-AXE := .venv-axe
+AXE := .venv-sdk/axe
 axe:
 	@if ! command -v npm >/dev/null; then echo "there is no npm here: axe-core, which judges the playground, is left out"; \
 	elif ! cmp -s tests/web/axe/package-lock.json $(AXE)/.installed; then \

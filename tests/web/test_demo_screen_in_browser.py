@@ -15,7 +15,7 @@ from tests.web.test_demo_access_in_browser import PHONE
 
 Pair = list[GatewayProcess]
 
-AXE = ROOT / ".venv-axe" / "node_modules" / "axe-core" / "axe.min.js"
+AXE = ROOT / ".venv-sdk" / "axe" / "node_modules" / "axe-core" / "axe.min.js"
 
 SIZES = [(1366, 650), (1280, 720), (1280, 800), (390, 844), (PHONE, 640), (844, 390)]
 """Of screens, in pixels: laptops, and phones upright and on their side."""

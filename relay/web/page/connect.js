@@ -25,6 +25,20 @@ export function showSnippets(list, told, where) {
   );
 }
 
+// Write the list of documents. titles: of each, by the name of its file.
+export function showDocuments(list, titles) {
+  list.replaceChildren(
+    ...Object.entries(titles).map(([name, title]) => {
+      const link = make("a", "", title);
+      link.href = `docs/${name}`;
+      link.target = "_blank";
+      const item = make("li");
+      item.append(link);
+      return item;
+    }),
+  );
+}
+
 function copyButton(title, text, told) {
   const button = make("button", "plain", "Copy");
   button.type = "button";

@@ -1,7 +1,7 @@
 // Puts the page together: one client, perhaps a second one, and how to connect.
 
 import { accessInWords, rememberedToken, rememberToken } from "./access.js";
-import { showSnippets } from "./connect.js";
+import { showDocuments, showSnippets } from "./connect.js";
 import { Panel } from "./panel.js";
 
 const NAME = "relay-playground-name"; // where the browser keeps it
@@ -27,6 +27,7 @@ async function about() {
 function start() {
   find("host").textContent = location.host;
   find("access").textContent = accessInWords(server);
+  showDocuments(find("documents"), server.documents);
   const first = addPanel(1, remembered() || madeUpName(), rememberedToken(), joined);
   first.root.addEventListener("change", () => {
     remember(first.name);
