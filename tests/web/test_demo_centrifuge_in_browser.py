@@ -96,17 +96,17 @@ def test_where_nothing_is_kept_it_says_which_settings_are_missing(
         assert view.complaints == []
 
 
-@pytest.mark.parametrize(("width", "dark"), [(PHONE, True), (1280, False)])
-def test_it_fits_and_can_be_read(
-    browser: Browser, gateways: list[GatewayProcess], channel: str, width: int, dark: bool
-) -> None:
-    with visit(browser, gateways[0].port, channel, width=width, dark=dark) as (client, view):
+def test_it_fits_and_can_be_read(browser: Browser, gateways: list[GatewayProcess], channel: str) -> None:
+    with visit(browser, gateways[0].port, channel, width=1280) as (client, view):
         client.speak("Centrifuge")
         expect(client.root.locator("[data-part=lacks]")).to_contain_text("RELAY_PRESENCE", timeout=WITHIN_MS)
         client.say("W" * 500)
         client.sees("WWW", "back in")
-        assert view.width == width
-        assert view.page.evaluate(POOR) == []
+        for width, dark in ((1280, False), (PHONE, True)):
+            view.page.set_viewport_size({"width": width, "height": 800})
+            view.page.emulate_media(color_scheme="dark" if dark else "light")
+            assert view.width == width
+            assert view.page.evaluate(POOR) == []
 
 
 def test_who_is_kept_away_learns_why(browser: Browser, redis_server: RedisServer, channel: str) -> None:

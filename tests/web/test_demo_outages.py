@@ -13,6 +13,7 @@ from playwright.sync_api import Page, expect
 from tests.harness.balancer import Balancer
 from tests.harness.browser import Browser
 from tests.harness.certificate_authority import CertificateAuthority
+from tests.harness.conditions import wait_until_blocking
 from tests.harness.gateway_process import GatewayProcess
 from tests.web.demo_page import WITHIN_MS, visit
 
@@ -40,6 +41,8 @@ def test_the_page_of_a_lost_gateway_comes_back_on_another(
         ada.sees("Bob", "welcome back")
         ada.say("thank you")
         bob.sees("Ada", "thank you")
+        # A second signal, of the fixture, would end it before it has said how it stopped.
+        wait_until_blocking(lambda: not lost.running, WITHIN_MS / 1000, "the gateway ends")
 
 
 def test_while_nobody_answers_it_says_when_it_tries_again(
