@@ -166,11 +166,14 @@ def test_the_lines_to_copy_work_with_a_token(browser: Browser, start: Start) -> 
         join_with(client, good)
         client.is_open()
         codes = view.page.locator("#snippets code").all_inner_texts()
-        make, in_browser, python, centrifuge, publish, listen = (code.replace("TOKEN", good) for code in codes)
+        make, in_browser, returning, python, centrifuge, publish, listen = (
+            code.replace("TOKEN", good) for code in codes
+        )
         assert make == "relay token --user ann --channel a=rw --ttl 1h"
         url = f"http://127.0.0.1:{gateway.port}"
         socket = f"ws://127.0.0.1:{gateway.port}/connection/websocket"
         assert f'new Centrifuge("{socket}", {{ token: "{good}" }})' in centrifuge
+        assert f'token: () => "{good}"' in returning
         assert publish == f"curl -H 'Authorization: Bearer {good}' -d hello {url}/publish/a"
         assert listen == f"curl -H 'Authorization: Bearer {good}' -N {url}/sse/a"
         # `const` in an evaluated script is global for nobody else.

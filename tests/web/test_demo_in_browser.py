@@ -129,8 +129,14 @@ def test_the_lines_to_copy_work(browser: Browser, pair: Pair, channel: str, redi
     name = f"{channel}'$(touch_x)"
     with visit(browser, pair[0].port, name) as (client, view), visit(browser, pair[1].port, name) as (_, other):
         copied = {}
-        for title in ("Browser", "Python, websockets", "Publish with curl", "Publish through Redis"):
-            button = view.page.get_by_role("button", name=f"Copy: {title}")
+        for title in (
+            "Browser",
+            "Browser, comes back by itself",
+            "Python, websockets",
+            "Publish with curl",
+            "Publish through Redis",
+        ):
+            button = view.page.get_by_role("button", name=f"Copy: {title}", exact=True)
             button.click()
             expect(button).to_have_text("Copied")
             copied[title] = view.page.evaluate("navigator.clipboard.readText()")
@@ -153,4 +159,17 @@ def test_the_lines_to_copy_work(browser: Browser, pair: Pair, channel: str, redi
             python.communicate()
         view.page.evaluate(f"() => {{ {copied['Browser']} window.kept = socket; }}")
         expect(client.entries.filter(has_text="hello")).to_have_count(3, timeout=WITHIN_MS)
+        module = copied["Browser, comes back by itself"]
+        head, _, rest = module.partition("\n")
+        address = head.split('"')[1]
+        script = (
+            f"async () => {{ const {{ RelayClient }} = await import('{address}'); {rest}; window.client = client; }}"
+        )
+        view.page.evaluate(script)
+        view.page.evaluate(_UNTIL_OPEN)
         assert other.complaints == []
+
+
+_UNTIL_OPEN = """async () => {
+  while (window.client.state.name !== "open") await new Promise((resolve) => setTimeout(resolve, 10));
+}"""

@@ -72,6 +72,7 @@ def test_the_composer_and_what_is_wrong_are_always_in_sight(browser: Browser, pa
             seen = parts[1:] if height < 400 else [*parts, client.root.locator(".file")]
             assert outside(seen, width, height) == []
             assert outside([log], width, height) == []
+            assert client.root.evaluate(_SQUEEZED) == []
             assert view.width == width
         view.page.set_viewport_size({"width": 1280, "height": 720})
         second = open_second(view)
@@ -109,7 +110,7 @@ def test_on_a_phone_the_second_client_is_a_tab(browser: Browser, pair: Pair, cha
         one.sees("hello")
         expect(tabs.get_by_role("button", name="Client 1")).to_have_attribute("aria-pressed", "true")
         tabs.get_by_role("button", name="Connect").click()
-        expect(view.page.get_by_role("button", name="Copy: Browser")).to_be_visible()
+        expect(view.page.get_by_role("button", name="Copy: Browser", exact=True)).to_be_visible()
         expect(view.page.get_by_text("It does not hear its own messages. With ?echo=1").first).to_be_visible()
         tabs.get_by_role("button", name="Client 2").click()
         two.button("Close").click()
@@ -159,6 +160,9 @@ _MOVED = """(panel) => {
   const moved = [...before].filter(([element, box]) => after.get(element) !== box && !own.has(element.dataset.part));
   return moved.map(([element, box]) => `${element.outerHTML.slice(0, 120)}: ${box} -> ${after.get(element)}`);
 }"""
+
+_SQUEEZED = """(panel) => [...panel.children].filter((part) => part.scrollHeight > part.clientHeight + 1)
+  .map(({ className }) => className)"""
 
 _SERIOUS = """async () => {
   const { violations } = await axe.run();

@@ -18,6 +18,7 @@ export function snippets({ origin, channel, prefix, auth, subprotocol }) {
   const curl = open ? "curl" : "curl -H 'Authorization: Bearer TOKEN'";
   const found = [
     { title: "Browser", code: browser(open ? `"${socket}"` : `"${socket}", ["${subprotocol}", "bearer.TOKEN"]`), note: NO_ECHO },
+    { title: "Browser, comes back by itself", code: relayClient(origin, socket, open) },
     {
       title: "Python, websockets",
       code: python(socket, open ? "" : ', additional_headers={"Authorization": "Bearer TOKEN"}'),
@@ -40,6 +41,15 @@ function browser(given) {
   return `const socket = new WebSocket(${given});
 socket.onmessage = (event) => console.log(event.data);
 socket.onopen = () => socket.send("hello");`;
+}
+
+function relayClient(origin, socket, open) {
+  return `import { RelayClient } from "${origin}/client/relay-client.js";
+
+const client = new RelayClient("${socket}", {
+  onMessage: (data) => console.log(data),${open ? "" : '\n  token: () => "TOKEN",'}
+});
+client.start();`;
 }
 
 function centrifuge(origin, channel, open) {
