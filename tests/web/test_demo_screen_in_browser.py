@@ -73,6 +73,7 @@ def test_the_composer_and_what_is_wrong_are_always_in_sight(browser: Browser, pa
             assert outside(seen, width, height) == []
             assert outside([log], width, height) == []
             assert client.root.evaluate(_SQUEEZED) == []
+            assert client.root.evaluate("panel => panel.scrollWidth - panel.clientWidth") == 0
             assert view.width == width
         view.page.set_viewport_size({"width": 1280, "height": 720})
         second = open_second(view)
@@ -94,6 +95,16 @@ def test_nothing_moves_when_figures_change(browser: Browser, pair: Pair, channel
                 client.speak(protocol)
                 moved = client.root.evaluate(_MOVED)
                 assert moved == [], width
+
+
+def test_nothing_moves_while_the_page_comes(browser: Browser, pair: Pair, channel: str) -> None:
+    """Nor while it connects: a browser counts what does."""
+    with browser.visiting(f"http://127.0.0.1:{pair[0].port}/#{channel}", width=1366, before=_COUNT_SHIFTS) as view:
+        client = Client(view.page)
+        client.is_open()
+        client.say("hello")
+        client.sees("hello", "back in")
+        assert view.page.evaluate("window.shifts") == []
 
 
 def test_on_a_phone_the_second_client_is_a_tab(browser: Browser, pair: Pair, channel: str) -> None:
@@ -160,6 +171,12 @@ _MOVED = """(panel) => {
   const moved = [...before].filter(([element, box]) => after.get(element) !== box && !own.has(element.dataset.part));
   return moved.map(([element, box]) => `${element.outerHTML.slice(0, 120)}: ${box} -> ${after.get(element)}`);
 }"""
+
+_COUNT_SHIFTS = """
+window.shifts = [];
+const seen = (entry) => window.shifts.push(`${entry.value}: ${entry.sources.map(({ node }) => node?.nodeName)}`);
+new PerformanceObserver((list) => list.getEntries().forEach(seen)).observe({ type: "layout-shift", buffered: true });
+"""
 
 _SQUEEZED = """(panel) => [...panel.children].filter((part) => part.scrollHeight > part.clientHeight + 1)
   .map(({ className }) => className)"""

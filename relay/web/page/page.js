@@ -34,6 +34,7 @@ function start() {
     rememberToken(first.token);
   });
   first.join(fromAddress()) || first.join(server.default_channel);
+  delete document.body.dataset.loading;
   window.addEventListener("hashchange", () => fromAddress() !== first.channel && first.join(fromAddress()));
 
   find("second").disabled = false;
