@@ -69,6 +69,13 @@ def test_where_a_client_is_stands_above_it(browser: Browser, gateway: GatewayPro
         client.is_open()
         assert not lit(client)
         assert view.requests[-1].endswith("&user=Eve")
+        client.button("Disconnect").click()
+        client.name.fill("Mallory")
+        client.name.press("Tab")
+        client.is_open("Closed")
+        client.button("Connect").click()
+        client.is_open()
+        assert view.requests[-1].endswith("&user=Mallory")
         assert view.complaints == []
 
 

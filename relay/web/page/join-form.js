@@ -12,8 +12,8 @@ export class JoinForm {
   #joined = null;
 
   // part: the parts of the panel. title: of the panel. auth: how the server knows its clients. onJoin: called when a
-  // person wants to be where the form says.
-  constructor(part, { title, auth, onJoin }) {
+  // person wants to be where the form says. onRename: called when it is the name alone that a person has changed.
+  constructor(part, { title, auth, onJoin, onRename }) {
     this.#part = part;
     this.#named = auth === "none";
     part.credential.textContent = credential(auth);
@@ -29,7 +29,7 @@ export class JoinForm {
     part.join.addEventListener("input", () => this.#light());
     // A choice is whole at once. A name is, too, when its field is left; but then a channel may still be half typed.
     part.protocol.addEventListener("change", onJoin);
-    part.name.addEventListener("change", () => this.#joined !== null && !this.#elsewhere && this.differs && onJoin());
+    part.name.addEventListener("change", () => !this.#elsewhere && this.differs && onRename());
   }
 
   get channel() {
@@ -99,7 +99,7 @@ export class JoinForm {
   }
 
   get #elsewhere() {
-    return this.channel !== this.#joined.channel || this.token !== this.#joined.token;
+    return this.#joined === null || this.channel !== this.#joined.channel || this.token !== this.#joined.token;
   }
 
   #light() {

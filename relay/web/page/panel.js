@@ -54,7 +54,12 @@ export class Panel {
     part.limit.textContent = `up to ${size(server.max_message_bytes)}`;
     this.#log = new Log(part, new Attachments());
     this.#latency = new Latency({ chart: part.chart, scale: part.scale, caption: part.latency, median: part.median });
-    this.#form = new JoinForm(part, { title, auth: server.auth, onJoin: () => this.#joinAsked() });
+    this.#form = new JoinForm(part, {
+      title,
+      auth: server.auth,
+      onJoin: () => this.#joinAsked(),
+      onRename: () => this.#running && this.#joinAsked(), // who has disconnected stays so
+    });
     this.#line = new StateLine(root, part);
     this.#composer = new Composer(part, { most: server.max_message_bytes, name: () => this.name });
     this.#standing = new Standing(part);
