@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import Any, Final
 
 import click
+from click.shell_completion import CompletionItem
 
 from relay.cli.streams import flush_output, is_unwritable, prepare_streams, silence, unwritable
 from relay.version import __version__
@@ -27,6 +28,7 @@ COMMANDS: Final = {
     "token": "Make a token for a client, or say what one allows.",
     "health": "Tell whether a gateway is ready for clients.",
     "config": "Show every setting, its value and where it comes from.",
+    "check": "Tell what these settings and this machine lack for production.",
 }
 """Subcommand → its line in the help. Not in the modules, so that `relay --help` imports none of them."""
 
@@ -68,6 +70,11 @@ class LazyGroup(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return all subcommands in the order of the help."""
         return list(COMMANDS)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return what a shell offers, without importing the subcommands: it asks at each press of the tab key."""
+        found = [CompletionItem(name, help=line) for name, line in COMMANDS.items() if name.startswith(incomplete)]
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import a subcommand."""

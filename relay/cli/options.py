@@ -7,6 +7,7 @@ from itertools import groupby
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from relay.settings import Settings
 from relay.settings.problem import SettingProblem, SettingsError
@@ -31,6 +32,15 @@ class SettingOption(click.Option):
             f"{click.style(setting.flag, fg='cyan')} {self.metavar}",
             f"{setting.meaning}  [{setting.variable}; default: {setting.default}{limits}]",
         )
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the values that a shell offers: those of a choice, or the names of files."""
+        kind = self.description.kind
+        if kind.name == "file":
+            return [CompletionItem(incomplete, type="file")]
+        # Behind a comma are others, in words.
+        values = kind.rule.partition(",")[0].split("|") if kind.name == "choice" else []
+        return [CompletionItem(value) for value in values if value.startswith(incomplete)]
 
 
 class SettingsCommand(click.Command):

@@ -23,9 +23,19 @@ def raise_descriptor_limit() -> int:
 def default_max_connections() -> int:
     """Return how many clients the limit of open files allows, less a reserve."""
     soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft == resource.RLIM_INFINITY:
+    return connections_for(soft)
+
+
+def connections_for(descriptors: int) -> int:
+    """Return how many clients a limit of open files allows, less a reserve."""
+    if descriptors == resource.RLIM_INFINITY:
         return 1_000_000
-    return max(1, soft - _reserve(soft))
+    return max(1, descriptors - _reserve(descriptors))
+
+
+def highest_descriptor_limit() -> int:
+    """Return the limit of open files to which `raise_descriptor_limit` would raise that of this process."""
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 
 
 def max_sockets() -> int:

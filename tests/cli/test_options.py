@@ -36,7 +36,7 @@ def test_an_empty_flag_unsets(monkeypatch: pytest.MonkeyPatch) -> None:
     assert load_settings({"welcome": None}).welcome == "hello"
 
 
-@pytest.mark.parametrize("command", ["serve", "config"])
+@pytest.mark.parametrize("command", ["serve", "config", "check"])
 def test_wrong_settings_are_listed_with_their_source(
     command: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -47,7 +47,9 @@ async def test_a_failure_is_reported_in_words(case: str) -> None:
     assert not NUMBERS.search(said.replace(" ".join(arguments), ""))
 
 
-@pytest.mark.parametrize("command", [["serve"], ["config"], ["publish", "a", "hi"], ["subscribe", "a"], ["health"]])
+@pytest.mark.parametrize(
+    "command", [["serve"], ["config"], ["check"], ["publish", "a", "hi"], ["subscribe", "a"], ["health"]]
+)
 async def test_an_env_file_that_is_none_is_reported_in_words(command: list[str], tmp_path: Path) -> None:
     """By every command that loads settings."""
     (tmp_path / ".env").write_bytes(b"RELAY_WELCOME=\xff\n")

@@ -9,7 +9,7 @@ import pytest
 from relay import Gateway
 from relay.errors import BusUnavailable
 from tests.conftest import EmbeddedFactory
-from tests.harness.conditions import wait_until
+from tests.harness.conditions import PATIENCE_SECONDS, wait_until
 from tests.harness.event_source import EventStreamClient
 from tests.harness.inside import parts_of
 from tests.harness.raw_websocket import TEXT, upgraded
@@ -123,7 +123,7 @@ async def test_with_no_time_to_spread_them_all_are_closed_at_once(embedded: Embe
     (gateway,) = await embedded(1, gap_seconds=0)
     async with connected(*[f"{gateway.url}/ws/a"] * 20) as clients:
         gap(gateway, "a")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             assert {await client.ended() for client in clients} == {MISSED}
 
 

@@ -11,7 +11,7 @@ from relay import Gateway
 from relay.clients.history_poll import HistoryPoll
 from relay.message import make_message
 from tests.conftest import EmbeddedFactory
-from tests.harness.conditions import wait_until
+from tests.harness.conditions import PATIENCE_SECONDS, wait_until
 from tests.harness.http_response import get
 from tests.harness.inside import parts_of
 from tests.harness.poll_client import PollClient
@@ -98,7 +98,7 @@ async def test_a_cursor_that_says_nothing_is_told_as_missed(embedded: EmbeddedFa
     await client.poll(wait=0)
     assert client.cursor is not None
     client.cursor = cursor.format(epoch=client.cursor.partition(":")[0])
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         assert (await client.poll(wait=25), client.missed) == ([], 1)
     assert client.cursor.endswith(":1")
 
@@ -183,7 +183,7 @@ async def test_a_gap_ends_the_wait_and_the_next_poll_knows_what_is_missing(embed
     polling = asyncio.create_task(client.poll(wait=25))
     await wait_until(lambda: len(waiting(gateway)) == 1)
     parts_of(gateway).context.missed_messages.tell(["kept:a"])
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         assert await polling == []
     assert (client.cursor, client.missed) == (before, 0)
 

@@ -6,7 +6,7 @@ import asyncio
 
 from relay import Gateway
 from tests.conftest import EmbeddedFactory
-from tests.harness.conditions import wait_until
+from tests.harness.conditions import PATIENCE_SECONDS, wait_until
 from tests.harness.inside import parts_of
 from tests.harness.outage import STAYING
 from tests.harness.poll_client import PollClient
@@ -50,7 +50,7 @@ async def test_who_waits_is_told_at_once(own_redis: RedisServer, embedded: Embed
     await client.poll(wait=0)
     polling = asyncio.create_task(client.poll(wait=25))
     await deafen(gateway, own_redis)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         assert await polling == []
     assert client.missed == 1
 

@@ -44,3 +44,9 @@ def test_never_more_than_files_allow(monkeypatch: pytest.MonkeyPatch, caplog: py
     assert not caplog.text
     assert capacity.max_connections(5000) == 960
     assert "above the limit of open files" in caplog.text
+
+
+def test_the_limit_to_which_a_gateway_raises_its_own_is_known_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (1024, 4096))
+    assert capacity.highest_descriptor_limit() == 4096
+    assert capacity.connections_for(4096) == 4032

@@ -20,7 +20,7 @@ from tests.gateway.admissions import (
     refusals,
     success,
 )
-from tests.harness.conditions import stays_true, wait_until
+from tests.harness.conditions import PATIENCE_SECONDS, stays_true, wait_until
 from tests.harness.http_response import get
 from tests.harness.inside import parts_of
 from tests.harness.raw_websocket import RawWebSocket
@@ -130,7 +130,7 @@ async def test_a_drain_does_not_wait_for_it(way: str, caplog: pytest.LogCaptureF
         parts = parts_of(gateway)
         await client.send(WAYS[way])
         await wait_until(lambda: authenticator.asked)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             await gateway.drain()
         if way in ("websocket", "event stream"):
             response = await client.response()

@@ -9,7 +9,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from tests.conftest import EmbeddedFactory, GatewayFactory
-from tests.harness.conditions import wait_until
+from tests.harness.conditions import PATIENCE_SECONDS, wait_until
 from tests.harness.gateway_process import GatewayProcess
 from tests.harness.http_response import HttpResponse, get, send_request
 from tests.harness.raw_websocket import RawWebSocket
@@ -248,7 +248,7 @@ async def test_the_subscription_is_acknowledged_before_the_handshake_is(
     (gateway,) = await embedded(1, broker_url=own_redis.url, handshake_timeout=1, broker_timeout=60)
     await wait_until(lambda: gateway.ready)
     own_redis.pause()
-    async with RawWebSocket(gateway.port) as raw, asyncio.timeout(20):
+    async with RawWebSocket(gateway.port) as raw, asyncio.timeout(PATIENCE_SECONDS):
         response = await raw.upgrade("/ws/a")
         assert response.status == 503
         assert "retry-after" in response.headers

@@ -15,7 +15,7 @@ import pytest
 
 from relay import Gateway
 from tests.conftest import EmbeddedFactory
-from tests.harness.conditions import stays_true, wait_until
+from tests.harness.conditions import PATIENCE_SECONDS, stays_true, wait_until
 from tests.harness.haproxy import HAProxy
 from tests.harness.http_response import parse_head, read_response
 from tests.harness.inside import parts_of
@@ -50,13 +50,13 @@ async def served(port: int) -> None:
             assert (await client.frame()).payload == b"%d" % number
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(request("/poll/a?wait=0", method="GET"))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         status, headers = parse_head(await reader.readuntil(b"\r\n\r\n"))
     assert status == 200
     writer.transport.abort()
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(request("/sse/a", method="GET"))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         status, headers = parse_head(await reader.readuntil(b"\r\n\r\n"))
     assert (status, headers["content-type"]) == (200, "text/event-stream")
     writer.transport.abort()

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from relay import Gateway
+from tests.harness.conditions import PATIENCE_SECONDS
 from tests.harness.http_response import HttpResponse, read_response
 from tests.harness.server_api import KEY, request
 
@@ -25,7 +26,7 @@ async def talk(gateway: Gateway, data: bytes, count: int = 1) -> list[HttpRespon
     reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
     try:
         writer.write(data)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             return [await read_response(reader) for _ in range(count)]
     finally:
         writer.transport.abort()
@@ -40,7 +41,7 @@ async def everything(port: int, data: bytes, cuts: list[int], *, half_close: boo
             await asyncio.sleep(0)
         if half_close:
             writer.write_eof()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             return await reader.read()
     finally:
         writer.transport.abort()
@@ -65,7 +66,7 @@ class KeptConnection:
 
     async def answer(self) -> HttpResponse:
         """Return the next answer."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             return await read_response(self.reader)
 
     async def ended(self, within: float = 10) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -32,22 +33,19 @@ def test_applications_are_told_what_they_do_wrong_and_nothing_else(tsc: str, tmp
     shutil.copy(ROOT / "tests/web/client/usage.ts", tmp_path)
     (example,) = code_blocks(PAGE, "ts")
     (tmp_path / "example.ts").write_text(example)
-    options = [
-        "--strict",
-        "--noEmit",
-        "--target",
-        "es2022",
-        "--module",
-        "nodenext",
-        "--lib",
-        "es2022,dom",
-        "--types",
-        "",
-    ]
     (tmp_path / "package.json").write_text('{"type": "module"}')
-    compiled = subprocess.run(
-        [tsc, *options, "usage.ts", "example.ts"], cwd=tmp_path, capture_output=True, text=True, timeout=120
+    options = {
+        "strict": True,
+        "noEmit": True,
+        "target": "es2022",
+        "module": "nodenext",
+        "lib": ["es2022", "dom"],
+        "types": [],
+    }
+    (tmp_path / "tsconfig.json").write_text(
+        json.dumps({"compilerOptions": options, "files": ["usage.ts", "example.ts"]})
     )
+    compiled = subprocess.run([tsc], cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert (compiled.returncode, compiled.stdout) == (0, "")
 
 

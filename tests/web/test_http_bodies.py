@@ -11,7 +11,7 @@ import pytest
 from relay.protocols.http_body import STEPS_PER_TURN
 from relay.web.http_connection import HttpConnection
 from tests.conftest import EmbeddedFactory
-from tests.harness.conditions import wait_until
+from tests.harness.conditions import PATIENCE_SECONDS, wait_until
 from tests.harness.http_response import read_response
 from tests.harness.inside import parts_of
 from tests.harness.raw_websocket import RawWebSocket
@@ -44,7 +44,7 @@ async def test_a_refusal_arrives_though_the_body_is_on_its_way(embedded: Embedde
     for _ in range(30):
         writer.write(bytes(100_000))
         await asyncio.sleep(0)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         assert (await read_response(reader)).status == 413
     writer.transport.abort()
 
@@ -67,7 +67,7 @@ async def test_a_connection_that_gives_way_in_the_midst_of_its_body_does_nothing
         connection.data_received(b"1\r\nx\r\n" * (STEPS_PER_TURN // 2) + b"0\r\n\r\n")
         assert parts.front_door.http.connections.evict()
         assert gateway.counters.http_connections_evicted == 1
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             with suppress(ConnectionError):
                 assert await reader.read() == b""
     finally:
@@ -91,7 +91,7 @@ async def test_many_small_chunks_wait_for_their_turns(embedded: EmbeddedFactory)
     connection.data_received(b"0\r\n\r\n")
     connection.eof_received()
     assert len(connection._buffer) > 4 * 6 * STEPS_PER_TURN, "one turn"
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         assert (await read_response(reader)).status == 200
     assert gateway.counters.bytes_received == 5 * STEPS_PER_TURN
     writer.transport.abort()
@@ -102,7 +102,7 @@ async def test_a_body_that_is_broken_after_an_interim_answer_is_refused(embedded
     reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
     head = b"POST /publish/a HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n"
     writer.write(head)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
         writer.write(b"x\r\n")
         assert (await read_response(reader)).status == 400

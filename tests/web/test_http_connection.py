@@ -11,7 +11,7 @@ import pytest
 from relay.web.http_connection import HttpConnection
 from relay.web.http_socket import MAX_HELD_BYTES
 from tests.conftest import EmbeddedFactory, GatewayFactory
-from tests.harness.conditions import stays_true, wait_until
+from tests.harness.conditions import PATIENCE_SECONDS, stays_true, wait_until
 from tests.harness.deployment import EVENT_LOOPS
 from tests.harness.http_response import send_request
 from tests.harness.inside import parts_of
@@ -109,7 +109,7 @@ async def test_tls_is_told_apart_at_once(embedded: EmbeddedFactory, caplog: pyte
     (gateway,) = await embedded(1, handshake_timeout=60)
     trusting = ssl.create_default_context()
     with pytest.raises(ssl.SSLError, match=r"(?i)version"):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             await asyncio.open_connection("127.0.0.1", gateway.port, ssl=trusting)
     assert gateway.counters.connections_refused == {"tls": 1}
     assert "TLS spoken to a port without it" in caplog.text

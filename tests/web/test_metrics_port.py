@@ -13,7 +13,7 @@ from relay import Gateway, Settings
 from relay.metrics.counters import Counters
 from relay.web.metrics_port import MAX_CONNECTIONS, MetricsPort, MetricsPortError
 from tests.conftest import EmbeddedFactory, GatewayFactory
-from tests.harness.conditions import wait_until
+from tests.harness.conditions import PATIENCE_SECONDS, wait_until
 from tests.harness.free_port import free_port
 from tests.harness.http_response import get, read_response
 from tests.harness.prometheus import samples
@@ -60,7 +60,7 @@ async def test_a_drain_can_be_watched_to_its_end(gateways: GatewayFactory, event
     async with connected(*[f"{gateway.url}/ws/a"] * 4):
         assert not await look()
         assert seen == [(0, 0)]
-        ending = asyncio.create_task(gateway.terminate(within=20))
+        ending = asyncio.create_task(gateway.terminate())
         await wait_until(look)
         assert (await get(port, "/readyz")).status == 503
         assert await ending == 0
@@ -109,6 +109,6 @@ async def test_a_request_that_does_not_come_ends_its_connection() -> None:
 
 async def _ended(reader: asyncio.StreamReader) -> None:
     """Wait until the other side has dropped a connection, without a word."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         with suppress(ConnectionError):
             assert await reader.read() == b""

@@ -14,7 +14,7 @@ from relay.auth.authenticator import ANONYMOUS, Identity
 from relay.protocols.request import ConnectRequest
 from relay.web.http_connection import HttpConnection
 from relay.web.request_stage import NEXT, Stage
-from tests.harness.conditions import stays_true, wait_until
+from tests.harness.conditions import PATIENCE_SECONDS, stays_true, wait_until
 from tests.harness.http_response import read_response
 from tests.harness.inside import parts_of
 from tests.harness.proxy_headers import proxy_header
@@ -67,7 +67,7 @@ class Wire:
 
     async def rest(self) -> list[int]:
         """Return the statuses of what comes until the gateway closes."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             try:
                 return statuses(await self.reader.read())
             except ConnectionError:

@@ -8,7 +8,7 @@ import pytest
 
 from relay import Gateway
 from tests.conftest import EmbeddedFactory, GatewayFactory
-from tests.harness.conditions import wait_until
+from tests.harness.conditions import PATIENCE_SECONDS, wait_until
 from tests.harness.deployment import EVENT_LOOPS
 from tests.harness.event_source import Event, EventParser
 from tests.harness.http_response import get, parse_head, read_response
@@ -21,7 +21,7 @@ POLL = b"GET /poll/b?wait=0 HTTP/1.1\r\nHost: localhost\r\n\r\n"
 async def events(reader: asyncio.StreamReader, parser: EventParser, count: int) -> list[str | bytes]:
     """Read until so many events have come; return their messages."""
     found: list[Event] = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while len(found) < count:
             found += parser.feed(await reader.read(65536))
     return [event.payload for event in found]

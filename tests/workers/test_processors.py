@@ -47,5 +47,11 @@ def test_version_1_of_control_groups(tmp_path: Path, quota: str, count: int) -> 
     assert usable_processors(tmp_path, tmp_path / "none") == count
 
 
+def test_elsewhere_than_on_linux_all_processors_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "sched_getaffinity")
+    monkeypatch.setattr(os, "cpu_count", lambda: 6)
+    assert usable_processors(tmp_path, tmp_path / "none") == 6
+
+
 def test_the_real_files_can_be_read() -> None:
     assert 1 <= usable_processors() <= 8

@@ -12,10 +12,13 @@ from relay.settings import Settings
 from relay.workers.child_process import ProcessExit, spawn
 from relay.workers.messages import CombinedStatus
 from relay.workers.worker import Worker
+from tests.harness.conditions import PATIENCE_SECONDS
 
 FIRST_TWO_MESSAGES = """
 import socket, sys
 from relay.workers.pipe import receive_blocking
+from tests.harness.conditions import PATIENCE_SECONDS
+from tests.harness.conditions import PATIENCE_SECONDS
 end = socket.socket(fileno=int(sys.argv[1]))
 messages = [type(receive_blocking(end)).__name__ for _ in range(2)]
 sys.exit(0 if messages == ["Start", "Drain"] else 7)
@@ -33,7 +36,7 @@ def worker(*command: str) -> Worker:
 
 async def run(worker: Worker) -> ProcessExit:
     """Run one process of a worker, and return how it ended."""
-    return await asyncio.wait_for(worker.run_process(lambda _: None), 20)
+    return await asyncio.wait_for(worker.run_process(lambda _: None), PATIENCE_SECONDS)
 
 
 async def test_a_drain_while_its_process_starts_is_not_the_first_message(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,6 +52,7 @@ class Canvas:
 
 
 WIDE = Canvas(name="wide", width=880, height=260, type=13, left=64, names=150, sample=20, read_outs=True)
+HALF = Canvas(name="half", width=424, height=170, type=12, left=58, names=120, sample=14, read_outs=True)
 NARROW = Canvas(name="narrow", width=340, height=210, type=12, left=58, names=112, sample=14, read_outs=False)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Final
@@ -14,11 +14,25 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from relay.loadtest.report import latency_charts, tables, traffic_charts
-from relay.loadtest.report.drawing import NARROW, WIDE, draw
+from relay.loadtest.report.drawing import HALF, NARROW, WIDE, Canvas, draw
 from relay.loadtest.report.plot import Chart
 from relay.loadtest.result.result import Result
 from relay.loadtest.result.verdict import ending, sentence
 from relay.loadtest.units.formatting import NO_VALUE, count, counted
+
+_TITLES: Final = {
+    "faults": "Faults",
+    "sweep": "Sweep",
+    "storm": "Storm",
+    "resumption": "Resumption",
+    "latency": "Latency",
+    "rates": "Rates",
+    "connections": "Connections",
+    "servers": "Servers",
+    "generator": "The load test itself",
+    "conditions": "Conditions",
+}
+"""Of the sections, in the order of the page."""
 
 _THOUSANDS: Final = re.compile(r"(?<![\w.])\d{1,3}(?: \d{3})+(?!\d)")
 _BEFORE_UNIT: Final = re.compile(r"(?<=\d) (?=(?:[nµm]?s|min|bytes|[KMGT]B|%)(?!\w))")
@@ -43,10 +57,12 @@ def render(result: Result) -> str:
         result=result,
         style=Markup(style),  # noqa: S704  # the file beside this one
         style_digest=digest,
+        contents=contents(result),
         ending=ending(result),
         sentence=sentence(result),
         summary=summary(result),
         tables=tables,
+        set_conditions={name: value for name, value in result.conditions.items() if name not in result.defaults},
         no_value=NO_VALUE,
         latency_chart=latency_charts.of_headline(result),
         over_time=latency_charts.over_time(result),
@@ -67,6 +83,19 @@ def summary(result: Result) -> str:
     return f"{' and '.join(connections)} on {counted(result.channels, 'channel')}, {load}"
 
 
+def contents(result: Result) -> dict[str, str]:
+    """Return the sections that the run gives reason for: id → title."""
+    reasons = {
+        "sweep": latency_charts.sweep(result),
+        "storm": result.storm,
+        "resumption": result.resumption,
+        "rates": traffic_charts.rates(result),
+        "servers": result.processes or result.redis,
+        "conditions": result.conditions,
+    }
+    return {name: title for name, title in _TITLES.items() if reasons.get(name, True)}
+
+
 def _connections(result: Result) -> tuple[tuple[int, str], ...]:
     return (result.clients, "client"), (result.publishers, "publisher")
 
@@ -77,9 +106,9 @@ def keep_together(text: str) -> str:
     return _BEFORE_UNIT.sub("\N{NO-BREAK SPACE}", narrow)
 
 
-def _drawn(chart: Chart) -> Markup:
+def _drawn(chart: Chart, canvas: Canvas) -> Markup:
     """Return the plots in two sizes; the page's style shows the one that fits the screen."""
-    return Markup("\n").join(draw(chart, WIDE) + draw(chart, NARROW))
+    return Markup("\n").join(draw(chart, canvas) + draw(chart, NARROW))
 
 
 @cache
@@ -92,5 +121,6 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["drawn"] = _drawn
+    environment.filters["wide"] = partial(_drawn, canvas=WIDE)
+    environment.filters["half"] = partial(_drawn, canvas=HALF)
     return environment

@@ -223,6 +223,7 @@ class Result(Struct, kw_only=True):
         started: wall-clock time in ISO 8601 with UTC offset.
         profile: name of the profile, or "custom".
         conditions: name → value, for people (versions, cores, kernel, every option of the run, command line).
+        defaults: names of the conditions that are options at their defaults.
         clients, channels, publishers, rate, size: as planned.
         steps: the measured step; in a sweep, every step that was tried.
         moments: the seconds of the run.
@@ -255,6 +256,7 @@ class Result(Struct, kw_only=True):
     connects: Connects
     faults: Faults
     generator: Generator
+    defaults: list[str] = field(default_factory=list)
     processes: list[Process] = field(default_factory=list)
     redis: RedisUse | None = None
     storm: Storm | None = None

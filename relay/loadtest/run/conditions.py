@@ -39,6 +39,9 @@ class Conditions:
         event_loop: event loop of the workers: uvloop or asyncio.
         settings: settings of the servers that were started for the run.
         proc: folder of Linux' /proc.
+
+    Attributes:
+        defaults: names of the options in the table that are as they would be without a profile and a command line.
     """
 
     def __init__(
@@ -61,6 +64,12 @@ class Conditions:
             "load at the start": " ".join(f"{load:.2f}" for load in os.getloadavg()),
         }
         self._options = {**_options(plan), **{name: _redact(value) for name, value in (settings or {}).items()}}
+        usual = Plan(urls=(), dialect=plan.dialect)
+        self.defaults = [
+            _words(name)
+            for name, value in asdict(plan).items()
+            if not isinstance(value, Dialect) and value == getattr(usual, name)
+        ]
 
     def stolen_share(self) -> float | None:
         """Return the share of processor time that the host has stolen from this virtual machine since the start."""

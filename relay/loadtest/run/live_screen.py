@@ -6,10 +6,12 @@ import select
 import time
 from typing import IO, Final
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
+from rich.progress_bar import ProgressBar
 from rich.table import Table
 
+from relay.loadtest.result.result import Phase
 from relay.loadtest.run.run_state import RunState
 from relay.loadtest.units.formatting import count, duration
 
@@ -50,11 +52,12 @@ class LiveScreen:
         if self._live is not None:
             if now - self._shown >= REDRAW_SECONDS:
                 self._shown = now
-                self._live.update(_live_table(state), refresh=True)
+                self._live.update(Group(_live_table(state), _progress(state)), refresh=True)
         elif now - self._shown >= LINE_SECONDS:
             self._shown = now
             cells = zip(_columns(state), _cells(state), strict=True)
-            self._console.print(", ".join(f"{name} {cell}" for name, cell in cells), highlight=False, soft_wrap=True)
+            line = ", ".join([*(f"{name} {cell}" for name, cell in cells), _time_left(state)])
+            self._console.print(line, highlight=False, soft_wrap=True)
 
 
 def _is_writable(file: IO[str]) -> bool:
@@ -99,6 +102,28 @@ def _cells(state: RunState) -> tuple[str, ...]:
         duration(latency[1] if latency else None),
         " ".join(f"{count(times)} {name}" for name, times in counts.items() if times) or "none",
     )
+
+
+def _time_left(state: RunState) -> str:
+    """Return in words how long the run will go on."""
+    if state.interrupted:
+        return "ends early"
+    if state.phase in (Phase.DRAIN, Phase.CLOSE):
+        return f"waits for late messages, at most {state.plan.drain:.0f} s"
+    left = state.left
+    if left is None:
+        return f"step {len(state.steps)} of a sweep, which ends when one breaks"
+    return f"about {left:.0f} s left" if state.plan.rate else f"about {left:.0f} s left, and a roll call"
+
+
+def _progress(state: RunState) -> Table:
+    """Return a bar of the time that has gone, and how much is left in words."""
+    left = state.left
+    row = Table.grid(padding=(0, 1, 0, 0))
+    # Without an end it pulses: a sweep goes on until a step breaks.
+    total = None if left is None else max(state.elapsed + left, 0.1)
+    row.add_row(ProgressBar(total=total, completed=state.elapsed, width=40, pulse=left is None), _time_left(state))
+    return row
 
 
 def _live_table(state: RunState) -> Table:

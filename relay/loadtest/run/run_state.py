@@ -82,6 +82,23 @@ class RunState:
         return self.now / NANO
 
     @property
+    def left(self) -> float | None:
+        """Seconds until the last message is due, as planned; None: it isn't known how many steps a sweep will take."""
+        if self.plan.sweep and self.phase is Phase.MEASURE:
+            return None
+        planned = {
+            Phase.RAMP: self.wanted / self.plan.connect_rate,
+            Phase.SETTLE: self.plan.settle,
+            Phase.WARM_UP: self.plan.warm_up,
+            Phase.MEASURE: self.plan.duration,
+        }
+        began = self.phases[-1][0] if self.phases else 0.0
+        phases = list(Phase)
+        later = phases[phases.index(self.phase) + 1 :]
+        rest = max(0.0, planned.get(self.phase, 0.0) - (self.elapsed - began))
+        return rest + sum(planned.get(phase, 0.0) for phase in later)
+
+    @property
     def wanted(self) -> int:
         """Number of connections that the plan wants."""
         return self.plan.clients + self.plan.publishers

@@ -1,7 +1,4 @@
-// A client of one channel that does what every client has to do. It needs no library, and runs in pages, workers, and
-// Node 22 or later; `docs/clients.md` says more.
-//
-//     import { RelayClient } from "https://relay.example.com/client/relay-client.js";
+// A client of one channel that does what every client has to do. It runs in pages, workers and Node; see docs/clients.md.
 //
 //     const client = new RelayClient("wss://relay.example.com/ws/lobby", {
 //       onMessage: (data) => console.log(data), // a string, or an ArrayBuffer for a binary message
@@ -11,6 +8,7 @@
 //     client.start();
 //     const problem = client.send("hello"); // null, or why it was not sent
 
+import { addressesOf } from "./addresses.js";
 import { EventsLink } from "./events.js";
 import { SocketLink } from "./websocket.js";
 
@@ -21,6 +19,7 @@ const STABLE = 5_000; // ms; a connection that lasted so long makes the next los
 const CONNECT_TIMEOUT = 10_000; // ms; a browser's own patience is minutes
 const FALLBACK_TIMEOUT = 4_000; // ms until WebSockets that neither open nor fail count as kept from getting through
 const KNOWN_TIMEOUT = 1_000; // ms likewise, once events have been found to get through where they don't
+const DOUBTFUL = 3; // attempts that have failed in a row; after as many it first asks whether anybody is there
 const TOKEN_TIMEOUT = 20_000; // ms
 const MAX_BUFFERED = 1_048_576; // bytes
 
@@ -48,22 +47,25 @@ export class RelayClient {
   #socketWorks = null; // null: never seen; false: it neither opened nor failed
   #expired = null; // the token that was refused or ended last, and how
 
-  constructor(url, options = {}) {
-    this.#options = {
-      onMessage: () => {},
-      onState: () => {},
-      onMissed: () => {},
-      token: null,
-      transport: "auto",
-      subprotocol: "relay",
-      maxMessageBytes: Infinity,
-      maxBufferedBytes: MAX_BUFFERED,
-      ...options,
-    };
+  constructor(
+    url,
+    {
+      onMessage = () => {},
+      onState = () => {},
+      onMissed = () => {},
+      token = null,
+      transport = "auto",
+      since = null,
+      maxMessageBytes = Infinity,
+      maxBufferedBytes = MAX_BUFFERED,
+      subprotocol = "relay",
+    } = {},
+  ) {
+    this.#options = { onMessage, onState, onMissed, token, maxMessageBytes, maxBufferedBytes, subprotocol };
     this.#addresses = addressesOf(url);
-    this.#links = this.#transports();
-    this.#position = options.since ?? null;
-    this.#begun = this.#position !== null;
+    this.#links = this.#transports(transport);
+    this.#position = since;
+    this.#begun = since !== null;
   }
 
   get state() {
@@ -112,8 +114,7 @@ export class RelayClient {
     return this.#attempt.link.send(data, size);
   }
 
-  #transports() {
-    const { transport } = this.#options;
+  #transports(transport) {
     const { events } = this.#addresses;
     if (!["auto", "websocket", "events"].includes(transport)) throw new TypeError(`no transport: ${transport}`);
     if (transport === "events" && events === null) throw new TypeError("events need an address of the form …/ws/CHANNEL");
@@ -128,14 +129,30 @@ export class RelayClient {
     const attempt = { Link: null, link: null, opened: false, late: false, stable: 0, token: "" };
     this.#attempt = attempt;
     this.#tell({ name: "connecting" });
+    if (this.#failures > DOUBTFUL && !(await this.#answers())) return this.#ended(attempt, { code: 1006, reason: "" });
+    if (attempt !== this.#attempt) return;
     try {
       attempt.token = await this.#freshToken();
     } catch (error) {
-      return this.#ended(attempt, { code: 1006, reason: `no token: ${error.message}` });
+      return this.#ended(attempt, { code: 1006, reason: `no token: ${error?.message ?? error}` });
     }
     if (attempt !== this.#attempt) return;
     if (attempt.token === this.#expired?.token) return this.#ended(attempt, { ...this.#expired.ending, final: true });
     this.#open(attempt, this.#links);
+  }
+
+  // Whether there is a server, whatever it says. After a dozen WebSockets that failed Chromium lets each new one wait for
+  // up to five seconds: so not many are tried in vain.
+  async #answers() {
+    if (this.#links[0] !== SocketLink) return true;
+    try {
+      const signal = AbortSignal.timeout(CONNECT_TIMEOUT);
+      const answer = await fetch(this.#addresses.any, { mode: "no-cors", cache: "no-store", credentials: "omit", signal });
+      await answer.text();
+      return answer.status < 500; // 0 where a page may not know
+    } catch {
+      return false;
+    }
   }
 
   async #freshToken() {
@@ -275,28 +292,6 @@ export class RelayClient {
       });
     }
   }
-}
-
-// Returns the addresses of a channel, by transport, and where it is published to. Those of HTTP are null where the path
-// doesn't end with /ws/CHANNEL.
-function addressesOf(url) {
-  const socket = new URL(url, globalThis.document?.baseURI ?? globalThis.location?.href);
-  socket.protocol = socket.protocol.replace("http", "ws");
-  socket.hash = "";
-  const [, before, channel = ""] = /^(.*?)(?:\/ws(\/.*)?|\/)$/s.exec(socket.pathname) ?? [];
-  const byHttp = (path, ...unused) => {
-    if (before === undefined) return null;
-    const address = new URL(socket);
-    address.protocol = socket.protocol.replace("ws", "http");
-    address.pathname = `${before}/${path}${channel}`;
-    for (const name of unused) address.searchParams.delete(name);
-    return address.href;
-  };
-  return {
-    websocket: socket.href,
-    events: byHttp("sse", "echo"),
-    publish: byHttp("publish", "echo", "history", "join_leave", "last_event_id"),
-  };
 }
 
 // How many bytes a message has on the wire; a string is sent as UTF-8.

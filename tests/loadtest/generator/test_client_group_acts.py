@@ -67,7 +67,7 @@ async def test_a_slow_churn_is_over_at_once_when_it_is_to_rest() -> None:
         group.start_act()
         await wait_until(lambda: server.accepted == 6)
         group.stop_act()
-        await wait_until(lambda: not group.busy, within=1.0)
+        await wait_until(lambda: not group.busy)
 
 
 async def test_a_churn_of_nobody_is_nothing() -> None:

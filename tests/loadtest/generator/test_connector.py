@@ -121,7 +121,10 @@ ANSWERS: dict[str, tuple[bytes | None, str]] = {
 async def test_a_refusal_says_what_was_answered(name: str) -> None:
     answer, reason = ANSWERS[name]
     async with RefusingServer({"1": answer}) as server:
-        assert await refusal(f"{server.url}/ws/lobby?client=1", within=0.3) == reason
+        assert (
+            await refusal(f"{server.url}/ws/lobby?client=1", within=0.3 if answer is None else PATIENCE_SECONDS)
+            == reason
+        )
         await wait_until(lambda: not server.sessions)
 
 
@@ -181,7 +184,7 @@ async def test_a_publisher_over_tls_goes_on_when_its_message_is_sent(
         for number in range(5):
             publisher.backlog.append(number)
             publisher.send_due()
-            await wait_until(lambda: publisher.transport is not None, within=10)
+            await wait_until(lambda: publisher.transport is not None)
         assert len(publisher.sent_at) == 5
         client.reset()
 

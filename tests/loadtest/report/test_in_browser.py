@@ -11,7 +11,7 @@ import pytest
 from relay.loadtest.report.page import write_report
 from tests.harness.browser import Browser, find_chromium
 from tests.loadtest.report.parts import HOSTILE
-from tests.loadtest.report.results import SHAPES, bad, good, hostile
+from tests.loadtest.report.results import SHAPES, bad, good, hostile, sweep
 
 CHROMIUM = find_chromium()
 
@@ -82,15 +82,17 @@ def test_dark_and_light_have_colours_of_their_own_and_paper_is_light(browser: Br
 def test_each_plot_is_shown_once_in_the_size_that_suits(browser: Browser, tmp_path: Path) -> None:
     """Letters in a plot keep a readable size on a phone."""
     file = tmp_path / "report.html"
-    write_report(good(), file)
-    for width, shown, hidden in ((1100, "wide", "narrow"), (PHONE, "narrow", "wide")):
+    write_report(sweep(), file)
+    large, small = "svg.wide, svg.half", "svg.narrow"
+    for width, shown, hidden in ((1100, large, small), (PHONE, small, large)):
         with browser.showing(file, width=width) as view:
-            plots = view.page.locator(f"svg.{shown}")
+            plots = view.page.locator(shown)
             assert all(plot.is_visible() for plot in plots.all())
-            assert not any(plot.is_visible() for plot in view.page.locator(f"svg.{hidden}").all())
+            assert not any(plot.is_visible() for plot in view.page.locator(hidden).all())
             letter = view.page.evaluate(
-                f"Math.min(...[...document.querySelectorAll('svg.{shown} text')].map(text =>"
-                " text.getBoundingClientRect().height))"
+                "shown => Math.min(...[...document.querySelectorAll(shown)].flatMap(plot =>"
+                " [...plot.querySelectorAll('text')]).map(text => text.getBoundingClientRect().height))",
+                shown,
             )
             assert letter > 10
 
@@ -110,7 +112,7 @@ def test_paper_has_no_closed_tables(browser: Browser, tmp_path: Path) -> None:
     write_report(good(), file)
     with browser.showing(file, paper=True) as view:
         assert not any(part.is_visible() for part in view.page.locator("details").all())
-        assert view.page.locator("svg.wide").first.is_visible()
+        assert view.page.locator("svg.half").first.is_visible()
 
 
 _COLLISIONS = """[...document.querySelectorAll("svg.plot")].filter(plot => plot.checkVisibility()).flatMap(plot => {

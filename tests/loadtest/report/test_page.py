@@ -64,16 +64,33 @@ def test_a_page_of_any_shape_is_well_formed_and_needs_nothing_else(shape: str) -
     text = render(SHAPES[shape]())
     page = Elements(text)
     assert page.open == []
-    assert not {"script", "img", "iframe", "object", "embed", "form", "base", "a"} & set(page.tags)
+    assert not {"script", "img", "iframe", "object", "embed", "form", "base"} & set(page.tags)
     assert page.tags.count("link") == page.tags.count("style") == 1
     loading = [
         value for name, value in page.attributes if name in {"src", "href", "srcset", "action", "data", "xlink:href"}
     ]
-    assert loading == ["data:,"]
+    contents = [value for value in loading if value.startswith("#")]
+    assert loading == ["data:,", *contents]
+    assert contents == [f"#{name}" for name, _ in sections(text)]
     assert not [name for name, _ in page.attributes if name.startswith("on") or name == "style"]
     assert "url(" not in text
     assert "@import" not in text
     assert page.sections >= ALWAYS
+
+
+def sections(text: str) -> list[tuple[str, str]]:
+    """Return id and title of each section of a page."""
+    return re.findall(r'<section id="(\w+)">\n<h2>([^<]+)</h2>', text)
+
+
+def test_options_at_their_defaults_are_folded_away() -> None:
+    """What tells this run from another stands open."""
+    text = render(good(conditions={"Python": "3.11", "clients": "5 000", "drain": "10"}, defaults=["drain"]))
+    head, folded = text.split("<summary>1 option as by default</summary>")
+    assert 'scope="row">clients</th>' in head
+    assert 'scope="row">drain</th>' not in head
+    assert 'scope="row">drain</th>' in folded
+    assert "as by default" not in render(good())
 
 
 def test_the_page_forbids_itself_everything_but_its_own_style() -> None:

@@ -45,6 +45,13 @@ def test_every_option_of_the_plan_is_told() -> None:
     assert table["warm up"] == "2"
 
 
+def test_options_at_their_defaults_are_named() -> None:
+    """So that a reader can leave them out; what was chosen isn't among them, nor what the machine is like."""
+    found = Conditions(Plan(urls=("ws://h:1",), dialect=Dialect(), rate=7.0, sweep=True), [], "asyncio")
+    assert {"clients", "drain", "warm up", "act"} < set(found.defaults) < set(found.table())
+    assert not {"urls", "rate", "sweep", "Python"} & set(found.defaults)
+
+
 def test_only_an_unusual_dialect_is_told() -> None:
     """Without the values of its headers."""
     assert not [name for name in conditions() if name.startswith("dialect")]

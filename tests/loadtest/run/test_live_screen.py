@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from io import StringIO
+from typing import Any
 
 import pytest
 from rich.console import Console
 
 from relay.loadtest.plan.plan import Dialect, Plan
 from relay.loadtest.result.faults import Faults
+from relay.loadtest.result.result import Phase
 from relay.loadtest.run import live_screen as module
 from relay.loadtest.run.live_screen import LiveScreen
 from relay.loadtest.run.measured_step import MeasuredStep
@@ -63,7 +65,7 @@ def test_a_line_now_and_then_shows_where_a_run_stands(monkeypatch: pytest.Monkey
         "p50 1.50 ms",
     ):
         assert figure in line
-    assert line.endswith("faults 1 lost 2 duplicated 3 closed 4 refused")
+    assert line.endswith("faults 1 lost 2 duplicated 3 closed 4 refused, about 13 s left")
 
 
 def test_clients_that_resume_are_counted() -> None:
@@ -73,7 +75,7 @@ def test_clients_that_resume_are_counted() -> None:
         screen.show(make_run(resume=True))
     (line,) = output.getvalue().splitlines()
     assert "connected 4/6, resumed 17, sent/s 9" in line
-    assert line.endswith("4 refused 2 notices of missed")
+    assert "4 refused 2 notices of missed, about" in line
 
 
 def test_a_terminal_has_a_table_that_is_gone_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,7 +86,7 @@ def test_a_terminal_has_a_table_that_is_gone_at_the_end(monkeypatch: pytest.Monk
         drawn = output.getvalue()
         monkeypatch.setattr(module, "REDRAW_SECONDS", 1000.0)
         screen.show(make_run())
-    for figure in ("connected", "4/6", "44", "1.50 ms", "1 lost 2 duplicated 3 closed 4 refused"):
+    for figure in ("connected", "4/6", "44", "1.50 ms", "1 lost 2 duplicated 3 closed 4 refused", "━", "13 s left"):
         assert figure in drawn
     assert output.getvalue().startswith(drawn)
 
@@ -97,7 +99,39 @@ def test_a_run_without_anything_has_a_row_too() -> None:
         screen._shown = -1e9
         screen.show(state)
     assert "connected 0/101" in output.getvalue()
-    assert output.getvalue().strip().endswith("faults none")
+    assert "faults none, about" in output.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("phase", "changes", "words"),
+    [
+        (Phase.SETTLE, {}, "about 13 s left"),
+        (Phase.WARM_UP, {}, "about 12 s left"),
+        (Phase.MEASURE, {}, "about 10 s left"),
+        (Phase.MEASURE, {"rate": 0.0}, "about 10 s left, and a roll call"),
+        (Phase.MEASURE, {"sweep": True}, "step 0 of a sweep, which ends when one breaks"),
+        (Phase.DRAIN, {}, "waits for late messages, at most 10 s"),
+    ],
+)
+def test_the_time_left_is_told_in_words(phase: Phase, changes: dict[str, Any], words: str) -> None:
+    """As planned: a server that is slow to take clients makes it longer."""
+    state = RunState(Plan(urls=("ws://h",), dialect=Dialect(), **changes), lambda: 0)
+    state.enter(phase)
+    output = StringIO()
+    with LiveScreen(Console(file=output, width=120)) as screen:
+        screen._shown = -1e9
+        screen.show(state)
+    assert output.getvalue().strip().endswith(words)
+
+
+def test_a_run_that_was_interrupted_ends_early() -> None:
+    state = make_run()
+    state.interrupted = True
+    output = StringIO()
+    with LiveScreen(Console(file=output, width=120)) as screen:
+        screen._shown = -1e9
+        screen.show(state)
+    assert output.getvalue().strip().endswith("ends early")
 
 
 def test_a_pipe_that_is_not_read_does_not_hold_up_a_run(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ import redis
 from relay.loadtest.target import stack
 from relay.loadtest.target.stack import Stack, StackError
 from tests.harness import guard
-from tests.harness.conditions import wait_until, wait_until_blocking
+from tests.harness.conditions import PATIENCE_SECONDS, wait_until, wait_until_blocking
 from tests.harness.http_response import get
 from tests.harness.redis_server import RedisServer
 
@@ -248,7 +248,7 @@ async def test_ctrl_c_reaches_the_load_test_only(tmp_path: Path) -> None:
             guard.watch(pid)
         assert len(pids) == 3
         os.killpg(process.pid, signal.SIGINT)
-        output, errors = await asyncio.to_thread(process.communicate, timeout=20)
+        output, errors = await asyncio.to_thread(process.communicate, timeout=PATIENCE_SECONDS)
         assert "Z" not in output
         assert "KeyboardInterrupt" in errors
         assert all(gone(pid) for pid in pids)

@@ -35,7 +35,7 @@ def test_over_a_websocket_messages_pass_as_they_are(connect: Connect, home: Gate
 
 def test_where_no_websocket_gets_through_it_takes_events(connect: Connect, home: GatewayProcess, channel: str) -> None:
     """Nobody has to choose; what is sent and heard is the same, in the same order."""
-    messages = [*MESSAGES, "\ufeffa mark in front, which the WebSocket of Node takes away"]
+    messages = [*MESSAGES, "\ufeffa mark", "\ufefftwo\rlines"]  # which the WebSocket of Node takes away
     with PickyProxy(home.port) as proxy:
         proxy.upgrades = "refuse"
         client = connect(f"ws://127.0.0.1:{proxy.port}/ws/{channel}?echo=1")

@@ -36,11 +36,12 @@ def without_chance(engine: Engine) -> Iterator[None]:
 
 @by_a_clock
 def test_a_websocket_that_gets_no_answer_gives_way_to_events(
-    engine: Engine, connect: Connect, home: GatewayProcess, channel: str
+    engine: Any, connect: Connect, home: GatewayProcess, channel: str
 ) -> None:
     """After four seconds; and after one when it is already known. Once WebSockets get through, they are taken again."""
     with PickyProxy(home.port) as proxy:
         proxy.upgrades = "hold"
+        engine.clock.pause_at(engine.evaluate("() => Date.now() + 1"))
         client = connect(f"ws://127.0.0.1:{proxy.port}/ws/{channel}")
         for times, seconds in enumerate((4, 1), 1):
             wait_until_blocking(lambda: proxy.held == 1, what="the WebSocket is asked for")
@@ -55,6 +56,56 @@ def test_a_websocket_that_gets_no_answer_gives_way_to_events(
         client.do("renew", "again", 0)
         pass_time(engine, 0.001)
         assert client.is_now("open", 4)["transport"] == "websocket"
+        engine.clock.resume()
+
+
+@by_a_clock
+def test_it_goes_from_one_way_to_the_other_and_hears_nothing_twice(
+    engine: Engine, connect: Connect, home: GatewayProcess, channel: str
+) -> None:
+    """Where WebSockets have worked one that fails is a gateway that restarts, until the second one in a row."""
+    with PickyProxy(home.port) as proxy:
+        proxy.upgrades = "refuse"
+        client = connect(f"ws://127.0.0.1:{proxy.port}/ws/{channel}")
+        assert client.is_now("open")["transport"] == "events"
+        publish(home, channel, "0")
+        client.hears("0")
+        proxy.upgrades = "pass"
+        proxy.cut()
+        assert client.is_now("open", 2)["transport"] == "websocket"
+        publish(home, channel, "1")
+        client.hears("0", "1")
+        assert (client.now("position"), client.missed) == (None, [None])
+        pass_time(engine, 5)  # so the next loss is a first one
+        proxy.upgrades = "refuse"
+        proxy.cut()
+        assert client.is_now("waiting", 2)["opened"] is True
+        client.start()
+        assert client.is_now("waiting", 3)["opened"] is False
+        client.start()
+        assert client.is_now("open", 3)["transport"] == "events"
+        publish(home, channel, "2")
+        client.hears("0", "1", "2")
+        assert client.missed == [None, None]
+
+
+@pytest.mark.parametrize("engine", ["node"], indirect=True)
+@pytest.mark.parametrize("transport", ["auto", "events"])
+def test_a_full_gateway_says_when_to_come_back(connect: Connect, start: Start, transport: str) -> None:
+    """In Node, as a browser shows the header of another site to no page."""
+    gateway = start(max_connections=1)
+    url = f"ws://127.0.0.1:{gateway.port}/ws/a"
+    first = connect(url)
+    first.is_now("open")
+    second = connect(url, transport=transport)
+    refused = second.is_now("waiting")
+    assert (refused["opened"], refused["status"]) == (False, 503)
+    assert refused["reason"]
+    told = next(one for one in second.told if one.get("state") == refused)
+    assert refused["until"] - told["at"] >= 999  # the clock may turn over between its two readings
+    first.stop()
+    second.start()
+    second.is_now("open")
 
 
 @by_a_clock
@@ -117,9 +168,9 @@ def test_what_is_sent_before_it_stops_arrives(connect: Connect, home: GatewayPro
     listener.hears("0", "1", "2")
 
 
-@in_a_page
+@pytest.mark.parametrize("engine", ["node"], indirect=True)
 def test_the_page_of_a_captive_network_is_no_stream(connect: Connect, home: GatewayProcess, channel: str) -> None:
-    """It waits until the network is better."""
+    """It waits until the network is better. In Node, as a browser shows such an answer to no page of another site."""
     with PickyProxy(home.port) as proxy:
         proxy.upgrades, proxy.captive = "refuse", True
         client = connect(f"ws://127.0.0.1:{proxy.port}/ws/{channel}")
@@ -140,7 +191,9 @@ def test_when_the_network_is_back_it_connects_at_once(engine: Engine, connect: C
 
 @in_a_page
 @pytest.mark.parametrize("event", ["online", "focus", "visibilitychange"])
-def test_somebody_who_looks_at_the_page_need_not_wait(engine: Engine, connect: Connect, event: str) -> None:
+def test_somebody_who_looks_at_the_page_need_not_wait(
+    engine: Engine, connect: Connect, home: GatewayProcess, event: str
+) -> None:
     """But for a wait that the application wants."""
     client = connect(f"ws://127.0.0.1:{free_port()}/ws/a", transport="websocket")
     hint = "(event) => (event === 'visibilitychange' ? document : window).dispatchEvent(new Event(event))"
@@ -149,11 +202,26 @@ def test_somebody_who_looks_at_the_page_need_not_wait(engine: Engine, connect: C
             client.is_now("waiting", times)
             engine.evaluate(hint, event)
         client.is_now("waiting", 6)
-    client.start()
-    client.do("renew", "cut by you", 60_000)
+    cut = connect(f"ws://127.0.0.1:{home.port}/ws/a")
+    cut.is_now("open")
+    cut.do("renew", "cut by you", 60_000)
     engine.evaluate(hint, event)
-    assert client.now("state")["name"] == "waiting"
-    assert client.now("state")["reason"] == "cut by you"
+    assert cut.states[-1]["name"] == "waiting"
+    assert cut.states[-1]["reason"] == "cut by you"
+
+
+@in_a_page
+def test_it_spares_the_browser_websockets_that_would_fail(engine: Any, connect: Connect, start: Start) -> None:
+    """After a dozen that failed Chromium would let the next ones wait, for as long as five seconds each."""
+    port, tried = free_port(), []
+    engine.on("websocket", lambda socket: tried.append(socket.url))
+    client = connect(f"ws://127.0.0.1:{port}/ws/{port}")
+    for times in range(1, 20):
+        client.is_now("waiting", times)
+        client.start()
+    start(port=port)
+    assert client.is_now("open")["transport"] == "websocket"
+    assert len([url for url in tried if url.endswith(f"/{port}")]) < 8
 
 
 @in_a_page

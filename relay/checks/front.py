@@ -1,0 +1,165 @@
+"""Items: what stands between clients and gateways, and what the world can see."""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+from typing import Final
+
+from relay.checks.facts import Facts
+from relay.checks.verdict import Verdict, missing, ok, unknown, warning
+from relay.settings.field import PREFIX
+from relay.settings.values import show
+
+DAY_SECONDS: Final = 86_400.0
+
+RENEWAL_DAYS: Final = 7
+"""As the alert RelayCertificateExpires: what renews certificates has done so before."""
+
+SILENCE_SECONDS: Final = 60.0
+"""For which most proxies let a connection be silent, or an idle one be kept: nginx, an ALB."""
+
+LONGEST_PING_SECONDS: Final = 50.0
+"""Well below that: a ping may be late, and its answer, too."""
+
+AFTER_DRAIN_SECONDS: Final = 10.0
+"""What a gateway may take behind its drain, to publish what was accepted."""
+
+
+def listen_address(facts: Facts) -> Verdict:
+    """Judge whether those who should connect can."""
+    settings = facts.settings
+    if settings.port == 0:
+        return warning(f"any free port is taken, which no balancer knows; set {PREFIX}PORT")
+    if not settings.on_loopback:
+        return ok(f"port {settings.port} of {show(settings.host)}")
+    if settings.trusted_proxies is None:
+        return warning(
+            f"only this machine can connect to {show(settings.host)}; set {PREFIX}HOST, unless a proxy runs on it"
+        )
+    elsewhere = [network for network in settings.trusted_proxies if not ip_network(network).is_loopback]
+    if elsewhere:
+        return missing(
+            f"the proxies {', '.join(elsewhere)} can't connect to {show(settings.host)}; set {PREFIX}HOST, as 0.0.0.0"
+        )
+    return ok(f"port {settings.port} of {show(settings.host)}, for the proxy on this machine")
+
+
+def tls(facts: Facts) -> Verdict:
+    """Judge whether what clients and gateways say can be read on the way."""
+    settings = facts.settings
+    if settings.tls_cert is not None:
+        return ok("the gateway speaks TLS itself")
+    if facts.behind_a_proxy:
+        return unknown(f"the proxies in {PREFIX}TRUSTED_PROXIES have to speak TLS with clients: see that they do")
+    if settings.on_loopback:
+        return unknown("only this machine can connect: see that a proxy on it speaks TLS with clients")
+    return missing(
+        "tokens and messages can be read on the way; "
+        f"set {PREFIX}TLS_CERT, or let a balancer speak TLS and name it in {PREFIX}TRUSTED_PROXIES"
+    )
+
+
+def certificate(facts: Facts) -> Verdict:
+    """Judge how long the certificate is still valid."""
+    if facts.certificate is None:
+        return ok("the gateway has none to renew")
+    days = facts.certificate.seconds_left / DAY_SECONDS
+    name = facts.certificate.name or "it"
+    if days < 1:
+        return missing(f"{name} ends within a day, and then clients refuse it: renew it")
+    if days < RENEWAL_DAYS:
+        return warning(f"{name} ends in {_count(int(days), 'day')}: see that it is renewed")
+    return ok(f"{name} ends in {int(days)} days")
+
+
+def trusted_proxies(facts: Facts) -> Verdict:
+    """Judge whether the address of a client is known."""
+    settings = facts.settings
+    if settings.trusted_proxies is None:
+        if settings.tls_cert is not None:
+            return ok("clients connect to the gateway itself")
+        return warning(
+            f"clients behind a balancer all have its address, in the log and for the limits; "
+            f"set {PREFIX}TRUSTED_PROXIES to its address"
+        )
+    everybody = [network for network in settings.trusted_proxies if ip_network(network).prefixlen == 0]
+    if everybody:
+        return missing(
+            f"{PREFIX}TRUSTED_PROXIES has {', '.join(everybody)}: clients choose their addresses; name your balancers"
+        )
+    return ok(f"{show(settings.trusted_proxies)}, and no others, say who the client is")
+
+
+def playground(facts: Facts) -> Verdict:
+    """Judge whether the world gets the playground."""
+    if facts.settings.demo == "on":
+        return missing(f"whoever opens the relay's address gets a page to try it with; set {PREFIX}DEMO=off")
+    return ok("it is off")
+
+
+def metrics_port(facts: Facts) -> Verdict:
+    """Judge who can read metrics."""
+    settings = facts.settings
+    if settings.metrics_port is None:
+        return missing(
+            f"/metrics and /readyz are on the port of clients, and closed while a gateway drains; "
+            f"set {PREFIX}METRICS_PORT"
+        )
+    if settings.on_loopback:
+        return ok(f"port {settings.metrics_port}, for this machine")
+    return unknown(
+        f"port {settings.metrics_port} has the same addresses as that of clients: keep it closed to the world"
+    )
+
+
+def pings(facts: Facts) -> Verdict:
+    """Judge whether proxies take quiet clients for dead ones."""
+    seconds = facts.settings.ping_interval
+    if seconds > LONGEST_PING_SECONDS:
+        return warning(
+            f"a quiet client hears nothing for {seconds:g} s, and many proxies end what is silent for "
+            f"{SILENCE_SECONDS:g} s; set {PREFIX}PING_INTERVAL to {LONGEST_PING_SECONDS:g} or less"
+        )
+    return ok(f"one each {seconds:g} s; proxies have to allow more silence than that")
+
+
+def kept_connections(facts: Facts) -> Verdict:
+    """Judge whether gateways end idle connections while a balancer uses them."""
+    seconds = facts.settings.keepalive_timeout
+    if seconds <= SILENCE_SECONDS:
+        return warning(
+            f"a gateway ends an idle connection after {seconds:g} s, when most balancers may still use it: "
+            f"requests fail with 502; set {PREFIX}KEEPALIVE_TIMEOUT above theirs, as 100"
+        )
+    return ok(f"idle ones end after {seconds:g} s; a balancer has to end them before")
+
+
+def drain(facts: Facts) -> Verdict:
+    """Judge whether a gateway goes without a rush of its clients to the others."""
+    settings = facts.settings
+    if facts.behind_a_proxy and settings.drain_delay == 0:
+        return missing(
+            "a balancer sends new clients until it has noticed that a gateway drains, and these are refused; "
+            f"set {PREFIX}DRAIN_DELAY, to 5 or what deploy/README.md says of yours"
+        )
+    clients, rate = settings.max_connections, settings.max_new_connections_per_second
+    if clients is not None and rate and clients > rate * settings.drain_seconds:
+        return warning(
+            f"{clients} clients in {settings.drain_seconds:g} s are more than the {rate} a second that the other "
+            f"gateways let in; set {PREFIX}DRAIN_SECONDS to {-(-clients // rate)} or more"
+        )
+    return ok(f"clients leave over {settings.drain_seconds:g} s, after {settings.drain_delay:g} s")
+
+
+def stop_timeout(facts: Facts) -> Verdict:
+    """Judge whether what stops a gateway lets it drain."""
+    settings = facts.settings
+    seconds = settings.drain_delay + settings.drain_seconds + AFTER_DRAIN_SECONDS
+    return unknown(
+        f"what stops a gateway has to wait for {seconds:g} s before it kills it: TimeoutStopSec, stop_grace_period or "
+        "terminationGracePeriodSeconds"
+    )
+
+
+def _count(number: int, unit: str) -> str:
+    return f"{number} {unit}{'' if number == 1 else 's'}"
