@@ -42,7 +42,7 @@ AUTOBAHN := .venv-autobahn
 PYTHON2 ?= $(firstword $(wildcard $(HOME)/.pyenv/versions/2.7.*/bin/python) python2.7)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast fast oracle sdk honesty whole-runs properties conformance faults fuzz attacks lint format bench peers loadtest redis programs browser proxies curl faketime \
+.PHONY: help run test test-fast fast oracle sdk honesty whole-runs properties conformance faults fuzz attacks lint format bench peers loadtest redis programs browser axe proxies curl faketime \
 	promtool shellcheck image client lock env-example protobuf compose-test loadtest-compose clean
 
 help: ## show this list
@@ -227,7 +227,7 @@ redis:
 	@command -v redis-server >/dev/null || sh tests/install.sh redis-server
 
 # What only some tests need; where it can't be had they are skipped, and say so.
-programs: browser proxies curl faketime
+programs: browser proxies curl faketime axe
 	@$(MAKE) --silent promtool || true
 	@$(MAKE) --silent shellcheck || true
 
@@ -238,6 +238,16 @@ browser:
 		{ ! apt-cache show chromium-headless-shell >/dev/null 2>&1 && \
 			{ command -v chromium || command -v chromium-browser; } >/dev/null; } || \
 		sh tests/install.sh chromium || true
+
+# What judges the accessibility of the playground: exactly what the lock file names. npm comes with Node, or doesn't.
+AXE := .venv-sdk/axe
+axe:
+	@if ! command -v npm >/dev/null; then echo "there is no npm here: axe-core, which judges the playground, is left out"; \
+	elif ! cmp -s tests/web/axe/package-lock.json $(AXE)/.installed; then \
+		mkdir -p $(AXE) && cp tests/web/axe/package*.json $(AXE) && \
+		(cd $(AXE) && npm ci --ignore-scripts --no-audit --no-fund --silent) && cp tests/web/axe/package-lock.json $(AXE)/.installed || \
+		echo "npm could not install axe-core, which judges the playground: it is left out"; \
+	fi
 
 # Clients and proxies as they are: what stands between a gateway and the world, and what speaks to it.
 proxies:

@@ -23,6 +23,7 @@ _TYPES = {
     ".html": "text/html",
     ".js": "text/javascript",
     ".json": "application/json",
+    ".md": "text/plain",  # to be read: browsers would save Markdown
     ".svg": "image/svg+xml",
     ".ts": "text/plain",  # to be read in a browser, which runs none
 }

@@ -17,6 +17,7 @@ from relay.protocols.plain import FIRST_OFFERED
 from relay.settings import Settings
 from relay.web.app_keys import AUTH, SETTINGS
 from relay.web.asset import HEADERS, Asset, assets_of
+from relay.web.documents import titles
 
 PAGE = "index.html"
 
@@ -108,6 +109,7 @@ def _about(settings: Settings, auth: str) -> bytes:
         "subprotocol": _subprotocol(settings.subprotocols),
         "default_channel": settings.default_channel,
         "max_message_bytes": settings.max_message_bytes,
+        "documents": titles(),
         "redis_prefix": settings.broker_prefix if schemes.find(settings.broker_url).redis else None,
     }
     return msgspec.json.encode(about)

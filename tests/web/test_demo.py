@@ -9,6 +9,7 @@ import pytest
 from aiohttp import ClientResponse, ClientSession
 
 from relay.web.demo import accepts_html
+from relay.web.documents import titles
 from tests.conftest import EmbeddedFactory
 from tests.harness.free_port import free_port
 from tests.harness.http_response import send_request
@@ -183,6 +184,7 @@ async def test_the_page_learns_what_the_server_allows_and_no_secret(embedded: Em
     (gateway,) = await embedded(1, max_message_bytes=1000, default_channel="ä")
     response, _ = await fetch(gateway.port, "/demo/server.json")
     assert await response.json() == {
+        "documents": titles(),
         "auth": "none",
         "everything": True,
         "subprotocol": "relay",
@@ -195,6 +197,7 @@ async def test_the_page_learns_what_the_server_allows_and_no_secret(embedded: Em
     (gateway,) = await embedded(1, broker_url=url, broker_prefix="p:", publish_timeout=0, auth="key", **secrets)
     response, body = await fetch(gateway.port, "/demo/server.json")
     assert await response.json() == {
+        "documents": titles(),
         "auth": "key",
         "everything": False,
         "subprotocol": "relay",
