@@ -20,7 +20,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator
 from functools import partial
 
 from relay.clients.client import Client
@@ -29,11 +29,12 @@ from relay.clients.session import Session
 from relay.errors import Refused, Unavailable
 from relay.gateway.admission import Arrival
 from relay.gateway.front_door import FrontDoor
-from relay.gateway.opening_request import OpeningRequest
+from relay.gateway.opening_request import NO_HEADERS, OpeningRequest
 from relay.gateway.tls_transport import NO_PROTOCOL
 from relay.logs import Logger
 from relay.protocols import STREAMS
 from relay.protocols.http_request import RequestHead
+from relay.protocols.usual_upgrade import read_usual_upgrade
 from relay.web.body import BODY_SECONDS
 from relay.web.collected_body import CollectedBody
 from relay.web.http_connection import HttpConnection
@@ -73,12 +74,27 @@ class Handshake(HttpConnection):
         self._admission: asyncio.Task[None] | None = None
         # The body of a client's request, while it is coming.
         self._collected: CollectedBody | None = None
-        self._refusal_headers: Mapping[str, str] = {}
+        self._refusal_headers = NO_HEADERS
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go of everything; called by the event loop."""
         self._give_up()
         super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes of the client; called by the event loop. Most clients send no more than the usual request."""
+        if self._stage is Stage.IDLE and not self._buffer and self._takes_clients:
+            usual = read_usual_upgrade(data, self._port.max_header_bytes, self._port.max_headers)
+            if usual is not None:
+                self._greeted = True
+                self._open(partial(self._front_door.openings.read_usual_upgrade, usual), data)
+                return
+        super().data_received(data)
+
+    @property
+    def _takes_clients(self) -> bool:
+        """Whether a request may make a client of the socket now."""
+        return not self._front_door.crowded
 
     def expire(self) -> None:
         """End a handshake that has taken too long, or a client that doesn't go on."""
