@@ -5,7 +5,7 @@ from __future__ import annotations
 from relay.errors import Refused
 from relay.gateway.front_door import FrontDoor
 from relay.gateway.tls_phase import TlsPhase
-from relay.proxies.proxy_header import NO_HEADER, read_proxy_header
+from relay.proxies.proxy_header import NO_HEADER, may_begin_header, read_proxy_header
 from relay.web.request_stage import Stage
 
 
@@ -25,7 +25,8 @@ class ProxyPhase(TlsPhase):
 
     def data_received(self, data: bytes) -> None:
         """Look for a PROXY header first; called by the event loop."""
-        if self._introduced or self._stage is Stage.ENDING:
+        if self._introduced or self._stage is Stage.ENDING or (not self._buffer and not may_begin_header(data)):
+            self._introduced = True
             super().data_received(data)
             return
         self._stage = Stage.HEAD
