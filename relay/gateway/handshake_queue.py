@@ -32,18 +32,25 @@ class HandshakeQueue:
     def __init__(self, loop: AbstractEventLoop) -> None:
         self._loop = loop
         self._waiting: deque[Steps] = deque()  # no more than there are sockets
+        self._scheduled = False
 
     def add(self, steps: Steps) -> None:
         """Carry out a handshake, soon."""
-        if not self._waiting:
-            self._loop.call_soon(self._run)
         self._waiting.append(steps)
+        self.run_soon()
+
+    def run_soon(self) -> None:
+        """Carry out what is there by then, in the next turn, or later in this one if that has been asked for before."""
+        if not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._run)
 
     def _run(self) -> None:
+        self._scheduled = False
         waiting = self._waiting
         batch = [waiting.popleft() for _ in range(min(len(waiting), HANDSHAKES_PER_TICK))]
         if waiting:
-            self._loop.call_soon(self._run)
+            self.run_soon()
         while batch:
             batch = [steps for steps in batch if _goes_on(steps)]
 
