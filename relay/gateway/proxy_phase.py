@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import socket
 from contextlib import suppress
-from typing import Final
 
 from relay.errors import Refused
 from relay.gateway.front_door import FrontDoor
@@ -13,9 +12,6 @@ from relay.gateway.tls_phase import TlsPhase
 from relay.protocols.usual_upgrade import UsualUpgrade
 from relay.proxies.proxy_header import NO_HEADER, may_begin_header, read_proxy_header
 from relay.web.request_stage import Stage
-
-LOOK_AHEAD_BYTES: Final = 8192
-"""Of the first request; a longer one is read in the ordinary way."""
 
 
 class ProxyPhase(TlsPhase):
@@ -46,10 +42,13 @@ class ProxyPhase(TlsPhase):
         if self._front_door.tls is not None:
             return
         with suppress(OSError):  # nothing has come, or the client is gone
-            data = accepted.recv(LOOK_AHEAD_BYTES, socket.MSG_PEEK)
+            buffer = self._front_door.context.read_buffer
+            size = accepted.recv_into(buffer, 0, socket.MSG_PEEK)
+            data = bytes(buffer[:size])
             usual = self._read_usual(data)
             if usual is not None:
-                self._first = usual, accepted.recv(len(data))
+                self._first = usual, data
+                accepted.recv_into(buffer, size)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin, with what has come already; called by the event loop."""
