@@ -23,9 +23,6 @@ _PREFIX = re.compile(r"[A-Za-z0-9._/-]{1,100}:")
 
 PREFIX_RULE = "a word of letters, digits and . _ - / with a colon behind it, such as relay:"
 
-_SIMPLE = re.compile(f"[A-Za-z0-9._:/-]{{1,{MAX_CHANNEL_BYTES}}}")
-"""Most names: such a one breaks no rule, and to look at each rule takes 5 µs."""
-
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
@@ -40,8 +37,8 @@ def check_channel(name: str) -> str:
     Raises:
         ChannelError: the name breaks a rule, which it holds.
     """
-    if _SIMPLE.fullmatch(name):
-        return name
+    if name.isascii() and name.isprintable() and " " not in name and 1 <= len(name) <= MAX_CHANNEL_BYTES:
+        return name  # nearly all names: the rest takes 5 µs, a tenth of a subscription
     try:
         size = len(name.encode())
     except UnicodeEncodeError:
@@ -90,8 +87,8 @@ def channel_from_path(encoded: str) -> str:
     Raises:
         ChannelError: the percent-encoding is malformed, or `check_channel` refuses the name.
     """
-    if _SIMPLE.fullmatch(encoded):
-        return encoded
+    if "%" not in encoded:
+        return check_channel(encoded)
     if _BROKEN_ESCAPE.search(encoded):
         raise ChannelError(encoded, "has a broken percent-encoding")
     try:

@@ -20,7 +20,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from functools import partial
 
 from relay.clients.client import Client
@@ -29,7 +29,7 @@ from relay.clients.session import Session
 from relay.errors import Refused, Unavailable
 from relay.gateway.admission import Arrival
 from relay.gateway.front_door import FrontDoor
-from relay.gateway.opening_request import NO_HEADERS, OpeningRequest
+from relay.gateway.opening_request import OpeningRequest
 from relay.gateway.tls_transport import NO_PROTOCOL
 from relay.logs import Logger
 from relay.protocols import STREAMS
@@ -74,7 +74,7 @@ class Handshake(HttpConnection):
         self._admission: asyncio.Task[None] | None = None
         # The body of a client's request, while it is coming.
         self._collected: CollectedBody | None = None
-        self._refusal_headers = NO_HEADERS
+        self._refusal_headers: Mapping[str, str] = {}
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go of everything; called by the event loop."""
