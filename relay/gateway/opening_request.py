@@ -125,20 +125,19 @@ class OpeningRequests:
 
     def _open(self, usual: UsualUpgrade, peer: str, certificate_user: str | None) -> OpeningRequest:
         """Read the usual request of a WebSocket; raises `Refused` or `NegotiationError` for one that isn't in order."""
-        settings, target, headers = self._settings, usual.target, usual.headers
-        remote, origin = peer, headers.get("origin")
+        settings, remote = self._settings, peer
         if self._proxies:
-            chains = ([] if (value := headers.get(name)) is None else [value] for name in _CHAINS)
+            chains = ([] if (value := usual.headers.get(name)) is None else [value] for name in _CHAINS)
             remote = self._proxies.client_address(peer, *chains)
-        path = target.partition("?")[0]
-        endpoint, subprotocol, bearer = choose(path, usual.offered, settings.subprotocols, of_page=origin is not None)
-        asked = parse_request(target, headers, remote, bearer, certificate_user)
-        check_host(headers["host"], self._host_names)
+        path, of_page = usual.target.partition("?")[0], usual.origin is not None
+        endpoint, subprotocol, bearer = choose(path, usual.offered, settings.subprotocols, of_page=of_page)
+        asked = parse_request(usual.target, usual.headers, remote, bearer, certificate_user)
+        check_host(usual.host, self._host_names)
         if self._origin_matters:
-            check_origin(origin, headers["host"], settings.allowed_origins)
+            check_origin(usual.origin, usual.host, settings.allowed_origins)
         protocol = endpoint.open(asked, settings.default_channel)
         client_class = MultiplexedWebSocket if protocol.multiplexed else WebSocket
-        response = switching_protocols(headers["sec-websocket-key"], subprotocol)
+        response = switching_protocols(usual.key, subprotocol)
         return OpeningRequest(asked, protocol, response, NO_HEADERS, client_class)
 
     def read_event_stream(self, head: bytes, peer: str, certificate_user: str | None = None) -> OpeningRequest:

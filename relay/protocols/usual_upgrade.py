@@ -58,17 +58,19 @@ class UsualUpgrade(NamedTuple):
 
     Args:
         target: path and query, as they stand in the request line.
+        host: `Host`.
+        key: `Sec-WebSocket-Key`.
+        origin: `Origin`; None: no page sends it.
+        offered: the subprotocols that the client offers, in its order.
         headers: all of them.
     """
 
     target: str
+    host: str
+    key: str
+    origin: str | None
+    offered: list[str]
     headers: UsualHeaders
-
-    @property
-    def offered(self) -> list[str]:
-        """The subprotocols that the client offers, in its order."""
-        value = self.headers.get("sec-websocket-protocol")
-        return [] if value is None else [name.strip(" ") for name in value.split(",")]
 
 
 def read_usual_upgrade(data: bytes, max_bytes: int, max_headers: int) -> UsualUpgrade | None:
@@ -95,4 +97,12 @@ def read_usual_upgrade(data: bytes, max_bytes: int, max_headers: int) -> UsualUp
         headers[name] = value
     if len(fields) > max_headers or not headers.keys() >= _NEEDED:
         return None
-    return UsualUpgrade(line[2].decode("ascii"), UsualHeaders(headers))
+    subprotocols = headers.get("sec-websocket-protocol")
+    return UsualUpgrade(
+        target=line[2].decode("ascii"),
+        host=headers["host"],
+        key=headers["sec-websocket-key"],
+        origin=headers.get("origin"),
+        offered=[] if subprotocols is None else [name.strip(" ") for name in subprotocols.split(",")],
+        headers=UsualHeaders(headers),
+    )
