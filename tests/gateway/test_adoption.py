@@ -108,6 +108,29 @@ async def test_a_client_that_is_gone_already_is_let_go(
         assert (await client.upgrade("/ws/a")).status == 101
 
 
+async def test_a_client_comes_in_where_adopting_takes_longer(
+    embedded: EmbeddedFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (gateway,) = await embedded(1)
+    loop = asyncio.get_running_loop()
+    adopt = loop.connect_accepted_socket
+    waited = 0
+
+    async def later(factory: Any, accepted: Any) -> object:
+        nonlocal waited
+        while waited < 5:
+            waited += 1
+            waiter = loop.create_future()
+            loop.call_later(0.001, waiter.set_result, None)
+            await waiter
+        return await adopt(factory, accepted)
+
+    monkeypatch.setattr(loop, "connect_accepted_socket", later, raising=False)
+    async with RawWebSocket(gateway.port) as client:
+        assert (await client.upgrade("/ws/a")).status == 101
+    assert waited == 5
+
+
 async def test_waiting_ends_when_all_have_their_transports(embedded: EmbeddedFactory) -> None:
     (gateway,) = await embedded(1)
     listener = gateway._listener
