@@ -88,14 +88,8 @@ async def heard(context: SessionContext, session: Asking, channel: str, options:
     Returns:
         A claim on what tells it, to be released; None: the client doesn't want to hear that, or can't.
     """
-    wanted = options.join_leave and session.protocol.presence is not None
-    if not wanted or not context.namespaces.options(channel).join_leave:
+    if not _hears(context, session, channel, asked=options.join_leave):
         return None
-    if Right.PRESENCE.value not in context.namespaces.options(channel).subscriber_rights:
-        try:
-            check_presence(session.identity, channel)
-        except NotAllowed:
-            return None
     interest, acknowledged = context.node.claim(EVENTS + channel)
     if not acknowledged.done():
         try:
@@ -104,3 +98,26 @@ async def heard(context: SessionContext, session: Asking, channel: str, options:
             context.node.release(interest)
             raise
     return interest
+
+
+def _hears(context: SessionContext, session: Asking, channel: str, *, asked: bool) -> bool:
+    """Return whether a client is told who comes to a channel and who goes.
+
+    Args:
+        context: what sessions share.
+        session: of the client.
+        channel: its name.
+        asked: whether the client has asked for it.
+    """
+    namespace = context.namespaces.options(channel)
+    if session.protocol.presence is None or not namespace.join_leave:
+        return False
+    if namespace.force_push_join_leave:
+        return True
+    if not asked or Right.PRESENCE.value in namespace.subscriber_rights:
+        return asked
+    try:
+        check_presence(session.identity, channel)
+    except NotAllowed:
+        return False
+    return True

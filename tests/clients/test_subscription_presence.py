@@ -27,6 +27,7 @@ NAMESPACES = Namespaces(
         "kept": ChannelOptions(presence=True, join_leave=True, history_size=10),
         "seen": ChannelOptions(presence=True),
         "public": ChannelOptions(presence=True, join_leave=True),
+        "told": ChannelOptions(presence=True, join_leave=True, force_push_join_leave=True),
     }
 )
 
@@ -110,6 +111,18 @@ async def test_a_client_that_hears_nothing(
     assert (len(world.watchers), world.node.interests) == (0, 1)
     await wait_until(lambda: not world.node.presences.waiting)
     assert client.sent == []
+    client.leave()
+    await wait_until(world.nothing_is_left)
+
+
+@pytest.mark.parametrize("options", [SubscribeOptions(), SubscribeOptions(granted=True)])
+async def test_a_client_that_has_not_asked_hears_where_the_namespace_says_so(
+    world: World, outcomes: Outcomes, options: SubscribeOptions
+) -> None:
+    """Whatever its rights say; so also one that the server has subscribed, which can't ask."""
+    client, session = world.join(Watching(), Identity("ann", OnlyPublic()) if options.granted else ANN)
+    session.subscribe("told:1", outcomes.of("ann"), options)
+    await wait_until(lambda: said(client.sent) == [{"join": "ann", "channel": "told:1"}])
     client.leave()
     await wait_until(world.nothing_is_left)
 
