@@ -274,6 +274,30 @@ async def test_who_says_nothing_is_stale(pair: Pair) -> None:
 
 
 @pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("bus", ["memory", "Redis"])
+async def test_tags_of_a_program_around_a_gateway_arrive(
+    embedded: EmbeddedFactory, pair: Pair, bus: str, format: str
+) -> None:
+    """With the message, and with its history."""
+    if bus == "Redis":
+        here, there = await pair()
+    else:
+        (here,) = await embedded(1, namespaces=NAMESPACES)
+        there = here
+    tags = {"kind": "order", "é": "line\nbreak"}
+    async with centrifuge(there.url, format=format) as (client,):
+        for channel in ("news", "kept:news"):
+            await client.subscribe(channel)
+            await here.publish(channel, '{"x": 1}', tags=tags)
+        await wait_until(lambda: len(client.told("pub")) == 2)
+        assert [(pub["data"], pub["tags"]) for pub in client.told("pub")] == [({"x": 1}, tags)] * 2
+        (kept,) = (await client.ask(history={"channel": "kept:news", "limit": 1}))["history"]["publications"]
+        assert kept["tags"] == tags
+    with pytest.raises(ValueError, match="tags: must have at most 4096 bytes"):
+        await here.publish("news", "", tags={"much": 4096 * "x"})
+
+
+@pytest.mark.parametrize("format", FORMATS)
 async def test_a_back_end_subscribes_unsubscribes_refreshes_and_disconnects(pair: Pair, format: str) -> None:
     here, there = await pair(**WITH_TOKENS)
     done: dict[str, Any] = {"result": {}}
