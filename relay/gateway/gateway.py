@@ -198,7 +198,7 @@ class Gateway:
         Args:
             channel: its name.
             data: text is sent as a text message, bytes as a binary one; of any size that clients take.
-            idempotency_key: names the message for five minutes: sent again with it, it doesn't come twice. None: nothing.
+            idempotency_key: names the message for five minutes: sent again with it, it does not come twice. None: none.
             tags: strings by name that go along with the message, to clients whose protocol has them.
 
         Returns:
