@@ -82,8 +82,17 @@ async def count(context: SessionContext, channel: str) -> tuple[int, int]:
     return stats.clients, stats.users
 
 
-async def heard(context: SessionContext, session: Asking, channel: str, options: SubscribeOptions) -> Interest | None:
+async def heard(
+    context: SessionContext, session: Asking, channel: str, options: SubscribeOptions, until: float
+) -> Interest | None:
     """Let the bus tell who comes to a channel and who goes, so that the client hears of itself, too.
+
+    Args:
+        context: what sessions share.
+        session: of the client.
+        channel: its name.
+        options: how the client wants to be subscribed.
+        until: loop time at which it waits no longer.
 
     Returns:
         A claim on what tells it, to be released; None: the client doesn't want to hear that, or can't.
@@ -93,7 +102,7 @@ async def heard(context: SessionContext, session: Asking, channel: str, options:
     interest, acknowledged = context.node.claim(EVENTS + channel)
     if not acknowledged.done():
         try:
-            await interest.settled(acknowledged, context.node.subscribe_timeout)
+            await interest.settled(acknowledged, until - context.node.clock())
         except BaseException:
             context.node.release(interest)
             raise

@@ -219,12 +219,12 @@ class MultiplexedSession(SubscribingSession):
         return await self._context.rpc.call(call)
 
     async def _renew(self, subscription: Subscription, token: str) -> float | None:
-        grant = await self._authorize(subscription.channel, token)
+        grant = await introduction.authorize(self._context, token, subscription.channel, self.user)
         if self._found(subscription.channel) is not subscription:
             raise SubscriptionError(subscription.channel, "the subscription was ended meanwhile")
         before = subscription.info
         self._take(subscription, grant)
-        if before != grant.info and subscription.begun and subscription.interest.present:
+        if before != grant.info and subscription.shown:
             self._show(subscription.channel)
         return introduction.seconds_left(self._context, grant.expires_at)
 

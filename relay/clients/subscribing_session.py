@@ -12,18 +12,15 @@ from relay.auth.authenticator import Identity, check_history, check_subscribe
 from relay.auth.subscription_tokens import SubscriptionGrant
 from relay.channel import check_channel
 from relay.clients import channel_queries, introduction
-from relay.clients.joining import check_acknowledged, prepared
+from relay.clients.joining import resumed
 from relay.clients.registry import Connected
 from relay.clients.session import Session, raw
 from relay.clients.session_context import SessionContext
 from relay.clients.subscription import Subscription
 from relay.errors import RelayError, SubscribeError, SubscriptionError
-from relay.interest import Acknowledged, Interest
 from relay.limits.limit import Limit, reached
 from relay.member import Member
-from relay.position import Position
 from relay.protocols.multiplexed import (
-    ANY_EPOCH,
     AS_USUAL,
     MultiplexedProtocol,
     MultiplexedSession,
@@ -69,7 +66,7 @@ class SubscribingSession(Session):
         before, self.identity = self.identity, identity
         if before.info != identity.info and self.open:
             for subscription in self._subscriptions.values():
-                if subscription.begun and subscription.interest.present:
+                if subscription.shown:
                     self._show(subscription.channel)
 
     # What the client asks for.
@@ -87,10 +84,8 @@ class SubscribingSession(Session):
         if channel in self._subscriptions:
             raise AlreadySubscribed(channel)
         self._check_limits(channel, asked=not options.granted)
-        interest, acknowledged = self._node.claim(channel)
-        subscription = self._subscriptions[channel] = Subscription(interest, options, subscribed, self)
-        begin = self._begin(subscription, acknowledged, options)
-        subscription.task = self._context.requests.start(begin, self._abort)
+        subscription = self._subscriptions[channel] = Subscription(channel, options, subscribed, self)
+        subscription.task = self._context.requests.start(self._begin(subscription, options), self._abort)
 
     def unsubscribe(self, channel: str) -> None:
         """Deliver a channel no longer."""
@@ -141,55 +136,39 @@ class SubscribingSession(Session):
 
     # How subscriptions begin and end.
 
-    async def _begin(self, subscription: Subscription, acknowledged: Acknowledged, options: SubscribeOptions) -> None:
-        """Wait for what a subscription needs; deliver its channel then, and tell the client."""
+    async def _begin(self, subscription: Subscription, options: SubscribeOptions) -> None:
+        """Wait for what a subscription needs, all in all for the time for which clients wait; deliver its channel then.
+
+        Nothing is claimed for a client before it is known that it may have it.
+        """
+        channel, until = subscription.channel, self._node.clock() + self._node.subscribe_timeout
         try:
             if options.token:
-                grant = await self._authorize(subscription.channel, options.token)
-                if self._subscriptions.get(subscription.channel) is not subscription:
+                grant = await introduction.authorize(self._context, options.token, channel, self.user)
+                if self._subscriptions.get(channel) is not subscription:
                     return  # an authenticator of the program may not let itself be cancelled
                 self._take(subscription, grant)
-            events = await channel_queries.heard(self._context, self, subscription.channel, options)
+            interest, acknowledged = self._node.claim(channel)
+            subscription.interest = interest
+            events = await channel_queries.heard(self._context, self, channel, options, until)
             try:
-                resume, reading = await self._prepare(subscription.interest, acknowledged, options.resume)
+                resume, reading = await resumed(self._node, interest, acknowledged, options.resume, until)
                 self._deliver(subscription, resume, reading, watching=events is not None)
             finally:
                 if events is not None:
                     self._node.release(events)
         except RelayError as error:
             subscription.task = None
-            if self._subscriptions.get(subscription.channel) is subscription:
+            if self._subscriptions.get(channel) is subscription:
                 self._end(subscription, error)
         finally:
             subscription.task = None
-
-    async def _prepare(
-        self, interest: Interest, acknowledged: Acknowledged, resume: Resume
-    ) -> tuple[Resume, Reading | None]:
-        """Wait until the client can join a channel; return what it wants of the messages before, and what was read.
-
-        Raises:
-            Refused, SubscribeError: it can't, or not in time.
-        """
-        node, reading, channel = self._node, None, interest.channel
-        if interest.positioned:
-            until = node.clock() + node.subscribe_timeout
-            if isinstance(resume, Position) and resume.epoch == ANY_EPOCH:
-                await prepared(node, interest, acknowledged, 0, node.subscribe_timeout)
-                check_acknowledged(channel, acknowledged)
-                top = node.recoveries.position(channel)
-                assert top is not None, "the channel has been opened"
-                resume = Position(top.epoch, resume.offset)
-            _, reading = await prepared(node, interest, acknowledged, resume, until - node.clock())
-        elif not acknowledged.done():
-            await interest.settled(acknowledged, node.subscribe_timeout)
-        check_acknowledged(channel, acknowledged)
-        return resume, reading
 
     def _deliver(self, subscription: Subscription, resume: Resume, reading: Reading | None, *, watching: bool) -> None:
         """Deliver a channel from now on, behind what the client is told of it."""
         channel, interest, subscribed = subscription.channel, subscription.interest, subscription.subscribed
         assert self._client is not None
+        assert interest is not None
         assert subscribed is not None
         replay: Replay | None = None
         if interest.positioned:
@@ -215,20 +194,22 @@ class SubscribingSession(Session):
             subscription: of the client.
             failure: told when it has not begun; None: the client has left, and is told nothing.
         """
-        channel, subscribed = subscription.channel, subscription.subscribed
+        channel, interest, subscribed = subscription.channel, subscription.interest, subscription.subscribed
         del self._subscriptions[channel]
         if subscription.expires_at is not None:
             self._context.registry.expirations.discard(subscription, subscription.expires_at)
         if subscription.task is not None:
             subscription.task.cancel()
         if subscribed is not None:
-            self._node.release(subscription.interest)
+            if interest is not None:
+                self._node.release(interest)
             if failure is not None:
                 subscribed(failure)
             return
         if subscription.watching and self.protocol.presence is not None and self._client is not None:
             self._context.watchers.discard(self._client, channel, self.protocol.presence)
-        self._drop(subscription.interest, subscription.encode)
+        assert interest is not None, "it has begun"
+        self._drop(interest, subscription.encode)
 
     def _end_subscriptions(self) -> None:
         for subscription in list(self._subscriptions.values()):
@@ -250,9 +231,6 @@ class SubscribingSession(Session):
         return structs.replace(super()._member(channel), channel_info=raw(self._found(channel).info))
 
     # Tokens of channels.
-
-    async def _authorize(self, channel: str, token: str) -> SubscriptionGrant:
-        return await introduction.authorize(self._context, token, channel, self.user)
 
     def _take(self, subscription: Subscription, grant: SubscriptionGrant) -> None:
         """Let a subscription be as a token says."""
