@@ -153,6 +153,7 @@ async def make_parts(
         limits=limits,
         proxies=proxies,
         tls=_open_tls(settings, counters),
+        allowed_origins=settings.allowed_origins,
     )
     return Parts(context, front_door, polling_clients, control, runner)
 
