@@ -34,11 +34,13 @@ class SubscriptionGrant(msgspec.Struct, frozen=True):
         info: JSON that others are shown of the client in this channel; None: nothing.
         expires_at: when the subscription is to end, in seconds since 1970; None: never.
         data: JSON for the client, which it gets with the answer; None: nothing.
+        leeway: see `relay.auth.authenticator.Identity`.
     """
 
     info: bytes | None = None
     expires_at: float | None = None
     data: bytes | None = None
+    leeway: float = 0.0
 
 
 class SubscriptionTokenError(RelayError):
@@ -141,4 +143,4 @@ class SubscriptionTokens:
             check_server_side(ServerSide({channel: ServerSubscription(info, data)}))
         except ServerSideError as error:
             raise SubscriptionTokenInvalid(f"the token can't be used: {error}") from None
-        return SubscriptionGrant(info, self._claims.expires_at(claims), data)
+        return SubscriptionGrant(info, self._claims.expires_at(claims), data, self._claims.leeway)

@@ -58,7 +58,7 @@ class TokenVerifier:
         listed, rights = (claims.channels, None) if isinstance(claims.channels, list) else ((), claims.channels)
         server_side = server_side_of(listed, claims.subs, meta=claims.meta)
         expires_at = self._claims.expires_at(claims)
-        return Grant(claims.sub or None, rights, expires_at, given_json(claims.info), server_side)
+        return Grant(claims.sub or None, rights, expires_at, given_json(claims.info), server_side, self._claims.leeway)
 
 
 def server_side_of(

@@ -110,7 +110,7 @@ async def introduce(
     if expires_at is not None and token:
         identity = replace(identity, expires_at=expires_at + RENEWAL_SECONDS)
     context.registry.refresh(client, identity)
-    seconds = seconds_left(context, expires_at) if token else None
+    seconds = seconds_left(context, expires_at, identity.leeway) if token else None
     given = context.personal.complete(identity).server_side
     if given is None or before.rights is not NOTHING:
         return Introduced(seconds)
@@ -167,6 +167,12 @@ async def _wait_for(grant: Awaitable[SubscriptionGrant], seconds: float) -> Subs
             grant.close()  # it may not have been begun
 
 
-def seconds_left(context: SessionContext, expires_at: float | None) -> float | None:
-    """Return for how many seconds a right lasts; None: without end."""
-    return None if expires_at is None else max(0.0, expires_at - context.now())
+def seconds_left(context: SessionContext, expires_at: float | None, leeway: float) -> float | None:
+    """Return for how many seconds a right lasts, as its client is told; None: without end.
+
+    Args:
+        context: what sessions share.
+        expires_at: when it ends, in seconds since 1970; None: never.
+        leeway: seconds by which the client is told an earlier end.
+    """
+    return None if expires_at is None else max(0.0, expires_at - leeway - context.now())

@@ -147,8 +147,7 @@ class MultiplexedSession(SubscribingSession):
     def granted(self, channel: str) -> Granted:
         """Return what the client is told with a subscription."""
         subscription = self._found(channel)
-        left = introduction.seconds_left(self._context, subscription.expires_at)
-        seconds = None if left is None else max(0.0, left - introduction.RENEWAL_SECONDS)
+        seconds = introduction.seconds_left(self._context, subscription.expires_at, subscription.leeway)
         return Granted(seconds, subscription.data)
 
     def read_history(
@@ -226,7 +225,7 @@ class MultiplexedSession(SubscribingSession):
         self._take(subscription, grant)
         if before != grant.info and subscription.shown:
             self._show(subscription.channel)
-        return introduction.seconds_left(self._context, grant.expires_at)
+        return introduction.seconds_left(self._context, grant.expires_at, grant.leeway)
 
     def _ask(self, question: Coroutine[Any, Any, _T], answer: Answer[_T]) -> None:
         """Find something out, and tell it unless the client has left."""

@@ -241,6 +241,7 @@ class SubscribingSession(Session):
         subscription.expires_at = None
         if grant.expires_at is not None:
             subscription.expires_at = grant.expires_at + introduction.RENEWAL_SECONDS
+            subscription.leeway = grant.leeway + introduction.RENEWAL_SECONDS
             expirations.add(subscription, subscription.expires_at)
 
     def _found(self, channel: str) -> Subscription:

@@ -33,6 +33,7 @@ class Subscription:
         info: JSON that presence shows of the client on this channel; None: nothing.
         data: JSON for the client; None: nothing.
         expires_at: when it ends, in seconds since 1970; None: never.
+        leeway: seconds by which the client is told an earlier end, so that it renews it in time.
         encode: encoder of the channel's messages for the client; None: the usual one, before it has begun.
         watching: whether the client hears who comes and who goes.
         task: waits for what the subscription needs to begin; None: nothing is waited for.
@@ -46,6 +47,7 @@ class Subscription:
         "expires_at",
         "info",
         "interest",
+        "leeway",
         "subscribed",
         "task",
         "watching",
@@ -59,6 +61,7 @@ class Subscription:
         self.subscribed: Subscribed | None = subscribed
         self.data: bytes | None = None
         self.expires_at: float | None = None
+        self.leeway = 0.0
         self.encode = options.encode
         self.watching = False
         self.task: asyncio.Task[None] | None = None

@@ -262,6 +262,21 @@ async def test_a_blocked_user_is_closed_and_not_let_in(pair: Pair) -> None:
         assert bob.is_open
 
 
+@pytest.mark.parametrize("format", FORMATS)
+async def test_a_client_is_told_when_its_token_ends(pair: Pair, format: str) -> None:
+    """Not when the relay, whose clock may differ, accepts it no longer: it would renew it too late for others."""
+    here, _ = await pair(**{**WITH_TOKENS, "jwt_leeway": 300})
+    hour = range(3500, 3601)
+    client = await CentrifugeClient.open(here.url, format)
+    assert (await client.ask(connect={"token": token()}))["connect"]["ttl"] in hour
+    assert (await client.ask(refresh={"token": token()}))["refresh"]["ttl"] in hour
+    subscription = token(channel="a", channels=None)
+    assert (await client.subscribe("a", token=subscription))["ttl"] in hour
+    renewed = await client.ask(sub_refresh={"channel": "a", "token": subscription})
+    assert renewed["sub_refresh"]["ttl"] in hour
+    await client.abort()
+
+
 async def test_who_says_nothing_is_stale(pair: Pair) -> None:
     here, _ = await pair()
     client = await CentrifugeClient.open(here.url)
