@@ -10,9 +10,6 @@ ALONE: Final = frozenset({"connect", "subscribe", "unsubscribe", "refresh", "sub
 MANY: Final = frozenset({"publish"})
 """Requests of which many may be under way: the bus keeps their order."""
 
-SHORT: Final = frozenset({"connect", "unsubscribe", "refresh", "sub_refresh"}) | MANY
-"""Requests whose answers are short, or the first. To the others there are long ones: a history, say."""
-
 MOST_UNDER_WAY: Final = 32
 """Of the others, which only read: each costs a question to Redis or to a back end."""
 
@@ -38,7 +35,7 @@ class CommandOrder:
     `LARGE`      the same, and fewer than `MOST_LARGE` of them        nothing waits for them
 
     The first that may not begin waits, and all behind it with it: so no command overtakes another one. While the client
-    hasn't taken what was written to it, only those of `SHORT` begin: else any number of long answers would lie here.
+    hasn't taken what was written to it, none begins: else any number of answers would lie here.
 
     Attributes:
         full: whether it hasn't.
@@ -55,7 +52,7 @@ class CommandOrder:
 
     def begin(self, kind: str) -> bool:
         """Count a command, if it may begin now; return whether it may."""
-        if self._alone or (self.full and kind not in SHORT):
+        if self._alone or self.full:
             return False
         if kind in MANY:
             self._publications += 1
