@@ -37,6 +37,8 @@ def check_channel(name: str) -> str:
     Raises:
         ChannelError: the name breaks a rule, which it holds.
     """
+    if name.isascii() and name.isprintable() and " " not in name and 1 <= len(name) <= MAX_CHANNEL_BYTES:
+        return name  # nearly all names: the rest takes 5 µs, a tenth of a subscription
     try:
         size = len(name.encode())
     except UnicodeEncodeError:

@@ -293,8 +293,7 @@ class Centrifuge:
     def _connect(self, exchange: Exchange, request: ConnectRequest) -> None:
         opening, self._opening, self._state = self._opening, None, State.CONNECTING
         assert opening is not None
-        done, failed = (partial(self._become, state) for state in (State.CONNECTED, State.ENDED))
-        Introduction(exchange, request, done, failed).begin(opening)
+        Introduction(exchange, request, self._become).begin(opening)
 
-    def _become(self, state: State) -> None:
-        self._state = state
+    def _become(self, connected: bool) -> None:
+        self._state = State.CONNECTED if connected else State.ENDED

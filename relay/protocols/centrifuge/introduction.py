@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Final
 
 from relay.errors import ChannelError, Disconnect, NotAllowed, Refused, RelayError
 from relay.protocols.centrifuge import codes
@@ -17,6 +18,9 @@ from relay.protocols.request import ConnectRequest as OpeningRequest
 from relay.replay import Replay
 from relay.version import __version__
 
+VERSION: Final = f"relay {__version__}"
+"""Of the server, as clients are told."""
+
 
 class Introduction:
     """One `connect` of a client, until it is answered.
@@ -24,19 +28,16 @@ class Introduction:
     Args:
         exchange: the command.
         request: of the command.
-        done: called when it is known who the client is, and all subscriptions have begun: before the answer.
-        failed: called when the client isn't let in.
+        done: called with True when it is known who the client is, and all subscriptions have begun: before the answer;
+            with False when the client isn't let in.
     """
 
-    __slots__ = ("_done", "_exchange", "_failed", "_introduced", "_left", "_request", "_results")
+    __slots__ = ("_done", "_exchange", "_introduced", "_left", "_request", "_results")
 
-    def __init__(
-        self, exchange: Exchange, request: ConnectRequest, done: Callable[[], object], failed: Callable[[], object]
-    ) -> None:
+    def __init__(self, exchange: Exchange, request: ConnectRequest, done: Callable[[bool], object]) -> None:
         self._exchange = exchange
         self._request = request
         self._done = done
-        self._failed = failed
         self._introduced = Introduced()
         self._results: dict[str, SubscribeResult] = {}
         self._left = 0
@@ -53,7 +54,7 @@ class Introduction:
     def _be_told(self, introduced: Introduced | RelayError) -> None:
         exchange = self._exchange
         if isinstance(introduced, RelayError):
-            self._failed()
+            self._done(False)
             if is_renewable(introduced):
                 exchange.refuse(codes.ERROR_TOKEN_EXPIRED)
             else:
@@ -106,7 +107,7 @@ class Introduction:
         if isinstance(begun, RelayError):
             if granted or not isinstance(begun, NotAllowed | ChannelError):
                 self._left = 0
-                self._failed()
+                self._done(False)
                 exchange.close(disconnect_of(begun))
                 return
         else:
@@ -120,10 +121,10 @@ class Introduction:
     def _answer(self) -> None:
         exchange, introduced = self._exchange, self._introduced
         session, wire = exchange.session, exchange.connection.wire
-        self._done()
+        self._done(True)
         result = ConnectResult(
             client=session.id.hex(),
-            version=f"relay {__version__}",
+            version=VERSION,
             expires=introduced.seconds is not None,
             ttl=ttl(introduced.seconds),
             data=wire.data(introduced.data),
