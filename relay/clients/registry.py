@@ -41,6 +41,9 @@ class Connected(Protocol):
     def close(self, why: Disconnect | CustomDisconnect) -> None:
         """End it, as its protocol says it; nothing happens when it is ending already."""
 
+    def expire(self) -> None:
+        """End it, as its right is over."""
+
     def abort(self) -> None:
         """End it at once, without a word."""
 

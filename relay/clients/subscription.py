@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol
 
-from relay.errors import CustomDisconnect, Disconnect
 from relay.interest import Interest
 from relay.protocols.multiplexed import Subscribed, SubscribeOptions
 
@@ -76,6 +75,6 @@ class Subscription:
         """Whether others may see that the client is on the channel."""
         return self.begun and self.interest is not None and self.interest.present
 
-    def close(self, why: Disconnect | CustomDisconnect) -> None:
+    def expire(self) -> None:
         """End it, as its time is over; see `relay.clients.expirations.Expiring`."""
         self._session.end_expired(self)
