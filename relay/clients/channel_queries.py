@@ -20,7 +20,7 @@ from relay.protocols.multiplexed import HistoryQuery, SubscribeOptions
 from relay.protocols.request_errors import NotAvailable
 
 
-class Asking(Protocol):
+class QuerySession(Protocol):
     """The session of a client that asks."""
 
     identity: Identity
@@ -30,7 +30,7 @@ class Asking(Protocol):
         """Return whether the client may do something in a channel because it is subscribed to it."""
 
 
-def check_readable(context: SessionContext, session: Asking, channel: str, query: HistoryQuery) -> None:
+def check_readable(context: SessionContext, session: QuerySession, channel: str, query: HistoryQuery) -> None:
     """Make sure that a client may read a channel's history, and that there is one.
 
     Raises:
@@ -45,7 +45,7 @@ def check_readable(context: SessionContext, session: Asking, channel: str, query
         raise NotAvailable("the channel keeps no history")
 
 
-def check_visible(context: SessionContext, session: Asking, channel: str) -> None:
+def check_visible(context: SessionContext, session: QuerySession, channel: str) -> None:
     """Make sure that a client may see who is on a channel, and that it is known; raises what `check_readable` does."""
     options = context.namespaces.options(check_channel(channel))
     if not session.may_as_subscriber(channel, Right.PRESENCE.value):
@@ -83,7 +83,7 @@ async def count(context: SessionContext, channel: str) -> tuple[int, int]:
 
 
 async def heard(
-    context: SessionContext, session: Asking, channel: str, options: SubscribeOptions, until: float
+    context: SessionContext, session: QuerySession, channel: str, options: SubscribeOptions, until: float
 ) -> Interest | None:
     """Let the bus tell who comes to a channel and who goes, so that the client hears of itself, too.
 
@@ -109,7 +109,7 @@ async def heard(
     return interest
 
 
-def _hears(context: SessionContext, session: Asking, channel: str, *, asked: bool) -> bool:
+def _hears(context: SessionContext, session: QuerySession, channel: str, *, asked: bool) -> bool:
     """Return whether a client is told who comes to a channel and who goes.
 
     Args:

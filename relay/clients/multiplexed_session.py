@@ -11,7 +11,7 @@ from relay.attributes import encode_publisher
 from relay.auth.authenticator import EVERYTHING, Identity, check_publish
 from relay.auth.rights import Right
 from relay.channel import check_channel
-from relay.clients import channel_queries, introduction
+from relay.clients import channel_queries, connecting
 from relay.clients.registry import Connected
 from relay.clients.session_context import SessionContext
 from relay.clients.subscribing_session import SubscribingSession
@@ -23,7 +23,7 @@ from relay.message import AttributedMessage, Attributes, Kind, PositionedMessage
 from relay.namespaces import ChannelOptions
 from relay.position import Position
 from relay.protocols import Outcome
-from relay.protocols.multiplexed import Answer, Granted, HistoryQuery, Introduced, MultiplexedProtocol
+from relay.protocols.multiplexed import Answer, ConnectGrant, Granted, HistoryQuery, MultiplexedProtocol
 from relay.protocols.request import ConnectRequest
 from relay.rpc_call import RpcCall
 
@@ -92,19 +92,19 @@ class MultiplexedSession(SubscribingSession):
             found = self._context.shared[channel, key] = make()
         return found
 
-    def introduce(
-        self, opening: ConnectRequest | None, token: str, headers: Mapping[str, str], answer: Answer[Introduced]
+    def connect(
+        self, opening: ConnectRequest | None, token: str, headers: Mapping[str, str], answer: Answer[ConnectGrant]
     ) -> None:
         """Find out who the client is; see `relay.protocols.multiplexed.MultiplexedSession`, as for what follows."""
-        self._ask(self._introduce(opening, token, headers), answer)
+        self._ask(self._connect(opening, token, headers), answer)
 
-    async def _introduce(self, opening: ConnectRequest | None, token: str, headers: Mapping[str, str]) -> Introduced:
+    async def _connect(self, opening: ConnectRequest | None, token: str, headers: Mapping[str, str]) -> ConnectGrant:
         if opening is None:
             opening = ConnectRequest("/", {}, {}, self._remote)
         else:
             self._remote = opening.remote
             self._passed_on = self._context.rpc.headers_of(opening) or None
-        return await introduction.introduce(self._context, self, cast(Connected, self._client), opening, token, headers)
+        return await connecting.connect(self._context, self, cast(Connected, self._client), opening, token, headers)
 
     def call(self, method: str, data: bytes, binary: bool, answer: Answer[bytes]) -> None:
         """Call a procedure of the back end."""
@@ -147,7 +147,7 @@ class MultiplexedSession(SubscribingSession):
     def granted(self, channel: str) -> Granted:
         """Return what the client is told with a subscription."""
         subscription = self._found(channel)
-        seconds = introduction.seconds_left(self._context, subscription.expires_at, subscription.leeway)
+        seconds = connecting.seconds_left(self._context, subscription.expires_at, subscription.leeway)
         return Granted(seconds, subscription.data)
 
     def read_history(
@@ -218,14 +218,14 @@ class MultiplexedSession(SubscribingSession):
         return await self._context.rpc.call(call)
 
     async def _renew(self, subscription: Subscription, token: str) -> float | None:
-        grant = await introduction.authorize(self._context, token, subscription.channel, self.user)
+        grant = await connecting.authorize(self._context, token, subscription.channel, self.user)
         if self._found(subscription.channel) is not subscription:
             raise SubscriptionError(subscription.channel, "the subscription was ended meanwhile")
         before = subscription.info
         self._take(subscription, grant)
         if before != grant.info and subscription.shown:
             self._show(subscription.channel)
-        return introduction.seconds_left(self._context, grant.expires_at, grant.leeway)
+        return connecting.seconds_left(self._context, grant.expires_at, grant.leeway)
 
     def _ask(self, question: Coroutine[Any, Any, _T], answer: Answer[_T]) -> None:
         """Find something out, and tell it unless the client has left."""

@@ -150,7 +150,7 @@ class Registry:
         """
         session = client.session
         before, after = session.identity.expires_at, identity.expires_at
-        session.identify(identity)
+        session.change_identity(identity)
         if before == after or client not in self._clients:
             return
         if before is not None:

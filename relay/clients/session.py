@@ -95,7 +95,7 @@ class Session:
         """Names of the channels to which the client is subscribed, or is about to be."""
         return () if self._interest is None else (self._interest.channel,)  # looked at for all clients in a row
 
-    def identify(self, identity: Identity) -> None:
+    def change_identity(self, identity: Identity) -> None:
         """Take another identity of the same user, and show what others are to see of it."""
         before, self.identity = self.identity, identity
         interest = self._interest

@@ -11,7 +11,7 @@ from msgspec import structs
 from relay.auth.authenticator import Identity, check_history, check_subscribe
 from relay.auth.subscription_tokens import SubscriptionGrant
 from relay.channel import check_channel
-from relay.clients import channel_queries, introduction
+from relay.clients import channel_queries, connecting
 from relay.clients.joining import resumed
 from relay.clients.registry import Connected
 from relay.clients.session import Session, raw
@@ -38,7 +38,7 @@ class SubscribingSession(Session):
 
     Args:
         context: what such sessions share.
-        identity: who the client is, and what it may do; see `relay.clients.introduction.unknown`.
+        identity: who the client is, and what it may do; see `relay.clients.connecting.unknown`.
         protocol: what it speaks.
         network: what its address is counted as; see `relay.limits.connections`.
     """
@@ -61,7 +61,7 @@ class SubscribingSession(Session):
         """Names of the channels to which the client is subscribed, or is about to be."""
         return self._subscriptions
 
-    def identify(self, identity: Identity) -> None:
+    def change_identity(self, identity: Identity) -> None:
         """Take another identity of the same user, and show what others are to see of it."""
         before, self.identity = self.identity, identity
         if before.info != identity.info and self.open:
@@ -74,7 +74,7 @@ class SubscribingSession(Session):
     def subscribe(self, channel: str, subscribed: Subscribed, options: SubscribeOptions = AS_USUAL) -> None:
         """Deliver a channel to the client."""
         check_channel(channel)
-        if not options.granted and (not options.token or self.identity.rights is introduction.NOTHING):
+        if not options.granted and (not options.token or self.identity.rights is connecting.NOTHING):
             check_subscribe(self.identity, channel)
         cache = self._context.namespaces.options(channel).cache
         if options.resume and isinstance(options.resume, int) and not cache:
@@ -144,7 +144,7 @@ class SubscribingSession(Session):
         channel, until = subscription.channel, self._node.clock() + self._node.subscribe_timeout
         try:
             if options.token:
-                grant = await introduction.authorize(self._context, options.token, channel, self.user)
+                grant = await connecting.authorize(self._context, options.token, channel, self.user)
                 if self._subscriptions.get(channel) is not subscription:
                     return  # an authenticator of the program may not let itself be cancelled
                 self._take(subscription, grant)
@@ -240,8 +240,8 @@ class SubscribingSession(Session):
         subscription.info, subscription.data = grant.info, grant.data
         subscription.expires_at = None
         if grant.expires_at is not None:
-            subscription.expires_at = grant.expires_at + introduction.RENEWAL_SECONDS
-            subscription.leeway = grant.leeway + introduction.RENEWAL_SECONDS
+            subscription.expires_at = grant.expires_at + connecting.RENEWAL_SECONDS
+            subscription.leeway = grant.leeway + connecting.RENEWAL_SECONDS
             expirations.add(subscription, subscription.expires_at)
 
     def _found(self, channel: str) -> Subscription:

@@ -20,7 +20,7 @@ _T = TypeVar("_T")
 
 Answer = Callable[[_T | RelayError], None]
 """Called once with what was asked for, during the call or later, or with why it can't be had. Never after the client
-has left. Must not raise."""
+has left. A fault in it ends the client."""
 
 Subscribed = Answer[Replay | None]
 """Told that a subscription has begun, with what the client gets of the messages before; None: they have no positions.
@@ -80,7 +80,7 @@ class ServerSubscription(msgspec.Struct, frozen=True, gc=False):
     data: bytes | None = None
 
 
-class Introduced(msgspec.Struct, frozen=True, gc=False):
+class ConnectGrant(msgspec.Struct, frozen=True, gc=False):
     """What a client is told when it is known who it is.
 
     Args:
@@ -129,8 +129,8 @@ class MultiplexedSession(Session, Protocol):
             make: makes it, when no client has it.
         """
 
-    def introduce(
-        self, opening: ConnectRequest | None, token: str, headers: Mapping[str, str], answer: Answer[Introduced]
+    def connect(
+        self, opening: ConnectRequest | None, token: str, headers: Mapping[str, str], answer: Answer[ConnectGrant]
     ) -> None:
         """Find out who the client is; again, when its right is about to end: it must be the same user then.
 
@@ -257,7 +257,7 @@ class MultiplexedProtocol(ClientProtocol, Protocol):
         """What its data are."""
 
     @property
-    def introduces_itself(self) -> bool:
+    def connects_by_message(self) -> bool:
         """Whether the client says who it is by a message, after its handshake; until then it may do nothing."""
 
     @property

@@ -22,7 +22,7 @@ from relay.limits.connections import ConnectionLimits
 from relay.limits.limit import Limit
 from relay.message import Kind, Message
 from relay.namespaces import NO_NAMESPACES, Namespaces
-from relay.protocols.multiplexed import Answer, Introduced, MultiplexedProtocol
+from relay.protocols.multiplexed import Answer, ConnectGrant, MultiplexedProtocol
 from relay.protocols.request import ConnectRequest
 from relay.rpc_call import RpcCall, RpcNotAvailable
 from tests.clients.recorder import Recorder, a_node
@@ -210,9 +210,9 @@ OPENING = ConnectRequest("/multiplexed", {}, {}, "192.0.2.1", None)
 """The request with which clients connect."""
 
 
-def introduce(session: MultiplexedSession, token: str, answer: Answer[Introduced]) -> None:
+def connect(session: MultiplexedSession, token: str, answer: Answer[ConnectGrant]) -> None:
     """Let a client say who it is; empty: it has no token."""
-    session.introduce(OPENING, token, {}, answer)
+    session.connect(OPENING, token, {}, answer)
 
 
 def has_begun(session: MultiplexedSession, channel: str) -> bool:

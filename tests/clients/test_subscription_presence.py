@@ -187,10 +187,10 @@ async def test_what_is_shown_of_a_client_changes_with_its_identity(world: World,
         return await shown() == [info]
 
     await wait_until(lambda: shows(b'{"age":7}'))
-    session.identify(Identity("ann", info=b'{"age":8}'))
+    session.change_identity(Identity("ann", info=b'{"age":8}'))
     await wait_until(lambda: shows(b'{"age":8}'))
     session.leave()
-    session.identify(Identity("ann", info=b'{"age":9}'))
+    session.change_identity(Identity("ann", info=b'{"age":9}'))
     assert world.node.presences.members == 0
     client.leave()
 

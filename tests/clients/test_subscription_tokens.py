@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from relay.auth.authenticator import Identity
 from relay.auth.subscription_tokens import SubscriptionGrant
-from relay.clients.introduction import RENEWAL_SECONDS
+from relay.clients.connecting import RENEWAL_SECONDS
 from relay.errors import NotAllowed, Refused, SubscribeError, SubscriptionError, Unavailable
 from relay.namespaces import ChannelOptions, Namespaces
 from relay.protocols.multiplexed import ServerSubscription, SubscribeOptions

@@ -115,7 +115,7 @@ class Multiplexed:
     format: Literal["json", "protobuf"] = "json"
     transport = "websocket"
     multiplexed = True
-    introduces_itself = False
+    connects_by_message = False
     channel = None
     echo = True
     resume = 0

@@ -18,7 +18,7 @@ from relay.auth.subscription_tokens import (
     SubscriptionTokenInvalid,
     SubscriptionTokenMismatch,
 )
-from relay.clients.introduction import INTRODUCTION_SECONDS, RENEWAL_SECONDS
+from relay.clients.connecting import CONNECT_SECONDS, RENEWAL_SECONDS
 from relay.errors import CustomDisconnect, Disconnect, Refused
 from relay.limits.channels import ChannelLimits
 from relay.limits.limit import Limit, refusal
@@ -245,7 +245,7 @@ async def _server_error(format: str) -> None:
     world.gate = asyncio.Event()
     client = Conversation(world, format, connected=False)
     client.begin(connect={"token": "t"})
-    world.pass_seconds(INTRODUCTION_SECONDS)  # it has said who it is, and the relay is late
+    world.pass_seconds(CONNECT_SECONDS)  # it has said who it is, and the relay is late
     closed(client, codes.DISCONNECT_SERVER_ERROR)
 
 
@@ -347,7 +347,7 @@ async def _bad_requests(format: str) -> None:
 @case(codes.DISCONNECT_STALE)
 async def _stale(format: str) -> None:
     client = Conversation(a_world(), format, connected=False)
-    client.world.pass_seconds(INTRODUCTION_SECONDS)
+    client.world.pass_seconds(CONNECT_SECONDS)
     closed(client, codes.DISCONNECT_STALE)
 
 

@@ -20,7 +20,7 @@ from relay.clients.registry import Connected
 from relay.clients.session_context import SessionContext
 from relay.errors import Refused, RelayError, Unavailable
 from relay.logs import Logger, trace
-from relay.protocols.multiplexed import Introduced
+from relay.protocols.multiplexed import ConnectGrant
 from relay.protocols.request import ConnectRequest
 from relay.protocols.request_errors import TokenCause, TokenRefused
 
@@ -28,7 +28,7 @@ RENEWAL_SECONDS: Final = 25.0
 """For how long a client or a subscription stays whose right has ended, where the client can renew it: it begins to when
 the right ends. As in Centrifugo."""
 
-INTRODUCTION_SECONDS: Final = 10.0
+CONNECT_SECONDS: Final = 10.0
 """For how long a client may be there without having said who it is."""
 
 _FAULTS: Final = (Exception, SystemExit, asyncio.CancelledError)
@@ -63,24 +63,24 @@ def unknown(now: float) -> Identity:
     Args:
         now: seconds since 1970.
     """
-    return Identity(None, NOTHING, now + INTRODUCTION_SECONDS)
+    return Identity(None, NOTHING, now + CONNECT_SECONDS)
 
 
-class Introducible(Protocol):
+class Connecting(Protocol):
     """The session of such a client."""
 
     identity: Identity
     open: bool
 
 
-async def introduce(
+async def connect(
     context: SessionContext,
-    session: Introducible,
+    session: Connecting,
     client: Connected,
     opening: ConnectRequest,
     token: str,
     headers: Mapping[str, str],
-) -> Introduced:
+) -> ConnectGrant:
     """Find out who a client is, and let it be that from now on.
 
     Args:
@@ -113,8 +113,8 @@ async def introduce(
     seconds = seconds_left(context, expires_at, identity.leeway) if token else None
     given = context.personal.complete(identity).server_side
     if given is None or before.rights is not NOTHING:
-        return Introduced(seconds)
-    return Introduced(seconds, given.subscriptions, given.data)
+        return ConnectGrant(seconds)
+    return ConnectGrant(seconds, given.subscriptions, given.data)
 
 
 async def authorize(context: SessionContext, token: str, channel: str, user: str | None) -> SubscriptionGrant:
