@@ -10,19 +10,14 @@ from typing import Final, Protocol
 from msgspec.structs import replace
 
 from relay.auth.authenticator import Identity
-from relay.auth.subscription_tokens import (
-    SubscriptionGrant,
-    SubscriptionTokenError,
-    SubscriptionTokenExpired,
-    SubscriptionTokenMismatch,
-)
+from relay.auth.subscription_tokens import SubscriptionGrant
 from relay.clients.registry import Connected
 from relay.clients.session_context import SessionContext
 from relay.errors import Refused, RelayError, Unavailable
 from relay.logs import Logger, trace
 from relay.protocols.multiplexed import ConnectGrant
 from relay.protocols.request import ConnectRequest
-from relay.protocols.request_errors import TokenCause, TokenRefused
+from relay.protocols.request_errors import TokenRefused
 
 RENEWAL_SECONDS: Final = 25.0
 """For how long a client or a subscription stays whose right has ended, where the client can renew it: it begins to when
@@ -35,11 +30,6 @@ _FAULTS: Final = (Exception, SystemExit, asyncio.CancelledError)
 """What a program's authenticator may raise; as in `relay.gateway.authentication`, it becomes a refusal."""
 
 log = Logger("relay.gateway")
-
-_CAUSES: Final[dict[type[SubscriptionTokenError], TokenCause]] = {
-    SubscriptionTokenExpired: "expired",
-    SubscriptionTokenMismatch: "mismatch",
-}
 
 
 class _Nothing:
@@ -129,9 +119,6 @@ async def authorize(context: SessionContext, token: str, channel: str, user: str
     try:
         grant = context.authorizer.authorize(token, channel, user)
         return await _wait_for(grant, context.node.subscribe_timeout) if isawaitable(grant) else grant
-    except SubscriptionTokenError as error:
-        cause = _CAUSES.get(type(error), "invalid")
-        raise TokenRefused(cause, str(error)) from None
     except RelayError:
         raise
     except _FAULTS as error:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from relay.auth.authenticator import ANONYMOUS, Identity
 from relay.auth.personal_channels import PersonalChannels
-from relay.auth.subscription_tokens import SubscriptionGrant, SubscriptionTokenInvalid
+from relay.auth.subscription_tokens import SubscriptionGrant
 from relay.clients.expirations import Expirations
 from relay.clients.multiplexed_session import MultiplexedSession
 from relay.clients.presence_watchers import PresenceWatchers
@@ -24,6 +24,7 @@ from relay.message import Kind, Message
 from relay.namespaces import NO_NAMESPACES, Namespaces
 from relay.protocols.multiplexed import Answer, ConnectGrant, MultiplexedProtocol
 from relay.protocols.request import ConnectRequest
+from relay.protocols.request_errors import TokenRefused
 from relay.rpc_call import RpcCall, RpcNotAvailable
 from tests.clients.recorder import Recorder, a_node
 from tests.protocols.multiplexed import Multiplexed
@@ -68,7 +69,7 @@ class Tokens:
 
     def _answer(self, token: str) -> SubscriptionGrant:
         if token not in self.grants:
-            raise SubscriptionTokenInvalid("unknown")
+            raise TokenRefused("invalid", "unknown")
         return self.grants[token]
 
 

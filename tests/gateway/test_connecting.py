@@ -12,7 +12,7 @@ import pytest
 
 from relay import Gateway, Settings, protocols
 from relay.auth.authenticator import Identity
-from relay.auth.subscription_tokens import SubscriptionGrant, SubscriptionTokenInvalid
+from relay.auth.subscription_tokens import SubscriptionGrant
 from relay.clients import connecting
 from relay.clients.multiplexed_session import MultiplexedSession
 from relay.protocols.multiplexed import SubscribeOptions
@@ -138,7 +138,7 @@ class KnowsTokens(Authenticator):
     def authorize(self, token: str, channel: str, user: str | None) -> SubscriptionGrant | Awaitable[SubscriptionGrant]:
         """See `SubscriptionAuthenticator`."""
         if token != "good":
-            raise SubscriptionTokenInvalid("unknown")
+            raise TokenRefused("invalid", "unknown")
         return SubscriptionGrant()
 
 
