@@ -10,8 +10,9 @@ import msgspec
 from relay.auth.credential import MAX_CREDENTIAL_BYTES, Unauthenticated
 from relay.auth.given_json import ABSENT, given_json
 from relay.auth.keys import Key
-from relay.auth.server_side import ServerSide, ServerSideError, ServerSubscription, check_server_side
+from relay.auth.server_side import ServerSide, ServerSideError, check_server_side
 from relay.auth.signed_claims import ClaimsReader, SignedClaims, TokenRules
+from relay.protocols.multiplexed import ServerSubscription
 from relay.protocols.request_errors import TokenRefused
 
 

@@ -9,8 +9,9 @@ import msgspec
 from relay.auth.given_json import ABSENT, given_json
 from relay.auth.grant import Grant
 from relay.auth.keys import Key
-from relay.auth.server_side import PLAIN_SUBSCRIPTION, ServerSide, ServerSubscription
+from relay.auth.server_side import PLAIN_SUBSCRIPTION, ServerSide
 from relay.auth.signed_claims import ClaimsReader, SignedClaims, TokenRules, malformed
+from relay.protocols.multiplexed import ServerSubscription
 
 
 class SubscriptionOptions(msgspec.Struct, gc=False):

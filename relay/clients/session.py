@@ -9,7 +9,6 @@ from typing import Protocol
 import msgspec
 
 from relay.auth.authenticator import EVERYTHING, Identity, check_publish
-from relay.auth.server_side import ServerSubscription
 from relay.brokers import Published
 from relay.channel import check_channel
 from relay.errors import CustomDisconnect, Disconnect, PublishError
@@ -21,6 +20,7 @@ from relay.message import Encoder, Kind, Message
 from relay.node import Node
 from relay.paused_sources import PausableSource
 from relay.protocols import ClientProtocol, Outcome
+from relay.protocols.multiplexed import ServerSubscription
 from relay.recovery.reading import Reading
 from relay.replay import Replay
 
