@@ -24,7 +24,10 @@ class QuerySession(Protocol):
     """The session of a client that asks."""
 
     identity: Identity
-    protocol: ClientProtocol
+
+    @property
+    def protocol(self) -> ClientProtocol:
+        """What it speaks."""
 
     def may_as_subscriber(self, channel: str, letter: str) -> bool:
         """Return whether the client may do something in a channel because it is subscribed to it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection
-from typing import cast
+from typing import Protocol
 
 from msgspec import structs
 
@@ -14,7 +14,7 @@ from relay.channel import check_channel
 from relay.clients import channel_queries, connecting
 from relay.clients.joining import resumed
 from relay.clients.registry import Connected
-from relay.clients.session import Session, raw
+from relay.clients.session import Session, SessionClient, raw
 from relay.clients.session_context import SessionContext
 from relay.clients.subscription import Subscription
 from relay.errors import RelayError, SubscribeError, SubscriptionError
@@ -23,7 +23,6 @@ from relay.member import Member
 from relay.protocols.multiplexed import (
     AS_USUAL,
     MultiplexedProtocol,
-    MultiplexedSession,
     ServerSubscription,
     Subscribed,
     SubscribeOptions,
@@ -31,6 +30,25 @@ from relay.protocols.multiplexed import (
 from relay.protocols.request_errors import AlreadySubscribed, TokenRefused, TooManyRequests, TooManySubscriptions
 from relay.recovery.reading import Reading
 from relay.replay import Replay, Resume
+
+
+class MultiplexedClient(SessionClient, Connected, Protocol):
+    """A client of several channels; see `relay.clients.gathering` and `relay.clients.command_turns`."""
+
+    def hold_deliveries(self) -> None:
+        """Keep back what is delivered from now on."""
+
+    def reply(self, data: bytes) -> bool:
+        """Write the answer to a request, and behind it what was kept back; return whether some of it is still here."""
+
+    def close_in_turn(self) -> None:
+        """End it, as it lacks messages, when its turn has come."""
+
+    def take_turn(self) -> None:
+        """Call `MultiplexedSession.give_turn` when it is its turn."""
+
+    def count(self, messages: int) -> None:
+        """Count so many more messages."""
 
 
 class SubscribingSession(Session):
@@ -44,6 +62,9 @@ class SubscribingSession(Session):
     """
 
     __slots__ = ("_context", "_requests", "_subscribed_due", "_subscriptions")
+
+    protocol: MultiplexedProtocol
+    _client: MultiplexedClient | None
 
     def __init__(
         self, context: SessionContext, identity: Identity, protocol: MultiplexedProtocol, network: str = ""
@@ -97,7 +118,7 @@ class SubscribingSession(Session):
         """Subscribe the client because a back end says so; nothing happens when it is subscribed already."""
         if channel in self._subscriptions or not self.open:
             return
-        subscribed = self._spoken.subscribed(self._whole, channel, subscription)
+        subscribed = self.protocol.subscribed(self, channel, subscription)
         options = SubscribeOptions(granted=True, info=subscription.info)
         try:
             self.subscribe(channel, subscribed, options)
@@ -117,7 +138,7 @@ class SubscribingSession(Session):
     def end(self) -> None:
         """Let go of the client, and let the protocol go; see `Session`."""
         if self._client is not None:
-            self._spoken.release()
+            self.protocol.release()
         super().end()
 
     def end_expired(self, subscription: Subscription) -> None:
@@ -125,7 +146,7 @@ class SubscribingSession(Session):
         begun = subscription.begun
         self._end(subscription, TokenRefused("expired", "the token has expired before the subscription had begun"))
         if begun:
-            self._spoken.expired(self._whole, subscription.channel)
+            self.protocol.expired(self, subscription.channel)
 
     def may_as_subscriber(self, channel: str, letter: str) -> bool:
         """Return whether the client may do something in a channel because it is subscribed to it."""
@@ -175,7 +196,7 @@ class SubscribingSession(Session):
             replay = self._node.recoveries.join(channel, resume, reading)
         subscription.subscribed = None
         if subscription.encode is None:
-            subscription.encode = self._spoken.encoder(self._context.namespaces.options(channel))
+            subscription.encode = self.protocol.encoder(self._context.namespaces.options(channel))
         client, told = self._client, b""
         self._node.hub.add(channel, client, subscription.encode)
         if watching and (presence := self.protocol.presence) is not None:
@@ -218,13 +239,10 @@ class SubscribingSession(Session):
             task.cancel()
 
     @property
-    def _spoken(self) -> MultiplexedProtocol:
-        return cast(MultiplexedProtocol, self.protocol)
-
-    @property
-    def _whole(self) -> MultiplexedSession:
-        """Itself: `relay.clients.multiplexed_session` adds the rest."""
-        return cast(MultiplexedSession, self)
+    def _there(self) -> MultiplexedClient:
+        """The client, which has not ended."""
+        assert self._client is not None
+        return self._client
 
     def _member(self, channel: str) -> Member:
         """Return what others see of the client on a channel."""
@@ -275,4 +293,4 @@ class SubscribingSession(Session):
     def _abort(self) -> None:
         """Drop the client, after a fault of the relay."""
         if self._client is not None:
-            cast(Connected, self._client).abort()
+            self._client.abort()

@@ -107,15 +107,15 @@ class Granted(msgspec.Struct, frozen=True, gc=False):
 
 
 class MultiplexedSession(Session, Protocol):
-    """What such a protocol can do for one client.
+    """What such a protocol can do for one client."""
 
-    Attributes:
-        ping_seconds: between two pings of the client.
-        node: id of the gateway that has the client, 16 hexadecimal digits.
-    """
+    @property
+    def ping_seconds(self) -> float:
+        """Seconds between two pings of the client."""
 
-    ping_seconds: float
-    node: str
+    @property
+    def node(self) -> str:
+        """Id of the gateway that has the client, 16 hexadecimal digits."""
 
     def options(self, channel: str) -> ChannelOptions:
         """Return what the namespace of a channel says."""
@@ -283,11 +283,11 @@ class MultiplexedProtocol(ClientProtocol, Protocol):
     def encoder(self, options: ChannelOptions) -> Encoder:
         """Return the encoder of the messages of channels with such options."""
 
-    def subscribed(self, session: MultiplexedSession, channel: str, subscription: ServerSubscription) -> Subscribed:
+    def subscribed(self, session: Session, channel: str, subscription: ServerSubscription) -> Subscribed:
         """Return what is told when a subscription has begun that a back end has wanted."""
 
     def renewed(self, session: Session, seconds: float | None) -> None:
         """Be told that a back end lets the client stay for so many seconds from now; None: without end."""
 
-    def expired(self, session: MultiplexedSession, channel: str) -> None:
+    def expired(self, session: Session, channel: str) -> None:
         """Be told that the right to a channel has ended; so has the subscription."""

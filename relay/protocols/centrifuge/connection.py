@@ -191,7 +191,7 @@ class Centrifuge:
         self.server_side.discard(channel)
         self.session.send(self.wire.push(channel, codes.UNSUBSCRIBE_SERVER))
 
-    def subscribed(self, session: MultiplexedSession, channel: str, subscription: ServerSubscription) -> Subscribed:
+    def subscribed(self, session: Session, channel: str, subscription: ServerSubscription) -> Subscribed:
         """Return what tells the client of a subscription that a back end has wanted."""
         return partial(tell_subscribed, self, channel, subscription)
 
@@ -200,7 +200,7 @@ class Centrifuge:
         if self._state is State.CONNECTED:
             self.session.send(self.wire.push("", pushes.Refresh(seconds is not None, ttl(seconds))))
 
-    def expired(self, session: MultiplexedSession, channel: str) -> None:
+    def expired(self, session: Session, channel: str) -> None:
         """Tell the client that its right to a channel has ended; it can't subscribe again where the server did."""
         if channel in (self._server_side or _NONE):
             self.session.close(Disconnect.SUBSCRIPTION_EXPIRED)
