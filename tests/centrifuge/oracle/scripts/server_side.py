@@ -108,7 +108,7 @@ SCRIPTS: Final[tuple[Script, ...]] = (
     script(
         "a server-side subscriber hears nobody come where that isn't forced",
         ask("a", connect(token(channels=["asked:~"]))),
-        ask("b", connect(token("7~")), subscribe("asked:~", join_leave=True), pushes=1),
+        ask("b", connect(token("7~")), subscribe("asked:~")),
     ),
     script("recovered", *THREE, ask("a", _kept(1))),
     script("nothing was missed", *THREE, ask("a", _kept(3))),
