@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import abc
 import asyncio
-from collections.abc import Callable
 from typing import cast
 
 from msgspec.structs import replace
@@ -14,6 +13,7 @@ from relay.clients.context import Context
 from relay.clients.held import Held
 from relay.clients.session import Session
 from relay.errors import CustomDisconnect, Disconnect, PublishError
+from relay.fan_out.direct_subscriber import DirectSubscriber
 from relay.message import Encoder
 from relay.namespaces import SlowConsumerPolicy
 from relay.position import Position
@@ -23,7 +23,7 @@ HIGH_WATER_BYTES = 64 * 1024
 LOW_WATER_BYTES = 16 * 1024
 
 
-class Client(asyncio.BufferedProtocol, abc.ABC):
+class Client(asyncio.BufferedProtocol, DirectSubscriber, abc.ABC):
     """A client from the end of its handshake to the end of its socket.
 
     The transport says when it is full; there is no check per write. What comes then is kept, up to the limit per
@@ -38,15 +38,13 @@ class Client(asyncio.BufferedProtocol, abc.ABC):
         slot: see `Pingable`.
     """
 
-    __slots__ = ("_beginning", "_close_timer", "_context", "_held", "_transport", "_write", "session", "slot")
+    __slots__ = ("_beginning", "_close_timer", "_context", "_held", "session", "slot")
 
     share = Share.CLIENTS
 
     def __init__(self, context: Context, session: Session) -> None:
+        super().__init__()
         self._context = context
-        self._transport: asyncio.Transport | None = None
-        # The transport's `write`, looked up once; the hub calls it for each delivery.
-        self._write: Callable[[bytes], object] = _discard
         # What waits while the transport is full; None while it isn't.
         self._held: Held | None = None
         # Whether the transport still has too much of what it was given first.
@@ -132,8 +130,7 @@ class Client(asyncio.BufferedProtocol, abc.ABC):
     def abort(self) -> None:
         """Drop the socket at once."""
         self._leave()
-        if self._transport is not None:
-            self._transport.abort()
+        super().abort()
 
     def publish_failed(self, error: PublishError) -> None:
         """See `Source`; a client that only listens has published nothing."""
@@ -191,8 +188,7 @@ class Client(asyncio.BufferedProtocol, abc.ABC):
     def _join(self, transport: asyncio.Transport) -> bytes:
         """Take a place everywhere; return what is written first, in this step."""
         context = self._context
-        self._transport = transport
-        self._write = transport.write
+        self._connect(transport)
         high = min(HIGH_WATER_BYTES, context.send_buffer_bytes)
         transport.set_write_buffer_limits(high, min(LOW_WATER_BYTES, high))
         session = self.session
@@ -236,8 +232,7 @@ class Client(asyncio.BufferedProtocol, abc.ABC):
             self._close_timer = None
         context.registry.leave(self, code)
         context.write_timeouts.discard(self)
-        self._transport = None
-        self._write = _discard
+        self._disconnect()
         self._held = None
 
     # What waits while the transport is full.
@@ -280,7 +275,3 @@ class Client(asyncio.BufferedProtocol, abc.ABC):
     def _close_if_slow(self) -> None:
         if self.buffered > self._context.send_buffer_bytes:
             self.close(Disconnect.SLOW_CONSUMER)
-
-
-def _discard(data: bytes) -> None:
-    """Write nothing: there is no socket yet, or no longer."""

@@ -17,7 +17,6 @@ from relay.clients.session_context import SessionContext
 from relay.clients.subscribing_session import SubscribingSession
 from relay.clients.subscription import Subscription
 from relay.errors import RelayError, SubscriptionError
-from relay.hub import Subscriber
 from relay.member import Member
 from relay.message import AttributedMessage, Attributes, Kind, PositionedMessage
 from relay.namespaces import ChannelOptions
@@ -26,6 +25,7 @@ from relay.protocols import Outcome
 from relay.protocols.multiplexed import Answer, Granted, HistoryQuery, Introduced, MultiplexedProtocol
 from relay.protocols.request import ConnectRequest
 from relay.rpc_call import RpcCall
+from relay.subscribers import Subscriber
 
 PUBLISHERS: Final = 1024
 """Whose description is kept: it takes 2 µs to make, as long as the rest of taking in a message."""

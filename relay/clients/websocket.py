@@ -116,7 +116,7 @@ class WebSocket(Client):
         """Send a ping, unless an answer could not get through anyway."""
         if self._transport is not None and self._held is None and self.reading:
             self.heard = False
-            self._transport.write(self.session.protocol.ping() or PING)
+            self._write(self.session.protocol.ping() or PING)
 
     def check_heard(self) -> None:
         """Close a client that has sent nothing since its last ping; while it isn't read, its pong may wait."""
@@ -206,8 +206,8 @@ class WebSocket(Client):
 
     def answer(self, pongs: bytes) -> None:
         """Write pongs, but none for a client that doesn't read: RFC 6455, section 5.5.3, asks for the last only."""
-        if self._held is None and self._transport is not None:
-            self._transport.write(pongs)
+        if self._held is None:
+            self._write(pongs)
 
     def pause_reading(self) -> None:
         """Read no more until `go_on`."""
@@ -253,7 +253,7 @@ class WebSocket(Client):
         writes = ws.data_to_send()
         data = b"".join(writes)
         if data and (self._held is None or ws.state is not State.OPEN):
-            transport.write(data)
+            self._write(data)
         # else pongs for a client that doesn't read; see `answer`
         if SEND_EOF in writes and not transport.is_closing() and transport.can_write_eof():
             # Half-close and keep reading: closing with unread data would reset the connection and take the
