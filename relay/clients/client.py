@@ -13,6 +13,7 @@ from relay.clients.context import Context
 from relay.clients.held import Held
 from relay.clients.session import Session
 from relay.errors import CustomDisconnect, Disconnect, PublishError
+from relay.fan_out.direct_socket import Descriptors
 from relay.fan_out.direct_subscriber import DirectSubscriber
 from relay.message import Encoder
 from relay.namespaces import SlowConsumerPolicy
@@ -85,6 +86,13 @@ class Client(asyncio.BufferedProtocol, DirectSubscriber, abc.ABC):
             self._context.missed_messages.close(self, told)
         elif told:
             self.send(told)
+
+    def open_directly(self, descriptors: Descriptors) -> int:
+        """Let nothing be written past messages that wait here; see `DirectSubscriber`."""
+        descriptor = super().open_directly(descriptors)
+        if self._held is not None and self._direct is not None:
+            self._direct.withhold()
+        return descriptor
 
     # What sessions, the registry and background work call.
 
@@ -160,6 +168,8 @@ class Client(asyncio.BufferedProtocol, DirectSubscriber, abc.ABC):
     def pause_writing(self) -> None:
         """Keep further messages here; called by the transport when it is full."""
         self._held = Held()
+        if self._direct is not None:
+            self._direct.withhold()
         self._context.write_timeouts.add(self)
         if not self._beginning and self._slow_policy == "close":
             # One tick's messages can be more than the limit. Not within the write that filled the transport.

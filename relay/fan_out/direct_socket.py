@@ -55,8 +55,11 @@ class DirectSocket:
         self._transport.write(data)
         self._note()
 
-    def close(self) -> None:
-        """Let nobody write any more: its descriptor will be that of another socket."""
+    def withhold(self) -> None:
+        """Let nobody write until it has been written to by the transport, and nothing is left there.
+
+        For good, once the socket ends: its descriptor will be that of another one.
+        """
         if self.descriptor >= 0:
             self._states[self.descriptor] = WITHHELD
 

@@ -56,7 +56,7 @@ class DirectSubscriber:
     def _disconnect(self) -> None:
         """Write no more: the socket has ended, and its descriptor will be another one's."""
         if self._direct is not None:
-            self._direct.close()
+            self._direct.withhold()
             self._direct = None
         self._transport = None
         self._write = _discard

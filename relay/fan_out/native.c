@@ -153,7 +153,7 @@ static int submit(struct fan_out *self, unsigned count)
     unsigned submitted = 0;
 
     while (submitted < count) {
-        long taken = syscall(__NR_io_uring_enter, self->ring, count - submitted, 0, IORING_ENTER_GETEVENTS, NULL, 0);
+        long taken = syscall(__NR_io_uring_enter, self->ring, count - submitted, 0, 0, NULL, 0);
         if (taken > 0)
             submitted += (unsigned)taken;
         else if (taken == 0 || errno != EINTR)

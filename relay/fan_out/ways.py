@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Final, Literal
 
-from relay.fan_out.direct_fan_out import DirectFanOut
+from relay.fan_out.direct_fan_out import LEAST, DirectFanOut
 from relay.fan_out.library import Unavailable
 from relay.subscribers import FanOut
 
@@ -14,32 +15,28 @@ Way = Literal["io_uring", "send", "python"]
 BEST_FIRST: Final[tuple[Way, ...]] = ("io_uring", "send", "python")
 
 
-def open_way(way: Way) -> FanOut | None:
-    """Return what writes in a way; None: each client writes for itself.
-
-    Raises:
-        Unavailable: there is no such way here.
-    """
-    return None if way == "python" else DirectFanOut(io_uring=way == "io_uring")
-
-
-def check_way(way: Way) -> None:
-    """Raise `Unavailable` when a gateway of this process couldn't fan out so."""
-    if (opened := open_way(way)) is not None:
-        opened.close()
-
-
 def open_fan_out(wanted: Way | Literal["auto"]) -> tuple[Way, FanOut | None]:
-    """Return the way that is at work, and what writes so; with `auto` the first that is there.
+    """Return the way that is at work, and what writes so; None: each client writes for itself.
+
+    Args:
+        wanted: this one for groups of any size; auto: the first that is there, for those that are large enough.
 
     Raises:
         Unavailable: the one that is wanted isn't there.
     """
     if wanted != "auto":
-        return wanted, open_way(wanted)
+        return wanted, _open(wanted, least=1)
     for way in BEST_FIRST:
-        try:
-            return way, open_way(way)
-        except Unavailable:
-            continue
+        with suppress(Unavailable):
+            return way, _open(way, least=LEAST)
     raise AssertionError("Python is always there")
+
+
+def check_way(way: Way) -> None:
+    """Raise `Unavailable` when a gateway of this process couldn't fan out so."""
+    if (opened := _open(way, least=1)) is not None:
+        opened.close()
+
+
+def _open(way: Way, least: int) -> FanOut | None:
+    return None if way == "python" else DirectFanOut(io_uring=way == "io_uring", least=least)
