@@ -30,9 +30,9 @@ class NativeHook(BuildHookInterface[Any]):
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Compile; a wheel with a library is one for this platform."""
         root = Path(self.root)
-        (root / LIBRARY).unlink(missing_ok=True)  # perhaps one of another version, or of another machine
         why_not = build(root)
         if why_not:
+            (root / LIBRARY).unlink(missing_ok=True)  # perhaps one of another version, or of another machine
             self.app.display_warning(f"{LIBRARY} is left out, clients are written to by Python: {why_not}")
             return
         platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
@@ -48,7 +48,7 @@ def build(root: Path) -> str:
     compiler = shlex.split(os.environ.get("CC") or "cc")
     if shutil.which(compiler[0]) is None:
         return f"there is no C compiler, {compiler[0]}"
-    # Under another name first: a gateway may run with the library that is there.
+    # Under another name first: gateways may run with the library that is there, or be about to load it.
     made = root / LIBRARY.with_suffix(".new")
     command = [*compiler, *FLAGS, "-o", str(made), str(root / SOURCE)]
     try:
