@@ -16,6 +16,7 @@ from relay.clients.client import Client
 from relay.clients.context import READ_BUFFER_BYTES, Context
 from relay.clients.message_reader import MessageReader
 from relay.clients.session import Session
+from relay.clients.whole_frames import PONG_BYTES, is_pong
 from relay.errors import ALL_PUBLISHED, RIGHT_ENDED, CustomDisconnect, Disconnect, PublishError
 from relay.logs import Logger
 
@@ -159,6 +160,10 @@ class WebSocket(Client):
         libuv would read the same socket up to 32 times in a row.
         """
         context = self._context
+        if nbytes == PONG_BYTES and not self.heard and self._reader.between_frames and is_pong(context.read_buffer):
+            # All that most clients ever send. Others than the one that was asked for are counted.
+            self.heard = True
+            return
         data = bytes(context.read_buffer[:nbytes])
         if context.node.congested or self.paused:
             self._take_in(data)
