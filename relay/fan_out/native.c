@@ -23,11 +23,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#if defined(__linux__) && defined(__has_include)
+#ifdef __linux__
+#include <sys/syscall.h>
 #if __has_include(<linux/io_uring.h>)
 #include <linux/io_uring.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #endif
 #endif
 
@@ -231,12 +231,19 @@ static unsigned write_batch(struct fan_out *self, const int *descriptors, const 
 
 #endif
 
+/* As send(), but in a process with threads glibc's makes each call a point at which a thread may be cancelled. */
+#ifdef SYS_sendto
+#define SEND(...) syscall(SYS_sendto, __VA_ARGS__, NULL, 0)
+#else
+#define SEND send
+#endif
+
 static int32_t write_one(int descriptor, const void *data, size_t bytes)
 {
     ssize_t taken;
 
     do
-        taken = send(descriptor, data, bytes, MSG_DONTWAIT | MSG_NOSIGNAL);
+        taken = SEND(descriptor, data, bytes, MSG_DONTWAIT | MSG_NOSIGNAL);
     while (taken < 0 && errno == EINTR);
     return taken < 0 ? -errno : (int32_t)taken;
 }
