@@ -8,7 +8,7 @@ from collections.abc import Collection
 from typing import Final, cast
 
 from relay.fan_out import library
-from relay.fan_out.direct_socket import MOST_DESCRIPTORS, SKIPPED, Descriptors
+from relay.fan_out.direct_socket import MOST_DESCRIPTORS, SKIPPED, Descriptors, DirectSocket
 from relay.fan_out.direct_subscriber import DirectSubscriber
 from relay.logs import Logger
 from relay.subscribers import Group, Subscriber
@@ -41,11 +41,17 @@ class _Members:
         self.others: list[Subscriber] = []
         self.descriptors = array("i")
         for subscriber in group.values():
-            if isinstance(subscriber, DirectSubscriber) and (place := subscriber.open_directly(descriptors)) >= 0:
-                self.direct.append(subscriber)
-                self.descriptors.append(place)
+            # Those that are written to directly already are found without a call: groups may change with each flush.
+            direct = getattr(getattr(subscriber, "_write", None), "__self__", None)
+            if type(direct) is DirectSocket:
+                place = direct.descriptor
             else:
+                place = subscriber.open_directly(descriptors) if isinstance(subscriber, DirectSubscriber) else -1
+            if place < 0:
                 self.others.append(subscriber)
+            else:
+                self.direct.append(cast(DirectSubscriber, subscriber))
+                self.descriptors.append(place)
         self.address, _ = self.descriptors.buffer_info()
 
 

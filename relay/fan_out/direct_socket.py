@@ -35,20 +35,17 @@ class DirectSocket:
 
     Args:
         transport: of the socket.
+        descriptor: of the socket; see `descriptor_of`.
         descriptors: where the socket's state is kept.
-
-    Attributes:
-        descriptor: of the socket; negative: nothing can be written to it directly, such as with TLS.
     """
 
     __slots__ = ("_states", "_transport", "descriptor")
 
-    def __init__(self, transport: Transport, descriptors: Descriptors) -> None:
+    def __init__(self, transport: Transport, descriptor: int, descriptors: Descriptors) -> None:
         self._transport = transport
         self._states = descriptors.states
-        self.descriptor = _descriptor_of(transport)
-        if self.descriptor >= 0:
-            self._note()
+        self.descriptor = descriptor
+        self._note()
 
     def write(self, data: bytes) -> None:
         """Write by the transport; others may write again when nothing is left there."""
@@ -60,17 +57,15 @@ class DirectSocket:
 
         For good, once the socket ends: its descriptor will be that of another one.
         """
-        if self.descriptor >= 0:
-            self._states[self.descriptor] = WITHHELD
+        self._states[self.descriptor] = WITHHELD
 
     def _note(self) -> None:
         self._states[self.descriptor] = WITHHELD if self._transport.get_write_buffer_size() else OPEN
 
 
-def _descriptor_of(transport: Transport) -> int:
-    """Return the descriptor of a transport's socket; -1: what is written there isn't what comes out of it."""
-    accepted = transport.get_extra_info("socket")
-    if accepted is None or transport.get_extra_info("ssl_object") is not None:
+def descriptor_of(transport: Transport) -> int:
+    """Return the descriptor of a transport's socket; -1: nobody else can write to it, as with TLS."""
+    if transport.get_extra_info("ssl_object") is not None or (sock := transport.get_extra_info("socket")) is None:
         return -1
-    descriptor = int(accepted.fileno())
+    descriptor = int(sock.fileno())
     return descriptor if descriptor < MOST_DESCRIPTORS else -1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from relay.fan_out.direct_socket import Descriptors, DirectSocket
+from relay.fan_out.direct_socket import Descriptors, DirectSocket, descriptor_of
 
 
 class DirectSubscriber:
@@ -14,14 +14,18 @@ class DirectSubscriber:
     Everything that it writes itself goes by `_write`.
     """
 
-    __slots__ = ("_direct", "_transport", "_write")
+    __slots__ = ("_transport", "_write")
 
     def __init__(self) -> None:
         self._transport: asyncio.Transport | None = None
         # The transport's `write`, looked up once; the hub calls it for each delivery.
         self._write: Callable[[bytes], object] = _discard
-        # Its socket, once others may write to it.
-        self._direct: DirectSocket | None = None
+
+    @property
+    def _direct(self) -> DirectSocket | None:
+        """Its socket, once others may write to it. A slot for it would take 16 bytes of each idle client."""
+        owner = getattr(self._write, "__self__", None)
+        return owner if isinstance(owner, DirectSocket) else None
 
     def open_directly(self, descriptors: Descriptors) -> int:
         """Return the descriptor of its socket, whose state is kept up to date from now on.
@@ -29,13 +33,13 @@ class DirectSubscriber:
         Returns:
             A negative number: nothing is written to it directly.
         """
-        if self._transport is None:
+        direct = self._direct
+        if direct is not None:
+            return direct.descriptor
+        if self._transport is None or (descriptor := descriptor_of(self._transport)) < 0:
             return -1
-        if self._direct is None:
-            self._direct = DirectSocket(self._transport, descriptors)
-            if self._direct.descriptor >= 0:
-                self._write = self._direct.write
-        return self._direct.descriptor
+        self._write = DirectSocket(self._transport, descriptor, descriptors).write
+        return descriptor
 
     def write_rest(self, data: bytes) -> None:
         """Write what the socket has not taken of something; called before anything else is written."""
@@ -55,9 +59,8 @@ class DirectSubscriber:
 
     def _disconnect(self) -> None:
         """Write no more: the socket has ended, and its descriptor will be another one's."""
-        if self._direct is not None:
-            self._direct.withhold()
-            self._direct = None
+        if (direct := self._direct) is not None:
+            direct.withhold()
         self._transport = None
         self._write = _discard
 
