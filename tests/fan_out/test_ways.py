@@ -22,6 +22,8 @@ from relay.settings.problem import SettingsError
 from tests.conftest import EmbeddedFactory, GatewayFactory
 from tests.harness.fan_outs import NATIVE, need
 from tests.harness.http_response import get
+from tests.harness.redis_server import RedisServer
+from tests.harness.websocket_client import connected
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -124,6 +126,23 @@ async def test_an_operator_sees_which_way_is_at_work(gateways: GatewayFactory, e
     assert record["fanout"] == each_fan_out
     page = (await get(gateway.port, "/metrics")).text
     assert f'relay_fanout_info{{way="{each_fan_out}"}} 1.0' in page
+
+
+async def test_each_worker_has_a_way_of_its_own(
+    gateways: GatewayFactory, redis_server: RedisServer, prefix: str
+) -> None:
+    need("io_uring")
+    (gateway,) = await gateways(
+        1, broker_url=redis_server.url, broker_prefix=prefix, workers=2, fanout="io_uring", event_loop="uvloop"
+    )
+    page = (await get(gateway.port, "/metrics")).text
+    assert 'relay_fanout_info{way="io_uring"} 2.0' in page
+    url = f"{gateway.url}/ws/a"
+    async with connected(*[url] * 12) as (sender, *others):
+        for number in range(30):
+            await sender.send(f"{number}")
+        for other in others:
+            assert await other.receive(30) == [f"{number}" for number in range(30)]
 
 
 async def test_a_gateway_that_has_stopped_leaves_no_ring(embedded: EmbeddedFactory) -> None:

@@ -8,10 +8,11 @@ import pytest
 
 from relay import AsyncPublisher, Publisher
 from tests.conftest import EmbeddedFactory, GatewayFactory
+from tests.harness.deployment import EVENT_LOOPS
 from tests.harness.fan_outs import EACH_FAN_OUT
 from tests.harness.gateway_process import GatewayProcess
 from tests.harness.history import Payload
-from tests.harness.raw_websocket import TEXT, Frame, RawWebSocket
+from tests.harness.raw_websocket import PING, PONG, TEXT, Frame, RawWebSocket
 from tests.harness.redis_server import RedisServer
 from tests.harness.websocket_client import WebSocketClient, connected
 
@@ -181,3 +182,35 @@ async def test_sending_to_clients_that_leave_is_no_error(cluster: list[GatewayPr
         await all_got([stays], *(f"{number}" for number in range(100)))
         await asyncio.gather(*leaving)
     assert not [line for gateway in cluster for line in gateway.complaints()]
+
+
+@pytest.mark.usefixtures("each_fan_out")
+@pytest.mark.parametrize("event_loop", EVENT_LOOPS)
+async def test_pongs_and_own_messages_never_stand_within_a_message(gateways: GatewayFactory, event_loop: str) -> None:
+    """For a client that reads slowly, so that its socket takes parts of messages only."""
+    (gateway,) = await gateways(1, event_loop=event_loop, send_buffer_bytes=50_000_000)
+    url = f"{gateway.url}/ws/a"
+    count, filling = 150, "x" * 20_000
+    async with connected(url, url) as (sender, listener), RawWebSocket(gateway.port, receive_buffer=4096) as slow:
+        await slow.upgrade("/ws/a?echo=1")
+        for number in range(count):
+            await sender.send(f"{number} {filling}")
+            if number % 3 == 0:
+                await slow.send_frame(TEXT, f"own {number}".encode())
+                await slow.send_frame(PING, b"%d" % number)
+            await listener.receive(number)
+        others: list[int] = []
+        own: list[int] = []
+        pongs: list[int] = []
+        while len(others) < count or len(own) < count // 3:
+            frame = await slow.frame()
+            first, _, rest = frame.payload.decode().partition(" ")
+            if frame.opcode == PONG:
+                pongs.append(int(first))
+            elif first == "own":
+                own.append(int(rest))
+            else:
+                assert (frame.opcode, rest) == (TEXT, filling)
+                others.append(int(first))
+    assert (others, own) == (list(range(count)), list(range(0, count, 3)))
+    assert pongs == sorted(pongs)  # none for a client that doesn't read

@@ -14,7 +14,7 @@ from tests.harness.readiness import all_told_ready
 from tests.harness.redis_server import RedisServer
 from tests.harness.websocket_client import WebSocketClient, connected
 
-each_cluster = pytest.mark.parametrize("cluster", EACH_FAN_OUT, indirect=True)
+each_cluster = pytest.mark.parametrize("cluster", [*EACH_FAN_OUT, "uvloop TLS send"], indirect=True)
 
 PUBLISHERS = 10
 MESSAGES = 200
