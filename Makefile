@@ -42,6 +42,8 @@ PYTHON2 ?= $(firstword $(wildcard $(HOME)/.pyenv/versions/2.7.*/bin/python) pyth
 NATIVE := relay/fan_out/native.c
 NATIVE_FLAGS := -std=gnu11 -Wall -Wextra -Werror
 SANITIZED := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+# pip doesn't show what a build says that succeeds.
+SAY_LEFT_OUT := test -e $(NATIVE:.c=.so) || echo "the fan-out isn't compiled, so clients are written to by Python; that takes a C compiler, and make clean before"
 HAS_CC := command -v $(firstword $(CC)) >/dev/null
 
 .DEFAULT_GOAL := help
@@ -201,11 +203,13 @@ clean: ## remove what the other targets made
 $(VENV)/.stamp-run: pyproject.toml hatch_build.py $(NATIVE) $(VENV)/bin/python
 	@echo "installing relay into $(VENV); that takes about half a minute"
 	@$(PIP) install --editable '.[loadtest,uvloop]'
+	@$(SAY_LEFT_OUT)
 	@touch $@
 
 $(VENV)/.stamp-dev: pyproject.toml hatch_build.py $(NATIVE) $(VENV)/bin/python
 	@echo "installing relay and its development tools into $(VENV); that takes about a minute"
 	@$(PIP) install --editable '.[dev]'
+	@$(SAY_LEFT_OUT)
 	@touch $@ $(VENV)/.stamp-run
 
 # The last virtualenv that knows Python 2.7 is one before 20.22. Of what the suite needs there will be no newer versions.
