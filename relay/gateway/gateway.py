@@ -129,7 +129,7 @@ class Gateway:
         """Return what it has counted, and what is so now: plain numbers, a copy."""
         if self._parts is None:
             return snapshot_without_clients(self.counters, self._process, self._draining)
-        return await take_snapshot(self._parts.front_door, self._process, self.problems, self._draining)
+        return await take_snapshot(self._parts, self._process, self.problems, self._draining)
 
     @property
     def listening_sockets(self) -> Sequence[socket.socket]:
@@ -181,6 +181,7 @@ class Gateway:
             max_connections=parts.context.registry.places,
             event_loop=self.build["event_loop"],
             bus=describe(settings.broker_url),
+            fanout=parts.fan_out.way,
         )
 
     async def publish(
@@ -270,6 +271,7 @@ class Gateway:
         await self._remotes.close()
         parts.control.stop()
         await context.node.stop()
+        parts.fan_out.close()
         if self._metrics_port is not None:
             await self._metrics_port.close()
         log.info("stopped", **self.counters.summary())

@@ -170,6 +170,7 @@ _GAUGES = (
         SHARES,
     ),
     _Series("bus_servers", "relay_bus_server_info", "Processes on a server of the bus, by its run id.", "run_id"),
+    _Series("fan_outs", "relay_fanout_info", "Processes that write to many clients in this way.", "way"),
     _Series("tls_certificate_expiry", "relay_tls_certificate_expiry_timestamp_seconds", "When it ends.", "name"),
     _Series("processes", "relay_processes", "Processes that these numbers are the sum of."),
     _Series("silent_processes", "relay_silent_processes", "Processes that don't answer; their last numbers count."),
