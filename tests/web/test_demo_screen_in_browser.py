@@ -133,6 +133,7 @@ def test_on_a_phone_the_second_client_is_a_tab(browser: Browser, pair: Pair, cha
         tabs.get_by_role("button", name="Connect").click()
         expect(view.page.get_by_role("button", name="Copy: Browser", exact=True)).to_be_visible()
         expect(view.page.get_by_text("It does not hear its own messages. With ?echo=1").first).to_be_visible()
+        expect(view.page.get_by_text("It hears JSON alone: a bare hello")).to_be_visible()
         tabs.get_by_role("button", name="Client 2").click()
         two.button("Close").click()
         expect(one.root).to_be_visible()
