@@ -236,8 +236,7 @@ class Gateway:
         registry.draining = True
         listener.close()
         await listener.wait_adopted()
-        for http_connection in parts.front_door.http.connections:
-            http_connection.drain()
+        parts.front_door.http.drain()
         flush, unsettled = node.hub.flush, node.unsettled
         await close_evenly(list(registry), settings.drain_seconds, flush=flush, unsettled=unsettled, settle=node.drain)
         await registry.emptied(CLOSE_TIMEOUT_SECONDS + 1)
@@ -260,8 +259,7 @@ class Gateway:
         context.throttled.stop()
         for client in context.registry:
             client.abort()
-        for http_connection in front_door.http.connections:
-            http_connection.drain()
+        front_door.http.drain()
         await self._background.stop()
         self._gc_pauses.stop()
         await parts.runner.cleanup()
