@@ -13,22 +13,28 @@ if TYPE_CHECKING:
     from relay.auth.grant import Grant
     from relay.brokers.redis.async_publisher import AsyncPublisher
     from relay.brokers.redis.publisher import Publisher
-    from relay.errors import Refused
+    from relay.errors import BusUnavailable, DeliveryUnknown, PublishBufferFull, PublishError, PublishRefused, Refused
     from relay.gateway import Gateway
     from relay.protocols.request import ConnectRequest
     from relay.sdk.client import Client
-    from relay.sdk.errors import ClientRefused, MessagesMissed
+    from relay.sdk.errors import ClientRefused, MessagesMissed, MessageTooBig
     from relay.sdk.received_message import ReceivedMessage
     from relay.settings import Settings
 
 __all__ = [
     "AsyncPublisher",
+    "BusUnavailable",
     "Client",
     "ClientRefused",
     "ConnectRequest",
+    "DeliveryUnknown",
     "Gateway",
     "Grant",
+    "MessageTooBig",
     "MessagesMissed",
+    "PublishBufferFull",
+    "PublishError",
+    "PublishRefused",
     "Publisher",
     "ReceivedMessage",
     "Refused",
@@ -38,12 +44,18 @@ __all__ = [
 
 _MODULES = {
     "AsyncPublisher": "relay.brokers.redis.async_publisher",
+    "BusUnavailable": "relay.errors",
     "Client": "relay.sdk.client",
     "ClientRefused": "relay.sdk.errors",
     "ConnectRequest": "relay.protocols.request",
+    "DeliveryUnknown": "relay.errors",
     "Gateway": "relay.gateway",
     "Grant": "relay.auth.grant",
+    "MessageTooBig": "relay.sdk.errors",
     "MessagesMissed": "relay.sdk.errors",
+    "PublishBufferFull": "relay.errors",
+    "PublishError": "relay.errors",
+    "PublishRefused": "relay.errors",
     "Publisher": "relay.brokers.redis.publisher",
     "ReceivedMessage": "relay.sdk.received_message",
     "Refused": "relay.errors",

@@ -23,8 +23,7 @@ from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 
 import relay
-from relay import AsyncPublisher
-from relay.errors import PublishError
+from relay import AsyncPublisher, PublishError
 
 GATEWAY = "http://localhost:8000"
 

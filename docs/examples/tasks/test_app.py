@@ -11,8 +11,7 @@ import app as application
 import pytest_asyncio
 from httpx import ASGITransport, AsyncClient
 
-from relay import Client, Gateway, Settings
-from relay.errors import BusUnavailable
+from relay import BusUnavailable, Client, Gateway, Settings
 
 
 @pytest_asyncio.fixture
