@@ -78,7 +78,7 @@ def origins(facts: Facts) -> Verdict:
     """Judge the pages of which sites may use the relay."""
     settings, allowed = facts.settings, facts.settings.allowed_origins
     if allowed is None:
-        if settings.auth == "none":
+        if not settings.clients_are_known:
             return missing(
                 f"pages of every site may open WebSockets, from any browser that reaches the relay; "
                 f"set {PREFIX}ALLOWED_ORIGINS"
@@ -101,7 +101,7 @@ def host_names(facts: Facts) -> Verdict:
     reason = "any name counts, so a page whose name was pointed at the relay (DNS rebinding) is one of its own"
     if settings.allowed_hosts is not None:
         return warning(f"{PREFIX}ALLOWED_HOSTS is {ANY}: {reason}; name yours")
-    judge = missing if settings.auth == "none" else warning
+    judge = warning if settings.clients_are_known else missing
     return judge(f"{reason}; set {PREFIX}ALLOWED_HOSTS")
 
 

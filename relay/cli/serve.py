@@ -52,7 +52,7 @@ def command(**flags: str | None) -> None:
             return
         if settings.demo == "on":
             click.echo(f"Open {playground_url(settings, port)}", err=True)
-        if settings.auth == "none" and settings.default_rights is None and settings.tls_client_ca is None:
+        if not settings.clients_are_known and settings.default_rights is None:
             click.echo(_EVERYBODY, err=True)
 
     try:

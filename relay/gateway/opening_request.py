@@ -20,6 +20,7 @@ from relay.clients.multiplexed import MultiplexedWebSocket
 from relay.clients.multiplexed_stream import MultiplexedStream
 from relay.clients.websocket import WebSocket
 from relay.errors import Refused
+from relay.gateway.access import PROGRAM
 from relay.gateway.negotiation import Negotiation, choose, date_of, refusal, switching_protocols
 from relay.protocols import ClientProtocol, sse, stream_endpoint
 from relay.protocols.request import ConnectRequest, parse_request
@@ -73,8 +74,7 @@ class OpeningRequests:
         self._host_names = settings.host_names  # once: it is found out by what the addresses are
         # With RELAY_AUTH=none pages of all sites may come in, as all programs may. On a loopback or in an intranet that
         # is more than the owners of the sites could do themselves; docs/fallbacks.md says so.
-        # A browser shows its certificate to whichever page asks, as it sends cookies.
-        known = auth != "none" or settings.tls_client_ca is not None
+        known = auth == PROGRAM or settings.clients_are_known
         self._origin_matters = settings.allowed_origins is not None or known
         self._proxies = proxies
         self._negotiation = Negotiation(settings.subprotocols)

@@ -87,6 +87,15 @@ class Settings(
             if broken:
                 raise SettingsError(broken)
 
+    @property
+    def clients_are_known(self) -> bool:
+        """Whether a client has to show who it is.
+
+        If not, pages of all sites may come in, as all programs may. If it has, a browser would do that for whichever
+        page asks: it shows its certificate as it sends cookies. So origins matter then.
+        """
+        return self.auth != "none" or self.tls_client_ca is not None
+
     def __repr_args__(self) -> Iterator[tuple[str, object]]:
         """Mask passwords, because a repr ends up in tracebacks and logs."""
         for name in type(self).model_fields:

@@ -15,6 +15,7 @@ from tests.checks.made_facts import SECRET, facts
 JWT = {"auth": "jwt", "jwt_secret": SECRET}
 KEYS = "first-key-of-a-client;user=ann;chat:*=rw,second-key-of-a-client"
 OUTSIDE = {"host": "0.0.0.0"}
+CERTIFICATES = {"tls_cert": "cert.pem", "tls_client_ca": "ca.pem"}
 ISSUER = {"auth": "jwt", "jwks_url": "https://login.example.com/keys"}
 
 
@@ -26,7 +27,7 @@ ISSUER = {"auth": "jwt", "jwks_url": "https://login.example.com/keys"}
         ({"rights": "news=r"}, State.WARNING, "all clients have the same rights"),
         (JWT, State.OK, "RELAY_AUTH=jwt"),
         ({"auth": "shop.auth.identify"}, State.OK, "RELAY_AUTH=shop.auth.identify"),
-        ({"tls_cert": "cert.pem", "tls_client_ca": "ca.pem"}, State.OK, "by the certificates"),
+        (CERTIFICATES, State.OK, "by the certificates"),
     ],
 )
 def test_authentication(settings: dict[str, Any], state: State, words: str) -> None:
@@ -78,6 +79,7 @@ def test_tokens(settings: dict[str, Any], state: State, words: str) -> None:
     [
         ({}, State.MISSING, "set RELAY_ALLOWED_ORIGINS"),
         (JWT, State.OK, "own host"),
+        (CERTIFICATES, State.OK, "own host"),
         ({"allowed_origins": "https://app.example.com"}, State.OK, "https://app.example.com"),
         ({**JWT, "allowed_origins": "*"}, State.WARNING, "pages of every site"),
         ({**JWT, "allowed_origins": "https://app.example.com,null"}, State.WARNING, "RELAY_ALLOWED_ORIGINS has null"),
@@ -95,6 +97,7 @@ def test_origins(settings: dict[str, Any], state: State, words: str) -> None:
         ({}, State.OK, "localhost"),
         (OUTSIDE, State.MISSING, "set RELAY_ALLOWED_HOSTS"),
         ({**OUTSIDE, **JWT}, State.WARNING, "set RELAY_ALLOWED_HOSTS"),
+        ({**OUTSIDE, **CERTIFICATES}, State.WARNING, "set RELAY_ALLOWED_HOSTS"),
         ({**OUTSIDE, "allowed_hosts": "relay.example.com"}, State.OK, "relay.example.com, and addresses"),
         ({**OUTSIDE, **JWT, "allowed_hosts": "*"}, State.WARNING, "RELAY_ALLOWED_HOSTS is *"),
     ],

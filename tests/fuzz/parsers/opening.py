@@ -19,6 +19,8 @@ from tests.fuzz.parsers.parser import Parser, Wrong, expect
 
 PEER: Final = "10.0.0.1"
 
+SECRET: Final = "a secret of more than thirty-two bytes"
+
 _DATE: Final = re.compile(rb"\r\nDate: [^\r]*")
 _RESPONSE: Final = re.compile(rb"HTTP/1\.1 (?:101|200) [A-Za-z ]+\r\n(?:[A-Za-z-]+: [\t\x20-\x7e]*\r\n)+\r\n")
 _PARAMETER: Final = re.compile(r"[?&]token=[^& ]*")
@@ -28,14 +30,14 @@ _SPLIT: Final = re.compile(r"[=;, \t\"]+|" + re.escape(SUBPROTOCOL))
 
 def _requests(auth: str, **settings: Any) -> OpeningRequests:
     proxies = TrustedProxies(("10.0.0.0/8",))
-    return OpeningRequests(Settings(port=0, **settings), proxies, auth, lambda _address: None)
+    return OpeningRequests(Settings(port=0, auth=auth, **settings), proxies, auth, lambda _address: None)
 
 
 _GATEWAYS: Final = (
     _requests("none"),
     _requests("none", allowed_origins="https://app.example.com,null", allowed_hosts="a", subprotocols="relay,a"),
-    _requests("jwt", allowed_origins="https://app.example.com,https://*.example.com"),
-    _requests("key", trusted_proxies="10.0.0.0/8"),
+    _requests("jwt", jwt_secret=SECRET, allowed_origins="https://app.example.com,https://*.example.com"),
+    _requests("key", auth_keys="k3y-of-the-deployment", trusted_proxies="10.0.0.0/8"),
 )
 
 
