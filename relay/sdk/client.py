@@ -13,9 +13,10 @@ from relay.channel import check_channel
 from relay.position import parse_position
 from relay.sdk.backoff import Backoff
 from relay.sdk.event_source import EventSource
+from relay.sdk.gap import Missed
 from relay.sdk.gateway_address import AddressError, GatewayAddress
 from relay.sdk.http_publisher import HttpPublisher, Published
-from relay.sdk.subscription import Missed, Subscription
+from relay.sdk.subscription import Subscription
 from relay.sdk.token_source import Token, TokenSource
 
 KEEPALIVE_SECONDS: Final = 5.0
@@ -113,7 +114,8 @@ class Client:
                 is published from now on.
             history: with how many of the newest messages to begin instead.
             missed: called in place of the messages that may be missing, with the position after which the channel
-                goes on, or None; what it returns is awaited if it can be.
+                goes on, or None; what it returns is awaited if it can be. It is called again at the next wait when
+                it has raised, or was cancelled.
 
         Raises:
             ChannelError, PositionError: the name or the position is not legal.

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import json
 import logging
 from collections import deque
-from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator
 from types import TracebackType
 from typing import Final, Self
 
@@ -21,28 +19,18 @@ from relay.sdk.errors import ClientRefused, MessagesMissed, MessageTooBig
 from relay.sdk.event_connection import EventConnection, StreamBroken
 from relay.sdk.event_reader import Event
 from relay.sdk.event_source import EventSource
+from relay.sdk.gap import Gap, Missed
 from relay.sdk.received_message import ReceivedMessage
 from relay.sdk.refusal import Refusal
 from relay.sdk.token_source import TokenSource
 
 log: Final = logging.getLogger("relay.client")
 
-Missed = Callable[[str | None], object]
-"""Called where messages may be missing, with the position after which the channel goes on; None: it counts none. What
-it returns is awaited if it can be."""
-
 _TOKEN_EXPIRED: Final = (Disconnect.TOKEN_EXPIRED.code, Disconnect.TOKEN_EXPIRED.reason)
 
 
-@dataclass(frozen=True, slots=True)
-class _Gap:
-    """A place between two messages where others may be missing.
-
-    Args:
-        position: after which the channel goes on; None: it counts no messages.
-    """
-
-    position: str | None
+class _ReadByOther(RuntimeError):
+    """A subscription is read twice at a time."""
 
 
 class Subscription:
@@ -51,7 +39,8 @@ class Subscription:
     The loop ends the subscription, by whatever way it is left. Within `async with` the block does, and there may be
     several loops in it, or `await anext(subscription)`, which may be cancelled: no message is lost by that.
 
-    There is no task behind it: what isn't read stays in the buffer of the connection.
+    There is a task behind it only while a stream is being opened, which a cancelled wait leaves alone. What isn't read
+    stays in the buffer of the connection.
 
     Args:
         source: where its events come from.
@@ -60,7 +49,8 @@ class Subscription:
         backoff: how long it waits after failures.
         since: position after which it begins; None: with what is published from now on.
         history: with how many of the newest messages it begins instead.
-        missed: called where messages may be missing; None: `MessagesMissed` is raised there.
+        missed: called where messages may be missing, and again when it has raised or was cancelled; None:
+            `MessagesMissed` is raised there.
 
     Attributes:
         channel: name of the channel.
@@ -90,13 +80,14 @@ class Subscription:
         self._opened_at = self._open_at = 0.0
         self._resume = since
         self._begun = False
-        self._items: deque[ReceivedMessage | _Gap] = deque()
+        self._items: deque[ReceivedMessage | Gap] = deque()
         self._refused: ClientRefused | None = None
         # A token that the gateway no longer takes, and whether it has refused another one since.
         self._stale: tuple[str | None] | None = None
         self._renewed = False
-        self._kept = self._closed = False
+        self._kept = self._closed = self._busy = False
         self._reading: asyncio.Timeout | None = None
+        self._opening: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         """Wait until the gateway has subscribed: what is published from then on is heard.
@@ -105,8 +96,12 @@ class Subscription:
             ClientRefused: it refuses for good.
         """
         self._kept = True
-        while not self._begun and not self._closed:
-            await self._advance()
+        self._take_turn()
+        try:
+            while not self._begun and not self._closed:
+                await self._advance()
+        finally:
+            self._busy = False
         return self
 
     async def __aexit__(
@@ -115,15 +110,19 @@ class Subscription:
         await self.aclose()
 
     async def __aiter__(self) -> AsyncGenerator[ReceivedMessage]:
+        own = True
         try:
             while True:
                 try:
                     message = await self.__anext__()
                 except StopAsyncIteration:
                     return
+                except _ReadByOther:
+                    own = False
+                    raise
                 yield message
         finally:
-            if not self._kept:
+            if own and not self._kept:
                 await self.aclose()
 
     async def __anext__(self) -> ReceivedMessage:
@@ -135,20 +134,24 @@ class Subscription:
             MessagesMissed: some may be missing here; the next call goes on behind them.
             MessageTooBig: a message is larger than the client's `max_message_bytes`.
         """
-        while not self._closed:
-            if not self._items:
-                await self._advance()
-                continue
-            item = self._items.popleft()
-            self.position = item.position or self.position
-            if isinstance(item, ReceivedMessage):
-                return item
-            if self._missed is None:
-                raise MessagesMissed(self.channel, item.position)
-            told = self._missed(item.position)
-            if inspect.isawaitable(told):
-                await told
-        raise StopAsyncIteration
+        self._take_turn()
+        try:
+            while not self._closed:
+                if not self._items:
+                    await self._advance()
+                    continue
+                item = self._items[0]
+                if isinstance(item, Gap) and self._missed is not None:
+                    await item.tell(self._missed)  # may raise or be cancelled: the gap stays until it has ended
+                self._items.popleft()
+                self.position = item.position or self.position
+                if isinstance(item, ReceivedMessage):
+                    return item
+                if self._missed is None:
+                    raise MessagesMissed(self.channel, item.position)
+            raise StopAsyncIteration
+        finally:
+            self._busy = False
 
     async def aclose(self) -> None:
         """End the subscription at once. A loop that waits for its next message ends, too."""
@@ -157,10 +160,13 @@ class Subscription:
             self._reading.reschedule(asyncio.get_running_loop().time())
             self._reading = None
 
+    def _take_turn(self) -> None:
+        if self._busy:
+            raise _ReadByOther("the subscription is being read already")
+        self._busy = True
+
     async def _advance(self) -> None:
         """Wait for one step: the end of a pause, the begin of a stream, or data."""
-        if self._reading is not None:
-            raise RuntimeError("the subscription is being read already")
         try:
             async with asyncio.timeout(None) as self._reading:
                 if self._connection is not None:
@@ -177,10 +183,21 @@ class Subscription:
             self._reading = None
 
     async def _open(self) -> None:
-        """Open a stream when it is time to, or note when to try again."""
+        """Wait for a stream. When the wait is cancelled the attempt goes on, and the next wait is for the same one."""
         if self._refused is not None:
             raise self._refused
-        await asyncio.sleep(self._open_at - asyncio.get_running_loop().time())
+        if self._opening is None:
+            loop = asyncio.get_running_loop()
+            await asyncio.sleep(self._open_at - loop.time())
+            self._opening = loop.create_task(self._attempt())
+        opening = self._opening
+        await asyncio.wait([opening])
+        self._opening = None
+        if not (self._closed and opening.cancelled()):
+            opening.result()
+
+    async def _attempt(self) -> None:
+        """Open a stream, or note when to try again."""
         if self._stale is not None:
             await self._tokens.renew(*self._stale)
             self._stale = None
@@ -200,7 +217,7 @@ class Subscription:
     def _begin(self, connection: EventConnection) -> None:
         log.info("%s: listening", self._gateway)
         if self._begun and self._resume is None:
-            self._items.append(_Gap(None))  # nobody can tell whether there were messages meanwhile
+            self._items.append(Gap(None))  # nobody can tell whether there were messages meanwhile
         self._connection, self._begun, self._renewed = connection, True, False
         self._opened_at = asyncio.get_running_loop().time()
         self._take(connection, connection.first)
@@ -233,7 +250,7 @@ class Subscription:
         if (data := event.message) is not None:
             self._items.append(ReceivedMessage(self.channel, data, event.position))
         elif event.kind == "missed":
-            self._items.append(_Gap(json.loads(event.data)["position"]))
+            self._items.append(Gap(json.loads(event.data)["position"]))
         elif event.kind == "close":
             said = json.loads(event.data)
             self._end(connection, said["code"], said["reason"])
@@ -263,6 +280,8 @@ class Subscription:
 
     def _shut(self) -> None:
         self._closed = True
+        if self._opening is not None and not self._opening.cancel() and not self._opening.cancelled():
+            self._opening.exception()  # nobody will ask for it
         self._drop_connection()
 
     def _drop_connection(self) -> None:

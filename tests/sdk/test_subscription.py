@@ -77,7 +77,7 @@ async def test_a_wait_that_is_cancelled_loses_no_message(embedded: EmbeddedFacto
     async with Client(gateway.url) as client, client.subscribe("lobby") as messages:
         for number in range(3):
             waiting = asyncio.ensure_future(anext(messages))
-            await wait_until(lambda: messages._reading)
+            await wait_until(lambda: messages._busy)
             with pytest.raises(RuntimeError, match="being read already"):
                 await anext(messages)
             waiting.cancel()
@@ -85,6 +85,82 @@ async def test_a_wait_that_is_cancelled_loses_no_message(embedded: EmbeddedFacto
                 await waiting
             await gateway.publish("lobby", f"{number}")
             assert (await anext(messages)).data == f"{number}"
+
+
+@pytest.mark.parametrize("asked_for_token", [False, True])
+async def test_a_wait_that_is_cancelled_leaves_an_opening_alone(stand_in: StandIn, asked_for_token: bool) -> None:
+    """However short the waits are, there is a stream in the end, and the gateway is asked for one once."""
+    asked: list[str] = []
+    go = asyncio.Event()
+
+    async def ask() -> str:
+        asked.append("token")
+        if asked_for_token:
+            await go.wait()
+        return "token"
+
+    async def serve(request: web.Request) -> web.StreamResponse:
+        asked.append("stream")
+        await go.wait()
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        await response.write(b"data: one\n\n")
+        await asyncio.Event().wait()
+        return response
+
+    before = ["token"] if asked_for_token else ["token", "stream"]
+    async with eager(await stand_in(serve), token=ask) as client:
+        messages = client.subscribe("a")
+        for _ in range(3):
+            waiting = asyncio.ensure_future(anext(messages))
+            await wait_until(lambda: asked == before)
+            waiting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+        go.set()
+        assert (await anext(messages)).data == "one"
+    assert asked == ["token", "stream"]
+
+
+async def test_an_opening_that_nobody_waits_for_tells_the_next_one(stand_in: StandIn) -> None:
+    asked, answered = asyncio.Event(), asyncio.Event()
+
+    async def refuse(request: web.Request) -> web.StreamResponse:
+        asked.set()
+        await answered.wait()
+        return web.Response(status=403, text="you may not")
+
+    async with eager(await stand_in(refuse)) as client:
+        messages = client.subscribe("a")
+        waiting = asyncio.ensure_future(anext(messages))
+        await asked.wait()
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        answered.set()
+        await wait_until(lambda: messages._opening is not None and messages._opening.done())
+        with pytest.raises(ClientRefused, match="you may not"):
+            await anext(messages)
+
+
+async def test_closing_ends_an_opening_that_nobody_waits_for(stand_in: StandIn) -> None:
+    before = asyncio.all_tasks()
+    asked = asyncio.Event()
+
+    async def hang(request: web.Request) -> web.StreamResponse:
+        asked.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async with eager(await stand_in(hang)) as client:
+        messages = client.subscribe("a")
+        waiting = asyncio.ensure_future(anext(messages))
+        await asked.wait()
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        await messages.aclose()
+        await wait_until(lambda: not {task for task in asyncio.all_tasks() - before if "_attempt" in repr(task)})
+        with pytest.raises(StopAsyncIteration):
+            await anext(messages)
 
 
 async def test_leaving_a_loop_ends_its_subscription(embedded: EmbeddedFactory) -> None:
@@ -215,6 +291,49 @@ async def test_a_handler_is_called_in_place_of_what_may_be_missing(embedded: Emb
         assert published.position is not None
         seen.append((await anext(messages)).data)
         assert seen == [published.position.replace(":2", ":1"), "2"]
+
+
+async def test_a_handler_that_does_not_finish_is_called_again(stand_in: StandIn) -> None:
+    """A wait that was cancelled, or an error, is no reason to lose messages in silence."""
+    script = Script(
+        b'id: e:1\ndata: one\n\nid: e:9\nevent: missed\ndata: {"position":"e:9"}\n\nid: e:10\ndata: ten\n\n'
+    )
+    called: list[str | None] = []
+    finished: list[str | None] = []
+
+    async def load_anew(position: str | None) -> None:
+        called.append(position)
+        if len(called) == 1:
+            await asyncio.Event().wait()
+        if len(called) == 2:
+            raise OSError
+        finished.append(position)
+
+    async with eager(await stand_in(script.answer)) as client, client.subscribe("a", missed=load_anew) as messages:
+        assert await take(messages, 1) == ["one"]
+        waiting = asyncio.ensure_future(anext(messages))
+        await wait_until(lambda: called)
+        with pytest.raises(RuntimeError, match="being read already"):
+            await anext(messages)  # not past the gap
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        assert messages.position == "e:1"
+        with pytest.raises(OSError):  # noqa: PT011  # it has no text
+            await anext(messages)
+        assert await take(messages, 1) == ["ten"]
+    assert (called, finished) == (["e:9"] * 3, ["e:9"])
+
+
+async def test_a_second_loop_is_refused_and_ends_nothing(embedded: EmbeddedFactory) -> None:
+    gateway = await start(embedded)
+    async with Client(gateway.url) as client:
+        messages = client.subscribe("lobby")
+        first = asyncio.create_task(take(messages, 1))
+        await wait_until(lambda: gateway.counters.event_streams_open == 1)
+        with pytest.raises(RuntimeError, match="being read already"):
+            await take(messages, 1)
+        await gateway.publish("lobby", "hello")
+        assert await first == ["hello"]
 
 
 async def test_a_handler_need_not_be_async(stand_in: StandIn) -> None:
