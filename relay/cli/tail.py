@@ -22,6 +22,7 @@ from relay.cli.unreachable import GatewayError, answered, check_gateway, check_s
 from relay.errors import comes_back
 from relay.redaction import JOINERS, escape_controls
 from relay.sdk.connection_failure import describe_failure
+from relay.sdk.refusal import read_retry_after
 
 FIRST_DELAY_SECONDS: Final = 0.5
 LONGEST_DELAY_SECONDS: Final = 15.0
@@ -117,7 +118,7 @@ class Tail:
             if error.status in PERMANENT_REFUSALS or error.status < 400:
                 raise GatewayRefused(gateway, answered(error.status, self._token)) from None
             wait = error.headers.get("Retry-After", "") if error.headers else ""
-            return f"{gateway} {answered(error.status)}", float(wait) if wait.isdecimal() else 0.0
+            return f"{gateway} {answered(error.status)}", read_retry_after(wait)
         except (ClientError, TimeoutError) as error:
             await check_gateway(self._url, error)
             return f"{gateway} {describe_failure(error)}", 0.0

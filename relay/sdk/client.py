@@ -143,7 +143,7 @@ class Client:
             ChannelError, IdempotencyKeyError: the name or the key is not legal.
             ClientRefused: the message was not published, such as without the right to.
             BusUnavailable: it was not published: no gateway can be reached, or none of them its bus.
-            DeliveryUnknown: it may or may not have been published.
+            DeliveryUnknown: it may or may not have been published; so may it when a proxy in front says 503.
         """
         return await self._publisher.publish(channel, data, idempotency_key)
 

@@ -10,7 +10,15 @@ from http import HTTPStatus
 from io import BytesIO
 from typing import Final
 
-from aiohttp import ClientConnectorError, ClientError, ClientSession, ClientTimeout, ConnectionTimeoutError
+import msgspec
+from aiohttp import (
+    ClientConnectorError,
+    ClientError,
+    ClientResponse,
+    ClientSession,
+    ClientTimeout,
+    ConnectionTimeoutError,
+)
 from yarl import URL
 
 from relay.channel import check_channel
@@ -20,11 +28,14 @@ from relay.sdk.backoff import Backoff
 from relay.sdk.connection_failure import describe_failure
 from relay.sdk.errors import ClientRefused
 from relay.sdk.gateway_address import GatewayAddress
-from relay.sdk.refusal import Refusal
+from relay.sdk.refusal import NO_RELAY, Refusal
 from relay.sdk.token_source import TokenSource, token_headers
 
 TRIES: Final = 5
 """Of a message with a key."""
+
+_ANSWER_BYTES: Final = 4096
+"""Of a relay's answer, which has a name of a channel in it and two numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +48,7 @@ class Published:
     """
 
     gateways: int
-    position: str | None
+    position: str | None = None
 
 
 class HttpPublisher:
@@ -49,7 +60,8 @@ class HttpPublisher:
         tokens: with which it comes in.
         tls: for https://; None: the authorities of the system are trusted.
         connect_seconds: until there is a connection.
-        timeout_seconds: until there is an answer; for each try.
+        timeout_seconds: until there is an answer; for each try. A message for which a gateway asks for a longer pause
+            isn't tried again.
         longest_pause_seconds: between two tries.
     """
 
@@ -69,6 +81,7 @@ class HttpPublisher:
         self._tokens = tokens
         self._tls = tls
         self._timeout = ClientTimeout(total=timeout_seconds, sock_connect=connect_seconds)
+        self._longest_wait_seconds = timeout_seconds
         self._longest_pause_seconds = longest_pause_seconds
 
     async def publish(self, channel: str, data: str | bytes, idempotency_key: str | None) -> Published:
@@ -89,19 +102,21 @@ class HttpPublisher:
             retry_after_seconds = 0.0
             try:
                 answer = await self._send(url, headers, body)
-                if isinstance(answer, Published):
-                    return answer
-                retry_after_seconds = answer.retry_after_seconds
-                if not tries or not answer.for_now:
-                    raise self._error(answer)
             except PublishError:
                 if not tries:
                     raise
+            else:
+                if isinstance(answer, Published):
+                    return answer
+                retry_after_seconds = answer.retry_after_seconds
+                if not tries or not answer.for_now or retry_after_seconds > self._longest_wait_seconds:
+                    raise self._error(answer)
             await asyncio.sleep(backoff.pause(retry_after_seconds=retry_after_seconds))
 
     def _error(self, refusal: Refusal) -> ClientRefused | PublishError:
         """Return what a refusal means for the message."""
-        if refusal.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        # Some proxies say 503 when the connection breaks on which they have passed a message on.
+        if refusal.status == HTTPStatus.SERVICE_UNAVAILABLE and refusal.by_relay:
             return BusUnavailable(refusal.reason)
         if refusal.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             return DeliveryUnknown(f"HTTP {refusal.status}: {refusal.reason}")
@@ -125,9 +140,19 @@ class HttpPublisher:
             ) as response:
                 if response.status != HTTPStatus.OK or response.content_type != "application/json":
                     return await Refusal.read(response)
-                answer = await response.json()
-                return Published(answer["gateways"], answer.get("position"))
+                return await _read_answer(response)
         except (ClientConnectorError, ConnectionTimeoutError) as error:
             raise BusUnavailable(f"{self._address.http_origin} {describe_failure(error)}") from error
         except (ClientError, OSError) as error:
             raise DeliveryUnknown(f"{self._address.http_origin} {describe_failure(error)}") from error
+
+
+async def _read_answer(response: ClientResponse) -> Published | Refusal:
+    """Return what a relay's answer says; or that it is no relay's, without reading it to its end."""
+    text = b""
+    while len(text) <= _ANSWER_BYTES and (piece := await response.content.read(_ANSWER_BYTES)):
+        text += piece
+    try:
+        return msgspec.json.decode(text, type=Published)
+    except msgspec.DecodeError:
+        return Refusal(HTTPStatus.OK, f"{NO_RELAY}: the answer is another server's")

@@ -11,6 +11,11 @@ from aiohttp import ClientResponse
 
 from relay.redaction import escape_controls
 
+NO_RELAY: Final = "there is no relay at this address"
+
+LONGEST_RETRY_AFTER_SECONDS: Final = 3600.0
+"""No gateway asks for more. What a proxy gets wrong must not keep a client away for days."""
+
 _SENTENCE_BYTES: Final = 500
 
 _FOR_NOW: Final = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS)
@@ -24,28 +29,34 @@ class Refusal:
         status: HTTP status.
         reason: its sentence, or what the status means.
         retry_after_seconds: for which it asks; 0: it doesn't.
+        by_relay: whether it says of itself that it is a relay's; with False a proxy may have made it.
     """
 
     status: int
     reason: str
     retry_after_seconds: float = 0.0
+    by_relay: bool = False
 
     @classmethod
     async def read(cls, response: ClientResponse) -> Self:
         """Read an answer, but not to its end."""
         if response.status == HTTPStatus.OK:
-            reason = f"there is no relay at this address: the answer is {response.content_type}"
+            reason = f"{NO_RELAY}: the answer is {response.content_type}"
         elif "Location" in response.headers:
             reason = f"it sends clients on to {response.headers['Location'][:_SENTENCE_BYTES]}"
         elif response.content_type == "text/plain":
             reason = (await response.content.read(_SENTENCE_BYTES)).decode(errors="replace").strip()
         else:
             reason = response.reason or "no reason"
-        wait = response.headers.get("Retry-After", "")
-        seconds = float(wait) if re.fullmatch("[0-9]{1,6}", wait) else 0.0
-        return cls(response.status, escape_controls(reason), seconds)
+        seconds = read_retry_after(response.headers.get("Retry-After", ""))
+        return cls(response.status, escape_controls(reason), seconds, response.headers.get("Server") == "relay")
 
     @property
     def for_now(self) -> bool:
         """Whether it may help to ask again later."""
         return self.status >= 500 or self.status in _FOR_NOW
+
+
+def read_retry_after(text: str) -> float:
+    """Return the seconds for which a header `Retry-After` asks, within bounds; 0: none, or a date."""
+    return min(float(text), LONGEST_RETRY_AFTER_SECONDS) if re.fullmatch("[0-9]{1,6}", text) else 0.0

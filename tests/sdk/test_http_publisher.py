@@ -18,6 +18,8 @@ from tests.harness.stand_in import StandIn
 from tests.harness.websocket_client import connected
 from tests.sdk.streams import Script, eager
 
+RELAY = {"Server": "relay"}
+
 
 async def test_a_message_reaches_every_client_of_its_channel(embedded: EmbeddedFactory) -> None:
     (gateway,) = await embedded(1, namespaces={"kept": {"history_size": 5}})
@@ -54,10 +56,56 @@ async def test_a_message_with_a_key_is_published_once(embedded: EmbeddedFactory)
     [(503, BusUnavailable), (504, DeliveryUnknown), (502, DeliveryUnknown), (429, ClientRefused), (413, ClientRefused)],
 )
 async def test_what_is_not_published_says_so(stand_in: StandIn, status: int, kind: type[Exception]) -> None:
-    script = Script(web.Response(status=status, text="why not"))
+    script = Script(web.Response(status=status, text="why not", headers=RELAY))
     async with eager(await stand_in(script.answer)) as client:
         with pytest.raises(kind, match="why not"):
             await client.publish("a", "hello")
+    assert len(script.requests) == 1
+
+
+async def test_a_proxy_does_not_know_what_became_of_a_message(stand_in: StandIn) -> None:
+    """Some say 503 when the connection to a gateway broke that had the message already."""
+    script = Script(web.Response(status=503, text="upstream connect error or disconnect/reset before headers"))
+    async with eager(await stand_in(script.answer)) as client:
+        with pytest.raises(DeliveryUnknown, match="HTTP 503: upstream connect error"):
+            await client.publish("a", "hello")
+
+
+async def test_a_gateway_knows_what_it_has_not_published(embedded: EmbeddedFactory) -> None:
+    (gateway,) = await embedded(1, broker_url=f"redis://127.0.0.1:{free_port()}", publish_timeout=0.1)
+    async with Client(gateway.url) as client:
+        with pytest.raises(BusUnavailable, match="it was not published"):
+            await client.publish("a", "hello")
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"ok":true}', b"[]", b"nope", b"\xff", b"", b'{"gateways":"1"}', b'{"gateways":1,"position":7}']
+)
+async def test_what_is_no_answer_of_a_relay_is_a_refusal(stand_in: StandIn, body: bytes) -> None:
+    script = Script(web.Response(body=body, content_type="application/json"))
+    async with eager(await stand_in(script.answer)) as client:
+        with pytest.raises(ClientRefused, match="there is no relay at this address") as raised:
+            await client.publish("a", "hello", idempotency_key="key")
+    assert (raised.value.status, len(script.requests)) == (200, 1)
+
+
+async def test_an_answer_without_an_end_is_not_read_to_its_end(stand_in: StandIn) -> None:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "application/json"})
+        await response.prepare(request)
+        while True:
+            await response.write(b" " * 4096)
+
+    async with Client(await stand_in(answer)) as client:
+        with pytest.raises(ClientRefused, match="there is no relay at this address"):
+            await client.publish("a", "hello")
+
+
+async def test_a_publisher_does_not_wait_longer_than_for_an_answer(stand_in: StandIn) -> None:
+    script = Script(web.Response(status=503, headers={**RELAY, "Retry-After": "20"}, text="bus unavailable"))
+    async with eager(await stand_in(script.answer), publish_timeout=15) as client:
+        with pytest.raises(BusUnavailable, match="bus unavailable"):
+            await client.publish("a", "hello", idempotency_key="key")
     assert len(script.requests) == 1
 
 
@@ -65,7 +113,7 @@ async def test_a_message_with_a_key_is_tried_again(stand_in: StandIn) -> None:
     done = web.json_response({"channel": "a", "gateways": 2})
     for answers, tries in (
         ([web.Response(status=503), web.Response(status=504), web.Response(status=429), done], 4),
-        ([web.Response(status=503)], TRIES),
+        ([web.Response(status=503, headers=RELAY)], TRIES),
     ):
         script = Script(*answers)
         async with eager(await stand_in(script.answer)) as client:

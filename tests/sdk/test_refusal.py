@@ -40,6 +40,7 @@ async def test_it_has_one_sentence(stand_in: StandIn, answer: web.Response, reas
     [
         ("5", 5.0),
         ("0", 0.0),
+        ("999999", 3600.0),
         ("", 0.0),
         ("-1", 0.0),
         ("1e9", 0.0),
