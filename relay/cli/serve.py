@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,8 +13,6 @@ from relay.settings.problem import SettingsError
 
 if TYPE_CHECKING:
     from relay.settings import Settings
-
-_EVERYBODY: Final = "Everybody who reaches it may listen and publish to every channel: RELAY_AUTH is none."
 
 
 @click.command("serve", cls=SettingsCommand)
@@ -48,12 +46,8 @@ def command(**flags: str | None) -> None:
 
     def started(port: int) -> None:
         # For the person at the terminal; programs read the log.
-        if not sys.stderr.isatty():
-            return
-        if settings.demo == "on":
+        if sys.stderr.isatty() and settings.demo == "on":
             click.echo(f"Open {playground_url(settings, port)}", err=True)
-        if not settings.clients_are_known and settings.default_rights is None:
-            click.echo(_EVERYBODY, err=True)
 
     try:
         code = run_gateway(settings, started) if workers == 1 else run_workers(settings, workers, started)
