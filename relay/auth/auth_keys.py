@@ -48,7 +48,8 @@ def read_auth_key(text: str, everything: bool) -> AuthKey:
     """
     key, *parts = (part.strip() for part in text.split(";"))
     if not MIN_KEY_BYTES <= len(key) <= MAX_KEY_BYTES:
-        raise ValueError(f"has {len(key)} characters, and needs {MIN_KEY_BYTES} to {MAX_KEY_BYTES}")
+        letters = "1 character" if len(key) == 1 else f"{len(key)} characters"
+        raise ValueError(f"has {letters}, and needs {MIN_KEY_BYTES} to {MAX_KEY_BYTES}")
     if not _KEY.match(key):
         raise ValueError("has characters that no subprotocol can have")
     user = None

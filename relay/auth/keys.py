@@ -100,7 +100,7 @@ def secret_key(secret: str) -> Key:
     material = secret.encode()
     names = [name for name, least in _SECRET_BYTES.items() if len(material) >= least]
     if not names:
-        raise UnusableKey(f"has {len(material)} bytes")
+        raise UnusableKey(f"has {len(material)} byte{'' if len(material) == 1 else 's'}")
     try:
         jwt.get_algorithm_by_name("HS256").prepare_key(material)
     except jwt.InvalidKeyError:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, SecretStr, ValidationInfo, field_validator
 
+from relay.auth.keys import MIN_SECRET_BYTES
 from relay.settings.access_values import (
     AuthKeys,
     AuthMode,
@@ -18,7 +19,8 @@ from relay.settings.access_values import (
     read_keys,
 )
 from relay.settings.field import PREFIX, setting
-from relay.settings.values import ApiKeys, Lowered, Range, Text
+from relay.settings.problem import SettingProblem, WrongParts
+from relay.settings.values import ApiKeys, Lowered, Range, Text, show
 
 
 class AccessSettings(BaseModel):
@@ -73,8 +75,10 @@ class AccessSettings(BaseModel):
     def _some_key(cls, value: str | None, info: ValidationInfo) -> str | None:
         others = ("jwt_secret", "jwks_url")
         if value is None and info.data.get("auth") == "jwt" and all(info.data.get(name, "") is None for name in others):
-            raise ValueError(
-                f"{PREFIX}AUTH=jwt needs this, {PREFIX}JWKS_URL, or {PREFIX}JWT_SECRET: "
-                "`relay token --new-secret` prints one"
+            # Of the secret, which who begins needs first; this is the last of the three.
+            allowed = (
+                f"at least {MIN_SECRET_BYTES} bytes of UTF-8 (`relay token --new-secret` prints one; "
+                f"{PREFIX}AUTH=jwt needs this, {PREFIX}JWKS_URL or {PREFIX}JWT_PUBLIC_KEY)"
             )
+            raise WrongParts([SettingProblem(f"{PREFIX}JWT_SECRET", show(value), allowed)])
         return value

@@ -185,7 +185,8 @@ def _check_keys(keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
     for number, key in enumerate(keys, 1):
         text = key.get_secret_value()
         if not 16 <= len(text) <= 256:
-            raise ValueError(f"number {number} has {len(text)} characters")
+            letters = "1 character" if len(text) == 1 else f"{len(text)} characters"
+            raise ValueError(f"number {number} has {letters}")
         if not text.isascii() or not text.isprintable() or " " in text:
             raise ValueError(f"number {number} has others")
     return keys

@@ -258,7 +258,7 @@ def test_what_no_token_can_be_made_of_is_wrong_usage(tmp_path: Path) -> None:
         (["--jwt-secret", "", "--auth", "none"], "there is no key to sign with: set RELAY_JWT_SECRET"),
         (
             ["--jwt-secret", ""],
-            "RELAY_AUTH=jwt needs this, RELAY_JWKS_URL, or RELAY_JWT_SECRET: `relay token --new-secret` prints one",
+            "`relay token --new-secret` prints one; RELAY_AUTH=jwt needs this, RELAY_JWKS_URL or RELAY_JWT_PUBLIC_KEY",
         ),
         (["--jwt-secret", "short"], "1 setting is wrong"),
         (["--jwt-secret", "", "--jwt-public-key", "", "--auth", "none", "--check", "a.b.c"], "no key to check with"),
