@@ -14,7 +14,6 @@ from relay.cli.tail import FIRST_DELAY_SECONDS, HANDSHAKE_SECONDS, PERMANENT_REF
 from relay.cli.unreachable import answered, check_gateway
 from relay.errors import comes_back
 from relay.redaction import escape_controls
-from relay.sdk.connection_failure import describe_failure
 from relay.sdk.event_connection import EventConnection, StreamBroken
 from relay.sdk.event_reader import Event
 from relay.sdk.event_source import EventSource
@@ -72,7 +71,7 @@ class EventTail(Tail):
             opened = await source.open(self._address.channel or "", self._token, self._position, self._history)
         except (ClientError, TimeoutError) as error:
             await check_gateway(self._url, error)
-            return f"{gateway} {describe_failure(error)}", 0.0
+            return f"{gateway} {self._describe(error)}", 0.0
         except StreamBroken as error:
             return f"{gateway} broke off: {error}", 0.0
         if isinstance(opened, Refusal):

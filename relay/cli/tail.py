@@ -18,7 +18,7 @@ from aiohttp import ClientError, ClientSession, ClientWebSocketResponse, WSMsgTy
 from yarl import URL
 
 from relay.cli.client_token import token_headers
-from relay.cli.unreachable import GatewayError, answered, check_gateway, check_scheme
+from relay.cli.unreachable import GatewayError, answered, check_gateway, check_scheme, describe_absence
 from relay.errors import comes_back
 from relay.redaction import JOINERS, escape_controls
 from relay.sdk.connection_failure import describe_failure
@@ -121,13 +121,17 @@ class Tail:
             return f"{gateway} {answered(error.status)}", read_retry_after(wait)
         except (ClientError, TimeoutError) as error:
             await check_gateway(self._url, error)
-            return f"{gateway} {describe_failure(error)}", 0.0
+            return f"{gateway} {self._describe(error)}", 0.0
         async with connection as socket:
             click.secho(f"relay: listening to {gateway}", dim=True, err=True)
             reason, code = await self._print(socket)
             if code is not None and not comes_back(code):
                 raise GatewayRefused(gateway, f"{reason}, which means: stay away")
             return f"{gateway} {reason}", 0.0
+
+    def _describe(self, error: ClientError | TimeoutError) -> str:
+        """Return why there is no connection; and, once, what to do where nothing listens."""
+        return describe_failure(error) if self._failures else describe_absence(error)
 
     async def _print(self, socket: ClientWebSocketResponse) -> tuple[str, int | None]:
         """Print messages until there are enough or no more; return how the connection ended, and its close code."""
@@ -152,8 +156,9 @@ def line(payload: str | bytes) -> str:
     """Return a message as one line of a terminal."""
     if isinstance(payload, str):
         return escape_controls(payload, keep=JOINERS)
+    size = "1 byte" if len(payload) == 1 else f"{len(payload)} bytes"
     more = "..." if len(payload) > SHOWN_BYTES else ""
-    return click.style(f"binary, {len(payload)} bytes: {payload[:SHOWN_BYTES].hex()}{more}", dim=True)
+    return click.style(f"binary, {size}: {payload[:SHOWN_BYTES].hex()}{more}", dim=True)
 
 
 def backoff(failures: int, first_seconds: float = FIRST_DELAY_SECONDS) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
+from typing import Final
 
 from aiohttp import (
     ClientConnectorCertificateError,
@@ -16,6 +17,8 @@ from relay.cli.client_token import VARIABLE
 from relay.cli.other_server import identify
 from relay.errors import RelayError
 from relay.sdk.connection_failure import describe_failure
+
+START_ONE: Final = "`relay serve` starts a gateway, --gateway names another"
 
 
 class GatewayError(RelayError):
@@ -37,6 +40,14 @@ class GatewayError(RelayError):
 
 class NoGateway(GatewayError):
     """Another server is at a gateway's address, or its TLS can't be used, so trying again won't help."""
+
+
+def describe_absence(error: ClientError | OSError) -> str:
+    """Return why a connection failed, as `describe_failure` does, and what to do where nothing listens."""
+    reason = describe_failure(error)
+    if isinstance(error, ClientConnectorError) and isinstance(error.os_error, ConnectionRefusedError):
+        return f"{reason}; {START_ONE}"
+    return reason
 
 
 async def check_gateway(url: URL, error: ClientError | TimeoutError) -> None:

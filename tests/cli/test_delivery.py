@@ -9,6 +9,7 @@ from aiohttp import WSCloseCode, web
 from yarl import URL
 
 from relay.cli.delivery import NotDelivered, deliver
+from relay.cli.unreachable import START_ONE
 from tests.harness.free_port import free_port
 from tests.harness.stand_in import StandIn
 
@@ -91,4 +92,4 @@ async def test_a_refused_connection_is_reported() -> None:
     url = URL(f"ws://127.0.0.1:{free_port()}")
     with pytest.raises(NotDelivered) as caught:
         await deliver(url, "hello")
-    assert str(caught.value) == f"{url.origin()} can't be reached: connection refused"
+    assert str(caught.value) == f"{url.origin()} can't be reached: connection refused; {START_ONE}"

@@ -82,7 +82,7 @@ async def test_it_goes_on_where_it_was(stand_in: StandIn, capsys: pytest.Capture
     url = events_url(channel_url(await stand_in(serve), "a/b"))
     await EventTail(url, 3, history=5, first_delay_seconds=SHORT_SECONDS).run()
     printed = capsys.readouterr()
-    assert printed.out == "two\nbinary, 1 bytes: ff\nten\n"
+    assert printed.out == "two\nbinary, 1 byte: ff\nten\n"
     target = "/sse/a%2Fb"
     assert asked == [(f"{target}?history=5", None), (target, "e:2"), (target, "e:3"), (target, "e:3")]
     told = printed.err.splitlines()

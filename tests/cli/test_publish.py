@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from aiohttp import web
 
+from relay.cli.unreachable import START_ONE
 from tests.cli.command import Outcome, invoke, invoke_aside, run
 from tests.conftest import EmbeddedFactory
 from tests.harness.centrifuge_client import centrifuge
@@ -113,7 +114,7 @@ async def test_a_gateway_away_is_reported(channel: str) -> None:
     port = free_port()
     outcome = await run("publish", channel, "hello", RELAY_PORT=port)
     assert outcome.code == 1
-    reason = f"ws://127.0.0.1:{port} can't be reached: connection refused"
+    reason = f"ws://127.0.0.1:{port} can't be reached: connection refused; {START_ONE}"
     assert outcome.errors == f"relay: not delivered to {channel}: {reason}\n"
 
 

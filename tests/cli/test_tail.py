@@ -11,6 +11,7 @@ from aiohttp import ClientConnectionError, ClientSession, web
 from yarl import URL
 
 from relay.cli.tail import GatewayRefused, Tail, backoff, line
+from relay.cli.unreachable import START_ONE
 from tests.harness.conditions import PATIENCE_SECONDS
 from tests.harness.free_port import free_port
 from tests.harness.stand_in import StandIn
@@ -78,7 +79,7 @@ async def test_messages_are_printed_until_there_are_enough(
     url = await stand_in(talk)
     await Tail(URL(url), 2).run()
     printed = capsys.readouterr()
-    assert printed.out == "one\nbinary, 1 bytes: ff\n"
+    assert printed.out == "one\nbinary, 1 byte: ff\n"
     assert printed.err == f"relay: listening to {url}\n"
 
 
@@ -189,7 +190,10 @@ async def test_it_waits_for_a_gateway_that_is_not_there_yet(capsys: pytest.Captu
     with pytest.raises(asyncio.CancelledError):
         await task
     assert waits[0] < waits[2]
-    assert capsys.readouterr().err.count("can't be reached: connection refused; trying again in") == 3
+    errors = capsys.readouterr().err
+    assert errors.count("can't be reached: connection refused; ") == 3
+    assert errors.count(START_ONE) == 1
+    assert errors.index(START_ONE) < errors.index("trying again in")
 
 
 async def test_after_a_good_connection_delays_start_again(stand_in: StandIn) -> None:
