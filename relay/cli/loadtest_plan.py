@@ -7,7 +7,7 @@ from typing import Any, Final
 import click
 
 from relay.cli.client_token import token_headers
-from relay.loadtest.plan.plan import Act, Dialect, Hears, Over, Plan, Trust
+from relay.loadtest.plan.plan import NO_PROFILE, Act, Dialect, Hears, Over, Plan, Trust
 from relay.loadtest.plan.profiles import PROFILES
 from relay.loadtest.run.machine import usable_cores
 from relay.sdk.gateway_address import AddressError, GatewayAddress
@@ -73,7 +73,7 @@ def plan_from(urls: tuple[str, ...], options: dict[str, Any]) -> Plan:
         values["act"] = Act.CHURN
     if given.get("slow"):
         values["act"] = Act.SLOW
-    plan = Plan(urls=urls, dialect=dialect, profile=profile or "custom", **values)
+    plan = Plan(urls=urls, dialect=dialect, profile=profile or NO_PROFILE, **values)
     _check(plan)
     return plan
 

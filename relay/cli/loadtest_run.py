@@ -205,3 +205,5 @@ def _write(result: Result, json_file: Path | None, report_file: Path | None, con
 
         write_report(result, report_file)
         console.print(f"report: {report_file}", highlight=False, soft_wrap=True)
+    else:
+        console.print("report: none; --report FILE.html writes one", style="dim", highlight=False, soft_wrap=True)

@@ -179,7 +179,7 @@ def test_a_run_that_has_passed_ends_with_0_and_says_so(course: Course) -> None:
     result = invoke("loadtest", URL)
     assert result.exit_code == 0
     assert "Passed." in result.stdout
-    assert result.stderr == ""
+    assert result.stderr == "report: none; --report FILE.html writes one\n"
 
 
 def test_a_run_that_has_failed_ends_with_1_and_says_why(course: Course) -> None:
@@ -225,6 +225,7 @@ def test_the_result_is_written_for_machines_and_for_people(course: Course, tmp_p
     page = (tmp_path / "result.html").read_text()
     assert written.run in page
     assert "secret" not in raw.decode() + page
+    assert "<h1>load test</h1>" in page
 
 
 def test_a_result_that_can_not_be_written_after_all_ends_with_1(course: Course, tmp_path: Path) -> None:

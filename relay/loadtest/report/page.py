@@ -13,6 +13,7 @@ from typing import Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from relay.loadtest.plan.plan import NO_PROFILE
 from relay.loadtest.report import latency_charts, tables, traffic_charts
 from relay.loadtest.report.drawing import HALF, NARROW, WIDE, Canvas, draw
 from relay.loadtest.report.plot import Chart
@@ -55,6 +56,7 @@ def render(result: Result) -> str:
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     return environment.get_template("page.html.jinja").render(
         result=result,
+        heading="load test" if result.profile == NO_PROFILE else result.profile,
         style=Markup(style),  # noqa: S704  # the file beside this one
         style_digest=digest,
         contents=contents(result),
