@@ -83,7 +83,8 @@ def memory(facts: Facts) -> Verdict:
     needed, there = base + clients * each, machine.memory_bytes
     if needed <= there:
         return ok(
-            f"{clients} idle clients take {_size(needed)} of {_size(there)}; what waits for slow ones comes on top"
+            f"with {clients} idle clients a gateway takes {_size(needed)} of {_size(there)}; "
+            "what waits for slow ones comes on top"
         )
     fitting = max(0, there - base) // each
     if settings.max_connections is None:
@@ -92,7 +93,7 @@ def memory(facts: Facts) -> Verdict:
             f"set {PREFIX}MAX_CONNECTIONS to what you have measured"
         )
     return missing(
-        f"{clients} idle clients take {_size(needed)}, and there are {_size(there)}; "
+        f"with {clients} idle clients a gateway takes {_size(needed)}, and there are {_size(there)}; "
         f"set {PREFIX}MAX_CONNECTIONS to {fitting} or less, or give it more memory"
     )
 

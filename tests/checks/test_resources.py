@@ -51,7 +51,7 @@ def test_the_accept_queue(length: int | None, state: State) -> None:
 @pytest.mark.parametrize(
     ("settings", "state", "words"),
     [
-        ({"max_connections": 10_000}, State.OK, "10000 idle clients take 147 MB of 512 MB"),
+        ({"max_connections": 10_000}, State.OK, "with 10000 idle clients a gateway takes 147 MB of 512 MB"),
         ({"max_connections": 10_000, "tls_cert": "cert.pem"}, State.OK, "317 MB"),
         (
             {"max_connections": 50_000, "tls_cert": "cert.pem"},
