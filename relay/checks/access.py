@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from urllib.parse import urlsplit
 
 from relay.auth.host import ANY
@@ -115,8 +116,11 @@ def secrets(facts: Facts) -> Verdict:
             found.setdefault(source, []).append(setting.variable)
     if flags := found.get(SettingSource.FLAG):
         return missing(f"{', '.join(flags)}: every user of this machine can read flags; put it into the environment")
-    if SettingSource.ENV_FILE in found and (facts.env_file_mode or 0) & 0o077:
-        return missing(".env holds secrets, and other users of this machine can read it; chmod 600 .env")
+    mode = facts.env_file_mode or 0
+    if SettingSource.ENV_FILE in found and mode & stat.S_IRWXO:
+        return missing(".env holds secrets, and other users of this machine can read or change it; chmod 600 .env")
+    if SettingSource.ENV_FILE in found and mode & stat.S_IRWXG:
+        return warning(".env holds secrets for its group, too; chmod 600 .env, unless the group is the gateway's alone")
     return ok("other users of this machine can't read them" if found else "there are none")
 
 

@@ -117,7 +117,10 @@ def test_host_names(settings: dict[str, Any], state: State, words: str) -> None:
         (SettingSource.FLAG, None, State.MISSING),
         (SettingSource.ENVIRONMENT, 0o644, State.OK),
         (SettingSource.ENV_FILE, 0o600, State.OK),
-        (SettingSource.ENV_FILE, 0o640, State.MISSING),
+        (SettingSource.ENV_FILE, 0o400, State.OK),
+        (SettingSource.ENV_FILE, 0o640, State.WARNING),
+        (SettingSource.ENV_FILE, 0o644, State.MISSING),
+        (SettingSource.ENV_FILE, 0o602, State.MISSING),
     ],
 )
 def test_secrets(name: str, value: str, source: SettingSource, mode: int | None, state: State) -> None:
