@@ -46,7 +46,7 @@ def test_the_table_of_close_codes_says_what_clients_do(row: list[str]) -> None:
     """`relay subscribe` goes by `comes_back`, and so does the client in the page."""
     codes, _, advice = row
     ends = [int(code) for code in re.findall("[0-9]{4}", codes)]
-    back = not advice.startswith(("mend", "stay away"))
+    back = not advice.startswith(("fix", "stay away"))
     assert back == advice.startswith(("come back", "the same"))
     assert {comes_back(code) for code in ends} == {back}
     assert len(ends) > 1 or ends[0] in {1002, *(disconnect.code for disconnect in Disconnect)}
