@@ -123,7 +123,7 @@ AuthKeys = Annotated[
     ValueKind(
         "keys",
         f"{MIN_KEY_BYTES} to {MAX_KEY_BYTES} letters, digits and !#$%&'*+.^_`|~- each, separated by commas; "
-        "behind a key perhaps ;user=NAME and ;PATTERN=LETTERS",
+        "after a key optionally ;user=NAME and ;PATTERN=LETTERS",
     ),
 ]
 CookieName = Annotated[str, AfterValidator(_check_cookie), ValueKind("text", "the name of a cookie")]

@@ -25,7 +25,7 @@ class ProcessSettings(BaseModel):
         25.0, "Keepalive", "Seconds between two pings of a client."
     )
     ping_timeout: Annotated[float, Range("seconds", 0.1, 3600)] = setting(
-        10.0, "Keepalive", "Seconds a client has to answer a ping; at most the interval."
+        10.0, "Keepalive", "Seconds that a client has to answer a ping; at most the interval."
     )
 
     drain_delay: Annotated[float, Range("seconds", 0, 3600)] = setting(
@@ -36,13 +36,13 @@ class ProcessSettings(BaseModel):
     )
 
     log_level: Annotated[Literal["debug", "info", "warning", "error"], Lowered] = setting(
-        "info", "Process", "Least important log entries to write."
+        "info", "Process", "Lowest level of log entries to write."
     )
     log_format: Annotated[Literal["auto", "console", "json"], Lowered] = setting(
         "auto", "Process", "How log entries look; auto: console on a terminal, JSON elsewhere."
     )
     event_loop: Annotated[Literal["auto", "uvloop", "asyncio"], Lowered] = setting(
-        "auto", "Process", "Event loop of `relay serve`; auto: uvloop when it is installed."
+        "auto", "Process", "Event loop of `relay serve`; auto: uvloop if it is installed."
     )
     workers: Workers = setting(
         1, "Process", "Processes of `relay serve` that share the port; auto: one for each processor. Needs Redis."
@@ -50,7 +50,7 @@ class ProcessSettings(BaseModel):
     worker_timeout: Annotated[float, Range("seconds", 1, 3600)] = setting(
         5.0, "Process", "Seconds that a worker process may be silent before it is replaced."
     )
-    revision: Text | None = setting(None, "Process", "What was built, such as a commit; shown in relay_build_info.")
+    revision: Text | None = setting(None, "Process", "Name of the build, such as a commit; shown in relay_build_info.")
 
     @field_validator("ping_timeout")
     @classmethod
