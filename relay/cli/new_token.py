@@ -148,7 +148,7 @@ def _parse_info(text: str) -> object:
 
 def _refuse_constant(name: str) -> object:
     """Refuse NaN and infinity, which Python takes for numbers, and JSON does not."""
-    raise ValueError(f"{name} is no number")
+    raise ValueError(f"{name} is not a number")
 
 
 def _doubts(token: str, key: SigningKey, claims: Mapping[str, Any], settings: Settings) -> Iterator[str]:

@@ -44,5 +44,5 @@ class BusSettings(BaseModel):
             tls = [name for name, scheme in schemes.SCHEMES.items() if scheme.tls]
             raise ValueError(f"{PREFIX}BROKER_URL does not start with {schemes.in_words(tls)}")
         if value is not None and "ssl_ca_certs=" in url:
-            raise ValueError(f"not besides the ssl_ca_certs of {PREFIX}BROKER_URL")
+            raise ValueError(f"not together with ssl_ca_certs in {PREFIX}BROKER_URL")
         return value

@@ -120,14 +120,14 @@ class ChannelSettings(AccessSettings, MessageSettings):
     @classmethod
     def _only_with_a_history(cls, value: float | None, info: ValidationInfo) -> float | None:
         if value is not None and info.data.get("history_size") == 0:
-            raise ValueError(f"only with {PREFIX}HISTORY_SIZE: else nothing is kept")
+            raise ValueError(f"only with {PREFIX}HISTORY_SIZE: else the channel keeps no messages")
         return value
 
     @field_validator("join_leave")
     @classmethod
     def _only_with_presence(cls, value: str, info: ValidationInfo) -> str:
         if value == "on" and info.data.get("presence") == "off":
-            raise ValueError(f"only with {PREFIX}PRESENCE: else it is not known who is there")
+            raise ValueError(f"only with {PREFIX}PRESENCE: else gateways don't know who is there")
         return value
 
     @field_validator("delta")
@@ -135,7 +135,7 @@ class ChannelSettings(AccessSettings, MessageSettings):
     def _only_with_positions(cls, value: str, info: ValidationInfo) -> str:
         if value == "on" and info.data.get("history_size") == 0 and info.data.get("positions") == "off":
             raise ValueError(
-                f"only with {PREFIX}HISTORY_SIZE or {PREFIX}POSITIONS: else a client may have missed the message before"
+                f"only with {PREFIX}HISTORY_SIZE or {PREFIX}POSITIONS: else a client may lack the previous message"
             )
         return value
 
@@ -143,7 +143,7 @@ class ChannelSettings(AccessSettings, MessageSettings):
     @classmethod
     def _only_with_messages(cls, value: str, info: ValidationInfo) -> str:
         if value == "on" and info.data.get("history_size") == 0:
-            raise ValueError(f"only with {PREFIX}HISTORY_SIZE: else nothing is kept")
+            raise ValueError(f"only with {PREFIX}HISTORY_SIZE: else the channel keeps no messages")
         return value
 
     @field_validator("history_bytes")
@@ -167,7 +167,7 @@ class ChannelSettings(AccessSettings, MessageSettings):
         if value is None or isinstance(value, NamespacesFile):
             return value
         if info.data.get("namespaces") is not None:
-            raise ValueError(f"not besides {PREFIX}NAMESPACES")
+            raise ValueError(f"not together with {PREFIX}NAMESPACES")
         path = str(value)
         return NamespacesFile(path, read_namespaces(read_file(path), f"{PREFIX}NAMESPACES_FILE", _bounds(info.data)))
 

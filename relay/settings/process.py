@@ -68,7 +68,7 @@ class ProcessSettings(BaseModel):
         url = info.data.get("broker_url")
         if url is not None and not schemes.find(url).connects_processes:
             name = schemes.name_of(url)
-            raise ValueError(f"more than 1 needs Redis: {name}:// connects no processes, see {PREFIX}BROKER_URL")
+            raise ValueError(f"more than 1 needs Redis: {name}:// can't connect processes, see {PREFIX}BROKER_URL")
         if sys.platform != "linux":
             raise ValueError("more than 1 needs Linux, whose kernel spreads clients over processes")
         return value

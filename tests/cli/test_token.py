@@ -247,7 +247,7 @@ def test_what_no_token_can_be_made_of_is_wrong_usage(tmp_path: Path) -> None:
         (["--ttl", "soon"], "'soon' is not a duration"),
         (["--ttl", "0"], "too little: at least 1"),
         (["--info", "{"], "--info: '{' is no JSON"),
-        (["--info", "NaN"], "NaN is no number"),
+        (["--info", "NaN"], "NaN is not a number"),
         (["--info", "[" * 100_000], "is no JSON"),
         (["--algorithm", "ES256"], "--algorithm: the key signs with HS256, and not with ES256"),
         (["--algorithm", "HS512"], "--algorithm: the key signs with HS256, and not with HS512"),
