@@ -8,6 +8,9 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 # Options for `relay serve` and for pytest, such as: make run ARGS="--port 9000"
 ARGS ?=
 
+# Where `make client` puts its package.
+DIST ?= dist
+
 # What `make image` calls the image.
 IMAGE ?= relay-gateway
 
@@ -31,7 +34,7 @@ SDKS := tests/centrifuge/sdk/test_other_sdks.py
 SLOW := $(addprefix --ignore=tests/,bench centrifuge compose conformance deploy docs faults fuzz harness_tests honesty loadtest system) \
 	$(addprefix --ignore=tests/,test_distribution.py test_imports.py settings/test_text.py workers/test_hung_workers.py) \
 	$(addprefix --ignore=tests/cli/test_,client_token.py loadtest.py loadtest_run.py streams.py tls.py) \
-	$(addprefix --ignore=tests/web/,test_browser_behind_proxy.py test_demo_over_tls.py test_relay_client_codes.py) \
+	$(addprefix --ignore=tests/web/,test_browser_behind_proxy.py test_client_types.py test_demo_over_tls.py test_relay_client_codes.py client) \
 	--ignore-glob='*_in_browser.py' --ignore-glob='*outages.py' $(addprefix --ignore=,$(WHOLE_RUNS))
 
 # Autobahn's test suite for WebSockets, and the Python with which alone it runs.
@@ -39,8 +42,8 @@ AUTOBAHN := .venv-autobahn
 PYTHON2 ?= $(firstword $(wildcard $(HOME)/.pyenv/versions/2.7.*/bin/python) python2.7)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast fast oracle sdk honesty whole-runs properties conformance faults fuzz attacks lint format bench peers loadtest redis programs browser proxies curl faketime \
-	promtool shellcheck image lock env-example protobuf compose-test loadtest-compose clean
+.PHONY: help run test test-fast fast oracle sdk honesty whole-runs properties conformance faults fuzz attacks lint format bench peers loadtest redis programs browser axe proxies curl faketime \
+	promtool shellcheck image client lock env-example protobuf compose-test loadtest-compose clean
 
 help: ## show this list
 	@echo "make run               start a gateway on the memory broker       options: ARGS=\"--port 9000\""
@@ -61,6 +64,7 @@ help: ## show this list
 	@echo "make bench             measure against an everyday relay          options: ARGS=\"...\""
 	@echo "make peers             measure beside other servers               options: ARGS=\"...\""
 	@echo "make image             build the gateway's image, relay-gateway   options: IMAGE=name:tag"
+	@echo "make client            pack the JavaScript client for npm, into dist/"
 	@echo "make compose-test      test the stack of docker-compose.yml with a Docker engine: 5 minutes"
 	@echo "make loadtest-compose  load the stack that runs here through its balancer"
 	@echo "make lock              renew the image's locked dependencies      options: ARGS=\"--upgrade-package aiohttp\""
@@ -132,6 +136,13 @@ compose-test: $(VENV)/.stamp-dev ## test the stack
 image: ## build the gateway's image
 	docker build --file deploy/Dockerfile --tag $(IMAGE) \
 		--build-arg REVISION="$$(git rev-parse HEAD 2>/dev/null || echo unknown)" .
+
+# For `npm install FILE`: nothing is published.
+client: ## pack the JavaScript client
+	@command -v npm >/dev/null || { echo "npm is missing: install Node 22 or newer, which brings it" >&2; exit 1; }
+	@mkdir -p $(DIST) && folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
+		cp relay/web/client/* LICENSE "$$folder" && \
+		packed=$$(npm pack --silent --pack-destination $(abspath $(DIST)) "$$folder") && echo "packed $(DIST)/$$packed"
 
 env-example: $(VENV)/.stamp-run ## write .env.example
 	@cd deploy && ../$(BIN)/relay config --env >../.env.example
@@ -216,7 +227,7 @@ redis:
 	@command -v redis-server >/dev/null || sh tests/install.sh redis-server
 
 # What only some tests need; where it can't be had they are skipped, and say so.
-programs: browser proxies curl faketime
+programs: browser proxies curl faketime axe
 	@$(MAKE) --silent promtool || true
 	@$(MAKE) --silent shellcheck || true
 
@@ -227,6 +238,16 @@ browser:
 		{ ! apt-cache show chromium-headless-shell >/dev/null 2>&1 && \
 			{ command -v chromium || command -v chromium-browser; } >/dev/null; } || \
 		sh tests/install.sh chromium || true
+
+# What judges the accessibility of the playground: exactly what the lock file names. npm comes with Node, or doesn't.
+AXE := .venv-sdk/axe
+axe:
+	@if ! command -v npm >/dev/null; then echo "there is no npm here: axe-core, which judges the playground, is left out"; \
+	elif ! cmp -s tests/web/axe/package-lock.json $(AXE)/.installed; then \
+		mkdir -p $(AXE) && cp tests/web/axe/package*.json $(AXE) && \
+		(cd $(AXE) && npm ci --ignore-scripts --no-audit --no-fund --silent) && cp tests/web/axe/package-lock.json $(AXE)/.installed || \
+		echo "npm could not install axe-core, which judges the playground: it is left out"; \
+	fi
 
 # Clients and proxies as they are: what stands between a gateway and the world, and what speaks to it.
 proxies:

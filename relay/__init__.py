@@ -16,14 +16,21 @@ if TYPE_CHECKING:
     from relay.errors import Refused
     from relay.gateway import Gateway
     from relay.protocols.request import ConnectRequest
+    from relay.sdk.client import Client
+    from relay.sdk.errors import ClientRefused, MessagesMissed
+    from relay.sdk.received_message import ReceivedMessage
     from relay.settings import Settings
 
 __all__ = [
     "AsyncPublisher",
+    "Client",
+    "ClientRefused",
     "ConnectRequest",
     "Gateway",
     "Grant",
+    "MessagesMissed",
     "Publisher",
+    "ReceivedMessage",
     "Refused",
     "Settings",
     "__version__",
@@ -31,10 +38,14 @@ __all__ = [
 
 _MODULES = {
     "AsyncPublisher": "relay.brokers.redis.async_publisher",
+    "Client": "relay.sdk.client",
+    "ClientRefused": "relay.sdk.errors",
     "ConnectRequest": "relay.protocols.request",
     "Gateway": "relay.gateway",
     "Grant": "relay.auth.grant",
+    "MessagesMissed": "relay.sdk.errors",
     "Publisher": "relay.brokers.redis.publisher",
+    "ReceivedMessage": "relay.sdk.received_message",
     "Refused": "relay.errors",
     "Settings": "relay.settings",
 }

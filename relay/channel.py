@@ -37,6 +37,8 @@ def check_channel(name: str) -> str:
     Raises:
         ChannelError: the name breaks a rule, which it holds.
     """
+    if name.isascii() and name.isprintable() and " " not in name and 1 <= len(name) <= MAX_CHANNEL_BYTES:
+        return name  # nearly all names: the rest takes 5 µs, a tenth of a subscription
     try:
         size = len(name.encode())
     except UnicodeEncodeError:
@@ -85,6 +87,8 @@ def channel_from_path(encoded: str) -> str:
     Raises:
         ChannelError: the percent-encoding is malformed, or `check_channel` refuses the name.
     """
+    if "%" not in encoded:
+        return check_channel(encoded)
     if _BROKEN_ESCAPE.search(encoded):
         raise ChannelError(encoded, "has a broken percent-encoding")
     try:

@@ -55,6 +55,7 @@ SLOWEST = (
     "tests/faults/",
     "tests/system/test_workers.py",
     "tests/web/test_demo_",
+    "tests/docs/test_guide_in_browser.py",
     "tests/workers/test_supervisor.py",
     "tests/system/test_fallback_clients.py",
     "tests/loadtest/report/test_in_browser.py",

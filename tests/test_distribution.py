@@ -42,11 +42,12 @@ def test_the_name_that_users_are_told_to_install_is_this_one() -> None:
 
 
 def test_every_file_of_the_package_is_in_it_and_nothing_else(wheel: Path) -> None:
-    """Types, templates and all; no tests."""
+    """Types, templates and all, and the documents; no tests."""
     with zipfile.ZipFile(wheel) as archive:
         packed = {name for name in archive.namelist() if ".dist-info/" not in name}
     files = {str(path.relative_to(ROOT)) for path in (ROOT / "relay").rglob("*") if path.is_file()}
-    assert packed == {name for name in files if "__pycache__" not in name}
+    documents = {f"relay/docs/{path.name}" for path in (ROOT / "docs").glob("*.md")}
+    assert packed == {name for name in files if "__pycache__" not in name} | documents
     assert "relay/py.typed" in packed
 
 

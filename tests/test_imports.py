@@ -17,7 +17,7 @@ LAYERS = [
     ["__main__"],
     ["cli"],
     ["relay", "loadtest", "health_check"],
-    ["workers", "checks"],
+    ["workers", "checks", "sdk"],
     ["gateway"],
     ["authenticators", "rpc"],
     ["back_ends"],
@@ -42,14 +42,16 @@ gets the request that a protocol has read."""
 APART = {
     "loadtest": {"errors", "redaction", "system_error", "version"},
     "health_check": set[str](),
+    "sdk": {"channel", "position", "idempotency_key", "errors", "redaction", "system_error"},
 }
 """Rooms that know less than their layer may, and what. The load test judges gateways, so it shares nothing with them
 that touches a message; its own layers are in `tests/loadtest/test_layers.py`. The health check of containers has to be
-small."""
+small. A client of gateways shares the rules for names with them, and loads no server."""
 
 KNOWN_BY = {
     "loadtest": {"cli"},
     "health_check": set[str](),
+    "sdk": {"relay", "cli"},
     "settings": {"relay", "cli", "workers", "checks", "gateway", "authenticators", "rpc", "back_ends", "web"},
     "control": {"gateway", "web"},
 }
@@ -93,12 +95,13 @@ LIBRARIES = {
         "loadtest",
         "workers",
         "cli",
+        "sdk",
     },
     "websockets": {"gateway", "clients"},
     "redis": {"brokers", "loadtest"},
     "hiredis": {"brokers"},
     "google": {"protocols"},
-    "aiohttp": {"back_ends", "gateway", "web", "cli"},
+    "aiohttp": {"back_ends", "gateway", "web", "cli", "sdk"},
 }
 """Libraries, and the rooms that may know them: the event loop, WebSockets, Redis and HTTP are known at the rim only;
 and `google` is Protobuf."""

@@ -11,10 +11,11 @@ from yarl import URL
 
 from relay.channel import check_channel
 from relay.cli.ca_file import trust
-from relay.cli.gateway_address import AddressError, GatewayAddress, configured_gateway
+from relay.cli.configured_gateway import configured_gateway
 from relay.errors import ChannelError
 from relay.position import PositionError, parse_position
 from relay.redaction import cut_queries
+from relay.sdk.gateway_address import AddressError, GatewayAddress
 from relay.system_error import in_words
 
 _OPTION: Final = "--gateway ws://host:port"

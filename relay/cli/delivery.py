@@ -11,7 +11,8 @@ from aiohttp import ClientError, ClientSession, WSMsgType, WSServerHandshakeErro
 from yarl import URL
 
 from relay.cli.client_token import token_headers
-from relay.cli.unreachable import GatewayError, answered, check_gateway, check_scheme, unreachable
+from relay.cli.unreachable import GatewayError, answered, check_gateway, check_scheme
+from relay.sdk.connection_failure import describe_failure
 
 TIMEOUT_SECONDS: Final = 15.0
 """For everything; more than the 5 s for which a gateway, by default, keeps a message while its bus is away."""
@@ -55,7 +56,7 @@ async def deliver(
             reason += ", which this command needs, too, as it waits for its echo"
         raise NotDelivered(url.origin(), reason) from None
     except ClientError as error:
-        raise NotDelivered(url.origin(), unreachable(error)) from None
+        raise NotDelivered(url.origin(), describe_failure(error)) from None
 
 
 async def _send(session: ClientSession, url: URL, payload: str | bytes, tls: ssl.SSLContext | None) -> None:

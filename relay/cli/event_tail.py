@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import ssl
 from typing import Final
 
 import click
-from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout
+from aiohttp import ClientError, ClientSession
 from yarl import URL
 
-from relay.cli.event_reader import Event, EventReader
 from relay.cli.tail import FIRST_DELAY_SECONDS, HANDSHAKE_SECONDS, PERMANENT_REFUSALS, GatewayRefused, Tail
-from relay.cli.unreachable import answered, check_gateway, unreachable
+from relay.cli.unreachable import answered, check_gateway
 from relay.errors import comes_back
 from relay.redaction import escape_controls
+from relay.sdk.connection_failure import describe_failure
+from relay.sdk.event_connection import EventConnection, StreamBroken
+from relay.sdk.event_reader import Event
+from relay.sdk.event_source import EventSource
+from relay.sdk.gateway_address import GatewayAddress
+from relay.sdk.refusal import Refusal
 
 SILENCE_SECONDS: Final = 120.0
 """After so long without even a heartbeat the connection is made again: the gateway may be gone."""
 
-SENTENCE_BYTES: Final = 500
+BUFFER_BYTES: Final = 65_536
+"""That wait for an output that is slow."""
 
 
 class EventTail(Tail):
@@ -48,56 +53,60 @@ class EventTail(Tail):
         first_delay_seconds: float = FIRST_DELAY_SECONDS,
     ) -> None:
         super().__init__(url, count, token, tls, first_delay_seconds=first_delay_seconds)
+        self._address = GatewayAddress.parse(str(url))
         self._history = history
         self._position = position
 
     async def _connect(self, session: ClientSession) -> tuple[str, float]:
         gateway = self._url.origin()
-        headers = {} if self._position is None else {"Last-Event-ID": self._position}
-        url = self._url
-        if self._position is None and self._history:
-            url = URL(f"{url}?history={self._history}", encoded=True)
-        timeout = ClientTimeout(total=None, sock_read=SILENCE_SECONDS)
+        source = EventSource(
+            self._address,
+            lambda: session,
+            tls=self._tls,
+            connect_seconds=HANDSHAKE_SECONDS,
+            silence_seconds=SILENCE_SECONDS,
+            buffer_bytes=BUFFER_BYTES,
+            max_message_bytes=None,
+        )
         try:
-            opening = session.get(url, headers=headers, ssl=self._tls or True, timeout=timeout, allow_redirects=False)
-            async with asyncio.timeout(HANDSHAKE_SECONDS):
-                response = await opening
+            opened = await source.open(self._address.channel or "", self._token, self._position, self._history)
         except (ClientError, TimeoutError) as error:
             await check_gateway(self._url, error)
-            return f"{gateway} {'did not answer' if isinstance(error, TimeoutError) else unreachable(error)}", 0.0
-        async with response:
-            if response.status != 200:
-                return await self._refused(gateway, response)
-            click.secho(f"relay: listening to {gateway}", dim=True, err=True)
-            reason, code = await self._read(response)
-            if code is not None and not comes_back(code):
-                raise GatewayRefused(gateway, f"{reason}, which means: stay away")
-            return f"{gateway} {reason}", 0.0
-
-    async def _refused(self, gateway: URL, response: ClientResponse) -> tuple[str, float]:
-        """Return why a gateway refuses now, and the seconds that it asks to wait; raise when it does for good."""
-        reason = answered(response.status, self._token)
-        if response.status in (400, 403):  # here its own words say more: about a position, or a history
-            sentence = (await response.content.read(SENTENCE_BYTES)).decode(errors="replace")
-            reason = f"answered HTTP {response.status}: {escape_controls(sentence.strip())}"
-        if response.status in PERMANENT_REFUSALS or response.status < 400:
-            raise GatewayRefused(gateway, reason)
-        wait = response.headers.get("Retry-After", "")
-        return f"{gateway} {reason}", float(wait) if wait.isdecimal() else 0.0
-
-    async def _read(self, response: ClientResponse) -> tuple[str, int | None]:
-        """Print messages until there are enough or no more; return how the stream ended, and with which code."""
-        reader = EventReader()
+            return f"{gateway} {describe_failure(error)}", 0.0
+        except StreamBroken as error:
+            return f"{gateway} broke off: {error}", 0.0
+        if isinstance(opened, Refusal):
+            return self._refused(gateway, opened)
+        click.secho(f"relay: listening to {gateway}", dim=True, err=True)
         try:
-            async for piece in response.content.iter_any():
-                events = reader.feed(piece)
-                self._position = reader.position or self._position
-                for event in events:
-                    if (ending := self._take(event)) is not None:
-                        return ending
-        except (ClientError, TimeoutError):
-            pass  # the connection broke, or nothing came for too long
-        return "broke the connection", None
+            reason, code = await self._read(opened)
+        finally:
+            opened.close()
+        if code is not None and not comes_back(code):
+            raise GatewayRefused(gateway, f"{reason}, which means: stay away")
+        return f"{gateway} {reason}", 0.0
+
+    def _refused(self, gateway: URL, refusal: Refusal) -> tuple[str, float]:
+        """Return why a gateway refuses now, and the seconds that it asks to wait; raise when it does for good."""
+        reason = answered(refusal.status, self._token)
+        if refusal.status in (400, 403):  # here its own words say more: about a position, or a history
+            reason = f"answered HTTP {refusal.status}: {refusal.reason}"
+        if refusal.status in PERMANENT_REFUSALS or refusal.status < 400:
+            raise GatewayRefused(gateway, reason)
+        return f"{gateway} {reason}", refusal.retry_after_seconds
+
+    async def _read(self, stream: EventConnection) -> tuple[str, int | None]:
+        """Print messages until there are enough or no more; return how the stream ended, and with which code."""
+        events = stream.first
+        while True:
+            for event in events:
+                self._position = event.position or self._position
+                if (ending := self._take(event)) is not None:
+                    return ending
+            try:
+                events = await stream.read()
+            except StreamBroken:
+                return "broke the connection", None
 
     def _take(self, event: Event) -> tuple[str, int | None] | None:
         """Print what an event says; return how the stream ends with it, and with which code; None: it goes on."""

@@ -11,8 +11,9 @@ from typing import Final
 import click
 
 from relay.cli.ca_file import CA_OPTION, trust
-from relay.cli.gateway_address import AddressError, GatewayAddress, configured_gateway, reachable_netloc
+from relay.cli.configured_gateway import configured_gateway, reachable_netloc
 from relay.cli.streams import confirm
+from relay.sdk.gateway_address import AddressError, GatewayAddress
 from relay.system_error import in_words
 
 _MAX_BYTES: Final = 64 * 1024

@@ -7,10 +7,10 @@ from typing import Any, Final
 import click
 
 from relay.cli.client_token import token_headers
-from relay.cli.gateway_address import AddressError, GatewayAddress
 from relay.loadtest.plan.plan import Act, Dialect, Hears, Over, Plan, Trust
 from relay.loadtest.plan.profiles import PROFILES
 from relay.loadtest.run.machine import usable_cores
+from relay.sdk.gateway_address import AddressError, GatewayAddress
 
 _RESUMING: Final = {"rate": 20.0, "publishers": 4, "reconnect": True}
 """What is different by default when clients resume: a message costs each polling client a request, and each publisher

@@ -96,11 +96,9 @@ def run_load_test(urls: tuple[str, ...], gateways: int, thresholds: list[Thresho
             observer = Observer(named, redis_url, ca_file)
             state = asyncio.run(_run(plan, run, addresses, observer, console))
             result = build_result(state, observer, f"{run:06x}", started, conditions.table(), thresholds)
-            result.defaults = conditions.defaults
             if not result.connects.made:
                 result.verdict.extend(_other_servers(plan, addresses))
-            if (stolen := conditions.stolen_share() or 0.0) > STOLEN:
-                result.generator.warnings.append(f"the host took {share(stolen, 2)} of this machine's processors away")
+            _tell_conditions(result, conditions)
         if gateways:
             result.verdict.extend(stack.deaths)
     except (LimitError, SourceAddressError, ProcessTreeError, RedisMeterError) as error:
@@ -143,6 +141,13 @@ async def _run(plan: Plan, run: int, addresses: list[ServerAddress], observer: O
             except asyncio.CancelledError:
                 raise KeyboardInterrupt from None
     return coordinator.state
+
+
+def _tell_conditions(result: Result, conditions: Conditions) -> None:
+    """Add to a result which conditions are defaults, and a warning when the machine wasn't this program's alone."""
+    result.defaults = conditions.defaults
+    if (stolen := conditions.stolen_share() or 0.0) > STOLEN:
+        result.generator.warnings.append(f"the host took {share(stolen, 2)} of this machine's processors away")
 
 
 def _other_servers(plan: Plan, addresses: list[ServerAddress]) -> list[str]:

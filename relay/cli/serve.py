@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from relay.cli.gateway_address import reachable_netloc
+from relay.cli.configured_gateway import reachable_netloc
 from relay.cli.options import WRONG_SETTINGS, SettingsCommand, given_flags, load_settings, report
 from relay.settings.problem import SettingsError
 

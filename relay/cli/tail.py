@@ -18,9 +18,10 @@ from aiohttp import ClientError, ClientSession, ClientWebSocketResponse, WSMsgTy
 from yarl import URL
 
 from relay.cli.client_token import token_headers
-from relay.cli.unreachable import GatewayError, answered, check_gateway, check_scheme, unreachable
+from relay.cli.unreachable import GatewayError, answered, check_gateway, check_scheme
 from relay.errors import comes_back
 from relay.redaction import JOINERS, escape_controls
+from relay.sdk.connection_failure import describe_failure
 
 FIRST_DELAY_SECONDS: Final = 0.5
 LONGEST_DELAY_SECONDS: Final = 15.0
@@ -119,7 +120,7 @@ class Tail:
             return f"{gateway} {answered(error.status)}", float(wait) if wait.isdecimal() else 0.0
         except (ClientError, TimeoutError) as error:
             await check_gateway(self._url, error)
-            return f"{gateway} {'did not answer' if isinstance(error, TimeoutError) else unreachable(error)}", 0.0
+            return f"{gateway} {describe_failure(error)}", 0.0
         async with connection as socket:
             click.secho(f"relay: listening to {gateway}", dim=True, err=True)
             reason, code = await self._print(socket)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import ssl
 from http import HTTPStatus
 
 from aiohttp import (
     ClientConnectorCertificateError,
     ClientConnectorError,
     ClientError,
-    ServerDisconnectedError,
     WSServerHandshakeError,
 )
 from yarl import URL
@@ -18,7 +15,7 @@ from yarl import URL
 from relay.cli.client_token import VARIABLE
 from relay.cli.other_server import identify
 from relay.errors import RelayError
-from relay.system_error import in_words
+from relay.sdk.connection_failure import describe_failure
 
 
 class GatewayError(RelayError):
@@ -53,7 +50,7 @@ async def check_gateway(url: URL, error: ClientError | TimeoutError) -> None:
         NoGateway: another server is there, or TLS can't be used.
     """
     if isinstance(error, ClientConnectorCertificateError):
-        raise NoGateway(url.origin(), unreachable(error))
+        raise NoGateway(url.origin(), describe_failure(error))
     if isinstance(error, ClientConnectorError) and isinstance(error.os_error, ConnectionRefusedError):
         return
     found = await identify(url.host or "", url.port or 0, tls=url.scheme in ("wss", "https"))
@@ -97,22 +94,3 @@ def answered(status: int, token: str | None = None) -> str:
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         return f"answered HTTP {status}: it is full, is shutting down, or can't reach its bus; ask `relay health`"
     return f"answered HTTP {status}"
-
-
-def unreachable(error: ClientError) -> str:
-    """Return the reason of a `GatewayError`: a connection failed.
-
-    Args:
-        error: of the connection. Its own text mentions TLS, whether there is any or not.
-    """
-    if isinstance(error, ClientConnectorCertificateError):
-        return f"can't be reached: {in_words(error.certificate_error)}"
-    if isinstance(error, ServerDisconnectedError):
-        return "closed the connection without an answer"
-    if not isinstance(error, ClientConnectorError):
-        return f"broke off: {in_words(error)}"
-    cause = error.os_error
-    # Not asyncio's own text, which repeats the address. Numbers below 0 are those of the resolver.
-    number = 0 if isinstance(cause, ssl.SSLError) else cause.errno or 0
-    words = os.strerror(number) if number > 0 else in_words(cause)
-    return f"can't be reached: {words if words.startswith('TLS') else words[:1].lower() + words[1:]}"

@@ -27,10 +27,20 @@ def start_at_once(coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None] | 
         awaited = coroutine.send(None)
     except StopIteration:
         return None
+    return go_on_as_task(coroutine, awaited)
+
+
+def go_on_as_task(coroutine: Coroutine[Any, Any, Any], awaited: Any) -> asyncio.Task[Any]:
+    """Run the rest of a coroutine as a task.
+
+    Args:
+        coroutine: has begun.
+        awaited: what it waits for: what its `send` has returned.
+    """
     return asyncio.get_running_loop().create_task(_Started(coroutine, awaited))
 
 
-class _Started(Coroutine[Any, Any, None]):
+class _Started(Coroutine[Any, Any, Any]):
     """A coroutine that has run up to its first wait, for the task that drives the rest.
 
     No generator: one that has not begun takes no exception in, so a cancellation before the task's first step would
@@ -43,7 +53,7 @@ class _Started(Coroutine[Any, Any, None]):
 
     __slots__ = ("_awaited", "_coroutine")
 
-    def __init__(self, coroutine: Coroutine[Any, Any, None], awaited: Any) -> None:
+    def __init__(self, coroutine: Coroutine[Any, Any, Any], awaited: Any) -> None:
         self._coroutine = coroutine
         self._awaited = awaited
 

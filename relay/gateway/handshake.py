@@ -34,6 +34,7 @@ from relay.gateway.tls_transport import NO_PROTOCOL
 from relay.logs import Logger
 from relay.protocols import STREAMS
 from relay.protocols.http_request import RequestHead
+from relay.protocols.usual_upgrade import UsualUpgrade, read_usual_upgrade
 from relay.web.body import BODY_SECONDS
 from relay.web.collected_body import CollectedBody
 from relay.web.http_connection import HttpConnection
@@ -79,6 +80,31 @@ class Handshake(HttpConnection):
         """Let go of everything; called by the event loop."""
         self._give_up()
         super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes of the client; called by the event loop. Most clients send no more than the usual request."""
+        usual = self._read_usual(data) if self._stage is Stage.IDLE and not self._buffer else None
+        if usual is None:
+            super().data_received(data)
+        else:
+            self._open_usual(usual, data)
+
+    def _read_usual(self, data: bytes) -> UsualUpgrade | None:
+        """Return what has come, if it is the usual request of a WebSocket."""
+        return read_usual_upgrade(data, self._port.max_header_bytes, self._port.max_headers)
+
+    def _open_usual(self, usual: UsualUpgrade, data: bytes) -> None:
+        """Let a client in that has sent the usual request of a WebSocket, or refuse it as it would be in any form."""
+        if self._takes_clients:
+            self._greeted = True
+            self._open(partial(self._front_door.openings.read_usual_upgrade, usual), data)
+        else:
+            super().data_received(data)
+
+    @property
+    def _takes_clients(self) -> bool:
+        """Whether a request may make a client of the socket now."""
+        return not self._front_door.crowded
 
     def expire(self) -> None:
         """End a handshake that has taken too long, or a client that doesn't go on."""

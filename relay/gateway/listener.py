@@ -13,7 +13,9 @@ import socket
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
+from typing import Any, cast
 
+from relay.gateway.adoption import Adoption
 from relay.gateway.front_door import FrontDoor
 from relay.gateway.proxy_phase import ProxyPhase
 from relay.logs import Logger
@@ -42,7 +44,9 @@ class Listener:
         self._front_door = front_door
         self._loop = front_door.context.loop
         self._sockets: list[socket.socket] = []
-        self._adopting: set[asyncio.Task[None]] = set()
+        # Sockets that get their transports in this turn, and those that take longer.
+        self._in_turn = 0
+        self._adopting: set[asyncio.Task[Any]] = set()
         self._pause: asyncio.TimerHandle | None = None
         self._logged_at: float | None = None
 
@@ -93,6 +97,7 @@ class Listener:
 
     async def wait_adopted(self) -> None:
         """Wait until every accepted socket has its transport."""
+        await asyncio.sleep(0)  # behind `_finish`
         if self._adopting:
             await asyncio.wait(self._adopting)
 
@@ -108,13 +113,26 @@ class Listener:
             self._pause = self._loop.call_later(PAUSE_SECONDS, self._resume)
 
     def _accept(self, listening: socket.socket) -> None:
+        adoptions: list[Adoption] = []
+        try:
+            self._accept_clients(listening, adoptions)
+        finally:
+            if adoptions:
+                self._in_turn += len(adoptions)
+                # Behind the calls of `connection_made`, which adopting has scheduled.
+                self._front_door.handshakes.run_soon()
+                self._loop.call_soon(self._finish, adoptions)
+
+    def _accept_clients(self, listening: socket.socket, adoptions: list[Adoption]) -> None:
+        front_door = self._front_door
         for accepted_now in range(ACCEPTS_PER_TICK):
-            if self._front_door.sockets + len(self._adopting) >= self._front_door.max_sockets:
+            waiting = len(adoptions) + self._in_turn + len(self._adopting)
+            if front_door.sockets + waiting >= front_door.max_sockets:
                 if not accepted_now:  # else the backlog may be empty; the loop calls again if not
                     self._make_room()
                 return
             try:
-                accepted, address = listening.accept()
+                accepted, peer = _accept(listening)
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:
@@ -125,10 +143,19 @@ class Listener:
                     raise
                 self._exhausted(error)
                 return
-            accepted.setblocking(False)
-            task = self._loop.create_task(self._adopt(accepted, str(address[0])))
-            self._adopting.add(task)
-            task.add_done_callback(self._adopting.discard)
+            phase = ProxyPhase(front_door, peer)
+            phase.look_ahead(accepted)
+            try:
+                adoptions.append(Adoption(self._loop, phase, accepted))
+            except OSError:
+                accepted.close()  # the client is gone already
+
+    def _finish(self, adoptions: list[Adoption]) -> None:
+        self._in_turn -= len(adoptions)
+        for adoption in adoptions:
+            if (task := adoption.finish()) is not None:
+                self._adopting.add(task)
+                task.add_done_callback(self._adopting.discard)
 
     def _make_room(self) -> None:
         """Drop idle HTTP connections, so that clients with a request have a place: probes above all."""
@@ -151,11 +178,18 @@ class Listener:
         self._yield_places()
         self._wait()
 
-    async def _adopt(self, accepted: socket.socket, peer: str) -> None:
-        try:
-            await self._loop.connect_accepted_socket(lambda: ProxyPhase(self._front_door, peer), accepted)
-        except OSError:
-            accepted.close()  # the client is gone already
+
+def _accept(listening: socket.socket) -> tuple[socket.SocketType, str]:
+    """Return the next client's socket, which doesn't block, and its address.
+
+    It is what `socket.socket` is made of. That has enumerations for numbers, which both event loops ask for and compare
+    with numbers: a third of what it takes to adopt a client.
+    """
+    descriptor, address = cast(Any, listening)._accept()  # what `accept` does first
+    family = socket.AF_INET if len(address) == 2 else socket.AF_INET6
+    accepted = socket.SocketType(family, socket.SOCK_STREAM, socket.IPPROTO_TCP, descriptor)
+    accepted.setblocking(False)
+    return accepted, str(address[0])
 
 
 def _bind(shared: bool, family: int, address: str, port: int) -> socket.socket:

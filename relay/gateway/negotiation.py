@@ -1,9 +1,14 @@
-"""The library's WebSocket handshake (RFC 6455, section 4.2), with our choice of a protocol."""
+"""The WebSocket handshake (RFC 6455, section 4.2): the library's, and the answer to the usual request."""
 
 from __future__ import annotations
 
+import time
+from base64 import b64encode
 from collections.abc import Sequence
-from typing import Final
+from email.utils import formatdate
+from functools import lru_cache
+from hashlib import sha1
+from typing import Final, NamedTuple
 
 from websockets.exceptions import NegotiationError
 from websockets.http11 import Request, Response
@@ -21,6 +26,71 @@ VERSION: Final = "13"
 
 MAX_REASON_LETTERS: Final = 400
 """Of the library's sentence on a request that is refused."""
+
+
+_GUID: Final = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+"""What a server shows that it speaks WebSocket with (RFC 6455, section 1.3)."""
+
+
+class Choice(NamedTuple):
+    """What is spoken with a client.
+
+    Args:
+        endpoint: that it has come to.
+        subprotocol: that the response names; None: it names none.
+        bearer: the credential among the subprotocols that the client has offered; None: there was none.
+    """
+
+    endpoint: Endpoint
+    subprotocol: str | None
+    bearer: str | None
+
+
+def choose(path: str, offered: Sequence[str], accepted: Sequence[str], *, of_page: bool) -> Choice:
+    """Find the endpoint that a client has come to, and the subprotocol to speak with it.
+
+    Args:
+        path: of the request, still percent-encoded.
+        offered: the subprotocols that the client offers, in its order.
+        accepted: RELAY_SUBPROTOCOLS.
+        of_page: whether a web page connects.
+
+    Raises:
+        NegotiationError: there is none. It may be answered without one, but then browsers end the connection.
+    """
+    try:
+        names, bearer = take_bearer(offered)
+    except Refused as refused:
+        raise NegotiationError(refused.reason) from None
+    if of_page and bearer is not None and not names:
+        # A browser ends a connection that is answered without one (WHATWG, WebSockets, section 2.2).
+        raise NegotiationError("a page must offer a subprotocol beside its credential, such as relay")
+    endpoint = find_endpoint(path, names)
+    chosen = endpoint.select_subprotocol(names, accepted)
+    if chosen is None and names:
+        raise NegotiationError(f"no subprotocol that was offered is one of RELAY_SUBPROTOCOLS: {', '.join(accepted)}")
+    return Choice(endpoint, chosen, bearer)
+
+
+def switching_protocols(key: str, subprotocol: str | None) -> bytes:
+    """Return the response that completes a handshake, as the library writes it (RFC 6455, section 4.2.2).
+
+    Args:
+        key: the `Sec-WebSocket-Key` of the request.
+        subprotocol: see `Choice`.
+    """
+    accept = b64encode(sha1((key + _GUID).encode(), usedforsecurity=False).digest()).decode()
+    protocol = "" if subprotocol is None else f"Sec-WebSocket-Protocol: {subprotocol}\r\n"
+    return (
+        f"HTTP/1.1 101 Switching Protocols\r\nDate: {date_of(int(time.time()))}\r\nUpgrade: websocket\r\n"
+        f"Connection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n{protocol}\r\n"
+    ).encode()
+
+
+@lru_cache(1)
+def date_of(second: int) -> str:
+    """Return a time, in seconds since 1970, as HTTP writes it: once a second, as it takes 3 µs."""
+    return formatdate(second, usegmt=True)
 
 
 class Negotiation(ServerProtocol):
@@ -60,24 +130,10 @@ class Negotiation(ServerProtocol):
         return response, self._endpoint
 
     def select_subprotocol(self, subprotocols: Sequence[Subprotocol]) -> Subprotocol | None:
-        """Find the endpoint, and return the subprotocol to speak.
-
-        Raises:
-            NegotiationError: there is none. It may be answered without one, but then browsers end the connection.
-        """
-        try:
-            offered, self.bearer = take_bearer(subprotocols)
-        except Refused as refused:
-            raise NegotiationError(refused.reason) from None
-        if self._of_a_page and self.bearer is not None and not offered:
-            # A browser ends a connection that is answered without one (WHATWG, WebSockets, section 2.2).
-            raise NegotiationError("a page must offer a subprotocol beside its credential, such as relay")
-        endpoint = self._endpoint = find_endpoint(self._path, offered)
-        chosen = endpoint.select_subprotocol(offered, self._accepted)
-        if chosen is None and offered:
-            names = ", ".join(self._accepted)
-            raise NegotiationError(f"no subprotocol that was offered is one of RELAY_SUBPROTOCOLS: {names}")
-        return None if chosen is None else Subprotocol(chosen)
+        """Return the subprotocol to speak; see `choose`."""
+        choice = choose(self._path, subprotocols, self._accepted, of_page=self._of_a_page)
+        self._endpoint, self.bearer = choice.endpoint, choice.bearer
+        return None if choice.subprotocol is None else Subprotocol(choice.subprotocol)
 
 
 def _reason(response: Response) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from email.utils import formatdate
-from typing import Final, TypeVar
+from types import MappingProxyType
+from typing import Final, NamedTuple, TypeVar
 
 from websockets.datastructures import Headers
+from websockets.exceptions import NegotiationError
 from websockets.http11 import Request, Response
 
 from relay.auth.host import check_host
@@ -19,10 +20,11 @@ from relay.clients.multiplexed import MultiplexedWebSocket
 from relay.clients.multiplexed_stream import MultiplexedStream
 from relay.clients.websocket import WebSocket
 from relay.errors import Refused
-from relay.gateway.negotiation import Negotiation, refusal
+from relay.gateway.negotiation import Negotiation, choose, date_of, refusal, switching_protocols
 from relay.protocols import ClientProtocol, sse, stream_endpoint
 from relay.protocols.request import ConnectRequest, parse_request
 from relay.protocols.streams import StreamEndpoint, StreamProtocol
+from relay.protocols.usual_upgrade import UsualUpgrade
 from relay.proxies.forwarded import TrustedProxies
 from relay.settings import Settings
 
@@ -30,11 +32,14 @@ MAX_ELEMENTS: Final = 64
 """Of the lists in a request's headers. Clients send a few. A head of 16 KB has room for thousands, and each takes the
 library 5 µs."""
 
+NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
+
+_CHAINS: Final = ("x-forwarded-for", "forwarded")
+
 _Spoken = TypeVar("_Spoken", sse.ServerSentEvents, StreamProtocol)
 
 
-@dataclass(frozen=True, slots=True)
-class OpeningRequest:
+class OpeningRequest(NamedTuple):
     """A request that is in order: what it asks for, and what becomes of the socket when the client is let in.
 
     Args:
@@ -100,7 +105,40 @@ class OpeningRequests:
             check_origin(_only(request.headers, "Origin"), host, settings.allowed_origins)
         protocol = endpoint.open(asked, settings.default_channel)
         client_class = MultiplexedWebSocket if protocol.multiplexed else WebSocket
-        return OpeningRequest(asked, protocol, response.serialize(), {}, client_class)
+        return OpeningRequest(asked, protocol, response.serialize(), NO_HEADERS, client_class)
+
+    def read_usual_upgrade(
+        self, usual: UsualUpgrade, head: bytes, peer: str, certificate_user: str | None = None
+    ) -> OpeningRequest:
+        """Read the request of a WebSocket that was taken apart already; see `read_upgrade`, which refuses it.
+
+        Args:
+            usual: the same as the head.
+            head, peer, certificate_user: as for `read_upgrade`.
+        """
+        try:
+            opening = self._open(usual, peer, certificate_user)
+        except (Refused, NegotiationError):
+            return self.read_upgrade(head, peer, certificate_user)
+        self._count(opening.request.remote)
+        return opening
+
+    def _open(self, usual: UsualUpgrade, peer: str, certificate_user: str | None) -> OpeningRequest:
+        """Read the usual request of a WebSocket; raises `Refused` or `NegotiationError` for one that isn't in order."""
+        settings, remote = self._settings, peer
+        if self._proxies:
+            chains = ([] if (value := usual.headers.get(name)) is None else [value] for name in _CHAINS)
+            remote = self._proxies.client_address(peer, *chains)
+        path, of_page = usual.target.partition("?")[0], usual.origin is not None
+        endpoint, subprotocol, bearer = choose(path, usual.offered, settings.subprotocols, of_page=of_page)
+        asked = parse_request(usual.target, usual.headers, remote, bearer, certificate_user)
+        check_host(usual.host, self._host_names)
+        if self._origin_matters:
+            check_origin(usual.origin, usual.host, settings.allowed_origins)
+        protocol = endpoint.open(asked, settings.default_channel)
+        client_class = MultiplexedWebSocket if protocol.multiplexed else WebSocket
+        response = switching_protocols(usual.key, subprotocol)
+        return OpeningRequest(asked, protocol, response, NO_HEADERS, client_class)
 
     def read_event_stream(self, head: bytes, peer: str, certificate_user: str | None = None) -> OpeningRequest:
         """Read the request of a client that wants events; arguments and errors as for a WebSocket."""
@@ -207,7 +245,7 @@ def _only(headers: Headers, name: str) -> str | None:
 def _stream_head(content_type: str, cors: Mapping[str, str]) -> bytes:
     """Return the head of a response that doesn't end."""
     headers = Headers(cors)
-    headers["Date"] = formatdate(usegmt=True)
+    headers["Date"] = date_of(int(time.time()))
     headers["Server"] = "relay"
     headers["Content-Type"] = content_type
     headers["Cache-Control"] = "no-store"

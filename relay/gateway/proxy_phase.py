@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
+from contextlib import suppress
+
 from relay.errors import Refused
 from relay.gateway.front_door import FrontDoor
 from relay.gateway.tls_phase import TlsPhase
-from relay.proxies.proxy_header import NO_HEADER, read_proxy_header
+from relay.protocols.usual_upgrade import UsualUpgrade
+from relay.proxies.proxy_header import NO_HEADER, may_begin_header, read_proxy_header
 from relay.web.request_stage import Stage
 
 
@@ -17,15 +22,46 @@ class ProxyPhase(TlsPhase):
         peer: address that has opened the connection.
     """
 
-    __slots__ = ("_introduced",)
+    __slots__ = ("_first", "_introduced")
 
     def __init__(self, front_door: FrontDoor, peer: str) -> None:
         super().__init__(front_door, peer)
         self._introduced = False
+        # What was read before there was a transport, from `look_ahead` to `connection_made`.
+        self._first: tuple[UsualUpgrade, bytes] | None = None
+
+    def look_ahead(self, accepted: socket.SocketType) -> None:
+        """Take the usual request of a WebSocket, if it has come already; all else stays in the socket.
+
+        So most clients of a crowd need one turn of the event loop, and their sockets are watched for reading once, not
+        taken out and put back when the client takes over: with uvloop four system calls less for one that comes alone.
+
+        Args:
+            accepted: the client's socket, which has no transport yet.
+        """
+        if self._front_door.tls is not None:
+            return
+        with suppress(OSError):  # nothing has come, or the client is gone
+            buffer = self._front_door.context.read_buffer
+            size = accepted.recv_into(buffer, 0, socket.MSG_PEEK)
+            data = bytes(buffer[:size])
+            usual = self._read_usual(data)
+            if usual is not None:
+                self._first = usual, data
+                accepted.recv_into(buffer, size)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin, with what has come already; called by the event loop."""
+        super().connection_made(transport)
+        if self._first is not None:
+            first, self._first = self._first, None
+            self._introduced = True
+            self._open_usual(*first)
 
     def data_received(self, data: bytes) -> None:
         """Look for a PROXY header first; called by the event loop."""
-        if self._introduced or self._stage is Stage.ENDING:
+        if self._introduced or self._stage is Stage.ENDING or (not self._buffer and not may_begin_header(data)):
+            self._introduced = True
             super().data_received(data)
             return
         self._stage = Stage.HEAD

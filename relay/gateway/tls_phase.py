@@ -175,9 +175,19 @@ class TlsPhase(Handshake):
         self._port.counters.tls_handshake_failures[failure.value] += 1
         log.debug("TLS handshake failed", remote=self.peer, reason=failure.value)
 
+    @property
+    def _unsecured(self) -> bool:
+        """Whether it came without TLS to a port that has it."""
+        return self._front_door.tls is not None and not isinstance(self._transport, TlsTransport)
+
+    @property
+    def _takes_clients(self) -> bool:
+        """See `Handshake`."""
+        return not self._unsecured and super()._takes_clients
+
     def _route(self, head: RequestHead) -> None:
         """Refuse a request that came without TLS to a port that has it."""
-        if self._front_door.tls is None or isinstance(self._transport, TlsTransport):
+        if not self._unsecured:
             super()._route(head)
             return
         host = _HOST.search(head.raw)

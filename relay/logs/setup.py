@@ -11,7 +11,7 @@ import structlog
 from structlog.typing import EventDict, Processor
 
 from relay.logs.cleaning import flatten, redact
-from relay.logs.logger import Logger, admit, left_out_entries
+from relay.logs.logger import Logger, admit, left_out_entries, threshold
 from relay.logs.rate import EntryKind
 from relay.logs.writer import LogWriter
 
@@ -34,7 +34,7 @@ def configure_logs(
     terminal = stream is not None and stream.isatty()
     console = format == "console" or (format == "auto" and terminal)
     colors = console and terminal and not os.environ.get("NO_COLOR")
-    threshold = logging.getLevelNamesMapping()[level.upper()]
+    least = threshold.level = logging.getLevelNamesMapping()[level.upper()]
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         *([] if worker is None else [_name_worker(worker)]),
@@ -58,11 +58,11 @@ def configure_logs(
         )
     )
     handler.addFilter(_admit_foreign)
-    logging.basicConfig(handlers=[handler], level=threshold, force=True)
+    logging.basicConfig(handlers=[handler], level=least, force=True)
     logging.captureWarnings(True)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        wrapper_class=structlog.make_filtering_bound_logger(threshold),
+        wrapper_class=structlog.make_filtering_bound_logger(least),
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,
     )

@@ -252,8 +252,11 @@ def find_endpoint(path: str, offered: Sequence[str]) -> Endpoint:
     for name in offered:
         if name in ENDPOINTS:
             return cast(Endpoint, _load(ENDPOINTS[name]))
-    roots = [root for root in ENDPOINTS if path.startswith(root) and path[len(root) : len(root) + 1] in ("", "/")]
-    return cast(Endpoint, _load(ENDPOINTS[max(roots, key=len)] if roots else PLAIN))
+    found, module = "", PLAIN
+    for root, there in ENDPOINTS.items():
+        if path.startswith(root) and path[len(root) : len(root) + 1] in ("", "/") and len(root) >= len(found):
+            found, module = root, there
+    return cast(Endpoint, _load(module))
 
 
 def stream_endpoint() -> Any:

@@ -16,9 +16,9 @@ METHODS: Final = frozenset((b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
 _TEXT = rb"[\t\x20-\x7e\x80-\xff]"
-_LINE = re.compile(rb"(%b++) ([\x21\x22\x24-\x7e]++) HTTP/([0-9])\.([0-9])\r\n" % _TOKEN)
+REQUEST_LINE: Final = re.compile(rb"(%b++) ([\x21\x22\x24-\x7e]++) HTTP/([0-9])\.([0-9])\r\n" % _TOKEN)
 # Possessive, so that matching takes linear time. Folded lines and blanks before a colon do not match.
-_FIELDS = re.compile(rb"(?:%b++:%b*+\r\n)*+\r\n" % (_TOKEN, _TEXT))
+FIELDS: Final = re.compile(rb"(?:%b++:%b*+\r\n)*+\r\n" % (_TOKEN, _TEXT))
 _NAMED = re.compile(
     rb"\r\n(host|content-length|transfer-encoding|upgrade|connection|expect):[ \t]*+([^\r]*)", re.IGNORECASE
 )
@@ -85,7 +85,7 @@ def read_head(raw: bytes, max_headers: int) -> RequestHead:
     Raises:
         Refused: with the status for the client. The connection must end: what follows can't be trusted.
     """
-    line = _LINE.match(raw)
+    line = REQUEST_LINE.match(raw)
     if line is None:
         raise Refused(
             400, "the request line must be METHOD TARGET HTTP/1.1, and a request target is ASCII without fragment"
@@ -93,7 +93,7 @@ def read_head(raw: bytes, max_headers: int) -> RequestHead:
     method, target = line[1], line[2]
     if (line[3], line[4]) not in ((b"1", b"1"), (b"1", b"0")):
         raise Refused(505, "this port speaks HTTP/1.1")
-    if _FIELDS.fullmatch(raw, line.end()) is None:
+    if FIELDS.fullmatch(raw, line.end()) is None:
         raise Refused(400, "a header is malformed: NAME: VALUE, in one line")
     if raw.count(b"\r\n") - 2 > max_headers:
         raise Refused(431, f"the request has more than {max_headers} headers")

@@ -105,6 +105,8 @@ def parse_request(
     path, _, encoded = target.partition("?")
     if not path.startswith("/") or path.startswith("//") or not target.isprintable() or "#" in target:
         raise Refused(400, "the request target must be a path, without control characters and fragment")
+    if not encoded:
+        return ConnectRequest(path, {}, headers, remote, bearer, certificate_user)
     try:
         pairs = parse_qsl(encoded, keep_blank_values=True, max_num_fields=MAX_PARAMETERS, errors="strict")
     except ValueError:

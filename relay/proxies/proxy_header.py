@@ -23,6 +23,8 @@ MAX_TEXT_BYTES: Final = 107
 MAX_BINARY_BYTES: Final = 4096
 """Limit of what follows the first 16 bytes of version 2: addresses need at most 36, the rest are extensions (TLVs)."""
 
+_FIRST_BYTES = (TEXT_SIGNATURE[0], BINARY_SIGNATURE[0])
+
 _PORT = re.compile(r"0|[1-9][0-9]{0,4}")
 
 
@@ -40,6 +42,15 @@ class ProxyHeader:
 
 
 NO_HEADER: Final = ProxyHeader(0, None)
+
+
+def may_begin_header(data: bytes) -> bool:
+    """Return whether a PROXY header may begin with some bytes; else `read_proxy_header` finds none, whatever follows.
+
+    Args:
+        data: the first bytes of a connection, at least one.
+    """
+    return data[0] in _FIRST_BYTES
 
 
 def read_proxy_header(data: bytes) -> ProxyHeader | None:

@@ -16,7 +16,7 @@ from relay.metrics.counters import Counters
 from relay.node import Node
 from relay.settings import Settings
 from relay.settings.channels import namespaces_of
-from relay.web import api, demo, emulation, health, metrics, poll, publish, stream_preflights
+from relay.web import api, client_files, demo, documents, emulation, health, metrics, poll, publish, stream_preflights
 from relay.web.app_keys import (
     ADMISSION,
     API_KEYS,
@@ -112,7 +112,7 @@ def build_app(
     app[LIMITS], app[NAMESPACES] = limits, namespaces_of(settings)
     keys = settings.api_keys
     app[API_KEYS] = None if keys is None else ApiKeyAuthenticator(key.get_secret_value() for key in keys)
-    for module in (demo, api, publish, stream_preflights, emulation, poll):
+    for module in (demo, documents, client_files, api, publish, stream_preflights, emulation, poll):
         module.add_routes(app)
     _add_fallbacks(app)
     return app

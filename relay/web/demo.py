@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 
 import msgspec
 from aiohttp import web
@@ -19,6 +16,8 @@ from relay.protocols import ENDPOINTS
 from relay.protocols.plain import FIRST_OFFERED
 from relay.settings import Settings
 from relay.web.app_keys import AUTH, SETTINGS
+from relay.web.asset import HEADERS, Asset, assets_of
+from relay.web.documents import titles
 
 PAGE = "index.html"
 
@@ -26,12 +25,9 @@ SUBPROTOCOL = "relay"
 """That the page would like to offer."""
 
 _HEADERS = {
-    # Gateways of several versions may answer at one address: browsers must revalidate each file, and mostly get a 304.
-    "Cache-Control": "no-cache",
+    **HEADERS,
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
 }
 
 # Only the page's own files, no inline script or style, and no text that is parsed as HTML.
@@ -43,15 +39,6 @@ _POLICY = (
 # A host that a policy can name, without characters that would end the directive.
 _HOST = re.compile(r"[A-Za-z0-9.-]+(?::[0-9]{1,5})?")
 
-# Not from the system's table, which may have any type for a script.
-_TYPES = {
-    ".css": "text/css",
-    ".html": "text/html",
-    ".js": "text/javascript",
-    ".json": "application/json",
-    ".svg": "image/svg+xml",
-}
-
 _HTML_TYPES = ("text/html", "application/xhtml+xml")
 
 
@@ -60,34 +47,6 @@ The playground can't connect: RELAY_ALLOWED_ORIGINS doesn't list the site that y
 
 Add the site as it stands in the address, without a path, or turn the playground off with RELAY_DEMO=off.
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Asset:
-    """One file of the page.
-
-    Args:
-        body: its content.
-        content_type: media type.
-    """
-
-    body: bytes
-    content_type: str
-
-    @property
-    def etag(self) -> str:
-        """A tag that changes with the content."""
-        return hashlib.sha256(self.body).hexdigest()[:32]
-
-    def answer(self, request: web.Request, **headers: str) -> web.Response:
-        """Return the file, or 304 when the browser has it already."""
-        if any(known.value in (self.etag, "*") for known in request.if_none_match or ()):
-            response = web.Response(status=304)
-        else:
-            response = web.Response(body=self.body, content_type=self.content_type, charset="utf-8")
-        response.etag = self.etag
-        response.headers.update(_HEADERS | headers)
-        return response
 
 
 class _BrowserResource(web.PlainResource):
@@ -104,18 +63,18 @@ def add_routes(app: web.Application) -> None:
     settings = app[SETTINGS]
     if settings.demo == "off":
         return
-    assets = {**_files(), "server.json": _asset("server.json", _about(settings, app[AUTH]))}
+    assets = {**_files(), "server.json": Asset("server.json", _about(settings, app[AUTH]))}
 
     async def page(request: web.Request) -> web.Response:
         """Answer with the page."""
         if not _may_be_used(request.host, settings.allowed_origins):
             return web.Response(status=403, text=_NOT_LISTED, headers=_HEADERS | {"Vary": "Accept"})
         policy = _POLICY.format(connect=_may_connect_to(request.host))
-        return assets[PAGE].answer(request, **{"Content-Security-Policy": policy, "Vary": "Accept"})
+        return assets[PAGE].answer(request, _HEADERS | {"Content-Security-Policy": policy, "Vary": "Accept"})
 
     async def file(request: web.Request) -> web.Response:
         """Answer with a file of the page."""
-        return assets[request.path.removeprefix("/demo/")].answer(request)
+        return assets[request.path.removeprefix("/demo/")].answer(request, _HEADERS)
 
     front = _BrowserResource("/")
     front.add_route("GET", page)
@@ -139,11 +98,7 @@ def accepts_html(accept: str) -> bool:
 @cache
 def _files() -> dict[str, Asset]:
     """Return the files of the page, by name."""
-    return {file.name: _asset(file.name, file.read_bytes()) for file in (files(__package__) / "page").iterdir()}
-
-
-def _asset(name: str, body: bytes) -> Asset:
-    return Asset(body, _TYPES[name[name.rindex(".") :]])
+    return assets_of("page")
 
 
 def _about(settings: Settings, auth: str) -> bytes:
@@ -154,6 +109,7 @@ def _about(settings: Settings, auth: str) -> bytes:
         "subprotocol": _subprotocol(settings.subprotocols),
         "default_channel": settings.default_channel,
         "max_message_bytes": settings.max_message_bytes,
+        "documents": titles(),
         "redis_prefix": settings.broker_prefix if schemes.find(settings.broker_url).redis else None,
     }
     return msgspec.json.encode(about)

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 import structlog
-from aiohttp import web
-from aiohttp.test_utils import TestServer
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-StandIn = Callable[[Handler], Awaitable[str]]
+from tests.harness.stand_in import stand_in as stand_in
 
 
 @pytest.fixture(autouse=True)
@@ -35,18 +30,3 @@ def _quiet_logs() -> Iterator[None]:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     yield
     structlog.reset_defaults()
-
-
-@pytest_asyncio.fixture
-async def stand_in() -> AsyncIterator[StandIn]:
-    """Start a server that answers every request as the test says: `url = await stand_in(handler)`."""
-    async with AsyncExitStack() as stack:
-
-        async def start(handler: Handler) -> str:
-            app = web.Application()
-            app.router.add_get("/{path:.*}", handler)
-            server = TestServer(app, host="127.0.0.1")
-            await stack.enter_async_context(server)
-            return f"ws://127.0.0.1:{server.port}"
-
-        yield start

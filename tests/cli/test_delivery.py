@@ -9,8 +9,8 @@ from aiohttp import WSCloseCode, web
 from yarl import URL
 
 from relay.cli.delivery import NotDelivered, deliver
-from tests.cli.conftest import StandIn
 from tests.harness.free_port import free_port
+from tests.harness.stand_in import StandIn
 
 
 async def echo(request: web.Request) -> web.StreamResponse:

@@ -13,10 +13,10 @@ from relay.cli.channel_url import channel_url, events_url
 from relay.cli.event_tail import EventTail
 from relay.cli.tail import GatewayRefused
 from tests.cli.command import invoke_aside
-from tests.cli.conftest import StandIn
 from tests.conftest import EmbeddedFactory
 from tests.harness.conditions import wait_until
 from tests.harness.event_source import EventStreamClient
+from tests.harness.stand_in import StandIn
 
 SHORT_SECONDS = 0.01
 
@@ -95,7 +95,9 @@ async def test_it_goes_on_where_it_was(stand_in: StandIn, capsys: pytest.Capture
 @pytest.mark.parametrize("code", [3503, 4500])
 async def test_it_stays_away_when_it_is_told_so(stand_in: StandIn, code: int) -> None:
     async def serve(request: web.Request) -> web.StreamResponse:
-        return web.Response(text=f'event: close\ndata: {{"code":{code},"reason":"go"}}\n\n')
+        return web.Response(
+            content_type="text/event-stream", text=f'event: close\ndata: {{"code":{code},"reason":"go"}}\n\n'
+        )
 
     url = events_url(channel_url(await stand_in(serve), "a"))
     with pytest.raises(GatewayRefused, match=f"closed with {code} go, which means: stay away"):

@@ -9,9 +9,9 @@ import pytest
 from aiohttp import web
 
 from tests.cli.command import invoke, invoke_aside, run
-from tests.cli.conftest import StandIn
 from tests.conftest import EmbeddedFactory
 from tests.harness.free_port import free_port
+from tests.harness.stand_in import StandIn
 
 
 async def test_a_ready_gateway(embedded: EmbeddedFactory, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,10 +6,10 @@ import pytest
 from aiohttp import web
 
 from tests.cli.command import Outcome, invoke, invoke_aside, run
-from tests.cli.conftest import StandIn
 from tests.conftest import EmbeddedFactory
 from tests.harness.free_port import free_port
 from tests.harness.redis_server import RedisServer
+from tests.harness.stand_in import StandIn
 from tests.harness.websocket_client import connected
 
 

@@ -11,9 +11,9 @@ import pytest
 from aiohttp import web
 
 from tests.cli.command import Outcome, invoke, invoke_aside, running
-from tests.cli.conftest import StandIn
 from tests.cli.forked_command import ForkedCommand
 from tests.conftest import EmbeddedFactory
+from tests.harness.stand_in import StandIn
 from tests.harness.websocket_client import connected
 
 

@@ -11,9 +11,9 @@ from aiohttp import ClientConnectionError, ClientSession, web
 from yarl import URL
 
 from relay.cli.tail import GatewayRefused, Tail, backoff, line
-from tests.cli.conftest import StandIn
 from tests.harness.conditions import PATIENCE_SECONDS
 from tests.harness.free_port import free_port
+from tests.harness.stand_in import StandIn
 
 SHORT_SECONDS = 0.01
 

@@ -1,12 +1,14 @@
-"""A web application that stands on a page: written into a folder of its own as a file, and run there."""
+"""A web application that stands on a page: written into a folder of its own, and run there."""
 
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -20,11 +22,12 @@ class Application:
     """A process that listens on `port`. A context manager.
 
     Args:
-        file: name of the file.
-        code: its text.
+        files: path of each below the folder, and its text.
         command: that starts it, without a shell; `{port}` in it stands for the port.
         variables: of its environment; `{port}` as above.
         preparations: commands that are run before, one after the other.
+        port: TCP port of 127.0.0.1; None: any free one.
+        sign: words that it writes once it works; None: it works once it listens.
 
     Attributes:
         port: TCP port of 127.0.0.1.
@@ -32,19 +35,33 @@ class Application:
 
     def __init__(
         self,
-        file: str,
-        code: str,
+        files: Mapping[str, str],
         command: Sequence[str],
         variables: Mapping[str, str],
         preparations: Sequence[Sequence[str]] = (),
+        *,
+        port: int | None = None,
+        sign: str | None = None,
     ) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="relay-application-")
-        self.port = free_port()
-        (Path(self._folder.name) / file).write_text(code)
-        self._command = [word.format(port=self.port) for word in command]
+        self.port = port or free_port()
+        self._sign = sign
+        for path, text in files.items():
+            file = Path(self._folder.name) / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+        self._command = [word.replace("{port}", str(self.port)) for word in command]
         self._preparations = preparations
-        self._environment = {**os.environ, **{name: value.format(port=self.port) for name, value in variables.items()}}
+        placed = {name: value.replace("{port}", str(self.port)) for name, value in variables.items()}
+        self._environment = {**os.environ, **placed}
         self._process: subprocess.Popen[bytes] | None = None
+
+    def run(self, command: Sequence[str]) -> None:
+        """Run a command in its folder, with its environment."""
+        done = subprocess.run(
+            command, cwd=self._folder.name, env=self._environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
 
     @property
     def output(self) -> str:
@@ -53,12 +70,9 @@ class Application:
 
     def __enter__(self) -> Self:
         folder = Path(self._folder.name)
+        for command in self._preparations:
+            self.run(command)
         with (folder / "output").open("wb") as output:
-            for command in self._preparations:
-                done = subprocess.run(
-                    command, cwd=folder, env=self._environment, stdout=output, stderr=output, check=False
-                )
-                assert done.returncode == 0, self.output
             self._process = subprocess.Popen(
                 self._command,
                 cwd=folder,
@@ -66,6 +80,7 @@ class Application:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
+                start_new_session=True,  # some have workers, which end with it
             )
         guard.watch(self._process.pid)
         try:
@@ -79,7 +94,8 @@ class Application:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if self._process is not None:
-            self._process.kill()
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
             guard.unwatch(self._process.pid)
             # Captured, and shown when the test fails.
@@ -89,4 +105,4 @@ class Application:
     def _up(self) -> bool:
         assert self._process is not None
         assert self._process.poll() is None, self.output
-        return accepts(self.port)
+        return accepts(self.port) if self._sign is None else self._sign in self.output

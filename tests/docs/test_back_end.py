@@ -26,7 +26,7 @@ SETTINGS = {name.lower(): value for name, value in re.findall(r"^RELAY_(\w+)=(\S
 def back_end() -> Iterator[Application]:
     """The back end, as a process."""
     with Application(
-        FILE, CODE, [sys.executable, "-m", "uvicorn", "fastapi_back_end:app", "--port", "{port}"], {}
+        {FILE: CODE}, [sys.executable, "-m", "uvicorn", "fastapi_back_end:app", "--port", "{port}"], {}
     ) as it:
         yield it
 

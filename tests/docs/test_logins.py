@@ -47,7 +47,7 @@ def fastapi(more: str = "") -> Application:
     """Return the log-in with FastAPI, perhaps with more code."""
     command = [sys.executable, "-m", "uvicorn", "fastapi_login:app", "--port", "{port}"]
     code = example("python", "fastapi_login.py") + more
-    return Application("fastapi_login.py", code, command, {"RELAY_JWT_SECRET": SECRET})
+    return Application({"fastapi_login.py": code}, command, {"RELAY_JWT_SECRET": SECRET})
 
 
 def django() -> Application:
@@ -60,8 +60,7 @@ def django() -> Application:
         "DJANGO_SUPERUSER_PASSWORD": PASSWORD,
     }
     return Application(
-        "django_login.py",
-        example("python", "django_login.py"),
+        {"django_login.py": example("python", "django_login.py")},
         [*manage, "runserver", "--noreload", "{port}"],
         variables,
         [[*manage, "migrate"], [*manage, *add_user]],
@@ -73,7 +72,7 @@ def express() -> Application:
     if NODE is None:
         pytest.skip("no node here: sh tests/install.sh node")
     variables = {"RELAY_JWT_SECRET": SECRET, "PORT": "{port}", "NODE_PATH": f"/usr/share/nodejs:{STAND_IN}"}
-    return Application("express_login.js", example("js", "express_login.js"), [NODE, "express_login.js"], variables)
+    return Application({"express_login.js": example("js", "express_login.js")}, [NODE, "express_login.js"], variables)
 
 
 class Browser:

@@ -21,9 +21,9 @@ FILE = re.compile(r"`((?:[\w.-]+/)*[\w.-]+\.(?:py|md|js|cfg|yml|yaml|json|html|c
 OTHERS = {"lobby/"}
 """What looks like a file, and is none."""
 
-APPLICATION = re.compile(r"# (more of )?\w+\.py\n")
-"""How an example begins that is a file of its own. Tests run it in a process of its own: its imports change what
-others find."""
+APPLICATION = re.compile(r"# (more of )?[\w/]+\.py\n")
+"""How an example begins that is a file of its own, or part of one. Tests run it in a process of its own: its imports
+change what others find."""
 
 
 @cache

@@ -30,7 +30,7 @@ SETTINGS = {name.lower(): value for name, value in re.findall(r"^RELAY_(\w+)=(\S
 @pytest.fixture
 def back_end() -> Iterator[Application]:
     """The back end, as a process."""
-    with Application(FILE, CODE, [sys.executable, "-m", "uvicorn", "fastapi_rpc:app", "--port", "{port}"], {}) as it:
+    with Application({FILE: CODE}, [sys.executable, "-m", "uvicorn", "fastapi_rpc:app", "--port", "{port}"], {}) as it:
         yield it
 
 

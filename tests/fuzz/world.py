@@ -19,6 +19,7 @@ from relay.clients.context import CLOSE_TIMEOUT_SECONDS
 from relay.control.messages import CONTROL_CHANNEL
 from relay.gateway.proxy_phase import ProxyPhase
 from relay.message import PositionedMessage
+from relay.protocols.centrifuge import protobuf_wire
 from tests.clients.late_bus import LateBus
 from tests.fuzz.case import Case, Ending, Reading
 from tests.fuzz.entitlement import wrongly_admitted
@@ -144,6 +145,7 @@ class World:
 
     async def warm_up(self) -> None:
         """Ask for each page once, which fills the caches of the gateway, and note what is there then."""
+        protobuf_wire()  # its format stays, once a client speaks it
         for target in TARGETS:
             await self.try_case(Case("http", f"GET {target} HTTP/1.1\r\nHost: a\r\n\r\n".encode()))
         await self._rest()

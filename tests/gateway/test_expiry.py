@@ -26,7 +26,7 @@ from tests.gateway.admissions import (
 )
 from tests.harness.conditions import stays_true, wait_until
 from tests.harness.event_source import EventStreamClient
-from tests.harness.inside import parts_of
+from tests.harness.inside import let_an_hour_pass, parts_of
 from tests.harness.poll_client import PollClient
 from tests.harness.raw_websocket import TEXT, RawWebSocket
 from tests.harness.websocket_client import connected
@@ -46,13 +46,6 @@ def ends_in(seconds: float) -> Authenticator:
         return given[0]
 
     return Authenticator(identify)
-
-
-def let_an_hour_pass(gateway: Gateway) -> None:
-    """Set the clock by which rights end."""
-    parts = parts_of(gateway)
-    authentication = parts.front_door.admission.authentication
-    authentication._now = parts.context.registry.expirations.now = lambda: time.time() + 3600
 
 
 def clients_of(gateway: Gateway) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -12,6 +13,7 @@ from relay.gateway import handshake_queue
 from relay.gateway.handshake_queue import HandshakeQueue, Steps
 from relay.gateway.opening_request import OpeningRequests
 from relay.gateway.proxy_phase import ProxyPhase
+from relay.protocols.usual_upgrade import UsualUpgrade
 from tests.conftest import EmbeddedFactory
 from tests.fuzz.memory_transport import MemoryTransport
 from tests.harness.conditions import wait_until
@@ -106,14 +108,14 @@ async def test_a_client_that_leaves_before_its_turn_is_not_let_in(embedded: Embe
 
 async def test_a_fault_in_one_leaves_the_others_alone(embedded: EmbeddedFactory) -> None:
     (gateway,) = await embedded(1)
-    read = OpeningRequests.read_upgrade
+    read = OpeningRequests.read_usual_upgrade
 
-    def faulty(self: OpeningRequests, head: bytes, peer: str, user: str | None = None) -> object:
-        if b"/ws/faulty" in head:
+    def faulty(self: OpeningRequests, usual: UsualUpgrade, *given: Any) -> object:
+        if usual.target == "/ws/faulty":
             raise ZeroDivisionError
-        return read(self, head, peer, user)
+        return read(self, usual, *given)
 
-    with patch.object(OpeningRequests, "read_upgrade", faulty):
+    with patch.object(OpeningRequests, "read_usual_upgrade", faulty):
         async with RawWebSocket(gateway.port) as one, RawWebSocket(gateway.port) as other:
             refused, answer = await asyncio.gather(one.upgrade("/ws/faulty"), other.upgrade("/ws/a"))
     assert refused.status == 500

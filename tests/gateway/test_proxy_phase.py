@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 
 import pytest
 from aiohttp import web
@@ -141,3 +142,46 @@ async def test_handlers_of_plain_http_see_the_client(
     assert (await send_request(trusting.port, proxy_header("127.0.0.2") + request % chain)).text == "192.0.2.1 x hi"
     assert (await send_request(other.port, request % chain)).text == "127.0.0.1 x hi"
     assert (await get(other.port, "/who/y")).text == "127.0.0.1 y "
+
+
+UPGRADE = (
+    b"GET /ws/a HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("sent", "answer"),
+    [
+        (UPGRADE, b"HTTP/1.1 101 "),
+        (b"PROXY TCP4 203.0.113.7 127.0.0.1 1 2\r\n" + UPGRADE, b"HTTP/1.1 101 "),
+        (UPGRADE.replace(b"Connection: Upgrade", b"Connection: x, upgrade"), b"HTTP/1.1 101 "),
+        (UPGRADE.replace(b"Version: 13", b"Version: 8"), b"HTTP/1.1 426 "),
+        (UPGRADE.replace(b"/ws/a", b"/ws/%"), b"HTTP/1.1 400 "),
+        (b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", b"HTTP/1.1 200 "),
+    ],
+)
+async def test_what_has_come_before_the_client_is_accepted_is_not_lost(
+    embedded: EmbeddedFactory, sent: bytes, answer: bytes
+) -> None:
+    """The usual request is taken off the socket before there is a transport, and everything else left in it."""
+    (gateway,) = await embedded(1, trusted_proxies=("127.0.0.1",))
+    with socket.create_connection(("127.0.0.1", gateway.port)) as client:
+        client.sendall(sent)  # this thread is the gateway's, which accepts later
+        client.setblocking(False)
+        got = await asyncio.get_running_loop().sock_recv(client, 65536)
+    assert got.startswith(answer)
+
+
+async def test_a_client_that_comes_in_a_crowd_is_refused_as_always(embedded: EmbeddedFactory) -> None:
+    (gateway,) = await embedded(1)
+    parts = parts_of(gateway)
+    parts.front_door.max_sockets = 8
+    parts.context.registry.sockets += 7
+    with socket.create_connection(("127.0.0.1", gateway.port)) as client:
+        client.sendall(UPGRADE)
+        client.setblocking(False)
+        got = await asyncio.get_running_loop().sock_recv(client, 65536)
+    parts.context.registry.sockets -= 7
+    assert got.startswith(b"HTTP/1.1 503 ")
+    assert gateway.counters.connections_refused == {"full": 1}

@@ -99,23 +99,29 @@ class Browser:
             yield view
 
     @contextmanager
-    def visiting(self, url: str, *, width: int = 1100, dark: bool = False) -> Iterator[View]:
+    def visiting(
+        self, url: str, *, width: int = 1100, height: int = 800, dark: bool = False, before: str = ""
+    ) -> Iterator[View]:
         """Open a page of a server on this machine, as a person who was never there.
 
         Args:
             url: of the page; a certificate that nobody knows is accepted.
             width: of the screen in pixels.
+            height: of the screen in pixels.
             dark: whether the person prefers dark colours.
+            before: a script that runs before those of the page, each time that it is loaded.
         """
         permissions = ["clipboard-read", "clipboard-write"]
-        with self._view(width, dark, permissions=permissions, ignore_https_errors=True) as view:
+        with self._view(width, dark, height=height, permissions=permissions, ignore_https_errors=True) as view:
+            if before:
+                view.page.add_init_script(before)
             view.page.goto(url)
             yield view
 
     @contextmanager
-    def _view(self, width: int, dark: bool, **options: Any) -> Iterator[View]:
+    def _view(self, width: int, dark: bool, *, height: int = 800, **options: Any) -> Iterator[View]:
         context = self._browser.new_context(
-            viewport={"width": width, "height": 800}, color_scheme="dark" if dark else "light", **options
+            viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light", **options
         )
         view = View(context.new_page())
         view.page.on("request", lambda request: view.requests.append(request.url))

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
+from relay.logs.logger import threshold
+
 
 @pytest.fixture(autouse=True)
 def _restored_logging(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
@@ -19,3 +21,4 @@ def _restored_logging(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     logging.captureWarnings(False)
     root.handlers, root.level = handlers, level
     structlog.reset_defaults()
+    threshold.level = logging.NOTSET

@@ -43,7 +43,7 @@ def _pair(redis: RedisServer) -> Iterator[list[GatewayProcess]]:
         end(gateways)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def pair(redis_server: RedisServer) -> Iterator[list[GatewayProcess]]:
     """Two gateways over one Redis, for tests without an event loop; shared, so tests must leave them as they were."""
     with _pair(redis_server) as gateways:

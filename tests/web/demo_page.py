@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import quote
@@ -12,6 +14,9 @@ from tests.harness.browser import Browser, View
 
 WITHIN_MS = 60_000
 """Patience with a browser on a busy machine."""
+
+KEY = "'relay-playground-name'"
+"""Under which the browser keeps the name, as a script says it."""
 
 expect.set_options(timeout=WITHIN_MS)
 
@@ -26,14 +31,25 @@ class Client:
 
     def __init__(self, page: Page, number: int = 1) -> None:
         self.page = page
-        self.root = page.get_by_role("region", name=f"Client {number}", exact=True)
+        self.root = page.get_by_role("region", name=re.compile(f"^Client {number} in "))
         self.channel = self.root.get_by_label("Channel")
         self.name = self.root.get_by_label("Your name")
         self.text = self.root.get_by_label("Message", exact=True)
-        self.note = self.root.get_by_role("alert")
+        self.note = self.part("note")
+        self.channel_note = self.part("channelNote")
+        self.token_note = self.part("tokenNote")
         self.status = self.root.get_by_role("status")
         self.chart = self.root.get_by_role("img", name="Round trips")
         self.entries = self.root.get_by_role("log").get_by_role("listitem")
+
+    def part(self, name: str) -> Locator:
+        """Return a part of this panel by the name that the page's scripts have for it."""
+        return self.root.locator(f"[data-part={name}]")
+
+    def speak(self, protocol: str) -> None:
+        """Choose a protocol, and wait until the client is back."""
+        self.root.get_by_label("Protocol").select_option(protocol)
+        self.is_open()
 
     def button(self, name: str) -> Locator:
         """Return a button of this panel."""
@@ -76,6 +92,7 @@ def visit(
     *,
     name: str = "",
     width: int = 1100,
+    height: int = 800,
     dark: bool = False,
     tls: bool = False,
 ) -> Iterator[tuple[Client, View]]:
@@ -87,13 +104,13 @@ def visit(
         channel: to listen to.
         name: to write under; empty: the one that the page makes up.
         width: of the screen in pixels.
+        height: of the screen in pixels.
         dark: whether the person prefers dark colours.
         tls: whether the port speaks TLS.
     """
     url = f"{'https' if tls else 'http'}://127.0.0.1:{port}/#{quote(channel, safe='')}"
-    with browser.visiting(url, width=width, dark=dark) as view:
+    remembered = f"localStorage.getItem({KEY}) ?? localStorage.setItem({KEY}, {json.dumps(name)})" if name else ""
+    with browser.visiting(url, width=width, height=height, dark=dark, before=remembered) as view:
         client = Client(view.page)
         client.is_open()
-        if name:
-            client.name.fill(name)
         yield client, view

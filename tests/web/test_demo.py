@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import urljoin
 
 import pytest
 from aiohttp import ClientResponse, ClientSession
 
 from relay.web.demo import accepts_html
+from relay.web.documents import titles
 from tests.conftest import EmbeddedFactory
 from tests.harness.free_port import free_port
 from tests.harness.http_response import send_request
@@ -111,8 +113,9 @@ async def test_every_file_that_a_file_names_is_there_with_its_type(embedded: Emb
         assert response.headers["X-Content-Type-Options"] == "nosniff"
         assert path == "/" or response.content_type == types[path.rpartition(".")[2]]
         text = body.decode()
-        named = {f"/{name}" for name in re.findall(r'(?:src|href)="(demo/[^"]+)"', text)}
-        named |= {f"/demo/{name}" for name in re.findall(r'(?:from "\./|new URL\(")([^"$]+)"', text) if "." in name}
+        named = {f"/{name}" for name in re.findall(r'(?:src|href)="((?:demo|client)/[^"]+)"', text)}
+        modules = re.findall(r'(?:from "(?=\.)|new URL\(")([^"$]+)"', text)
+        named |= {urljoin(path, name) for name in modules}
         waiting += named - seen
     assert len(seen) > 10
 
@@ -181,6 +184,7 @@ async def test_the_page_learns_what_the_server_allows_and_no_secret(embedded: Em
     (gateway,) = await embedded(1, max_message_bytes=1000, default_channel="ä")
     response, _ = await fetch(gateway.port, "/demo/server.json")
     assert await response.json() == {
+        "documents": titles(),
         "auth": "none",
         "everything": True,
         "subprotocol": "relay",
@@ -193,6 +197,7 @@ async def test_the_page_learns_what_the_server_allows_and_no_secret(embedded: Em
     (gateway,) = await embedded(1, broker_url=url, broker_prefix="p:", publish_timeout=0, auth="key", **secrets)
     response, body = await fetch(gateway.port, "/demo/server.json")
     assert await response.json() == {
+        "documents": titles(),
         "auth": "key",
         "everything": False,
         "subprotocol": "relay",

@@ -33,7 +33,8 @@ def test_two_pages_on_two_gateways_talk(browser: Browser, pair: Pair, channel: s
         assert view.page.title() == f"{channel} \N{EN DASH} relay playground"
         for gateway, shown in ((one, view), (two, other)):
             origin = f"127.0.0.1:{gateway.port}"
-            assert f"ws://{origin}/ws/{channel}?echo=1" in shown.requests
+            name = "Ada" if gateway is one else "Bob"
+            assert f"ws://{origin}/ws/{channel}?echo=1&user={name}" in shown.requests
             assert {url.split("/")[2] for url in shown.requests} == {origin}
             assert shown.complaints == []
 
@@ -48,6 +49,8 @@ def test_a_second_client_opens_in_the_same_page(browser: Browser, pair: Pair, ch
         expect(two.text).to_be_focused()
         expect(two.channel).to_have_value(channel)
         two.name.fill("Bob")
+        two.name.press("Tab")
+        two.is_open()
         one.say("hello")
         two.sees("Ada", "hello")
         two.say("yes?")
@@ -67,16 +70,18 @@ def test_a_channel_is_left_for_another(browser: Browser, pair: Pair, channel: st
     with visit(browser, pair[0].port, channel) as (client, view), visit(browser, pair[1].port, channel) as (other, _):
         client.channel.fill(there)
         client.button("Join").click()
-        expect(client.note).to_have_text("A channel has no white space, and no control or invisible characters.")
+        expect(client.channel_note).to_have_text(
+            "A channel has no white space, and no control or invisible characters."
+        )
         for wrong, why in [("", "needs a name"), ("a/../b", "can't ask for"), ("x" * 256, "at most 255")]:
             client.channel.fill(wrong)
             client.button("Join").click()
-            expect(client.note).to_contain_text(why)
+            expect(client.channel_note).to_contain_text(why)
         there = there.replace(" ", "_")
         client.channel.fill(there)
         client.button("Join").click()
         client.sees(f"Listening to {there}")
-        expect(client.note).to_have_text("")
+        expect(client.channel_note).to_have_text("")
         expect(view.page.locator("#snippets")).to_contain_text(f"relay:{there}")
         other.say("in the old channel")
         other.sees("in the old channel", "back in")
@@ -91,7 +96,6 @@ def test_a_channel_is_left_for_another(browser: Browser, pair: Pair, channel: st
 def test_round_trips_are_drawn(browser: Browser, pair: Pair, channel: str) -> None:
     """By repeated messages, too; the chart says in words what it shows."""
     with visit(browser, pair[0].port, channel) as (client, _):
-        expect(client.root).to_contain_text("send something")
         client.root.get_by_label("Repeat").select_option("10/s")
         client.sees("number 5", "back in")
         client.root.get_by_label("Repeat").select_option("off")
@@ -114,6 +118,7 @@ def test_what_cannot_be_sent_is_kept_and_explained(browser: Browser, pair: Pair,
         expect(client.text).to_have_value("later")
         client.button("Connect").click()
         client.is_open()
+        expect(client.note).to_have_text("")
         client.button("Send").click()
         client.sees("later", "back in")
         assert view.complaints == []
@@ -124,8 +129,14 @@ def test_the_lines_to_copy_work(browser: Browser, pair: Pair, channel: str, redi
     name = f"{channel}'$(touch_x)"
     with visit(browser, pair[0].port, name) as (client, view), visit(browser, pair[1].port, name) as (_, other):
         copied = {}
-        for title in ("Browser", "Python, websockets", "Publish with curl", "Publish through Redis"):
-            button = view.page.get_by_role("button", name=f"Copy: {title}")
+        for title in (
+            "Browser",
+            "Browser, comes back by itself",
+            "Python, websockets",
+            "Publish with curl",
+            "Publish through Redis",
+        ):
+            button = view.page.get_by_role("button", name=f"Copy: {title}", exact=True)
             button.click()
             expect(button).to_have_text("Copied")
             copied[title] = view.page.evaluate("navigator.clipboard.readText()")
@@ -148,4 +159,17 @@ def test_the_lines_to_copy_work(browser: Browser, pair: Pair, channel: str, redi
             python.communicate()
         view.page.evaluate(f"() => {{ {copied['Browser']} window.kept = socket; }}")
         expect(client.entries.filter(has_text="hello")).to_have_count(3, timeout=WITHIN_MS)
+        module = copied["Browser, comes back by itself"]
+        head, _, rest = module.partition("\n")
+        address = head.split('"')[1]
+        script = (
+            f"async () => {{ const {{ RelayClient }} = await import('{address}'); {rest}; window.client = client; }}"
+        )
+        view.page.evaluate(script)
+        view.page.evaluate(_UNTIL_OPEN)
         assert other.complaints == []
+
+
+_UNTIL_OPEN = """async () => {
+  while (window.client.state.name !== "open") await new Promise((resolve) => setTimeout(resolve, 10));
+}"""

@@ -89,7 +89,7 @@ def test_files_arrive_byte_for_byte(browser: Browser, pair: Pair, channel: str) 
         visit(browser, pair[0].port, channel, name="Ada") as (ada, view),
         visit(browser, pair[1].port, channel) as (bob, other),
     ):
-        expect(ada.root).to_contain_text("up to 64 KiB a message")
+        expect(ada.root).to_contain_text("up to 64 KiB")
         ada.send_files(("numbers.bin", data), ("large.bin", bytes(65_537)), ("dot.png", PICTURE), ("empty", b""))
         for client in (bob, ada):
             assert client.save(client.sees("Ada", "numbers.bin", "50,000 bytes")) == ("numbers.bin", data)

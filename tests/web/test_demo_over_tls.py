@@ -36,7 +36,7 @@ def test_two_pages_talk(browser: Browser, gateway: GatewayProcess, channel: str)
         bob.say("yes?")
         ada.sees("Bob", "yes?")
         origin = f"127.0.0.1:{gateway.port}"
-        assert f"wss://{origin}/ws/{channel}?echo=1" in view.requests
+        assert f"wss://{origin}/ws/{channel}?echo=1&user=Ada" in view.requests
         expect(view.page.locator("#snippets")).to_contain_text(f"https://{origin}/publish/{channel}")
         expect(view.page.locator("#snippets")).to_contain_text(f"wss://{origin}/ws/{channel}")
         assert view.complaints == []

@@ -18,7 +18,7 @@ from tests.harness.server_api import KEY
 from tests.web.demo_page import WITHIN_MS, visit
 
 FOLLOW = """async (address) => {
-    const { RelayClient } = await import("/demo/relay-client.js");
+    const { RelayClient } = await import("/client/relay-client.js");
     return await new Promise((done) => {
         const client = new RelayClient(address, {
             onState: (state) => {
@@ -59,7 +59,7 @@ def test_it_comes_back_unless_it_is_kept_away(browser: Browser, pair: list[Gatew
             expected = ["waiting" if comes_back(code) else "closed", code]
             assert view.page.evaluate(FOLLOW, f"ws://127.0.0.1:{port}/{code}") == expected
         rule = """async () => {
-            const { comesBack } = await import("/demo/relay-client.js");
+            const { comesBack } = await import("/client/relay-client.js");
             return Array.from({ length: 4000 }, (_, index) => comesBack(1000 + index));
         }"""
         assert view.page.evaluate(rule) == [comes_back(code) for code in range(1000, 5000)]

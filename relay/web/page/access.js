@@ -40,16 +40,24 @@ export function rememberToken(token) {
   }
 }
 
-// Returns { forGood, reason } when the server refuses to let a client listen; null when it doesn't, or doesn't answer.
-// A browser says nothing of the answer to a WebSocket that was refused. The same question by HTTP gets the same one.
+// Returns the field of the form that a refusal is about; undefined when it is about none.
+export function fieldOf(status, reason) {
+  if (status === 401) return "token";
+  return status === 403 && reason.includes("channel") ? "channel" : undefined;
+}
+
+// Returns { forGood, status, reason } when the server refuses to let a client listen; null when it doesn't, or doesn't
+// answer. A browser says nothing of the answer to a WebSocket that was refused. The same question by HTTP gets the same one.
 export async function refusal(url, token) {
   const stop = new AbortController();
   try {
     const headers = token === "" ? {} : { Authorization: `Bearer ${token}` };
     const answer = await fetch(url, { headers, signal: stop.signal, cache: "no-store" });
     if (answer.ok) return null;
+    const { status } = answer;
+    const reason = (await answer.text()).trim();
     // Too many requests, and everything from 500 on, may be better in a while.
-    return { forGood: answer.status < 500 && answer.status !== 429, reason: (await answer.text()).trim() };
+    return { forGood: status < 500 && status !== 429, status, reason };
   } catch {
     return null;
   } finally {

@@ -5,10 +5,9 @@
 //     { name: "open", recovered }   subscribed. `recovered` says how many messages of meanwhile follow now; null: what was
 //                                   missed can't be known; undefined: it knew no position, and has not asked
 
-import { RelayClient } from "./relay-client.js";
+import { RelayClient } from "../client/relay-client.js";
 
 const LATE = 10_000; // ms by which a ping may be late
-const CUT = 5_000; // ms
 const LOOK_SOON = 200; // ms; who comes and goes is on the bus a little later than its clients hear of it
 const LOOK_AGAIN = 5_000; // ms
 const SUBSCRIBE_AGAIN = 2500; // from this code on, a subscription that the server has ended is wanted again
@@ -63,11 +62,6 @@ export class CentrifugeClient {
 
   renew(reason, delay) {
     this.#link.renew(reason, delay);
-  }
-
-  // Be without a network for a while, as in a tunnel.
-  cut() {
-    this.renew("cut by you", CUT);
   }
 
   // Publish a JSON text. Returns null, or says why it was not sent; the server may refuse it later.

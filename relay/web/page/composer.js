@@ -13,6 +13,7 @@ export class Composer {
   #sent = 0;
   #onTheirWay = new Map(); // id → when it was sent
   #repeatTimer = 0;
+  #unconnected = false; // whether what is said is about the connection
 
   // part: the parts of the panel. most: bytes of a message. name: tells under which name it writes.
   constructor(part, { most, name }) {
@@ -53,8 +54,14 @@ export class Composer {
     this.#onTheirWay.clear();
   }
 
-  // Says below the form what is wrong; "": nothing.
+  // The connection has another state: what was said of it is no longer so.
+  connectionChanged() {
+    if (this.#unconnected) this.say("");
+  }
+
+  // Says below the text what is wrong; "": nothing.
   say(text) {
+    this.#unconnected = false;
     if (this.#part.note.textContent !== text) this.#part.note.textContent = text;
   }
 
@@ -129,6 +136,7 @@ export class Composer {
 
   #explain(problem) {
     if (problem !== null) this.say(`Not sent: ${problem}.`);
+    this.#unconnected ||= problem !== null && this.client?.state.name !== "open";
     return problem === null;
   }
 }

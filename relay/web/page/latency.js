@@ -11,14 +11,16 @@ export class Latency {
   #last;
   #scale;
   #caption;
+  #median;
   #samples = [];
   #changed = true;
 
-  // parts: { chart, scale, caption }: an empty <svg>, and where the chart's height and the figures are written.
-  constructor({ chart, scale, caption }) {
+  // parts: { chart, scale, caption, median }: an empty <svg>, and where the chart's height and the figures are written.
+  constructor({ chart, scale, caption, median }) {
     this.#chart = chart;
     this.#scale = scale;
     this.#caption = caption;
+    this.#median = median;
     chart.setAttribute("viewBox", `0 0 ${WIDTH} ${HEIGHT}`);
     chart.setAttribute("preserveAspectRatio", "none");
     this.#line = shape(chart, "polyline");
@@ -46,7 +48,8 @@ export class Latency {
       this.#line.setAttribute("points", "");
       this.#last.setAttribute("d", "");
       this.#scale.textContent = "";
-      this.#caption.textContent = "send something";
+      this.#caption.textContent = "\u2013";
+      this.#median.textContent = "";
       return;
     }
     const top = roundUp(Math.max(...samples));
@@ -58,7 +61,8 @@ export class Latency {
     this.#last.setAttribute("d", `M${points.at(-1)}h0`);
     this.#scale.textContent = written(top);
     const median = written([...samples].sort((a, b) => a - b)[samples.length >> 1]);
-    this.#caption.textContent = `${written(samples.at(-1))}, median ${median}`;
+    this.#caption.textContent = written(samples.at(-1));
+    this.#median.textContent = `, median ${median}`;
     this.#chart.setAttribute("aria-label", `Round trips of the last ${samples.length} messages, up to ${written(top)}`);
   }
 }

@@ -2,16 +2,17 @@
 
 import { make } from "./attachments.js";
 import { Backlog } from "./backlog.js";
+import { colour } from "./colours.js";
 
 const ENTRIES = 500; // kept on the page
 const PER_FRAME = 40; // more than anybody can read
 const WAITING_BYTES = 16 * 1024 * 1024;
 const SHOWN_CHARACTERS = 4_000; // of one message
-const COLOURS = 6;
 const CALM = 4; // messages a second that a screen reader can read out
 const GAP_INTERVAL = 1_000; // ms between two remarks about what was left out
 
 export class Log {
+  #view;
   #list;
   #latest;
   #attachments;
@@ -22,27 +23,29 @@ export class Log {
   #unseen = 0;
   #remarked = 0;
 
-  // list: an <ol>. latest: a button that leads to its end. attachments: offers binary messages.
-  constructor(list, latest, attachments) {
-    this.#list = list;
+  // parts: { log, entries, latest }: what scrolls, the <ol> in it, and a button that leads to its end. attachments: offers
+  // binary messages.
+  constructor({ log, entries, latest }, attachments) {
+    this.#view = log;
+    this.#list = entries;
     this.#latest = latest;
     this.#attachments = attachments;
     latest.addEventListener("click", () => {
       this.#toEnd();
-      list.focus();
+      log.focus();
     });
-    list.addEventListener("scroll", () => this.#scrolled(), { passive: true });
+    log.addEventListener("scroll", () => this.#scrolled(), { passive: true });
     // A phone that is turned breaks the lines anew, a picture adds some: the end is elsewhere, and nobody has scrolled.
     const follow = () => this.#following && this.#toEnd();
-    new ResizeObserver(follow).observe(list);
-    list.addEventListener("load", follow, { capture: true });
+    new ResizeObserver(follow).observe(log);
+    log.addEventListener("load", follow, { capture: true });
   }
 
-  // Add a message: { name, text | data, file, mine, roundTrip, offset }. `name` is null when the sender gave none, and
-  // `offset` 0 when the message has no position.
-  message(message) {
+  // Add a message: { name, text | data, file, mine, roundTrip, offset, at }. `name` is null when the sender gave none,
+  // `offset` 0 when the message has no position, and `at` when nobody knows when it came.
+  message({ at = new Date(), ...message }) {
     const size = message.data?.byteLength ?? message.text.length * 2;
-    this.#push({ ...message, at: new Date() }, size);
+    this.#push({ ...message, at }, size);
   }
 
   // Add a remark of the page itself.
@@ -59,7 +62,7 @@ export class Log {
   // Say how many messages a second arrive; reading aloud stops when nobody could follow.
   pace(perSecond) {
     const live = perSecond > CALM ? "off" : "polite";
-    if (this.#list.getAttribute("aria-live") !== live) this.#list.setAttribute("aria-live", live);
+    if (this.#view.getAttribute("aria-live") !== live) this.#view.setAttribute("aria-live", live);
   }
 
   #push(entry, size) {
@@ -92,7 +95,7 @@ export class Log {
     this.#frame = again ? requestAnimationFrame(() => this.#render()) : 0;
   }
 
-  #message({ name, text, data, file, mine, roundTrip, offset, at }) {
+  #message({ name, text, data, file, mine, roundTrip, offset = 0, at }) {
     const item = make("li", mine ? "mine" : "");
     const who = name === null ? ["who nobody", "no name"] : [`who colour-${colour(name)}`, name.slice(0, 64)];
     item.append(time(at), make("b", ...who));
@@ -126,18 +129,18 @@ export class Log {
   }
 
   #atEnd() {
-    return this.#list.scrollHeight - this.#list.scrollTop - this.#list.clientHeight < 48;
+    return this.#view.scrollHeight - this.#view.scrollTop - this.#view.clientHeight < 48;
   }
 
   // Whether the list or its lines have another height than when this was asked last.
   #moved() {
     const before = this.#shape;
-    this.#shape = `${this.#list.scrollHeight} ${this.#list.clientHeight}`;
+    this.#shape = `${this.#view.scrollHeight} ${this.#view.clientHeight}`;
     return this.#shape !== before;
   }
 
   #toEnd() {
-    this.#list.scrollTop = this.#list.scrollHeight;
+    this.#view.scrollTop = this.#view.scrollHeight;
     this.#following = true;
     this.#moved();
     this.#seen();
@@ -156,14 +159,8 @@ function remark({ remark: text, at }) {
 }
 
 function time(at) {
+  if (at === null) return make("span", "before", "before");
   const element = make("time", "", at.toLocaleTimeString("en-GB"));
   element.dateTime = at.toISOString();
   return element;
-}
-
-// The same name has the same colour everywhere.
-function colour(name) {
-  let sum = 0;
-  for (const character of name) sum = (sum * 31 + character.codePointAt(0)) % 65_521;
-  return sum % COLOURS;
 }

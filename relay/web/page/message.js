@@ -37,9 +37,26 @@ export function channelProblem(channel) {
   return null;
 }
 
-// Returns the channel as a part of a URL's path. Nothing in it has a meaning to a shell within quotes.
+// Returns the channel as a part of a URL's path, as readable as it may be. Nothing in it has a meaning to a shell within
+// quotes.
 export function channelPath(channel) {
-  return encodeURIComponent(channel).replaceAll("%2F", "/").replaceAll("'", "%27");
+  return encodeURIComponent(channel).replace(/%(2F|3A|40|2C|3D|2B)/g, decodeURIComponent).replaceAll("'", "%27");
+}
+
+// Returns parameters as a URL's query; those that are "" are left out.
+export function query(parameters) {
+  const given = Object.entries(parameters).filter(([, value]) => value !== "");
+  const written = given.map(([name, value]) => `${name}=${encodeURIComponent(value)}`).join("&");
+  return written && `?${written}`;
+}
+
+// Returns a URL as a person reads it.
+export function readable(url) {
+  try {
+    return decodeURI(url);
+  } catch {
+    return url; // half a character
+  }
 }
 
 // Returns the URL of a path of this server; a proxy may have put another one in front of it.
@@ -52,6 +69,12 @@ export function socketUrl(path) {
   const url = serverUrl(path);
   url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
   return url;
+}
+
+// Returns { epoch, offset } of a position as events and polls write it, "EPOCH:OFFSET"; null for none.
+export function placeOf(position) {
+  const [, epoch, offset] = /^(.*):(\d+)$/.exec(position ?? "") ?? [];
+  return epoch === undefined ? null : { epoch, offset: Number(offset) };
 }
 
 // Returns a beginning of ids that no other client has. randomUUID() would need HTTPS.

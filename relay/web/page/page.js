@@ -1,12 +1,14 @@
-// Puts the page together: one panel, perhaps a second one, and how to connect.
+// Puts the page together: one client, perhaps a second one, and how to connect.
 
 import { accessInWords, rememberedToken, rememberToken } from "./access.js";
-import { showSnippets } from "./connect.js";
+import { showDocuments, showSnippets } from "./connect.js";
 import { Panel } from "./panel.js";
 
 const NAME = "relay-playground-name"; // where the browser keeps it
 
 const find = (id) => document.getElementById(id);
+const tabs = [...document.querySelectorAll("[data-shows]")];
+let second = null;
 const server = await about();
 
 if (server === null) find("trouble").hidden = false;
@@ -23,57 +25,76 @@ async function about() {
 }
 
 function start() {
+  find("host").textContent = location.host;
   find("access").textContent = accessInWords(server);
-  find("access").hidden = false;
-  const first = addPanel("Client 1", remembered() || madeUpName(), rememberedToken(), shown);
+  showDocuments(find("documents"), server.documents);
+  const first = addPanel(1, remembered() || madeUpName(), rememberedToken(), joined);
   first.root.addEventListener("change", () => {
     remember(first.name);
     rememberToken(first.token);
   });
   first.join(fromAddress()) || first.join(server.default_channel);
-  find("host").textContent = location.host;
+  delete document.body.dataset.loading;
   window.addEventListener("hashchange", () => fromAddress() !== first.channel && first.join(fromAddress()));
 
-  const opener = find("second");
-  opener.disabled = false;
-  opener.addEventListener("click", () => {
-    opener.disabled = true;
-    openSecond(first, () => {
-      opener.disabled = false;
-      opener.focus();
+  find("second").disabled = false;
+  find("second").addEventListener("click", () => openSecond(first));
+  for (const tab of tabs) {
+    tab.disabled = false;
+    tab.addEventListener("click", () => {
+      if (tab.dataset.shows === "2" && second === null) openSecond(first);
+      show(tab.dataset.shows);
     });
-  });
+  }
 }
 
 // With the token of the first client, which may be changed: two users see what each of them may do.
-function openSecond(first, onClose) {
-  const second = addPanel("Client 2", madeUpName(), first.token);
-  const close = second.root.querySelector(".close");
+function openSecond(first) {
+  find("second").disabled = true;
+  second = addPanel(2, madeUpName(), first.token);
+  const close = second.root.querySelector("[data-part=close]");
   close.hidden = false;
   close.addEventListener("click", () => {
     second.close();
-    onClose();
+    second = null;
+    show("1");
+    find("second").disabled = false;
+    const seen = find("second").checkVisibility() ? find("second") : tabs[1];
+    seen.focus();
   });
   second.join(first.channel);
+  show("2");
   second.focus();
 }
 
-function addPanel(title, name, token, onChannel) {
+// On a small screen one part is seen at a time: "1", "2" or "connect".
+function show(part) {
+  document.body.dataset.shown = part;
+  for (const tab of tabs) tab.setAttribute("aria-pressed", String(tab.dataset.shows === part));
+}
+
+function addPanel(number, name, token, onJoin) {
   const root = find("panel").content.firstElementChild.cloneNode(true);
+  root.dataset.shownAs = number;
   find("connect").before(root);
-  const panel = new Panel(root, { server, title, onChannel });
+  const panel = new Panel(root, { server, title: `Client ${number}`, onJoin });
   panel.name = name;
   panel.token = token;
   return panel;
 }
 
-// Says in the title, in the address and in the lines to copy which channel the first client is in.
-function shown(channel) {
+// Says in the title, in the address and in the lines to copy where the first client is.
+function joined(channel, address) {
   document.title = `${channel} \u2013 relay playground`;
-  const fragment = `#${encodeURIComponent(channel)}`;
-  if (location.hash !== fragment) history.replaceState(null, "", fragment);
+  if (fromAddress() !== channel || location.hash === "") history.replaceState(null, "", fragment(channel));
+  find("address").textContent = address;
   const { auth, subprotocol, redis_prefix: prefix } = server;
   showSnippets(find("snippets"), find("told"), { origin: location.origin, channel, prefix, auth, subprotocol });
+}
+
+// As readable as it may be: a browser encodes what it must.
+function fragment(channel) {
+  return `#${channel.replaceAll("%", "%25")}`;
 }
 
 function fromAddress() {

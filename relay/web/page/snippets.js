@@ -2,7 +2,9 @@
 
 import { channelPath } from "./message.js";
 
-// Returns [{ title, code }].
+const NO_ECHO = "It does not hear its own messages. With ?echo=1 at the end of the address it does, as this page's clients do.";
+
+// Returns [{ title, code, note }]. `note` is what one may wonder about, if anything.
 //
 //   origin: of this page, such as "http://localhost:8000".
 //   channel: its name.
@@ -15,8 +17,13 @@ export function snippets({ origin, channel, prefix, auth, subprotocol }) {
   const open = auth === "none";
   const curl = open ? "curl" : "curl -H 'Authorization: Bearer TOKEN'";
   const found = [
-    { title: "Browser", code: browser(open ? `"${socket}"` : `"${socket}", ["${subprotocol}", "bearer.TOKEN"]`) },
-    { title: "Python, websockets", code: python(socket, open ? "" : ', additional_headers={"Authorization": "Bearer TOKEN"}') },
+    { title: "Browser", code: browser(open ? `"${socket}"` : `"${socket}", ["${subprotocol}", "bearer.TOKEN"]`), note: NO_ECHO },
+    { title: "Browser, comes back by itself", code: relayClient(origin, socket, open) },
+    {
+      title: "Python, websockets",
+      code: python(socket, open ? "" : ', additional_headers={"Authorization": "Bearer TOKEN"}'),
+      note: NO_ECHO,
+    },
     { title: "Centrifuge's client (npm install centrifuge)", code: centrifuge(origin, channel, open) },
     { title: "Publish with curl", code: `${curl} -d hello ${shell(`${origin}/publish/${path}`)}` },
     { title: "Listen with curl (server-sent events)", code: `${curl} -N ${shell(`${origin}/sse/${path}`)}` },
@@ -34,6 +41,15 @@ function browser(given) {
   return `const socket = new WebSocket(${given});
 socket.onmessage = (event) => console.log(event.data);
 socket.onopen = () => socket.send("hello");`;
+}
+
+function relayClient(origin, socket, open) {
+  return `import { RelayClient } from "${origin}/client/relay-client.js";
+
+const client = new RelayClient("${socket}", {
+  onMessage: (data) => console.log(data),${open ? "" : '\n  token: () => "TOKEN",'}
+});
+client.start();`;
 }
 
 function centrifuge(origin, channel, open) {

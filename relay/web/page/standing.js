@@ -1,14 +1,17 @@
-// Where a client of the Centrifuge protocol stands in its channel, and who else is there.
+// Where a client stands in its channel, and who else is there, as far as its protocol tells.
 
 import { plural } from "./words.js";
 
 const NAMED = 20; // users; of more the number is said
 
+const RESUMES = "After a cut it goes on there. Centrifuge also tells who is here.";
+const PLAIN = "A WebSocket misses what is said while it is away; events and Centrifuge don't.";
 const NO_POSITIONS = "No message is kept, so what is said while you are away is missed (RELAY_HISTORY_SIZE).";
 const NO_PRESENCE = "Nobody is told who is here (RELAY_PRESENCE, and the right p).";
 
 export class Standing {
   #part;
+  #protocol = "plain";
   #positioned = true;
   #present = true;
 
@@ -17,19 +20,16 @@ export class Standing {
     this.#part = part;
   }
 
-  show() {
+  // Begin anew, with a client of another protocol or channel.
+  begin(protocol) {
+    this.#protocol = protocol;
     this.#positioned = true;
     this.#present = true;
-    this.#part.standing.hidden = false;
-    this.#part.files.parentElement.hidden = true; // JSON carries no bytes
+    this.#part.positioned.hidden = protocol === "plain";
+    this.#part.present.hidden = protocol !== "centrifuge";
     this.#part.position.textContent = "";
     this.#part.here.textContent = "";
-    this.#part.lacks.textContent = "";
-  }
-
-  hide() {
-    this.#part.standing.hidden = true;
-    this.#part.files.parentElement.hidden = false;
+    this.#explain();
   }
 
   // position: { epoch, offset }; null: the channel has none.
@@ -43,13 +43,24 @@ export class Standing {
   // members: who is subscribed; null: that isn't told. own: id of this client.
   see(members, own) {
     this.#present = members !== null;
-    this.#part.here.textContent = members === null ? "not told" : inWords(members, own);
+    const here = members === null ? "not told" : inWords(members, own);
+    this.#part.here.textContent = here;
+    this.#part.here.title = here;
     this.#explain();
   }
 
   #explain() {
-    const text = [this.#positioned ? "" : NO_POSITIONS, this.#present ? "" : NO_PRESENCE].join(" ").trim();
+    const text = this.#protocol === "plain" ? PLAIN : [this.#positions, this.#presence].join(" ").trim();
     if (this.#part.lacks.textContent !== text) this.#part.lacks.textContent = text;
+  }
+
+  get #positions() {
+    if (!this.#positioned) return NO_POSITIONS;
+    return this.#protocol === "events" ? RESUMES : "";
+  }
+
+  get #presence() {
+    return this.#present ? "" : NO_PRESENCE;
   }
 }
 

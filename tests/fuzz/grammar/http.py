@@ -41,7 +41,7 @@ TARGETS = (
     "/api/batch",
     "/api/openapi.json",
     "/api/disconnect",
-    "/static/relay-client.js",
+    "/client/relay-client.js",
     "http://127.0.0.1/healthz",
     "http://a.example:80/poll/x?wait=0",
     "*",

@@ -1,19 +1,14 @@
-"""The address of a gateway: as people write it, with or without an endpoint, and as this machine's settings have it."""
+"""The address of a gateway, as people write it: with or without an endpoint."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Self
-from urllib.parse import urlsplit
-
-import click
+from typing import Final, Self
+from urllib.parse import quote, urlsplit
 
 from relay.channel import channel_from_path
 from relay.errors import ChannelError, RelayError
-
-if TYPE_CHECKING:
-    from relay.settings import Settings
 
 _SCHEMES: Final = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
 
@@ -24,11 +19,8 @@ _ENDPOINT: Final = re.compile(
 )
 """An endpoint of a gateway; a proxy may put a path in front of it."""
 
-_LOOPBACK: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # compared with, not bound
-"""Host that means all addresses → the one at which a client on this machine reaches it."""
 
-
-class AddressError(RelayError):
+class AddressError(RelayError, ValueError):
     """Text that is not the address of a gateway.
 
     Args:
@@ -100,26 +92,16 @@ class GatewayAddress:
         """The URL up to `/ws`, without a slash at its end."""
         return self.origin + self.path
 
+    @property
+    def http_origin(self) -> str:
+        """Scheme, host and port for requests that are no WebSockets."""
+        return f"{'https' if self.scheme == 'wss' else 'http'}://{self.netloc}"
 
-def configured_gateway(option: str) -> tuple[str, Settings]:
-    """Return the `HOST:PORT` of a gateway with the settings of this environment, and these settings.
+    def endpoint(self, name: str, channel: str) -> str:
+        """Return the URL of a channel's HTTP endpoint.
 
-    Args:
-        option: that names another gateway, for the message when the port can't be known.
-
-    Raises:
-        click.UsageError: the port is any free one.
-    """
-    # Only here: loading settings takes longer than everything else that `relay health` does.
-    from relay.cli.options import load_settings
-
-    settings = load_settings({})
-    if settings.port == 0:
-        raise click.UsageError(f"RELAY_PORT is 0, any free port: say which gateway with {option}")
-    return reachable_netloc(settings.host[0], settings.port), settings
-
-
-def reachable_netloc(host: str, port: int) -> str:
-    """Return `HOST:PORT` as it is written in a URL, with the loopback address for a host that means all addresses."""
-    host = _LOOPBACK.get(host, host)
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        Args:
+            name: of the endpoint, such as `sse`.
+            channel: its name is encoded, slashes too: a URL library would normalize one such as "a/../b".
+        """
+        return f"{self.http_origin}{self.path}/{name}/{quote(channel, safe=':')}"
