@@ -43,7 +43,7 @@ class Disconnect(enum.Enum):
     NOT_ALLOWED = (1008, "not allowed")
     NOT_AVAILABLE = (1008, "not available")
     INVALID_TOKEN = (1008, "invalid token")
-    INTRODUCTION_TIMEOUT = (1008, "the client did not say in time who it is")
+    CONNECT_TIMEOUT = (1008, "the client did not say in time who it is")
     SUBSCRIPTION_EXPIRED = (1008, "subscription expired")
     TOO_MANY_CONNECTIONS = (1008, "too many connections")
     TOO_MANY_CHANNELS = (1008, "too many channels")

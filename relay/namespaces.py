@@ -44,6 +44,8 @@ class ChannelOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
             have missed something. A history counts them anyway.
         presence: whether it is known who is on the channel.
         join_leave: whether clients may hear who comes to the channel and who goes; only with `presence`.
+        force_push_join_leave: whether clients of several channels hear that without asking for it, whatever their
+            rights say; only with `join_leave`.
         slow_consumer: None: as RELAY_SLOW_CONSUMER says; see `slow_policy`.
         max_message_bytes: of the payload; None: as RELAY_MAX_MESSAGE_BYTES says.
         rights: letters of what all clients may do there; None: as RELAY_RIGHTS says.
@@ -61,6 +63,7 @@ class ChannelOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     positions: bool = False
     presence: bool = False
     join_leave: bool = False
+    force_push_join_leave: bool = False
     slow_consumer: SlowConsumerPolicy | None = None
     max_message_bytes: int | None = None
     rights: str | None = None

@@ -99,6 +99,8 @@ class Identity(msgspec.Struct, frozen=True):
         expires_at: when the client is to be disconnected, in seconds since 1970; None: never.
         info: JSON that presence will show of the client; None: nothing.
         server_side: what it is given when it connects; None: nothing, as most are.
+        leeway: seconds of `expires_at` that are for clocks that differ: a client that can renew its right is told that
+            it ends so much earlier.
     """
 
     user: str | None
@@ -106,6 +108,7 @@ class Identity(msgspec.Struct, frozen=True):
     expires_at: float | None = None
     info: bytes | None = None
     server_side: ServerSide | None = None
+    leeway: float = 0.0
 
 
 ANONYMOUS: Final = Identity(None)

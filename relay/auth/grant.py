@@ -61,6 +61,7 @@ class Grant(msgspec.Struct, frozen=True):
         expires_at: when the client is to be disconnected, in seconds since 1970; None: never.
         info: JSON that presence will show of the client, at most `MAX_INFO_BYTES`; None: nothing.
         server_side: subscriptions and data that it is given when it connects; None: nothing.
+        leeway: see `Identity`.
     """
 
     user: str | None = None
@@ -68,6 +69,7 @@ class Grant(msgspec.Struct, frozen=True):
     expires_at: float | None = None
     info: bytes | None = None
     server_side: ServerSide | None = None
+    leeway: float = 0.0
 
     def identity(self, defaults: Mapping[str, str]) -> Identity:
         """Return who the client is, and what it may do.
@@ -86,7 +88,7 @@ class Grant(msgspec.Struct, frozen=True):
         if self.expires_at is not None and not 0 <= self.expires_at < LATEST:
             raise ExpiryError(self.expires_at)
         rights = PatternRights(compile_patterns(self.channels or {}, defaults), self.user)
-        return Identity(self.user, rights, self.expires_at, self.info, self.server_side)
+        return Identity(self.user, rights, self.expires_at, self.info, self.server_side, self.leeway)
 
 
 def check_identity(identity: Identity) -> None:

@@ -28,6 +28,10 @@ _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9._-]{1,253}|\[[0-9a-f:.]+\]
 _SUBDOMAINS = re.compile(
     r"(?P<scheme>[a-z][a-z0-9+.-]*://)\*(?P<parent>(?:\.[a-z0-9_-]+)+\.[a-z][a-z0-9-]*|\.localhost)(?P<port>:[0-9]{1,5})?\Z"
 )
+
+_ORIGIN_FIELD: Final = re.compile(rb"\r\norigin:([^\r]*)", re.IGNORECASE)
+_HOST_FIELD: Final = re.compile(rb"\r\nhost:([^\r]*)", re.IGNORECASE)
+
 _LABELS = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\Z")
 
 
@@ -126,6 +130,25 @@ def cors_headers(origin: str | None, host: str | None, allowed: Collection[str] 
         # For the cookies of load balancers, which keep a client on one gateway.
         headers["Access-Control-Allow-Credentials"] = "true"
     return headers
+
+
+def refusal_headers(head: bytes, allowed: Collection[str] | None) -> dict[str, str]:
+    """Return the same for a request that is refused before it was read; empty where its page may not read why.
+
+    Args:
+        head: of the request; see `relay.protocols.http_request.RequestHead`.
+        allowed: see `check_origin`.
+    """
+    origins, hosts = (
+        [value.decode("latin-1").strip(" \t") for value in pattern.findall(head)]
+        for pattern in (_ORIGIN_FIELD, _HOST_FIELD)
+    )
+    if len(origins) > 1:
+        return {}
+    try:
+        return cors_headers(origins[0] if origins else None, hosts[0] if hosts else None, allowed)
+    except Refused:
+        return {}
 
 
 def _is_listed(origin: str, allowed: Collection[str]) -> bool:

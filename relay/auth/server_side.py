@@ -14,7 +14,7 @@ import msgspec
 from relay.auth.given_json import MAX_INFO_BYTES, is_json
 from relay.channel import check_channel
 from relay.errors import ChannelError, RelayError
-from relay.protocols.multiplexed import ServerSubscription as ServerSubscription
+from relay.protocols.multiplexed import ServerSubscription
 
 MAX_SUBSCRIPTIONS: Final = 128
 """Of one client by its token or its back end."""

@@ -121,6 +121,11 @@ class ClaimsReader(Generic[AnyClaims]):
         self._check(claims)
         return claims
 
+    @property
+    def leeway(self) -> float:
+        """Seconds by which clocks may differ."""
+        return self._rules.leeway
+
     def expires_at(self, claims: AnyClaims) -> float | None:
         """Return when the right ends that a token gives, in seconds since 1970; None: never."""
         expires_at = claims.exp if claims.expire_at is None else claims.expire_at or None

@@ -10,9 +10,10 @@ import msgspec
 from relay.auth.credential import MAX_CREDENTIAL_BYTES, Unauthenticated
 from relay.auth.given_json import ABSENT, given_json
 from relay.auth.keys import Key
-from relay.auth.server_side import ServerSide, ServerSideError, ServerSubscription, check_server_side
+from relay.auth.server_side import ServerSide, ServerSideError, check_server_side
 from relay.auth.signed_claims import ClaimsReader, SignedClaims, TokenRules
-from relay.errors import RelayError
+from relay.protocols.multiplexed import ServerSubscription
+from relay.protocols.request_errors import TokenRefused
 
 
 class SubscriptionClaims(SignedClaims, gc=False):
@@ -34,46 +35,13 @@ class SubscriptionGrant(msgspec.Struct, frozen=True):
         info: JSON that others are shown of the client in this channel; None: nothing.
         expires_at: when the subscription is to end, in seconds since 1970; None: never.
         data: JSON for the client, which it gets with the answer; None: nothing.
+        leeway: see `relay.auth.authenticator.Identity`.
     """
 
     info: bytes | None = None
     expires_at: float | None = None
     data: bytes | None = None
-
-
-class SubscriptionTokenError(RelayError):
-    """A token gives no right to a subscription."""
-
-
-class SubscriptionTokenExpired(SubscriptionTokenError):
-    """The token is in order but for its time, which is over, or has not begun: the client should come with another."""
-
-    def __str__(self) -> str:
-        return "the token has expired, or is not valid yet"
-
-
-class SubscriptionTokenInvalid(SubscriptionTokenError):
-    """The token is not in order.
-
-    Args:
-        reason: a sentence for the client, which never repeats the token.
-        cause: one of `relay.auth.credential.Cause`.
-    """
-
-    def __init__(self, reason: str, cause: str = "malformed") -> None:
-        super().__init__(reason, cause)
-        self.reason = reason
-        self.cause = cause
-
-    def __str__(self) -> str:
-        return self.reason
-
-
-class SubscriptionTokenMismatch(SubscriptionTokenError):
-    """The token is for another channel, or of another user."""
-
-    def __str__(self) -> str:
-        return "the token is for another channel, or of another user"
+    leeway: float = 0.0
 
 
 @runtime_checkable
@@ -92,7 +60,7 @@ class SubscriptionAuthenticator(Protocol):
             The grant, or an awaitable of it.
 
         Raises:
-            SubscriptionTokenError: it gives nothing.
+            TokenRefused: it gives nothing.
             Refused: with 503; whether it does can't be found out now.
         """
 
@@ -118,27 +86,29 @@ class SubscriptionTokens:
             user: of the client; None: it has none, and its token has an empty `sub`, or none.
 
         Raises:
-            SubscriptionTokenExpired: it was valid, or will be.
-            SubscriptionTokenInvalid: it is not in order.
-            SubscriptionTokenMismatch: it is for another channel or user.
+            TokenRefused: it gives nothing.
         """
         if len(token) > MAX_CREDENTIAL_BYTES:
-            raise SubscriptionTokenInvalid(f"the token is longer than {MAX_CREDENTIAL_BYTES} bytes", "too_long")
+            raise _invalid(f"the token is longer than {MAX_CREDENTIAL_BYTES} bytes", "too_long")
         try:
             claims = self._claims.read(token, keys)
         except Unauthenticated as error:
             if error.cause in ("expired", "not_yet_valid"):
-                raise SubscriptionTokenExpired from None
-            raise SubscriptionTokenInvalid(error.reason, error.cause) from None
+                raise TokenRefused("expired", "the token has expired, or is not valid yet") from None
+            raise _invalid(error.reason, error.cause) from None
         if not claims.channel:
-            raise SubscriptionTokenInvalid("the token is not for a subscription: it has no channel")
+            raise _invalid("the token is not for a subscription: it has no channel")
         if claims.client:
-            raise SubscriptionTokenInvalid("the token is for one connection: it has the claim client")
+            raise _invalid("the token is for one connection: it has the claim client")
         if claims.channel != channel or (claims.sub or None) != user:
-            raise SubscriptionTokenMismatch
+            raise TokenRefused("mismatch", "the token is for another channel, or of another user")
         info, data = given_json(claims.info), given_json(claims.data)
         try:
             check_server_side(ServerSide({channel: ServerSubscription(info, data)}))
         except ServerSideError as error:
-            raise SubscriptionTokenInvalid(f"the token can't be used: {error}") from None
-        return SubscriptionGrant(info, self._claims.expires_at(claims), data)
+            raise _invalid(f"the token can't be used: {error}") from None
+        return SubscriptionGrant(info, self._claims.expires_at(claims), data, self._claims.leeway)
+
+
+def _invalid(reason: str, fault: str = "malformed") -> TokenRefused:
+    return TokenRefused("invalid", reason, fault)

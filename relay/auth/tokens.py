@@ -9,8 +9,9 @@ import msgspec
 from relay.auth.given_json import ABSENT, given_json
 from relay.auth.grant import Grant
 from relay.auth.keys import Key
-from relay.auth.server_side import PLAIN_SUBSCRIPTION, ServerSide, ServerSubscription
+from relay.auth.server_side import PLAIN_SUBSCRIPTION, ServerSide
 from relay.auth.signed_claims import ClaimsReader, SignedClaims, TokenRules, malformed
+from relay.protocols.multiplexed import ServerSubscription
 
 
 class SubscriptionOptions(msgspec.Struct, gc=False):
@@ -58,7 +59,7 @@ class TokenVerifier:
         listed, rights = (claims.channels, None) if isinstance(claims.channels, list) else ((), claims.channels)
         server_side = server_side_of(listed, claims.subs, meta=claims.meta)
         expires_at = self._claims.expires_at(claims)
-        return Grant(claims.sub or None, rights, expires_at, given_json(claims.info), server_side)
+        return Grant(claims.sub or None, rights, expires_at, given_json(claims.info), server_side, self._claims.leeway)
 
 
 def server_side_of(

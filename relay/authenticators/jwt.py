@@ -11,7 +11,7 @@ from relay.auth.authenticator import Authenticator, Identity
 from relay.auth.credential import Cause, Unauthenticated
 from relay.auth.keys import PUBLIC_ALGORITHMS, Key, public_keys, secret_key
 from relay.auth.signed_claims import TokenRules, read_header
-from relay.auth.subscription_tokens import SubscriptionGrant, SubscriptionTokenInvalid, SubscriptionTokens
+from relay.auth.subscription_tokens import SubscriptionGrant, SubscriptionTokens
 from relay.auth.tokens import TokenVerifier
 from relay.authenticators.credentials import Credentials
 from relay.authenticators.issuer_keys import IssuerKeys, client_of
@@ -19,6 +19,7 @@ from relay.back_ends.http_client import warn_of_plain_http
 from relay.errors import Refused, Unavailable
 from relay.metrics.counters import Counters
 from relay.protocols.request import ConnectRequest
+from relay.protocols.request_errors import TokenRefused
 from relay.settings import Settings
 
 _UNVERIFIED: Final[frozenset[Cause]] = frozenset({"unknown_key", "wrong_algorithm", "wrong_signature"})
@@ -165,8 +166,8 @@ class IssuedTokens(SignedTokens):
         """Return what `verify` does; look for a key first that it may lack."""
         try:
             return verify()
-        except (Unauthenticated, SubscriptionTokenInvalid) as error:
-            if error.cause not in _UNVERIFIED or not self._may_be_known_to_the_issuer(token):
+        except (Unauthenticated, TokenRefused) as error:
+            if _fault(error) not in _UNVERIFIED or not self._may_be_known_to_the_issuer(token):
                 raise
         return self._verify_later(verify)
 
@@ -181,8 +182,13 @@ class IssuedTokens(SignedTokens):
         await self._issuer.look_again()
         try:
             return verify()
-        except (Unauthenticated, SubscriptionTokenInvalid) as error:
-            if error.cause not in _UNVERIFIED or self._issuer.problem is None:
+        except (Unauthenticated, TokenRefused) as error:
+            if _fault(error) not in _UNVERIFIED or self._issuer.problem is None:
                 raise
         # It may be valid: 401 would send its user to log in again.
         raise Refused(503, Unavailable.ISSUER_UNAVAILABLE)
+
+
+def _fault(error: Unauthenticated | TokenRefused) -> str:
+    """Return what is wrong with a token: one of `relay.auth.credential.Cause`."""
+    return error.cause if isinstance(error, Unauthenticated) else error.fault

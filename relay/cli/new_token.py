@@ -17,12 +17,13 @@ from relay.auth.credential import MAX_CREDENTIAL_BYTES, Unauthenticated
 from relay.auth.keys import UnusableKey
 from relay.auth.rights import USER, RightsError, compile_patterns
 from relay.auth.signing_key import SigningKey, private_key, signing_secret
-from relay.auth.subscription_tokens import SubscriptionTokenError, SubscriptionTokens
+from relay.auth.subscription_tokens import SubscriptionTokens
 from relay.auth.tokens import TokenVerifier
 from relay.authenticators.credentials import Credentials
 from relay.authenticators.jwt import configured_keys, token_rules
 from relay.channel import check_channel
 from relay.errors import ChannelError
+from relay.protocols.request_errors import TokenRefused
 from relay.settings import Settings
 from relay.system_error import in_words
 
@@ -178,6 +179,6 @@ def _refusal(token: str, key: SigningKey, claims: Mapping[str, Any], settings: S
         else:
             grant = TokenVerifier(rules, time.time).verify(token, keys)
             Credentials("token", None, settings.default_rights).identity(grant)
-    except (Unauthenticated, SubscriptionTokenError) as error:
-        return error.reason if isinstance(error, Unauthenticated) else str(error)
+    except (Unauthenticated, TokenRefused) as error:
+        return error.reason
     return None

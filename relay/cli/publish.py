@@ -7,6 +7,7 @@ import sys
 
 import click
 
+from relay.attributes import AttributesError, encode_tags
 from relay.brokers import schemes
 from relay.cli.broker_options import broker_options
 from relay.cli.ca_file import CA_OPTION
@@ -33,6 +34,35 @@ class IdempotencyKeyOption(click.ParamType[str]):
             self.fail(str(error), param, ctx)
 
 
+class TagOption(click.ParamType[tuple[str, str]]):
+    """A tag of a message."""
+
+    name = "tag"
+
+    def convert(
+        self, value: str | tuple[str, str], param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, str]:
+        """Return its name and its text."""
+        if isinstance(value, tuple):
+            return value
+        name, equals, text = value.partition("=")
+        if not equals:
+            self.fail(f"{value!r} is no NAME=TEXT", param, ctx)
+        return name, text
+
+
+def _read_tags(ctx: click.Context, param: click.Parameter, given: tuple[tuple[str, str], ...]) -> dict[str, str]:
+    """Return tags by name, or fail with the rule that they break."""
+    tags = dict(given)
+    try:
+        encode_tags(tags)
+    except AttributesError as error:
+        raise click.BadParameter(error.rule, ctx, param) from None
+    if len(tags) < len(given):
+        raise click.BadParameter("a message has one tag of a name", ctx, param)
+    return tags
+
+
 @click.command("publish")
 @click.argument("channel", type=ChannelArgument())
 @click.argument("message", required=False)
@@ -46,6 +76,15 @@ class IdempotencyKeyOption(click.ParamType[str]):
     metavar="KEY",
     help="Names the message: sent again with the same key, it isn't published again. For Redis.",
 )
+@click.option(
+    "--tag",
+    "tags",
+    type=TagOption(),
+    callback=_read_tags,
+    multiple=True,
+    metavar="NAME=TEXT",
+    help="Goes along with the message, to clients whose protocol has tags. Several are allowed. For Redis.",
+)
 @broker_options
 def command(
     channel: str,
@@ -55,6 +94,7 @@ def command(
     ca_file: str | None,
     token: str | None,
     idempotency_key: str | None,
+    tags: dict[str, str],
     **broker: str | None,
 ) -> None:
     """Send one message to a channel.
@@ -71,11 +111,15 @@ def command(
     settings = None if gateway is not None else load_settings(broker)
     payload = _read(message, binary)
     if settings is not None and schemes.find(settings.broker_url).redis:
-        _by_redis(settings, channel, payload, idempotency_key)
+        _by_redis(settings, channel, payload, idempotency_key, tags)
     elif idempotency_key is not None:
         raise click.UsageError(
             "--idempotency-key goes straight to Redis: name one with --broker-url. At a gateway, POST /publish takes "
             "the header Idempotency-Key"
+        )
+    elif tags:
+        raise click.UsageError(
+            "--tag goes straight to Redis: name one with --broker-url. At a gateway, the server API takes tags"
         )
     else:
         _by_gateway(gateway, ca_file, channel, payload, token)
@@ -101,7 +145,9 @@ def _read(message: str | None, binary: bool) -> str | bytes:
         raise click.UsageError("the message is not UTF-8: send it with --binary") from None
 
 
-def _by_redis(settings: Settings, channel: str, payload: str | bytes, idempotency_key: str | None) -> None:
+def _by_redis(
+    settings: Settings, channel: str, payload: str | bytes, idempotency_key: str | None, tags: dict[str, str]
+) -> None:
     from relay import Publisher
     from relay.errors import PublishError
 
@@ -112,7 +158,7 @@ def _by_redis(settings: Settings, channel: str, payload: str | bytes, idempotenc
             ca_file=settings.broker_ca_file,
             timeout=settings.broker_timeout,
         ) as publisher:
-            heard = publisher.publish(channel, payload, idempotency_key=idempotency_key)
+            heard = publisher.publish(channel, payload, idempotency_key=idempotency_key, tags=tags)
     except PublishError as error:
         _fail(channel, str(error))
     if heard:

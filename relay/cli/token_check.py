@@ -18,7 +18,7 @@ from relay.auth.authenticator import Identity
 from relay.auth.credential import MAX_CREDENTIAL_BYTES, Unauthenticated
 from relay.auth.keys import Key
 from relay.auth.rights import NONE, USER, Patterns, Right, Rule, compile_patterns, read_rule
-from relay.auth.subscription_tokens import SubscriptionTokenError, SubscriptionTokenInvalid, SubscriptionTokens
+from relay.auth.subscription_tokens import SubscriptionTokens
 from relay.auth.tokens import TokenVerifier
 from relay.authenticators.credentials import Credentials
 from relay.authenticators.issuer_keys import client_of, fetch_keys
@@ -26,6 +26,7 @@ from relay.authenticators.jwt import configured_keys, token_rules
 from relay.back_ends.http_client import CallFailed
 from relay.channel import check_channel
 from relay.errors import ChannelError
+from relay.protocols.request_errors import TokenRefused
 from relay.redaction import JOINERS, escape_controls
 from relay.settings import Settings
 
@@ -96,10 +97,8 @@ def check_subscription(
     keys = _keys(settings, [channel], "--subscription")
     try:
         grant = SubscriptionTokens(token_rules(settings), now).verify(token, keys, channel, user)
-    except SubscriptionTokenInvalid as error:
-        return _refused(error.reason, _details(error.cause, token, keys, settings, now()))
-    except SubscriptionTokenError as error:
-        return _refused(str(error), ())
+    except TokenRefused as error:
+        return _refused(error.reason, _details(error.fault, token, keys, settings, now()) if error.fault else ())
     click.secho("accepted", fg="green")
     for line in _about(Identity(user, expires_at=grant.expires_at, info=grant.info), now()):
         click.echo(line)

@@ -20,17 +20,20 @@ from relay.protocols.multiplexed import HistoryQuery, SubscribeOptions
 from relay.protocols.request_errors import NotAvailable
 
 
-class Asking(Protocol):
+class QuerySession(Protocol):
     """The session of a client that asks."""
 
     identity: Identity
-    protocol: ClientProtocol
+
+    @property
+    def protocol(self) -> ClientProtocol:
+        """What it speaks."""
 
     def may_as_subscriber(self, channel: str, letter: str) -> bool:
         """Return whether the client may do something in a channel because it is subscribed to it."""
 
 
-def check_readable(context: SessionContext, session: Asking, channel: str, query: HistoryQuery) -> None:
+def check_readable(context: SessionContext, session: QuerySession, channel: str, query: HistoryQuery) -> None:
     """Make sure that a client may read a channel's history, and that there is one.
 
     Raises:
@@ -45,7 +48,7 @@ def check_readable(context: SessionContext, session: Asking, channel: str, query
         raise NotAvailable("the channel keeps no history")
 
 
-def check_visible(context: SessionContext, session: Asking, channel: str) -> None:
+def check_visible(context: SessionContext, session: QuerySession, channel: str) -> None:
     """Make sure that a client may see who is on a channel, and that it is known; raises what `check_readable` does."""
     options = context.namespaces.options(check_channel(channel))
     if not session.may_as_subscriber(channel, Right.PRESENCE.value):
@@ -82,25 +85,51 @@ async def count(context: SessionContext, channel: str) -> tuple[int, int]:
     return stats.clients, stats.users
 
 
-async def heard(context: SessionContext, session: Asking, channel: str, options: SubscribeOptions) -> Interest | None:
+async def heard(
+    context: SessionContext, session: QuerySession, channel: str, options: SubscribeOptions, until: float
+) -> Interest | None:
     """Let the bus tell who comes to a channel and who goes, so that the client hears of itself, too.
+
+    Args:
+        context: what sessions share.
+        session: of the client.
+        channel: its name.
+        options: how the client wants to be subscribed.
+        until: loop time at which it waits no longer.
 
     Returns:
         A claim on what tells it, to be released; None: the client doesn't want to hear that, or can't.
     """
-    wanted = options.join_leave and session.protocol.presence is not None
-    if not wanted or not context.namespaces.options(channel).join_leave:
+    if not _hears(context, session, channel, asked=options.join_leave):
         return None
-    if Right.PRESENCE.value not in context.namespaces.options(channel).subscriber_rights:
-        try:
-            check_presence(session.identity, channel)
-        except NotAllowed:
-            return None
     interest, acknowledged = context.node.claim(EVENTS + channel)
     if not acknowledged.done():
         try:
-            await interest.settled(acknowledged, context.node.subscribe_timeout)
+            await interest.settled(acknowledged, until - context.node.clock())
         except BaseException:
             context.node.release(interest)
             raise
     return interest
+
+
+def _hears(context: SessionContext, session: QuerySession, channel: str, *, asked: bool) -> bool:
+    """Return whether a client is told who comes to a channel and who goes.
+
+    Args:
+        context: what sessions share.
+        session: of the client.
+        channel: its name.
+        asked: whether the client has asked for it.
+    """
+    namespace = context.namespaces.options(channel)
+    if session.protocol.presence is None or not namespace.join_leave:
+        return False
+    if namespace.force_push_join_leave:
+        return True
+    if not asked or Right.PRESENCE.value in namespace.subscriber_rights:
+        return asked
+    try:
+        check_presence(session.identity, channel)
+    except NotAllowed:
+        return False
+    return True

@@ -125,6 +125,10 @@ class Client(asyncio.BufferedProtocol, abc.ABC):
         """See `Connected`; a client that only listens has nothing to be published."""
         return True
 
+    def expire(self) -> None:
+        """End it, as its right is over; see `Connected`."""
+        self.close(Disconnect.TOKEN_EXPIRED)
+
     def refresh(self, expires_at: float | None) -> None:
         """Give it another end; see `Connected`."""
         self._context.registry.refresh(self, replace(self.session.identity, expires_at=expires_at))

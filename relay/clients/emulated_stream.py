@@ -55,7 +55,7 @@ class EmulatedStream(MultiplexedStream):
             self._context.emulated_streams.add(self._spoken.token, self)
 
     def take_in(self, payload: bytes) -> None:
-        """Take what the client says, now or in its turn; see `Speaking`."""
+        """Take what the client says, now or in its turn; see `EmulatedClient`."""
         if self._leaving or not self.session.open:
             return
         self.heard = True
@@ -122,7 +122,7 @@ class EmulatedStream(MultiplexedStream):
             self._context.node.forget(self)
             self._context.loop.call_soon(self.resume_publishing)
 
-    # What limits its rates; see `Throttleable`.
+    # What limits its rates; see `ThrottledClient`.
 
     def pause_reading(self) -> None:
         """Take in nothing until `go_on`."""

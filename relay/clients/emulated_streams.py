@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 
-class Speaking(Protocol):
+class EmulatedClient(Protocol):
     """A client that hears over a stream."""
 
     def take_in(self, payload: bytes) -> None:
@@ -16,13 +16,13 @@ class EmulatedStreams:
     """Finds a client by the token that its requests name it by."""
 
     def __init__(self) -> None:
-        self._streams: dict[str, Speaking] = {}
+        self._streams: dict[str, EmulatedClient] = {}
 
     def __len__(self) -> int:
         """Return how many there are."""
         return len(self._streams)
 
-    def add(self, token: str, stream: Speaking) -> None:
+    def add(self, token: str, stream: EmulatedClient) -> None:
         """Add a client that is there now."""
         self._streams[token] = stream
 

@@ -16,8 +16,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from relay.errors import Disconnect
-
 SPREAD_SECONDS: Final = 10.0
 """Clients that expire together are closed over so many seconds: each comes back, and a handshake costs more than a
 close."""
@@ -43,10 +41,10 @@ _FAR: Final = 10**11
 
 
 class Expiring(Protocol):
-    """A client whose right expires."""
+    """A client whose right expires, or a subscription."""
 
-    def close(self, why: Disconnect) -> None:
-        """Begin to end it; nothing happens when it is ending already."""
+    def expire(self) -> None:
+        """Begin to end it, as its right is over; nothing happens when it is ending already."""
 
 
 @dataclass(slots=True)
@@ -141,7 +139,7 @@ class Expirations:
             due = batch.size if gone >= batch.seconds else int(gone / batch.seconds * batch.size) + 1
             while batch.clients and batch.size - len(batch.clients) < due:
                 client, _ = batch.clients.popitem()
-                client.close(Disconnect.TOKEN_EXPIRED)
+                client.expire()
         self._batches = [batch for batch in self._batches if batch.clients]
         return more
 

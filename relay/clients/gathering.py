@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 from relay.clients.client import HIGH_WATER_BYTES, Client
-from relay.clients.introduction import RENEWAL_SECONDS
+from relay.clients.connecting import RENEWAL_SECONDS
 from relay.errors import Disconnect
 from relay.hub import MAX_BATCH_BYTES
 from relay.protocols.multiplexed import MultiplexedProtocol
@@ -66,7 +66,7 @@ class Gathering(Client):
         """Give it another end, and tell it, so that it renews its right in time; see `Connected`."""
         protocol = cast(MultiplexedProtocol, self.session.protocol)
         later = expires_at
-        if expires_at is not None and protocol.introduces_itself:
+        if expires_at is not None and protocol.connects_by_message:
             later = expires_at + RENEWAL_SECONDS
         super().refresh(later)
         now = self._context.registry.expirations.now()

@@ -135,6 +135,10 @@ class HistoryPoll:
             self._closing = self.session.protocol.closing(why)
             self._finish(self._closing.code)
 
+    def expire(self) -> None:
+        """End it, as its right is over; see `Connected`."""
+        self.close(Disconnect.TOKEN_EXPIRED)
+
     def refresh(self, expires_at: float | None) -> None:
         """Give it another end; see `Connected`."""
         self._context.registry.refresh(self, replace(self.session.identity, expires_at=expires_at))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from relay.errors import Refused, SubscribeError, Unavailable
 from relay.interest import Acknowledged, Interest
 from relay.node import Node
+from relay.position import Position
+from relay.protocols.multiplexed import ANY_EPOCH
 from relay.recovery.reading import Reading
 from relay.replay import Resume
 
@@ -44,6 +46,38 @@ async def prepared(
         if awaited is not acknowledged:
             reading = awaited.result() or reading
     return waited, reading
+
+
+async def resumed(
+    node: Node, interest: Interest, acknowledged: Acknowledged, resume: Resume, until: float
+) -> tuple[Resume, Reading | None]:
+    """Wait until a client can join a channel that may have positions, or not.
+
+    Args:
+        node: hub and broker.
+        interest, acknowledged: of the client's claim on the channel; see `Node.claim`.
+        resume: what the client wants of the messages before. A position of any epoch is one of the channel's.
+        until: loop time at which it waits no longer.
+
+    Returns:
+        What it wants, and what was read for it.
+
+    Raises:
+        Refused, SubscribeError: it can't join, or not in time.
+    """
+    reading, channel = None, interest.channel
+    if interest.positioned:
+        if isinstance(resume, Position) and resume.epoch == ANY_EPOCH:
+            await prepared(node, interest, acknowledged, 0, until - node.clock())
+            check_acknowledged(channel, acknowledged)
+            top = node.recoveries.position(channel)
+            assert top is not None, "the channel has been opened"
+            resume = Position(top.epoch, resume.offset)
+        _, reading = await prepared(node, interest, acknowledged, resume, until - node.clock())
+    elif not acknowledged.done():
+        await interest.settled(acknowledged, until - node.clock())
+    check_acknowledged(channel, acknowledged)
+    return resume, reading
 
 
 def check_acknowledged(channel: str, acknowledged: Acknowledged) -> None:

@@ -224,6 +224,10 @@ class LongPoll:
         self._end(self._closing.code, answer_due=why is not Disconnect.SLOW_CONSUMER)
         self._wake(True)
 
+    def expire(self) -> None:
+        """End it, as its right is over; see `Connected`."""
+        self.close(Disconnect.TOKEN_EXPIRED)
+
     def refresh(self, expires_at: float | None) -> None:
         """Give it another end; see `Connected`."""
         self._context.registry.refresh(self, replace(self.session.identity, expires_at=expires_at))

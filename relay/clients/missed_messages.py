@@ -12,6 +12,9 @@ Centrifuge       the end of the subscription, which the client begins anew. Of a
 All clients of a gateway would come back at once, and a handshake costs more than a close. So they are closed evenly
 over some time, by one timer for all. One that leaves meanwhile is forgotten. One that waits for its turn keeps it when
 there is another gap: it comes back in any case.
+
+Those that can be told are told at once, as each must be before it sees a later message; so does Centrifugo. A new
+subscription is one command, without a handshake, and one that asks too often is told to try it later.
 """
 
 from __future__ import annotations

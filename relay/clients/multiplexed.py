@@ -53,14 +53,9 @@ class MultiplexedWebSocket(Gathering, WebSocket, CommandTurns):
         elif self._due:
             self._context.turns.add(self)
 
-    def resume_writing(self) -> None:
-        """Write what was kept, and let the protocol go on: the client has read its answers."""
-        super().resume_writing()
-        if self._due:
-            self._context.turns.add(self)
-
     def connection_lost(self, exc: Exception | None) -> None:
         """Leave everything; called by the event loop. What is left to the protocol has its turns first."""
+        cast(MultiplexedProtocol, self.session.protocol).writable()  # nothing is to be taken any more
         if self._due:
             self._context.turns.add(self)  # it may have waited for the bus
         super().connection_lost(exc)
@@ -85,11 +80,9 @@ class MultiplexedWebSocket(Gathering, WebSocket, CommandTurns):
     def _may_send(self) -> bool:
         """Return whether the protocol may go on.
 
-        Not while the client doesn't read its answers, while the bus takes no more, or beyond the client's rates.
+        Not while the bus takes no more, or beyond the client's rates.
         """
         node = self._context.node
-        if self._held is not None and self._reader.open:
-            return False  # see `resume_writing`
         if not node.congested:
             return self._reader.muted or not self._is_held()
         if self._transport is not None:

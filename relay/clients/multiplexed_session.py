@@ -5,25 +5,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Final, Protocol, TypeVar, cast
+from typing import Any, Final, TypeVar
 
 from relay.attributes import encode_publisher
 from relay.auth.authenticator import EVERYTHING, Identity, check_publish
 from relay.auth.rights import Right
 from relay.channel import check_channel
-from relay.clients import channel_queries, introduction
-from relay.clients.registry import Connected
+from relay.clients import channel_queries, connecting
 from relay.clients.session_context import SessionContext
 from relay.clients.subscribing_session import SubscribingSession
 from relay.clients.subscription import Subscription
 from relay.errors import RelayError, SubscriptionError
-from relay.hub import Subscriber
 from relay.member import Member
 from relay.message import AttributedMessage, Attributes, Kind, PositionedMessage
 from relay.namespaces import ChannelOptions
 from relay.position import Position
 from relay.protocols import Outcome
-from relay.protocols.multiplexed import Answer, Granted, HistoryQuery, Introduced, MultiplexedProtocol
+from relay.protocols.multiplexed import Answer, ConnectGrant, Granted, HistoryQuery, MultiplexedProtocol
 from relay.protocols.request import ConnectRequest
 from relay.rpc_call import RpcCall
 
@@ -31,25 +29,6 @@ PUBLISHERS: Final = 1024
 """Whose description is kept: it takes 2 µs to make, as long as the rest of taking in a message."""
 
 _T = TypeVar("_T")
-
-
-class Attended(Subscriber, Protocol):
-    """A client of several channels; see `relay.clients.gathering` and `relay.clients.command_turns`."""
-
-    def hold_deliveries(self) -> None:
-        """Keep back what is delivered from now on."""
-
-    def reply(self, data: bytes) -> bool:
-        """Write the answer to a request, and behind it what was kept back; return whether some of it is still here."""
-
-    def close_in_turn(self) -> None:
-        """End it, as it lacks messages, when its turn has come."""
-
-    def take_turn(self) -> None:
-        """Call `MultiplexedSession.give_turn` when it is its turn."""
-
-    def count(self, messages: int) -> None:
-        """Count so many more messages."""
 
 
 class MultiplexedSession(SubscribingSession):
@@ -92,23 +71,23 @@ class MultiplexedSession(SubscribingSession):
             found = self._context.shared[channel, key] = make()
         return found
 
-    def introduce(
-        self, opening: ConnectRequest | None, token: str, headers: Mapping[str, str], answer: Answer[Introduced]
+    def connect(
+        self, opening: ConnectRequest | None, token: str, headers: Mapping[str, str], answer: Answer[ConnectGrant]
     ) -> None:
         """Find out who the client is; see `relay.protocols.multiplexed.MultiplexedSession`, as for what follows."""
-        self._ask(self._introduce(opening, token, headers), answer)
+        self._ask(self._connect(opening, token, headers), answer)
 
-    async def _introduce(self, opening: ConnectRequest | None, token: str, headers: Mapping[str, str]) -> Introduced:
+    async def _connect(self, opening: ConnectRequest | None, token: str, headers: Mapping[str, str]) -> ConnectGrant:
         if opening is None:
             opening = ConnectRequest("/", {}, {}, self._remote)
         else:
             self._remote = opening.remote
             self._passed_on = self._context.rpc.headers_of(opening) or None
-        return await introduction.introduce(self._context, self, cast(Connected, self._client), opening, token, headers)
+        return await connecting.connect(self._context, self, self._there, opening, token, headers)
 
     def call(self, method: str, data: bytes, binary: bool, answer: Answer[bytes]) -> None:
         """Call a procedure of the back end."""
-        server_side, spoken = self.identity.server_side, self._spoken
+        server_side, spoken = self.identity.server_side, self.protocol
         call = RpcCall(
             method=method,
             data=data,
@@ -140,15 +119,14 @@ class MultiplexedSession(SubscribingSession):
 
     def fall_silent(self, channel: str) -> None:
         """Deliver nothing more of a channel, and close the client when its turn has come."""
-        client = cast(Attended, self._client)
+        client = self._there
         self._node.hub.remove(channel, client, self._found(channel).encode)
         client.close_in_turn()
 
     def granted(self, channel: str) -> Granted:
         """Return what the client is told with a subscription."""
         subscription = self._found(channel)
-        left = introduction.seconds_left(self._context, subscription.expires_at)
-        seconds = None if left is None else max(0.0, left - introduction.RENEWAL_SECONDS)
+        seconds = connecting.seconds_left(self._context, subscription.expires_at, subscription.leeway)
         return Granted(seconds, subscription.data)
 
     def read_history(
@@ -170,27 +148,27 @@ class MultiplexedSession(SubscribingSession):
 
     def hold_deliveries(self) -> None:
         """Write nothing of channels until the next `reply`."""
-        cast(Attended, self._client).hold_deliveries()
+        self._there.hold_deliveries()
 
     def reply(self, data: bytes) -> bool:
         """Write the answer to a request."""
-        return self.open and cast(Attended, self._client).reply(data)
+        return self.open and self._there.reply(data)
 
     def take_turn(self) -> None:
         """Let the protocol go on when it is the client's turn."""
         if self._client is not None and not self.due:
             self.due = True
-            cast(Attended, self._client).take_turn()
+            self._client.take_turn()
 
     def give_turn(self) -> int:
         """Let the protocol go on; see `MultiplexedProtocol.go_on`."""
         self.due = False
-        return self._spoken.go_on(self._whole)
+        return self.protocol.go_on(self)
 
     def count(self, messages: int) -> None:
         """Count what the client has sent as so many more messages."""
         if self._client is not None:
-            cast(Attended, self._client).count(messages)
+            self._client.count(messages)
 
     def pause(self) -> None:
         """Read nothing more of the client until `resume`."""
@@ -219,14 +197,14 @@ class MultiplexedSession(SubscribingSession):
         return await self._context.rpc.call(call)
 
     async def _renew(self, subscription: Subscription, token: str) -> float | None:
-        grant = await self._authorize(subscription.channel, token)
+        grant = await connecting.authorize(self._context, token, subscription.channel, self.user)
         if self._found(subscription.channel) is not subscription:
             raise SubscriptionError(subscription.channel, "the subscription was ended meanwhile")
         before = subscription.info
         self._take(subscription, grant)
-        if before != grant.info and subscription.begun and subscription.interest.present:
+        if before != grant.info and subscription.shown:
             self._show(subscription.channel)
-        return introduction.seconds_left(self._context, grant.expires_at)
+        return connecting.seconds_left(self._context, grant.expires_at, grant.leeway)
 
     def _ask(self, question: Coroutine[Any, Any, _T], answer: Answer[_T]) -> None:
         """Find something out, and tell it unless the client has left."""

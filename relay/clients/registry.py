@@ -41,6 +41,9 @@ class Connected(Protocol):
     def close(self, why: Disconnect | CustomDisconnect) -> None:
         """End it, as its protocol says it; nothing happens when it is ending already."""
 
+    def expire(self) -> None:
+        """End it, as its right is over."""
+
     def abort(self) -> None:
         """End it at once, without a word."""
 
@@ -147,7 +150,7 @@ class Registry:
         """
         session = client.session
         before, after = session.identity.expires_at, identity.expires_at
-        session.identify(identity)
+        session.change_identity(identity)
         if before == after or client not in self._clients:
             return
         if before is not None:

@@ -9,7 +9,6 @@ from typing import Protocol
 import msgspec
 
 from relay.auth.authenticator import EVERYTHING, Identity, check_publish
-from relay.auth.server_side import ServerSubscription
 from relay.brokers import Published
 from relay.channel import check_channel
 from relay.errors import CustomDisconnect, Disconnect, PublishError
@@ -21,6 +20,7 @@ from relay.message import Encoder, Kind, Message
 from relay.node import Node
 from relay.paused_sources import PausableSource
 from relay.protocols import ClientProtocol, Outcome
+from relay.protocols.multiplexed import ServerSubscription
 from relay.recovery.reading import Reading
 from relay.replay import Replay
 
@@ -95,7 +95,7 @@ class Session:
         """Names of the channels to which the client is subscribed, or is about to be."""
         return () if self._interest is None else (self._interest.channel,)  # looked at for all clients in a row
 
-    def identify(self, identity: Identity) -> None:
+    def change_identity(self, identity: Identity) -> None:
         """Take another identity of the same user, and show what others are to see of it."""
         before, self.identity = self.identity, identity
         interest = self._interest

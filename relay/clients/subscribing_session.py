@@ -4,29 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection
-from typing import cast
+from typing import Protocol
 
 from msgspec import structs
 
 from relay.auth.authenticator import Identity, check_history, check_subscribe
 from relay.auth.subscription_tokens import SubscriptionGrant
 from relay.channel import check_channel
-from relay.clients import channel_queries, introduction
-from relay.clients.joining import check_acknowledged, prepared
+from relay.clients import channel_queries, connecting
+from relay.clients.joining import resumed
 from relay.clients.registry import Connected
-from relay.clients.session import Session, raw
+from relay.clients.session import Session, SessionClient, raw
 from relay.clients.session_context import SessionContext
 from relay.clients.subscription import Subscription
 from relay.errors import RelayError, SubscribeError, SubscriptionError
-from relay.interest import Acknowledged, Interest
 from relay.limits.limit import Limit, reached
 from relay.member import Member
-from relay.position import Position
 from relay.protocols.multiplexed import (
-    ANY_EPOCH,
     AS_USUAL,
     MultiplexedProtocol,
-    MultiplexedSession,
     ServerSubscription,
     Subscribed,
     SubscribeOptions,
@@ -36,17 +32,39 @@ from relay.recovery.reading import Reading
 from relay.replay import Replay, Resume
 
 
+class MultiplexedClient(SessionClient, Connected, Protocol):
+    """A client of several channels; see `relay.clients.gathering` and `relay.clients.command_turns`."""
+
+    def hold_deliveries(self) -> None:
+        """Keep back what is delivered from now on."""
+
+    def reply(self, data: bytes) -> bool:
+        """Write the answer to a request, and behind it what was kept back; return whether some of it is still here."""
+
+    def close_in_turn(self) -> None:
+        """End it, as it lacks messages, when its turn has come."""
+
+    def take_turn(self) -> None:
+        """Call `MultiplexedSession.give_turn` when it is its turn."""
+
+    def count(self, messages: int) -> None:
+        """Count so many more messages."""
+
+
 class SubscribingSession(Session):
     """One client and its channels; see `relay.protocols.multiplexed.MultiplexedSession`.
 
     Args:
         context: what such sessions share.
-        identity: who the client is, and what it may do; see `relay.clients.introduction.unknown`.
+        identity: who the client is, and what it may do; see `relay.clients.connecting.unknown`.
         protocol: what it speaks.
         network: what its address is counted as; see `relay.limits.connections`.
     """
 
     __slots__ = ("_context", "_requests", "_subscribed_due", "_subscriptions")
+
+    protocol: MultiplexedProtocol
+    _client: MultiplexedClient | None
 
     def __init__(
         self, context: SessionContext, identity: Identity, protocol: MultiplexedProtocol, network: str = ""
@@ -64,12 +82,12 @@ class SubscribingSession(Session):
         """Names of the channels to which the client is subscribed, or is about to be."""
         return self._subscriptions
 
-    def identify(self, identity: Identity) -> None:
+    def change_identity(self, identity: Identity) -> None:
         """Take another identity of the same user, and show what others are to see of it."""
         before, self.identity = self.identity, identity
         if before.info != identity.info and self.open:
             for subscription in self._subscriptions.values():
-                if subscription.begun and subscription.interest.present:
+                if subscription.shown:
                     self._show(subscription.channel)
 
     # What the client asks for.
@@ -77,7 +95,7 @@ class SubscribingSession(Session):
     def subscribe(self, channel: str, subscribed: Subscribed, options: SubscribeOptions = AS_USUAL) -> None:
         """Deliver a channel to the client."""
         check_channel(channel)
-        if not options.granted and (not options.token or self.identity.rights is introduction.NOTHING):
+        if not options.granted and (not options.token or self.identity.rights is connecting.NOTHING):
             check_subscribe(self.identity, channel)
         cache = self._context.namespaces.options(channel).cache
         if options.resume and isinstance(options.resume, int) and not cache:
@@ -87,10 +105,8 @@ class SubscribingSession(Session):
         if channel in self._subscriptions:
             raise AlreadySubscribed(channel)
         self._check_limits(channel, asked=not options.granted)
-        interest, acknowledged = self._node.claim(channel)
-        subscription = self._subscriptions[channel] = Subscription(interest, options, subscribed, self)
-        begin = self._begin(subscription, acknowledged, options)
-        subscription.task = self._context.requests.start(begin, self._abort)
+        subscription = self._subscriptions[channel] = Subscription(channel, options, subscribed, self)
+        subscription.task = self._context.requests.start(self._begin(subscription, options), self._abort)
 
     def unsubscribe(self, channel: str) -> None:
         """Deliver a channel no longer."""
@@ -102,7 +118,7 @@ class SubscribingSession(Session):
         """Subscribe the client because a back end says so; nothing happens when it is subscribed already."""
         if channel in self._subscriptions or not self.open:
             return
-        subscribed = self._spoken.subscribed(self._whole, channel, subscription)
+        subscribed = self.protocol.subscribed(self, channel, subscription)
         options = SubscribeOptions(granted=True, info=subscription.info)
         try:
             self.subscribe(channel, subscribed, options)
@@ -122,7 +138,7 @@ class SubscribingSession(Session):
     def end(self) -> None:
         """Let go of the client, and let the protocol go; see `Session`."""
         if self._client is not None:
-            self._spoken.release()
+            self.protocol.release()
         super().end()
 
     def end_expired(self, subscription: Subscription) -> None:
@@ -130,7 +146,7 @@ class SubscribingSession(Session):
         begun = subscription.begun
         self._end(subscription, TokenRefused("expired", "the token has expired before the subscription had begun"))
         if begun:
-            self._spoken.expired(self._whole, subscription.channel)
+            self.protocol.expired(self, subscription.channel)
 
     def may_as_subscriber(self, channel: str, letter: str) -> bool:
         """Return whether the client may do something in a channel because it is subscribed to it."""
@@ -141,62 +157,46 @@ class SubscribingSession(Session):
 
     # How subscriptions begin and end.
 
-    async def _begin(self, subscription: Subscription, acknowledged: Acknowledged, options: SubscribeOptions) -> None:
-        """Wait for what a subscription needs; deliver its channel then, and tell the client."""
+    async def _begin(self, subscription: Subscription, options: SubscribeOptions) -> None:
+        """Wait for what a subscription needs, all in all for the time for which clients wait; deliver its channel then.
+
+        Nothing is claimed for a client before it is known that it may have it.
+        """
+        channel, until = subscription.channel, self._node.clock() + self._node.subscribe_timeout
         try:
             if options.token:
-                grant = await self._authorize(subscription.channel, options.token)
-                if self._subscriptions.get(subscription.channel) is not subscription:
+                grant = await connecting.authorize(self._context, options.token, channel, self.user)
+                if self._subscriptions.get(channel) is not subscription:
                     return  # an authenticator of the program may not let itself be cancelled
                 self._take(subscription, grant)
-            events = await channel_queries.heard(self._context, self, subscription.channel, options)
+            interest, acknowledged = self._node.claim(channel)
+            subscription.interest = interest
+            events = await channel_queries.heard(self._context, self, channel, options, until)
             try:
-                resume, reading = await self._prepare(subscription.interest, acknowledged, options.resume)
+                resume, reading = await resumed(self._node, interest, acknowledged, options.resume, until)
                 self._deliver(subscription, resume, reading, watching=events is not None)
             finally:
                 if events is not None:
                     self._node.release(events)
         except RelayError as error:
             subscription.task = None
-            if self._subscriptions.get(subscription.channel) is subscription:
+            if self._subscriptions.get(channel) is subscription:
                 self._end(subscription, error)
         finally:
             subscription.task = None
-
-    async def _prepare(
-        self, interest: Interest, acknowledged: Acknowledged, resume: Resume
-    ) -> tuple[Resume, Reading | None]:
-        """Wait until the client can join a channel; return what it wants of the messages before, and what was read.
-
-        Raises:
-            Refused, SubscribeError: it can't, or not in time.
-        """
-        node, reading, channel = self._node, None, interest.channel
-        if interest.positioned:
-            until = node.clock() + node.subscribe_timeout
-            if isinstance(resume, Position) and resume.epoch == ANY_EPOCH:
-                await prepared(node, interest, acknowledged, 0, node.subscribe_timeout)
-                check_acknowledged(channel, acknowledged)
-                top = node.recoveries.position(channel)
-                assert top is not None, "the channel has been opened"
-                resume = Position(top.epoch, resume.offset)
-            _, reading = await prepared(node, interest, acknowledged, resume, until - node.clock())
-        elif not acknowledged.done():
-            await interest.settled(acknowledged, node.subscribe_timeout)
-        check_acknowledged(channel, acknowledged)
-        return resume, reading
 
     def _deliver(self, subscription: Subscription, resume: Resume, reading: Reading | None, *, watching: bool) -> None:
         """Deliver a channel from now on, behind what the client is told of it."""
         channel, interest, subscribed = subscription.channel, subscription.interest, subscription.subscribed
         assert self._client is not None
+        assert interest is not None
         assert subscribed is not None
         replay: Replay | None = None
         if interest.positioned:
             replay = self._node.recoveries.join(channel, resume, reading)
         subscription.subscribed = None
         if subscription.encode is None:
-            subscription.encode = self._spoken.encoder(self._context.namespaces.options(channel))
+            subscription.encode = self.protocol.encoder(self._context.namespaces.options(channel))
         client, told = self._client, b""
         self._node.hub.add(channel, client, subscription.encode)
         if watching and (presence := self.protocol.presence) is not None:
@@ -215,20 +215,22 @@ class SubscribingSession(Session):
             subscription: of the client.
             failure: told when it has not begun; None: the client has left, and is told nothing.
         """
-        channel, subscribed = subscription.channel, subscription.subscribed
+        channel, interest, subscribed = subscription.channel, subscription.interest, subscription.subscribed
         del self._subscriptions[channel]
         if subscription.expires_at is not None:
             self._context.registry.expirations.discard(subscription, subscription.expires_at)
         if subscription.task is not None:
             subscription.task.cancel()
         if subscribed is not None:
-            self._node.release(subscription.interest)
+            if interest is not None:
+                self._node.release(interest)
             if failure is not None:
                 subscribed(failure)
             return
         if subscription.watching and self.protocol.presence is not None and self._client is not None:
             self._context.watchers.discard(self._client, channel, self.protocol.presence)
-        self._drop(subscription.interest, subscription.encode)
+        assert interest is not None, "it has begun"
+        self._drop(interest, subscription.encode)
 
     def _end_subscriptions(self) -> None:
         for subscription in list(self._subscriptions.values()):
@@ -237,22 +239,16 @@ class SubscribingSession(Session):
             task.cancel()
 
     @property
-    def _spoken(self) -> MultiplexedProtocol:
-        return cast(MultiplexedProtocol, self.protocol)
-
-    @property
-    def _whole(self) -> MultiplexedSession:
-        """Itself: `relay.clients.multiplexed_session` adds the rest."""
-        return cast(MultiplexedSession, self)
+    def _there(self) -> MultiplexedClient:
+        """The client, which has not ended."""
+        assert self._client is not None
+        return self._client
 
     def _member(self, channel: str) -> Member:
         """Return what others see of the client on a channel."""
         return structs.replace(super()._member(channel), channel_info=raw(self._found(channel).info))
 
     # Tokens of channels.
-
-    async def _authorize(self, channel: str, token: str) -> SubscriptionGrant:
-        return await introduction.authorize(self._context, token, channel, self.user)
 
     def _take(self, subscription: Subscription, grant: SubscriptionGrant) -> None:
         """Let a subscription be as a token says."""
@@ -262,7 +258,8 @@ class SubscribingSession(Session):
         subscription.info, subscription.data = grant.info, grant.data
         subscription.expires_at = None
         if grant.expires_at is not None:
-            subscription.expires_at = grant.expires_at + introduction.RENEWAL_SECONDS
+            subscription.expires_at = grant.expires_at + connecting.RENEWAL_SECONDS
+            subscription.leeway = grant.leeway + connecting.RENEWAL_SECONDS
             expirations.add(subscription, subscription.expires_at)
 
     def _found(self, channel: str) -> Subscription:
@@ -296,4 +293,4 @@ class SubscribingSession(Session):
     def _abort(self) -> None:
         """Drop the client, after a fault of the relay."""
         if self._client is not None:
-            cast(Connected, self._client).abort()
+            self._client.abort()

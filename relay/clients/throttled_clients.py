@@ -15,7 +15,7 @@ from relay.metrics.counters import Counters
 _DISCONNECTS: Final = {Limit.MESSAGES: Disconnect.MESSAGE_RATE, Limit.BYTES: Disconnect.BYTE_RATE}
 
 
-class Throttleable(Waiting, Protocol):
+class ThrottledClient(Waiting, Protocol):
     """A client whose rates are limited.
 
     Attributes:
@@ -49,13 +49,13 @@ class ThrottledClients:
         self._loop = loop
         self._turns = turns
         self._counters = counters
-        self._throttled: dict[Throttleable, _Throttled] = {}
+        self._throttled: dict[ThrottledClient, _Throttled] = {}
 
     def __len__(self) -> int:
         """Return how many there are."""
         return len(self._throttled)
 
-    def hold(self, client: Throttleable, meter: Meter, hold: Hold) -> None:
+    def hold(self, client: ThrottledClient, meter: Meter, hold: Hold) -> None:
         """Read a client no more for a while, or close it when that was tried for too long.
 
         Args:
@@ -72,7 +72,7 @@ class ThrottledClients:
         client.pause_reading()
         self._throttled[client] = _Throttled(self._loop.call_later(hold.seconds, self._go_on, client), meter)
 
-    def release(self, client: Throttleable) -> None:
+    def release(self, client: ThrottledClient) -> None:
         """Take in what was read of a client at its next turn, because it leaves; nothing happens without a hold.
 
         It is held against no rates until its meter is reset: by then it must not be read on.
@@ -89,6 +89,6 @@ class ThrottledClients:
             throttled.timer.cancel()
         self._throttled.clear()
 
-    def _go_on(self, client: Throttleable) -> None:
+    def _go_on(self, client: ThrottledClient) -> None:
         del self._throttled[client]
         client.go_on()

@@ -11,7 +11,6 @@ from itertools import chain
 from operator import itemgetter
 from typing import Protocol
 
-from relay.auth.server_side import ServerSubscription
 from relay.control.commands import (
     BlockCommand,
     ClientCommand,
@@ -21,6 +20,7 @@ from relay.control.commands import (
     UnsubscribeCommand,
 )
 from relay.errors import CustomDisconnect, Disconnect
+from relay.protocols.multiplexed import ServerSubscription
 
 INTERVAL_SECONDS = 0.05
 """Between two passes over all clients. One over 20,000 takes about 2 ms, so passes take a few per cent at most."""

@@ -6,7 +6,7 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from relay.auth.given_json import ABSENT, given_json
-from relay.auth.server_side import ServerSubscription
+from relay.protocols.multiplexed import ServerSubscription
 
 VERSION = 1
 

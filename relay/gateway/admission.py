@@ -12,7 +12,7 @@ from relay.auth.authenticator import (
     check_publish,
     check_subscribe,
 )
-from relay.clients.introduction import unknown
+from relay.clients.connecting import unknown
 from relay.clients.joining import prepared
 from relay.clients.multiplexed_session import MultiplexedSession
 from relay.clients.registry import Registry
@@ -112,7 +112,7 @@ class Admission:
         connections = self._limits.connections
         network = connections.enter(request.remote)
         try:
-            if identity is None and protocol.multiplexed and cast(MultiplexedProtocol, protocol).introduces_itself:
+            if identity is None and protocol.multiplexed and cast(MultiplexedProtocol, protocol).connects_by_message:
                 identity = unknown(self.sessions.now())
             return Arrival(request, network, self.authentication.ask(request) if identity is None else identity)
         except BaseException:

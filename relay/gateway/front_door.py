@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from relay.clients.context import Context
@@ -34,6 +35,7 @@ class FrontDoor:
         limits: of what one address and one user may take.
         proxies: whose word about a client's address is believed.
         tls: what connections with TLS share; None: the port speaks none.
+        allowed_origins: RELAY_ALLOWED_ORIGINS.
         max_sockets: beyond so many sockets even refusals would use up the files that the bus needs.
 
     Attributes:
@@ -47,6 +49,7 @@ class FrontDoor:
     limits: GatewayLimits
     proxies: TrustedProxies
     tls: Tls | None
+    allowed_origins: Collection[str] | None
     max_sockets: int = field(default_factory=max_sockets)
     # Handshakes that wait for something.
     _waiting: set[asyncio.Task[None]] = field(default_factory=set)

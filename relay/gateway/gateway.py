@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -183,17 +183,23 @@ class Gateway:
             bus=describe(settings.broker_url),
         )
 
-    async def publish(self, channel: str, data: str | bytes, *, idempotency_key: str | None = None) -> int:
+    async def publish(
+        self,
+        channel: str,
+        data: str | bytes,
+        *,
+        idempotency_key: str | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> int:
         """Send a message to every client of a channel, on all gateways.
 
-        Messages of calls that follow one another arrive in that order. One whose call is cancelled may have been
-        delivered.
+        Messages of calls that follow one another arrive in that order. One that is cancelled may have been delivered.
 
         Args:
             channel: its name.
             data: text is sent as a text message, bytes as a binary one; of any size that clients take.
-            idempotency_key: names the message among those of its channel for five minutes: with it a call that has
-                failed can be made again, and the message doesn't come twice. None: it is a message of its own.
+            idempotency_key: names the message for five minutes: sent again with it, it does not come twice. None: none.
+            tags: strings by name that go along with the message, to clients whose protocol has them.
 
         Returns:
             How many gateways have heard it (0: no client listens).
@@ -201,11 +207,10 @@ class Gateway:
         Raises:
             TypeError: the data is neither text nor bytes.
             RuntimeError: the gateway has not been started, or has stopped.
-            ChannelError, IdempotencyKeyError: the name, or the key, is not legal.
-            PublishError: the bus has not taken it: `BusUnavailable`, `PublishBufferFull` and `PublishRefused`; or
-                perhaps not: `DeliveryUnknown`.
+            ChannelError, IdempotencyKeyError, AttributesError: the name, the key or the tags are not legal.
+            PublishError: the bus has not taken it; or perhaps it has: `DeliveryUnknown`.
         """
-        message = make_message(channel, data)
+        message = make_message(channel, data, tags)
         key = None if idempotency_key is None else check_idempotency_key(idempotency_key)
         if self._parts is None:
             raise RuntimeError("the gateway is not running: it was not started, or has stopped")
@@ -290,9 +295,6 @@ class Gateway:
         if settings.metrics_port is None or self._workers is not None:
             return
         app = build_operators_app(self._find_readiness, self.snapshot, self.build, describe(settings.broker_url))
-        self._metrics_port = MetricsPort(app, self.counters)
-        try:
-            await self._metrics_port.start(list(settings.host), settings.metrics_port)
-        except OSError:
-            await self._metrics_port.close()
-            raise
+        metrics_port = MetricsPort(app, self.counters)
+        await metrics_port.start(list(settings.host), settings.metrics_port)
+        self._metrics_port = metrics_port

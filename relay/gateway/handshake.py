@@ -23,6 +23,7 @@ import time
 from collections.abc import Callable, Generator, Mapping
 from functools import partial
 
+from relay.auth.origin import refusal_headers
 from relay.clients.client import Client
 from relay.clients.eager_task import start_at_once
 from relay.clients.session import Session
@@ -65,7 +66,7 @@ class Handshake(HttpConnection):
         peer: address of the client, or of the proxy that speaks for it in its headers.
     """
 
-    __slots__ = ("_admission", "_collected", "_front_door", "_refusal_headers")
+    __slots__ = ("_admission", "_collected", "_front_door", "_head", "_refusal_headers")
 
     def __init__(self, front_door: FrontDoor, peer: str) -> None:
         super().__init__(front_door.http, peer)
@@ -74,6 +75,8 @@ class Handshake(HttpConnection):
         self._admission: asyncio.Task[None] | None = None
         # The body of a client's request, while it is coming.
         self._collected: CollectedBody | None = None
+        # Of the request that is answered here, if a page may read the answer, and not by aiohttp.
+        self._head: bytes | None = None
         self._refusal_headers: Mapping[str, str] = {}
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -127,7 +130,7 @@ class Handshake(HttpConnection):
 
     def _route(self, head: RequestHead) -> None:
         """Decide by a request what becomes of the connection."""
-        front_door = self._front_door
+        front_door, self._head = self._front_door, None if head.websocket else head.raw
         if front_door.crowded and head.target.partition(b"?")[0] not in _PROBES:
             self._refuse(Refused(503, Unavailable.FULL))
         elif head.websocket:
@@ -140,6 +143,7 @@ class Handshake(HttpConnection):
             else:
                 self._collect(head)
         else:
+            self._head = None
             self._pass_to_aiohttp(head)
 
     def _collect(self, head: RequestHead) -> None:
@@ -264,6 +268,8 @@ class Handshake(HttpConnection):
     def _refuse(self, refused: Refused) -> None:
         """Answer with an HTTP error; see `HttpSocket`."""
         self._give_up()
+        if self._head is not None and not self._refusal_headers:
+            self._refusal_headers = refusal_headers(self._head, self._front_door.allowed_origins)
         # Not the same one: an authenticator may raise it again.
         answer = Refused(refused.status, refused.reason, {**self._refusal_headers, **refused.headers})
         answer.cause = refused.cause

@@ -122,9 +122,8 @@ async def make_parts(
     registry = Registry(places, counters, lambda: polling_clients.find_evictable(), limits.connections, expirations)
     context = _make_context(settings, namespaces, counters, node, registry)
     polling_clients, control = PollingClients(context), Control(node, registry, context.emulated_streams.take_in)
-    authentication = Authentication(
-        authenticator, limits.failures, control.blocked_users, settings.handshake_timeout, auth in (FUNCTION, PROGRAM)
-    )
+    blocked, of_program = control.blocked_users, auth in (FUNCTION, PROGRAM)
+    authentication = Authentication(authenticator, limits.failures, blocked, settings.handshake_timeout, of_program)
     sessions = _make_sessions(settings, context, limits, authentication.identify, authenticator, rpc)
     admission = Admission(authentication, registry, node, limits, sessions)
     proxies = TrustedProxies(settings.trusted_proxies or ())
@@ -153,6 +152,7 @@ async def make_parts(
         limits=limits,
         proxies=proxies,
         tls=_open_tls(settings, counters),
+        allowed_origins=settings.allowed_origins,
     )
     return Parts(context, front_door, polling_clients, control, runner)
 

@@ -25,6 +25,7 @@ PLAIN: Final = "relay.protocols.plain"
 
 ENDPOINTS: dict[str, str] = {
     "/ws": PLAIN,
+    "/connection": "relay.protocols.centrifuge",  # tells those that are wrong here where to go
     "/connection/websocket": "relay.protocols.centrifuge",
     "/connection/uni_websocket": "relay.protocols.centrifuge.uni_websocket",
 }

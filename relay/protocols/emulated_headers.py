@@ -62,6 +62,8 @@ def pick_emulated(sent: Mapping[str, str], allowed: Collection[str]) -> dict[str
     Raises:
         Refused: with 400; one of them is too long, or comes twice with different values.
     """
+    if not sent:
+        return {}
     names = {name.lower() for name in allowed if not _NEVER.match(name)}
     picked: dict[str, str] = {}
     for name, value in sent.items():

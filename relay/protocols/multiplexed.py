@@ -20,7 +20,7 @@ _T = TypeVar("_T")
 
 Answer = Callable[[_T | RelayError], None]
 """Called once with what was asked for, during the call or later, or with why it can't be had. Never after the client
-has left. Must not raise."""
+has left. A fault in it ends the client."""
 
 Subscribed = Answer[Replay | None]
 """Told that a subscription has begun, with what the client gets of the messages before; None: they have no positions.
@@ -80,7 +80,7 @@ class ServerSubscription(msgspec.Struct, frozen=True, gc=False):
     data: bytes | None = None
 
 
-class Introduced(msgspec.Struct, frozen=True, gc=False):
+class ConnectGrant(msgspec.Struct, frozen=True, gc=False):
     """What a client is told when it is known who it is.
 
     Args:
@@ -107,15 +107,15 @@ class Granted(msgspec.Struct, frozen=True, gc=False):
 
 
 class MultiplexedSession(Session, Protocol):
-    """What such a protocol can do for one client.
+    """What such a protocol can do for one client."""
 
-    Attributes:
-        ping_seconds: between two pings of the client.
-        node: id of the gateway that has the client, 16 hexadecimal digits.
-    """
+    @property
+    def ping_seconds(self) -> float:
+        """Seconds between two pings of the client."""
 
-    ping_seconds: float
-    node: str
+    @property
+    def node(self) -> str:
+        """Id of the gateway that has the client, 16 hexadecimal digits."""
 
     def options(self, channel: str) -> ChannelOptions:
         """Return what the namespace of a channel says."""
@@ -129,8 +129,8 @@ class MultiplexedSession(Session, Protocol):
             make: makes it, when no client has it.
         """
 
-    def introduce(
-        self, opening: ConnectRequest | None, token: str, headers: Mapping[str, str], answer: Answer[Introduced]
+    def connect(
+        self, opening: ConnectRequest | None, token: str, headers: Mapping[str, str], answer: Answer[ConnectGrant]
     ) -> None:
         """Find out who the client is; again, when its right is about to end: it must be the same user then.
 
@@ -257,7 +257,7 @@ class MultiplexedProtocol(ClientProtocol, Protocol):
         """What its data are."""
 
     @property
-    def introduces_itself(self) -> bool:
+    def connects_by_message(self) -> bool:
         """Whether the client says who it is by a message, after its handshake; until then it may do nothing."""
 
     @property
@@ -283,11 +283,11 @@ class MultiplexedProtocol(ClientProtocol, Protocol):
     def encoder(self, options: ChannelOptions) -> Encoder:
         """Return the encoder of the messages of channels with such options."""
 
-    def subscribed(self, session: MultiplexedSession, channel: str, subscription: ServerSubscription) -> Subscribed:
+    def subscribed(self, session: Session, channel: str, subscription: ServerSubscription) -> Subscribed:
         """Return what is told when a subscription has begun that a back end has wanted."""
 
     def renewed(self, session: Session, seconds: float | None) -> None:
         """Be told that a back end lets the client stay for so many seconds from now; None: without end."""
 
-    def expired(self, session: MultiplexedSession, channel: str) -> None:
+    def expired(self, session: Session, channel: str) -> None:
         """Be told that the right to a channel has ended; so has the subscription."""

@@ -43,14 +43,17 @@ class TokenRefused(RelayError):
     """A token that a client has sent for a channel is not in order.
 
     Args:
-        cause: `expired`, `invalid`, or `mismatch`: it is for another channel or user.
-        reason: a sentence for logs.
+        cause: `expired`: its time is over, or has not begun, and the client should come with another; `invalid`; or
+            `mismatch`: it is for another channel, or of another user.
+        reason: a sentence, which never repeats the token.
+        fault: of an invalid one, one of `relay.auth.credential.Cause`; empty: none of them.
     """
 
-    def __init__(self, cause: TokenCause, reason: str) -> None:
-        super().__init__(cause, reason)
+    def __init__(self, cause: TokenCause, reason: str, fault: str = "") -> None:
+        super().__init__(cause, reason, fault)
         self.cause = cause
         self.reason = reason
+        self.fault = fault
 
     def __str__(self) -> str:
         return self.reason

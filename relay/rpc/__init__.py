@@ -16,13 +16,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from relay.back_ends.answer_error import AnswerError
 from relay.back_ends.back_end import BackEnd, NotAsked
 from relay.back_ends.http_client import CallFailed, Failure, HttpClient, warn_of_plain_http
 from relay.back_ends.passed_on import PassedOn, check_headers
 from relay.logs import Logger
 from relay.metrics.counters import Counters
 from relay.protocols.request import ConnectRequest
-from relay.rpc.answer import AnswerError, read_answer
+from relay.rpc.answer import read_answer
 from relay.rpc.question import body_of, headers_of
 from relay.rpc_call import RpcCall, RpcDisconnect, RpcError, RpcFailed, RpcNotAvailable
 from relay.settings import Settings

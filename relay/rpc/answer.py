@@ -17,26 +17,11 @@ from typing import Final
 
 import msgspec
 
-from relay.errors import RelayError
+from relay.back_ends.answer_error import AnswerError
 from relay.rpc_call import DISCONNECT_CODES, ERROR_CODES, RpcDisconnect, RpcError
 
 MAX_REASON_BYTES: Final = 123
 """Of a reason to close: more don't fit into a close frame (RFC 6455, section 5.5)."""
-
-
-class AnswerError(RelayError):
-    """An answer can't be used.
-
-    Args:
-        rule: that it breaks; repeats no value of it.
-    """
-
-    def __init__(self, rule: str) -> None:
-        super().__init__(rule)
-        self.rule = rule
-
-    def __str__(self) -> str:
-        return f"its answer can't be used: {self.rule}"
 
 
 class _Result(msgspec.Struct):

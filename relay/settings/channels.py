@@ -72,6 +72,11 @@ class ChannelSettings(AccessSettings, MessageSettings):
     join_leave: _Switch = setting(
         "off", "Channels", "Whether clients may hear who joins and leaves a channel without a namespace."
     )
+    force_push_join_leave: _Switch = setting(
+        "off",
+        "Channels",
+        "Whether Centrifuge clients hear joins and leaves without asking, also if the server subscribes them.",
+    )
     subscriber_rights: SubscriberRights | None = setting(
         None,
         "Channels",
@@ -130,6 +135,13 @@ class ChannelSettings(AccessSettings, MessageSettings):
             raise ValueError(f"only with {PREFIX}PRESENCE: else gateways don't know who is there")
         return value
 
+    @field_validator("force_push_join_leave")
+    @classmethod
+    def _only_with_joins(cls, value: str, info: ValidationInfo) -> str:
+        if value == "on" and info.data.get("join_leave") == "off":
+            raise ValueError(f"only with {PREFIX}JOIN_LEAVE: else nobody is told")
+        return value
+
     @field_validator("delta")
     @classmethod
     def _only_with_positions(cls, value: str, info: ValidationInfo) -> str:
@@ -186,6 +198,7 @@ def namespaces_of(settings: ChannelSettings) -> Namespaces:
         positions=settings.positions == "on",
         presence=settings.presence == "on",
         join_leave=settings.join_leave == "on",
+        force_push_join_leave=settings.force_push_join_leave == "on",
         subscriber_rights=settings.subscriber_rights or "",
         no_json=settings.no_json,
         delta=settings.delta == "on",

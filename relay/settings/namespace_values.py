@@ -56,6 +56,7 @@ OPTIONS: Final[dict[str, Any]] = {
     "positions": _Flag,
     "presence": _Flag,
     "join_leave": _Flag,
+    "force_push_join_leave": _Flag,
     "slow_consumer": SlowConsumerPolicy,
     "max_message_bytes": MessageBytes,
     "rights": _Letters,
@@ -222,6 +223,8 @@ def _conflicts(name: str, options: Mapping[str, Any], unsure: set[str], bounds: 
             yield "delta", "only with history_size or positions: else a client may lack the previous message"
     if options.get("join_leave") and not options.get("presence") and "presence" not in unsure:
         yield "join_leave", "only with presence: else gateways don't know who is there"
+    if options.get("force_push_join_leave") and not options.get("join_leave") and "join_leave" not in unsure:
+        yield "force_push_join_leave", "only with join_leave: else nobody is told"
     if options.get("history_size") and options.get("slow_consumer", "close") != "close":
         yield "slow_consumer", "with history_size only close: a closed client comes back, and misses nothing"
     own, most = options.get("max_message_bytes"), bounds.max_message_bytes

@@ -16,7 +16,19 @@ from relay.metrics.counters import Counters
 from relay.node import Node
 from relay.settings import Settings
 from relay.settings.channels import namespaces_of
-from relay.web import api, client_files, demo, documents, emulation, health, metrics, poll, publish, stream_preflights
+from relay.web import (
+    api,
+    client_files,
+    demo,
+    documents,
+    emulation,
+    fallbacks,
+    health,
+    metrics,
+    poll,
+    publish,
+    stream_preflights,
+)
 from relay.web.app_keys import (
     ADMISSION,
     API_KEYS,
@@ -39,17 +51,6 @@ from relay.web.app_keys import (
 )
 from relay.web.host_check import host_middleware
 from relay.web.persistence import ResponseWatcher, persistence_middleware, prepare_headers
-
-_HOW_TO_CONNECT = """\
-This is a relay: connect with a WebSocket client.
-
-    ws://{host}/ws/CHANNEL
-
-For example:  python -m websockets ws://{host}/ws/lobby
-Publish:      curl -d hello http://{host}/publish/lobby
-Listen:       curl -N http://{host}/sse/lobby (server-sent events), GET /poll/lobby (long polling)
-Health:       GET /healthz (alive), GET /readyz (ready for clients)
-"""
 
 LINGER_SECONDS = 2.0
 """How long aiohttp reads the rest of a body that no handler wants, even when the client has disconnected."""
@@ -112,9 +113,8 @@ def build_app(
     app[LIMITS], app[NAMESPACES] = limits, namespaces_of(settings)
     keys = settings.api_keys
     app[API_KEYS] = None if keys is None else ApiKeyAuthenticator(key.get_secret_value() for key in keys)
-    for module in (demo, documents, client_files, api, publish, stream_preflights, emulation, poll):
+    for module in (demo, documents, client_files, api, publish, stream_preflights, emulation, poll, fallbacks):
         module.add_routes(app)
-    _add_fallbacks(app)
     return app
 
 
@@ -154,25 +154,3 @@ async def make_runner(app: web.Application, max_header_bytes: int) -> web.AppRun
     )
     await runner.setup()
     return runner
-
-
-def _add_fallbacks(app: web.Application) -> None:
-    """Explain on all other paths how to connect; added last, because the first route that matches is taken."""
-    app.router.add_route("*", "/", _upgrade_required)
-    app.router.add_route("*", "/ws", _upgrade_required)
-    app.router.add_route("*", "/ws/{channel:.*}", _upgrade_required)
-    app.router.add_route("*", "/{path:.*}", _not_found)
-
-
-def _how_to_connect(request: web.Request) -> str:
-    host = request.host
-    return _HOW_TO_CONNECT.format(host=host if host.isascii() and host.isprintable() else "HOST")
-
-
-async def _upgrade_required(request: web.Request) -> web.Response:
-    text = _how_to_connect(request)
-    return web.Response(status=426, text=text, headers={"Upgrade": "websocket"})
-
-
-async def _not_found(request: web.Request) -> web.Response:
-    return web.Response(status=404, text="Nothing here.\n\n" + _how_to_connect(request))

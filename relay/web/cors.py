@@ -17,7 +17,7 @@ PREFLIGHT_SECONDS = 3600
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 
-def with_cors(methods: str, handler: Handler) -> Handler:
+def with_cors(methods: str, handler: Handler, what: str = "") -> Handler:
     """Return a handler for all methods of a path, with CORS.
 
     It answers preflights itself, pages whose origin is not allowed get 403, and other methods 405. The page that
@@ -26,6 +26,7 @@ def with_cors(methods: str, handler: Handler) -> Handler:
     Args:
         methods: those that `handler` answers, with a comma and a space between them.
         handler: may raise `Refused`.
+        what: is there, for those who come with another method; empty: nothing is said of it.
     """
 
     async def respond(request: web.Request) -> web.Response:
@@ -41,7 +42,9 @@ def with_cors(methods: str, handler: Handler) -> Handler:
             if request.method == "OPTIONS":
                 response = _preflight(methods, headers.get("Access-Control-Request-Headers"))
             elif request.method not in methods.split(", "):
-                raise Refused(405, f"only {methods} is allowed here", {"Allow": f"{methods}, OPTIONS"})
+                raise Refused(
+                    405, f"only {methods} is allowed here{what and ': '}{what}", {"Allow": f"{methods}, OPTIONS"}
+                )
             else:
                 response = await handler(request)
         except Refused as refused:

@@ -6,6 +6,8 @@ over the bus, in the order in which it has come.
 
 from __future__ import annotations
 
+from typing import Final
+
 from aiohttp import hdrs, web
 
 from relay.brokers import Published
@@ -29,9 +31,12 @@ ESCAPED = 3
 """How many times as long commands may be in JSON, where they are a string: two bytes of a letter may be six."""
 
 
+COMMANDS: Final = "commands of clients of the Centrifuge protocol, which listen over a stream"
+
+
 def add_routes(app: web.Application) -> None:
     """Serve `/emulation`."""
-    app.router.add_route("*", emulation.PATH, with_cors("POST", _accept))
+    app.router.add_route("*", emulation.PATH, with_cors("POST", _accept, COMMANDS))
 
 
 async def _accept(request: web.Request) -> web.Response:

@@ -48,7 +48,7 @@ class MetricsPort:
         self._expiring: asyncio.Task[None] | None = None
 
     async def start(self, hosts: list[str], port: int) -> None:
-        """Listen.
+        """Listen; one that can't is closed already.
 
         Args:
             hosts: addresses or names; see `resolve_addresses`.
@@ -73,6 +73,7 @@ class MetricsPort:
             addresses = [address for _, address in (await resolve_addresses(hosts, port)).usable]
             self._listening = await loop.create_server(lambda: _MetricsConnection(shared), addresses, port)
         except OSError as error:
+            await self.close()
             raise MetricsPortError(error.errno, f"can't listen on port {port} for metrics: {error.strerror}") from error
         self._expiring = loop.create_task(shared.expire(), name="metrics port")
 

@@ -5,6 +5,8 @@ A stream does not reach aiohttp: `relay.gateway.handshake` turns its connection 
 
 from __future__ import annotations
 
+from typing import Final
+
 from aiohttp import web
 
 from relay.errors import Refused
@@ -12,13 +14,15 @@ from relay.protocols import STREAMS
 from relay.protocols.sse import ROOT
 from relay.web.cors import with_cors
 
+STREAM: Final = "a stream for clients of the Centrifuge protocol, which say in their request who they are"
+
 
 def add_routes(app: web.Application) -> None:
     """Answer requests to `/sse/CHANNEL`, and to the paths of streams of several channels."""
     app.router.add_route("*", ROOT, with_cors("GET", _refuse_channel))
     app.router.add_route("*", ROOT + "/{channel:.*}", with_cors("GET", _refuse_channel))
     for path, methods in STREAMS.items():
-        app.router.add_route("*", path, with_cors(", ".join(methods), _refuse))
+        app.router.add_route("*", path, with_cors(", ".join(methods), _refuse, STREAM))
 
 
 async def _refuse_channel(request: web.Request) -> web.Response:

@@ -211,9 +211,5 @@ class Supervisor:
         bus = schemes.describe(settings.broker_url)
         app = build_operators_app(self.monitor.readiness, self.monitor.snapshot, self._build, bus)
         port = MetricsPort(app, Counters())
-        try:
-            await port.start(list(settings.host), settings.metrics_port)
-        except OSError:
-            await port.close()
-            raise
+        await port.start(list(settings.host), settings.metrics_port)
         return port

@@ -8,7 +8,8 @@ from relay.auth.authenticator import Identity, UserError
 from relay.auth.given_json import MAX_INFO_BYTES
 from relay.auth.grant import Grant, InfoError, check_identity
 from relay.auth.rights import RightsError
-from relay.auth.server_side import ServerSide, ServerSideError, ServerSubscription
+from relay.auth.server_side import ServerSide, ServerSideError
+from relay.protocols.multiplexed import ServerSubscription
 
 
 def test_a_grant_makes_an_identity() -> None:

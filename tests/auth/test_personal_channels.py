@@ -7,7 +7,8 @@ import pytest
 from relay.auth.authenticator import Identity, check_subscribe
 from relay.auth.personal_channels import PersonalChannels, read_personal_channel
 from relay.auth.rights import PatternRights, compile_patterns
-from relay.auth.server_side import PLAIN_SUBSCRIPTION, ServerSide, ServerSubscription
+from relay.auth.server_side import PLAIN_SUBSCRIPTION, ServerSide
+from relay.protocols.multiplexed import ServerSubscription
 
 PERSONAL = PersonalChannels(("#{sub}", "user:{sub}:{sub}"))
 NOTHING = PatternRights(compile_patterns({}), None)

@@ -12,10 +12,10 @@ from relay.auth.server_side import (
     MAX_SUBSCRIPTIONS,
     ServerSide,
     ServerSideError,
-    ServerSubscription,
     check_server_side,
 )
 from relay.errors import NotAllowed
+from relay.protocols.multiplexed import ServerSubscription
 
 NOTHING = ServerSubscription()
 

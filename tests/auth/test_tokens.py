@@ -12,9 +12,10 @@ import pytest
 from relay.auth.credential import Unauthenticated
 from relay.auth.grant import Grant
 from relay.auth.keys import Key, public_keys, secret_key
-from relay.auth.server_side import NO_SUBSCRIPTIONS, PLAIN_SUBSCRIPTION, ServerSide, ServerSubscription
+from relay.auth.server_side import NO_SUBSCRIPTIONS, PLAIN_SUBSCRIPTION, ServerSide
 from relay.auth.signed_claims import TokenRules, UnknownKey
 from relay.auth.tokens import TokenVerifier
+from relay.protocols.multiplexed import ServerSubscription
 from tests.auth.key_pairs import P256, RSA, pem_of
 
 NOW: Final = 1_800_000_000.0

@@ -18,7 +18,6 @@ from relay.auth.signed_claims import TokenRules
 from relay.auth.subscription_tokens import (
     SubscriptionAuthenticator,
     SubscriptionGrant,
-    SubscriptionTokenInvalid,
     SubscriptionTokens,
 )
 from relay.auth.tokens import TokenVerifier
@@ -29,6 +28,7 @@ from relay.back_ends.http_client import HttpClient
 from relay.errors import Refused
 from relay.metrics.counters import Counters
 from relay.protocols.request import ConnectRequest
+from relay.protocols.request_errors import TokenRefused
 from tests.auth.key_pairs import pem_of
 from tests.authenticators.signing import Signer, ec_signer, ed_signer, key_set, rsa_signer
 from tests.back_ends.http_server import HttpServer, answering, hang
@@ -253,7 +253,7 @@ async def test_a_token_of_a_subscription_is_verified_with_the_keys_of_all_tokens
         assert (await later).info is None
         unknown = authenticator.authorize(ec_signer("unknown").token(channel="a"), "a", "ann")
         assert not isinstance(unknown, SubscriptionGrant)
-        with pytest.raises(SubscriptionTokenInvalid, match="doesn't know"):
+        with pytest.raises(TokenRefused, match="doesn't know"):
             await unknown
         await issuer.stop()
         lost = authenticator.authorize(ec_signer("unknown").token(channel="a"), "a", "ann")

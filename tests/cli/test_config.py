@@ -115,6 +115,7 @@ def test_namespaces_are_shown_as_they_are_written_and_as_a_table(monkeypatch: py
         "positions": "yes",
         "presence": "-",
         "join_leave": "-",
+        "force_push_join_leave": "-",
         "slow_consumer": "close",
         "max_message_bytes": "65536",
         "rights": "-",

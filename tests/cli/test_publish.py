@@ -7,6 +7,8 @@ from aiohttp import web
 
 from tests.cli.command import Outcome, invoke, invoke_aside, run
 from tests.conftest import EmbeddedFactory
+from tests.harness.centrifuge_client import centrifuge
+from tests.harness.conditions import wait_until
 from tests.harness.free_port import free_port
 from tests.harness.redis_server import RedisServer
 from tests.harness.stand_in import StandIn
@@ -75,6 +77,19 @@ async def test_a_message_with_a_known_key_is_not_published_again(
         assert await client.receive(2) == ["hello", "last"]
 
 
+async def test_tags_go_along_with_a_message(
+    embedded: EmbeddedFactory, redis_server: RedisServer, prefix: str, channel: str
+) -> None:
+    """To clients whose protocol has them."""
+    flags = ("--broker-url", redis_server.url, "--broker-prefix", prefix, "--tag", "kind=order", "--tag", "sum=1=1")
+    (gateway,) = await embedded(1, broker_url=redis_server.url, broker_prefix=prefix)
+    async with centrifuge(gateway.url) as (client,):
+        await client.subscribe(channel)
+        assert (await invoke_aside("publish", *flags, channel, "[42]")).code == 0
+        await wait_until(lambda: len(client.told("pub")) == 1)
+    assert client.told("pub") == [{"data": [42], "tags": {"kind": "order", "sum": "1=1"}}]
+
+
 async def test_one_gateway_is_one_gateway(redis_server: RedisServer, embedded: EmbeddedFactory, channel: str) -> None:
     """Not gateways."""
     (gateway,) = await embedded(1, broker_url=redis_server.url)
@@ -125,6 +140,10 @@ async def test_a_refusing_gateway_is_reported(stand_in: StandIn, channel: str) -
         (["--idempotency-key", "", "lobby", "hello"], "an idempotency key must have 1 to 255 printable ASCII"),
         (["--idempotency-key", "k", "lobby", "hello"], "--idempotency-key goes straight to Redis"),
         (["--idempotency-key", "k", "--gateway", "ws://h", "lobby", "hello"], "takes the header Idempotency-Key"),
+        (["--tag", "kind", "lobby", "hello"], "'kind' is no NAME=TEXT"),
+        (["--tag", "a=" + 4096 * "x", "lobby", "hello"], "must have at most 4096 bytes as JSON"),
+        (["--tag", "a=1", "--tag", "a=2", "lobby", "hello"], "a message has one tag of a name"),
+        (["--tag", "a=1", "--gateway", "ws://h", "lobby", "hello"], "--tag goes straight to Redis"),
         ([], "Missing argument 'CHANNEL'"),
     ],
 )

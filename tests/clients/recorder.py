@@ -77,6 +77,9 @@ class Recorder:
     def close(self, why: Disconnect | CustomDisconnect) -> None:
         self.closed.append(why)
 
+    def expire(self) -> None:
+        self.close(Disconnect.TOKEN_EXPIRED)
+
     def abort(self) -> None:
         self.acts.append("abort")
         self.leave()

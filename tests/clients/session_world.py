@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from relay.auth.authenticator import ANONYMOUS, Identity
 from relay.auth.personal_channels import PersonalChannels
-from relay.auth.subscription_tokens import SubscriptionGrant, SubscriptionTokenInvalid
+from relay.auth.subscription_tokens import SubscriptionGrant
 from relay.clients.expirations import Expirations
 from relay.clients.multiplexed_session import MultiplexedSession
 from relay.clients.presence_watchers import PresenceWatchers
@@ -22,8 +22,9 @@ from relay.limits.connections import ConnectionLimits
 from relay.limits.limit import Limit
 from relay.message import Kind, Message
 from relay.namespaces import NO_NAMESPACES, Namespaces
-from relay.protocols.multiplexed import Answer, Introduced, MultiplexedProtocol
+from relay.protocols.multiplexed import Answer, ConnectGrant, MultiplexedProtocol
 from relay.protocols.request import ConnectRequest
+from relay.protocols.request_errors import TokenRefused
 from relay.rpc_call import RpcCall, RpcNotAvailable
 from tests.clients.recorder import Recorder, a_node
 from tests.protocols.multiplexed import Multiplexed
@@ -68,7 +69,7 @@ class Tokens:
 
     def _answer(self, token: str) -> SubscriptionGrant:
         if token not in self.grants:
-            raise SubscriptionTokenInvalid("unknown")
+            raise TokenRefused("invalid", "unknown")
         return self.grants[token]
 
 
@@ -210,9 +211,9 @@ OPENING = ConnectRequest("/multiplexed", {}, {}, "192.0.2.1", None)
 """The request with which clients connect."""
 
 
-def introduce(session: MultiplexedSession, token: str, answer: Answer[Introduced]) -> None:
+def connect(session: MultiplexedSession, token: str, answer: Answer[ConnectGrant]) -> None:
     """Let a client say who it is; empty: it has no token."""
-    session.introduce(OPENING, token, {}, answer)
+    session.connect(OPENING, token, {}, answer)
 
 
 def has_begun(session: MultiplexedSession, channel: str) -> bool:

@@ -27,8 +27,7 @@ class Client:
         self._clock = clock
         self.closed_at: float | None = None
 
-    def close(self, why: Disconnect) -> None:
-        assert why is Disconnect.TOKEN_EXPIRED
+    def expire(self) -> None:
         assert self.closed_at is None, "it is closed once"
         self.closed_at = self._clock()
 

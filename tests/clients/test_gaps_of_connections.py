@@ -25,7 +25,7 @@ def told(client: WebSocketClient) -> list[tuple[str, Any]]:
     return [(push["channel"], push["pub"]["data"]) for push in pushes if push]
 
 
-async def introduce(client: WebSocketClient, *channels: str) -> None:
+async def connect(client: WebSocketClient, *channels: str) -> None:
     """Let a client say who it is, and which channels it has with its connection."""
     before = len(client.received)
     await client.send(json.dumps({"id": 1, "connect": {"subs": {channel: {} for channel in channels}}}))
@@ -50,7 +50,7 @@ async def test_nothing_comes_of_a_channel_with_positions_until_its_turn_to_be_cl
     (gateway,) = await embedded(1, gap_seconds=3600, namespaces=COUNTED)
     async with connected(*[f"{gateway.url}/connection/websocket"] * 2) as (first, second):
         for client in (first, second):
-            await introduce(client, "counted:a", "b")
+            await connect(client, "counted:a", "b")
         await published(gateway, "counted:a", "one")
         miss(gateway, "counted:a")
         miss(gateway, "counted:a")
@@ -65,7 +65,7 @@ async def test_nothing_comes_of_a_channel_with_positions_until_its_turn_to_be_cl
 async def test_an_operator_who_keeps_clients_does_not_keep_it_without_its_channel(embedded: EmbeddedFactory) -> None:
     (gateway,) = await embedded(1, on_gap="keep", namespaces=COUNTED)
     async with connected(f"{gateway.url}/connection/websocket") as (client,):
-        await introduce(client, "counted:a")
+        await connect(client, "counted:a")
         miss(gateway, "counted:a")
         assert await client.ended() == INSUFFICIENT_STATE
 
@@ -75,7 +75,7 @@ async def test_a_plain_channel_goes_on_as_for_a_plain_websocket(embedded: Embedd
     (gateway,) = await embedded(1, gap_seconds=3600, on_gap=on_gap)
     async with connected(*[f"{gateway.url}/connection/websocket"] * 2) as (first, second):
         for client in (first, second):
-            await introduce(client, "a")
+            await connect(client, "a")
         miss(gateway, "a")
         if on_gap == "close":
             assert await first.ended() == INSUFFICIENT_STATE

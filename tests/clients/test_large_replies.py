@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
 from relay import Gateway
 from relay.clients.client import Client
+from relay.clients.multiplexed import MultiplexedWebSocket
 from tests.conftest import EmbeddedFactory
 from tests.harness.conditions import stays_true, wait_until
 from tests.harness.inside import parts_of
@@ -21,6 +23,8 @@ KEPT = 150
 
 BUFFER = 70_000
 """What may wait for a client: far less than one reply."""
+
+PUBLICATION = {"channel": "b", "data": 1}
 
 Said = dict[str, Any]
 
@@ -114,3 +118,45 @@ async def test_what_comes_behind_may_not_be_more_than_may_wait(embedded: Embedde
         assert gateway.counters.disconnects == {"SLOW_CONSUMER": 1}
         assert numbers((await hear(client, 2))[-1]["subscribe"]) == [*range(KEPT)]
         assert close_of(await client.frame()) == (3008, "slow")
+
+
+async def test_of_a_client_that_does_not_read_its_answers_nothing_more_is_carried_out(
+    embedded: EmbeddedFactory,
+) -> None:
+    """Short or long, in one message or in many: else the answers would lie here."""
+    gateway = await start(embedded)
+    many = range(3, 3003)
+    async with upgraded(gateway.port, "/connection/websocket", 1, receive_buffer=4096) as (client,):
+        subscribe = {"id": 2, "subscribe": {"channel": "kept:a", **known(gateway, "kept:a")}}
+        await say(client, {"id": 1, "connect": {}}, subscribe)
+        (inside,) = parts_of(gateway).context.registry
+        assert isinstance(inside, MultiplexedWebSocket)
+        await wait_until(lambda: inside.buffered > BUFFER)
+        before = gateway.counters.messages_received
+        sending = asyncio.create_task(_say_each(client, [{"id": id_, "publish": PUBLICATION} for id_ in many]))
+        await wait_until(lambda: not inside.reading)
+        assert await stays_true(lambda: inside.session.open and gateway.counters.messages_received == before, 0.05)
+        heard = await hear(client, many[-1])
+        await sending
+        assert [one["id"] for one in heard if "publish" in one] == list(many)
+    assert gateway.counters.disconnects == {}
+
+
+async def test_what_waits_for_a_client_to_read_is_published_when_it_has_gone(embedded: EmbeddedFactory) -> None:
+    gateway = await start(embedded)
+    async with upgraded(gateway.port, "/connection/websocket", 1, receive_buffer=4096) as (client,):
+        subscribe = {"id": 2, "subscribe": {"channel": "kept:a", **known(gateway, "kept:a")}}
+        publish = [{"id": id_, "publish": PUBLICATION} for id_ in range(3, 13)]
+        before = gateway.counters.messages_received
+        await say(client, {"id": 1, "connect": {}}, subscribe, *publish)
+        (inside,) = parts_of(gateway).context.registry
+        assert isinstance(inside, Client)
+        await wait_until(lambda: inside.buffered > BUFFER)
+        assert await stays_true(lambda: gateway.counters.messages_received == before, 0.05)
+    await wait_until(lambda: gateway.counters.messages_received == before + 10)
+
+
+async def _say_each(client: RawWebSocket, commands: list[Said]) -> None:
+    """Send commands in messages of their own."""
+    for command in commands:
+        await say(client, command)

@@ -16,7 +16,7 @@ from relay.protocols.multiplexed import HistoryQuery, SubscribeOptions
 from tests.clients.late_bus import LateBus
 from tests.clients.late_bus import late_bus as late_bus
 from tests.clients.recorder import Outcomes, Recorder
-from tests.clients.session_world import World, introduce
+from tests.clients.session_world import World, connect
 from tests.clients.watching import Watching
 from tests.harness.conditions import wait_until
 from tests.harness.live_objects import live_objects
@@ -28,7 +28,7 @@ HEARING = SubscribeOptions(3, join_leave=True)
 Ask = Callable[[MultiplexedSession, Outcomes], None]
 
 ASKING: dict[str, Ask] = {
-    "who it is": lambda session, outcomes: introduce(session, "t", outcomes.of("x")),
+    "who it is": lambda session, outcomes: connect(session, "t", outcomes.of("x")),
     "a token": lambda session, outcomes: session.subscribe("a", outcomes.of("x"), SubscribeOptions(token="t")),
     "the bus": lambda session, outcomes: session.subscribe("a", outcomes.of("x")),
     "a channel with positions": lambda session, outcomes: session.subscribe("room:1", outcomes.of("x"), HEARING),

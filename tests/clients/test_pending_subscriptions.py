@@ -11,7 +11,7 @@ import pytest_asyncio
 from relay.auth.subscription_tokens import SubscriptionGrant
 from relay.brokers.history import HistoryPage
 from relay.channel import EVENTS
-from relay.clients.introduction import RENEWAL_SECONDS
+from relay.clients.connecting import RENEWAL_SECONDS
 from relay.clients.multiplexed_session import MultiplexedSession
 from relay.errors import SubscribeError
 from relay.namespaces import ChannelOptions, Namespaces

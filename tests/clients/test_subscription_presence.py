@@ -27,6 +27,7 @@ NAMESPACES = Namespaces(
         "kept": ChannelOptions(presence=True, join_leave=True, history_size=10),
         "seen": ChannelOptions(presence=True),
         "public": ChannelOptions(presence=True, join_leave=True),
+        "told": ChannelOptions(presence=True, join_leave=True, force_push_join_leave=True),
     }
 )
 
@@ -114,6 +115,18 @@ async def test_a_client_that_hears_nothing(
     await wait_until(world.nothing_is_left)
 
 
+@pytest.mark.parametrize("options", [SubscribeOptions(), SubscribeOptions(granted=True)])
+async def test_a_client_that_has_not_asked_hears_where_the_namespace_says_so(
+    world: World, outcomes: Outcomes, options: SubscribeOptions
+) -> None:
+    """Whatever its rights say; so also one that the server has subscribed, which can't ask."""
+    client, session = world.join(Watching(), Identity("ann", OnlyPublic()) if options.granted else ANN)
+    session.subscribe("told:1", outcomes.of("ann"), options)
+    await wait_until(lambda: said(client.sent) == [{"join": "ann", "channel": "told:1"}])
+    client.leave()
+    await wait_until(world.nothing_is_left)
+
+
 @pytest.mark.parametrize("how", ["unsubscribe", "revoke", "leave"])
 async def test_a_client_that_is_no_longer_subscribed_watches_nothing(
     world: World, outcomes: Outcomes, how: str
@@ -174,10 +187,10 @@ async def test_what_is_shown_of_a_client_changes_with_its_identity(world: World,
         return await shown() == [info]
 
     await wait_until(lambda: shows(b'{"age":7}'))
-    session.identify(Identity("ann", info=b'{"age":8}'))
+    session.change_identity(Identity("ann", info=b'{"age":8}'))
     await wait_until(lambda: shows(b'{"age":8}'))
     session.leave()
-    session.identify(Identity("ann", info=b'{"age":9}'))
+    session.change_identity(Identity("ann", info=b'{"age":9}'))
     assert world.node.presences.members == 0
     client.leave()
 

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+from dataclasses import replace as with_parts
 
 import pytest
+from msgspec.structs import replace
 
 from relay.auth.authenticator import Identity
 from relay.auth.subscription_tokens import SubscriptionGrant
-from relay.clients.introduction import RENEWAL_SECONDS
-from relay.errors import NotAllowed, Refused, SubscriptionError, Unavailable
+from relay.clients.connecting import RENEWAL_SECONDS
+from relay.errors import NotAllowed, Refused, SubscribeError, SubscriptionError, Unavailable
 from relay.namespaces import ChannelOptions, Namespaces
 from relay.protocols.multiplexed import ServerSubscription, SubscribeOptions
 from relay.protocols.request_errors import TokenRefused
+from tests.clients.late_bus import LateBus
+from tests.clients.late_bus import late_bus as late_bus
 from tests.clients.recorder import OnlyPublic, Outcomes, publish
 from tests.clients.session_world import World
-from tests.clients.watching import said
+from tests.clients.watching import Watching, said
 from tests.harness.conditions import wait_until
 
 ANN = Identity("ann", OnlyPublic())
 
 WITH_TOKEN = SubscribeOptions(token="t")
+
+ROOM = ChannelOptions(presence=True, join_leave=True, history_size=1)
 
 lateness = pytest.mark.parametrize("late", [False, True])
 
@@ -79,9 +84,42 @@ async def test_a_token_that_is_not_in_order(outcomes: Outcomes, late: bool) -> N
     assert outcomes.told[1:] == [("again", "done")]
 
 
+@lateness
+async def test_a_token_that_is_not_in_order_costs_the_bus_nothing(
+    outcomes: Outcomes, late_bus: LateBus, late: bool
+) -> None:
+    """Nothing is claimed before it is known that the client may have it."""
+    world = granting(late=late)
+    _, session = world.join(identity=ANN)
+    session.subscribe("a", outcomes.of("a"), SubscribeOptions(token="bad"))
+    assert (late_bus.futures, world.node.interests) == ({}, 0)
+    await wait_until(lambda: outcomes.told)
+    assert (late_bus.futures, world.node.interests) == ({}, 0)
+    await wait_until(world.nothing_is_left)
+
+
+async def test_all_that_a_subscription_waits_for_has_one_deadline(
+    outcomes: Outcomes, late_bus: LateBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A token, what tells who comes, and the channel itself: an SDK waits five seconds for them, not for each."""
+    world = World(timeout=600, namespaces=Namespaces(named={"room": ROOM}))
+    world.tokens.grants["t"] = SubscriptionGrant()
+    world.tokens.gate = asyncio.Event()
+    _, session = world.join(Watching())
+    for channel in ("room:a", "room:b"):
+        session.subscribe(channel, outcomes.of(channel), replace(WITH_TOKEN, join_leave=True))
+    await wait_until(lambda: world.tokens.waiting == 2)
+    began = world.node.clock()
+    monkeypatch.setattr(world.node, "clock", lambda: began + 600)
+    world.tokens.gate.set()
+    await wait_until(lambda: len(outcomes.told) == 2)
+    assert all(isinstance(failure, SubscribeError) for failure in outcomes.results)
+    await wait_until(world.nothing_is_left)
+
+
 async def test_a_relay_that_knows_no_tokens(outcomes: Outcomes) -> None:
     world = World()
-    world.context = replace(world.context, authorizer=None)
+    world.context = with_parts(world.context, authorizer=None)
     _, session = world.join(identity=ANN)
     session.subscribe("a", outcomes.of("a"), WITH_TOKEN)
     (refused,) = outcomes.results

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 import pytest
 from msgspec import Raw
 
-from relay.auth.server_side import ServerSubscription
 from relay.control import client_commands
 from relay.control.client_commands import ACTIONS_PER_TICK, ClientCommands, _Due
 from relay.control.commands import (
@@ -22,6 +21,7 @@ from relay.control.commands import (
 )
 from relay.control.messages import decode_broadcast, encode
 from relay.errors import CustomDisconnect, Disconnect
+from relay.protocols.multiplexed import ServerSubscription
 from tests.harness.conditions import stays_true, wait_until
 
 NODE = bytes(8)

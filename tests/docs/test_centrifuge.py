@@ -16,7 +16,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from relay.brokers.history import MAX_PAGE
-from relay.clients.introduction import INTRODUCTION_SECONDS, RENEWAL_SECONDS
+from relay.clients.connecting import CONNECT_SECONDS, RENEWAL_SECONDS
 from relay.errors import comes_back
 from relay.namespaces import ChannelOptions
 from relay.protocols.centrifuge import codes
@@ -106,7 +106,7 @@ def test_the_numbers_are_those_of_the_relay() -> None:
     assert f"has {RENEWAL_SECONDS:g} seconds to renew" in page
     assert f"up to {MOST_UNDER_WAY} questions, {('none', 'one', 'two')[MOST_LARGE]} of them for a history" in page
     assert f"at most {MAX_PAGE}" in page
-    assert f"| until a client has said who it is | {INTRODUCTION_SECONDS:g} s |" in page
+    assert f"| until a client has said who it is | {CONNECT_SECONDS:g} s |" in page
 
 
 def test_the_options_and_methods_that_are_named_exist() -> None:

@@ -24,7 +24,7 @@ OF_CENTRIFUGE = frozenset(
     {
         Disconnect.NOT_AVAILABLE,
         Disconnect.INVALID_TOKEN,
-        Disconnect.INTRODUCTION_TIMEOUT,
+        Disconnect.CONNECT_TIMEOUT,
         Disconnect.SUBSCRIPTION_EXPIRED,
         Disconnect.TOO_MANY_CONNECTIONS,
         Disconnect.TOO_MANY_REQUESTS,

@@ -117,7 +117,7 @@ def fail_at_a_page(patch: pytest.MonkeyPatch) -> None:
         assert request.method != "DELETE", "planted"
         return web.Response()
 
-    patch.setattr("relay.web.app._not_found", failing)
+    patch.setattr("relay.web.fallbacks._not_found", failing)
 
 
 def forget_the_pieces(patch: pytest.MonkeyPatch) -> None:

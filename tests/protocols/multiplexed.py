@@ -115,7 +115,7 @@ class Multiplexed:
     format: Literal["json", "protobuf"] = "json"
     transport = "websocket"
     multiplexed = True
-    introduces_itself = False
+    connects_by_message = False
     channel = None
     echo = True
     resume = 0
@@ -171,7 +171,7 @@ class Multiplexed:
         """Tell the client."""
         session.send(frame({"unsubscribed": channel}))
 
-    def subscribed(self, session: MultiplexedSession, channel: str, subscription: ServerSubscription) -> Subscribed:
+    def subscribed(self, session: Session, channel: str, subscription: ServerSubscription) -> Subscribed:
         """Return what tells the client; it isn't told that there is no subscription."""
 
         def tell(result: Replay | RelayError | None) -> None:
@@ -183,7 +183,7 @@ class Multiplexed:
     def renewed(self, session: Session, seconds: float | None) -> None:
         """Say nothing."""
 
-    def expired(self, session: MultiplexedSession, channel: str) -> None:
+    def expired(self, session: Session, channel: str) -> None:
         """Tell the client."""
         session.send(frame({"expired": channel}))
 

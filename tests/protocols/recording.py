@@ -13,8 +13,8 @@ from relay.protocols import ClientProtocol, Outcome
 from relay.protocols.multiplexed import (
     AS_USUAL,
     Answer,
+    ConnectGrant,
     Granted,
-    Introduced,
     MultiplexedProtocol,
     MultiplexedSession,
     Subscribed,
@@ -85,11 +85,11 @@ class RecordingSession:
     def granted(self, channel: str) -> Granted:
         return Granted()
 
-    def introduce(
-        self, opening: ConnectRequest | None, token: str, headers: Mapping[str, str], answer: Answer[Introduced]
+    def connect(
+        self, opening: ConnectRequest | None, token: str, headers: Mapping[str, str], answer: Answer[ConnectGrant]
     ) -> None:
         """Know any client at once; this is not noted."""
-        answer(Introduced())
+        answer(ConnectGrant())
 
     def pause(self) -> None:
         """Do nothing, as for the next two: a test says all that the client says."""

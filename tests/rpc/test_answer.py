@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from relay.rpc.answer import AnswerError, read_answer
+from relay.back_ends.answer_error import AnswerError
+from relay.rpc.answer import read_answer
 from relay.rpc_call import RpcDisconnect, RpcError
 
 

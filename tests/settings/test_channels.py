@@ -75,7 +75,8 @@ def test_without_settings_channels_keep_and_count_nothing() -> None:
 def test_channels_without_a_namespace_have_settings_of_their_own() -> None:
     history = {"history_size": "10", "history_ttl": "60", "history_bytes": "100000", "positions": "ON"}
     protocol = {"subscriber_rights": "wh", "no_json": "String", "delta": "on", "cache": "on"}
-    settings = settings_of(**history, **protocol, presence="on", join_leave="on")
+    presence = {"presence": "on", "join_leave": "on", "force_push_join_leave": "on"}
+    settings = settings_of(**history, **protocol, **presence)
     own = ChannelOptions(
         history_size=10,
         history_ttl=60,
@@ -83,6 +84,7 @@ def test_channels_without_a_namespace_have_settings_of_their_own() -> None:
         positions=True,
         presence=True,
         join_leave=True,
+        force_push_join_leave=True,
         subscriber_rights="wh",
         no_json="string",
         delta=True,
@@ -165,6 +167,7 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
         ("positions", "on", "choice: true|false"),
         ("presence", "on", "choice: true|false"),
         ("join_leave", 1, "choice: true|false"),
+        ("force_push_join_leave", "on", "choice: true|false"),
         ("slow_consumer", "DROP", "choice: close|drop|latest"),
         ("max_message_bytes", 0, "bytes: 1 to 67108864"),
         ("rights", "rr", "rights: some of rwph, each once, or none"),
@@ -198,6 +201,11 @@ def test_values_have_their_types_and_ranges(option: str, value: object, allowed:
             "join_leave",
             {"join_leave": True, "presence": False},
             "only with presence: else gateways don't know who is there",
+        ),
+        (
+            "force_push_join_leave",
+            {"force_push_join_leave": True, "presence": True},
+            "only with join_leave: else nobody is told",
         ),
         ("cache", {"cache": True, "positions": True}, "only with history_size: else the channel keeps no messages"),
         ("delta", {"delta": True}, ONLY_WITH_POSITIONS),
@@ -312,6 +320,11 @@ def test_namespaces_stand_in_one_place(tmp_path: Path) -> None:
         ({"positions": "true"}, "RELAY_POSITIONS", "choice: on|off"),
         ({"presence": "true"}, "RELAY_PRESENCE", "choice: on|off"),
         ({"join_leave": "on"}, "RELAY_JOIN_LEAVE", "only with RELAY_PRESENCE: else gateways don't know who is there"),
+        (
+            {"presence": "on", "force_push_join_leave": "on"},
+            "RELAY_FORCE_PUSH_JOIN_LEAVE",
+            "only with RELAY_JOIN_LEAVE: else nobody is told",
+        ),
         ({"subscriber_rights": "r"}, "RELAY_SUBSCRIBER_RIGHTS", "some of wph, each once, or none"),
         ({"no_json": "base64"}, "RELAY_NO_JSON", "choice: drop|string"),
         ({"delta": "on"}, "RELAY_DELTA", "only with RELAY_HISTORY_SIZE or RELAY_POSITIONS"),

@@ -262,6 +262,21 @@ async def test_a_blocked_user_is_closed_and_not_let_in(pair: Pair) -> None:
         assert bob.is_open
 
 
+@pytest.mark.parametrize("format", FORMATS)
+async def test_a_client_is_told_when_its_token_ends(pair: Pair, format: str) -> None:
+    """Not when the relay, whose clock may differ, accepts it no longer: it would renew it too late for others."""
+    here, _ = await pair(**{**WITH_TOKENS, "jwt_leeway": 300})
+    hour = range(3500, 3601)
+    client = await CentrifugeClient.open(here.url, format)
+    assert (await client.ask(connect={"token": token()}))["connect"]["ttl"] in hour
+    assert (await client.ask(refresh={"token": token()}))["refresh"]["ttl"] in hour
+    subscription = token(channel="a", channels=None)
+    assert (await client.subscribe("a", token=subscription))["ttl"] in hour
+    renewed = await client.ask(sub_refresh={"channel": "a", "token": subscription})
+    assert renewed["sub_refresh"]["ttl"] in hour
+    await client.abort()
+
+
 async def test_who_says_nothing_is_stale(pair: Pair) -> None:
     here, _ = await pair()
     client = await CentrifugeClient.open(here.url)
@@ -271,6 +286,30 @@ async def test_who_says_nothing_is_stale(pair: Pair) -> None:
 
 
 # What a back end wants.
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("bus", ["memory", "Redis"])
+async def test_tags_of_a_program_around_a_gateway_arrive(
+    embedded: EmbeddedFactory, pair: Pair, bus: str, format: str
+) -> None:
+    """With the message, and with its history."""
+    if bus == "Redis":
+        here, there = await pair()
+    else:
+        (here,) = await embedded(1, namespaces=NAMESPACES)
+        there = here
+    tags = {"kind": "order", "é": "line\nbreak"}
+    async with centrifuge(there.url, format=format) as (client,):
+        for channel in ("news", "kept:news"):
+            await client.subscribe(channel)
+            await here.publish(channel, '{"x": 1}', tags=tags)
+        await wait_until(lambda: len(client.told("pub")) == 2)
+        assert [(pub["data"], pub["tags"]) for pub in client.told("pub")] == [({"x": 1}, tags)] * 2
+        (kept,) = (await client.ask(history={"channel": "kept:news", "limit": 1}))["history"]["publications"]
+        assert kept["tags"] == tags
+    with pytest.raises(ValueError, match="tags: must have at most 4096 bytes"):
+        await here.publish("news", "", tags={"much": 4096 * "x"})
 
 
 @pytest.mark.parametrize("format", FORMATS)

@@ -18,9 +18,10 @@ from typing import Final, Literal, cast
 
 from relay.auth.authenticator import Authenticator, Identity
 from relay.auth.credential import Unauthenticated
-from relay.authenticators.http.answer import AnswerError, Decision, Refusal, read_answer, read_refusal
+from relay.authenticators.http.answer import Decision, Refusal, read_answer, read_refusal
 from relay.authenticators.http.answer_cache import AnswerCache
 from relay.authenticators.http.question import Question, QuestionForm
+from relay.back_ends.answer_error import AnswerError
 from relay.back_ends.back_end import BackEnd, NotAsked
 from relay.back_ends.http_client import CallFailed, Failure, HttpClient, Reply, warn_of_plain_http
 from relay.errors import Refused, Unavailable

@@ -22,28 +22,13 @@ from relay.auth.authenticator import Identity
 from relay.auth.given_json import ABSENT, given_json
 from relay.auth.grant import UNUSABLE, Grant
 from relay.auth.tokens import SubscriptionOptions, server_side_of
+from relay.back_ends.answer_error import AnswerError
 from relay.channel import is_visible
-from relay.errors import RelayError
 
 MAX_REASON: Final = 200
 """Characters of a sentence that goes to the client."""
 
 REFUSED: Final = "you are not let in"
-
-
-class AnswerError(RelayError):
-    """An answer can't be used.
-
-    Args:
-        rule: that it breaks; repeats no value of it but patterns.
-    """
-
-    def __init__(self, rule: str) -> None:
-        super().__init__(rule)
-        self.rule = rule
-
-    def __str__(self) -> str:
-        return f"its answer can't be used: {self.rule}"
 
 
 @dataclass(frozen=True, slots=True)

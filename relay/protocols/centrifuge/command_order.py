@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-ALONE: Final = frozenset({"connect", "subscribe", "unsubscribe", "refresh", "sub_refresh"})
+EXCLUSIVE: Final = frozenset({"connect", "subscribe", "unsubscribe", "refresh", "sub_refresh"})
 """Requests that are answered before the next command begins, as it may depend on them."""
 
-MANY: Final = frozenset({"publish"})
+CONCURRENT: Final = frozenset({"publish"})
 """Requests of which many may be under way: the bus keeps their order."""
-
-SHORT: Final = frozenset({"connect", "unsubscribe", "refresh", "sub_refresh"}) | MANY
-"""Requests whose answers are short, or the first. To the others there are long ones: a history, say."""
 
 MOST_UNDER_WAY: Final = 32
 """Of the others, which only read: each costs a question to Redis or to a back end."""
@@ -31,14 +28,14 @@ class CommandOrder:
     what those before it have asked for. But a publication doesn't wait for the answer to the one before: then a client
     could publish no more than one message in each round trip to Redis.
 
-    kind         begins when                                          until it is answered
-    `ALONE`      nothing but readings is under way                    nothing begins
-    `MANY`       nothing that goes alone is under way                 readings and those that go alone wait
-    readings     nothing but fewer than `MOST_UNDER_WAY` readings is  nothing waits for them
-    `LARGE`      the same, and fewer than `MOST_LARGE` of them        nothing waits for them
+    kind          begins when                                        until it is answered
+    `EXCLUSIVE`   only readings are under way                        nothing begins
+    `CONCURRENT`  nothing exclusive is under way                     readings and what is exclusive wait
+    readings      only readings are, fewer than `MOST_UNDER_WAY`     nothing waits for them
+    `LARGE`       the same, and of `LARGE` fewer than `MOST_LARGE`   nothing waits for them
 
     The first that may not begin waits, and all behind it with it: so no command overtakes another one. While the client
-    hasn't taken what was written to it, only those of `SHORT` begin: else any number of long answers would lie here.
+    hasn't taken what was written to it, none begins: else any number of answers would lie here.
 
     Attributes:
         full: whether it hasn't.
@@ -55,13 +52,13 @@ class CommandOrder:
 
     def begin(self, kind: str) -> bool:
         """Count a command, if it may begin now; return whether it may."""
-        if self._alone or (self.full and kind not in SHORT):
+        if self._alone or self.full:
             return False
-        if kind in MANY:
+        if kind in CONCURRENT:
             self._publications += 1
         elif self._publications:
             return False
-        elif kind in ALONE:
+        elif kind in EXCLUSIVE:
             self._alone = True
         elif self._readings >= MOST_UNDER_WAY or (kind in LARGE and self._large >= MOST_LARGE):
             return False
@@ -70,11 +67,11 @@ class CommandOrder:
             self._large += kind in LARGE
         return True
 
-    def end(self, kind: str) -> None:
+    def answered(self, kind: str) -> None:
         """Count that a command was answered."""
-        if kind in ALONE:
+        if kind in EXCLUSIVE:
             self._alone = False
-        elif kind in MANY:
+        elif kind in CONCURRENT:
             self._publications -= 1
         else:
             self._readings -= 1

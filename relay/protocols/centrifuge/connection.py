@@ -14,10 +14,10 @@ from relay.protocols.centrifuge import codes, pushes
 from relay.protocols.centrifuge.channel_commands import CHANNEL_COMMANDS
 from relay.protocols.centrifuge.command_order import CommandOrder
 from relay.protocols.centrifuge.commands import Command, ConnectRequest
+from relay.protocols.centrifuge.connect_command import ConnectCommand, refresh
 from relay.protocols.centrifuge.exchange import Exchange
 from relay.protocols.centrifuge.failures import close_of
 from relay.protocols.centrifuge.formats import FormatError
-from relay.protocols.centrifuge.introduction import Introduction, refresh
 from relay.protocols.centrifuge.procedure_calls import call
 from relay.protocols.centrifuge.results import ConnectResult
 from relay.protocols.centrifuge.state import State
@@ -49,7 +49,7 @@ class Centrifuge:
 
     transport: str = "websocket"
     multiplexed = True
-    introduces_itself = True
+    connects_by_message = True
     channel = None
     echo = True
     resume = 0
@@ -152,11 +152,11 @@ class Centrifuge:
         """Return the answer to `connect` with what depends on how the client is connected."""
         return result
 
-    def end(self, kind: str, reply: bytes) -> None:
+    def answered(self, kind: str, reply: bytes) -> None:
         """Write the reply to a command; those that wait go on in a turn of their own. See `Exchange`."""
         if reply:
             self._order.full = self.session.reply(reply)
-        self._order.end(kind)
+        self._order.answered(kind)
         if self._unread is None:
             return
         if self.ended:
@@ -191,7 +191,7 @@ class Centrifuge:
         self.server_side.discard(channel)
         self.session.send(self.wire.push(channel, codes.UNSUBSCRIBE_SERVER))
 
-    def subscribed(self, session: MultiplexedSession, channel: str, subscription: ServerSubscription) -> Subscribed:
+    def subscribed(self, session: Session, channel: str, subscription: ServerSubscription) -> Subscribed:
         """Return what tells the client of a subscription that a back end has wanted."""
         return partial(tell_subscribed, self, channel, subscription)
 
@@ -200,7 +200,7 @@ class Centrifuge:
         if self._state is State.CONNECTED:
             self.session.send(self.wire.push("", pushes.Refresh(seconds is not None, ttl(seconds))))
 
-    def expired(self, session: MultiplexedSession, channel: str) -> None:
+    def expired(self, session: Session, channel: str) -> None:
         """Tell the client that its right to a channel has ended; it can't subscribe again where the server did."""
         if channel in (self._server_side or _NONE):
             self.session.close(Disconnect.SUBSCRIPTION_EXPIRED)
@@ -222,7 +222,7 @@ class Centrifuge:
         if why is Disconnect.TOKEN_EXPIRED and self._state is State.CONNECTING:
             why = Disconnect.UNAVAILABLE  # the client has said who it is; the relay could not find it out in time
         elif why is Disconnect.TOKEN_EXPIRED and self._state is not State.CONNECTED:
-            why = Disconnect.INTRODUCTION_TIMEOUT
+            why = Disconnect.CONNECT_TIMEOUT
         self._state, self._unread, close = State.ENDED, None, close_of(why)
         return CloseMessage(close.code, close.reason)
 
@@ -293,8 +293,7 @@ class Centrifuge:
     def _connect(self, exchange: Exchange, request: ConnectRequest) -> None:
         opening, self._opening, self._state = self._opening, None, State.CONNECTING
         assert opening is not None
-        done, failed = (partial(self._become, state) for state in (State.CONNECTED, State.ENDED))
-        Introduction(exchange, request, done, failed).begin(opening)
+        ConnectCommand(exchange, request, self._become).begin(opening)
 
-    def _become(self, state: State) -> None:
-        self._state = state
+    def _become(self, connected: bool) -> None:
+        self._state = State.CONNECTED if connected else State.ENDED

@@ -29,7 +29,7 @@ class Connection(Protocol):
 
     def complete(self, result: ConnectResult) -> ConnectResult: ...
 
-    def end(self, kind: str, reply: bytes) -> None:
+    def answered(self, kind: str, reply: bytes) -> None:
         """Write the reply to a command, and go on with those that wait."""
 
 
@@ -56,11 +56,11 @@ class Exchange:
 
     def reply(self, result: Result) -> None:
         """Answer with a result."""
-        self.connection.end(self.kind, self.connection.wire.reply(self.id, result))
+        self.connection.answered(self.kind, self.connection.wire.reply(self.id, result))
 
     def refuse(self, error: Error) -> None:
         """Answer with an error."""
-        self.connection.end(self.kind, self.connection.wire.refusal(self.id, error))
+        self.connection.answered(self.kind, self.connection.wire.refusal(self.id, error))
 
     def fail(self, failure: RelayError) -> None:
         """Answer with the error that a failure is, or close the client, whose token is for something else."""
@@ -72,4 +72,4 @@ class Exchange:
     def close(self, why: Disconnect | CustomDisconnect) -> None:
         """Close the client; first, so that no command that waits begins."""
         self.connection.session.close(why)
-        self.connection.end(self.kind, b"")
+        self.connection.answered(self.kind, b"")

@@ -106,10 +106,10 @@ class Unidirectional(Streamed):
 
     def exchange(self, id_: int, kind: str) -> Exchange:
         """Return the one exchange of such a client."""
-        return _LastingExchange(self, id_, kind)
+        return _OneWayExchange(self, id_, kind)
 
 
-class _LastingExchange(Exchange):
+class _OneWayExchange(Exchange):
     """The first message of a client that can't be told of an error: the error closes it."""
 
     __slots__ = ()

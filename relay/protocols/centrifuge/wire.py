@@ -46,17 +46,17 @@ class Wire:
 
     def reply(self, id_: int, result: Result) -> bytes:
         """Return the reply to a command."""
-        return self.carry([self.format.reply(id_, result)])
+        return self.framed([self.format.reply(id_, result)])
 
     def refusal(self, id_: int, error: Error) -> bytes:
         """Return the reply to a command that has failed."""
-        return self.carry([self.format.refusal(id_, error)])
+        return self.framed([self.format.refusal(id_, error)])
 
     def push(self, channel: str, push: Push) -> bytes:
         """Return a push of a channel; "": of none."""
-        return self.carry([self.format.push(channel, push)])
+        return self.framed([self.format.push(channel, push)])
 
-    def carry(self, parts: Sequence[bytes]) -> bytes:
+    def framed(self, parts: Sequence[bytes]) -> bytes:
         """Return replies and pushes as they are written, together."""
         return self._frame(self.format.join(parts))
 
@@ -76,11 +76,11 @@ class Wire:
         return None if data is None else Raw(data)
 
     def _encode(self, message: Message) -> bytes:
-        return self.carry([self.format.publication(message)])
+        return self.framed([self.format.publication(message)])
 
     def _encode_strictly(self, message: Message) -> bytes:
         data = self.format.data(message.payload)
-        return b"" if data is None else self.carry([self.format.publication(message, data)])
+        return b"" if data is None else self.framed([self.format.publication(message, data)])
 
 
 def _bytes(info: Raw | UnsetType) -> bytes | None:
@@ -106,4 +106,4 @@ class JoinLeave:
         wire = self._wire
         pushes: list[Push] = [Leave(wire.client_info(member)) for member in events.left]
         pushes += [Join(wire.client_info(member)) for member in events.joined]
-        return wire.carry([wire.format.push(events.channel, push) for push in pushes]) if pushes else b""
+        return wire.framed([wire.format.push(events.channel, push) for push in pushes]) if pushes else b""

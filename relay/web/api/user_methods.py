@@ -11,7 +11,7 @@ from msgspec import UNSET, Raw
 
 from relay.auth.authenticator import UserError, check_user
 from relay.auth.given_json import given_json
-from relay.auth.server_side import ServerSide, ServerSideError, ServerSubscription, check_server_side
+from relay.auth.server_side import ServerSide, ServerSideError, check_server_side
 from relay.brokers import Published
 from relay.brokers.block_store import MAX_BLOCK_SECONDS, BlockStoreError, TooManyBlocked
 from relay.control.commands import (
@@ -22,6 +22,7 @@ from relay.control.commands import (
     UnsubscribeCommand,
 )
 from relay.errors import PublishError
+from relay.protocols.multiplexed import ServerSubscription
 from relay.web.api.call import Call, Finish, acknowledged, decode_base64, legal_channel
 from relay.web.api.error import ApiError, Code, bad_request
 from relay.web.api.parameters import (

@@ -9,8 +9,10 @@ import pytest
 
 from relay.auth.authenticator import Identity
 from relay.auth.given_json import MAX_INFO_BYTES
-from relay.auth.server_side import MAX_SERVER_SIDE_BYTES, PLAIN_SUBSCRIPTION, ServerSide, ServerSubscription
-from relay.authenticators.http.answer import REFUSED, AnswerError, Decision, Refusal, read_answer, read_refusal
+from relay.auth.server_side import MAX_SERVER_SIDE_BYTES, PLAIN_SUBSCRIPTION, ServerSide
+from relay.authenticators.http.answer import REFUSED, Decision, Refusal, read_answer, read_refusal
+from relay.back_ends.answer_error import AnswerError
+from relay.protocols.multiplexed import ServerSubscription
 
 NOW = 1_000_000.0
 

@@ -154,12 +154,6 @@ DIFFERENCES: Final[tuple[Difference, ...]] = (
         "*",
     ),
     Difference(
-        "Who comes and goes is told to those alone who ask",
-        _in("presences", "who doesn't ask where the server forces it")
-        + _in("server_api", "subscribe a user and hear the joining"),
-        "*",
-    ),
-    Difference(
         "The options of a namespace are those of all its subscribers: tokens don't override them",
         _in("subscription_tokens", "options of a token override the namespace")
         + _in("server_side", "subs that override options"),

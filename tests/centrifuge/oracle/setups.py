@@ -50,7 +50,7 @@ _RELAY_HISTORY = {"history_size": 10, "history_ttl": 300}
 
 RELAY_NAMESPACES: Final[dict[str, dict[str, Any]]] = {
     "open": {"rights": "rwp", "presence": True},
-    "told": {"rights": "rwp", "presence": True, "join_leave": True},
+    "told": {"rights": "rwp", "presence": True, "join_leave": True, "force_push_join_leave": True},
     "asked": {"rights": "rp", "presence": True, "join_leave": True},
     "kept": {"rights": "rwh", **_RELAY_HISTORY},
     "optional": {"rights": "rwh", **_RELAY_HISTORY},
@@ -58,7 +58,10 @@ RELAY_NAMESPACES: Final[dict[str, dict[str, Any]]] = {
     "cache": {"rights": "rwh", **_RELAY_HISTORY, "cache": True},
     "delta": {"rights": "rwh", **_RELAY_HISTORY, "delta": True},
     "listen": {"rights": "r"},
-    "all": {"rights": "rwph", **_RELAY_HISTORY, "history_size": 300, "presence": True, "join_leave": True},
+    "all": {
+        **{"rights": "rwph", **_RELAY_HISTORY, "history_size": 300},
+        **{"presence": True, "join_leave": True, "force_push_join_leave": True},
+    },
     "closed": {"rights": ""},
     "own": {"rights": ""},
     "users": {},

@@ -52,6 +52,26 @@ class SaidEvents:
         return [json.loads(event.data) for event in self._parser.feed(chunk)]
 
 
+class Chunks:
+    """Takes a body in chunks apart, as a proxy makes one of a body that ends with its connection."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, data: bytes) -> bytes:
+        """Return what is in the chunks that are complete now."""
+        self._rest += data
+        found = b""
+        while b"\r\n" in self._rest:
+            size, _, rest = self._rest.partition(b"\r\n")
+            end = int(size, 16)
+            if len(rest) < end + 2:
+                break
+            found += rest[:end]
+            self._rest = rest[end + 2 :]
+        return found
+
+
 class StreamClient:
     """A request to a port of 127.0.0.1 whose response doesn't end. An async context manager: dropped at the end.
 
@@ -82,6 +102,7 @@ class StreamClient:
         if receive_buffer is not None:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self._tls: TlsSocket | None = None
+        self._chunks: Chunks | None = None
         self._ids = itertools.count(100)
         self.began = b""
         self.asking = asyncio.Event()
@@ -143,6 +164,8 @@ class StreamClient:
             while len(rest) < int(headers.get("content-length", 0)):
                 rest += await self._read()
         self.head = HttpResponse(status, headers, rest)
+        if headers.get("transfer-encoding") == "chunked":
+            self._chunks = Chunks()
         if status == 200:
             self._take(rest)
 
@@ -230,6 +253,8 @@ class StreamClient:
         self._socket.close()
 
     def _take(self, chunk: bytes) -> None:
+        if self._chunks is not None:
+            chunk = self._chunks.feed(chunk)
         self.began = (self.began + chunk)[:16]
         for one in self._parser.feed(chunk):
             if one == {}:

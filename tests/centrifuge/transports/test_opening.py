@@ -95,6 +95,46 @@ async def test_a_page_may_read_why_it_is_refused(embedded: EmbeddedFactory) -> N
         assert (response.status, response.headers["access-control-allow-origin"]) == (503, "*")
 
 
+PAGE = "https://a.example"
+OF_A_PAGE = f"Origin: {PAGE}"
+
+
+@pytest.mark.parametrize(
+    ("asked", "status"),
+    [
+        (request(PATH, b"x" * 2001, OF_A_PAGE), 413),
+        (request(PATH, b"", OF_A_PAGE, "Transfer-Encoding: chunked") + b"zz\r\n", 400),
+        (request(PATH, BODY, OF_A_PAGE, "Content-Encoding: gzip"), 415),
+        (request("/sse/a", b"x", OF_A_PAGE, method="GET"), 400),
+        (request("/connection/sse?cf_connect={}", b"x", OF_A_PAGE, method="GET"), 400),
+    ],
+    ids=itertools.count(),
+)
+async def test_a_page_may_read_what_is_wrong_with_its_body(
+    embedded: EmbeddedFactory, asked: bytes, status: int
+) -> None:
+    (gateway,) = await embedded(1, allowed_origins=(PAGE,), max_message_bytes=2000, send_buffer_bytes=10_000)
+    response = await send_request(gateway.port, asked)
+    assert (response.status, response.headers.get("access-control-allow-origin")) == (status, PAGE)
+    response = await send_request(gateway.port, asked.replace(b"a.example", b"b.example"))
+    assert "access-control-allow-origin" not in response.headers
+
+
+@pytest.mark.parametrize("target", ["/connection/sse?cf_connect={}", "/sse/a", "/poll/a"])
+async def test_a_page_may_read_that_there_are_too_many(embedded: EmbeddedFactory, target: str) -> None:
+    """At its address, or at the gateway."""
+    (gateway,) = await embedded(1, allowed_origins=(PAGE,), max_new_connections_per_second=1)
+    for _ in range(30):
+        response = await send_request(gateway.port, request("/sse/a%20b", b"", OF_A_PAGE, method="GET"))
+    assert (response.status, response.headers.get("access-control-allow-origin")) == (503, PAGE)
+    parts_of(gateway).front_door.max_sockets = 8
+    waiting = [await asyncio.open_connection("127.0.0.1", gateway.port) for _ in range(7)]
+    response = await send_request(gateway.port, request(target, b"", OF_A_PAGE, method="GET"))
+    assert (response.status, response.headers.get("access-control-allow-origin")) == (503, PAGE)
+    for _, writer in waiting:
+        writer.transport.abort()
+
+
 @pytest.mark.parametrize(
     "said",
     [
@@ -155,12 +195,13 @@ async def test_a_body_without_an_end_ends_with_the_connection_or_the_time(
 
 
 async def test_a_drain_sends_a_client_away_whose_body_is_coming(embedded: EmbeddedFactory) -> None:
-    (gateway,) = await embedded(1)
+    (gateway,) = await embedded(1, allowed_origins=(PAGE,))
     reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
-    writer.write(WHOLE[:-3])
+    writer.write(request(PATH, BODY, OF_A_PAGE)[:-3])
     connections = parts_of(gateway).front_door.http.connections
     await wait_until(lambda: any(connection._stage.name == "COLLECT" for connection in connections))  # type: ignore[attr-defined]
     for connection in connections:
         connection.drain()
-    assert (await read_response(reader)).status == 503
+    response = await read_response(reader)
+    assert (response.status, response.headers.get("access-control-allow-origin")) == (503, PAGE)
     writer.transport.abort()

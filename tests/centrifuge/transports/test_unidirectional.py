@@ -27,7 +27,10 @@ both = pytest.mark.parametrize(
 )
 
 SECRET = "the secret that only the issuer and the relay know, of 64 bytes."
-NAMESPACES = {"kept": {"history_size": 10, "no_json": "string"}}
+NAMESPACES = {
+    "kept": {"history_size": 10, "no_json": "string"},
+    "told": {"presence": True, "join_leave": True, "force_push_join_leave": True},
+}
 
 
 def token(*channels: str, **claims: Any) -> str:
@@ -61,6 +64,17 @@ async def test_a_client_hears_what_its_token_names(embedded: EmbeddedFactory, co
         assert client.told[1] == {"channel": "a", "pub": {"data": {"x": "é"}}}
         (pub,) = (one["pub"] for one in client.told[2:])
         assert (pub["data"], pub["offset"]) == ("no JSON", 1)
+
+
+@both
+async def test_a_client_hears_who_comes_to_its_channels(embedded: EmbeddedFactory, connect: Connect) -> None:
+    gateway = await started(embedded)
+    async with connect(gateway.port, {"token": token("told:a")}) as client:
+        await client.until(lambda one: "join" in one)
+        async with connect(gateway.port, {"token": token("told:a", sub="bob")}):
+            heard = await client.until(lambda one: "join" in one and one["join"]["info"]["user"] != "ann")
+    assert [list(one) for one in client.told] == [["connect"], ["channel", "join"], ["channel", "join"]]
+    assert (heard["channel"], heard["join"]["info"]["user"]) == ("told:a", "bob")
 
 
 @both

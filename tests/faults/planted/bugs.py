@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection
 from itertools import count
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from relay.brokers import Published, Receipt
 from relay.brokers.redis import lua, lua_position, scripts
@@ -119,10 +119,10 @@ def claim_to_have_recovered() -> None:
 
 def go_on_until_closed() -> None:
     """Send Centrifuge clients what comes behind a gap of a channel that they have with their connection."""
-    from relay.clients.multiplexed_session import Attended, MultiplexedSession
+    from relay.clients.multiplexed_session import MultiplexedSession
 
     def go_on(self: MultiplexedSession, channel: str) -> None:
-        cast(Attended, self._client).close_in_turn()
+        self._there.close_in_turn()
 
     MultiplexedSession.fall_silent = go_on  # type: ignore[method-assign]
 

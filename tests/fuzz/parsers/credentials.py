@@ -23,13 +23,14 @@ from relay.auth.keys import public_key, secret_key
 from relay.auth.rights import PatternRights, Right, RightsError, compile_patterns
 from relay.auth.server_side import check_server_side
 from relay.auth.signed_claims import TokenRules
-from relay.auth.subscription_tokens import SubscriptionGrant, SubscriptionTokenError, SubscriptionTokens
+from relay.auth.subscription_tokens import SubscriptionGrant, SubscriptionTokens
 from relay.auth.tokens import TokenVerifier
 from relay.authenticators.credentials import Credentials
 from relay.authenticators.key import SharedKeys
 from relay.channel import check_channel
 from relay.errors import ChannelError, NotAllowed
 from relay.protocols.request import parse_request
+from relay.protocols.request_errors import TokenRefused
 from tests.fuzz.grammar import credential, http
 from tests.fuzz.grammar.credential import COOKIE, SECRET, encode_part, sign
 from tests.fuzz.grammar.json_text import vary
@@ -277,7 +278,7 @@ PARSERS: Final = {
     ),
     "claims": Parser(10, make_claims, credential.JSON_TOKENS, read_claims, statuses=(401,), untouched=0.4),
     "subscription": Parser(
-        6, make_subscription, credential.JSON_TOKENS, read_subscription, errors=(SubscriptionTokenError,), untouched=0.4
+        6, make_subscription, credential.JSON_TOKENS, read_subscription, errors=(TokenRefused,), untouched=0.4
     ),
     "key": Parser(8, make_keyed, credential.TOKENS, read_keyed, statuses=(400, 401), secrets=_all),
     "api-key": Parser(4, make_keyed, credential.TOKENS, read_api_key, errors=()),

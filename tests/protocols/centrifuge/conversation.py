@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from relay.auth.authenticator import ANONYMOUS
-from relay.clients.introduction import unknown
+from relay.clients.connecting import unknown
 from relay.clients.multiplexed_session import MultiplexedSession
 from relay.errors import CustomDisconnect, Disconnect, ProtocolError
 from relay.message import Kind, Message

@@ -14,9 +14,9 @@ from relay.protocols import Outcome
 from relay.protocols.multiplexed import (
     AS_USUAL,
     Answer,
+    ConnectGrant,
     Granted,
     HistoryQuery,
-    Introduced,
     ServerSubscription,
     Subscribed,
     SubscribeOptions,
@@ -27,7 +27,7 @@ from relay.replay import Replay
 from relay.rpc_call import RpcError, RpcNotAvailable
 
 CHOICES: dict[str, tuple[Any, ...]] = {
-    "introduce": (Introduced(), Introduced(60.0, {"given": ServerSubscription(data=b"[1]")}, b"{}")),
+    "connect": (ConnectGrant(), ConnectGrant(60.0, {"given": ServerSubscription(data=b"[1]")}, b"{}")),
     "subscribe": (None, Replay(Position("e", 3))),
     "publish": (None, SubscribeError("a", "away")),
     "renew_subscription": (None, 60.0, TokenRefused("invalid", "so"), TokenRefused("expired", "so")),
@@ -99,10 +99,10 @@ class LaterSession:
     def shared(self, channel: str, key: object, make: Callable[[], Any]) -> Any:
         return make()
 
-    def introduce(
-        self, opening: ConnectRequest | None, token: str, headers: Mapping[str, str], answer: Answer[Introduced]
+    def connect(
+        self, opening: ConnectRequest | None, token: str, headers: Mapping[str, str], answer: Answer[ConnectGrant]
     ) -> None:
-        self._later("introduce", answer)
+        self._later("connect", answer)
 
     def subscribe(self, channel: str, subscribed: Subscribed, options: SubscribeOptions = AS_USUAL) -> None:
         check_channel(channel)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from relay.errors import Disconnect, ProtocolError
 from relay.protocols import CloseMessage
 from relay.protocols.centrifuge import json_wire, protobuf_wire
-from relay.protocols.centrifuge.command_order import ALONE, MANY
+from relay.protocols.centrifuge.command_order import CONCURRENT, EXCLUSIVE
 from relay.protocols.centrifuge.connection import Centrifuge
 from relay.protocols.centrifuge.state import State
 from relay.protocols.multiplexed import MultiplexedSession
@@ -127,19 +127,19 @@ def check(client: Client, said: list[Json]) -> None:
     for one in replies:
         (name,) = set(one) - {"id"}
         assert name in ("error", names[one["id"]])
-    alone = [one["id"] for one in replies if names[one["id"]] in ALONE]
+    alone = [one["id"] for one in replies if names[one["id"]] in EXCLUSIVE]
     assert alone == sorted(alone), "they are answered in the order in which they came"
     for place, one in enumerate(replies):
-        if names[one["id"]] in ALONE:  # what only reads may be answered later
+        if names[one["id"]] in EXCLUSIVE:  # what only reads may be answered later
             late = [names[later["id"]] for later in replies[place:] if later["id"] < one["id"]]
-            assert not {*late} & {*ALONE, *MANY}
+            assert not {*late} & {*EXCLUSIVE, *CONCURRENT}
     assert (state is State.ENDED) >= bool(session.closed)
     if state is State.CONNECTED:
         assert replies[0]["id"] == 1
         assert "connect" in replies[0]
     if state in (State.NEW, State.CONNECTING):
         assert replies == []
-        assert not set(session.begun) - {"introduce", "subscribe"}
+        assert not set(session.begun) - {"connect", "subscribe"}
     if not session.closed and not session.pending and state is State.CONNECTED:
         assert client.protocol._unread is None, "nothing waits for nothing"
         assert not session.paused

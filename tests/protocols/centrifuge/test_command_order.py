@@ -6,23 +6,30 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from relay.protocols.centrifuge.command_order import ALONE, LARGE, MANY, MOST_LARGE, MOST_UNDER_WAY, CommandOrder
+from relay.protocols.centrifuge.command_order import (
+    CONCURRENT,
+    EXCLUSIVE,
+    LARGE,
+    MOST_LARGE,
+    MOST_UNDER_WAY,
+    CommandOrder,
+)
 from relay.protocols.centrifuge.connection import REQUESTS
 
-READINGS = sorted(set(REQUESTS) - ALONE - MANY)
+READINGS = sorted(set(REQUESTS) - EXCLUSIVE - CONCURRENT)
 
 
 def may_begin(kind: str, under_way: list[str]) -> bool:
     """Return what the table of `CommandOrder` says."""
-    if any(one in ALONE for one in under_way):
+    if any(one in EXCLUSIVE for one in under_way):
         return False
-    if kind in MANY:
+    if kind in CONCURRENT:
         return True
-    if any(one in MANY for one in under_way):
+    if any(one in CONCURRENT for one in under_way):
         return False
     if kind in LARGE and sum(one in LARGE for one in under_way) >= MOST_LARGE:
         return False
-    return kind in ALONE or len(under_way) < MOST_UNDER_WAY
+    return kind in EXCLUSIVE or len(under_way) < MOST_UNDER_WAY
 
 
 class Orders(RuleBasedStateMachine):
@@ -53,7 +60,7 @@ class Orders(RuleBasedStateMachine):
     @rule(data=st.data())
     def answer(self, data: st.DataObject) -> None:
         kind = self.under_way.pop(data.draw(st.integers(0, len(self.under_way) - 1)))
-        self.order.end(kind)
+        self.order.answered(kind)
         self._go_on()
 
     @invariant()
@@ -65,13 +72,13 @@ class Orders(RuleBasedStateMachine):
 TestOrders = Orders.TestCase
 
 
-@pytest.mark.parametrize("alone", sorted(ALONE))
+@pytest.mark.parametrize("alone", sorted(EXCLUSIVE))
 def test_nothing_begins_beside_what_goes_alone(alone: str) -> None:
     for other in REQUESTS:
         order = CommandOrder()
         assert order.begin(alone)
         assert not order.begin(other)
-        order.end(alone)
+        order.answered(alone)
         assert order.begin(other)
 
 
@@ -80,20 +87,18 @@ def test_publications_do_not_wait_for_each_other_but_others_wait_for_them() -> N
     assert all(order.begin("publish") for _ in range(1000))
     for _ in range(1000):
         assert not order.begin("history")
-        order.end("publish")
+        order.answered("publish")
     assert order.begin("history")
     assert order.begin("publish"), "it does not wait for readings"
 
 
 @pytest.mark.parametrize("kind", sorted(REQUESTS))
-def test_what_may_have_a_long_answer_waits_for_a_full_client(kind: str) -> None:
-    """No publication, and nothing that makes its client get less, or stay."""
+def test_nothing_begins_for_a_client_that_has_answers_to_take(kind: str) -> None:
     order = CommandOrder()
     order.full = True
-    waits = kind in {"subscribe", *READINGS}
-    assert order.begin(kind) is not waits
+    assert not order.begin(kind)
     order.full = False
-    assert not waits or order.begin(kind)
+    assert order.begin(kind)
 
 
 @pytest.mark.parametrize("reading", READINGS)
@@ -101,6 +106,6 @@ def test_so_many_readings_are_under_way(reading: str) -> None:
     order = CommandOrder()
     assert all(order.begin(reading) for _ in range(MOST_LARGE if reading in LARGE else MOST_UNDER_WAY))
     assert not order.begin(reading)
-    order.end(reading)
+    order.answered(reading)
     assert order.begin(reading)
     assert order.begin("subscribe"), "it does not wait for readings"

@@ -53,7 +53,7 @@ def test_another_path_is_refused(path: str) -> None:
 
 
 def test_the_path_may_end_with_a_slash() -> None:
-    assert endpoint.open(opening(f"{PATH}/"), "lobby").introduces_itself
+    assert endpoint.open(opening(f"{PATH}/"), "lobby").connects_by_message
 
 
 @pytest.mark.parametrize(

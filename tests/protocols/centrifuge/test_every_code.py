@@ -13,12 +13,8 @@ from relay.auth.credential import MISSING, Unauthenticated
 from relay.auth.server_side import ServerSide
 from relay.auth.subscription_tokens import (
     SubscriptionGrant,
-    SubscriptionTokenError,
-    SubscriptionTokenExpired,
-    SubscriptionTokenInvalid,
-    SubscriptionTokenMismatch,
 )
-from relay.clients.introduction import INTRODUCTION_SECONDS, RENEWAL_SECONDS
+from relay.clients.connecting import CONNECT_SECONDS, RENEWAL_SECONDS
 from relay.errors import CustomDisconnect, Disconnect, Refused
 from relay.limits.channels import ChannelLimits
 from relay.limits.limit import Limit, refusal
@@ -29,6 +25,7 @@ from relay.protocols.centrifuge.pushes import Disconnect as Close
 from relay.protocols.centrifuge.pushes import Unsubscribe
 from relay.protocols.centrifuge.results import Error
 from relay.protocols.multiplexed import ServerSubscription
+from relay.protocols.request_errors import TokenRefused
 from relay.rpc_call import RpcDisconnect, RpcError, RpcFailed
 from tests.clients.recorder import OnlyPublic
 from tests.clients.session_world import World
@@ -90,7 +87,7 @@ class Failing:
         raise self.error
 
 
-def with_token_error(error: SubscriptionTokenError | Refused, format: str) -> Conversation:
+def with_token_error(error: TokenRefused | Refused, format: str) -> Conversation:
     """Return a client whose tokens for channels are refused."""
     world = a_world()
     world.context.authorizer = Failing(error)
@@ -169,7 +166,7 @@ async def _token_expired(format: str) -> None:
         world, token = refusing(Unauthenticated(cause, "not now"))
         client = Conversation(world, format, connected=False)
         await refused(client, codes.ERROR_TOKEN_EXPIRED, connect={"token": token})
-    client = with_token_error(SubscriptionTokenExpired(), format)
+    client = with_token_error(TokenRefused("expired", "over"), format)
     await refused(client, codes.ERROR_TOKEN_EXPIRED, subscribe=SUBSCRIBE)
     await client.ask(subscribe={"channel": "a"})
     await refused(client, codes.ERROR_TOKEN_EXPIRED, sub_refresh=SUBSCRIBE)
@@ -245,7 +242,7 @@ async def _server_error(format: str) -> None:
     world.gate = asyncio.Event()
     client = Conversation(world, format, connected=False)
     client.begin(connect={"token": "t"})
-    world.pass_seconds(INTRODUCTION_SECONDS)  # it has said who it is, and the relay is late
+    world.pass_seconds(CONNECT_SECONDS)  # it has said who it is, and the relay is late
     closed(client, codes.DISCONNECT_SERVER_ERROR)
 
 
@@ -325,11 +322,11 @@ async def _invalid_token(format: str) -> None:
     await closing(Conversation(world, format), codes.DISCONNECT_INVALID_TOKEN, refresh={"token": token})
     world.identities["bob"] = Identity("bob")
     await closing(Conversation(world, format), codes.DISCONNECT_INVALID_TOKEN, refresh={"token": "bob"})
-    for error in (SubscriptionTokenMismatch(), SubscriptionTokenInvalid("forged")):
+    for error in (TokenRefused("mismatch", "of another"), TokenRefused("invalid", "forged")):
         client = with_token_error(error, format)
         await client.ask(subscribe={"channel": "a"})
         await closing(client, codes.DISCONNECT_INVALID_TOKEN, sub_refresh=SUBSCRIBE)
-    client = with_token_error(SubscriptionTokenMismatch(), format)
+    client = with_token_error(TokenRefused("mismatch", "of another"), format)
     await closing(client, codes.DISCONNECT_INVALID_TOKEN, subscribe=SUBSCRIBE)
 
 
@@ -347,7 +344,7 @@ async def _bad_requests(format: str) -> None:
 @case(codes.DISCONNECT_STALE)
 async def _stale(format: str) -> None:
     client = Conversation(a_world(), format, connected=False)
-    client.world.pass_seconds(INTRODUCTION_SECONDS)
+    client.world.pass_seconds(CONNECT_SECONDS)
     closed(client, codes.DISCONNECT_STALE)
 
 

@@ -12,7 +12,7 @@ import pytest_asyncio
 from relay.auth.authenticator import Identity
 from relay.auth.credential import MISSING, Unauthenticated
 from relay.auth.subscription_tokens import SubscriptionGrant
-from relay.clients.introduction import INTRODUCTION_SECONDS
+from relay.clients.connecting import CONNECT_SECONDS
 from relay.errors import Disconnect
 from relay.presence import presences
 from tests.clients.late_bus import LateBus
@@ -56,7 +56,7 @@ async def test_the_first_command_must_be_connect(format: str, name: str) -> None
 async def test_a_client_that_does_not_connect_in_time_is_stale(format: str) -> None:
     world = a_world()
     client = Conversation(world, format, connected=False)
-    world.pass_seconds(INTRODUCTION_SECONDS)
+    world.pass_seconds(CONNECT_SECONDS)
     assert client.ended == (3502, "stale")
     assert world.nothing_is_left()
 
@@ -67,7 +67,7 @@ async def test_a_client_that_the_relay_lets_in_too_slowly_comes_back(format: str
     world.gate = asyncio.Event()
     client = Conversation(world, format, connected=False)
     client.begin(connect={})
-    world.pass_seconds(INTRODUCTION_SECONDS)
+    world.pass_seconds(CONNECT_SECONDS)
     assert client.ended == (3004, "internal server error")
     await wait_until(world.nothing_is_left)
 
@@ -115,7 +115,7 @@ async def test_after_an_expired_token_the_client_is_told_and_heard_no_more(forma
     client.say({"id": 3, "connect": {"token": "new"}})
     client.send(b"\0 nonsense")
     assert (client.ended, len(client.everything), world.asked) == (None, 1, 1)
-    world.pass_seconds(INTRODUCTION_SECONDS)
+    world.pass_seconds(CONNECT_SECONDS)
     assert client.ended == (3502, "stale")
 
 

@@ -11,7 +11,7 @@ from relay.errors import Disconnect, ProtocolError
 from relay.message import Kind
 from relay.protocols.centrifuge import json_wire
 from relay.protocols.centrifuge.connection import Centrifuge
-from relay.protocols.multiplexed import Answer, Introduced, MultiplexedSession
+from relay.protocols.multiplexed import Answer, ConnectGrant, MultiplexedSession
 from relay.protocols.request import ConnectRequest
 from tests.protocols.recording import RecordingSession
 
@@ -20,10 +20,10 @@ class Session(RecordingSession):
     """A session whose client is not known before the test says it."""
 
     ping_seconds = 25.0
-    answer: Answer[Introduced]
+    answer: Answer[ConnectGrant]
 
-    def introduce(
-        self, opening: ConnectRequest | None, token: str, headers: Mapping[str, str], answer: Answer[Introduced]
+    def connect(
+        self, opening: ConnectRequest | None, token: str, headers: Mapping[str, str], answer: Answer[ConnectGrant]
     ) -> None:
         self.answer = answer
 
@@ -55,7 +55,7 @@ def ping(session: Session) -> bytes | None:
 @pytest.mark.parametrize("pongs", [b"{}\n{}", b"{}"])
 def test_a_client_that_was_busy_answers_all_its_pings_at_once(session: Session, pongs: bytes) -> None:
     """Whatever it says counts as a sign of life: so it may have several pings to answer."""
-    session.answer(Introduced())
+    session.answer(ConnectGrant())
     for _ in range(2):
         assert ping(session) == json_wire().ping
     says(session, pongs)
@@ -69,6 +69,6 @@ def test_a_client_that_was_busy_answers_all_its_pings_at_once(session: Session, 
 def test_a_client_is_not_pinged_before_it_knows_that_it_has_to_answer(session: Session) -> None:
     """The reply to its first command says so; official clients take no notice of a ping before."""
     assert ping(session) is None
-    session.answer(Introduced())
+    session.answer(ConnectGrant())
     with pytest.raises(ProtocolError):
         says(session, b"{}")

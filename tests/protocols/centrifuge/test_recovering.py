@@ -83,6 +83,17 @@ async def test_never_a_part_of_it(format: str, wrong: dict[str, Any]) -> None:
     }
 
 
+async def test_who_wants_an_error_instead_was_never_there(format: str) -> None:
+    """Else others would be told of someone who comes and goes."""
+    client = Conversation(a_world(), format)
+    known = await left_at(client, "asked:a")
+    await wait_until(lambda: not client.world.node.presences.waiting)
+    lost = {"recover": True, "epoch": known["epoch"], "offset": 99, "flag": 2}
+    assert await client.error(subscribe={"channel": "asked:a", **lost}) == 112
+    assert client.world.node.presences.waiting == 0
+    assert list(client.session.channels) == []
+
+
 async def test_where_nothing_is_kept_there_is_nothing_to_recover(format: str) -> None:
     client = Conversation(a_world(), format)
     for flag in (1, 2):

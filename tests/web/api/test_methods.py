@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from relay import Gateway
-from relay.auth.server_side import ServerSubscription
 from relay.clients.session import Session
 from relay.control import responder
 from relay.namespaces import ChannelOptions
+from relay.protocols.multiplexed import ServerSubscription
 from tests.conftest import EmbeddedFactory
 from tests.harness.conditions import wait_until
 from tests.harness.inside import parts_of

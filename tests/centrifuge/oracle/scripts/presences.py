@@ -101,7 +101,7 @@ SCRIPTS: Final[tuple[Script, ...]] = (
         ask("a", connect(), subscribe(TOLD, join_leave=True), pushes=1),
         ask("a", unsubscribe(TOLD)),
     ),
-    script("who doesn't ask where the server forces it", ask("a", connect(), subscribe(TOLD))),
+    script("who doesn't ask where the server forces it", ask("a", connect(), subscribe(TOLD), pushes=1)),
     script(
         "who asks for it hears who comes",
         ask("a", connect(), subscribe("asked:~", join_leave=True), pushes=1),

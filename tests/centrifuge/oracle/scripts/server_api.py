@@ -85,7 +85,7 @@ SCRIPTS: Final[tuple[Script, ...]] = (
     _subscribed("subscribe a user"),
     _subscribed("subscribe a user with data and info", data={"hello": 1}, info={"seat": 1}),
     _subscribed("subscribe a user where positions are forced", "kept:~"),
-    _subscribed("subscribe a user and hear the joining", "told:~"),
+    _subscribed("subscribe a user and hear the joining", "told:~", pushes=2),
     _subscribed("subscribe a user to a namespace that isn't there", "nowhere:~", pushes=0),
     _subscribed("subscribe a user to a closed channel", "closed:~"),
     _subscribed("subscribe one client that is another's", client="nobody", pushes=0),

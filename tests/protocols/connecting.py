@@ -1,7 +1,7 @@
 """The multiplexed protocol of the tests, with clients that say who they are by a message.
 
-{"introduce": "token"}                                        what a client says, beside what it could say anyway
-{"introduced": 60}, {"introduced": null} or {"refused": 401}  what it is told
+{"connect": "token"}                                        what a client says, beside what it could say anyway
+{"connected": 60}, {"connected": null} or {"refused": 401}  what it is told
 """
 
 from __future__ import annotations
@@ -14,26 +14,26 @@ import msgspec
 from relay.errors import Refused, RelayError
 from relay.message import Kind
 from relay.protocols import Session
-from relay.protocols.multiplexed import Introduced, MultiplexedSession
+from relay.protocols.multiplexed import ConnectGrant, MultiplexedSession
 from relay.protocols.request import ConnectRequest
 from tests.protocols.multiplexed import Multiplexed, MultiplexedEndpoint, frame
 
 
-class Introduction(msgspec.Struct, forbid_unknown_fields=True):
+class ConnectCommand(msgspec.Struct, forbid_unknown_fields=True):
     """What a client says."""
 
-    introduce: str
+    connect: str
 
 
-_DECODER = msgspec.json.Decoder(Introduction)
+_DECODER = msgspec.json.Decoder(ConnectCommand)
 
 
-class Introducing(Multiplexed):
+class Connecting(Multiplexed):
     """The protocol."""
 
     __slots__ = ()
 
-    introduces_itself = True
+    connects_by_message = True
 
     def received(self, session: Session, kind: Kind, payload: bytes) -> None:
         """Do what a client says."""
@@ -43,21 +43,21 @@ class Introducing(Multiplexed):
             super().received(session, kind, payload)
             return
         whole = cast(MultiplexedSession, session)
-        opening = ConnectRequest("/introducing", {}, {}, "192.0.2.1")
-        whole.introduce(opening, said.introduce, {}, partial(_tell, whole))
+        opening = ConnectRequest("/connecting", {}, {}, "192.0.2.1")
+        whole.connect(opening, said.connect, {}, partial(_tell, whole))
 
 
-def _tell(session: MultiplexedSession, result: Introduced | RelayError) -> None:
+def _tell(session: MultiplexedSession, result: ConnectGrant | RelayError) -> None:
     if isinstance(result, Refused):
         session.send(frame({"refused": result.status}))
-    elif isinstance(result, Introduced):
-        session.send(frame({"introduced": result.seconds}))
+    elif isinstance(result, ConnectGrant):
+        session.send(frame({"connected": result.seconds}))
 
 
-class IntroducingEndpoint(MultiplexedEndpoint):
+class ConnectingEndpoint(MultiplexedEndpoint):
     """Where these clients connect; see `relay.protocols.Endpoint`."""
 
-    protocol = Introducing()
+    protocol = Connecting()
 
 
-endpoint = IntroducingEndpoint()
+endpoint = ConnectingEndpoint()

@@ -12,8 +12,8 @@ import pytest
 
 from relay import Gateway, Settings, protocols
 from relay.auth.authenticator import Identity
-from relay.auth.subscription_tokens import SubscriptionGrant, SubscriptionTokenInvalid
-from relay.clients import introduction
+from relay.auth.subscription_tokens import SubscriptionGrant
+from relay.clients import connecting
 from relay.clients.multiplexed_session import MultiplexedSession
 from relay.protocols.multiplexed import SubscribeOptions
 from relay.protocols.request_errors import TokenRefused
@@ -27,7 +27,7 @@ from tests.harness.raw_websocket import CLOSE, TEXT, RawWebSocket, close_of
 
 @pytest.fixture(autouse=True)
 def _registered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(protocols.ENDPOINTS, "/introducing", "tests.protocols.introducing")
+    monkeypatch.setitem(protocols.ENDPOINTS, "/connecting", "tests.protocols.connecting")
     monkeypatch.setattr("relay.gateway.parts.CLOSE_TIMEOUT_SECONDS", 0.1)
 
 
@@ -35,7 +35,7 @@ def _registered(monkeypatch: pytest.MonkeyPatch) -> None:
 async def come(gateway: Gateway) -> AsyncIterator[RawWebSocket]:
     """Connect a client that has not said yet who it is."""
     async with RawWebSocket(gateway.port) as client:
-        assert (await client.upgrade("/introducing", "Origin: https://page.example")).status == 101
+        assert (await client.upgrade("/connecting", "Origin: https://page.example")).status == 101
         yield client
 
 
@@ -64,16 +64,16 @@ async def test_nobody_is_asked_who_a_client_is_until_it_says_it() -> None:
         await say(client, id=2, publish={"channel": "a", "data": 1})
         assert await hear(client) == {"id": 2, "error": "you may not publish to this channel"}
         assert (authenticator.asked, session_of(gateway).user) == ([], None)
-        await say(client, introduce="token")
-        assert await hear(client) == {"introduced": None}
-        assert (authenticator.asked, session_of(gateway).user) == (["/introducing"], "ann")
+        await say(client, connect="token")
+        assert await hear(client) == {"connected": None}
+        assert (authenticator.asked, session_of(gateway).user) == (["/connecting"], "ann")
         await say(client, id=3, subscribe="a")
         assert await hear(client) == {"id": 3, "ok": True}
     await wait_until(lambda: gateway.counters.connections_open == 0)
 
 
 async def test_a_client_that_never_says_it_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(introduction, "INTRODUCTION_SECONDS", 0.05)
+    monkeypatch.setattr(connecting, "CONNECT_SECONDS", 0.05)
     async with guarded(Authenticator()) as gateway, come(gateway) as client:
         frame = await client.frame()
         while frame.opcode != CLOSE:
@@ -84,14 +84,14 @@ async def test_a_client_that_never_says_it_is_closed(monkeypatch: pytest.MonkeyP
 async def test_the_clients_of_a_user_are_bounded_whenever_they_say_who_they_are() -> None:
     async with guarded(Authenticator(), max_connections_per_user=1) as gateway:
         async with come(gateway) as first, come(gateway) as second:
-            await say(first, introduce="token")
-            assert await hear(first) == {"introduced": None}
-            await say(second, introduce="token")
+            await say(first, connect="token")
+            assert await hear(first) == {"connected": None}
+            await say(second, connect="token")
             assert await hear(second) == {"refused": 429}
         await wait_until(lambda: gateway.counters.connections_open == 0)
         async with come(gateway) as third:
-            await say(third, introduce="token")
-            assert await hear(third) == {"introduced": None}
+            await say(third, connect="token")
+            assert await hear(third) == {"connected": None}
         await wait_until(lambda: nothing_is_left(gateway))
         assert len(parts_of(gateway).front_door.limits.connections) == 0
 
@@ -104,7 +104,7 @@ async def test_a_gateway_ends_while_it_is_asked_who_a_client_is(ending: str) -> 
     )
     await gateway.start()
     async with come(gateway) as client:
-        await say(client, introduce="token")
+        await say(client, connect="token")
         await wait_until(lambda: authenticator.asked)
         requests = parts_of(gateway).front_door.admission.sessions.requests
         assert len(requests) == 1
@@ -124,7 +124,7 @@ async def test_clients_that_leave_meanwhile_leave_nothing(event_loop: str) -> No
         async with leaving_nothing(gateway):
             for _ in range(3):
                 async with come(gateway) as client:
-                    await say(client, introduce="token")
+                    await say(client, connect="token")
                     await wait_until(lambda: len(sessions.requests) == 1)
                 await wait_until(lambda: not len(sessions.requests))
         assert authenticator.cancelled == 3
@@ -138,7 +138,7 @@ class KnowsTokens(Authenticator):
     def authorize(self, token: str, channel: str, user: str | None) -> SubscriptionGrant | Awaitable[SubscriptionGrant]:
         """See `SubscriptionAuthenticator`."""
         if token != "good":
-            raise SubscriptionTokenInvalid("unknown")
+            raise TokenRefused("invalid", "unknown")
         return SubscriptionGrant()
 
 
@@ -148,7 +148,7 @@ async def test_an_authenticator_that_knows_tokens_of_channels_is_asked(
 ) -> None:
     outcomes = Outcomes()
     async with guarded(authenticator) as gateway, come(gateway) as client:
-        await say(client, introduce="token")
+        await say(client, connect="token")
         await hear(client)
         session = session_of(gateway)
         for token in ("good", "bad"):

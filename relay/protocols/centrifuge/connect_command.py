@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Final
 
 from relay.errors import ChannelError, Disconnect, NotAllowed, Refused, RelayError
 from relay.protocols.centrifuge import codes
@@ -12,32 +13,32 @@ from relay.protocols.centrifuge.exchange import Exchange
 from relay.protocols.centrifuge.failures import disconnect_of, is_renewable
 from relay.protocols.centrifuge.results import ConnectResult, RefreshResult, SubscribeResult
 from relay.protocols.centrifuge.subscriptions import Recovery, resume_of, ttl
-from relay.protocols.multiplexed import Granted, Introduced, ServerSubscription, SubscribeOptions
+from relay.protocols.multiplexed import ConnectGrant, Granted, ServerSubscription, SubscribeOptions
 from relay.protocols.request import ConnectRequest as OpeningRequest
 from relay.replay import Replay
 from relay.version import __version__
 
+VERSION: Final = f"relay {__version__}"
+"""Of the server, as clients are told."""
 
-class Introduction:
+
+class ConnectCommand:
     """One `connect` of a client, until it is answered.
 
     Args:
         exchange: the command.
         request: of the command.
-        done: called when it is known who the client is, and all subscriptions have begun: before the answer.
-        failed: called when the client isn't let in.
+        done: called with True when it is known who the client is, and all subscriptions have begun: before the answer;
+            with False when the client isn't let in.
     """
 
-    __slots__ = ("_done", "_exchange", "_failed", "_introduced", "_left", "_request", "_results")
+    __slots__ = ("_done", "_exchange", "_grant", "_left", "_request", "_results")
 
-    def __init__(
-        self, exchange: Exchange, request: ConnectRequest, done: Callable[[], object], failed: Callable[[], object]
-    ) -> None:
+    def __init__(self, exchange: Exchange, request: ConnectRequest, done: Callable[[bool], object]) -> None:
         self._exchange = exchange
         self._request = request
         self._done = done
-        self._failed = failed
-        self._introduced = Introduced()
+        self._grant = ConnectGrant()
         self._results: dict[str, SubscribeResult] = {}
         self._left = 0
 
@@ -48,27 +49,25 @@ class Introduction:
             opening: the request that has opened the connection.
         """
         request = self._request
-        self._exchange.session.introduce(opening, request.token, request.headers, self._be_told)
+        self._exchange.session.connect(opening, request.token, request.headers, self._be_told)
 
-    def _be_told(self, introduced: Introduced | RelayError) -> None:
+    def _be_told(self, grant: ConnectGrant | RelayError) -> None:
         exchange = self._exchange
-        if isinstance(introduced, RelayError):
-            self._failed()
-            if is_renewable(introduced):
+        if isinstance(grant, RelayError):
+            self._done(False)
+            if is_renewable(grant):
                 exchange.refuse(codes.ERROR_TOKEN_EXPIRED)
             else:
-                exchange.close(disconnect_of(introduced))
+                exchange.close(disconnect_of(grant))
             return
-        self._introduced = introduced
-        wanted = {
-            channel: one for channel, one in self._request.subs.items() if channel not in introduced.subscriptions
-        }
-        self._left = len(introduced.subscriptions) + len(wanted)
+        self._grant = grant
+        wanted = {channel: one for channel, one in self._request.subs.items() if channel not in grant.subscriptions}
+        self._left = len(grant.subscriptions) + len(wanted)
         if not self._left:
             self._answer()
             return
         exchange.session.hold_deliveries()
-        for channel, subscription in introduced.subscriptions.items():
+        for channel, subscription in grant.subscriptions.items():
             self._subscribe(channel, subscription, granted=True)
         for channel in wanted:
             self._subscribe(channel, ServerSubscription(), granted=False)
@@ -106,7 +105,7 @@ class Introduction:
         if isinstance(begun, RelayError):
             if granted or not isinstance(begun, NotAllowed | ChannelError):
                 self._left = 0
-                self._failed()
+                self._done(False)
                 exchange.close(disconnect_of(begun))
                 return
         else:
@@ -118,15 +117,15 @@ class Introduction:
             self._answer()
 
     def _answer(self) -> None:
-        exchange, introduced = self._exchange, self._introduced
+        exchange, grant = self._exchange, self._grant
         session, wire = exchange.session, exchange.connection.wire
-        self._done()
+        self._done(True)
         result = ConnectResult(
             client=session.id.hex(),
-            version=f"relay {__version__}",
-            expires=introduced.seconds is not None,
-            ttl=ttl(introduced.seconds),
-            data=wire.data(introduced.data),
+            version=VERSION,
+            expires=grant.seconds is not None,
+            ttl=ttl(grant.seconds),
+            data=wire.data(grant.data),
             subs=self._results or None,
             ping=max(1, round(session.ping_seconds)),
             pong=True,
@@ -144,16 +143,16 @@ def refresh(exchange: Exchange, token: str) -> None:
     if not token:
         exchange.close(Disconnect.UNEXPECTED_DATA)
         return
-    exchange.session.introduce(None, token, {}, partial(_refreshed, exchange))
+    exchange.session.connect(None, token, {}, partial(_refreshed, exchange))
 
 
-def _refreshed(exchange: Exchange, introduced: Introduced | RelayError) -> None:
-    if isinstance(introduced, RelayError):
-        if is_renewable(introduced):
+def _refreshed(exchange: Exchange, grant: ConnectGrant | RelayError) -> None:
+    if isinstance(grant, RelayError):
+        if is_renewable(grant):
             exchange.close(Disconnect.TOKEN_EXPIRED)
-        elif isinstance(introduced, Refused) and introduced.status == 403:
+        elif isinstance(grant, Refused) and grant.status == 403:
             exchange.close(Disconnect.INVALID_TOKEN)  # of another user
         else:
-            exchange.close(disconnect_of(introduced))
+            exchange.close(disconnect_of(grant))
         return
-    exchange.reply(RefreshResult(expires=introduced.seconds is not None, ttl=ttl(introduced.seconds)))
+    exchange.reply(RefreshResult(expires=grant.seconds is not None, ttl=ttl(grant.seconds)))

@@ -8,14 +8,14 @@ import pytest
 
 from relay.auth.authenticator import Identity
 from relay.auth.subscription_tokens import SubscriptionGrant
-from relay.clients.introduction import INTRODUCTION_SECONDS, RENEWAL_SECONDS, unknown
+from relay.clients.connecting import CONNECT_SECONDS, RENEWAL_SECONDS, unknown
 from relay.clients.multiplexed_session import MultiplexedSession
 from relay.errors import Disconnect, NotAllowed, Refused
 from relay.message import Kind
 from relay.namespaces import ChannelOptions, Namespaces
-from relay.protocols.multiplexed import HistoryQuery, Introduced, SubscribeOptions
+from relay.protocols.multiplexed import ConnectGrant, HistoryQuery, SubscribeOptions
 from tests.clients.recorder import OnlyPublic, Outcomes, Recorder
-from tests.clients.session_world import World, introduce
+from tests.clients.session_world import World, connect
 from tests.harness.conditions import wait_until
 
 ALL = Namespaces(ChannelOptions(history_size=10, presence=True, join_leave=True))
@@ -56,7 +56,7 @@ async def test_a_client_that_has_not_said_who_it_is_may_do_nothing(outcomes: Out
 async def test_a_client_that_does_not_say_who_it_is_is_closed() -> None:
     world = World()
     client, _ = come(world)
-    world.pass_seconds(INTRODUCTION_SECONDS - 1)
+    world.pass_seconds(CONNECT_SECONDS - 1)
     assert client.closed == []
     world.pass_seconds(1)
     assert client.closed == [Disconnect.TOKEN_EXPIRED]
@@ -69,17 +69,17 @@ async def test_a_client_is_who_it_says_from_then_on(outcomes: Outcomes, late: bo
     client, session = come(world)
     if late:
         world.gate = asyncio.Event()
-    introduce(session, "t", outcomes.of("introduced"))
+    connect(session, "t", outcomes.of("connected"))
     if world.gate is not None:
         assert (outcomes.told, session.user) == ([], None)
         world.gate.set()
         await wait_until(lambda: outcomes.told)
-    assert outcomes.results == [Introduced(seconds=None)]
+    assert outcomes.results == [ConnectGrant(seconds=None)]
     assert session.user == "ann"
     session.subscribe("public", outcomes.of("public"))
     with pytest.raises(NotAllowed):
         session.subscribe("a", outcomes.of("x"))
-    world.pass_seconds(10 * INTRODUCTION_SECONDS)
+    world.pass_seconds(10 * CONNECT_SECONDS)
     assert client.closed == []
     client.leave()
     await wait_until(world.nothing_is_left)
@@ -90,8 +90,8 @@ async def test_a_client_with_a_token_has_time_to_renew_its_right(outcomes: Outco
     world = World()
     client, session = come(world)
     world.identities["t"] = Identity("ann", expires_at=world.now + 60)
-    introduce(session, "t", outcomes.of("introduced"))
-    assert outcomes.results == [Introduced(seconds=60)]
+    connect(session, "t", outcomes.of("connected"))
+    assert outcomes.results == [ConnectGrant(seconds=60)]
     world.pass_seconds(60 + RENEWAL_SECONDS - 1)
     assert client.closed == []
     world.pass_seconds(1)
@@ -104,8 +104,8 @@ async def test_a_client_without_a_token_is_told_of_no_end_and_can_not_renew_it(o
     world = World()
     client, session = come(world)
     world.identities[None] = Identity("ann", expires_at=world.now + 60)
-    introduce(session, "", outcomes.of("introduced"))
-    assert outcomes.results == [Introduced(seconds=None)]
+    connect(session, "", outcomes.of("connected"))
+    assert outcomes.results == [ConnectGrant(seconds=None)]
     world.pass_seconds(59)
     assert client.closed == []
     world.pass_seconds(1)
@@ -115,14 +115,14 @@ async def test_a_client_without_a_token_is_told_of_no_end_and_can_not_renew_it(o
 async def test_who_is_refused_may_try_again(outcomes: Outcomes) -> None:
     world = World()
     client, session = come(world)
-    introduce(session, "bad", outcomes.of("bad"))
+    connect(session, "bad", outcomes.of("bad"))
     (refused,) = outcomes.results
     assert isinstance(refused, Refused)
     assert (refused.status, session.user, client.closed) == (401, None, [])
     with pytest.raises(NotAllowed):
         session.subscribe("a", outcomes.of("x"))
     world.identities["t"] = Identity("ann")
-    introduce(session, "t", outcomes.of("good"))
+    connect(session, "t", outcomes.of("good"))
     assert outcomes.told[1:] == [("good", "done")]
     session.subscribe("a", outcomes.of("a"))
     assert outcomes.told[2:] == [("a", "done")]
@@ -134,15 +134,15 @@ async def test_a_client_renews_its_right(outcomes: Outcomes) -> None:
     world.identities["first"] = Identity("ann", expires_at=world.now + 60)
     world.identities["second"] = Identity("ann", OnlyPublic(), expires_at=world.now + 100)
     world.identities["without end"] = Identity("ann")
-    introduce(session, "first", outcomes.of("first"))
-    introduce(session, "second", outcomes.of("second"))
-    assert outcomes.results == [Introduced(seconds=60), Introduced(seconds=100)]
+    connect(session, "first", outcomes.of("first"))
+    connect(session, "second", outcomes.of("second"))
+    assert outcomes.results == [ConnectGrant(seconds=60), ConnectGrant(seconds=100)]
     with pytest.raises(NotAllowed):
         session.subscribe("a", outcomes.of("x"))
     world.pass_seconds(100 + RENEWAL_SECONDS - 1)
     assert client.closed == []
-    introduce(session, "without end", outcomes.of("third"))
-    assert outcomes.results[2:] == [Introduced(seconds=None)]
+    connect(session, "without end", outcomes.of("third"))
+    assert outcomes.results[2:] == [ConnectGrant(seconds=None)]
     world.pass_seconds(1e6)
     assert client.closed == []
     client.leave()
@@ -155,8 +155,8 @@ async def test_a_renewal_by_another_user_is_refused(outcomes: Outcomes, user: st
     client, session = come(world)
     world.identities["ann"] = before = Identity("ann")
     world.identities["other"] = Identity(user)
-    introduce(session, "ann", outcomes.of("ann"))
-    introduce(session, "other", outcomes.of("other"))
+    connect(session, "ann", outcomes.of("ann"))
+    connect(session, "other", outcomes.of("other"))
     refused = outcomes.results[1]
     assert isinstance(refused, Refused)
     assert (refused.status, session.identity, client.closed) == (403, before, [])
@@ -166,9 +166,9 @@ async def test_the_clients_of_a_user_are_counted(outcomes: Outcomes) -> None:
     world = World(per_user=1)
     world.identities["t"] = Identity("ann")
     first, session = come(world)
-    introduce(session, "t", outcomes.of("first"))
+    connect(session, "t", outcomes.of("first"))
     second, session = come(world)
-    introduce(session, "t", outcomes.of("second"))
+    connect(session, "t", outcomes.of("second"))
     assert outcomes.told[0] == ("first", "done")
     refused = outcomes.results[1]
     assert isinstance(refused, Refused)
@@ -177,7 +177,7 @@ async def test_the_clients_of_a_user_are_counted(outcomes: Outcomes) -> None:
     first.leave()
     assert world.nothing_is_left()
     third, session = come(world)
-    introduce(session, "t", outcomes.of("third"))
+    connect(session, "t", outcomes.of("third"))
     assert outcomes.told[2:] == [("third", "done")]
     third.leave()
     assert world.nothing_is_left()
@@ -189,7 +189,7 @@ async def test_a_client_that_says_twice_at_once_who_it_is_counts_once(outcomes: 
     world.gate = asyncio.Event()
     client, session = come(world)
     for name in ("ann", "ann", "bob"):
-        introduce(session, name, outcomes.of(name))
+        connect(session, name, outcomes.of(name))
     world.gate.set()
     await wait_until(lambda: len(outcomes.told) == 3)
     assert [name for name, result in outcomes.told if result == "done"] == ["ann", "ann"]
@@ -207,9 +207,9 @@ async def test_a_client_that_leaves_meanwhile_is_told_nothing_and_not_counted(
     client, session = come(world)
     world.identities["t"] = Identity("ann", expires_at=world.now + 60)
     if known:
-        introduce(session, "t", outcomes.of("first"))
+        connect(session, "t", outcomes.of("first"))
     world.gate, world.stubborn = asyncio.Event(), stubborn
-    introduce(session, "t", outcomes.of("second"))
+    connect(session, "t", outcomes.of("second"))
     assert world.asked == 1 + known
     client.leave()
     await wait_until(world.nothing_is_left)
@@ -221,8 +221,8 @@ async def test_nobody_asks_who_a_client_is_that_has_left(outcomes: Outcomes) -> 
     world = World()
     client, session = come(world)
     session.leave()
-    introduce(session, "t", outcomes.of("x"))
+    connect(session, "t", outcomes.of("x"))
     client.leave()
-    introduce(session, "t", outcomes.of("x"))
+    connect(session, "t", outcomes.of("x"))
     assert (world.asked, outcomes.told) == (0, [])
     assert world.nothing_is_left()

@@ -10,36 +10,26 @@ from typing import Final, Protocol
 from msgspec.structs import replace
 
 from relay.auth.authenticator import Identity
-from relay.auth.subscription_tokens import (
-    SubscriptionGrant,
-    SubscriptionTokenError,
-    SubscriptionTokenExpired,
-    SubscriptionTokenMismatch,
-)
+from relay.auth.subscription_tokens import SubscriptionGrant
 from relay.clients.registry import Connected
 from relay.clients.session_context import SessionContext
 from relay.errors import Refused, RelayError, Unavailable
 from relay.logs import Logger, trace
-from relay.protocols.multiplexed import Introduced
+from relay.protocols.multiplexed import ConnectGrant
 from relay.protocols.request import ConnectRequest
-from relay.protocols.request_errors import TokenCause, TokenRefused
+from relay.protocols.request_errors import TokenRefused
 
 RENEWAL_SECONDS: Final = 25.0
 """For how long a client or a subscription stays whose right has ended, where the client can renew it: it begins to when
 the right ends. As in Centrifugo."""
 
-INTRODUCTION_SECONDS: Final = 10.0
+CONNECT_SECONDS: Final = 10.0
 """For how long a client may be there without having said who it is."""
 
 _FAULTS: Final = (Exception, SystemExit, asyncio.CancelledError)
 """What a program's authenticator may raise; as in `relay.gateway.authentication`, it becomes a refusal."""
 
 log = Logger("relay.gateway")
-
-_CAUSES: Final[dict[type[SubscriptionTokenError], TokenCause]] = {
-    SubscriptionTokenExpired: "expired",
-    SubscriptionTokenMismatch: "mismatch",
-}
 
 
 class _Nothing:
@@ -63,24 +53,24 @@ def unknown(now: float) -> Identity:
     Args:
         now: seconds since 1970.
     """
-    return Identity(None, NOTHING, now + INTRODUCTION_SECONDS)
+    return Identity(None, NOTHING, now + CONNECT_SECONDS)
 
 
-class Introducible(Protocol):
+class Connecting(Protocol):
     """The session of such a client."""
 
     identity: Identity
     open: bool
 
 
-async def introduce(
+async def connect(
     context: SessionContext,
-    session: Introducible,
+    session: Connecting,
     client: Connected,
     opening: ConnectRequest,
     token: str,
     headers: Mapping[str, str],
-) -> Introduced:
+) -> ConnectGrant:
     """Find out who a client is, and let it be that from now on.
 
     Args:
@@ -110,11 +100,11 @@ async def introduce(
     if expires_at is not None and token:
         identity = replace(identity, expires_at=expires_at + RENEWAL_SECONDS)
     context.registry.refresh(client, identity)
-    seconds = seconds_left(context, expires_at) if token else None
+    seconds = seconds_left(context, expires_at, identity.leeway) if token else None
     given = context.personal.complete(identity).server_side
     if given is None or before.rights is not NOTHING:
-        return Introduced(seconds)
-    return Introduced(seconds, given.subscriptions, given.data)
+        return ConnectGrant(seconds)
+    return ConnectGrant(seconds, given.subscriptions, given.data)
 
 
 async def authorize(context: SessionContext, token: str, channel: str, user: str | None) -> SubscriptionGrant:
@@ -129,9 +119,6 @@ async def authorize(context: SessionContext, token: str, channel: str, user: str
     try:
         grant = context.authorizer.authorize(token, channel, user)
         return await _wait_for(grant, context.node.subscribe_timeout) if isawaitable(grant) else grant
-    except SubscriptionTokenError as error:
-        cause = _CAUSES.get(type(error), "invalid")
-        raise TokenRefused(cause, str(error)) from None
     except RelayError:
         raise
     except _FAULTS as error:
@@ -167,6 +154,12 @@ async def _wait_for(grant: Awaitable[SubscriptionGrant], seconds: float) -> Subs
             grant.close()  # it may not have been begun
 
 
-def seconds_left(context: SessionContext, expires_at: float | None) -> float | None:
-    """Return for how many seconds a right lasts; None: without end."""
-    return None if expires_at is None else max(0.0, expires_at - context.now())
+def seconds_left(context: SessionContext, expires_at: float | None, leeway: float) -> float | None:
+    """Return for how many seconds a right lasts, as its client is told; None: without end.
+
+    Args:
+        context: what sessions share.
+        expires_at: when it ends, in seconds since 1970; None: never.
+        leeway: seconds by which the client is told an earlier end.
+    """
+    return None if expires_at is None else max(0.0, expires_at - leeway - context.now())
