@@ -39,7 +39,7 @@ def test_of_a_redis_that_does_not_answer_nothing_is_known(judge: Callable[[Facts
         (UNREACHABLE, State.MISSING, "connecting to 10.0.0.9:6379: Connection refused: no gateway gets ready"),
         (redis_facts(), State.OK, "Redis 7.0.15 at 10.0.0.9:6379 answers in 0.5 ms"),
         (redis_facts(info={"redis_mode": "cluster"}), State.MISSING, "Redis Cluster"),
-        (redis_facts(info={"redis_version": "6.0.16"}), State.WARNING, "take 6.2 or newer"),
+        (redis_facts(info={"redis_version": "6.0.16"}), State.WARNING, "use 6.2 or newer"),
         (redis_facts(info={"redis_version": "8.0"}), State.OK, "Redis 8.0"),
         (NOTHING_SAID, State.OK, "of a version that it hides"),
     ],
@@ -152,7 +152,7 @@ def test_timeouts(parameters: dict[str, str], state: State) -> None:
     [
         ({}, "", HISTORY, State.OK, "append-only"),
         ({"aof_enabled": "0"}, "", {}, State.OK, "no channel keeps"),
-        ({"aof_enabled": "0"}, "", HISTORY, State.MISSING, "all that channels keep"),
+        ({"aof_enabled": "0"}, "", HISTORY, State.MISSING, "loses all histories"),
         ({"aof_enabled": "0"}, "3600 1", HISTORY, State.MISSING, "since the last snapshot"),
         ({"aof_last_write_status": "err"}, "", {}, State.MISSING, "can't write to its disk"),
         ({"rdb_last_bgsave_status": "err"}, "", {}, State.MISSING, "can't write to its disk"),
