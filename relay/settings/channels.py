@@ -66,9 +66,7 @@ class ChannelSettings(AccessSettings, MessageSettings):
     positions: _Switch = setting(
         "off", "Channels", "Whether to count a channel's messages: after a gap only clients that missed some are told."
     )
-    presence: _Switch = setting(
-        "off", "Channels", "Whether gateways know who is on a channel without a namespace, on all gateways."
-    )
+    presence: _Switch = setting("off", "Channels", "Whether all gateways know who is on a channel without a namespace.")
     join_leave: _Switch = setting(
         "off", "Channels", "Whether clients may hear who joins and leaves a channel without a namespace."
     )
