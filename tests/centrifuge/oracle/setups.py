@@ -111,6 +111,11 @@ def _setup(client: dict[str, Any], relay: dict[str, str | int | float], plain: d
     return Setup(centrifugo, given | relay)
 
 
+_HASTY: Final[dict[str, Any]] = {
+    **{"stale_close_delay": "1s", "expired_close_delay": "1s", "expired_sub_close_delay": "1s"},
+    **{"presence_update_interval": "1s", "user_connection_limit": 3},
+}
+
 SETUPS: Final[dict[str, Setup]] = {
     "tokens": _setup({}, {"ping_interval": 25}),
     "anonymous": _setup(
@@ -122,14 +127,9 @@ SETUPS: Final[dict[str, Setup]] = {
         {"subscribe_to_user_personal_channel": {"enabled": True, "personal_channel_namespace": "own"}},
         {"ping_interval": 25, "user_channels": "own:#{sub}"},
     ),
-    "hasty": _setup(
-        {
-            **{"ping_interval": "1s", "pong_timeout": "500ms", "stale_close_delay": "1s"},
-            **{"expired_close_delay": "1s", "expired_sub_close_delay": "1s"},
-            **{"presence_update_interval": "1s", "user_connection_limit": 3},
-        },
-        {"ping_interval": 1, "ping_timeout": 0.5, "max_connections_per_user": 3},
-    ),
+    "hasty": _setup(_HASTY, {"ping_interval": 25, "max_connections_per_user": 3}),
+    "pinging": _setup({"ping_interval": "2s", "pong_timeout": "1900ms"}, {"ping_interval": 2, "ping_timeout": 1.9}),
 }
 """`tokens`: clients have tokens. `anonymous`: everybody may come. `personal`: each user has
-a channel. `hasty`: short times, for what takes time."""
+a channel. `hasty`: short times, for what takes time.
+`pinging`: pings come soon, and pongs have to."""

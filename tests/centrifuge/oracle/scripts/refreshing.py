@@ -103,8 +103,8 @@ SCRIPTS: Final[tuple[Script, ...]] = (
         "a token that is refreshed in time",
         ask("a", connect(token(exp=2))),
         ask("a", refresh(token(exp=3600))),
-        Hear("a", pings=4),
-        setup="hasty",
+        Hear("a", pings=2),
+        setup="pinging",
         slow=True,
     ),
 )
