@@ -54,7 +54,7 @@ class EventConnection:
         try:
             piece = await self._response.content.readany()
         except TimeoutError:
-            raise StreamBroken("nothing was heard of it for too long") from None
+            raise StreamBroken("it was silent for too long") from None
         except (ClientError, OSError) as error:
             raise StreamBroken("the connection broke") from error
         if not piece:

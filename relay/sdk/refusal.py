@@ -36,7 +36,7 @@ class Refusal:
         if response.status == HTTPStatus.OK:
             reason = f"there is no relay at this address: the answer is {response.content_type}"
         elif "Location" in response.headers:
-            reason = f"it sends clients on to {response.headers['Location'][:_SENTENCE_BYTES]}"
+            reason = f"it redirects clients to {response.headers['Location'][:_SENTENCE_BYTES]}"
         elif response.content_type == "text/plain":
             reason = (await response.content.read(_SENTENCE_BYTES)).decode(errors="replace").strip()
         else:

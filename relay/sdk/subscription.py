@@ -160,7 +160,7 @@ class Subscription:
     async def _advance(self) -> None:
         """Wait for one step: the end of a pause, the begin of a stream, or data."""
         if self._reading is not None:
-            raise RuntimeError("the subscription is being read already")
+            raise RuntimeError("another loop already reads the subscription")
         try:
             async with asyncio.timeout(None) as self._reading:
                 if self._connection is not None:
@@ -226,7 +226,7 @@ class Subscription:
             try:
                 self._take_one(connection, event)
             except (ValueError, KeyError, TypeError):
-                self._wait("it says what no relay says")
+                self._wait("it sends data that no relay sends")
                 return
 
     def _take_one(self, connection: EventConnection, event: Event) -> None:

@@ -78,7 +78,7 @@ async def test_a_wait_that_is_cancelled_loses_no_message(embedded: EmbeddedFacto
         for number in range(3):
             waiting = asyncio.ensure_future(anext(messages))
             await wait_until(lambda: messages._reading)
-            with pytest.raises(RuntimeError, match="being read already"):
+            with pytest.raises(RuntimeError, match="another loop already reads"):
                 await anext(messages)
             waiting.cancel()
             with pytest.raises(asyncio.CancelledError):
@@ -230,7 +230,7 @@ async def test_a_handler_need_not_be_async(stand_in: StandIn) -> None:
     [
         (403, {}, "you may not"),
         (404, {}, "you may not"),
-        (301, {"Location": "https://h/sse/a"}, "it sends clients on to https://h/sse/a"),
+        (301, {"Location": "https://h/sse/a"}, "it redirects clients to https://h/sse/a"),
         (200, {}, "there is no relay at this address: the answer is text/plain"),
     ],
 )
