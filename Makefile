@@ -41,8 +41,16 @@ SLOW := $(addprefix --ignore=tests/,bench centrifuge compose conformance deploy 
 AUTOBAHN := .venv-autobahn
 PYTHON2 ?= $(firstword $(wildcard $(HOME)/.pyenv/versions/2.7.*/bin/python) python2.7)
 
+# What is written in C; hatch_build.py compiles it when the relay is installed.
+NATIVE := relay/fan_out/native.c
+NATIVE_FLAGS := -std=gnu11 -Wall -Wextra -Werror
+SANITIZED := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+# pip doesn't show what a build says that succeeds.
+SAY_LEFT_OUT := test -e $(NATIVE:.c=.so) || echo "the fan-out isn't compiled, so clients are written to by Python; that takes a C compiler, and make clean before"
+HAS_CC := command -v $(firstword $(CC)) >/dev/null
+
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast fast oracle sdk honesty whole-runs properties conformance faults fuzz attacks lint format bench peers loadtest redis programs browser axe proxies curl faketime \
+.PHONY: help run test test-fast fast oracle sdk honesty whole-runs properties conformance faults fuzz attacks lint native-check format bench peers loadtest redis programs browser axe proxies curl faketime \
 	promtool shellcheck image client lock env-example protobuf compose-test loadtest-compose clean
 
 help: ## show this list
@@ -60,6 +68,7 @@ help: ## show this list
 	@echo "make attacks           measure what healthy clients notice of attacks: 10 minutes   options: ARGS=\"--core\""
 	@echo "make conformance       judge gateways by Autobahn's suite: 1 minute   options: PYTHON2=/path/to/python2.7"
 	@echo "make lint              check style, formatting, types and dependencies"
+	@echo "make native-check      try what is written in C with sanitizers: 10 seconds  options: ARGS=\"60 SEED\""
 	@echo "make format            format the code"
 	@echo "make bench             measure against an everyday relay          options: ARGS=\"...\""
 	@echo "make peers             measure beside other servers               options: ARGS=\"...\""
@@ -164,7 +173,18 @@ lint: $(VENV)/.stamp-dev ## check style, formatting, types and dependencies
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	@$(HAS_CC) || { echo "$(NATIVE): SKIPPED, as there is no C compiler here"; exit 0; }; \
+		for file in $(NATIVE) tests/fan_out/native/check.c; do $(CC) $(NATIVE_FLAGS) -O2 -c -o /dev/null $$file || exit 1; done
 	$(BIN)/python -m tests.deploy.audit
+
+# One run of the sanitizers ends with the first thing that they find. ARGS: seconds, and a seed that repeats a run.
+native-check: CHECK_BUILD := build/native-
+native-check: ## try what is written in C with sanitizers
+	@mkdir -p build
+	@if ! $(HAS_CC); then echo "native-check: SKIPPED, as there is no C compiler here"; \
+	elif ! echo 'int main(void) { return 0; }' | $(CC) $(SANITIZED) -o $(CHECK_BUILD)probe -xc - 2>/dev/null || ! $(CHECK_BUILD)probe; then \
+		echo "native-check: SKIPPED, as $(CC) has no sanitizers here"; \
+	else $(CC) $(NATIVE_FLAGS) -g -O1 $(SANITIZED) -o $(CHECK_BUILD)check tests/fan_out/native/check.c && $(CHECK_BUILD)check $(or $(ARGS),10); fi
 
 format: $(VENV)/.stamp-dev ## format the code
 	$(BIN)/ruff check --fix .
@@ -187,18 +207,20 @@ peers: $(VENV)/.stamp-dev redis ## measure beside others
 	@$(BIN)/python -m bench.peers $(ARGS)
 
 clean: ## remove what the other targets made
-	rm -rf autobahn loadtest.html loadtest.json .venv .venv-* build dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf relay/fan_out/native.so autobahn loadtest.html loadtest.json .venv .venv-* build dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# A stamp is newer than pyproject.toml once the dependencies named there are installed.
-$(VENV)/.stamp-run: pyproject.toml $(VENV)/bin/python
+# A stamp is newer than pyproject.toml once the dependencies named there are installed, and than what is compiled then.
+$(VENV)/.stamp-run: pyproject.toml hatch_build.py $(NATIVE) $(VENV)/bin/python
 	@echo "installing relay into $(VENV); that takes about half a minute"
 	@$(PIP) install --editable '.[loadtest,uvloop]'
+	@$(SAY_LEFT_OUT)
 	@touch $@
 
-$(VENV)/.stamp-dev: pyproject.toml $(VENV)/bin/python
+$(VENV)/.stamp-dev: pyproject.toml hatch_build.py $(NATIVE) $(VENV)/bin/python
 	@echo "installing relay and its development tools into $(VENV); that takes about a minute"
 	@$(PIP) install --editable '.[dev]'
+	@$(SAY_LEFT_OUT)
 	@touch $@ $(VENV)/.stamp-run
 
 # The last virtualenv that knows Python 2.7 is one before 20.22. Of what the suite needs there will be no newer versions.

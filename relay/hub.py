@@ -13,12 +13,11 @@ A fault in one subscriber costs the others nothing: it is logged, and that subsc
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
-from typing import Protocol
 
 from relay.logs import Logger
 from relay.message import Encoder, Message, PositionedMessage
 from relay.metrics.counters import Counters
-from relay.position import Position
+from relay.subscribers import FanOut, Gatherer, Group, Subscriber
 
 MAX_BATCH_BYTES = 256 * 1024
 """Size at which a channel's batch is flushed without waiting for the tick or the write delay."""
@@ -33,47 +32,13 @@ Handler = Callable[[Message], None]
 log = Logger("relay.hub")
 
 
-class Subscriber(Protocol):
-    """A receiver of the messages of channels."""
-
-    @property
-    def id(self) -> bytes:
-        """16 bytes, unique over all gateways: the origin of the messages that it publishes."""
-
-    @property
-    def echo(self) -> bool:
-        """Whether it receives its own messages."""
-
-    @property
-    def encode(self) -> Encoder:
-        """Encoder of its wire format: one function object, the same for all subscribers of that format."""
-
-    def deliver(self, data: bytes, count: int) -> None:
-        """Write `count` encoded messages. Must not raise or block; may leave the hub during the call."""
-
-    def missed(self, channel: str, position: Position | None) -> None:
-        """Be told that messages of a channel may be missing, before any that follow. Must not raise or block.
-
-        Args:
-            channel: its name.
-            position: after which it goes on; None: the messages of this channel have no positions.
-        """
-
-
-class Gatherer(Protocol):
-    """A subscriber of several channels, which writes the messages of all of them in one tick together."""
-
-    def write_gathered(self) -> None:
-        """Write everything that was delivered since the last call. Must not raise or block."""
-
-
 class _Channel:
     """Subscribers of one channel, grouped by encoder, and the messages that wait for the next flush."""
 
     __slots__ = ("batch", "batch_bytes", "groups")
 
     def __init__(self) -> None:
-        self.groups: dict[Encoder, dict[bytes, Subscriber]] = {}
+        self.groups: dict[Encoder, Group] = {}
         self.batch: list[Message] = []
         self.batch_bytes = 0
 
@@ -84,13 +49,15 @@ class Hub:
     Args:
         counters: where messages, deliveries and writes are counted.
         schedule: called when a flush is due; must lead to one call of `flush`, later.
+        fan_out: writes to many subscribers at once; None: each writes for itself.
 
     Attributes:
         alone: whether a flush is under way that one channel alone has messages for.
     """
 
-    def __init__(self, counters: Counters, schedule: Callable[[], None]) -> None:
+    def __init__(self, counters: Counters, schedule: Callable[[], None], fan_out: FanOut | None = None) -> None:
         self._counters = counters
+        self._at_once = fan_out
         self._schedule = schedule
         self._channels: dict[str, _Channel] = {}
         self._handlers: dict[str, Handler] = {}
@@ -139,7 +106,11 @@ class Hub:
         entry = self._channels.get(channel)
         if entry is None:
             entry = self._channels[channel] = _Channel()
-        entry.groups.setdefault(encode or subscriber.encode, {})[subscriber.id] = subscriber
+        encode = encode or subscriber.encode
+        group = entry.groups.get(encode)
+        if group is None:
+            group = entry.groups[encode] = Group()
+        group.join(subscriber)
 
     def remove(self, channel: str, subscriber: Subscriber, encode: Encoder | None = None) -> None:
         """Stop delivering the messages of a channel to a subscriber; nothing happens when it wasn't added so."""
@@ -148,7 +119,7 @@ class Hub:
             return
         encode = encode or subscriber.encode
         group = entry.groups.get(encode)
-        if group is None or group.pop(subscriber.id, None) is None:
+        if group is None or not group.leave(subscriber):
             return
         if not group:
             del entry.groups[encode]
@@ -229,18 +200,29 @@ class Hub:
                 if (sent := count - left_out) == 0:
                     continue
             data = b"".join(frames) if count > 1 else frames[0]
-            subscribers: Collection[Subscriber] = list(group.values())
-            if any(message.origin in group for message in batch) and (senders := _senders(group, batch, frames)):
-                others = group.copy()
-                for sender, own in senders:
-                    del others[sender.id]
-                    self._deliver_to_sender(sender, data, own, batch)
-                subscribers = others.values()
-            _deliver(subscribers, data, sent, last)
-            reached = len(subscribers)
+            senders = _senders(group, batch, frames) if any(message.origin in group for message in batch) else ()
+            reached = len(group) - len(senders)
+            for sender, own in senders:
+                self._deliver_to_sender(sender, data, own, batch)
+            _deliver(self._write_at_once(group, data, senders), data, sent, last)
             counters.fanned_out += sent * reached
             counters.bytes_fanned_out += len(data) * reached
             counters.chunks_fanned_out += reached
+
+    def _write_at_once(
+        self, group: Group, data: bytes, senders: Collection[tuple[Subscriber, object]]
+    ) -> Collection[Subscriber]:
+        """Write to those of a group that take it at once, but not to senders; return the others, a copy."""
+        without = [sender for sender, _ in senders]
+        fan_out = self._at_once
+        if fan_out is not None and len(group) - len(without) >= fan_out.least:
+            return fan_out.deliver(group, data, without)
+        if not without:
+            return list(group.values())
+        others = group.copy()
+        for sender in without:
+            others.pop(sender.id, None)  # it may have left when it was delivered to
+        return others.values()
 
     def _deliver_to_sender(
         self, sender: Subscriber, data: bytes, own: list[tuple[int, int]], batch: list[Message]

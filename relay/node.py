@@ -21,6 +21,7 @@ from relay.paused_sources import PausableSource, PausedSources
 from relay.presence.presences import Presences
 from relay.presence.present_members import PresentMembers
 from relay.recovery.recoveries import Recoveries
+from relay.subscribers import FanOut
 
 UNSUBSCRIBE_DELAY_SECONDS = 1.0
 
@@ -38,6 +39,7 @@ class Node:
         unsubscribe_delay: seconds from the last client's leaving a channel to unsubscribing from the bus, so that
             flapping clients never reach it.
         channels: how many channels one client may have.
+        fan_out: writes to many clients at once; None: each writes for itself.
 
     Attributes:
         clock: returns loop time, in seconds.
@@ -59,13 +61,14 @@ class Node:
         write_delay: float = 0.0,
         unsubscribe_delay: float = UNSUBSCRIBE_DELAY_SECONDS,
         channels: ChannelLimits = DEFAULT_CHANNELS,
+        fan_out: FanOut | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._id = secrets.token_bytes(8)
         self.clock: Callable[[], float] = self._loop.time
         self.channel_limits = channels
         self.counters = counters
-        self.hub = Hub(counters, self._schedule_flush)
+        self.hub = Hub(counters, self._schedule_flush, fan_out)
         # The broker calls it for each message, which is fanned out at the end of the tick.
         self.receive: Callable[[Message], None] = self.hub.receive
         self._broker = load_broker(options, self, counters)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import itertools
+import os
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator
 from contextlib import AsyncExitStack, ExitStack
 from functools import partial
@@ -22,6 +23,7 @@ from tests.harness.coverage_breaks import CoverageBreaks
 from tests.harness.deployment import EVENT_LOOPS, Deployment
 from tests.harness.environment import neutralize
 from tests.harness.failure_report import pytest_runtest_makereport as pytest_runtest_makereport
+from tests.harness.fan_outs import WAYS, need
 from tests.harness.gateway_process import GatewayProcess, Setting, end, launch
 from tests.harness.redis_server import RedisServer
 from tests.harness.tcp_proxy import TcpProxy
@@ -153,6 +155,14 @@ def channel() -> str:
     return f"channel-{next(_numbers)}"
 
 
+@pytest.fixture(params=WAYS)
+def each_fan_out(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Let the gateways that the test starts fan out in each way in turn, and to groups of any size."""
+    need(request.param)
+    monkeypatch.setenv("RELAY_FANOUT", request.param)
+    return str(request.param)
+
+
 @pytest.fixture(scope="module")
 def _clusters(redis_server: RedisServer) -> Iterator[dict[str, list[GatewayProcess]]]:
     """Event loop → the cluster with it, once a test has asked for it; they end before their Redis.
@@ -176,12 +186,14 @@ def cluster(
     """Three gateways over one Redis with the default settings; tests must leave them as they were.
 
     They are shared by a module. It may ask for `asyncio TLS` and `uvloop TLS` as well; clients of the harness speak TLS
-    with those.
+    with those. And for `uvloop send` and the like: a way to fan out.
     """
     if request.param not in _clusters:
-        loop, _, tls = request.param.partition(" ")
-        settings = {"broker_url": redis_server.url, "event_loop": loop}
-        start = partial(GatewayProcess.secure, certificate_authority) if tls else GatewayProcess
+        loop, *more = request.param.split()
+        fanout = next((word for word in more if word in WAYS), "auto")
+        need(fanout)
+        settings = {"broker_url": redis_server.url, "event_loop": loop, "fanout": fanout}
+        start = partial(GatewayProcess.secure, certificate_authority) if "TLS" in more else GatewayProcess
         gateways = _clusters[request.param] = [start(**settings) for _ in range(3)]
         for gateway in gateways:
             gateway.start_blocking()
@@ -217,7 +229,8 @@ async def gateways() -> AsyncIterator[GatewayFactory]:
         count: int, authority: CertificateAuthority | None = None, **settings: Setting
     ) -> list[GatewayProcess]:
         launch_one = GatewayProcess if authority is None else partial(GatewayProcess.secure, authority)
-        fresh = [launch_one(**{"event_loop": EVENT_LOOPS[n % 2], **settings}) for n in range(count)]
+        usual = {"fanout": os.environ.get("RELAY_FANOUT", "auto"), **settings}  # see `each_fan_out`
+        fresh = [launch_one(**{"event_loop": EVENT_LOOPS[n % 2], **usual}) for n in range(count)]
         started.extend(fresh)
         return await launch(*fresh)
 

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tomllib
 import zipfile
 from pathlib import Path
@@ -16,6 +17,13 @@ import pytest
 import relay
 
 ROOT = Path(__file__).resolve().parents[1]
+
+HAS_COMPILER = shutil.which("cc") is not None
+
+needs_compiler = pytest.mark.skipif(not HAS_COMPILER, reason="no C compiler here")
+
+REASONS = {"no-such-compiler": "there is no C compiler, no-such-compiler", "false": "false has failed"}
+"""Why something can't be compiled, by the name of the compiler."""
 
 
 @pytest.fixture(scope="module")
@@ -29,8 +37,11 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_name_and_the_version_are_those_of_the_package(wheel: Path) -> None:
-    """The version stands in one place."""
-    assert wheel.name == f"relay_pubsub-{relay.__version__}-py3-none-any.whl"
+    """The version stands in one place. With what was compiled it is a wheel of this platform, for each Python."""
+    platform = re.sub(r"\W", "_", sysconfig.get_platform()) if HAS_COMPILER else "any"
+    assert wheel.name == f"relay_pubsub-{relay.__version__}-py3-none-{platform}.whl"
+    with zipfile.ZipFile(wheel) as archive:
+        assert ("relay/fan_out/native.so" in archive.namelist()) == HAS_COMPILER
 
 
 def test_the_name_that_users_are_told_to_install_is_this_one() -> None:
@@ -54,7 +65,8 @@ def test_every_file_of_the_package_is_in_it_and_nothing_else(wheel: Path) -> Non
 def test_it_brings_the_command_the_licence_and_its_needs(wheel: Path) -> None:
     """What an installer reads."""
     with zipfile.ZipFile(wheel) as archive:
-        texts = {name.rpartition("/")[2]: archive.read(name).decode() for name in archive.namelist()}
+        names = [name for name in archive.namelist() if ".dist-info/" in name]
+        texts = {name.rpartition("/")[2]: archive.read(name).decode() for name in names}
     assert "relay = relay.cli:main" in texts["entry_points.txt"]
     assert "MIT License" in texts["LICENSE"]
     metadata = texts["METADATA"]
@@ -94,6 +106,29 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     # Not by `tarfile`: it has no filter before Python 3.11.4, and warns where there is none since 3.12.
     subprocess.run(["tar", "--extract", "--file", built, "--directory", folder], check=True)
     return folder / built.name.removesuffix(".tar.gz")
+
+
+@pytest.mark.parametrize("hook", ["build_wheel", "build_editable"])
+@pytest.mark.parametrize("compiler", [pytest.param("cc", marks=needs_compiler), "no-such-compiler", "false"])
+def test_what_can_be_compiled_is_compiled_and_else_left_out_with_a_line(
+    unpacked: Path, tmp_path: Path, hook: str, compiler: str
+) -> None:
+    """From a source distribution as from a checkout; by what pip calls, for `pip install` and for `pip install -e`."""
+    build = [sys.executable, "-c", f"import hatchling.build, sys; hatchling.build.{hook}(sys.argv[1])", str(tmp_path)]
+    environment = {**os.environ, "CC": compiler}
+    library = unpacked / "relay/fan_out/native.so"
+    done = subprocess.run(build, cwd=unpacked, check=True, capture_output=True, text=True, env=environment)
+    (built,) = tmp_path.glob("*.whl")
+    said = [line for line in (done.stdout + done.stderr).splitlines() if "native.so" in line]
+    if compiler == "cc":
+        assert library.exists()
+        assert built.name.endswith("-any.whl") == (hook == "build_editable")  # which holds no file of the package
+        assert said == []
+    else:
+        assert not library.exists()
+        assert built.name.endswith("-py3-none-any.whl")
+        (line,) = said
+        assert f"left out, clients are written to by Python: {REASONS[compiler]}" in line
 
 
 def test_every_link_of_the_documentation_leads_to_something(unpacked: Path) -> None:

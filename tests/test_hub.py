@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import pytest
 from hypothesis import given
@@ -12,6 +12,7 @@ from relay.hub import MAX_BATCH_BYTES, Hub
 from relay.message import Encoder, Message, PositionedMessage
 from relay.metrics.counters import Counters
 from relay.position import Position
+from relay.subscribers import Group, Subscriber
 
 
 def payload_only(message: Message) -> bytes:
@@ -401,3 +402,59 @@ def test_what_comes_during_a_flush_is_flushed_by_another_one() -> None:
     assert bench.scheduled == 2
     bench.hub.receive(Message("b", b"next"))
     assert bench.scheduled == 3
+
+
+class Recorder:
+    """A fan-out that writes to those whose numbers are even, and keeps what it was asked for."""
+
+    def __init__(self, least: int) -> None:
+        self.least = least
+        self.asked: list[tuple[int, bytes, list[Subscriber]]] = []
+
+    def deliver(self, group: Group, data: bytes, without: Collection[Subscriber]) -> Collection[Subscriber]:
+        """Leave the others to the hub."""
+        self.asked.append((len(group), data, list(without)))
+        apart = {subscriber.id for subscriber in without}
+        return [one for one in group.values() if one.id[-1] % 2 and one.id not in apart]
+
+    def close(self) -> None:
+        raise AssertionError
+
+
+def test_a_fan_out_is_given_the_groups_that_are_large_enough() -> None:
+    counters, fan_out = Counters(), Recorder(least=3)
+    hub = Hub(counters, lambda: None, fan_out)
+    few, many = [Listener(n) for n in (2, 3)], [Listener(n) for n in (4, 5, 6, 7)]
+    for channel, listeners in (("few", few), ("many", many)):
+        for listener in listeners:
+            hub.add(channel, listener)
+        hub.receive(Message(channel, b"hi"))
+    hub.flush()
+    assert fan_out.asked == [(4, b"[hi]", [])]
+    assert [len(listener.chunks) for listener in few] == [1, 1]
+    assert [listener.chunks for listener in many] == [[], [b"[hi]"], [], [b"[hi]"]]
+    # What was written for them counts as what they have written.
+    assert (counters.deliveries, counters.writes, counters.bytes_delivered) == (6, 6, 24)
+
+
+def test_a_fan_out_is_told_who_does_not_want_the_bytes() -> None:
+    fan_out = Recorder(least=1)
+    hub = Hub(Counters(), lambda: None, fan_out)
+    listeners = [Listener(n) for n in range(4)]
+    for listener in listeners:
+        hub.add("c", listener)
+    for message in (listeners[1].say("one"), listeners[2].say("two")):
+        hub.receive(message)
+    hub.flush()
+    assert fan_out.asked == [(4, b"[one][two]", [listeners[1], listeners[2]])]
+    assert [listener.chunks for listener in listeners] == [[], [b"[two]"], [b"[one]"], [b"[one][two]"]]
+
+
+def test_a_group_that_changes_loses_what_a_fan_out_keeps_of_it() -> None:
+    group, one, two = Group(), Listener(1), Listener(2)
+    for change in (lambda: group.join(one), lambda: group.join(two), lambda: group.leave(one)):
+        group.kept = "something"
+        change()
+        assert group.kept is None
+    assert not group.leave(one)
+    assert list(group.values()) == [two]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import abc
 import asyncio
-from collections.abc import Callable
 from typing import cast
 
 from msgspec.structs import replace
@@ -14,6 +13,8 @@ from relay.clients.context import Context
 from relay.clients.held import Held
 from relay.clients.session import Session
 from relay.errors import CustomDisconnect, Disconnect, PublishError
+from relay.fan_out.direct_socket import Descriptors
+from relay.fan_out.direct_subscriber import DirectSubscriber
 from relay.message import Encoder
 from relay.namespaces import SlowConsumerPolicy
 from relay.position import Position
@@ -23,7 +24,7 @@ HIGH_WATER_BYTES = 64 * 1024
 LOW_WATER_BYTES = 16 * 1024
 
 
-class Client(asyncio.BufferedProtocol, abc.ABC):
+class Client(asyncio.BufferedProtocol, DirectSubscriber, abc.ABC):
     """A client from the end of its handshake to the end of its socket.
 
     The transport says when it is full; there is no check per write. What comes then is kept, up to the limit per
@@ -38,15 +39,13 @@ class Client(asyncio.BufferedProtocol, abc.ABC):
         slot: see `Pingable`.
     """
 
-    __slots__ = ("_beginning", "_close_timer", "_context", "_held", "_transport", "_write", "session", "slot")
+    __slots__ = ("_beginning", "_close_timer", "_context", "_held", "session", "slot")
 
     share = Share.CLIENTS
 
     def __init__(self, context: Context, session: Session) -> None:
+        super().__init__()
         self._context = context
-        self._transport: asyncio.Transport | None = None
-        # The transport's `write`, looked up once; the hub calls it for each delivery.
-        self._write: Callable[[bytes], object] = _discard
         # What waits while the transport is full; None while it isn't.
         self._held: Held | None = None
         # Whether the transport still has too much of what it was given first.
@@ -87,6 +86,13 @@ class Client(asyncio.BufferedProtocol, abc.ABC):
             self._context.missed_messages.close(self, told)
         elif told:
             self.send(told)
+
+    def open_directly(self, descriptors: Descriptors) -> int:
+        """Let nothing be written past messages that wait here; see `DirectSubscriber`."""
+        descriptor = super().open_directly(descriptors)
+        if self._held is not None and (direct := self._direct) is not None:
+            direct.withhold()
+        return descriptor
 
     # What sessions, the registry and background work call.
 
@@ -136,8 +142,7 @@ class Client(asyncio.BufferedProtocol, abc.ABC):
     def abort(self) -> None:
         """Drop the socket at once."""
         self._leave()
-        if self._transport is not None:
-            self._transport.abort()
+        super().abort()
 
     def publish_failed(self, error: PublishError) -> None:
         """See `Source`; a client that only listens has published nothing."""
@@ -167,6 +172,8 @@ class Client(asyncio.BufferedProtocol, abc.ABC):
     def pause_writing(self) -> None:
         """Keep further messages here; called by the transport when it is full."""
         self._held = Held()
+        if (direct := self._direct) is not None:
+            direct.withhold()
         self._context.write_timeouts.add(self)
         if not self._beginning and self._slow_policy == "close":
             # One tick's messages can be more than the limit. Not within the write that filled the transport.
@@ -195,8 +202,7 @@ class Client(asyncio.BufferedProtocol, abc.ABC):
     def _join(self, transport: asyncio.Transport) -> bytes:
         """Take a place everywhere; return what is written first, in this step."""
         context = self._context
-        self._transport = transport
-        self._write = transport.write
+        self._connect(transport)
         high = min(HIGH_WATER_BYTES, context.send_buffer_bytes)
         transport.set_write_buffer_limits(high, min(LOW_WATER_BYTES, high))
         session = self.session
@@ -240,8 +246,7 @@ class Client(asyncio.BufferedProtocol, abc.ABC):
             self._close_timer = None
         context.registry.leave(self, code)
         context.write_timeouts.discard(self)
-        self._transport = None
-        self._write = _discard
+        self._disconnect()
         self._held = None
 
     # What waits while the transport is full.
@@ -284,7 +289,3 @@ class Client(asyncio.BufferedProtocol, abc.ABC):
     def _close_if_slow(self) -> None:
         if self.buffered > self._context.send_buffer_bytes:
             self.close(Disconnect.SLOW_CONSUMER)
-
-
-def _discard(data: bytes) -> None:
-    """Write nothing: there is no socket yet, or no longer."""

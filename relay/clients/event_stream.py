@@ -8,6 +8,7 @@ that the end of the connection doesn't, and a proxy that speaks HTTP/1.0 to its 
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 
 from relay.clients.client import Client
@@ -27,11 +28,13 @@ class EventStream(Client):
         session: the client's.
     """
 
-    __slots__ = ("_code", "_ignored")
+    __slots__ = ("_code", "_ignored", "_silent")
 
     def __init__(self, context: Context, session: Session) -> None:
         super().__init__(context, session)
         self._ignored = 0
+        # Whether a write has found that it acknowledges nothing.
+        self._silent = False
         # Why it ended, as a WebSocket would be told.
         self._code = 1006
 
@@ -55,9 +58,14 @@ class EventStream(Client):
         self._code = closing.code
         self._leave()
         if self._transport is not None:
-            self._transport.write(closing.last)
+            self._write(closing.last)
             self._transport.close()  # once everything is written
             self._abort_later()
+
+    def write_failed(self, error: int) -> None:
+        """Take note that the client acknowledges nothing: its transport will find only a socket that has failed."""
+        if error == errno.ETIMEDOUT:
+            self._silent = True
 
     # What keepalive calls.
 
@@ -83,7 +91,7 @@ class EventStream(Client):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Leave everything; called by the event loop."""
-        if isinstance(exc, TimeoutError):
+        if self._silent or isinstance(exc, TimeoutError):
             self._context.counters.disconnects["WRITE_TIMEOUT"] += 1
         self._count_open(-1)
         self._gone(self._code)
@@ -94,7 +102,7 @@ class EventStream(Client):
         heartbeat = self.session.protocol.ping()
         if self._transport is None or self._held is not None or heartbeat is None:
             return False
-        self._transport.write(heartbeat)
+        self._write(heartbeat)
         return True
 
     def _count_open(self, change: int) -> None:

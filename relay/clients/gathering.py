@@ -7,6 +7,7 @@ from typing import cast
 from relay.clients.client import HIGH_WATER_BYTES, Client
 from relay.clients.connecting import RENEWAL_SECONDS
 from relay.errors import Disconnect
+from relay.fan_out.direct_socket import Descriptors
 from relay.hub import MAX_BATCH_BYTES
 from relay.protocols.multiplexed import MultiplexedProtocol
 
@@ -71,6 +72,10 @@ class Gathering(Client):
         super().refresh(later)
         now = self._context.registry.expirations.now()
         protocol.renewed(self.session, None if expires_at is None else max(0.0, expires_at - now))
+
+    def open_directly(self, descriptors: Descriptors) -> int:
+        """Let nothing be written directly: what was gathered comes first; see `DirectSubscriber`."""
+        return -1
 
     def hold_deliveries(self) -> None:
         """Keep back what is delivered from now on until `reply`; one for which too much waits is slow."""

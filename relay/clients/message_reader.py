@@ -70,20 +70,18 @@ class MessageReader(LibraryProtocol):
         self._controls_due = self._fragments_due = 0.0
         self.meter: Meter | None = None
 
+    @property
+    def between_frames(self) -> bool:
+        """Whether what is read next is the beginning of a frame, and nothing waits before it."""
+        return not self._rest and not self._missing
+
     def keep(self, data: bytes) -> None:
         """Let what was read wait."""
         self._rest += data
         self.waiting = True
 
     def read(self, data: bytes) -> int:
-        """Take in a turn's frames.
-
-        Args:
-            data: what was read; empty: what waits.
-
-        Returns:
-            How many frames they were.
-        """
+        """Take in a turn's frames of what was read, with empty data of what waits; return how many they were."""
         context, receiver, meter = self._context, self._receiver, self.meter
         left = context.turns.frames
         if meter is None:

@@ -12,7 +12,6 @@ from relay.auth.authenticator import EVERYTHING, Identity, check_publish
 from relay.brokers import Published
 from relay.channel import check_channel
 from relay.errors import CustomDisconnect, Disconnect, PublishError
-from relay.hub import Subscriber
 from relay.interest import Interest
 from relay.limits.channels import check_size
 from relay.member import Member
@@ -23,6 +22,7 @@ from relay.protocols import ClientProtocol, Outcome
 from relay.protocols.multiplexed import ServerSubscription
 from relay.recovery.reading import Reading
 from relay.replay import Replay
+from relay.subscribers import Subscriber
 
 
 class SessionClient(Subscriber, PausableSource, Protocol):

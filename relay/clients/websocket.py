@@ -16,6 +16,7 @@ from relay.clients.client import Client
 from relay.clients.context import READ_BUFFER_BYTES, Context
 from relay.clients.message_reader import MessageReader
 from relay.clients.session import Session
+from relay.clients.whole_frames import PONG_BYTES, is_pong
 from relay.errors import ALL_PUBLISHED, RIGHT_ENDED, CustomDisconnect, Disconnect, PublishError
 from relay.logs import Logger
 
@@ -116,7 +117,7 @@ class WebSocket(Client):
         """Send a ping, unless an answer could not get through anyway."""
         if self._transport is not None and self._held is None and self.reading:
             self.heard = False
-            self._transport.write(self.session.protocol.ping() or PING)
+            self._write(self.session.protocol.ping() or PING)
 
     def check_heard(self) -> None:
         """Close a client that has sent nothing since its last ping; while it isn't read, its pong may wait."""
@@ -159,6 +160,10 @@ class WebSocket(Client):
         libuv would read the same socket up to 32 times in a row.
         """
         context = self._context
+        if nbytes == PONG_BYTES and not self.heard and self._reader.between_frames and is_pong(context.read_buffer):
+            # All that most clients ever send. Others than the one that was asked for are counted.
+            self.heard = True
+            return
         data = bytes(context.read_buffer[:nbytes])
         if context.node.congested or self.paused:
             self._take_in(data)
@@ -206,8 +211,8 @@ class WebSocket(Client):
 
     def answer(self, pongs: bytes) -> None:
         """Write pongs, but none for a client that doesn't read: RFC 6455, section 5.5.3, asks for the last only."""
-        if self._held is None and self._transport is not None:
-            self._transport.write(pongs)
+        if self._held is None:
+            self._write(pongs)
 
     def pause_reading(self) -> None:
         """Read no more until `go_on`."""
@@ -253,7 +258,7 @@ class WebSocket(Client):
         writes = ws.data_to_send()
         data = b"".join(writes)
         if data and (self._held is None or ws.state is not State.OPEN):
-            transport.write(data)
+            self._write(data)
         # else pongs for a client that doesn't read; see `answer`
         if SEND_EOF in writes and not transport.is_closing() and transport.can_write_eof():
             # Half-close and keep reading: closing with unread data would reset the connection and take the

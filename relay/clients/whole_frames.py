@@ -17,6 +17,9 @@ _KINDS = {0x81: Kind.TEXT, 0x82: Kind.BINARY}
 _NO_KINDS: dict[int, Kind] = {}
 _PING, _PONG = 0x89, 0x8A
 
+PONG_BYTES = 6
+"""Of a client's pong without a payload: its header and the mask."""
+
 
 def whole_frames(
     data: bytes, max_size: int, start: int, most: int, fragmented: bool = False
@@ -65,6 +68,11 @@ def whole_frames(
         messages.append((kind, apply_mask(data[body:stop], data[body - 4 : body])))
         start = stop
     return messages, start, controls, pongs
+
+
+def is_pong(data: memoryview) -> bool:
+    """Return whether a frame of so many bytes is a client's pong, the answer to a ping without a payload."""
+    return data[0] == _PONG and data[1] == 0x80
 
 
 def frames_before(data: bytes, start: int, messages: int) -> int:

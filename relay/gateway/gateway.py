@@ -129,7 +129,7 @@ class Gateway:
         """Return what it has counted, and what is so now: plain numbers, a copy."""
         if self._parts is None:
             return snapshot_without_clients(self.counters, self._process, self._draining)
-        return await take_snapshot(self._parts.front_door, self._process, self.problems, self._draining)
+        return await take_snapshot(self._parts, self._process, self.problems, self._draining)
 
     @property
     def listening_sockets(self) -> Sequence[socket.socket]:
@@ -181,6 +181,7 @@ class Gateway:
             max_connections=parts.context.registry.places,
             event_loop=self.build["event_loop"],
             bus=describe(settings.broker_url),
+            fanout=parts.fan_out.way,
         )
 
     async def publish(
@@ -235,8 +236,7 @@ class Gateway:
         registry.draining = True
         listener.close()
         await listener.wait_adopted()
-        for http_connection in parts.front_door.http.connections:
-            http_connection.drain()
+        parts.front_door.http.drain()
         flush, unsettled = node.hub.flush, node.unsettled
         await close_evenly(list(registry), settings.drain_seconds, flush=flush, unsettled=unsettled, settle=node.drain)
         await registry.emptied(CLOSE_TIMEOUT_SECONDS + 1)
@@ -259,8 +259,7 @@ class Gateway:
         context.throttled.stop()
         for client in context.registry:
             client.abort()
-        for http_connection in front_door.http.connections:
-            http_connection.drain()
+        front_door.http.drain()
         await self._background.stop()
         self._gc_pauses.stop()
         await parts.runner.cleanup()
@@ -270,6 +269,7 @@ class Gateway:
         await self._remotes.close()
         parts.control.stop()
         await context.node.stop()
+        parts.fan_out.close()
         if self._metrics_port is not None:
             await self._metrics_port.close()
         log.info("stopped", **self.counters.summary())

@@ -31,6 +31,7 @@ from relay.gateway.admission import Admission
 from relay.gateway.authentication import Authentication
 from relay.gateway.background import Work
 from relay.gateway.capacity import max_connections
+from relay.gateway.fan_out_in_use import FanOutInUse
 from relay.gateway.front_door import FrontDoor
 from relay.gateway.opening_request import OpeningRequests
 from relay.gateway.tls import Tls
@@ -66,6 +67,7 @@ class Parts:
         polling_clients: the polling clients.
         control: commands and surveys of all gateways.
         runner: of the HTTP application.
+        fan_out: writes to many clients at once.
     """
 
     context: Context
@@ -73,6 +75,7 @@ class Parts:
     polling_clients: PollingClients
     control: Control
     runner: web.AppRunner
+    fan_out: FanOutInUse
 
     @property
     def background(self) -> dict[str, Work]:
@@ -116,7 +119,7 @@ async def make_parts(
         draining, readiness, take: see `DRAINING`, `READINESS` and `SNAPSHOT`.
     """
     namespaces = namespaces_of(settings)
-    node = _make_node(settings, namespaces, counters)
+    node = _make_node(settings, namespaces, counters, fan_out := FanOutInUse(settings.fanout))
     limits = GatewayLimits.of(_limit_options(settings, auth), counters, asyncio.get_running_loop().time)
     places, expirations = max_connections(settings.max_connections), Expirations(time.time)
     registry = Registry(places, counters, lambda: polling_clients.find_evictable(), limits.connections, expirations)
@@ -154,7 +157,7 @@ async def make_parts(
         tls=_open_tls(settings, counters),
         allowed_origins=settings.allowed_origins,
     )
-    return Parts(context, front_door, polling_clients, control, runner)
+    return Parts(context, front_door, polling_clients, control, runner, fan_out)
 
 
 def _make_sessions(
@@ -189,7 +192,7 @@ def _open_tls(settings: Settings, counters: Counters) -> Tls | None:
     return Tls(CertificateInUse(files, counters), HandshakeTurns(asyncio.get_running_loop()))
 
 
-def _make_node(settings: Settings, namespaces: Namespaces, counters: Counters) -> Node:
+def _make_node(settings: Settings, namespaces: Namespaces, counters: Counters, fan_out: FanOutInUse) -> Node:
     options = BrokerOptions(
         url=settings.broker_url,
         prefix=settings.broker_prefix,
@@ -202,7 +205,8 @@ def _make_node(settings: Settings, namespaces: Namespaces, counters: Counters) -
         presence_ttl=settings.presence_ttl,
     )
     channels = ChannelLimits.of(settings.max_channels_per_connection, namespaces)
-    return Node(options, counters, write_delay=settings.write_delay / 1000, channels=channels)
+    delay = settings.write_delay / 1000
+    return Node(options, counters, write_delay=delay, channels=channels, fan_out=fan_out.opened)
 
 
 def _limit_options(settings: Settings, auth: str) -> LimitOptions:

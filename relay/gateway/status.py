@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from relay.clients.registry import Registry
-from relay.gateway.front_door import FrontDoor
+from relay.gateway.parts import Parts
 from relay.logs import dropped_entries
 from relay.metrics.counters import Counters
 from relay.metrics.process import Process
@@ -38,16 +38,16 @@ class Workers(Protocol):
         """
 
 
-async def take_snapshot(front_door: FrontDoor, process: Process, problems: list[str], draining: bool) -> Snapshot:
+async def take_snapshot(parts: Parts, process: Process, problems: list[str], draining: bool) -> Snapshot:
     """Return what one process of a gateway has counted, and current values.
 
     Args:
-        front_door: what the sockets of its port share.
+        parts: of the gateway.
         process: that it runs in.
         problems: what keeps it from serving clients.
         draining: whether it sends its clients away.
     """
-    context, http = front_door.context, front_door.http
+    context, front_door, http = parts.context, parts.front_door, parts.front_door.http
     waiting = await _client_buffer_bytes(context.registry)
     node, bus = context.node, context.node.bus
     gauges = replace(
@@ -73,6 +73,7 @@ async def take_snapshot(front_door: FrontDoor, process: Process, problems: list[
         bus_subscriptions=bus.subscriptions,
         bus_buffer_bytes={share.value: size for share, size in bus.buffered.items()},
         tls_certificate_expiry={} if front_door.tls is None else front_door.tls.certificate.expiry,
+        fan_outs={parts.fan_out.way: 1},
         bus_servers={} if bus.server is None else {bus.server: 1},
     )
     # What clients of several channels have gathered counts as fanned out, and may still be dropped: a total would fall.

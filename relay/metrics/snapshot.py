@@ -33,6 +33,7 @@ class Gauges(Additive):
         bus_subscriptions: channels that are subscribed to on the bus, including two of the relay's own.
         bus_buffer_bytes: bytes of messages that wait for the bus, or for its answer, by share of the publish buffer.
         bus_servers: processes on each server of the bus, by the server's run id; without servers that have none.
+        fan_outs: processes that fan out in each way, by its name in RELAY_FANOUT.
         tls_certificate_expiry: name of the certificate for TLS → when it ends, in seconds since 1970; empty: no TLS.
         processes: how many processes were added up.
         silent_processes: how many of them do not answer; their last known numbers count.
@@ -65,6 +66,7 @@ class Gauges(Additive):
     bus_subscriptions: int = 0
     bus_buffer_bytes: dict[str, int] = field(default_factory=dict)
     bus_servers: dict[str, int] = field(default_factory=dict)
+    fan_outs: dict[str, int] = field(default_factory=dict)
     tls_certificate_expiry: dict[str, float] = field(default_factory=dict, metadata=LEAST)
     processes: int = 1
     silent_processes: int = 0

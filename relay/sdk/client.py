@@ -13,7 +13,7 @@ from relay.channel import check_channel
 from relay.position import parse_position
 from relay.sdk.backoff import Backoff
 from relay.sdk.event_source import EventSource
-from relay.sdk.gateway_address import GatewayAddress
+from relay.sdk.gateway_address import AddressError, GatewayAddress
 from relay.sdk.http_publisher import HttpPublisher, Published
 from relay.sdk.subscription import Missed, Subscription
 from relay.sdk.token_source import Token, TokenSource
@@ -62,7 +62,10 @@ class Client:
         buffer_bytes: int = 262_144,
         max_message_bytes: int | None = 16_777_216,
     ) -> None:
-        address = GatewayAddress.parse(url)
+        try:
+            address = GatewayAddress.parse(url)
+        except AddressError as error:
+            raise AddressError(f"url: {error.rule}") from None  # without the text itself, which may hold a secret
         self._tokens = TokenSource(token)
         self._max_reconnect_delay = max_reconnect_delay
         self._source = EventSource(

@@ -39,7 +39,7 @@ class MessagesMissed(RelayError):
         self.position = position
 
     def __str__(self) -> str:
-        return f"messages of {self.channel!r} may be missing"
+        return f"messages of {self.channel!r} may be missing; to go on there, subscribe with missed=FUNCTION"
 
 
 class MessageTooBig(RelayError):

@@ -9,6 +9,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ValidationInfo, field_validator
 
 from relay.brokers import schemes
+from relay.fan_out.library import Unavailable
+from relay.fan_out.ways import check_way
 from relay.settings.field import PREFIX, setting
 from relay.settings.values import (
     Lowered,
@@ -44,6 +46,9 @@ class ProcessSettings(BaseModel):
     event_loop: Annotated[Literal["auto", "uvloop", "asyncio"], Lowered] = setting(
         "auto", "Process", "Event loop of `relay serve`; auto: uvloop if it is installed."
     )
+    fanout: Annotated[Literal["auto", "io_uring", "send", "python"], Lowered] = setting(
+        "auto", "Process", "How messages are written to many clients; auto: the first of these that works here."
+    )
     workers: Workers = setting(
         1, "Process", "Processes of `relay serve` that share the port; auto: one for each processor. Needs Redis."
     )
@@ -71,6 +76,16 @@ class ProcessSettings(BaseModel):
             raise ValueError(f"more than 1 needs Redis: {name}:// can't connect processes, see {PREFIX}BROKER_URL")
         if sys.platform != "linux":
             raise ValueError("more than 1 needs Linux, whose kernel spreads clients over processes")
+        return value
+
+    @field_validator("fanout")
+    @classmethod
+    def _at_hand(cls, value: Literal["auto", "io_uring", "send", "python"]) -> str:
+        if value != "auto":
+            try:
+                check_way(value)
+            except Unavailable as error:
+                raise ValueError(str(error)) from None
         return value
 
     @field_validator("event_loop")

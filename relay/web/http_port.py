@@ -59,6 +59,11 @@ class HttpPort:
             await asyncio.sleep(EXPIRE_SECONDS)
             self.connections.expire(self.loop.time())
 
+    def drain(self) -> None:
+        """Let each connection end after the answer that it is at."""
+        for connection in self.connections:
+            connection.drain()
+
     def refuse_tls(self, peer: str) -> None:
         """Count and log a client that speaks TLS.
 

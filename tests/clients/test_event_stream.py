@@ -274,3 +274,30 @@ async def test_a_client_that_vanished_is_noticed_by_the_kernel(embedded: Embedde
         stream.connection_lost(OSError(errno.ETIMEDOUT, "timed out"))
         assert gateway.counters.disconnects == {"WRITE_TIMEOUT": 1}
         stream._transport = None
+
+
+async def test_one_that_a_write_finds_silent_is_counted_so(embedded: EmbeddedFactory) -> None:
+    """A write past the transport has taken the error away, which the transport would have told."""
+    (gateway,) = await embedded(1)
+    async with EventStreamClient(gateway.port, "/sse/a"), EventStreamClient(gateway.port, "/sse/a"):
+        silent, failed = streams(gateway)
+        silent.write_failed(errno.ETIMEDOUT)
+        failed.write_failed(errno.ECONNRESET)
+        for stream in (silent, failed):
+            stream.connection_lost(BrokenPipeError(errno.EPIPE, "broken pipe"))
+        assert gateway.counters.disconnects == {"WRITE_TIMEOUT": 1}
+
+
+@pytest.mark.usefixtures("each_fan_out")
+async def test_events_reach_streams_and_messages_websockets_each_way(embedded: EmbeddedFactory) -> None:
+    (gateway,) = await embedded(1)
+    url = f"{gateway.url}/ws/a"
+    async with (
+        connected(url, url) as (sender, listener),
+        EventStreamClient(gateway.port, "/sse/a") as one,
+        EventStreamClient(gateway.port, "/sse/a") as two,
+    ):
+        for number in range(20):
+            await sender.send(f"{number}" * 5_000)
+        expected = [f"{number}" * 5_000 for number in range(20)]
+        assert await one.receive(20) == await two.receive(20) == await listener.receive(20) == expected

@@ -17,7 +17,7 @@ from tests.harness.inside import parts_of
 from tests.harness.poll_client import PollClient
 from tests.harness.raw_websocket import CLOSE, close_of, upgraded
 
-pytestmark = pytest.mark.usefixtures("short_close_timeout")
+pytestmark = pytest.mark.usefixtures("short_close_timeout", "each_fan_out")
 
 NAMESPACES = {
     "last": {"slow_consumer": "latest"},

@@ -11,7 +11,7 @@ import pytest
 
 from relay import Gateway
 from relay.brokers import Receipt
-from relay.clients.message_reader import MAX_FRAGMENTS
+from relay.clients.message_reader import MAX_FRAGMENTS, MessageReader
 from relay.clients.websocket import WebSocket
 from relay.errors import BusUnavailable, Disconnect
 from relay.limits.rate import Rate
@@ -403,6 +403,64 @@ async def test_a_payload_is_never_taken_for_frames_wherever_the_stream_is_cut(
         for byte in stream:
             connection._reader.read(bytes([byte]))
         assert read == whole
+
+
+async def test_the_pong_that_was_asked_for_passes_at_the_first_look_and_no_other(
+    embedded: EmbeddedFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also in the middle of a message, of which it is no part; a payload that looks like one is a payload."""
+    (gateway,) = await embedded(1)
+    async with AsyncExitStack() as stack:
+        client = await join(stack, gateway)
+        (connection,) = connections(gateway)
+        read: list[bytes] = []
+        connection._context.node.publish = collect(read)  # type: ignore[method-assign]
+        looked: list[bytes] = []
+        take_in = connection._reader.read
+
+        def look(_: MessageReader, data: bytes) -> int:
+            looked.append(data)
+            return take_in(data)
+
+        monkeypatch.setattr(MessageReader, "read", look)
+
+        def take(*pieces: bytes) -> list[bytes]:
+            """Read pieces; return those that were looked at closely."""
+            for piece in pieces:
+                connection._context.read_buffer[: len(piece)] = piece
+                connection.buffer_updated(len(piece))
+            seen = list(looked)
+            looked.clear()
+            return seen
+
+        def ping() -> None:
+            connection.ping()
+            assert not connection.heard
+
+        pong = encode_frame(PONG)
+        ping()
+        assert take(pong) == []
+        assert connection.heard
+        connection.check_heard()
+        assert take(pong) == [pong]  # nobody has asked for it
+        ping()
+        first, last = encode_frame(TEXT, b"a", fin=False), encode_frame(CONTINUATION, b"b")
+        connection.heard = True
+        assert take(first) == [first]
+        connection.heard = False
+        assert take(pong, last) == [last]
+        assert connection.heard
+        hidden = encode_frame(BINARY, b"12" + pong + b"345678")
+        for cut in range(1, len(hidden) - len(pong)):
+            pieces = hidden[:cut], hidden[cut : cut + 6], hidden[cut + 6 :]
+            for piece in pieces:
+                connection.heard = False
+                take(piece)
+        for near in (encode_frame(PONG, b"1"), encode_frame(PING), b"\x8a\x00" + bytes(4), pong[:5]):
+            connection.heard = False
+            assert take(near) == [near], near
+        assert read == [b"ab", *[b"12" + pong + b"345678"] * (len(hidden) - len(pong) - 1)]
+        assert await client.close_frame() == (1002, "incorrect masking")
 
 
 async def test_what_waits_for_a_client_comes_before_the_close(

@@ -32,6 +32,7 @@ def families() -> list[Metric]:
                 Gauges(
                     bus_links={"publications": 1},
                     bus_servers={"f00": 1},
+                    fan_outs={"send": 1},
                     tls_certificate_expiry={"relay.example": 1.0},
                 ),
             ),

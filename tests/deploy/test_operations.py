@@ -102,6 +102,7 @@ def test_no_label_has_values_that_strangers_choose() -> None:
         "name",
         "result",
         "transport",
+        "way",
         "generation",
         "le",
         *BUILD,

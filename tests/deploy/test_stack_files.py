@@ -77,7 +77,15 @@ def test_the_image_has_all_that_the_build_reads() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     allowed = {line.removeprefix("!") for line in (ROOT / ".dockerignore").read_text().split() if line[0] == "!"}
     locks = {f"deploy/{path.name}" for path in (ROOT / "deploy").glob("*.lock")}
-    assert {"pyproject.toml", project["readme"], *project["license-files"], "relay", "docs", *locks} == allowed
+    assert {
+        "pyproject.toml",
+        "hatch_build.py",
+        project["readme"],
+        *project["license-files"],
+        "relay",
+        "docs",
+        *locks,
+    } == allowed
     read = {name for names in re.findall(r"^COPY (?!--)(.*) \S+$", DOCKERFILE, re.MULTILINE) for name in names.split()}
     assert read == allowed
 

@@ -179,7 +179,7 @@ async def test_a_path_in_front_and_an_endpoint_are_understood(embedded: Embedded
 
 @pytest.mark.parametrize("url", ["localhost:8000", "redis://h", "http://ann:secret@h", "http://h?token=secret"])
 def test_what_is_no_address_of_a_gateway_is_told_at_once(url: str) -> None:
-    with pytest.raises(AddressError, match="must look like http://host:8000"):
+    with pytest.raises(AddressError, match="url: must look like http://host:8000"):
         Client(url)
     assert issubclass(AddressError, ValueError)
 

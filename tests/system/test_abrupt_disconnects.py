@@ -7,11 +7,14 @@ import gc
 import os
 import random
 
+import pytest
+
 from relay import Gateway
 from relay.clients.websocket import WebSocket
 from relay.interest import Interest
 from tests.conftest import EmbeddedFactory
 from tests.harness.conditions import wait_until
+from tests.harness.fan_outs import EACH_FAN_OUT
 from tests.harness.gateway_process import GatewayProcess
 from tests.harness.inside import parts_of
 from tests.harness.live_objects import live_objects
@@ -51,6 +54,7 @@ async def come_and_go_often(port: int, busy: str, seed: int, times: int) -> None
         await come_and_go(port, channel, way, source.uniform(0, 0.02))
 
 
+@pytest.mark.parametrize("cluster", EACH_FAN_OUT, indirect=True)
 async def test_those_who_stay_lose_nothing(
     cluster: list[GatewayProcess], channel: str, redis_server: RedisServer
 ) -> None:

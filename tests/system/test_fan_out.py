@@ -8,11 +8,15 @@ import pytest
 
 from relay import AsyncPublisher, Publisher
 from tests.conftest import EmbeddedFactory, GatewayFactory
+from tests.harness.deployment import EVENT_LOOPS
+from tests.harness.fan_outs import EACH_FAN_OUT
 from tests.harness.gateway_process import GatewayProcess
 from tests.harness.history import Payload
-from tests.harness.raw_websocket import TEXT, Frame, RawWebSocket
+from tests.harness.raw_websocket import PING, PONG, TEXT, Frame, RawWebSocket
 from tests.harness.redis_server import RedisServer
 from tests.harness.websocket_client import WebSocketClient, connected
+
+each_cluster = pytest.mark.parametrize("cluster", EACH_FAN_OUT, indirect=True)
 
 
 def one_on_each(gateways: list[GatewayProcess], channel: str, query: str = "") -> list[str]:
@@ -28,6 +32,7 @@ async def all_got(clients: list[WebSocketClient], *messages: Payload) -> None:
 
 @pytest.mark.parametrize("message", ["grüße 🎈", b"\x00\xff\r\n", "", b""])
 @pytest.mark.parametrize("count", [2, 3])
+@each_cluster
 async def test_a_message_reaches_the_others_everywhere_with_its_kind(
     cluster: list[GatewayProcess], channel: str, message: Payload, count: int
 ) -> None:
@@ -39,6 +44,7 @@ async def test_a_message_reaches_the_others_everywhere_with_its_kind(
         assert [type(client.received[0]) for client in others] == [type(message)] * len(others)
 
 
+@each_cluster
 async def test_a_sender_never_hears_itself(cluster: list[GatewayProcess], channel: str) -> None:
     async with connected(*one_on_each(cluster, channel)) as (sender, *others):
         for number in range(20):
@@ -49,6 +55,7 @@ async def test_a_sender_never_hears_itself(cluster: list[GatewayProcess], channe
         assert await sender.receive(1) == ["last"]
 
 
+@each_cluster
 async def test_a_sender_with_echo_hears_itself_in_the_common_order(cluster: list[GatewayProcess], channel: str) -> None:
     urls = [
         f"{cluster[0].url}/ws/{channel}?echo=1",
@@ -62,6 +69,7 @@ async def test_a_sender_with_echo_hears_itself_in_the_common_order(cluster: list
         await all_got([sender, *others], *messages)
 
 
+@each_cluster
 async def test_channels_do_not_mix(cluster: list[GatewayProcess], channel: str) -> None:
     other = channel + ":other"
     async with (
@@ -74,6 +82,7 @@ async def test_channels_do_not_mix(cluster: list[GatewayProcess], channel: str) 
         await all_got(there, "there")
 
 
+@each_cluster
 async def test_root_paths_are_the_default_channel(cluster: list[GatewayProcess]) -> None:
     one, two, three = (gateway.url for gateway in cluster)
     async with connected(f"{one}/", f"{two}/ws", f"{three}/ws/", f"{one}/ws/lobby") as (sender, *others):
@@ -81,6 +90,7 @@ async def test_root_paths_are_the_default_channel(cluster: list[GatewayProcess])
         await all_got(others, "in the lobby")
 
 
+@each_cluster
 async def test_a_channel_is_percent_decoded(
     cluster: list[GatewayProcess], channel: str, redis_server: RedisServer
 ) -> None:
@@ -96,6 +106,7 @@ async def test_a_channel_is_percent_decoded(
         await all_got([two], "same")
 
 
+@each_cluster
 async def test_a_plain_publish_to_redis_reaches_everyone(
     cluster: list[GatewayProcess], channel: str, redis_server: RedisServer
 ) -> None:
@@ -105,6 +116,7 @@ async def test_a_plain_publish_to_redis_reaches_everyone(
         await all_got(clients, "hello", b"\xfe\x00")
 
 
+@each_cluster
 async def test_publishers_of_back_ends_reach_everyone(
     cluster: list[GatewayProcess], channel: str, redis_server: RedisServer
 ) -> None:
@@ -116,6 +128,7 @@ async def test_publishers_of_back_ends_reach_everyone(
         await all_got(clients, "text", b"bytes")
 
 
+@each_cluster
 async def test_a_client_that_is_connected_misses_nothing(cluster: list[GatewayProcess], channel: str) -> None:
     """The handshake completes after Redis has acknowledged: what is sent right after it arrives."""
     for number in range(30):
@@ -127,6 +140,7 @@ async def test_a_client_that_is_connected_misses_nothing(cluster: list[GatewayPr
             await receiver.close()
 
 
+@pytest.mark.usefixtures("each_fan_out")
 async def test_a_welcome_is_the_first_message(
     redis_server: RedisServer, prefix: str, embedded: EmbeddedFactory
 ) -> None:
@@ -141,6 +155,7 @@ async def test_a_welcome_is_the_first_message(
         assert await raw.frame() == Frame(TEXT, "grüß Gott".encode())
 
 
+@pytest.mark.usefixtures("each_fan_out")
 async def test_one_gateway_alone_needs_no_redis(gateways: GatewayFactory, embedded: EmbeddedFactory) -> None:
     (process,), (inside,) = await gateways(1, event_loop="uvloop"), await embedded(1)
     for url in (process.url, inside.url):
@@ -152,6 +167,7 @@ async def test_one_gateway_alone_needs_no_redis(gateways: GatewayFactory, embedd
             assert sender.received == stranger.received == []
 
 
+@each_cluster
 async def test_sending_to_clients_that_leave_is_no_error(cluster: list[GatewayProcess], channel: str) -> None:
     async with connected(*one_on_each(cluster, channel) * 2) as (sender, *others):
         stays, *leavers = others
@@ -166,3 +182,35 @@ async def test_sending_to_clients_that_leave_is_no_error(cluster: list[GatewayPr
         await all_got([stays], *(f"{number}" for number in range(100)))
         await asyncio.gather(*leaving)
     assert not [line for gateway in cluster for line in gateway.complaints()]
+
+
+@pytest.mark.usefixtures("each_fan_out")
+@pytest.mark.parametrize("event_loop", EVENT_LOOPS)
+async def test_pongs_and_own_messages_never_stand_within_a_message(gateways: GatewayFactory, event_loop: str) -> None:
+    """For a client that reads slowly, so that its socket takes parts of messages only."""
+    (gateway,) = await gateways(1, event_loop=event_loop, send_buffer_bytes=50_000_000)
+    url = f"{gateway.url}/ws/a"
+    count, filling = 150, "x" * 20_000
+    async with connected(url, url) as (sender, listener), RawWebSocket(gateway.port, receive_buffer=4096) as slow:
+        await slow.upgrade("/ws/a?echo=1")
+        for number in range(count):
+            await sender.send(f"{number} {filling}")
+            if number % 3 == 0:
+                await slow.send_frame(TEXT, f"own {number}".encode())
+                await slow.send_frame(PING, b"%d" % number)
+            await listener.receive(number)
+        others: list[int] = []
+        own: list[int] = []
+        pongs: list[int] = []
+        while len(others) < count or len(own) < count // 3:
+            frame = await slow.frame()
+            first, _, rest = frame.payload.decode().partition(" ")
+            if frame.opcode == PONG:
+                pongs.append(int(first))
+            elif first == "own":
+                own.append(int(rest))
+            else:
+                assert (frame.opcode, rest) == (TEXT, filling)
+                others.append(int(first))
+    assert (others, own) == (list(range(count)), list(range(0, count, 3)))
+    assert pongs == sorted(pongs)  # none for a client that doesn't read

@@ -25,6 +25,7 @@ async def test_a_client_that_answers_no_ping_is_closed_with_1011(gateways: Gatew
         assert healthy.is_open
 
 
+@pytest.mark.usefixtures("each_fan_out")
 async def test_a_client_that_answers_or_talks_stays(embedded: EmbeddedFactory) -> None:
     (gateway,) = await embedded(1, ping_interval=0.5, ping_timeout=0.3)
     async with connected(f"{gateway.url}/ws/a") as (ordinary,), upgraded(gateway.port, "/ws/a", 2) as raws:

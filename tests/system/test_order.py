@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from tests.conftest import EmbeddedFactory
+from tests.harness.fan_outs import EACH_FAN_OUT
 from tests.harness.gateway_process import GatewayProcess
 from tests.harness.history import check_history, first_disagreement, labelled
 from tests.harness.readiness import all_told_ready
 from tests.harness.redis_server import RedisServer
 from tests.harness.websocket_client import WebSocketClient, connected
+
+each_cluster = pytest.mark.parametrize("cluster", [*EACH_FAN_OUT, "uvloop TLS send"], indirect=True)
 
 PUBLISHERS = 10
 MESSAGES = 200
@@ -44,18 +49,21 @@ async def check_order(gateway_urls: list[str], channel: str, size: int = 0) -> N
             assert listener.received == listeners[0].received
 
 
+@each_cluster
 async def test_ten_publishers_are_seen_in_one_order_on_two_gateways(
     cluster: list[GatewayProcess], channel: str
 ) -> None:
     await check_order([gateway.url for gateway in cluster[:2]], channel)
 
 
+@each_cluster
 async def test_ten_publishers_are_seen_in_one_order_on_three_gateways(
     cluster: list[GatewayProcess], channel: str
 ) -> None:
     await check_order([gateway.url for gateway in cluster], channel, size=300)
 
 
+@pytest.mark.usefixtures("each_fan_out")
 async def test_a_write_delay_keeps_the_order(redis_server: RedisServer, prefix: str, embedded: EmbeddedFactory) -> None:
     delayed = await embedded(2, broker_url=redis_server.url, broker_prefix=prefix, write_delay=5)
     await all_told_ready(delayed)

@@ -12,11 +12,14 @@ from relay.clients.context import CLOSE_TIMEOUT_SECONDS
 from tests.conftest import EmbeddedFactory, GatewayFactory
 from tests.harness.conditions import wait_until
 from tests.harness.deployment import EVENT_LOOPS
+from tests.harness.fan_outs import EACH_FAN_OUT
 from tests.harness.gateway_process import GatewayProcess
 from tests.harness.history import label_of, labelled
 from tests.harness.raw_websocket import CLOSE, TEXT, RawWebSocket, close_of, upgraded
 from tests.harness.redis_server import RedisServer
 from tests.harness.websocket_client import WebSocketClient, all_arrived, connected
+
+each_cluster = pytest.mark.parametrize("cluster", EACH_FAN_OUT, indirect=True)
 
 SIZE = 32_000
 """Bytes of a message that fills buffers."""
@@ -35,6 +38,7 @@ async def arrived(listeners: list[WebSocketClient], count: int) -> None:
     await wait_until(lambda: all(len(client.received) >= count for client in listeners))
 
 
+@each_cluster
 async def test_a_stalled_client_is_closed_and_the_others_do_not_notice(
     cluster: list[GatewayProcess], channel: str
 ) -> None:
@@ -83,6 +87,7 @@ def slowest(clients: list[WebSocketClient]) -> float:
     return max(max(moments) - min(moments) for moments in arrivals)
 
 
+@pytest.mark.usefixtures("each_fan_out")
 async def test_a_stalled_client_that_never_reads_again_is_dropped(
     embedded: EmbeddedFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -98,6 +103,7 @@ async def test_a_stalled_client_that_never_reads_again_is_dropped(
         await all_arrived([listener], {"p": 300})
 
 
+@pytest.mark.usefixtures("each_fan_out")
 @pytest.mark.parametrize("event_loop", EVENT_LOOPS)
 async def test_with_the_drop_policy_a_slow_client_stays_and_misses_the_newest(
     gateways: GatewayFactory, event_loop: str
@@ -131,6 +137,7 @@ async def check_drop(gateway: GatewayProcess) -> None:
         assert (await slow.frames_to_the_end())[-1].opcode == CLOSE
 
 
+@pytest.mark.usefixtures("each_fan_out")
 async def test_dropped_messages_are_counted(embedded: EmbeddedFactory) -> None:
     (gateway,) = await embedded(1, slow_consumer="drop", send_buffer_bytes=200_000)
     url = f"{gateway.url}/ws/a"
@@ -152,6 +159,7 @@ async def test_dropped_messages_are_counted(embedded: EmbeddedFactory) -> None:
         assert counters.bytes_delivered // written == len(frames[0].payload) + 4  # what was dropped isn't counted
 
 
+@pytest.mark.usefixtures("each_fan_out")
 async def test_a_client_whose_buffer_makes_no_progress_is_dropped(embedded: EmbeddedFactory) -> None:
     """Less than the buffer's limit waits for it, so only time can tell."""
     (gateway,) = await embedded(1, write_timeout=1, send_buffer_bytes=50_000_000)
@@ -166,6 +174,7 @@ async def test_a_client_whose_buffer_makes_no_progress_is_dropped(embedded: Embe
         assert listener.is_open
 
 
+@pytest.mark.usefixtures("each_fan_out")
 async def test_a_slow_client_that_makes_progress_is_kept(embedded: EmbeddedFactory) -> None:
     (gateway,) = await embedded(1, write_timeout=1.5, send_buffer_bytes=50_000_000)
     url = f"{gateway.url}/ws/a"

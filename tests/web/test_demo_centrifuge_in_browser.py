@@ -31,9 +31,9 @@ def gateways(redis_server: RedisServer) -> Iterator[list[GatewayProcess]]:
 
 
 RESUMED = {
-    "Centrifuge": "Back again: recovered, 3 messages of meanwhile",
+    "Centrifuge": "Back again: recovered 3 messages",
     "events": "Back again: it goes on after no. 1",
-    "WebSocket": "Back again; what was said meanwhile is missed",
+    "WebSocket": "Back again; what was said meanwhile was missed",
 }
 """Protocol → what its client says after a cut."""
 
@@ -90,7 +90,7 @@ def test_where_nothing_is_kept_it_says_which_settings_are_missing(
         client.button("Cut my network for 10 s").click()
         client.is_open("Reconnecting")
         view.page.clock.run_for(10_000)
-        client.sees("Back again; what was said meanwhile is missed")
+        client.sees("Back again; what was said meanwhile was missed")
         client.speak("WebSocket")
         expect(lacks).to_have_text("A WebSocket misses what is said while it is away; events and Centrifuge don't.")
         assert view.complaints == []

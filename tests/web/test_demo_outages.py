@@ -35,7 +35,7 @@ def test_the_page_of_a_lost_gateway_comes_back_on_another(
         bob.sees("Ada", "hello")
         lost.signal(ending)
         ada.sees(f"Connection lost: {told}")
-        ada.sees("Back again; what was said meanwhile is missed")
+        ada.sees("Back again; what was said meanwhile was missed")
         ada.is_open()
         bob.say("welcome back")
         ada.sees("Bob", "welcome back")

@@ -99,6 +99,14 @@ def test_whom_a_back_end_sends_away_stays_away(
             client.is_open()
 
 
+def test_a_single_message_that_is_kept_is_called_so(browser: Browser, gateway: GatewayProcess, channel: str) -> None:
+    with visit(browser, gateway.port, f"kept:{channel}") as (client, _):
+        client.say("one")
+        client.sees("one", "back in")
+        client.button("Show messages").click()
+        client.sees("The last message that the channel keeps:")
+
+
 def test_what_a_channel_keeps_is_shown_when_one_asks(browser: Browser, gateway: GatewayProcess, channel: str) -> None:
     """As many messages as one wants; why there are none is said beside the question."""
     with visit(browser, gateway.port, f"kept:{channel}", name="Ada") as (client, view):

@@ -107,6 +107,16 @@ def test_nothing_moves_while_the_page_comes(browser: Browser, pair: Pair, channe
         assert view.page.evaluate("window.shifts") == []
 
 
+def test_a_remark_of_several_lines_stands_beside_its_time(browser: Browser, pair: Pair, channel: str) -> None:
+    with visit(browser, pair[0].port, f"{channel}-{'long-' * 30}", width=390) as (client, _):
+        entry = client.sees("Listening to")
+        time, text = entry.locator("time").bounding_box(), entry.locator(".text").bounding_box()
+        assert time is not None
+        assert text is not None
+        assert text["height"] > 2 * time["height"]
+        assert text["x"] >= time["x"] + time["width"]
+
+
 def test_on_a_phone_the_second_client_is_a_tab(browser: Browser, pair: Pair, channel: str) -> None:
     with visit(browser, pair[0].port, channel, name="Ada", width=390, height=844) as (one, view):
         tabs = view.page.get_by_role("navigation")
@@ -123,6 +133,7 @@ def test_on_a_phone_the_second_client_is_a_tab(browser: Browser, pair: Pair, cha
         tabs.get_by_role("button", name="Connect").click()
         expect(view.page.get_by_role("button", name="Copy: Browser", exact=True)).to_be_visible()
         expect(view.page.get_by_text("It does not hear its own messages. With ?echo=1").first).to_be_visible()
+        expect(view.page.get_by_text("It hears JSON alone: a bare hello")).to_be_visible()
         tabs.get_by_role("button", name="Client 2").click()
         two.button("Close").click()
         expect(one.root).to_be_visible()

@@ -41,8 +41,8 @@ export interface Options {
   token?: () => string | Promise<string>;
   /** "auto", the default: a WebSocket, and events where WebSockets don't get through. */
   transport?: "auto" | Transport;
-  /** Over events: go on behind this position. Over a WebSocket `onMissed` is called instead. */
-  since?: string;
+  /** Over events: go on behind this position; null: from now on. Over a WebSocket `onMissed` is called instead. */
+  since?: string | null;
   /** Longer messages are not sent; any are by default. */
   maxMessageBytes?: number;
   /** How much may wait to be sent, 1 MiB by default. A message alone may be larger. */

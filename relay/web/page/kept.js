@@ -36,7 +36,8 @@ export class Kept {
   // As they were asked for: some of them may stand above already.
   #show(messages) {
     if (messages.length === 0) return this.#log.remark("The channel keeps no message yet");
-    this.#log.remark(`The last ${plural(messages.length, "message")} that the channel keeps:`);
+    const shown = messages.length === 1 ? "message" : plural(messages.length, "message");
+    this.#log.remark(`The last ${shown} that the channel keeps:`);
     const announced = new Announced();
     for (const { data, offset } of messages) {
       if (typeof data === "string") {

@@ -3,6 +3,7 @@
 import { channelPath } from "./message.js";
 
 const NO_ECHO = "It does not hear its own messages. With ?echo=1 at the end of the address it does, as this page's clients do.";
+const JSON_ALONE = "It hears JSON alone: a bare hello, as the others send it here, is left out unless RELAY_NO_JSON is string.";
 
 // Returns [{ title, code, note }]. `note` is what one may wonder about, if anything.
 //
@@ -24,7 +25,7 @@ export function snippets({ origin, channel, prefix, auth, subprotocol }) {
       code: python(socket, open ? "" : ', additional_headers={"Authorization": "Bearer TOKEN"}'),
       note: NO_ECHO,
     },
-    { title: "Centrifuge's client (npm install centrifuge)", code: centrifuge(origin, channel, open) },
+    { title: "Centrifuge's client (npm install centrifuge)", code: centrifuge(origin, channel, open), note: JSON_ALONE },
     { title: "Publish with curl", code: `${curl} -d hello ${shell(`${origin}/publish/${path}`)}` },
     { title: "Listen with curl (server-sent events)", code: `${curl} -N ${shell(`${origin}/sse/${path}`)}` },
   ];

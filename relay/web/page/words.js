@@ -21,9 +21,9 @@ export function ending({ opened, code, reason }) {
 // number of the last message that a client of events has heard.
 export function beginning({ recovered, after }) {
   if (after !== undefined) return `Back again: it goes on after no. ${after.toLocaleString("en")}`;
-  if (recovered === undefined) return "Back again; what was said meanwhile is missed";
+  if (recovered === undefined) return "Back again; what was said meanwhile was missed";
   if (recovered === null) return "Back again, but not recovered: the server can't tell what was said meanwhile";
-  return `Back again: recovered, ${recovered === 0 ? "nothing was missed" : `${plural(recovered, "message")} of meanwhile`}`;
+  return `Back again: ${recovered === 0 ? "nothing was missed" : `recovered ${plural(recovered, "message")}`}`;
 }
 
 // Says how many messages a second there are.

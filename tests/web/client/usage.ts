@@ -37,6 +37,7 @@ const transport: Transport | null = state.name === "open" ? state.transport : nu
 const position: string | null = client.position;
 client.stop();
 console.log(problem, transport, position);
+new RelayClient("/ws/lobby", { transport: "events", since: position }).start(); // as another one left off
 
 // @ts-expect-error: the state is told, not set
 client.state = state;

@@ -1,0 +1,327 @@
+/*
+ * The fan-out of one flush: the same bytes to many sockets, in one call.
+ *
+ * Two ways: a batch of io_uring, whose sends take one system call for each RING_ENTRIES of them; or one send() for each
+ * socket. Both only try: what a socket doesn't take at once is reported, and nothing ever waits here. The caller goes on
+ * with it through the transport that owns the socket.
+ *
+ * No header of Python: the library is loaded by ctypes, so one build serves every version of Python. No liburing
+ * either: the kernel's own header says all that is needed.
+ *
+ * Files are not registered with the ring. A registered file stays open when its owner closes it, so that a client would
+ * never hear of its end; and it was measured to save nothing: a lookup touches what the send touches anyway.
+ */
+
+#define _GNU_SOURCE
+
+#include <errno.h>
+#include <limits.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#ifdef __linux__
+#include <sys/syscall.h>
+#if __has_include(<linux/io_uring.h>)
+#include <linux/io_uring.h>
+#include <sys/mman.h>
+#endif
+#endif
+
+/* The flags are enumerators of the header or macros; this one came last of those that are used, with Linux 6.1. */
+#if defined(IORING_SETUP_DEFER_TASKRUN) && defined(__NR_io_uring_setup)
+#define HAVE_IO_URING 1
+#endif
+
+#ifndef MSG_NOSIGNAL /* macOS has a socket option instead, and Python ignores the signal anyway */
+#define MSG_NOSIGNAL 0
+#endif
+
+#define EXPORT __attribute__((visibility("default")))
+
+/* Raised with each change of what is exported: another library than the caller's own is not used. */
+#define INTERFACE 1
+
+/* Sends in one system call. More than some dozens save nothing, and the ring has to stay in the cache. */
+#define RING_ENTRIES 64
+
+enum {
+    WITHHELD = 0, /* something waits for the client already: it is reported as one that took nothing */
+    OPEN = 1,
+    SKIPPED = 2 /* is not written to, and not reported */
+};
+
+/* A socket that did not take everything. */
+struct left {
+    uint32_t place; /* in the list of descriptors */
+    int32_t result; /* bytes that it took, or the error as a negative number; 0: it was not asked */
+};
+
+struct fan_out {
+#ifdef HAVE_IO_URING
+    int ring; /* -1: none, or no longer */
+    void *rings;
+    size_t rings_bytes;
+    struct io_uring_sqe *entries;
+    size_t entries_bytes;
+    unsigned *submission_head, *submission_tail, submission_mask;
+    unsigned *completion_head, *completion_tail, completion_mask;
+    struct io_uring_cqe *completions;
+#else
+    int ring;
+#endif
+};
+
+EXPORT int relay_fan_out_interface(void)
+{
+    return INTERFACE;
+}
+
+#ifdef HAVE_IO_URING
+
+static int map_ring(struct fan_out *self, const struct io_uring_params *params)
+{
+    size_t submissions = params->sq_off.array + params->sq_entries * sizeof(unsigned);
+    size_t completions = params->cq_off.cqes + params->cq_entries * sizeof(struct io_uring_cqe);
+
+    if (!(params->features & IORING_FEAT_SINGLE_MMAP) || params->sq_entries < RING_ENTRIES)
+        return -ENOSYS;
+    self->rings_bytes = submissions > completions ? submissions : completions;
+    self->rings = mmap(NULL, self->rings_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, self->ring,
+                       IORING_OFF_SQ_RING);
+    if (self->rings == MAP_FAILED) {
+        self->rings = NULL;
+        return -errno;
+    }
+    self->entries_bytes = params->sq_entries * sizeof(struct io_uring_sqe);
+    self->entries = mmap(NULL, self->entries_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, self->ring,
+                         IORING_OFF_SQES);
+    if (self->entries == MAP_FAILED) {
+        self->entries = NULL;
+        return -errno;
+    }
+
+    char *base = self->rings;
+    self->submission_head = (unsigned *)(base + params->sq_off.head);
+    self->submission_tail = (unsigned *)(base + params->sq_off.tail);
+    self->submission_mask = *(unsigned *)(base + params->sq_off.ring_mask);
+    self->completion_head = (unsigned *)(base + params->cq_off.head);
+    self->completion_tail = (unsigned *)(base + params->cq_off.tail);
+    self->completion_mask = *(unsigned *)(base + params->cq_off.ring_mask);
+    self->completions = (struct io_uring_cqe *)(base + params->cq_off.cqes);
+    unsigned *places = (unsigned *)(base + params->sq_off.array);
+    for (unsigned place = 0; place < params->sq_entries; place++)
+        places[place] = place;
+    return 0;
+}
+
+static void close_ring(struct fan_out *self)
+{
+    if (self->entries)
+        munmap(self->entries, self->entries_bytes);
+    if (self->rings)
+        munmap(self->rings, self->rings_bytes);
+    if (self->ring >= 0)
+        close(self->ring);
+    self->entries = NULL;
+    self->rings = NULL;
+    self->ring = -1;
+}
+
+static int open_ring(struct fan_out *self)
+{
+    struct io_uring_params params;
+
+    memset(&params, 0, sizeof params);
+    /* One thread submits, and completions come when it asks for them: no interrupts of it, and no thread of the kernel. */
+    params.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN;
+    self->ring = (int)syscall(__NR_io_uring_setup, RING_ENTRIES, &params);
+    if (self->ring < 0)
+        return -errno;
+    int failed = map_ring(self, &params);
+    if (failed)
+        close_ring(self);
+    return failed;
+}
+
+/* Submit what was filled in, and wait for all of it; return how many the kernel has taken, or a negative error. */
+static int submit(struct fan_out *self, unsigned count)
+{
+    unsigned submitted = 0;
+
+    while (submitted < count) {
+        long taken = syscall(__NR_io_uring_enter, self->ring, count - submitted, 0, 0, NULL, 0);
+        if (taken > 0)
+            submitted += (unsigned)taken;
+        else if (taken == 0 || errno != EINTR)
+            break;
+    }
+    /* A send with MSG_DONTWAIT is complete when it was submitted; this is for a kernel in which it should not be. */
+    while (__atomic_load_n(self->completion_tail, __ATOMIC_ACQUIRE) - *self->completion_head < submitted)
+        if (syscall(__NR_io_uring_enter, self->ring, 0, 1, IORING_ENTER_GETEVENTS, NULL, 0) < 0 && errno != EINTR)
+            return -errno;
+    return (int)submitted;
+}
+
+/*
+ * Write to at most RING_ENTRIES sockets, those at the given places in the list.
+ *
+ * Returns how many sockets were written to, from the first on; what has come of them is in `results`. Fewer than asked
+ * for: the kernel takes no more.
+ */
+static unsigned write_batch(struct fan_out *self, const int *descriptors, const uint32_t *places, unsigned count,
+                            const void *data, size_t bytes, int32_t *results)
+{
+    unsigned tail = *self->submission_tail;
+
+    for (unsigned number = 0; number < count; number++) {
+        struct io_uring_sqe *entry = &self->entries[(tail + number) & self->submission_mask];
+        memset(entry, 0, sizeof *entry);
+        entry->opcode = IORING_OP_SEND;
+        entry->fd = descriptors[places[number]];
+        entry->addr = (uintptr_t)data;
+        entry->len = (uint32_t)bytes;
+        entry->msg_flags = MSG_DONTWAIT | MSG_NOSIGNAL;
+        entry->user_data = number;
+    }
+    __atomic_store_n(self->submission_tail, tail + count, __ATOMIC_RELEASE);
+
+    int submitted = submit(self, count);
+    if (submitted < 0) {
+        /* What has become of the sends can't be known: the sockets must be given up, not written to again. */
+        for (unsigned number = 0; number < count; number++)
+            results[number] = -EIO;
+        close_ring(self);
+        return count;
+    }
+    /* What the kernel has not taken must not be found by the next call. */
+    __atomic_store_n(self->submission_tail, __atomic_load_n(self->submission_head, __ATOMIC_ACQUIRE), __ATOMIC_RELEASE);
+
+    unsigned head = *self->completion_head;
+    for (unsigned number = 0; number < (unsigned)submitted; number++, head++) {
+        const struct io_uring_cqe *completion = &self->completions[head & self->completion_mask];
+        results[completion->user_data] = completion->res;
+    }
+    __atomic_store_n(self->completion_head, head, __ATOMIC_RELEASE);
+    return (unsigned)submitted;
+}
+
+#else
+
+static int open_ring(struct fan_out *self)
+{
+    (void)self;
+    return -ENOSYS;
+}
+
+static void close_ring(struct fan_out *self)
+{
+    self->ring = -1;
+}
+
+static unsigned write_batch(struct fan_out *self, const int *descriptors, const uint32_t *places, unsigned count,
+                            const void *data, size_t bytes, int32_t *results)
+{
+    (void)self, (void)descriptors, (void)places, (void)count, (void)data, (void)bytes, (void)results;
+    return 0;
+}
+
+#endif
+
+/* As send(), but in a process with threads glibc's makes each call a point at which a thread may be cancelled. */
+#ifdef SYS_sendto
+#define SEND(...) syscall(SYS_sendto, __VA_ARGS__, NULL, 0)
+#else
+#define SEND send
+#endif
+
+static int32_t write_one(int descriptor, const void *data, size_t bytes)
+{
+    ssize_t taken;
+
+    do
+        taken = SEND(descriptor, data, bytes, MSG_DONTWAIT | MSG_NOSIGNAL);
+    while (taken < 0 && errno == EINTR);
+    return taken < 0 ? -errno : (int32_t)taken;
+}
+
+/*
+ * Make what `relay_fan_out_write` needs. With io_uring only the thread that has called this may write.
+ *
+ * Args:
+ *     io_uring: whether to write by it; else by send().
+ *     made: where the result is stored.
+ *
+ * Returns 0, or a negative error: io_uring is not there, or not allowed.
+ */
+EXPORT int relay_fan_out_open(int io_uring, struct fan_out **made)
+{
+    struct fan_out *self = calloc(1, sizeof *self);
+
+    if (!self)
+        return -ENOMEM;
+    self->ring = -1;
+    if (io_uring) {
+        int failed = open_ring(self);
+        if (failed) {
+            free(self);
+            return failed;
+        }
+    }
+    *made = self;
+    return 0;
+}
+
+EXPORT void relay_fan_out_close(struct fan_out *self)
+{
+    if (self) {
+        close_ring(self);
+        free(self);
+    }
+}
+
+/*
+ * Write the same bytes to many sockets, as far as they take them at once.
+ *
+ * Args:
+ *     descriptors, count: the sockets. None may be in it twice.
+ *     states, states_count: by descriptor, whether to write to it; beyond the end: WITHHELD.
+ *     data, bytes: what is written.
+ *     left: gets those that did not take everything, in any order; has room for `count`.
+ *
+ * Returns how many are in `left`, or a negative error, with which nothing was written.
+ */
+EXPORT int64_t relay_fan_out_write(struct fan_out *self, const int *descriptors, size_t count, const uint8_t *states,
+                                   size_t states_count, const void *data, size_t bytes, struct left *left)
+{
+    size_t lefts = 0;
+    uint32_t places[RING_ENTRIES];
+    int32_t results[RING_ENTRIES];
+
+    if (!self || count > UINT32_MAX || bytes > INT32_MAX || (bytes && !data) ||
+        (count && (!descriptors || !left || (states_count && !states))))
+        return -EINVAL;
+
+    for (size_t next = 0; next < count && bytes;) {
+        unsigned chosen = 0, written = 0;
+        for (; next < count && chosen < RING_ENTRIES; next++) {
+            int descriptor = descriptors[next];
+            uint8_t state = descriptor >= 0 && (size_t)descriptor < states_count ? states[descriptor] : WITHHELD;
+            if (state == OPEN)
+                places[chosen++] = (uint32_t)next;
+            else if (state != SKIPPED)
+                left[lefts++] = (struct left){.place = (uint32_t)next, .result = 0};
+        }
+        if (self->ring >= 0 && chosen)
+            written = write_batch(self, descriptors, places, chosen, data, bytes, results);
+        for (; written < chosen; written++)
+            results[written] = write_one(descriptors[places[written]], data, bytes);
+        for (unsigned number = 0; number < chosen; number++)
+            if (results[number] != (int32_t)bytes)
+                left[lefts++] = (struct left){.place = places[number], .result = results[number]};
+    }
+    return (int64_t)lefts;
+}
