@@ -16,7 +16,9 @@ IMAGE ?= relay-gateway
 
 # Tests wait more than they compute: several at a time for each processor.
 WORKERS ?= $(shell echo $$((3 * $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2))))
-XDIST := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+# Which tests there are is known file by file only, so none can say how many of them have run.
+SPREAD := --dist loadfile --no-loadscope-reorder -o console_output_style=classic
+XDIST := -n $(WORKERS) $(SPREAD)
 
 # Of each property a fifth of its examples: other ones each time, and all of them in `make properties`.
 BRIEF := --hypothesis-profile=brief
@@ -99,7 +101,7 @@ fast: $(VENV)/.stamp-dev redis
 
 # Each of these is a whole run of the load test: two minutes in all, which the tests that one runs all day needn't take.
 honesty: $(VENV)/.stamp-dev redis ## prove the load test honest
-	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/honesty $(ARGS)
+	@$(BIN)/python -m pytest -n 2 $(SPREAD) tests/honesty $(ARGS)
 
 whole-runs: $(VENV)/.stamp-dev redis ## run the commands that inject faults and compare commits
 	@$(BIN)/python -m pytest $(WHOLE_RUNS) $(ARGS)
