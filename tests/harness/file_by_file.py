@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
@@ -82,16 +81,13 @@ class WholeFile(pytest.Item):
     def _open(self) -> list[pytest.Item]:
         assert self.parent is not None
         module = pytest.Module.from_parent(self.parent.parent, path=self.path)
-        with _no_garbage_collected():
+        gc.disable()
+        try:
             tests = list(self.session.genitems(module))
             self.config.hook.pytest_collection_modifyitems(session=self.session, config=self.config, items=tests)
+        finally:
+            gc.enable()
+        # What is loaded stays: those tests that collect garbage, and count what is alive, needn't look through it.
+        gc.collect()
+        gc.freeze()
         return tests
-
-
-@contextmanager
-def _no_garbage_collected() -> Iterator[None]:
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
