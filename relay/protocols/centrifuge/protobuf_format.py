@@ -199,6 +199,8 @@ def _value(value: Any) -> Any:
         return Raw(value)
     if isinstance(value, ProtobufMessage):
         return _REQUESTS[value.DESCRIPTOR.name](**_values(value))
+    if len(value) > commands.MOST_NAMES:
+        raise FormatError("too many names")
     return {name: _value(item) for name, item in value.items()}
 
 
