@@ -67,6 +67,11 @@ class Introduction:
         if not self._left:
             self._answer()
             return
+        if not exchange.session.fits(self._left):  # before each of them costs something
+            self._left = 0
+            self._failed()
+            exchange.close(Disconnect.TOO_MANY_CHANNELS)
+            return
         exchange.session.hold_deliveries()
         for channel, subscription in introduced.subscriptions.items():
             self._subscribe(channel, subscription, granted=True)
