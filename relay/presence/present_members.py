@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from relay.brokers.presence import PresenceStats, PresenceStore, TooManyMembers
 from relay.member import Member
+from relay.presence.paced_readings import PacedReadings
 from relay.presence.presences import Presences
 
 
@@ -25,9 +26,22 @@ class PresentMembers:
         self._store = store
         self._presences = presences
         self._own = node_id.hex()
+        # Each answer that names members is encoded for its client.
+        self._named = PacedReadings[Sequence[Member]](len, costly=True)
+        self._counted = PacedReadings[PresenceStats](lambda stats: stats.clients, costly=False)
 
     async def members(self, channel: str) -> Sequence[Member]:
         """Return who is on a channel, in no order; raises what `PresenceStore.members` does."""
+        return await self._named.read(channel, lambda: self._members(channel))
+
+    async def stats(self, channel: str) -> PresenceStats:
+        """Return how many are on a channel; raises what `PresenceStore.stats` does.
+
+        Where they are too many to be named, those of whom the bus isn't told yet are left out.
+        """
+        return await self._counted.read(channel, lambda: self._stats(channel))
+
+    async def _members(self, channel: str) -> Sequence[Member]:
         known = self._is_known(channel)
         found = await self._store.members(channel)
         if known and self._is_known(channel):
@@ -36,14 +50,10 @@ class PresentMembers:
         own = () if here is None else here.members.values()
         return [*(member for member in found if not member.client.startswith(self._own)), *own]
 
-    async def stats(self, channel: str) -> PresenceStats:
-        """Return how many are on a channel; raises what `PresenceStore.stats` does.
-
-        Where they are too many to be named, those of whom the bus isn't told yet are left out.
-        """
+    async def _stats(self, channel: str) -> PresenceStats:
         if not self._is_known(channel):
             with suppress(TooManyMembers):
-                found = await self.members(channel)
+                found = await self._members(channel)
                 return PresenceStats(len(found), len({member.user for member in found}))
         return await self._store.stats(channel)
 
