@@ -30,18 +30,16 @@ class PresentMembers:
         self._named = PacedReadings[Sequence[Member]](len, costly=True)
         self._counted = PacedReadings[PresenceStats](lambda stats: stats.clients, costly=False)
 
+    async def members_in_turn(self, channel: str) -> Sequence[Member]:
+        """Return the same as `members` to a client, which may ask as often as it likes; see `PacedReadings`."""
+        return await self._named.read(channel, lambda: self.members(channel))
+
+    async def stats_in_turn(self, channel: str) -> PresenceStats:
+        """Return the same as `stats` to a client, likewise."""
+        return await self._counted.read(channel, lambda: self.stats(channel))
+
     async def members(self, channel: str) -> Sequence[Member]:
         """Return who is on a channel, in no order; raises what `PresenceStore.members` does."""
-        return await self._named.read(channel, lambda: self._members(channel))
-
-    async def stats(self, channel: str) -> PresenceStats:
-        """Return how many are on a channel; raises what `PresenceStore.stats` does.
-
-        Where they are too many to be named, those of whom the bus isn't told yet are left out.
-        """
-        return await self._counted.read(channel, lambda: self._stats(channel))
-
-    async def _members(self, channel: str) -> Sequence[Member]:
         known = self._is_known(channel)
         found = await self._store.members(channel)
         if known and self._is_known(channel):
@@ -50,10 +48,14 @@ class PresentMembers:
         own = () if here is None else here.members.values()
         return [*(member for member in found if not member.client.startswith(self._own)), *own]
 
-    async def _stats(self, channel: str) -> PresenceStats:
+    async def stats(self, channel: str) -> PresenceStats:
+        """Return how many are on a channel; raises what `PresenceStore.stats` does.
+
+        Where they are too many to be named, those of whom the bus isn't told yet are left out.
+        """
         if not self._is_known(channel):
             with suppress(TooManyMembers):
-                found = await self._members(channel)
+                found = await self.members(channel)
                 return PresenceStats(len(found), len({member.user for member in found}))
         return await self._store.stats(channel)
 
