@@ -49,7 +49,7 @@ NATIVE := relay/fan_out/native.c
 NATIVE_FLAGS := -std=gnu11 -Wall -Wextra -Werror
 SANITIZED := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 # pip doesn't show what a build says that succeeds.
-SAY_LEFT_OUT := test -e $(NATIVE:.c=.so) || echo "the fan-out isn't compiled, so clients are written to by Python; that takes a C compiler, and make clean before"
+SAY_LEFT_OUT := test -e $(NATIVE:.c=.so.1) || echo "the fan-out isn't compiled, so clients are written to by Python; that takes a C compiler, and make clean before"
 HAS_CC := command -v $(firstword $(CC)) >/dev/null
 
 .DEFAULT_GOAL := help
@@ -210,7 +210,7 @@ peers: $(VENV)/.stamp-dev redis ## measure beside others
 	@$(BIN)/python -m bench.peers $(ARGS)
 
 clean: ## remove what the other targets made
-	rm -rf relay/fan_out/native.so autobahn loadtest.html loadtest.json .venv .venv-* build dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf relay/fan_out/native.so.1 autobahn loadtest.html loadtest.json .venv .venv-* build dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp is newer than pyproject.toml once the dependencies named there are installed, and than what is compiled then.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import wraps
 from typing import Final
@@ -24,6 +25,9 @@ LEAST_OUTPUT_BYTES: Final = 32 * MEBIBYTE
 
 LARGEST_MESSAGES: Final = 16
 """How many of the largest messages have to fit into that: as many may come within a tick."""
+
+UNREADABLE: Final = "what it says of this can't be read"
+"""Some proxy, or another program that speaks its protocol."""
 
 NO_REDIS: Final = "there is no Redis"
 NOT_ASKED: Final = "Redis can't be asked"
@@ -121,9 +125,12 @@ def memory(facts: Facts, found: Inspection) -> Verdict:
         keeps = facts.namespaces.positioned or facts.namespaces.present
         judge = missing if keeps and limit != "0" else warning
         return judge(f"maxmemory-policy is {policy}: Redis may evict histories and blocked users; set noeviction")
-    if limit == "0":
+    most = _number(limit)
+    if most is None:
+        return unknown(UNREADABLE)
+    if most == 0:
         return warning("maxmemory is not set: Redis may use all memory of the machine, and be killed; set it")
-    return ok(f"Redis stores at most {int(limit) // MEBIBYTE} MiB, and evicts nothing")
+    return ok(f"Redis stores at most {most // MEBIBYTE} MiB, and evicts nothing")
 
 
 @_asked
@@ -134,7 +141,11 @@ def output_buffers(facts: Facts, found: Inspection) -> Verdict:
         return unknown(
             "its user may not ask (+config|get): check that client-output-buffer-limit pubsub is 64mb 16mb 30"
         )
-    hard, soft, seconds = map(int, words[words.index("pubsub") + 1 :][:3])
+    match [_number(word) for word in words[words.index("pubsub") + 1 :][:3]]:
+        case [int(hard), int(soft), int(seconds)]:
+            pass
+        case _:
+            return unknown(UNREADABLE)
     if hard == 0:
         return missing(
             "a gateway that doesn't read can fill Redis' memory; set client-output-buffer-limit pubsub 64mb 16mb 30"
@@ -183,5 +194,10 @@ def persistence(facts: Facts, found: Inspection) -> Verdict:
     )
 
 
+def _number(text: str) -> int | None:
+    """Return a number that isn't negative; None for another text."""
+    return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
+
+
 def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
+    return tuple(number for part in version.split(".")[:2] if (number := _number(part)) is not None)

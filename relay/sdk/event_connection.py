@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from aiohttp import ClientError, ClientResponse
 
+from relay.errors import RelayError
 from relay.sdk.event_reader import Event, EventReader
 
 
-class StreamBroken(Exception):
+class StreamBroken(RelayError):
     """A stream has ended without a word."""
 
 

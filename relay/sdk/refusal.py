@@ -43,9 +43,14 @@ class Refusal:
             reason = response.reason or "no reason"
         wait = response.headers.get("Retry-After", "")
         seconds = float(wait) if re.fullmatch("[0-9]{1,6}", wait) else 0.0
-        return cls(response.status, escape_controls(reason), seconds)
+        return cls(response.status, sentence(reason), seconds)
 
     @property
     def for_now(self) -> bool:
         """Whether it may help to ask again later."""
         return self.status >= 500 or self.status in _FOR_NOW
+
+
+def sentence(said: str) -> str:
+    """Return what a gateway says as a part of a line in a log: a short one, in which everything can be seen."""
+    return escape_controls(said[:_SENTENCE_BYTES])

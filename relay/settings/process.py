@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ValidationInfo, field_validator
 
 from relay.brokers import schemes
-from relay.fan_out.library import Unavailable
+from relay.fan_out.library import FanOutUnavailable
 from relay.fan_out.ways import check_way
 from relay.settings.field import PREFIX, setting
 from relay.settings.values import (
@@ -84,7 +84,7 @@ class ProcessSettings(BaseModel):
         if value != "auto":
             try:
                 check_way(value)
-            except Unavailable as error:
+            except FanOutUnavailable as error:
                 raise ValueError(str(error)) from None
         return value
 

@@ -177,3 +177,12 @@ def test_what_redis_does_not_tell_is_unknown(judge: Callable[[Facts], Verdict], 
     verdict = judge(NOTHING_SAID)
     assert verdict.state is State.UNKNOWN
     assert right in verdict.reason
+
+
+@pytest.mark.parametrize("number", ["", "abc", "-1", "1.5", "²", "9" * 5000])
+def test_what_is_no_number_is_unknown(number: str) -> None:
+    unreadable = (State.UNKNOWN, "what it says of this can't be read")
+    assert redis.memory(redis_facts(info={"maxmemory": number})) == unreadable
+    for limit in (f"pubsub {number} 1 1", f"pubsub 1 1 {number}", "pubsub 1", "pubsub"):
+        assert redis.output_buffers(redis_facts(parameters={"client-output-buffer-limit": limit})) == unreadable
+    assert redis.redis(redis_facts(info={"redis_version": f"{number}.7"})).state in (State.OK, State.WARNING)
