@@ -73,6 +73,7 @@ def test_the_package_has_the_version_of_the_relay() -> None:
     assert package["type"] == "module"
     assert package["files"] == sorted([*MODULES, "relay-client.d.ts"])
     assert package["sideEffects"] is False
+    assert "engines" not in package  # most of its users are browsers: npm would complain of the Node that builds their page
 
 
 @pytest.fixture(scope="module")
