@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +11,6 @@ from http import HTTPStatus
 from io import BytesIO
 from typing import Final
 
-import msgspec
 from aiohttp import (
     ClientConnectorError,
     ClientError,
@@ -28,14 +28,14 @@ from relay.sdk.backoff import Backoff
 from relay.sdk.connection_failure import describe_failure
 from relay.sdk.errors import ClientRefused
 from relay.sdk.gateway_address import GatewayAddress
-from relay.sdk.refusal import NO_RELAY, Refusal
+from relay.sdk.refusal import Refusal
 from relay.sdk.token_source import TokenSource, token_headers
 
 TRIES: Final = 5
 """Of a message with a key."""
 
-_ANSWER_BYTES: Final = 4096
-"""Of a relay's answer, which has a name of a channel in it and two numbers."""
+MAX_ANSWER_BYTES: Final = 65_536
+"""A gateway answers with a hundred or two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Published:
     """
 
     gateways: int
-    position: str | None = None
+    position: str | None
 
 
 class HttpPublisher:
@@ -140,19 +140,29 @@ class HttpPublisher:
             ) as response:
                 if response.status != HTTPStatus.OK or response.content_type != "application/json":
                     return await Refusal.read(response)
-                return await _read_answer(response)
+                return _read(await _body(response))
         except (ClientConnectorError, ConnectionTimeoutError) as error:
             raise BusUnavailable(f"{self._address.http_origin} {describe_failure(error)}") from error
         except (ClientError, OSError) as error:
             raise DeliveryUnknown(f"{self._address.http_origin} {describe_failure(error)}") from error
+        except (ValueError, KeyError, TypeError, RecursionError):
+            raise DeliveryUnknown(f"{self._address.http_origin} answers what no relay does") from None
 
 
-async def _read_answer(response: ClientResponse) -> Published | Refusal:
-    """Return what a relay's answer says; or that it is no relay's, without reading it to its end."""
-    text = b""
-    while len(text) <= _ANSWER_BYTES and (piece := await response.content.read(_ANSWER_BYTES)):
-        text += piece
-    try:
-        return msgspec.json.decode(text, type=Published)
-    except msgspec.DecodeError:
-        return Refusal(HTTPStatus.OK, f"{NO_RELAY}: the answer is another server's")
+async def _body(response: ClientResponse) -> bytes:
+    """Return the body of an answer; raises `ValueError` for one that has too much."""
+    body = bytearray()
+    async for piece in response.content.iter_any():
+        body += piece
+        if len(body) > MAX_ANSWER_BYTES:
+            raise ValueError("too much")
+    return bytes(body)
+
+
+def _read(body: bytes) -> Published:
+    """Return what an answer says; raises `ValueError`, `KeyError`, `TypeError` or `RecursionError` for another one."""
+    answer = json.loads(body)
+    gateways, position = answer["gateways"], answer.get("position")
+    if not isinstance(gateways, int) or not isinstance(position, str | None):
+        raise TypeError
+    return Published(gateways, position)

@@ -43,18 +43,23 @@ class Refusal:
         if response.status == HTTPStatus.OK:
             reason = f"{NO_RELAY}: the answer is {response.content_type}"
         elif "Location" in response.headers:
-            reason = f"it sends clients on to {response.headers['Location'][:_SENTENCE_BYTES]}"
+            reason = f"it redirects clients to {response.headers['Location'][:_SENTENCE_BYTES]}"
         elif response.content_type == "text/plain":
             reason = (await response.content.read(_SENTENCE_BYTES)).decode(errors="replace").strip()
         else:
             reason = response.reason or "no reason"
         seconds = read_retry_after(response.headers.get("Retry-After", ""))
-        return cls(response.status, escape_controls(reason), seconds, response.headers.get("Server") == "relay")
+        return cls(response.status, sentence(reason), seconds, response.headers.get("Server") == "relay")
 
     @property
     def for_now(self) -> bool:
         """Whether it may help to ask again later."""
         return self.status >= 500 or self.status in _FOR_NOW
+
+
+def sentence(said: str) -> str:
+    """Return what a gateway says as a part of a line in a log: a short one, in which everything can be seen."""
+    return escape_controls(said[:_SENTENCE_BYTES])
 
 
 def read_retry_after(text: str) -> float:

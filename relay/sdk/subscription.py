@@ -13,6 +13,7 @@ from typing import Final, Self
 from aiohttp import ClientError
 
 from relay.errors import Disconnect, comes_back
+from relay.position import parse_position
 from relay.sdk.backoff import Backoff
 from relay.sdk.connection_failure import describe_failure
 from relay.sdk.errors import ClientRefused, MessagesMissed, MessageTooBig
@@ -21,7 +22,7 @@ from relay.sdk.event_reader import Event
 from relay.sdk.event_source import EventSource
 from relay.sdk.gap import Gap, Missed
 from relay.sdk.received_message import ReceivedMessage
-from relay.sdk.refusal import Refusal
+from relay.sdk.refusal import Refusal, sentence
 from relay.sdk.token_source import TokenSource
 
 log: Final = logging.getLogger("relay.client")
@@ -162,7 +163,7 @@ class Subscription:
 
     def _take_turn(self) -> None:
         if self._busy:
-            raise _ReadByOther("the subscription is being read already")
+            raise _ReadByOther("another loop already reads the subscription")
         self._busy = True
 
     async def _advance(self) -> None:
@@ -242,18 +243,21 @@ class Subscription:
         for event in events:
             try:
                 self._take_one(connection, event)
-            except (ValueError, KeyError, TypeError):
-                self._wait("it says what no relay says")
+            except (ValueError, KeyError, TypeError, RecursionError):
+                self._wait("it sends data that no relay sends")
                 return
 
     def _take_one(self, connection: EventConnection, event: Event) -> None:
+        if event.position is not None:
+            parse_position(event.position)  # it is sent back as a header
         if (data := event.message) is not None:
             self._items.append(ReceivedMessage(self.channel, data, event.position))
         elif event.kind == "missed":
-            self._items.append(Gap(json.loads(event.data)["position"]))
+            position = json.loads(event.data)["position"]
+            self._items.append(Gap(None if position is None else str(parse_position(position))))
         elif event.kind == "close":
             said = json.loads(event.data)
-            self._end(connection, said["code"], said["reason"])
+            self._end(connection, said["code"], sentence(said["reason"]))
         if event.position is not None:
             self._resume = event.position
             if not self._items:

@@ -188,7 +188,7 @@ def _check_keys(keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
             letters = "1 character" if len(text) == 1 else f"{len(text)} characters"
             raise ValueError(f"number {number} has {letters}")
         if not text.isascii() or not text.isprintable() or " " in text:
-            raise ValueError(f"number {number} has others")
+            raise ValueError(f"number {number} has other characters")
     return keys
 
 
