@@ -30,7 +30,7 @@ class ProxyPhase(TlsPhase):
         # What was read before there was a transport, from `look_ahead` to `connection_made`.
         self._first: tuple[UsualUpgrade, bytes] | None = None
 
-    def look_ahead(self, accepted: socket.SocketType) -> None:
+    def look_ahead(self, accepted: socket.socket) -> None:
         """Take the usual request of a WebSocket, if it has come already; all else stays in the socket.
 
         So most clients of a crowd need one turn of the event loop, and their sockets are watched for reading once, not
