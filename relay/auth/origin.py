@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection
 from typing import Final
 
-from relay.errors import Refused
+from relay.errors import OriginRefused, Refused
 from relay.redaction import escape_controls
 
 ANY: Final = "*"
@@ -63,7 +63,7 @@ def check_origin(origin: str | None, host: str | None, allowed: Collection[str] 
         allowed: origins as `read_allowed` returns them; None: pages of the relay's own site, whatever its name is.
 
     Raises:
-        Refused: with 403; the origin is not allowed.
+        OriginRefused: the origin is not allowed.
     """
     if origin is None or (is_own(origin, host) if allowed is None else is_allowed(origin, allowed)):
         return
@@ -71,7 +71,7 @@ def check_origin(origin: str | None, host: str | None, allowed: Collection[str] 
     reason = f"pages of {shown} may not use this relay; RELAY_ALLOWED_ORIGINS names those that may"
     if allowed is not None and is_own(origin, host):
         reason += ", and its own are none of them unless they are listed, too"
-    raise Refused(403, reason)
+    raise OriginRefused(origin, reason)
 
 
 def check_fetch_site(site: str | None, destination: str | None) -> None:

@@ -27,7 +27,7 @@ from relay.auth.origin import refusal_headers
 from relay.clients.client import Client
 from relay.clients.eager_task import start_at_once
 from relay.clients.session import Session
-from relay.errors import Refused, Unavailable
+from relay.errors import OriginRefused, Refused, Unavailable
 from relay.gateway.admission import Arrival
 from relay.gateway.front_door import FrontDoor
 from relay.gateway.opening_request import OpeningRequest
@@ -226,6 +226,8 @@ class Handshake(HttpConnection):
 
     def _answer_error(self, error: Exception) -> None:
         """Answer a handshake with the error that is being handled: a refusal, or a fault of the relay."""
+        if isinstance(error, OriginRefused):
+            self._front_door.refused_origins.note(error.origin)
         if isinstance(error, Refused):
             self._refuse(error)
             return
