@@ -165,19 +165,6 @@ class Refused(RelayError):
         return self.reason
 
 
-class OriginRefused(Refused):
-    """A page of another site asks for something, and the settings don't allow its origin.
-
-    Args:
-        origin: as the request has it: it may hold anything.
-        reason: a sentence for the client.
-    """
-
-    def __init__(self, origin: str, reason: str) -> None:
-        super().__init__(403, reason)
-        self.origin = origin
-
-
 class NotAllowed(RelayError):
     """A client has no right to do what it asks for.
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection
 from typing import Final
 
-from relay.errors import OriginRefused, Refused
+from relay.errors import Refused
 from relay.redaction import escape_controls
 
 ANY: Final = "*"
@@ -33,6 +33,19 @@ _ORIGIN_FIELD: Final = re.compile(rb"\r\norigin:([^\r]*)", re.IGNORECASE)
 _HOST_FIELD: Final = re.compile(rb"\r\nhost:([^\r]*)", re.IGNORECASE)
 
 _LABELS = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\Z")
+
+
+class OriginRefused(Refused):
+    """A page of another site asks for something, and the settings don't allow its origin.
+
+    Args:
+        origin: as the request has it: it may hold anything.
+        reason: a sentence for the client.
+    """
+
+    def __init__(self, origin: str, reason: str) -> None:
+        super().__init__(403, reason)
+        self.origin = origin
 
 
 def read_allowed(text: str) -> str:

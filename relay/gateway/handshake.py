@@ -23,11 +23,11 @@ import time
 from collections.abc import Callable, Generator, Mapping
 from functools import partial
 
-from relay.auth.origin import refusal_headers
+from relay.auth.origin import OriginRefused, refusal_headers
 from relay.clients.client import Client
 from relay.clients.eager_task import start_at_once
 from relay.clients.session import Session
-from relay.errors import OriginRefused, Refused, Unavailable
+from relay.errors import Refused, Unavailable
 from relay.gateway.admission import Arrival
 from relay.gateway.front_door import FrontDoor
 from relay.gateway.opening_request import OpeningRequest

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from relay.auth.origin import check_fetch_site, cors_headers
-from relay.errors import OriginRefused, Refused
+from relay.auth.origin import OriginRefused, check_fetch_site, cors_headers
+from relay.errors import Refused
 from relay.web.app_keys import REFUSED_ORIGINS, SETTINGS
 
 PREFLIGHT_SECONDS = 3600
