@@ -16,14 +16,17 @@ IMAGE ?= relay-gateway
 
 # Tests wait more than they compute: several at a time for each processor.
 WORKERS ?= $(shell echo $$((3 * $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2))))
-XDIST := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+# Which tests there are is known file by file only, so none can say how many of them have run.
+SPREAD := --dist loadfile --no-loadscope-reorder -o console_output_style=classic
+XDIST := -n $(WORKERS) $(SPREAD)
 
 # Of each property a fifth of its examples: other ones each time, and all of them in `make properties`.
 BRIEF := --hypothesis-profile=brief
 
-# Whole runs of commands that take their time.
+# Whole runs of commands that take their time. What they prove of the relay itself, other tests and `make fuzz` do, too.
 WHOLE_RUNS := tests/attacks/test_planted_faults.py tests/bench/test_compare.py \
-	tests/faults/test_planted_bugs.py tests/faults/test_run.py
+	tests/faults/test_planted_bugs.py tests/faults/test_run.py tests/fuzz/test_in_process.py \
+	tests/system/test_resumed_load.py
 
 # What drives SDKs of other languages, which are installed first.
 SDKS := tests/centrifuge/sdk/test_other_sdks.py
@@ -46,7 +49,7 @@ NATIVE := relay/fan_out/native.c
 NATIVE_FLAGS := -std=gnu11 -Wall -Wextra -Werror
 SANITIZED := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 # pip doesn't show what a build says that succeeds.
-SAY_LEFT_OUT := test -e $(NATIVE:.c=.so) || echo "the fan-out isn't compiled, so clients are written to by Python; that takes a C compiler, and make clean before"
+SAY_LEFT_OUT := test -e $(NATIVE:.c=.so.1) || echo "the fan-out isn't compiled, so clients are written to by Python; that takes a C compiler, and make clean before"
 HAS_CC := command -v $(firstword $(CC)) >/dev/null
 
 .DEFAULT_GOAL := help
@@ -59,7 +62,7 @@ help: ## show this list
 	@echo "make test-fast         run the fast ones, with any Python         options: PYTHON=python3.13"
 	@echo "make loadtest          load two gateways and a Redis, and write a report"
 	@echo "make honesty           run the load test against servers with faults: 2 minutes"
-	@echo "make whole-runs        try the commands that inject faults and compare commits: 8 minutes"
+	@echo "make whole-runs        try the commands that inject faults, fuzz, resume and compare commits: 9 minutes"
 	@echo "make oracle            ask Centrifugo what its clients are answered: 5 minutes  options: ARGS=\"--record\""
 	@echo "make sdk               drive the official SDKs of Centrifuge through faults: 2 minutes"
 	@echo "make properties        try each property with all of its examples: 3 minutes"
@@ -108,9 +111,9 @@ fast: $(VENV)/.stamp-dev redis
 
 # Each of these is a whole run of the load test: two minutes in all, which the tests that one runs all day needn't take.
 honesty: $(VENV)/.stamp-dev redis ## prove the load test honest
-	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/honesty $(ARGS)
+	@$(BIN)/python -m pytest -n 2 $(SPREAD) tests/honesty $(ARGS)
 
-whole-runs: $(VENV)/.stamp-dev redis ## run the commands that inject faults and compare commits
+whole-runs: $(VENV)/.stamp-dev redis ## run commands that take their time
 	@$(BIN)/python -m pytest $(WHOLE_RUNS) $(ARGS)
 
 # Centrifugo is what Go compiles, once; with ARGS=--record its answers are written anew.
@@ -207,7 +210,7 @@ peers: $(VENV)/.stamp-dev redis ## measure beside others
 	@$(BIN)/python -m bench.peers $(ARGS)
 
 clean: ## remove what the other targets made
-	rm -rf relay/fan_out/native.so autobahn loadtest.html loadtest.json .venv .venv-* build dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf relay/fan_out/native.so.1 autobahn loadtest.html loadtest.json .venv .venv-* build dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp is newer than pyproject.toml once the dependencies named there are installed, and than what is compiled then.

@@ -19,7 +19,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 FOLDER = Path("relay/fan_out")
 SOURCE = FOLDER / "native.c"
-LIBRARY = FOLDER / "native.so"
+LIBRARY = FOLDER / "native.so.1"
 
 FLAGS = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-fPIC", "-shared", "-fvisibility=hidden"]
 

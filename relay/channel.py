@@ -21,7 +21,7 @@ _JOINERS = re.compile(f"(?<=[^\x00-\x7f{JOINERS}])[{JOINERS}](?=[^\x00-\x7f{JOIN
 
 _PREFIX = re.compile(r"[A-Za-z0-9._/-]{1,100}:")
 
-PREFIX_RULE = "a word of letters, digits and . _ - / with a colon behind it, such as relay:"
+PREFIX_RULE = "a word of letters, digits and . _ - / with a colon after it, such as relay:"
 
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 

@@ -24,6 +24,7 @@ from tests.harness.deployment import EVENT_LOOPS, Deployment
 from tests.harness.environment import neutralize
 from tests.harness.failure_report import pytest_runtest_makereport as pytest_runtest_makereport
 from tests.harness.fan_outs import WAYS, need
+from tests.harness.file_by_file import FileByFile
 from tests.harness.gateway_process import GatewayProcess, Setting, end, launch
 from tests.harness.redis_server import RedisServer
 from tests.harness.tcp_proxy import TcpProxy
@@ -73,12 +74,16 @@ SLOWEST = (
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Measure coverage of the tests alone."""
+    """Measure coverage of the tests alone, and let a process of xdist load only what it runs."""
     config.pluginmanager.register(CoverageBreaks())
+    if hasattr(config, "workerinput") and not any("::" in path for path in config.args):
+        config.pluginmanager.register(FileByFile())
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
     """Put the slowest files first, and leave the order within each as it is."""
+    yield
     items.sort(key=lambda item: next((n for n, path in enumerate(SLOWEST) if item.nodeid.startswith(path)), 99))
 
 

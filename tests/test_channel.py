@@ -126,7 +126,7 @@ def test_legal_prefixes(prefix: str) -> None:
     "prefix", ["", ":", "relay", "relay:b:", "relay::", "a b:", "\u00e9:", "relay:\n", "x" * 101 + ":"]
 )
 def test_prefixes_that_could_lie_inside_each_other_are_refused(prefix: str) -> None:
-    with pytest.raises(ValueError, match="with a colon behind it"):
+    with pytest.raises(ValueError, match="with a colon after it"):
         check_prefix(prefix)
 
 

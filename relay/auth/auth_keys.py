@@ -59,7 +59,7 @@ def read_auth_key(text: str, everything: bool) -> AuthKey:
             if not separator:
                 raise ValueError(f"must be user=NAME or PATTERN={LETTERS}")
             if name in channels or (name == _USER and user is not None):
-                raise ValueError("stands twice")
+                raise ValueError("is there twice")
             if name == _USER:
                 user = check_user(value)
             else:
@@ -95,7 +95,7 @@ def read_rights(items: tuple[str, ...]) -> dict[str, str]:
         except RightsError as error:
             raise ValueError(str(error)) from None
         if pattern in found:
-            raise ValueError(f"{pattern} stands twice")
+            raise ValueError(f"{pattern} is there twice")
         found[pattern] = letters
     if len(found) > MAX_PATTERNS:
         raise ValueError(f"at most {MAX_PATTERNS} patterns")

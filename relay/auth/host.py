@@ -59,7 +59,7 @@ def check_host(host: str | None, allowed: Collection[str] | None) -> None:
     if any(allow.startswith("*.") and name.endswith(allow[1:]) and len(name) >= len(allow) for allow in allowed):
         return
     shown = escape_controls(host[:200])
-    raise Refused(421, f"this relay is not called {shown}; RELAY_ALLOWED_HOSTS has the names that it has")
+    raise Refused(421, f"this relay is not called {shown}; RELAY_ALLOWED_HOSTS lists its names")
 
 
 @lru_cache(64)

@@ -81,7 +81,7 @@ def check_origin(origin: str | None, host: str | None, allowed: Collection[str] 
     if origin is None or (is_own(origin, host) if allowed is None else is_allowed(origin, allowed)):
         return
     shown = escape_controls(origin[:200])  # it may hold any bytes
-    reason = f"pages of {shown} may not use this relay; RELAY_ALLOWED_ORIGINS names those that may"
+    reason = f"pages of {shown} may not use this relay; RELAY_ALLOWED_ORIGINS lists the sites that may"
     if allowed is not None and is_own(origin, host):
         reason += ", and its own are none of them unless they are listed, too"
     raise OriginRefused(origin, reason)
@@ -101,7 +101,7 @@ def check_fetch_site(site: str | None, destination: str | None) -> None:
         Refused: with 403.
     """
     if site == "cross-site" and destination != "document":
-        raise Refused(403, "pages of other sites may not use this relay without saying which they are")
+        raise Refused(403, "pages of other sites may not use this relay without an Origin header")
 
 
 def is_allowed(origin: str, allowed: Collection[str]) -> bool:

@@ -16,6 +16,9 @@ from relay.metrics.counters import Histogram
 WAITING_PER_REQUEST: Final = 10
 """How many clients may wait for each of the requests that are sent at once."""
 
+MAX_PENDING_BYTES: Final = 32 * 1024 * 1024
+"""Of the bodies of all clients that wait for an answer, or to be asked for. A single one may have more."""
+
 _OF_A_SERVER_THAT_IS_DOWN: Final = (Failure.TIMEOUT, Failure.UNREACHABLE)
 """The others are quick, and one client can cause them: they must not keep all others out."""
 
@@ -43,6 +46,7 @@ class BackEnd:
         log: of the part that asks.
         circuit: to the back end; None: a new one.
         patience: seconds for which a client may wait to be asked for; None: for as long as it likes.
+        max_pending_bytes: see `MAX_PENDING_BYTES`.
 
     Attributes:
         host: host and port, for logs.
@@ -58,6 +62,7 @@ class BackEnd:
         log: Logger,
         circuit: Circuit | None = None,
         patience: float | None = None,
+        max_pending_bytes: int = MAX_PENDING_BYTES,
     ) -> None:
         self._client = client
         self._what = what
@@ -67,6 +72,8 @@ class BackEnd:
         self._patience = patience
         self._places = asyncio.Semaphore(concurrency)
         self._most_pending = concurrency * (1 + WAITING_PER_REQUEST)
+        self._max_pending_bytes = max_pending_bytes
+        self._pending_bytes = 0
         self._last_failure = ""
         self.host = client.host
         self.pending = 0
@@ -93,9 +100,11 @@ class BackEnd:
         """
         if self._circuit.blocked:
             raise NotAsked("down")
-        if self.pending >= self._most_pending:
+        too_large = self._pending_bytes + len(body) > self._max_pending_bytes
+        if self.pending >= self._most_pending or (self.pending and too_large):
             raise self._busy()
         self.pending += 1
+        self._pending_bytes += len(body)
         try:
             await self._turn()
             try:
@@ -107,6 +116,7 @@ class BackEnd:
                 self._places.release()
         finally:
             self.pending -= 1
+            self._pending_bytes -= len(body)
 
     async def _turn(self) -> None:
         """Wait for a place among the requests that are sent at once."""

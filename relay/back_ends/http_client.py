@@ -6,6 +6,7 @@ import asyncio
 import enum
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Final
 
 import aiohttp
@@ -157,7 +158,9 @@ class HttpClient:
     ) -> Reply:
         session = self._session
         assert session is not None
-        async with session.request(method, self._url, data=body, headers=headers, allow_redirects=False) as response:
+        # In pieces: all of a large body at once would hold up the event loop.
+        data = None if body is None else BytesIO(body)
+        async with session.request(method, self._url, data=data, headers=headers, allow_redirects=False) as response:
             status = response.status
             if status not in wanted:
                 # Its body is not read: the connection is closed.

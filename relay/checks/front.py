@@ -29,7 +29,7 @@ def listen_address(facts: Facts) -> Verdict:
     """Judge whether those who should connect can."""
     settings = facts.settings
     if settings.port == 0:
-        return warning(f"any free port is taken, which no balancer knows; set {PREFIX}PORT")
+        return warning(f"the gateway takes any free port, and no balancer knows it; set {PREFIX}PORT")
     if not settings.on_loopback:
         return ok(f"port {settings.port} of {show(settings.host)}")
     if settings.trusted_proxies is None:
@@ -48,14 +48,14 @@ def tls(facts: Facts) -> Verdict:
     """Judge whether what clients and gateways say can be read on the way."""
     settings = facts.settings
     if settings.tls_cert is not None:
-        return ok("the gateway speaks TLS itself")
+        return ok("the gateway does TLS itself")
     if facts.behind_a_proxy:
-        return unknown(f"the proxies in {PREFIX}TRUSTED_PROXIES have to speak TLS with clients: see that they do")
+        return unknown(f"check that the proxies in {PREFIX}TRUSTED_PROXIES use TLS with clients")
     if settings.on_loopback:
-        return unknown("only this machine can connect: see that a proxy on it speaks TLS with clients")
+        return unknown("only this machine can connect: check that a proxy on it uses TLS with clients")
     return missing(
-        "tokens and messages can be read on the way; "
-        f"set {PREFIX}TLS_CERT, or let a balancer speak TLS and name it in {PREFIX}TRUSTED_PROXIES"
+        "others can read tokens and messages on the way; "
+        f"set {PREFIX}TLS_CERT, or let a balancer do TLS and name it in {PREFIX}TRUSTED_PROXIES"
     )
 
 
@@ -68,7 +68,7 @@ def certificate(facts: Facts) -> Verdict:
     if days < 1:
         return missing(f"{name} ends within a day, and then clients refuse it: renew it")
     if days < RENEWAL_DAYS:
-        return warning(f"{name} ends in {_count(int(days), 'day')}: see that it is renewed")
+        return warning(f"{name} ends in {_count(int(days), 'day')}: check that it is renewed")
     return ok(f"{name} ends in {int(days)} days")
 
 
@@ -77,9 +77,9 @@ def trusted_proxies(facts: Facts) -> Verdict:
     settings = facts.settings
     if settings.trusted_proxies is None:
         if settings.tls_cert is not None:
-            return ok("clients connect to the gateway itself")
+            return ok("clients connect directly to the gateway")
         return warning(
-            f"clients behind a balancer all have its address, in the log and for the limits; "
+            f"all clients behind a balancer have its address, in the log and for the limits; "
             f"set {PREFIX}TRUSTED_PROXIES to its address"
         )
     everybody = [network for network in settings.trusted_proxies if ip_network(network).prefixlen == 0]
@@ -87,13 +87,13 @@ def trusted_proxies(facts: Facts) -> Verdict:
         return missing(
             f"{PREFIX}TRUSTED_PROXIES has {', '.join(everybody)}: clients choose their addresses; name your balancers"
         )
-    return ok(f"{show(settings.trusted_proxies)}, and no others, say who the client is")
+    return ok(f"{show(settings.trusted_proxies)}, and no others, report addresses of clients")
 
 
 def playground(facts: Facts) -> Verdict:
     """Judge whether the world gets the playground."""
     if facts.settings.demo == "on":
-        return missing(f"whoever opens the relay's address gets a page to try it with; set {PREFIX}DEMO=off")
+        return missing(f"every visitor of the relay's address gets the playground; set {PREFIX}DEMO=off")
     return ok("it is off")
 
 
@@ -102,14 +102,12 @@ def metrics_port(facts: Facts) -> Verdict:
     settings = facts.settings
     if settings.metrics_port is None:
         return missing(
-            f"/metrics and /readyz are on the port of clients, and closed while a gateway drains; "
+            f"/metrics and /readyz are on the port of clients, which is closed while a gateway drains; "
             f"set {PREFIX}METRICS_PORT"
         )
     if settings.on_loopback:
         return ok(f"port {settings.metrics_port}, for this machine")
-    return unknown(
-        f"port {settings.metrics_port} has the same addresses as that of clients: keep it closed to the world"
-    )
+    return unknown(f"port {settings.metrics_port} has the same addresses as the port of clients: don't expose it")
 
 
 def pings(facts: Facts) -> Verdict:
@@ -117,10 +115,10 @@ def pings(facts: Facts) -> Verdict:
     seconds = facts.settings.ping_interval
     if seconds > LONGEST_PING_SECONDS:
         return warning(
-            f"a quiet client hears nothing for {seconds:g} s, and many proxies end what is silent for "
+            f"a quiet client hears nothing for {seconds:g} s, and many proxies end connections that are silent for "
             f"{SILENCE_SECONDS:g} s; set {PREFIX}PING_INTERVAL to {LONGEST_PING_SECONDS:g} or less"
         )
-    return ok(f"one each {seconds:g} s; proxies have to allow more silence than that")
+    return ok(f"one every {seconds:g} s; proxies must allow more silence than that")
 
 
 def kept_connections(facts: Facts) -> Verdict:
@@ -128,10 +126,10 @@ def kept_connections(facts: Facts) -> Verdict:
     seconds = facts.settings.keepalive_timeout
     if seconds <= SILENCE_SECONDS:
         return warning(
-            f"a gateway ends an idle connection after {seconds:g} s, when most balancers may still use it: "
-            f"requests fail with 502; set {PREFIX}KEEPALIVE_TIMEOUT above theirs, as 100"
+            f"a gateway ends idle connections after {seconds:g} s, while most balancers still use them: "
+            f"requests fail with 502; set {PREFIX}KEEPALIVE_TIMEOUT above theirs, such as 100"
         )
-    return ok(f"idle ones end after {seconds:g} s; a balancer has to end them before")
+    return ok(f"idle connections end after {seconds:g} s; a balancer must end them earlier")
 
 
 def drain(facts: Facts) -> Verdict:
@@ -139,8 +137,8 @@ def drain(facts: Facts) -> Verdict:
     settings = facts.settings
     if facts.behind_a_proxy and settings.drain_delay == 0:
         return missing(
-            "a balancer sends new clients until it has noticed that a gateway drains, and these are refused; "
-            f"set {PREFIX}DRAIN_DELAY, to 5 or what deploy/README.md says of yours"
+            "until a balancer notices that a gateway drains, it sends new clients, which are refused; "
+            f"set {PREFIX}DRAIN_DELAY to 5, or as deploy/README.md says for your balancer"
         )
     clients, rate = settings.max_connections, settings.max_new_connections_per_second
     if clients is not None and rate and clients > rate * settings.drain_seconds:
@@ -156,8 +154,8 @@ def stop_timeout(facts: Facts) -> Verdict:
     settings = facts.settings
     seconds = settings.drain_delay + settings.drain_seconds + AFTER_DRAIN_SECONDS
     return unknown(
-        f"what stops a gateway has to wait for {seconds:g} s before it kills it: TimeoutStopSec, stop_grace_period or "
-        "terminationGracePeriodSeconds"
+        f"the program that stops a gateway must wait {seconds:g} s before it kills it: TimeoutStopSec, "
+        "stop_grace_period or terminationGracePeriodSeconds"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import wraps
 from typing import Final
@@ -25,6 +26,9 @@ LEAST_OUTPUT_BYTES: Final = 32 * MEBIBYTE
 LARGEST_MESSAGES: Final = 16
 """How many of the largest messages have to fit into that: as many may come within a tick."""
 
+UNREADABLE: Final = "what it says of this can't be read"
+"""Some proxy, or another program that speaks its protocol."""
+
 NO_REDIS: Final = "there is no Redis"
 NOT_ASKED: Final = "Redis can't be asked"
 
@@ -34,17 +38,17 @@ def redis(facts: Facts) -> Verdict:
     if facts.redis_address is None:
         scheme = schemes.name_of(facts.settings.broker_url)
         return warning(
-            f"{scheme}:// is one gateway alone: while it restarts there is no other, and its messages are gone; "
+            f"{scheme}:// is one gateway alone: while it restarts there is no other, and its histories are lost; "
             f"set {PREFIX}BROKER_URL to a Redis"
         )
     found = facts.redis
     if found is None:
-        return missing(f"{facts.redis_failure}: no gateway gets ready; see {PREFIX}BROKER_URL")
+        return missing(f"{facts.redis_failure}: no gateway gets ready; check {PREFIX}BROKER_URL")
     if found.info.get("redis_mode") == "cluster":
-        return missing(f"{found.place} is a node of a Redis Cluster, which isn't supported: take a single primary")
+        return missing(f"{found.place} is a node of a Redis Cluster, which isn't supported: use a single primary")
     version = found.info.get("redis_version", "")
     if version and _numbers(version) < LEAST_VERSION:
-        return warning(f"{found.place} is Redis {version}; take {'.'.join(map(str, LEAST_VERSION))} or newer")
+        return warning(f"{found.place} is Redis {version}; use {'.'.join(map(str, LEAST_VERSION))} or newer")
     return ok(
         f"Redis {version or 'of a version that it hides'} at {found.place} answers in {found.seconds * 1000:.1f} ms"
     )
@@ -57,14 +61,14 @@ def login(facts: Facts) -> Verdict:
         return ok(NO_REDIS)
     if address.password is None:
         if address.path is not None:
-            return ok("whoever may open its socket file")
+            return ok("only programs that may open its socket file")
         judge = warning if is_loopback(address.host) else missing
-        return judge("no password is needed, so whoever reaches Redis has every channel; make a user for gateways")
+        return judge("any program that reaches Redis has every channel, without a password; create a user for gateways")
     if address.username in (None, "default"):
         return warning(
-            "gateways are its user default, who may do everything; make one for them with the rights they need"
+            "gateways use the user default, who may do everything; create one with only the rights they need"
         )
-    return ok(f"gateways are the user {address.username}")
+    return ok(f"gateways use the user {address.username}")
 
 
 def tls(facts: Facts) -> Verdict:
@@ -74,13 +78,13 @@ def tls(facts: Facts) -> Verdict:
         return ok(NO_REDIS)
     if address.tls_options is not None:
         if not address.tls_options.verify:
-            return warning("ssl_cert_reqs is none: whoever is on the way can be Redis; take it away")
-        return ok("gateways speak TLS with it")
+            return warning("ssl_cert_reqs is none: an attacker on the way can pretend to be Redis; remove it")
+        return ok("gateways use TLS")
     if address.path is not None or is_loopback(address.host):
         return ok("it is on this machine")
     return warning(
-        f"messages and the password can be read on the way to {address.host}; "
-        f"set {PREFIX}BROKER_URL to rediss://, unless that network is yours alone"
+        f"others can read messages and the password on the way to {address.host}; "
+        f"set {PREFIX}BROKER_URL to rediss://, unless only you use that network"
     )
 
 
@@ -106,9 +110,9 @@ def rights(facts: Facts, found: Inspection) -> Verdict:
     if lacking:
         return missing(
             f"its user lacks {', '.join(lacking)}, or the keys and channels for it; "
-            "docs/operations.md#rights-on-redis has what each is for"
+            "docs/operations.md#rights-on-redis says what each is for"
         )
-    return ok("its user has all that these settings need")
+    return ok("its user has all rights that these settings need")
 
 
 @_asked
@@ -116,17 +120,17 @@ def memory(facts: Facts, found: Inspection) -> Verdict:
     """Judge what Redis does when its memory is full."""
     policy, limit = found.info.get("maxmemory_policy"), found.info.get("maxmemory")
     if policy is None or limit is None:
-        return unknown("its user may not ask (+info): see that maxmemory is set, and maxmemory-policy is noeviction")
+        return unknown("its user may not ask (+info): check that maxmemory is set, and maxmemory-policy is noeviction")
     if policy != "noeviction":
         keeps = facts.namespaces.positioned or facts.namespaces.present
         judge = missing if keeps and limit != "0" else warning
-        return judge(
-            f"maxmemory-policy is {policy}: what is evicted is lost to those who come back, and blocked users come in; "
-            "set noeviction"
-        )
-    if limit == "0":
-        return warning("maxmemory is not set: what is stored may take the machine's memory, and end Redis; set it")
-    return ok(f"at most {int(limit) // MEBIBYTE} MiB are stored, and nothing is evicted")
+        return judge(f"maxmemory-policy is {policy}: Redis may evict histories and blocked users; set noeviction")
+    most = _number(limit)
+    if most is None:
+        return unknown(UNREADABLE)
+    if most == 0:
+        return warning("maxmemory is not set: Redis may use all memory of the machine, and be killed; set it")
+    return ok(f"Redis stores at most {most // MEBIBYTE} MiB, and evicts nothing")
 
 
 @_asked
@@ -134,8 +138,14 @@ def output_buffers(facts: Facts, found: Inspection) -> Verdict:
     """Judge how much Redis keeps for a gateway that doesn't read."""
     words = found.parameters.get("client-output-buffer-limit", "").split()
     if "pubsub" not in words:
-        return unknown("its user may not ask (+config|get): see that client-output-buffer-limit pubsub is 64mb 16mb 30")
-    hard, soft, seconds = map(int, words[words.index("pubsub") + 1 :][:3])
+        return unknown(
+            "its user may not ask (+config|get): check that client-output-buffer-limit pubsub is 64mb 16mb 30"
+        )
+    match [_number(word) for word in words[words.index("pubsub") + 1 :][:3]]:
+        case [int(hard), int(soft), int(seconds)]:
+            pass
+        case _:
+            return unknown(UNREADABLE)
     if hard == 0:
         return missing(
             "a gateway that doesn't read can fill Redis' memory; set client-output-buffer-limit pubsub 64mb 16mb 30"
@@ -143,11 +153,11 @@ def output_buffers(facts: Facts, found: Inspection) -> Verdict:
     least = max(LEAST_OUTPUT_BYTES, LARGEST_MESSAGES * facts.settings.max_message_bytes)
     if hard < least:
         return warning(
-            f"a gateway is cut off when {hard // MEBIBYTE} MiB wait for it, which a burst can bring about; "
+            f"Redis cuts a gateway off if {hard // MEBIBYTE} MiB wait for it, and a burst can cause that; "
             f"set client-output-buffer-limit pubsub to {least // MEBIBYTE}mb or more"
         )
     return ok(
-        f"a gateway that doesn't read is cut off at {hard // MEBIBYTE} MiB, or {soft // MEBIBYTE} for {seconds} s"
+        f"Redis cuts off a gateway that doesn't read, at {hard // MEBIBYTE} MiB, or {soft // MEBIBYTE} for {seconds} s"
     )
 
 
@@ -156,33 +166,38 @@ def timeouts(facts: Facts, found: Inspection) -> Verdict:
     """Judge whether Redis ends links that are needed, and those that are dead."""
     timeout, keepalive = found.parameters.get("timeout"), found.parameters.get("tcp-keepalive")
     if timeout is None or keepalive is None:
-        return unknown("its user may not ask (+config|get): see that timeout is 0, and tcp-keepalive isn't")
+        return unknown("its user may not ask (+config|get): check that timeout is 0, and tcp-keepalive isn't")
     if timeout != "0":
-        return warning(f"Redis ends links that are silent for {timeout} s, as those of publishers are; set timeout 0")
+        return warning(f"Redis ends links that are silent for {timeout} s, such as links of publishers; set timeout 0")
     if keepalive == "0":
         return warning(
             "a gateway whose machine has vanished keeps its subscriptions and their buffers; set tcp-keepalive 60"
         )
-    return ok(f"quiet links stay; dead ones are found by tcp-keepalive {keepalive}")
+    return ok(f"quiet links stay; tcp-keepalive {keepalive} finds dead ones")
 
 
 @_asked
 def persistence(facts: Facts, found: Inspection) -> Verdict:
     """Judge whether what channels keep outlives a restart of Redis."""
     if "aof_enabled" not in found.info:
-        return unknown("its user may not ask (+info): see that appendonly is yes where channels keep messages")
+        return unknown("its user may not ask (+info): check that appendonly is yes if channels keep messages")
     failed = [name for name in ("rdb_last_bgsave_status", "aof_last_write_status") if found.info.get(name) == "err"]
     if failed:
         return missing("Redis can't write to its disk (is it full?), and refuses to store messages and blocks")
     if found.info["aof_enabled"] != "0":
-        return ok("what is kept outlives a restart, as there is an append-only file")
+        return ok("an append-only file keeps histories over a restart")
     if not facts.namespaces.positioned:
-        return ok("no channel keeps messages; blocks of users are told again by gateways")
-    kept = "all since the last snapshot" if found.parameters.get("save") else "all that channels keep"
+        return ok("no channel keeps messages; gateways write blocked users again")
+    kept = "everything since the last snapshot" if found.parameters.get("save") else "all histories"
     return missing(
         f"a restart of Redis loses {kept}, and clients are told that they may have missed messages; set appendonly yes"
     )
 
 
+def _number(text: str) -> int | None:
+    """Return a number that isn't negative; None for another text."""
+    return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
+
+
 def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
+    return tuple(number for part in version.split(".")[:2] if (number := _number(part)) is not None)

@@ -39,8 +39,8 @@ def limits(facts: Facts) -> Verdict:
     """Judge whether one client can take what is there for all."""
     off = [PREFIX + name.upper() for name in _LIMITS if getattr(facts.settings, name) == 0]
     if off:
-        return warning(f"{', '.join(off)} 0: one client, address or user may take any share; set what yours need")
-    return ok("each client, address and user has a bound")
+        return warning(f"{', '.join(off)} 0: one client, address or user may take everything; set a number")
+    return ok("each client, address and user has a limit")
 
 
 def open_files(facts: Facts) -> Verdict:
@@ -50,14 +50,14 @@ def open_files(facts: Facts) -> Verdict:
         each = -(-wanted // facts.processes)
         if places < each:
             return missing(
-                f"{PREFIX}MAX_CONNECTIONS wants {each} clients in a process, and files are allowed for {places}; "
+                f"{PREFIX}MAX_CONNECTIONS allows {each} clients in a process, but open files allow {places}; "
                 "raise the limit: ulimit -n, LimitNOFILE, default-ulimits"
             )
     elif places < LEAST_PLACES:
         return warning(
-            f"a process has files for {places} clients; raise the limit: ulimit -n, LimitNOFILE, default-ulimits"
+            f"open files allow {places} clients in a process; raise the limit: ulimit -n, LimitNOFILE, default-ulimits"
         )
-    return ok(f"a process has files for {places} clients")
+    return ok(f"open files allow {places} clients in a process")
 
 
 def accept_queue(facts: Facts) -> Verdict:
@@ -82,17 +82,15 @@ def memory(facts: Facts) -> Verdict:
     base += SUPERVISOR_BYTES if facts.processes > 1 else 0
     needed, there = base + clients * each, machine.memory_bytes
     if needed <= there:
-        return ok(
-            f"{clients} idle clients take {_size(needed)} of {_size(there)}; what waits for slow ones comes on top"
-        )
+        return ok(f"{clients} idle clients take {_size(needed)} of {_size(there)}; buffers of slow clients come on top")
     fitting = max(0, there - base) // each
     if settings.max_connections is None:
         return warning(
-            f"{clients} clients are let in, and there is memory for {fitting}; "
+            f"the gateway lets {clients} clients in, but has memory for {fitting}; "
             f"set {PREFIX}MAX_CONNECTIONS to what you have measured"
         )
     return missing(
-        f"{clients} idle clients take {_size(needed)}, and there are {_size(there)}; "
+        f"{clients} idle clients take {_size(needed)}, but there are only {_size(there)}; "
         f"set {PREFIX}MAX_CONNECTIONS to {fitting} or less, or give it more memory"
     )
 
@@ -104,8 +102,8 @@ def cores(facts: Facts) -> Verdict:
         return warning(f"{processes} processes share {_cores(there)}: set {PREFIX}WORKERS to {there} or auto")
     if wanted is not None and wanted > CLIENTS_PER_PROCESS * processes:
         return warning(
-            f"{wanted} clients on {_processes(processes)} are more than {CLIENTS_PER_PROCESS} for each, and come "
-            "back all at once when it dies; start more gateways or workers"
+            f"{wanted} clients on {_processes(processes)} are more than {CLIENTS_PER_PROCESS} for each; "
+            "they come back all at once if it dies; start more gateways or workers"
         )
     return ok(f"{_processes(processes)} on {_cores(there)}")
 
@@ -113,10 +111,10 @@ def cores(facts: Facts) -> Verdict:
 def event_loop(facts: Facts) -> Verdict:
     """Judge how much of a core the event loop takes."""
     if facts.settings.event_loop == "asyncio":
-        return warning(f"asyncio's own takes more of a core than uvloop; set {PREFIX}EVENT_LOOP=auto")
+        return warning(f"asyncio's own loop needs more CPU than uvloop; set {PREFIX}EVENT_LOOP=auto")
     if not facts.machine.uvloop:
         return warning(
-            "uvloop isn't installed, and asyncio's own takes more of a core; pip install 'relay-pubsub[uvloop]'"
+            "uvloop isn't installed, and asyncio's own loop needs more CPU; pip install 'relay-pubsub[uvloop]'"
         )
     return ok("uvloop")
 
@@ -125,21 +123,25 @@ def log(facts: Facts) -> Verdict:
     """Judge whether the log says what an operator needs, and no more."""
     level = facts.settings.log_level
     if level == "debug":
-        return warning(f"debug has an entry for each client, with channels and users; set {PREFIX}LOG_LEVEL=info")
+        return warning(f"debug writes an entry for each client, with channels and users; set {PREFIX}LOG_LEVEL=info")
     if level == "error":
-        return warning(f"warnings are left out, and with them why a gateway isn't ready; set {PREFIX}LOG_LEVEL=info")
+        return warning(
+            f"the log has no warnings, so it doesn't say why a gateway isn't ready; set {PREFIX}LOG_LEVEL=info"
+        )
     return ok(f"entries from level {level} on")
 
 
 def alerts(facts: Facts) -> Verdict:
     """Judge whether anybody is woken."""
     port = facts.settings.metrics_port or facts.settings.port
-    return unknown(f"see that Prometheus reads /metrics on port {port}, and has deploy/prometheus/alerts.yml")
+    return unknown(f"check that Prometheus reads /metrics on port {port}, and has deploy/prometheus/alerts.yml")
 
 
 def capacity(facts: Facts) -> Verdict:
     """Judge whether all is enough for what clients really do."""
-    return unknown("see by `relay loadtest` with clients and messages like yours that it is enough: docs/capacity.md")
+    return unknown(
+        "test with `relay loadtest`, and with clients and messages like yours, that it is enough: docs/capacity.md"
+    )
 
 
 def _size(size: int) -> str:

@@ -25,10 +25,10 @@ COMMANDS: Final = {
     "presence": "Print who is on a channel.",
     "subscribe": "Print the messages of a channel as they come.",
     "loadtest": "Put a load on gateways, or on other WebSocket servers, and check every delivery.",
-    "token": "Make a token for a client, or say what one allows.",
-    "health": "Tell whether a gateway is ready for clients.",
+    "token": "Create a token for a client, or say what a token allows.",
+    "health": "Say whether a gateway is ready for clients.",
     "config": "Show every setting, its value and where it comes from.",
-    "check": "Tell what these settings and this machine lack for production.",
+    "check": "Say what these settings and this machine lack for production.",
 }
 """Subcommand → its line in the help. Not in the modules, so that `relay --help` imports none of them."""
 

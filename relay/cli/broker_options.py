@@ -15,7 +15,7 @@ def broker_options(command: Command) -> Command:
     for flag, metavar, meaning in (
         ("--broker-ca-file", "FILE", "Authority to trust for rediss://.  [RELAY_BROKER_CA_FILE]"),
         ("--broker-prefix", "TEXT", "Prefix of channels on Redis.  [RELAY_BROKER_PREFIX]"),
-        ("--broker-url", "URL", "Go straight to this Redis.  [RELAY_BROKER_URL]"),
+        ("--broker-url", "URL", "Use this Redis directly.  [RELAY_BROKER_URL]"),
     ):
         command = click.option(flag, metavar=metavar, help=meaning)(command)
     return command

@@ -26,7 +26,7 @@ class CaFile(click.ParamType[str]):
 
 
 CA_OPTION: Final = click.option(
-    "--ca", "ca_file", type=CaFile(), help="Trust this authority, or certificate, for wss://.  [default: the system's]"
+    "--ca", "ca_file", type=CaFile(), help="Trust this authority or certificate for wss://.  [default: the system's]"
 )
 
 

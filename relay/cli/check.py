@@ -25,17 +25,17 @@ _LEAST_COLUMNS: Final = 60
 
 
 @click.command("check", cls=SettingsCommand)
-@click.option("--json", "as_json", is_flag=True, help="As JSON: a list of objects.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON: a list of objects.")
 def command(as_json: bool, **flags: str | None) -> None:
-    """Tell what these settings and this machine lack for production.
+    """Say what these settings and this machine lack for production.
 
-    Takes the same settings as `relay serve`. Run it where the gateway will run, as the user that it will have. It
-    starts no gateway; it asks Redis, and changes nothing there.
+    It takes the same settings as `relay serve`. Run it where the gateway will run, as the same user. It starts no
+    gateway. It asks Redis, and changes nothing there.
 
-    One line an item: ok, missing, warning (it may be meant, or will do for a while), or unknown (it can't be seen from
-    here). docs/production.md has the reason for each item under its name.
+    It prints one line for each item: ok, missing, warning (this may be intended), or unknown (it can't be checked
+    from here). docs/production.md has the reason for each item under its name.
 
-    Exit codes: 0 nothing is missing; 1 something is; 2 wrong settings.
+    Exit codes: 0 nothing is missing; 1 something is missing; 2 invalid settings.
     """
     settings = load_settings(flags, files=True)
     # Only now: with wrong settings, or for help, none of this is needed.

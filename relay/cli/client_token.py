@@ -33,7 +33,7 @@ def token_option(command: Command) -> Command:
         type=ClientToken(),
         envvar=VARIABLE,
         metavar="TOKEN",
-        help=f"Key or token, for gateways with RELAY_AUTH; other users of this machine see options, and not the "
+        help=f"Key or token, for gateways with RELAY_AUTH. Other users of this machine can see options, but not the "
         f"variable.  [{VARIABLE}]",
     )(command)
 

@@ -38,12 +38,12 @@ _COLORS = {
 def command(form: str | None, **flags: str | None) -> None:
     """Show every setting, its value and where it comes from.
 
-    Takes the same options as `relay serve`, to try them out. Passwords are masked. A table on a terminal, plain
-    aligned columns in a pipe.
+    It takes the same options as `relay serve`, so you can try them out. It masks passwords. It prints a table on a
+    terminal, and plain columns in a pipe.
 
-    What is wrong is marked, with what was given and what is allowed, and listed on standard error.
+    It marks invalid settings, and lists them on standard error, with the given and the allowed values.
 
-    Exit codes: 0; 2 when settings are wrong.
+    Exit codes: 0; 2 if settings are invalid.
     """
     if form in ("env", "markdown"):
         click.echo(_env_file() if form == "env" else _markdown())

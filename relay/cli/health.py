@@ -29,20 +29,19 @@ _MAX_BYTES: Final = 64 * 1024
     default=5.0,
     show_default=True,
     metavar="SECONDS",
-    help="How long it may take to answer.",
+    help="How long the gateway may take to answer.",
 )
 def command(url: str | None, ca_file: str | None, live: bool, timeout: float) -> None:
-    """Tell whether a gateway is ready for clients.
+    """Say whether a gateway is ready for clients.
 
-    With RELAY_METRICS_PORT that port is asked. A gateway that drains is alive and not ready: take clients away from
-    it, and don't restart it.
+    With RELAY_METRICS_PORT it asks that port. A gateway that drains is alive but not ready: send its clients
+    elsewhere, and don't restart it.
 
-    The gateway of the settings is on this machine, and asked by its address: whose certificate it shows isn't checked.
-    With --url it is.
+    Without --url it asks the gateway on this machine, and doesn't check its certificate. With --url it checks it.
 
-    Notes on what an operator should know of a ready gateway are on standard error, too.
+    A ready gateway may have notes for the operator; they go to standard error, too.
 
-    Exit codes: 0 ready, or alive; 1 not, with the reasons on standard error; 2 wrong usage or settings.
+    Exit codes: 0 ready, or alive; 1 not, with the reasons on standard error; 2 wrong usage or invalid settings.
     """
     base = _configured_url() if url is None else url
     try:

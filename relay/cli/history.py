@@ -30,9 +30,13 @@ class PositionOption(click.ParamType[Position]):
 
 @click.command("history")
 @click.argument("channel", type=ChannelArgument())
-@click.option("--since", type=PositionOption(), metavar="EPOCH:OFFSET", help="The messages after this position.")
-@click.option("--limit", type=click.IntRange(min=0), metavar="N", help="At most N messages; 0: only the position.")
-@click.option("--reverse", is_flag=True, help="The newest first; with --since, those before it.")
+@click.option("--since", type=PositionOption(), metavar="EPOCH:OFFSET", help="Print the messages after this position.")
+@click.option(
+    "--limit", type=click.IntRange(min=0), metavar="N", help="Print at most N messages; 0: only the position."
+)
+@click.option(
+    "--reverse", is_flag=True, help="Print the newest first; with --since, the messages before that position."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print what the server API's method `history` answers.")
 @broker_options
 def command(
@@ -40,11 +44,12 @@ def command(
 ) -> None:
     """Print the messages that a channel keeps.
 
-    One a line, each behind its offset: the oldest first, all that are kept. Control characters are escaped; of a binary
-    message the size and the first bytes are shown. The position of the newest message goes to standard error.
+    It prints one message a line, after its offset: all kept messages, the oldest first. It escapes control characters;
+    for a binary message it shows the size and the first bytes. The position of the newest message goes to standard
+    error.
 
-    Exit codes: 0 read; 1 the channel keeps none, Redis can't be read, or the position says nothing any more; 2 wrong
-    usage or settings; 130 Ctrl-C.
+    Exit codes: 0 success; 1 the channel keeps no messages, Redis can't be read, or the position is no longer valid; 2
+    wrong usage or invalid settings; 130 Ctrl-C.
     """
     settings = load_settings(broker)
     if not schemes.find(settings.broker_url).redis:

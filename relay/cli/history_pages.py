@@ -53,7 +53,7 @@ async def read(settings: Settings, question: Question) -> HistoryPage:
     if not options.positioned:
         raise HistoryError("no gateway on this Redis keeps one; RELAY_HISTORY_SIZE and RELAY_NAMESPACES say which do")
     if not options.history_size and question.limit != 0:
-        raise HistoryError("its messages are counted, and not kept; --limit 0 shows the position")
+        raise HistoryError("its messages are counted but not kept; --limit 0 shows the position")
     store = RedisHistoryStore(address, prefix, timeout, namespaces, Counters())
     try:
         return await _read_pages(store, question)
@@ -67,12 +67,12 @@ async def _read_pages(store: HistoryStore, question: Question) -> HistoryPage:
     page = await store.read(channel, since=since, limit=limit, newest_first=reverse)
     top, messages = page.top, list(page.messages)
     if since is not None and (since.epoch != top.epoch or (since.offset > top.offset and not reverse)):
-        raise HistoryError(f"the position {since} says nothing any more, the channel is at {top}")
+        raise HistoryError(f"the position {since} is no longer valid, the channel is at {top}")
     while len(page.messages) == MAX_PAGE and (limit is None or len(messages) < limit):
         left = None if limit is None else limit - len(messages)
         page = await store.read(channel, since=messages[-1].position, limit=left, newest_first=reverse)
         if page.top.epoch != top.epoch:
-            raise HistoryError("it has begun anew meanwhile; try again")
+            raise HistoryError("the history began again meanwhile; try again")
         messages += (message for message in page.messages if message.position.offset <= top.offset)
     return HistoryPage(top, messages)
 

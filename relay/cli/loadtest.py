@@ -123,41 +123,43 @@ _PROFILES: Final = "\b\nProfiles, which the options refine:\n" + "\n".join(
 @click.option("--profile", type=click.Choice([*PROFILES]), help="Start from a ready profile; see below.")
 @click.option("--gateways", type=_POSITIVE, metavar="N", help="Start N gateways here, and a Redis if they need one.")
 @click.option("--clients", type=_COUNT, metavar="N", help="Connections that only listen.  [default: 100]")
-@click.option("--channels", type=_POSITIVE, metavar="N", help="Channels to deal them out to.  [default: 1]")
+@click.option("--channels", type=_POSITIVE, metavar="N", help="Channels to spread them over.  [default: 1]")
 @click.option("--publishers", type=_COUNT, metavar="N", help="Connections that publish.  [default: 1; to resume, 4]")
 @click.option(
     "--rate", type=Quantity("rate", parse_rate), help="Messages/s of all publishers.  [default: 100; to resume, 20]"
 )
-@click.option("--size", type=click.IntRange(48, 1 << 20), metavar="BYTES", help="Of each payload.  [default: 128]")
-@click.option("--duration", type=_SECONDS, help="Measured time; of a sweep, of each step.  [default: 10s]")
-@click.option("--warm-up", type=_SECONDS, help="Time with messages before it, not measured.  [default: 2s]")
+@click.option(
+    "--size", type=click.IntRange(48, 1 << 20), metavar="BYTES", help="Bytes of each payload.  [default: 128]"
+)
+@click.option("--duration", type=_SECONDS, help="Measured time; in a sweep, of each step.  [default: 10s]")
+@click.option("--warm-up", type=_SECONDS, help="Time with messages before that, not measured.  [default: 2s]")
 @click.option("--settle", type=_SECONDS, help="Quiet time after the last connection.  [default: 1s]")
-@click.option("--drain", type=_SECONDS, help="Longest wait for stragglers.  [default: 10s]")
+@click.option("--drain", type=_SECONDS, help="Longest wait for late messages.  [default: 10s]")
 @click.option("--connect-rate", type=Quantity("rate", parse_rate, 0.1), help="Connections/s.  [default: 1000]")
 @click.option("--connect-timeout", type=_SECONDS, help="Longest wait for one connection.  [default: 10s]")
-@click.option("--churn", type=Quantity("rate", parse_rate), help="Sessions ended and begun again per second.")
+@click.option("--churn", type=Quantity("rate", parse_rate), help="Sessions per second that end and begin again.")
 @click.option("--slow", type=Quantity("share", parse_share), help="Share of the clients that stop reading.")
 @click.option("--reconnect", is_flag=True, default=None, help="Clients that the server closes come back.")
-@click.option("--resume", is_flag=True, default=None, help="Clients go on where they were, and must miss nothing.")
+@click.option("--resume", is_flag=True, default=None, help="Clients go on where they were, and must not miss messages.")
 @click.option(
     "--over",
     type=click.Choice([over.value for over in Over]),
-    help="What clients that resume listen over: server-sent events, long polls, both.  [default: both]",
+    help="How clients that resume listen: server-sent events, long polls, both.  [default: both]",
 )
 @click.option(
     "--reconnect-every",
     type=_SECONDS,
     metavar="DURATION",
-    help="Clients that resume cut their connections after a random time, this on average; 0s: never.  [default: 5s]",
+    help="Clients that resume cut their connections after a random time of this average; 0s: never.  [default: 5s]",
 )
 @click.option("--namespace", type=Namespace(), help="Namespace of all channels.  [default: none]")
 @click.option(
     "--hears",
     type=click.Choice([hears.value for hears in Hears]),
-    help="What publishers hear of their channel: messages of others, all, nothing.  [default: others]",
+    help="What publishers hear of their channel: the messages of others, all, nothing.  [default: others]",
 )
-@click.option("--knee", type=_SECONDS, help="p99 that is too much for a step of a sweep.  [default: 100ms]")
-@click.option("--workers", type=_POSITIVE, metavar="N", help="Processes.  [default: all cores but one]")
+@click.option("--knee", type=_SECONDS, help="A step of a sweep fails if its p99 is larger.  [default: 100ms]")
+@click.option("--workers", type=_POSITIVE, metavar="N", help="Processes.  [default: one less than there are cores]")
 @click.option(
     "--source-address",
     "source_addresses",
@@ -180,16 +182,14 @@ _PROFILES: Final = "\b\nProfiles, which the options refine:\n" + "\n".join(
     "thresholds",
     multiple=True,
     metavar="TEXT",
-    help="Fail if a figure is beyond a limit, such as 'p99>50ms'; repeatable.",
+    help="Fail if a figure exceeds a limit, such as 'p99>50ms'; repeatable.",
 )
-@click.option(
-    "--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the result for machines."
-)
+@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the result as JSON.")
 @click.option(
     "--report",
     "report_file",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write the result as a page for people.",
+    help="Write the result as an HTML page.",
 )
 @click.option("--url-template", metavar="TEXT", help="URL of a channel.  [default: {url}/ws/{channel}]")
 @click.option(
@@ -197,28 +197,26 @@ _PROFILES: Final = "\b\nProfiles, which the options refine:\n" + "\n".join(
 )
 @click.option("--publish-frame", metavar="TEXT", help="Frame around a payload.  [default: {payload}]")
 @click.option(
-    "--ready-frame", type=Pattern(), help="Frame that says that a client is subscribed; without, the handshake does."
+    "--ready-frame", type=Pattern(), help="Frame that says that a client is subscribed.  [default: the handshake]"
 )
 @click.option("--answer-frame", multiple=True, type=AnswerFrame(), help="Answer frames that match; repeatable.")
-@click.option(
-    "--ignore-frame", multiple=True, type=Pattern(), help="Frames without a message that are expected; repeatable."
-)
+@click.option("--ignore-frame", multiple=True, type=Pattern(), help="Expected frames without a message; repeatable.")
 @token_option
 @click.option("--header", multiple=True, type=Header(), help="Header of the opening request; repeatable.")
 def command(urls: tuple[str, ...], gateways: int | None, **options: Any) -> None:
     """Put a load on gateways, or on other WebSocket servers, and check every delivery.
 
     Publishers follow a schedule, and latency counts from the moment when a message was due. Every client checks every
-    message: lost, duplicated, out of order, foreign. Clients and publishers are dealt out over channels and URLs.
+    message: lost, duplicated, out of order, foreign. Clients and publishers are spread over channels and URLs.
 
     With --resume, clients of server-sent events and long polls come back with the position of their last message
-    whenever a connection ends, and the load test ends many. It then says how many messages were lost in silence, how
-    many sessions resumed, and how many messages were missed that were told. The channels must have a history.
+    whenever a connection ends, and the load test ends many. At the end it says how many messages were lost silently,
+    how many sessions resumed, and of how many missed messages clients were told. The channels must have a history.
 
-    Templates may hold {url} {channel} {client} {run} and {payload}; other braces stay as they are.
+    Templates may contain {url} {channel} {client} {run} and {payload}; other braces stay unchanged.
 
-    Exit codes: 0 all arrived, once, in order, and all thresholds held; 1 not so; 2 wrong usage, or this machine has
-    too few files or ports; 130 Ctrl-C.
+    Exit codes: 0 all messages arrived once and in order, and no limit was exceeded; 1 otherwise; 2 wrong usage, or this
+    machine allows too few files or ports; 130 Ctrl-C.
     """
     require_extra("loadtest", "relay loadtest", MODULES)
     from relay.cli.loadtest_run import run_load_test

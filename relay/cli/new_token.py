@@ -149,7 +149,7 @@ def _parse_info(text: str) -> object:
 
 def _refuse_constant(name: str) -> object:
     """Refuse NaN and infinity, which Python takes for numbers, and JSON does not."""
-    raise ValueError(f"{name} is no number")
+    raise ValueError(f"{name} is not a number")
 
 
 def _doubts(token: str, key: SigningKey, claims: Mapping[str, Any], settings: Settings) -> Iterator[str]:
@@ -164,7 +164,7 @@ def _doubts(token: str, key: SigningKey, claims: Mapping[str, Any], settings: Se
     if not rights and "subs" not in claims and not settings.default_rights:
         yield "this token allows nothing: give it --channel PATTERN=LETTERS, or set RELAY_RIGHTS for all clients"
     if "sub" not in claims and (personal := [pattern for pattern in rights if USER in pattern]):
-        yield f"{', '.join(personal)} fits no channel: {USER} stands for the user, and there is no --user"
+        yield f"{', '.join(personal)} matches no channel: {USER} stands for the user, and there is no --user"
 
 
 def _refusal(token: str, key: SigningKey, claims: Mapping[str, Any], settings: Settings) -> str | None:

@@ -14,18 +14,18 @@ NOT_READ = 1
 
 @click.command("presence")
 @click.argument("channel", type=ChannelArgument())
-@click.option("--stats", is_flag=True, help="Print only how many there are.")
-@click.option("--json", "as_json", is_flag=True, help="Print what the server API's method answers.")
+@click.option("--stats", is_flag=True, help="Print only the number of clients.")
+@click.option("--json", "as_json", is_flag=True, help="Print the answer of the server API's method.")
 @broker_options
 def command(channel: str, stats: bool, as_json: bool, **broker: str | None) -> None:
     """Print who is on a channel.
 
-    On whatever gateway. One client a line: its id, its user, and what was given to be shown of it; `-` where there is
-    none. Control characters are escaped. How many there are goes to standard error, with --stats to standard output.
-    Whether a channel has presence is for gateways to say: of one without it no client is known.
+    It prints the clients on all gateways, one a line: id, user and info, or `-` if there is none. It escapes control
+    characters. The number of clients goes to standard error, or with --stats to standard output. For a channel without
+    presence it shows no clients.
 
-    Exit codes: 0 read; 1 Redis can't be read, or too many clients are there to name them; 2 wrong usage or settings;
-    130 Ctrl-C.
+    Exit codes: 0 success; 1 Redis can't be read, or there are too many clients to list; 2 wrong usage or invalid
+    settings; 130 Ctrl-C.
     """
     settings = load_settings(broker)
     if not schemes.find(settings.broker_url).redis:

@@ -66,7 +66,7 @@ def _read_tags(ctx: click.Context, param: click.Parameter, given: tuple[tuple[st
 @click.command("publish")
 @click.argument("channel", type=ChannelArgument())
 @click.argument("message", required=False)
-@click.option("--binary", is_flag=True, help="Send a binary message; input is taken as it is.")
+@click.option("--binary", is_flag=True, help="Send a binary message; the input is sent unchanged.")
 @click.option("--gateway", metavar="URL", help="Send through this gateway, such as ws://127.0.0.1:8000.")
 @CA_OPTION
 @token_option
@@ -74,7 +74,7 @@ def _read_tags(ctx: click.Context, param: click.Parameter, given: tuple[tuple[st
     "--idempotency-key",
     type=IdempotencyKeyOption(),
     metavar="KEY",
-    help="Names the message: sent again with the same key, it isn't published again. For Redis.",
+    help="Key of the message: a second message with the same key isn't published. Only with Redis.",
 )
 @click.option(
     "--tag",
@@ -83,7 +83,7 @@ def _read_tags(ctx: click.Context, param: click.Parameter, given: tuple[tuple[st
     callback=_read_tags,
     multiple=True,
     metavar="NAME=TEXT",
-    help="Goes along with the message, to clients whose protocol has tags. Several are allowed. For Redis.",
+    help="Tag of the message, for clients whose protocol has tags; repeatable. Only with Redis.",
 )
 @broker_options
 def command(
@@ -99,12 +99,12 @@ def command(
 ) -> None:
     """Send one message to a channel.
 
-    Without MESSAGE, or with "-", it is read from standard input; a text loses the last line break. With a Redis
-    broker it goes straight to Redis, and the answer is how many gateways heard it. Otherwise it goes through the
-    gateway of --gateway, or of RELAY_HOST and RELAY_PORT, and the answer comes when it was handed to the channel. Only
-    a gateway asks for a token. With --idempotency-key it is tried again after an error, for some seconds.
+    Without MESSAGE, or with "-", the command reads the message from standard input, and removes the last line break
+    of a text. With a Redis broker it sends the message directly to Redis, and prints how many gateways heard it.
+    Otherwise it sends it through the gateway of --gateway, or of RELAY_HOST and RELAY_PORT, and waits until it is
+    published. Only a gateway needs a token. With --idempotency-key it tries again after an error, for some seconds.
 
-    Exit codes: 0 sent; 1 not delivered; 2 wrong usage or settings.
+    Exit codes: 0 sent; 1 not delivered; 2 wrong usage or invalid settings.
     """
     if gateway is not None and any(value is not None for value in broker.values()):
         raise click.UsageError("--gateway and the --broker options exclude each other")

@@ -14,22 +14,24 @@ from relay.settings.problem import SettingsError
 if TYPE_CHECKING:
     from relay.settings import Settings
 
-_EVERYBODY: Final = "Everybody who reaches it may listen and publish to every channel: RELAY_AUTH is none."
+_EVERYBODY: Final = "Any program that reaches it may listen and publish to every channel: RELAY_AUTH is none."
 
 
 @click.command("serve", cls=SettingsCommand)
 def command(**flags: str | None) -> None:
     """Start a gateway.
 
-    Every setting is an option here, a RELAY_* variable, or a line in .env, strongest first.
+    Every setting is an option here, a RELAY_* variable, or a line in .env. Options override variables, and these
+    override .env.
 
-    With RELAY_WORKERS it is as many processes, on one port; one that ends is replaced.
+    With RELAY_WORKERS it starts several processes on one port, and replaces those that end.
 
-    With RELAY_TLS_CERT it speaks TLS; SIGHUP reads the certificate again, and so does a change of its files.
+    With RELAY_TLS_CERT it uses TLS. It reads the certificate again on SIGHUP, or when its files change.
 
-    SIGTERM or Ctrl-C drains: clients are told to go, and everything accepted is delivered. A second one ends at once.
+    SIGTERM or Ctrl-C drains: clients are told to leave, and everything that was accepted is published. A second
+    signal ends the gateway at once.
 
-    Exit codes: 0 drained; 1 could not start, or a worker could not drain; 2 wrong settings; 128 + N ended by a
+    Exit codes: 0 drained; 1 could not start, or a worker could not drain; 2 invalid settings; 128 + N ended by a
     second signal N.
     """
     settings = load_settings(flags, files=True)

@@ -33,13 +33,13 @@ def command(
 ) -> None:
     """Print the messages of a channel as they come.
 
-    One a line, until Ctrl-C. Control characters are escaped; of a binary message the size and the first bytes are
-    shown. When the connection breaks it is made again, and standard error says so: messages of the time between are
-    not shown. With --history or --since they are, as the channel keeps them; where messages may be missing
-    all the same, standard error says so.
+    It prints one message a line, until Ctrl-C. It escapes control characters; for a binary message it shows the size
+    and the first bytes. When the connection breaks it connects again, and says so on standard error; it doesn't show
+    messages of the time between. With --history or --since it does, if the channel keeps them, and says on standard
+    error if messages may still be missing.
 
     Exit codes: 0 after N messages, or when nobody reads the output any more; 1 refused by the gateway; 2 wrong usage
-    or settings; 130 Ctrl-C.
+    or invalid settings; 130 Ctrl-C.
     """
     from relay.cli.event_tail import EventTail
     from relay.cli.interruption import run_interruptible

@@ -45,43 +45,49 @@ class Lifetime(Quantity):
 
 
 @click.command("token", cls=SettingsCommand, settings=_SETTINGS)
-@click.option("--user", metavar="NAME", help="Who the client is; {sub} in patterns stands for it.")
+@click.option("--user", metavar="NAME", help="Name of the client's user; {sub} in patterns stands for it.")
 @click.option(
     "--channel",
     "channels",
     multiple=True,
     metavar="PATTERN=LETTERS",
-    help="What it may do where, such as 'chat:*=rw': r subscribe, w publish, p presence, h history; repeatable. "
-    "With --check a CHANNEL to ask about.",
+    help="What the client may do where, such as 'chat:*=rw': r subscribe, w publish, p presence, h history; "
+    "repeatable. With --check a CHANNEL to ask about.",
 )
 @click.option(
     "--subscribe",
     "subscribed",
     multiple=True,
     metavar="CHANNEL",
-    help="A channel to which a client of Centrifuge that connects with it is subscribed without asking; repeatable.",
+    help="Subscribe Centrifuge clients with this token to this channel when they connect; repeatable.",
 )
 @click.option(
     "--subscription",
     metavar="CHANNEL",
-    help="Make a token with which a client of Centrifuge may subscribe to this channel, whatever its rights. With "
+    help="Create a token with which a Centrifuge client may subscribe to this channel, whatever its rights. With "
     "--check, check one, for --user.",
 )
-@click.option("--ttl", type=Lifetime(), default="1h", show_default=True, help="How long it is valid; or never.")
+@click.option(
+    "--ttl",
+    type=Lifetime(),
+    default="1h",
+    show_default=True,
+    help="How long it is valid, or never: it doesn't expire.",
+)
 @click.option(
     "--lasts",
     type=Lifetime(),
-    help="How long the connection, or the subscription, lasts; or never for without end.  [default: as --ttl]",
+    help="How long the connection, or the subscription, lasts, or never: it doesn't end.  [default: as --ttl]",
 )
-@click.option("--info", metavar="JSON", help="What presence will show of the client.")
+@click.option("--info", metavar="JSON", help="What presence shows of the client.")
 @click.option(
     "--private-key",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
     help="Sign with this key in PEM instead of RELAY_JWT_SECRET: RSA, P-256, P-384, P-521 or Ed25519.",
 )
-@click.option("--kid", metavar="ID", help="Name of the key, where an issuer has several.")
-@click.option("--algorithm", metavar="NAME", help="Such as HS512 or PS256.  [default: HS256, or the one of the key]")
+@click.option("--kid", metavar="ID", help="Name of the key, if an issuer has several.")
+@click.option("--algorithm", metavar="NAME", help="Such as HS512 or PS256.  [default: HS256, or that of the key]")
 @click.option(
     "--check",
     "checked",
@@ -98,16 +104,15 @@ def command(
     private_key: Path | None,
     **options: Any,
 ) -> None:
-    """Make a token for a client, or say what one allows.
+    """Create a token for a client, or say what a token allows.
 
-    The token alone goes to standard output, so TOKEN=$(relay token ...) holds it; doubts about it go to standard
-    error. It is signed with RELAY_JWT_SECRET, and names RELAY_JWT_ISSUER and the first of RELAY_JWT_AUDIENCE.
+    Only the token goes to standard output, so you can write TOKEN=$(relay token ...); warnings go to standard error.
+    The command signs the token with RELAY_JWT_SECRET, for RELAY_JWT_ISSUER and the first of RELAY_JWT_AUDIENCE.
 
-    With --check it does what a gateway with these settings does with a token, and says why. With RELAY_JWKS_URL it
-    fetches the issuer's keys.
+    With --check it checks a token as a gateway with these settings does, and explains the result. With RELAY_JWKS_URL
+    it fetches the issuer's keys.
 
-    Exit codes: 0 made, or accepted; 1 refused, or no right to a CHANNEL that was asked about; 2 wrong usage or
-    settings.
+    Exit codes: 0 created, or accepted; 1 refused, or no right to a given CHANNEL; 2 wrong usage or invalid settings.
     """
     if new_secret:
         click.echo(secrets.token_urlsafe(SECRET_BYTES))

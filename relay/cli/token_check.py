@@ -218,7 +218,7 @@ def _answer(
     """
     rule = patterns.deciding(channel, user)
     allowed = NONE if rule is None else rule.allowed
-    why = "no pattern fits" if rule is None else f"{rule.pattern} of {givers[rule.pattern]} decides"
+    why = "no pattern matches" if rule is None else f"{rule.pattern} of {givers[rule.pattern]} decides"
     if given:
         allowed = allowed | {Right.SUBSCRIBE}
         why = f"the token subscribes to it; else {why}"

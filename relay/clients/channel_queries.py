@@ -76,12 +76,12 @@ async def read_history(
 
 async def members(context: SessionContext, channel: str) -> Sequence[Member]:
     """Return who is on a channel; raises `PresenceError`."""
-    return await context.node.present.members(channel)
+    return await context.node.present.members_in_turn(channel)
 
 
 async def count(context: SessionContext, channel: str) -> tuple[int, int]:
     """Return how many clients and users are on a channel; raises `PresenceError`."""
-    stats = await context.node.present.stats(channel)
+    stats = await context.node.present.stats_in_turn(channel)
     return stats.clients, stats.users
 
 

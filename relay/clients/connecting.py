@@ -115,7 +115,7 @@ async def authorize(context: SessionContext, token: str, channel: str, user: str
         Refused: with 503; that isn't known in time. With 500; the authenticator has a fault, which is logged.
     """
     if context.authorizer is None:
-        raise TokenRefused("invalid", "this relay knows no tokens for channels; see RELAY_AUTH")
+        raise TokenRefused("invalid", "this relay accepts no tokens for channels; see RELAY_AUTH")
     try:
         grant = context.authorizer.authorize(token, channel, user)
         return await _wait_for(grant, context.node.subscribe_timeout) if isawaitable(grant) else grant
@@ -125,7 +125,7 @@ async def authorize(context: SessionContext, token: str, channel: str, user: str
         if isinstance(error, asyncio.CancelledError) and _is_being_cancelled():
             raise
         log.error("authenticator failed", channel=channel, why=type(error).__name__, stack=trace(error))
-        raise Refused(500, "the relay could not tell what the token gives; its log has the reason") from None
+        raise Refused(500, "the relay could not read the token's rights; its log has the reason") from None
 
 
 def _is_being_cancelled() -> bool:

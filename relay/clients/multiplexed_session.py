@@ -16,6 +16,7 @@ from relay.clients.session_context import SessionContext
 from relay.clients.subscribing_session import SubscribingSession
 from relay.clients.subscription import Subscription
 from relay.errors import RelayError, SubscriptionError
+from relay.limits.limit import Limit, reached
 from relay.member import Member
 from relay.message import AttributedMessage, Attributes, Kind, PositionedMessage
 from relay.namespaces import ChannelOptions
@@ -63,6 +64,13 @@ class MultiplexedSession(SubscribingSession):
     def options(self, channel: str) -> ChannelOptions:
         """Return what the namespace of a channel says."""
         return self._context.namespaces.options(channel)
+
+    def fits(self, channels: int) -> bool:
+        """Return whether a client can have so many channels; one that wants more has reached a limit."""
+        if channels <= self._node.channel_limits.most:
+            return True
+        reached(Limit.CHANNELS, self._node.counters, user=self.user, client=self.id.hex())
+        return False
 
     def shared(self, channel: str, key: object, make: Callable[[], _T]) -> _T:
         """Return what clients of this gateway share on a channel."""

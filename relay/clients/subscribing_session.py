@@ -144,7 +144,7 @@ class SubscribingSession(Session):
     def end_expired(self, subscription: Subscription) -> None:
         """End a subscription whose time is over; see `Subscription`. One that has not begun yet fails."""
         begun = subscription.begun
-        self._end(subscription, TokenRefused("expired", "the token has expired before the subscription had begun"))
+        self._end(subscription, TokenRefused("expired", "the token expired before the subscription began"))
         if begun:
             self.protocol.expired(self, subscription.channel)
 

@@ -63,7 +63,7 @@ class DirectFanOut:
         least: see `FanOut`.
 
     Raises:
-        Unavailable: it can't.
+        FanOutUnavailable: it can't.
     """
 
     def __init__(self, *, io_uring: bool, least: int = LEAST) -> None:

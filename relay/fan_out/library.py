@@ -8,14 +8,16 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from relay.errors import RelayError
+
 INTERFACE: Final = 1
 """Of the library that fits this module; `native.c` has the same number."""
 
-PATH: Final = Path(__file__).with_name("native.so")
+PATH: Final = Path(__file__).with_name("native.so.1")
 """Where the build leaves it."""
 
 
-class Unavailable(Exception):
+class FanOutUnavailable(RelayError):
     """A way to fan out that isn't there; says why."""
 
 
@@ -24,18 +26,18 @@ def load() -> ctypes.CDLL:
     """Return the library.
 
     Raises:
-        Unavailable: there is none, or not the right one.
+        FanOutUnavailable: there is none, or not the right one.
     """
     if not PATH.exists():
-        raise Unavailable("there was no C compiler when relay was installed")
+        raise FanOutUnavailable("there was no C compiler when relay was installed")
     try:
         library = ctypes.CDLL(str(PATH))
         library.relay_fan_out_interface.restype = ctypes.c_int
         interface = library.relay_fan_out_interface()
     except (OSError, AttributeError) as error:
-        raise Unavailable(f"what was compiled can't be loaded: {error}") from error
+        raise FanOutUnavailable(f"what was compiled can't be loaded: {error}") from error
     if interface != INTERFACE:
-        raise Unavailable("what was compiled is of another version of relay: install it again")
+        raise FanOutUnavailable("what was compiled is of another version of relay: install it again")
     library.relay_fan_out_open.argtypes = [ctypes.c_int, ctypes.POINTER(ctypes.c_void_p)]
     library.relay_fan_out_open.restype = ctypes.c_int
     library.relay_fan_out_close.argtypes = [ctypes.c_void_p]
@@ -56,10 +58,12 @@ def make(*, io_uring: bool) -> int:
     """Return what `relay_fan_out_write` needs; the thread that calls this is the one that may write.
 
     Raises:
-        Unavailable: it isn't there, or isn't allowed.
+        FanOutUnavailable: it isn't there, or isn't allowed.
     """
     made = ctypes.c_void_p()
     failed = load().relay_fan_out_open(io_uring, ctypes.byref(made))
     if failed or made.value is None:
-        raise Unavailable(f"the kernel refuses io_uring: {os.strerror(-failed)}" if io_uring else os.strerror(-failed))
+        raise FanOutUnavailable(
+            f"the kernel refuses io_uring: {os.strerror(-failed)}" if io_uring else os.strerror(-failed)
+        )
     return made.value

@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Final, Literal
 
 from relay.fan_out.direct_fan_out import LEAST, DirectFanOut
-from relay.fan_out.library import Unavailable
+from relay.fan_out.library import FanOutUnavailable
 from relay.subscribers import FanOut
 
 Way = Literal["io_uring", "send", "python"]
@@ -22,18 +22,18 @@ def open_fan_out(wanted: Way | Literal["auto"]) -> tuple[Way, FanOut | None]:
         wanted: this one for groups of any size; auto: the first that is there, for those that are large enough.
 
     Raises:
-        Unavailable: the one that is wanted isn't there.
+        FanOutUnavailable: the one that is wanted isn't there.
     """
     if wanted != "auto":
         return wanted, _open(wanted, least=1)
     for way in BEST_FIRST:
-        with suppress(Unavailable):
+        with suppress(FanOutUnavailable):
             return way, _open(way, least=LEAST)
     raise AssertionError("Python is always there")
 
 
 def check_way(way: Way) -> None:
-    """Raise `Unavailable` when a gateway of this process couldn't fan out so."""
+    """Raise `FanOutUnavailable` when a gateway of this process couldn't fan out so."""
     if (opened := _open(way, least=1)) is not None:
         opened.close()
 

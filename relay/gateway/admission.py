@@ -184,7 +184,7 @@ class Admission:
     def _check_told(self, channel: str) -> None:
         """Refuse to tell who comes to a channel of which that isn't told, and who goes."""
         if not self._namespaces.options(channel).join_leave:
-            raise Refused(400, "join_leave: of this channel it isn't told who comes and who goes")
+            raise Refused(400, "join_leave: this channel doesn't tell who joins and leaves")
 
     async def _claim(self, channel: str, resume: Resume, identity: Identity) -> tuple[Interest, Reading | None]:
         """Return a claim on a channel that the bus has acknowledged, for a client that may still come in then."""

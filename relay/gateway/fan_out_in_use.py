@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from relay.fan_out.library import Unavailable
+from relay.fan_out.library import FanOutUnavailable
 from relay.fan_out.ways import Way, open_fan_out
 from relay.settings.field import PREFIX
 from relay.settings.problem import SettingProblem, SettingsError
@@ -27,7 +27,7 @@ class FanOutInUse:
     def __init__(self, wanted: Way | Literal["auto"]) -> None:
         try:
             self.way, self.opened = open_fan_out(wanted)
-        except Unavailable as error:
+        except FanOutUnavailable as error:
             problem = SettingProblem(f"{PREFIX}FANOUT", repr(wanted), f"what can be had here ({error})")
             raise SettingsError([problem]) from None
 

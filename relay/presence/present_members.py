@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from relay.brokers.presence import PresenceStats, PresenceStore, TooManyMembers
 from relay.member import Member
+from relay.presence.paced_readings import PacedReadings
 from relay.presence.presences import Presences
 
 
@@ -25,6 +26,17 @@ class PresentMembers:
         self._store = store
         self._presences = presences
         self._own = node_id.hex()
+        # Each answer that names members is encoded for its client.
+        self._named = PacedReadings[Sequence[Member]](len, costly=True)
+        self._counted = PacedReadings[PresenceStats](lambda stats: stats.clients, costly=False)
+
+    async def members_in_turn(self, channel: str) -> Sequence[Member]:
+        """Return the same as `members` to a client, which may ask as often as it likes; see `PacedReadings`."""
+        return await self._named.read(channel, lambda: self.members(channel))
+
+    async def stats_in_turn(self, channel: str) -> PresenceStats:
+        """Return the same as `stats` to a client, likewise."""
+        return await self._counted.read(channel, lambda: self.stats(channel))
 
     async def members(self, channel: str) -> Sequence[Member]:
         """Return who is on a channel, in no order; raises what `PresenceStore.members` does."""

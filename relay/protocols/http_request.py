@@ -98,7 +98,7 @@ def read_head(raw: bytes, max_headers: int) -> RequestHead:
     if raw.count(b"\r\n") - 2 > max_headers:
         raise Refused(431, f"the request has more than {max_headers} headers")
     if method not in METHODS:
-        raise Refused(405, "nothing here can be asked for with this method", {"Allow": "GET, HEAD, POST, OPTIONS"})
+        raise Refused(405, "this method is not supported here", {"Allow": "GET, HEAD, POST, OPTIONS"})
     named: dict[bytes, list[bytes]] = {}
     for name, value in _NAMED.findall(raw):
         named.setdefault(name.lower(), []).append(value.rstrip(b" \t"))

@@ -120,6 +120,9 @@ class MultiplexedSession(Session, Protocol):
     def options(self, channel: str) -> ChannelOptions:
         """Return what the namespace of a channel says."""
 
+    def fits(self, channels: int) -> bool:
+        """Return whether the client can have so many channels; when not, the limit counts as reached."""
+
     def shared(self, channel: str, key: object, make: Callable[[], _T]) -> _T:
         """Return what clients of this gateway share on a channel: what was made for the first of them.
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from aiohttp import ClientError, ClientResponse
 
+from relay.errors import RelayError
 from relay.sdk.event_reader import Event, EventReader
 
 
-class StreamBroken(Exception):
+class StreamBroken(RelayError):
     """A stream has ended without a word."""
 
 
@@ -54,7 +55,7 @@ class EventConnection:
         try:
             piece = await self._response.content.readany()
         except TimeoutError:
-            raise StreamBroken("nothing was heard of it for too long") from None
+            raise StreamBroken("it was silent for too long") from None
         except (ClientError, OSError) as error:
             raise StreamBroken("the connection broke") from error
         if not piece:

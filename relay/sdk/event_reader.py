@@ -32,7 +32,7 @@ class Event:
             return self.data
         if self.kind not in ("text", "binary"):
             return None
-        payload = b64decode(self.data)
+        payload = b64decode(self.data, validate=True)
         return payload.decode(errors="replace") if self.kind == "text" else payload
 
 

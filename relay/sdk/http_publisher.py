@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +11,14 @@ from http import HTTPStatus
 from io import BytesIO
 from typing import Final
 
-from aiohttp import ClientConnectorError, ClientError, ClientSession, ClientTimeout, ConnectionTimeoutError
+from aiohttp import (
+    ClientConnectorError,
+    ClientError,
+    ClientResponse,
+    ClientSession,
+    ClientTimeout,
+    ConnectionTimeoutError,
+)
 from yarl import URL
 
 from relay.channel import check_channel
@@ -25,6 +33,9 @@ from relay.sdk.token_source import TokenSource, token_headers
 
 TRIES: Final = 5
 """Of a message with a key."""
+
+MAX_ANSWER_BYTES: Final = 65_536
+"""A gateway answers with a hundred or two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +136,29 @@ class HttpPublisher:
             ) as response:
                 if response.status != HTTPStatus.OK or response.content_type != "application/json":
                     return await Refusal.read(response)
-                answer = await response.json()
-                return Published(answer["gateways"], answer.get("position"))
+                return _read(await _body(response))
         except (ClientConnectorError, ConnectionTimeoutError) as error:
             raise BusUnavailable(f"{self._address.http_origin} {describe_failure(error)}") from error
         except (ClientError, OSError) as error:
             raise DeliveryUnknown(f"{self._address.http_origin} {describe_failure(error)}") from error
+        except (ValueError, KeyError, TypeError, RecursionError):
+            raise DeliveryUnknown(f"{self._address.http_origin} answers what no relay does") from None
+
+
+async def _body(response: ClientResponse) -> bytes:
+    """Return the body of an answer; raises `ValueError` for one that has too much."""
+    body = bytearray()
+    async for piece in response.content.iter_any():
+        body += piece
+        if len(body) > MAX_ANSWER_BYTES:
+            raise ValueError("too much")
+    return bytes(body)
+
+
+def _read(body: bytes) -> Published:
+    """Return what an answer says; raises `ValueError`, `KeyError`, `TypeError` or `RecursionError` for another one."""
+    answer = json.loads(body)
+    gateways, position = answer["gateways"], answer.get("position")
+    if not isinstance(gateways, int) or not isinstance(position, str | None):
+        raise TypeError
+    return Published(gateways, position)

@@ -36,16 +36,21 @@ class Refusal:
         if response.status == HTTPStatus.OK:
             reason = f"there is no relay at this address: the answer is {response.content_type}"
         elif "Location" in response.headers:
-            reason = f"it sends clients on to {response.headers['Location'][:_SENTENCE_BYTES]}"
+            reason = f"it redirects clients to {response.headers['Location'][:_SENTENCE_BYTES]}"
         elif response.content_type == "text/plain":
             reason = (await response.content.read(_SENTENCE_BYTES)).decode(errors="replace").strip()
         else:
             reason = response.reason or "no reason"
         wait = response.headers.get("Retry-After", "")
         seconds = float(wait) if re.fullmatch("[0-9]{1,6}", wait) else 0.0
-        return cls(response.status, escape_controls(reason), seconds)
+        return cls(response.status, sentence(reason), seconds)
 
     @property
     def for_now(self) -> bool:
         """Whether it may help to ask again later."""
         return self.status >= 500 or self.status in _FOR_NOW
+
+
+def sentence(said: str) -> str:
+    """Return what a gateway says as a part of a line in a log: a short one, in which everything can be seen."""
+    return escape_controls(said[:_SENTENCE_BYTES])

@@ -15,6 +15,7 @@ from typing import Final, Self
 from aiohttp import ClientError
 
 from relay.errors import Disconnect, comes_back
+from relay.position import parse_position
 from relay.sdk.backoff import Backoff
 from relay.sdk.connection_failure import describe_failure
 from relay.sdk.errors import ClientRefused, MessagesMissed, MessageTooBig
@@ -22,7 +23,7 @@ from relay.sdk.event_connection import EventConnection, StreamBroken
 from relay.sdk.event_reader import Event
 from relay.sdk.event_source import EventSource
 from relay.sdk.received_message import ReceivedMessage
-from relay.sdk.refusal import Refusal
+from relay.sdk.refusal import Refusal, sentence
 from relay.sdk.token_source import TokenSource
 
 log: Final = logging.getLogger("relay.client")
@@ -160,7 +161,7 @@ class Subscription:
     async def _advance(self) -> None:
         """Wait for one step: the end of a pause, the begin of a stream, or data."""
         if self._reading is not None:
-            raise RuntimeError("the subscription is being read already")
+            raise RuntimeError("another loop already reads the subscription")
         try:
             async with asyncio.timeout(None) as self._reading:
                 if self._connection is not None:
@@ -225,18 +226,21 @@ class Subscription:
         for event in events:
             try:
                 self._take_one(connection, event)
-            except (ValueError, KeyError, TypeError):
-                self._wait("it says what no relay says")
+            except (ValueError, KeyError, TypeError, RecursionError):
+                self._wait("it sends data that no relay sends")
                 return
 
     def _take_one(self, connection: EventConnection, event: Event) -> None:
+        if event.position is not None:
+            parse_position(event.position)  # it is sent back as a header
         if (data := event.message) is not None:
             self._items.append(ReceivedMessage(self.channel, data, event.position))
         elif event.kind == "missed":
-            self._items.append(_Gap(json.loads(event.data)["position"]))
+            position = json.loads(event.data)["position"]
+            self._items.append(_Gap(None if position is None else str(parse_position(position))))
         elif event.kind == "close":
             said = json.loads(event.data)
-            self._end(connection, said["code"], said["reason"])
+            self._end(connection, said["code"], sentence(said["reason"]))
         if event.position is not None:
             self._resume = event.position
             if not self._items:

@@ -25,38 +25,42 @@ class AccessSettings(BaseModel):
     """How clients are identified, what they may do, and the keys of back ends."""
 
     auth: AuthMode = setting(
-        "none", "Access", "How clients are identified; none: everybody may do everything. See docs/auth.md."
+        "none", "Access", "How clients are identified; none: any client may do everything. See docs/auth.md."
     )
     rights: RightsByPattern | None = setting(
-        None, "Access", "What all clients may do. Not set: with none everything, else what their credential gives."
+        None,
+        "Access",
+        "What all clients may do. Not set: what their credential gives; with RELAY_AUTH=none everything.",
     )
     auth_keys: AuthKeys | None = setting(
-        None, "Access", "Keys of clients, several for rotation; one without rights gives RELAY_RIGHTS, or all."
+        None, "Access", "Keys of clients. A key without rights gives RELAY_RIGHTS, or everything if that is not set."
     )
     auth_cookie: CookieName | None = setting(
         None, "Access", "Cookie that may hold a client's key or token. Not set: none."
     )
     jwt_secret: TokenSecret | None = setting(None, "Access", "Secret that signs tokens with HS256, HS384 or HS512.")
     jwt_previous_secret: TokenSecret | None = setting(
-        None, "Access", "Secret of before, which counts, too, until its last token has expired."
+        None, "Access", "Previous secret; needed until the last token that it signed has expired."
     )
     jwks_url: HttpUrl | None = setting(
-        None, "Access", "Where the issuer of tokens publishes its keys, a JWK set. Not set: only keys given here count."
+        None,
+        "Access",
+        "Where the issuer of tokens publishes its keys, as a JWK set. Not set: only keys in these settings.",
     )
     jwt_public_key: PublicKeys | None = setting(
         None, "Access", "Public keys of the issuer of tokens, for RS*, PS*, ES* and EdDSA; several for rotation."
     )
-    jwt_issuer: Text | None = setting(None, "Access", "What a token's iss must be. Not set: anything.")
-    jwt_audience: Texts | None = setting(None, "Access", "One of these must be in a token's aud. Not set: anything.")
+    jwt_issuer: Text | None = setting(None, "Access", "The iss that a token must have. Not set: any.")
+    jwt_audience: Texts | None = setting(None, "Access", "A token's aud must contain one of these. Not set: any.")
     jwt_leeway: Annotated[float, Range("seconds", 0, 300)] = setting(
         5.0, "Access", "Seconds by which the clocks of issuer and gateways may differ."
     )
     jwt_expiry: Annotated[Literal["required", "optional"], Lowered] = setting(
-        "required", "Access", "Whether a token must have exp; one without it is valid for ever."
+        "required", "Access", "Whether a token must have exp; a token without it is valid for ever."
     )
 
     api_keys: ApiKeys | None = setting(
-        None, "Server API", "Keys that open /api to back ends, several for rotation. Not set: /api is off."
+        None, "Server API", "Keys of back ends for /api; several for rotation. Not set: /api is off."
     )
 
     @field_validator("auth_keys")

@@ -43,7 +43,7 @@ def read_keys(keys: tuple[SecretStr, ...], everything: bool) -> list[AuthKey]:
         except ValueError as error:
             raise ValueError(f"number {number} {error}") from None
         if read.key in found:
-            raise ValueError(f"number {number} stands twice")
+            raise ValueError(f"number {number} is there twice")
         found[read.key] = read
     return list(found.values())
 
@@ -74,7 +74,7 @@ def _read_public_keys(value: str) -> str:
     except (OSError, ValueError) as error:
         # Without its name, which may be a secret by mistake.
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8, or has a zero byte in its name"
-        raise ValueError(f"there is no PEM block in it, and as a file it can't be read: {reason}") from None
+        raise ValueError(f"it contains no PEM block, and it isn't a file that can be read: {reason}") from None
     except UnusableKey as error:
         raise ValueError(f"this one {error}") from None
     return text
@@ -123,7 +123,7 @@ AuthKeys = Annotated[
     ValueKind(
         "keys",
         f"{MIN_KEY_BYTES} to {MAX_KEY_BYTES} letters, digits and !#$%&'*+.^_`|~- each, separated by commas; "
-        "behind a key perhaps ;user=NAME and ;PATTERN=LETTERS",
+        "after a key optionally ;user=NAME and ;PATTERN=LETTERS",
     ),
 ]
 CookieName = Annotated[str, AfterValidator(_check_cookie), ValueKind("text", "the name of a cookie")]

@@ -16,25 +16,25 @@ class BackEndSettings(BaseModel):
     """Where the back end is, what it is told of a client, and how long and how often it is asked."""
 
     auth_url: HttpUrl | None = setting(
-        None, "Back end", "Where your back end decides who clients are, with RELAY_AUTH=http: by the answer to a POST."
+        None, "Back end", "With RELAY_AUTH=http: where your back end answers, to a POST, who a client is."
     )
     auth_headers: HeaderNames = setting(
         ("Authorization",),
         "Back end",
-        "Headers that it gets; Authorization also has what came as ?token= or bearer.TOKEN.",
+        "Headers that your back end gets; Authorization also has a token from ?token= or bearer.TOKEN.",
     )
-    auth_cookies: CookieNames | None = setting(None, "Back end", "Cookies that it gets. Not set: none.")
+    auth_cookies: CookieNames | None = setting(None, "Back end", "Cookies that your back end gets. Not set: none.")
     auth_parameters: ParameterNames | None = setting(
-        None, "Back end", "Query parameters that it gets, besides token. Not set: none."
+        None, "Back end", "Query parameters that your back end gets, besides token. Not set: none."
     )
     auth_timeout: Annotated[float, Range("seconds", 0.05, 60)] = setting(
-        3.0, "Back end", "Seconds that it may take for an answer."
+        3.0, "Back end", "Seconds that your back end may take for an answer."
     )
     auth_concurrency: Annotated[int, Range("integer", 1, 10_000)] = setting(
-        200, "Back end", "Most requests to it at once; ten times as many clients may wait for theirs."
+        200, "Back end", "Most requests to your back end at once; ten times as many clients may wait."
     )
     auth_cache: Annotated[float, Range("seconds", 0, 3600)] = setting(
-        0.0, "Back end", "Seconds for which an answer counts again for the same question; 0: it is asked each time."
+        0.0, "Back end", "Seconds for which the same question gets the same answer; 0: the relay asks each time."
     )
 
     @field_validator("auth_url")

@@ -19,7 +19,7 @@ from relay.settings.values import (
 class BusSettings(BaseModel):
     """Where the bus is, and how long it may take."""
 
-    broker_url: BrokerUrl = setting("memory://", "Bus", "Where the bus is; memory:// is one gateway alone.")
+    broker_url: BrokerUrl = setting("memory://", "Bus", "Where the bus is; memory:// is for a single gateway.")
     broker_prefix: BrokerPrefix = setting(
         "relay:", "Bus", "Prefix of every channel on Redis, so that deployments can share one."
     )
@@ -27,13 +27,13 @@ class BusSettings(BaseModel):
         None, "Bus", "Authority to trust for rediss://. Not set: those of the system."
     )
     broker_timeout: Annotated[float, Range("seconds", 0.1, 60)] = setting(
-        3.0, "Bus", "Seconds to connect, and of silence before the link counts as dead."
+        3.0, "Bus", "Seconds to connect; also seconds of silence after which a link counts as dead."
     )
     probe_interval: Annotated[float, Range("seconds", 0.1, 60)] = setting(
-        1.0, "Bus", "Seconds between probes of the bus from end to end."
+        1.0, "Bus", "Seconds between two probes that go through the bus and back."
     )
     publish_timeout: Annotated[float, Range("seconds", 0, 3600)] = setting(
-        5.0, "Bus", "Seconds a publisher is slowed while the bus is away, before it is closed with 1013."
+        5.0, "Bus", "Seconds that a publisher waits while the bus is unavailable; then it is closed with 1013."
     )
 
     @field_validator("broker_ca_file")
@@ -44,5 +44,5 @@ class BusSettings(BaseModel):
             tls = [name for name, scheme in schemes.SCHEMES.items() if scheme.tls]
             raise ValueError(f"{PREFIX}BROKER_URL does not start with {schemes.in_words(tls)}")
         if value is not None and "ssl_ca_certs=" in url:
-            raise ValueError(f"not besides the ssl_ca_certs of {PREFIX}BROKER_URL")
+            raise ValueError(f"not together with ssl_ca_certs in {PREFIX}BROKER_URL")
         return value

@@ -58,39 +58,39 @@ class ChannelSettings(AccessSettings, MessageSettings):
         0, "Channels", "Messages that a channel without a namespace keeps for clients that come back; 0: none."
     )
     history_ttl: HistoryTtl | None = setting(
-        None, "Channels", "Seconds for which these are kept after the last one. Not set: 300."
+        None, "Channels", "Seconds for which a history is kept after its last message. Not set: 300."
     )
     history_bytes: HistoryBytes | None = setting(
-        None, "Channels", "Bytes of these that are kept at most. Not set: 1048576, or the largest message."
+        None, "Channels", "Most bytes of messages in one history. Not set: 1048576, or the largest message."
     )
     positions: _Switch = setting(
-        "off", "Channels", "Whether messages of such a channel are counted: a gap is told to those who missed some."
+        "off", "Channels", "Whether to count a channel's messages: after a gap only clients that missed some are told."
     )
-    presence: _Switch = setting(
-        "off", "Channels", "Whether it is known who is on a channel without a namespace, on all gateways."
-    )
+    presence: _Switch = setting("off", "Channels", "Whether all gateways know who is on a channel without a namespace.")
     join_leave: _Switch = setting(
-        "off", "Channels", "Whether clients may hear who comes to such a channel and who goes."
+        "off", "Channels", "Whether clients may hear who joins and leaves a channel without a namespace."
     )
     force_push_join_leave: _Switch = setting(
-        "off", "Channels", "Whether Centrifuge clients hear that without asking, also where the server subscribes them."
+        "off",
+        "Channels",
+        "Whether Centrifuge clients hear joins and leaves without asking, also if the server subscribes them.",
     )
     subscriber_rights: SubscriberRights | None = setting(
         None,
         "Channels",
-        "What a Centrifuge client may do in such a channel while it is subscribed, besides its rights.",
+        "What Centrifuge clients may also do in a channel while they are subscribed to it.",
     )
     no_json: Annotated[NoJson, Lowered] = setting(
-        "drop", "Channels", "What clients of Centrifuge's JSON get of a message that is none: nothing, or its text."
+        "drop", "Channels", "What Centrifuge clients with JSON get for a message that isn't JSON: nothing, or its text."
     )
     delta: _Switch = setting(
-        "off", "Channels", "Whether Centrifuge clients may be sent what has changed since the message before."
+        "off", "Channels", "Whether Centrifuge clients may get only what has changed since the previous message."
     )
     cache: _Switch = setting(
-        "off", "Channels", "Whether a Centrifuge client that comes back gets the newest message alone."
+        "off", "Channels", "Whether a Centrifuge client that comes back gets only the newest message."
     )
     user_channels: PersonalPatterns | None = setting(
-        None, "Channels", "To which each Centrifuge client that has a user is subscribed without asking."
+        None, "Channels", "Channels to which the server subscribes each Centrifuge client that has a user."
     )
     presence_ttl: Annotated[float, Range("seconds", 5, 3600)] = setting(
         PRESENCE_TTL_SECONDS, "Channels", "Seconds after which the clients of a gateway that was killed are gone."
@@ -102,10 +102,10 @@ class ChannelSettings(AccessSettings, MessageSettings):
         None, "Channels", "File of these options, instead of RELAY_NAMESPACES."
     )
     on_gap: Annotated[Literal["close", "keep"], Lowered] = setting(
-        "close", "Channels", "A WebSocket that can't be sent what it missed in a gap is closed with 1012, or kept."
+        "close", "Channels", "After a gap that can't be filled, plain WebSockets are closed with 1012, or kept."
     )
     gap_seconds: Annotated[float, Range("seconds", 0, 3600)] = setting(
-        30.0, "Channels", "Seconds over which those of one gap are closed, at an even pace."
+        30.0, "Channels", "Seconds over which the WebSockets of one gap are closed, at an even pace."
     )
 
     @property
@@ -123,14 +123,14 @@ class ChannelSettings(AccessSettings, MessageSettings):
     @classmethod
     def _only_with_a_history(cls, value: float | None, info: ValidationInfo) -> float | None:
         if value is not None and info.data.get("history_size") == 0:
-            raise ValueError(f"only with {PREFIX}HISTORY_SIZE: else nothing is kept")
+            raise ValueError(f"only with {PREFIX}HISTORY_SIZE: else the channel keeps no messages")
         return value
 
     @field_validator("join_leave")
     @classmethod
     def _only_with_presence(cls, value: str, info: ValidationInfo) -> str:
         if value == "on" and info.data.get("presence") == "off":
-            raise ValueError(f"only with {PREFIX}PRESENCE: else it is not known who is there")
+            raise ValueError(f"only with {PREFIX}PRESENCE: else gateways don't know who is there")
         return value
 
     @field_validator("force_push_join_leave")
@@ -145,7 +145,7 @@ class ChannelSettings(AccessSettings, MessageSettings):
     def _only_with_positions(cls, value: str, info: ValidationInfo) -> str:
         if value == "on" and info.data.get("history_size") == 0 and info.data.get("positions") == "off":
             raise ValueError(
-                f"only with {PREFIX}HISTORY_SIZE or {PREFIX}POSITIONS: else a client may have missed the message before"
+                f"only with {PREFIX}HISTORY_SIZE or {PREFIX}POSITIONS: else a client may lack the previous message"
             )
         return value
 
@@ -153,7 +153,7 @@ class ChannelSettings(AccessSettings, MessageSettings):
     @classmethod
     def _only_with_messages(cls, value: str, info: ValidationInfo) -> str:
         if value == "on" and info.data.get("history_size") == 0:
-            raise ValueError(f"only with {PREFIX}HISTORY_SIZE: else nothing is kept")
+            raise ValueError(f"only with {PREFIX}HISTORY_SIZE: else the channel keeps no messages")
         return value
 
     @field_validator("history_bytes")
@@ -177,7 +177,7 @@ class ChannelSettings(AccessSettings, MessageSettings):
         if value is None or isinstance(value, NamespacesFile):
             return value
         if info.data.get("namespaces") is not None:
-            raise ValueError(f"not besides {PREFIX}NAMESPACES")
+            raise ValueError(f"not together with {PREFIX}NAMESPACES")
         path = str(value)
         return NamespacesFile(path, read_namespaces(read_file(path), f"{PREFIX}NAMESPACES_FILE", _bounds(info.data)))
 

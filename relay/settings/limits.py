@@ -29,27 +29,27 @@ class LimitSettings(BaseModel):
     """Rates and numbers, beside those of sizes that stand with what they are about."""
 
     max_messages_per_second: Most = setting(
-        20_000, "Limits", "Messages a second of one WebSocket; it is read more slowly, then closed. 0: any number."
+        20_000, "Limits", "Messages a second of one WebSocket; beyond it is read more slowly, then closed. 0: no limit."
     )
     max_bytes_per_second: Most = setting(
-        8_388_608, "Limits", "Bytes of messages a second of one WebSocket, likewise. 0: any number."
+        8_388_608, "Limits", "Bytes of messages a second of one WebSocket; beyond as above. 0: no limit."
     )
     max_channels_per_connection: Annotated[int, Range("integer", 1, 100_000)] = setting(
-        128, "Limits", "Channels of one WebSocket that can have several."
+        128, "Limits", "Most channels of one WebSocket, for protocols with several channels."
     )
     max_publishes_per_second: Most | None = setting(
-        None, "Limits", "POST /publish and /emulation a second of one address. 0: any. Not set: 1000 of a public one."
+        None, "Limits", "POST /publish and /emulation a second of one address. 0: no limit. Not set: 1000 if public."
     )
     max_connections_per_address: Most | None = setting(
-        None, "Limits", "Clients of one address, or IPv6 /64. 0: any number. Not set: 2000 of a public one."
+        None, "Limits", "Clients of one address, or IPv6 /64. 0: no limit. Not set: 2000 if public."
     )
     # With `none` a name is nobody's, and with `key` many clients may share it.
     max_connections_per_user: Most | None = setting(
-        None, "Limits", "Clients of one user. 0: any number. Not set: 1000, with RELAY_AUTH none or key any."
+        None, "Limits", "Clients of one user. 0: no limit. Not set: 1000, or no limit with RELAY_AUTH none or key."
     )
     max_new_connections_per_second: Most = setting(
-        2000, "Limits", "New clients a second, of all workers; more get HTTP 503. 0: any number."
+        2000, "Limits", "New clients a second, of all workers; more get HTTP 503. 0: no limit."
     )
     max_failed_authentications: Most | None = setting(
-        None, "Limits", "Refused tokens and keys a minute of one address. 0: any. Not set: 200 of a public one."
+        None, "Limits", "Refused tokens and keys a minute of one address. 0: no limit. Not set: 200 if public."
     )

@@ -24,45 +24,49 @@ class ListeningSettings(BaseModel):
     """Addresses, ports, and what is read of a request before anything else."""
 
     host: Hosts = setting(
-        ("127.0.0.1",), "Listening", "Addresses to listen on; 0.0.0.0 is all of IPv4, :: all of IPv6 and that alone."
+        ("127.0.0.1",),
+        "Listening",
+        "Addresses to listen on; 0.0.0.0 means all of IPv4, :: means all of IPv6 and nothing else.",
     )
     port: Annotated[int, Range("integer", 0, 65535)] = setting(
         8000, "Listening", "TCP port to listen on; 0 takes any free one."
     )
     metrics_port: Annotated[int, Range("integer", 1, 65535)] | None = setting(
-        None, "Listening", "TCP port for /metrics, /healthz and /readyz alone. Not set: all on RELAY_PORT."
+        None, "Listening", "TCP port only for /metrics, /healthz and /readyz. Not set: they are on RELAY_PORT."
     )
     max_connections: Annotated[int, Range("integer", 1, 10_000_000)] | None = setting(
-        None, "Listening", "Clients at once, of all workers; more get HTTP 503. Not set: what file descriptors allow."
+        None,
+        "Listening",
+        "Most clients at once, of all workers; more get HTTP 503. Not set: as many as open files allow.",
     )
     trusted_proxies: Networks | None = setting(
-        None, "Listening", "Proxies whose X-Forwarded-For, Forwarded and PROXY headers are believed. Not set: none."
+        None, "Listening", "Proxies whose X-Forwarded-For, Forwarded and PROXY headers are trusted. Not set: none."
     )
     handshake_timeout: Annotated[float, Range("seconds", 0.1, 300)] = setting(
         10.0,
         "Listening",
-        "Seconds for the head of a request; also the longest wait for an authenticator, and then for the bus.",
+        "Seconds for the head of a request; also for the wait for an authenticator, and then for the bus.",
     )
     max_header_bytes: Annotated[int, Range("bytes", 1024, 1_048_576)] = setting(
-        16_384, "Listening", "Bytes of a request's line and headers together."
+        16_384, "Listening", "Most bytes of a request's first line and headers together."
     )
     # websockets itself reads no more than 128 headers.
-    max_headers: Annotated[int, Range("integer", 1, 128)] = setting(100, "Listening", "Headers of one request.")
+    max_headers: Annotated[int, Range("integer", 1, 128)] = setting(100, "Listening", "Most headers of one request.")
     keepalive_timeout: Annotated[float, Range("seconds", 0.1, 3600)] = setting(
-        100.0, "Listening", "Seconds that an HTTP connection may wait for its next request; above that of a proxy."
+        100.0, "Listening", "Seconds that an HTTP connection may wait for its next request; more than a proxy's."
     )
     allowed_origins: Origins | None = setting(
         None,
         "Listening",
-        "Sites whose pages may use the relay, and no others. Not set: its own; with none any by WebSocket.",
+        "Only pages of these sites may use the relay. Not set: its own; with RELAY_AUTH=none any WebSocket.",
     )
     allowed_hosts: HostNames | None = setting(
         None,
         "Listening",
-        "Names of the relay besides addresses and localhost; * is any. Not set: any, or none on loopback.",
+        "Host names of the relay besides localhost and addresses; * is any. Not set: any; none on loopback.",
     )
     subprotocols: Subprotocols = setting(
-        ("*",), "Listening", "Subprotocols that are accepted when a WebSocket offers some, the best first."
+        ("*",), "Listening", "Subprotocols to accept if a WebSocket offers some, the best first."
     )
     demo: Annotated[Literal["on", "off"], Lowered] = setting(
         "on", "Listening", "Whether browsers get a playground page at /."

@@ -22,22 +22,24 @@ class MessageSettings(BaseModel):
     """Sizes of messages and buffers, and what happens when these are full."""
 
     max_message_bytes: MessageBytes = setting(
-        65_536, "Messages", "Largest message of a client; a larger one closes it with 1009."
+        65_536, "Messages", "Largest message of a client; a client that sends a larger one is closed with 1009."
     )
     publish_buffer_bytes: Annotated[int, Range("bytes", 1024, 2**40)] = setting(
         16_777_216, "Messages", "Bytes of messages that wait for the bus: half for WebSockets, the rest for HTTP."
     )
     send_buffer_bytes: Annotated[int, Range("bytes", 1024, 2**30)] = setting(
-        1_048_576, "Messages", "Bytes that may wait for one client before it counts as slow."
+        1_048_576, "Messages", "Bytes that may wait for one client; with more it is a slow consumer."
     )
     slow_consumer: Annotated[Literal["close", "drop"], Lowered] = setting(
-        "close", "Messages", "A slow client is closed with 1013, or misses new messages; with a history it is closed."
+        "close",
+        "Messages",
+        "close: slow consumers are closed with 1013; drop: they miss messages. With a history always close.",
     )
     write_timeout: Annotated[float, Range("seconds", 0.1, 3600)] = setting(
-        30.0, "Messages", "Seconds without any progress of a client's buffer before it is closed."
+        30.0, "Messages", "Seconds after which a client is closed if its socket takes no bytes."
     )
     write_delay: Annotated[float, Range("milliseconds", 0, 1000)] = setting(
-        0.0, "Messages", "Milliseconds between two writes to clients under load; more saves CPU."
+        0.0, "Messages", "Milliseconds between two writes to clients under load; a larger value saves CPU."
     )
     default_channel: ChannelName = setting("lobby", "Messages", "Channel of clients that connect to / or /ws.")
     welcome: Text | None = setting(None, "Messages", "First text message to each client. Not set: none.")

@@ -124,14 +124,14 @@ def read_json(text: str) -> object:
     except json.JSONDecodeError as error:
         raise ValueError(f"this can't be read: {error}") from None
     except RecursionError:
-        raise ValueError("this is too deep") from None
+        raise ValueError("it is nested too deeply") from None
 
 
 def read_file(path: str) -> object:
     """Return what a file of JSON or TOML says; raises `ValueError` with the reason why it can't be read."""
     suffix = Path(path).suffix.lower()
     if suffix not in (".json", ".toml"):
-        raise ValueError("the name of this one ends in neither")
+        raise ValueError("the name of this file ends in neither")
     try:
         text = Path(path).read_text(encoding="utf-8")
         return read_json(text) if suffix == ".json" else tomllib.loads(text)
@@ -156,7 +156,7 @@ def read_namespaces(given: object, variable: str, bounds: Bounds) -> dict[str, C
         WrongParts: some of it can't be used; has all problems.
     """
     if not isinstance(given, Mapping):
-        raise ValueError("this is no object")
+        raise ValueError("it is not an object")
     problems: list[SettingProblem] = []
     found = {}
     for name, options in given.items():
@@ -216,17 +216,17 @@ def _conflicts(name: str, options: Mapping[str, Any], unsure: set[str], bounds: 
     if not options.get("history_size") and "history_size" not in unsure:
         for option in ("history_ttl", "history_bytes"):
             if option in options:
-                yield option, "only with history_size: else nothing is kept"
+                yield option, "only with history_size: else the channel keeps no messages"
         if options.get("cache"):
-            yield "cache", "only with history_size: else nothing is kept"
+            yield "cache", "only with history_size: else the channel keeps no messages"
         if options.get("delta") and not options.get("positions") and "positions" not in unsure:
-            yield "delta", "only with history_size or positions: else a client may have missed the message before"
+            yield "delta", "only with history_size or positions: else a client may lack the previous message"
     if options.get("join_leave") and not options.get("presence") and "presence" not in unsure:
-        yield "join_leave", "only with presence: else it is not known who is there"
+        yield "join_leave", "only with presence: else gateways don't know who is there"
     if options.get("force_push_join_leave") and not options.get("join_leave") and "join_leave" not in unsure:
         yield "force_push_join_leave", "only with join_leave: else nobody is told"
     if options.get("history_size") and options.get("slow_consumer", "close") != "close":
-        yield "slow_consumer", "only close with history_size: who is closed comes back, and misses nothing"
+        yield "slow_consumer", "with history_size only close: a closed client comes back, and misses nothing"
     own, most = options.get("max_message_bytes"), bounds.max_message_bytes
     if own is not None and most is not None and own > most:
         yield "max_message_bytes", f"at most {PREFIX}MAX_MESSAGE_BYTES, which is {most}"
@@ -234,7 +234,7 @@ def _conflicts(name: str, options: Mapping[str, Any], unsure: set[str], bounds: 
     if options.get("history_bytes", largest) < largest and "max_message_bytes" not in unsure:
         yield "history_bytes", f"at least {source}, which is {largest}"
     if "rights" in options and f"{name}:*" in bounds.rights:
-        yield "rights", f"not besides {name}:* in {PREFIX}RIGHTS"
+        yield "rights", f"not together with {name}:* in {PREFIX}RIGHTS"
 
 
 def _text(value: object) -> str:
@@ -247,10 +247,10 @@ def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) < len(pairs):
         keys = [key for key, _ in pairs]
-        raise ValueError(f"{next(key for key in keys if keys.count(key) > 1)!r} stands twice")
+        raise ValueError(f"{next(key for key in keys if keys.count(key) > 1)!r} is there twice")
     return found
 
 
 def _refuse_constant(name: str) -> object:
     """Refuse NaN and infinity, which Python takes for numbers, and JSON does not."""
-    raise ValueError(f"{name} is no number")
+    raise ValueError(f"{name} is not a number")

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ValidationInfo, field_validator
 
 from relay.brokers import schemes
-from relay.fan_out.library import Unavailable
+from relay.fan_out.library import FanOutUnavailable
 from relay.fan_out.ways import check_way
 from relay.settings.field import PREFIX, setting
 from relay.settings.values import (
@@ -27,7 +27,7 @@ class ProcessSettings(BaseModel):
         25.0, "Keepalive", "Seconds between two pings of a client."
     )
     ping_timeout: Annotated[float, Range("seconds", 0.1, 3600)] = setting(
-        10.0, "Keepalive", "Seconds a client has to answer a ping; at most the interval."
+        10.0, "Keepalive", "Seconds that a client has to answer a ping; at most the interval."
     )
 
     drain_delay: Annotated[float, Range("seconds", 0, 3600)] = setting(
@@ -38,13 +38,13 @@ class ProcessSettings(BaseModel):
     )
 
     log_level: Annotated[Literal["debug", "info", "warning", "error"], Lowered] = setting(
-        "info", "Process", "Least important log entries to write."
+        "info", "Process", "Lowest level of log entries to write."
     )
     log_format: Annotated[Literal["auto", "console", "json"], Lowered] = setting(
         "auto", "Process", "How log entries look; auto: console on a terminal, JSON elsewhere."
     )
     event_loop: Annotated[Literal["auto", "uvloop", "asyncio"], Lowered] = setting(
-        "auto", "Process", "Event loop of `relay serve`; auto: uvloop when it is installed."
+        "auto", "Process", "Event loop of `relay serve`; auto: uvloop if it is installed."
     )
     fanout: Annotated[Literal["auto", "io_uring", "send", "python"], Lowered] = setting(
         "auto", "Process", "How messages are written to many clients; auto: the first of these that works here."
@@ -55,7 +55,7 @@ class ProcessSettings(BaseModel):
     worker_timeout: Annotated[float, Range("seconds", 1, 3600)] = setting(
         5.0, "Process", "Seconds that a worker process may be silent before it is replaced."
     )
-    revision: Text | None = setting(None, "Process", "What was built, such as a commit; shown in relay_build_info.")
+    revision: Text | None = setting(None, "Process", "Name of the build, such as a commit; shown in relay_build_info.")
 
     @field_validator("ping_timeout")
     @classmethod
@@ -73,7 +73,7 @@ class ProcessSettings(BaseModel):
         url = info.data.get("broker_url")
         if url is not None and not schemes.find(url).connects_processes:
             name = schemes.name_of(url)
-            raise ValueError(f"more than 1 needs Redis: {name}:// connects no processes, see {PREFIX}BROKER_URL")
+            raise ValueError(f"more than 1 needs Redis: {name}:// can't connect processes, see {PREFIX}BROKER_URL")
         if sys.platform != "linux":
             raise ValueError("more than 1 needs Linux, whose kernel spreads clients over processes")
         return value
@@ -84,7 +84,7 @@ class ProcessSettings(BaseModel):
         if value != "auto":
             try:
                 check_way(value)
-            except Unavailable as error:
+            except FanOutUnavailable as error:
                 raise ValueError(str(error)) from None
         return value
 

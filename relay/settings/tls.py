@@ -14,7 +14,7 @@ from relay.tls.server_certificate import CertificateError, CertificateFiles, Ser
 _Path = Annotated[str, StringConstraints(min_length=1)]
 
 _KINDS = {
-    "tls_cert": ValueKind("file", "PEM: the certificate, then those between it and its authority"),
+    "tls_cert": ValueKind("file", "PEM: the certificate, then the intermediate certificates"),
     "tls_key": ValueKind("file", f"PEM: the key of {PREFIX}TLS_CERT, without a password"),
     "tls_client_ca": ValueKind("file", "PEM: certificates of authorities"),
 }
@@ -25,13 +25,13 @@ class TlsSettings(BaseModel):
     gateway have the same settings."""
 
     tls_cert: Annotated[_Path, _KINDS["tls_cert"]] | None = setting(
-        None, "TLS", "Certificate for wss:// and https://, read again when it changes. Not set: no TLS."
+        None, "TLS", "Certificate for wss:// and https://; read again when it changes. Not set: no TLS."
     )
     tls_key: Annotated[_Path, _KINDS["tls_key"]] | None = setting(
-        None, "TLS", "Its private key. Not set: it is in the same file."
+        None, "TLS", "Private key of RELAY_TLS_CERT. Not set: it is in the same file."
     )
     tls_client_ca: Annotated[_Path, _KINDS["tls_client_ca"]] | None = setting(
-        None, "TLS", "Authorities that sign clients' certificates; each client needs one then. Not set: none."
+        None, "TLS", "Authorities for client certificates; every client then needs one. Not set: none."
     )
 
     @field_validator("tls_key", "tls_client_ca")

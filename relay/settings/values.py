@@ -187,7 +187,7 @@ def _check_keys(keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
         if not 16 <= len(text) <= 256:
             raise ValueError(f"number {number} has {len(text)} characters")
         if not text.isascii() or not text.isprintable() or " " in text:
-            raise ValueError(f"number {number} has others")
+            raise ValueError(f"number {number} has other characters")
     return keys
 
 

@@ -67,6 +67,6 @@ async def _accept(request: web.Request) -> web.Response:
     except UnknownNode as error:
         raise Refused(404, str(error)) from None
     except PublishError as error:
-        raise Refused(503, f"{error.disconnect.reason}: it was not, or perhaps not, handed over") from None
+        raise Refused(503, f"{error.disconnect.reason}: the commands may not have been passed on") from None
     keep_connection(request)
     return web.Response(status=204)

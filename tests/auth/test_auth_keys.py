@@ -44,8 +44,8 @@ def test_a_key_without_rights_gives_those_of_all_where_there_are_some() -> None:
         (f"{KEY};chat:*=x", "the rights must be some of rwph"),
         (f"{KEY};*:a=r", "at the end only"),
         (f"{KEY};an0ther-key-of-mine=x", "the rights must be some"),
-        (f"{KEY};user=a;user=b", "part 2 behind the key that can't be used: stands twice"),
-        (f"{KEY};a=r;a=w", "part 2 behind the key that can't be used: stands twice"),
+        (f"{KEY};user=a;user=b", "part 2 behind the key that can't be used: is there twice"),
+        (f"{KEY};a=r;a=w", "part 2 behind the key that can't be used: is there twice"),
     ],
 )
 def test_a_malformed_key_is_refused_without_being_repeated(text: str, reason: str) -> None:
@@ -69,7 +69,7 @@ def test_rights_for_all_are_a_list() -> None:
     [
         (("chat",), "PATTERN=LETTERS"),
         (("=r",), "must have 1 to 255 bytes"),
-        (("a=r", "a=w"), "a stands twice"),
+        (("a=r", "a=w"), "a is there twice"),
         (("a=z",), "some of rwph"),
     ],
 )

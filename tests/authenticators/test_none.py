@@ -19,7 +19,7 @@ def asking(query: dict[str, str]) -> ConnectRequest:
 
 
 def test_the_rights_of_a_namespace_are_those_of_all_clients() -> None:
-    """As an entry of RELAY_RIGHTS: what no pattern fits is allowed no more."""
+    """As an entry of RELAY_RIGHTS: what no pattern matches is allowed no more."""
     settings = Settings(namespaces={"news": ChannelOptions(rights="r")})
     identity = make_authenticator(settings, Counters()).identify(asking({}))
     assert isinstance(identity, Identity)

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 from aiohttp import web
 
-from relay.back_ends.back_end import WAITING_PER_REQUEST, BackEnd, NotAsked
+from relay.back_ends.back_end import MAX_PENDING_BYTES, WAITING_PER_REQUEST, BackEnd, NotAsked
 from relay.back_ends.circuit import FAILURES, Circuit
 from relay.back_ends.http_client import CallFailed, Failure, HttpClient
 from relay.logs import Logger
@@ -20,12 +20,17 @@ from tests.harness.conditions import wait_until
 
 @asynccontextmanager
 async def back_end_at(
-    server: HttpServer, concurrency: int = 1, circuit: Circuit | None = None, patience: float | None = None
+    server: HttpServer,
+    concurrency: int = 1,
+    circuit: Circuit | None = None,
+    patience: float | None = None,
+    max_pending_bytes: int = MAX_PENDING_BYTES,
 ) -> AsyncIterator[tuple[BackEnd, Histogram]]:
     """Yield what asks a server, and the histogram of its requests."""
     seconds = Histogram()
     client = HttpClient(server.url, timeout=60, max_bytes=1000, connections=concurrency)
-    back_end = BackEnd(client, "the oracle", concurrency, seconds, Logger("relay.test"), circuit, patience)
+    log = Logger("relay.test")
+    back_end = BackEnd(client, "the oracle", concurrency, seconds, log, circuit, patience, max_pending_bytes)
     await back_end.open()
     try:
         yield back_end, seconds
@@ -103,6 +108,35 @@ async def test_so_many_wait_and_no_more(caplog: pytest.LogCaptureFixture) -> Non
         go_on.set()
         await asyncio.gather(*asking)
         assert (server.most_at_once, back_end.pending) == (2, 0)
+
+
+async def test_so_many_bytes_wait_and_no_more() -> None:
+    """Clients may send any number of large questions while it hangs: all of them are in memory."""
+    go_on = asyncio.Event()
+
+    async def wait(request: web.Request) -> web.StreamResponse:
+        await go_on.wait()
+        return web.json_response({})
+
+    async with HttpServer(wait) as server, back_end_at(server, max_pending_bytes=1000) as (back_end, _):
+        asking = [asyncio.create_task(back_end.post(bytes(500), {}, (200,))) for _ in range(2)]
+        await wait_until(lambda: back_end.pending == 2)
+        with pytest.raises(NotAsked) as caught:
+            await back_end.post(b"1", {}, (200,))
+        assert caught.value.reason == "busy"
+        asking.pop().cancel()
+        await wait_until(lambda: back_end.pending == 1)
+        asking.append(asyncio.create_task(back_end.post(bytes(500), {}, (200,))))
+        go_on.set()
+        await asyncio.gather(*asking)
+        assert (await back_end.post(bytes(1001), {}, (200,))).status == 200, "one alone may be larger"
+
+
+async def test_a_large_body_is_sent_in_pieces() -> None:
+    """aiohttp warns of one that is not, which is an error here."""
+    async with HttpServer(answering(200, {})) as server, back_end_at(server) as (back_end, _):
+        with pytest.raises(CallFailed, match="413"):
+            await back_end.post(bytes(2 * 1024 * 1024), {}, (200,))
 
 
 async def test_who_has_waited_for_too_long_is_not_asked_for() -> None:

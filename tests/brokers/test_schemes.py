@@ -81,7 +81,7 @@ def test_settings_ask_a_new_bus() -> None:
     assert isinstance(load_broker(BrokerOptions("TEST://h"), RecordingSink(), Counters()), TestBroker)
     for values, reason in (
         ({"broker_url": "test:"}, "the host is missing"),
-        ({"broker_url": "test://h", "workers": 2}, "test:// connects no processes"),
+        ({"broker_url": "test://h", "workers": 2}, "test:// can't connect processes"),
         ({"broker_url": "other://h"}, "one of memory://, redis://, rediss://, unix://, test://"),
     ):
         with pytest.raises(SettingsError, match=reason):

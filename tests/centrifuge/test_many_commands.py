@@ -222,10 +222,10 @@ async def test_nothing_of_a_client_waits_for_the_garbage_collector(
         gc.enable()
 
 
-async def test_a_stranger_with_too_many_channels_is_closed_at_the_first(
+async def test_a_client_that_connects_with_too_many_channels_is_closed_before_the_first(
     embedded: EmbeddedFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The others of its `connect` cost nothing any more."""
+    """So the thousands of its `connect` cost nothing."""
     asked: list[str] = []
     subscribe = MultiplexedSession.subscribe
 
@@ -239,4 +239,4 @@ async def test_a_stranger_with_too_many_channels_is_closed_at_the_first(
         await client.upgrade("/connection/websocket")
         await say(client, {"id": 1, "connect": {"subs": {str(number): {} for number in range(MANY)}}})
         assert await client.close_frame() == (3505, "channel limit")
-    assert len(asked) == 11
+    assert asked == []

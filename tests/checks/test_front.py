@@ -67,7 +67,7 @@ def test_the_certificate(days: float, state: State, words: str) -> None:
     ("settings", "state", "words"),
     [
         ({}, State.WARNING, "set RELAY_TRUSTED_PROXIES"),
-        ({"tls_cert": "cert.pem"}, State.OK, "itself"),
+        ({"tls_cert": "cert.pem"}, State.OK, "directly to the gateway"),
         (PROXY, State.OK, "10.0.0.0/8, and no others"),
         ({"trusted_proxies": "10.0.0.1,0.0.0.0/0"}, State.MISSING, "has 0.0.0.0/0:"),
         ({"trusted_proxies": "::/0"}, State.MISSING, "has ::/0:"),
@@ -123,4 +123,4 @@ def test_the_drain(settings: dict[str, Any], state: State, words: str) -> None:
 def test_what_stops_a_gateway_has_to_wait() -> None:
     verdict = front.stop_timeout(facts(drain_delay=5, drain_seconds=20))
     assert verdict.state is State.UNKNOWN
-    assert "for 35 s" in verdict.reason
+    assert "wait 35 s" in verdict.reason

@@ -39,7 +39,7 @@ def test_of_a_redis_that_does_not_answer_nothing_is_known(judge: Callable[[Facts
         (UNREACHABLE, State.MISSING, "connecting to 10.0.0.9:6379: Connection refused: no gateway gets ready"),
         (redis_facts(), State.OK, "Redis 7.0.15 at 10.0.0.9:6379 answers in 0.5 ms"),
         (redis_facts(info={"redis_mode": "cluster"}), State.MISSING, "Redis Cluster"),
-        (redis_facts(info={"redis_version": "6.0.16"}), State.WARNING, "take 6.2 or newer"),
+        (redis_facts(info={"redis_version": "6.0.16"}), State.WARNING, "use 6.2 or newer"),
         (redis_facts(info={"redis_version": "8.0"}), State.OK, "Redis 8.0"),
         (NOTHING_SAID, State.OK, "of a version that it hides"),
     ],
@@ -152,7 +152,7 @@ def test_timeouts(parameters: dict[str, str], state: State) -> None:
     [
         ({}, "", HISTORY, State.OK, "append-only"),
         ({"aof_enabled": "0"}, "", {}, State.OK, "no channel keeps"),
-        ({"aof_enabled": "0"}, "", HISTORY, State.MISSING, "all that channels keep"),
+        ({"aof_enabled": "0"}, "", HISTORY, State.MISSING, "loses all histories"),
         ({"aof_enabled": "0"}, "3600 1", HISTORY, State.MISSING, "since the last snapshot"),
         ({"aof_last_write_status": "err"}, "", {}, State.MISSING, "can't write to its disk"),
         ({"rdb_last_bgsave_status": "err"}, "", {}, State.MISSING, "can't write to its disk"),
@@ -177,3 +177,12 @@ def test_what_redis_does_not_tell_is_unknown(judge: Callable[[Facts], Verdict], 
     verdict = judge(NOTHING_SAID)
     assert verdict.state is State.UNKNOWN
     assert right in verdict.reason
+
+
+@pytest.mark.parametrize("number", ["", "abc", "-1", "1.5", "²", "9" * 5000])
+def test_what_is_no_number_is_unknown(number: str) -> None:
+    unreadable = (State.UNKNOWN, "what it says of this can't be read")
+    assert redis.memory(redis_facts(info={"maxmemory": number})) == unreadable
+    for limit in (f"pubsub {number} 1 1", f"pubsub 1 1 {number}", "pubsub 1", "pubsub"):
+        assert redis.output_buffers(redis_facts(parameters={"client-output-buffer-limit": limit})) == unreadable
+    assert redis.redis(redis_facts(info={"redis_version": f"{number}.7"})).state in (State.OK, State.WARNING)

@@ -17,7 +17,7 @@ WORKERS = {"broker_url": "redis://redis.internal"}
 @pytest.mark.parametrize(
     ("settings", "state", "words"),
     [
-        ({}, State.OK, "has a bound"),
+        ({}, State.OK, "has a limit"),
         ({"max_messages_per_second": 0}, State.WARNING, "RELAY_MAX_MESSAGES_PER_SECOND 0"),
         ({"max_connections_per_user": 0}, State.WARNING, "RELAY_MAX_CONNECTIONS_PER_USER 0"),
     ],
@@ -59,7 +59,7 @@ def test_the_accept_queue(length: int | None, state: State) -> None:
             "set RELAY_MAX_CONNECTIONS to 17808 or less",
         ),
         ({"max_connections": 10_000, "workers": 4, **WORKERS}, State.OK, "387 MB"),
-        ({}, State.WARNING, "100000 clients are let in, and there is memory for 55652"),
+        ({}, State.WARNING, "lets 100000 clients in, but has memory for 55652"),
     ],
 )
 def test_memory(settings: dict[str, Any], state: State, words: str) -> None:

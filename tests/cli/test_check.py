@@ -90,7 +90,7 @@ async def test_json_has_the_place_of_each_reason(production: dict[str, str]) -> 
     assert json.loads(outcome.output)[[item.name for item in ITEMS].index("Playground")] == {
         "item": "Playground",
         "state": "missing",
-        "reason": "whoever opens the relay's address gets a page to try it with; set RELAY_DEMO=off",
+        "reason": "every visitor of the relay's address gets the playground; set RELAY_DEMO=off",
         "why": "docs/production.md#playground",
     }
 

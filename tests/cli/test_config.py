@@ -65,7 +65,7 @@ def test_json_has_typed_values() -> None:
         "allowed": "0.1 to 60",
         "default": "3",
         "group": "Bus",
-        "meaning": "Seconds to connect, and of silence before the link counts as dead.",
+        "meaning": "Seconds to connect; also seconds of silence after which a link counts as dead.",
     }
 
 

@@ -138,7 +138,7 @@ async def test_a_history_that_begins_anew_between_two_pages_is_not_mixed(
 
     monkeypatch.setattr(RedisHistoryStore, "read", begin_anew)
     outcome = await bus.history("large:a")
-    assert outcome == Outcome(1, "", "relay: no history of large:a: it has begun anew meanwhile; try again\n")
+    assert outcome == Outcome(1, "", "relay: no history of large:a: the history began again meanwhile; try again\n")
 
 
 async def test_why_there_is_no_history_is_said(bus: Bus) -> None:
@@ -147,11 +147,11 @@ async def test_why_there_is_no_history_is_said(bus: Bus) -> None:
     position = await bus.position("kept:a")
     for arguments, reason in (
         (("plain",), "no gateway on this Redis keeps one; RELAY_HISTORY_SIZE and RELAY_NAMESPACES say which do"),
-        (("counted:a",), "its messages are counted, and not kept; --limit 0 shows the position"),
-        (("kept:a", "--since", "other:1"), f"the position other:1 says nothing any more, the channel is at {position}"),
+        (("counted:a",), "its messages are counted but not kept; --limit 0 shows the position"),
+        (("kept:a", "--since", "other:1"), f"the position other:1 is no longer valid, the channel is at {position}"),
         (
             ("kept:a", "--since", f"{position.epoch}:2"),
-            f"the position {position.epoch}:2 says nothing any more, the channel is at {position}",
+            f"the position {position.epoch}:2 is no longer valid, the channel is at {position}",
         ),
     ):
         outcome = await bus.history(*arguments)

@@ -117,7 +117,7 @@ async def test_a_person_at_a_terminal_is_told_what_to_open(workers: int, redis_s
         RELAY_WORKERS=workers,
         RELAY_LOG_LEVEL="error",
     )
-    everybody = "Everybody who reaches it may listen and publish to every channel: RELAY_AUTH is none."
+    everybody = "Any program that reaches it may listen and publish to every channel: RELAY_AUTH is none."
     assert shown == f"Open http://127.0.0.1:{port}/\r\n{everybody}\r\n"
 
 

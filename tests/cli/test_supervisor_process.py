@@ -29,7 +29,7 @@ async def test_without_a_bus_more_than_one_is_refused(given: str) -> None:
     outcome = await run("serve", RELAY_WORKERS=given)
     assert outcome.code == 2
     assert f"given:    '{given}' (env)" in outcome.errors
-    assert "more than 1 needs Redis: memory:// connects no processes, see RELAY_BROKER_URL" in outcome.errors
+    assert "more than 1 needs Redis: memory:// can't connect processes, see RELAY_BROKER_URL" in outcome.errors
 
 
 @pytest.mark.parametrize("shared", [False, True])

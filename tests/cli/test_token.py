@@ -153,7 +153,9 @@ def test_a_token_with_subscriptions_is_explained() -> None:
     outcome = ask("--check", token, "--channel", "news")
     assert outcome.code == 0
     assert "  hears  news, chat:1: the token subscribes to it" in outcome.output
-    assert "  news: may subscribe, may not publish; the token subscribes to it; else no pattern fits" in outcome.output
+    assert (
+        "  news: may subscribe, may not publish; the token subscribes to it; else no pattern matches" in outcome.output
+    )
     assert ask("--check", token, "--channel", "other").code == 1
 
 
@@ -195,7 +197,7 @@ def test_doubts_are_told_beside_the_token(tmp_path: Path, monkeypatch: pytest.Mo
             ["--channel", "a=r", "--auth", "none"],
             "gateways with these settings don't verify tokens: RELAY_AUTH is none",
         ),
-        (["--channel", "a{sub}=r"], "a{sub} fits no channel: {sub} stands for the user, and there is no --user"),
+        (["--channel", "a{sub}=r"], "a{sub} matches no channel: {sub} stands for the user, and there is no --user"),
         (
             ["--channel", "a=r", "--ttl", "never"],
             "a gateway with these settings refuses this token: the token has no exp, so it would be valid for ever",
@@ -247,7 +249,7 @@ def test_what_no_token_can_be_made_of_is_wrong_usage(tmp_path: Path) -> None:
         (["--ttl", "soon"], "'soon' is not a duration"),
         (["--ttl", "0"], "too little: at least 1"),
         (["--info", "{"], "--info: '{' is no JSON"),
-        (["--info", "NaN"], "NaN is no number"),
+        (["--info", "NaN"], "NaN is not a number"),
         (["--info", "[" * 100_000], "is no JSON"),
         (["--algorithm", "ES256"], "--algorithm: the key signs with HS256, and not with ES256"),
         (["--algorithm", "HS512"], "--algorithm: the key signs with HS256, and not with HS512"),
@@ -317,7 +319,7 @@ def test_a_token_without_a_right_to_the_channel_is_accepted_with_another_exit_co
     assert (outcome.code, outcome.errors) == (1, "")
     assert "  user   none: the token has no sub\n" in outcome.output
     assert "user:{sub} (none: there is no user)" in outcome.output
-    assert outcome.output.endswith("  user:ann: may not subscribe, may not publish; no pattern fits\n")
+    assert outcome.output.endswith("  user:ann: may not subscribe, may not publish; no pattern matches\n")
 
 
 def test_a_connection_without_an_end_is_told() -> None:

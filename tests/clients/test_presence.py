@@ -234,8 +234,8 @@ async def test_what_an_application_shows_can_not_break_an_event() -> None:
     [
         ("/sse/room:1?join_leave=1", "*=rw", 403, b"you may not see who is on this channel"),
         ("/sse/room:1?join_leave=1", "*=p", 403, b"you may not subscribe to this channel"),
-        ("/sse/seen:1?join_leave=1", "*=rp", 400, b"join_leave: of this channel it isn't told"),
-        ("/sse/lobby?join_leave=1", "*=rp", 400, b"join_leave: of this channel it isn't told"),
+        ("/sse/seen:1?join_leave=1", "*=rp", 400, b"join_leave: this channel doesn't tell"),
+        ("/sse/lobby?join_leave=1", "*=rp", 400, b"join_leave: this channel doesn't tell"),
         ("/sse/room:1?join_leave=yes", "*=rp", 400, b"join_leave must be 1, or 0"),
     ],
 )

@@ -125,8 +125,8 @@ def refusals() -> list[tuple[str, list[str]]]:
     """Return causes of 401 in the code, and the parts of their sentences that don't depend on anything."""
     found = []
     call = re.compile(r'(?:Unauthenticated|__init__)\(\s*(MISSING|"[a-z_]+"),\s*f?"([^"]+)"', re.DOTALL)
-    for room in ("auth", "authenticators"):
-        for path in sorted((ROOT / "relay" / room).rglob("*.py")):
+    for package in ("auth", "authenticators"):
+        for path in sorted((ROOT / "relay" / package).rglob("*.py")):
             for cause, sentence in call.findall(path.read_text()):
                 parts = [part.strip() for part in re.split(r"\{.*?\}", sentence) if len(part.strip()) > 4]
                 found.append(("no_credential" if cause == "MISSING" else cause.strip('"'), parts))

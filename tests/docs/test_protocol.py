@@ -46,7 +46,7 @@ def test_the_table_of_close_codes_says_what_clients_do(row: list[str]) -> None:
     """`relay subscribe` goes by `comes_back`, and so does the client in the page."""
     codes, _, advice = row
     ends = [int(code) for code in re.findall("[0-9]{4}", codes)]
-    back = not advice.startswith(("mend", "stay away"))
+    back = not advice.startswith(("fix", "stay away"))
     assert back == advice.startswith(("come back", "the same"))
     assert {comes_back(code) for code in ends} == {back}
     assert len(ends) > 1 or ends[0] in {1002, *(disconnect.code for disconnect in Disconnect)}
@@ -107,8 +107,10 @@ def test_every_status_with_which_a_request_is_refused_is_explained() -> None:
     """Those of the server API are on a page of their own."""
     cells = re.findall(r"^\| ([0-9, ]{3,})", text_of(PAGE), re.MULTILINE)
     explained = {status for cell in cells for status in re.findall("[0-9]{3}", cell)}
-    rooms = ("auth", "clients", "gateway", "protocols", "proxies", "web")
-    sources = [path for room in rooms for path in (ROOT / "relay" / room).rglob("*.py") if "api" not in path.parts]
+    packages = ("auth", "clients", "gateway", "protocols", "proxies", "web")
+    sources = [
+        path for package in packages for path in (ROOT / "relay" / package).rglob("*.py") if "api" not in path.parts
+    ]
     raised = {status for path in sources for status in re.findall(r"Refused\(\s*([0-9]{3})\b", path.read_text())}
     assert len(raised) > 10
     assert raised <= explained

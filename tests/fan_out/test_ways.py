@@ -16,7 +16,7 @@ import pytest
 from relay import Gateway, Settings
 from relay.fan_out import library
 from relay.fan_out.direct_socket import OPEN, SKIPPED, WITHHELD
-from relay.fan_out.library import Unavailable, load
+from relay.fan_out.library import FanOutUnavailable, load
 from relay.fan_out.ways import BEST_FIRST, check_way, open_fan_out
 from relay.settings.problem import SettingsError
 from tests.conftest import EmbeddedFactory, GatewayFactory
@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture
 def other_library(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
     """Where the library is looked for; there is none."""
-    place = tmp_path / "native.so"
+    place = tmp_path / "native.so.1"
     monkeypatch.setattr(library, "PATH", place)
     load.cache_clear()
     yield place
@@ -59,7 +59,7 @@ def test_both_halves_have_the_same_numbers() -> None:
 def test_without_a_library_python_is_left(other_library: Path) -> None:
     assert open_fan_out("auto") == ("python", None)
     for way in NATIVE:
-        with pytest.raises(Unavailable, match="no C compiler"):
+        with pytest.raises(FanOutUnavailable, match="no C compiler"):
             open_fan_out(way)
     check_way("python")
 
@@ -69,14 +69,14 @@ def test_a_library_of_another_version_is_not_used(other_library: Path) -> None:
         pytest.skip("no C compiler here")
     code = "int relay_fan_out_interface(void) { return 0; }"
     subprocess.run(["cc", "-shared", "-fPIC", "-o", other_library, "-xc", "-"], input=code, text=True, check=True)
-    with pytest.raises(Unavailable, match="another version"):
+    with pytest.raises(FanOutUnavailable, match="another version"):
         open_fan_out("send")
     assert open_fan_out("auto") == ("python", None)
 
 
 def test_what_is_no_library_is_not_used(other_library: Path) -> None:
     other_library.write_bytes(b"cut off")
-    with pytest.raises(Unavailable, match="can't be loaded"):
+    with pytest.raises(FanOutUnavailable, match="can't be loaded"):
         open_fan_out("send")
     assert open_fan_out("auto") == ("python", None)
 
@@ -85,7 +85,7 @@ def test_where_io_uring_is_refused_send_is_left() -> None:
     need("io_uring")
     with no_more_files():
         way, opened = open_fan_out("auto")
-        with pytest.raises(Unavailable, match="refuses io_uring: Too many open files"):
+        with pytest.raises(FanOutUnavailable, match="refuses io_uring: Too many open files"):
             open_fan_out("io_uring")
     assert way == "send"
     assert opened is not None
@@ -113,7 +113,7 @@ async def test_one_that_has_gone_since_is_a_problem_of_the_settings(monkeypatch:
     gateway = Gateway(Settings(port=0, fanout="send"))
 
     def refuse(*, io_uring: bool) -> int:
-        raise Unavailable("no memory")
+        raise FanOutUnavailable("no memory")
 
     monkeypatch.setattr(library, "make", refuse)
     with pytest.raises(SettingsError, match=r"RELAY_FANOUT: got 'send'.*no memory"):

@@ -13,6 +13,7 @@ from typing import Any, Final, Self
 
 import pytest
 
+import relay.protocols.centrifuge.protobuf_format  # noqa: F401  # loaded with its first client, it would be left behind
 from relay import Gateway, Settings
 from relay.brokers.envelope import EnvelopeError, open_envelope
 from relay.clients.context import CLOSE_TIMEOUT_SECONDS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from relay.fan_out.library import Unavailable
+from relay.fan_out.library import FanOutUnavailable
 from relay.fan_out.ways import BEST_FIRST, Way, check_way
 
 WAYS = list(BEST_FIRST)
@@ -21,5 +21,5 @@ def need(way: str) -> None:
         if known == way:
             try:
                 check_way(known)
-            except Unavailable as error:
+            except FanOutUnavailable as error:
                 pytest.skip(f"no fan-out by {way}: {error}")

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from relay.brokers.presence import PresenceStats, TooManyMembers
 from relay.member import Member
 from relay.presence.channel_presence import ChannelPresence
+from relay.presence.paced_readings import LARGE
 from relay.presence.present_members import PresentMembers
 
 NODE = b"12345678"
@@ -80,3 +81,19 @@ async def test_where_too_many_are_there_the_bus_counts_them() -> None:
 
 async def _list(present: PresentMembers) -> list[Member]:
     return list(await present.members("a"))
+
+
+async def test_back_ends_do_not_wait_behind_clients() -> None:
+    """Any number of clients may ask about a large channel; a back end has a key."""
+    store, here = Store(*[Member(f"{number:032x}", "ann") for number in range(LARGE)]), Here()
+    store.gate.set()
+    present = reader(store, here)
+    assert len(await present.members_in_turn("a")) == LARGE
+    assert (await present.stats_in_turn("a")).clients == LARGE
+    store.gate.clear()
+    clients = [asyncio.create_task(present.members_in_turn("a")) for _ in range(3)]
+    store.gate.set()
+    assert len(await present.members("a")) == LARGE
+    assert (await present.stats("a")).clients == LARGE
+    assert not any(client.done() for client in clients)
+    assert [len(members) for members in await asyncio.gather(*clients)] == [LARGE] * 3

@@ -61,6 +61,18 @@ async def test_what_is_not_published_says_so(stand_in: StandIn, status: int, kin
     assert len(script.requests) == 1
 
 
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{", b"[]", b"{}", b'{"gateways":"1"}', b'{"gateways":1,"position":[]}', b"[" * 100_000, b" " * 100_000_000],
+    ids=lambda body: f"{body[:20]!r}",
+)
+async def test_an_answer_that_no_relay_gives_tells_nothing(stand_in: StandIn, body: bytes) -> None:
+    script = Script(web.Response(body=body, content_type="application/json"))
+    async with eager(await stand_in(script.answer)) as client:
+        with pytest.raises(DeliveryUnknown, match="answers what no relay does"):
+            await client.publish("a", "hello")
+
+
 async def test_a_message_with_a_key_is_tried_again(stand_in: StandIn) -> None:
     done = web.json_response({"channel": "a", "gateways": 2})
     for answers, tries in (

@@ -24,7 +24,7 @@ async def read(stand_in: StandIn, answer: web.Response) -> Refusal:
         (web.Response(status=403, text="red \x1b[31m alert"), r"red \x1b[31m alert"),
         (web.Response(status=502, text="<h1>Bad</h1>", content_type="text/html"), "Bad Gateway"),
         (web.Response(status=500, text="x" * 9000), "x" * 500),
-        (web.Response(status=308, headers={"Location": "https://h/"}), "it sends clients on to https://h/"),
+        (web.Response(status=308, headers={"Location": "https://h/"}), "it redirects clients to https://h/"),
         (web.Response(text="{}", content_type="application/json"), "there is no relay at this address: the answer is"),
     ],
 )

@@ -78,7 +78,7 @@ async def test_a_wait_that_is_cancelled_loses_no_message(embedded: EmbeddedFacto
         for number in range(3):
             waiting = asyncio.ensure_future(anext(messages))
             await wait_until(lambda: messages._reading)
-            with pytest.raises(RuntimeError, match="being read already"):
+            with pytest.raises(RuntimeError, match="another loop already reads"):
                 await anext(messages)
             waiting.cancel()
             with pytest.raises(asyncio.CancelledError):
@@ -178,7 +178,20 @@ async def test_it_goes_on_where_it_was(stand_in: StandIn) -> None:
     assert script.asked == [(f"{target}?history=5", None), (target, "e:2"), *[(target, "e:3")] * 3]
 
 
-@pytest.mark.parametrize("said", ["event: close\ndata: ?", "event: binary\ndata: a", "event: missed\ndata: 7"])
+@pytest.mark.parametrize(
+    "said",
+    [
+        "event: close\ndata: ?",
+        "event: close\ndata: " + "[" * 100_000,
+        'event: close\ndata: {"code":1013,"reason":7}',
+        "event: binary\ndata: a",
+        "event: binary\ndata: ????",
+        "event: missed\ndata: 7",
+        'event: missed\ndata: {"position":{"e":1}}',
+        "id: e\r:1\ndata: no position, but a second header",
+        "id: " + "9" * 10_000 + "\ndata: one that no header has room for",
+    ],
+)
 async def test_what_is_no_event_of_a_relay_breaks_the_stream(stand_in: StandIn, said: str) -> None:
     script = Script(f"id: e:1\ndata: one\n\nid: e:2\n{said}\n\n".encode(), b"id: e:2\ndata: two\n\n")
     async with eager(await stand_in(script.answer)) as client, client.subscribe("a") as messages:
@@ -230,7 +243,7 @@ async def test_a_handler_need_not_be_async(stand_in: StandIn) -> None:
     [
         (403, {}, "you may not"),
         (404, {}, "you may not"),
-        (301, {"Location": "https://h/sse/a"}, "it sends clients on to https://h/sse/a"),
+        (301, {"Location": "https://h/sse/a"}, "it redirects clients to https://h/sse/a"),
         (200, {}, "there is no relay at this address: the answer is text/plain"),
     ],
 )
@@ -259,6 +272,18 @@ async def test_it_stays_away_when_it_is_told_so(stand_in: StandIn, code: int) ->
             await read_into(got, client.subscribe("a"))
     assert (got, raised.value.status) == (["one"], code)
     assert len(script.requests) == 1
+
+
+async def test_what_a_gateway_says_can_not_forge_a_log(stand_in: StandIn, caplog: pytest.LogCaptureFixture) -> None:
+    reason = "\\n\\u001b[2J" + "x" * 10_000
+    script = Script(f'data: one\n\nevent: close\ndata: {{"code":1013,"reason":"{reason}"}}\n\n'.encode(), b"")
+    with caplog.at_level(logging.WARNING, "relay.client"):
+        async with eager(await stand_in(script.answer)) as client, client.subscribe("a") as messages:
+            assert await take(messages, 1) == ["one"]
+            await wait_until(lambda: caplog.records)
+    (record, *_) = caplog.records
+    assert "closed with 1013 \\n\\x1b[2Jxxx" in record.getMessage()
+    assert len(record.getMessage()) < 1000
 
 
 async def test_it_waits_as_long_as_it_is_asked_to(stand_in: StandIn, caplog: pytest.LogCaptureFixture) -> None:

@@ -31,7 +31,7 @@ def problem_of(variable: str, **values: Any) -> str:
         ("RELAY_AUTH", {"auth": "basic"}, "none|key|jwt|http, or the dotted path"),
         ("RELAY_AUTH", {"auth": "a.b()"}, "none|key|jwt|http, or the dotted path"),
         ("RELAY_AUTH_KEYS", {"auth": "key"}, "RELAY_AUTH=key needs at least one"),
-        ("RELAY_AUTH_KEYS", {"auth_keys": f"{KEY},{KEY}"}, "number 2 stands twice"),
+        ("RELAY_AUTH_KEYS", {"auth_keys": f"{KEY},{KEY}"}, "number 2 is there twice"),
         ("RELAY_AUTH_KEYS", {"auth_keys": f"{KEY},short"}, "number 2 has 5 characters"),
         ("RELAY_AUTH_COOKIE", {"auth_cookie": "a=b"}, "the name of a cookie"),
         ("RELAY_RIGHTS", {"rights": "chat"}, "PATTERN=LETTERS"),

@@ -25,9 +25,9 @@ NAMESPACES = {
 CHAT = ChannelOptions(history_size=100, history_ttl=60)
 NEWS = ChannelOptions(positions=True, slow_consumer="latest", max_message_bytes=1000, rights="r")
 
-ONLY_CLOSE = "only close with history_size: who is closed comes back, and misses nothing"
+ONLY_CLOSE = "with history_size only close: a closed client comes back, and misses nothing"
 
-ONLY_WITH_POSITIONS = "only with history_size or positions: else a client may have missed the message before"
+ONLY_WITH_POSITIONS = "only with history_size or positions: else a client may lack the previous message"
 
 TOML = """
 [chat]
@@ -150,7 +150,7 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
         'RELAY_NAMESPACES: mail.rights: got "rx"; allowed: rights: some of rwph, each once, or none',
         f"RELAY_NAMESPACES: mail.presents: got true; allowed: one of {names} (did you mean presence?)",
         "RELAY_NAMESPACES: mail.history_ttl: got 60; allowed: seconds: 1 to 604800 "
-        "(only with history_size: else nothing is kept)",
+        "(only with history_size: else the channel keeps no messages)",
     ]
 
 
@@ -187,23 +187,27 @@ def test_values_have_their_types_and_ranges(option: str, value: object, allowed:
 @pytest.mark.parametrize(
     ("option", "options", "reason"),
     [
-        ("history_ttl", {"history_ttl": 60}, "only with history_size: else nothing is kept"),
-        ("history_ttl", {"history_ttl": 60, "history_size": 0}, "only with history_size: else nothing is kept"),
-        ("history_bytes", {"history_bytes": 10**6}, "only with history_size: else nothing is kept"),
+        ("history_ttl", {"history_ttl": 60}, "only with history_size: else the channel keeps no messages"),
+        (
+            "history_ttl",
+            {"history_ttl": 60, "history_size": 0},
+            "only with history_size: else the channel keeps no messages",
+        ),
+        ("history_bytes", {"history_bytes": 10**6}, "only with history_size: else the channel keeps no messages"),
         ("slow_consumer", {"slow_consumer": "drop", "history_size": 1}, ONLY_CLOSE),
         ("slow_consumer", {"slow_consumer": "latest", "history_size": 1}, ONLY_CLOSE),
-        ("join_leave", {"join_leave": True}, "only with presence: else it is not known who is there"),
+        ("join_leave", {"join_leave": True}, "only with presence: else gateways don't know who is there"),
         (
             "join_leave",
             {"join_leave": True, "presence": False},
-            "only with presence: else it is not known who is there",
+            "only with presence: else gateways don't know who is there",
         ),
         (
             "force_push_join_leave",
             {"force_push_join_leave": True, "presence": True},
             "only with join_leave: else nobody is told",
         ),
-        ("cache", {"cache": True, "positions": True}, "only with history_size: else nothing is kept"),
+        ("cache", {"cache": True, "positions": True}, "only with history_size: else the channel keeps no messages"),
         ("delta", {"delta": True}, ONLY_WITH_POSITIONS),
         ("delta", {"delta": True, "history_size": 0, "positions": False}, ONLY_WITH_POSITIONS),
         ("max_message_bytes", {"max_message_bytes": 70_000}, "at most RELAY_MAX_MESSAGE_BYTES, which is 65536"),
@@ -240,13 +244,13 @@ def test_a_wrong_setting_is_not_blamed_on_a_namespace() -> None:
     ("text", "reason"),
     [
         ("{", "this can't be read: Expecting property name"),
-        ("[]", "this is no object"),
-        ("null", "this is no object"),
+        ("[]", "it is not an object"),
+        ("null", "it is not an object"),
         ("chat", "this can't be read"),
-        ('{"chat": {}, "chat": {}}', "'chat' stands twice"),
-        ('{"chat": {"history_size": 1, "history_size": 2}}', "'history_size' stands twice"),
-        ('{"chat": {"history_ttl": NaN}}', "NaN is no number"),
-        ("[" * 100_000, "this is too deep"),
+        ('{"chat": {}, "chat": {}}', "'chat' is there twice"),
+        ('{"chat": {"history_size": 1, "history_size": 2}}', "'history_size' is there twice"),
+        ('{"chat": {"history_ttl": NaN}}', "NaN is not a number"),
+        ("[" * 100_000, "it is nested too deeply"),
     ],
 )
 def test_text_that_is_no_object_is_refused(text: str, reason: str) -> None:
@@ -259,13 +263,13 @@ def test_text_that_is_no_object_is_refused(text: str, reason: str) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
-        ("n.yaml", b"{}", "the name of this one ends in neither"),
+        ("n.yaml", b"{}", "the name of this file ends in neither"),
         ("n.json", None, "this one can't be read: No such file"),
         ("n.json", b'{"chat": "\xff"}', "this one is not UTF-8"),
         ("n.json", b"{", "this can't be read"),
         ("n.toml", b"[chat", "this one can't be read"),
         ("n.toml", b"[chat]\n[chat]", "this one can't be read"),
-        ("n.json", b"[]", "this is no object"),
+        ("n.json", b"[]", "it is not an object"),
     ],
 )
 def test_a_file_that_can_not_be_used_is_refused(tmp_path: Path, name: str, content: bytes | None, reason: str) -> None:
@@ -292,14 +296,22 @@ def test_namespaces_stand_in_one_place(tmp_path: Path) -> None:
     file = tmp_path / "n.json"
     file.write_text("{}")
     problem = problems_of(namespaces="{}", namespaces_file=str(file))["RELAY_NAMESPACES_FILE"]
-    assert problem.allowed.endswith("(not besides RELAY_NAMESPACES)")
+    assert problem.allowed.endswith("(not together with RELAY_NAMESPACES)")
 
 
 @pytest.mark.parametrize(
     ("values", "variable", "reason"),
     [
-        ({"history_ttl": "60"}, "RELAY_HISTORY_TTL", "only with RELAY_HISTORY_SIZE: else nothing is kept"),
-        ({"history_bytes": "100000"}, "RELAY_HISTORY_BYTES", "only with RELAY_HISTORY_SIZE: else nothing is kept"),
+        (
+            {"history_ttl": "60"},
+            "RELAY_HISTORY_TTL",
+            "only with RELAY_HISTORY_SIZE: else the channel keeps no messages",
+        ),
+        (
+            {"history_bytes": "100000"},
+            "RELAY_HISTORY_BYTES",
+            "only with RELAY_HISTORY_SIZE: else the channel keeps no messages",
+        ),
         (
             {"history_size": "1", "history_bytes": "65535"},
             "RELAY_HISTORY_BYTES",
@@ -307,7 +319,7 @@ def test_namespaces_stand_in_one_place(tmp_path: Path) -> None:
         ),
         ({"positions": "true"}, "RELAY_POSITIONS", "choice: on|off"),
         ({"presence": "true"}, "RELAY_PRESENCE", "choice: on|off"),
-        ({"join_leave": "on"}, "RELAY_JOIN_LEAVE", "only with RELAY_PRESENCE: else it is not known who is there"),
+        ({"join_leave": "on"}, "RELAY_JOIN_LEAVE", "only with RELAY_PRESENCE: else gateways don't know who is there"),
         (
             {"presence": "on", "force_push_join_leave": "on"},
             "RELAY_FORCE_PUSH_JOIN_LEAVE",
@@ -316,7 +328,11 @@ def test_namespaces_stand_in_one_place(tmp_path: Path) -> None:
         ({"subscriber_rights": "r"}, "RELAY_SUBSCRIBER_RIGHTS", "some of wph, each once, or none"),
         ({"no_json": "base64"}, "RELAY_NO_JSON", "choice: drop|string"),
         ({"delta": "on"}, "RELAY_DELTA", "only with RELAY_HISTORY_SIZE or RELAY_POSITIONS"),
-        ({"cache": "on", "positions": "on"}, "RELAY_CACHE", "only with RELAY_HISTORY_SIZE: else nothing is kept"),
+        (
+            {"cache": "on", "positions": "on"},
+            "RELAY_CACHE",
+            "only with RELAY_HISTORY_SIZE: else the channel keeps no messages",
+        ),
         ({"user_channels": "user"}, "RELAY_USER_CHANNELS", "not 'user': {sub} must stand in it"),
         ({"user_channels": "user:{sub},{sub}:{x}"}, "RELAY_USER_CHANNELS", "not '{sub}:{x}': no channel can be"),
         ({"user_channels": "user {sub}"}, "RELAY_USER_CHANNELS", "not 'user {sub}': no channel can be called so"),
@@ -365,7 +381,7 @@ def test_rights_of_namespaces_are_rights_of_all() -> None:
 
 def test_rights_that_are_given_twice_are_refused_and_both_places_named() -> None:
     allowed = allowed_in_chat("rights", {"rights": "r"}, rights="chat:*=rw")
-    assert allowed.endswith("(not besides chat:* in RELAY_RIGHTS)")
+    assert allowed.endswith("(not together with chat:* in RELAY_RIGHTS)")
 
 
 def test_there_are_not_more_patterns_than_rights_may_have() -> None:

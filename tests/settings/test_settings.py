@@ -94,7 +94,7 @@ def test_the_text_of_the_error_lists_all_problems() -> None:
 def test_the_authority_is_named_once(certificate_authority: CertificateAuthority) -> None:
     ca = str(certificate_authority.ca_file)
     problem = problems_of(broker_url=f"rediss://host?ssl_ca_certs={ca}", broker_ca_file=ca)["RELAY_BROKER_CA_FILE"]
-    assert "not besides the ssl_ca_certs of RELAY_BROKER_URL" in problem.allowed
+    assert "not together with ssl_ca_certs in RELAY_BROKER_URL" in problem.allowed
     assert Settings(broker_url="REDISS://host", broker_ca_file=ca).broker_ca_file == ca
 
 

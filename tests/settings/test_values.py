@@ -221,9 +221,9 @@ def test_api_keys_are_a_list_that_no_one_sees() -> None:
     [
         ("canary", "number 1 has 6 characters"),
         (f"{KEY},", "number 2 has 0 characters"),
-        (f"{KEY} and more", "number 1 has others"),
+        (f"{KEY} and more", "number 1 has other characters"),
         ("canary-" * 40, "number 1 has 280 characters"),
-        (f"{KEY}\u00e9", "number 1 has others"),
+        (f"{KEY}\u00e9", "number 1 has other characters"),
     ],
 )
 def test_api_keys_that_can_be_guessed_or_not_be_sent_are_refused_unseen(keys: str, reason: str) -> None:

@@ -49,6 +49,10 @@ def test_it_needs_nothing_but_its_own_files() -> None:
     assert imported == {
         "./addresses.js",
         "./events.js",
+        "./inquiry.js",
+        "./outbox.js",
+        "./request.js",
+        "./token.js",
         "./websocket.js",
     }
     assert not re.search(r"\bwindow\.", "".join((FOLDER / module).read_text() for module in MODULES))
@@ -73,6 +77,9 @@ def test_the_package_has_the_version_of_the_relay() -> None:
     assert package["type"] == "module"
     assert package["files"] == sorted([*MODULES, "relay-client.d.ts"])
     assert package["sideEffects"] is False
+    assert (
+        "engines" not in package
+    )  # most of its users are browsers: npm would complain of the Node that builds their page
 
 
 @pytest.fixture(scope="module")

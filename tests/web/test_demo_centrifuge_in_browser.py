@@ -76,6 +76,23 @@ def test_what_was_said_during_a_cut_is_recovered(
         assert view.complaints == other.complaints == []
 
 
+def test_who_is_here_stands_beside_the_position(browser: Browser, gateways: list[GatewayProcess], channel: str) -> None:
+    """However many lines the names take: none of them is below the position."""
+    name = f"kept:{channel}"
+    with visit(browser, gateways[0].port, name, name="Ada Lovelace of London", width=1366, height=650) as (ada, view):
+        ada.speak("Centrifuge")
+        with visit(browser, gateways[1].port, name, name="Robert the Bruce of Scotland") as (bob, _):
+            bob.speak("Centrifuge")
+            here = ada.part("here")
+            expect(here).to_contain_text("Robert the Bruce of Scotland")
+            rects = "(part) => [...part.getClientRects()].map(({ left }) => left)"
+            lines = here.evaluate(rects)
+            (right, *_) = ada.part("positioned").evaluate("(part) => [part.getBoundingClientRect().right]")
+            assert len(lines) > 1
+            assert min(lines) > right
+        assert view.complaints == []
+
+
 def test_where_nothing_is_kept_it_says_which_settings_are_missing(
     browser: Browser, gateways: list[GatewayProcess], channel: str
 ) -> None:

@@ -13,6 +13,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.harness.browser import Browser, View
+from tests.harness.conditions import wait_until_blocking
 from tests.harness.gateway_process import GatewayProcess, end
 from tests.web.demo_page import WITHIN_MS, Client, visit
 
@@ -158,7 +159,7 @@ def test_two_clients_of_a_page_may_be_two_users(browser: Browser, start: Start) 
 
 def test_the_lines_to_copy_work_with_a_token(browser: Browser, start: Start) -> None:
     """Once it stands where TOKEN stands in them."""
-    gateway = start(auth="jwt", jwt_secret=SECRET)
+    gateway = start(auth="jwt", jwt_secret=SECRET, log_level="debug")
     good = token({"a": "rw"})
     with browser.visiting(f"http://127.0.0.1:{gateway.port}/#a") as view:
         client = Client(view.page)
@@ -166,7 +167,7 @@ def test_the_lines_to_copy_work_with_a_token(browser: Browser, start: Start) -> 
         join_with(client, good)
         client.is_open()
         codes = view.page.locator("#snippets code").all_inner_texts()
-        make, in_browser, returning, python, centrifuge, publish, listen = (
+        make, in_browser, returning, python, sdk, centrifuge, publish, listen = (
             code.replace("TOKEN", good) for code in codes
         )
         assert make == "relay token --user ann --channel a=rw --ttl 1h"
@@ -185,6 +186,16 @@ def test_the_lines_to_copy_work_with_a_token(browser: Browser, start: Start) -> 
             client.say("for Python")
             assert program.stdout is not None
             assert json.loads(program.stdout.readline())["text"] == "for Python"
+        finally:
+            program.kill()
+            program.communicate()
+        known = len(gateway.records("connected"))
+        program = subprocess.Popen([sys.executable, "-u", "-c", sdk], stdout=subprocess.PIPE, text=True)
+        try:
+            wait_until_blocking(lambda: len(gateway.records("connected")) > known, what="the other program listens")
+            client.say("for relay.Client")
+            assert program.stdout is not None
+            assert json.loads(program.stdout.readline())["text"] == "for relay.Client"
         finally:
             program.kill()
             program.communicate()

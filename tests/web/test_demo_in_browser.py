@@ -96,6 +96,7 @@ def test_a_channel_is_left_for_another(browser: Browser, pair: Pair, channel: st
 def test_round_trips_are_drawn(browser: Browser, pair: Pair, channel: str) -> None:
     """By repeated messages, too; the chart says in words what it shows."""
     with visit(browser, pair[0].port, channel) as (client, _):
+        expect(client.root.locator("svg")).not_to_be_visible()  # not even a line
         client.root.get_by_label("Repeat").select_option("10/s")
         client.sees("number 5", "back in")
         client.root.get_by_label("Repeat").select_option("off")

@@ -45,6 +45,19 @@ def test_hostile_text_stays_text(browser: Browser, pair: Pair, channel: str, red
         assert view.complaints == []
 
 
+def test_long_names_are_cut(browser: Browser, pair: Pair, channel: str, redis_server: RedisServer) -> None:
+    """A message has room for a megabyte of them, which would take the page's breath."""
+    with visit(browser, pair[0].port, channel) as (client, _):
+        said = {"name": "n" * 10_000, "text": "look", "file": "f" * 10_000 + ".png", "bytes": len(PICTURE)}
+        redis_server.admin.publish(f"relay:{channel}", json.dumps(said))
+        redis_server.admin.publish(f"relay:{channel}", PICTURE)
+        entry = client.sees(f"{len(PICTURE)} bytes")
+        assert entry.locator("b").all_inner_texts() == ["n" * 64, "f" * 100]
+        assert client.save(entry) == ("f" * 96 + ".png", PICTURE)
+        entry.get_by_role("button", name="Show").click()
+        assert entry.locator("img").get_attribute("alt") == "Picture: " + "f" * 100
+
+
 def test_the_policy_would_stop_what_got_in(browser: Browser, pair: Pair, channel: str) -> None:
     """Even a mistake in the page's own scripts could not make text into HTML, or call another server."""
     with visit(browser, pair[0].port, channel) as (_, view):

@@ -46,7 +46,7 @@ async def test_a_page_whose_name_was_pointed_here_gets_nothing(
     (gateway,) = await embedded(1, allowed_hosts=("relay.example.com",))
     answer = await ask(gateway.port, "evil.example:8000", method, target, *headers)
     assert answer.status == 421
-    assert answer.text == "this relay is not called evil.example:8000; RELAY_ALLOWED_HOSTS has the names that it has\n"
+    assert answer.text == "this relay is not called evil.example:8000; RELAY_ALLOWED_HOSTS lists its names\n"
     assert gateway.counters.messages_received == 0
     assert gateway.counters.connections_accepted == 0
 

@@ -66,6 +66,11 @@ class ConnectCommand:
         if not self._left:
             self._answer()
             return
+        if not exchange.session.fits(self._left):  # before each of them costs something
+            self._left = 0
+            self._done(False)
+            exchange.close(Disconnect.TOO_MANY_CHANNELS)
+            return
         exchange.session.hold_deliveries()
         for channel, subscription in grant.subscriptions.items():
             self._subscribe(channel, subscription, granted=True)

@@ -9,7 +9,7 @@ from typing import Final, Literal, TypeVar
 import msgspec
 
 from relay.message import AttributedMessage, Attributes, Kind, Message, PositionedMessage, attributes_of
-from relay.protocols.centrifuge.commands import Command
+from relay.protocols.centrifuge.commands import MOST_NAMES, Command
 from relay.protocols.centrifuge.formats import Format, FormatError
 from relay.protocols.centrifuge.json_payload import json_payload, json_string, without_halves
 from relay.protocols.centrifuge.publications import publisher_of, tags_of
@@ -150,6 +150,8 @@ def read_object(text: bytes, decode: Callable[[bytes], _T], levels: int) -> _T:
         text = _without_nulls(without_halves(text), levels)
     try:
         return decode(text)
+    except msgspec.ValidationError:
+        raise  # JSON, but no such object
     except msgspec.DecodeError:
         return decode(without_halves(text))
 
@@ -161,7 +163,10 @@ def _without_nulls(text: bytes, levels: int) -> bytes:
     """
     if not levels or not text.startswith(b"{"):
         return text
-    members = {name: value for name, value in _members(text).items() if name == "data" or bytes(value) != b"null"}
+    named = _members(text)
+    if len(named) > MOST_NAMES:
+        raise FormatError("too many names")
+    members = {name: value for name, value in named.items() if name == "data" or bytes(value) != b"null"}
     for name, value in members.items():
         if name != "data" or levels != REQUEST_LEVEL:
             members[name] = msgspec.Raw(_without_nulls(bytes(value), levels - 1))

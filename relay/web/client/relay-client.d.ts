@@ -24,7 +24,7 @@ export type State =
 export interface Options {
   /**
    * Takes each message: a string, or an ArrayBuffer for a binary one. `position` is its place in the channel, over events
-   * where the channel keeps its messages, else null.
+   * where the channel keeps its messages, else null, as for a message that was not kept.
    */
   onMessage?: (data: string | ArrayBuffer, about: { position: string | null }) => void;
   /** Is told of each new state, once it holds. */
@@ -39,7 +39,10 @@ export interface Options {
    * when the server says that a token has expired.
    */
   token?: () => string | Promise<string>;
-  /** "auto", the default: a WebSocket, and events where WebSockets don't get through. */
+  /**
+   * "auto", the default: a WebSocket, and events where WebSockets don't get through. "websocket" asks for events, too,
+   * but only to be told why it was not let in.
+   */
   transport?: "auto" | Transport;
   /** Over events: go on behind this position; null: from now on. Over a WebSocket `onMissed` is called instead. */
   since?: string | null;

@@ -10,6 +10,10 @@
 
 import { addressesOf } from "./addresses.js";
 import { EventsLink } from "./events.js";
+import { Inquiry } from "./inquiry.js";
+import { Outbox } from "./outbox.js";
+import { answers } from "./request.js";
+import { freshToken } from "./token.js";
 import { SocketLink } from "./websocket.js";
 
 const FIRST_DELAY = 500; // ms; doubles with each attempt that fails
@@ -19,8 +23,7 @@ const STABLE = 5_000; // ms; a connection that lasted so long makes the next los
 const CONNECT_TIMEOUT = 10_000; // ms; a browser's own patience is minutes
 const FALLBACK_TIMEOUT = 4_000; // ms until WebSockets that neither open nor fail count as kept from getting through
 const KNOWN_TIMEOUT = 1_000; // ms likewise, once events have been found to get through where they don't
-const DOUBTFUL = 3; // attempts that have failed in a row; after as many it first asks whether anybody is there
-const TOKEN_TIMEOUT = 20_000; // ms
+const DOUBTFUL = 4; // attempts that have failed in a row; from then on only every fourth one is made in any case
 const MAX_BUFFERED = 1_048_576; // bytes
 
 // Coming back would not help: the client itself did something that the server doesn't allow.
@@ -36,6 +39,7 @@ export function comesBack(code) {
 export class RelayClient {
   #addresses;
   #links; // the transports, in the order in which an attempt tries them
+  #outbox; // of events; it outlives their connections
   #options;
   #attempt = null; // the connection, or the attempt to make one
   #failures = 0; // in a row
@@ -64,8 +68,9 @@ export class RelayClient {
     this.#options = { onMessage, onState, onMissed, token, maxMessageBytes, maxBufferedBytes, subprotocol };
     this.#addresses = addressesOf(url);
     this.#links = this.#transports(transport);
-    this.#position = since;
-    this.#begun = since !== null;
+    this.#outbox = new Outbox({ url: this.#addresses.publish, freshToken: () => freshToken(token), maxBufferedBytes });
+    this.#position = since || null; // "" names no place
+    this.#begun = this.#position !== null;
   }
 
   get state() {
@@ -88,8 +93,9 @@ export class RelayClient {
   /** Close, and stay closed. */
   stop() {
     const running = this.#state.name !== "closed";
+    const opened = this.#attempt?.opened ?? false;
     this.#leave(1000);
-    if (running) this.#close({ opened: true, code: 1000, reason: "" });
+    if (running) this.#close({ opened, code: 1000, reason: "" });
   }
 
   /** Stay closed after an attempt that has failed: another one would fail, too. */
@@ -101,8 +107,9 @@ export class RelayClient {
   /** Give up a connection that seems dead, and make another one: in so many ms, or after the usual pause. */
   renew(reason, delay = undefined) {
     if (this.#attempt === null) return;
+    const { opened } = this.#attempt;
     this.#leave();
-    this.#wait({ opened: true, code: 1006, reason }, delay);
+    this.#wait({ opened, code: 1006, reason }, delay);
   }
 
   /** Send a string, an ArrayBuffer or a view of one. Returns null, or says why nothing was sent. */
@@ -119,7 +126,8 @@ export class RelayClient {
     if (!["auto", "websocket", "events"].includes(transport)) throw new TypeError(`no transport: ${transport}`);
     if (transport === "events" && events === null) throw new TypeError("events need an address of the form …/ws/CHANNEL");
     if (transport === "events") return [EventsLink];
-    return transport === "websocket" || events === null ? [SocketLink] : [SocketLink, EventsLink];
+    if (events === null) return [SocketLink];
+    return [SocketLink, transport === "auto" ? EventsLink : Inquiry];
   }
 
   // Connecting
@@ -129,10 +137,12 @@ export class RelayClient {
     const attempt = { Link: null, link: null, opened: false, late: false, stable: 0, token: "" };
     this.#attempt = attempt;
     this.#tell({ name: "connecting" });
-    if (this.#failures > DOUBTFUL && !(await this.#answers())) return this.#ended(attempt, { code: 1006, reason: "" });
+    if (this.#doubtful && !(await answers(this.#addresses.any, CONNECT_TIMEOUT))) {
+      return this.#ended(attempt, { code: 1006, reason: "" });
+    }
     if (attempt !== this.#attempt) return;
     try {
-      attempt.token = await this.#freshToken();
+      attempt.token = await freshToken(this.#options.token);
     } catch (error) {
       return this.#ended(attempt, { code: 1006, reason: `no token: ${error?.message ?? error}` });
     }
@@ -141,36 +151,21 @@ export class RelayClient {
     this.#open(attempt, this.#links);
   }
 
-  // Whether there is a server, whatever it says. After a dozen WebSockets that failed Chromium lets each new one wait for
-  // up to five seconds: so not many are tried in vain.
-  async #answers() {
-    if (this.#links[0] !== SocketLink) return true;
-    try {
-      const signal = AbortSignal.timeout(CONNECT_TIMEOUT);
-      const answer = await fetch(this.#addresses.any, { mode: "no-cors", cache: "no-store", credentials: "omit", signal });
-      await answer.text();
-      return answer.status < 500; // 0 where a page may not know
-    } catch {
-      return false;
-    }
-  }
-
-  async #freshToken() {
-    const { token } = this.#options;
-    let timer = 0;
-    const late = new Promise((_, reject) => {
-      timer = setTimeout(() => reject(new Error("it took too long")), TOKEN_TIMEOUT);
-    });
-    return Promise.race([token?.() ?? "", late]).finally(() => clearTimeout(timer));
+  // Whether to ask first if there is a server: after a dozen WebSockets that failed Chromium lets each new one wait for up
+  // to five seconds. What a plain request meets, such as a policy of the page, need not be met by a WebSocket: so its
+  // failure keeps the client from three attempts in a row at most.
+  get #doubtful() {
+    return this.#links[0] === SocketLink && this.#failures > DOUBTFUL && this.#failures % DOUBTFUL !== 0;
   }
 
   #open(attempt, [Link, ...others]) {
     const options = {
       url: this.#addresses[Link.transport],
-      publishUrl: this.#addresses.publish,
       token: attempt.token,
-      freshToken: () => this.#freshToken(),
       position: this.#position,
+      outbox: this.#outbox,
+      worked: this.#socketWorks === true,
+      known: Link === this.#links[0],
       patience: this.#patience(Link),
       subprotocol: this.#options.subprotocol,
       maxBufferedBytes: this.#options.maxBufferedBytes,
@@ -197,7 +192,7 @@ export class RelayClient {
   }
 
   #patience(Link) {
-    if (Link !== SocketLink || this.#links.length === 1) return CONNECT_TIMEOUT;
+    if (Link !== SocketLink || !this.#links.includes(EventsLink)) return CONNECT_TIMEOUT;
     return this.#socketWorks === false ? KNOWN_TIMEOUT : FALLBACK_TIMEOUT;
   }
 
@@ -230,21 +225,25 @@ export class RelayClient {
     if (attempt !== this.#attempt) return;
     this.#leave();
     const ending = { opened: attempt.opened, code, reason, ...(status && { status }) };
-    const expired = status === 401 || (code === 1008 && reason === "token expired");
+    const expired = (status === 401 && final) || (code === 1008 && reason === "token expired");
     if (expired && this.#options.token !== null && (attempt.opened || this.#expired === null)) {
       this.#expired = { token: attempt.token, ending: { code, reason, status } };
       this.#wait(ending);
     } else if (final) {
       this.#close(ending);
     } else {
-      this.#wait(ending, retryAfter);
+      this.#wait(ending, retryAfter === undefined ? undefined : retryAfter + this.#pause);
     }
   }
 
   // Exponential, so that a server in trouble has peace; random all the way, so that its clients don't come back together.
-  #wait(loss, wanted) {
+  get #pause() {
     const ceiling = Math.min(LONGEST_DELAY, FIRST_DELAY * 2 ** this.#failures);
-    const delay = wanted ?? Math.max(SHORTEST_DELAY, Math.random() * ceiling);
+    return Math.max(SHORTEST_DELAY, Math.random() * ceiling);
+  }
+
+  #wait(loss, wanted) {
+    const delay = wanted ?? this.#pause;
     this.#failures += 1;
     this.#hurries = wanted === undefined;
     this.#timer = setTimeout(() => this.#connect(), delay);

@@ -1,6 +1,7 @@
 // Binary messages: kept in the page's memory while there is room, to be saved or looked at.
 
 const KEPT_BYTES = 64 * 1024 * 1024;
+const NAME_CHARACTERS = 100; // of a file's name, as a stranger says it
 const PICTURES = [
   ["image/png", "png", [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]],
   ["image/jpeg", "jpg", [0xff, 0xd8, 0xff]],
@@ -17,13 +18,14 @@ export class Attachments {
     // Only what can do no harm keeps its type: a page or a drawing could run scripts when it is opened.
     const url = URL.createObjectURL(new Blob([data], { type }));
     const size = data.byteLength;
+    const shown = file?.slice(0, NAME_CHARACTERS) ?? "";
     const offer = make("span", "attachment");
-    offer.append(make("b", "", file ?? "binary message"), make("span", "size", `${size.toLocaleString("en")} bytes`));
+    offer.append(make("b", "", shown || "binary message"), make("span", "size", `${size.toLocaleString("en")} bytes`));
     const link = make("a", "", "Save");
     link.href = url;
     link.download = fileName(file) || `message.${ending}`;
     offer.append(link);
-    if (type.startsWith("image/")) offer.append(lookButton(offer, url, file));
+    if (type.startsWith("image/")) offer.append(lookButton(url, shown));
     this.#kept.set(offer, { url, size });
     this.#bytes += size;
     for (const oldest of this.#kept.keys()) {
@@ -58,18 +60,18 @@ function kind(head) {
 }
 
 // On request only: what strangers send is neither shown nor unpacked unasked.
-function lookButton(offer, url, file) {
+function lookButton(url, shown) {
   const button = make("button", "plain", "Show");
   button.type = "button";
   button.addEventListener("click", () => {
     const picture = make("img");
     picture.src = url;
-    picture.alt = `Picture: ${file ?? "without a name"}`;
+    picture.alt = `Picture: ${shown || "without a name"}`;
     button.replaceWith(picture);
   });
   return button;
 }
 
 function fileName(file = "") {
-  return file.replace(/[^\p{L}\p{N} ._-]/gu, "_").replace(/^\.+/, "").slice(-100).trim();
+  return file.replace(/[^\p{L}\p{N} ._-]/gu, "_").replace(/^\.+/, "").slice(-NAME_CHARACTERS).trim();
 }

@@ -44,6 +44,7 @@ export class Latency {
     if (!this.#changed) return;
     this.#changed = false;
     const samples = this.#samples;
+    this.#chart.classList.toggle("idle", samples.length === 0);
     if (samples.length === 0) {
       this.#line.setAttribute("points", "");
       this.#last.setAttribute("d", "");

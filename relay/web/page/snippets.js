@@ -25,6 +25,7 @@ export function snippets({ origin, channel, prefix, auth, subprotocol }) {
       code: python(socket, open ? "" : ', additional_headers={"Authorization": "Bearer TOKEN"}'),
       note: NO_ECHO,
     },
+    { title: "Python, comes back by itself (relay.Client)", code: pythonClient(origin, channel, open) },
     { title: "Centrifuge's client (npm install centrifuge)", code: centrifuge(origin, channel, open), note: JSON_ALONE },
     { title: "Publish with curl", code: `${curl} -d hello ${shell(`${origin}/publish/${path}`)}` },
     { title: "Listen with curl (server-sent events)", code: `${curl} -N ${shell(`${origin}/sse/${path}`)}` },
@@ -73,6 +74,18 @@ async def main():
         await socket.send("hello")
         async for message in socket:
             print(message)
+
+asyncio.run(main())`;
+}
+
+function pythonClient(origin, channel, open) {
+  return `import asyncio
+import relay
+
+async def main():
+    async with relay.Client("${origin}"${open ? "" : ', token="TOKEN"'}) as client:
+        async for message in client.subscribe(${JSON.stringify(channel)}):
+            print(message.data)
 
 asyncio.run(main())`;
 }

@@ -6,8 +6,8 @@ export const CUT = "you cut the network"; // why a connection ended that was to 
 
 // Says how a connection ended, or why there was none.
 export function ending({ opened, code, reason }) {
-  if (!opened) return reason === "" ? "the server can't be reached, or refuses" : `refused: ${reason}`;
   if (code === 1000) return "by you";
+  if (!opened) return reason === "" ? "the server can't be reached, or refuses the connection" : `refused: ${reason}`;
   if (reason === CUT) return CUT;
   if (code === 1006) return `the connection broke (1006${reason ? `, ${reason}` : ""})`;
   if (code === 1012) return "the relay could not hear its bus for a while: messages may be missing (1012)";

@@ -1,4 +1,4 @@
-"""Where the relay answers otherwise than Centrifugo, on purpose. docs/centrifuge.md prints the reasons."""
+"""Where the relay answers differently from Centrifugo, on purpose. docs/centrifuge.md prints the reasons."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ def _in(theme: str, *names: str) -> tuple[str, ...]:
 
 
 NO_NAMESPACE: Final = (
-    "A namespace that isn't configured has the options of channels without one, and is no unknown channel (102)"
+    "A namespace that isn't configured has the options of channels without one; it isn't an unknown channel (102)"
 )
 
 DIFFERENCES: Final[tuple[Difference, ...]] = (
     Difference(
-        "A frame that isn't well formed ends the connection before any of its commands is carried out",
+        "A malformed frame ends the connection before any of its commands takes effect",
         _in(
             "framing", "a malformed line behind a good one", "empty lines between commands", "two commands on one line"
         ),
         "json.*",
     ),
     Difference(
-        "Names of fields are those of the schema, in their letters",
+        "Field names must have the same case as in the schema",
         _in("framing", "names of fields in capitals"),
         "json.*",
     ),
@@ -49,12 +49,12 @@ DIFFERENCES: Final[tuple[Difference, ...]] = (
         "*.closed.1",
     ),
     Difference(
-        "Names of channels may have all letters, but no white space",
+        "Channel names may have letters of all alphabets, but no white space",
         _in("subscribing", "a name that isn't ASCII", "a name with white space"),
         "*.replies.0.*",
     ),
     Difference(
-        "No channel's name has more than 255 bytes, whatever is asked of it",
+        "No channel name has more than 255 bytes, for any command",
         _in("publishing", "a name of 256 bytes") + _in("histories", "a name of 256 bytes"),
         "*.replies.0.*",
     ),
@@ -91,7 +91,7 @@ DIFFERENCES: Final[tuple[Difference, ...]] = (
         "*",
     ),
     Difference(
-        "Where no credentials are asked for, tokens aren't read",
+        "If the relay asks for no credentials, it doesn't read tokens",
         _in("connecting", "a token where the server knows no secret"),
         "*",
     ),
@@ -101,7 +101,7 @@ DIFFERENCES: Final[tuple[Difference, ...]] = (
         "*.replies.0.*",
     ),
     Difference(
-        "Rights come first: who may not ask isn't told what a channel keeps (103, not 108)",
+        "Rights come first: a client without the right isn't told what a channel keeps (103, not 108)",
         _in(
             "histories",
             "where there is none",
@@ -122,29 +122,29 @@ DIFFERENCES: Final[tuple[Difference, ...]] = (
         "*.subscribe.*",
     ),
     Difference(
-        "A position that doesn't exist yet is an error (112), and in reverse it is the newest, as with Redis",
+        "A position that doesn't exist yet is an error (112); in reverse it means the newest message, as with Redis",
         _in("histories", "since 9", "since 9 in reverse"),
         "*.replies.0.*",
     ),
     Difference(
-        "Who wants an error instead of a lost position gets one (112) from an empty cache, too",
+        "A client that asks for an error instead of a lost position also gets it (112) from an empty cache",
         _in("cache", "an empty channel, or else an error"),
         "*.replies.0.*",
     ),
     Difference(
-        "Where a subscriber joins, the next message goes whole to all: differences are made once for all of them",
+        "After a new subscription the next message goes whole to all, because each delta is computed once for all",
         _in(
             "delta", "recovered messages", "nothing recovered, then live", "a new subscriber gets a whole message first"
         ),
         "*.pub.*",
     ),
     Difference(
-        "What a client has missed comes whole: differences would be made for it alone",
+        "Missed messages come whole, because deltas would have to be computed for one client",
         _in("delta", "recovered messages"),
         "*.subscribe.publications.*",
     ),
     Difference(
-        "Subscriptions of the server get whole messages",
+        "Subscriptions by the server get whole messages",
         _in("server_side", "differences for a server-side subscription"),
         "*",
     ),
@@ -160,12 +160,12 @@ DIFFERENCES: Final[tuple[Difference, ...]] = (
         "*",
     ),
     Difference(
-        "Who may share a channel is said by rights: a list of users in its name means nothing",
+        "Rights say who may share a channel: a list of users in its name has no meaning",
         _in("personal", "a channel of two users"),
         "*.replies.0.*",
     ),
     Difference(
-        "A JSON client isn't sent what is no JSON, and stays: see no_json of a namespace",
+        "A JSON client doesn't get messages that aren't JSON, and stays connected: see no_json of a namespace",
         _in("publishing", "data that is no JSON, for a client that speaks JSON"),
         "*",
     ),
@@ -182,7 +182,7 @@ DIFFERENCES: Final[tuple[Difference, ...]] = (
         "*.error.message",
     ),
     Difference(
-        "What the server API can't obey it refuses, and does nothing",
+        "The server API refuses what it can't do completely, and then does nothing",
         _in(
             "server_api",
             "publish without keeping",
@@ -197,7 +197,7 @@ DIFFERENCES: Final[tuple[Difference, ...]] = (
         "*",
     ),
     Difference(
-        "A subscription that is there, or isn't, is told only when that changes",
+        "A client is told of a subscription only when it begins or ends",
         _in(
             "server_api",
             "subscribe a user twice",
@@ -207,12 +207,12 @@ DIFFERENCES: Final[tuple[Difference, ...]] = (
         "*",
     ),
     Difference(
-        "An expired token for a subscription is refused (109), and the SDK fetches another",
+        "An expired subscription token is refused (109), and the SDK fetches another",
         _in("refreshing", "sub_refresh with an expired token"),
         "*.replies.0.*",
     ),
     Difference(
-        "Another token for a connection changes neither its channels nor those of the server",
+        "A new connection token changes neither the client's channels nor those of the server",
         _in("refreshing", "refresh with a token of other channels"),
         "*",
     ),

@@ -59,7 +59,7 @@ async def test_a_client_waits_to_be_told_to_send_its_body(embedded: EmbeddedFact
         (request(PATH, b"", "Transfer-Encoding: chunked") + b"zz\r\n", 400, "broken"),
         (request(PATH, BODY, "Content-Encoding: gzip"), 415, "compressed"),
         (request(PATH, BODY, "Origin: https://evil.example"), 403, "RELAY_ALLOWED_ORIGINS"),
-        (request(PATH, BODY, "Sec-Fetch-Site: cross-site"), 403, "without saying"),
+        (request(PATH, BODY, "Sec-Fetch-Site: cross-site"), 403, "without an Origin header"),
         (request(PATH, BODY, "Host: x"), 400, "Host"),
         (request("/connection/sse", method="GET"), 400, "cf_connect"),
         (request("/connection/sse?cf_connect=", method="GET"), 400, "cf_connect"),

@@ -93,6 +93,9 @@ class LaterSession:
     def count(self, messages: int) -> None:
         assert messages > 0
 
+    def fits(self, channels: int) -> bool:
+        return True
+
     def options(self, channel: str) -> ChannelOptions:
         return ChannelOptions(history_size=5) if channel.startswith("kept") else ChannelOptions()
 

@@ -18,7 +18,15 @@ from hypothesis import strategies as st
 from relay.message import NO_ORIGIN, AttributedMessage, Attributes, Kind, Message, PositionedMessage
 from relay.position import Position
 from relay.protocols.centrifuge import client_pb2
-from relay.protocols.centrifuge.commands import Command, HistoryRequest, SendRequest, StreamPosition, SubscribeRequest
+from relay.protocols.centrifuge.commands import (
+    MOST_NAMES,
+    Command,
+    ConnectRequest,
+    HistoryRequest,
+    SendRequest,
+    StreamPosition,
+    SubscribeRequest,
+)
 from relay.protocols.centrifuge.formats import Format, FormatError
 from relay.protocols.centrifuge.json_format import FORMAT as JSON
 from relay.protocols.centrifuge.protobuf_format import FORMAT as PROTOBUF
@@ -181,6 +189,28 @@ def check_read(format_: Format, payload: bytes) -> None:
         return
     assert commands
     assert all(isinstance(command, Command) for command in commands)
+
+
+@both
+def test_there_are_names_only_for_as_many_channels_as_a_client_can_have(format_: Format) -> None:
+    """Nobody knows yet who says this, and each name costs microseconds, in which all others wait."""
+    names = [f"{number}" for number in range(MOST_NAMES)]
+    subs, headers = dict.fromkeys(names, SubscribeRequest()), dict.fromkeys(names, "")
+    commands = [Command(1, ConnectRequest(subs=subs, headers=headers))]
+    assert format_.read(write(format_, commands)) == commands
+    for connect in (
+        ConnectRequest(subs={**subs, "x": SubscribeRequest()}),
+        ConnectRequest(headers={**headers, "x": ""}),
+    ):
+        with pytest.raises(FormatError):
+            format_.read(write(format_, [Command(1, connect)]))
+
+
+def test_names_of_what_is_null_are_counted_as_well() -> None:
+    nothing = b",".join(b'"%d":null' % number for number in range(MOST_NAMES + 1))
+    for payload in (b"{%b}" % nothing, b'{"connect":{%b}}' % nothing, b'{"connect":{"subs":{%b}}}' % nothing):
+        with pytest.raises(FormatError, match="too many names"):
+            JSON.read(payload)
 
 
 @both

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
+from types import FrameType
 
 import pytest
 from hypothesis import given
@@ -101,6 +104,38 @@ def test_halves_of_characters_become_one_that_all_readers_take() -> None:
     assert json_payload(rb'"\ud83d"') == rb'"\ufffd"'
     assert json_payload(rb'["\ud83d\ude00","\ude00\ud83dx"]') == rb'["\ud83d\ude00","\ufffd\ufffdx"]'
     assert without_halves(rb'"\\ud83d \"\ud83d\ud83d\ude00"') == rb'"\\ud83d \"\ufffd\ud83d\ude00"'
+
+
+_ESCAPE = re.compile(r"\\(?:ud8..\\ude..|(ud[8e]..)|.)", re.DOTALL)
+
+
+@given(
+    text=st.lists(st.sampled_from(["\\", "\\\\", "\\n", "\\ud83d", "\\ude00", "ud83d", "\\u0020", "x", "\\"])).map(
+        "".join
+    )
+)
+def test_what_is_half_of_a_character_is_read_from_the_left(text: str) -> None:
+    expected = _ESCAPE.sub(lambda escape: escape[0] if escape[1] is None else r"\ufffd", text)
+    assert without_halves(text.encode()) == expected.encode()
+
+
+@pytest.mark.parametrize("text", [b"\\" * 1000, b'"\\ud83d' + b"\\n" * 1000 + b'"', b"\\ud83d" * 1000])
+def test_no_escape_sequence_costs_a_call(text: bytes) -> None:
+    """A message of 1 MiB has half a million, and everybody else waits meanwhile."""
+    without_halves(text)  # compiles what is compiled once
+    calls = 0
+
+    def count(frame: FrameType, event: str, argument: object) -> None:
+        nonlocal calls
+        calls += event == "call"
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        without_halves(text)
+    finally:
+        sys.setprofile(before)
+    assert calls < 20
 
 
 @given(payload=st.binary(max_size=20))

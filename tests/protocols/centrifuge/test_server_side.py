@@ -169,6 +169,18 @@ async def test_where_all_are_left_out_the_client_is_answered(format: str) -> Non
     assert await client.ask(subscribe={"channel": "public"}) == {"subscribe": {}}
 
 
+async def test_a_client_that_asks_for_more_than_it_can_have_is_closed_before_any_is_looked_at(format: str) -> None:
+    """Whether it may have them or not: 16,000 names would hold up all others for 100 ms."""
+    world = given("a", channels=ChannelLimits(3, Rate(1.0, 5)))
+    client = Conversation(world, format, connected=False)
+    subs: dict[str, Any] = {"closed:1": {}, "closed:2": {}}
+    assert list((await client.ask(connect={"token": "t", "subs": subs}))["connect"]["subs"]) == ["a"]
+    again = Conversation(world, format, connected=False)
+    again.say({"id": 1, "connect": {"token": "t", "subs": {**subs, "closed:3": {}}}})
+    await wait_until(lambda: again.ended)
+    assert (again.ended, again.everything) == ((3505, "channel limit"), [])
+
+
 async def test_each_user_has_personal_channels(format: str) -> None:
     world = given("a", personal=["personal:{sub}"])
     client = Conversation(world, format, connected=False)

@@ -82,7 +82,18 @@ def test_a_token_that_is_refused_is_replaced_once(connect: Connect, start: Start
     assert other.asked == 2
 
 
-@pytest.mark.parametrize("transport", ["auto", "events"])
+@pytest.mark.parametrize("tokens", [("wrong",), ()])
+def test_who_wants_a_websocket_alone_is_told_why_there_is_none(
+    connect: Connect, start: Start, tokens: tuple[str, ...]
+) -> None:
+    """A browser doesn't say why; a plain request is answered, and then it stays away."""
+    gateway = start(**SETTINGS)
+    closed = connect(f"ws://127.0.0.1:{gateway.port}/ws/a", *tokens, transport="websocket").is_now("closed")
+    assert (closed["opened"], closed["code"], closed["status"]) == (False, 1006, 401)
+    assert closed["reason"]
+
+
+@pytest.mark.parametrize("transport", ["auto", "websocket", "events"])
 def test_without_a_right_it_stays_away_and_says_why(connect: Connect, start: Start, transport: str) -> None:
     gateway = start(**SETTINGS)
     client = connect(f"ws://127.0.0.1:{gateway.port}/ws/b", token(), transport=transport)
