@@ -35,6 +35,19 @@ _HOST_FIELD: Final = re.compile(rb"\r\nhost:([^\r]*)", re.IGNORECASE)
 _LABELS = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\Z")
 
 
+class OriginRefused(Refused):
+    """A page of another site asks for something, and the settings don't allow its origin.
+
+    Args:
+        origin: as the request has it: it may hold anything.
+        reason: a sentence for the client.
+    """
+
+    def __init__(self, origin: str, reason: str) -> None:
+        super().__init__(403, reason)
+        self.origin = origin
+
+
 def read_allowed(text: str) -> str:
     """Return an origin from the settings in the form in which origins are compared.
 
@@ -63,7 +76,7 @@ def check_origin(origin: str | None, host: str | None, allowed: Collection[str] 
         allowed: origins as `read_allowed` returns them; None: pages of the relay's own site, whatever its name is.
 
     Raises:
-        Refused: with 403; the origin is not allowed.
+        OriginRefused: the origin is not allowed.
     """
     if origin is None or (is_own(origin, host) if allowed is None else is_allowed(origin, allowed)):
         return
@@ -71,7 +84,7 @@ def check_origin(origin: str | None, host: str | None, allowed: Collection[str] 
     reason = f"pages of {shown} may not use this relay; RELAY_ALLOWED_ORIGINS lists the sites that may"
     if allowed is not None and is_own(origin, host):
         reason += ", and its own are none of them unless they are listed, too"
-    raise Refused(403, reason)
+    raise OriginRefused(origin, reason)
 
 
 def check_fetch_site(site: str | None, destination: str | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _socket
 import asyncio
 import socket
 from collections.abc import Coroutine
@@ -11,6 +12,23 @@ from relay.clients.eager_task import go_on_as_task
 from relay.logs import Logger
 
 log = Logger("relay.gateway")
+
+
+class AcceptedSocket(socket.socket):
+    """A client's socket.
+
+    It has to be a `socket.socket`. uvloop closes a client's descriptor by its number, and detaches such an object from
+    it; any other object it closes, too. By then the number may belong to a new file of another thread.
+
+    Event loops ask for these attributes and compare them with numbers. Those of `socket.socket` make enumerations of
+    them: a third of what it takes to adopt a client. So these are the ones below.
+    """
+
+    __slots__ = ()
+
+    family = _socket.socket.family  # type: ignore[assignment]  # no `AddressFamily`
+    type = _socket.socket.type  # type: ignore[assignment]  # no `SocketKind`
+    proto = _socket.socket.proto
 
 
 class Adoption:
@@ -30,11 +48,8 @@ class Adoption:
 
     __slots__ = ("_awaited", "_coroutine")
 
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, protocol: asyncio.Protocol, accepted: socket.SocketType
-    ) -> None:
-        given = cast(socket.socket, accepted)  # event loops use nothing of it that this one doesn't have
-        self._coroutine = cast(Coroutine[Any, Any, Any], loop.connect_accepted_socket(lambda: protocol, given))
+    def __init__(self, loop: asyncio.AbstractEventLoop, protocol: asyncio.Protocol, accepted: AcceptedSocket) -> None:
+        self._coroutine = cast(Coroutine[Any, Any, Any], loop.connect_accepted_socket(lambda: protocol, accepted))
         self._awaited: asyncio.Future[Any] = self._coroutine.send(None)
 
     def finish(self) -> asyncio.Task[Any] | None:

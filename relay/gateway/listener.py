@@ -15,7 +15,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, cast
 
-from relay.gateway.adoption import Adoption
+from relay.gateway.adoption import AcceptedSocket, Adoption
 from relay.gateway.front_door import FrontDoor
 from relay.gateway.proxy_phase import ProxyPhase
 from relay.logs import Logger
@@ -179,15 +179,11 @@ class Listener:
         self._wait()
 
 
-def _accept(listening: socket.socket) -> tuple[socket.SocketType, str]:
-    """Return the next client's socket, which doesn't block, and its address.
-
-    It is what `socket.socket` is made of. That has enumerations for numbers, which both event loops ask for and compare
-    with numbers: a third of what it takes to adopt a client.
-    """
+def _accept(listening: socket.socket) -> tuple[AcceptedSocket, str]:
+    """Return the next client's socket, which doesn't block, and its address."""
     descriptor, address = cast(Any, listening)._accept()  # what `accept` does first
     family = socket.AF_INET if len(address) == 2 else socket.AF_INET6
-    accepted = socket.SocketType(family, socket.SOCK_STREAM, socket.IPPROTO_TCP, descriptor)
+    accepted = AcceptedSocket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP, descriptor)
     accepted.setblocking(False)
     return accepted, str(address[0])
 

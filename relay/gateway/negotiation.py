@@ -27,9 +27,8 @@ VERSION: Final = "13"
 MAX_REASON_LETTERS: Final = 400
 """Of the library's sentence on a request that is refused."""
 
-
 _GUID: Final = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-"""What a server shows that it speaks WebSocket with (RFC 6455, section 1.3)."""
+"""A server that appends it to the client's key, and answers with the hash, speaks WebSocket (RFC 6455, section 1.3)."""
 
 
 class Choice(NamedTuple):

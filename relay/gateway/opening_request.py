@@ -65,7 +65,7 @@ class OpeningRequests:
         settings: of the gateway.
         proxies: whose word about a client's address is believed.
         auth: how clients are identified; see `AUTH`.
-        count: told the address of each client that asks to come in, before more is read; may refuse it.
+        count: told the address of each client that asks to come in, before it is asked who it is; may refuse it.
     """
 
     def __init__(self, settings: Settings, proxies: TrustedProxies, auth: str, count: Callable[[str], None]) -> None:

@@ -20,7 +20,7 @@ from relay.clients.missed_messages import MissedMessages
 from relay.clients.polling_clients import PollingClients
 from relay.clients.presence_watchers import PresenceWatchers
 from relay.clients.registry import Registry
-from relay.clients.session_context import Identify, Rpc, SessionContext
+from relay.clients.session_context import Rpc, SessionContext
 from relay.clients.throttled_clients import ThrottledClients
 from relay.clients.turns import Turns
 from relay.clients.unfinished_messages import UnfinishedMessages, message_timeout
@@ -52,7 +52,7 @@ from relay.settings import limits as defaults
 from relay.settings.channels import namespaces_of
 from relay.settings.tls import certificate_files
 from relay.web.app import build_app, make_runner
-from relay.web.app_keys import FindReadiness, TakeSnapshot
+from relay.web.app_keys import REFUSED_ORIGINS, FindReadiness, TakeSnapshot
 from relay.web.client_address import client_address_middleware
 from relay.web.http_port import open_port
 
@@ -127,8 +127,7 @@ async def make_parts(
     polling_clients, control = PollingClients(context), Control(node, registry, context.emulated_streams.take_in)
     blocked, of_program = control.blocked_users, auth in (FUNCTION, PROGRAM)
     authentication = Authentication(authenticator, limits.failures, blocked, settings.handshake_timeout, of_program)
-    sessions = _make_sessions(settings, context, limits, authentication.identify, authenticator, rpc)
-    admission = Admission(authentication, registry, node, limits, sessions)
+    admission = _make_admission(settings, context, limits, authentication, authenticator, rpc)
     proxies = TrustedProxies(settings.trusted_proxies or ())
     app = build_app(
         settings=settings,
@@ -156,25 +155,26 @@ async def make_parts(
         proxies=proxies,
         tls=_open_tls(settings, counters),
         allowed_origins=settings.allowed_origins,
+        refused_origins=app[REFUSED_ORIGINS],
     )
     return Parts(context, front_door, polling_clients, control, runner, fan_out)
 
 
-def _make_sessions(
+def _make_admission(
     settings: Settings,
     context: Context,
     limits: GatewayLimits,
-    identify: Identify,
+    authentication: Authentication,
     authenticator: Authenticator,
     rpc: Rpc,
-) -> SessionContext:
-    return SessionContext(
+) -> Admission:
+    sessions = SessionContext(
         node=context.node,
         registry=context.registry,
         connections=limits.connections,
         watchers=context.presence_watchers,
         namespaces=context.namespaces,
-        identify=identify,
+        identify=authentication.identify,
         authorizer=authenticator if isinstance(authenticator, SubscriptionAuthenticator) else None,
         rpc=rpc,
         personal=PersonalChannels(settings.user_channels or ()),
@@ -182,6 +182,7 @@ def _make_sessions(
         ping_seconds=settings.ping_interval,
         now=time.time,
     )
+    return Admission(authentication, context.registry, context.node, limits, sessions)
 
 
 def _open_tls(settings: Settings, counters: Counters) -> Tls | None:

@@ -22,15 +22,15 @@ class ProxyPhase(TlsPhase):
         peer: address that has opened the connection.
     """
 
-    __slots__ = ("_first", "_introduced")
+    __slots__ = ("_first", "_past_header")
 
     def __init__(self, front_door: FrontDoor, peer: str) -> None:
         super().__init__(front_door, peer)
-        self._introduced = False
+        self._past_header = False
         # What was read before there was a transport, from `look_ahead` to `connection_made`.
         self._first: tuple[UsualUpgrade, bytes] | None = None
 
-    def look_ahead(self, accepted: socket.SocketType) -> None:
+    def look_ahead(self, accepted: socket.socket) -> None:
         """Take the usual request of a WebSocket, if it has come already; all else stays in the socket.
 
         So most clients of a crowd need one turn of the event loop, and their sockets are watched for reading once, not
@@ -55,13 +55,13 @@ class ProxyPhase(TlsPhase):
         super().connection_made(transport)
         if self._first is not None:
             first, self._first = self._first, None
-            self._introduced = True
+            self._past_header = True
             self._open_usual(*first)
 
     def data_received(self, data: bytes) -> None:
         """Look for a PROXY header first; called by the event loop."""
-        if self._introduced or self._stage is Stage.ENDING or (not self._buffer and not may_begin_header(data)):
-            self._introduced = True
+        if self._past_header or self._stage is Stage.ENDING or (not self._buffer and not may_begin_header(data)):
+            self._past_header = True
             super().data_received(data)
             return
         self._stage = Stage.HEAD
@@ -75,7 +75,7 @@ class ProxyPhase(TlsPhase):
         except Refused as refused:
             self._refuse(refused)
             return
-        self._introduced, self._stage = True, Stage.IDLE
+        self._past_header, self._stage = True, Stage.IDLE
         if header.source is not None:
             self.peer = header.source
         rest = bytes(self._buffer[header.size :])

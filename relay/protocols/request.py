@@ -33,7 +33,7 @@ class ConnectRequest:
     Args:
         path: of the URL, still percent-encoded, without the query.
         query: parameters of the URL, decoded; the last one of a name counts.
-        headers: request headers; look-up ignores case.
+        headers: request headers; look-up ignores case, and their names may come in any.
         remote: address of the peer, for logs.
         bearer: the credential in `Sec-WebSocket-Protocol`; None: there is none.
         certificate_user: the user whom its TLS certificate names; None: no certificate was asked for.

@@ -81,10 +81,12 @@ def read_usual_upgrade(data: bytes, max_bytes: int, max_headers: int) -> UsualUp
         max_bytes: limit of the head without the empty line.
         max_headers: limit of the number of headers.
     """
+    if len(data) - 4 > max_bytes:
+        return None  # first: to match as much as a socket gives at once takes milliseconds
     line = REQUEST_LINE.match(data)
     if line is None or line[1] != b"GET" or (line[3], line[4]) != (b"1", b"1") or not line[2].startswith(b"/"):
         return None
-    if FIELDS.fullmatch(data, line.end()) is None or len(data) - 4 > max_bytes or not data.isascii():
+    if FIELDS.fullmatch(data, line.end()) is None or not data.isascii():
         return None
     fields = data[line.end() : -4].decode("ascii").split("\r\n")
     headers: dict[str, str] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.resources import files
 
 from aiohttp import web
@@ -29,7 +30,7 @@ _TYPES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Asset:
     """One file.
 
@@ -41,7 +42,7 @@ class Asset:
     name: str
     body: bytes
 
-    @property
+    @cached_property
     def etag(self) -> str:
         """A tag that changes with the content."""
         return hashlib.sha256(self.body).hexdigest()[:32]

@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from relay.auth.origin import check_fetch_site, cors_headers
+from relay.auth.origin import OriginRefused, check_fetch_site, cors_headers
 from relay.errors import Refused
-from relay.web.app_keys import SETTINGS
+from relay.web.app_keys import REFUSED_ORIGINS, SETTINGS
 
 PREFLIGHT_SECONDS = 3600
 """How long a browser may cache the response to a preflight."""
@@ -48,6 +48,8 @@ def with_cors(methods: str, handler: Handler, what: str = "") -> Handler:
             else:
                 response = await handler(request)
         except Refused as refused:
+            if isinstance(refused, OriginRefused):
+                request.app[REFUSED_ORIGINS].note(refused.origin)
             response = error_response(refused)
         response.headers.update(cors)
         return response

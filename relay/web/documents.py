@@ -24,8 +24,7 @@ def add_routes(app: web.Application) -> None:
 
     async def file(request: web.Request) -> web.Response:
         """Answer with a document."""
-        name = request.path.removeprefix(PREFIX)
-        return Asset(name, _files()[name].read_bytes()).answer(request, {})
+        return _document(request.path.removeprefix(PREFIX)).answer(request, {})
 
     for name in _files():
         app.router.add_get(PREFIX + name, file)
@@ -35,6 +34,12 @@ def add_routes(app: web.Application) -> None:
 def titles() -> dict[str, str]:
     """Return the title of each document, by the name of its file."""
     return {name: _title(file) for name, file in _files().items()}
+
+
+@cache
+def _document(name: str) -> Asset:
+    """Return a document, by the name of its file: most are never asked for."""
+    return Asset(name, _files()[name].read_bytes())
 
 
 @cache

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 import pytest
+import uvloop
 
-from relay.gateway.adoption import Adoption
+from relay.gateway.adoption import AcceptedSocket, Adoption
+from relay.gateway.listener import _accept
 from tests.conftest import EmbeddedFactory
 from tests.harness.raw_websocket import RawWebSocket
+
+Kind = TypeVar("Kind", bound=AcceptedSocket)
 
 
 class Protocol(asyncio.Protocol):
@@ -24,18 +28,23 @@ class Protocol(asyncio.Protocol):
         self.transport = transport
 
 
+def accept_as(kind: type[Kind], listening: socket.socket) -> Kind:
+    """Return the next client's socket, of a kind that the listener makes."""
+    accepted, _ = listening.accept()
+    made = kind(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, accepted.detach())
+    made.setblocking(False)
+    return made
+
+
 @pytest.fixture
-def pair() -> Iterator[tuple[socket.SocketType, socket.socket]]:
+def pair() -> Iterator[tuple[AcceptedSocket, socket.socket]]:
     """Return the two ends of a connection: one as the listener accepts it, and that of its client."""
     with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as client:
-        accepted, _ = server.accept()
-        accepted.setblocking(False)
-        number = accepted.detach()
-        yield socket.SocketType(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, number), client
+        yield accept_as(AcceptedSocket, server), client
 
 
 async def test_the_protocol_has_its_transport_in_the_same_turn(
-    pair: tuple[socket.SocketType, socket.socket],
+    pair: tuple[AcceptedSocket, socket.socket],
 ) -> None:
     loop, protocol = asyncio.get_running_loop(), Protocol()
     adoption = Adoption(loop, protocol, pair[0])
@@ -65,7 +74,7 @@ class Slow:
         self.done = True
 
 
-async def test_a_loop_that_takes_longer_goes_on_in_a_task(pair: tuple[socket.SocketType, socket.socket]) -> None:
+async def test_a_loop_that_takes_longer_goes_on_in_a_task(pair: tuple[AcceptedSocket, socket.socket]) -> None:
     slow: Any = Slow()
     adoption = Adoption(slow, Protocol(), pair[0])
     task = adoption.finish()
@@ -77,7 +86,7 @@ async def test_a_loop_that_takes_longer_goes_on_in_a_task(pair: tuple[socket.Soc
 
 
 async def test_a_fault_in_one_is_logged(
-    pair: tuple[socket.SocketType, socket.socket], caplog: pytest.LogCaptureFixture
+    pair: tuple[AcceptedSocket, socket.socket], caplog: pytest.LogCaptureFixture
 ) -> None:
     slow: Any = Slow(fails=True)
     adoption = Adoption(slow, Protocol(), pair[0])
@@ -144,3 +153,63 @@ async def test_waiting_ends_when_all_have_their_transports(embedded: EmbeddedFac
     slow.opened.set()
     await waiting
     listener._adopting.discard(task)
+
+
+class Owned(AcceptedSocket):
+    """Notes what an event loop does with it when its client has left."""
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.ended_by: list[str] = []
+
+    def close(self) -> None:
+        self.ended_by.append("close")
+        super().close()
+
+    def detach(self) -> int:
+        self.ended_by.append("detach")
+        return super().detach()
+
+
+async def ends_of_a_client() -> list[str]:
+    """Adopt a client, let it leave, and return how the event loop has let its socket go."""
+    left = asyncio.get_running_loop().create_future()
+
+    class Leaving(asyncio.Protocol):
+        def connection_lost(self, _exc: Exception | None) -> None:
+            left.set_result(None)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        with socket.create_connection(server.getsockname()):
+            accepted = accept_as(Owned, server)
+            adoption = Adoption(asyncio.get_running_loop(), Leaving(), accepted)
+            await asyncio.sleep(0)
+            assert adoption.finish() is None
+        await left
+        await asyncio.sleep(0)  # the socket is let go behind the protocol
+        assert accepted.fileno() == -1
+    return accepted.ended_by
+
+
+@pytest.mark.parametrize(
+    ("new_loop", "ended_by"), [(asyncio.new_event_loop, ["close"]), (uvloop.new_event_loop, ["detach"])]
+)
+def test_a_descriptor_is_closed_once(new_loop: Callable[[], asyncio.AbstractEventLoop], ended_by: list[str]) -> None:
+    """uvloop closes it by its number. If it closed the object, too, that could be another thread's new file."""
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        assert runner.run(ends_of_a_client()) == ended_by
+
+
+def test_event_loops_compare_plain_numbers(pair: tuple[AcceptedSocket, socket.socket]) -> None:
+    """Enumerations, which `socket.socket` has, would take a third of what it takes to adopt a client."""
+    asked = [pair[0].family, pair[0].type, pair[0].proto]
+    assert asked == [socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP]
+    assert {type(number) for number in asked} == {int}
+    pair[0].close()
+
+
+def test_the_listener_accepts_such_sockets() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()):
+        accepted, address = _accept(server)
+        assert (type(accepted), address) == (AcceptedSocket, "127.0.0.1")
+        accepted.close()

@@ -212,6 +212,14 @@ def test_the_limits_of_heads_are_those_of_all_requests() -> None:
     assert read_usual_upgrade(usual(), bare, 4) is None
 
 
+def test_what_is_too_long_is_not_read_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Matching 256 KB takes milliseconds, in which the gateway does nothing else."""
+    with monkeypatch.context() as patch:
+        for name in ("REQUEST_LINE", "FIELDS"):
+            patch.setattr(f"relay.protocols.usual_upgrade.{name}", None)
+        assert read_usual_upgrade(usual(lines=50_000), MAX_BYTES, 60_000) is None
+
+
 @pytest.mark.parametrize("behind", [b"", b"x", b"GET / HTTP/1.1\r\n\r\n"])
 def test_only_a_whole_request_that_comes_alone_is_usual(behind: bytes) -> None:
     whole = usual()

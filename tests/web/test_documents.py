@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import ClientSession
 
-from relay.web.documents import titles
+from relay.web.documents import _document, titles
 from tests.conftest import EmbeddedFactory
 from tests.harness.forked_process import ROOT
 
@@ -29,6 +29,13 @@ async def test_they_are_served_as_text_and_no_other_file_is(embedded: EmbeddedFa
         for name in ("", "scaling.svg", "examples", "../pyproject.toml", "%2e%2e/pyproject.toml"):
             async with session.get(f"/docs/{name}") as response:
                 assert response.status == 404
+
+
+def test_each_is_read_and_hashed_once() -> None:
+    """A request of a browser that has it already takes no more than a look at its tag."""
+    document = _document("channels.md")
+    assert document is _document("channels.md")
+    assert document.etag is document.etag
 
 
 async def test_where_the_playground_is_off_they_are_not_there(embedded: EmbeddedFactory) -> None:
