@@ -140,7 +140,9 @@ async def test_a_poll_with_too_much_behind_it_is_answered(embedded: EmbeddedFact
     await wait_until(lambda: parts_of(gateway).front_door.sockets == 0, within=20)
 
 
-async def test_a_client_that_comes_back_too_late_is_told(embedded: EmbeddedFactory, hasty: None) -> None:
+async def test_a_client_that_comes_back_too_late_is_told(
+    embedded: EmbeddedFactory, hasty: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (gateway,) = await embedded(1)
     client = PollClient(gateway.port, "a")
     await client.poll(wait=0)
@@ -148,6 +150,7 @@ async def test_a_client_that_comes_back_too_late_is_told(embedded: EmbeddedFacto
     assert gateway.counters.connections_closed == {1006: 1}
     assert parts_of(gateway).context.node.hub.channels == []
     first = client.cursor
+    monkeypatch.setattr(LINGER, 60)
     assert await client.poll() == []
     assert client.missed == 1
     assert client.cursor != first

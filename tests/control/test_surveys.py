@@ -187,8 +187,8 @@ async def test_a_gateway_that_died_is_missing_until_its_last_announcement_expire
 async def test_a_survey_takes_all_its_time_while_there_may_be_gateways_that_are_not_known_yet() -> None:
     """Just after the start of this gateway, and after an outage of the bus."""
     bus = Bus(1)
-    surveys = Surveys(OWN, bus.send, KnownNodes(OWN, Clock()), seconds=0.1)
+    surveys = Surveys(OWN, bus.send, KnownNodes(OWN, Clock()), seconds=1.0)
     replying(bus, surveys, OWN)
     survey = await asked(bus, surveys)
-    asyncio.get_running_loop().call_later(0.02, surveys.add, SurveyReply(number=1, uid=OTHERS[0]))
+    asyncio.get_running_loop().call_later(0.01, surveys.add, SurveyReply(number=1, uid=OTHERS[0]))
     assert len(await survey) == 2

@@ -32,7 +32,7 @@ class PickyProxy:
         self._target = target
         self._loop = asyncio.new_event_loop()
         self._thread = Thread(target=self._loop.run_forever, daemon=True)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self._server: asyncio.Server | None = None
         self.upgrades: Treatment = "pass"
         self.captive = False
@@ -68,16 +68,17 @@ class PickyProxy:
         await self._server.wait_closed()
 
     async def _cut(self) -> None:
-        tasks = list(self._tasks)
-        for task in tasks:
+        tasks = dict(self._tasks)
+        for task, writer in tasks.items():
             task.cancel()
+            writer.transport.abort()  # a task that hasn't begun closes nothing
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         # A task of ours: of its own the server would report each one that is cancelled.
         task = self._loop.create_task(self._treat(reader, writer))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = writer
+        task.add_done_callback(self._tasks.pop)
 
     async def _treat(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError, asyncio.IncompleteReadError):

@@ -199,7 +199,11 @@ async def stalled(stack_client: RawWebSocket, *channels: str) -> None:
         assert json.loads((await stack_client.frame()).payload) == {"id": number + 1, "ok": True}
 
 
-async def test_a_slow_client_is_closed_with_the_code_of_the_protocol(pair: Pair) -> None:
+async def test_a_slow_client_is_closed_with_the_code_of_the_protocol(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # So that it may read at the machine's pace what stands before its close frame.
+    monkeypatch.setattr("relay.gateway.parts.CLOSE_TIMEOUT_SECONDS", 60.0)
     here, there = await pair(send_buffer_bytes=500_000)
     async with (
         multiplexed(url_of(there), url_of(here)) as (publisher, healthy),

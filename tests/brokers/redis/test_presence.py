@@ -439,7 +439,7 @@ async def test_who_still_waits_at_the_end_is_told(own_redis: RedisServer, connec
 PAGE = (Path(__file__).parents[3] / "docs" / "operations.md").read_text()
 
 _RIGHTS = re.search(r"^    ACL SETUSER relay .* (resetchannels .+)$", PAGE, re.MULTILINE)
-_MORE_RIGHTS = re.search(r"^With presence .*\n\n    (~relay:.+)$", PAGE, re.MULTILINE)
+_MORE_RIGHTS = re.search(r"^For presence, .*\n\n    (~relay:.+)$", PAGE, re.MULTILINE)
 
 
 async def test_the_rights_that_the_documentation_advises_are_enough(own_redis: RedisServer, connect: Connect) -> None:
