@@ -53,7 +53,7 @@ SAY_LEFT_OUT := test -e $(NATIVE:.c=.so.1) || echo "the fan-out isn't compiled, 
 HAS_CC := command -v $(firstword $(CC)) >/dev/null
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast fast oracle sdk honesty whole-runs properties conformance faults fuzz attacks lint native-check format bench peers loadtest redis programs browser axe proxies curl faketime \
+.PHONY: help run test test-fast fast oracle sdk honesty whole-runs properties conformance faults fuzz attacks lint native-check format bench peers loadtest redis programs compiler browser axe proxies curl faketime \
 	promtool shellcheck image client lock env-example protobuf compose-test loadtest-compose clean
 
 help: ## show this list
@@ -86,7 +86,7 @@ help: ## show this list
 	@echo
 	@echo "The first make run installs relay into $(VENV), which takes about half a minute; the first make test the development"
 	@echo "tools, too. It also installs programs that are missing, with the system's package manager: redis-server, without"
-	@echo "which most tests can't run, and chromium, nginx, haproxy, node, curl, promtool and shellcheck, without which some"
+	@echo "which most tests can't run, and chromium, nginx, haproxy, node, gcc, curl, promtool and shellcheck, without which some"
 	@echo "are skipped. That needs root, or sudo without a password; else it says what is missing."
 
 # With what the playground can show; a .env says all of it.
@@ -97,7 +97,7 @@ run: $(VENV)/.stamp-run ## start a gateway
 	@$(SHOW) exec $(BIN)/relay serve $(ARGS)
 
 # Part of the tests only, chosen by ARGS, can't reach the coverage of all of them.
-test: $(VENV)/.stamp-dev redis programs ## run the tests
+test: compiler $(VENV)/.stamp-dev redis programs ## run the tests
 	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),$(XDIST) $(BRIEF) --ignore=tests/honesty --ignore=tests/compose \
 		$(addprefix --ignore=,$(WHOLE_RUNS) $(SDKS)) --cov --cov-report=term)
 
@@ -250,6 +250,10 @@ $(VENV)/bin/python:
 # The tests start Redis servers of their own: only the program is needed, not a service that runs.
 redis:
 	@command -v redis-server >/dev/null || sh tests/install.sh redis-server
+
+# Before the relay is installed, which compiles the fan-out with it.
+compiler:
+	@$(HAS_CC) || sh tests/install.sh gcc || true
 
 # What only some tests need; where it can't be had they are skipped, and say so.
 programs: browser proxies curl faketime axe

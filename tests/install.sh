@@ -15,8 +15,9 @@ nginx) apt=nginx-light brew=nginx dnf=nginx-core apk=nginx ;;
 node) apt="nodejs node-ws" brew=node dnf=nodejs apk=nodejs ;;
 haproxy | curl) apt=$program brew=$program dnf=$program apk=$program ;;
 faketime) apt=faketime brew=libfaketime dnf=libfaketime apk=libfaketime ;;
+gcc) apt="gcc libc6-dev" brew=gcc dnf=gcc apk="gcc musl-dev" ;;
 shellcheck) apt=shellcheck brew=shellcheck dnf=ShellCheck apk=shellcheck ;;
-*) echo "usage: $0 redis-server|chromium|promtool|nginx|haproxy|node|curl|faketime|shellcheck" >&2 && exit 2 ;;
+*) echo "usage: $0 redis-server|chromium|promtool|nginx|haproxy|node|gcc|curl|faketime|shellcheck" >&2 && exit 2 ;;
 esac
 
 if [ "$(id -u)" = 0 ]; then

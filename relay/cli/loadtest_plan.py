@@ -7,8 +7,9 @@ from typing import Any, Final
 import click
 
 from relay.cli.client_token import token_headers
-from relay.loadtest.plan.plan import NO_PROFILE, Act, Dialect, Hears, Over, Plan, Trust
+from relay.loadtest.plan.plan import Act, Dialect, Hears, Over, Plan, Trust
 from relay.loadtest.plan.profiles import PROFILES
+from relay.loadtest.result.result import NO_PROFILE
 from relay.loadtest.run.machine import usable_cores
 from relay.sdk.gateway_address import AddressError, GatewayAddress
 

@@ -12,7 +12,7 @@ from typing import Final, Self
 
 from aiohttp import ClientError
 
-from relay.errors import Disconnect, comes_back
+from relay.errors import Disconnect, RelayError, comes_back
 from relay.position import parse_position
 from relay.sdk.backoff import Backoff
 from relay.sdk.connection_failure import describe_failure
@@ -30,7 +30,7 @@ log: Final = logging.getLogger("relay.client")
 _TOKEN_EXPIRED: Final = (Disconnect.TOKEN_EXPIRED.code, Disconnect.TOKEN_EXPIRED.reason)
 
 
-class _ReadByOther(RuntimeError):
+class _ReadByOther(RelayError, RuntimeError):
     """A subscription is read twice at a time."""
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import Final
 
 from msgspec import Struct
 
@@ -76,17 +75,13 @@ class Over(Enum):
     POLLS = "polls"
 
 
-NO_PROFILE: Final = "custom"
-"""What results call the profile of a plan that started from none."""
-
-
 class Plan(Struct, frozen=True, kw_only=True):
     """One run.
 
     Args:
         urls: servers, such as ws://127.0.0.1:8000; connections are distributed over them evenly.
         dialect: templates for this type of server.
-        profile: name of the profile that the plan started from, or `NO_PROFILE`.
+        profile: name of the profile that the plan started from, or "custom".
         clients: connections that subscribe and never publish.
         channels: number of channels; clients and publishers are distributed over them evenly.
         publishers: connections that publish, besides the clients.
@@ -117,7 +112,7 @@ class Plan(Struct, frozen=True, kw_only=True):
 
     urls: tuple[str, ...]
     dialect: Dialect
-    profile: str = NO_PROFILE
+    profile: str = "custom"
     clients: int = 100
     channels: int = 1
     publishers: int = 1

@@ -13,11 +13,10 @@ from typing import Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from relay.loadtest.plan.plan import NO_PROFILE
 from relay.loadtest.report import latency_charts, tables, traffic_charts
 from relay.loadtest.report.drawing import HALF, NARROW, WIDE, Canvas, draw
 from relay.loadtest.report.plot import Chart
-from relay.loadtest.result.result import Result
+from relay.loadtest.result.result import NO_PROFILE, Result
 from relay.loadtest.result.verdict import ending, sentence
 from relay.loadtest.units.formatting import NO_VALUE, count, counted
 

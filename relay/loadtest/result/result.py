@@ -6,10 +6,14 @@ Times are in seconds; moments are seconds since the run's start, before the ramp
 from __future__ import annotations
 
 from enum import Enum
+from typing import Final
 
 from msgspec import Struct, field
 
 from relay.loadtest.result.faults import Faults
+
+NO_PROFILE: Final = "custom"
+"""What a result calls the profile of a plan that started from none."""
 
 
 class Phase(Enum):
@@ -221,7 +225,7 @@ class Result(Struct, kw_only=True):
     Args:
         run: number of the run as its messages carry it, in hexadecimal.
         started: wall-clock time in ISO 8601 with UTC offset.
-        profile: name of the profile, or "custom".
+        profile: name of the profile, or `NO_PROFILE`.
         conditions: name → value, for people (versions, cores, kernel, every option of the run, command line).
         defaults: names of the conditions that are options at their defaults.
         clients, channels, publishers, rate, size: as planned.
