@@ -82,7 +82,7 @@ def drop_on_reconnect() -> None:
 
 def reuse_offsets_after_failover() -> None:
     """Go on with the epoch whatever primary is in use."""
-    renews = "if not epoch or (found ~= nobody and found ~= primary) then"
+    renews = "if not epoch or (found ~= unset and found ~= primary) then"
 
     def careless(source: str) -> str:
         assert renews in source
