@@ -49,7 +49,7 @@ NATIVE := relay/fan_out/native.c
 NATIVE_FLAGS := -std=gnu11 -Wall -Wextra -Werror
 SANITIZED := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 # pip doesn't show what a build says that succeeds.
-SAY_LEFT_OUT := test -e $(NATIVE:.c=.so.1) || echo "the fan-out isn't compiled, so clients are written to by Python; that takes a C compiler, and make clean before"
+SAY_LEFT_OUT := test -e $(NATIVE:.c=.so.1) || echo "no C compiler: the fan-out isn't compiled, and Python writes to each client instead. To change that: install gcc, then make clean"
 HAS_CC := command -v $(firstword $(CC)) >/dev/null
 
 .DEFAULT_GOAL := help

@@ -53,7 +53,7 @@ class DirectSocket:
         self._note()
 
     def withhold(self) -> None:
-        """Let nobody write until it has been written to by the transport, and nothing is left there.
+        """Forbid direct writes until the transport has written to it, and nothing is left there.
 
         For good, once the socket ends: its descriptor will be that of another one.
         """
@@ -64,7 +64,7 @@ class DirectSocket:
 
 
 def descriptor_of(transport: Transport) -> int:
-    """Return the descriptor of a transport's socket; -1: nobody else can write to it, as with TLS."""
+    """Return the descriptor of a transport's socket; -1: only the transport can write to it, as with TLS."""
     if transport.get_extra_info("ssl_object") is not None or (sock := transport.get_extra_info("socket")) is None:
         return -1
     descriptor = int(sock.fileno())

@@ -2,8 +2,8 @@
 
 One member costs about 5 µs until a client is told of it: it is read, decoded and encoded. A client asks with 50 bytes,
 and asks again as soon as it has its answer. So the answers about a large channel take a share of the time at most, and
-those who ask wait. Who asks while a reading is under way gets the next one, with all others who wait: nobody is told of
-less than was there when it asked.
+clients that ask wait. A client that asks while a reading is under way gets the next one, with all others that wait: it
+is never told of fewer clients than there were when it asked.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _T = TypeVar("_T")
 
 
 class _Large(Generic[_T]):
-    """One large channel, for as long as somebody waits for it, or a pause lasts.
+    """One large channel, for as long as a client waits for it, or a pause lasts.
 
     Attributes:
         turn: held while an answer is made, and in the pause before it.
@@ -73,7 +73,7 @@ class PacedReadings(Generic[_T]):
         self._channels: dict[str, _Large[_T]] = {}
 
     def __len__(self) -> int:
-        """Return the number of channels that somebody waits for, or that have a pause."""
+        """Return the number of channels that a client waits for, or that have a pause."""
         return len(self._channels)
 
     async def read(self, channel: str, ask: Callable[[], Awaitable[_T]]) -> _T:
@@ -114,7 +114,7 @@ class PacedReadings(Generic[_T]):
         asyncio.get_running_loop().call_later(seconds, self._forget, channel, large)
 
     def _forget(self, channel: str, large: _Large[_T]) -> None:
-        """Forget a channel for which nobody waits, when its pause is over; else this is called again."""
+        """Forget a channel for which no client waits, when its pause is over; else this is called again."""
         over = self._clock() >= large.rests_until - ROUNDING_SECONDS
         if over and not large.waiting and self._channels.get(channel) is large:
             del self._channels[channel]

@@ -218,7 +218,7 @@ class Subscription:
     def _begin(self, connection: EventConnection) -> None:
         log.info("%s: listening", self._gateway)
         if self._begun and self._resume is None:
-            self._items.append(Gap(None))  # nobody can tell whether there were messages meanwhile
+            self._items.append(Gap(None))  # the gateway can't tell whether there were messages meanwhile
         self._connection, self._begun, self._renewed = connection, True, False
         self._opened_at = asyncio.get_running_loop().time()
         self._take(connection, connection.first)
@@ -285,7 +285,7 @@ class Subscription:
     def _shut(self) -> None:
         self._closed = True
         if self._opening is not None and not self._opening.cancel() and not self._opening.cancelled():
-            self._opening.exception()  # nobody will ask for it
+            self._opening.exception()  # retrieved, or asyncio would log it
         self._drop_connection()
 
     def _drop_connection(self) -> None:

@@ -40,7 +40,7 @@ class TokenSource:
         """Ask for another token.
 
         Args:
-            refused: the token that is no longer good. When another one is there already, nobody is asked: all
+            refused: the token that is no longer good. When another one is there already, it is kept: all
                 subscriptions of a client end at the same time as their token.
         """
         async with self._turn:

@@ -24,7 +24,7 @@ class FileByFile:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None]:
-        """Show files to nobody who chooses among tests; they choose once a file is open."""
+        """Keep whole files from plugins that choose among tests; these choose once a file is open."""
         files = [item for item in items if isinstance(item, WholeFile)]
         items[:] = [item for item in items if not isinstance(item, WholeFile)]
         yield

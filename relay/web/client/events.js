@@ -110,7 +110,7 @@ export class EventReader {
   #event = { type: "", data: [], id: "" };
 
   // Takes a piece of a stream. Returns the events that it completes: { type, data, id }. One with an id alone, which the
-  // standard tells nobody, has the type "". `id` is "" where an event has none of its own: it has no position then.
+  // standard passes on to no listener, has the type "". `id` is "" where an event has none of its own: it has no position then.
   read(piece) {
     const lines = (this.#rest + piece).split(LINE_END);
     this.#rest = lines.pop();

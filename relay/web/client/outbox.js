@@ -27,8 +27,8 @@ export class Outbox {
     this.#onFailed = onFailed;
   }
 
-  // The connection is over. What waits is still sent, as what a WebSocket has taken, but nothing a second time; nobody
-  // hears what comes of it, unless there is another connection before.
+  // The connection is over. What waits is still sent, as what a WebSocket has taken, but nothing a second time; the client
+  // is not told what comes of it, unless there is another connection before.
   detach() {
     this.#onFailed = null;
   }

@@ -250,7 +250,7 @@ export class RelayClient {
     this.#tell({ name: "waiting", until: Date.now() + delay, ...loss });
   }
 
-  // The network is back, or somebody looks at the page: don't wait until the end.
+  // The network is back, or the user looks at the page: don't wait until the end.
   #hurry = ({ type }) => {
     if (type === "visibilitychange" && document.visibilityState === "hidden") return;
     if (this.#state.name === "waiting" && this.#hurries) this.#connect();

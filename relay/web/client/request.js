@@ -2,7 +2,7 @@
 
 const HEADER = /^[\x21-\x7e]+$/; // what a header can carry
 const SECONDS = /^\d{1,6}$/; // of Retry-After; what is no such number is no wish
-const LONGEST_WISH = 3_600_000; // ms; nobody is away for longer because a server once said so
+const LONGEST_WISH = 3_600_000; // ms; no client stays away for longer because a server once said so
 
 // Asking again would not help: the request itself, or a right.
 const FINAL = new Set([400, 401, 403, 404, 405, 413, 415, 421]);
@@ -12,7 +12,7 @@ const UNKNOWN = new Set([404, 405]);
 
 /**
  * Asks a channel for something, as `fetch` does. Redirects are not followed: a message, or a token in the address, would
- * go to whoever they name.
+ * go to any server that they name.
  */
 export function request(url, token, { headers, ...options }) {
   const known = { ...headersFor(token), ...headers };

@@ -51,7 +51,7 @@ export class SocketLink {
   send(data, size) {
     // After its end a socket's send() drops what it is given, without a word.
     if (this.#socket.readyState !== this.#socket.OPEN) return "not connected";
-    // send() never blocks: what the network doesn't take piles up in memory, unless somebody looks.
+    // send() never blocks: what the network doesn't take piles up in memory, unless the client looks.
     if (this.#socket.bufferedAmount + size > Math.max(this.#maxBufferedBytes, size)) return "too much is waiting to be sent";
     this.#socket.send(data);
     return null;
