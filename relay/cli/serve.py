@@ -47,8 +47,8 @@ def command(**flags: str | None) -> None:
     workers = count_workers(settings)
 
     def started(port: int) -> None:
-        # For the person at the terminal; programs read the log.
-        if sys.stderr.isatty() and settings.demo == "on":
+        # For the person at the terminal, below all log entries, which a thread writes; programs read the log.
+        if sys.stderr.isatty() and settings.demo == "on" and flush_logs():
             click.echo(f"Open {playground_url(settings, port)}", err=True)
 
     try:

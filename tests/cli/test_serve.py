@@ -8,7 +8,10 @@ import os
 import pty
 import signal
 import socket
+import sys
 from asyncio.subprocess import PIPE, Process
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -91,18 +94,54 @@ async def test_unknown_variables_are_logged(tmp_path: Path) -> None:
 
 async def on_terminal_until(text: str, *arguments: str, **environment: Any) -> str:
     """Run the command with a terminal for its log, drain it once it has written a text, and return all of it."""
-    terminal, stderr = pty.openpty()
-    try:
+    with new_terminal() as (terminal, stderr):
         async with running("serve", *arguments, output=PIPE, errors=stderr, **environment) as process:
-            shown = ""
-            while text not in shown:
-                shown += (await asyncio.to_thread(os.read, terminal, 65536)).decode()
-            process.send_signal(signal.SIGTERM)
-            assert await process.wait() == 0
-            return shown
+            return await shown_until(text, terminal, process)
+
+
+@contextmanager
+def new_terminal() -> Iterator[tuple[int, int]]:
+    """Open a terminal: the descriptor to read from, and the one that a process writes to."""
+    terminal, written = pty.openpty()
+    try:
+        yield terminal, written
     finally:
-        os.close(stderr)
+        os.close(written)
         os.close(terminal)
+
+
+async def shown_until(text: str, terminal: int, process: Process | ForkedCommand) -> str:
+    """Read a terminal up to a text, drain the gateway, and return what the terminal has shown."""
+    shown = ""
+    while text not in shown:
+        shown += (await asyncio.to_thread(os.read, terminal, 65536)).decode()
+    process.send_signal(signal.SIGTERM)
+    assert await process.wait() == 0
+    return shown
+
+
+SLOW_LOG = """
+import time
+from relay.cli import main
+from relay.logs.writer import LogWriter
+
+write = LogWriter._write
+LogWriter._write = lambda writer, data: time.sleep(0.2) or write(writer, data)
+main(["serve", "--port", "0"])
+"""
+
+
+async def test_what_to_open_is_told_below_the_log() -> None:
+    """However long the thread that writes the log takes."""
+    with new_terminal() as (terminal, stderr):
+        process = await asyncio.create_subprocess_exec(sys.executable, "-c", SLOW_LOG, stderr=stderr)
+        try:
+            shown = await shown_until("Open ", terminal, process)
+        finally:
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+    assert shown.index("listening") < shown.index("Open ")
 
 
 @pytest.mark.parametrize("workers", [1, 2])
