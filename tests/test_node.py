@@ -15,7 +15,7 @@ from relay.metrics.counters import Counters
 from relay.node import Node
 from relay.paused_sources import HELD_BACK_PER_TURN, RESUMED_PER_TURN
 from relay.position import Position
-from tests.harness.conditions import wait_until
+from tests.harness.conditions import stays_true, wait_until
 
 
 class Client:
@@ -141,8 +141,7 @@ async def test_the_bus_is_told_a_while_after_the_last_client_has_left() -> None:
     first, _ = node.claim("c")
     second, _ = node.claim("c")
     node.release(first)
-    await asyncio.sleep(0.04)
-    assert "-c" not in spy.asked
+    assert await stays_true(lambda: "-c" not in spy.asked, 0.04)
     node.release(second)
     assert "-c" not in spy.asked
     await wait_until(lambda: "-c" in spy.asked)
@@ -157,8 +156,7 @@ async def test_flapping_clients_never_reach_the_bus() -> None:
         node.release(interest)
     assert "-c" not in spy.asked
     interest, _ = node.claim("c")
-    await asyncio.sleep(0.08)
-    assert "-c" not in spy.asked
+    assert await stays_true(lambda: "-c" not in spy.asked, 0.08)
     node.release(interest)
     await wait_until(lambda: spy.asked[-1] == "-c")
     assert spy.asked.count("-c") == 1
@@ -320,5 +318,4 @@ async def test_draining_flushes_and_stopping_cancels_the_delayed_unsubscribe() -
     await node.drain()
     assert b.chunks == [b"last"]
     await node.stop()
-    await asyncio.sleep(0.04)
-    assert "-d" not in spy.asked
+    assert await stays_true(lambda: "-d" not in spy.asked, 0.04)

@@ -178,8 +178,7 @@ async def test_many_clients_are_closed_some_at_a_time_and_a_stop_ends_it() -> No
     assert sum(bool(client.closed) for client in clients) == 2 * ACTIONS_PER_TICK
     runner.add(DisconnectCommand(user="ann", code=4000))
     runner.stop()
-    await asyncio.sleep(0.1)
-    assert sum(bool(client.closed) for client in clients) == 2 * ACTIONS_PER_TICK
+    assert await stays_true(lambda: sum(bool(client.closed) for client in clients) == 2 * ACTIONS_PER_TICK, 0.1)
 
 
 async def test_with_many_commands_the_look_comes_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

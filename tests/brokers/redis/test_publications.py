@@ -18,10 +18,11 @@ from relay.brokers.redis.scripting import Scripting
 from relay.brokers.redis.server import Server
 from relay.brokers.redis.supervised_link import PING
 from relay.brokers.shares import Share
-from relay.errors import BusUnavailable, DeliveryUnknown, PublishBufferFull, PublishError, PublishRefused
+from relay.errors import BusUnavailable, DeliveryUnknown, PublishBufferFull, PublishRefused
 from relay.metrics.counters import Counters
 from tests.brokers.recording import Outcomes, RecordingSource
 from tests.harness.conditions import wait_until
+from tests.harness.virtual_time import in_virtual_time
 
 
 class HandLink:
@@ -169,10 +170,11 @@ async def test_unanswered_messages_are_unknown_when_the_link_breaks_and_never_se
     assert b"".join(link.written) == pack("PUBLISH", "c", "w")
 
 
+@in_virtual_time
 async def test_messages_that_wait_too_long_fail_and_take_their_followers_with_them() -> None:
     desk, early, late = Desk(publish_timeout=2), RecordingSource(), RecordingSource()
     desk.say(early, "1")
-    await asyncio.sleep(0.8)
+    await asyncio.sleep(0.8)  # virtual
     desk.say(early, "2")
     desk.say(late, "3")
     await wait_until(lambda: early.errors)
@@ -183,21 +185,17 @@ async def test_messages_that_wait_too_long_fail_and_take_their_followers_with_th
     assert desk.counters.publish_failures == {"BUS_UNAVAILABLE": 2}
 
 
+@in_virtual_time
 async def test_a_later_message_has_its_own_deadline() -> None:
-    ended: list[float] = []
-
-    class Timed(RecordingSource):
-        def publish_failed(self, error: PublishError) -> None:
-            super().publish_failed(error)
-            ended.append(time.monotonic())
-
-    desk, early, late = Desk(publish_timeout=0.1), Timed(), Timed()
+    desk, early, late = Desk(publish_timeout=2), RecordingSource(), RecordingSource()
     desk.say(early, "1")
-    await asyncio.sleep(0.05)
-    said = time.monotonic()
+    await asyncio.sleep(1)  # virtual, as below
     desk.say(late, "2")
-    await wait_until(lambda: early.errors and late.errors)
-    assert ended[1] - said >= 0.09
+    await asyncio.sleep(1.9)  # virtual
+    assert early.errors
+    assert not late.errors
+    await asyncio.sleep(0.2)  # virtual
+    assert late.errors
     assert desk.counters.publish_failures == {"BUS_UNAVAILABLE": 2}
 
 
@@ -341,15 +339,14 @@ async def test_replies_are_settled_also_when_an_unexpected_one_follows() -> None
     assert not any(desk.publications.buffered.values())
 
 
+@in_virtual_time
 async def test_draining_does_not_wait_for_what_comes_later() -> None:
     desk, source = Desk(), RecordingSource()
     desk.connect()
     desk.say(source, "1")
-    await tick()
-    await asyncio.sleep(0.001)
+    await asyncio.sleep(1)  # virtual, as below
     draining = asyncio.create_task(desk.publications.drain())
-    await tick()
-    await asyncio.sleep(0.001)
+    await asyncio.sleep(1)  # virtual
     desk.say(source, "2")
     await tick()
     desk.answer(ONE)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import gc
 import os
 import signal
 import struct
+import sys
+import termios
 import time
 from array import array
 from collections.abc import AsyncIterator, Iterator
@@ -45,7 +48,7 @@ from relay.loadtest.plan.plan import Act, Dialect, Plan
 from relay.loadtest.plan.schedule import Schedule
 from relay.loadtest.plan.server_address import resolve
 from tests.harness.broadcast_server import BroadcastServer
-from tests.harness.conditions import PATIENCE_SECONDS, wait_until
+from tests.harness.conditions import PATIENCE_SECONDS, wait_until, wait_until_blocking
 
 Expected = TypeVar("Expected", Started, Progress, SentMessages, AwaitEnded, FinalFaults, WorkerFailed)
 
@@ -238,6 +241,11 @@ async def test_a_coordinator_that_is_gone_ends_the_worker_and_its_connections(se
     await wait_until(lambda: not server.sessions)
 
 
+def waiting_bytes(pipe: Connection) -> int:
+    """Return how many bytes are in a pipe that its reader has not taken."""
+    return int.from_bytes(fcntl.ioctl(pipe.fileno(), termios.FIONREAD, bytes(4)), sys.byteorder)
+
+
 def test_a_command_that_comes_in_pieces_is_taken_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     """Records of a long run are larger than a pipe holds; and uvloop makes what it watches non-blocking."""
     monkeypatch.setattr(signal, "signal", lambda *_: None)  # this process wants to be interrupted
@@ -252,9 +260,10 @@ def test_a_command_that_comes_in_pieces_is_taken_whole(monkeypatch: pytest.Monke
         give.send(StartRamp(time.monotonic_ns()))
         command = ForkingPickler.dumps(FindLost({0: 0}, {0: array("q", range(100))}))
         os.write(give.fileno(), struct.pack("!i", len(command)))
-        # A pause that the worker would need no longer than to fail: it has the head and waits for the rest.
-        time.sleep(0.2)
-        os.write(give.fileno(), command)
+        # Each time it has taken a piece, it waits for the next one; were that a mistake, it would fail.
+        for place in range(0, len(command), len(command) // 20):
+            wait_until_blocking(lambda: waiting_bytes(give) == 0)
+            os.write(give.fileno(), command[place : place + len(command) // 20])
         while isinstance(report := receive.recv(), Progress):
             pass
         assert isinstance(report, FinalFaults), report
