@@ -111,7 +111,7 @@ class HistoryPoll:
         self._finish(1000)
 
     def check(self, now: float) -> None:
-        """Answer if its time is over, or nobody waits for the answer.
+        """Answer if its time is over, or no client waits for the answer.
 
         Args:
             now: loop time, in seconds.

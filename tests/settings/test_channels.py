@@ -205,7 +205,7 @@ def test_values_have_their_types_and_ranges(option: str, value: object, allowed:
         (
             "force_push_join_leave",
             {"force_push_join_leave": True, "presence": True},
-            "only with join_leave: else nobody is told",
+            "only with join_leave: else no client is told",
         ),
         ("cache", {"cache": True, "positions": True}, "only with history_size: else the channel keeps no messages"),
         ("delta", {"delta": True}, ONLY_WITH_POSITIONS),
@@ -323,7 +323,7 @@ def test_namespaces_stand_in_one_place(tmp_path: Path) -> None:
         (
             {"presence": "on", "force_push_join_leave": "on"},
             "RELAY_FORCE_PUSH_JOIN_LEAVE",
-            "only with RELAY_JOIN_LEAVE: else nobody is told",
+            "only with RELAY_JOIN_LEAVE: else no client is told",
         ),
         ({"subscriber_rights": "r"}, "RELAY_SUBSCRIBER_RIGHTS", "some of wph, each once, or none"),
         ({"no_json": "base64"}, "RELAY_NO_JSON", "choice: drop|string"),
