@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
-from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
-import pytest_asyncio
 
 from relay.attributes import encode_tags
-from relay.brokers import BrokerOptions
 from relay.brokers.history import MAX_PAGE, HistoryError, HistoryPage
 from relay.message import AttributedMessage, Attributes, Kind, Message, PositionedMessage, attributes_of
 from relay.namespaces import ChannelOptions, Namespaces
 from relay.position import Position, parse_position
-from tests.brokers import test_contract
-from tests.brokers.recording import Outcomes, Station
-from tests.brokers.test_contract import attributed
-from tests.brokers.test_contract import fake_redis as fake_redis
+from tests.brokers.attributed import attributed
+from tests.brokers.recording import Outcomes, Station, Stations
 from tests.harness.conditions import wait_until
-
-bare_options = test_contract.options
 
 NAMESPACES = Namespaces(
     named={
@@ -32,35 +24,6 @@ NAMESPACES = Namespaces(
         "p": ChannelOptions(positions=True),
     }
 )
-
-Stations = Callable[[], Awaitable[Station]]
-
-
-@pytest.fixture
-def options(request: pytest.FixtureRequest, bare_options: BrokerOptions) -> BrokerOptions:
-    """Options of one of the buses, with namespaces."""
-    if request.node.callspec.params["bare_options"] == "fakeredis":
-        pytest.importorskip("lupa", reason="fakeredis runs scripts with it")
-    return dataclasses.replace(bare_options, namespaces=NAMESPACES)
-
-
-@pytest_asyncio.fixture
-async def stations(options: BrokerOptions) -> AsyncIterator[Stations]:
-    """Start stations on one bus; the memory bus has one station only, which then plays all parts."""
-    started: list[Station] = []
-
-    async def start() -> Station:
-        if started and options.url == "memory://":
-            return started[0]
-        station = Station(options)
-        started.append(station)
-        await station.broker.start()
-        await wait_until(lambda: not station.broker.problems, what=lambda: station.broker.problems)
-        return station
-
-    yield start
-    for station in started:
-        await station.broker.stop()
 
 
 async def _publish(station: Station, channel: str, *payloads: bytes, key: str | None = None) -> list[Position]:
