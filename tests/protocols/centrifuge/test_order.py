@@ -22,7 +22,6 @@ from tests.harness.conditions import stays_true, wait_until
 from tests.protocols.centrifuge.conversation import Conversation, a_world, publish
 
 BAD_REQUEST = (3501, "bad request")
-FORMATS = ("json", "protobuf")
 
 REQUESTS: dict[str, dict[str, Any]] = {
     "subscribe": {"channel": "a"},
@@ -35,12 +34,6 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "refresh": {"token": "t"},
     "sub_refresh": {"channel": "a", "token": "t"},
 }
-
-
-@pytest.fixture(params=FORMATS)
-def format(request: pytest.FixtureRequest) -> str:
-    assert isinstance(request.param, str)
-    return request.param
 
 
 # Rule 1: `connect` first, and once.

@@ -22,12 +22,6 @@ from tests.protocols.centrifuge.conversation import Conversation, a_world, publi
 FORMATS = ("json", "protobuf")
 
 
-@pytest.fixture(params=FORMATS)
-def format(request: pytest.FixtureRequest) -> str:
-    assert isinstance(request.param, str)
-    return request.param
-
-
 async def subscribed(client: Conversation, channel: str, **request: Any) -> dict[str, Any]:
     """Subscribe, and return the result."""
     result = (await client.ask(subscribe={"channel": channel, **request}))["subscribe"]
