@@ -14,7 +14,7 @@ from relay.recovery.kept import KEPT_BYTES, Kept
 from relay.recovery.reading import Extent, Reading
 from relay.recovery.recent_messages import RecentMessages
 from relay.recovery.ring import MESSAGE_BYTES, Budget, Ring
-from tests.recovery.channel_world import positioned
+from tests.recovery.channel_bus import positioned
 
 
 def message(offset: int, size: int = 0) -> PositionedMessage:
