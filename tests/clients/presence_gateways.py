@@ -6,7 +6,6 @@ import pytest
 
 from relay import Gateway
 from relay.presence import presences
-from tests.clients.late_bus import late_bus as late_bus
 from tests.harness.conditions import wait_until
 from tests.harness.inside import parts_of
 

@@ -9,7 +9,6 @@ import pytest
 
 from relay import protocols
 from relay.auth.authenticator import Identity
-from tests.clients.late_bus import late_bus as late_bus
 from tests.clients.presence_gateways import NAMESPACES, becomes, users
 from tests.clients.presence_gateways import _hasty as _hasty
 from tests.conftest import EmbeddedFactory

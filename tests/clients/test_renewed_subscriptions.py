@@ -10,7 +10,6 @@ from relay.auth.subscription_tokens import SubscriptionGrant
 from relay.clients.connecting import RENEWAL_SECONDS
 from relay.errors import SubscriptionError
 from relay.protocols.request_errors import TokenRefused
-from tests.clients.late_bus import late_bus as late_bus
 from tests.clients.recorder import Outcomes, publish
 from tests.clients.token_world import WITH_TOKEN, granting
 from tests.clients.watching import said

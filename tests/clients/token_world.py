@@ -8,7 +8,6 @@ from relay.auth.authenticator import Identity
 from relay.auth.subscription_tokens import SubscriptionGrant
 from relay.namespaces import ChannelOptions
 from relay.protocols.multiplexed import SubscribeOptions
-from tests.clients.late_bus import late_bus as late_bus
 from tests.clients.recorder import OnlyPublic
 from tests.clients.session_world import World
 
