@@ -1,4 +1,4 @@
-"""Clients that follow a channel by differences."""
+"""Clients that follow a channel by deltas."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from relay.message import Kind, Message
 from relay.namespaces import ChannelOptions, Namespaces, NoJson
 from relay.protocols.centrifuge import fossil, framings, json_wire, protobuf_wire
-from relay.protocols.centrifuge.differences import Differences
+from relay.protocols.centrifuge.deltas import Deltas
 from tests.harness.conditions import wait_until
 from tests.harness.examples import examples
 from tests.protocols.centrifuge.conversation import Conversation, a_world, publish
@@ -22,7 +22,7 @@ from tests.protocols.centrifuge.recovering import left_at, subscribed
 
 
 class Follower:
-    """A client that keeps a document by differences.
+    """A client that keeps a document by deltas.
 
     Attributes:
         documents: all that it has had.
@@ -81,7 +81,7 @@ STEPS = st.one_of(DOCUMENTS, st.integers(0, 2), st.sampled_from(NO_JSON))
 
 @examples(100)
 @given(st.lists(STEPS, max_size=25))
-def test_who_follows_by_differences_has_each_document(steps: list[bytes | int]) -> None:
+def test_who_follows_by_deltas_has_each_document(steps: list[bytes | int]) -> None:
     """Clients that come and go in between, too; what is no JSON is left out."""
 
     async def follow() -> None:
@@ -116,7 +116,7 @@ def test_who_follows_by_differences_has_each_document(steps: list[bytes | int]) 
     asyncio.run(follow())
 
 
-async def test_differences_are_sent_where_they_are_shorter_and_allowed(format: str) -> None:
+async def test_deltas_are_sent_where_they_are_shorter_and_allowed(format: str) -> None:
     world = a_world()
     client, other = Conversation(world, format), Conversation(world, format)
     document = b'{"text":"' + b"x" * 500 + b'"}'
@@ -133,7 +133,7 @@ async def test_differences_are_sent_where_they_are_shorter_and_allowed(format: s
 
 
 @pytest.mark.parametrize(("no_json", "data"), [("drop", None), ("string", '"hello \\"you\\""')])
-async def test_a_text_that_is_no_json_leaves_those_who_follow_by_differences_in_peace(
+async def test_a_text_that_is_no_json_leaves_those_who_follow_by_deltas_in_peace(
     no_json: NoJson, data: str | None
 ) -> None:
     """They parse each document: one that can't be parsed would send them away for good, and anyone may publish it."""
@@ -148,7 +148,7 @@ async def test_a_text_that_is_no_json_leaves_those_who_follow_by_differences_in_
     assert world.counters.deliveries_left_out == (no_json == "drop")
 
 
-async def test_what_was_missed_comes_whole_where_differences_follow(format: str) -> None:
+async def test_what_was_missed_comes_whole_where_deltas_follow(format: str) -> None:
     """They would be made for one client alone: those who come back together would hold up all others for minutes."""
     client = Conversation(a_world(), format)
     known = await left_at(client, "delta:a")
@@ -173,7 +173,7 @@ async def test_a_difference_is_made_once_whatever_clients_there_are(monkeypatch:
     monkeypatch.setattr(fossil, "create", create)
     documents = [b'{"text":"' + b"x" * 500 + b'","once":%d}' % number for number in range(2)]
     wires = (json_wire(), framings.json_lines(), framings.json_events(), protobuf_wire())
-    for differences in [Differences(wire, "drop") for wire in wires]:
-        whole, shorter = (differences(Message("delta:a", document)) for document in documents)
+    for deltas in [Deltas(wire, "drop") for wire in wires]:
+        whole, shorter = (deltas(Message("delta:a", document)) for document in documents)
         assert 0 < len(shorter) < len(whole)
     assert made == documents[1:]

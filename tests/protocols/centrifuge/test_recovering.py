@@ -1,4 +1,4 @@
-"""What clients get of the messages that they have missed: streams, caches, and differences."""
+"""What clients get of the messages that they have missed: streams and caches."""
 
 from __future__ import annotations
 
