@@ -7,9 +7,9 @@ import base64
 from relay.attributes import encode_publisher, encode_tags
 from relay.message import AttributedMessage, Attributes, Kind
 from tests.harness.inside import parts_of
-from tests.harness.server_api import call
+from tests.harness.server_api import call, error_of
 from tests.harness.websocket_client import connected
-from tests.web.api.histories import Start, error_of, history, offsets, publish
+from tests.web.api.histories import Start, history, offsets, publish
 from tests.web.api.histories import start as start
 
 
@@ -98,7 +98,7 @@ async def test_what_is_wrong_with_a_question_is_told(start: Start) -> None:
         ({"channel": "kept:a", "since": {"offset": 1, "epoch": "other"}}, 112, "unrecoverable position"),
         ({"channel": "kept:a", "limit": 1, "since": {"offset": 2, "epoch": epoch}}, 112, "has the offset 1"),
     ):
-        found, message = await error_of(gateway, "history", **parameters)
+        found, message = await error_of(gateway.port, "history", **parameters)
         assert (found, words in message) == (code, True), (parameters, message)
 
 
@@ -168,7 +168,7 @@ async def test_a_history_is_removed_and_its_position_stays(start: Start) -> None
         async with connected(f"{gateway.url}/ws/kept:a?history=9") as (newcomer,):
             assert await newcomer.receive(1) == ["3"]
     for channel in ("plain", "counted:a"):
-        code, message = await error_of(gateway, "history_remove", channel=channel)
+        code, message = await error_of(gateway.port, "history_remove", channel=channel)
         assert (code, message) == (108, f"not available: {channel} keeps no history; see history_size")
 
 
@@ -207,7 +207,7 @@ async def test_a_history_is_not_skipped_in_silence(start: Start) -> None:
     gateway = await start()
     given = {"data": 1, "skip_history": True}
     assert await call(gateway.port, "publish", {"channel": "plain", **given}) == {"result": {}}
-    code, message = await error_of(gateway, "publish", channel="kept:a", **given)
+    code, message = await error_of(gateway.port, "publish", channel="kept:a", **given)
     assert (code, message) == (108, "not available: skip_history in kept:a, which keeps a history")
     reply = await call(gateway.port, "broadcast", {"channels": ["kept:a", "counted:a"], **given})
     kept, counted = reply["result"]["responses"]

@@ -15,8 +15,8 @@ from relay.message import Message
 from relay.web.api import call as api_call
 from tests.conftest import EmbeddedFactory
 from tests.harness.free_port import free_port
-from tests.harness.server_api import KEY, call
-from tests.web.api.histories import NAMESPACES, Start, error_of, history, offsets, publish
+from tests.harness.server_api import KEY, call, error_of
+from tests.web.api.histories import NAMESPACES, Start, history, offsets, publish
 from tests.web.api.histories import start as start
 
 
@@ -39,7 +39,7 @@ async def test_a_bus_that_is_away_is_no_empty_history(embedded: EmbeddedFactory)
     url = f"redis://127.0.0.1:{free_port()}"
     (gateway,) = await embedded(1, api_keys=KEY, namespaces=NAMESPACES, broker_url=url)
     for method in ("history", "history_remove"):
-        code, message = await error_of(gateway, method, channel="kept:a")
+        code, message = await error_of(gateway.port, method, channel="kept:a")
         assert (code, "the history is not available" in message) == (100, True), message
 
 
@@ -52,7 +52,7 @@ async def test_a_bus_that_does_not_answer_in_time_is_an_error(
     (gateway,) = await embedded(1, api_keys=KEY, namespaces=NAMESPACES)
     monkeypatch.setattr(MemoryHistoryStore, "read", wait)
     monkeypatch.setattr("relay.web.publish_window.PublishWindow.seconds_left", 0.01)
-    code, message = await error_of(gateway, "history", channel="kept:a")
+    code, message = await error_of(gateway.port, "history", channel="kept:a")
     assert (code, "did not answer in time" in message) == (100, True)
 
 
@@ -65,7 +65,7 @@ async def test_gateways_that_could_not_be_told_of_a_removal_are_spoken_of(
 
     (gateway,) = await embedded(1, api_keys=KEY, namespaces=NAMESPACES)
     monkeypatch.setattr(MemoryBroker, "publish", refuse)
-    code, message = await error_of(gateway, "history_remove", channel="kept:a")
+    code, message = await error_of(gateway.port, "history_remove", channel="kept:a")
     assert (code, "it is removed, but gateways" in message) == (100, True)
 
 
@@ -75,5 +75,5 @@ async def test_what_a_store_says_is_told(embedded: EmbeddedFactory, monkeypatch:
 
     (gateway,) = await embedded(1, api_keys=KEY, namespaces=NAMESPACES)
     monkeypatch.setattr(MemoryHistoryStore, "remove", fail)
-    code, message = await error_of(gateway, "history_remove", channel="kept:a")
+    code, message = await error_of(gateway.port, "history_remove", channel="kept:a")
     assert (code, "NOPERM" in message) == (100, True)
