@@ -35,7 +35,7 @@ SDKS := tests/centrifuge/sdk/test_other_sdks.py
 # measurements, values of settings and the tests' own parts, which are the same with each. Of commands and workers in
 # processes of their own, each of which loads everything, some are enough.
 SLOW := $(addprefix --ignore=tests/,bench centrifuge compose conformance deploy docs faults fuzz harness_tests honesty loadtest system) \
-	$(addprefix --ignore=tests/,test_distribution.py test_imports.py settings/test_text.py workers/test_hung_workers.py) \
+	$(addprefix --ignore=tests/,test_distribution.py test_imports.py test_sizes.py settings/test_text.py workers/test_hung_workers.py) \
 	$(addprefix --ignore=tests/cli/test_,client_token.py loadtest.py loadtest_run.py streams.py tls.py) \
 	$(addprefix --ignore=tests/web/,test_browser_behind_proxy.py test_client_types.py test_demo_over_tls.py test_relay_client_codes.py client) \
 	--ignore-glob='*_in_browser.py' --ignore-glob='*outages.py' $(addprefix --ignore=,$(WHOLE_RUNS))

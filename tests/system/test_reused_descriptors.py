@@ -42,7 +42,7 @@ async def come_and_go(port: int, seed: int, seen: Counter[str], stop: asyncio.Ev
                 assert set(filling) <= set(channel[1:].encode())
                 seen[channel] += 1
             if way == "unread":
-                await asyncio.sleep(source.uniform(0, 0.03))
+                await asyncio.sleep(source.uniform(0, 0.03))  # at random: so much comes meanwhile
             elif way == "reset":
                 raw.abort()
             elif way == "closing handshake":
