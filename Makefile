@@ -100,8 +100,11 @@ SHOW := $(if $(wildcard .env),,RELAY_HISTORY_SIZE=$${RELAY_HISTORY_SIZE:-100} RE
 run: $(VENV)/.stamp-run ## start a gateway
 	@$(SHOW) exec $(BIN)/relay serve $(ARGS)
 
+# Programs come with the system's package manager while the tools of Python come from elsewhere.
 # Part of the tests only, chosen by ARGS, can't reach the coverage of all of them.
-test: compiler $(VENV)/.stamp-dev redis programs ## run the tests
+test: compiler $(VENV)/bin/python ## run the tests
+	@$(MAKE) --no-print-directory redis programs & \
+	$(MAKE) --no-print-directory $(VENV)/.stamp-dev; failed=$$?; wait $$! && exit $$failed
 	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),$(XDIST) $(BRIEF) --ignore=tests/honesty --ignore=tests/compose \
 		$(addprefix --ignore=,$(WHOLE_RUNS) $(SDKS)) --cov --cov-report=term)
 
@@ -225,9 +228,13 @@ $(VENV)/.stamp-run: pyproject.toml hatch_build.py $(NATIVE) $(VENV)/bin/python
 	@$(SAY_LEFT_OUT)
 	@touch $@
 
+# Among these tools is uv, which installs the others in a tenth of the time that pip takes. It knows nothing of pip's
+# settings: where pip is told to look elsewhere, pip installs all, and so it does where uv can't.
 $(VENV)/.stamp-dev: pyproject.toml hatch_build.py $(NATIVE) $(VENV)/bin/python
-	@echo "installing relay and its development tools into $(VENV); that takes about a minute"
-	@$(PIP) install --editable '.[dev]'
+	@echo "installing relay and its development tools into $(VENV); that takes about half a minute"
+	@{ test -z "$$($(BIN)/python -m pip config list | grep -vE 'cert|timeout|version-check')" && $(PIP) install 'uv>=0.9' && \
+		UV_NATIVE_TLS=1 $(BIN)/uv pip install --quiet --no-config --python $(BIN)/python --compile-bytecode --editable '.[dev]'; } || \
+		$(PIP) install --editable '.[dev]'
 	@$(SAY_LEFT_OUT)
 	@touch $@ $(VENV)/.stamp-run
 
