@@ -3,29 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from relay.loadtest.report.page import write_report
-from tests.harness.browser import Browser, find_chromium
+from tests.harness.browser import Browser
 from tests.loadtest.report.parts import HOSTILE
 from tests.loadtest.report.results import SHAPES, bad, good, hostile, sweep
 
-CHROMIUM = find_chromium()
-
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: sh tests/install.sh chromium")
-
 PHONE = 360
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """A browser for all tests of this module."""
-    assert CHROMIUM is not None
-    with Browser(CHROMIUM) as started:
-        yield started
 
 
 @pytest.mark.parametrize("shape", SHAPES)
