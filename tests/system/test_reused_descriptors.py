@@ -16,7 +16,7 @@ from relay.clients.client import Client
 from relay.clients.context import Context
 from tests.conftest import EmbeddedFactory, GatewayFactory
 from tests.harness.conditions import wait_until
-from tests.harness.deployment import EVENT_LOOPS
+from tests.harness.fan_outs import each_fan_out_and_loop
 from tests.harness.inside import parts_of
 from tests.harness.raw_websocket import CLOSE, TEXT, RawWebSocket, upgraded
 from tests.harness.redis_server import RedisServer
@@ -57,8 +57,8 @@ async def flood(sender: WebSocketClient, channel: str, listener: WebSocketClient
         await listener.receive(number - 10)
 
 
+@each_fan_out_and_loop
 @pytest.mark.usefixtures("each_fan_out")
-@pytest.mark.parametrize("event_loop", EVENT_LOOPS)
 async def test_no_byte_reaches_another_client(
     gateways: GatewayFactory, redis_server: RedisServer, prefix: str, event_loop: str
 ) -> None:
