@@ -103,8 +103,8 @@ run: $(VENV)/.stamp-run ## start a gateway
 # Programs come with the system's package manager while the tools of Python come from elsewhere.
 # Part of the tests only, chosen by ARGS, can't reach the coverage of all of them.
 test: compiler $(VENV)/bin/python ## run the tests
-	@$(MAKE) --no-print-directory redis programs & \
-	$(MAKE) --no-print-directory $(VENV)/.stamp-dev; failed=$$?; wait $$! && exit $$failed
+	@trap 'kill $$programs' INT; $(MAKE) --silent redis programs & programs=$$!; \
+	$(MAKE) --silent $(VENV)/.stamp-dev; failed=$$?; wait $$programs && exit $$failed
 	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),$(XDIST) $(BRIEF) --ignore=tests/honesty --ignore=tests/compose \
 		$(addprefix --ignore=,$(WHOLE_RUNS) $(SDKS)) --cov --cov-report=term)
 
