@@ -51,9 +51,9 @@ def show(members: Sequence[Member], as_json: bool) -> None:
     """
     if as_json:
         # Only here: it takes longer to load than all the rest.
-        from relay.web.api.results import PresenceResult
+        from relay.web.api.results import ClientInfo, PresenceResult
 
-        _print_json(PresenceResult.of(members))
+        _print_json(PresenceResult.of(map(ClientInfo.of, members)))
         return
     for member in sorted(members, key=lambda member: (member.user is None, member.user, member.client)):
         info = "-" if isinstance(member.info, msgspec.UnsetType) else bytes(member.info).decode(errors="replace")
