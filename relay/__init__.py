@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from relay.protocols.request import ConnectRequest
     from relay.sdk.client import Client
     from relay.sdk.errors import ClientRefused, MessagesMissed, MessageTooBig
+    from relay.sdk.presence_change import PresenceChange
     from relay.sdk.received_message import ReceivedMessage
     from relay.settings import Settings
 
@@ -32,6 +33,7 @@ __all__ = [
     "Grant",
     "MessageTooBig",
     "MessagesMissed",
+    "PresenceChange",
     "PublishBufferFull",
     "PublishError",
     "PublishRefused",
@@ -53,6 +55,7 @@ _MODULES = {
     "Grant": "relay.auth.grant",
     "MessageTooBig": "relay.sdk.errors",
     "MessagesMissed": "relay.sdk.errors",
+    "PresenceChange": "relay.sdk.presence_change",
     "PublishBufferFull": "relay.errors",
     "PublishError": "relay.errors",
     "PublishRefused": "relay.errors",
