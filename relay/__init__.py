@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from relay.protocols.request import ConnectRequest
     from relay.sdk.client import Client
     from relay.sdk.errors import ClientRefused, MessagesMissed, MessageTooBig
+    from relay.sdk.presence_change import PresenceChange
     from relay.sdk.received_message import ReceivedMessage
     from relay.settings import Settings
 
@@ -36,6 +37,7 @@ __all__ = [
     "Identity",
     "MessageTooBig",
     "MessagesMissed",
+    "PresenceChange",
     "PublishBufferFull",
     "PublishError",
     "PublishRefused",
@@ -60,6 +62,7 @@ _MODULES = {
     "Identity": "relay.auth.authenticator",
     "MessageTooBig": "relay.sdk.errors",
     "MessagesMissed": "relay.sdk.errors",
+    "PresenceChange": "relay.sdk.presence_change",
     "PublishBufferFull": "relay.errors",
     "PublishError": "relay.errors",
     "PublishRefused": "relay.errors",

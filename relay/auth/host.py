@@ -23,6 +23,19 @@ LOCAL = "localhost"
 ANY = "*"
 
 
+class HostRefused(Refused):
+    """A request names a host that is not the relay's.
+
+    Args:
+        host: as the request has it: it may hold anything.
+    """
+
+    def __init__(self, host: str) -> None:
+        shown = escape_controls(host[:200])
+        super().__init__(421, f"this relay is not called {shown}; RELAY_ALLOWED_HOSTS lists its names")
+        self.host = host
+
+
 def read_allowed_host(text: str) -> str:
     """Return a name from the settings in the form in which names are compared.
 
@@ -48,7 +61,7 @@ def check_host(host: str | None, allowed: Collection[str] | None) -> None:
         allowed: names as `read_allowed_host` returns them; None: all names.
 
     Raises:
-        Refused: with 421 (RFC 9110, section 15.5.20).
+        HostRefused: with 421 (RFC 9110, section 15.5.20).
     """
     if host is None or allowed is None:
         return
@@ -58,8 +71,7 @@ def check_host(host: str | None, allowed: Collection[str] | None) -> None:
         return
     if any(allow.startswith("*.") and name.endswith(allow[1:]) and len(name) >= len(allow) for allow in allowed):
         return
-    shown = escape_controls(host[:200])
-    raise Refused(421, f"this relay is not called {shown}; RELAY_ALLOWED_HOSTS lists its names")
+    raise HostRefused(host)
 
 
 @lru_cache(64)

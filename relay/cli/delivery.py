@@ -1,4 +1,4 @@
-"""The delivery of one message through a gateway, confirmed by its echo."""
+"""The delivery of one message through a gateway, confirmed by its echo, or by the answer to a request."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from yarl import URL
 
 from relay.cli.client_token import token_headers
 from relay.cli.unreachable import GatewayError, answered, check_gateway, check_scheme, describe_absence
+from relay.errors import PublishError
+from relay.sdk.client import Client
+from relay.sdk.errors import ClientRefused
 
 TIMEOUT_SECONDS: Final = 15.0
 """For everything; more than the 5 s for which a gateway, by default, keeps a message while its bus is away."""
@@ -56,6 +59,31 @@ async def deliver(
         raise NotDelivered(url.origin(), reason) from None
     except ClientError as error:
         raise NotDelivered(url.origin(), describe_absence(error)) from None
+
+
+async def deliver_once(
+    url: URL, channel: str, payload: str | bytes, idempotency_key: str, token: str | None, tls: ssl.SSLContext | None
+) -> None:
+    """Send one message by HTTP, and again after errors, until the bus has acknowledged it: it is published once.
+
+    Args:
+        url: of the channel.
+        channel: its name.
+        payload: text, or bytes for a binary message.
+        idempotency_key: by which the message is known.
+        token: key or token to come in with; None: none.
+        tls: for https://; None: the authorities of the system are trusted.
+
+    Raises:
+        NotDelivered: it was not published, or perhaps not.
+    """
+    try:
+        async with Client(str(url.with_query(None)), token=token, tls=tls) as client:
+            await client.publish(channel, payload, idempotency_key=idempotency_key)
+    except ClientRefused as error:
+        raise NotDelivered(url.origin(), f"answered HTTP {error.status}: {error.reason}") from None
+    except PublishError as error:
+        raise NotDelivered(url.origin(), f"did not publish it: {error}") from None
 
 
 async def _send(session: ClientSession, url: URL, payload: str | bytes, tls: ssl.SSLContext | None) -> None:

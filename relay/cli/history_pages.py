@@ -10,6 +10,7 @@ from relay.brokers.history import MAX_PAGE, HistoryError, HistoryPage, HistorySt
 from relay.brokers.redis.address import parse_address
 from relay.brokers.redis.announcement import ask_namespaces
 from relay.brokers.redis.history import RedisHistoryStore
+from relay.cli.streams import print_json
 from relay.cli.tail import line
 from relay.message import Kind
 from relay.metrics.counters import Counters
@@ -91,7 +92,7 @@ def show(question: Question, page: HistoryPage, as_json: bool) -> None:
 
         from relay.web.api.publication import to_result
 
-        click.echo(msgspec.json.encode(to_result(page.top, page.messages)))
+        print_json(msgspec.json.encode(to_result(page.top, page.messages)))
         return
     for message in page.messages:
         payload = message.payload if message.kind is Kind.BINARY else message.payload.decode()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Final
 
 import click
 import msgspec
@@ -12,6 +12,7 @@ import msgspec
 from relay.brokers.presence import PRESENCE_TTL_SECONDS, PresenceStats, PresenceStore
 from relay.brokers.redis.address import parse_address
 from relay.brokers.redis.presence import RedisPresenceStore
+from relay.cli.streams import print_json
 from relay.cli.tail import line
 from relay.member import Member
 from relay.metrics.counters import Counters
@@ -51,9 +52,9 @@ def show(members: Sequence[Member], as_json: bool) -> None:
     """
     if as_json:
         # Only here: it takes longer to load than all the rest.
-        from relay.web.api.results import PresenceResult
+        from relay.web.api.results import ClientInfo, PresenceResult
 
-        _print_json(PresenceResult.of(members))
+        print_json(msgspec.json.encode(PresenceResult.of(map(ClientInfo.of, members))))
         return
     for member in sorted(members, key=lambda member: (member.user is None, member.user, member.client)):
         info = "-" if isinstance(member.info, msgspec.UnsetType) else bytes(member.info).decode(errors="replace")
@@ -67,7 +68,7 @@ def show_stats(stats: PresenceStats, as_json: bool) -> None:
     if as_json:
         from relay.web.api.results import PresenceStatsResult
 
-        _print_json(PresenceStatsResult(num_clients=stats.clients, num_users=stats.users))
+        print_json(msgspec.json.encode(PresenceStatsResult(num_clients=stats.clients, num_users=stats.users)))
         return
     click.echo(_in_words(stats))
 
@@ -89,10 +90,6 @@ def _word(user: str | None) -> str:
     if user is None:
         return "-"
     return line(msgspec.json.encode(user).decode() if user == "-" or len(user.split()) != 1 else user)
-
-
-def _print_json(result: Any) -> None:
-    click.echo(msgspec.json.encode(result))
 
 
 def _in_words(stats: PresenceStats) -> str:

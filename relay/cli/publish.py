@@ -74,7 +74,7 @@ def _read_tags(ctx: click.Context, param: click.Parameter, given: tuple[tuple[st
     "--idempotency-key",
     type=IdempotencyKeyOption(),
     metavar="KEY",
-    help="Key of the message: a second message with the same key isn't published. Only with Redis.",
+    help="Key of the message: a second message with the same key isn't published.",
 )
 @click.option(
     "--tag",
@@ -112,17 +112,12 @@ def command(
     payload = _read(message, binary)
     if settings is not None and schemes.find(settings.broker_url).redis:
         _by_redis(settings, channel, payload, idempotency_key, tags)
-    elif idempotency_key is not None:
-        raise click.UsageError(
-            "--idempotency-key goes straight to Redis: name one with --broker-url. At a gateway, POST /publish takes "
-            "the header Idempotency-Key"
-        )
     elif tags:
         raise click.UsageError(
             "--tag goes straight to Redis: name one with --broker-url. At a gateway, the server API takes tags"
         )
     else:
-        _by_gateway(gateway, ca_file, channel, payload, token)
+        _by_gateway(gateway, ca_file, channel, payload, token, idempotency_key)
 
 
 def _read(message: str | None, binary: bool) -> str | bytes:
@@ -168,16 +163,24 @@ def _by_redis(
 
 
 def _by_gateway(
-    gateway: str | None, ca_file: str | None, channel: str, payload: str | bytes, token: str | None
+    gateway: str | None,
+    ca_file: str | None,
+    channel: str,
+    payload: str | bytes,
+    token: str | None,
+    idempotency_key: str | None,
 ) -> None:
-    from relay.cli.delivery import deliver
+    from relay.cli.delivery import deliver, deliver_once
     from relay.cli.interruption import run_interruptible
     from relay.cli.unreachable import GatewayError
 
     url = channel_url(gateway, channel, echo=True)
     tls = channel_trust(gateway, ca_file)
     try:
-        run_interruptible(lambda: deliver(url, payload, token, tls))
+        if idempotency_key is None:
+            run_interruptible(lambda: deliver(url, payload, token, tls))
+        else:
+            run_interruptible(lambda: deliver_once(url, channel, payload, idempotency_key, token, tls))
     except GatewayError as error:
         _fail(channel, str(error))
     confirm(f"delivered by {url.origin()}")

@@ -85,3 +85,12 @@ def silence(stream: TextIO) -> None:
     """Discard what is buffered in a stream, so that the interpreter reports no error when it flushes the stream."""
     with suppress(OSError):  # it is in memory, and has no descriptor
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def print_json(encoded: bytes) -> None:
+    """Print JSON as one line, for programs that read line by line.
+
+    Messages, and what back ends say of clients, are JSON that others have written. Its line breaks stand between
+    tokens, of which no two can grow together: within strings they are escaped.
+    """
+    click.echo(encoded.translate(None, b"\r\n"))

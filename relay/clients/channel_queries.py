@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable
+from typing import Protocol, TypeVar
 
 from relay.auth.authenticator import Identity, check_history, check_presence
 from relay.auth.rights import Right
 from relay.brokers.history import MAX_PAGE
 from relay.channel import EVENTS, check_channel
+from relay.clients.pieces import in_pieces
 from relay.clients.session_context import SessionContext
 from relay.errors import NotAllowed
 from relay.interest import Interest
@@ -18,6 +19,8 @@ from relay.position import Position
 from relay.protocols import ClientProtocol
 from relay.protocols.multiplexed import HistoryQuery, SubscribeOptions
 from relay.protocols.request_errors import NotAvailable
+
+_T = TypeVar("_T")
 
 
 class QuerySession(Protocol):
@@ -58,9 +61,9 @@ def check_visible(context: SessionContext, session: QuerySession, channel: str) 
 
 
 async def read_history(
-    context: SessionContext, channel: str, query: HistoryQuery
-) -> tuple[Position, list[PositionedMessage]]:
-    """Return the position of the newest message of a channel, and messages of before.
+    context: SessionContext, channel: str, query: HistoryQuery, encode: Callable[[PositionedMessage], _T]
+) -> tuple[Position, list[_T]]:
+    """Return the position of the newest message of a channel, and messages of before, encoded.
 
     Raises:
         HistoryError: the bus is away, or refuses.
@@ -71,12 +74,12 @@ async def read_history(
         limit=MAX_PAGE if query.limit is None else query.limit,
         newest_first=query.newest_first,
     )
-    return page.top, page.messages
+    return page.top, await in_pieces(page.messages, encode)
 
 
-async def members(context: SessionContext, channel: str) -> Sequence[Member]:
-    """Return who is on a channel; raises `PresenceError`."""
-    return await context.node.present.members_in_turn(channel)
+async def members(context: SessionContext, channel: str, encode: Callable[[Member], _T]) -> list[_T]:
+    """Return who is on a channel, encoded; raises `PresenceError`."""
+    return await in_pieces(await context.node.present.members_in_turn(channel), encode)
 
 
 async def count(context: SessionContext, channel: str) -> tuple[int, int]:

@@ -29,7 +29,9 @@ class Client(asyncio.BufferedProtocol, DirectSubscriber, abc.ABC):
 
     The transport says when it is full; there is no check per write. What comes then is kept, up to the limit per
     client; beyond it the policy for slow consumers decides. With `latest` only the newest message is kept. What it gets
-    first, of the messages before, doesn't count while it is on its way: it can be more than a socket takes at once.
+    first, of the messages before, doesn't count while it is on its way: it can be more than a socket takes at once. Nor
+    does one write that alone is more than the limit, and the messages of one fan-out may always wait behind it: as a
+    string of JSON a message can be six times as long as its payload, and a client that reads is not slow for that.
 
     Args:
         context: what all clients share.
@@ -39,7 +41,7 @@ class Client(asyncio.BufferedProtocol, DirectSubscriber, abc.ABC):
         slot: see `Pingable`.
     """
 
-    __slots__ = ("_beginning", "_close_timer", "_context", "_held", "session", "slot")
+    __slots__ = ("_close_timer", "_context", "_held", "_large", "session", "slot")
 
     share = Share.CLIENTS
 
@@ -48,8 +50,8 @@ class Client(asyncio.BufferedProtocol, DirectSubscriber, abc.ABC):
         self._context = context
         # What waits while the transport is full; None while it isn't.
         self._held: Held | None = None
-        # Whether the transport still has too much of what it was given first.
-        self._beginning = False
+        # Whether the transport still has too much of one write that may be larger than the limit.
+        self._large = False
         self._close_timer: asyncio.TimerHandle | None = None
         self.session = session
         self.slot = -1
@@ -175,15 +177,15 @@ class Client(asyncio.BufferedProtocol, DirectSubscriber, abc.ABC):
         if (direct := self._direct) is not None:
             direct.withhold()
         self._context.write_timeouts.add(self)
-        if not self._beginning and self._slow_policy == "close":
-            # One tick's messages can be more than the limit. Not within the write that filled the transport.
-            self._context.loop.call_soon(self._close_if_slow)
+        if self.stuck > self._context.send_buffer_bytes:
+            # Of one write: before it, the transport had room.
+            self._large = True
 
     def resume_writing(self) -> None:
         """Write what was kept; called by the transport when it has room again."""
         self._context.write_timeouts.discard(self)
         self._release_held()
-        self._beginning = False
+        self._large = False
 
     # Its beginning and its end.
 
@@ -195,9 +197,9 @@ class Client(asyncio.BufferedProtocol, DirectSubscriber, abc.ABC):
             response: what completes the handshake.
         """
         first = response + self._join(transport)
-        self._beginning = True
+        self._large = True
         transport.write(first)
-        self._beginning = self._held is not None
+        self._large = self._held is not None
 
     def _join(self, transport: asyncio.Transport) -> bytes:
         """Take a place everywhere; return what is written first, in this step."""
@@ -260,12 +262,13 @@ class Client(asyncio.BufferedProtocol, DirectSubscriber, abc.ABC):
         """Keep messages while the transport is full, as the policy for slow consumers says."""
         context = self._context
         policy = self._slow_policy
+        waiting = held.bytes if self._large else self.buffered
         if count and policy == "latest":
             newest = cast(SingleChannelProtocol, self.session.protocol).newest(data)
             before = held.conflate(newest)
             context.counters.deliveries_conflated += count - 1 + (before is not None)
             context.counters.bytes_dropped += len(data) - len(newest) + (before or 0)
-        elif (held.bytes if self._beginning else self.buffered) + len(data) <= context.send_buffer_bytes:
+        elif (count and not held) or waiting + len(data) <= context.send_buffer_bytes:
             held.add(data)
         else:
             if count:
@@ -285,7 +288,3 @@ class Client(asyncio.BufferedProtocol, DirectSubscriber, abc.ABC):
         held, self._held = self._held, None
         if held:
             self._write(held.take())
-
-    def _close_if_slow(self) -> None:
-        if self.buffered > self._context.send_buffer_bytes:
-            self.close(Disconnect.SLOW_CONSUMER)

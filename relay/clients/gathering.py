@@ -129,7 +129,7 @@ class Gathering(Client):
     def write_gathered(self) -> None:
         """Write what the tick has brought; see `Gatherer`."""
         if self._gathered.holding and self.session.open:
-            if self._gathered.bytes > self._context.send_buffer_bytes:
+            if len(self._gathered.chunks) > 1 and self._gathered.bytes > self._context.send_buffer_bytes:
                 self.close(Disconnect.SLOW_CONSUMER)
             return
         chunks, counts = self._gathered.take()
@@ -153,14 +153,14 @@ class Gathering(Client):
             cast(MultiplexedProtocol, self.session.protocol).writable()
 
     def _write_long(self, data: bytes) -> None:
-        if self._beginning or not self.session.open:
+        if self._large or not self.session.open:
             super().deliver(data, 0)
             return
-        self._beginning = True
+        self._large = True
         if self._held:
             self._write(self._held.take())
         self._write(data)
-        self._beginning = self._held is not None
+        self._large = self._held is not None
 
     def _write_together(self, chunks: list[bytes], counts: list[int]) -> None:
         self._context.counters.chunks_joined += max(0, len(counts) - counts.count(0) - 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping
 from functools import lru_cache
 from typing import Any, Final, TypeVar
 
@@ -138,16 +138,20 @@ class MultiplexedSession(SubscribingSession):
         return Granted(seconds, subscription.data)
 
     def read_history(
-        self, channel: str, query: HistoryQuery, answer: Answer[tuple[Position, list[PositionedMessage]]]
+        self,
+        channel: str,
+        query: HistoryQuery,
+        encode: Callable[[PositionedMessage], _T],
+        answer: Answer[tuple[Position, list[_T]]],
     ) -> None:
         """Read messages of before."""
         channel_queries.check_readable(self._context, self, channel, query)
-        self._ask(channel_queries.read_history(self._context, channel, query), answer)
+        self._ask(channel_queries.read_history(self._context, channel, query, encode), answer)
 
-    def see_presence(self, channel: str, answer: Answer[Sequence[Member]]) -> None:
+    def see_presence(self, channel: str, encode: Callable[[Member], _T], answer: Answer[list[_T]]) -> None:
         """Find out who is on a channel."""
         channel_queries.check_visible(self._context, self, channel)
-        self._ask(channel_queries.members(self._context, channel), answer)
+        self._ask(channel_queries.members(self._context, channel, encode), answer)
 
     def count_presence(self, channel: str, answer: Answer[tuple[int, int]]) -> None:
         """Find out how many are on a channel."""

@@ -15,7 +15,7 @@ from relay.gateway.tls import Tls
 from relay.limits.gateway_limits import GatewayLimits
 from relay.proxies.forwarded import TrustedProxies
 from relay.web.http_port import HttpPort
-from relay.web.refused_origins import RefusedOrigins
+from relay.web.refused_names import RefusedNames
 
 PROBE_PLACES = 8
 """Sockets that are kept for probes. With few sockets it is an eighth of them."""
@@ -37,7 +37,7 @@ class FrontDoor:
         proxies: whose word about a client's address is believed.
         tls: what connections with TLS share; None: the port speaks none.
         allowed_origins: RELAY_ALLOWED_ORIGINS.
-        refused_origins: takes those that it does not name.
+        refused_names: takes note of origins and hosts that the settings do not name.
         max_sockets: beyond so many sockets even refusals would use up the files that the bus needs.
 
     Attributes:
@@ -52,7 +52,7 @@ class FrontDoor:
     proxies: TrustedProxies
     tls: Tls | None
     allowed_origins: Collection[str] | None
-    refused_origins: RefusedOrigins
+    refused_names: RefusedNames
     max_sockets: int = field(default_factory=max_sockets)
     # Handshakes that wait for something.
     _waiting: set[asyncio.Task[None]] = field(default_factory=set)

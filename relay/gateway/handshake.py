@@ -23,7 +23,7 @@ import time
 from collections.abc import Callable, Generator, Mapping
 from functools import partial
 
-from relay.auth.origin import OriginRefused, refusal_headers
+from relay.auth.origin import refusal_headers
 from relay.clients.client import Client
 from relay.clients.eager_task import start_at_once
 from relay.clients.session import Session
@@ -226,9 +226,8 @@ class Handshake(HttpConnection):
 
     def _answer_error(self, error: Exception) -> None:
         """Answer a handshake with the error that is being handled: a refusal, or a fault of the relay."""
-        if isinstance(error, OriginRefused):
-            self._front_door.refused_origins.note(error.origin)
         if isinstance(error, Refused):
+            self._front_door.refused_names.note(error)
             self._refuse(error)
             return
         log.exception("handshake failed", remote=self.peer)

@@ -52,7 +52,7 @@ from relay.settings import limits as defaults
 from relay.settings.channels import namespaces_of
 from relay.settings.tls import certificate_files
 from relay.web.app import build_app, make_runner
-from relay.web.app_keys import REFUSED_ORIGINS, FindReadiness, TakeSnapshot
+from relay.web.app_keys import REFUSED_NAMES, FindReadiness, TakeSnapshot
 from relay.web.client_address import client_address_middleware
 from relay.web.http_port import open_port
 
@@ -155,7 +155,7 @@ async def make_parts(
         proxies=proxies,
         tls=_open_tls(settings, counters),
         allowed_origins=settings.allowed_origins,
-        refused_origins=app[REFUSED_ORIGINS],
+        refused_names=app[REFUSED_NAMES],
     )
     return Parts(context, front_door, polling_clients, control, runner, fan_out)
 

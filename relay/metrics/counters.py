@@ -147,6 +147,7 @@ class Counters(Additive):
         event_loop_lag: by how much the event loop was late for a timer.
         gc_pauses: times for which the garbage collector stopped the process, by generation.
         worker_restarts: worker processes that were replaced; always 0 without workers.
+        worker_silences: how often a worker process owed an answer for seconds; always 0 without workers.
         log_entries_dropped: log entries of the process that were not written, by reason.
         auth_requests: requests to the back end that decides about clients, by outcome; also those that were not sent.
         auth_request_seconds: time from sending such a request to its answer or its failure.
@@ -213,6 +214,7 @@ class Counters(Additive):
         default_factory=lambda: {generation: Histogram() for generation in GC_GENERATIONS}
     )
     worker_restarts: int = 0
+    worker_silences: int = 0
     log_entries_dropped: Counter[str] = field(default_factory=Counter)
     auth_requests: Counter[str] = field(default_factory=Counter)
     auth_request_seconds: Histogram = field(default_factory=Histogram)

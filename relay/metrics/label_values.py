@@ -39,6 +39,7 @@ REFUSALS = (
     "unauthorized",
     "forbidden",
     "not_found",
+    "misdirected_request",
     "request_timeout",
     "internal_server_error",
     "plain_http",

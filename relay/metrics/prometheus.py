@@ -109,6 +109,7 @@ _TOTALS = (
     _Series("presence_overflows", "relay_presence_overflows", "Users reported as gone without time to come back."),
     _Series("presence_events", "relay_presence_events", "Joins and leaves for clients here."),
     _Series("worker_restarts", "relay_worker_restarts", "Worker processes that were replaced."),
+    _Series("worker_silences", "relay_worker_silences", "Times that a worker process did not answer for seconds."),
     _Series("log_entries_dropped", "relay_log_entries_dropped", "Log entries not written.", "reason", UNWRITTEN),
     _Series("auth_requests", "relay_auth_requests", "Decisions of the back end.", "outcome", AUTH_REQUESTS),
     _Series("rpc_calls", "relay_rpc_calls", "RPC calls of clients.", "outcome", RPC_CALLS),

@@ -115,6 +115,11 @@ class ChannelPresence:
         return not self.members and not self._users and not self.changed and self._sent is None
 
     @property
+    def forsaken(self) -> bool:
+        """Whether no client is here, no user lingers, and the bus didn't take the last change or answered wrongly."""
+        return not self.members and not self._users and self._kept is None and self._sent is None
+
+    @property
     def weight(self) -> int:
         """How many clients and users the bus has to be told of."""
         if self._whole:

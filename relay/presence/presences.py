@@ -174,11 +174,7 @@ class Presences:
                 await self._woken.wait()
 
     def _advance(self, now: float) -> None:
-        """Do what is due: by time alone.
-
-        Args:
-            now: loop time, in seconds.
-        """
+        """Do what is due, by time alone, at a loop time in seconds."""
         for found, name in self._lingering.expire(now):
             found.end(name)
             self._look(found)
@@ -188,7 +184,11 @@ class Presences:
             self._stale.add(found)
 
     async def _tell(self) -> None:
-        """Tell the bus of all channels that wait now; of each kind of call until one fails."""
+        """Tell the bus of all that wait now; of each kind of call until one fails."""
+        if forsaken := self._changed.take_forsaken():
+            log.warning("channels without clients forgotten", channels=len(forsaken))
+            for found in forsaken:
+                self._forget(found)
         told = failed = False
         for waiting, call in ((self._changed, self._update), (self._stale, self._refresh)):
             left = len(waiting)
@@ -239,12 +239,7 @@ class Presences:
         return tallies is not None
 
     def _was_dead(self, found: ChannelPresence, began: float) -> bool:
-        """Return whether the bus may have taken this gateway for dead, up to a call that it has answered.
-
-        Args:
-            found: a channel of the call.
-            began: when the call was made; from then on this gateway lives again.
-        """
+        """Return whether the bus may have taken this gateway for dead, up to a call that was made then."""
         dead = self._clock() - found.heard_at > self._ttl
         found.heard_at = began
         return dead
@@ -280,10 +275,13 @@ class Presences:
             return
         self._changed.discard(found)
         if found.over:
-            del self._channels[found.channel]
-            self._stale.discard(found)
-            self._fresh.discard(found)
-            self._refused.discard(found)
+            self._forget(found)
+
+    def _forget(self, found: ChannelPresence) -> None:
+        del self._channels[found.channel]
+        self._stale.discard(found)
+        self._fresh.discard(found)
+        self._refused.discard(found)
 
     def _lingers(self, found: ChannelPresence, last: Member) -> bool:
         """Return whether a user whose last client has gone may come back before others are told, if there is a user."""

@@ -12,6 +12,10 @@ GROUP: Final = 256
 GROUP_WEIGHT: Final = 2000
 """Clients and users in a group, unless one channel alone has more. What one group takes, all others wait for."""
 
+MAX_FORSAKEN: Final = 10_000
+"""Channels without clients that the bus doesn't take, at most: while it refuses, strangers may come to any number of
+channels, and go. Each takes 1 to 2 KB. What the bus has of the others, it buries as if this gateway were dead there."""
+
 
 class Waiting:
     """Channels in the order in which they have come, each once."""
@@ -30,6 +34,16 @@ class Waiting:
     def discard(self, channel: ChannelPresence) -> None:
         """Let a channel wait no more; nothing happens when it doesn't."""
         self._channels.pop(channel, None)
+
+    def take_forsaken(self) -> list[ChannelPresence]:
+        """Return the first channels without clients beyond `MAX_FORSAKEN`; they wait no more."""
+        if len(self._channels) <= MAX_FORSAKEN:
+            return []
+        forsaken = [channel for channel in self._channels if channel.forsaken]
+        forsaken = forsaken[: max(0, len(forsaken) - MAX_FORSAKEN)]
+        for channel in forsaken:
+            del self._channels[channel]
+        return forsaken
 
     def take(self) -> list[ChannelPresence]:
         """Return the first channels, as many as make a group; they wait no more."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Final, Literal, Protocol, TypeVar
 
 import msgspec
@@ -197,22 +197,26 @@ class MultiplexedSession(Session, Protocol):
         """
 
     def read_history(
-        self, channel: str, query: HistoryQuery, answer: Answer[tuple[Position, list[PositionedMessage]]]
+        self,
+        channel: str,
+        query: HistoryQuery,
+        encode: Callable[[PositionedMessage], _T],
+        answer: Answer[tuple[Position, list[_T]]],
     ) -> None:
         """Read messages of before.
 
         Args:
             channel: its name.
             query: which.
-            answer: told the position of the newest message of the channel, and the messages in the order in which they
-                were asked for; or `BrokerError`.
+            encode: called with each message; if there are many, others have their turn meanwhile.
+            answer: told the position of the newest message, and what `encode` has made of each; or `BrokerError`.
 
         Raises:
             ChannelError, NotAllowed: as for `subscribe`.
             NotAvailable: the channel keeps none.
         """
 
-    def see_presence(self, channel: str, answer: Answer[Sequence[Member]]) -> None:
+    def see_presence(self, channel: str, encode: Callable[[Member], _T], answer: Answer[list[_T]]) -> None:
         """Find out who is on a channel; raises what `read_history` does."""
 
     def count_presence(self, channel: str, answer: Answer[tuple[int, int]]) -> None:

@@ -13,9 +13,9 @@ from relay.channel import check_channel
 from relay.position import parse_position
 from relay.sdk.backoff import Backoff
 from relay.sdk.event_source import EventSource
-from relay.sdk.gap import Missed
 from relay.sdk.gateway_address import AddressError, GatewayAddress
 from relay.sdk.http_publisher import HttpPublisher, Published
+from relay.sdk.notice import Missed, Watch
 from relay.sdk.subscription import Subscription
 from relay.sdk.token_source import Token, TokenSource
 
@@ -100,7 +100,13 @@ class Client:
         await self.aclose()
 
     def subscribe(
-        self, channel: str, *, since: str | None = None, history: int = 0, missed: Missed | None = None
+        self,
+        channel: str,
+        *,
+        since: str | None = None,
+        history: int = 0,
+        missed: Missed | None = None,
+        watch: Watch | None = None,
     ) -> Subscription:
         """Return the messages of a channel, for `async for`. Nothing is sent before it is read.
 
@@ -116,6 +122,9 @@ class Client:
             missed: called in place of the messages that may be missing, with the position after which the channel
                 goes on, or None; what it returns is awaited if it can be. It is called again at the next wait when
                 it has raised, or was cancelled.
+            watch: called, in the same way and in order with the messages, with each user that comes to the channel or
+                goes; with None where some may be missing before, as at the beginning. The channel needs the option
+                `join_leave`, and the client the right `p`.
 
         Raises:
             ChannelError, PositionError: the name or the position is not legal.
@@ -126,7 +135,14 @@ class Client:
             parse_position(since)
         backoff = Backoff(self._max_reconnect_delay)
         subscription = Subscription(
-            self._source, self._tokens, check_channel(channel), backoff, since=since, history=history, missed=missed
+            self._source,
+            self._tokens,
+            check_channel(channel),
+            backoff,
+            since=since,
+            history=history,
+            missed=missed,
+            watch=watch,
         )
         self._subscriptions.add(subscription)
         return subscription

@@ -55,7 +55,7 @@ class EventSource:
         self._max_message_bytes = max_message_bytes
 
     async def open(
-        self, channel: str, token: str | None, position: str | None, history: int
+        self, channel: str, token: str | None, position: str | None, history: int, watch: bool = False
     ) -> EventConnection | Refusal:
         """Ask for a stream, and wait until it has begun; or return why there is none.
 
@@ -64,17 +64,19 @@ class EventSource:
             token: to come in with.
             position: after which it goes on; None: it begins anew.
             history: with how many of the newest messages it begins then.
+            watch: whether it tells who comes and who goes, too.
 
         Raises:
             ClientError, OSError, StreamBroken: the gateway can't be reached, or doesn't answer.
             TimeoutError: it took too long.
         """
         headers = {**_HEADERS, **token_headers(token)}
-        url = self.address.endpoint("sse", channel)
+        asked = ["join_leave=1"] if watch else []
         if position is not None:
             headers["Last-Event-ID"] = position
         elif history:
-            url += f"?history={history}"
+            asked.append(f"history={history}")
+        url = self.address.endpoint("sse", channel) + ("?" + "&".join(asked) if asked else "")
         async with asyncio.timeout(self._connect_seconds):
             response = await self._session().get(
                 URL(url, encoded=True),

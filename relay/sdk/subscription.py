@@ -20,7 +20,7 @@ from relay.sdk.errors import ClientRefused, MessagesMissed, MessageTooBig
 from relay.sdk.event_connection import EventConnection, StreamBroken
 from relay.sdk.event_reader import Event
 from relay.sdk.event_source import EventSource
-from relay.sdk.gap import Gap, Missed
+from relay.sdk.notice import Missed, Notice, Watch
 from relay.sdk.received_message import ReceivedMessage
 from relay.sdk.refusal import Refusal, sentence
 from relay.sdk.token_source import TokenSource
@@ -52,6 +52,7 @@ class Subscription:
         history: with how many of the newest messages it begins instead.
         missed: called where messages may be missing, and again when it has raised or was cancelled; None:
             `MessagesMissed` is raised there.
+        watch: called with each user that comes or goes, in the same way; None: the program doesn't want to know.
 
     Attributes:
         channel: name of the channel.
@@ -68,6 +69,7 @@ class Subscription:
         since: str | None,
         history: int,
         missed: Missed | None,
+        watch: Watch | None,
     ) -> None:
         self.channel = channel
         self.position = since
@@ -77,11 +79,12 @@ class Subscription:
         self._backoff = backoff
         self._history = history
         self._missed = missed
+        self._watch = watch
         self._connection: EventConnection | None = None
         self._opened_at = self._open_at = 0.0
         self._resume = since
         self._begun = False
-        self._items: deque[ReceivedMessage | Gap] = deque()
+        self._items: deque[ReceivedMessage | Notice] = deque()
         self._refused: ClientRefused | None = None
         # A token that the gateway no longer takes, and whether it has refused another one since.
         self._stale: tuple[str | None] | None = None
@@ -142,13 +145,13 @@ class Subscription:
                     await self._advance()
                     continue
                 item = self._items[0]
-                if isinstance(item, Gap) and self._missed is not None:
-                    await item.tell(self._missed)  # may raise or be cancelled: the gap stays until it has ended
+                if isinstance(item, Notice) and item.function is not None:
+                    await item.tell()  # may raise or be cancelled: the notice stays until it has ended
                 self._items.popleft()
                 self.position = item.position or self.position
                 if isinstance(item, ReceivedMessage):
                     return item
-                if self._missed is None:
+                if item.function is None:
                     raise MessagesMissed(self.channel, item.position)
             raise StopAsyncIteration
         finally:
@@ -204,7 +207,7 @@ class Subscription:
             self._stale = None
         token = await self._tokens.get()
         try:
-            opened = await self._source.open(self.channel, token, self._resume, self._history)
+            opened = await self._source.open(self.channel, token, self._resume, self._history, bool(self._watch))
         except StreamBroken as error:
             self._wait(str(error))
         except (ClientError, OSError) as error:
@@ -218,7 +221,7 @@ class Subscription:
     def _begin(self, connection: EventConnection) -> None:
         log.info("%s: listening", self._gateway)
         if self._begun and self._resume is None:
-            self._items.append(Gap(None))  # the gateway can't tell whether there were messages meanwhile
+            self._items.append(Notice(self._missed, None))  # there may have been messages meanwhile
         self._connection, self._begun, self._renewed = connection, True, False
         self._opened_at = asyncio.get_running_loop().time()
         self._take(connection, connection.first)
@@ -252,9 +255,8 @@ class Subscription:
             parse_position(event.position)  # it is sent back as a header
         if (data := event.message) is not None:
             self._items.append(ReceivedMessage(self.channel, data, event.position))
-        elif event.kind == "missed":
-            position = json.loads(event.data)["position"]
-            self._items.append(Gap(None if position is None else str(parse_position(position))))
+        elif (notice := Notice.read(event, self._missed, self._watch)) is not None:
+            self._items.append(notice)
         elif event.kind == "close":
             said = json.loads(event.data)
             self._end(connection, said["code"], sentence(said["reason"]))

@@ -43,7 +43,7 @@ from relay.web.app_keys import (
     NODE,
     POLLING_CLIENTS,
     READINESS,
-    REFUSED_ORIGINS,
+    REFUSED_NAMES,
     SETTINGS,
     SNAPSHOT,
     Admission,
@@ -52,7 +52,7 @@ from relay.web.app_keys import (
 )
 from relay.web.host_check import host_middleware
 from relay.web.persistence import ResponseWatcher, persistence_middleware, prepare_headers
-from relay.web.refused_origins import RefusedOrigins
+from relay.web.refused_names import RefusedNames
 
 LINGER_SECONDS = 2.0
 """How long aiohttp reads the rest of a body that no handler wants, even when the client has disconnected."""
@@ -112,7 +112,7 @@ def build_app(
         app.middlewares.append(host_middleware(settings.host_names))
     app[SETTINGS], app[NODE], app[CONTROL], app[COUNTERS] = settings, node, control, counters
     app[POLLING_CLIENTS], app[ADMISSION], app[AUTH], app[DRAINING] = polling_clients, admission, auth, draining
-    app[LIMITS], app[NAMESPACES], app[REFUSED_ORIGINS] = limits, namespaces_of(settings), RefusedOrigins()
+    app[LIMITS], app[NAMESPACES], app[REFUSED_NAMES] = limits, namespaces_of(settings), RefusedNames()
     keys = settings.api_keys
     app[API_KEYS] = None if keys is None else ApiKeyAuthenticator(key.get_secret_value() for key in keys)
     for module in (demo, documents, client_files, api, publish, stream_preflights, emulation, poll, fallbacks):

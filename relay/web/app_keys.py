@@ -21,7 +21,7 @@ from relay.node import Node
 from relay.protocols import ClientProtocol
 from relay.protocols.request import ConnectRequest
 from relay.settings import Settings
-from relay.web.refused_origins import RefusedOrigins
+from relay.web.refused_names import RefusedNames
 
 SETTINGS = web.AppKey("SETTINGS", Settings)
 NODE = web.AppKey("NODE", Node)
@@ -30,7 +30,7 @@ POLLING_CLIENTS = web.AppKey("POLLING_CLIENTS", PollingClients)
 COUNTERS = web.AppKey("COUNTERS", Counters)
 LIMITS = web.AppKey("LIMITS", GatewayLimits)
 NAMESPACES = web.AppKey("NAMESPACES", Namespaces)
-REFUSED_ORIGINS = web.AppKey("REFUSED_ORIGINS", RefusedOrigins)
+REFUSED_NAMES = web.AppKey("REFUSED_NAMES", RefusedNames)
 
 
 class Admission(Protocol):

@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from relay.auth.origin import OriginRefused, check_fetch_site, cors_headers
+from relay.auth.origin import check_fetch_site, cors_headers
 from relay.errors import Refused
-from relay.web.app_keys import REFUSED_ORIGINS, SETTINGS
+from relay.web.app_keys import COUNTERS, REFUSED_NAMES, SETTINGS
 
 PREFLIGHT_SECONDS = 3600
 """How long a browser may cache the response to a preflight."""
@@ -17,7 +17,7 @@ PREFLIGHT_SECONDS = 3600
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 
-def with_cors(methods: str, handler: Handler, what: str = "") -> Handler:
+def with_cors(methods: str, handler: Handler, what: str = "", *, clients: bool = False) -> Handler:
     """Return a handler for all methods of a path, with CORS.
 
     It answers preflights itself, pages whose origin is not allowed get 403, and other methods 405. The page that
@@ -27,6 +27,7 @@ def with_cors(methods: str, handler: Handler, what: str = "") -> Handler:
         methods: those that `handler` answers, with a comma and a space between them.
         handler: may raise `Refused`.
         what: is there, for those who come with another method; empty: nothing is said of it.
+        clients: whether those who ask want to be clients, and count where they are refused.
     """
 
     async def respond(request: web.Request) -> web.Response:
@@ -48,8 +49,9 @@ def with_cors(methods: str, handler: Handler, what: str = "") -> Handler:
             else:
                 response = await handler(request)
         except Refused as refused:
-            if isinstance(refused, OriginRefused):
-                request.app[REFUSED_ORIGINS].note(refused.origin)
+            request.app[REFUSED_NAMES].note(refused)
+            if clients:
+                request.app[COUNTERS].connections_refused[refused.cause] += 1
             response = error_response(refused)
         response.headers.update(cors)
         return response

@@ -8,8 +8,8 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from relay.auth.host import check_host
-from relay.errors import Refused
+from relay.auth.host import HostRefused, check_host
+from relay.web.app_keys import COUNTERS, REFUSED_NAMES
 from relay.web.cors import error_response
 
 PROBES: Final = ("/healthz", "/readyz")
@@ -28,7 +28,9 @@ def host_middleware(allowed: Collection[str]) -> Middleware:
         if request.path not in PROBES:
             try:
                 check_host(request.headers.get("Host"), allowed)
-            except Refused as refused:
+            except HostRefused as refused:
+                request.app[REFUSED_NAMES].note(refused)
+                request.app[COUNTERS].connections_refused[refused.cause] += 1
                 return error_response(refused)
         return await handler(request)
 

@@ -7,12 +7,11 @@ from collections.abc import Awaitable
 from aiohttp import web
 
 from relay.clients.long_poll import LongPoll
-from relay.errors import Refused
 from relay.limits.address import network_of
 from relay.protocols.poll import ROOT, UNKNOWN, Cursor, LongPolling, Poll, open_session
 from relay.protocols.request import ConnectRequest
 from relay.web.admission_wait import AdmissionWait
-from relay.web.app_keys import ADMISSION, COUNTERS, LIMITS, POLLING_CLIENTS, SETTINGS
+from relay.web.app_keys import ADMISSION, LIMITS, POLLING_CLIENTS, SETTINGS
 from relay.web.connect_request import read_connect_request
 from relay.web.cors import with_cors
 from relay.web.persistence import client_may_be_gone, keep_connection
@@ -20,8 +19,9 @@ from relay.web.persistence import client_may_be_gone, keep_connection
 
 def add_routes(app: web.Application) -> None:
     """Serve `/poll/CHANNEL`; `/poll` is the default channel."""
-    app.router.add_route("*", ROOT, with_cors("GET", poll))
-    app.router.add_route("*", ROOT + "/{channel:.*}", with_cors("GET", poll))
+    handler = with_cors("GET", poll, clients=True)
+    app.router.add_route("*", ROOT, handler)
+    app.router.add_route("*", ROOT + "/{channel:.*}", handler)
 
 
 async def poll(request: web.Request) -> web.Response:
@@ -32,15 +32,11 @@ async def poll(request: web.Request) -> web.Response:
     """
     asked = read_connect_request(request)
     wanted = open_session(asked, request.app[SETTINGS].default_channel)
-    try:
-        with AdmissionWait(request):
-            if request.app[POLLING_CLIENTS].of_history(wanted.channel):
-                answer = await _ask_history(request, asked, wanted)
-            else:
-                answer = await _ask_client(request, asked, wanted)
-    except Refused as refused:
-        request.app[COUNTERS].connections_refused[refused.cause] += 1
-        raise
+    with AdmissionWait(request):
+        if request.app[POLLING_CLIENTS].of_history(wanted.channel):
+            answer = await _ask_history(request, asked, wanted)
+        else:
+            answer = await _ask_client(request, asked, wanted)
     body = await answer
     keep_connection(request)
     return web.Response(body=body, content_type="application/json", headers={"Cache-Control": "no-store"})

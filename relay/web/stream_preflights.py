@@ -19,10 +19,11 @@ STREAM: Final = "a stream for clients of the Centrifuge protocol, which say in t
 
 def add_routes(app: web.Application) -> None:
     """Answer requests to `/sse/CHANNEL`, and to the paths of streams of several channels."""
-    app.router.add_route("*", ROOT, with_cors("GET", _refuse_channel))
-    app.router.add_route("*", ROOT + "/{channel:.*}", with_cors("GET", _refuse_channel))
+    refuse_channel = with_cors("GET", _refuse_channel, clients=True)
+    app.router.add_route("*", ROOT, refuse_channel)
+    app.router.add_route("*", ROOT + "/{channel:.*}", refuse_channel)
     for path, methods in STREAMS.items():
-        app.router.add_route("*", path, with_cors(", ".join(methods), _refuse, STREAM))
+        app.router.add_route("*", path, with_cors(", ".join(methods), _refuse, STREAM, clients=True))
 
 
 async def _refuse_channel(request: web.Request) -> web.Response:

@@ -75,7 +75,7 @@ class Supervisor:
         timing: Timing = DEFAULT_TIMING,
     ) -> None:
         self.monitor = Monitor(timing)
-        self.watchdog = Watchdog(settings.worker_timeout, timing.suspect_after)
+        self.watchdog = Watchdog(self.monitor.ended.counters, settings.worker_timeout, timing.suspect_after)
         self.workers: list[Worker] = []
         self._started = started
         self._settings = settings

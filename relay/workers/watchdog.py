@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from relay.logs import Logger
+from relay.metrics.counters import Counters
 from relay.workers.timing import DEFAULT_TIMING
 from relay.workers.worker import Worker
 
@@ -21,6 +22,7 @@ class Watchdog:
     """Checks for how long workers have owed an answer.
 
     Args:
+        counters: where silences are counted: a worker is mostly killed, or answers again, before anybody asks.
         timeout_seconds: of silence, after which a worker is killed.
         suspect_seconds: of silence, after which a worker gets no new clients; at most half of `timeout_seconds`.
 
@@ -29,7 +31,10 @@ class Watchdog:
         suspect_seconds: as above.
     """
 
-    def __init__(self, timeout_seconds: float, suspect_seconds: float = DEFAULT_TIMING.suspect_after) -> None:
+    def __init__(
+        self, counters: Counters, timeout_seconds: float, suspect_seconds: float = DEFAULT_TIMING.suspect_after
+    ) -> None:
+        self._counters = counters
         self.workers: Sequence[Worker] = ()
         self.suspect_seconds = min(suspect_seconds, timeout_seconds / 2)
         self._timeout_seconds = timeout_seconds
@@ -58,6 +63,7 @@ class Watchdog:
             before = worker.silent_seconds
             worker.silent_seconds = before + min(seconds, 2 * CHECK_SECONDS)
             if before < self.suspect_seconds <= worker.silent_seconds:
+                self._counters.worker_silences += 1
                 log.warning("worker does not answer", worker=worker.number)
             if before < self._timeout_seconds <= worker.silent_seconds:
                 log.error("killing a worker that does not answer", worker=worker.number)

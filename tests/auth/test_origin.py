@@ -8,6 +8,7 @@ from relay.auth.origin import ANY, canonical, check_fetch_site, check_origin, co
 from relay.errors import Refused
 
 APP = "https://app.example.com"
+READABLE = {"Access-Control-Expose-Headers": "Retry-After"}
 
 
 @pytest.mark.parametrize(
@@ -129,6 +130,7 @@ def test_a_page_of_a_subdomain_may_read_and_keep_its_cookie() -> None:
     page = "https://eu.app.example.com"
     assert cors_headers(page, "relay.example.com", ("https://*.example.com",)) == {
         "Access-Control-Allow-Origin": page,
+        **READABLE,
         "Access-Control-Allow-Credentials": "true",
         "Vary": "Origin",
     }
@@ -138,6 +140,7 @@ def test_pages_without_an_origin_need_to_be_listed_and_send_no_cookie() -> None:
     """Any site can make one, in a frame: cookies would be for all of them."""
     assert cors_headers("null", "relay.example.com", (APP, "null")) == {
         "Access-Control-Allow-Origin": "null",
+        **READABLE,
         "Vary": "Origin",
     }
     for allowed in (None, (APP,), ("https://*.example.com",)):
@@ -148,14 +151,19 @@ def test_pages_without_an_origin_need_to_be_listed_and_send_no_cookie() -> None:
 def test_caches_are_told_what_a_response_depends_on() -> None:
     """Otherwise the response to a program, which no page may read, could be given to a page."""
     assert cors_headers(None, "x", (APP,)) == {"Vary": "Origin"}
-    assert cors_headers(None, "x", (ANY,)) == {"Access-Control-Allow-Origin": "*"}
-    assert cors_headers("https://b.example", "x", (APP, ANY)) == {"Access-Control-Allow-Origin": "*", "Vary": "Origin"}
+    assert cors_headers(None, "x", (ANY,)) == {"Access-Control-Allow-Origin": "*", **READABLE}
+    assert cors_headers("https://b.example", "x", (APP, ANY)) == {
+        "Access-Control-Allow-Origin": "*",
+        "Vary": "Origin",
+        **READABLE,
+    }
     assert cors_headers(APP, "x", (APP, ANY))["Access-Control-Allow-Credentials"] == "true"
 
 
 def test_a_listed_site_may_read_and_keep_its_cookie() -> None:
     assert cors_headers(APP, "relay.example.com", (APP,)) == {
         "Access-Control-Allow-Origin": APP,
+        **READABLE,
         "Access-Control-Allow-Credentials": "true",
         "Vary": "Origin",
     }
@@ -163,7 +171,7 @@ def test_a_listed_site_may_read_and_keep_its_cookie() -> None:
 
 def test_any_site_may_read_but_send_no_cookie() -> None:
     for origin in (APP, "null"):
-        assert cors_headers(origin, "relay.example.com", (ANY,)) == {"Access-Control-Allow-Origin": "*"}
+        assert cors_headers(origin, "relay.example.com", (ANY,)) == {"Access-Control-Allow-Origin": "*", **READABLE}
 
 
 def test_a_refusal_repeats_only_the_beginning_of_a_long_origin() -> None:

@@ -97,6 +97,15 @@ async def test_what_is_missing_after_a_position_is_said(bus: Bus, redis_server: 
     )
 
 
+async def test_json_is_one_line_whatever_the_messages_are(bus: Bus) -> None:
+    said: list[str | bytes] = ['{\n  "a": [1,\r\n2]\r}', "1\n", "two\nlines", '"\\n\u2028"', b"\n"]
+    await bus.publish("kept:a", *said)
+    outcome = await bus.history("kept:a", "--json")
+    assert (outcome.output.count("\n"), outcome.output.count("\r")) == (1, 0)
+    found = [publication["data"] for publication in json.loads(outcome.output)["publications"]]
+    assert found == [{"a": [1, 2]}, 1, "two\nlines", "\n\u2028", None]
+
+
 async def test_json_is_what_the_server_api_answers(bus: Bus) -> None:
     await bus.publish("kept:a", '{"a": 1}', "text", b"\x00")
     epoch = (await bus.position("kept:a")).epoch

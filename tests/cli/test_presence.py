@@ -57,6 +57,9 @@ async def test_json_is_what_the_server_api_answers(presence: Presence) -> None:
     outcome = await presence("room:one", "--json")
     assert (outcome.code, outcome.errors) == (0, "")
     assert json.loads(outcome.output) == {"presence": {EVE.client: {"user": "", "client": EVE.client}}}
+    outcome = await presence("room:a", "--json")
+    assert outcome.output.count("\n") == 1, "one line, whatever a back end has said of a client"
+    assert json.loads(outcome.output)["presence"][ANN.client]["conn_info"] == {"color": "\x7f\u202ered"}
     outcome = await presence("room:a", "--json", "--stats")
     assert json.loads(outcome.output) == {"num_clients": 4, "num_users": 3}
 

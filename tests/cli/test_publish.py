@@ -78,6 +78,33 @@ async def test_a_message_with_a_known_key_is_not_published_again(
         assert await client.receive(2) == ["hello", "last"]
 
 
+async def test_a_key_counts_at_a_gateway_without_redis_too(embedded: EmbeddedFactory, channel: str) -> None:
+    (gateway,) = await embedded(1)
+    async with connected(f"{gateway.url}/ws/{channel}") as (client,):
+        for url in (gateway.url, gateway.url.replace("ws", "http")):
+            for payload in ("hello", "again"):
+                flags = ("--gateway", url, "--idempotency-key", 'order "42"')
+                outcome = await invoke_aside("publish", *flags, channel, payload)
+                assert outcome == Outcome(0, f"delivered by {gateway.url}\n", "")
+        assert (await run("publish", "--idempotency-key", "b", channel, "\xe4", RELAY_PORT=gateway.port)).code == 0
+        assert await client.receive(2) == ["hello", "\xe4"]
+
+
+async def test_a_gateway_that_does_not_take_a_message_with_a_key_is_reported(
+    embedded: EmbeddedFactory, channel: str
+) -> None:
+    (gateway,) = await embedded(1, max_message_bytes=4)
+    flags = ("--gateway", gateway.url, "--idempotency-key", "k")
+    outcome = await invoke_aside("publish", *flags, channel, "hello")
+    assert (outcome.code, outcome.output) == (1, "")
+    assert outcome.errors.startswith(f"relay: not delivered to {channel}: {gateway.url} answered HTTP 413: ")
+    port = free_port()
+    outcome = await run("publish", "--idempotency-key", "k", channel, "hello", RELAY_PORT=port)
+    assert outcome.code == 1
+    assert outcome.errors.startswith(f"relay: not delivered to {channel}: ws://127.0.0.1:{port} did not publish it: ")
+    assert outcome.errors.endswith("can't be reached: connection refused\n")
+
+
 async def test_tags_go_along_with_a_message(
     embedded: EmbeddedFactory, redis_server: RedisServer, prefix: str, channel: str
 ) -> None:
@@ -139,8 +166,6 @@ async def test_a_refusing_gateway_is_reported(stand_in: StandIn, channel: str) -
         (["lobby", "-"], "the message is not UTF-8: send it with --binary"),
         (["--broker-url", "http://h", "lobby", "hello"], "1 setting is wrong"),
         (["--idempotency-key", "", "lobby", "hello"], "an idempotency key must have 1 to 255 printable ASCII"),
-        (["--idempotency-key", "k", "lobby", "hello"], "--idempotency-key goes straight to Redis"),
-        (["--idempotency-key", "k", "--gateway", "ws://h", "lobby", "hello"], "takes the header Idempotency-Key"),
         (["--tag", "kind", "lobby", "hello"], "'kind' is no NAME=TEXT"),
         (["--tag", "a=" + 4096 * "x", "lobby", "hello"], "must have at most 4096 bytes as JSON"),
         (["--tag", "a=1", "--tag", "a=2", "lobby", "hello"], "a message has one tag of a name"),

@@ -30,11 +30,17 @@ NAMESPACES = Namespaces(
     }
 )
 
+
+def as_it_is(found: object) -> object:
+    """Encode nothing."""
+    return found
+
+
 Ask = Callable[[MultiplexedSession, str, Answer[object]], None]
 
 ASKING: dict[str, Ask] = {
-    "history": lambda session, channel, answer: session.read_history(channel, HistoryQuery(10), answer),
-    "presence": lambda session, channel, answer: session.see_presence(channel, answer),
+    "history": lambda session, channel, answer: session.read_history(channel, HistoryQuery(10), as_it_is, answer),
+    "presence": lambda session, channel, answer: session.see_presence(channel, as_it_is, answer),
     "presence stats": lambda session, channel, answer: session.count_presence(channel, answer),
 }
 
@@ -45,7 +51,7 @@ async def read(world: World, channel: str, query: HistoryQuery) -> tuple[int, li
     """Return the offset of the newest message of a channel, and what a client gets of it."""
     outcomes = Outcomes()
     client, session = world.join()
-    session.read_history(channel, query, outcomes.of("x"))
+    session.read_history(channel, query, as_it_is, outcomes.of("x"))
     await wait_until(lambda: outcomes.results)
     top, messages = outcomes.results[0]
     assert isinstance(top, Position)
@@ -83,7 +89,7 @@ async def test_a_channel_that_keeps_nothing_has_a_position_only(outcomes: Outcom
     _, session = world.join()
     for channel, limit in (("counted:1", 1), ("counted:1", None), ("lobby", 0), ("lobby", 1)):
         with pytest.raises(NotAvailable, match="keeps no history"):
-            session.read_history(channel, HistoryQuery(limit), outcomes.of("x"))
+            session.read_history(channel, HistoryQuery(limit), as_it_is, outcomes.of("x"))
     assert outcomes.told == []
 
 
@@ -106,7 +112,7 @@ async def test_who_is_on_a_channel(outcomes: Outcomes, monkeypatch: pytest.Monke
         return await count() == (4, 3)
 
     await wait_until(all_are_there)
-    asking.see_presence("kept:1", outcomes.of("x"))
+    asking.see_presence("kept:1", as_it_is, outcomes.of("x"))
     await wait_until(lambda: outcomes.results)
     assert {(one.client, one.user) for one in outcomes.results[0]} == {
         (session.id.hex(), session.user) for _, session in clients

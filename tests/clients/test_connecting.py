@@ -38,9 +38,9 @@ async def test_a_client_that_has_not_said_who_it_is_may_do_nothing(outcomes: Out
     with pytest.raises(NotAllowed):
         session.publish("a", b"1", Kind.TEXT, outcomes.of("x"))
     with pytest.raises(NotAllowed):
-        session.read_history("a", HistoryQuery(1), outcomes.of("x"))
+        session.read_history("a", HistoryQuery(1), repr, outcomes.of("x"))
     with pytest.raises(NotAllowed):
-        session.see_presence("a", outcomes.of("x"))
+        session.see_presence("a", repr, outcomes.of("x"))
     with pytest.raises(NotAllowed):
         session.count_presence("a", outcomes.of("x"))
     assert (outcomes.told, world.tokens.asked, list(session.channels)) == ([], [], [])

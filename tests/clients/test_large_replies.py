@@ -114,6 +114,7 @@ async def test_what_comes_behind_may_not_be_more_than_may_wait(embedded: Embedde
         await wait_until(lambda: inside.buffered > BUFFER)
         for number in range(2):
             await gateway.publish("kept:a", str(number).ljust(SIZE))
+            parts_of(gateway).context.node.hub.flush()
         await wait_until(lambda: not inside.session.open)
         assert gateway.counters.disconnects == {"SLOW_CONSUMER": 1}
         assert numbers((await hear(client, 2))[-1]["subscribe"]) == [*range(KEPT)]

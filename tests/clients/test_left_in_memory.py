@@ -32,7 +32,7 @@ ASKING: dict[str, Ask] = {
     "a token": lambda session, outcomes: session.subscribe("a", outcomes.of("x"), SubscribeOptions(token="t")),
     "the bus": lambda session, outcomes: session.subscribe("a", outcomes.of("x")),
     "a channel with positions": lambda session, outcomes: session.subscribe("room:1", outcomes.of("x"), HEARING),
-    "a history": lambda session, outcomes: session.read_history("room:1", HistoryQuery(1), outcomes.of("x")),
+    "a history": lambda session, outcomes: session.read_history("room:1", HistoryQuery(1), repr, outcomes.of("x")),
 }
 
 

@@ -31,6 +31,7 @@ async def publish(gateway: Gateway, numbers: range) -> None:
     """Publish large messages that begin with their numbers, each in a tick of its own."""
     for number in numbers:
         await gateway.publish(CHANNEL, str(number).ljust(SIZE))
+        parts_of(gateway).context.node.hub.flush()
 
 
 def only_client(gateway: Gateway) -> Client:

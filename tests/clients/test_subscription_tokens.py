@@ -168,9 +168,9 @@ async def test_a_token_that_shows_something_else_of_the_client_shows_it_at_once(
     await wait_until(lambda: outcomes.told)
 
     def shown() -> list[bytes]:
-        session.see_presence("seen:a", outcomes.of("presence"))
-        members = outcomes.results[-1]
-        return [bytes(member.channel_info) for member in members] if isinstance(members, list) else []
+        session.see_presence("seen:a", lambda member: member.channel_info, outcomes.of("presence"))
+        found = outcomes.results[-1]
+        return list(map(bytes, found)) if isinstance(found, list) else []
 
     await wait_until(lambda: shown() == [b"1"])
     session.renew_subscription("seen:a", f"shows {b'2'!r}", outcomes.of("renewed"))

@@ -13,7 +13,12 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from relay.checks.access import authentication
+from relay.checks.front import playground
+from relay.checks.verdict import State
 from relay.settings import Settings
+from relay.settings.problem import SettingsError
+from tests.checks.made_facts import facts
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 MANIFESTS = sorted(path for path in (DEPLOY / "kubernetes").glob("*.yaml") if path.name != "kustomization.yaml")
@@ -58,6 +63,24 @@ def test_every_variable_is_a_setting() -> None:
     assert set(manifest("config")["data"]) <= names
     unit = (DEPLOY / "systemd" / "relay.service").read_text()
     assert set(re.findall(r"RELAY_[A-Z_]+[A-Z]", unit)) <= names
+
+
+def test_the_manifests_let_in_no_client_without_a_credential() -> None:
+    data = manifest("config")["data"]
+    (container,) = manifest("deployment")["spec"]["template"]["spec"]["containers"]
+    sources = [{kind: source["name"] for kind, source in each.items()} for each in container["envFrom"]]
+    assert sources == [{"configMapRef": "relay"}, {"secretRef": "relay"}]
+    assert "optional" not in container["envFrom"][1]["secretRef"], "a pod must not start without its key"
+    given = {name.removeprefix("RELAY_").lower(): value for name, value in data.items()}
+    with pytest.raises(SettingsError, match="RELAY_JWT_SECRET"):
+        Settings(**given)
+    given_facts = facts(**given, jwt_secret="x" * 64)
+    assert authentication(given_facts).state is State.OK
+    assert playground(given_facts).state is State.OK
+
+
+def test_no_manifest_has_a_secret() -> None:
+    assert not [path for path in MANIFESTS if yaml.safe_load(path.read_text())["kind"] == "Secret"]
 
 
 def test_the_unit_of_systemd_lets_a_gateway_drain() -> None:

@@ -1,9 +1,11 @@
-"""docs/commands.md names every subcommand, and its line for bash makes bash complete."""
+"""docs/commands.md names every subcommand, and its lines for shells make these complete."""
 
 from __future__ import annotations
 
 import os
+import pty
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 
 from relay.cli import COMMANDS
 from tests.docs.pages import code_blocks, table_below, text_of
+from tests.harness.conditions import wait_until_blocking
 
 PAGE = "docs/commands.md"
 
@@ -47,18 +50,60 @@ def test_files_are_left_to_bash() -> None:
     assert "compopt: not currently executing completion function" in outcome.stderr
 
 
-def test_the_lines_for_other_shells_are_those_that_click_knows() -> None:
-    for shell in "zsh", "fish":
-        (line,) = code_blocks(PAGE, shell)
-        assert f"_RELAY_COMPLETE={shell}_source relay" in line
-        shown = subprocess.run(
-            ["relay"],
-            env={**environment(), "_RELAY_COMPLETE": f"{shell}_source"},
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        assert f"_RELAY_COMPLETE={shell}_complete" in shown.stdout
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("relay ch", ["check"]),
+        ("relay serve --auth ", ["http", "jwt", "key", "none"]),
+    ],
+)
+@pytest.mark.skipif(shutil.which("fish") is None, reason="there is no fish here")
+def test_the_line_for_fish_makes_fish_complete(line: str, offered: list[str]) -> None:
+    (begin,) = code_blocks(PAGE, "fish")
+    done = subprocess.run(
+        ["fish", "--no-config", "-c", f"{begin}\ncomplete -C '{line}'"],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert sorted(found.split("\t")[0] for found in done.stdout.splitlines()) == offered
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("typed", "becomes"),
+    [
+        ("relay serve --log-level w", "relay serve --log-level warning "),
+        ("relay serve --tls-cert cert", "relay serve --tls-cert certificate.pem "),
+    ],
+)
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="there is no zsh here")
+def test_the_line_for_zsh_makes_zsh_complete(tmp_path: Path, typed: str, becomes: str) -> None:
+    """At a terminal: it completes nowhere else."""
+    (line,) = code_blocks(PAGE, "zsh")
+    (tmp_path / "certificate.pem").touch()
+    (tmp_path / ".zshrc").write_text(
+        f"autoload -Uz compinit && compinit -u -D\n{line}\n"
+        "show() { print -rn -- $BUFFER > shown.part && mv shown.part shown; BUFFER= }\n"
+        "zle -N show && bindkey '^X' show\n"
+        "begun() { touch begun }\nzle -N zle-line-init begun\n"
+    )
+    terminal, theirs = pty.openpty()
+    given = {**environment(), "ZDOTDIR": str(tmp_path), "TERM": "dumb"}
+    zsh = subprocess.Popen(
+        ["zsh", "-i"], cwd=tmp_path, env=given, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+    )
+    try:
+        wait_until_blocking((tmp_path / "begun").exists, what="zsh waits for a line")
+        os.write(terminal, f"{typed}\t\x18".encode())
+        wait_until_blocking((tmp_path / "shown").exists, what="zsh has completed it")
+    finally:
+        zsh.kill()
+        zsh.wait()
+        os.close(theirs)
+        os.close(terminal)
+    assert (tmp_path / "shown").read_text() == becomes
 
 
 def test_the_page_says_what_bash_offers() -> None:

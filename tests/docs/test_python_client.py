@@ -120,6 +120,23 @@ async def test_a_function_may_give_tokens() -> None:
     await names["client"].aclose()
 
 
+async def test_who_comes_is_printed(embedded: EmbeddedFactory, capsys: pytest.CaptureFixture[str]) -> None:
+    (gateway,) = await embedded(1, namespaces={"chat": {"presence": True, "join_leave": True}})
+    async with relay.Client(gateway.url) as client:
+        meeting = asyncio.create_task(run("async def meet")["meet"](client))
+        printed = ""
+
+        def has_met() -> bool:
+            nonlocal printed
+            printed += capsys.readouterr().out
+            return "None is here" in printed
+
+        await wait_until(has_met)
+        meeting.cancel()
+        await asyncio.gather(meeting, return_exceptions=True)
+    assert printed.startswith("some may have come or gone unseen\n")
+
+
 async def test_an_application_is_tested_with_a_gateway_on_memory() -> None:
     await run("test_orders.py")["test_an_order_is_announced"]()
 

@@ -9,8 +9,8 @@ import socket
 import pytest
 from aiohttp import web
 
-from relay.web.app_keys import REFUSED_ORIGINS
-from relay.web.refused_origins import RefusedOrigins
+from relay.web.app_keys import REFUSED_NAMES
+from relay.web.refused_names import RefusedNames
 from tests.conftest import EmbeddedFactory, GatewayFactory
 from tests.harness.conditions import wait_until
 from tests.harness.deployment import EVENT_LOOPS
@@ -131,7 +131,7 @@ async def test_handlers_of_plain_http_see_the_client(
 
     def with_route(**arguments: object) -> web.Application:
         app = web.Application()
-        app[REFUSED_ORIGINS] = RefusedOrigins()
+        app[REFUSED_NAMES] = RefusedNames()
         app.router.add_route("*", "/who/{name}", who)
         return app
 

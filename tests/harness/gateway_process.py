@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+from relay.settings import Settings
 from tests.harness import guard
 from tests.harness.certificate_authority import CertificateAuthority
 from tests.harness.conditions import PATIENCE_SECONDS, wait_until, wait_until_blocking
@@ -45,6 +46,9 @@ class GatewayProcess:
     surroundings: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, **settings: Setting) -> None:
+        if unknown := sorted(set(settings) - set(Settings.model_fields)):
+            # The relay itself only warns: such a test would try the default.
+            raise TypeError(f"not a setting: {', '.join(unknown)}")
         self._authority: CertificateAuthority | None = None
         self._directory = tempfile.TemporaryDirectory(prefix="relay-gateway-")
         self._log = Path(self._directory.name) / "log"

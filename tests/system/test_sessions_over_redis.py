@@ -12,6 +12,7 @@ from relay.brokers.history import HistoryError
 from relay.brokers.presence import PresenceError
 from relay.clients.multiplexed_session import MultiplexedSession
 from relay.errors import Refused, SubscribeError
+from relay.message import Message
 from relay.position import Position
 from relay.protocols.multiplexed import ANY_EPOCH, HistoryQuery, SubscribeOptions
 from relay.replay import Replay
@@ -61,6 +62,11 @@ async def test_a_client_goes_on_at_another_gateway(
         assert before + [data for _, data in live] == list(range(3, 10))
 
 
+def content_of(message: Message) -> bytes:
+    """Return what a message says."""
+    return message.payload
+
+
 async def test_what_a_client_asks_for(embedded: EmbeddedFactory, redis_server: RedisServer, prefix: str) -> None:
     here, there = await embedded(2, broker_url=redis_server.url, broker_prefix=prefix, namespaces=NAMESPACES)
     await wait_until(lambda: here.ready and there.ready)
@@ -69,10 +75,10 @@ async def test_what_a_client_asks_for(embedded: EmbeddedFactory, redis_server: R
     async with come(here) as (client, _), come(there) as (_, session):
         await client.subscribe("kept:1")
         outcomes = Outcomes()
-        session.read_history("kept:1", HistoryQuery(2, newest_first=True), outcomes.of("history"))
+        session.read_history("kept:1", HistoryQuery(2, newest_first=True), content_of, outcomes.of("history"))
         await wait_until(lambda: outcomes.told)
         top, messages = outcomes.results.pop()
-        assert (top.offset, [message.payload for message in messages]) == (5, [b"4", b"3"])
+        assert (top.offset, messages) == (5, [b"4", b"3"])
 
         async def one_is_there() -> bool:
             session.count_presence("kept:1", outcomes.of("count"))
@@ -80,7 +86,7 @@ async def test_what_a_client_asks_for(embedded: EmbeddedFactory, redis_server: R
             return bool(outcomes.results.pop() == (1, 1))
 
         await wait_until(one_is_there)
-        session.see_presence("kept:1", outcomes.of("members"))
+        session.see_presence("kept:1", repr, outcomes.of("members"))
         await wait_until(lambda: outcomes.results)
         assert len(outcomes.results.pop()) == 1
 
@@ -94,8 +100,8 @@ async def test_a_client_stays_and_is_told_while_the_bus_is_away(
     async with come(gateway) as (client, session):
         own_redis.kill()
         await wait_until(lambda: not gateway.ready)
-        session.read_history("kept:1", HistoryQuery(1), outcomes.of("history"))
-        session.see_presence("kept:1", outcomes.of("members"))
+        session.read_history("kept:1", HistoryQuery(1), content_of, outcomes.of("history"))
+        session.see_presence("kept:1", repr, outcomes.of("members"))
         session.count_presence("kept:1", outcomes.of("count"))
         session.subscribe("kept:1", outcomes.of("kept:1"), SubscribeOptions(Position(ANY_EPOCH, 0)))
         session.subscribe("lobby", outcomes.of("lobby"))

@@ -6,6 +6,7 @@ import pytest
 
 from tests.conftest import EmbeddedFactory
 from tests.harness.http_response import HttpResponse, send_request
+from tests.harness.raw_websocket import RawWebSocket
 
 PAGE = "https://a.example"
 
@@ -70,3 +71,19 @@ async def test_an_origin_that_is_no_text_is_refused_like_any_other(
     assert answer.status == 403
     assert answer.text.startswith("pages of http://")
     assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    ("method", "target"),
+    [("GET", "/poll/a?wait=0"), ("GET", "/sse/a"), ("POST", "/publish/a"), ("POST", "/connection/http_stream")],
+)
+async def test_a_page_may_read_when_to_come_back(embedded: EmbeddedFactory, method: str, target: str) -> None:
+    (gateway,) = await embedded(1, allowed_origins=(PAGE,), max_publishes_per_second=1, max_connections=1)
+    async with RawWebSocket(gateway.port) as client:
+        await client.upgrade("/ws/a")
+        for _ in range(10):
+            answer = await ask(gateway.port, method, target, f"Origin: {PAGE}", "Content-Length: 0")
+            if answer.status in (429, 503):
+                break
+    assert "retry-after" in answer.headers
+    assert answer.headers["access-control-expose-headers"] == "Retry-After"

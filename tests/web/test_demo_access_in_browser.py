@@ -63,7 +63,7 @@ def test_it_fits_on_the_screen(browser: Browser, pair: Pair, channel: str, redis
         client.sees("MMM")
         client.sees("WWW", "and 1,000 more characters")
         client.send_files(("long-" * 30, b"x"))
-        client.sees("1 bytes")
+        client.sees("1 byte")
         sideways = "[...document.querySelectorAll('.log')].filter(log => log.scrollWidth > log.clientWidth).length"
         for width in (1280, PHONE):
             view.page.set_viewport_size({"width": width, "height": 800})

@@ -7,6 +7,7 @@ from typing import cast
 
 import pytest
 
+from relay.metrics.counters import Counters
 from relay.workers.watchdog import CHECK_SECONDS, Watchdog
 from relay.workers.worker import Worker
 
@@ -34,9 +35,13 @@ class Watched:
         self.done.append("kill")
 
 
-def watchdog_over(*workers: Watched, timeout_seconds: float = 5.0) -> Watchdog:
+COUNTERS = Counters()
+"""Of those who don't look at them."""
+
+
+def watchdog_over(*workers: Watched, timeout_seconds: float = 5.0, counters: Counters = COUNTERS) -> Watchdog:
     """Return a watchdog over workers."""
-    made = Watchdog(timeout_seconds)
+    made = Watchdog(counters, timeout_seconds)
     made.workers = cast("list[Worker]", list(workers))
     return made
 
@@ -62,13 +67,17 @@ def test_a_silent_worker_first_gets_no_new_clients_and_is_killed_once() -> None:
 
 
 def test_an_answer_ends_the_silence() -> None:
-    hung, other = Watched(), Watched(owes_answer=False)
-    watchdog = watchdog_over(hung, other)
-    check(watchdog, 4)
+    hung, other, counters = Watched(), Watched(owes_answer=False), Counters()
+    watchdog = watchdog_over(hung, other, counters=counters)
+    check(watchdog, 1)
+    assert counters.worker_silences == 0
+    check(watchdog, 3)
+    assert counters.worker_silences == 1
     hung.owes_answer = False
     check(watchdog, 0.1)
     hung.owes_answer = True
     check(watchdog, 4)
+    assert counters.worker_silences == 2
     assert hung.done == ["stop", "resume", "stop"]
 
 

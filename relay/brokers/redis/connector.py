@@ -89,7 +89,7 @@ async def open_link(address: Address, owner: LinkOwner, name: str, limit: float)
         ConnectError: no address could be used; its text names each step that failed.
     """
     link = await _race(await _look_up(address, limit), address, name, limit)
-    link.owner = owner
+    link.owner, link.allowance = owner, None
     return link
 
 

@@ -21,6 +21,9 @@ _SECTIONS: Final = ("server", "memory", "persistence")
 PARAMETERS: Final = ("client-output-buffer-limit", "timeout", "tcp-keepalive", "save")
 """What is asked of its configuration."""
 
+ANSWER_BYTES: Final = 1024 * 1024
+"""How much Redis may say in all: about 20 KB, unless it is something else that was asked."""
+
 _REFUSALS: Final = ("NOPERM", "ERR unknown command")
 
 
@@ -56,6 +59,7 @@ async def inspect(address: Address, prefix: str, limit: float) -> Inspection:
     """
     questions = _Questions()
     link = await open_link(address, questions, "relay-check", limit)
+    link.allowance = ANSWER_BYTES
     try:
         async with asyncio.timeout(limit):
             asked_at = time.monotonic()

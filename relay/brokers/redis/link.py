@@ -20,6 +20,9 @@ from relay.errors import RelayError
 HIGH_WATER_BYTES = 256 * 1024
 LOW_WATER_BYTES = 64 * 1024
 
+LOGIN_BYTES = 1024 * 1024
+"""How much may come before the log-in is done: a Redis answers with some hundreds of bytes."""
+
 Replies = Callable[[], Any]
 """Returns the next complete reply, or False when there is none (RESP 2 has no booleans)."""
 
@@ -45,6 +48,8 @@ class Link(asyncio.Protocol):
     subscribed connection.
 
     Attributes:
+        allowance: bytes that may still come; with more the link is closed, however little of it is a reply. None: any
+            number, which a link needs that gets messages.
         closed: a future that is done, with the reason as its result, once the link is closed.
         writable: False while more than 256 KiB wait for the socket.
         heard_at: when the last bytes came: `time.monotonic()`, in seconds.
@@ -58,6 +63,7 @@ class Link(asyncio.Protocol):
         self._reader = hiredis.Reader()
         self._transport: asyncio.Transport | None = None
         self._call: asyncio.Future[Any] | None = None
+        self.allowance: int | None = LOGIN_BYTES
         self.closed: asyncio.Future[str] = self._loop.create_future()
         self.writable = True
         self.heard_at = time.monotonic()
@@ -101,6 +107,11 @@ class Link(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Parse a chunk and pass on its replies; called by the event loop."""
         self.heard_at = time.monotonic()
+        if self.allowance is not None:
+            self.allowance -= len(data)
+            if self.allowance < 0:
+                self.abort("it sends far more than the answers to what it was asked")
+                return
         self._reader.feed(data)
         try:
             if self.owner is not None:

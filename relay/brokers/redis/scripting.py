@@ -22,6 +22,10 @@ LOADS_IN_VAIN: Final = 10
 REMIND_SECONDS: Final = 10.0
 """How often publishers are reminded which channels have positions: Redis may have lost it while the link goes on."""
 
+MERGE_AGAIN_SECONDS: Final = (60.0, 3600.0)
+"""After which it is tried again to publish to several channels in one call, since Redis has refused some together: at
+first, and at most. Each further refusal doubles it, as each makes all of one call wait for another round trip."""
+
 Ask = Callable[[bytes, Callable[[Any], None]], None]
 """Writes a packed command, and gives its reply to a function: behind the replies of what was written before."""
 
@@ -39,24 +43,35 @@ class Scripting:
         prefix: of the bus.
         announcement: tells publishers of back ends which channels have positions; None: none has.
         durability: looks at how well Redis keeps what it is given.
+        clock: returns the time in seconds; it never goes back.
 
     Attributes:
         scripts: to be called.
         ready: whether messages may go out, as far as scripts are concerned.
         found: set when a script has answered.
         merges: whether one call may have channels of several slots: Redis is asked, as a node of a cluster refuses it,
-            and so do some proxies. Where channels were refused together, it isn't asked again as long as the gateway
-            runs: whatever was refused would hold up all others on each new link.
+            and so do some proxies. Where channels were refused together, it isn't asked again for a while: whatever
+            was refused would hold up all others on each new link.
     """
 
-    def __init__(self, verb: bytes, prefix: str, announcement: Announcement | None, durability: Durability) -> None:
+    def __init__(
+        self,
+        verb: bytes,
+        prefix: str,
+        announcement: Announcement | None,
+        durability: Durability,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.scripts: PublishScripts = publish_scripts(verb)
         self._question = pack_question(self.scripts, prefix)
         self._announcement = announcement
         self._durability = durability
         self._primary = b""
         self._refused = False
-        self._refused_together = False
+        self._clock = clock
+        self._apart = False
+        self._merge_again_at = 0.0
+        self._merge_pause, self._longest_merge_pause = MERGE_AGAIN_SECONDS
         self._in_vain = 0
         self._remind_at = 0.0
         self.found = False
@@ -85,18 +100,21 @@ class Scripting:
             ready()
 
         self._durability.look(ask)
-        self._remind_at = time.monotonic() + REMIND_SECONDS
+        self._remind_at = self._clock() + REMIND_SECONDS
         ask(self._announcement.tell, self._announced)
         self.load(ask)
-        if not self._refused_together:
-            ask(self._question, self._may_merge)
+        self._ask_to_merge(ask)
         ask(pack("INFO", "replication"), introduced)
 
     def remind(self, ask: Ask) -> None:
         """Remind publishers which channels have positions, if that was long ago. Called once in a while."""
-        if self._announcement is not None and time.monotonic() >= self._remind_at:
-            self._remind_at = time.monotonic() + REMIND_SECONDS
+        if self._announcement is None:
+            return
+        if self._clock() >= self._remind_at:
+            self._remind_at = self._clock() + REMIND_SECONDS
             ask(self._announcement.remind, _ignore)
+        if self._apart:
+            self._ask_to_merge(ask)
 
     def load(self, ask: Ask) -> None:
         """Load the scripts."""
@@ -106,14 +124,17 @@ class Scripting:
             ask(script.load, self._loaded)
 
     def refuse_merging(self, error: str) -> None:
-        """Merge no more: Redis has refused channels together. It may have concerned one of them alone."""
+        """Merge no more for a while: Redis has refused channels together. It may have concerned one of them alone."""
         self.merges = False
-        if not self._refused_together:
-            self._refused_together = True
+        if not self._apart:
+            self._apart = True
+            seconds = self._merge_pause
+            self._merge_again_at = self._clock() + seconds
+            self._merge_pause = min(2 * seconds, self._longest_merge_pause)
             log.warning(
                 "channels published apart",
                 error=error,
-                meaning="each channel with positions takes calls of its own, until the gateway is started again",
+                meaning=f"each channel with positions takes calls of its own, for the next {seconds:.0f} s",
                 cause="a channel that the gateway may not publish to, or a Redis that takes one channel per call",
             )
 
@@ -131,8 +152,17 @@ class Scripting:
         """What completes the calls that are written now."""
         return pack_primary(self._primary)
 
+    def _ask_to_merge(self, ask: Ask) -> None:
+        """Ask whether one call may have several channels, unless some were refused together a short while ago."""
+        if not self._apart or self._clock() >= self._merge_again_at:
+            self._merge_again_at = self._clock() + self._merge_pause
+            ask(self._question, self._may_merge)
+
     def _may_merge(self, reply: Any) -> None:
         self.merges = isinstance(reply, list)
+        if self.merges and self._apart:
+            self._apart = False
+            log.info("channels published together again")
 
     def _loaded(self, reply: Any) -> None:
         if isinstance(reply, hiredis.ReplyError):

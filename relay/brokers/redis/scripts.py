@@ -170,12 +170,16 @@ def keys_of(prefix: str, channel: str) -> Keys:
 def channel_key(prefix: str, channel: str, kind: str) -> bytes:
     """Return the name of a channel's key; all of one channel are in one slot.
 
+    A cluster hashes what is within the first braces, and the whole key where that is nothing. So a channel whose name
+    begins with a brace has a space before it, which no name has in front of a brace.
+
     Args:
         prefix: of the bus.
         channel: its name.
         kind: what the key is of.
     """
-    return f"{prefix}{{{channel}}}:{kind}".encode()
+    tag = f" {channel}" if channel.startswith("}") else channel
+    return f"{prefix}{{{tag}}}:{kind}".encode()
 
 
 def hash_key(idempotency_key: str) -> bytes:

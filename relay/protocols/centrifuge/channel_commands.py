@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from typing import Any, Final
@@ -30,6 +30,7 @@ from relay.protocols.centrifuge.results import (
     UnsubscribeResult,
 )
 from relay.protocols.centrifuge.subscriptions import subscribe, ttl
+from relay.protocols.centrifuge.wire import Wire
 from relay.protocols.multiplexed import HistoryQuery
 from relay.protocols.request_errors import TokenRefused
 
@@ -77,39 +78,47 @@ def history(exchange: Exchange, request: HistoryRequest) -> None:
         exchange.refuse(codes.ERROR_BAD_REQUEST)  # nothing comes before it
         return
     query = HistoryQuery(None if request.limit < 0 else request.limit, since, request.reverse)
-    exchange.session.read_history(request.channel, query, partial(_read, exchange, since, request.reverse))
+    answer = partial(_read, exchange, since, request.reverse)
+    exchange.session.read_history(request.channel, query, partial(_kept, exchange.connection.wire), answer)
+
+
+def _kept(wire: Wire, message: PositionedMessage) -> bytes:
+    return wire.format.part(HistoryResult([wire.publication(message)], "", 0))
 
 
 def _read(
     exchange: Exchange,
     since: Position | None,
     reverse: bool,
-    page: tuple[Position, list[PositionedMessage]] | RelayError,
+    page: tuple[Position, list[bytes]] | RelayError,
 ) -> None:
     if isinstance(page, RelayError):
         exchange.fail(page)
         return
-    top, messages = page
+    top, publications = page
     if since is not None and (
         (since.epoch and since.epoch != top.epoch) or (since.offset > top.offset and not reverse)
     ):
         exchange.refuse(codes.ERROR_UNRECOVERABLE_POSITION)
         return
-    wire = exchange.connection.wire
-    exchange.reply(HistoryResult([wire.publication(message) for message in messages], top.epoch, top.offset))
+    exchange.reply_in_parts(HistoryResult([], top.epoch, top.offset), publications)
 
 
 def presence(exchange: Exchange, request: PresenceRequest) -> None:
     """Tell who is on a channel."""
-    exchange.session.see_presence(request.channel, partial(_seen, exchange))
-
-
-def _seen(exchange: Exchange, members: Sequence[Member] | RelayError) -> None:
-    if isinstance(members, RelayError):
-        exchange.fail(members)
-        return
     wire = exchange.connection.wire
-    exchange.reply(PresenceResult({member.client: wire.client_info(member) for member in members}))
+    exchange.session.see_presence(request.channel, partial(_present, wire), partial(_seen, exchange))
+
+
+def _present(wire: Wire, member: Member) -> bytes:
+    return wire.format.part(PresenceResult({member.client: wire.client_info(member)}))
+
+
+def _seen(exchange: Exchange, clients: list[bytes] | RelayError) -> None:
+    if isinstance(clients, RelayError):
+        exchange.fail(clients)
+    else:
+        exchange.reply_in_parts(PresenceResult({}), clients)
 
 
 def presence_stats(exchange: Exchange, request: PresenceStatsRequest) -> None:

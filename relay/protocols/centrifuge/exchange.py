@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from relay.errors import CustomDisconnect, Disconnect, RelayError
 from relay.protocols.centrifuge.failures import error_of
-from relay.protocols.centrifuge.results import ConnectResult, Error, Result
+from relay.protocols.centrifuge.results import ConnectResult, Error, LongResult, Result
 from relay.protocols.centrifuge.wire import Wire
 from relay.protocols.multiplexed import MultiplexedSession
 from relay.protocols.request_errors import TokenRefused
@@ -57,6 +58,11 @@ class Exchange:
     def reply(self, result: Result) -> None:
         """Answer with a result."""
         self.connection.answered(self.kind, self.connection.wire.reply(self.id, result))
+
+    def reply_in_parts(self, rest: LongResult, parts: Sequence[bytes]) -> None:
+        """Answer with a long result whose parts are encoded; see `Format.reply_in_parts`."""
+        wire = self.connection.wire
+        self.connection.answered(self.kind, wire.framed([wire.format.reply_in_parts(self.id, rest, parts)]))
 
     def refuse(self, error: Error) -> None:
         """Answer with an error."""

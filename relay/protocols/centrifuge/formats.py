@@ -13,7 +13,7 @@ from relay.errors import RelayError
 from relay.message import Kind, Message
 from relay.protocols.centrifuge.commands import Command
 from relay.protocols.centrifuge.pushes import Push
-from relay.protocols.centrifuge.results import Error, Result
+from relay.protocols.centrifuge.results import Error, LongResult, Result
 
 
 class FormatError(RelayError):
@@ -71,6 +71,22 @@ class Format(Protocol):
         Args:
             id_: of the command.
             result: of the command.
+        """
+
+    def part(self, result: LongResult) -> bytes:
+        """Return a client of those on a channel, or a message of its history, encoded for `reply_in_parts`.
+
+        Args:
+            result: with nothing else in it.
+        """
+
+    def reply_in_parts(self, id_: int, rest: LongResult, parts: Sequence[bytes]) -> bytes:
+        """Return the same as `reply` for a result that has all the parts.
+
+        Args:
+            id_: of the command.
+            rest: of the result, without any part.
+            parts: what `part` has returned.
         """
 
     def refusal(self, id_: int, error: Error) -> bytes:

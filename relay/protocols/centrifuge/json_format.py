@@ -14,7 +14,7 @@ from relay.protocols.centrifuge.formats import Format, FormatError
 from relay.protocols.centrifuge.json_payload import json_payload, json_string, without_halves
 from relay.protocols.centrifuge.publications import publisher_of, tags_of
 from relay.protocols.centrifuge.pushes import Push
-from relay.protocols.centrifuge.results import Error, PublishResult, Result
+from relay.protocols.centrifuge.results import Error, HistoryResult, LongResult, PresenceResult, PublishResult, Result
 
 _T = TypeVar("_T")
 
@@ -29,6 +29,13 @@ REQUEST_LEVEL: Final = 3
 _decode: Final = msgspec.json.Decoder(Command).decode
 _members: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _encode: Final = msgspec.json.Encoder().encode
+
+
+_AROUND_PARTS: Final = {
+    PresenceResult: (len(b'{"presence":{'), -len(b"}}")),
+    HistoryResult: (len(b'{"publications":['), -len(b'],"epoch":"","offset":0}')),
+}
+"""Where the parts of a long result begin and end."""
 
 
 class JsonFormat:
@@ -67,6 +74,22 @@ class JsonFormat:
         if type(result) is PublishResult:  # nearly all replies
             return b'{"id":%d,"publish":{}}' % id_
         return b'{"id":%d,"%b":%b}' % (id_, result.key.encode(), _encode(result))
+
+    def part(self, result: LongResult) -> bytes:
+        """Return a part of a long result, encoded: what stands between its braces or brackets."""
+        before, behind = _AROUND_PARTS[type(result)]
+        return _encode(result)[before:behind]
+
+    def reply_in_parts(self, id_: int, rest: LongResult, parts: Sequence[bytes]) -> bytes:
+        """Return the reply whose result has all these parts."""
+        empty = b"{}" if type(rest) is PresenceResult else b"[]"  # nothing before it has either
+        reply = self.reply(id_, rest)
+        if not parts:
+            return reply
+        at = reply.index(empty) + 1
+        whole = [reply[:at] + parts[0], *parts[1:]]
+        whole[-1] += reply[at:]
+        return b",".join(whole)  # once: it may be megabytes
 
     def refusal(self, id_: int, error: Error) -> bytes:
         """Return the reply to a command that has failed, encoded."""

@@ -16,7 +16,7 @@ from relay.protocols.centrifuge.commands import Command
 from relay.protocols.centrifuge.formats import Format, FormatError
 from relay.protocols.centrifuge.publications import publisher_of, tags_of
 from relay.protocols.centrifuge.pushes import Push
-from relay.protocols.centrifuge.results import ClientInfo, Error, Result
+from relay.protocols.centrifuge.results import ClientInfo, Error, LongResult, PresenceResult, Result
 
 _REQUESTS: Final[dict[str, type[Struct]]] = {
     "ConnectRequest": commands.ConnectRequest,
@@ -48,6 +48,9 @@ _PUSH_CHANNEL: Final = bytes([2 << 3 | 2])
 _PUSH_PUBLICATION: Final = bytes([4 << 3 | 2])
 _PUBLICATION_DATA: Final = bytes([4 << 3 | 2])
 _PUBLICATION_OFFSET: Final = bytes([6 << 3 | 0])
+_PRESENCE_ENTRY: Final = bytes([1 << 3 | 2])
+_ENTRY_KEY: Final = bytes([1 << 3 | 2])
+_ENTRY_VALUE: Final = bytes([2 << 3 | 2])
 
 
 class ProtobufFormat:
@@ -86,6 +89,21 @@ class ProtobufFormat:
         reply = client_pb2.Reply(id=id_)
         _fill(getattr(reply, result.key), result)
         return reply.SerializeToString()
+
+    def part(self, result: LongResult) -> bytes:
+        """Return a part of a long result, encoded: a message of itself, as several one behind the other are one."""
+        if isinstance(result, PresenceResult):
+            return b"".join(_entry(client, info) for client, info in result.presence.items())
+        encoded = client_pb2.HistoryResult()
+        _fill(encoded, result)
+        return encoded.SerializeToString()
+
+    def reply_in_parts(self, id_: int, rest: LongResult, parts: Sequence[bytes]) -> bytes:
+        """Return the reply whose result has all these parts."""
+        result = b"".join([*parts, self.part(rest)])
+        number = client_pb2.Reply.DESCRIPTOR.fields_by_name[rest.key].number
+        head = client_pb2.Reply(id=id_).SerializeToString() + bytes([number << 3 | 2])
+        return b"".join([head, _varint(len(result)), result])
 
     def refusal(self, id_: int, error: Error) -> bytes:
         """Return the reply to a command that has failed, encoded."""
@@ -231,6 +249,14 @@ def _fill_map(target: Any, source: Mapping[str, str | Struct]) -> None:
             target[key] = value
         else:
             _fill(target[key], value)
+
+
+def _entry(client: str, info: ClientInfo) -> bytes:
+    """Return an entry of those on a channel, by hand as publications are."""
+    value = client_pb2.ClientInfo()
+    _fill_info(value, info)
+    key = _ENTRY_KEY + _with_length(client.encode())
+    return _PRESENCE_ENTRY + _with_length(key + _ENTRY_VALUE + _with_length(value.SerializeToString()))
 
 
 def _fill_info(target: Any, info: ClientInfo) -> None:

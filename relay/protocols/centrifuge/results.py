@@ -227,3 +227,6 @@ Result = (
     | SubRefreshResult
 )
 """What a reply carries when its command is done. `key` names the field."""
+
+LongResult = PresenceResult | HistoryResult
+"""One that may have so many parts that they are encoded one after the other, with turns for others between them."""

@@ -9,10 +9,11 @@ from collections.abc import Awaitable
 from typing import Final, TypeVar
 
 from relay.brokers.presence import PresenceError, TooManyMembers, size_of
+from relay.clients.pieces import in_pieces
 from relay.web.api.call import Call, Finish, in_time, legal_channel
 from relay.web.api.error import ApiError, Code
 from relay.web.api.parameters import PresenceParameters, PresenceStatsParameters
-from relay.web.api.results import PresenceResult, PresenceStatsResult
+from relay.web.api.results import ClientInfo, PresenceResult, PresenceStatsResult
 
 _FEWER: Final = "presence_stats tells how many"
 
@@ -25,9 +26,9 @@ async def presence(call: Call, parameters: PresenceParameters) -> Finish:
 
     async def finish() -> PresenceResult:
         members = await _ask_presence(call, call.presence.members(channel))
-        if not call.room.take(sum(map(size_of, members))):
+        if not call.room.take(sum(await in_pieces(members, size_of))):
             raise ApiError(Code.LIMIT_EXCEEDED, f"the answers of the request are too large: {_FEWER}")
-        return PresenceResult.of(members)
+        return PresenceResult.of(await in_pieces(members, ClientInfo.of))
 
     return finish
 

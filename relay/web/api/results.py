@@ -119,6 +119,16 @@ class ClientInfo(msgspec.Struct, frozen=True, kw_only=True):
     conn_info: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     chan_info: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
+    @classmethod
+    def of(cls, member: Member) -> ClientInfo:
+        """Return a member of a channel as back ends get it."""
+        return cls(
+            user=member.user or "",
+            client=member.client,
+            conn_info=member.info,
+            chan_info=member.channel_info,
+        )
+
 
 class PresenceResult(msgspec.Struct, frozen=True):
     """Who is on a channel, by the ids of connections."""
@@ -126,19 +136,9 @@ class PresenceResult(msgspec.Struct, frozen=True):
     presence: dict[str, ClientInfo]
 
     @classmethod
-    def of(cls, members: Iterable[Member]) -> PresenceResult:
-        """Return members of a channel as back ends get them."""
-        return cls(
-            {
-                member.client: ClientInfo(
-                    user=member.user or "",
-                    client=member.client,
-                    conn_info=member.info,
-                    chan_info=member.channel_info,
-                )
-                for member in members
-            }
-        )
+    def of(cls, clients: Iterable[ClientInfo]) -> PresenceResult:
+        """Return clients on a channel."""
+        return cls({client.client: client for client in clients})
 
 
 class PresenceStatsResult(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,5 +1,7 @@
 // Binary messages: kept in the page's memory while there is room, to be saved or looked at.
 
+import { plural } from "./words.js";
+
 const KEPT_BYTES = 64 * 1024 * 1024;
 const NAME_CHARACTERS = 100; // of a file's name, as a stranger says it
 const PICTURES = [
@@ -20,7 +22,7 @@ export class Attachments {
     const size = data.byteLength;
     const shown = file?.slice(0, NAME_CHARACTERS) ?? "";
     const offer = make("span", "attachment");
-    offer.append(make("b", "", shown || "binary message"), make("span", "size", `${size.toLocaleString("en")} bytes`));
+    offer.append(make("b", "", shown || "binary message"), make("span", "size", plural(size, "byte")));
     const link = make("a", "", "Save");
     link.href = url;
     link.download = fileName(file) || `message.${ending}`;

@@ -1,6 +1,7 @@
 // What one client sends: texts, files, and texts that repeat; and which of them are not back yet.
 
 import { encode, uniquePrefix } from "./message.js";
+import { plural } from "./words.js";
 
 const ON_THEIR_WAY = 1_000; // own messages that may be out at once
 
@@ -92,7 +93,7 @@ export class Composer {
     for (const file of files) {
       if (file.size > this.#most) {
         const most = this.#most.toLocaleString("en");
-        this.say(`${file.name} has ${file.size.toLocaleString("en")} bytes; this server takes up to ${most}.`);
+        this.say(`${file.name} has ${plural(file.size, "byte")}; this server takes up to ${most}.`);
         continue;
       }
       const client = this.client;

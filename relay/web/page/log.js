@@ -3,6 +3,7 @@
 import { make } from "./attachments.js";
 import { Backlog } from "./backlog.js";
 import { colour } from "./colours.js";
+import { plural } from "./words.js";
 
 const ENTRIES = 500; // kept on the page
 const PER_FRAME = 40; // more than a person can read
@@ -102,7 +103,7 @@ export class Log {
     if (data === undefined) {
       item.append(make("span", "text", text.slice(0, SHOWN_CHARACTERS)));
       const more = text.length - SHOWN_CHARACTERS;
-      if (more > 0) item.append(make("span", "aside", `and ${more.toLocaleString("en")} more characters`));
+      if (more > 0) item.append(make("span", "aside", `and ${plural(more, "more character")}`));
     } else {
       item.append(this.#attachments.offer(data, file));
     }

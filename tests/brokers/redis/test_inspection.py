@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 
@@ -115,3 +117,32 @@ async def test_a_redis_that_ends_meanwhile_is_told_in_words(own_redis: RedisServ
     own_redis.kill_clients("normal")
     with pytest.raises(ConnectionError, match="has ended the connection: closed by Redis"):
         await asking
+
+
+@asynccontextmanager
+async def talkative(answers: int) -> AsyncIterator[str]:
+    """Run a server that answers so many commands, and then never ends to answer the next; yield its URL."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            for _ in range(answers):
+                await reader.read(65536)
+                writer.write(b"+OK\r\n")
+            await reader.read(65536)
+            writer.write(b"*1000000000\r\n")
+            while True:
+                writer.write(b":1\r\n" * 65536)
+                await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+@pytest.mark.parametrize("answers", [0, 3])
+async def test_what_never_ends_to_answer_is_not_heard_out(answers: int) -> None:
+    """Neither before the log-in is done nor after it: in seconds it could say gigabytes."""
+    async with talkative(answers) as url:
+        with pytest.raises(ConnectionError, match="it sends far more than the answers to what it was asked"):
+            await look(url, limit=60)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from relay.brokers.redis.announcement import pack_announcement
@@ -19,7 +22,7 @@ from relay.brokers.redis.script_calls import (
     pack_call,
     pack_question,
 )
-from relay.brokers.redis.scripting import Scripting
+from relay.brokers.redis.scripting import MERGE_AGAIN_SECONDS, Scripting
 from relay.brokers.shares import Share
 from relay.errors import PublishRefused
 from relay.namespaces import ChannelOptions, Namespaces
@@ -149,21 +152,51 @@ async def test_who_was_refused_together_with_others_and_overtaken_is_told_so() -
     assert outcomes.heard == [2]
 
 
-async def test_it_is_remembered_over_links_that_channels_are_refused_together(
+async def test_channels_that_are_refused_together_are_tried_together_again_after_a_while(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Otherwise one client that publishes to a forbidden channel would disturb all others after each link."""
-    asked: list[bytes] = []
+    """Not with each new link: one client that publishes to a forbidden channel would disturb all others each time."""
+    caplog.set_level("INFO", "relay")
+    asked: dict[bytes, Callable[[Any], None]] = {}
     announcement = pack_announcement("relay:", Namespaces(ChannelOptions(history_size=7)))
-    scripting = Scripting(b"PUBLISH", "relay:", announcement, Durability())
+    now = 0.0
+    scripting = Scripting(b"PUBLISH", "relay:", announcement, Durability(), clock=lambda: now)
     question = pack_question(SCRIPTS, "relay:")
-    for expected in (True, False):
+
+    def begin() -> bool:
         asked.clear()
-        scripting.begin(lambda command, answered: asked.append(command), lambda: None)
-        assert (question in asked) is expected
-        scripting.refuse_merging("NOPERM no access to one of the keys")
+        scripting.begin(asked.__setitem__, lambda: None)
+        return question in asked
+
+    def remind() -> bool:
+        asked.clear()
+        scripting.remind(asked.__setitem__)
+        return question in asked
+
+    assert [begin(), begin()] == [True, True]
+    asked[question]([])
+    first, most = MERGE_AGAIN_SECONDS
+    for pause in (first, 2 * first, 4 * first):
+        for _ in range(2):  # two calls were under way
+            scripting.refuse_merging("NOPERM no access to one of the keys")
         assert not scripting.merges
-    assert caplog.text.count("channels published apart") == 1
+        now += pause - 1
+        assert [begin(), remind()] == [False, False]
+        now += 1
+        assert [remind(), remind()] == [True, False]
+        assert not scripting.merges
+        scripting.begin(asked.__setitem__, lambda: None)
+        now += pause * 2
+        assert remind()
+        asked[question]([])
+        assert scripting.merges
+    said = [text.split(" error")[0] for text in caplog.messages if "published" in text]
+    assert said == ["channels published apart", "channels published together again"] * 3
+    for _ in range(10):
+        scripting.refuse_merging("NOPERM")
+        now += most
+        assert remind()
+        asked[question]([])
 
 
 async def test_a_call_is_bounded() -> None:

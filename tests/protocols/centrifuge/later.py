@@ -134,13 +134,15 @@ class LaterSession:
         assert outcome is not None, "a failure would close the client"
         self._later("publish", outcome)
 
-    def read_history(self, channel: str, query: HistoryQuery, answer: Answer[Any]) -> None:
+    def read_history(
+        self, channel: str, query: HistoryQuery, encode: Callable[[Any], Any], answer: Answer[Any]
+    ) -> None:
         check_channel(channel)
         if not channel.startswith("kept"):
             raise NotAvailable("the channel keeps no history")
         self._later("read_history", answer)
 
-    def see_presence(self, channel: str, answer: Answer[Any]) -> None:
+    def see_presence(self, channel: str, encode: Callable[[Any], Any], answer: Answer[Any]) -> None:
         check_channel(channel)
         self._later("see_presence", answer)
 

@@ -107,14 +107,16 @@ CONNECTS: tuple[Any, ...] = (
     TEXTS,
     OFFSETS,
 )
+PRESENCE_RESULTS = st.builds(results.PresenceResult, st.dictionaries(TEXTS, INFOS, max_size=3))
+HISTORY_RESULTS = st.builds(results.HistoryResult, st.lists(PUBLICATIONS, max_size=3), TEXTS, OFFSETS)
 RESULTS: st.SearchStrategy[results.Result] = st.one_of(
     st.builds(results.ConnectResult, *CONNECTS),
     SUBSCRIBE_RESULTS,
     st.just(results.UnsubscribeResult()),
     st.just(results.PublishResult()),
-    st.builds(results.PresenceResult, st.dictionaries(TEXTS, INFOS, max_size=3)),
+    PRESENCE_RESULTS,
     st.builds(results.PresenceStatsResult, UINT32, UINT32),
-    st.builds(results.HistoryResult, st.lists(PUBLICATIONS, max_size=3), TEXTS, OFFSETS),
+    HISTORY_RESULTS,
     st.builds(results.RpcResult, MAYBE_RAWS),
     st.builds(results.RefreshResult, TEXTS, TEXTS, st.booleans(), UINT32),
     st.builds(results.SubRefreshResult, st.booleans(), UINT32),

@@ -26,9 +26,27 @@ from relay.protocols.centrifuge.formats import Format, FormatError
 from relay.protocols.centrifuge.json_format import FORMAT as JSON
 from relay.protocols.centrifuge.protobuf_format import FORMAT as PROTOBUF
 from relay.protocols.centrifuge.pushes import Disconnect, Push
-from relay.protocols.centrifuge.results import Error, Result, UnsubscribeResult
+from relay.protocols.centrifuge.results import (
+    Error,
+    HistoryResult,
+    LongResult,
+    PresenceResult,
+    Result,
+    UnsubscribeResult,
+)
 from tests.harness.examples import examples
-from tests.protocols.centrifuge.strategies import COMMANDS, ERRORS, PUSHES, RESULTS, TEXTS, UINT32, check_message, plain
+from tests.protocols.centrifuge.strategies import (
+    COMMANDS,
+    ERRORS,
+    HISTORY_RESULTS,
+    PRESENCE_RESULTS,
+    PUSHES,
+    RESULTS,
+    TEXTS,
+    UINT32,
+    check_message,
+    plain,
+)
 from tests.protocols.centrifuge.written import both, check_push, read_replies, write
 
 
@@ -178,6 +196,23 @@ def test_replies_are_read_by_a_client_as_they_were_meant(format_: Format, id_: i
         assert reply.id == id_
         assert [field.name for field, _ in reply.ListFields() if field.name != "id"] == [result.key]
         check_message(getattr(reply, result.key), result)
+
+
+@both
+@given(id_=UINT32, result=st.one_of(PRESENCE_RESULTS, HISTORY_RESULTS))
+def test_a_reply_in_parts_is_the_same_reply(format_: Format, id_: int, result: LongResult) -> None:
+    rest: LongResult
+    parts: list[LongResult]
+    if isinstance(result, PresenceResult):
+        rest = PresenceResult({})
+        parts = [PresenceResult({client: info}) for client, info in result.presence.items()]
+    else:
+        rest = HistoryResult([], result.epoch, result.offset)
+        parts = [HistoryResult([publication], "", 0) for publication in result.publications]
+    reply = format_.reply_in_parts(id_, rest, [format_.part(part) for part in parts])
+    assert read_replies(format_, format_.join([reply])) == read_replies(
+        format_, format_.join([format_.reply(id_, result)])
+    )
 
 
 @both

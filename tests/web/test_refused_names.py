@@ -1,12 +1,16 @@
-"""What the log says of the pages that may not use the relay."""
+"""What the log says of the pages that may not use the relay, and of hosts that are not its own."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 import pytest
 
-from relay.web.refused_origins import MOST_LETTERS, MOST_ORIGINS, RefusedOrigins
+from relay.auth.host import HostRefused
+from relay.auth.origin import OriginRefused
+from relay.errors import Refused
+from relay.web.refused_names import MOST_LETTERS, MOST_NAMES, RefusedNames
 from tests.conftest import EmbeddedFactory
 from tests.harness.http_response import send_request
 
@@ -38,9 +42,9 @@ def told(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [text for text in caplog.messages if text.startswith("origin refused")]
 
 
-async def status(port: int, origin: str, line: str, *more: str) -> int:
+async def status(port: int, origin: str, line: str, *more: str, host: str = "localhost") -> int:
     """Send a request of a page, and return the status of the answer."""
-    lines = [f"{line} HTTP/1.1", "Host: localhost", f"Origin: {origin}", *more]
+    lines = [f"{line} HTTP/1.1", f"Host: {host}", f"Origin: {origin}", *more]
     end = "" if "" in more else "\r\n\r\n"
     return (await send_request(port, ("\r\n".join(lines) + end).encode("latin-1"))).status
 
@@ -84,11 +88,44 @@ async def test_an_entry_holds_nothing_that_a_terminal_obeys(
     assert len(entry) < 2 * MOST_LETTERS
 
 
-def test_names_that_are_made_up_fill_no_disk(caplog: pytest.LogCaptureFixture) -> None:
-    refused = RefusedOrigins()
-    for number in range(10 * MOST_ORIGINS):
-        refused.note(f"https://{number}.example")
-    assert 0 < len(told(caplog)) <= MOST_ORIGINS
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_host_that_is_not_the_relays_leaves_a_trace_and_is_counted(
+    embedded: EmbeddedFactory, caplog: pytest.LogCaptureFixture, way: str
+) -> None:
+    (gateway,) = await embedded(1, allowed_origins=(LISTED,), allowed_hosts=("relay.example.com",))
+    for host in ("b.example", "b.example", "c.example:80"):
+        assert await status(gateway.port, LISTED, *WAYS[way], host=host) == 421
+    told = [text for text in caplog.messages if text.startswith("host refused")]
+    assert told == [f"host refused host={host} setting=RELAY_ALLOWED_HOSTS" for host in ("b.example", "c.example:80")]
+    assert gateway.counters.connections_refused == {"misdirected_request": 3}
+
+
+@pytest.mark.parametrize("way", [way for way in WAYS if "message" not in way and "before" not in way])
+async def test_a_client_that_is_refused_for_its_origin_is_counted(embedded: EmbeddedFactory, way: str) -> None:
+    (gateway,) = await embedded(1, allowed_origins=(LISTED,))
+    assert await status(gateway.port, "https://b.example", *WAYS[way]) == 403
+    assert gateway.counters.connections_refused == {"forbidden": 1}
+
+
+async def test_whatever_refuses_a_poll_is_counted(embedded: EmbeddedFactory) -> None:
+    (gateway,) = await embedded(1, allowed_origins=(LISTED,))
+    assert await status(gateway.port, LISTED, "GET /poll/%") == 400
+    assert await status(gateway.port, LISTED, "GET /poll/a?wait=never") == 400
+    assert await status(gateway.port, LISTED, "PUT /poll/a", "Content-Length: 0") == 405
+    assert gateway.counters.connections_refused == {"bad_request": 2, "method_not_allowed": 1}
+
+
+@pytest.mark.parametrize(
+    "made_up",
+    [lambda number: OriginRefused(f"https://{number}.example", ""), lambda number: HostRefused(f"{number}.example")],
+)
+def test_names_that_are_made_up_fill_no_disk(
+    caplog: pytest.LogCaptureFixture, made_up: Callable[[int], Refused]
+) -> None:
+    refused = RefusedNames()
+    for number in range(10 * MOST_NAMES):
+        refused.note(made_up(number))
+    assert 0 < len(caplog.messages) <= MOST_NAMES
     caplog.clear()
-    refused.note("https://another.example")
-    assert told(caplog) == []
+    refused.note(made_up(-1))
+    assert caplog.messages == []

@@ -1,0 +1,75 @@
+"""Messages that are longer on the wire than what may wait for a client: those who read them are not slow."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from relay import Gateway
+from relay.clients.client import Client
+from tests.conftest import EmbeddedFactory
+from tests.harness.conditions import wait_until
+from tests.harness.inside import parts_of
+from tests.harness.raw_websocket import CLOSE, TEXT, RawWebSocket, close_of, upgraded
+
+pytestmark = pytest.mark.usefixtures("each_fan_out")
+
+SIZE = 1_000_000
+"""Of a payload; more than a kernel takes at once for a reader with a small buffer, once it is escaped."""
+
+TEXTS = [letter * SIZE for letter in ("\x01", "\x02", "\x03")]
+"""Each byte becomes six in JSON."""
+
+BUFFER = 1_048_576
+"""What may wait for a client: the default, and more than the largest message."""
+
+
+async def start(embedded: EmbeddedFactory) -> Gateway:
+    """Start a gateway whose largest message has just room."""
+    settings = {"max_message_bytes": SIZE, "send_buffer_bytes": BUFFER, "no_json": "string"}
+    (gateway,) = await embedded(1, **settings)
+    return gateway
+
+
+async def subscribe(client: RawWebSocket, channel: str) -> None:
+    """Subscribe a client of the Centrifuge protocol."""
+    commands = [{"id": 1, "connect": {}}, {"id": 2, "subscribe": {"channel": channel}}]
+    for command in commands:
+        await client.send_frame(TEXT, json.dumps(command).encode())
+        assert json.loads((await client.frame()).payload)["id"] == command["id"]
+
+
+async def hear(client: RawWebSocket) -> str:
+    """Return what the next publication says."""
+    frame = await client.frame()
+    assert frame.opcode != CLOSE, close_of(frame)
+    data = json.loads(frame.payload)["push"]["pub"]["data"]
+    assert isinstance(data, str)
+    return data
+
+
+async def test_one_message_has_room_however_much_longer_json_makes_it(embedded: EmbeddedFactory) -> None:
+    gateway = await start(embedded)
+    async with upgraded(gateway.port, "/connection/websocket", 1, receive_buffer=4096) as (client,):
+        await subscribe(client, "a")
+        (inside,) = parts_of(gateway).context.registry
+        assert isinstance(inside, Client)
+        await gateway.publish("a", TEXTS[0])
+        await wait_until(lambda: inside.buffered > BUFFER)
+        await gateway.publish("a", TEXTS[1])  # while the first is on its way
+        assert [await hear(client) for _ in range(2)] == TEXTS[:2]
+        await gateway.publish("a", TEXTS[2])
+        assert await hear(client) == TEXTS[2]
+    assert gateway.counters.disconnects == {}
+
+
+async def test_one_that_reads_nothing_is_closed_when_more_waits(embedded: EmbeddedFactory) -> None:
+    gateway = await start(embedded)
+    async with upgraded(gateway.port, "/connection/websocket", 1, receive_buffer=4096) as (client,):
+        await subscribe(client, "a")
+        for text in TEXTS:
+            await gateway.publish("a", text)
+        await wait_until(lambda: gateway.counters.disconnects == {"SLOW_CONSUMER": 1})
+        assert await hear(client) == TEXTS[0]
+        assert close_of(await client.frame()) == (3008, "slow")
