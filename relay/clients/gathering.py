@@ -79,6 +79,7 @@ class Gathering(Client):
 
     def hold_deliveries(self) -> None:
         """Keep back what is delivered from now on until `reply`; one for which too much waits is slow."""
+        self.write_gathered()  # what completes the handshake stands before the answer
         self._gathered.holding = True
 
     def reply(self, data: bytes) -> bool:

@@ -29,6 +29,14 @@ class MultiplexedWebSocket(Gathering, WebSocket, CommandTurns):
         first = cast(MultiplexedProtocol, self.session.protocol).first
         super().take_over(transport, response, masked_frame(first) + received if first else received)
 
+    def _begin(self, transport: asyncio.Transport, response: bytes) -> None:
+        """Take a place everywhere; what comes first is written at the end of the tick; see `Client`.
+
+        Many clients come in one tick. One write right behind the other wakes a receiver on this machine once, where
+        one write for each handshake wakes it each time: 10 of 120 µs until a client is subscribed.
+        """
+        self.deliver(response + self._join(transport), 0)
+
     @property
     def takes_turns(self) -> bool:
         """Whether something that was read of it waits for its turn; see `Closable`."""
@@ -64,6 +72,16 @@ class MultiplexedWebSocket(Gathering, WebSocket, CommandTurns):
         """Send a ping behind what the tick has brought: the answer that tells the client of pings may be among it."""
         self.write_gathered()
         super().ping()
+
+    def answer(self, pongs: bytes) -> None:
+        """Write pongs, behind what completes the handshake; see `WebSocket`."""
+        self.write_gathered()
+        super().answer(pongs)
+
+    def flush_protocol(self) -> None:
+        """Write what the library wants to say, behind what completes the handshake; see `WebSocket`."""
+        self.write_gathered()
+        super().flush_protocol()
 
     def publish_failed(self, error: PublishError) -> None:
         """Stay open: the outcome of each message was told to the protocol; see `Session.publish`.

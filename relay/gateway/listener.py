@@ -125,12 +125,11 @@ class Listener:
 
     def _accept_clients(self, listening: socket.socket, adoptions: list[Adoption]) -> None:
         front_door = self._front_door
-        for accepted_now in range(ACCEPTS_PER_TICK):
-            waiting = len(adoptions) + self._in_turn + len(self._adopting)
-            if front_door.sockets + waiting >= front_door.max_sockets:
-                if not accepted_now:  # else the backlog may be empty; the loop calls again if not
-                    self._make_room()
-                return
+        room = front_door.max_sockets - front_door.sockets - self._in_turn - len(self._adopting)
+        if room <= 0:
+            self._make_room()
+            return
+        for _ in range(min(room, ACCEPTS_PER_TICK)):  # the loop calls again if there are more
             try:
                 accepted, peer = _accept(listening)
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
@@ -180,12 +179,10 @@ class Listener:
 
 
 def _accept(listening: socket.socket) -> tuple[AcceptedSocket, str]:
-    """Return the next client's socket, which doesn't block, and its address."""
+    """Return the next client's socket and its address. The event loop that adopts it will make it not block."""
     descriptor, address = cast(Any, listening)._accept()  # what `accept` does first
     family = socket.AF_INET if len(address) == 2 else socket.AF_INET6
-    accepted = AcceptedSocket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP, descriptor)
-    accepted.setblocking(False)
-    return accepted, str(address[0])
+    return AcceptedSocket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP, descriptor), str(address[0])
 
 
 def _bind(shared: bool, family: int, address: str, port: int) -> socket.socket:

@@ -57,6 +57,8 @@ def choose(path: str, offered: Sequence[str], accepted: Sequence[str], *, of_pag
     Raises:
         NegotiationError: there is none. It may be answered without one, but then browsers end the connection.
     """
+    if not offered:
+        return Choice(find_endpoint(path, ()), None, None)
     try:
         names, bearer = take_bearer(offered)
     except Refused as refused:

@@ -51,15 +51,18 @@ class SendingRates:
 
     Attributes:
         first_messages: how many are granted to a client that has sent none.
+        first_bytes: the same of bytes.
     """
 
     messages: Rate | None
     bytes: Rate | None
     patience: float = PATIENCE_SECONDS
     first_messages: int = field(init=False)
+    first_bytes: int = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "first_messages", _granted(self.messages, 0.0, 0.0, GRANTED_MESSAGES))
+        object.__setattr__(self, "first_bytes", _granted(self.bytes, 0.0, 0.0, GRANTED_BYTES))
 
     @classmethod
     def of(cls, messages: int, size: int, max_message_bytes: int) -> Self:
@@ -120,15 +123,19 @@ class Meter:
     )
 
     def __init__(self, rates: SendingRates, now: float) -> None:
+        # Since when it has been held back again and again; None: it isn't.
+        self._held_since: float | None = None
+        self.reset(now, rates)
+
+    def reset(self, now: float, rates: SendingRates) -> None:
+        """Forget what was sent, and hold what follows against other rates; `now` as for `renew`."""
         self._rates = rates
         # See `Rate`.
         self._messages_due = self._bytes_due = 0.0
-        # Since when it has been held back again and again; None: it isn't.
-        self._held_since: float | None = None
+        self._held_since = None
         self._granted_at = now
-        self._granted_messages = self.messages_left = 0
-        self._granted_bytes = self.bytes_left = 0
-        self._grant(now)
+        self._granted_messages = self.messages_left = rates.first_messages
+        self._granted_bytes = self.bytes_left = rates.first_bytes
 
     def renew(self, now: float) -> Hold | None:
         """Grant more, when messages or bytes are used up, or before.
@@ -166,13 +173,6 @@ class Meter:
         since = self._held_since = now if self._held_since is None else self._held_since
         left = since + rates.patience - now
         return Hold(max(LEAST_SECONDS, min(waits[limit], left)), limit, begins, left <= 0)
-
-    def reset(self, now: float, rates: SendingRates) -> None:
-        """Forget what was sent, and hold what follows against other rates; `now` as for `renew`."""
-        self._rates = rates
-        self._messages_due = self._bytes_due = 0.0
-        self._held_since = None
-        self._grant(now)
 
     def _grant(self, now: float) -> None:
         rates = self._rates

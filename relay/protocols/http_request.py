@@ -14,11 +14,11 @@ from relay.errors import Refused
 METHODS: Final = frozenset((b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS", b"TRACE"))
 """Methods that a handler can answer. CONNECT is not one of them: it would turn the connection into a tunnel."""
 
-_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
+TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
 _TEXT = rb"[\t\x20-\x7e\x80-\xff]"
-REQUEST_LINE: Final = re.compile(rb"(%b++) ([\x21\x22\x24-\x7e]++) HTTP/([0-9])\.([0-9])\r\n" % _TOKEN)
+REQUEST_LINE: Final = re.compile(rb"(%b++) ([\x21\x22\x24-\x7e]++) HTTP/([0-9])\.([0-9])\r\n" % TOKEN)
 # Possessive, so that matching takes linear time. Folded lines and blanks before a colon do not match.
-FIELDS: Final = re.compile(rb"(?:%b++:%b*+\r\n)*+\r\n" % (_TOKEN, _TEXT))
+FIELDS: Final = re.compile(rb"(?:%b++:%b*+\r\n)*+\r\n" % (TOKEN, _TEXT))
 _NAMED = re.compile(
     rb"\r\n(host|content-length|transfer-encoding|upgrade|connection|expect):[ \t]*+([^\r]*)", re.IGNORECASE
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
@@ -31,9 +32,7 @@ class Protocol(asyncio.Protocol):
 def accept_as(kind: type[Kind], listening: socket.socket) -> Kind:
     """Return the next client's socket, of a kind that the listener makes."""
     accepted, _ = listening.accept()
-    made = kind(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, accepted.detach())
-    made.setblocking(False)
-    return made
+    return kind(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, accepted.detach())
 
 
 @pytest.fixture
@@ -54,6 +53,29 @@ async def test_the_protocol_has_its_transport_in_the_same_turn(
     assert isinstance(protocol.transport, asyncio.Transport)
     assert finished == [None]
     protocol.transport.close()
+
+
+async def block_when_adopted() -> bool:
+    """Adopt a client's socket, which blocks, and return whether it still does then."""
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()):
+        accepted, _ = _accept(server)
+        assert os.get_blocking(accepted.fileno())
+        protocol = Protocol()
+        adoption = Adoption(asyncio.get_running_loop(), protocol, accepted)
+        await asyncio.sleep(0)
+        adoption.finish()
+        assert protocol.transport is not None
+        blocks = os.get_blocking(accepted.fileno())
+        protocol.transport.close()
+        await asyncio.sleep(0)
+        return blocks
+
+
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_the_event_loop_makes_a_socket_not_block(new_loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
+    """So the listener need not, which would be a system call more for each client."""
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        assert not runner.run(block_when_adopted())
 
 
 class Slow:

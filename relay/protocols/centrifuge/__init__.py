@@ -60,8 +60,8 @@ class CentrifugeEndpoint:
 
 
 def _wants_protobuf(request: ConnectRequest) -> bool:
-    offered = request.headers.get("Sec-WebSocket-Protocol") or ""
-    if PROTOBUF in (name.strip() for name in offered.split(",")):
+    offered = request.headers.get("Sec-WebSocket-Protocol")
+    if offered and PROTOBUF in (name.strip() for name in offered.split(",")):
         return True
     wanted = request.query.get("cf_protocol") or request.query.get("format") or "json"
     if wanted not in ("json", "protobuf"):

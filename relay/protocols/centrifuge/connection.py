@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Final, Literal, cast
+from typing import Any, Final, Literal, cast
 
 from relay.errors import CustomDisconnect, Disconnect, ProtocolError, RelayError
 from relay.message import Encoder, Kind, Message
@@ -251,11 +251,10 @@ class Centrifuge:
 
     def _take(self, command: Command) -> bool:
         """Carry out a command; return False if it has to wait for those before."""
-        if command.publish is not None and not (command.connect or command.subscribe or command.unsubscribe):
-            kind = "publish"  # nearly all commands, and none of those before; looking for it takes a microsecond
+        for kind in REQUESTS:
+            if (request := getattr(command, kind)) is not None:
+                break
         else:
-            kind = next((name for name in REQUESTS if getattr(command, name) is not None), "")
-        if not kind:
             self._take_pong(command)
             return True
         if kind == "send":
@@ -266,7 +265,7 @@ class Centrifuge:
             raise ProtocolError(Disconnect.UNEXPECTED_DATA, f"{kind} as {self._state.name.lower()}")
         if not self._order.begin(kind):
             return False
-        self._carry_out(kind, command)
+        self._carry_out(kind, self.exchange(command.id, kind), request)
         return True
 
     def _take_pong(self, command: Command) -> None:
@@ -274,8 +273,7 @@ class Centrifuge:
             raise ProtocolError(Disconnect.UNEXPECTED_DATA, "a pong without a ping, or a command without a request")
         self._pings -= 1
 
-    def _carry_out(self, kind: str, command: Command) -> None:
-        exchange, request = self.exchange(command.id, kind), getattr(command, kind)
+    def _carry_out(self, kind: str, exchange: Exchange, request: Any) -> None:
         if kind == "connect":
             self._connect(exchange, request)
         elif kind == "refresh":

@@ -51,7 +51,7 @@ class JsonFormat:
         try:
             if not payload.isascii():
                 payload.decode()  # msgspec does not check the UTF-8 of `data`
-            return [_read(line) for line in lines]
+            return [read_object(line, _decode, _LEVELS) for line in lines]
         except UnicodeDecodeError:
             raise FormatError("not UTF-8") from None
         except msgspec.MsgspecError as error:
@@ -154,10 +154,6 @@ def _attributes(publisher: bytes, tags: bytes, origin: bytes) -> bytes:
     if (found := tags_of(message)) is not None:
         told += b',"tags":' + _encode(found)
     return told
-
-
-def _read(line: bytes) -> Command:
-    return read_object(line, _decode, _LEVELS)
 
 
 def read_object(text: bytes, decode: Callable[[bytes], _T], levels: int) -> _T:
