@@ -58,6 +58,7 @@ class Limit(enum.Enum):
         "too many clients connect from this address",
     )
     CHANNELS = ("channels", "RELAY_MAX_CHANNELS_PER_CONNECTION", "too many channels of a client")
+    CALLS = ("calls", "RELAY_RPC_CONCURRENCY", "too many calls of a client")
     FAILED_AUTHENTICATIONS = (
         "failed_authentications",
         "RELAY_MAX_FAILED_AUTHENTICATIONS",

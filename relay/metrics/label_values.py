@@ -63,6 +63,7 @@ LIMITS = (
     "new_connections",
     "new_connections_per_address",
     "channels",
+    "calls",
     "failed_authentications",
     "addresses",
 )
