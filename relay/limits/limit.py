@@ -32,6 +32,18 @@ class Limit(enum.Enum):
         "too many publishes of an address",
         "too many messages were published from this address: it was not published",
     )
+    POSTED_BYTES = (
+        "posted_bytes",
+        "RELAY_PUBLISH_BUFFER_BYTES",
+        "too many bytes of an address wait for the bus",
+        "too many bytes from this address wait for the bus: it was not published",
+    )
+    FORWARDED_BYTES = (
+        "forwarded_bytes",
+        "RELAY_MAX_BYTES_PER_SECOND",
+        "too many bytes of an address for other gateways",
+        "too many bytes from this address are for other gateways: they were not passed on",
+    )
     ADDRESS_CONNECTIONS = (
         "connections_per_address",
         "RELAY_MAX_CONNECTIONS_PER_ADDRESS",

@@ -58,6 +58,8 @@ LIMITS = (
     "messages",
     "bytes",
     "publishes",
+    "posted_bytes",
+    "forwarded_bytes",
     "connections_per_address",
     "connections_per_user",
     "new_connections",
