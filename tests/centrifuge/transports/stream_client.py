@@ -9,7 +9,7 @@ import socket
 import struct
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 from urllib.parse import quote
 
 from tests.harness.conditions import PATIENCE_SECONDS
@@ -29,8 +29,15 @@ def commands(*said: Said) -> bytes:
 CONNECT: Said = {"id": 1, "connect": {}}
 
 
+class Parser(Protocol):
+    """Takes what a client is told in pieces of any size."""
+
+    def feed(self, chunk: bytes) -> list[Said]:
+        """Return what is complete now."""
+
+
 class LineParser:
-    """Takes lines of JSON in pieces of any size."""
+    """Takes lines of JSON; see `Parser`."""
 
     def __init__(self) -> None:
         self._rest = b""
@@ -42,7 +49,7 @@ class LineParser:
 
 
 class SaidEvents:
-    """Takes server-sent events in pieces of any size; see `LineParser`."""
+    """Takes server-sent events; see `Parser`."""
 
     def __init__(self) -> None:
         self._parser = EventParser()
@@ -92,7 +99,7 @@ class StreamClient:
     head: HttpResponse
 
     def __init__(
-        self, port: int, asked: bytes, parser: LineParser | SaidEvents | None = None, receive_buffer: int | None = None
+        self, port: int, asked: bytes, parser: Parser | None = None, receive_buffer: int | None = None
     ) -> None:
         self.port = port
         self.asked = asked
@@ -166,7 +173,7 @@ class StreamClient:
         self.head = HttpResponse(status, headers, rest)
         if headers.get("transfer-encoding") == "chunked":
             self._chunks = Chunks()
-        if status == 200:
+        if status in (101, 200):
             self._take(rest)
 
     async def send(self, data: bytes) -> None:
