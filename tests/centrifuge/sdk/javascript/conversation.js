@@ -7,8 +7,12 @@ globalThis.converse = function converse(Centrifuge, options, tell) {
     const unpacked = (value) => (options.protobuf ? JSON.parse(bytes.decode(value)) : value);
     const wanted = [];
 
-    const client = new Centrifuge(options.url, {
-        ...(options.websocket && {websocket: options.websocket}),
+    const {transport} = options;
+    const site = options.url.replace("ws://", "http://").replace("/connection/websocket", "");
+    const endpoint = transport === "websocket" ? options.url : `${site}/connection/${transport}`;
+    const client = new Centrifuge([{transport, endpoint}], {
+        ...options.surroundings,
+        emulationEndpoint: `${site}/emulation`,
         getToken: () => new Promise((resolve) => {
             wanted.push(resolve);
             tell({event: "token"});
