@@ -75,7 +75,9 @@ class Driven:
         self.events.append(event)
         if event["event"] == "token":
             claims = {"sub": USER, "exp": int(time.time()) + TOKEN_SECONDS}
-            self.say({"token": jwt.encode(claims, SECRET, "HS256")})
+            if channel := event["channel"]:
+                claims["channel"] = channel
+            self.say({"token": jwt.encode(claims, SECRET, "HS256"), "channel": channel})
 
     def say(self, command: Mapping[str, Any]) -> None:
         """Send a command."""

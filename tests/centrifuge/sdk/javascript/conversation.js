@@ -5,7 +5,11 @@ globalThis.converse = function converse(Centrifuge, options, tell) {
     const bytes = new TextDecoder();
     const packed = (value) => (options.protobuf ? text.encode(JSON.stringify(value)) : value);
     const unpacked = (value) => (options.protobuf ? JSON.parse(bytes.decode(value)) : value);
-    const wanted = [];
+    const wanted = {}; // by channel; "": of the connection
+    const wish = (channel) => new Promise((resolve) => {
+        (wanted[channel] ||= []).push(resolve);
+        tell({event: "token", channel});
+    });
 
     const {transport} = options;
     const site = options.url.replace("ws://", "http://").replace("/connection/websocket", "");
@@ -13,10 +17,7 @@ globalThis.converse = function converse(Centrifuge, options, tell) {
     const client = new Centrifuge([{transport, endpoint}], {
         ...options.surroundings,
         emulationEndpoint: `${site}/emulation`,
-        getToken: () => new Promise((resolve) => {
-            wanted.push(resolve);
-            tell({event: "token"});
-        }),
+        getToken: () => wish(""),
         minReconnectDelay: 50,
         maxReconnectDelay: 500,
     });
@@ -25,6 +26,7 @@ globalThis.converse = function converse(Centrifuge, options, tell) {
     client.on("disconnected", ({code, reason}) => tell({event: "disconnected", code, reason}));
 
     const subscription = client.newSubscription(options.channel, {
+        getToken: ({channel}) => wish(channel),
         recoverable: true, positioned: true, joinLeave: true, minResubscribeDelay: 50, maxResubscribeDelay: 500,
     });
     subscription.on("subscribed", ({wasRecovering, recovered}) => tell({event: "subscribed", wasRecovering, recovered}));
@@ -47,7 +49,7 @@ globalThis.converse = function converse(Centrifuge, options, tell) {
 
     return async function obey(command) {
         if (command.token) {
-            wanted.shift()(command.token);
+            wanted[command.channel].shift()(command.token);
             return;
         }
         try {
