@@ -68,7 +68,7 @@ help: ## show this list
 	@echo "make honesty           run the load test against servers with faults: 2 minutes"
 	@echo "make whole-runs        try the commands that inject faults, fuzz, resume and compare commits: 10 minutes"
 	@echo "make oracle            ask Centrifugo what its clients are answered: 5 minutes  options: ARGS=\"--record\""
-	@echo "make sdk               drive the official SDKs of Centrifuge through faults: 2 minutes"
+	@echo "make sdk               drive the official SDKs of Centrifuge through faults: 3 minutes"
 	@echo "make properties        try each property with all of its examples: 3 minutes"
 	@echo "make faults            break everything at random, and account for every message: 10 minutes   options: ARGS=\"--seconds 60\""
 	@echo "make fuzz              send gateways random and mutated bytes: 1 minute   options: ARGS=\"--seconds 600\""

@@ -9,7 +9,9 @@ from typing import Final, Literal
 
 from relay.back_ends.circuit import Circuit
 from relay.back_ends.http_client import CallFailed, Failure, HttpClient, Reply
+from relay.back_ends.places import Places
 from relay.errors import RelayError
+from relay.limits.fair_shares import NOBODY, FairShares, Names
 from relay.logs import Logger
 from relay.metrics.counters import Histogram
 
@@ -28,11 +30,13 @@ class NotAsked(RelayError):
 
     Args:
         reason: `down`: it gives no answers now; `busy`: too many clients wait for it, or one has for too long.
+        own_share: whether only the client itself has taken all that it may.
     """
 
-    def __init__(self, reason: Literal["down", "busy"]) -> None:
+    def __init__(self, reason: Literal["down", "busy"], own_share: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.own_share = own_share
 
 
 class BackEnd:
@@ -50,7 +54,6 @@ class BackEnd:
 
     Attributes:
         host: host and port, for logs.
-        pending: clients that wait for an answer, or to be asked for.
     """
 
     def __init__(
@@ -70,13 +73,17 @@ class BackEnd:
         self._log = log
         self._circuit = Circuit(time.monotonic) if circuit is None else circuit
         self._patience = patience
-        self._places = asyncio.Semaphore(concurrency)
+        self._places = Places(concurrency)
         self._most_pending = concurrency * (1 + WAITING_PER_REQUEST)
-        self._max_pending_bytes = max_pending_bytes
-        self._pending_bytes = 0
+        self._pending = FairShares(self._most_pending)
+        self._pending_bytes = FairShares(max_pending_bytes)
         self._last_failure = ""
         self.host = client.host
-        self.pending = 0
+
+    @property
+    def pending(self) -> int:
+        """How many clients wait for an answer, or to be asked for."""
+        return self._most_pending - self._pending.left
 
     @property
     def notes(self) -> list[str]:
@@ -91,8 +98,14 @@ class BackEnd:
         """Close the connections."""
         await self._client.close()
 
-    async def post(self, body: bytes, headers: Mapping[str, str], wanted: Collection[int]) -> Reply:
+    async def post(
+        self, body: bytes, headers: Mapping[str, str], wanted: Collection[int], names: Names = NOBODY
+    ) -> Reply:
         """Send a POST when it is its turn, and return the answer; see `HttpClient.post`.
+
+        Args:
+            body, headers, wanted: of the request.
+            names: for whom the back end is asked: everybody has a share of the places, see `FairShares`.
 
         Raises:
             NotAsked: nothing was sent.
@@ -100,35 +113,40 @@ class BackEnd:
         """
         if self._circuit.blocked:
             raise NotAsked("down")
-        too_large = self._pending_bytes + len(body) > self._max_pending_bytes
-        if self.pending >= self._most_pending or (self.pending and too_large):
-            raise self._busy()
-        self.pending += 1
-        self._pending_bytes += len(body)
+        self._enter(names, len(body))
         try:
-            await self._turn()
+            await self._turn(names)
             try:
                 # Again: it may have turned out while this one waited.
                 if not self._circuit.let_through():
                     raise NotAsked("down")
                 return await self._request(body, headers, wanted)
             finally:
-                self._places.release()
+                self._places.give_back(names)
         finally:
-            self.pending -= 1
-            self._pending_bytes -= len(body)
+            self._pending.give_back(names, 1)
+            self._pending_bytes.give_back(names, len(body))
 
-    async def _turn(self) -> None:
+    def _enter(self, names: Names, size: int) -> None:
+        """Count a client that waits; raises `NotAsked` where too many do, or where too many are its own."""
+        if not self._pending.take(names, 1):
+            raise self._busy(own_share=self._pending.may_take(NOBODY, 1))
+        if not self._pending_bytes.take(names, size):
+            self._pending.give_back(names, 1)
+            raise self._busy(own_share=self._pending_bytes.may_take(NOBODY, size))
+
+    async def _turn(self, names: Names) -> None:
         """Wait for a place among the requests that are sent at once."""
         try:
             async with asyncio.timeout(self._patience):
-                await self._places.acquire()
+                await self._places.take(names)
         except TimeoutError:
             raise self._busy() from None
 
-    def _busy(self) -> NotAsked:
-        self._log.warning("too many clients wait for the back end", back_end=self.host, waiting=self.pending)
-        return NotAsked("busy")
+    def _busy(self, own_share: bool = False) -> NotAsked:
+        if not own_share:
+            self._log.warning("too many clients wait for the back end", back_end=self.host, waiting=self.pending)
+        return NotAsked("busy", own_share)
 
     async def _request(self, body: bytes, headers: Mapping[str, str], wanted: Collection[int]) -> Reply:
         began_at = time.perf_counter()

@@ -12,7 +12,7 @@ from aiohttp import web
 from relay.auth.authenticator import Authenticator
 from relay.auth.personal_channels import PersonalChannels
 from relay.auth.subscription_tokens import SubscriptionAuthenticator
-from relay.brokers import BrokerOptions, schemes
+from relay.brokers import BrokerOptions, schemes, shares
 from relay.clients.context import CLOSE_TIMEOUT_SECONDS, Context
 from relay.clients.expirations import Expirations
 from relay.clients.keepalive import Keepalive
@@ -220,6 +220,8 @@ def _limit_options(settings: Settings, auth: str) -> LimitOptions:
         new_connections=settings.max_new_connections_per_second,
         publishes=PerAddress.of(settings.max_publishes_per_second, defaults.PUBLISHES_PER_SECOND),
         failed_authentications=PerAddress.of(settings.max_failed_authentications, defaults.FAILED_AUTHENTICATIONS),
+        bytes=settings.max_bytes_per_second,
+        posted_bytes=shares.limits(settings.publish_buffer_bytes)[shares.Share.POSTS],
     )
 
 

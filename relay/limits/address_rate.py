@@ -71,21 +71,21 @@ class AddressRate:
         if key and (wait := self._rate.wait(due, now)):
             raise refusal(self._limit, self._counters, wait, remote=address)
 
-    def add(self, address: str) -> None:
-        """Count an event."""
+    def add(self, address: str, events: int = 1) -> None:
+        """Count an event, or several that have come together, however many they are."""
         if self._rate is None or not (key := self._per_address.key(address)):
             return
         now = self._clock()
         self._forget(now)
-        self._due[key] = self._rate.add(self._due.pop(key, 0.0), now, 1)
+        self._due[key] = self._rate.add(self._due.pop(key, 0.0), now, events)
         if len(self._due) > self._most_addresses:
             self._due.popitem(last=False)
             reached(Limit.ADDRESSES, self._counters, counted=self._limit.label, most=self._most_addresses)
 
-    def take(self, address: str) -> None:
-        """Count an event, if it may come; raises as `check` does."""
+    def take(self, address: str, events: int = 1) -> None:
+        """Count events that come together, if one may come; raises as `check` does."""
         self.check(address)
-        self.add(address)
+        self.add(address, events)
 
     def hold(self, address: str) -> None:
         """Hold against an address what may become an event, until `release`; `add` it if it does."""

@@ -8,6 +8,7 @@ from typing import Final, Self
 
 from relay.limits.address import PerAddress
 from relay.limits.address_rate import AddressRate
+from relay.limits.address_shares import AddressShares
 from relay.limits.connections import ConnectionLimits
 from relay.limits.limit import Limit
 from relay.limits.rate import Rate
@@ -21,6 +22,8 @@ NEW_CONNECTIONS_SHARE: Final = 4
 
 PUBLISHES_PERIOD_SECONDS: Final = 1.0
 FAILURES_PERIOD_SECONDS: Final = 60.0
+FORWARDED_PERIOD_SECONDS: Final = 2.0
+"""As with a WebSocket's bytes; see `relay.limits.meter`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,8 @@ class LimitOptions:
         new_connections: a second, of this process.
         publishes: `POST /publish` a second, of one address.
         failed_authentications: a minute, of one address.
+        bytes: a second, of one client.
+        posted_bytes: of all messages that have come by HTTP and wait for the bus.
     """
 
     connections_per_address: PerAddress
@@ -40,6 +45,8 @@ class LimitOptions:
     new_connections: int
     publishes: PerAddress
     failed_authentications: PerAddress
+    bytes: int
+    posted_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +55,16 @@ class GatewayLimits:
 
     Args:
         connections: of clients that are connected, or come.
-        publishes: of `POST /publish`.
+        publishes: of `POST /publish` and `POST /emulation`.
+        posted_bytes: of these, while they wait for the bus.
+        forwarded_bytes: of `POST /emulation`, for other gateways: the client's own limits are where it is connected.
         failures: of authentications that have failed.
     """
 
     connections: ConnectionLimits
     publishes: AddressRate
+    posted_bytes: AddressShares
+    forwarded_bytes: AddressRate
     failures: AddressRate
 
     @classmethod
@@ -69,6 +80,7 @@ class GatewayLimits:
         burst = new * NEW_CONNECTIONS_BURST_SECONDS
         # Public ones alone: the number is not one of an address, and a balancer without a name here is all clients.
         share = PerAddress(max(1, burst // NEW_CONNECTIONS_SHARE) if new else 0, public_only=True)
+        forwarded = PerAddress(int(options.bytes * FORWARDED_PERIOD_SECONDS), public_only=True)
         return cls(
             ConnectionLimits(
                 options.connections_per_address,
@@ -79,6 +91,8 @@ class GatewayLimits:
                 clock,
             ),
             AddressRate(Limit.PUBLISHES, options.publishes, PUBLISHES_PERIOD_SECONDS, counters, clock),
+            AddressShares(Limit.POSTED_BYTES, options.publishes, options.posted_bytes, counters),
+            AddressRate(Limit.FORWARDED_BYTES, forwarded, FORWARDED_PERIOD_SECONDS, counters, clock),
             AddressRate(
                 Limit.FAILED_AUTHENTICATIONS, options.failed_authentications, FAILURES_PERIOD_SECONDS, counters, clock
             ),

@@ -32,6 +32,18 @@ class Limit(enum.Enum):
         "too many publishes of an address",
         "too many messages were published from this address: it was not published",
     )
+    POSTED_BYTES = (
+        "posted_bytes",
+        "RELAY_PUBLISH_BUFFER_BYTES",
+        "too many bytes of an address wait for the bus",
+        "too many bytes from this address wait for the bus: it was not published",
+    )
+    FORWARDED_BYTES = (
+        "forwarded_bytes",
+        "RELAY_MAX_BYTES_PER_SECOND",
+        "too many bytes of an address for other gateways",
+        "too many bytes from this address are for other gateways: they were not passed on",
+    )
     ADDRESS_CONNECTIONS = (
         "connections_per_address",
         "RELAY_MAX_CONNECTIONS_PER_ADDRESS",
@@ -58,6 +70,7 @@ class Limit(enum.Enum):
         "too many clients connect from this address",
     )
     CHANNELS = ("channels", "RELAY_MAX_CHANNELS_PER_CONNECTION", "too many channels of a client")
+    CALLS = ("calls", "RELAY_RPC_CONCURRENCY", "too many calls of a client")
     FAILED_AUTHENTICATIONS = (
         "failed_authentications",
         "RELAY_MAX_FAILED_AUTHENTICATIONS",

@@ -7,7 +7,7 @@ the back end answers                                     the client gets        
 late, with another status, too much, or what can't be    error 100, to be tried again          `Failure`
 read
 nothing; it is down                                      error 100, without a request          down
-too many wait, or one has for too long                   error 100, without a request          busy
+too many wait, of all or of the client, or for too long  error 100, without a request          busy
 there is no RELAY_RPC_URL                                error 108                             not counted
 """
 
@@ -20,6 +20,9 @@ from relay.back_ends.answer_error import AnswerError
 from relay.back_ends.back_end import BackEnd, NotAsked
 from relay.back_ends.http_client import CallFailed, Failure, HttpClient, warn_of_plain_http
 from relay.back_ends.passed_on import PassedOn, check_headers
+from relay.limits.address import PerAddress
+from relay.limits.fair_shares import Names
+from relay.limits.limit import Limit, reached
 from relay.logs import Logger
 from relay.metrics.counters import Counters
 from relay.protocols.request import ConnectRequest
@@ -30,6 +33,9 @@ from relay.settings import Settings
 
 MAX_ANSWER_BYTES: Final = 1_048_576
 """Of an answer, all of JSON: of binary data that is three quarters."""
+
+_ADDRESSES: Final = PerAddress(1, public_only=True)
+"""Which addresses have a share of the calls at once: a balancer without a name in the settings isn't one client."""
 
 log = Logger("relay.rpc")
 
@@ -64,7 +70,7 @@ class RpcBackEnd:
     Args:
         back_end: answers; None: there is none.
         passed_on: picks what the back end sees of the requests with which clients connect.
-        counters: `rpc_calls` is used.
+        counters: `rpc_calls` and `limits_reached` are used.
     """
 
     def __init__(self, back_end: BackEnd | None, passed_on: PassedOn, counters: Counters) -> None:
@@ -116,9 +122,11 @@ class RpcBackEnd:
     async def _ask(self, back_end: BackEnd, call: RpcCall) -> bytes:
         """Return the data of the answer; raises `RpcError`, `RpcDisconnect` and `RpcFailed`."""
         try:
-            reply = await back_end.post(body_of(call), headers_of(call), (200,))
+            reply = await back_end.post(body_of(call), headers_of(call), (200,), _names_of(call))
             return read_answer(reply.body, call.protocol == "json")
         except NotAsked as error:
+            if error.own_share:
+                reached(Limit.CALLS, self._counters, user=call.user, client=call.client, remote=call.remote)
             raise RpcFailed(error.reason) from None
         except CallFailed as error:
             failure, detail = error.failure, error.detail
@@ -128,3 +136,9 @@ class RpcBackEnd:
             "the back end has not answered a call", back_end=back_end.host, failure=failure.value, detail=detail
         )
         raise RpcFailed(failure.value)
+
+
+def _names_of(call: RpcCall) -> Names:
+    """Return under what a call counts: its client, and all clients of its address."""
+    address = _ADDRESSES.key(call.remote)
+    return (call.client, address) if address else (call.client,)

@@ -14,7 +14,8 @@ from relay.brokers import Published
 from relay.brokers.shares import Share
 from relay.control.forwarding import MAX_FORWARDED_BYTES, UnknownNode
 from relay.errors import PublishError, Refused
-from relay.message import Message
+from relay.hub import MESSAGE_OVERHEAD_BYTES
+from relay.message import Message, content_bytes
 from relay.protocols.centrifuge import emulation
 from relay.protocols.centrifuge.formats import FormatError
 from relay.protocols.centrifuge.streams import PROTOBUF, media_type
@@ -45,9 +46,11 @@ async def _accept(request: web.Request) -> web.Response:
     Whether there is such a client isn't told, as Centrifugo doesn't either: it finds out that it gets no answer.
 
     Raises:
-        Refused: with 404, no such gateway is known; with 503, the bus doesn't take it.
+        Refused: with 404, no such gateway is known; with 429, its address sends too much; with 503, the bus doesn't
+            take it.
     """
-    request.app[LIMITS].publishes.take(request.remote or "")
+    limits, address = request.app[LIMITS], request.remote or ""
+    limits.publishes.take(address)
     most = min(request.app[SETTINGS].max_message_bytes, MAX_FORWARDED_BYTES)
     body = await read_body(request, most * ESCAPED + ENVELOPE_BYTES)
     protobuf = media_type(request.headers.get(hdrs.CONTENT_TYPE)) == PROTOBUF
@@ -60,7 +63,10 @@ async def _accept(request: web.Request) -> web.Response:
     window = PublishWindow(request.app[NODE], Share.POSTS)
 
     async def publish(message: Message) -> Published:
-        return await window.acknowledged(await window.publish(message))
+        size = content_bytes(message) + MESSAGE_OVERHEAD_BYTES
+        limits.forwarded_bytes.take(address, size)
+        with limits.posted_bytes.held(address, size):
+            return await window.acknowledged(await window.publish(message))
 
     try:
         await request.app[CONTROL].forwarding.send(said.node, said.session, said.data, publish)

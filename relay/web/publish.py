@@ -6,6 +6,7 @@ from aiohttp import hdrs, web
 
 from relay.brokers.shares import Share
 from relay.errors import DeliveryUnknown, PublishError, Refused
+from relay.hub import MESSAGE_OVERHEAD_BYTES
 from relay.message import Kind, Message
 from relay.protocols.request import requested_channel
 from relay.web.admission_wait import AdmissionWait
@@ -42,7 +43,8 @@ async def _accept(request: web.Request) -> web.Response:
     Raises:
         Refused: the message was not, or perhaps not, published.
     """
-    request.app[LIMITS].publishes.take(request.remote or "")
+    limits, address = request.app[LIMITS], request.remote or ""
+    limits.publishes.take(address)
     asked = read_connect_request(request)
     channel = requested_channel(asked, PREFIX, request.app[SETTINGS].default_channel)
     with AdmissionWait(request):
@@ -60,7 +62,8 @@ async def _accept(request: web.Request) -> web.Response:
     counters.bytes_received += len(payload)
     window = PublishWindow(request.app[NODE], Share.POSTS)
     try:
-        published = await window.acknowledged(await window.publish(Message(channel, payload, kind), key))
+        with limits.posted_bytes.held(address, len(payload) + MESSAGE_OVERHEAD_BYTES):
+            published = await window.acknowledged(await window.publish(Message(channel, payload, kind), key))
     except DeliveryUnknown as error:
         # Not 503: a client would take that for "not published", and send the message again.
         raise Refused(504, f"{error.disconnect.reason}: it may or may not have been published") from None

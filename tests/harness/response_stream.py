@@ -88,7 +88,7 @@ class ResponseStream(ABC):
             while len(rest) < int(headers.get("content-length", 0)):
                 rest += await self._read()
         self.head = HttpResponse(status, headers, rest)
-        if status == 200:
+        if status in (101, 200):
             self._take(rest)
 
     async def _read(self) -> bytes:

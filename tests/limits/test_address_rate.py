@@ -109,3 +109,15 @@ def test_what_is_undecided_counts_until_it_is_decided() -> None:
     rates.clock.now += 10.0
     rates.take("192.0.2.2")
     assert not rates.rate._undecided
+
+
+def test_several_events_may_come_together() -> None:
+    """All of them count; one that was too large keeps later ones out for longer."""
+    rates = Rates()
+    rates.rate.take("192.0.2.1", 3)
+    rates.rate.take("192.0.2.1", 5)
+    with pytest.raises(Refused) as refused:
+        rates.take("192.0.2.1")
+    assert refused.value.headers == {"Retry-After": "2"}
+    rates.clock.now += 1.25
+    rates.take("192.0.2.1")

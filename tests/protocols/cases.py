@@ -13,11 +13,15 @@ from hypothesis import strategies as st
 
 from relay.message import Kind
 from relay.protocols import ClientProtocol, centrifuge, plain, poll, sse
+from relay.protocols.centrifuge import framings
 from relay.protocols.centrifuge.connection import Centrifuge
+from relay.protocols.centrifuge.streamed import Streamed, Unidirectional
+from relay.protocols.centrifuge.wire import Wire
 from relay.protocols.request import ConnectRequest
 from tests.centrifuge.oracle.wire import WIRES
 from tests.harness.event_source import EventParser
 from tests.harness.poll_client import messages_of
+from tests.harness.raw_websocket import TEXT
 from tests.harness.whole_frames import frames_of
 from tests.protocols import multiplexed
 
@@ -127,26 +131,38 @@ def _is_object(text: str) -> bool:
 OPENING = ConnectRequest("/connection/websocket", {}, {}, "192.0.2.1", None)
 
 
-def _centrifuge_json(data: bytes) -> list[Payload]:
+def _of_frames(data: bytes) -> bytes:
+    """Return the payloads of frames, each on a line."""
+    return b"".join(payload + b"\n" for opcode, payload in frames_of(data) if opcode == TEXT)
+
+
+def _of_events(data: bytes) -> bytes:
+    """Return the data of events, each on a line."""
+    return b"".join(event.data.encode() + b"\n" for event in EventParser().feed(data))
+
+
+def _json_pushes(lines: bytes) -> list[Payload]:
+    """Return the data of publications, each on a line: to clients that only listen they come without a reply around."""
     found: list[Payload] = []
-    for opcode, payload in frames_of(data):
-        assert opcode == 1
-        (push,) = WIRES["json"].read(payload.decode())
-        assert push["push"]["channel"] == "a"
-        found.append(_dumps(push["push"]["pub"]["data"]))
+    for line in lines.splitlines():
+        said = json.loads(line)
+        push = said.get("push", said)
+        if "pub" in push:  # else a ping
+            assert push["channel"] == "a"
+            found.append(_dumps(push["pub"]["data"]))
     return found
 
 
-def _centrifuge_protobuf(data: bytes) -> list[Payload]:
+def _protobuf_pushes(data: bytes) -> list[Payload]:
+    """Return the data of publications, each behind its length."""
     found: list[Payload] = []
-    for opcode, payload in frames_of(data):
-        assert opcode == 2
-        while payload:
-            length, place = read_length(payload, 0)
-            push = client_pb2.Reply.FromString(payload[place : place + length]).push
+    while data:
+        length, place = read_length(data, 0)
+        push = client_pb2.Reply.FromString(data[place : place + length]).push
+        if push.HasField("pub"):
             assert push.channel == "a"
             found.append(push.pub.data)
-            payload = payload[place + length :]
+        data = data[place + length :]
     return found
 
 
@@ -184,17 +200,35 @@ def _no_centrifuge_commands(format: str) -> st.SearchStrategy[Payload]:
     return st.one_of(first, broken)
 
 
-def _centrifuge(name: str, payloads: st.SearchStrategy[Payload], decode: Callable[[bytes], list[Payload]]) -> Case:
-    wire = centrifuge.json_wire() if name == "json" else centrifuge.protobuf_wire()
+def _centrifuge(
+    transport: str, wire: Wire, format: str, decode: Callable[[bytes], list[Payload]], web_socket: bool = False
+) -> Case:
+    """Return the case of clients of the Centrifuge protocol which connect in one of its ways."""
+
+    def make() -> ClientProtocol:
+        if transport == "websocket":
+            return Centrifuge(wire, OPENING)
+        return (Unidirectional if transport.startswith("uni_") else Streamed)(wire, OPENING, transport, b"")
+
+    speaks = not transport.startswith("uni_")
     return Case(
-        f"centrifuge-{name}",
-        lambda: Centrifuge(wire, OPENING),
-        payloads,
+        f"centrifuge-{transport}-{format}",
+        make,
+        _json.map(_dumps) if format == "json" else st.binary(max_size=200),
         decode,
-        _centrifuge_commands(name),
-        _no_centrifuge_commands(name),
+        _centrifuge_commands(format) if speaks else st.nothing(),
+        _no_centrifuge_commands(format) if speaks else _no_connect,
+        speaks,
+        web_socket,
         welcomes=False,
     )
+
+
+_no_connect: st.SearchStrategy[Payload] = st.one_of(
+    _texts.filter(lambda text: text.strip() != "null" and not _is_object(text)),
+    st.sampled_from(["[]", '{"token":1}', '{"subs":{"a":1}}', "[" * 5000]),
+)
+"""What a client may not say that says one thing."""
 
 
 CASES = (
@@ -227,6 +261,20 @@ CASES = (
         _commands(),
         _no_commands(),
     ),
-    _centrifuge("json", _json.map(_dumps), _centrifuge_json),
-    _centrifuge("protobuf", st.binary(max_size=200), _centrifuge_protobuf),
+    _centrifuge("websocket", centrifuge.json_wire(), "json", lambda data: _json_pushes(_of_frames(data)), True),
+    _centrifuge(
+        "websocket",
+        centrifuge.protobuf_wire(),
+        "protobuf",
+        lambda data: _protobuf_pushes(b"".join(payload for _, payload in frames_of(data))),
+        True,
+    ),
+    _centrifuge("http_stream", framings.json_lines(), "json", _json_pushes),
+    _centrifuge("http_stream", framings.protobuf_stream(), "protobuf", _protobuf_pushes),
+    _centrifuge("sse", framings.json_events(), "json", lambda data: _json_pushes(_of_events(data))),
+    _centrifuge(
+        "uni_websocket", framings.unidirectional_frames(), "json", lambda data: _json_pushes(_of_frames(data)), True
+    ),
+    _centrifuge("uni_http_stream", framings.unidirectional_lines(), "json", _json_pushes),
+    _centrifuge("uni_sse", framings.unidirectional_events(), "json", lambda data: _json_pushes(_of_events(data))),
 )

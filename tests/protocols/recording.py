@@ -77,6 +77,7 @@ class RecordingSession:
             raise SubscriptionError(channel, "the client is not subscribed")
         del self.channels[channel]
 
+    node = "0123456789abcdef"
     ping_seconds = 25.0
 
     def options(self, channel: str) -> ChannelOptions:

@@ -192,13 +192,37 @@ async def test_calls_at_once_and_calls_that_wait_are_bounded() -> None:
 
     async with HttpServer(wait) as server, rpc_of(server, rpc_concurrency=2) as (rpc, counters):
         most = 2 * (1 + WAITING_PER_REQUEST)
-        calling = [asyncio.create_task(rpc.call(call())) for _ in range(most)]
+        calls = [call(client=f"{number:032x}", remote="192.0.2.1") for number in range(most)]
+        calling = [asyncio.create_task(rpc.call(one)) for one in calls]
         await wait_until(lambda: server.at_once == 2)
         assert await failure_of(rpc, call()) == "busy"
         go_on.set()
         assert set(await asyncio.gather(*calling)) == {b'{"price":4}'}
         assert server.most_at_once == 2
         assert counters.rpc_calls == {"busy": 1, "answered": most}
+
+
+@pytest.mark.parametrize("neighbours", [False, True])
+async def test_a_client_that_calls_something_slow_leaves_places_to_others(neighbours: bool) -> None:
+    """However often it calls, and however many clients it is: they have one address."""
+    slow = [call(method="slow", remote="8.8.8.8", client=f"{n if neighbours else 0:032x}") for n in range(44)]
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return await (hang if b'"slow"' in server.bodies[-1] else PRICE)(request)
+
+    async with HttpServer(answer) as server, rpc_of(server, rpc_concurrency=4) as (rpc, counters):
+        calling = [asyncio.create_task(rpc.call(one)) for one in slow]
+        at_once, refused = (3, 14) if neighbours else (2, 22)
+        await wait_until(lambda: server.at_once == at_once and sum(one.done() for one in calling) == refused)
+        for number in range(100):
+            assert await rpc.call(call(client=f"{number + 100:032x}", remote="1.1.1.1")) == b'{"price":4}'
+        assert server.most_at_once == at_once + 1
+        assert counters.limits_reached == {"calls": refused}
+        assert counters.rpc_calls == {"busy": refused, "answered": 100}
+        for one in calling:
+            one.cancel()
+        await asyncio.gather(*calling, return_exceptions=True)
+        assert set(await asyncio.gather(*(rpc.call(call(remote="8.8.8.8")) for _ in range(22)))) == {b'{"price":4}'}
 
 
 async def test_the_call_of_a_client_that_has_left_is_given_up_and_not_counted() -> None:

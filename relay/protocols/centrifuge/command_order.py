@@ -50,6 +50,11 @@ class CommandOrder:
         self._readings = 0
         self._large = 0
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is under way."""
+        return not (self._alone or self._publications or self._readings)
+
     def begin(self, kind: str) -> bool:
         """Count a command, if it may begin now; return whether it may."""
         if self._alone or self.full:

@@ -17,7 +17,6 @@ from relay.protocols.centrifuge.commands import Command, ConnectRequest
 from relay.protocols.centrifuge.connect_command import ConnectCommand, refresh
 from relay.protocols.centrifuge.exchange import Exchange
 from relay.protocols.centrifuge.failures import close_of
-from relay.protocols.centrifuge.formats import FormatError
 from relay.protocols.centrifuge.procedure_calls import call
 from relay.protocols.centrifuge.results import ConnectResult
 from relay.protocols.centrifuge.state import State
@@ -208,10 +207,7 @@ class Centrifuge:
         self.session.send(self.wire.push(channel, codes.UNSUBSCRIBE_EXPIRED))
 
     def ping(self) -> bytes | None:
-        """Return an empty reply, which the client answers with an empty command.
-
-        None: it doesn't know yet that it has to, and takes no notice.
-        """
+        """Return an empty reply, which the client answers with an empty command; None: it doesn't know that yet."""
         if self._state is not State.CONNECTED:
             return None
         self._pings += 1
@@ -245,8 +241,11 @@ class Centrifuge:
                     break
                 unread.take()
                 taken += 1
-        except FormatError as error:
-            raise ProtocolError(Disconnect.UNEXPECTED_DATA, str(error)) from None
+        except ProtocolError:
+            if self._order.idle:
+                raise
+            self._unread = unread  # what stands in front of the fault is answered first
+            self.session.pause()
         return taken
 
     def _take(self, command: Command) -> bool:

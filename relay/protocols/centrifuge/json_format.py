@@ -47,7 +47,7 @@ class JsonFormat:
 
     def read(self, payload: bytes) -> list[Command]:
         """Return the commands of what a client has sent; see `Format.read`."""
-        lines = payload.strip(_SPACE).split(b"\n")
+        lines = payload.rstrip(_SPACE).split(b"\n")
         try:
             if not payload.isascii():
                 payload.decode()  # msgspec does not check the UTF-8 of `data`

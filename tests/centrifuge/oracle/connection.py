@@ -14,7 +14,7 @@ from websockets.typing import Subprotocol
 
 from tests.centrifuge.oracle.wire import Json, Wire
 
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 60.0
 
 
 class Connection:

@@ -75,7 +75,9 @@ class Driven:
         self.events.append(event)
         if event["event"] == "token":
             claims = {"sub": USER, "exp": int(time.time()) + TOKEN_SECONDS}
-            self.say({"token": jwt.encode(claims, SECRET, "HS256")})
+            if channel := event["channel"]:
+                claims["channel"] = channel
+            self.say({"token": jwt.encode(claims, SECRET, "HS256"), "channel": channel})
 
     def say(self, command: Mapping[str, Any]) -> None:
         """Send a command."""
@@ -103,12 +105,14 @@ class DrivenProcess(Driven):
         url: where it connects.
         form: json or protobuf.
         log: file for what it complains about.
+        transport: how it connects, where it has a choice.
     """
 
-    def __init__(self, command: list[str], url: str, form: str, log: Path) -> None:
+    def __init__(self, command: list[str], url: str, form: str, log: Path, transport: str = "websocket") -> None:
         super().__init__()
         self._log = log
-        environment = {**os.environ, "SDK_URL": url, "SDK_CHANNEL": CHANNEL, "SDK_FORMAT": form}
+        given = {"SDK_URL": url, "SDK_CHANNEL": CHANNEL, "SDK_FORMAT": form, "SDK_TRANSPORT": transport}
+        environment = {**os.environ, **given}
         with log.open("wb") as errors:
             self._process = subprocess.Popen(
                 command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True
@@ -146,14 +150,15 @@ class DrivenPage(Driven):
     Args:
         page: it has loaded the SDK and `conversation.js`.
         url: where it connects.
+        transport: how.
     """
 
-    def __init__(self, page: Page, url: str) -> None:
+    def __init__(self, page: Page, url: str, transport: str) -> None:
         super().__init__()
         self._page = page
         page.evaluate(
             "options => { globalThis.told = []; globalThis.obey = converse(Centrifuge, options, e => told.push(e)); }",
-            {"url": url, "channel": CHANNEL, "protobuf": False},
+            {"url": url, "channel": CHANNEL, "transport": transport, "protobuf": False},
         )
 
     def say(self, command: Mapping[str, Any]) -> None:

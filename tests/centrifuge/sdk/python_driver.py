@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import sys
+from collections import defaultdict
 from typing import Any
 
 from centrifuge import (
@@ -23,7 +24,8 @@ from centrifuge import (
 
 PROTOBUF = os.environ["SDK_FORMAT"] == "protobuf"
 
-wanted: list[asyncio.Future[str]] = []
+wanted: defaultdict[str, list[asyncio.Future[str]]] = defaultdict(list)
+"""By channel; "": of the connection."""
 
 
 def tell(event: str, **fields: Any) -> None:
@@ -42,11 +44,11 @@ def unpacked(data: Any) -> Any:
     return json.loads(data) if PROTOBUF else data
 
 
-async def wish_for_token() -> str:
-    """Ask for a token, and return it."""
+async def wish_for_token(channel: str = "") -> str:
+    """Ask for a token of a channel, or of the connection, and return it."""
     wish = asyncio.get_running_loop().create_future()
-    wanted.append(wish)
-    tell("token")
+    wanted[channel].append(wish)
+    tell("token", channel=channel)
     return str(await wish)
 
 
@@ -110,6 +112,7 @@ async def main() -> None:
     subscription = client.new_subscription(
         os.environ["SDK_CHANNEL"],
         events=SubscriptionEvents(),
+        get_token=wish_for_token,
         recoverable=True,
         positioned=True,
         join_leave=True,
@@ -130,7 +133,7 @@ async def main() -> None:
     while line := await reader.readline():
         command = json.loads(line)
         if "token" in command:
-            wanted.pop(0).set_result(command["token"])
+            wanted[command["channel"]].pop(0).set_result(command["token"])
         else:
             tasks.add(asyncio.create_task(answer(command)))
 

@@ -69,11 +69,19 @@ class Scenario:
             self._repaired |= {data["number"] for data in kept if "number" in data}
 
     def _outlives_a_token(self, numbers: Numbers) -> None:
-        """Go on until the SDK has fetched another token for a connection that stays."""
-        tokens, connections = len(self._client.all("token")), len(self._client.all("connected"))
-        self._client.wait(lambda: len(self._client.all("token")) > tokens, "another token")
+        """Go on until the SDK has fetched other tokens for a connection and a subscription that stay."""
+        before = {event: len(self._client.all(event)) for event in ("connected", "subscribed", "unsubscribed")}
+        for channel in ("", CHANNEL):
+            tokens = len(self._tokens(channel))
+            self._client.wait(
+                lambda channel=channel, known=tokens: len(self._tokens(channel)) > known,  # type: ignore[misc]
+                f"another token of {channel or 'the connection'}",
+            )
         self._goes_on(numbers)
-        assert len(self._client.all("connected")) == connections, "the connection outlives its token"
+        assert {event: len(self._client.all(event)) for event in before} == before, "both outlive their tokens"
+
+    def _tokens(self, channel: str) -> list[dict[str, Any]]:
+        return [event for event in self._client.all("token") if event["channel"] == channel]
 
     def _judge(self, last: int) -> None:
         heard = self._heard()

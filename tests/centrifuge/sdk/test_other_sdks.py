@@ -25,7 +25,23 @@ def test_sdk_ends_up_with_everything(name: str, form: str, cluster: Cluster, tmp
         Scenario(client, cluster).play()
 
 
-def test_sdk_in_a_browser_ends_up_with_everything(browser: Browser, cluster: Cluster, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("transport", "form"), [("http_stream", "json"), ("http_stream", "protobuf"), ("sse", "json")])
+def test_sdk_without_websockets_ends_up_with_everything(
+    transport: str, form: str, cluster: Cluster, tmp_path: Path
+) -> None:
+    """What it says goes to any of the two servers."""
+    try:
+        command = sdks.DRIVERS["JavaScript"]()
+    except sdks.NotHere as reason:
+        pytest.skip(str(reason))
+    with DrivenProcess(command, cluster.url, form, tmp_path / "log", transport) as client:
+        Scenario(client, cluster).play()
+
+
+@pytest.mark.parametrize("transport", ["websocket", "http_stream", "sse"])
+def test_sdk_in_a_browser_ends_up_with_everything(
+    transport: str, browser: Browser, cluster: Cluster, tmp_path: Path
+) -> None:
     """The same in Chromium."""
     try:
         folder = sdks.javascript()
@@ -36,5 +52,5 @@ def test_sdk_in_a_browser_ends_up_with_everything(browser: Browser, cluster: Clu
     with browser.visiting(page.as_uri()) as view:
         for script in ("node_modules/centrifuge/dist/centrifuge.js", "conversation.js"):
             view.page.add_script_tag(path=folder / script)
-        with DrivenPage(view.page, cluster.url) as client:
+        with DrivenPage(view.page, cluster.url, transport) as client:
             Scenario(client, cluster).play()

@@ -3,39 +3,9 @@
 
 import {createRequire} from "node:module";
 import {createInterface} from "node:readline";
+import {EventSource} from "../sdk/javascript/event_source.mjs";
 
 const {Centrifuge} = createRequire(`${process.env.SDK_FOLDER}/package.json`)("centrifuge");
-
-// As much of what browsers have as the SDK asks for; Node has none.
-class EventSource {
-    #aborting = new AbortController();
-
-    constructor(url) {
-        this.#read(url).catch((error) => this.onerror?.(error));
-    }
-
-    async #read(url) {
-        const response = await fetch(url, {signal: this.#aborting.signal});
-        if (!response.ok) throw new Error(`status ${response.status}`);
-        this.onopen?.({});
-        let text = "";
-        const decoder = new TextDecoder();
-        for await (const chunk of response.body) {
-            text += decoder.decode(chunk, {stream: true});
-            const events = text.split("\n\n");
-            text = events.pop();
-            for (const event of events) {
-                const data = event.trimStart();
-                if (data.startsWith("data: ")) this.onmessage?.({data: data.slice(6)});
-            }
-        }
-        this.onerror?.(new Error("the stream has ended"));
-    }
-
-    close() {
-        this.#aborting.abort();
-    }
-}
 
 const told = (event) => process.stdout.write(`${JSON.stringify(event)}\n`);
 const url = process.env.SDK_URL;

@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import json
 from collections.abc import Callable, Sequence
-from typing import Any, Self
+from typing import Any, Protocol, Self
 from urllib.parse import quote
 
 from tests.harness.conditions import PATIENCE_SECONDS
@@ -26,8 +26,15 @@ def commands(*said: Said) -> bytes:
 CONNECT: Said = {"id": 1, "connect": {}}
 
 
+class Parser(Protocol):
+    """Takes what a client is told in pieces of any size."""
+
+    def feed(self, chunk: bytes) -> list[Said]:
+        """Return what is complete now."""
+
+
 class LineParser:
-    """Takes lines of JSON in pieces of any size."""
+    """Takes lines of JSON; see `Parser`."""
 
     def __init__(self) -> None:
         self._rest = b""
@@ -39,7 +46,7 @@ class LineParser:
 
 
 class SaidEvents:
-    """Takes server-sent events in pieces of any size; see `LineParser`."""
+    """Takes server-sent events; see `Parser`."""
 
     def __init__(self) -> None:
         self._parser = EventParser()
@@ -83,7 +90,7 @@ class StreamClient(ResponseStream):
     """
 
     def __init__(
-        self, port: int, asked: bytes, parser: LineParser | SaidEvents | None = None, receive_buffer: int | None = None
+        self, port: int, asked: bytes, parser: Parser | None = None, receive_buffer: int | None = None
     ) -> None:
         super().__init__(port, asked, receive_buffer)
         self._parser = parser or LineParser()

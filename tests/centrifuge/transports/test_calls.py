@@ -74,7 +74,7 @@ async def test_many_at_once_are_answered(embedded: EmbeddedFactory) -> None:
         return web.json_response({"result": {"data": (await request.json())["data"]}})
 
     async with HttpServer(echo) as server:
-        (gateway,) = await embedded(1, rpc_url=server.url, rpc_concurrency=2)
+        (gateway,) = await embedded(1, rpc_url=server.url, rpc_concurrency=4)
         async with connect(f"{gateway.url}/connection/websocket", proxy=None) as socket:
             calls = [{"id": n, "rpc": {"method": "echo", "data": n}} for n in range(2, 20)]
             await socket.send(commands(CONNECT, *calls).decode())

@@ -146,6 +146,60 @@ async def test_one_address_can_send_so_many(embedded: EmbeddedFactory) -> None:
     assert 429 in statuses
 
 
+FROM = "X-Forwarded-For: 8.8.8.8"
+OTHERS = "X-Forwarded-For: 1.1.1.1"
+JSON = "Content-Type: application/json"
+
+
+async def test_one_address_can_forward_so_many_bytes(embedded: EmbeddedFactory, redis_server: RedisServer) -> None:
+    """Whether there is such a client or not: nobody but its own gateway knows, and the bus carries it there."""
+    settings = {"max_bytes_per_second": 1000, "trusted_proxies": "127.0.0.1"}
+    one, other = await embedded(2, broker_url=redis_server.url, **settings)
+    for gateway in (one, other):
+        await wait_until(lambda: not parts_of(gateway).context.node.problems)  # noqa: B023
+    there = parts_of(other).context.node.id.hex()
+    large = body(node=there, data="x" * 3000)
+    assert (await emulate(one.port, large, JSON, FROM)).status == 204
+    response = await emulate(one.port, body(node=there), JSON, FROM)
+    assert (response.status, response.text) == (
+        429,
+        "too many bytes from this address are for other gateways: they were not passed on\n",
+    )
+    assert one.counters.limits_reached == {"forwarded_bytes": 1}
+    assert (await emulate(one.port, body(node=there), JSON, OTHERS)).status == 204
+    # What stays here is counted for its client.
+    assert (await emulate(one.port, body(node=parts_of(one).context.node.id.hex()), JSON, FROM)).status == 204
+
+
+async def test_one_address_leaves_room_for_what_others_send_while_the_bus_is_slow(
+    embedded: EmbeddedFactory, own_redis: RedisServer
+) -> None:
+    (gateway,) = await embedded(
+        1,
+        broker_url=own_redis.url,
+        broker_timeout=30,  # nothing is lost meanwhile
+        publish_buffer_bytes=400_000,  # a quarter is for requests
+        max_message_bytes=16_000,
+        trusted_proxies="127.0.0.1",
+    )
+    await wait_until(lambda: not parts_of(gateway).context.node.problems)
+    own_redis.pause()
+    try:
+        large = body(node=NOWHERE, data="x" * 12_000)  # a third more on its way
+        waiting = [asyncio.create_task(emulate(gateway.port, large, JSON, FROM)) for _ in range(8)]
+        await wait_until(lambda: sum(task.done() for task in waiting) == 5, what=lambda: gateway.counters)
+        posted = request("/publish/a", b"x" * 15_000, FROM, "Connection: close")
+        assert (await send_request(gateway.port, posted)).status == 429
+        by_others = asyncio.create_task(emulate(gateway.port, large, JSON, OTHERS))
+        posted = request("/publish/a", b"x" * 15_000, OTHERS, "Connection: close")
+        others = [by_others, asyncio.create_task(send_request(gateway.port, posted))]
+    finally:
+        own_redis.resume()
+    assert [(await task).status for task in others] == [404, 200]
+    assert sorted(response.status for response in await asyncio.gather(*waiting)) == [404] * 3 + [429] * 5
+    assert gateway.counters.limits_reached == {"posted_bytes": 6}
+
+
 @pytest.mark.parametrize(
     ("path", "methods"),
     [

@@ -1,8 +1,7 @@
-"""How streams of several channels end: slow readers, drains, sockets that break, and rights that are over."""
+"""How streams of several channels end: drains, sockets that break, and what they leave."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -11,14 +10,12 @@ import pytest
 
 from relay import Gateway
 from relay.errors import Disconnect
-from relay.message import make_message
-from tests.centrifuge.transports.stream_client import CONNECT, StreamClient
+from tests.centrifuge.transports.stream_client import StreamClient
 from tests.clients.leftovers import leaving_nothing
 from tests.conftest import EmbeddedFactory, GatewayFactory
 from tests.harness.conditions import wait_until
 from tests.harness.deployment import EVENT_LOOPS
 from tests.harness.inside import parts_of
-from tests.harness.server_api import KEY, call
 
 Connect = Callable[..., StreamClient]
 
@@ -27,10 +24,6 @@ all_ways = pytest.mark.parametrize(
     [StreamClient.http_stream, StreamClient.sse, StreamClient.uni_http_stream, StreamClient.uni_sse],
     ids=["http_stream", "sse", "uni_http_stream", "uni_sse"],
 )
-
-two_ways = pytest.mark.parametrize("connect", [StreamClient.http_stream, StreamClient.sse], ids=["http_stream", "sse"])
-
-SUBSCRIBE = {"id": 2, "subscribe": {"channel": "a"}}
 
 
 async def is_gone(gateway: Gateway) -> None:
@@ -42,28 +35,6 @@ async def is_gone(gateway: Gateway) -> None:
     assert parts.context.node.hub.channels == []
     assert len(parts.context.throttled) == 0
     assert parts.context.node.paused_publishers == 0
-
-
-async def flood(gateway: Gateway, count: int, size: int) -> None:
-    """Publish numbered messages, and deliver them."""
-    node = parts_of(gateway).context.node
-    for number in range(count):
-        await node.submit(make_message("a", json.dumps([number, "x" * size])))
-        await asyncio.sleep(0)
-
-
-@two_ways
-async def test_a_client_that_reads_too_slowly_is_told_so(embedded: EmbeddedFactory, connect: Connect) -> None:
-    (gateway,) = await embedded(1, send_buffer_bytes=100_000)
-    async with connect(gateway.port, CONNECT, SUBSCRIBE, receive_buffer=4096) as client:
-        await client.reply(2)
-        await flood(gateway, 300, 20_000)
-        await wait_until(lambda: gateway.counters.disconnects["SLOW_CONSUMER"] == 1)
-        told = await client.to_the_end()
-        assert told[-1] == {"push": {"disconnect": {"code": 3008, "reason": "slow"}}}
-        numbers = [data[0] for data in client.published]
-        assert numbers == list(range(len(numbers)))
-    await is_gone(gateway)
 
 
 @all_ways
@@ -104,23 +75,6 @@ async def test_a_killed_socket_ends_its_session(embedded: EmbeddedFactory, conne
         client.abort()
         await is_gone(gateway)
     assert gateway.counters.connections_closed == {1006: 1}
-
-
-@two_ways
-async def test_a_back_end_closes_and_unsubscribes_clients(embedded: EmbeddedFactory, connect: Connect) -> None:
-    (gateway,) = await embedded(1, api_keys=(KEY,))
-    async with connect(gateway.port, CONNECT, SUBSCRIBE) as client:
-        connected = (await client.reply(1))["connect"]
-        await client.reply(2)
-        given = {"client": connected["client"]}
-        assert await call(gateway.port, "unsubscribe", {**given, "channel": "a"}) == {"result": {}}
-        gone = await client.until(lambda one: "unsubscribe" in one.get("push", {}))
-        assert gone["push"] == {"channel": "a", "unsubscribe": {"code": 2000, "reason": "server unsubscribe"}}
-        close = {"code": 4501, "reason": "enough"}
-        assert await call(gateway.port, "disconnect", {**given, "disconnect": close}) == {"result": {}}
-        (*_, last) = await client.to_the_end()
-        assert last == {"push": {"disconnect": {"code": 4501, "reason": "enough"}}}
-    await is_gone(gateway)
 
 
 @all_ways

@@ -6,6 +6,7 @@ import json
 from random import Random
 from typing import Any, Final
 
+from relay.errors import ProtocolError
 from relay.message import Kind, Message
 from relay.protocols.centrifuge import emulation, fossil
 from relay.protocols.centrifuge.commands import Command
@@ -144,7 +145,7 @@ def _try(read: Any, data: bytes) -> Any:
     return request
 
 
-_ERRORS: Final = (FormatError,)
+_ERRORS: Final = (FormatError, ProtocolError)
 
 PARSERS: Final = {
     "json-commands": Parser(

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+from collections import Counter
+from pathlib import Path
+
 import pytest
 from centrifuge.codes import _ERROR_CODE_UNRECOVERABLE_POSITION, _ErrorCode
 
@@ -51,6 +55,33 @@ def test_each_reason_to_close_has_a_code_by_which_the_client_does_what_it_should
         close.code not in again and (own_fault or not comes_back(why.code)) and why is not Disconnect.UNSUBSCRIBED
     )
     assert comes_back(close.code) is not stays_away
+
+
+def made_in(module: Path) -> int:
+    """Return in how many places a module makes an error, an end of a subscription or a close."""
+    tree = ast.parse(module.read_text())
+    names = {
+        alias.asname or alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("relay.protocols.centrifuge.")
+        for alias in node.names
+        if alias.name in ("Error", "Unsubscribe", "Disconnect") and node.module != "relay.protocols.centrifuge.codes"
+    }
+    calls = (node.func for node in ast.walk(tree) if isinstance(node, ast.Call))
+    return sum(getattr(call, "id", getattr(call, "attr", "")) in names for call in calls)
+
+
+def test_nothing_but_the_table_and_what_a_back_end_chooses_makes_codes() -> None:
+    """So no other is ever sent; `test_every_code` reaches each of the table."""
+    folder = Path(codes.__file__).parents[2]
+    found = Counter({module.stem: count for module in sorted(folder.rglob("*.py")) if (count := made_in(module))})
+    of_table = len(ERRORS) + len(UNSUBSCRIBES) + len(DISCONNECTS)
+    assert found == {
+        "codes": of_table,
+        "failures": 1,  # a back end's `disconnect`
+        "procedure_calls": 1,  # a back end's answer to a call
+        "streamed": 1,  # the same close as a push
+    }
 
 
 def test_a_back_end_chooses_any_code_and_reason() -> None:

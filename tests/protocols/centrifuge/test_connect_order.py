@@ -63,10 +63,15 @@ async def test_a_second_connect_is_a_bad_request(format: str) -> None:
 async def test_a_second_connect_is_one_too_while_the_first_waits(format: str) -> None:
     world = a_world()
     world.gate = asyncio.Event()
+    world.identities[None] = Identity("ann")
     client = Conversation(world, format, connected=False)
     client.begin(connect={})
     client.begin(connect={})
+    assert client.ended is None
+    world.gate.set()
+    await wait_until(lambda: client.ended)
     assert client.ended == BAD_REQUEST
+    assert [reply["id"] for reply in client.replies] == [1]
     await wait_until(world.nothing_is_left)
 
 

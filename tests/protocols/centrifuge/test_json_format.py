@@ -33,7 +33,7 @@ from relay.protocols.centrifuge.results import (
 
 def test_white_space_around_commands_does_not_matter() -> None:
     pongs = [Command(), Command()]
-    for payload in (b"{}\n{}", b"{}\n{}\n", b"{}\r\n{}\r\n", b" \n{} \n\t{ }\n\n"):
+    for payload in (b"{}\n{}", b"{}\n{}\n", b"{}\r\n{}\r\n", b" {} \n\t{ }\n\n"):
         assert FORMAT.read(payload) == pongs
 
 
@@ -43,6 +43,7 @@ def test_white_space_around_commands_does_not_matter() -> None:
         b"",
         b"\n",
         b"{}\n\n{}",
+        b"\n{}",
         b"{} {}",
         b"{",
         b"[]",

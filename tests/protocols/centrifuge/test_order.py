@@ -12,6 +12,7 @@ import pytest_asyncio
 from relay.auth.authenticator import Identity
 from relay.auth.subscription_tokens import SubscriptionGrant
 from relay.presence import presences
+from tests.centrifuge.oracle.wire import WIRES
 from tests.clients.late_bus import LateBus
 from tests.clients.late_bus import late_bus as late_bus
 from tests.clients.session_world import World
@@ -43,6 +44,34 @@ async def test_a_command_without_a_request_that_there_is_is_a_bad_request(format
 async def test_good_commands_in_front_of_a_bad_one_are_carried_out(format: str) -> None:
     client = Conversation(a_world(), format)
     client.say({"id": 5, "subscribe": {"channel": "a"}}, {"id": 6}, {"id": 7, "subscribe": {"channel": "b"}})
+    assert client.ended == BAD_REQUEST
+    assert client.replies[1:] == [{"id": 5, "subscribe": {}}]
+
+
+@pytest.mark.parametrize("count", [1, 7, 8, 20])
+async def test_good_commands_in_front_of_what_can_not_be_read_are_carried_out(format: str, count: int) -> None:
+    """However many they are."""
+    client = Conversation(a_world(), format)
+    commands = [{"id": number + 5, "subscribe": {"channel": f"a{number}"}} for number in range(count)]
+    written = WIRES[format].write(commands)
+    client.send(written.encode() + b"\n{" if isinstance(written, str) else written + b"\x05\x08")
+    await wait_until(lambda: client.ended)
+    assert client.ended == BAD_REQUEST
+    assert client.replies[1:] == [{"id": number + 5, "subscribe": {}} for number in range(count)]
+
+
+@pytest.mark.parametrize("fault", [{"id": 6}, {"connect": {}, "id": 6}, None], ids=["no request", "connect", "unread"])
+async def test_a_fault_waits_for_the_answers_to_what_stands_in_front_of_it(
+    format: str, late_bus: LateBus, fault: Any
+) -> None:
+    client = Conversation(a_world(), format)
+    commands = [{"id": 5, "subscribe": {"channel": "a"}}, *([fault] if fault else [])]
+    written = WIRES[format].write(commands)
+    client.send(written.encode() + (b"" if fault else b"\n{") if isinstance(written, str) else written + b"\x05\x08")
+    await wait_until(lambda: "a" in late_bus.futures)
+    assert client.ended is None
+    late_bus.acknowledge("a")
+    await wait_until(lambda: client.ended)
     assert client.ended == BAD_REQUEST
     assert client.replies[1:] == [{"id": 5, "subscribe": {}}]
 

@@ -49,6 +49,22 @@ SCRIPTS: Final[tuple[Script, ...]] = (
         Closed("a"),
         formats=JSON,
     ),
+    script(
+        "a malformed message behind a good one",
+        ask("a", connect()),
+        Frame("a", b"\x0c\x08\x02\x32\x08\x0a\x06open:a\x03\xff\xff\xff", 1),
+        Closed("a"),
+        formats=PROTOBUF,
+    ),
+    script(
+        "a malformed line behind nine good ones",
+        ask("a", connect()),
+        Frame("a", "\n".join(f'{{"id":{n},"unsubscribe":{{"channel":"open:~"}}}}' for n in range(2, 11)) + "\n{", 9),
+        Closed("a"),
+        formats=JSON,
+    ),
+    _answered("an empty line in front of a command", '\n{"id":2,"subscribe":{"channel":"open:~"}}'),
+    _answered("empty lines behind the last command", '{"id":2,"subscribe":{"channel":"open:~"}}\n\n\n'),
     _answered("a line end behind the last command", '{"id":2,"subscribe":{"channel":"open:~"}}\n'),
     _answered(
         "empty lines between commands",

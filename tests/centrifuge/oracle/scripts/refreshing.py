@@ -86,10 +86,10 @@ SCRIPTS: Final[tuple[Script, ...]] = (
         ask("a", refresh(token(exp=3600, channels=["open:1~"]))),
         ask("a", refresh(token(exp=3600, channels=["open:2~"]))),
     ),
-    script("a connection whose token expires", ask("a", connect(token(exp=1))), Closed("a"), setup="hasty", slow=True),
+    script("a connection whose token expires", ask("a", connect(token(exp=3))), Closed("a"), setup="hasty", slow=True),
     script(
         "a subscription whose token expires",
-        ask("a", connect(), subscribe("closed:~", token=_sub_token(1))),
+        ask("a", connect(), subscribe("closed:~", token=_sub_token(3))),
         Hear("a", pushes=1),
         setup="hasty",
         slow=True,

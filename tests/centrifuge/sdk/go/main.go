@@ -19,6 +19,8 @@ var (
 	mutex  sync.Mutex
 	output = json.NewEncoder(os.Stdout)
 	tokens = make(chan string, 16)
+
+	subscriptionTokens = make(chan string, 16)
 )
 
 func tell(event string, fields object) {
@@ -82,7 +84,7 @@ func listen(client *centrifuge.Client, subscription *centrifuge.Subscription) {
 func main() {
 	config := centrifuge.Config{
 		GetToken: func(centrifuge.ConnectionTokenEvent) (string, error) {
-			tell("token", object{})
+			tell("token", object{"channel": ""})
 			return <-tokens, nil
 		},
 		MinReconnectDelay: 50 * time.Millisecond,
@@ -95,6 +97,10 @@ func main() {
 	client := create(os.Getenv("SDK_URL"), config)
 	subscription, err := client.NewSubscription(os.Getenv("SDK_CHANNEL"), centrifuge.SubscriptionConfig{
 		Recoverable: true, Positioned: true, JoinLeave: true,
+		GetToken: func(event centrifuge.SubscriptionTokenEvent) (string, error) {
+			tell("token", object{"channel": event.Channel})
+			return <-subscriptionTokens, nil
+		},
 		MinResubscribeDelay: 50 * time.Millisecond, MaxResubscribeDelay: 500 * time.Millisecond,
 	})
 	if err != nil {
@@ -111,7 +117,11 @@ func main() {
 			panic(err)
 		}
 		if token, ok := command["token"].(string); ok {
-			tokens <- token
+			if command["channel"] == "" {
+				tokens <- token
+			} else {
+				subscriptionTokens <- token
+			}
 			continue
 		}
 		go func() {

@@ -5,14 +5,19 @@ globalThis.converse = function converse(Centrifuge, options, tell) {
     const bytes = new TextDecoder();
     const packed = (value) => (options.protobuf ? text.encode(JSON.stringify(value)) : value);
     const unpacked = (value) => (options.protobuf ? JSON.parse(bytes.decode(value)) : value);
-    const wanted = [];
+    const wanted = {}; // by channel; "": of the connection
+    const wish = (channel) => new Promise((resolve) => {
+        (wanted[channel] ||= []).push(resolve);
+        tell({event: "token", channel});
+    });
 
-    const client = new Centrifuge(options.url, {
-        ...(options.websocket && {websocket: options.websocket}),
-        getToken: () => new Promise((resolve) => {
-            wanted.push(resolve);
-            tell({event: "token"});
-        }),
+    const {transport} = options;
+    const site = options.url.replace("ws://", "http://").replace("/connection/websocket", "");
+    const endpoint = transport === "websocket" ? options.url : `${site}/connection/${transport}`;
+    const client = new Centrifuge([{transport, endpoint}], {
+        ...options.surroundings,
+        emulationEndpoint: `${site}/emulation`,
+        getToken: () => wish(""),
         minReconnectDelay: 50,
         maxReconnectDelay: 500,
     });
@@ -21,6 +26,7 @@ globalThis.converse = function converse(Centrifuge, options, tell) {
     client.on("disconnected", ({code, reason}) => tell({event: "disconnected", code, reason}));
 
     const subscription = client.newSubscription(options.channel, {
+        getToken: ({channel}) => wish(channel),
         recoverable: true, positioned: true, joinLeave: true, minResubscribeDelay: 50, maxResubscribeDelay: 500,
     });
     subscription.on("subscribed", ({wasRecovering, recovered}) => tell({event: "subscribed", wasRecovering, recovered}));
@@ -43,7 +49,7 @@ globalThis.converse = function converse(Centrifuge, options, tell) {
 
     return async function obey(command) {
         if (command.token) {
-            wanted.shift()(command.token);
+            wanted[command.channel].shift()(command.token);
             return;
         }
         try {

@@ -1,0 +1,67 @@
+"""Sharing something out."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relay.limits.fair_shares import NOBODY, FairShares, Names
+
+
+def taken_by(shares: FairShares, *names: str) -> int:
+    """Let somebody take one after the other; return how many it got."""
+    count = 0
+    while shares.take(names, 1):
+        count += 1
+    return count
+
+
+def test_each_may_have_as_much_as_is_left_for_the_others() -> None:
+    shares = FairShares(32)
+    assert [taken_by(shares, name) for name in "abcdefg"] == [16, 8, 4, 2, 1, 1, 0]
+    assert shares.left == 0
+
+
+def test_a_single_one_can_be_had() -> None:
+    shares = FairShares(1)
+    assert taken_by(shares, "a") == 1
+    assert taken_by(shares, "b") == 0
+    shares.give_back(("a",), 1)
+    assert taken_by(shares, "b") == 1
+
+
+def test_a_neighbour_is_left_something() -> None:
+    """And who has another address, too, whatever the neighbours do together."""
+    shares = FairShares(32)
+    assert [taken_by(shares, name, "network") for name in "abc"] == [16, 6, 0]
+    assert taken_by(shares, "d") == 5
+
+
+def test_one_alone_may_have_more_than_there_is() -> None:
+    """A single large thing must not be impossible."""
+    shares = FairShares(100)
+    assert shares.take(("a",), 101)
+    assert not shares.take(("b",), 1)
+    shares.give_back(("a",), 101)
+    assert shares.take(("b",), 1)
+    assert not shares.take(("c",), 100)
+
+
+def test_who_counts_under_no_name_gets_what_is_left() -> None:
+    shares = FairShares(10)
+    assert taken_by(shares) == 10
+
+
+@given(st.lists(st.tuples(st.sampled_from(["a", "b", "c"]), st.sampled_from(["", "x"]), st.integers(1, 30))))
+def test_nothing_is_ever_taken_that_is_not_there_and_nothing_kept(wanted: list[tuple[str, str, int]]) -> None:
+    shares, got = FairShares(50), []
+    for client, address, amount in wanted:
+        names: Names = (client, address) if address else (client,)
+        if shares.take(names, amount):
+            got.append((names, amount))
+    assert shares.left == 50 - sum(amount for _, amount in got)
+    assert shares.left >= 0
+    for names, amount in got:
+        shares.give_back(names, amount)
+    assert (shares.left, len(shares)) == (50, 0)
+    assert shares.take(NOBODY, 50)
