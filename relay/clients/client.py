@@ -90,8 +90,8 @@ class Client(asyncio.BufferedProtocol, DirectSubscriber, abc.ABC):
     def open_directly(self, descriptors: Descriptors) -> int:
         """Let nothing be written past messages that wait here; see `DirectSubscriber`."""
         descriptor = super().open_directly(descriptors)
-        if self._held is not None and (direct := self._direct) is not None:
-            direct.withhold()
+        if self._held is not None:
+            self._withhold()
         return descriptor
 
     # What sessions, the registry and background work call.
@@ -172,8 +172,7 @@ class Client(asyncio.BufferedProtocol, DirectSubscriber, abc.ABC):
     def pause_writing(self) -> None:
         """Keep further messages here; called by the transport when it is full."""
         self._held = Held()
-        if (direct := self._direct) is not None:
-            direct.withhold()
+        self._withhold()
         self._context.write_timeouts.add(self)
         if not self._beginning and self._slow_policy == "close":
             # One tick's messages can be more than the limit. Not within the write that filled the transport.
