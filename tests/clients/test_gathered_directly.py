@@ -1,0 +1,373 @@
+"""Clients of several channels, in each way to fan out: in one call where nothing waits for them, and in order."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import pytest
+import uvloop
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relay import Gateway, Settings, protocols
+from relay.clients.gathering import Gathering
+from relay.clients.multiplexed import MultiplexedWebSocket
+from relay.errors import Disconnect
+from relay.hub import MESSAGE_OVERHEAD_BYTES
+from tests.clients.test_multiplexed import joined, one_tick, publish, say
+from tests.conftest import EmbeddedFactory
+from tests.harness.examples import examples
+from tests.harness.fan_outs import NATIVE, WAYS, need
+from tests.harness.inside import parts_of
+from tests.harness.raw_websocket import CLOSE, RawWebSocket, close_of
+from tests.protocols.multiplexed import frame
+
+pytestmark = pytest.mark.usefixtures("short_close_timeout")
+
+TEN = [f"c{number}" for number in range(10)]
+
+
+@pytest.fixture(autouse=True)
+def _registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(protocols.ENDPOINTS, "/multiplexed", "tests.protocols.multiplexed")
+
+
+@pytest.fixture(params=WAYS)
+def way(request: pytest.FixtureRequest) -> str:
+    """Each way to fan out that there is here."""
+    need(request.param)
+    return str(request.param)
+
+
+@pytest.fixture(params=NATIVE)
+def native(request: pytest.FixtureRequest) -> str:
+    """Each native way that there is here."""
+    need(request.param)
+    return str(request.param)
+
+
+@pytest.fixture
+def delivered(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """What clients of several channels were given one by one."""
+    found: list[bytes] = []
+    usual = Gathering.deliver
+
+    def noted(self: Gathering, data: bytes, count: int) -> None:
+        found.append(data)
+        usual(self, data, count)
+
+    monkeypatch.setattr(Gathering, "deliver", noted)
+    return found
+
+
+async def said_to(client: RawWebSocket, count: int) -> list[Any]:
+    """Return the next values that a client gets."""
+    return [json.loads((await client.frame()).payload) for _ in range(count)]
+
+
+def message(channel: str, data: object = 1) -> object:
+    """Return a message as clients get it."""
+    return {"channel": channel, "data": data}
+
+
+async def test_nobody_is_asked_where_nothing_waits(
+    embedded: EmbeddedFactory, native: str, delivered: list[bytes]
+) -> None:
+    (gateway,) = await embedded(1, fanout=native)
+    node, counters = parts_of(gateway).context.node, gateway.counters
+    async with joined(gateway, *TEN) as (one, _), joined(gateway, *TEN[:5]) as (other, _):
+        delivered.clear()
+        for busy in (TEN[:1], TEN, TEN[4:7]):
+            writes, deliveries = counters.writes, counters.deliveries
+            publish(node, busy)
+            await one_tick()
+            assert await said_to(one, len(busy)) == [message(name) for name in busy]
+            theirs = [name for name in busy if name in TEN[:5]]
+            assert await said_to(other, len(theirs)) == [message(name) for name in theirs]
+            assert counters.writes - writes == 2, "one for each client, however many channels are busy"
+            assert counters.deliveries - deliveries == len(busy) + len(theirs)
+        assert delivered == []
+
+
+async def test_an_answer_in_the_same_tick_comes_first_and_the_next_tick_is_direct_again(
+    embedded: EmbeddedFactory, native: str, delivered: list[bytes]
+) -> None:
+    (gateway,) = await embedded(1, fanout=native)
+    node = parts_of(gateway).context.node
+    async with joined(gateway, "a", "b") as (client, connection):
+        for busy in ("a", "ab"):
+            publish(node, "a")
+            await one_tick()
+            delivered.clear()
+            publish(node, busy)
+            say(connection, id=1, subscribe="c")
+            say(connection, id=2, unsubscribe="c")
+            await one_tick()
+            answers = [{"id": 1, "ok": True}, {"id": 2, "ok": True}]
+            assert await said_to(client, 3 + len(busy)) == [message("a"), *answers, *map(message, busy)]
+            assert len(delivered) == 2 + len(busy)
+            delivered.clear()
+            publish(node, busy)
+            await one_tick()
+            assert await said_to(client, len(busy)) == [message(name) for name in busy]
+            assert delivered == []
+
+
+async def test_while_deliveries_are_held_nobody_writes_them(embedded: EmbeddedFactory, way: str) -> None:
+    """Not even once a ping, which may be written meanwhile, has left nothing in the transport."""
+    (gateway,) = await embedded(1, fanout=way)
+    node = parts_of(gateway).context.node
+    async with joined(gateway, "a", "b") as (client, connection):
+        publish(node, "a")
+        await one_tick()
+        connection.hold_deliveries()
+        for busy in ("a", "ab"):
+            publish(node, busy)
+            await one_tick()
+            connection.ping()
+        connection.reply(frame({"id": 7}))
+        publish(node, "b")
+        await one_tick()
+        messages = [message(name) for name in "aabb"]  # in the order of the ticks
+        assert await said_to(client, 8) == [message("a"), {}, {}, {"id": 7}, *messages]
+
+
+async def test_a_subscription_while_deliveries_are_held_gets_nothing_before_the_reply(
+    embedded: EmbeddedFactory, way: str
+) -> None:
+    """Its group is looked at anew then, and finds a client that nobody may write to."""
+    (gateway,) = await embedded(1, fanout=way)
+    node = parts_of(gateway).context.node
+    async with joined(gateway) as (client, connection), joined(gateway, "a") as (other, _):
+        connection.hold_deliveries()
+        node.hub.add("a", connection)
+        publish(node, "a")
+        await one_tick()
+        connection.reply(frame({"id": 7}))
+        assert await said_to(other, 1) == [message("a")]
+        assert await said_to(client, 2) == [{"id": 7}, message("a")]
+        node.hub.remove("a", connection)
+
+
+async def test_the_close_frame_of_a_slow_client_is_the_last(embedded: EmbeddedFactory, way: str) -> None:
+    (gateway,) = await embedded(1, fanout=way, send_buffer_bytes=200_000)
+    node, counters = parts_of(gateway).context.node, gateway.counters
+    async with joined(gateway, *TEN) as (slow, connection), joined(gateway, *TEN) as (quick, _):
+        narrow(connection)
+        reading = asyncio.create_task(said_to(quick, 100))
+        for number in range(10):
+            publish(node, TEN, b'"%d%b"' % (number, b"x" * 50_000))
+            await one_tick()
+        got = await reading
+        assert [value["data"][0] for value in got] == [str(number // 10) for number in range(100)]
+        assert counters.disconnects["SLOW_CONSUMER"] == 1
+        frames = await slow.frames_to_the_end()
+        assert frames[-1].opcode == CLOSE
+        assert close_of(frames[-1]) == (4002, "slow consumer")
+        assert json.loads(frames[-2].payload) == {"closing": "slow consumer"}
+        values = [json.loads(one.payload) for one in frames[:-2]]
+        assert counters.deliveries == 100 + len(values), "each is either written or counted as dropped"
+        for name in TEN:
+            numbers = [int(value["data"][0]) for value in values if value["channel"] == name]
+            assert numbers == list(range(len(numbers)))
+
+
+@pytest.mark.parametrize("end", ["close", "abort"])
+async def test_who_leaves_before_a_flush_gets_nothing_more(embedded: EmbeddedFactory, way: str, end: str) -> None:
+    (gateway,) = await embedded(1, fanout=way)
+    node = parts_of(gateway).context.node
+    async with joined(gateway, "a", "b") as (client, connection), joined(gateway, "a", "b") as (other, _):
+        publish(node, "ab")
+        await one_tick()
+        publish(node, "ab")
+        connection.send(frame({"id": 1}))
+        if end == "close":
+            connection.close(Disconnect.GOING_AWAY)
+        else:
+            connection.abort()
+        await one_tick()
+        assert await said_to(other, 4) == [message(name) for name in "abab"]
+        frames = await client.frames_to_the_end()
+        last = [{"id": 1}, {"closing": "going away"}] if end == "close" else []
+        assert [json.loads(one.payload) for one in frames if one.opcode != CLOSE] == [*map(message, "ab"), *last]
+
+
+def narrow(connection: MultiplexedWebSocket) -> None:
+    """Let a client's socket take little at once."""
+    assert connection._transport is not None
+    sock = connection._transport.get_extra_info("socket")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+
+
+CHANNELS = "abc"
+
+SIZES = (0, 3_000, 100_000)
+
+steps = st.lists(
+    st.tuples(
+        st.sampled_from(["publish", "publish", "publish", "answer", "hold", "reply", "switch", "ping", "tick", "read"]),
+        st.integers(0, 2),
+        st.integers(0, 2),
+    ),
+    max_size=40,
+)
+
+
+class Reader:
+    """One client, both ends, and in which order it has to get what.
+
+    Args:
+        client: its end.
+        connection: the gateway's.
+
+    Attributes:
+        expected: what it gets at least in this order: each an answer, or what a flush had for it, by channel.
+        held: the same of what it gets behind the next reply; None: nothing is held.
+    """
+
+    def __init__(self, client: RawWebSocket, connection: MultiplexedWebSocket) -> None:
+        self.client, self.connection = client, connection
+        self.channels: set[str] = set()
+        self.expected: list[list[list[object]]] = []
+        self.held: list[list[list[object]]] | None = None
+        self._got: list[object] = []
+
+    def expect(self, *values: list[object]) -> None:
+        """Note what comes behind everything else: in any order, but each list in its own."""
+        (self.expected if self.held is None else self.held).append([list(value) for value in values])
+
+    async def read(self) -> None:
+        """Read everything that must have been written."""
+        due = sum(len(values) for group in self.expected for values in group)
+        self._got += await said_to(self.client, due - len(self._got))
+
+    async def read_all(self) -> None:
+        """Read everything, and find it in order."""
+        for group in self.expected:
+            while any(group):
+                value = self._got.pop(0) if self._got else (await said_to(self.client, 1))[0]
+                places = [place for place, values in enumerate(group) if values and values[0] == value]
+                assert places, (value, group)
+                group[places[0]].pop(0)
+        assert self._got == []
+
+
+class Play:
+    """What happens to clients, one step after the other.
+
+    Args:
+        gateway: theirs.
+        readers: the clients.
+    """
+
+    def __init__(self, gateway: Gateway, readers: list[Reader]) -> None:
+        self._node = parts_of(gateway).context.node
+        self._readers = readers
+        self._batches: dict[str, list[object]] = {name: [] for name in CHANNELS}
+        self._number = 0
+
+    async def do(self, act: str, which: int, detail: int) -> None:
+        """Let something happen."""
+        self._number += 1
+        reader, channel = self._readers[which], CHANNELS[detail]
+        connection, number = reader.connection, self._number
+        if act == "publish":
+            data = [number, "x" * SIZES[which]]
+            if any(channel in other.channels for other in self._readers):
+                self._batches[channel].append(message(channel, data))
+            publish(self._node, [channel], json.dumps(data).encode())
+            if sum(SIZES[which] + MESSAGE_OVERHEAD_BYTES for _ in self._batches[channel]) > 200_000:
+                await self.tick()  # before the batch is full, and delivered at once
+        elif act == "answer":
+            reader.expect([{"id": number}])
+            connection.send(frame({"id": number}))
+        elif act == "hold" and reader.held is None:
+            await self.tick()  # what was gathered before would be held, too
+            reader.held = []
+            connection.hold_deliveries()
+        elif act == "reply":
+            answer = {"id": number, "long": "x" * SIZES[detail] * 3}
+            held, reader.held = reader.held or [], None
+            reader.expect([answer])
+            reader.expected += held
+            connection.reply(frame(answer))
+        elif act == "switch":
+            reader.expect([{"id": number, "ok": True}])
+            reader.channels ^= {channel}
+            if not any(channel in other.channels for other in self._readers):
+                self._batches[channel] = []
+            say(connection, id=number, **{"subscribe" if channel in reader.channels else "unsubscribe": channel})
+        elif act == "ping" and connection._held is None:
+            if reader.held is None:
+                reader.expect([{}])
+            else:
+                reader.expected.append([[{}]])
+            connection.ping()
+        elif act == "tick":
+            await self.tick()
+        elif act == "read":
+            await self.tick()  # which it is, to wait for something
+            await reader.read()
+
+    async def tick(self) -> None:
+        """Let everything go out that can."""
+        for reader in self._readers:
+            values = [batch for name, batch in self._batches.items() if name in reader.channels and batch]
+            if values:
+                reader.expect(*values)
+        self._batches = {name: [] for name in CHANNELS}
+        await one_tick()
+
+    async def end(self) -> None:
+        """Let each client have everything."""
+        for which, reader in enumerate(self._readers):
+            if reader.held is not None:
+                await self.do("reply", which, 0)
+        await self.tick()
+        for reader in self._readers:
+            await reader.read_all()
+
+
+@asynccontextmanager
+async def three_readers(gateway: Gateway) -> AsyncIterator[list[Reader]]:
+    """Connect three clients: two of them have sockets that take little at once."""
+    async with AsyncExitStack() as stack:
+        readers = []
+        for _ in range(3):
+            readers.append(Reader(*await stack.enter_async_context(joined(gateway))))
+        for reader in readers[:2]:
+            narrow(reader.connection)
+        yield readers
+
+
+@pytest.fixture(params=[uvloop.new_event_loop, asyncio.new_event_loop], ids=["uvloop", "asyncio"])
+def runner(request: pytest.FixtureRequest) -> Iterator[asyncio.Runner]:
+    """Runs what a test has, on each event loop."""
+    new_loop: Callable[[], asyncio.AbstractEventLoop] = request.param
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        yield runner
+
+
+def test_each_gets_everything_once_and_in_order_whatever_its_socket_takes(runner: asyncio.Runner, way: str) -> None:
+    async def play(script: list[tuple[str, int, int]]) -> None:
+        settings = Settings(port=0, drain_seconds=0, ping_interval=3600, fanout=way, send_buffer_bytes=100_000_000)
+        async with Gateway(settings) as gateway, three_readers(gateway) as readers:
+            scene = Play(gateway, readers)
+            for which in range(3):
+                for channel in range(3):
+                    await scene.do("switch", which, channel)
+            for act, which, detail in script:
+                await scene.do(act, which, detail)
+            await scene.end()
+
+    @examples(20)
+    @given(steps)
+    def check(script: list[tuple[str, int, int]]) -> None:
+        runner.run(play(script))
+
+    check()
