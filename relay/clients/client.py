@@ -181,7 +181,7 @@ class Client(asyncio.BufferedProtocol, DirectSubscriber, abc.ABC):
     def resume_writing(self) -> None:
         """Write what was kept; called by the transport when it has room again."""
         self._context.write_timeouts.discard(self)
-        self._release_held()
+        self._write_held()
         self._beginning = False
 
     # Its beginning and its end.
@@ -280,7 +280,11 @@ class Client(asyncio.BufferedProtocol, DirectSubscriber, abc.ABC):
             self._held.clear()
 
     def _release_held(self) -> None:
-        """Write what waits, whatever the transport holds already."""
+        """Write everything that waits, so that the end comes behind it."""
+        self._write_held()
+
+    def _write_held(self) -> None:
+        """Write what waits here, whatever the transport holds already."""
         held, self._held = self._held, None
         if held:
             self._write(held.take())

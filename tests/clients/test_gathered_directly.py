@@ -18,6 +18,7 @@ from relay import Gateway, Settings, protocols
 from relay.clients.gathering import Gathering
 from relay.clients.multiplexed import MultiplexedWebSocket
 from relay.errors import Disconnect
+from relay.fan_out.ways import Way
 from relay.hub import MESSAGE_OVERHEAD_BYTES
 from tests.clients.test_multiplexed import joined, one_tick, publish, say
 from tests.conftest import EmbeddedFactory
@@ -38,10 +39,11 @@ def _registered(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(params=WAYS)
-def way(request: pytest.FixtureRequest) -> str:
+def way(request: pytest.FixtureRequest) -> Way:
     """Each way to fan out that there is here."""
-    need(request.param)
-    return str(request.param)
+    found: Way = request.param
+    need(found)
+    return found
 
 
 @pytest.fixture(params=NATIVE)
@@ -118,7 +120,7 @@ async def test_an_answer_in_the_same_tick_comes_first_and_the_next_tick_is_direc
             assert delivered == []
 
 
-async def test_while_deliveries_are_held_nobody_writes_them(embedded: EmbeddedFactory, way: str) -> None:
+async def test_while_deliveries_are_held_nobody_writes_them(embedded: EmbeddedFactory, way: Way) -> None:
     """Not even once a ping, which may be written meanwhile, has left nothing in the transport."""
     (gateway,) = await embedded(1, fanout=way)
     node = parts_of(gateway).context.node
@@ -138,7 +140,7 @@ async def test_while_deliveries_are_held_nobody_writes_them(embedded: EmbeddedFa
 
 
 async def test_a_subscription_while_deliveries_are_held_gets_nothing_before_the_reply(
-    embedded: EmbeddedFactory, way: str
+    embedded: EmbeddedFactory, way: Way
 ) -> None:
     """Its group is looked at anew then, and finds a client that nobody may write to."""
     (gateway,) = await embedded(1, fanout=way)
@@ -154,7 +156,22 @@ async def test_a_subscription_while_deliveries_are_held_gets_nothing_before_the_
         node.hub.remove("a", connection)
 
 
-async def test_the_close_frame_of_a_slow_client_is_the_last(embedded: EmbeddedFactory, way: str) -> None:
+async def test_what_is_held_is_kept_when_the_transport_has_room_again(embedded: EmbeddedFactory, way: Way) -> None:
+    (gateway,) = await embedded(1, fanout=way)
+    node = parts_of(gateway).context.node
+    async with joined(gateway, "a") as (client, connection):
+        connection.pause_writing()
+        connection.send(frame({"id": 6}))
+        await one_tick()
+        connection.hold_deliveries()
+        publish(node, "a")
+        await one_tick()
+        connection.resume_writing()
+        connection.reply(frame({"id": 7}))
+        assert await said_to(client, 3) == [{"id": 6}, {"id": 7}, message("a")]
+
+
+async def test_the_close_frame_of_a_slow_client_is_the_last(embedded: EmbeddedFactory, way: Way) -> None:
     (gateway,) = await embedded(1, fanout=way, send_buffer_bytes=200_000)
     node, counters = parts_of(gateway).context.node, gateway.counters
     async with joined(gateway, *TEN) as (slow, connection), joined(gateway, *TEN) as (quick, _):
@@ -178,7 +195,7 @@ async def test_the_close_frame_of_a_slow_client_is_the_last(embedded: EmbeddedFa
 
 
 @pytest.mark.parametrize("end", ["close", "abort"])
-async def test_who_leaves_before_a_flush_gets_nothing_more(embedded: EmbeddedFactory, way: str, end: str) -> None:
+async def test_who_leaves_before_a_flush_gets_nothing_more(embedded: EmbeddedFactory, way: Way, end: str) -> None:
     (gateway,) = await embedded(1, fanout=way)
     node = parts_of(gateway).context.node
     async with joined(gateway, "a", "b") as (client, connection), joined(gateway, "a", "b") as (other, _):
@@ -198,10 +215,10 @@ async def test_who_leaves_before_a_flush_gets_nothing_more(embedded: EmbeddedFac
 
 
 def narrow(connection: MultiplexedWebSocket) -> None:
-    """Let a client's socket take little at once."""
+    """Let a client's socket take little at once; but no less than a packet has, or each would wait for a timer."""
     assert connection._transport is not None
     sock = connection._transport.get_extra_info("socket")
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
 
 
 CHANNELS = "abc"
@@ -335,13 +352,12 @@ class Play:
 
 @asynccontextmanager
 async def three_readers(gateway: Gateway) -> AsyncIterator[list[Reader]]:
-    """Connect three clients: two of them have sockets that take little at once."""
+    """Connect three clients: two have sockets that take little at once, and of these one where the other end does, too."""
     async with AsyncExitStack() as stack:
-        readers = []
-        for _ in range(3):
-            readers.append(Reader(*await stack.enter_async_context(joined(gateway))))
+        readers = [Reader(*await stack.enter_async_context(joined(gateway))) for _ in range(3)]
         for reader in readers[:2]:
             narrow(reader.connection)
+        readers[0].client._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         yield readers
 
 
@@ -353,7 +369,7 @@ def runner(request: pytest.FixtureRequest) -> Iterator[asyncio.Runner]:
         yield runner
 
 
-def test_each_gets_everything_once_and_in_order_whatever_its_socket_takes(runner: asyncio.Runner, way: str) -> None:
+def test_each_gets_everything_once_and_in_order_whatever_its_socket_takes(runner: asyncio.Runner, way: Way) -> None:
     async def play(script: list[tuple[str, int, int]]) -> None:
         settings = Settings(port=0, drain_seconds=0, ping_interval=3600, fanout=way, send_buffer_bytes=100_000_000)
         async with Gateway(settings) as gateway, three_readers(gateway) as readers:
