@@ -66,6 +66,7 @@ def token(user: str = "ann", seconds: float = 3600.0, **claims: Any) -> str:
 WITH_TOKENS: dict[str, Any] = {"auth": "jwt", "jwt_secret": SecretStr(SECRET), "jwt_leeway": 0}
 
 
+@pytest.mark.usefixtures("each_fan_out")
 async def test_all_kinds_of_clients_share_a_channel(pair: Pair, redis_server: RedisServer, prefix: str) -> None:
     here, there = await pair()
     poll = PollClient(there.port, "news")
@@ -198,6 +199,7 @@ async def test_a_drain_is_a_shutdown(pair: Pair, format: str) -> None:
         assert other.is_open
 
 
+@pytest.mark.usefixtures("each_fan_out")
 async def test_a_client_that_reads_too_slowly_is_closed(pair: Pair) -> None:
     here, there = await pair(send_buffer_bytes=500_000)
     async with centrifuge(there.url) as (publisher,), RawWebSocket(here.port, receive_buffer=4096) as slow:
@@ -344,6 +346,7 @@ async def test_a_back_end_subscribes_unsubscribes_refreshes_and_disconnects(pair
 # What it costs.
 
 
+@pytest.mark.usefixtures("each_fan_out")
 async def test_ten_busy_channels_are_one_write_in_a_tick(embedded: EmbeddedFactory) -> None:
     (gateway,) = await embedded(1)
     channels = [f"c{number}" for number in range(10)]
@@ -359,6 +362,7 @@ async def test_ten_busy_channels_are_one_write_in_a_tick(embedded: EmbeddedFacto
         assert client.data("c7") == other.data("c7") == [0, 0, 1, 1, 2, 2]
 
 
+@pytest.mark.usefixtures("each_fan_out")
 async def test_clients_leave_nothing_behind(pair: Pair) -> None:
     here, there = await pair()
     async with leaving_nothing(here), leaving_nothing(there):

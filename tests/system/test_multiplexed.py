@@ -89,6 +89,7 @@ async def test_it_shares_its_channels_with_clients_of_other_protocols(pair: Pair
         assert await client.receive(3) == [("news", [1, 2]), ("news", {"a": "b"}), ("news", "no JSON")]
 
 
+@pytest.mark.usefixtures("each_fan_out")
 async def test_nothing_is_delivered_after_the_answer_to_an_unsubscription(pair: Pair) -> None:
     here, there = await pair()
     async with multiplexed(url_of(here), url_of(there)) as (publisher, listener):
@@ -199,6 +200,7 @@ async def stalled(stack_client: RawWebSocket, *channels: str) -> None:
         assert json.loads((await stack_client.frame()).payload) == {"id": number + 1, "ok": True}
 
 
+@pytest.mark.usefixtures("each_fan_out")
 async def test_a_slow_client_is_closed_with_the_code_of_the_protocol(
     pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -244,6 +246,7 @@ async def ask_for_ever(client: RawWebSocket, request: bytes) -> None:
         await asyncio.sleep(0)
 
 
+@pytest.mark.usefixtures("each_fan_out")
 async def test_a_drain_closes_with_the_code_of_the_protocol_behind_everything_else(pair: Pair) -> None:
     here, there = await pair()
     async with multiplexed(url_of(here), url_of(there)) as (client, other):

@@ -224,7 +224,8 @@ static void one_round_together(struct fan_out *fan_out, struct pair *pairs, cons
     static unsigned char expected[DELIVERIES * MOST_BYTES];
     static int32_t results[DELIVERIES][SOCKETS];
     static uint8_t reported[DELIVERIES][SOCKETS], within[DELIVERIES][SOCKETS];
-    struct delivery deliveries[DELIVERIES];
+    struct delivery deliveries[DELIVERIES] = {{0}};
+    size_t offsets[DELIVERIES] = {0};
     size_t count = random_below(DELIVERIES + 1), room = 0;
     size_t states_count = random_below(20) ? BEYOND : 0;
     uint64_t joined = 0, counted = 0;
@@ -236,27 +237,24 @@ static void one_round_together(struct fan_out *fan_out, struct pair *pairs, cons
         if (pairs[number].written >= 0)
             states[pairs[number].written] = random_below(10) ? OPEN : (uint8_t)random_below(256);
     for (size_t number = 0; number < count; number++) {
-        size_t members = random_below(SOCKETS + 1), offset = random_below(SOCKETS);
+        size_t members = random_below(SOCKETS + 1);
         size_t bytes = random_below(8) ? random_below(2000) : random_below(MOST_BYTES);
         int *descriptors = malloc(members * sizeof *descriptors + 1);
         unsigned char *sent = malloc(bytes + 1);
         memcpy(sent, data + random_below((uint32_t)(MOST_BYTES - bytes)), bytes);
+        offsets[number] = random_below(SOCKETS);
         for (size_t place = 0; place < members; place++) {
-            size_t socket = (place + offset) % SOCKETS;
+            size_t socket = (place + offsets[number]) % SOCKETS;
             descriptors[place] = pairs[socket].written >= 0 ? pairs[socket].written : -1 - (int)random_below(INT_MAX);
             within[number][socket] = bytes > 0;
         }
         deliveries[number] = (struct delivery){descriptors, members, sent, bytes};
         room += members;
-        results[number][0] = (int32_t)offset; /* until the results are known */
     }
 
     struct part_left *left = malloc(room * sizeof *left + 1);
     int64_t lefts = relay_fan_out_write_together(fan_out, deliveries, count, states, states_count, left, &joined);
     CHECK(lefts >= 0 && (size_t)lefts <= room);
-    size_t offsets[DELIVERIES];
-    for (size_t number = 0; number < count; number++)
-        offsets[number] = (size_t)results[number][0];
     for (int64_t number = 0; number < lefts; number++) {
         CHECK(left[number].delivery < count && left[number].place < deliveries[left[number].delivery].count);
         CHECK(left[number].result < (int32_t)deliveries[left[number].delivery].bytes);
