@@ -20,13 +20,17 @@ WORKERS ?= $(shell echo $$((3 * $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo
 SPREAD := --dist loadfile --no-loadscope-reorder -o console_output_style=classic
 XDIST := -n $(WORKERS) $(SPREAD)
 
-# Of each property a fifth of its examples: other ones each time, and all of them in `make properties`.
-BRIEF := --hypothesis-profile=brief
+# Of each property a fifth of its examples: other ones each time, and all of them in `make properties`. Of tests of the
+# whole system each way to fan out and each event loop, but not all pairs of them, which `make whole-runs` takes.
+BRIEF := --hypothesis-profile=brief -m "not repeat"
 
 # Whole runs of commands that take their time. What they prove of the relay itself, other tests and `make fuzz` do, too.
 WHOLE_RUNS := tests/attacks/test_planted_faults.py tests/bench/test_compare.py \
 	tests/faults/test_planted_bugs.py tests/faults/test_run.py tests/fuzz/test_in_process.py \
 	tests/system/test_resumed_load.py
+
+# Where cases are marked that `make test` leaves out.
+REPEATS := tests/system tests/web/test_demo_over_tls.py
 
 # What drives SDKs of other languages, which are installed first.
 SDKS := tests/centrifuge/sdk/test_other_sdks.py
@@ -35,7 +39,7 @@ SDKS := tests/centrifuge/sdk/test_other_sdks.py
 # measurements, values of settings and the tests' own parts, which are the same with each. Of commands and workers in
 # processes of their own, each of which loads everything, some are enough.
 SLOW := $(addprefix --ignore=tests/,bench centrifuge compose conformance deploy docs faults fuzz harness_tests honesty loadtest system) \
-	$(addprefix --ignore=tests/,test_distribution.py test_imports.py settings/test_text.py workers/test_hung_workers.py) \
+	$(addprefix --ignore=tests/,test_distribution.py test_imports.py test_sizes.py settings/test_text.py workers/test_hung_workers.py) \
 	$(addprefix --ignore=tests/cli/test_,client_token.py loadtest.py loadtest_run.py streams.py tls.py) \
 	$(addprefix --ignore=tests/web/,test_browser_behind_proxy.py test_client_types.py test_demo_over_tls.py test_relay_client_codes.py client) \
 	--ignore-glob='*_in_browser.py' --ignore-glob='*outages.py' $(addprefix --ignore=,$(WHOLE_RUNS))
@@ -62,7 +66,7 @@ help: ## show this list
 	@echo "make test-fast         run the fast ones, with any Python         options: PYTHON=python3.13"
 	@echo "make loadtest          load two gateways and a Redis, and write a report"
 	@echo "make honesty           run the load test against servers with faults: 2 minutes"
-	@echo "make whole-runs        try the commands that inject faults, fuzz, resume and compare commits: 9 minutes"
+	@echo "make whole-runs        try the commands that inject faults, fuzz, resume and compare commits: 10 minutes"
 	@echo "make oracle            ask Centrifugo what its clients are answered: 5 minutes  options: ARGS=\"--record\""
 	@echo "make sdk               drive the official SDKs of Centrifuge through faults: 2 minutes"
 	@echo "make properties        try each property with all of its examples: 3 minutes"
@@ -96,8 +100,11 @@ SHOW := $(if $(wildcard .env),,RELAY_HISTORY_SIZE=$${RELAY_HISTORY_SIZE:-100} RE
 run: $(VENV)/.stamp-run ## start a gateway
 	@$(SHOW) exec $(BIN)/relay serve $(ARGS)
 
+# Programs come with the system's package manager while the tools of Python come from elsewhere.
 # Part of the tests only, chosen by ARGS, can't reach the coverage of all of them.
-test: compiler $(VENV)/.stamp-dev redis programs ## run the tests
+test: compiler $(VENV)/bin/python ## run the tests
+	@trap 'kill $$programs' INT; $(MAKE) --silent redis programs & programs=$$!; \
+	$(MAKE) --silent $(VENV)/.stamp-dev; failed=$$?; wait $$programs && exit $$failed
 	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),$(XDIST) $(BRIEF) --ignore=tests/honesty --ignore=tests/compose \
 		$(addprefix --ignore=,$(WHOLE_RUNS) $(SDKS)) --cov --cov-report=term)
 
@@ -115,6 +122,7 @@ honesty: $(VENV)/.stamp-dev redis ## prove the load test honest
 
 whole-runs: $(VENV)/.stamp-dev redis ## run commands that take their time
 	@$(BIN)/python -m pytest $(WHOLE_RUNS) $(ARGS)
+	@$(if $(ARGS),,$(BIN)/python -m pytest -n 2 $(SPREAD) -m repeat $(REPEATS))
 
 # Centrifugo is what Go compiles, once; with ARGS=--record its answers are written anew.
 oracle: $(VENV)/.stamp-dev ## ask Centrifugo itself what the relay is compared with
@@ -220,9 +228,13 @@ $(VENV)/.stamp-run: pyproject.toml hatch_build.py $(NATIVE) $(VENV)/bin/python
 	@$(SAY_LEFT_OUT)
 	@touch $@
 
+# Among these tools is uv, which installs the others in a tenth of the time that pip takes. It knows nothing of pip's
+# settings: where pip is told to look elsewhere, pip installs all, and so it does where uv can't.
 $(VENV)/.stamp-dev: pyproject.toml hatch_build.py $(NATIVE) $(VENV)/bin/python
-	@echo "installing relay and its development tools into $(VENV); that takes about a minute"
-	@$(PIP) install --editable '.[dev]'
+	@echo "installing relay and its development tools into $(VENV); that takes about half a minute"
+	@{ test -z "$$($(BIN)/python -m pip config list | grep -vE 'cert|timeout|version-check')" && $(PIP) install 'uv>=0.9' && \
+		UV_NATIVE_TLS=1 $(BIN)/uv pip install --quiet --no-config --python $(BIN)/python --compile-bytecode --editable '.[dev]'; } || \
+		$(PIP) install --editable '.[dev]'
 	@$(SAY_LEFT_OUT)
 	@touch $@ $(VENV)/.stamp-run
 

@@ -100,7 +100,7 @@ class Load:
 
 
 LOADS = (
-    Load("dashboard: everybody sees the same", 10_000, 10_000, 10),
+    Load("dashboard: all clients see the same", 10_000, 10_000, 10),
     Load("chat: rooms of 50, a message every 2 s", 100_000, 50, 0.5),
     Load("game: matches of 10, 20 messages/s each", 100_000, 10, 20),
     Load("notifications: a channel for each user", 1_000_000, 1, 0.01),

@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any
 from relay.version import __version__
 
 if TYPE_CHECKING:
+    from relay.auth.authenticator import Identity
     from relay.auth.grant import Grant
+    from relay.auth.server_side import ServerSide
     from relay.brokers.redis.async_publisher import AsyncPublisher
     from relay.brokers.redis.publisher import Publisher
     from relay.errors import BusUnavailable, DeliveryUnknown, PublishBufferFull, PublishError, PublishRefused, Refused
     from relay.gateway import Gateway
+    from relay.protocols.multiplexed import ServerSubscription
     from relay.protocols.request import ConnectRequest
     from relay.sdk.client import Client
     from relay.sdk.errors import ClientRefused, MessagesMissed, MessageTooBig
@@ -30,6 +33,7 @@ __all__ = [
     "DeliveryUnknown",
     "Gateway",
     "Grant",
+    "Identity",
     "MessageTooBig",
     "MessagesMissed",
     "PublishBufferFull",
@@ -38,6 +42,8 @@ __all__ = [
     "Publisher",
     "ReceivedMessage",
     "Refused",
+    "ServerSide",
+    "ServerSubscription",
     "Settings",
     "__version__",
 ]
@@ -51,6 +57,7 @@ _MODULES = {
     "DeliveryUnknown": "relay.errors",
     "Gateway": "relay.gateway",
     "Grant": "relay.auth.grant",
+    "Identity": "relay.auth.authenticator",
     "MessageTooBig": "relay.sdk.errors",
     "MessagesMissed": "relay.sdk.errors",
     "PublishBufferFull": "relay.errors",
@@ -59,6 +66,8 @@ _MODULES = {
     "Publisher": "relay.brokers.redis.publisher",
     "ReceivedMessage": "relay.sdk.received_message",
     "Refused": "relay.errors",
+    "ServerSide": "relay.auth.server_side",
+    "ServerSubscription": "relay.protocols.multiplexed",
     "Settings": "relay.settings",
 }
 

@@ -31,6 +31,7 @@ from tests.harness.tcp_proxy import TcpProxy
 
 if TYPE_CHECKING:
     from relay import Gateway
+    from tests.harness.browser import Browser
 
 GatewayFactory = Callable[..., Coroutine[Any, Any, list[GatewayProcess]]]
 EmbeddedFactory = Callable[..., Coroutine[Any, Any, "list[Gateway]"]]
@@ -257,6 +258,18 @@ async def embedded() -> AsyncIterator[EmbeddedFactory]:
             return [await stack.enter_async_context(Gateway(Settings(**given))) for _ in range(count)]
 
         yield start
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A browser for all tests of a module; not for more, as no test with an event loop can run beside it."""
+    from tests.harness.browser import Browser, find_chromium
+
+    program = find_chromium()
+    if program is None:
+        pytest.skip("no Chromium here: sh tests/install.sh chromium")
+    with Browser(program) as started:
+        yield started
 
 
 @pytest_asyncio.fixture

@@ -2,67 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.hub import MAX_BATCH_BYTES, Hub
-from relay.message import Encoder, Message, PositionedMessage
+from relay.message import Message
 from relay.metrics.counters import Counters
-from relay.position import Position
 from relay.subscribers import Group, Subscriber
-
-
-def payload_only(message: Message) -> bytes:
-    """Encode a message as its payload in brackets."""
-    return b"[" + message.payload + b"]"
-
-
-def shouted(message: Message) -> bytes:
-    """Encode a message in another wire format."""
-    return message.payload.upper() + b"!"
-
-
-class Listener:
-    """A subscriber that keeps what it gets."""
-
-    def __init__(self, number: int, *, echo: bool = False, encoder: Encoder = payload_only) -> None:
-        self.id = number.to_bytes(16, "big")
-        self.echo = echo
-        self.chunks: list[bytes] = []
-        self.count = 0
-        self.on_delivery: Callable[[], None] = lambda: None
-        self._encoder = encoder
-
-    @property
-    def encode(self) -> Encoder:
-        return self._encoder
-
-    def deliver(self, data: bytes, count: int) -> None:
-        self.chunks.append(data)
-        self.count += count
-        self.on_delivery()
-
-    def missed(self, channel: str, position: Position | None) -> None:
-        raise AssertionError(channel)
-
-    def say(self, text: str, channel: str = "c") -> Message:
-        """Return a message from this subscriber."""
-        return Message(channel, text.encode(), origin=self.id)
-
-
-class Bench:
-    """A hub whose flushes are counted and done by hand."""
-
-    def __init__(self) -> None:
-        self.counters = Counters()
-        self.scheduled = 0
-        self.hub = Hub(self.counters, self._schedule)
-
-    def _schedule(self) -> None:
-        self.scheduled += 1
+from tests.hub_bench import Bench, Listener, payload_only, shouted
 
 
 def test_a_message_reaches_all_subscribers_but_its_sender_at_the_flush() -> None:
@@ -168,80 +117,6 @@ def test_a_message_that_comes_during_a_flush_is_delivered_by_the_next_one() -> N
     assert b.chunks == [b"[2][3]"]
 
 
-class Broken(Listener):
-    """A subscriber with a fault, which notes what it is told."""
-
-    def __init__(self, number: int, *, echo: bool = False, encoder: Encoder = payload_only) -> None:
-        super().__init__(number, echo=echo, encoder=encoder)
-        self.told: list[tuple[str, Position | None]] = []
-
-    def deliver(self, data: bytes, count: int) -> None:
-        raise ZeroDivisionError
-
-    def missed(self, channel: str, position: Position | None) -> None:
-        self.told.append((channel, position))
-        raise ZeroDivisionError
-
-
-def broken(message: Message) -> bytes:
-    """Fail to encode a message."""
-    raise ZeroDivisionError
-
-
-def test_a_fault_in_one_subscriber_costs_the_others_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    bench, culprit, sender = Bench(), Broken(2), Broken(4)
-    others = {name: Listener(number) for number, name in enumerate("cdcc", 10) for name in [f"{name}{number}"]}
-    bench.hub.add("c", others["c10"])
-    bench.hub.add("c", culprit)
-    bench.hub.add("c", sender)
-    for name, listener in others.items():
-        bench.hub.add(name[0], listener)
-    position = Position("e", 7)
-    bench.hub.receive(sender.say("1"))
-    bench.hub.receive(PositionedMessage("c", b"2", position=position))
-    bench.hub.receive(Message("d", b"3"))
-    bench.hub.flush()
-    assert {name: one.chunks for name, one in others.items()} == {
-        name: [b"[1][2]"] if name[0] == "c" else [b"[3]"] for name in others
-    }
-    assert culprit.told == sender.told == [("c", position)]
-    assert "messages not delivered" in caplog.text
-    bench.hub.receive(Message("c", b"4"))
-    bench.hub.flush()
-    assert others["c13"].chunks[-1] == b"[4]"
-    assert (culprit.told[-1], bench.scheduled) == (("c", None), 2)
-
-
-def test_a_fault_in_an_encoder_costs_the_others_nothing() -> None:
-    bench, whole = Bench(), Listener(3)
-    culprits = [Broken(1, encoder=broken), Broken(2, encoder=broken)]
-    for one in (*culprits, whole):
-        bench.hub.add("c", one)
-    bench.hub.receive(Message("c", b"1"))
-    bench.hub.flush()
-    assert whole.chunks == [b"[1]"]
-    assert [one.told for one in culprits] == [[("c", None)]] * 2
-
-
-def test_a_fault_in_a_gatherer_leaves_the_others_for_the_next_flush() -> None:
-    bench, written = Bench(), []
-
-    class Gatherer:
-        def write_gathered(self) -> None:
-            written.append(self)
-            if self is bad:
-                raise ZeroDivisionError
-
-    good, bad = Gatherer(), Gatherer()
-    bench.hub.gather(good)
-    bench.hub.gather(bad)
-    with pytest.raises(ZeroDivisionError):
-        bench.hub.flush()
-    assert bench.scheduled == 2
-    bench.hub.flush()
-    assert written == [bad, good]
-
-
 def test_a_channel_without_subscribers_is_forgotten() -> None:
     bench, a, b = Bench(), Listener(1), Listener(2, encoder=shouted)
     bench.hub.add("c", a)
@@ -278,53 +153,6 @@ def test_a_large_batch_does_not_wait_for_the_flush() -> None:
     assert a.count == 3
 
 
-class Gathering(Listener):
-    """A subscriber that keeps what it gets until the end of a flush."""
-
-    def __init__(self, number: int, hub: Hub) -> None:
-        super().__init__(number)
-        self._hub = hub
-        self.on_write: Callable[[], None] = lambda: None
-        self.writes: list[bytes] = []
-
-    def deliver(self, data: bytes, count: int) -> None:
-        if not self.chunks:
-            self._hub.gather(self)
-        super().deliver(data, count)
-
-    def write_gathered(self) -> None:
-        self.writes.append(b"".join(self.chunks))
-        self.chunks.clear()
-        self.on_write()
-
-
-def test_a_subscriber_of_ten_channels_writes_once_a_flush() -> None:
-    bench = Bench()
-    gathering, other = Gathering(1, bench.hub), Listener(2)
-    for number in range(10):
-        bench.hub.add(f"c{number}", gathering)
-    bench.hub.add("c9", other)
-    for _ in range(2):
-        for number in range(10):
-            bench.hub.receive(Message(f"c{number}", b"%d" % number))
-        assert not other.chunks
-        bench.hub.flush()
-        assert gathering.writes.pop() == b"[0][1][2][3][4][5][6][7][8][9]"
-        assert other.chunks.pop() == b"[9]"
-    assert (gathering.writes, bench.scheduled) == ([], 2)
-
-
-def test_what_is_gathered_outside_a_flush_is_written_by_the_next_one() -> None:
-    """A large batch is delivered at once."""
-    bench = Bench()
-    gathering = Gathering(1, bench.hub)
-    bench.hub.gather(gathering)
-    bench.hub.gather(Gathering(2, bench.hub))
-    assert (bench.scheduled, gathering.writes) == (1, [])
-    bench.hub.flush()
-    assert gathering.writes == [b""]
-
-
 def test_a_handler_gets_messages_at_once_and_none_is_counted_as_delivered() -> None:
     bench = Bench()
     handled: list[Message] = []
@@ -358,50 +186,6 @@ def test_all_subscribers_get_the_others_messages_once_in_one_order(script: list[
     assert bench.counters.deliveries == sum(listener.count for listener in listeners)
     assert bench.counters.writes == sum(len(listener.chunks) for listener in listeners)
     assert bench.counters.bytes_delivered == sum(len(chunk) for listener in listeners for chunk in listener.chunks)
-
-
-def test_a_subscriber_of_several_channels_writes_once_at_the_end_of_a_flush() -> None:
-    bench = Bench()
-    gathering, listener = Gathering(1, bench.hub), Listener(2)
-    for name in "abc":
-        bench.hub.add(name, gathering)
-        bench.hub.add(name, listener)
-        bench.hub.receive(Message(name, name.encode()))
-    assert bench.scheduled == 1
-    bench.hub.flush()
-    assert gathering.writes == [b"[a][b][c]"]
-    assert listener.chunks == [b"[a]", b"[b]", b"[c]"]
-    assert bench.scheduled == 1
-    bench.hub.flush()
-    assert len(gathering.writes) == 1
-
-
-def test_gathering_outside_a_flush_asks_for_one() -> None:
-    bench = Bench()
-    gathering = Gathering(1, bench.hub)
-    gathering.deliver(b"answer", 0)
-    gathering.deliver(b"another", 0)
-    assert bench.scheduled == 1
-    bench.hub.flush()
-    assert gathering.writes == [b"answeranother"]
-
-
-def test_what_comes_during_a_flush_is_flushed_by_another_one() -> None:
-    """Also what a gathering subscriber brings about when it writes, at the end of it."""
-    bench = Bench()
-    gathering, listener = Gathering(1, bench.hub), Listener(2)
-    bench.hub.add("a", gathering)
-    bench.hub.add("b", listener)
-    gathering.on_write = lambda: bench.hub.receive(Message("b", b"late"))
-    bench.hub.receive(Message("a", b"x"))
-    bench.hub.flush()
-    assert listener.chunks == []
-    assert bench.scheduled == 2
-    bench.hub.flush()
-    assert listener.chunks == [b"[late]"]
-    assert bench.scheduled == 2
-    bench.hub.receive(Message("b", b"next"))
-    assert bench.scheduled == 3
 
 
 class Recorder:

@@ -10,7 +10,7 @@ from relay.hub import MAX_BATCH_BYTES, Hub
 from relay.message import Message
 from relay.metrics.counters import Counters
 from relay.subscribers import Group, Subscriber
-from tests.test_hub import Listener
+from tests.hub_bench import Listener
 
 
 class Recorder:

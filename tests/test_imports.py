@@ -1,17 +1,15 @@
-"""Who may know whom, for all modules; how large a module may be, and how small."""
+"""Who may know whom, for all modules."""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parent.parent / "relay"
+from tests.modules import PACKAGE, edges, imported, known, paths, room, tree
 
 LAYERS = [
     ["__main__"],
@@ -139,80 +137,13 @@ PURE_MODULES = {
     "presence.waiting",
     "recovery.recent_messages",
     "recovery.former_epoch",
-    "recovery.kept",
-    "recovery.outlet",
+    "recovery.live_buffer",
+    "recovery.sequence_owner",
     "recovery.reading",
     "recovery.ring",
     "recovery.sequence",
 }
 """Modules of other rooms that are pure, too."""
-
-MAX_LINES = 300
-MAX_FUNCTION_LINES = 60
-MIN_LINES = 20
-
-SMALL = {
-    "__main__": "what `python -m relay` runs",
-    "version": "the build reads it",
-    "control.__init__": "what the room is, and its one public name",
-    "gateway.__init__": "what the room is, and its one public name",
-    "logs.__init__": "what the room is, and its public names",
-    "web.api.__init__": "what the room is, and its one public name",
-}
-"""Modules of fewer than `MIN_LINES` lines, and why they are none of another; those that only say what a room is need no
-reason."""
-
-
-@cache
-def paths() -> dict[str, Path]:
-    """Return the modules by their dotted names below `relay`; that of the package itself is `relay`."""
-    found = {}
-    for path in sorted(PACKAGE.rglob("*.py")):
-        name = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
-        found[name.removesuffix(".__init__") if name != "__init__" else "relay"] = path
-    return found
-
-
-@cache
-def tree(name: str) -> ast.Module:
-    """Return a module's source, parsed."""
-    return ast.parse(paths()[name].read_text())
-
-
-@cache
-def imported(name: str) -> frozenset[str]:
-    """Return the dotted names that a module imports, wherever in it: for types and within functions, too."""
-    names: set[str] = set()
-    for node in ast.walk(tree(name)):
-        if isinstance(node, ast.Import):
-            names.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{name} has a relative import"
-            module = node.module or ""
-            for alias in node.names:
-                # A name that is imported from a room may be a module.
-                inner = f"{module}.{alias.name}"
-                names.add(inner if inner.removeprefix("relay.") in paths() else module)
-    return frozenset(names)
-
-
-def known(name: str) -> set[str]:
-    """Return the modules of the package that a module imports."""
-    inside = (other for other in imported(name) if other == "relay" or other.startswith("relay."))
-    return {other.removeprefix("relay.") for other in inside} - {name}
-
-
-def room(name: str) -> str:
-    """Return the top-level part of a name below `relay`."""
-    return name.split(".")[0]
-
-
-def edges() -> Iterator[tuple[str, str]]:
-    """Go through all imports from one room into another: both modules."""
-    for name in paths():
-        for other in known(name):
-            if room(name) != room(other):
-                yield name, other
 
 
 def test_every_module_is_in_a_layer() -> None:
@@ -322,36 +253,6 @@ def test_imports_by_name_have_a_reason() -> None:
         if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in ("import_module", "__import__")
     }
     assert found == set(NAMED)
-
-
-def test_modules_are_no_longer_than_can_be_read_at_a_sitting() -> None:
-    sizes = {name: len(path.read_text().splitlines()) for name, path in paths().items()}
-    assert {name: size for name, size in sizes.items() if size > MAX_LINES} == {}
-
-
-def test_functions_are_no_longer_than_a_screen() -> None:
-    sizes = {
-        f"{name}.{node.name}": (node.end_lineno or 0) - node.lineno + 1
-        for name in paths()
-        for node in ast.walk(tree(name))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-    }
-    assert {name: size for name, size in sizes.items() if size > MAX_FUNCTION_LINES} == {}
-
-
-def test_small_modules_have_a_reason() -> None:
-    small = {
-        ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
-        for name, path in paths().items()
-        if len(path.read_text().splitlines()) < MIN_LINES and not _only_says_what_it_is(name)
-    }
-    assert small == set(SMALL)
-
-
-def _only_says_what_it_is(name: str) -> bool:
-    statements = tree(name).body
-    only_text = all(isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant) for one in statements)
-    return only_text and paths()[name].name == "__init__.py"
 
 
 def test_the_table_and_the_test_see_the_same_house() -> None:

@@ -15,7 +15,7 @@ from http.cookies import CookieError, SimpleCookie
 from relay import ConnectRequest, Grant, Refused
 
 CHANNELS = {"chat:*": "rw", "user:{sub}": "r"}
-"""What everybody gets who is logged in."""
+"""What every user gets who is logged in."""
 
 
 async def authenticate(request: ConnectRequest) -> Grant | None:

@@ -28,11 +28,11 @@ REPEAT_SECONDS: Final = 300
 
 POSITION_SECONDS: Final = 7 * 24 * 3600
 """For how long a channel's position is known after its last message, at least: a client that comes back after a weekend
-learns that it has missed nothing. Afterwards the channel has another epoch. Who looks at it keeps it as well."""
+learns that it has missed nothing. Afterwards the channel has another epoch. A look at it keeps it as well."""
 
 FRESH_SECONDS: Final = 600
-"""For how long the position of a channel is known where nothing was ever published, after the last look: whoever may
-read could make as many of them as there are names. Gateways look at subscribed channels much more often."""
+"""For how long the position of a channel is known where nothing was ever published, after the last look: a client that
+may read could make as many of them as there are names. Gateways look at subscribed channels much more often."""
 
 
 class HistoryError(BrokerError):

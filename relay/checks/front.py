@@ -82,10 +82,10 @@ def trusted_proxies(facts: Facts) -> Verdict:
             f"all clients behind a balancer have its address, in the log and for the limits; "
             f"set {PREFIX}TRUSTED_PROXIES to its address"
         )
-    everybody = [network for network in settings.trusted_proxies if ip_network(network).prefixlen == 0]
-    if everybody:
+    any_address = [network for network in settings.trusted_proxies if ip_network(network).prefixlen == 0]
+    if any_address:
         return missing(
-            f"{PREFIX}TRUSTED_PROXIES has {', '.join(everybody)}: clients choose their addresses; name your balancers"
+            f"{PREFIX}TRUSTED_PROXIES has {', '.join(any_address)}: clients choose their addresses; name your balancers"
         )
     return ok(f"{show(settings.trusted_proxies)}, and no others, report addresses of clients")
 

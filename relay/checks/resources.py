@@ -135,7 +135,7 @@ def log(facts: Facts) -> Verdict:
 
 
 def alerts(facts: Facts) -> Verdict:
-    """Judge whether anybody is woken."""
+    """Judge whether alerts reach an operator."""
     port = facts.settings.metrics_port or facts.settings.port
     return unknown(f"check that Prometheus reads /metrics on port {port}, and has deploy/prometheus/alerts.yml")
 

@@ -164,7 +164,7 @@ def _by_redis(
     if heard:
         confirm(f"heard by {heard} gateway{'s' if heard > 1 else ''}")
     else:
-        confirm(f"heard by nobody: no gateway has a subscriber of {channel}")
+        confirm(f"heard by no client: no gateway has a subscriber of {channel}")
 
 
 def _by_gateway(

@@ -38,8 +38,8 @@ def command(
     messages of the time between. With --history or --since it does, if the channel keeps them, and says on standard
     error if messages may still be missing.
 
-    Exit codes: 0 after N messages, or when nobody reads the output any more; 1 refused by the gateway; 2 wrong usage
-    or invalid settings; 130 Ctrl-C.
+    Exit codes: 0 after N messages, or when no program reads the output any more; 1 refused by the gateway; 2 wrong
+    usage or invalid settings; 130 Ctrl-C.
     """
     from relay.cli.event_tail import EventTail
     from relay.cli.interruption import run_interruptible

@@ -41,7 +41,7 @@ def check_token(token: str, channels: Sequence[str], settings: Settings, now: Ca
     """Print what a token allows, or on standard error why it is refused.
 
     Args:
-        token: from anybody.
+        token: from any source, so not to be trusted.
         channels: names of channels to ask about.
         settings: of the gateways.
         now: returns the time in seconds since 1970.
@@ -85,7 +85,7 @@ def check_subscription(
     """Print that a token gives a subscription, or on standard error why it doesn't; return which.
 
     Args:
-        token: from anybody.
+        token: from any source, so not to be trusted.
         channel: to which a client wants to subscribe.
         user: of the client; None: it has none.
         settings: of the gateways.

@@ -91,7 +91,9 @@ def answered(status: int, token: str | None = None) -> str:
     if status == HTTPStatus.UNAUTHORIZED:
         return f"answered HTTP {status}: it doesn't accept this key or token; `relay token --check` may know why"
     if status == HTTPStatus.FORBIDDEN and token is None:
-        return f"answered HTTP {status}: not everybody may listen to this channel; a key or token goes into {VARIABLE}"
+        return (
+            f"answered HTTP {status}: not every client may listen to this channel; put a key or token into {VARIABLE}"
+        )
     if status == HTTPStatus.FORBIDDEN:
         return f"answered HTTP {status}: this key or token gives no right to listen to the channel"
     if status == HTTPStatus.UPGRADE_REQUIRED:

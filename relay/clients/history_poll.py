@@ -17,20 +17,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from msgspec.structs import replace
-
-from relay.brokers.shares import Share
 from relay.clients.context import Context
 from relay.clients.session import Session
-from relay.errors import CustomDisconnect, Disconnect, PublishError
-from relay.message import Encoder
+from relay.clients.socketless_client import SocketlessClient
+from relay.errors import CustomDisconnect, Disconnect
 from relay.position import Position
 from relay.protocols import CloseMessage
 from relay.protocols.poll import answer, last_position
 from relay.replay import Replay
 
 
-class HistoryPoll:
+class HistoryPoll(SocketlessClient):
     """A poll that is answered once; see `Subscriber`.
 
     Args:
@@ -40,12 +37,10 @@ class HistoryPoll:
         gone: tells whether the client has closed its connection, and will not get the answer.
     """
 
-    __slots__ = ("_closing", "_context", "_cursor", "_due", "_elements", "_gone", "_missed", "_waiting", "session")
-
-    share = Share.CLIENTS
+    __slots__ = ("_closing", "_cursor", "_due", "_elements", "_gone", "_missed", "_waiting")
 
     def __init__(self, context: Context, session: Session, due: float, gone: Callable[[], bool]) -> None:
-        self._context = context
+        super().__init__(context, session)
         self._due = due
         self._gone = gone
         self._elements: list[bytes] = []
@@ -54,22 +49,6 @@ class HistoryPoll:
         self._closing: CloseMessage | None = None
         # Done when it is to be answered.
         self._waiting: asyncio.Future[None] = context.loop.create_future()
-        self.session = session
-
-    @property
-    def id(self) -> bytes:
-        """See `Subscriber`."""
-        return self.session.id
-
-    @property
-    def echo(self) -> bool:
-        """See `Subscriber`; it sends nothing by itself."""
-        return self.session.protocol.echo
-
-    @property
-    def encode(self) -> Encoder:
-        """See `Subscriber`."""
-        return self.session.protocol.encode
 
     @property
     def buffered(self) -> int:
@@ -111,7 +90,7 @@ class HistoryPoll:
         self._finish(1000)
 
     def check(self, now: float) -> None:
-        """Answer if its time is over, or nobody waits for the answer.
+        """Answer if its time is over, or no client waits for the answer.
 
         Args:
             now: loop time, in seconds.
@@ -119,42 +98,12 @@ class HistoryPoll:
         if now >= self._due or self._gone():
             self._wake()
 
-    @property
-    def takes_turns(self) -> bool:
-        """See `Connected`; it has none."""
-        return False
-
-    def prepare_to_close(self) -> bool:
-        """See `Connected`; what its client publishes comes by requests of their own."""
-        return True
-
     def close(self, why: Disconnect | CustomDisconnect) -> None:
         """Answer with why the relay ends it; nothing happens when it has ended already."""
         if self.session.open:
             self._context.counters.disconnects[why.name] += 1
             self._closing = self.session.protocol.closing(why)
             self._finish(self._closing.code)
-
-    def expire(self) -> None:
-        """End it, as its right is over; see `Connected`."""
-        self.close(Disconnect.TOKEN_EXPIRED)
-
-    def refresh(self, expires_at: float | None) -> None:
-        """Give it another end; see `Connected`."""
-        self._context.registry.refresh(self, replace(self.session.identity, expires_at=expires_at))
-
-    def abort(self) -> None:
-        """See `Connected`; there is no socket to be dropped."""
-        self.close(Disconnect.GOING_AWAY)
-
-    def publish_failed(self, error: PublishError) -> None:
-        """See `Source`; it publishes nothing."""
-
-    def pause_publishing(self) -> None:
-        """See `PausableSource`."""
-
-    def resume_publishing(self) -> None:
-        """See `PausableSource`."""
 
     def _begin(self, replay: Replay) -> None:
         """Take what has come since the cursor, as much as may wait for a client."""

@@ -17,13 +17,10 @@ import secrets
 from collections.abc import Callable
 from typing import Protocol, cast
 
-from msgspec.structs import replace
-
-from relay.brokers.shares import Share
 from relay.clients.context import Context
 from relay.clients.session import Session
-from relay.errors import CustomDisconnect, Disconnect, PublishError, Refused
-from relay.message import Encoder
+from relay.clients.socketless_client import SocketlessClient
+from relay.errors import CustomDisconnect, Disconnect, Refused
 from relay.position import Position
 from relay.protocols import CloseMessage, SingleChannelProtocol
 from relay.protocols.poll import Backlog
@@ -48,7 +45,7 @@ class PollOwner(Protocol):
         """Be told that a client that has ended knows it, or hasn't come in time."""
 
 
-class LongPoll:
+class LongPoll(SocketlessClient):
     """A client that asks for its messages; see `Subscriber`.
 
     Args:
@@ -65,21 +62,17 @@ class LongPoll:
     __slots__ = (
         "_backlog",
         "_closing",
-        "_context",
         "_due",
         "_gone",
         "_owner",
         "_waiting",
         "network",
         "number",
-        "session",
         "token",
     )
 
-    share = Share.CLIENTS
-
     def __init__(self, context: Context, session: Session, owner: PollOwner, network: str) -> None:
-        self._context = context
+        super().__init__(context, session)
         self._owner = owner
         self._backlog = Backlog(context.send_buffer_bytes)
         self._closing: CloseMessage | None = None
@@ -88,25 +81,9 @@ class LongPoll:
         self._gone: Callable[[], bool] = _stays
         # When the poll that waits is to be answered, or the client ends for want of polls: loop time.
         self._due = 0.0
-        self.session = session
         self.network = network
         self.number = int.from_bytes(session.id, "big")
         self.token = secrets.token_urlsafe(16)
-
-    @property
-    def id(self) -> bytes:
-        """See `Subscriber`."""
-        return self.session.id
-
-    @property
-    def echo(self) -> bool:
-        """See `Subscriber`; it sends nothing by itself."""
-        return self.session.protocol.echo
-
-    @property
-    def encode(self) -> Encoder:
-        """See `Subscriber`."""
-        return self.session.protocol.encode
 
     @property
     def channel(self) -> str:
@@ -203,15 +180,6 @@ class LongPoll:
         """End as if no poll had come for too long."""
         self._end(1006)
 
-    @property
-    def takes_turns(self) -> bool:
-        """See `Connected`; it has none."""
-        return False
-
-    def prepare_to_close(self) -> bool:
-        """See `Connected`; what its client publishes comes by requests of their own."""
-        return True
-
     def close(self, why: Disconnect | CustomDisconnect) -> None:
         """End, and say so in the answer to the poll that waits, or to the next one that comes in time.
 
@@ -223,27 +191,6 @@ class LongPoll:
         self._closing = self.session.protocol.closing(why)
         self._end(self._closing.code, answer_due=why is not Disconnect.SLOW_CONSUMER)
         self._wake(True)
-
-    def expire(self) -> None:
-        """End it, as its right is over; see `Connected`."""
-        self.close(Disconnect.TOKEN_EXPIRED)
-
-    def refresh(self, expires_at: float | None) -> None:
-        """Give it another end; see `Connected`."""
-        self._context.registry.refresh(self, replace(self.session.identity, expires_at=expires_at))
-
-    def abort(self) -> None:
-        """See `Connected`; there is no socket to be dropped."""
-        self.close(Disconnect.GOING_AWAY)
-
-    def publish_failed(self, error: PublishError) -> None:
-        """See `Source`; it publishes nothing."""
-
-    def pause_publishing(self) -> None:
-        """See `PausableSource`."""
-
-    def resume_publishing(self) -> None:
-        """See `PausableSource`."""
 
     def _leave_out(self, data: bytes, count: int) -> bool:
         """Leave out messages for which there is no room; return False where that is not the policy."""

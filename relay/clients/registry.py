@@ -159,7 +159,7 @@ class Registry:
             self.expirations.add(client, after)
 
     def check_open(self) -> None:
-        """Make sure that there is a place, or one that can be taken away, before anybody is asked who a client is.
+        """Make sure that there is a place, or one that can be taken away, before the authenticator is asked.
 
         Raises:
             Refused: with 503; the gateway is shutting down, or full.

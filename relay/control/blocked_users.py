@@ -204,7 +204,7 @@ class BlockedUsers:
 
     def _failed(self, error: BlockStoreError) -> None:
         """Go on with what is known, and try again."""
-        # A gateway that may have no store could not block anybody either.
+        # A gateway that may have no store could not block users either.
         self._known = self._known or error.refused
         self._due_at = self._loop.time() + (self._read_seconds if error.refused else RETRY_SECONDS)
         if str(error) != self._problem or (self._loop.time() >= self._report_at and not error.refused):

@@ -34,7 +34,7 @@ def auth_kind(settings: Settings, authenticator: Authenticator | None = None) ->
 
 
 def report_access(settings: Settings, kind: str) -> None:
-    """Log who may do what. That everybody may do everything is a warning where not only this machine can connect.
+    """Log what clients may do. That each may do everything is a warning where other machines can connect, too.
 
     Args:
         settings: of the gateway.
@@ -62,7 +62,7 @@ def report_access(settings: Settings, kind: str) -> None:
     if settings.default_rights is None:
         tell = log.info if settings.on_loopback else log.warning
         tell(
-            "everybody may do everything",
+            "every client may use every channel",
             reason="RELAY_AUTH is none: every client that reaches this port may listen and publish to every channel",
             remedy="RELAY_AUTH=key or RELAY_AUTH=jwt",
         )
@@ -70,7 +70,7 @@ def report_access(settings: Settings, kind: str) -> None:
     # With {sub} a client would choose its rights by its name.
     tell = log.warning if any(USER in pattern for pattern in settings.default_rights) else log.info
     tell(
-        "everybody has the same rights",
+        "every client has the same rights",
         reason="RELAY_AUTH is none: clients that reach this port have these rights, and the name in ?user= is believed",
         rights=settings.default_rights,
     )

@@ -105,7 +105,7 @@ def _measure(process: Process, sockets: int) -> Gauges:
 
 
 async def _client_buffer_bytes(registry: Registry) -> int:
-    """Return how many bytes wait for clients, without holding up everybody for a scrape."""
+    """Return how many bytes wait for clients, without holding up all clients for a scrape."""
     clients = list(registry)
     waiting = 0
     for start in range(0, len(clients), CLIENTS_PER_TURN):

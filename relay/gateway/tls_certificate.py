@@ -18,8 +18,8 @@ from relay.settings.tls import read_certificate
 from relay.tls.server_certificate import CertificateFiles, ServerCertificate
 
 CHECK_SECONDS: Final = 1.0
-"""Between two looks at the files. They have to look the same twice: a certificate and its key are two files, and nobody
-can exchange both at once."""
+"""Between two looks at the files. They have to look the same twice: a certificate and its key are two files, which no
+program can exchange both at once."""
 
 RELOADED: Final = "reloaded"
 FAILED: Final = "failed"

@@ -125,7 +125,7 @@ class TlsPhase(Handshake):
             pass
         except ssl.SSLError as error:
             failure = failure_of(error)
-        # Both buffers are everybody's: they must be empty before anything else runs.
+        # All connections share both buffers: they must be empty before anything else runs.
         rest, answer = shared.incoming.read(), shared.outgoing.read()
         if failure is not None:
             raw.resume_reading()  # until the client closes its side

@@ -25,7 +25,7 @@ FIRST_SHARE_BYTES: Final = 2048
 LEAST_SHARE_BYTES: Final = 512
 """Encrypted bytes that are taken from a connection in one turn: twice as many after a full read, as long as they carry
 data, and few when they don't. OpenSSL makes a new key in 13 µs, for every 27 bytes that say that the client has one,
-and takes all that it is given at once: whole read buffers of these would stop everybody for 8 ms each."""
+and takes all that it is given at once: whole read buffers of these would stop all clients for 8 ms each."""
 
 RECORD_OVERHEAD_BYTES: Final = 22
 """Of a record with data: header, type and authentication (RFC 8446, section 5.2), without padding."""
@@ -192,7 +192,7 @@ class TlsTransport(asyncio.BufferedProtocol, TlsWriter):
             ended = True
         except ssl.SSLError:
             broken = True
-        # Both buffers are everybody's: they must be empty before anything else runs.
+        # All connections share both buffers: they must be empty before anything else runs.
         decrypted = len(received) - incoming.pending
         if incoming.pending:
             self._rest = incoming.read() + self._rest

@@ -1,4 +1,4 @@
-"""Turns of TLS handshakes: so many in a tick as there is time for, and the others after everybody else had their turn.
+"""Turns of TLS handshakes: so many in a tick as there is time for, and the others after all clients had a turn.
 
 A handshake takes 0.3 to 1 ms of the event loop's time, 2 with the dearest curve, 6 with an RSA key of 4096 bits. A
 crowd that comes at once must not stop the messages of those who are connected.

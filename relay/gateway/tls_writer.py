@@ -10,7 +10,7 @@ from typing import Any, Final
 from relay.gateway.tls import Tls
 
 FLUSH_BYTES: Final = 256 * 1024
-"""Encrypted bytes of one write that are put together. The buffer for them is everybody's, and never shrinks."""
+"""Encrypted bytes of one write that are put together. All connections share their buffer, which never shrinks."""
 
 
 class TlsWriter(asyncio.Transport):

@@ -268,7 +268,7 @@ class Presences:
         """Take note that the bus has lost something of a channel, or was away too long, so that it is told all."""
         self._counters.presence_repairs += 1
         log.warning("presence lost", channel=found.channel, members=len(found.members))
-        if not found.whole:  # else when the bus has all again: who reads now misses what isn't told to anybody
+        if not found.whole:  # else when the bus has all again: a client that reads now misses what no client is told
             self._tell_lost(found.channel)
 
     def _look(self, found: ChannelPresence) -> None:

@@ -122,7 +122,7 @@ def requested_channel(request: ConnectRequest, root: str, default: str) -> str:
     """Return the channel that a request's path names.
 
     Args:
-        request: from anybody.
+        request: of a client that isn't identified yet.
         root: path below which the names of channels begin, such as `/ws`.
         default: channel of the root itself, with or without a slash.
 

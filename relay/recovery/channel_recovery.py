@@ -26,7 +26,7 @@ class Shared(Protocol):
     Attributes:
         loop: the event loop.
         counters: where messages are counted.
-        rings, kept: see `Sequence`.
+        rings, buffers: see `Sequence`.
         grace, fill_seconds: see `Recoveries`.
         deliver: takes messages in order, at the end of the tick.
     """
@@ -34,7 +34,7 @@ class Shared(Protocol):
     loop: asyncio.AbstractEventLoop
     counters: Counters
     rings: Budget
-    kept: Budget
+    buffers: Budget
     grace: float
     fill_seconds: float
     deliver: Callable[[Message], None]
@@ -47,7 +47,7 @@ class Shared(Protocol):
 
 
 class ChannelRecovery:
-    """One channel; see `Outlet` and `Wanting`.
+    """One channel; see `SequenceOwner` and `ReadingOwner`.
 
     Args:
         name: of the channel.
@@ -57,7 +57,7 @@ class ChannelRecovery:
     Attributes:
         sequence: the channel's messages.
         acknowledged: the subscription on the bus that was claimed last.
-        failures: see `Wanting`.
+        failures: see `ReadingOwner`.
         heard_at: when a message had come since the look before, or when the channel was opened, in seconds: the newest
             message is no younger.
         heard: whether a message has come since it was claimed, so that it is known how old the newest one is.
@@ -91,7 +91,7 @@ class ChannelRecovery:
         self.options = options
         self._shared = shared
         self.deliver: Callable[[PositionedMessage], None] = shared.deliver
-        self.sequence = Sequence(options, shared.rings, shared.kept, shared.counters, self)
+        self.sequence = Sequence(options, shared.rings, shared.buffers, shared.counters, self)
         self.acknowledged: Acknowledged | None = None
         self.failures = 0
         self.heard_at = shared.loop.time()
@@ -163,11 +163,11 @@ class ChannelRecovery:
 
     @property
     def wants(self) -> bool:
-        """See `Wanting`."""
+        """See `ReadingOwner`."""
         return self._wanted is not None
 
     def begin(self) -> int | None:
-        """See `Wanting`."""
+        """See `ReadingOwner`."""
         extent = self._wanted or Extent.TOP
         if self.sequence.state is State.FILLING:
             extent = max(extent, Extent.SINCE)
@@ -182,7 +182,7 @@ class ChannelRecovery:
         return self.sequence.read(extent, self._asked or 0)
 
     def end(self, reading: Reading | None) -> bool:
-        """See `Wanting`."""
+        """See `ReadingOwner`."""
         self._reading = False
         if self._closed:
             return True
@@ -201,23 +201,23 @@ class ChannelRecovery:
     # What its sequence tells.
 
     def missed(self) -> None:
-        """See `Outlet`."""
+        """See `SequenceOwner`."""
         self._shared.missed(self)
 
     def incomplete(self) -> None:
-        """See `Outlet`."""
+        """See `SequenceOwner`."""
         self._outdated = self._reading
         if self._timer is None:
             self._timer = self._shared.loop.call_later(self._shared.fill_seconds, self._give_up)
         self.want(Extent.SINCE)
 
     def doubtful(self) -> None:
-        """See `Outlet`."""
+        """See `SequenceOwner`."""
         self._stop_timer()
         self._timer = self._shared.loop.call_later(self._shared.grace, self._give_up)
 
     def complete(self) -> None:
-        """See `Outlet`."""
+        """See `SequenceOwner`."""
         self._stop_timer()
         settled, self._settled = self._settled, None
         if settled is not None and not settled.done():

@@ -21,7 +21,7 @@ RETRY_SECONDS: Final = (0.1, 3.0)
 log = Logger("relay.recovery")
 
 
-class Wanting(Protocol):
+class ReadingOwner(Protocol):
     """A channel that wants its history to be read.
 
     Attributes:
@@ -58,23 +58,23 @@ class Readings:
         self._counters = counters
         self._longest_pause = longest_pause
         # Those that wait for their turn, the first one first; those that are read; those that wait after a failure.
-        self._queue: dict[Wanting, None] = {}
-        self._running: dict[Wanting, asyncio.Task[None]] = {}
-        self._paused: dict[Wanting, asyncio.TimerHandle] = {}
+        self._queue: dict[ReadingOwner, None] = {}
+        self._running: dict[ReadingOwner, asyncio.Task[None]] = {}
+        self._paused: dict[ReadingOwner, asyncio.TimerHandle] = {}
         self._scheduled = False
 
     def __len__(self) -> int:
         """Return how many channels wait, or are read."""
         return len(self._queue) + len(self._running) + len(self._paused)
 
-    def request(self, channel: Wanting) -> None:
+    def request(self, channel: ReadingOwner) -> None:
         """Read a channel's history when it has its turn; nothing happens when that is coming already."""
         if channel in self._running or channel in self._paused:
             return
         self._queue[channel] = None
         self._schedule()
 
-    def forget(self, channel: Wanting) -> None:
+    def forget(self, channel: ReadingOwner) -> None:
         """Read a channel no more. A reading that has begun goes on; its end is told."""
         self._queue.pop(channel, None)
         pause = self._paused.pop(channel, None)
@@ -104,7 +104,7 @@ class Readings:
             del self._queue[channel]
             self._running[channel] = asyncio.create_task(self._read(channel), name="relay history")
 
-    async def _read(self, channel: Wanting) -> None:
+    async def _read(self, channel: ReadingOwner) -> None:
         since = channel.begin()
         reading = None
         try:
@@ -134,7 +134,7 @@ class Readings:
             spread = random.uniform(0.5, 1.0)  # noqa: S311  # spreads load, guards nothing
             self._paused[channel] = self._loop.call_later(seconds * spread, self._resume, channel)
 
-    def _resume(self, channel: Wanting) -> None:
+    def _resume(self, channel: ReadingOwner) -> None:
         del self._paused[channel]
         self.request(channel)
 

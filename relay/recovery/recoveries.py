@@ -16,7 +16,7 @@ from relay.metrics.counters import Counters
 from relay.namespaces import Namespaces
 from relay.position import Position
 from relay.recovery.channel_recovery import Awaited, ChannelRecovery
-from relay.recovery.kept import ALL_KEPT_BYTES
+from relay.recovery.live_buffer import ALL_BUFFERS_BYTES
 from relay.recovery.reading import Extent, Reading
 from relay.recovery.readings import RETRY_SECONDS, Readings
 from relay.recovery.ring import RING_BYTES, Budget
@@ -60,7 +60,7 @@ class Recoveries:
             a history, or one that comes when Redis is back would be refused for what has failed before.
 
     Attributes:
-        loop, counters, rings, kept, grace, fill_seconds, deliver: see `Shared`.
+        loop, counters, rings, buffers, grace, fill_seconds, deliver: see `Shared`.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Recoveries:
         self.loop = asyncio.get_running_loop()
         self.counters = counters
         self.rings = Budget(RING_BYTES)
-        self.kept = Budget(ALL_KEPT_BYTES)
+        self.buffers = Budget(ALL_BUFFERS_BYTES)
         self.grace = grace
         self.fill_seconds = fill_seconds
         self.deliver: Callable[[Message], None] = hub.receive
@@ -97,7 +97,7 @@ class Recoveries:
     @property
     def buffered(self) -> int:
         """Bytes of the messages that are kept."""
-        return self.rings.used + self.kept.used
+        return self.rings.used + self.buffers.used
 
     def position(self, channel: str) -> Position | None:
         """Return where a channel goes on: the position before its next message; None: it has none, or not yet."""

@@ -36,11 +36,11 @@ from relay.metrics.counters import Counters
 from relay.namespaces import ChannelOptions
 from relay.position import Position
 from relay.recovery.former_epoch import FormerEpoch
-from relay.recovery.kept import Kept
-from relay.recovery.outlet import Outlet
+from relay.recovery.live_buffer import LiveBuffer
 from relay.recovery.reading import Extent, Reading, run_up_to
 from relay.recovery.recent_messages import RecentMessages
 from relay.recovery.ring import Budget
+from relay.recovery.sequence_owner import SequenceOwner
 from relay.replay import Replay, Resume
 
 NOWHERE: Final = Position("", 0)
@@ -61,9 +61,9 @@ class Sequence:
     Args:
         options: of the channel.
         rings: bytes that the recent messages of all channels share.
-        kept: bytes that the kept messages of all channels share.
+        buffers: bytes that the live buffers of all channels share.
         counters: where messages are counted.
-        outlet: gets what comes of it.
+        owner: gets what comes of it.
 
     Attributes:
         state: see `State`.
@@ -77,8 +77,8 @@ class Sequence:
         "_deliver",
         "_former",
         "_keeps",
-        "_kept",
-        "_outlet",
+        "_live",
+        "_owner",
         "_paged",
         "_recent",
         "heard",
@@ -87,15 +87,15 @@ class Sequence:
     )
 
     def __init__(
-        self, options: ChannelOptions, rings: Budget, kept: Budget, counters: Counters, outlet: Outlet
+        self, options: ChannelOptions, rings: Budget, buffers: Budget, counters: Counters, owner: SequenceOwner
     ) -> None:
         self._counters = counters
         self._keeps = options.history_size > 0  # so that a gap can be filled
         self._paged = options.history_size > MAX_PAGE  # more than one reading gives
-        self._outlet = outlet
-        self._deliver = outlet.deliver
+        self._owner = owner
+        self._deliver = owner.deliver
         self._recent = RecentMessages(options, rings)
-        self._kept = Kept(kept)
+        self._live = LiveBuffer(buffers)
         # Up to where messages are missing that can't be read, and may still come by themselves.
         self._awaited: Position | None = None
         self._former = FormerEpoch()
@@ -132,7 +132,7 @@ class Sequence:
             extent: how much is wanted.
             asked: the least offset that clients have asked for, while the channel is opened.
         """
-        self._kept.old = len(self._kept.messages)
+        self._live.old = len(self._live.messages)
         if extent is Extent.TOP or not self._keeps:
             return None
         if extent is Extent.ALL or self._paged:
@@ -149,7 +149,7 @@ class Sequence:
         elif not self._keeps:
             self._awaited = top
             self.state = State.FILLING
-            self._outlet.doubtful()
+            self._owner.doubtful()
             return True
         elif reading.since is None or reading.since > last.offset:
             # Messages are missing, and it doesn't tell which; or the epoch has changed since it was begun.
@@ -164,15 +164,15 @@ class Sequence:
         """Go on without what is missing: it could not be read, or has not come."""
         if self.state is not State.FILLING:
             return
-        kept = self._kept.messages
+        kept = self._live.messages
         if self._awaited is not None:
             self._skip(self._awaited, [], 0, None)
         elif kept:
             newest = kept[-1].position
             self._skip(newest, [message for message in kept if message.position.epoch == newest.epoch], 0, None)
-            self._kept.old = len(kept)
+            self._live.old = len(kept)
         else:
-            self._outlet.missed()
+            self._owner.missed()
         self._go_on(anew=True)
 
     # Who joins.
@@ -201,7 +201,7 @@ class Sequence:
 
     def close(self) -> None:
         """Give back what it uses; nothing may be called afterwards."""
-        self._kept.take()
+        self._live.take()
         self._recent.close()
 
     # Steps.
@@ -217,7 +217,7 @@ class Sequence:
         position, last, awaited = message.position, self.position, self._awaited
         if position.epoch != last.epoch or position.offset != last.offset + 1:
             self.position = Position(position.epoch, max(0, position.offset - 1))
-            self._outlet.missed()
+            self._owner.missed()
         self._advance(message)
         if awaited is not None and (
             position.epoch != last.epoch or (position.epoch == awaited.epoch and position.offset >= awaited.offset)
@@ -225,17 +225,17 @@ class Sequence:
             self._go_on(anew=True)
 
     def _keep(self, message: PositionedMessage) -> None:
-        if not self._kept.add(message):
+        if not self._live.add(message):
             self._counters.recovery_overflows += 1
 
     def _stop(self) -> None:
         self.state = State.FILLING
-        self._outlet.incomplete()
+        self._owner.incomplete()
 
     def _fill(self, reading: Reading) -> None:
         """Deliver what is missing up to the top, or tell that it can't be had."""
         top = reading.page.top
-        live = self._kept.messages
+        live = self._live.messages
         kept = {message.position.offset: message for message in live if message.position.epoch == top.epoch}
         known = {message.position.offset: message for message in reading.page.messages} | kept
         same = top.epoch == self.position.epoch
@@ -264,14 +264,14 @@ class Sequence:
         last = self.position
         delivered = self._former.delivered(last, top, began)
         # What was heard in this epoch is new in any case.
-        heard = [message.position.offset for message in self._kept.messages if message.position.epoch == top.epoch]
+        heard = [message.position.offset for message in self._live.messages if message.position.epoch == top.epoch]
         first = min([delivered + 1, *heard])
         run = [message for message in run_up_to(top.offset, messages) if message.position.offset >= first]
         if top.epoch != last.epoch:
             self._former.leave(last, top)
         self.position = Position(top.epoch, top.offset - len(run))
         self._recent.begin_anew(self.position.offset if searched else 0)
-        self._outlet.missed()
+        self._owner.missed()
         for message in run:
             self._advance(message)
 
@@ -281,7 +281,7 @@ class Sequence:
         Args:
             anew: whether subscribers have just been told that they missed messages: other epochs have ended.
         """
-        (kept, old), before = self._kept.take(), self.state
+        (kept, old), before = self._live.take(), self.state
         self._awaited = None
         self.state = State.LIVE
         accord = True
@@ -296,5 +296,5 @@ class Sequence:
                 continue
             self.receive(message)
         if self.state is State.LIVE and before is not State.LIVE:
-            self._outlet.complete()
+            self._owner.complete()
         return accord

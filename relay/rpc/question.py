@@ -61,7 +61,7 @@ def body_of(call: RpcCall) -> bytes:
 def headers_of(call: RpcCall) -> Mapping[str, str]:
     """Return the headers of the POST for a call.
 
-    What the client itself says of its address is left out: anybody can say anything, and the relay knows.
+    What the client itself says of its address is left out: a client can claim any, and the relay knows the real one.
     """
     headers = {name: value for name, value in call.headers.items() if name.lower() != _ADDRESS_HEADER.lower()}
     headers[_ADDRESS_HEADER] = call.remote

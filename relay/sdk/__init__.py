@@ -6,5 +6,5 @@
     http_publisher.py       sends messages
     token_source.py, backoff.py, refusal.py, connection_failure.py, gateway_address.py, received_message.py, errors.py
 
-The room knows nothing of the server: it speaks by docs/protocol.md alone.
+The package knows nothing of the server: it speaks by docs/protocol.md alone.
 """

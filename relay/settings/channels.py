@@ -137,7 +137,7 @@ class ChannelSettings(AccessSettings, MessageSettings):
     @classmethod
     def _only_with_joins(cls, value: str, info: ValidationInfo) -> str:
         if value == "on" and info.data.get("join_leave") == "off":
-            raise ValueError(f"only with {PREFIX}JOIN_LEAVE: else nobody is told")
+            raise ValueError(f"only with {PREFIX}JOIN_LEAVE: else no client is told")
         return value
 
     @field_validator("delta")

@@ -43,7 +43,7 @@ class LimitSettings(BaseModel):
     max_connections_per_address: Most | None = setting(
         None, "Limits", "Clients of one address, or IPv6 /64. 0: no limit. Not set: 2000 if public."
     )
-    # With `none` a name is nobody's, and with `key` many clients may share it.
+    # With `none` any client can claim a name, and with `key` many clients may share it.
     max_connections_per_user: Most | None = setting(
         None, "Limits", "Clients of one user. 0: no limit. Not set: 1000, or no limit with RELAY_AUTH none or key."
     )

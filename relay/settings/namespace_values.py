@@ -224,7 +224,7 @@ def _conflicts(name: str, options: Mapping[str, Any], unsure: set[str], bounds: 
     if options.get("join_leave") and not options.get("presence") and "presence" not in unsure:
         yield "join_leave", "only with presence: else gateways don't know who is there"
     if options.get("force_push_join_leave") and not options.get("join_leave") and "join_leave" not in unsure:
-        yield "force_push_join_leave", "only with join_leave: else nobody is told"
+        yield "force_push_join_leave", "only with join_leave: else no client is told"
     if options.get("history_size") and options.get("slow_consumer", "close") != "close":
         yield "slow_consumer", "with history_size only close: a closed client comes back, and misses nothing"
     own, most = options.get("max_message_bytes"), bounds.max_message_bytes

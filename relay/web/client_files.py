@@ -11,7 +11,7 @@ from relay.web.asset import Asset, assets_of
 PREFIX = "/client/"
 
 _HEADERS = {
-    # The files are public, and the same for everybody. What a page may do with them RELAY_ALLOWED_ORIGINS says.
+    # The files are public, and the same for all clients. What a page may do with them RELAY_ALLOWED_ORIGINS says.
     "Access-Control-Allow-Origin": "*",
     "Cross-Origin-Resource-Policy": "cross-origin",
 }

@@ -19,7 +19,7 @@ log = Logger("relay.http")
 class RefusedOrigins:
     """The origins that one gateway has refused.
 
-    To a page its browser doesn't say why it was refused, so nobody but the log can tell which setting is wrong.
+    A browser doesn't tell a page why it was refused, so only the log can tell which setting is wrong.
     """
 
     __slots__ = ("_told",)

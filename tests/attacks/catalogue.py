@@ -24,6 +24,15 @@ BYTES_PER_SECOND: Final = 10_000
 
 PIECES_PER_SECOND: Final = 10
 
+SLOW_BYTES_PER_SECOND: Final = 5
+"""Of a request's head that never ends."""
+
+UNREAD_SECONDS: Final = 10
+"""How long a client stays that reads nothing."""
+
+UNREAD_MESSAGES: Final = 100
+"""What one of twenty such clients publishes meanwhile."""
+
 EMPTY_MASK: Final = bytes(4)
 
 
@@ -50,7 +59,7 @@ async def send_a_head_slowly(port: int) -> None:
     async with Wire(port) as wire:
         for byte in b"GET /ws/slow HTTP/1.1\r\nX-Slow: " + b"z" * 10_000:
             await wire.send(bytes([byte]))
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(1 / SLOW_BYTES_PER_SECOND)
 
 
 async def _flood(port: int, first: bytes, repeated: bytes, last: bytes) -> None:
@@ -107,15 +116,15 @@ async def send_giant_frames(port: int) -> None:
 
 
 async def read_nothing(port: int) -> None:
-    """Subscribe and read nothing, for ten seconds; one of twenty publishes much instead."""
+    """Subscribe and read nothing; one of twenty publishes much instead."""
     async with Wire(port, receive_buffer=4096) as wire:
         await wire.upgrade("/ws/unread")
         if random.random() >= 0.05:
-            await asyncio.sleep(10)
+            await asyncio.sleep(UNREAD_SECONDS)
             return
-        for _ in range(100):
+        for _ in range(UNREAD_MESSAGES):
             await wire.send(frame(2, bytes(16_384)))
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(UNREAD_SECONDS / UNREAD_MESSAGES)
 
 
 async def begin_polls(port: int) -> None:

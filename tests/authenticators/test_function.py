@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,11 +13,10 @@ from relay import Gateway, Settings
 from relay.auth.authenticator import AuthenticatorError
 from relay.auth.grant import ExpiryError, Grant
 from relay.auth.rights import RightsError
-from relay.authenticators.function import OwnFunction, find_function
+from relay.authenticators.function import OwnFunction
 from relay.errors import Refused
 from relay.gateway.authentication import Authentication
 from relay.protocols.request import ConnectRequest
-from relay.settings.problem import SettingsError
 from tests.gateway.admissions import WAYS, every_way, nothing_is_left, refusals, success
 from tests.harness.conditions import wait_until
 from tests.harness.http_response import HttpResponse
@@ -249,53 +246,3 @@ async def test_a_thousand_clients_are_identified_at_once() -> None:
         authentication = Authentication(OwnFunction(identify, {}), failures, blocked_users, 600.0)
         identities = await asyncio.gather(*(authentication.identify(REQUEST) for _ in range(everybody)))
         assert [identity.user for identity in identities] == ["ann"] * everybody
-
-
-@pytest.fixture
-def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder in which modules are found."""
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr(sys, "modules", dict(sys.modules))
-    return tmp_path
-
-
-def problem(path: str) -> str:
-    """Return what is wrong with a dotted path, as users read it."""
-    with pytest.raises(SettingsError) as caught:
-        find_function(path)
-    (found,) = caught.value.problems
-    assert found.variable == "RELAY_AUTH"
-    assert path in found.given
-    return found.allowed
-
-
-def test_a_function_is_found_by_its_path(modules: Path) -> None:
-    (modules / "shop").mkdir()
-    (modules / "shop" / "relay_auth.py").write_text("async def identify(request): return None\n")
-    assert find_function("shop.relay_auth.identify").__name__ == "identify"
-
-
-def test_what_is_wrong_with_a_path_is_said_in_words(modules: Path) -> None:
-    (modules / "own_auth.py").write_text("def plain(request): return None\nnumber = 7\n")
-    (modules / "needy_auth.py").write_text("import a_library_that_is_not_there\n")
-    assert "importing nowhere.auth fails: No module named 'nowhere'; it must be installed, or its folder" in problem(
-        "nowhere.auth.identify"
-    )
-    assert "own_auth has no identify" in problem("own_auth.identify")
-    assert "this one is no `async def`" in problem("own_auth.plain")
-    assert "this one is no `async def`" in problem("own_auth.number")
-    needy = problem("needy_auth.identify")
-    assert "importing needy_auth fails: No module named 'a_library_that_is_not_there'" in needy
-    assert "its folder" not in needy, "it was found"
-
-
-def test_other_errors_of_a_module_are_its_own(modules: Path) -> None:
-    """They come with their traceback, which says more than we could."""
-    (modules / "broken_auth.py").write_text("1 / 0\n")
-    with pytest.raises(ZeroDivisionError):
-        find_function("broken_auth.identify")
-
-
-def test_a_gateway_is_not_even_made(modules: Path) -> None:
-    with pytest.raises(SettingsError, match="RELAY_AUTH"):
-        Gateway(Settings(auth="nowhere.auth.identify"))

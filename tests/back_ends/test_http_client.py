@@ -133,7 +133,7 @@ async def test_a_certificate_of_an_unknown_authority(certificate_authority: Cert
 
 async def test_connections_are_kept_and_bounded() -> None:
     async def slow(request: web.Request) -> web.StreamResponse:
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.01)  # what makes it slow: more requests come than it answers
         peers.add(request.transport.get_extra_info("peername"))  # type: ignore[union-attr]
         return web.json_response({})
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 
 from relay.brokers import Broker, BrokerOptions, Published, Receipt, load_broker
 from relay.brokers.shares import Share
@@ -103,3 +103,7 @@ class Station:
         """Publish a message of this station's client, or of its back end when there is a receipt."""
         source = self.source if receipt is None else self.back_end
         return self.broker.publish(Message(channel, payload, kind), source, receipt, key)
+
+
+Stations = Callable[[], Awaitable[Station]]
+"""Starts a station on the bus of a test."""

@@ -11,8 +11,6 @@ from relay.brokers import BrokerOptions
 from relay.brokers import block_store as contract
 from relay.brokers.block_store import MAX_BLOCK_SECONDS, UNBLOCKED_SECONDS, Blocks, BlockStore, TooManyBlocked
 from tests.brokers.recording import Station
-from tests.brokers.test_contract import fake_redis as fake_redis
-from tests.brokers.test_contract import options as options
 
 NOW = 1_900_000_000.0
 

@@ -3,78 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import pytest
-import pytest_asyncio
-from fakeredis import TcpFakeServer
 
-from relay.attributes import encode_publisher, encode_tags
 from relay.brokers import BrokerOptions, BusState
 from relay.brokers.shares import Share
-from relay.message import AttributedMessage, Attributes, Kind, Message
-from tests.brokers.recording import Outcomes, RecordingSource, Station
+from relay.message import Kind, Message
+from tests.brokers.attributed import attributed
+from tests.brokers.recording import Outcomes, RecordingSource, Station, Stations
 from tests.harness.conditions import stays_true, wait_until
-from tests.harness.redis_server import RedisServer
-
-Stations = Callable[[], Awaitable[Station]]
-
-
-def attributed(channel: str) -> list[Message]:
-    """Return messages with attributes of all kinds and sizes."""
-    info = b'{"about":"' + b"i" * 4000 + b'"}'
-    long = Attributes(encode_publisher("ann", info, info), encode_tags({"tag": "t" * 4000}))
-    return [
-        AttributedMessage(
-            channel, b"1", Kind.TEXT, b"0123456789abcdef", attributes=Attributes(encode_publisher("ann"))
-        ),
-        AttributedMessage(channel, b"\x00\xff", Kind.BINARY, attributes=Attributes(tags=encode_tags({"k": "v"}))),
-        AttributedMessage(channel, b"", Kind.TEXT, b"0123456789abcdef", attributes=long),
-        AttributedMessage(channel, b"4" * 5000, Kind.BINARY, attributes=long),
-    ]
-
-
-@pytest.fixture(scope="session")
-def fake_redis() -> Iterator[str]:
-    """A fakeredis behind a TCP port; its URL."""
-    server = TcpFakeServer(("127.0.0.1", 0), server_type="redis")
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"redis://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
-
-
-@pytest.fixture(params=["memory", "fakeredis", "redis"])
-def options(request: pytest.FixtureRequest, prefix: str) -> BrokerOptions:
-    """Options of one of the buses."""
-    if request.param == "memory":
-        return BrokerOptions("memory://")
-    if request.param == "fakeredis":
-        return BrokerOptions(request.getfixturevalue("fake_redis"), prefix)
-    server: RedisServer = request.getfixturevalue("redis_server")
-    return BrokerOptions(server.url, prefix)
-
-
-@pytest_asyncio.fixture
-async def stations(options: BrokerOptions) -> AsyncIterator[Stations]:
-    """Start stations on one bus; the memory bus has one station only, which then plays all parts."""
-    started: list[Station] = []
-
-    async def start() -> Station:
-        if started and options.url == "memory://":
-            return started[0]
-        station = Station(options)
-        started.append(station)
-        await station.broker.start()
-        await wait_until(lambda: not station.broker.problems, what=lambda: station.broker.problems)
-        return station
-
-    yield start
-    for station in started:
-        await station.broker.stop()
 
 
 async def test_a_message_reaches_a_subscriber_on_another_station(stations: Stations) -> None:

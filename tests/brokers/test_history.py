@@ -3,100 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
-from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
-import pytest_asyncio
 
 from relay.attributes import encode_tags
-from relay.brokers import BrokerOptions
 from relay.brokers.history import MAX_PAGE, HistoryError, HistoryPage
-from relay.message import AttributedMessage, Attributes, Kind, Message, PositionedMessage, attributes_of
-from relay.namespaces import ChannelOptions, Namespaces
+from relay.message import AttributedMessage, Attributes, Kind, Message, PositionedMessage
 from relay.position import Position, parse_position
-from tests.brokers import test_contract
-from tests.brokers.recording import Outcomes, Station
-from tests.brokers.test_contract import attributed
-from tests.brokers.test_contract import fake_redis as fake_redis
+from tests.brokers.attributed import attributed
+from tests.brokers.published import NAMESPACES as NAMESPACES
+from tests.brokers.published import numbers, payloads, publish
+from tests.brokers.recording import Outcomes, Stations
 from tests.harness.conditions import wait_until
-
-bare_options = test_contract.options
-
-NAMESPACES = Namespaces(
-    named={
-        "h": ChannelOptions(history_size=10),
-        "all": ChannelOptions(history_size=MAX_PAGE + 10),
-        "small": ChannelOptions(history_size=100, history_bytes=1000),
-        "short": ChannelOptions(history_size=10, history_ttl=0.05),
-        "p": ChannelOptions(positions=True),
-    }
-)
-
-Stations = Callable[[], Awaitable[Station]]
-
-
-@pytest.fixture
-def options(request: pytest.FixtureRequest, bare_options: BrokerOptions) -> BrokerOptions:
-    """Options of one of the buses, with namespaces."""
-    if request.node.callspec.params["bare_options"] == "fakeredis":
-        pytest.importorskip("lupa", reason="fakeredis runs scripts with it")
-    return dataclasses.replace(bare_options, namespaces=NAMESPACES)
-
-
-@pytest_asyncio.fixture
-async def stations(options: BrokerOptions) -> AsyncIterator[Stations]:
-    """Start stations on one bus; the memory bus has one station only, which then plays all parts."""
-    started: list[Station] = []
-
-    async def start() -> Station:
-        if started and options.url == "memory://":
-            return started[0]
-        station = Station(options)
-        started.append(station)
-        await station.broker.start()
-        await wait_until(lambda: not station.broker.problems, what=lambda: station.broker.problems)
-        return station
-
-    yield start
-    for station in started:
-        await station.broker.stop()
-
-
-async def _publish(station: Station, channel: str, *payloads: bytes, key: str | None = None) -> list[Position]:
-    """Publish messages, and return their positions."""
-    outcomes = Outcomes()
-    for payload in payloads:
-        station.say(channel, payload, receipt=outcomes, key=key)
-    await wait_until(lambda: len(outcomes.heard) == len(payloads), what=lambda: outcomes.errors)
-    positions = [position for position in outcomes.positions if position is not None]
-    assert len(positions) == len(payloads)
-    return positions
-
-
-def _payloads(page: HistoryPage) -> list[bytes]:
-    return [message.payload for message in page.messages]
-
-
-def _numbers(count: int) -> list[bytes]:
-    return [b"%d" % number for number in range(1, count + 1)]
 
 
 @pytest.mark.parametrize("channel", ["h:c", "p:c"])
 async def test_offsets_rise_by_one_and_come_along(stations: Stations, channel: str) -> None:
     here, there = await stations(), await stations()
     await there.broker.subscribe(channel)
-    positions = await _publish(here, channel, *_numbers(5))
+    positions = await publish(here, channel, *numbers(5))
     assert [position.offset for position in positions] == [1, 2, 3, 4, 5]
     assert len({position.epoch for position in positions}) == 1
     await wait_until(lambda: len(there.sink.messages) == 5)
     assert there.sink.positions(channel) == positions
-    assert there.sink.payloads(channel) == _numbers(5)
+    assert there.sink.payloads(channel) == numbers(5)
     assert all(type(message) is PositionedMessage for message in there.sink.messages)
 
 
 async def test_a_position_is_one_that_clients_may_say(stations: Stations) -> None:
-    (position,) = await _publish(await stations(), "h:c", b"x")
+    (position,) = await publish(await stations(), "h:c", b"x")
     assert parse_position(str(position)) == position
 
 
@@ -113,8 +48,8 @@ async def test_other_channels_have_no_positions(stations: Stations) -> None:
 
 async def test_channels_are_counted_apart(stations: Stations) -> None:
     station = await stations()
-    await _publish(station, "h:a", b"1", b"2")
-    (position,) = await _publish(station, "h:b", b"1")
+    await publish(station, "h:a", b"1", b"2")
+    (position,) = await publish(station, "h:b", b"1")
     assert position.offset == 1
     assert position.epoch != (await station.broker.history.read("h:a")).top.epoch
 
@@ -176,51 +111,36 @@ async def test_attributes_count_like_payloads(stations: Stations) -> None:
     station = await stations()
     tags = Attributes(tags=encode_tags({"k": "v" * 290}))
     outcomes = Outcomes()
-    for number in _numbers(9):
+    for number in numbers(9):
         station.broker.publish(AttributedMessage("small:c", number, attributes=tags), station.back_end, outcomes)
     await wait_until(lambda: len(outcomes.heard) == 9)
-    assert _payloads(await station.broker.history.read("small:c")) == [b"7", b"8", b"9"]
-
-
-async def test_a_repeated_message_with_attributes_is_published_once(stations: Stations) -> None:
-    station = await stations()
-    await asyncio.gather(station.broker.subscribe("h:c"), station.broker.subscribe("c"))
-    outcomes = Outcomes()
-    for channel in ("h:c", "h:c", "c", "c"):
-        station.broker.publish(attributed(channel)[1], station.back_end, outcomes, "k")
-    await wait_until(lambda: len(outcomes.heard) == 4)
-    assert outcomes.repeated == [False, True, False, True]
-    for channel in ("h:c", "c"):
-        station.say(channel, b"end")
-        await wait_until(lambda channel=channel: b"end" in station.sink.payloads(channel))
-    carried = [attributes_of(message) for message in station.sink.messages]
-    assert sorted(carried, key=str) == sorted([attributes_of(attributed("c")[1]), None] * 2, key=str)
+    assert payloads(await station.broker.history.read("small:c")) == [b"7", b"8", b"9"]
 
 
 async def test_a_channel_is_read_from_a_position_on(stations: Stations) -> None:
     station = await stations()
-    positions = await _publish(station, "h:c", *_numbers(8))
+    positions = await publish(station, "h:c", *numbers(8))
     history = station.broker.history
     page = await history.read("h:c", since=positions[4])
-    assert _payloads(page) == [b"6", b"7", b"8"]
+    assert payloads(page) == [b"6", b"7", b"8"]
     assert page.top == positions[7]
     assert page.continues(positions[4])
-    assert _payloads(await history.read("h:c", since=positions[7])) == []
-    assert _payloads(await history.read("h:c", since=Position("other", 7))) == [b"8"]
-    assert _payloads(await history.read("h:c", since=Position(positions[0].epoch, 2**53 - 1))) == []
-    assert _payloads(await history.read("h:c", since=positions[1], limit=3)) == [b"3", b"4", b"5"]
-    assert _payloads(await history.read("h:c")) == _numbers(8)
-    assert _payloads(await history.read("h:c", limit=2)) == [b"1", b"2"]
+    assert payloads(await history.read("h:c", since=positions[7])) == []
+    assert payloads(await history.read("h:c", since=Position("other", 7))) == [b"8"]
+    assert payloads(await history.read("h:c", since=Position(positions[0].epoch, 2**53 - 1))) == []
+    assert payloads(await history.read("h:c", since=positions[1], limit=3)) == [b"3", b"4", b"5"]
+    assert payloads(await history.read("h:c")) == numbers(8)
+    assert payloads(await history.read("h:c", limit=2)) == [b"1", b"2"]
 
 
 async def test_a_channel_is_read_from_its_newest_message_back(stations: Stations) -> None:
     station = await stations()
-    positions = await _publish(station, "h:c", *_numbers(8))
+    positions = await publish(station, "h:c", *numbers(8))
     history = station.broker.history
-    assert _payloads(await history.read("h:c", newest_first=True, limit=3)) == [b"8", b"7", b"6"]
-    assert _payloads(await history.read("h:c", since=positions[2], newest_first=True)) == [b"2", b"1"]
-    assert _payloads(await history.read("h:c", since=positions[0], newest_first=True)) == []
-    assert _payloads(await history.read("h:c", since=Position("other", 0), newest_first=True)) == []
+    assert payloads(await history.read("h:c", newest_first=True, limit=3)) == [b"8", b"7", b"6"]
+    assert payloads(await history.read("h:c", since=positions[2], newest_first=True)) == [b"2", b"1"]
+    assert payloads(await history.read("h:c", since=positions[0], newest_first=True)) == []
+    assert payloads(await history.read("h:c", since=Position("other", 0), newest_first=True)) == []
 
 
 @pytest.mark.parametrize("channel", ["h:new", "p:new"])
@@ -230,13 +150,13 @@ async def test_an_empty_channel_has_a_position_that_stays(stations: Stations, ch
     page = await here.broker.history.read(channel, limit=0)
     assert (page.top.offset, page.messages) == (0, [])
     assert await there.broker.history.read(channel) == page
-    (position,) = await _publish(there, channel, b"1")
+    (position,) = await publish(there, channel, b"1")
     assert position == Position(page.top.epoch, 1)
 
 
 async def test_a_channel_with_positions_only_keeps_nothing(stations: Stations) -> None:
     station = await stations()
-    positions = await _publish(station, "p:c", b"1", b"2")
+    positions = await publish(station, "p:c", b"1", b"2")
     page = await station.broker.history.read("p:c")
     assert (page.top, page.messages) == (positions[-1], [])
     assert page.continues(positions[-1])
@@ -245,50 +165,50 @@ async def test_a_channel_with_positions_only_keeps_nothing(stations: Stations) -
 
 async def test_the_oldest_messages_go_beyond_the_size(stations: Stations) -> None:
     station = await stations()
-    positions = await _publish(station, "h:c", *_numbers(25))
+    positions = await publish(station, "h:c", *numbers(25))
     page = await station.broker.history.read("h:c")
-    assert _payloads(page) == _numbers(25)[15:]
+    assert payloads(page) == numbers(25)[15:]
     assert page.continues(positions[14])
     assert not (await station.broker.history.read("h:c", since=positions[13])).continues(positions[13])
 
 
 async def test_the_oldest_messages_go_beyond_the_bytes(stations: Stations) -> None:
     station = await stations()
-    await _publish(station, "small:c", *[b"x" * 300] * 20, b"y" * 300)
+    await publish(station, "small:c", *[b"x" * 300] * 20, b"y" * 300)
     page = await station.broker.history.read("small:c")
-    assert _payloads(page) == [b"x" * 300] * 2 + [b"y" * 300]
-    await _publish(station, "small:c", b"a" * 400, b"b" * 300)
+    assert payloads(page) == [b"x" * 300] * 2 + [b"y" * 300]
+    await publish(station, "small:c", b"a" * 400, b"b" * 300)
     page = await station.broker.history.read("small:c")
-    assert _payloads(page) == [b"y" * 300, b"a" * 400, b"b" * 300]
-    await _publish(station, "small:c", b"z" * 5000)
+    assert payloads(page) == [b"y" * 300, b"a" * 400, b"b" * 300]
+    await publish(station, "small:c", b"z" * 5000)
     page = await station.broker.history.read("small:c")
-    assert _payloads(page) == [b"z" * 5000], "the newest one is kept in any case"
-    await _publish(station, "small:c", b"1", b"2")
+    assert payloads(page) == [b"z" * 5000], "the newest one is kept in any case"
+    await publish(station, "small:c", b"1", b"2")
     page = await station.broker.history.read("small:c")
-    assert _payloads(page) == [b"1", b"2"]
+    assert payloads(page) == [b"1", b"2"]
     assert [message.position.offset for message in page.messages] == [25, 26]
 
 
 async def test_messages_expire_and_the_position_stays(stations: Stations) -> None:
     station = await stations()
     history = station.broker.history
-    positions = await _publish(station, "short:c", b"1", b"2")
+    positions = await publish(station, "short:c", b"1", b"2")
 
     async def expired() -> bool:
         return (await history.read("short:c")).messages == []
 
     await wait_until(expired)
     assert (await history.read("short:c")).top == positions[-1]
-    assert await _publish(station, "short:c", b"3") == [Position(positions[0].epoch, 3)]
+    assert await publish(station, "short:c", b"3") == [Position(positions[0].epoch, 3)]
     assert not (await history.read("short:c", since=positions[0])).continues(positions[0])
 
 
 async def test_no_reading_returns_more_than_a_page(stations: Stations) -> None:
     station = await stations()
-    positions = await _publish(station, "all:c", *_numbers(MAX_PAGE + 5))
+    positions = await publish(station, "all:c", *numbers(MAX_PAGE + 5))
     for limit in (None, MAX_PAGE + 3):
         page = await station.broker.history.read("all:c", limit=limit)
-        assert _payloads(page) == _numbers(MAX_PAGE)
+        assert payloads(page) == numbers(MAX_PAGE)
     rest = await station.broker.history.read("all:c", since=page.messages[-1].position)
     assert [message.position for message in rest.messages] == positions[MAX_PAGE:]
 
@@ -302,71 +222,15 @@ async def test_readings_of_one_tick_are_answered_each(stations: Stations) -> Non
     read = station.broker.history.read
     pages = await asyncio.gather(*(read(channel) for channel in channels), read("c"), return_exceptions=True)
     assert isinstance(pages.pop(), HistoryError)
-    assert [_payloads(page) for page in pages if isinstance(page, HistoryPage)] == [[c.encode()] for c in channels]
+    assert [payloads(page) for page in pages if isinstance(page, HistoryPage)] == [[c.encode()] for c in channels]
 
 
 async def test_what_is_removed_is_gone_and_the_position_stays(stations: Stations) -> None:
     here, there = await stations(), await stations()
-    positions = await _publish(here, "h:c", b"1", b"2")
+    positions = await publish(here, "h:c", b"1", b"2")
     await there.broker.history.remove("h:c")
     await there.broker.history.remove("h:never")
     page = await here.broker.history.read("h:c")
     assert (page.top, page.messages) == (positions[-1], [])
-    assert await _publish(here, "h:c", b"3") == [Position(positions[0].epoch, 3)]
-    assert _payloads(await here.broker.history.read("h:c")) == [b"3"]
-
-
-async def test_a_repeated_message_is_published_once(stations: Stations) -> None:
-    """Also by way of another gateway: whoever tries again may come out there."""
-    here, there = await stations(), await stations()
-    await there.broker.subscribe("h:c")
-    outcomes = Outcomes()
-    here.say("h:c", b"first", receipt=outcomes, key="k")
-    await wait_until(lambda: len(outcomes.heard) == 1)
-    for station in (here, there):
-        station.say("h:c", b"again", receipt=outcomes, key="k")
-    await wait_until(lambda: len(outcomes.heard) == 3)
-    assert outcomes.repeated == [False, True, True]
-    assert len(set(outcomes.positions)) == 1
-    assert outcomes.heard == [1, 1, 1]
-    assert await _publish(here, "h:c", b"end") == [Position(outcomes.positions[0].epoch, 2)]  # type: ignore[union-attr]
-    await wait_until(lambda: b"end" in there.sink.payloads("h:c"))
-    assert there.sink.payloads("h:c") == [b"first", b"end"]
-    assert _payloads(await there.broker.history.read("h:c")) == [b"first", b"end"]
-    assert sum({id(s): s.counters.messages_repeated for s in (here, there)}.values()) == 2
-    assert sum({id(s): s.counters.messages_published for s in (here, there)}.values()) == 2
-
-
-@pytest.mark.parametrize("channel", ["h:c", "p:c", "c"])
-async def test_keys_name_messages_of_one_channel(stations: Stations, channel: str) -> None:
-    here, there = await stations(), await stations()
-    await asyncio.gather(there.broker.subscribe(channel), there.broker.subscribe(f"{channel}2"))
-    outcomes = Outcomes()
-    for station, name, key in (
-        (here, channel, "a"),
-        (here, channel, "b"),
-        (here, channel, "a"),
-        (here, f"{channel}2", "a"),
-        (here, channel, "} \r\nä" * 50),
-        (here, channel, "} \r\nä" * 50),
-    ):
-        station.say(name, key.encode(), receipt=outcomes, key=key)
-    await wait_until(lambda: len(outcomes.heard) == 6)
-    assert outcomes.repeated == [False, False, True, False, False, True]
-    assert outcomes.positions[2] == outcomes.positions[0]
-    await wait_until(lambda: len(there.sink.messages) == 4)
-    there.say(channel, b"again", receipt=outcomes, key="b")
-    await wait_until(lambda: len(outcomes.heard) == 7)
-    assert outcomes.repeated[-1]
-    assert len(there.sink.messages) == 4
-
-
-async def test_a_client_without_a_receipt_may_have_a_key(stations: Stations) -> None:
-    station = await stations()
-    await station.broker.subscribe("c")
-    for _ in range(2):
-        station.say("c", b"x", key="k")
-    station.say("c", b"end")
-    await wait_until(lambda: b"end" in station.sink.payloads("c"))
-    assert station.sink.payloads("c") == [b"x", b"end"]
-    assert station.source.errors == []
+    assert await publish(here, "h:c", b"3") == [Position(positions[0].epoch, 3)]
+    assert payloads(await here.broker.history.read("h:c")) == [b"3"]

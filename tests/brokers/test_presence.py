@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
-from collections.abc import AsyncIterator, Awaitable, Callable
 from itertools import chain
 
 import pytest
-import pytest_asyncio
 
-from relay.brokers import BrokerOptions
 from relay.brokers.presence import PresenceChange, PresenceError, PresenceStats, Tally, TooManyMembers, size_of
 from relay.channel import EVENTS
 from relay.member import Member
 from relay.namespaces import ChannelOptions, Namespaces
-from tests.brokers import test_contract
 from tests.brokers.presence_events import come, go, kept, member, told, whole
-from tests.brokers.recording import Station
-from tests.brokers.test_contract import fake_redis as fake_redis
+from tests.brokers.recording import Station, Stations
 from tests.harness.conditions import wait_until
-
-bare_options = test_contract.options
 
 NAMESPACES = Namespaces(
     named={
@@ -35,33 +27,17 @@ ANN, BOB, EVE = member(1, "ann"), member(2, "bob", b'{"color": "red"}'), member(
 SEVERAL = pytest.mark.parametrize("bare_options", ["fakeredis", "redis"], indirect=True)
 """For tests with several gateways: a memory bus has one."""
 
-Stations = Callable[[], Awaitable[Station]]
-
 
 @pytest.fixture
-def options(request: pytest.FixtureRequest, bare_options: BrokerOptions) -> BrokerOptions:
-    """Options of one of the buses, with namespaces."""
-    if request.node.callspec.params["bare_options"] == "fakeredis":
-        pytest.importorskip("lupa", reason="fakeredis runs scripts with it")
-    return dataclasses.replace(bare_options, namespaces=NAMESPACES)
-
-
-@pytest_asyncio.fixture
-async def stations(options: BrokerOptions) -> AsyncIterator[Stations]:
+def stations(stations: Stations) -> Stations:
     """Start gateways on one bus, which hear the events of `e:c`."""
-    started: list[Station] = []
 
     async def start() -> Station:
-        station = Station(options)
-        started.append(station)
-        await station.broker.start()
-        await wait_until(lambda: not station.broker.problems, what=lambda: station.broker.problems)
+        station = await stations()
         await station.broker.subscribe(f"{EVENTS}e:c")
         return station
 
-    yield start
-    for station in started:
-        await station.broker.stop()
+    return start
 
 
 async def present(station: Station, channel: str) -> list[Member]:

@@ -11,6 +11,7 @@ from relay.checks import access
 from relay.checks.verdict import State
 from relay.settings.report import SettingSource
 from tests.checks.made_facts import SECRET, facts
+from tests.checks.verdicts import says
 
 JWT = {"auth": "jwt", "jwt_secret": SECRET}
 KEYS = "first-key-of-a-client;user=ann;chat:*=rw,second-key-of-a-client"
@@ -31,9 +32,7 @@ ISSUER = {"auth": "jwt", "jwks_url": "https://login.example.com/keys"}
     ],
 )
 def test_authentication(settings: dict[str, Any], state: State, words: str) -> None:
-    verdict = access.authentication(facts(**settings))
-    assert verdict.state is state
-    assert words in verdict.reason
+    assert says(access.authentication(facts(**settings)), state, words)
 
 
 @pytest.mark.parametrize(
@@ -52,8 +51,7 @@ def test_authentication(settings: dict[str, Any], state: State, words: str) -> N
 )
 def test_rights(settings: dict[str, Any], state: State, words: str) -> None:
     verdict = access.rights(facts(**settings))
-    assert verdict.state is state
-    assert words in verdict.reason
+    assert says(verdict, state, words)
     assert "key-of-a-client" not in verdict.reason
 
 
@@ -69,9 +67,7 @@ def test_rights(settings: dict[str, Any], state: State, words: str) -> None:
     ],
 )
 def test_tokens(settings: dict[str, Any], state: State, words: str) -> None:
-    verdict = access.tokens(facts(**settings))
-    assert verdict.state is state
-    assert words in verdict.reason
+    assert says(access.tokens(facts(**settings)), state, words)
 
 
 @pytest.mark.parametrize(
@@ -86,9 +82,7 @@ def test_tokens(settings: dict[str, Any], state: State, words: str) -> None:
     ],
 )
 def test_origins(settings: dict[str, Any], state: State, words: str) -> None:
-    verdict = access.origins(facts(**settings))
-    assert verdict.state is state
-    assert words in verdict.reason
+    assert says(access.origins(facts(**settings)), state, words)
 
 
 @pytest.mark.parametrize(
@@ -103,9 +97,7 @@ def test_origins(settings: dict[str, Any], state: State, words: str) -> None:
     ],
 )
 def test_host_names(settings: dict[str, Any], state: State, words: str) -> None:
-    verdict = access.host_names(facts(**settings))
-    assert verdict.state is state
-    assert words in verdict.reason
+    assert says(access.host_names(facts(**settings)), state, words)
 
 
 @pytest.mark.parametrize(
@@ -146,9 +138,7 @@ def test_an_env_file_without_secrets_may_be_read() -> None:
     ],
 )
 def test_back_ends(settings: dict[str, Any], state: State, words: str) -> None:
-    verdict = access.back_ends(facts(**settings))
-    assert verdict.state is state
-    assert words in verdict.reason
+    assert says(access.back_ends(facts(**settings)), state, words)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from relay.checks import front
 from relay.checks.facts import Certificate
 from relay.checks.verdict import State
 from tests.checks.made_facts import facts
+from tests.checks.verdicts import says
 
 OUTSIDE = {"host": "0.0.0.0"}
 PROXY = {"trusted_proxies": "10.0.0.0/8"}
@@ -27,9 +28,7 @@ PROXY = {"trusted_proxies": "10.0.0.0/8"}
     ],
 )
 def test_the_listen_address(settings: dict[str, Any], state: State, words: str) -> None:
-    verdict = front.listen_address(facts(**settings))
-    assert verdict.state is state
-    assert words in verdict.reason
+    assert says(front.listen_address(facts(**settings)), state, words)
 
 
 @pytest.mark.parametrize(
@@ -42,9 +41,7 @@ def test_the_listen_address(settings: dict[str, Any], state: State, words: str) 
     ],
 )
 def test_tls(settings: dict[str, Any], state: State, words: str) -> None:
-    verdict = front.tls(facts(**settings))
-    assert verdict.state is state
-    assert words in verdict.reason
+    assert says(front.tls(facts(**settings)), state, words)
 
 
 @pytest.mark.parametrize(
@@ -57,9 +54,9 @@ def test_tls(settings: dict[str, Any], state: State, words: str) -> None:
     ],
 )
 def test_the_certificate(days: float, state: State, words: str) -> None:
-    verdict = front.certificate(replace(facts(), certificate=Certificate("relay.example.com", days * 86_400)))
-    assert verdict.state is state
-    assert words in verdict.reason
+    assert says(
+        front.certificate(replace(facts(), certificate=Certificate("relay.example.com", days * 86_400))), state, words
+    )
     assert front.certificate(facts()).state is State.OK
 
 
@@ -74,9 +71,7 @@ def test_the_certificate(days: float, state: State, words: str) -> None:
     ],
 )
 def test_trusted_proxies(settings: dict[str, Any], state: State, words: str) -> None:
-    verdict = front.trusted_proxies(facts(**settings))
-    assert verdict.state is state
-    assert words in verdict.reason
+    assert says(front.trusted_proxies(facts(**settings)), state, words)
 
 
 @pytest.mark.parametrize(("demo", "state"), [("on", State.MISSING), ("off", State.OK)])
@@ -115,12 +110,8 @@ def test_kept_connections(seconds: float, state: State) -> None:
     ],
 )
 def test_the_drain(settings: dict[str, Any], state: State, words: str) -> None:
-    verdict = front.drain(facts(**settings))
-    assert verdict.state is state
-    assert words in verdict.reason
+    assert says(front.drain(facts(**settings)), state, words)
 
 
 def test_what_stops_a_gateway_has_to_wait() -> None:
-    verdict = front.stop_timeout(facts(drain_delay=5, drain_seconds=20))
-    assert verdict.state is State.UNKNOWN
-    assert "wait 35 s" in verdict.reason
+    assert says(front.stop_timeout(facts(drain_delay=5, drain_seconds=20)), State.UNKNOWN, "wait 35 s")

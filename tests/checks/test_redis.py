@@ -14,6 +14,7 @@ from relay.checks import redis
 from relay.checks.facts import Facts
 from relay.checks.verdict import State, Verdict
 from tests.checks.made_facts import facts, redis_facts
+from tests.checks.verdicts import says
 
 HISTORY = {"history_size": 100}
 NOTHING_SAID = replace(redis_facts(), redis=Inspection("10.0.0.9:6379", 0.001))
@@ -45,9 +46,7 @@ def test_of_a_redis_that_does_not_answer_nothing_is_known(judge: Callable[[Facts
     ],
 )
 def test_redis(found: Facts, state: State, words: str) -> None:
-    verdict = redis.redis(found)
-    assert verdict.state is state
-    assert words in verdict.reason
+    assert says(redis.redis(found), state, words)
 
 
 @pytest.mark.parametrize(
@@ -134,9 +133,7 @@ def test_memory(info: dict[str, str], settings: dict[str, Any], state: State) ->
 )
 def test_output_buffers(limit: str, settings: dict[str, Any], state: State, words: str) -> None:
     found = redis_facts(parameters={"client-output-buffer-limit": f"normal 0 0 0 pubsub {limit}"}, **settings)
-    verdict = redis.output_buffers(found)
-    assert verdict.state is state
-    assert words in verdict.reason
+    assert says(redis.output_buffers(found), state, words)
 
 
 @pytest.mark.parametrize(
@@ -159,9 +156,7 @@ def test_timeouts(parameters: dict[str, str], state: State) -> None:
     ],
 )
 def test_persistence(info: dict[str, str], save: str, settings: dict[str, Any], state: State, words: str) -> None:
-    verdict = redis.persistence(redis_facts(info=info, parameters={"save": save}, **settings))
-    assert verdict.state is state
-    assert words in verdict.reason
+    assert says(redis.persistence(redis_facts(info=info, parameters={"save": save}, **settings)), state, words)
 
 
 @pytest.mark.parametrize(
@@ -174,9 +169,7 @@ def test_persistence(info: dict[str, str], save: str, settings: dict[str, Any], 
     ],
 )
 def test_what_redis_does_not_tell_is_unknown(judge: Callable[[Facts], Verdict], right: str) -> None:
-    verdict = judge(NOTHING_SAID)
-    assert verdict.state is State.UNKNOWN
-    assert right in verdict.reason
+    assert says(judge(NOTHING_SAID), State.UNKNOWN, right)
 
 
 @pytest.mark.parametrize("number", ["", "abc", "-1", "1.5", "²", "9" * 5000])

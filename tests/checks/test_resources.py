@@ -10,6 +10,7 @@ import pytest
 from relay.checks import resources
 from relay.checks.verdict import State
 from tests.checks.made_facts import MACHINE, facts, redis_facts
+from tests.checks.verdicts import says
 
 WORKERS = {"broker_url": "redis://redis.internal"}
 
@@ -23,9 +24,7 @@ WORKERS = {"broker_url": "redis://redis.internal"}
     ],
 )
 def test_limits(settings: dict[str, Any], state: State, words: str) -> None:
-    verdict = resources.limits(facts(**settings))
-    assert verdict.state is state
-    assert words in verdict.reason
+    assert says(resources.limits(facts(**settings)), state, words)
 
 
 @pytest.mark.parametrize(
@@ -63,9 +62,7 @@ def test_the_accept_queue(length: int | None, state: State) -> None:
     ],
 )
 def test_memory(settings: dict[str, Any], state: State, words: str) -> None:
-    verdict = resources.memory(facts(replace(MACHINE, memory_bytes=512_000_000), **settings))
-    assert verdict.state is state
-    assert words in verdict.reason
+    assert says(resources.memory(facts(replace(MACHINE, memory_bytes=512_000_000), **settings)), state, words)
 
 
 def test_more_memory_is_told_in_gigabytes() -> None:
@@ -83,9 +80,7 @@ def test_more_memory_is_told_in_gigabytes() -> None:
     ],
 )
 def test_cores(settings: dict[str, Any], state: State, words: str) -> None:
-    verdict = resources.cores(facts(**settings))
-    assert verdict.state is state
-    assert words in verdict.reason
+    assert says(resources.cores(facts(**settings)), state, words)
 
 
 def test_one_core_is_one_core() -> None:

@@ -52,7 +52,7 @@ async def test_a_message_goes_straight_to_redis(
     """And the answer counts the gateways that heard it."""
     flags = ("--broker-url", redis_server.url, "--broker-prefix", prefix)
     unheard = await invoke_aside("publish", *flags, channel, "hello")
-    assert unheard == Outcome(0, f"heard by nobody: no gateway has a subscriber of {channel}\n", "")
+    assert unheard == Outcome(0, f"heard by no client: no gateway has a subscriber of {channel}\n", "")
     started = await embedded(2, broker_url=redis_server.url, broker_prefix=prefix)
     async with connected(*(f"{gateway.url}/ws/{channel}" for gateway in started)) as clients:
         outcome = await run("publish", channel, "hello", RELAY_BROKER_URL=redis_server.url, RELAY_BROKER_PREFIX=prefix)

@@ -29,7 +29,7 @@ def test_a_status_is_explained(status: int, words: str) -> None:
     [
         (401, None, "it wants a key or a token, with RELAY_TOKEN or --token"),
         (401, "abc", "it doesn't accept this key or token; `relay token --check` may know why"),
-        (403, None, "not everybody may listen to this channel; a key or token goes into RELAY_TOKEN"),
+        (403, None, "not every client may listen to this channel; put a key or token into RELAY_TOKEN"),
         (403, "abc", "this key or token gives no right to listen to the channel"),
     ],
 )

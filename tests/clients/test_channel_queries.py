@@ -41,11 +41,6 @@ ASKING: dict[str, Ask] = {
 every_question = pytest.mark.parametrize("ask", ASKING.values(), ids=ASKING)
 
 
-@pytest.fixture
-def outcomes() -> Outcomes:
-    return Outcomes()
-
-
 async def read(world: World, channel: str, query: HistoryQuery) -> tuple[int, list[str]]:
     """Return the offset of the newest message of a channel, and what a client gets of it."""
     outcomes = Outcomes()

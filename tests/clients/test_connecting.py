@@ -21,11 +21,6 @@ from tests.harness.conditions import wait_until
 ALL = Namespaces(ChannelOptions(history_size=10, presence=True, join_leave=True))
 
 
-@pytest.fixture
-def outcomes() -> Outcomes:
-    return Outcomes()
-
-
 def come(world: World) -> tuple[Recorder, MultiplexedSession]:
     """Return a client that has not said yet who it is."""
     return world.join(identity=unknown(world.now))

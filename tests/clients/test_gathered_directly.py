@@ -14,7 +14,7 @@ from relay.clients.gathering import Gathering
 from relay.clients.multiplexed import MultiplexedWebSocket
 from relay.errors import Disconnect
 from relay.fan_out.ways import Way
-from tests.clients.test_multiplexed import joined, one_tick, publish, say
+from tests.clients.multiplexed_pair import joined, one_tick, publish, say
 from tests.conftest import EmbeddedFactory
 from tests.harness.fan_outs import NATIVE, WAYS, need
 from tests.harness.inside import parts_of

@@ -8,45 +8,23 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from relay import Gateway
-from relay.clients.frame_rates import CONTROL_FRAMES, FRAGMENTS
+from relay.clients.frame_rates import CONTROL_FRAMES
 from relay.clients.turns import FRAMES_PER_TICK, FRAMES_PER_TURN
-from relay.clients.websocket import WebSocket
-from relay.errors import Disconnect
 from relay.limits.rate import Rate
+from tests.clients.both_ends import join_both
 from tests.clients.collecting import collect
 from tests.clients.leftovers import leaving_nothing
 from tests.conftest import EmbeddedFactory
 from tests.harness.conditions import stays_true, wait_until
-from tests.harness.inside import parts_of
-from tests.harness.raw_websocket import (
-    BINARY,
-    CLOSE,
-    CONTINUATION,
-    PING,
-    PONG,
-    TEXT,
-    RawWebSocket,
-    encode_frame,
-)
+from tests.harness.raw_websocket import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, RawWebSocket, encode_frame
 
 pytestmark = pytest.mark.usefixtures("short_close_timeout")
-
-
-async def join(stack: AsyncExitStack, gateway: Gateway, target: str = "/ws/c") -> tuple[RawWebSocket, WebSocket]:
-    """Connect a client; return both ends."""
-    before = set(parts_of(gateway).context.registry)
-    client = await stack.enter_async_context(RawWebSocket(gateway.port))
-    assert (await client.upgrade(target)).status == 101
-    (connection,) = set(parts_of(gateway).context.registry) - before
-    assert isinstance(connection, WebSocket)
-    return client, connection
 
 
 async def test_a_turn_is_bounded_in_frames_and_all_of_them_are_taken_in_order(embedded: EmbeddedFactory) -> None:
     (gateway,) = await embedded(1)
     async with AsyncExitStack() as stack:
-        _, connection = await join(stack, gateway)
+        _, connection = await join_both(stack, gateway)
         taken: list[bytes] = []
         connection._context.node.publish = collect(taken)  # type: ignore[method-assign]
         numbers = [b"%d" % number for number in range(2000)]
@@ -73,8 +51,8 @@ async def test_floods_leave_turns_to_others(
     monkeypatch.setattr("relay.clients.message_reader.MAX_FRAGMENTS", 1_000_000)
     (gateway,) = await embedded(1, max_message_bytes=1_000_000)
     async with AsyncExitStack() as stack:
-        flooders = [(await join(stack, gateway, "/ws/flood"))[1] for _ in range(20)]
-        healthy, _ = await join(stack, gateway, "/ws/healthy?echo=1")
+        flooders = [(await join_both(stack, gateway, "/ws/flood"))[1] for _ in range(20)]
+        healthy, _ = await join_both(stack, gateway, "/ws/healthy?echo=1")
         for connection in flooders:
             begin = encode_frame(TEXT, b"", fin=False) if frame[0] & 0x0F == CONTINUATION else b""
             connection._reader.read(begin + frame * 20_000)
@@ -88,7 +66,7 @@ async def test_floods_leave_turns_to_others(
 async def test_what_was_read_is_published_though_the_client_has_gone(embedded: EmbeddedFactory) -> None:
     (gateway,) = await embedded(1)
     async with AsyncExitStack() as stack:
-        _, connection = await join(stack, gateway)
+        _, connection = await join_both(stack, gateway)
         taken: list[bytes] = []
         connection._context.node.publish = collect(taken)  # type: ignore[method-assign]
         connection._reader.read(encode_frame(TEXT, b"x") * 1000)
@@ -100,7 +78,7 @@ async def test_what_was_read_is_published_though_the_client_has_gone(embedded: E
 async def test_a_paused_publisher_gets_no_turn_until_it_may_go_on(embedded: EmbeddedFactory) -> None:
     (gateway,) = await embedded(1)
     async with AsyncExitStack() as stack:
-        client, connection = await join(stack, gateway, "/ws/c?echo=1")
+        client, connection = await join_both(stack, gateway, "/ws/c?echo=1")
         connection._reader.read(encode_frame(TEXT, b"x") * 300)
         connection.pause_publishing()
         received = gateway.counters.messages_received
@@ -115,7 +93,7 @@ async def test_a_paused_publisher_gets_no_turn_until_it_may_go_on(embedded: Embe
 async def test_a_stop_while_frames_wait_ends_at_once(embedded: EmbeddedFactory) -> None:
     (gateway,) = await embedded(1)
     async with AsyncExitStack() as stack:
-        _, connection = await join(stack, gateway)
+        _, connection = await join_both(stack, gateway)
         connection._reader.read(encode_frame(TEXT, b"x") * 1000)
         await gateway.stop()
         assert connection._reader.waiting
@@ -128,8 +106,8 @@ async def test_more_control_frames_than_any_client_needs_close_with_1008(
 ) -> None:
     (gateway,) = await embedded(1)
     async with AsyncExitStack() as stack:
-        client, _ = await join(stack, gateway)
-        other, _ = await join(stack, gateway)
+        client, _ = await join_both(stack, gateway)
+        other, _ = await join_both(stack, gateway)
         begin = encode_frame(TEXT, b"", fin=False) if fragmented else b""
         await client.send(begin + encode_frame(opcode) * (CONTROL_FRAMES.burst * 4))
         assert await client.close_frame() == (1008, "too many control frames or small fragments")
@@ -142,7 +120,7 @@ async def test_more_control_frames_than_any_client_needs_close_with_1008(
 async def test_pings_are_answered_in_their_order_also_when_one_arrives_in_pieces(embedded: EmbeddedFactory) -> None:
     (gateway,) = await embedded(1)
     async with AsyncExitStack() as stack:
-        client, connection = await join(stack, gateway)
+        client, connection = await join_both(stack, gateway)
         first = encode_frame(PING, b"in pieces")
         connection._reader.read(first[:8])
         connection._reader.read(first[8:] + encode_frame(PING, b"whole"))
@@ -152,7 +130,7 @@ async def test_pings_are_answered_in_their_order_also_when_one_arrives_in_pieces
 async def test_every_ping_of_a_burst_is_answered(embedded: EmbeddedFactory) -> None:
     (gateway,) = await embedded(1)
     async with AsyncExitStack() as stack:
-        client, _ = await join(stack, gateway)
+        client, _ = await join_both(stack, gateway)
         await client.send(b"".join(encode_frame(PING, b"%d" % number) for number in range(CONTROL_FRAMES.burst)))
         for number in range(CONTROL_FRAMES.burst):
             frame = await client.frame()
@@ -166,161 +144,13 @@ async def test_pings_are_answered_in_their_order_wherever_the_stream_is_cut(
     """One that was cut is answered by the library, and those that came whole behind it by the reader itself."""
     (gateway,) = await embedded(1)
     async with AsyncExitStack() as stack:
-        client, connection = await join(stack, gateway)
+        client, connection = await join_both(stack, gateway)
         begin = encode_frame(TEXT, b"", fin=False) if fragmented else b""
         data = begin + b"".join(encode_frame(PING, b"ping %d" % number) for number in range(3))
         for cut in range(1, len(data)):
             connection._reader.read(data[:cut])
             connection._reader.read(data[cut:] + (encode_frame(CONTINUATION) if fragmented else b""))
             assert [(await client.frame()).payload for _ in range(3)] == [b"ping 0", b"ping 1", b"ping 2"], cut
-
-
-@pytest.mark.parametrize("piece", [b"", b"x"])
-async def test_more_small_fragments_than_any_client_needs_close_with_1008(
-    embedded: EmbeddedFactory, piece: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("relay.clients.message_reader.FRAGMENTS", Rate(FRAGMENTS.per_second, 100))
-    (gateway,) = await embedded(1)
-    async with AsyncExitStack() as stack:
-        client, _ = await join(stack, gateway)
-        message = [encode_frame(TEXT, piece, fin=False), encode_frame(CONTINUATION, piece)]
-        await client.send(b"".join(message) * 300)
-        assert (await client.close_frame())[0] == 1008
-        assert gateway.counters.disconnects == {"FRAME_RATE": 1}
-
-
-async def test_large_fragments_are_bounded_by_their_bytes_alone(
-    embedded: EmbeddedFactory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("relay.clients.message_reader.FRAGMENTS", Rate(0.001, 2))
-    (gateway,) = await embedded(1)
-    async with AsyncExitStack() as stack:
-        client, _ = await join(stack, gateway, "/ws/c?echo=1")
-        await client.send(encode_frame(BINARY, bytes(1024), fin=False))
-        await client.send(encode_frame(CONTINUATION, bytes(1024), fin=False) * 20)
-        await client.send(encode_frame(CONTINUATION))
-        assert (await client.frame()).payload == bytes(21 * 1024)
-
-
-async def test_a_close_between_fragments_is_a_close(embedded: EmbeddedFactory) -> None:
-    """RFC 6455, section 5.4: control frames may stand in the middle of a fragmented message."""
-    (gateway,) = await embedded(1)
-    for first in (encode_frame(TEXT, b"a", fin=False), encode_frame(BINARY, b"a", fin=False)):
-        for cut in (0, 1, 2, 5, 9):
-            async with AsyncExitStack() as stack:
-                client, _ = await join(stack, gateway)
-                close = encode_frame(CLOSE, struct.pack("!H", 1000) + b"bye")
-                await client.send(first + close[:cut])
-                await client.send(close[cut:])
-                assert await client.close_frame() == (1000, "bye")
-    assert not gateway.counters.disconnects
-    assert not gateway.counters.messages_received
-
-
-async def test_a_broken_close_between_fragments_is_a_breach(embedded: EmbeddedFactory) -> None:
-    (gateway,) = await embedded(1)
-    async with AsyncExitStack() as stack:
-        client, _ = await join(stack, gateway)
-        await client.send(encode_frame(TEXT, b"a", fin=False) + encode_frame(CLOSE, b"\x03"))
-        assert (await client.close_frame())[0] == 1002
-        await wait_until(lambda: gateway.counters.disconnects == {"PROTOCOL_ERROR": 1})
-
-
-EURO = "\u20ac".encode()
-# Autobahn's 6.4: text that is invalid from its 12th byte on, and what may follow.
-START, WRONG, END = "\u03ba\u1f79\u03c3\u03bc\u03b5".encode(), b"\xf4\x90\x80\x80", b"edited"
-
-
-@pytest.mark.parametrize(
-    "pieces",
-    [
-        [encode_frame(TEXT, START, fin=False), encode_frame(CONTINUATION, WRONG, fin=False)],
-        [encode_frame(TEXT, START + WRONG[:1], fin=False), encode_frame(CONTINUATION, WRONG[1:], fin=False)],
-        [encode_frame(TEXT, START + WRONG[:2], fin=False)],
-        [encode_frame(TEXT, EURO[:1], fin=False), encode_frame(PING), encode_frame(CONTINUATION, b"x", fin=False)],
-        [encode_frame(TEXT, START + WRONG + END)[: -len(END) - 2]],
-        [encode_frame(TEXT, START + WRONG + END)[: 6 + len(START)]],
-        [encode_frame(TEXT, b"x" * 200 + WRONG + bytes(50_000))[:1000]],
-    ],
-    ids=["fragment", "across fragments", "first fragment", "across a ping", "in a frame", "not yet", "long frame"],
-)
-async def test_invalid_text_is_noticed_before_the_message_is_whole(
-    embedded: EmbeddedFactory, pieces: list[bytes], request: pytest.FixtureRequest
-) -> None:
-    (gateway,) = await embedded(1)
-    async with AsyncExitStack() as stack:
-        client, _ = await join(stack, gateway)
-        if "not yet" in request.node.name:
-            await client.send(pieces[0])
-            assert await stays_true(lambda: not gateway.counters.disconnects, 0.05)
-            return
-        for piece in pieces:
-            await client.send(piece)
-        assert await client.close_frame() == (1007, Disconnect.INVALID_TEXT.reason)
-        await wait_until(lambda: gateway.counters.disconnects == {"INVALID_TEXT": 1})
-
-
-async def test_text_and_binary_in_any_pieces_pass(embedded: EmbeddedFactory) -> None:
-    (gateway,) = await embedded(1)
-    async with AsyncExitStack() as stack:
-        _, connection = await join(stack, gateway)
-        taken: list[bytes] = []
-        connection._context.node.publish = collect(taken)  # type: ignore[method-assign]
-        text = ("\u65e5\u672c" * 50).encode()
-        stream = (
-            encode_frame(TEXT, text[:100], fin=False)
-            + encode_frame(PING, b"\xff")
-            + encode_frame(CONTINUATION, text[100:151], fin=False)
-            + encode_frame(CONTINUATION, text[151:])
-            + encode_frame(BINARY, WRONG, fin=False)
-            + encode_frame(CONTINUATION, WRONG)
-            + encode_frame(TEXT, text)
-        )
-        for size in (1, 2, 3, 7, 64, 150, len(stream)):
-            for start in range(0, len(stream), size):
-                connection._reader.read(stream[start : start + size])
-            assert taken == [text, WRONG + WRONG, text], size
-            taken.clear()
-        assert not gateway.counters.disconnects
-
-
-@pytest.mark.parametrize(
-    "begun",
-    [
-        encode_frame(TEXT, b"x" * 60_000, fin=False),
-        encode_frame(BINARY, b"x" * 60_000)[:-1],
-        encode_frame(PING, b"x")[:-1],
-    ],
-    ids=["fragments", "frame", "ping"],
-)
-async def test_a_message_that_is_never_finished_is_given_up(embedded: EmbeddedFactory, begun: bytes) -> None:
-    (gateway,) = await embedded(1)
-    unfinished = parts_of(gateway).context.unfinished
-    async with AsyncExitStack() as stack:
-        client, connection = await join(stack, gateway)
-        await client.send(begun)
-        await wait_until(lambda: len(unfinished) == 1)
-        for _ in range(5):
-            unfinished.check()
-        assert await client.close_frame() == (1008, "message not finished in time")
-        assert gateway.counters.disconnects == {"MESSAGE_TIMEOUT": 1}
-        assert connection._reader._fragments is None
-        assert not connection._reader.ws.reader.buffer
-
-
-async def test_messages_in_pieces_that_are_finished_are_forgotten(embedded: EmbeddedFactory) -> None:
-    (gateway,) = await embedded(1)
-    unfinished = parts_of(gateway).context.unfinished
-    async with AsyncExitStack() as stack:
-        client, _ = await join(stack, gateway)
-        leaver, _ = await join(stack, gateway)
-        await leaver.send(encode_frame(TEXT, b"a", fin=False))
-        await client.send(encode_frame(TEXT, b"a", fin=False))
-        await wait_until(lambda: len(unfinished) == 2)
-        await client.send(encode_frame(CONTINUATION, b"b") + encode_frame(BINARY, bytes(60_000)))
-        leaver.abort()
-        await wait_until(lambda: gateway.counters.messages_received == 2)
-        await wait_until(lambda: len(unfinished) == 0)
 
 
 @pytest.mark.parametrize(

@@ -25,11 +25,6 @@ from tests.clients.session_world import World
 from tests.harness.conditions import stays_true, wait_until
 
 
-@pytest.fixture
-def outcomes() -> Outcomes:
-    return Outcomes()
-
-
 async def test_subscriptions_begin_and_end(outcomes: Outcomes) -> None:
     world = World()
     node = world.node

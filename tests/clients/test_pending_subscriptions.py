@@ -76,11 +76,6 @@ every_wait = pytest.mark.parametrize(
 )
 
 
-@pytest.fixture
-def outcomes() -> Outcomes:
-    return Outcomes()
-
-
 @pytest_asyncio.fixture
 async def world() -> World:
     world = World(namespaces=ROOM)

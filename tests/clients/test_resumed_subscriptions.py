@@ -27,11 +27,6 @@ from tests.harness.whole_frames import frames_of
 KEPT = Namespaces(named={"kept": ChannelOptions(history_size=5), "counted": ChannelOptions(positions=True)})
 
 
-@pytest.fixture
-def outcomes() -> Outcomes:
-    return Outcomes()
-
-
 async def resumed(world: World, channel: str, resume: Resume) -> Replay | RelayError | None:
     """Return what another client is told that subscribes to a channel."""
     outcomes = Outcomes()

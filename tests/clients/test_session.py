@@ -24,11 +24,6 @@ def joined(node: Node, identity: Identity = ANONYMOUS) -> Recorder:
     return Recorder(Session(node, identity, Plain("a", echo=False), node.claim("a")[0]))
 
 
-@pytest.fixture
-def outcomes() -> Outcomes:
-    return Outcomes()
-
-
 async def test_a_client_has_the_channel_of_its_protocol_from_the_beginning() -> None:
     node = a_node()
     client = joined(node)

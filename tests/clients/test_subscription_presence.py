@@ -47,11 +47,6 @@ async def world(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
     await asyncio.wait([telling])
 
 
-@pytest.fixture
-def outcomes() -> Outcomes:
-    return Outcomes()
-
-
 @pytest.mark.parametrize("channel", ["room:1", "kept:1"])
 async def test_a_client_hears_of_itself_and_of_all_who_come_and_go(
     world: World, outcomes: Outcomes, channel: str

@@ -167,7 +167,7 @@ async def test_a_client_that_goes_on_and_on_is_closed_with_1008(embedded: Embedd
             try:
                 while True:
                     await client.send(encode_frame(TEXT, b"x" * 10) * 10)
-                    await asyncio.sleep(0.01)
+                    await asyncio.sleep(0.01)  # a rate above both limits
             except OSError:
                 pass
 

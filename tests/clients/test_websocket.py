@@ -9,19 +9,14 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from relay import Gateway
-from relay.brokers import Receipt
-from relay.clients.message_reader import MAX_FRAGMENTS, MessageReader
-from relay.clients.websocket import WebSocket
-from relay.errors import BusUnavailable, Disconnect
+from relay.clients.message_reader import MessageReader
+from relay.errors import Disconnect
 from relay.limits.rate import Rate
-from relay.message import Message
-from relay.namespaces import ChannelOptions
 from tests.clients.collecting import collect
 from tests.clients.leftovers import leaving_nothing
+from tests.clients.raw_clients import connections, join
 from tests.conftest import EmbeddedFactory
-from tests.harness.conditions import PATIENCE_SECONDS, stays_true, wait_until
-from tests.harness.inside import parts_of
+from tests.harness.conditions import PATIENCE_SECONDS, wait_until
 from tests.harness.raw_websocket import (
     BINARY,
     CLOSE,
@@ -35,18 +30,6 @@ from tests.harness.raw_websocket import (
 )
 
 pytestmark = pytest.mark.usefixtures("short_close_timeout")
-
-
-async def join(stack: AsyncExitStack, gateway: Gateway, target: str = "/ws/c") -> RawWebSocket:
-    """Connect a client."""
-    client = await stack.enter_async_context(RawWebSocket(gateway.port))
-    assert (await client.upgrade(target)).status == 101
-    return client
-
-
-def connections(gateway: Gateway) -> list[WebSocket]:
-    """Return the open connections of a gateway."""
-    return [member for member in parts_of(gateway).context.registry if isinstance(member, WebSocket)]
 
 
 async def test_text_binary_empty_and_fragmented_messages_pass_with_their_kind(embedded: EmbeddedFactory) -> None:
@@ -80,87 +63,6 @@ async def test_text_split_within_a_character_is_text(embedded: EmbeddedFactory) 
         await sender.send_frame(TEXT, data[:2], fin=False)
         await sender.send_frame(CONTINUATION, data[2:])
         assert (await receiver.frame()).payload == data
-
-
-@pytest.mark.parametrize("pieces", [[b"\xff\xfe"], [b"\xe6\x97", b"\x28"]])
-async def test_invalid_text_closes_with_1007_and_reaches_nobody(embedded: EmbeddedFactory, pieces: list[bytes]) -> None:
-    (gateway,) = await embedded(1)
-    async with AsyncExitStack() as stack:
-        sender, receiver = await join(stack, gateway), await join(stack, gateway)
-        data = b"".join(
-            encode_frame(TEXT if n == 0 else CONTINUATION, piece, fin=n == len(pieces) - 1)
-            for n, piece in enumerate(pieces)
-        )
-        await sender.send(data + encode_frame(TEXT, b"after the fault"))
-        assert await sender.close_frame() == (1007, Disconnect.INVALID_TEXT.reason)
-        assert await stays_true(lambda: gateway.counters.deliveries == 0, 0.05)
-        assert gateway.counters.disconnects == {"INVALID_TEXT": 1}
-        await receiver.send_frame(PING)
-        assert (await receiver.frame()).opcode == PONG
-
-
-async def test_too_many_fragments_close_with_1009(embedded: EmbeddedFactory) -> None:
-    (gateway,) = await embedded(1)
-    async with AsyncExitStack() as stack:
-        sender = await join(stack, gateway)
-        empty = encode_frame(CONTINUATION, b"", fin=False)
-        await sender.send(encode_frame(TEXT, b"", fin=False) + empty * MAX_FRAGMENTS)
-        assert await sender.close_frame() == (1009, "too many fragments")
-
-
-@pytest.mark.parametrize(
-    ("data", "code"),
-    [
-        (encode_frame(BINARY, bytes(1001)), 1009),
-        (b"\x82\xff" + (2**40).to_bytes(8, "big"), 1009),
-        (encode_frame(BINARY, bytes(600), fin=False) + encode_frame(CONTINUATION, bytes(600)), 1009),
-        (encode_frame(TEXT, b"x", masked=False), 1002),
-        (encode_frame(TEXT, b"x", reserved=4), 1002),
-        (encode_frame(3, b"x"), 1002),
-        (encode_frame(CONTINUATION, b"x"), 1002),
-        (encode_frame(PING, bytes(126)), 1002),
-        (encode_frame(CLOSE, b"\x00"), 1002),
-    ],
-    ids=[
-        "too big",
-        "enormous",
-        "too big in fragments",
-        "unmasked",
-        "reserved bit",
-        "unknown opcode",
-        "continues nothing",
-        "long ping",
-        "short close",
-    ],
-)
-async def test_breaches_are_closed_with_the_codes_of_the_rfc(embedded: EmbeddedFactory, data: bytes, code: int) -> None:
-    (gateway,) = await embedded(1, max_message_bytes=1000)
-    async with AsyncExitStack() as stack:
-        client, other = await join(stack, gateway), await join(stack, gateway)
-        await client.send(data)
-        assert (await client.close_frame())[0] == code
-        await client.end()
-        await wait_until(lambda: gateway.counters.connections_closed == {code: 1})
-        assert len(connections(gateway)) == 1
-        await other.send_frame(PING)
-        assert (await other.frame()).opcode == PONG
-
-
-async def test_a_message_too_big_for_its_namespace_closes_its_sender_alone(embedded: EmbeddedFactory) -> None:
-    (gateway,) = await embedded(1, namespaces={"chat": ChannelOptions(max_message_bytes=10)})
-    async with AsyncExitStack() as stack:
-        client, other = await join(stack, gateway, "/ws/chat:1"), await join(stack, gateway, "/ws/chat:1")
-        await client.send_frame(TEXT, b"x" * 10)
-        assert (await other.frame()).payload == b"x" * 10
-        await client.send_frame(TEXT, b"x" * 11)
-        assert await client.close_frame() == (1009, "message too big for its channel")
-        await client.end()
-        await wait_until(lambda: gateway.counters.connections_closed == {1009: 1})
-        assert gateway.counters.disconnects == {"MESSAGE_TOO_BIG": 1}
-        assert gateway.counters.messages_received == 1
-        elsewhere = await join(stack, gateway, "/ws/lobby")
-        await elsewhere.send_frame(TEXT, b"x" * 11)
-        await wait_until(lambda: gateway.counters.messages_received == 2)
 
 
 async def test_a_close_is_answered_and_counted(embedded: EmbeddedFactory) -> None:
@@ -217,105 +119,6 @@ async def test_messages_sent_before_the_clients_close_are_accepted_while_closing
         assert close_of(await sender.frame())[0] == 1001
 
 
-async def test_after_a_failed_publish_nothing_more_is_published(embedded: EmbeddedFactory) -> None:
-    (gateway,) = await embedded(1)
-    async with AsyncExitStack() as stack:
-        sender = await join(stack, gateway)
-        (connection,) = connections(gateway)
-        receiver = await join(stack, gateway)
-        connection.publish_failed(BusUnavailable("test"))
-        connection.publish_failed(BusUnavailable("again"))
-        await sender.send_frame(TEXT, b"too late")
-        assert await sender.close_frame() == (1013, "bus unavailable")
-        await receiver.send_frame(PING)
-        assert (await receiver.frame()).opcode == PONG
-        assert gateway.counters.messages_received == 0
-
-
-async def test_a_paused_publisher_is_not_read_and_not_judged_by_keepalive(embedded: EmbeddedFactory) -> None:
-    (gateway,) = await embedded(1)
-    async with AsyncExitStack() as stack:
-        sender = await join(stack, gateway)
-        (connection,) = connections(gateway)
-        connection.pause_publishing()
-        await sender.send_frame(TEXT, b"x")
-        connection.heard = False
-        connection.check_heard()
-        connection.ping()
-        assert await stays_true(lambda: gateway.counters.messages_received == 0, 0.1)
-        connection.resume_publishing()
-        await wait_until(lambda: gateway.counters.messages_received == 1)
-
-
-@pytest.mark.parametrize("room", range(7))
-async def test_what_was_read_waits_in_its_order_while_the_bus_takes_no_more(
-    embedded: EmbeddedFactory, room: int
-) -> None:
-    """Wherever the pause falls: between whole messages, fragments, pings, pongs, and a frame that is half there."""
-    (gateway,) = await embedded(1)
-    async with AsyncExitStack() as stack:
-        await join(stack, gateway)
-        (connection,) = connections(gateway)
-        node = connection._context.node
-        read: list[bytes] = []
-
-        def publish(message: Message, source: WebSocket, receipt: Receipt | None) -> None:
-            read.append(message.payload)
-            if len(read) == room:
-                node.congested = True
-                node.pause(source)
-
-        node.publish = publish  # type: ignore[method-assign,assignment]
-        if room == 0:
-            node.congested = True
-        pong, ping = encode_frame(PONG, b"p"), encode_frame(PING, b"p")
-        fragments = encode_frame(TEXT, b"4", fin=False) + ping + encode_frame(CONTINUATION, b"-4")
-        whole = [encode_frame(TEXT, b"%d" % number) for number in range(1, 4)]
-        stream = pong + whole[0] + pong + whole[1] + whole[2] + fragments + ping + encode_frame(BINARY, bytes(5000))
-        cut = len(stream) - 2500
-        connection._take_in(stream[:cut])
-        expected = [b"1", b"2", b"3", b"4-4", bytes(5000), b"6"]
-        assert read == expected[: min(room, 4)]
-        connection._take_in(stream[cut:] + encode_frame(TEXT, b"6"))
-        assert read == expected[:room]
-        node.writable()
-        await asyncio.sleep(0)
-        assert read == expected
-
-
-async def test_who_is_closed_while_paused_publishes_nothing_more(embedded: EmbeddedFactory) -> None:
-    """And a drain tells it with 1013: something that it has sent may be left."""
-    (gateway,) = await embedded(1)
-    async with AsyncExitStack() as stack:
-        sender = await join(stack, gateway)
-        (connection,) = connections(gateway)
-        receiver = await join(stack, gateway)
-        connection._context.node.congested = True
-        await sender.send_frame(TEXT, b"has no room")
-        await wait_until(lambda: connection._reader._rest)
-        assert not connection.prepare_to_close()
-        connection.close(Disconnect.GOING_AWAY)
-        assert await sender.close_frame() == (1013, "bus unavailable")
-        connection._context.node.writable()
-        assert gateway.counters.messages_received == 0
-        await receiver.send_frame(PING)
-        assert (await receiver.frame()).opcode == PONG
-
-
-@pytest.mark.parametrize("why", [Disconnect.GOING_AWAY, Disconnect.MISSED], ids=["drain", "gap"])
-async def test_a_message_that_crosses_a_close_and_fails_ends_in_a_reset(
-    embedded: EmbeddedFactory, why: Disconnect
-) -> None:
-    """A close that says that all was published."""
-    (gateway,) = await embedded(1)
-    async with AsyncExitStack() as stack:
-        await join(stack, gateway)
-        (connection,) = connections(gateway)
-        connection.close(why)
-        connection.publish_failed(BusUnavailable("test"))
-        await wait_until(lambda: gateway.counters.connections_open == 0)
-
-
 async def test_pongs_for_a_client_that_does_not_read_take_no_memory(
     embedded: EmbeddedFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -368,41 +171,6 @@ async def test_a_client_that_has_gone_before_its_socket_is_half_closed_is_no_fau
         assert (await client.close_frame())[0] == 1002
     await wait_until(lambda: gateway.counters.connections_open == 0)
     assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
-
-
-INNER = encode_frame(TEXT, b"forged")
-
-
-@pytest.mark.parametrize(
-    "frame",
-    [encode_frame(BINARY, INNER * 30), encode_frame(BINARY, INNER), b"\x82\x80\0\0\0\0"],
-    ids=["medium", "short", "empty"],
-)
-async def test_a_payload_is_never_taken_for_frames_wherever_the_stream_is_cut(
-    embedded: EmbeddedFactory, frame: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Masks are the client's choice, so a payload can look like frames on the wire."""
-    monkeypatch.setattr("relay.clients.message_reader.CONTROL_FRAMES", Rate(1e9, 1_000_000_000))
-    (gateway,) = await embedded(1)
-    async with AsyncExitStack() as stack:
-        await join(stack, gateway)
-        (connection,) = connections(gateway)
-        ping, pong = encode_frame(PING, b"p"), encode_frame(PONG, b"p")
-        fragments = encode_frame(TEXT, b"a", fin=False) + ping + encode_frame(CONTINUATION, b"b")
-        stream = frame + ping + pong + fragments + frame + encode_frame(TEXT, b"next")
-        read: list[bytes] = []
-        connection._context.node.publish = collect(read)  # type: ignore[method-assign]
-        connection._reader.read(stream)
-        whole, read[:] = list(read), []
-        assert [len(whole), whole[1], whole[-1]] == [4, b"ab", b"next"]
-        for cut in range(1, len(stream)):
-            connection._reader.read(stream[:cut])
-            connection._reader.read(stream[cut:])
-            assert read == whole, cut
-            read.clear()
-        for byte in stream:
-            connection._reader.read(bytes([byte]))
-        assert read == whole
 
 
 async def test_the_pong_that_was_asked_for_passes_at_the_first_look_and_no_other(

@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import subprocess
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -186,10 +185,13 @@ class Stack:
 
     async def has_clients(self, total: int, within: float = 60.0) -> None:
         """Wait until all gateways together have so many clients."""
-        deadline = time.monotonic() + within
-        while sum(seen := await self.clients()) != total:
-            assert time.monotonic() < deadline, f"{seen} are not {total}"
-            await asyncio.sleep(0.2)
+        seen: list[int] = []
+
+        async def has() -> bool:
+            seen[:] = await self.clients()
+            return sum(seen) == total
+
+        await wait_until(has, within, lambda: f"{seen} are not {total}")
 
     async def more_messages(self, count: int, within: float = 60.0) -> None:
         """Wait until so many more messages have come from clients; gateways may neither come nor go meanwhile."""
@@ -199,7 +201,8 @@ class Stack:
             return sum(await asyncio.gather(*(gateway.count("relay_messages_received_total") for gateway in gateways)))
 
         enough = await received() + count
-        deadline = time.monotonic() + within
-        while (seen := await received()) < enough:
-            assert time.monotonic() < deadline, f"{seen} messages, not {enough}"
-            await asyncio.sleep(0.2)
+
+        async def has() -> bool:
+            return await received() >= enough
+
+        await wait_until(has, within, f"{count} more messages")

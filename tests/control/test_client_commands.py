@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
 
 import pytest
 from msgspec import Raw
@@ -21,48 +20,8 @@ from relay.control.commands import (
 )
 from relay.control.messages import decode_broadcast, encode
 from relay.errors import CustomDisconnect, Disconnect
-from relay.protocols.multiplexed import ServerSubscription
+from tests.control.commanded_clients import NODE, Client, Clients
 from tests.harness.conditions import stays_true, wait_until
-
-NODE = bytes(8)
-
-
-class Client:
-    """A client, and its session, that notes how it is closed, and from which channels it is unsubscribed."""
-
-    def __init__(self, number: int, user: str | None = None, *channels: str) -> None:
-        self.id = NODE + number.to_bytes(8, "big")
-        self.channels = channels or ("a",)
-        self.user = user
-        self.session = self
-        self.closed: list[Disconnect | CustomDisconnect] = []
-        self.revoked: set[str] = set()
-        self.told: list[str] = []
-        self.ends: list[float | None] = []
-
-    def close(self, why: Disconnect | CustomDisconnect) -> None:
-        self.closed.append(why)
-
-    def revoke(self, channel: str) -> None:
-        assert channel in self.channels
-        self.revoked.add(channel)
-        self.told.append(f"-{channel}")
-
-    def subscribe_by_server(self, channel: str, subscription: ServerSubscription) -> None:
-        self.told.append(f"+{channel} {subscription.info!r} {subscription.data!r}")
-
-    def refresh(self, expires_at: float | None) -> None:
-        self.ends.append(expires_at)
-
-
-class Clients(list[Client]):
-    """Clients, and how often a pass went over them."""
-
-    passes = 0
-
-    def __iter__(self) -> Iterator[Client]:
-        self.passes += 1
-        return super().__iter__()
 
 
 async def test_commands_of_a_while_are_carried_out_in_one_match() -> None:
@@ -178,8 +137,7 @@ async def test_many_clients_are_closed_some_at_a_time_and_a_stop_ends_it() -> No
     assert sum(bool(client.closed) for client in clients) == 2 * ACTIONS_PER_TICK
     runner.add(DisconnectCommand(user="ann", code=4000))
     runner.stop()
-    await asyncio.sleep(0.1)
-    assert sum(bool(client.closed) for client in clients) == 2 * ACTIONS_PER_TICK
+    assert await stays_true(lambda: sum(bool(client.closed) for client in clients) == 2 * ACTIONS_PER_TICK, 0.1)
 
 
 async def test_with_many_commands_the_look_comes_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from relay.control.responder import NAMES_PER_TICK, SurveyResponder
 from relay.hub import Hub
 from relay.metrics.counters import Counters
 from tests.harness.conditions import wait_until
-from tests.test_hub import Listener
+from tests.hub_bench import Listener
 
 ASKER = "0123456789abcdef"
 INFO = NodeInfo(ASKER, "host:1", "1.0", 1, 2, 3, 4, 5)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import cache
 from typing import Any
 
 import pytest
@@ -150,10 +151,16 @@ def test_the_dashboard_finds_its_datasource() -> None:
     assert provider["options"]["path"] == "/var/lib/grafana/dashboards"
 
 
+@cache
+def alert_checks() -> list[dict[str, Any]]:
+    """Return what the tests of the alerts expect; to read that takes a while."""
+    cases = yaml.safe_load((ALERTS.parent / "alerts.test.yml").read_text())["tests"]
+    return [check for case in cases for check in case["alert_rule_test"]]
+
+
 @pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule["alert"])
 def test_every_alert_is_tested_to_fire_and_to_stay_silent(rule: dict[str, Any]) -> None:
-    cases = yaml.safe_load((ALERTS.parent / "alerts.test.yml").read_text())["tests"]
-    checks = [check for case in cases for check in case["alert_rule_test"] if check["alertname"] == rule["alert"]]
+    checks = [check for check in alert_checks() if check["alertname"] == rule["alert"]]
     fired = [bool(check.get("exp_alerts")) for check in checks]
     assert True in fired
     assert False in fired

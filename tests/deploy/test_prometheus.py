@@ -142,9 +142,9 @@ async def test_a_real_prometheus_sees_gateways_alerts_and_every_panel(
     async with issuer, connected(*urls) as clients:
         with prometheus(tmp_path, configuration, port):
             await wait_until(lambda: _contains(api, addresses), 60)
-            for _ in range(5):
+            for count in range(1, 6):
                 await clients[0].send("hello")
-                await asyncio.sleep(0.5)
+                await wait_until(lambda count=count: _has_scraped(api, "relay_messages_received_total", count), 60)
             await wait_until(lambda: _all_evaluated(api), 60)
             evaluated = await api.evaluated()
             assert [rule["name"] for rule in evaluated if rule["health"] != "ok"] == []
@@ -157,6 +157,11 @@ async def test_a_real_prometheus_sees_gateways_alerts_and_every_panel(
 
 async def _contains(api: Api, addresses: set[str]) -> bool:
     return addresses <= await api.targets_up()
+
+
+async def _has_scraped(api: Api, metric: str, least: int) -> bool:
+    found = await api.ask("query", query=f"sum({metric})")
+    return any(float(sample["value"][1]) >= least for sample in (found or {}).get("result", []))
 
 
 async def _all_evaluated(api: Api) -> bool:

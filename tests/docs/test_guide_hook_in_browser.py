@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from playwright.sync_api import Route, expect
 
 from tests.docs.relay_of_site import RelayOfSite
 from tests.docs.site import EXAMPLES, Site
-from tests.harness.browser import Browser, find_chromium
+from tests.harness.browser import Browser
 
 expect.set_options(timeout=60_000)
 
 STAND_IN = Path(__file__).parent / "stand_in"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """A browser for all tests of this module."""
-    program = find_chromium()
-    if program is None:
-        pytest.skip("no Chromium here: sh tests/install.sh chromium")
-    with Browser(program) as started:
-        yield started
 
 
 COMPONENT = """

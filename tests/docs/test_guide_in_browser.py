@@ -3,29 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.docs.relay_of_site import RelayOfSite
 from tests.docs.site import PROGRAMS, Site, commands
-from tests.harness.browser import Browser, View, find_chromium
+from tests.harness.browser import Browser, View
 from tests.harness.redis_server import RedisServer
 
 expect.set_options(timeout=60_000)
 
 PASSWORD = "correct horse"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """A browser for all tests of this module."""
-    program = find_chromium()
-    if program is None:
-        pytest.skip("no Chromium here: sh tests/install.sh chromium")
-    with Browser(program) as started:
-        yield started
 
 
 @pytest.fixture

@@ -218,7 +218,7 @@ class World:
         await self._acknowledge(refuse=len(case.data) % 5 == 0)
         if (case.ending is Ending.EOF and not transport.lost) or b"/api" in case.data:
             # Polls notice later that their client has gone, and commands should not reach the next one.
-            await asyncio.sleep(LATER_SECONDS)
+            await asyncio.sleep(LATER_SECONDS)  # by the virtual clock
         self._check_complaints()
         try:
             outcome = Outcome(read_replies(bytes(transport.written)), self._healthy.check())
@@ -240,7 +240,7 @@ class World:
         self._waited = bool(waiting)
         for channel in waiting:
             (self._late_bus.refuse if refuse else self._late_bus.acknowledge)(channel)
-        await asyncio.sleep(FORGOTTEN_SECONDS)
+        await asyncio.sleep(FORGOTTEN_SECONDS)  # by the virtual clock
 
     async def _receive(self, case: Case) -> None:
         """Take in a message of the bus, as the Redis broker does."""
@@ -257,7 +257,7 @@ class World:
         except Exception as error:
             raise Fault(f"{type(error).__name__} in the reader of the bus: {error}") from error
         self._healthy.speak()
-        await asyncio.sleep(LATER_SECONDS)
+        await asyncio.sleep(LATER_SECONDS)  # by the virtual clock
         self._check_complaints()
         try:
             self._healthy.check()
@@ -267,7 +267,7 @@ class World:
     async def _rest(self) -> None:
         """Let the deadlines of all open connections pass; event streams may stay, and WebSockets with pongs."""
         for _ in range(REST_SECONDS):
-            await asyncio.sleep(1)
+            await asyncio.sleep(1)  # by the virtual clock
             self._healthy.check()
             for case, transport in self._open:
                 if case.ending is Ending.PONGS:
@@ -278,7 +278,7 @@ class World:
             transport.send_eof()
         # What is stuck for a client that doesn't read is kept for some time, should it read after all.
         for _ in range(ceil(CLOSE_TIMEOUT_SECONDS + FORGOTTEN_SECONDS)):
-            await asyncio.sleep(1)
+            await asyncio.sleep(1)  # by the virtual clock
             self._healthy.check()
         for case, transport in self._open:
             if not transport.lost:

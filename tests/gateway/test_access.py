@@ -33,7 +33,7 @@ def test_that_everybody_may_do_everything_is_a_warning_beyond_this_machine(
     report_access(settings, auth_kind(settings))
     (record,) = caplog.records
     assert record.levelname == level.upper()
-    assert "everybody may do everything" in record.getMessage()
+    assert "every client may use every channel" in record.getMessage()
     assert "RELAY_AUTH is none" in record.getMessage()
     assert "RELAY_AUTH=key" in record.getMessage()
 
@@ -59,7 +59,7 @@ def test_rights_of_names_that_clients_choose_are_a_warning(
     report_access(settings, auth_kind(settings))
     (record,) = caplog.records
     assert record.levelname == level
-    assert "everybody has the same rights" in record.getMessage()
+    assert "every client has the same rights" in record.getMessage()
     assert "news" in record.getMessage()
 
 
@@ -100,6 +100,6 @@ async def test_a_program_that_identifies_its_clients_is_not_taken_for_none(caplo
 async def test_of_several_workers_one_process_tells_it(gateways: GatewayFactory, redis_server: RedisServer) -> None:
     gateway: GatewayProcess
     (gateway,) = await gateways(1, broker_url=redis_server.url, workers=2)
-    (record,) = gateway.records("everybody may do everything")
+    (record,) = gateway.records("every client may use every channel")
     assert "worker" not in record
     assert json.dumps(record).count("RELAY_AUTH is none") == 1

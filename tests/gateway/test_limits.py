@@ -3,47 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import pytest
 
-from relay import Gateway
 from relay.auth.authenticator import Identity
-from relay.auth.credential import MISSING, Unauthenticated
 from relay.errors import Refused
-from relay.gateway.proxy_phase import ProxyPhase
 from relay.limits import gateway_limits
-from tests.fuzz.memory_transport import MemoryTransport
-from tests.gateway.admissions import SUBSCRIBERS, WAYS, Authenticator, ask, every_way, guarded, nothing_is_left, success
+from tests.gateway.admissions import SUBSCRIBERS, WAYS, Authenticator, ask, guarded, nothing_is_left, success
+from tests.gateway.limited import come, counted, every_subscriber, gateway_time, staying
 from tests.harness.conditions import wait_until
-from tests.harness.http_response import HttpResponse, get
+from tests.harness.http_response import get
 from tests.harness.inside import parts_of
 from tests.harness.raw_websocket import RawWebSocket
-
-every_subscriber = pytest.mark.parametrize("way", SUBSCRIBERS)
-
-
-def counted(gateway: Gateway) -> int:
-    """Return how many addresses and users the gateway counts clients of."""
-    return len(parts_of(gateway).front_door.limits.connections)
-
-
-async def come(stack: AsyncExitStack, gateway: Gateway, way: str, *headers: str) -> HttpResponse:
-    """Ask to come in, and stay."""
-    client = await stack.enter_async_context(RawWebSocket(gateway.port))
-    head, _, body = WAYS[way].partition(b"\r\n\r\n")
-    extra = "".join(f"\r\n{header}" for header in headers).encode()
-    await client.send(head + extra + b"\r\n\r\n" + body)
-    return await client.response()
-
-
-@asynccontextmanager
-async def staying() -> AsyncIterator[AsyncExitStack]:
-    """Keep the clients of a test until its end."""
-    async with AsyncExitStack() as stack:
-        yield stack
 
 
 @every_subscriber
@@ -216,127 +188,8 @@ async def test_one_address_can_not_use_up_the_rate_of_new_clients(way: str, monk
         assert (await come(stack, gateway, way, other)).status == 401
 
 
-def gateway_time() -> float:
-    """Return the time of the gateway's clock."""
-    return asyncio.get_running_loop().time()
-
-
-@every_way
-async def test_after_too_many_failures_the_authenticator_is_not_asked_until_the_address_has_calmed_down(
-    way: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(gateway_limits, "FAILURES_PERIOD_SECONDS", 1.5)
-
-    def refuse() -> Identity:
-        raise Unauthenticated("wrong_key", "no")
-
-    authenticator = Authenticator(refuse)
-    async with guarded(authenticator, max_failed_authentications=3) as gateway, staying() as stack:
-        for _ in range(3):
-            assert (await come(stack, gateway, way)).status == 401
-        refused = await come(stack, gateway, way)
-        assert (refused.status, refused.text) == (429, "too many failed authentications from this address\n")
-        assert refused.headers["retry-after"] == "1"
-        assert len(authenticator.asked) == 3
-        assert gateway.counters.limits_reached == {"failed_authentications": 1}
-
-        async def asked_again() -> bool:
-            return (await come(stack, gateway, way)).status == 401
-
-        await wait_until(asked_again)
-        assert len(authenticator.asked) == 4
-
-
-@every_way
-async def test_requests_without_a_credential_are_no_failures(way: str) -> None:
-    """Nothing can be tried out by them: a page that isn't logged in must not shut out others of its office."""
-
-    def refuse() -> Identity:
-        raise Unauthenticated(MISSING, "no")
-
-    async with guarded(Authenticator(refuse), max_failed_authentications=1) as gateway, staying() as stack:
-        for _ in range(3):
-            assert (await come(stack, gateway, way)).status == 401
-
-
-async def test_an_authenticator_that_waits_fails_as_well() -> None:
-    async def refuse() -> Identity:
-        await asyncio.sleep(0)
-        raise Refused(401, "no")
-
-    async with guarded(Authenticator(refuse), max_failed_authentications=2) as gateway, staying() as stack:
-        statuses = [(await come(stack, gateway, way)).status for way in ("websocket", "poll", "publish")]
-        assert statuses == [401, 401, 429]
-
-
-@every_way
-async def test_authentications_that_wait_count_until_they_are_decided(way: str) -> None:
-    """Else an address could try out any number at once, as none has failed yet."""
-    event = asyncio.Event()
-
-    async def refuse() -> Identity:
-        await event.wait()
-        raise Refused(401, "no")
-
-    authenticator = Authenticator(refuse)
-    async with guarded(authenticator, max_failed_authentications=3) as gateway, staying() as stack:
-        waiting = [asyncio.create_task(come(stack, gateway, way)) for _ in range(3)]
-        await wait_until(lambda: len(authenticator.asked) == 3)
-        assert (await come(stack, gateway, way)).status == 429
-        event.set()
-        assert [(await one).status for one in waiting] == [401] * 3
-        assert (await come(stack, gateway, way)).status == 429
-        assert len(authenticator.asked) == 3
-
-
-async def test_authentications_that_begin_in_one_tick_count_for_one_another() -> None:
-    event = asyncio.Event()
-    authenticator = Authenticator.waiting_for(event)
-    async with guarded(authenticator, max_failed_authentications=3) as gateway:
-        loop, front_door = asyncio.get_running_loop(), parts_of(gateway).front_door
-        clients = [MemoryTransport(loop, ProxyPhase(front_door, "127.0.0.1")) for _ in range(8)]
-        for client in clients:
-            client.send(WAYS["websocket"])
-        await wait_until(lambda: sum(client.written.startswith(b"HTTP/1.1 429") for client in clients) == 5)
-        assert len(authenticator.asked) == 3
-        event.set()
-        await wait_until(lambda: sum(client.written.startswith(b"HTTP/1.1 101") for client in clients) == 3)
-        for client in clients:
-            client.reset()
-
-
-@every_way
-async def test_authentications_that_succeed_late_do_not_count(way: str) -> None:
-    event = asyncio.Event()
-    authenticator = Authenticator.waiting_for(event)
-    async with guarded(authenticator, max_failed_authentications=2) as gateway, staying() as stack:
-        waiting = [asyncio.create_task(come(stack, gateway, way)) for _ in range(2)]
-        await wait_until(lambda: len(authenticator.asked) == 2)
-        event.set()
-        assert [(await one).status for one in waiting] == [success(way)] * 2
-        for _ in range(3):
-            assert (await come(stack, gateway, way)).status == success(way)
-
-
 async def test_users_of_an_authenticator_that_a_program_brings_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever RELAY_AUTH is: the names are the program's."""
     monkeypatch.setattr("relay.settings.limits.CONNECTIONS_PER_USER", 1)
     async with guarded(Authenticator()) as gateway, staying() as stack:
         assert [(await come(stack, gateway, "websocket")).status for _ in range(2)] == [101, 429]
-
-
-@every_subscriber
-@pytest.mark.parametrize("state", ["full", "draining"])
-async def test_a_gateway_that_lets_nobody_in_asks_nobody_who_it_is(way: str, state: str) -> None:
-    authenticator = Authenticator()
-    async with guarded(authenticator, max_connections=1) as gateway, staying() as stack:
-        registry = parts_of(gateway).context.registry
-        if state == "full":
-            assert (await come(stack, gateway, "websocket")).status == 101
-        else:
-            registry.draining = True
-        asked = len(authenticator.asked)
-        assert (await come(stack, gateway, way)).status == 503
-        assert len(authenticator.asked) == asked
-        assert gateway.counters.connections_refused == {state: 1}
-        registry.draining = False

@@ -255,10 +255,10 @@ def play() -> Iterator[Callable[[Sequence[bytes]], bytes]]:
             transport = MemoryTransport(asyncio.get_running_loop(), ProxyPhase(front_door, "127.0.0.1"))
             for piece in pieces:
                 transport.send(piece)
-                await asyncio.sleep(0.01)
-            await asyncio.sleep(0.1)
+                await asyncio.sleep(0.01)  # by a virtual clock, as below: no time passes, but all is done that is due
+            await asyncio.sleep(0.1)  # longer than any answer of a poll waits
             transport.reset()
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.01)  # virtual
             return re.sub(rb"Date: [^\r]*", b"", bytes(transport.written))
 
         yield lambda pieces: runner.run(answer(pieces))

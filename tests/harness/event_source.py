@@ -1,4 +1,4 @@
-"""A client of server-sent events: the parser of the HTML Living Standard, section 9.2.6, and a socket."""
+"""A client of server-sent events: the parser of the HTML Living Standard, section 9.2.6, and what it reads from."""
 
 from __future__ import annotations
 
@@ -6,15 +6,11 @@ import asyncio
 import base64
 import codecs
 import json
-import socket
-import struct
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from tests.harness.conditions import PATIENCE_SECONDS
-from tests.harness.http_response import HttpResponse, parse_head
-from tests.harness.tls_socket import TRUSTED, TlsSocket
+from tests.harness.response_stream import ResponseStream
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,17 +109,15 @@ class EventParser:
         return Event(kind or "message", data.removesuffix("\n"), self.last_id) if data else None
 
 
-class EventStreamClient:
-    """A connection to `/sse` on a port of 127.0.0.1. An async context manager: dropped at the end.
+class EventStreamClient(ResponseStream):
+    """A connection to `/sse` on a port of 127.0.0.1; see `ResponseStream`.
 
     Args:
-        port: TCP port.
+        port, receive_buffer: see there.
         target: path and query.
         headers: further header lines, without line ends.
-        receive_buffer: bytes that the kernel may hold unread; None for its default.
 
     Attributes:
-        head: status and headers of the answer, and the body when it is no stream.
         parser: of the stream.
         events: those that carry messages.
         closed: code and reason of the relay for ending the stream; None: it didn't say.
@@ -131,57 +125,14 @@ class EventStreamClient:
         presence: who has come and who has gone, and from when on that is told: names of events, and what they say.
     """
 
-    head: HttpResponse
-
     def __init__(self, port: int, target: str, *headers: str, receive_buffer: int | None = None) -> None:
-        self._port = port
-        self._request = "\r\n".join([f"GET {target} HTTP/1.1", f"Host: 127.0.0.1:{port}", *headers, "", ""]).encode()
-        self._socket = socket.socket()
-        self._socket.setblocking(False)
-        if receive_buffer is not None:
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        self._tls: TlsSocket | None = None
+        lines = [f"GET {target} HTTP/1.1", f"Host: 127.0.0.1:{port}", *headers, "", ""]
+        super().__init__(port, "\r\n".join(lines).encode(), receive_buffer)
         self.parser = EventParser()
         self.events: list[Event] = []
         self.closed: tuple[int, str] | None = None
         self.missed: list[tuple[int, str | None]] = []
         self.presence: list[tuple[str, dict[str, Any]]] = []
-
-    async def __aenter__(self) -> Self:
-        try:
-            await asyncio.get_running_loop().sock_connect(self._socket, ("127.0.0.1", self._port))
-            if self._port in TRUSTED:
-                self._tls = TlsSocket(self._socket, TRUSTED[self._port])
-                await self._tls.handshake()
-            await self.send(self._request)
-            data = b""
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                while b"\r\n\r\n" not in data:
-                    if not (chunk := await self._read()):
-                        raise EOFError(data)
-                    data += chunk
-                head, _, rest = data.partition(b"\r\n\r\n")
-                status, headers = parse_head(head)
-                while len(rest) < int(headers.get("content-length", 0)):
-                    rest += await self._read()
-        except BaseException:
-            self._socket.close()
-            raise
-        self.head = HttpResponse(status, headers, rest)
-        self._take(rest)
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._socket.close()
-
-    async def send(self, data: bytes) -> None:
-        """Send exact bytes."""
-        if self._tls is not None:
-            await self._tls.send(data)
-        else:
-            await asyncio.get_running_loop().sock_sendall(self._socket, data)
 
     async def receive(self, count: int, within: float = PATIENCE_SECONDS) -> list[str | bytes]:
         """Read until so many events have come; return the messages of all that have.
@@ -232,15 +183,6 @@ class EventStreamClient:
                 self._take(await self._read())
         return self.parser.last_id
 
-    def half_close(self) -> None:
-        """Say that nothing more will be sent."""
-        self._socket.shutdown(socket.SHUT_WR)
-
-    def abort(self) -> None:
-        """Drop the connection with a TCP reset."""
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self._socket.close()
-
     def _take(self, chunk: bytes) -> None:
         for event in self.parser.feed(chunk):
             if event.kind == "close":
@@ -252,11 +194,3 @@ class EventStreamClient:
                 self.presence.append((event.kind, json.loads(event.data)))
             else:
                 self.events.append(event)
-
-    async def _read(self) -> bytes:
-        try:
-            if self._tls is not None:
-                return await self._tls.receive()
-            return await asyncio.get_running_loop().sock_recv(self._socket, 65536)
-        except ConnectionError:
-            return b""

@@ -11,8 +11,24 @@ WAYS = list(BEST_FIRST)
 
 NATIVE: list[Way] = ["io_uring", "send"]
 
-EACH_FAN_OUT = ["uvloop io_uring", "asyncio io_uring", "uvloop send", "asyncio send", "uvloop python", "asyncio python"]
+REPEAT = pytest.mark.repeat
+"""Marks a case of a whole-process test each part of which other cases have: it is for `make whole-runs` only."""
+
+_PAIRS = [("io_uring", "uvloop"), ("send", "asyncio"), ("python", "asyncio")]
+_REPEATS = [("io_uring", "asyncio"), ("send", "uvloop"), ("python", "uvloop")]
+
+EACH_FAN_OUT = [
+    *(f"{loop} {way}" for way, loop in _PAIRS),
+    *(pytest.param(f"{loop} {way}", marks=REPEAT) for way, loop in _REPEATS),
+]
 """Clusters that a module asks for, one for each way and each event loop; see `cluster`."""
+
+each_fan_out_and_loop = pytest.mark.parametrize(
+    ("each_fan_out", "event_loop"),
+    [*_PAIRS, *(pytest.param(*pair, marks=REPEAT) for pair in _REPEATS)],
+    indirect=["each_fan_out"],
+)
+"""For tests whose gateways have processes of their own, and that want each way and each event loop."""
 
 
 def need(way: str) -> None:

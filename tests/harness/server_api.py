@@ -35,3 +35,9 @@ async def publish(port: int, target: str, body: bytes, *headers: str) -> HttpRes
     """Publish as `curl -d` does."""
     given = headers or ("Content-Type: application/x-www-form-urlencoded",)
     return await send_request(port, request(target, body, *given))
+
+
+async def error_of(port: int, method: str, **parameters: object) -> tuple[int, str]:
+    """Return code and message of the error of a command."""
+    error = (await call(port, method, parameters))["error"]
+    return error["code"], error["message"]

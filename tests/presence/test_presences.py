@@ -225,7 +225,7 @@ async def test_what_came_while_a_refresh_was_under_way_is_due_in_order(monkeypat
 
         async def slowly(channels: Sequence[str]) -> list[Tally]:
             found.join(2, channel="room:2")
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.01)  # the refresh takes time: the other one is due before it has come back
             return await refresh(channels)
 
         monkeypatch.setattr(found.store, "refresh", slowly)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import Any, cast
 
 import pytest
@@ -11,17 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from websockets.frames import Close
 
-from relay.errors import (
-    ChannelError,
-    CustomDisconnect,
-    Disconnect,
-    NotAllowed,
-    ProtocolError,
-    PublishRefused,
-    SubscribeError,
-    SubscriptionError,
-    comes_back,
-)
+from relay.errors import CustomDisconnect, Disconnect, ProtocolError, comes_back
 from relay.message import Kind, Message, PositionedMessage
 from relay.position import Position
 from relay.protocols import ClientProtocol, SingleChannelProtocol
@@ -69,9 +58,6 @@ def opened(case: Case) -> tuple[RecordingSession, ClientProtocol]:
     session, protocol = RecordingSession(), case.make()
     protocol.opened(session, None)
     return session, protocol
-
-
-# What a client is sent.
 
 
 @all_cases
@@ -225,9 +211,6 @@ def test_a_client_has_its_channel_before_its_handshake_is_answered_or_any_number
     assert isinstance(protocol.echo, bool)
 
 
-# What a client sends.
-
-
 @speaking
 @given(st.data())
 def test_a_request_is_done_by_the_verbs_of_the_session(case: Case, data: st.DataObject) -> None:
@@ -298,62 +281,3 @@ def test_a_plain_client_without_the_right_to_publish_is_closed() -> None:
     with pytest.raises(ProtocolError) as caught:
         case.make().received(session, Kind.TEXT, b"hello")
     assert caught.value.disconnect is Disconnect.NOT_ALLOWED
-
-
-# Requests and their answers.
-
-
-@pytest.fixture
-def protocol() -> ClientProtocol:
-    """The protocol that answers."""
-    (case,) = (case for case in CASES if case.name == "multiplexed")
-    return case.make()
-
-
-def say(protocol: ClientProtocol, session: RecordingSession, **command: object) -> None:
-    """Let a client say a command."""
-    protocol.received(session, Kind.TEXT, json.dumps(command).encode())
-
-
-def told(session: RecordingSession) -> list[Any]:
-    """Return what a client was sent."""
-    return [json.loads(payload) for data in session.sent for _, payload in frames_of(data)]
-
-
-def test_each_request_has_the_answer_with_its_id_whenever_it_comes(protocol: ClientProtocol) -> None:
-    session = RecordingSession(settle=False)
-    for number, name in enumerate("abc"):
-        say(protocol, session, id=number + 1, subscribe=name)
-    say(protocol, session, id=4, publish={"channel": "d", "data": 1})
-    assert told(session) == []
-    errors = {"b": SubscribeError("b", "late"), "d": PublishRefused("NOPERM")}
-    for name in "dbca":
-        outcome = session.outcomes[name]
-        assert outcome is not None, "a failure would close the client"
-        outcome(errors.get(name))
-    assert [answer.get("ok") or answer["id"] for answer in told(session)] == [4, 2, True, True]
-    assert [answer["id"] for answer in told(session)] == [4, 2, 3, 1]
-
-
-@pytest.mark.parametrize(
-    ("commands", "error"),
-    [
-        ([{"id": 7, "subscribe": "a b"}], ChannelError),
-        ([{"id": 7, "subscribe": "secret"}], NotAllowed),
-        ([{"id": 7, "publish": {"channel": "secret", "data": 1}}], NotAllowed),
-        ([{"id": 7, "publish": {"channel": "", "data": 1}}], ChannelError),
-        ([{"id": 6, "subscribe": "a"}, {"id": 7, "subscribe": "a"}], SubscriptionError),
-        ([{"id": 7, "unsubscribe": "a"}], SubscriptionError),
-    ],
-)
-def test_a_request_that_cannot_be_done_is_answered_and_the_client_stays(
-    protocol: ClientProtocol, commands: list[dict[str, object]], error: type[Exception]
-) -> None:
-    session = RecordingSession(allowed=lambda channel: channel != "secret")
-    for command in commands:
-        say(protocol, session, **command)
-    answers = told(session)
-    assert [answer["id"] for answer in answers] == [command["id"] for command in commands]
-    assert "error" in answers[-1]
-    assert "ok" not in answers[-1]
-    assert session.closed == []

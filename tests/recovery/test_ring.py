@@ -10,11 +10,11 @@ from relay.brokers.history import HistoryPage
 from relay.message import Attributes, PositionedMessage
 from relay.namespaces import ChannelOptions
 from relay.position import Position
-from relay.recovery.kept import KEPT_BYTES, Kept
+from relay.recovery.live_buffer import BUFFER_BYTES, LiveBuffer
 from relay.recovery.reading import Extent, Reading
 from relay.recovery.recent_messages import RecentMessages
 from relay.recovery.ring import MESSAGE_BYTES, Budget, Ring
-from tests.recovery.channel_world import positioned
+from tests.recovery.channel_bus import positioned
 
 
 def message(offset: int, size: int = 0) -> PositionedMessage:
@@ -42,7 +42,7 @@ def test_a_ring_has_the_newest_messages_that_there_is_room_for(sizes: list[int])
 
 def test_attributes_take_room_like_payloads() -> None:
     budget = Budget(1 << 20)
-    ring, kept = Ring(5, 60, budget), Kept(budget)
+    ring, kept = Ring(5, 60, budget), LiveBuffer(budget)
     one = msgspec.structs.replace(message(1, 10), attributes=Attributes(b"p" * 5, b"t" * 15))
     kept.add(one)
     assert budget.used == 30 + MESSAGE_BYTES
@@ -126,21 +126,21 @@ def test_what_is_known_to_be_gone_is_not_read() -> None:
 
 
 def test_messages_without_room_push_out_those_that_were_kept_before() -> None:
-    budget = Budget(KEPT_BYTES * 2)
-    kept = Kept(budget)
-    half = KEPT_BYTES // 2 - MESSAGE_BYTES
+    budget = Budget(BUFFER_BYTES * 2)
+    kept = LiveBuffer(budget)
+    half = BUFFER_BYTES // 2 - MESSAGE_BYTES
     assert kept.add(message(1, half))
     assert kept.add(message(2, half))
     assert not kept.add(message(3, half))
     assert [one.position.offset for one in kept.messages] == [3]
-    assert budget.used == KEPT_BYTES // 2
+    assert budget.used == BUFFER_BYTES // 2
     assert kept.take()[0] == [message(3, half)]
     assert budget.used == 0
 
 
 def test_one_channel_has_no_room_when_all_together_have_none() -> None:
     budget = Budget(3 * MESSAGE_BYTES)
-    one, other = Kept(budget), Kept(budget)
+    one, other = LiveBuffer(budget), LiveBuffer(budget)
     assert one.add(message(1))
     assert one.add(message(2))
     assert other.add(message(1))

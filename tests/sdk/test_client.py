@@ -50,7 +50,7 @@ async def test_a_gateway_that_is_killed_and_started_again_loses_nothing(
             while not over.is_set():
                 sent.append(f"{len(sent)}")
                 await publisher.publish(KEPT, sent[-1])
-                await asyncio.sleep(0.002)
+                await asyncio.sleep(0.002)  # a rate that the history keeps while the gateway is away
             sent.append("end")
             await publisher.publish(KEPT, "end")
 

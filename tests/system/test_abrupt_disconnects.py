@@ -34,7 +34,7 @@ async def come_and_go(port: int, channel: str, way: str, moment: float) -> None:
             raw.abort()
             return
         assert (await raw.upgrade(f"/ws/{channel}")).status == 101
-        await asyncio.sleep(moment)
+        await asyncio.sleep(moment)  # at random: it vanishes in the middle of anything
         if way == "half a frame":
             await raw.send(encode_frame(TEXT, b"never whole" * 10)[:20])
         elif way == "after sending":

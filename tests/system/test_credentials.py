@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-import base64
-import json
 import time
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
-import jwt
 import pytest
 import pytest_asyncio
 from pydantic import SecretStr
@@ -17,39 +13,11 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from relay import Gateway, Settings
-from relay.auth.authenticator import Identity
-from relay.auth.grant import Grant
-from relay.errors import Refused
-from relay.protocols.request import ConnectRequest
 from tests.auth.key_pairs import P256, RSA, pem_of
-from tests.harness.http_response import HttpResponse, parse_head, send_request
+from tests.harness.http_response import send_request
 from tests.harness.inside import parts_of
 from tests.harness.websocket_client import connected
-
-SECRET: Final = "the secret that only the issuer and the relay know, of 64 bytes."
-KEY: Final = "k3y-of-the-deployment"
-WAYS: Final = ("websocket", "events", "poll", "publish")
-
-every_way = pytest.mark.parametrize("way", WAYS)
-
-
-def token(secret: Any = SECRET, algorithm: str = "HS256", headers: Any = None, **claims: Any) -> str:
-    """Return a token of Ann that is valid for an hour, unless the claims say something else."""
-    standard = {"sub": "ann", "exp": int(time.time()) + 3600, "channels": {"chat:*": "rw", "news": "r"}}
-    return jwt.encode({**standard, **claims}, secret, algorithm, headers)
-
-
-def unsigned(algorithm: str) -> str:
-    """Return a token without a signature."""
-    parts = ({"alg": algorithm}, {"sub": "ann", "exp": 2**33, "channels": {"chat:*": "rw"}})
-    return ".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts) + "."
-
-
-def confused() -> str:
-    """Return a token that is signed with the public key as a secret."""
-    head = unsigned("HS256").rstrip(".")
-    signature = jwt.get_algorithm_by_name("HS256").sign(head.encode(), pem_of(RSA).encode())
-    return f"{head}.{base64.urlsafe_b64encode(signature).decode().rstrip('=')}"
+from tests.system.credentials import SECRET, ask, confused, every_way, token, unsigned
 
 
 @pytest_asyncio.fixture
@@ -57,43 +25,6 @@ async def gateway() -> AsyncIterator[Gateway]:
     settings = Settings(port=0, drain_seconds=0, auth="jwt", jwt_secret=SecretStr(SECRET), jwt_public_key=pem_of(RSA))
     async with Gateway(settings) as gateway:
         yield gateway
-
-
-async def ask(gateway: Gateway, way: str, channel: str, *headers: str, query: str = "") -> HttpResponse:
-    """Send the request of a client that comes in by one of the ways, and return the answer.
-
-    Args:
-        gateway: where to.
-        way: one of `WAYS`.
-        channel: percent-encoded.
-        headers: lines.
-        query: of the URL, with the `?`.
-    """
-    lines = "".join(f"{line}\r\n" for line in ("Host: localhost", "Connection: close", *headers))
-    if way == "poll":
-        head = f"GET /poll/{channel}{query or '?'}&wait=0 HTTP/1.1\r\n{lines}\r\n"
-        return await send_request(gateway.port, head.encode())
-    if way == "publish":
-        head = f"POST /publish/{channel}{query} HTTP/1.1\r\n{lines}Content-Type: text/plain\r\n"
-        return await send_request(gateway.port, f"{head}Content-Length: 5\r\n\r\nhello".encode())
-    if way == "events":
-        reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
-        try:
-            writer.write(f"GET /sse/{channel}{query} HTTP/1.1\r\n{lines}\r\n".encode())
-            status, found = parse_head(await reader.readuntil(b"\r\n\r\n"))
-            return HttpResponse(status, found, b"" if status == 200 else await reader.read())
-        finally:
-            writer.close()
-    try:
-        sent = dict(line.split(": ", 1) for line in headers)
-        async with connect(f"{gateway.url}/ws/{channel}{query}", additional_headers=sent):
-            return HttpResponse(101, {}, b"")
-    except InvalidStatus as refused:
-        return HttpResponse(
-            refused.response.status_code,
-            {name.lower(): value for name, value in refused.response.headers.raw_items()},
-            bytes(refused.response.body),
-        )
 
 
 @every_way
@@ -268,77 +199,7 @@ async def test_pages_of_other_sites_are_refused_and_programs_are_not(gateway: Ga
     assert evil.status == 403
 
 
-async def test_a_cookie_is_a_credential_where_the_settings_name_it() -> None:
-    settings = Settings(port=0, drain_seconds=0, auth="jwt", jwt_secret=SecretStr(SECRET), auth_cookie="session")
-    async with Gateway(settings) as gateway:
-        for way in WAYS:
-            answer = await ask(gateway, way, "chat:1", f"Cookie: a=b; session={token()}")
-            assert answer.status == (101 if way == "websocket" else 200)
-            assert (await ask(gateway, way, "chat:1", "Cookie: session=x")).status == 401
-
-
-async def test_keys_let_in_whoever_has_one() -> None:
-    keys = (KEY, "an0ther-key-of-bob;user=bob;chat:*=r;user:{sub}=rw")
-    async with Gateway(Settings(port=0, drain_seconds=0, auth="key", auth_keys=tuple(map(SecretStr, keys)))) as gateway:
-        assert (await ask(gateway, "poll", "anything", f"Authorization: Bearer {KEY}")).status == 200
-        bob = "Authorization: Bearer an0ther-key-of-bob"
-        assert (await ask(gateway, "poll", "user:bob", bob)).status == 200
-        assert (await ask(gateway, "publish", "user:bob", bob)).status == 200
-        assert (await ask(gateway, "publish", "chat:1", bob)).status == 403
-        for wrong in (KEY[:-1], KEY + "x", KEY.upper(), "x" * 5000, "é" * 20):
-            answer = await ask(gateway, "poll", "anything", query=f"?token={wrong.replace('é', '%C3%A9')}")
-            assert (answer.status, answer.text) == (401, "the key is none of this relay's\n")
-
-
-async def test_keys_without_rights_have_those_of_all_where_there_are_some() -> None:
-    settings = Settings(port=0, drain_seconds=0, auth="key", auth_keys=(SecretStr(KEY),), rights={"news": "r"})
-    async with Gateway(settings) as gateway:
-        assert (await ask(gateway, "poll", "news", query=f"?token={KEY}")).status == 200
-        assert (await ask(gateway, "poll", "chat:1", query=f"?token={KEY}")).status == 403
-
-
-async def test_rights_can_be_limited_without_credentials() -> None:
-    settings = Settings(port=0, drain_seconds=0, rights={"news": "r", "user:{sub}": "rw"})
-    async with Gateway(settings) as gateway:
-        assert (await ask(gateway, "poll", "news")).status == 200
-        assert (await ask(gateway, "publish", "news")).status == 403
-        assert (await ask(gateway, "publish", "user:ann", query="?user=ann")).status == 200
-        assert (await ask(gateway, "publish", "user:ann", query="?user=bob")).status == 403
-
-
-async def identify(request: ConnectRequest) -> Grant | None:
-    """Decide by the name in the query, as a function of a program would."""
-    name = request.query.get("name")
-    if name == "late":
-        raise Refused(403, "not at this time")
-    return None if name is None else Grant(name, {"chat:*": "rw"})
-
-
-async def test_a_function_decides() -> None:
-    async with Gateway(Settings(port=0, drain_seconds=0, auth=f"{__name__}.identify")) as gateway:
-        for way in WAYS:
-            assert (await ask(gateway, way, "chat:1", query="?name=ann")).status in (101, 200)
-            assert (await ask(gateway, way, "news", query="?name=ann")).status == 403
-            assert (await ask(gateway, way, "chat:1")).status == 401
-            late = await ask(gateway, way, "chat:1", query="?name=late")
-            assert (late.status, late.text) == (403, "not at this time\n")
-
-
 async def test_the_name_of_a_client_is_that_of_its_token(gateway: Gateway) -> None:
     """What it says in `?user=` counts for nothing."""
     async with connected(f"{gateway.url}/ws/chat:1?user=root&token={token()}"):
         assert [client.session.user for client in parts_of(gateway).context.registry] == ["ann"]
-
-
-class Everybody:
-    """An authenticator that a program brings; lets in whoever comes."""
-
-    def identify(self, request: ConnectRequest) -> Identity:
-        """See `relay.auth.authenticator.Authenticator`."""
-        return Identity("ann")
-
-
-async def test_pages_of_other_sites_are_refused_where_a_program_decides() -> None:
-    async with Gateway(Settings(port=0, drain_seconds=0), authenticator=Everybody()) as gateway:
-        assert (await ask(gateway, "websocket", "a", "Origin: https://evil.example")).status == 403
-        assert (await ask(gateway, "websocket", "a")).status == 101

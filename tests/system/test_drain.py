@@ -45,7 +45,7 @@ class AcknowledgedPublisher:
                     await self._client.send(labelled(self.name, self.sent - 1))
                 await self._client.flushed()
                 self.accepted = self.sent
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(0.01)  # a rate that the gateway keeps up with
         except ConnectionClosed:
             pass
 

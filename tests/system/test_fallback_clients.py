@@ -14,16 +14,14 @@ import pytest
 from playwright.sync_api import Page
 
 from relay import Publisher
-from tests.harness.browser import Browser, find_chromium
+from tests.harness.browser import Browser
 from tests.harness.conditions import wait_until_blocking
 from tests.harness.free_port import free_port
 from tests.harness.gateway_process import GatewayProcess, end
 from tests.harness.redis_server import RedisServer
 
-CHROMIUM = find_chromium()
 CURL = shutil.which("curl")
 
-needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: sh tests/install.sh chromium")
 needs_curl = pytest.mark.skipif(CURL is None, reason="no curl here")
 
 Start = Callable[..., GatewayProcess]
@@ -65,14 +63,6 @@ async (url) => {
 PATIENCE_MILLISECONDS = 40_000
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """A browser for all tests of this module."""
-    assert CHROMIUM is not None
-    with Browser(CHROMIUM) as started:
-        yield started
-
-
 @pytest.fixture
 def start(redis_server: RedisServer, prefix: str) -> Iterator[Start]:
     """Start a gateway over Redis, on a port that may be taken again: `start(port, ...)`."""
@@ -100,7 +90,6 @@ def stop(gateway: GatewayProcess, number: signal.Signals) -> None:
     wait_until_blocking(lambda: not gateway.running, 10, "gateway ends")
 
 
-@needs_chromium
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_an_event_source_comes_back_by_itself_and_goes_on(
     browser: Browser, start: Start, publisher: Publisher, number: signal.Signals
@@ -128,7 +117,6 @@ def test_an_event_source_comes_back_by_itself_and_goes_on(
         assert "closed" not in page.evaluate("window.states")
 
 
-@needs_chromium
 def test_an_event_source_of_a_site_that_is_not_allowed_hears_nothing(browser: Browser, start: Start) -> None:
     page_server, gateway = start(0), start(0)
     with browser.visiting(f"http://127.0.0.1:{page_server.port}/healthz") as view:
@@ -137,7 +125,6 @@ def test_an_event_source_of_a_site_that_is_not_allowed_hears_nothing(browser: Br
         assert view.page.evaluate("window.states") == ["closed"]
 
 
-@needs_chromium
 def test_a_page_that_polls_goes_on_after_a_restart_and_knows_what_it_may_have_missed(
     browser: Browser, start: Start, publisher: Publisher
 ) -> None:

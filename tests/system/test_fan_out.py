@@ -8,8 +8,7 @@ import pytest
 
 from relay import AsyncPublisher, Publisher
 from tests.conftest import EmbeddedFactory, GatewayFactory
-from tests.harness.deployment import EVENT_LOOPS
-from tests.harness.fan_outs import EACH_FAN_OUT
+from tests.harness.fan_outs import EACH_FAN_OUT, each_fan_out_and_loop
 from tests.harness.gateway_process import GatewayProcess
 from tests.harness.history import Payload
 from tests.harness.raw_websocket import PING, PONG, TEXT, Frame, RawWebSocket
@@ -184,8 +183,8 @@ async def test_sending_to_clients_that_leave_is_no_error(cluster: list[GatewayPr
     assert not [line for gateway in cluster for line in gateway.complaints()]
 
 
+@each_fan_out_and_loop
 @pytest.mark.usefixtures("each_fan_out")
-@pytest.mark.parametrize("event_loop", EVENT_LOOPS)
 async def test_pongs_and_own_messages_never_stand_within_a_message(gateways: GatewayFactory, event_loop: str) -> None:
     """For a client that reads slowly, so that its socket takes parts of messages only."""
     (gateway,) = await gateways(1, event_loop=event_loop, send_buffer_bytes=50_000_000)

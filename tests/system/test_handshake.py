@@ -200,7 +200,7 @@ async def test_a_handshake_that_takes_too_long_is_ended(gateways: GatewayFactory
             await dripping.send(b"GET /ws/a HTTP/1.1\r\nX: ")
             while True:
                 await dripping.send(b"x")
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(0.05)  # how slowly it drips
 
         drops = asyncio.create_task(drip())
         await silent.end()

@@ -42,7 +42,7 @@ async def talk(raw: RawWebSocket) -> None:
     """Send messages, and read nothing."""
     while True:
         await raw.send_frame(TEXT, b"still here")
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.1)  # more often than pings come
 
 
 async def answer(raw: RawWebSocket) -> None:

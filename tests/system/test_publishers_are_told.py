@@ -108,7 +108,7 @@ class Session:
                     sent = self.sent
                     await self.client.flushed()
                     self.read = sent
-                await asyncio.sleep(self._rng.choice((0, 0.001, 0.01)))
+                await asyncio.sleep(self._rng.choice((0, 0.001, 0.01)))  # a rate that changes at random
 
     def judge(self, published: list[int]) -> list[str]:
         """Return what is wrong with what Redis published of this session."""
@@ -126,11 +126,11 @@ async def trouble(redis: RedisServer, rng: random.Random) -> None:
     kind = rng.choice(("pause", "cut", "both"))
     if kind != "cut":
         redis.pause()
-        await asyncio.sleep(rng.choice((0.02, 0.1, 0.5)))
+        await asyncio.sleep(rng.choice((0.02, 0.1, 0.5)))  # at random: shorter and longer than the timeouts
         redis.resume()
     if kind != "pause":
         await asyncio.to_thread(redis.kill_clients, "normal")
-    await asyncio.sleep(rng.choice((0, 0.05)))
+    await asyncio.sleep(rng.choice((0, 0.05)))  # at random, as above
 
 
 @pytest.mark.parametrize(("seed", "event_loop"), [*enumerate(EVENT_LOOPS)])
@@ -157,7 +157,7 @@ async def test_no_message_is_lost_in_silence_doubled_or_overtaken(
             except (InvalidHandshake, OSError, EOFError):
                 if not gateway.running:
                     return
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.02)  # how often a client comes back
                 continue
             sessions.append(Session(f"{name}.{life}", client, rng))
             await sessions[-1].run()
@@ -169,7 +169,7 @@ async def test_no_message_is_lost_in_silence_doubled_or_overtaken(
         for _ in range(4):
             await trouble(own_redis, rng)
         happening = asyncio.create_task(trouble(own_redis, rng))
-        await asyncio.sleep(rng.choice((0.01, 0.03)))
+        await asyncio.sleep(rng.choice((0.01, 0.03)))  # at random: in the middle of the trouble
         gateway.signal(signal.SIGTERM)
         await wait_until(lambda: not gateway.running, 20)
         await happening

@@ -8,15 +8,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.harness.browser import Browser, find_chromium
+from tests.harness.browser import Browser
 from tests.harness.conditions import wait_until_blocking
 from tests.harness.free_port import free_port
 from tests.harness.gateway_process import GatewayProcess, end
 from tests.harness.redis_server import RedisServer
-
-CHROMIUM = find_chromium()
-
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: sh tests/install.sh chromium")
 
 Start = Callable[[int], GatewayProcess]
 
@@ -53,14 +49,6 @@ POLL = """
     poll();
 }
 """
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """A browser for all tests of this module."""
-    assert CHROMIUM is not None
-    with Browser(CHROMIUM) as started:
-        yield started
 
 
 @pytest.fixture

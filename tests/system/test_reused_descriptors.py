@@ -16,7 +16,7 @@ from relay.clients.client import Client
 from relay.clients.context import Context
 from tests.conftest import EmbeddedFactory, GatewayFactory
 from tests.harness.conditions import wait_until
-from tests.harness.deployment import EVENT_LOOPS
+from tests.harness.fan_outs import each_fan_out_and_loop
 from tests.harness.inside import parts_of
 from tests.harness.raw_websocket import CLOSE, TEXT, RawWebSocket, upgraded
 from tests.harness.redis_server import RedisServer
@@ -42,7 +42,7 @@ async def come_and_go(port: int, seed: int, seen: Counter[str], stop: asyncio.Ev
                 assert set(filling) <= set(channel[1:].encode())
                 seen[channel] += 1
             if way == "unread":
-                await asyncio.sleep(source.uniform(0, 0.03))
+                await asyncio.sleep(source.uniform(0, 0.03))  # at random: so much comes meanwhile
             elif way == "reset":
                 raw.abort()
             elif way == "closing handshake":
@@ -57,8 +57,8 @@ async def flood(sender: WebSocketClient, channel: str, listener: WebSocketClient
         await listener.receive(number - 10)
 
 
+@each_fan_out_and_loop
 @pytest.mark.usefixtures("each_fan_out")
-@pytest.mark.parametrize("event_loop", EVENT_LOOPS)
 async def test_no_byte_reaches_another_client(
     gateways: GatewayFactory, redis_server: RedisServer, prefix: str, event_loop: str
 ) -> None:

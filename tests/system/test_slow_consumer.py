@@ -11,8 +11,7 @@ import pytest
 from relay.clients.context import CLOSE_TIMEOUT_SECONDS
 from tests.conftest import EmbeddedFactory, GatewayFactory
 from tests.harness.conditions import wait_until
-from tests.harness.deployment import EVENT_LOOPS
-from tests.harness.fan_outs import EACH_FAN_OUT
+from tests.harness.fan_outs import EACH_FAN_OUT, each_fan_out_and_loop
 from tests.harness.gateway_process import GatewayProcess
 from tests.harness.history import label_of, labelled
 from tests.harness.raw_websocket import CLOSE, TEXT, RawWebSocket, close_of, upgraded
@@ -103,8 +102,8 @@ async def test_a_stalled_client_that_never_reads_again_is_dropped(
         await all_arrived([listener], {"p": 300})
 
 
+@each_fan_out_and_loop
 @pytest.mark.usefixtures("each_fan_out")
-@pytest.mark.parametrize("event_loop", EVENT_LOOPS)
 async def test_with_the_drop_policy_a_slow_client_stays_and_misses_the_newest(
     gateways: GatewayFactory, event_loop: str
 ) -> None:

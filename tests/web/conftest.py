@@ -1,4 +1,4 @@
-"""What the tests of the HTTP side share: a browser, two gateways over one Redis, and a check of all connections."""
+"""What the tests of the HTTP side share: two gateways over one Redis, and a check of all connections."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.harness.browser import Browser, find_chromium
 from tests.harness.deployment import EVENT_LOOPS
 from tests.harness.gateway_process import GatewayProcess, end
 from tests.harness.redis_server import RedisServer
@@ -20,16 +19,6 @@ def stages(monkeypatch: pytest.MonkeyPatch) -> Iterator[WatchedStage]:
     watched = watch_stages(monkeypatch)
     yield watched
     assert watched.illegal == set()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """A browser for all tests of a module."""
-    program = find_chromium()
-    if program is None:
-        pytest.skip("no Chromium here: sh tests/install.sh chromium")
-    with Browser(program) as started:
-        yield started
 
 
 @contextmanager

@@ -19,7 +19,7 @@ async def handle(transport: HttpTransport | None, admitted: asyncio.Future[None]
         if admitted is not None:
             await admitted
         done.append("admitted")
-    await asyncio.sleep(0.001)
+    await asyncio.sleep(0)
     done.append("answered")
 
 

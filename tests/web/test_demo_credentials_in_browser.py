@@ -65,12 +65,12 @@ def shown(view: View) -> str:
 def test_where_everybody_may_do_everything_the_page_says_so_and_wants_nothing(browser: Browser, start: Start) -> None:
     with visit(browser, start().port, "a") as (client, view):
         expect(view.page.locator("#access")).to_have_text(
-            "Everybody who reaches this server may listen and publish to every channel: RELAY_AUTH is none."
+            "Every client that reaches this server may listen and publish to every channel: RELAY_AUTH is none."
         )
         expect(client.root.locator("input[name=token]")).to_be_hidden()
         expect(view.page.locator("#snippets")).not_to_contain_text("TOKEN")
     with visit(browser, start(rights="a=rw").port, "a") as (_, view):
-        expect(view.page.locator("#access")).to_contain_text("Everybody has the same rights here")
+        expect(view.page.locator("#access")).to_contain_text("Every client has the same rights here")
 
 
 @pytest.mark.parametrize("subprotocols", ["v1.chat,v2.chat", "mqtt,relay"])

@@ -109,10 +109,10 @@ async def test_without_a_bus_the_publisher_is_told_to_come_back(embedded: Embedd
 async def test_who_leaves_before_the_answer_leaves_nothing_behind(embedded: EmbeddedFactory) -> None:
     (gateway,) = await embedded(1, broker_url=f"redis://127.0.0.1:{free_port()}", publish_timeout=0.2)
     before = asyncio.all_tasks()
-    for _ in range(10):
+    for count in range(1, 11):
         _reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
         writer.write(request("/publish/a", b"x", "Content-Type: text/plain"))
-        await asyncio.sleep(0.02)
+        await wait_until(lambda count=count: gateway.counters.messages_received == count)
         writer.transport.abort()
     assert (await publish(gateway.port, "/publish/a", b"x")).status == 503
     parts = parts_of(gateway)

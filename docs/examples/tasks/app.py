@@ -1,4 +1,4 @@
-"""A list of tasks that everybody who is logged in shares.
+"""A list of tasks that all users who are logged in share.
 
 Start Redis. Load the settings of docs/guide.md in each terminal: `set -a; . ~/live/.env; set +a`. Then:
 

@@ -8,7 +8,7 @@ The keys of a channel, in one slot of a cluster; `PREFIX` is that of the bus:
                                          is `OFFSET-BYTES`: the offset of the last one, and such bytes before the first
                                          one, so the size of a part is the difference of two ids
     PREFIX{CHANNEL}:repeat:HASH  string  what was answered to the message with an idempotency key: `OFFSET EPOCH
-                                         RECEIVERS`. The key's hash: whoever chooses it must not choose other channels
+                                         RECEIVERS`. The key's hash: a client that chooses it must not choose channels
 
 A position has parts of fixed widths, so that the numbers that change with each message are overwritten alone, and none
 of the others has to be searched for:

@@ -51,6 +51,6 @@ class UnpositionedWatch:
             log.warning(
                 "message past the history",
                 channel=message.channel,
-                meaning="it is delivered, and kept nowhere; whoever misses it is not told",
+                meaning="it is delivered, and not kept; a client that misses it is not told",
                 cause="a plain PUBLISH, or a publisher that doesn't know the namespaces",
             )

@@ -26,7 +26,7 @@ PROFILES: Final = {
         {"clients": 1000, "channels": 1, "publishers": 1, "rate": 50.0},
     ),
     "rooms": Profile(
-        "Rooms of 10, and everybody speaks: 100 channels with 10 publishers each.",
+        "Rooms of 10, in which every client publishes: 100 channels with 10 publishers each.",
         {"clients": 0, "channels": 100, "publishers": 1000, "rate": 1000.0},
     ),
     "echo": Profile(

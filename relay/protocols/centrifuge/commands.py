@@ -59,7 +59,7 @@ class SubscribeRequest(Struct, frozen=True, gc=False):
         positioned: the client wants to be told of gaps.
         recoverable: the client wants to be able to recover.
         join_leave: the client wants to be told who comes and who goes.
-        delta: name of the encoding in which the client wants differences; "": none.
+        delta: name of the encoding in which the client wants deltas; "": none.
         tf: a filter by tags; None: all publications are wanted.
         flag: bits: 1: numbers instead of names of channels; 2: an error instead of a subscription without recovery.
         type: 0: of a stream; others are not of this relay.

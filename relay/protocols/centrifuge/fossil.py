@@ -1,4 +1,4 @@
-"""Differences between two publications in Fossil's delta format, which clients of the Centrifuge protocol apply.
+"""Deltas between two publications in Fossil's delta format, which clients of the Centrifuge protocol apply.
 
 A delta is the size of the target and a line break, then pieces, then a checksum of the target. A piece is a copy,
 `SIZE@OFFSET,` of the source, or new bytes, `SIZE:BYTES`. Numbers are written to the base of 64.

@@ -13,7 +13,7 @@ from relay.protocols.centrifuge.results import ClientInfo, ConnectResult, Public
 
 
 class Join(Struct, frozen=True, gc=False):
-    """Someone has come to the channel."""
+    """A client has joined the channel."""
 
     key: ClassVar[str] = "join"
 
@@ -21,7 +21,7 @@ class Join(Struct, frozen=True, gc=False):
 
 
 class Leave(Struct, frozen=True, gc=False):
-    """Someone has left the channel."""
+    """A client has left the channel."""
 
     key: ClassVar[str] = "leave"
 

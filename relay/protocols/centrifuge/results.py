@@ -48,11 +48,11 @@ class Publication(Struct, frozen=True, gc=False, omit_defaults=True):
     """A message of a channel; as a push: that it was published.
 
     Args:
-        data: what was published, or a difference.
+        data: what was published, or a delta.
         info: who published it; None: a back end.
         offset: its number in the channel's history; 0: it has none.
         tags: of the back end that published it; None: none.
-        delta: `data` is the difference from the publication before.
+        delta: `data` is the delta to the publication before.
         epoch: of the channel's history; only the first publication of one tells it.
     """
 
@@ -80,7 +80,7 @@ class SubscribeResult(Struct, frozen=True, gc=False, omit_defaults=True):
         positioned: the client is told of gaps.
         data: of the back end.
         was_recovering: the client had asked for publications that it had missed.
-        delta: publications may be differences.
+        delta: publications may be deltas.
     """
 
     key: ClassVar[str] = "subscribe"

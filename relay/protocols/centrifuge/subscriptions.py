@@ -10,7 +10,7 @@ from relay.namespaces import ChannelOptions
 from relay.position import Position
 from relay.protocols.centrifuge import codes
 from relay.protocols.centrifuge.commands import SubscribeRequest
-from relay.protocols.centrifuge.differences import Differences
+from relay.protocols.centrifuge.deltas import Deltas
 from relay.protocols.centrifuge.exchange import Connection, Exchange
 from relay.protocols.centrifuge.pushes import Subscribe
 from relay.protocols.centrifuge.results import Publication, SubscribeResult
@@ -19,7 +19,7 @@ from relay.protocols.multiplexed import ANY_EPOCH, Granted, ServerSubscription, 
 from relay.replay import Replay, Resume
 
 FOSSIL: Final = "fossil"
-"""The one encoding of differences."""
+"""The one encoding of deltas."""
 
 NOTHING_GRANTED: Final = Granted()
 
@@ -44,20 +44,20 @@ def subscribe(exchange: Exchange, request: SubscribeRequest) -> None:
         return
     session, channel, wire = exchange.session, request.channel, exchange.connection.wire
     options = session.options(channel)
-    differences = None
+    deltas = None
     if request.delta and options.delta and options.history_size:
-        differences = session.shared(channel, wire, partial(Differences, wire, options.no_json))
+        deltas = session.shared(channel, wire, partial(Deltas, wire, options.no_json))
     wanted = SubscribeOptions(
         resume=resume_of(options, request),
         token=request.token,
         join_leave=request.join_leave,
-        encode=differences,
+        encode=deltas,
     )
-    session.subscribe(channel, partial(_subscribed, exchange, request, differences), wanted)
+    session.subscribe(channel, partial(_subscribed, exchange, request, deltas), wanted)
 
 
 def _subscribed(
-    exchange: Exchange, request: SubscribeRequest, differences: Differences | None, begun: Replay | RelayError | None
+    exchange: Exchange, request: SubscribeRequest, deltas: Deltas | None, begun: Replay | RelayError | None
 ) -> None:
     if isinstance(begun, RelayError):
         exchange.fail(begun)
@@ -68,9 +68,9 @@ def _subscribed(
         session.unsubscribe(channel)
         exchange.refuse(codes.ERROR_UNRECOVERABLE_POSITION)
         return
-    if differences is not None:
-        differences.begin()
-    exchange.reply(found.result(exchange.connection.wire, differences, session.granted(channel)))
+    if deltas is not None:
+        deltas.begin()
+    exchange.reply(found.result(exchange.connection.wire, deltas, session.granted(channel)))
 
 
 def tell_subscribed(
@@ -125,14 +125,12 @@ class Recovery:
         else:
             self.recovered = replay.recovered
 
-    def result(
-        self, wire: Wire, differences: Differences | None = None, granted: Granted = NOTHING_GRANTED
-    ) -> SubscribeResult:
+    def result(self, wire: Wire, deltas: Deltas | None = None, granted: Granted = NOTHING_GRANTED) -> SubscribeResult:
         """Return the result.
 
         Args:
             wire: of the client.
-            differences: of the channel, if the client gets them; None: it doesn't.
+            deltas: of the channel, if the client gets them; None: it doesn't.
             granted: what the client is told with it.
         """
         replay = self._replay
@@ -149,24 +147,24 @@ class Recovery:
             ttl=ttl(granted.seconds),
             recoverable=self._options.history_size > 0,
             epoch="" if position is None else position.epoch,
-            publications=self._publications(wire, differences) or None,
+            publications=self._publications(wire, deltas) or None,
             recovered=self.recovered,
             offset=0 if position is None else position.offset,
             positioned=position is not None,
             data=wire.data(granted.data),
             was_recovering=self._recovering,
-            delta=differences is not None,
+            delta=deltas is not None,
         )
 
-    def _publications(self, wire: Wire, differences: Differences | None) -> list[Publication]:
+    def _publications(self, wire: Wire, deltas: Deltas | None) -> list[Publication]:
         replay, request = self._replay, self._request
         if replay is None or not self.recovered:
             return []
         known = request.epoch in (ANY_EPOCH, replay.position.epoch) and request.offset == replay.position.offset
         if self._options.cache and known:
             return []  # it has the newest one
-        if differences is not None:
-            return differences.recovered(replay.messages)
+        if deltas is not None:
+            return deltas.recovered(replay.messages)
         return [wire.publication(message) for message in replay.messages]
 
 

@@ -7,7 +7,7 @@ import base64
 import binascii
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from relay.auth.authenticator import Identity
 from relay.brokers import Published
@@ -18,10 +18,12 @@ from relay.errors import ChannelError, PublishError
 from relay.limits.channels import ChannelLimits
 from relay.namespaces import Namespaces
 from relay.presence.present_members import PresentMembers
-from relay.web.api.error import bad_request, from_publish_error
+from relay.web.api.error import ApiError, Code, bad_request, from_publish_error
 from relay.web.api.parameters import Parameters
 from relay.web.api.results import EmptyResult, Result
 from relay.web.publish_window import PublishWindow
+
+_T = TypeVar("_T")
 
 Finish = Callable[[], Awaitable[Result]]
 """The second half of a method; it raises `ApiError`."""
@@ -109,6 +111,19 @@ def decode_base64(field: str, encoded: str) -> bytes:
         return base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError):
         raise bad_request(f"{field}: must be base64, with its padding") from None
+
+
+async def in_time(call: Call, work: Awaitable[_T], late: str) -> _T:
+    """Return what comes of work that is done before the request's time is over.
+
+    Raises:
+        ApiError: it is not, with the sentence `late`.
+    """
+    try:
+        async with asyncio.timeout(call.window.seconds_left):
+            return await work
+    except TimeoutError:
+        raise ApiError(Code.INTERNAL, late) from None
 
 
 async def acknowledged(call: Call, future: asyncio.Future[Published]) -> EmptyResult:

@@ -6,7 +6,6 @@ messages of earlier commands, and one that is removed hasn't those of later ones
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable
 from typing import Final, TypeVar
 
@@ -14,7 +13,7 @@ from relay.brokers.history import MAX_PAGE, HistoryError, HistoryPage
 from relay.errors import PublishError
 from relay.message import PositionedMessage, content_bytes
 from relay.position import Position
-from relay.web.api.call import Call, Finish, legal_channel
+from relay.web.api.call import Call, Finish, in_time, legal_channel
 from relay.web.api.error import ApiError, Code, bad_request
 from relay.web.api.parameters import HistoryParameters, HistoryRemoveParameters, SinceParameters
 from relay.web.api.publication import to_result
@@ -34,7 +33,7 @@ async def history(call: Call, parameters: HistoryParameters) -> Finish:
         raise _keeps_none(channel)
     if reverse and since is not None and not since.offset:
         raise bad_request("since.offset: must not be 0 with reverse: nothing comes before it")
-    page = await _done(
+    page = await _ask_history(
         call,
         call.history.read(
             channel,
@@ -58,7 +57,7 @@ async def history_remove(call: Call, parameters: HistoryRemoveParameters) -> Fin
     channel = legal_channel("channel", parameters.channel)
     if not call.namespaces.options(channel).history_size:
         raise _keeps_none(channel)
-    future = await _done(call, call.control.remove_history(channel))
+    future = await _ask_history(call, call.control.remove_history(channel))
 
     async def finish() -> EmptyResult:
         try:
@@ -71,7 +70,7 @@ async def history_remove(call: Call, parameters: HistoryRemoveParameters) -> Fin
     return finish
 
 
-async def _done(call: Call, work: Awaitable[_T]) -> _T:
+async def _ask_history(call: Call, work: Awaitable[_T]) -> _T:
     """Do something with a history, behind what the request has published.
 
     Raises:
@@ -79,12 +78,9 @@ async def _done(call: Call, work: Awaitable[_T]) -> _T:
     """
     await call.window.settle()
     try:
-        async with asyncio.timeout(call.window.seconds_left):
-            return await work
+        return await in_time(call, work, f"the history did not answer in time; {_AGAIN}")
     except HistoryError as error:
         raise ApiError(Code.INTERNAL, f"the history is not available: {error}; {_AGAIN}") from None
-    except TimeoutError:
-        raise ApiError(Code.INTERNAL, f"the history did not answer in time; {_AGAIN}") from None
 
 
 def _check_since(since: SinceParameters, page: HistoryPage, reverse: bool) -> None:

@@ -18,7 +18,7 @@ from relay.errors import NotAllowed, PublishError
 from relay.idempotency_key import RULE, IdempotencyKeyError, check_idempotency_key
 from relay.message import Kind, tagged_message
 from relay.web.api import history_methods, presence_methods, user_methods
-from relay.web.api.call import Call, Finish, Method, decode_base64, legal_channel
+from relay.web.api.call import Call, Finish, Method, decode_base64, in_time, legal_channel
 from relay.web.api.error import ApiError, Code, bad_request, from_publish_error, permission_denied
 from relay.web.api.parameters import (
     BlockUserParameters,
@@ -194,14 +194,11 @@ def _payload(call: Call, parameters: PublishParameters | BroadcastParameters) ->
 
 async def _survey(call: Call, pattern: str | None) -> list[SurveyReply]:
     try:
-        async with asyncio.timeout(call.window.seconds_left):
-            return await call.control.survey(pattern)
+        return await in_time(call, call.control.survey(pattern), "the gateways could not be asked in time")
     except PublishError as error:
         raise ApiError(Code.INTERNAL, f"could not ask the gateways: {error.disconnect.reason}") from None
     except SurveyError as error:
         raise ApiError(Code.INTERNAL, str(error)) from None
-    except TimeoutError:
-        raise ApiError(Code.INTERNAL, "the gateways could not be asked in time") from None
 
 
 def _too_many() -> ApiError:

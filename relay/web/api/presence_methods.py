@@ -5,12 +5,11 @@ Both do everything in their second half: what else a batch does makes no differe
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable
 from typing import Final, TypeVar
 
 from relay.brokers.presence import PresenceError, TooManyMembers, size_of
-from relay.web.api.call import Call, Finish, legal_channel
+from relay.web.api.call import Call, Finish, in_time, legal_channel
 from relay.web.api.error import ApiError, Code
 from relay.web.api.parameters import PresenceParameters, PresenceStatsParameters
 from relay.web.api.results import PresenceResult, PresenceStatsResult
@@ -25,7 +24,7 @@ async def presence(call: Call, parameters: PresenceParameters) -> Finish:
     channel = _present(call, parameters.channel)
 
     async def finish() -> PresenceResult:
-        members = await _done(call, call.presence.members(channel))
+        members = await _ask_presence(call, call.presence.members(channel))
         if not call.room.take(sum(map(size_of, members))):
             raise ApiError(Code.LIMIT_EXCEEDED, f"the answers of the request are too large: {_FEWER}")
         return PresenceResult.of(members)
@@ -38,7 +37,7 @@ async def presence_stats(call: Call, parameters: PresenceStatsParameters) -> Fin
     channel = _present(call, parameters.channel)
 
     async def finish() -> PresenceStatsResult:
-        stats = await _done(call, call.presence.stats(channel))
+        stats = await _ask_presence(call, call.presence.stats(channel))
         return PresenceStatsResult(num_clients=stats.clients, num_users=stats.users)
 
     return finish
@@ -52,14 +51,11 @@ def _present(call: Call, name: str) -> str:
     return channel
 
 
-async def _done(call: Call, work: Awaitable[_T]) -> _T:
+async def _ask_presence(call: Call, work: Awaitable[_T]) -> _T:
     """Ask who is there; raises `ApiError` when there is no answer, or not in time."""
     try:
-        async with asyncio.timeout(call.window.seconds_left):
-            return await work
+        return await in_time(call, work, "presence did not answer in time")
     except TooManyMembers as error:
         raise ApiError(Code.LIMIT_EXCEEDED, f"{error}: {_FEWER}") from None
     except PresenceError as error:
         raise ApiError(Code.INTERNAL, f"presence is not available: {error}") from None
-    except TimeoutError:
-        raise ApiError(Code.INTERNAL, "presence did not answer in time") from None

@@ -23,7 +23,7 @@ from relay.control.commands import (
 )
 from relay.errors import PublishError
 from relay.protocols.multiplexed import ServerSubscription
-from relay.web.api.call import Call, Finish, acknowledged, decode_base64, legal_channel
+from relay.web.api.call import Call, Finish, acknowledged, decode_base64, in_time, legal_channel
 from relay.web.api.error import ApiError, Code, bad_request
 from relay.web.api.parameters import (
     BlockUserParameters,
@@ -116,15 +116,12 @@ async def _kept(call: Call, work: Awaitable[asyncio.Future[Published]]) -> async
         ApiError: it doesn't, or perhaps doesn't.
     """
     try:
-        async with asyncio.timeout(call.window.seconds_left):
-            return await work
+        return await in_time(call, work, f"could not be kept in time; {_AGAIN}")
     except TooManyBlocked as error:
         raise ApiError(Code.LIMIT_EXCEEDED, str(error)) from None
     except BlockStoreError as error:
         code = Code.PERMISSION_DENIED if error.refused else Code.INTERNAL
         raise ApiError(code, f"could not be kept: {error}") from None
-    except TimeoutError:
-        raise ApiError(Code.INTERNAL, f"could not be kept in time; {_AGAIN}") from None
 
 
 async def _told(call: Call, future: asyncio.Future[Published]) -> EmptyResult:

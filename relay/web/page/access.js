@@ -6,8 +6,8 @@ const HEADER = /^[\x21-\x7e]+$/; // what a header, and an entry of subprotocols,
 
 // Says in one sentence who may do what. server: what this server allows.
 export function accessInWords({ auth, everything }) {
-  if (everything) return "Everybody who reaches this server may listen and publish to every channel: RELAY_AUTH is none.";
-  if (auth === "none") return "Everybody has the same rights here, and they may not allow every channel: RELAY_AUTH is none.";
+  if (everything) return "Every client that reaches this server may listen and publish to every channel: RELAY_AUTH is none.";
+  if (auth === "none") return "Every client has the same rights here, and they may not allow every channel: RELAY_AUTH is none.";
   return `This server asks who you are: put a ${credential(auth).toLowerCase()} into the field. It stays in this tab.`;
 }
 
@@ -22,7 +22,7 @@ export function tokenProblem(token) {
 }
 
 // Only for this tab, and only while it is open: in localStorage it would be there for the next person at this browser,
-// and in the address for everybody who gets the link. A browser may forbid to keep anything.
+// and in the address for every person who gets the link. A browser may forbid to keep anything.
 export function rememberedToken() {
   try {
     return sessionStorage.getItem(TOKEN) ?? "";

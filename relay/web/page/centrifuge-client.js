@@ -86,7 +86,7 @@ export class CentrifugeClient {
     this.#tell("opened" in state ? { ...state, opened } : state);
   }
 
-  // Both commands in one frame: nobody has to wait for the first reply.
+  // Both commands in one frame: the second doesn't wait for the first reply.
   #introduce() {
     const token = this.#token();
     const connect = { ...(token && { token }), name: "relay playground" };

@@ -113,7 +113,7 @@ export class Composer {
   #sendText(text, announcement = {}) {
     if (this.waiting >= ON_THEIR_WAY) return this.#explain("a thousand messages are on their way");
     const id = `${this.#ownIds}${(this.#sent += 1)}`;
-    const message = encode({ name: this.#name() || "nobody", text, id, ...announcement });
+    const message = encode({ name: this.#name() || "anonymous", text, id, ...announcement });
     const problem = this.client === null ? "not connected" : this.client.send(message);
     if (problem === null) this.#onTheirWay.set(id, performance.now());
     return this.#explain(problem);

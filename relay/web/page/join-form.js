@@ -56,7 +56,7 @@ export class JoinForm {
     this.#part.token.value = token;
   }
 
-  // What the form says: { channel, user, token, protocol }. Where nobody is asked who they are, the name is the user, so
+  // What the form says: { channel, user, token, protocol }. Where no client is asked who it is, the name is the user, so
   // that others see it and back ends find it.
   get wanted() {
     const user = this.#named ? this.name : "";

@@ -5,7 +5,7 @@ import { Backlog } from "./backlog.js";
 import { colour } from "./colours.js";
 
 const ENTRIES = 500; // kept on the page
-const PER_FRAME = 40; // more than anybody can read
+const PER_FRAME = 40; // more than a person can read
 const WAITING_BYTES = 16 * 1024 * 1024;
 const SHOWN_CHARACTERS = 4_000; // of one message
 const CALM = 4; // messages a second that a screen reader can read out
@@ -35,14 +35,14 @@ export class Log {
       log.focus();
     });
     log.addEventListener("scroll", () => this.#scrolled(), { passive: true });
-    // A phone that is turned breaks the lines anew, a picture adds some: the end is elsewhere, and nobody has scrolled.
+    // A phone that is turned breaks the lines anew, a picture adds some: the end is elsewhere, though the user hasn't scrolled.
     const follow = () => this.#following && this.#toEnd();
     new ResizeObserver(follow).observe(log);
     log.addEventListener("load", follow, { capture: true });
   }
 
   // Add a message: { name, text | data, file, mine, roundTrip, offset, at }. `name` is null when the sender gave none,
-  // `offset` 0 when the message has no position, and `at` when nobody knows when it came.
+  // `offset` 0 when the message has no position, and `at` when it isn't known when it came.
   message({ at = new Date(), ...message }) {
     const size = message.data?.byteLength ?? message.text.length * 2;
     this.#push({ ...message, at }, size);
@@ -59,7 +59,7 @@ export class Log {
     this.#seen();
   }
 
-  // Say how many messages a second arrive; reading aloud stops when nobody could follow.
+  // Say how many messages a second arrive; reading aloud stops when no listener could follow.
   pace(perSecond) {
     const live = perSecond > CALM ? "off" : "polite";
     if (this.#view.getAttribute("aria-live") !== live) this.#view.setAttribute("aria-live", live);
@@ -97,7 +97,7 @@ export class Log {
 
   #message({ name, text, data, file, mine, roundTrip, offset = 0, at }) {
     const item = make("li", mine ? "mine" : "");
-    const who = name === null ? ["who nobody", "no name"] : [`who colour-${colour(name)}`, name.slice(0, 64)];
+    const who = name === null ? ["who nameless", "no name"] : [`who colour-${colour(name)}`, name.slice(0, 64)];
     item.append(time(at), make("b", ...who));
     if (data === undefined) {
       item.append(make("span", "text", text.slice(0, SHOWN_CHARACTERS)));
@@ -122,7 +122,7 @@ export class Log {
 
   #scrolled() {
     const moved = this.#moved();
-    // Lines that break anew move the view, and their event may come before the observer's: nobody has scrolled.
+    // Lines that break anew move the view, and their event may come before the observer's: the user hasn't scrolled.
     if (moved && this.#following) return this.#toEnd();
     this.#following = this.#atEnd();
     if (this.#following) this.#seen();

@@ -19,7 +19,7 @@ export function decode(data) {
   } catch {
     return plain;
   }
-  // With more in it than this page would show, it is somebody else's JSON: shown whole.
+  // With more in it than this page would show, it is JSON of another program: shown whole.
   const ours = Object.entries(fields).every(([field, value]) => typeof value === FIELDS[field]);
   return ours && "name" in fields && "text" in fields ? fields : plain;
 }

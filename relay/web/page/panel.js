@@ -1,16 +1,16 @@
 // One client: its connection, its messages, and what it sends.
 
 import { fieldOf, refusal } from "./access.js";
-import { Announced } from "./announced.js";
 import { Attachments } from "./attachments.js";
+import { ChannelHistory } from "./channel-history.js";
+import { ChannelStatus } from "./channel-status.js";
 import { Composer } from "./composer.js";
 import { connection } from "./connection.js";
+import { FileAnnouncements } from "./file-announcements.js";
 import { JoinForm } from "./join-form.js";
-import { Kept } from "./kept.js";
 import { Latency } from "./latency.js";
 import { Log } from "./log.js";
 import { channelPath, decode, query, readable, serverUrl } from "./message.js";
-import { Standing } from "./standing.js";
 import { StateLine } from "./state-line.js";
 import { beginning, CUT, ending, plural, rate, size } from "./words.js";
 
@@ -30,10 +30,10 @@ export class Panel {
   #latency;
   #composer;
   #form;
-  #kept;
+  #history;
   #line;
-  #standing;
-  #announced = new Announced();
+  #channelStatus;
+  #announcements = new FileAnnouncements();
   #arrived = 0; // messages since the rate was last worked out
   #heardAt = 0;
   #ratedAt = performance.now();
@@ -62,11 +62,11 @@ export class Panel {
     });
     this.#line = new StateLine(root, part);
     this.#composer = new Composer(part, { most: server.max_message_bytes, name: () => this.name });
-    this.#standing = new Standing(part);
+    this.#channelStatus = new ChannelStatus(part);
     part.cut.addEventListener("click", () => this.#client.renew(CUT, WITHOUT_NETWORK));
     part.switch.addEventListener("click", () => (this.#running ? this.#client.stop() : this.#joinAsked()));
     part.now.addEventListener("click", () => this.#client.start());
-    this.#kept = new Kept(part, { log: this.#log, joined: () => this.#joined });
+    this.#history = new ChannelHistory(part, { log: this.#log, joined: () => this.#joined });
     this.#ticker = setInterval(() => this.#tick(), TICK);
     this.#latency.draw();
   }
@@ -108,18 +108,18 @@ export class Panel {
     this.#hadOpened = false;
     this.#forget();
     this.#composer.say("");
-    this.#kept.clear();
+    this.#history.clear();
     this.#part.joined.textContent = channel;
     this.#part.files.parentElement.hidden = wanted.protocol === "centrifuge"; // JSON carries no bytes
     this.#latency.clear();
     this.#latency.draw();
-    this.#standing.begin(wanted.protocol);
+    this.#channelStatus.begin(wanted.protocol);
     const { client, address, position } = connection(wanted, this.#server, {
       onState: (state) => client === this.#client && this.#stateChanged(state),
       onMessage: (data, offset) => this.#received(data, offset),
       onRefused: (text, reason) => this.#composer.refused(decode(text).id, reason),
-      onPosition: (position) => this.#standing.move(position),
-      onHere: (members, own) => this.#standing.see(members, own),
+      onPosition: (position) => this.#channelStatus.move(position),
+      onHere: (members, own) => this.#channelStatus.see(members, own),
       onMissed: () => this.#log.remark("Messages are missing here: the channel doesn't keep them any more"),
     });
     this.#client = client;
@@ -164,7 +164,7 @@ export class Panel {
       this.#hadOpened = true;
       this.#heardAt = performance.now();
     } else if (state.opened) {
-      const unknown = this.#composer.waiting + this.#announced.own;
+      const unknown = this.#composer.waiting + this.#announcements.own;
       this.#log.remark(`${state.name === "closed" ? "Closed" : "Connection lost"}: ${ending(state)}`);
       const lost = `${plural(unknown, "message")} of yours did not come back: perhaps not delivered`;
       if (unknown > 0) this.#log.remark(lost);
@@ -194,14 +194,14 @@ export class Panel {
 
   #forget() {
     this.#composer.forget();
-    this.#announced.clear();
+    this.#announcements.clear();
   }
 
   #tick() {
     const now = performance.now();
     const state = this.#client?.state;
     if (state?.name === "waiting") this.#line.count(state.until - Date.now());
-    if (state?.name === "open" && this.#position !== null) this.#standing.move(this.#position());
+    if (state?.name === "open" && this.#position !== null) this.#channelStatus.move(this.#position());
     // A browser never learns that the other side has vanished; an own message that doesn't come back tells.
     const { oldest } = this.#composer;
     if (oldest !== undefined && now - Math.max(oldest, this.#heardAt) > NO_ANSWER) this.#client.renew("no answer");
@@ -221,13 +221,13 @@ export class Panel {
   #received(data, offset = 0) {
     this.#arrived += 1;
     this.#heardAt = performance.now();
-    if (typeof data !== "string") return this.#log.message({ ...this.#announced.take(data.byteLength), data, offset });
+    if (typeof data !== "string") return this.#log.message({ ...this.#announcements.take(data.byteLength), data, offset });
     const { name, text, id, file, bytes } = decode(data);
     const sentAt = this.#composer.back(id);
     const mine = sentAt !== undefined;
     const roundTrip = mine ? this.#heardAt - sentAt : undefined;
     if (mine) this.#latency.add(roundTrip);
-    if (file !== undefined) this.#announced.push({ name, file, bytes, mine });
+    if (file !== undefined) this.#announcements.push({ name, file, bytes, mine });
     this.#log.message({ name, text, mine, roundTrip, offset });
   }
 }

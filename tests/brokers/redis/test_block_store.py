@@ -15,6 +15,7 @@ from relay.brokers.redis.address import parse_address
 from relay.brokers.redis.block_store import RedisBlockStore
 from tests.conftest import RedisFactory
 from tests.harness.certificate_authority import CertificateAuthority
+from tests.harness.conditions import stays_true
 from tests.harness.redis_server import RedisServer
 
 KEY = "relay:blocked_users"
@@ -198,7 +199,7 @@ async def test_a_command_that_waits_for_a_silent_redis_can_be_cancelled(
     own_redis.pause()
     try:
         tasks = [asyncio.create_task(store.read(now)) for _ in range(5)]
-        await asyncio.sleep(0.05)
+        assert await stays_true(lambda: not any(task.done() for task in tasks), 0.05)
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)

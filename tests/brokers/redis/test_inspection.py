@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 
 import pytest
 
@@ -11,16 +10,9 @@ from relay.brokers.redis import inspection
 from relay.brokers.redis.address import parse_address
 from relay.brokers.redis.inspection import Inspection, inspect
 from relay.brokers.redis.rights import Need, rights
-from tests.docs.pages import text_of
+from tests.brokers.redis.documented_rights import RULES
 from tests.harness.conditions import wait_until
 from tests.harness.redis_server import RedisServer
-
-PAGE = text_of("docs/operations.md")
-_BASIC = re.search(r"^    ACL SETUSER relay .* (resetchannels .+)$", PAGE, re.MULTILINE)
-_MORE = re.findall(r"^    (~relay:.+)$", PAGE, re.MULTILINE)
-assert _BASIC is not None
-RULES = dict(zip(Need, (_BASIC[1], *_MORE), strict=True))
-"""The rules of docs/operations.md, by who needs them."""
 
 
 async def look(url: str, limit: float = 10.0) -> Inspection:

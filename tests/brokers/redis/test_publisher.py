@@ -20,7 +20,7 @@ from relay.message import NO_ORIGIN, Kind, Message
 from tests.brokers.recording import Station
 from tests.conftest import ProxyFactory, RedisFactory
 from tests.harness.certificate_authority import CertificateAuthority
-from tests.harness.conditions import wait_until
+from tests.harness.conditions import stays_true, wait_until
 from tests.harness.free_port import free_port
 from tests.harness.redis_server import RedisServer
 
@@ -143,7 +143,7 @@ async def test_a_cancelled_publish_leaves_no_answer_for_the_next(own_redis: Redi
         await publisher.publish("c", "connects")
         own_redis.pause()
         task = asyncio.create_task(publisher.publish("c", "cancelled"))
-        await asyncio.sleep(0.02)
+        assert await stays_true(lambda: not task.done(), 0.02)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

@@ -20,7 +20,7 @@ from relay.errors import PublishRefused, SubscribeError
 from relay.message import Kind, Message
 from relay.metrics.counters import Counters
 from tests.brokers.recording import RecordingSink, Station
-from tests.brokers.redis.test_publications import HandLink
+from tests.brokers.redis.publication_desk import HandLink
 from tests.harness.conditions import wait_until
 from tests.harness.redis_server import RedisServer
 

@@ -120,10 +120,13 @@ async def test_a_link_that_is_heard_and_never_answers_is_given_up_in_the_end(
     await wait_until(lambda: link.open)
     proxy.mute = True
     began = time.monotonic()
-    while not link.losses:
+
+    def lost_though_it_is_heard() -> bool:
         if link.link is not None:
             link.link.heard_at = time.monotonic()
-        await asyncio.sleep(0.01)
+        return bool(link.losses)
+
+    await wait_until(lost_though_it_is_heard)
     assert time.monotonic() - began >= 0.5, "bytes that come are a sign of life for a while"
     assert "no answer for" in link.losses[0]
     await link.stop()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,17 +10,7 @@ from tests.centrifuge.sdk import sdks
 from tests.centrifuge.sdk.cluster import Cluster
 from tests.centrifuge.sdk.driven import DrivenPage, DrivenProcess
 from tests.centrifuge.sdk.scenario import Scenario
-from tests.harness.browser import Browser, find_chromium
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """A real browser."""
-    program = find_chromium()
-    if program is None:
-        pytest.skip("no Chromium here: sh tests/install.sh chromium")
-    with Browser(program) as started:
-        yield started
+from tests.harness.browser import Browser
 
 
 @pytest.mark.parametrize("form", ["json", "protobuf"])

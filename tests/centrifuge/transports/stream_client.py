@@ -5,18 +5,15 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-import socket
-import struct
 from collections.abc import Callable, Sequence
-from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
 
 from tests.harness.conditions import PATIENCE_SECONDS
 from tests.harness.event_source import EventParser
-from tests.harness.http_response import HttpResponse, parse_head, send_request
+from tests.harness.http_response import HttpResponse, send_request
+from tests.harness.response_stream import ResponseStream
 from tests.harness.server_api import request
-from tests.harness.tls_socket import TRUSTED, TlsSocket
 
 Said = dict[str, Any]
 
@@ -72,40 +69,27 @@ class Chunks:
         return found
 
 
-class StreamClient:
-    """A request to a port of 127.0.0.1 whose response doesn't end. An async context manager: dropped at the end.
+class StreamClient(ResponseStream):
+    """A client of a port of 127.0.0.1; see `ResponseStream`.
 
     Args:
-        port: TCP port.
-        asked: the whole request.
+        port, asked, receive_buffer: see there.
         parser: of the response's body.
-        receive_buffer: bytes that the kernel may hold unread; None for its default.
 
     Attributes:
-        head: status and headers of the response, and the body when it is no stream.
         began: the first bytes of the stream.
-        asking: set when `asked` was sent.
         told: what has come that is no ping, in order.
         pings: how many have come.
     """
 
-    head: HttpResponse
-
     def __init__(
         self, port: int, asked: bytes, parser: LineParser | SaidEvents | None = None, receive_buffer: int | None = None
     ) -> None:
-        self.port = port
-        self.asked = asked
+        super().__init__(port, asked, receive_buffer)
         self._parser = parser or LineParser()
-        self._socket = socket.socket()
-        self._socket.setblocking(False)
-        if receive_buffer is not None:
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        self._tls: TlsSocket | None = None
-        self._chunks: Chunks | None = None
+        self._chunks = Chunks()
         self._ids = itertools.count(100)
         self.began = b""
-        self.asking = asyncio.Event()
         self.told: list[Said] = []
         self.pings = 0
         self.ended = False
@@ -132,49 +116,6 @@ class StreamClient:
     def uni_http_stream(cls, port: int, wanted: Said | None = None, **options: Any) -> Self:
         """Return one that reads lines and says nothing more."""
         return cls(port, request("/connection/uni_http_stream", json.dumps(wanted or {}).encode()), **options)
-
-    async def __aenter__(self) -> Self:
-        try:
-            await asyncio.get_running_loop().sock_connect(self._socket, ("127.0.0.1", self.port))
-            if self.port in TRUSTED:
-                self._tls = TlsSocket(self._socket, TRUSTED[self.port])
-                await self._tls.handshake()
-            await self.send(self.asked)
-            self.asking.set()
-            await self._read_head()
-        except BaseException:
-            self._socket.close()
-            raise
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._socket.close()
-
-    async def _read_head(self) -> None:
-        data = b""
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while b"\r\n\r\n" not in data:
-                if not (chunk := await self._read()):
-                    raise EOFError(data)
-                data += chunk
-            head, _, rest = data.partition(b"\r\n\r\n")
-            status, headers = parse_head(head)
-            while len(rest) < int(headers.get("content-length", 0)):
-                rest += await self._read()
-        self.head = HttpResponse(status, headers, rest)
-        if headers.get("transfer-encoding") == "chunked":
-            self._chunks = Chunks()
-        if status == 200:
-            self._take(rest)
-
-    async def send(self, data: bytes) -> None:
-        """Send exact bytes over the stream's socket."""
-        if self._tls is not None:
-            await self._tls.send(data)
-        else:
-            await asyncio.get_running_loop().sock_sendall(self._socket, data)
 
     async def until(self, found: Callable[[Said], object], within: float = PATIENCE_SECONDS) -> Said:
         """Read until something was told, perhaps before; return it.
@@ -243,17 +184,8 @@ class StreamClient:
         assert response.status == 204, response
         return await self.reply(id_)
 
-    def half_close(self) -> None:
-        """Say that nothing more will be sent."""
-        self._socket.shutdown(socket.SHUT_WR)
-
-    def abort(self) -> None:
-        """Drop the connection with a TCP reset."""
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self._socket.close()
-
     def _take(self, chunk: bytes) -> None:
-        if self._chunks is not None:
+        if self.head.headers.get("transfer-encoding") == "chunked":
             chunk = self._chunks.feed(chunk)
         self.began = (self.began + chunk)[:16]
         for one in self._parser.feed(chunk):
@@ -261,14 +193,6 @@ class StreamClient:
                 self.pings += 1
             else:
                 self.told.append(one)
-
-    async def _read(self) -> bytes:
-        try:
-            if self._tls is not None:
-                return await self._tls.receive()
-            return await asyncio.get_running_loop().sock_recv(self._socket, 65536)
-        except ConnectionError:
-            return b""
 
 
 async def emulate(port: int, body: bytes, *headers: str) -> HttpResponse:

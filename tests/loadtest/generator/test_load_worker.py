@@ -3,35 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import gc
 import os
 import signal
 import struct
+import sys
+import termios
 import time
 from array import array
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import ForkingPickler
 from threading import Thread
-from typing import TypeVar
 
 import pytest
 import uvloop
 
 from relay.loadtest.generator import load_worker as module
 from relay.loadtest.generator.commands import (
-    Assignment,
     AwaitDeliveries,
     AwaitEnded,
-    Command,
     CountSent,
     FinalFaults,
     FindLost,
     PlaySchedule,
     Progress,
-    Report,
     SentMessages,
     Shutdown,
     Started,
@@ -40,14 +38,12 @@ from relay.loadtest.generator.commands import (
     StopLoad,
     WorkerFailed,
 )
-from relay.loadtest.generator.load_worker import LoadWorker, ReportSender, event_loop, run_worker
-from relay.loadtest.plan.plan import Act, Dialect, Plan
+from relay.loadtest.generator.load_worker import ReportSender, event_loop, run_worker
+from relay.loadtest.plan.plan import Act
 from relay.loadtest.plan.schedule import Schedule
-from relay.loadtest.plan.server_address import resolve
 from tests.harness.broadcast_server import BroadcastServer
-from tests.harness.conditions import PATIENCE_SECONDS, wait_until
-
-Expected = TypeVar("Expected", Started, Progress, SentMessages, AwaitEnded, FinalFaults, WorkerFailed)
+from tests.harness.conditions import wait_until, wait_until_blocking
+from tests.loadtest.generator.worker_desk import assignment, working
 
 
 @pytest.fixture(autouse=True)
@@ -58,72 +54,6 @@ def _as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     gc.unfreeze()
     gc.set_threshold(*thresholds)
-
-
-class Desk:
-    """The coordinator's end: sends commands, and keeps the reports.
-
-    Args:
-        commands: pipe to the worker.
-        reports: from it.
-    """
-
-    def __init__(self, commands: Connection, reports: Connection) -> None:
-        self.commands = commands
-        self._reports = reports
-        self.kept: list[Report] = []
-
-    def tell(self, command: Command | object) -> None:
-        """Send a command."""
-        self.commands.send(command)
-
-    async def receive(self, kind: type[Expected]) -> Expected:
-        """Return the next report of a type."""
-        await wait_until(lambda: self._next(kind) is not None, what=f"{kind.__name__}, not {self.kept}")
-        report = self._next(kind)
-        assert report is not None
-        self.kept = [other for other in self.kept if other is not report]
-        return report
-
-    async def progress(self, **expected: object) -> Progress:
-        """Return the next progress report that says something."""
-        while True:
-            report = await self.receive(Progress)
-            if all(getattr(report, name) == value for name, value in expected.items()):
-                return report
-
-    def _next(self, kind: type[Expected]) -> Expected | None:
-        while self._reports.poll():
-            self.kept.append(self._reports.recv())
-        return next((report for report in self.kept if isinstance(report, kind)), None)
-
-
-def assignment(url: str, **given: object) -> Assignment:
-    """Return what the only worker of a plan has to be."""
-    plan = Plan(urls=(url,), dialect=Dialect(), **{"clients": 3, "publishers": 1, **given})  # type: ignore[arg-type]
-    return Assignment(plan, 0xAB, 0, [resolve(url)])
-
-
-@asynccontextmanager
-async def working(given: Assignment) -> AsyncIterator[tuple[Desk, asyncio.Task[None]]]:
-    """Let a worker work in this process; it must have ended at the end."""
-    commands, give = Pipe(duplex=False)
-    receive, reports = Pipe(duplex=False)
-    sender = ReportSender(reports)
-    task = asyncio.create_task(LoadWorker(commands, sender, given).run())
-    desk = Desk(give, receive)
-    try:
-        await desk.receive(Started)
-        yield desk, task
-        await asyncio.wait_for(task, PATIENCE_SECONDS)
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        sender.close()
-        asyncio.get_running_loop().remove_reader(commands.fileno())
-        asyncio.get_running_loop().set_exception_handler(None)
-        for connection in (commands, give, receive, reports):
-            connection.close()
 
 
 @pytest.fixture
@@ -238,6 +168,11 @@ async def test_a_coordinator_that_is_gone_ends_the_worker_and_its_connections(se
     await wait_until(lambda: not server.sessions)
 
 
+def waiting_bytes(pipe: Connection) -> int:
+    """Return how many bytes are in a pipe that its reader has not taken."""
+    return int.from_bytes(fcntl.ioctl(pipe.fileno(), termios.FIONREAD, bytes(4)), sys.byteorder)
+
+
 def test_a_command_that_comes_in_pieces_is_taken_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     """Records of a long run are larger than a pipe holds; and uvloop makes what it watches non-blocking."""
     monkeypatch.setattr(signal, "signal", lambda *_: None)  # this process wants to be interrupted
@@ -252,9 +187,10 @@ def test_a_command_that_comes_in_pieces_is_taken_whole(monkeypatch: pytest.Monke
         give.send(StartRamp(time.monotonic_ns()))
         command = ForkingPickler.dumps(FindLost({0: 0}, {0: array("q", range(100))}))
         os.write(give.fileno(), struct.pack("!i", len(command)))
-        # A pause that the worker would need no longer than to fail: it has the head and waits for the rest.
-        time.sleep(0.2)
-        os.write(give.fileno(), command)
+        # Each time it has taken a piece, it waits for the next one; were that a mistake, it would fail.
+        for place in range(0, len(command), len(command) // 20):
+            wait_until_blocking(lambda: waiting_bytes(give) == 0)
+            os.write(give.fileno(), command[place : place + len(command) // 20])
         while isinstance(report := receive.recv(), Progress):
             pass
         assert isinstance(report, FinalFaults), report

@@ -43,7 +43,7 @@ async def test_each_publisher_sends_its_messages_when_they_are_due(
 
     async def tick() -> None:
         while True:
-            await asyncio.sleep(0.001)
+            await asyncio.sleep(0.001)  # what this clock counts by
             ticks.append(time.monotonic_ns() - publishers[1]._epoch)
 
     clock = asyncio.create_task(tick())

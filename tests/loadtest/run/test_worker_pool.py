@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterator
 
@@ -28,7 +29,7 @@ from relay.loadtest.run import worker_pool as module
 from relay.loadtest.run.worker_pool import LoadWorkerError, WorkerPool
 from tests.harness.broadcast_server import BroadcastServer
 from tests.harness.conditions import wait_until
-from tests.harness.worker_thread import worker_threads
+from tests.harness.worker_thread import WorkerThread, worker_threads
 
 
 def assignments(url: str, workers: int) -> list[Assignment]:
@@ -150,7 +151,9 @@ async def test_an_answer_to_something_else_is_a_mistake() -> None:
 async def test_a_worker_that_does_not_start_ends_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "START_SECONDS", 0.1)
     monkeypatch.setattr(module, "END_SECONDS", 0.1)
-    monkeypatch.setattr(module, "run_worker", lambda *_: time.sleep(0.4))
+    ended = threading.Event()
+    monkeypatch.setattr(module, "run_worker", lambda *_: ended.wait())
+    monkeypatch.setattr(WorkerThread, "kill", lambda _: ended.set())
     with pytest.raises(LoadWorkerError, match=r"worker 0 of the load test failed: it did not start within 0.1 s"):
         async with WorkerPool(assignments("ws://127.0.0.1:1", 1), Reports()):
             pass
@@ -167,18 +170,17 @@ async def test_a_worker_that_ends_while_it_starts_fails_the_run(monkeypatch: pyt
 @threads
 async def test_a_worker_that_does_not_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "END_SECONDS", 0.1)
-    killed: list[bool] = []
+    killed = threading.Event()
 
     def stubborn(commands: object, reports: object, _: object) -> None:
         reports.send(Started())  # type: ignore[attr-defined]
-        while not killed:
-            time.sleep(0.01)
+        killed.wait()
 
     monkeypatch.setattr(module, "run_worker", stubborn)
     async with WorkerPool(assignments("ws://127.0.0.1:1", 1), Reports()) as pool:
         (process,) = pool._processes
-        monkeypatch.setattr(process, "kill", lambda: killed.append(True))
-    assert killed == [True]
+        monkeypatch.setattr(process, "kill", killed.set)
+    assert killed.is_set()
 
 
 @threads

@@ -20,6 +20,22 @@ from tests.clients.session_world import OPENING, World
 from tests.harness.conditions import wait_until
 from tests.harness.whole_frames import frames_of
 
+BAD_REQUEST = (3501, "bad request")
+
+
+REQUESTS: dict[str, dict[str, Any]] = {
+    "subscribe": {"channel": "a"},
+    "unsubscribe": {"channel": "a"},
+    "publish": {"channel": "a", "data": 1},
+    "presence": {"channel": "a"},
+    "presence_stats": {"channel": "a"},
+    "history": {"channel": "a"},
+    "rpc": {"method": "m"},
+    "refresh": {"token": "t"},
+    "sub_refresh": {"channel": "a", "token": "t"},
+}
+
+
 OPTIONS = Namespaces(
     ChannelOptions(),
     {

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from collections.abc import Sequence
 from typing import Any
 
-import msgspec
 import pytest
 from centrifuge.codecs import _JsonCodec, _ProtobufCodec
 from centrifuge.protocol import client_pb2 as official
@@ -15,9 +13,6 @@ from google.protobuf.json_format import ParseDict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.message import NO_ORIGIN, AttributedMessage, Attributes, Kind, Message, PositionedMessage
-from relay.position import Position
-from relay.protocols.centrifuge import client_pb2
 from relay.protocols.centrifuge.commands import (
     MOST_NAMES,
     Command,
@@ -30,72 +25,11 @@ from relay.protocols.centrifuge.commands import (
 from relay.protocols.centrifuge.formats import Format, FormatError
 from relay.protocols.centrifuge.json_format import FORMAT as JSON
 from relay.protocols.centrifuge.protobuf_format import FORMAT as PROTOBUF
-from relay.protocols.centrifuge.publications import publication_of
 from relay.protocols.centrifuge.pushes import Disconnect, Push
 from relay.protocols.centrifuge.results import Error, Result, UnsubscribeResult
 from tests.harness.examples import examples
-from tests.protocols.centrifuge.strategies import (
-    COMMANDS,
-    ERRORS,
-    JSON_VALUES,
-    PUSHES,
-    RESULTS,
-    TEXTS,
-    UINT32,
-    check_message,
-    plain,
-)
-
-both = pytest.mark.parametrize("format_", [JSON, PROTOBUF], ids=lambda format_: format_.name)
-
-ORIGIN = bytes(range(16))
-
-
-def write(format_: Format, commands: Sequence[Command]) -> bytes:
-    """Return commands as a client writes them."""
-    if format_ is JSON:
-        return b"\n".join(msgspec.json.encode(plain(command, "raw")) for command in commands)
-    encoded = [ParseDict(plain(command, "base64"), client_pb2.Command()).SerializeToString() for command in commands]
-    return PROTOBUF.join(encoded)
-
-
-def read_replies(format_: Format, payload: bytes) -> list[Any]:
-    """Return replies as a client reads them: in Protobuf its messages."""
-    if format_ is JSON:
-        return list(_JsonCodec.decode_replies(payload.decode()))
-    replies, at = [], 0
-    while at < len(payload):
-        size, at = _read_varint(payload, at)
-        replies.append(official.Reply.FromString(payload[at : at + size]))
-        at += size
-    assert at == len(payload)
-    return replies
-
-
-def _read_varint(payload: bytes, at: int) -> tuple[int, int]:
-    number = shift = 0
-    while True:
-        byte = payload[at]
-        number |= (byte & 127) << shift
-        at, shift = at + 1, shift + 7
-        if byte < 128:
-            return number, at
-
-
-def check_push(format_: Format, encoded: bytes, channel: str, push: Push) -> None:
-    """Fail unless a push says this, as a client reads it."""
-    (reply,) = read_replies(format_, format_.join([encoded]))
-    if format_ is JSON:
-        where = {"channel": channel} if channel else {}
-        assert reply == {"push": {**where, push.key: plain(push)}}
-    else:
-        assert [field.name for field, _ in reply.ListFields()] == ["push"]
-        assert reply.push.channel == channel
-        assert reply.push.HasField(push.key)
-        check_message(getattr(reply.push, push.key), push)
-
-
-# What clients say.
+from tests.protocols.centrifuge.strategies import COMMANDS, ERRORS, PUSHES, RESULTS, TEXTS, UINT32, check_message, plain
+from tests.protocols.centrifuge.written import both, check_push, read_replies, write
 
 
 @both
@@ -234,9 +168,6 @@ def test_parts_are_read_as_the_whole(format_: Format, commands: list[Command], m
     assert all(size == most for size in sizes[:-1])
 
 
-# What clients are told.
-
-
 @both
 @given(id_=UINT32, result=RESULTS)
 def test_replies_are_read_by_a_client_as_they_were_meant(format_: Format, id_: int, result: Result) -> None:
@@ -293,74 +224,3 @@ def test_what_the_client_reads_of_the_wire_is_read_by_its_own_codec(format_: For
         assert len(_JsonCodec.decode_replies(payload.decode())) == 3
     else:
         assert len(_ProtobufCodec.decode_replies(payload)) == 3
-
-
-# The hot path.
-
-PUBLISHERS = [
-    b"",
-    b'{"user":""}',
-    b'{"user":"u","conn_info":{"a":1},"chan_info":[2]}',
-    b'{"user":"u","conn_info":null}',
-    b'{"conn_info":1}',
-    b"[]",
-]
-TAGS = [b"", b'{"k":"v","x":"\xc3\xa4"}', b"{}", b'{"k":1}']
-
-MESSAGES = st.tuples(
-    TEXTS.filter(bool),
-    JSON_VALUES.map(lambda value: json.dumps(value).encode()),
-    st.none() | st.integers(1, 2**53 - 1),
-    st.sampled_from(PUBLISHERS),
-    st.sampled_from(TAGS),
-)
-
-
-def message_of(channel: str, payload: bytes, offset: int | None, publisher: bytes, tags: bytes) -> Message:
-    """Return a message of the class that carries all this."""
-    attributes = Attributes(publisher, tags) if publisher or tags else None
-    if offset is not None:
-        position = Position("Ep_-1", offset)
-        return PositionedMessage(channel, payload, Kind.TEXT, ORIGIN, position=position, attributes=attributes)
-    if attributes is not None:
-        return AttributedMessage(channel, payload, Kind.TEXT, ORIGIN, attributes=attributes)
-    return Message(channel, payload, Kind.TEXT, ORIGIN)
-
-
-@both
-@given(drawn=MESSAGES)
-def test_messages_of_the_bus_are_pushed_as_publications(format_: Format, drawn: tuple[Any, ...]) -> None:
-    message = message_of(*drawn)
-    expected = publication_of(message, message.payload)
-    if expected.offset == 1:
-        expected = msgspec.structs.replace(expected, epoch="Ep_-1")
-    encoded = format_.publication(message)
-    check_push(format_, encoded, message.channel, expected)
-    assert format_.publication(message, format_.data(message.payload)) == encoded
-    if format_ is PROTOBUF:
-        assert client_pb2.Reply.FromString(encoded).push.pub.epoch == expected.epoch
-
-
-@both
-@pytest.mark.parametrize("size", [0, 1, 127, 128, 129, 16383, 16384, 70000])
-def test_messages_of_any_size_are_pushed(format_: Format, size: int) -> None:
-    message = Message("c" * 130, b'"' + b"x" * size + b'"', Kind.TEXT, NO_ORIGIN)
-    check_push(format_, format_.publication(message), message.channel, publication_of(message, message.payload))
-
-
-@both
-def test_a_publication_tells_who_published_it_and_its_tags(format_: Format) -> None:
-    """With a position, with the first one, and without."""
-    for offset in (None, 1, 2):
-        message = message_of("a", b"1", offset, PUBLISHERS[2], TAGS[1])
-        (reply,) = read_replies(format_, format_.join([format_.publication(message)]))
-        if format_ is JSON:
-            reply["push"]["pub"].pop("offset", None)
-            epoch = {"epoch": "Ep_-1"} if offset == 1 else {}
-            info = {"user": "u", "client": ORIGIN.hex(), "conn_info": {"a": 1}, "chan_info": [2]}
-            assert reply["push"]["pub"] == {"data": 1, "info": info, "tags": {"k": "v", "x": "ä"}, **epoch}
-        else:
-            pub = reply.push.pub
-            assert (pub.data, pub.offset, dict(pub.tags)) == (b"1", offset or 0, {"k": "v", "x": "ä"})
-            assert (pub.info.user, pub.info.client, pub.info.conn_info) == ("u", ORIGIN.hex(), b'{"a":1}')
-            assert pub.info.chan_info == b"[2]"

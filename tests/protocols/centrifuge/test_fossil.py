@@ -1,4 +1,4 @@
-"""Differences between publications, applied by Centrifugo's own client."""
+"""Deltas between publications, applied by Centrifugo's own client."""
 
 from __future__ import annotations
 

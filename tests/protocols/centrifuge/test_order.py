@@ -10,149 +10,13 @@ import pytest
 import pytest_asyncio
 
 from relay.auth.authenticator import Identity
-from relay.auth.credential import MISSING, Unauthenticated
 from relay.auth.subscription_tokens import SubscriptionGrant
-from relay.clients.connecting import CONNECT_SECONDS
-from relay.errors import Disconnect
 from relay.presence import presences
 from tests.clients.late_bus import LateBus
 from tests.clients.late_bus import late_bus as late_bus
 from tests.clients.session_world import World
 from tests.harness.conditions import stays_true, wait_until
-from tests.protocols.centrifuge.conversation import Conversation, a_world, publish
-
-BAD_REQUEST = (3501, "bad request")
-FORMATS = ("json", "protobuf")
-
-REQUESTS: dict[str, dict[str, Any]] = {
-    "subscribe": {"channel": "a"},
-    "unsubscribe": {"channel": "a"},
-    "publish": {"channel": "a", "data": 1},
-    "presence": {"channel": "a"},
-    "presence_stats": {"channel": "a"},
-    "history": {"channel": "a"},
-    "rpc": {"method": "m"},
-    "refresh": {"token": "t"},
-    "sub_refresh": {"channel": "a", "token": "t"},
-}
-
-
-@pytest.fixture(params=FORMATS)
-def format(request: pytest.FixtureRequest) -> str:
-    assert isinstance(request.param, str)
-    return request.param
-
-
-# Rule 1: `connect` first, and once.
-
-
-@pytest.mark.parametrize("name", REQUESTS)
-async def test_the_first_command_must_be_connect(format: str, name: str) -> None:
-    client = Conversation(a_world(), format, connected=False)
-    client.begin(**{name: REQUESTS[name]})
-    assert (client.ended, client.everything) == (BAD_REQUEST, [])
-
-
-async def test_a_client_that_does_not_connect_in_time_is_stale(format: str) -> None:
-    world = a_world()
-    client = Conversation(world, format, connected=False)
-    world.pass_seconds(CONNECT_SECONDS)
-    assert client.ended == (3502, "stale")
-    assert world.nothing_is_left()
-
-
-async def test_a_client_that_the_relay_lets_in_too_slowly_comes_back(format: str) -> None:
-    """It has said who it is: 3502 would keep all clients of a slow back end away for good."""
-    world = a_world()
-    world.gate = asyncio.Event()
-    client = Conversation(world, format, connected=False)
-    client.begin(connect={})
-    world.pass_seconds(CONNECT_SECONDS)
-    assert client.ended == (3004, "internal server error")
-    await wait_until(world.nothing_is_left)
-
-
-@pytest.mark.parametrize("why", [Disconnect.KEEPALIVE_TIMEOUT, Disconnect.MESSAGE_TIMEOUT])
-@pytest.mark.parametrize("state", ["new", "connecting", "connected"])
-async def test_a_client_whose_line_is_bad_comes_back(format: str, state: str, why: Disconnect) -> None:
-    """A phone whose network sleeps, say, before it has said who it is, or while the relay looks."""
-    world = a_world()
-    client = Conversation(world, format, connected=state == "connected")
-    world.gate = asyncio.Event()
-    if state == "connecting":
-        client.begin(connect={})
-    client.session.close(why)
-    assert client.ended == (3012, "no pong")
-    await wait_until(world.nothing_is_left)
-
-
-async def test_a_second_connect_is_a_bad_request(format: str) -> None:
-    client = Conversation(a_world(), format)
-    client.begin(connect={})
-    assert client.ended == BAD_REQUEST
-
-
-async def test_a_second_connect_is_one_too_while_the_first_waits(format: str) -> None:
-    world = a_world()
-    world.gate = asyncio.Event()
-    client = Conversation(world, format, connected=False)
-    client.begin(connect={})
-    client.begin(connect={})
-    assert client.ended == BAD_REQUEST
-    await wait_until(world.nothing_is_left)
-
-
-# Rule 2: a failed `connect`.
-
-
-async def test_after_an_expired_token_the_client_is_told_and_heard_no_more(format: str) -> None:
-    world = a_world()
-    world.refusals["old"] = Unauthenticated("expired", "the token has expired")
-    world.identities["new"] = Identity("ann")
-    client = Conversation(world, format, connected=False)
-    client.say({"id": 1, "connect": {"token": "old"}}, {"id": 2, "subscribe": {"channel": "a"}})
-    assert client.everything == [{"id": 1, "error": {"code": 109, "message": "token expired"}}]
-    client.say({"id": 3, "connect": {"token": "new"}})
-    client.send(b"\0 nonsense")
-    assert (client.ended, len(client.everything), world.asked) == (None, 1, 1)
-    world.pass_seconds(CONNECT_SECONDS)
-    assert client.ended == (3502, "stale")
-
-
-async def test_who_is_told_so_late_is_read_on_so_that_its_going_is_noticed(format: str) -> None:
-    world = a_world()
-    world.refusals["old"] = Unauthenticated("expired", "the token has expired")
-    world.gate = asyncio.Event()
-    client = Conversation(world, format, connected=False)
-    client.say({"id": 1, "connect": {"token": "old"}}, {"id": 2, "subscribe": {"channel": "a"}})
-    assert client.client.acts == ["pause"]
-    world.gate.set()
-    await wait_until(lambda: client.client.acts == ["pause", "resume"])
-    assert client.everything == [{"id": 1, "error": {"code": 109, "message": "token expired"}}]
-    client.leave()
-
-
-@pytest.mark.parametrize(
-    ("refusal", "ended"),
-    [
-        (Unauthenticated("wrong_signature", "forged"), (3500, "invalid token")),
-        (Unauthenticated(MISSING, "a token is needed"), BAD_REQUEST),
-    ],
-    ids=["invalid", "missing"],
-)
-async def test_a_wrong_token_and_none_close_the_client(
-    format: str, refusal: Unauthenticated, ended: tuple[int, str]
-) -> None:
-    world = a_world()
-    world.refusals["t"] = refusal
-    client = Conversation(world, format, connected=False)
-    client.say({"id": 1, "connect": {"token": "t"}}, {"id": 2, "publish": {"channel": "a", "data": 1}})
-    assert (client.ended, client.everything) == (ended, [])
-    assert world.counters.messages_received == 0
-    assert world.nothing_is_left()
-
-
-# Rule 3: what is malformed.
+from tests.protocols.centrifuge.conversation import BAD_REQUEST, REQUESTS, Conversation, a_world, publish
 
 
 @pytest.mark.parametrize("name", REQUESTS)
@@ -190,32 +54,6 @@ async def test_what_can_not_be_read_is_a_bad_request(format: str) -> None:
         assert client.ended == BAD_REQUEST
 
 
-# Pings and pongs.
-
-
-async def test_a_pong_is_heard_once_for_each_ping(format: str) -> None:
-    client = Conversation(a_world(), format)
-    for _ in range(2):
-        ping = client.protocol.ping()
-        assert ping is not None
-        client.client.send(ping)
-        assert client.everything[-1] == {}
-        client.say({})
-        assert client.ended is None
-    client.say({})
-    assert client.ended == BAD_REQUEST
-
-
-async def test_a_pong_before_any_ping_is_a_bad_request(format: str) -> None:
-    for connected in (False, True):
-        client = Conversation(a_world(), format, connected=connected)
-        client.say({})
-        assert client.ended == BAD_REQUEST
-
-
-# Rule 4: nothing of a channel before the reply.
-
-
 @pytest.mark.parametrize("channel", ["a", "kept:a", "counted:a", "delta:a", "cache:a"])
 async def test_the_reply_stands_in_front_of_publications(format: str, channel: str, late_bus: LateBus) -> None:
     world = a_world()
@@ -230,9 +68,6 @@ async def test_the_reply_stands_in_front_of_publications(format: str, channel: s
     assert told[0] == number
     assert told[-1] in (3, "3")
     assert told.index(number) == 0
-
-
-# Rule 5: see also `test_every_code`.
 
 
 async def test_commands_are_answered_in_the_order_in_which_they_were_sent(format: str, late_bus: LateBus) -> None:
@@ -292,9 +127,6 @@ async def test_ids_may_repeat(format: str) -> None:
     assert [one["id"] for one in client.replies] == [1, 1, 1, 2**32 - 1]
 
 
-# Rule 6: unsubscribing.
-
-
 async def test_an_unsubscription_waits_for_the_subscription(format: str, late_bus: LateBus) -> None:
     client = Conversation(a_world(), format)
     client.say({"id": 5, "subscribe": {"channel": "a"}}, {"id": 6, "unsubscribe": {"channel": "a"}})
@@ -319,9 +151,6 @@ async def test_an_unsubscription_from_nothing_is_done(format: str) -> None:
     client = Conversation(a_world(), format)
     assert await client.ask(unsubscribe={"channel": "a"}) == {"unsubscribe": {}}
     assert await client.ask(unsubscribe={"channel": "not a channel"}) == {"unsubscribe": {}}
-
-
-# Rule 7: what a client hears of itself.
 
 
 async def test_a_publisher_hears_its_own_publication_and_knows_itself(format: str) -> None:
@@ -382,9 +211,6 @@ async def test_nobody_hears_joins_who_does_not_ask_or_may_not(format: str, telli
     await client.ask(subscribe={"channel": "seen:a"})
     await client.ask(subscribe={"channel": "a", "join_leave": True})
     assert await stays_true(lambda: client.pushes == [], 0.02)
-
-
-# After the end.
 
 
 async def test_what_comes_after_the_end_is_ignored(format: str) -> None:

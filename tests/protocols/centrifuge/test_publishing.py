@@ -18,12 +18,6 @@ from tests.protocols.centrifuge.conversation import OPTIONS, Conversation, a_wor
 INTERNAL = {"error": {"code": 100, "message": "internal server error", "temporary": True}}
 
 
-@pytest.fixture(params=["json", "protobuf"])
-def format(request: pytest.FixtureRequest) -> str:
-    assert isinstance(request.param, str)
-    return request.param
-
-
 @pytest.mark.parametrize(
     ("format", "data", "payload", "kind"),
     [

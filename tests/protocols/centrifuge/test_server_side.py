@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-import pytest
-
 from relay.auth.authenticator import Identity
 from relay.auth.server_side import ServerSide
 from relay.auth.subscription_tokens import SubscriptionGrant
@@ -20,12 +18,6 @@ from tests.clients.recorder import OnlyPublic
 from tests.clients.session_world import World
 from tests.harness.conditions import wait_until
 from tests.protocols.centrifuge.conversation import Conversation, a_world, publish
-
-
-@pytest.fixture(params=["json", "protobuf"])
-def format(request: pytest.FixtureRequest) -> str:
-    assert isinstance(request.param, str)
-    return request.param
 
 
 def given(*channels: str, **more: Any) -> World:

@@ -2,72 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
-from collections.abc import Awaitable, Callable
-from typing import Any
 
-import pytest
-
-from relay import Gateway
 from relay.attributes import encode_publisher, encode_tags
-from relay.brokers import Receipt, Source
-from relay.brokers.history import HistoryError, HistoryStore
-from relay.brokers.memory import MemoryBroker
-from relay.brokers.memory_history import MemoryHistoryStore
-from relay.errors import BusUnavailable
-from relay.message import AttributedMessage, Attributes, Kind, Message
-from relay.web.api import call as api_call
-from tests.conftest import EmbeddedFactory
-from tests.harness.conditions import wait_until
-from tests.harness.free_port import free_port
+from relay.message import AttributedMessage, Attributes, Kind
 from tests.harness.inside import parts_of
-from tests.harness.redis_server import RedisServer
-from tests.harness.server_api import KEY, call
+from tests.harness.server_api import call, error_of
 from tests.harness.websocket_client import connected
-
-NAMESPACES = {"kept": {"history_size": 5}, "counted": {"positions": True}, "large": {"history_size": 2000}}
-
-Start = Callable[[], Awaitable[Gateway]]
-
-
-@pytest.fixture(params=["memory", "redis"])
-def start(request: pytest.FixtureRequest, embedded: EmbeddedFactory, prefix: str) -> Start:
-    """Start a gateway with histories whose API is on, on one of the buses."""
-    bus: dict[str, object] = {}
-    if request.param == "redis":
-        server: RedisServer = request.getfixturevalue("redis_server")
-        bus = {"broker_url": server.url, "broker_prefix": prefix}
-
-    async def begin() -> Gateway:
-        (gateway,) = await embedded(1, api_keys=KEY, namespaces=NAMESPACES, **bus)
-        await wait_until(lambda: gateway.ready)
-        return gateway
-
-    return begin
-
-
-async def publish(gateway: Gateway, *data: object, channel: str = "kept:a") -> list[dict[str, Any]]:
-    """Publish messages; return their results."""
-    parameters = [{"channel": channel, "data": each} for each in data]
-    return [(await call(gateway.port, "publish", each))["result"] for each in parameters]
-
-
-async def history(gateway: Gateway, channel: str = "kept:a", **parameters: object) -> dict[str, Any]:
-    """Return the result of reading a history."""
-    result: dict[str, Any] = (await call(gateway.port, "history", {"channel": channel, **parameters}))["result"]
-    return result
-
-
-async def error_of(gateway: Gateway, method: str, **parameters: object) -> tuple[int, str]:
-    """Return code and message of the error of a command."""
-    error = (await call(gateway.port, method, parameters))["error"]
-    return error["code"], error["message"]
-
-
-def offsets(result: dict[str, Any]) -> list[int]:
-    """Return the offsets of what was read."""
-    return [publication["offset"] for publication in result["publications"]]
+from tests.web.api.histories import Start, history, offsets, publish
+from tests.web.api.histories import start as start
 
 
 async def test_the_position_of_a_message_is_in_its_result(start: Start) -> None:
@@ -155,7 +98,7 @@ async def test_what_is_wrong_with_a_question_is_told(start: Start) -> None:
         ({"channel": "kept:a", "since": {"offset": 1, "epoch": "other"}}, 112, "unrecoverable position"),
         ({"channel": "kept:a", "limit": 1, "since": {"offset": 2, "epoch": epoch}}, 112, "has the offset 1"),
     ):
-        found, message = await error_of(gateway, "history", **parameters)
+        found, message = await error_of(gateway.port, "history", **parameters)
         assert (found, words in message) == (code, True), (parameters, message)
 
 
@@ -225,7 +168,7 @@ async def test_a_history_is_removed_and_its_position_stays(start: Start) -> None
         async with connected(f"{gateway.url}/ws/kept:a?history=9") as (newcomer,):
             assert await newcomer.receive(1) == ["3"]
     for channel in ("plain", "counted:a"):
-        code, message = await error_of(gateway, "history_remove", channel=channel)
+        code, message = await error_of(gateway.port, "history_remove", channel=channel)
         assert (code, message) == (108, f"not available: {channel} keeps no history; see history_size")
 
 
@@ -264,68 +207,9 @@ async def test_a_history_is_not_skipped_in_silence(start: Start) -> None:
     gateway = await start()
     given = {"data": 1, "skip_history": True}
     assert await call(gateway.port, "publish", {"channel": "plain", **given}) == {"result": {}}
-    code, message = await error_of(gateway, "publish", channel="kept:a", **given)
+    code, message = await error_of(gateway.port, "publish", channel="kept:a", **given)
     assert (code, message) == (108, "not available: skip_history in kept:a, which keeps a history")
     reply = await call(gateway.port, "broadcast", {"channels": ["kept:a", "counted:a"], **given})
     kept, counted = reply["result"]["responses"]
     assert kept["error"]["code"] == 108
     assert counted["result"]["offset"] == 1
-
-
-async def test_an_answer_has_a_bound(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is made in one piece. What is left comes with the next question."""
-    gateway = await start()
-    monkeypatch.setattr(api_call, "ANSWER_BYTES", 25)
-    await publish(gateway, *(f"{number}234567" for number in range(5)))  # 9 bytes each, with the quotes
-    page = await history(gateway, limit=-1)
-    assert (offsets(page), page["offset"]) == ([1, 2], 5)
-    read = {"history": {"channel": "kept:a", "limit": 1}}
-    replies = (await call(gateway.port, "batch", {"commands": [read] * 3}))["replies"]
-    assert [next(iter(reply)) for reply in replies] == ["history", "history", "error"]
-    assert (replies[2]["error"]["code"], "ask for less" in replies[2]["error"]["message"]) == (106, True)
-    monkeypatch.setattr(api_call, "ANSWER_BYTES", 5)
-    assert offsets(await history(gateway, limit=-1)) == [1]
-
-
-async def test_a_bus_that_is_away_is_no_empty_history(embedded: EmbeddedFactory) -> None:
-    url = f"redis://127.0.0.1:{free_port()}"
-    (gateway,) = await embedded(1, api_keys=KEY, namespaces=NAMESPACES, broker_url=url)
-    for method in ("history", "history_remove"):
-        code, message = await error_of(gateway, method, channel="kept:a")
-        assert (code, "the history is not available" in message) == (100, True), message
-
-
-async def test_a_bus_that_does_not_answer_in_time_is_an_error(
-    embedded: EmbeddedFactory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def wait(self: HistoryStore, channel: str, **how: object) -> None:
-        await asyncio.Event().wait()
-
-    (gateway,) = await embedded(1, api_keys=KEY, namespaces=NAMESPACES)
-    monkeypatch.setattr(MemoryHistoryStore, "read", wait)
-    monkeypatch.setattr("relay.web.publish_window.PublishWindow.seconds_left", 0.01)
-    code, message = await error_of(gateway, "history", channel="kept:a")
-    assert (code, "did not answer in time" in message) == (100, True)
-
-
-async def test_gateways_that_could_not_be_told_of_a_removal_are_spoken_of(
-    embedded: EmbeddedFactory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(self: MemoryBroker, message: Message, source: Source, receipt: Receipt, idempotency_key: None) -> bool:
-        receipt(BusUnavailable("away"))
-        return True
-
-    (gateway,) = await embedded(1, api_keys=KEY, namespaces=NAMESPACES)
-    monkeypatch.setattr(MemoryBroker, "publish", refuse)
-    code, message = await error_of(gateway, "history_remove", channel="kept:a")
-    assert (code, "it is removed, but gateways" in message) == (100, True)
-
-
-async def test_what_a_store_says_is_told(embedded: EmbeddedFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def fail(self: HistoryStore, channel: str) -> None:
-        raise HistoryError("Redis refuses or fails: NOPERM")
-
-    (gateway,) = await embedded(1, api_keys=KEY, namespaces=NAMESPACES)
-    monkeypatch.setattr(MemoryHistoryStore, "remove", fail)
-    code, message = await error_of(gateway, "history_remove", channel="kept:a")
-    assert (code, "NOPERM" in message) == (100, True)

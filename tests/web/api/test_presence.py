@@ -14,11 +14,10 @@ from relay.brokers.presence import size_of
 from relay.web.api import call as api_call
 from tests.brokers.presence_events import come, member
 from tests.conftest import EmbeddedFactory
-from tests.harness.conditions import wait_until
 from tests.harness.free_port import free_port
 from tests.harness.inside import parts_of
-from tests.harness.redis_server import RedisServer
-from tests.harness.server_api import KEY, call
+from tests.harness.server_api import KEY, call, error_of
+from tests.web.api.conftest import StartWith
 
 NAMESPACES = {"room": {"presence": True, "join_leave": True}}
 
@@ -27,17 +26,12 @@ ANN, BOB, EVE = member(1, "ann", b'{"color": [1, null]}'), member(2, "bob"), mem
 Start = Callable[[], Awaitable[Gateway]]
 
 
-@pytest.fixture(params=["memory", "redis"])
-def start(request: pytest.FixtureRequest, embedded: EmbeddedFactory, prefix: str) -> Start:
+@pytest.fixture
+def start(start_with: StartWith) -> Start:
     """Start a gateway with presence whose API is on, on one of the buses; ANN, BOB and EVE are in `room:a`."""
-    bus: dict[str, object] = {}
-    if request.param == "redis":
-        server: RedisServer = request.getfixturevalue("redis_server")
-        bus = {"broker_url": server.url, "broker_prefix": prefix}
 
     async def begin() -> Gateway:
-        (gateway,) = await embedded(1, api_keys=KEY, namespaces=NAMESPACES, **bus)
-        await wait_until(lambda: gateway.ready)
+        gateway = await start_with(namespaces=NAMESPACES)
         await parts_of(gateway).context.node.presence.update([come("room:a", ANN, BOB, EVE)])
         return gateway
 
@@ -48,12 +42,6 @@ async def result(gateway: Gateway, method: str, channel: str) -> dict[str, Any]:
     """Return the result of a command."""
     found: dict[str, Any] = (await call(gateway.port, method, {"channel": channel}))["result"]
     return found
-
-
-async def error_of(gateway: Gateway, method: str, **parameters: object) -> tuple[int, str]:
-    """Return code and message of the error of a command."""
-    error = (await call(gateway.port, method, parameters))["error"]
-    return error["code"], error["message"]
 
 
 async def test_who_is_there_is_told_in_the_shape_of_centrifugo(start: Start) -> None:
@@ -83,7 +71,7 @@ async def test_what_is_wrong_with_a_question_is_told(start: Start, method: str) 
         ({}, 107, "channel"),
         ({"channel": "room:a", "limit": 1}, 107, "limit"),
     ):
-        found, message = await error_of(gateway, method, **parameters)
+        found, message = await error_of(gateway.port, method, **parameters)
         assert (found, words in message) == (code, True), (parameters, message)
 
 
@@ -104,7 +92,7 @@ async def test_an_answer_has_a_bound(start: Start, monkeypatch: pytest.MonkeyPat
     assert [next(iter(reply)) for reply in replies] == ["presence", "presence", "error"]
     assert replies[2]["error"]["code"] == 106
     monkeypatch.setattr("relay.brokers.presence.MAX_PRESENCE_BYTES", size - 1)
-    code, message = await error_of(gateway, "presence", channel="room:a")
+    code, message = await error_of(gateway.port, "presence", channel="room:a")
     assert (code, message) == (106, "too many clients are there to name them all: presence_stats tells how many")
     assert (await result(gateway, "presence_stats", "room:a"))["num_clients"] == 3
 
@@ -113,7 +101,7 @@ async def test_an_answer_has_a_bound(start: Start, monkeypatch: pytest.MonkeyPat
 async def test_a_bus_that_is_away_is_no_empty_channel(embedded: EmbeddedFactory, method: str) -> None:
     url = f"redis://127.0.0.1:{free_port()}"
     (gateway,) = await embedded(1, api_keys=KEY, namespaces=NAMESPACES, broker_url=url)
-    code, message = await error_of(gateway, method, channel="room:a")
+    code, message = await error_of(gateway.port, method, channel="room:a")
     assert (code, "presence is not available" in message) == (100, True), message
 
 
@@ -126,5 +114,5 @@ async def test_a_bus_that_does_not_answer_in_time_is_an_error(
     (gateway,) = await embedded(1, api_keys=KEY, namespaces=NAMESPACES)
     monkeypatch.setattr(MemoryPresenceStore, "members", wait)
     monkeypatch.setattr("relay.web.publish_window.PublishWindow.seconds_left", 0.01)
-    code, message = await error_of(gateway, "presence", channel="room:a")
+    code, message = await error_of(gateway.port, "presence", channel="room:a")
     assert (code, message) == (100, "presence did not answer in time")

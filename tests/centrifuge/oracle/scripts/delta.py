@@ -27,28 +27,27 @@ def _publish(data: object) -> Step:
     return Api("publish", {"channel": DELTA, "data": data})
 
 
+def _pushed(data: object) -> tuple[Step, Step]:
+    """Publish a message that a client hears."""
+    return _publish(data), Hear("a", pushes=1)
+
+
 SUBSCRIBED: Final = ask("a", connect(), subscribe(DELTA, delta="fossil", recoverable=True, positioned=True))
 
 SCRIPTS: Final[tuple[Script, ...]] = (
     script(
         "the first whole, the second as a difference",
         SUBSCRIBED,
-        _publish(FIRST),
-        Hear("a", pushes=1),
-        _publish(SECOND),
-        Hear("a", pushes=1),
+        *_pushed(FIRST),
+        *_pushed(SECOND),
     ),
     script(
         "a difference that would be longer is a whole message",
         SUBSCRIBED,
-        _publish(FIRST),
-        Hear("a", pushes=1),
-        _publish(OTHER),
-        Hear("a", pushes=1),
+        *_pushed(FIRST),
+        *_pushed(OTHER),
     ),
-    script(
-        "the same message again", SUBSCRIBED, _publish(FIRST), Hear("a", pushes=1), _publish(FIRST), Hear("a", pushes=1)
-    ),
+    script("the same message again", SUBSCRIBED, *_pushed(FIRST), *_pushed(FIRST)),
     script(
         "what clients publish",
         SUBSCRIBED,
@@ -58,18 +57,14 @@ SCRIPTS: Final[tuple[Script, ...]] = (
     script(
         "those who didn't ask get messages",
         ask("a", connect(), subscribe(DELTA)),
-        _publish(FIRST),
-        Hear("a", pushes=1),
-        _publish(SECOND),
-        Hear("a", pushes=1),
+        *_pushed(FIRST),
+        *_pushed(SECOND),
     ),
     script(
         "without positions",
         ask("a", connect(), subscribe(DELTA, delta="fossil")),
-        _publish(FIRST),
-        Hear("a", pushes=1),
-        _publish(SECOND),
-        Hear("a", pushes=1),
+        *_pushed(FIRST),
+        *_pushed(SECOND),
     ),
     script("where it isn't allowed", ask("a", connect(), subscribe("kept:~", delta="fossil", recoverable=True))),
     script("another kind of difference", ask("a", connect(), subscribe(DELTA, delta="other", recoverable=True))),
@@ -81,24 +76,20 @@ SCRIPTS: Final[tuple[Script, ...]] = (
         _publish(SECOND),
         _publish(FIRST),
         ask("a", subscribe(DELTA, delta="fossil", recoverable=True, recover=True, epoch=LastEpoch(), offset=0)),
-        _publish(SECOND),
-        Hear("a", pushes=1),
+        *_pushed(SECOND),
     ),
     script(
         "nothing recovered, then live",
         SUBSCRIBED,
-        _publish(FIRST),
-        Hear("a", pushes=1),
+        *_pushed(FIRST),
         ask("a", unsubscribe(DELTA)),
         ask("a", subscribe(DELTA, delta="fossil", recoverable=True, recover=True, epoch=LastEpoch(), offset=1)),
-        _publish(SECOND),
-        Hear("a", pushes=1),
+        *_pushed(SECOND),
     ),
     script(
         "a new subscriber gets a whole message first",
         SUBSCRIBED,
-        _publish(FIRST),
-        Hear("a", pushes=1),
+        *_pushed(FIRST),
         ask("b", connect(), subscribe(DELTA, delta="fossil", recoverable=True)),
         _publish(SECOND),
         Hear("b", pushes=1),

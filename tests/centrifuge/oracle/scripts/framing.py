@@ -27,6 +27,11 @@ def _malformed(name: str, content: str | bytes) -> Script:
     return script(name, ask("a", connect()), Frame("a", content), Closed("a"), formats=form)
 
 
+def _answered(name: str, content: str, replies: int = 1) -> Script:
+    """A frame of JSON that is answered, of a client that was let in."""
+    return script(name, ask("a", connect()), Frame("a", content, replies), formats=JSON)
+
+
 SCRIPTS: Final[tuple[Script, ...]] = (
     script(
         "connect and subscribe in the first frame",
@@ -44,30 +49,17 @@ SCRIPTS: Final[tuple[Script, ...]] = (
         Closed("a"),
         formats=JSON,
     ),
-    script(
-        "a line end behind the last command",
-        ask("a", connect()),
-        Frame("a", '{"id":2,"subscribe":{"channel":"open:~"}}\n', 1),
-        formats=JSON,
-    ),
-    script(
+    _answered("a line end behind the last command", '{"id":2,"subscribe":{"channel":"open:~"}}\n'),
+    _answered(
         "empty lines between commands",
-        ask("a", connect()),
-        Frame("a", '{"id":2,"subscribe":{"channel":"open:1~"}}\n\n{"id":3,"subscribe":{"channel":"open:2~"}}', 2),
-        formats=JSON,
+        '{"id":2,"subscribe":{"channel":"open:1~"}}\n\n{"id":3,"subscribe":{"channel":"open:2~"}}',
+        2,
     ),
-    script(
+    _answered(
         "two commands on one line",
-        ask("a", connect()),
-        Frame("a", '{"id":2,"subscribe":{"channel":"open:1~"}}{"id":3,"subscribe":{"channel":"open:2~"}}', 1),
-        formats=JSON,
+        '{"id":2,"subscribe":{"channel":"open:1~"}}{"id":3,"subscribe":{"channel":"open:2~"}}',
     ),
-    script(
-        "white space in a command",
-        ask("a", connect()),
-        Frame("a", ' {"id" : 2, "subscribe": {"channel": "open:~"} } ', 1),
-        formats=JSON,
-    ),
+    _answered("white space in a command", ' {"id" : 2, "subscribe": {"channel": "open:~"} } '),
     script(
         "ids needn't rise",
         ask("a", {"id": 7, **connect()}),
@@ -105,24 +97,12 @@ SCRIPTS: Final[tuple[Script, ...]] = (
     _malformed("a length without end", b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"),
     _malformed("a message that is no command", b"\x03\xff\xff\xff"),
     _malformed("an id alone in Protobuf", b"\x02\x08\x02"),
-    script(
+    _answered(
         "two commands in one object",
-        ask("a", connect()),
-        Frame("a", '{"id":2,"publish":{"channel":"open:~","data":1},"subscribe":{"channel":"open:~"}}', 1),
-        formats=JSON,
+        '{"id":2,"publish":{"channel":"open:~","data":1},"subscribe":{"channel":"open:~"}}',
     ),
-    script(
-        "a field twice",
-        ask("a", connect()),
-        Frame("a", '{"id":2,"id":3,"subscribe":{"channel":"open:1~","channel":"open:2~"}}', 1),
-        formats=JSON,
-    ),
-    script(
-        "names of fields in capitals",
-        ask("a", connect()),
-        Frame("a", '{"ID":2,"Subscribe":{"Channel":"open:~"}}', 1),
-        formats=JSON,
-    ),
+    _answered("a field twice", '{"id":2,"id":3,"subscribe":{"channel":"open:1~","channel":"open:2~"}}'),
+    _answered("names of fields in capitals", '{"ID":2,"Subscribe":{"Channel":"open:~"}}'),
     *(
         _malformed(f"{verb} without a channel", f'{{"id":2,"{verb}":{{}}}}')
         for verb in ("subscribe", "unsubscribe", "publish", "presence", "presence_stats", "history", "sub_refresh")

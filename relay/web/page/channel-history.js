@@ -1,10 +1,10 @@
 // The messages that a channel keeps, shown when one asks for them.
 
-import { Announced } from "./announced.js";
+import { FileAnnouncements } from "./file-announcements.js";
 import { channelPath, decode, placeOf, query, serverUrl } from "./message.js";
 import { plural } from "./words.js";
 
-export class Kept {
+export class ChannelHistory {
   #part;
   #log;
   #joined;
@@ -38,14 +38,14 @@ export class Kept {
     if (messages.length === 0) return this.#log.remark("The channel keeps no message yet");
     const shown = messages.length === 1 ? "message" : plural(messages.length, "message");
     this.#log.remark(`The last ${shown} that the channel keeps:`);
-    const announced = new Announced();
+    const announcements = new FileAnnouncements();
     for (const { data, offset } of messages) {
       if (typeof data === "string") {
         const { name, text, file, bytes } = decode(data);
-        if (file !== undefined) announced.push({ name, file, bytes, mine: false });
+        if (file !== undefined) announcements.push({ name, file, bytes, mine: false });
         this.#log.message({ name, text, offset, at: null });
       } else {
-        this.#log.message({ ...announced.take(data.byteLength), data, offset, at: null });
+        this.#log.message({ ...announcements.take(data.byteLength), data, offset, at: null });
       }
     }
     this.#log.remark("From here on: live");

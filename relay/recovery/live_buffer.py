@@ -7,14 +7,14 @@ from typing import Final
 from relay.message import PositionedMessage, content_bytes
 from relay.recovery.ring import MESSAGE_BYTES, Budget
 
-KEPT_BYTES: Final = 1024 * 1024
+BUFFER_BYTES: Final = 1024 * 1024
 """Of one channel; the history has them, too."""
 
-ALL_KEPT_BYTES: Final = 64 * 1024 * 1024
+ALL_BUFFERS_BYTES: Final = 64 * 1024 * 1024
 """Of all channels."""
 
 
-class Kept:
+class LiveBuffer:
     """The live messages of one channel that wait, in the order in which they came.
 
     Args:
@@ -39,7 +39,7 @@ class Kept:
         It is kept in any case: it shows that those before are missing, if the reading doesn't have them.
         """
         size = content_bytes(message) + MESSAGE_BYTES
-        room = self._bytes + size <= KEPT_BYTES and self._budget.used + size <= self._budget.limit
+        room = self._bytes + size <= BUFFER_BYTES and self._budget.used + size <= self._budget.limit
         if not room:
             self.take()
         self.messages.append(message)

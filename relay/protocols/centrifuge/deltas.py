@@ -1,4 +1,4 @@
-"""Publications as differences from the ones before, for clients that want them."""
+"""Publications as deltas to the ones before, for clients that want them."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from relay.protocols.centrifuge.results import Publication
 from relay.protocols.centrifuge.wire import Wire
 
 SHARED: Final = 8
-"""Differences that are kept for clients of other wires: these have their turns right behind each other."""
+"""Deltas that are kept for clients of other wires: these have their turns right behind each other."""
 
 
-class Differences:
+class Deltas:
     """Makes the publications of one channel, in their order; see `relay.message.Encoder`.
 
     All receivers must have got the publication before. So one that a client joins behind is sent whole to all of them.
 
-    A client of JSON gets each document, and each difference, as the text in a string. It parses what it has then, and
+    A client of JSON gets each document, and each delta, as the text in a string. It parses what it has then, and
     one that can't stays away for good. So what is no JSON is left out, or is a string within that string.
 
     Args:
@@ -48,7 +48,7 @@ class Differences:
         if document is None:
             return b""
         before, self._before = self._before, document
-        delta = None if before is None else _difference(before, document)
+        delta = None if before is None else _delta(before, document)
         if delta is None or len(delta) >= len(document):
             publication = self._publication(message, document)
         else:
@@ -60,7 +60,7 @@ class Differences:
         self._before = None
 
     def recovered(self, messages: Sequence[Message]) -> list[Publication]:
-        """Return what a client has missed, whole: differences would be made for this client alone, all in one step."""
+        """Return what a client has missed, whole: deltas would be made for this client alone, all in one step."""
         found = ((message, self._document(message)) for message in messages)
         return [self._publication(message, document) for message, document in found if document is not None]
 
@@ -76,6 +76,6 @@ class Differences:
 
 
 @lru_cache(SHARED)
-def _difference(before: bytes, document: bytes) -> bytes | None:
+def _delta(before: bytes, document: bytes) -> bytes | None:
     """Return what makes a document of the one before; see `fossil.create`."""
     return fossil.create(before, document)

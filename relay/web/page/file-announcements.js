@@ -2,7 +2,7 @@
 
 const MOST = 16;
 
-export class Announced {
+export class FileAnnouncements {
   #files = []; // { name, file, bytes, mine }
 
   // Take an announcement: who sends the file, its name, how many bytes it has, and whether it is an own one.

@@ -7,9 +7,9 @@ const NAMED = 20; // users; of more the number is said
 const RESUMES = "After a cut it goes on there. Centrifuge also tells who is here.";
 const PLAIN = "A WebSocket misses what is said while it is away; events and Centrifuge don't.";
 const NO_POSITIONS = "No message is kept, so what is said while you are away is missed (RELAY_HISTORY_SIZE).";
-const NO_PRESENCE = "Nobody is told who is here (RELAY_PRESENCE, and the right p).";
+const NO_PRESENCE = "No client is told who is here (RELAY_PRESENCE, and the right p).";
 
-export class Standing {
+export class ChannelStatus {
   #part;
   #protocol = "plain";
   #positioned = true;

@@ -7,7 +7,7 @@ from typing import Protocol
 from relay.message import PositionedMessage
 
 
-class Outlet(Protocol):
+class SequenceOwner(Protocol):
     """What a sequence tells its owner. Calls are synchronous and must not raise."""
 
     def deliver(self, message: PositionedMessage) -> None:
