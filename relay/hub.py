@@ -12,10 +12,11 @@ A fault in one subscriber costs the others nothing: it is logged, and that subsc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 
+from relay.delivery import Delivery, deliver, tell_missed
 from relay.logs import Logger
-from relay.message import Encoder, Message, PositionedMessage
+from relay.message import Encoder, Message
 from relay.metrics.counters import Counters
 from relay.subscribers import FanOut, Gatherer, Group, Subscriber
 
@@ -63,6 +64,8 @@ class Hub:
         self._handlers: dict[str, Handler] = {}
         self._dirty: list[_Channel] = []
         self._gatherers: list[Gatherer] = []
+        # What is written at the end of the running flush, to each subscriber all of it together.
+        self._together: list[Delivery] = []
         # Whether a flush is scheduled, or running.
         self._flushing = False
         self.alone = False
@@ -142,7 +145,7 @@ class Hub:
         channel.batch.append(message)
         channel.batch_bytes += len(message.payload) + MESSAGE_OVERHEAD_BYTES
         if channel.batch_bytes >= MAX_BATCH_BYTES:
-            self._fan_out(channel)
+            self._fan_out_now(channel)
 
     def flush(self) -> None:
         """Deliver all messages that were received since the last flush."""
@@ -151,13 +154,14 @@ class Hub:
         try:
             for channel in dirty:
                 if channel.batch:
-                    self._fan_out(channel)
+                    self._fan_out(channel, together=not self.alone)
+            self._deliver_together()
             while self._gatherers:
                 self._gatherers.pop().write_gathered()
         finally:
             self.alone = False
             # With a broker in this process, a delivery can lead to a message; and one that gathers can have a fault.
-            self._flushing = bool(self._dirty or self._gatherers)
+            self._flushing = bool(self._dirty or self._gatherers or self._together)
             if self._flushing:
                 self._schedule()
 
@@ -168,7 +172,7 @@ class Hub:
         """
         entry = self._channels.get(channel)
         if entry is not None and entry.batch:
-            self._fan_out(entry)
+            self._fan_out_now(entry)
 
     def gather(self, subscriber: Gatherer) -> None:
         """Call `write_gathered` of a subscriber at the end of the running flush, or else of the next one.
@@ -180,7 +184,17 @@ class Hub:
             self._schedule()
         self._gatherers.append(subscriber)
 
-    def _fan_out(self, channel: _Channel) -> None:
+    def _fan_out_now(self, channel: _Channel) -> None:
+        self._deliver_together()  # some of it may be of this channel, and comes first
+        self._fan_out(channel)
+
+    def _fan_out(self, channel: _Channel, *, together: bool = False) -> None:
+        """Deliver the batch of a channel.
+
+        Args:
+            channel: has one.
+            together: whether other channels have something for the same subscribers.
+        """
         batch, channel.batch, channel.batch_bytes = channel.batch, [], 0
         count, last = len(batch), batch[-1]
         counters = self._counters
@@ -191,7 +205,7 @@ class Hub:
                 frames = [encode(message) for message in batch]
             except Exception:  # the other formats have no part in it
                 log.exception("messages not encoded", channel=last.channel, subscribers=len(group))
-                _tell_missed(list(group.values()), last)
+                tell_missed(list(group.values()), last)
                 continue
             sent = count
             if b"" in frames:  # the format can't carry these messages
@@ -204,10 +218,28 @@ class Hub:
             reached = len(group) - len(senders)
             for sender, own in senders:
                 self._deliver_to_sender(sender, data, own, batch)
-            _deliver(self._write_at_once(group, data, senders), data, sent, last)
+            if together and not senders and self._gathers(group):
+                self._together.append(Delivery(group, data, sent, last))
+            else:
+                deliver(self._write_at_once(group, data, senders), data, sent, last)
             counters.fanned_out += sent * reached
             counters.bytes_fanned_out += len(data) * reached
             counters.chunks_fanned_out += reached
+
+    def _gathers(self, group: Group) -> bool:
+        """Return whether some of a group are to be written to with what other channels have for them."""
+        fan_out = self._at_once
+        return fan_out is not None and len(group) >= fan_out.least and fan_out.gathers(group)
+
+    def _deliver_together(self) -> None:
+        """Deliver what was left for the end of the flush."""
+        together, self._together = self._together, []
+        if together:
+            assert self._at_once is not None
+            others, joined = self._at_once.deliver_together([(one.group, one.data) for one in together])
+            self._counters.chunks_joined += joined
+            for delivery, rest in zip(together, others, strict=True):
+                deliver(rest, delivery.data, delivery.count, delivery.last)
 
     def _write_at_once(
         self, group: Group, data: bytes, senders: Collection[tuple[Subscriber, object]]
@@ -234,37 +266,10 @@ class Hub:
         starts = [0, *(end for _, end in own)]
         ends = [*(start for start, _ in own), len(data)]
         others = b"".join([data[start:end] for start, end in zip(starts, ends, strict=True)])
-        _deliver((sender,), others, count, batch[-1])
+        deliver((sender,), others, count, batch[-1])
         self._counters.fanned_out += count
         self._counters.bytes_fanned_out += len(others)
         self._counters.chunks_fanned_out += 1
-
-
-def _deliver(subscribers: Iterable[Subscriber], data: bytes, count: int, last: Message) -> None:
-    """Deliver the same bytes to subscribers, all of them but those that have a fault; these are told.
-
-    Args:
-        subscribers: may leave meanwhile.
-        data: the joined frames.
-        count: number of messages.
-        last: the last one of them.
-    """
-    for subscriber in subscribers:
-        try:  # costs nothing where there is no fault
-            subscriber.deliver(data, count)
-        except Exception:
-            log.exception("messages not delivered", channel=last.channel)
-            _tell_missed([subscriber], last)
-
-
-def _tell_missed(subscribers: list[Subscriber], last: Message) -> None:
-    """Tell subscribers that they don't have the messages up to the last one."""
-    position = last.position if isinstance(last, PositionedMessage) else None
-    for subscriber in subscribers:
-        try:
-            subscriber.missed(last.channel, position)
-        except Exception:  # the fault goes deeper
-            log.exception("subscriber not told of missed messages", channel=last.channel)
 
 
 def _senders(

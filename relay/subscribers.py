@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from relay.message import Encoder
@@ -87,6 +87,19 @@ class FanOut(Protocol):
         Returns:
             Those to which nothing was written, a copy: they have to be delivered to one by one. To all others it was
             written, or goes its way behind what their sockets have taken of it.
+        """
+
+    def gathers(self, group: Group) -> bool:
+        """Return whether subscribers of a group are written to by `deliver_together` when several channels are busy."""
+
+    def deliver_together(self, deliveries: Sequence[tuple[Group, bytes]]) -> tuple[list[Collection[Subscriber]], int]:
+        """Write to each subscriber of groups what these have for it, in their order, and in one write.
+
+        Args:
+            deliveries: groups, none of them twice, and what each of them gets.
+
+        Returns:
+            For each delivery what `deliver` returns; and how many went out in one write with another one before them.
         """
 
     def close(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -200,6 +200,13 @@ class Recorder:
         self.asked.append((len(group), data, list(without)))
         apart = {subscriber.id for subscriber in without}
         return [one for one in group.values() if one.id[-1] % 2 and one.id not in apart]
+
+    def gathers(self, group: Group) -> bool:
+        """Return that nobody does; see `tests/test_hub_together.py`."""
+        return False
+
+    def deliver_together(self, deliveries: Sequence[tuple[Group, bytes]]) -> tuple[list[Collection[Subscriber]], int]:
+        raise AssertionError
 
     def close(self) -> None:
         raise AssertionError

@@ -92,8 +92,8 @@ class Client(asyncio.BufferedProtocol, DirectSubscriber, abc.ABC):
     def open_directly(self, descriptors: Descriptors) -> int:
         """Let nothing be written past messages that wait here; see `DirectSubscriber`."""
         descriptor = super().open_directly(descriptors)
-        if self._held is not None and (direct := self._direct) is not None:
-            direct.withhold()
+        if self._held is not None:
+            self._withhold()
         return descriptor
 
     # What sessions, the registry and background work call.
@@ -174,8 +174,7 @@ class Client(asyncio.BufferedProtocol, DirectSubscriber, abc.ABC):
     def pause_writing(self) -> None:
         """Keep further messages here; called by the transport when it is full."""
         self._held = Held()
-        if (direct := self._direct) is not None:
-            direct.withhold()
+        self._withhold()
         self._context.write_timeouts.add(self)
         if self.stuck > self._context.send_buffer_bytes:
             # Of one write: before it, the transport had room.
@@ -184,7 +183,7 @@ class Client(asyncio.BufferedProtocol, DirectSubscriber, abc.ABC):
     def resume_writing(self) -> None:
         """Write what was kept; called by the transport when it has room again."""
         self._context.write_timeouts.discard(self)
-        self._release_held()
+        self._write_held()
         self._large = False
 
     # Its beginning and its end.
@@ -284,7 +283,11 @@ class Client(asyncio.BufferedProtocol, DirectSubscriber, abc.ABC):
             self._held.clear()
 
     def _release_held(self) -> None:
-        """Write what waits, whatever the transport holds already."""
+        """Write everything that waits, so that the end comes behind it."""
+        self._write_held()
+
+    def _write_held(self) -> None:
+        """Write what waits here, whatever the transport holds already."""
         held, self._held = self._held, None
         if held:
             self._write(held.take())

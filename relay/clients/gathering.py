@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import cast
+import asyncio
+from typing import ClassVar, cast
 
 from relay.clients.client import HIGH_WATER_BYTES, Client
 from relay.clients.connecting import RENEWAL_SECONDS
 from relay.errors import Disconnect
-from relay.fan_out.direct_socket import Descriptors
+from relay.fan_out.direct_socket import Descriptors, DirectSocket
 from relay.hub import MAX_BATCH_BYTES
 from relay.protocols.multiplexed import MultiplexedProtocol
 
@@ -49,6 +50,31 @@ class Gathered:
         return chunks, counts
 
 
+class _GatheringSocket(DirectSocket):
+    """The way to the socket of a client for which something may be gathered: that comes before what others write.
+
+    Args:
+        transport: see `DirectSocket`, as for the others.
+        descriptor: of the socket.
+        descriptors: where its state is kept.
+        gathered: what is gathered.
+    """
+
+    __slots__ = ("_gathered",)
+
+    def __init__(
+        self, transport: asyncio.Transport, descriptor: int, descriptors: Descriptors, gathered: Gathered
+    ) -> None:
+        self._gathered = gathered
+        super().__init__(transport, descriptor, descriptors)
+
+    def _note(self) -> None:
+        if self._gathered.chunks or self._gathered.holding:
+            self.withhold()
+        else:
+            super()._note()
+
+
 class Gathering(Client):
     """The half of a client of several channels that writes to it; the other half is what has its socket.
 
@@ -60,6 +86,8 @@ class Gathering(Client):
     """
 
     __slots__ = ()
+
+    gathers: ClassVar[bool] = True
 
     _gathered: Gathered
 
@@ -73,14 +101,11 @@ class Gathering(Client):
         now = self._context.registry.expirations.now()
         protocol.renewed(self.session, None if expires_at is None else max(0.0, expires_at - now))
 
-    def open_directly(self, descriptors: Descriptors) -> int:
-        """Let nothing be written directly: what was gathered comes first; see `DirectSubscriber`."""
-        return -1
-
     def hold_deliveries(self) -> None:
         """Keep back what is delivered from now on until `reply`; one for which too much waits is slow."""
         self.write_gathered()  # what completes the handshake stands before the answer
         self._gathered.holding = True
+        self._withhold()
 
     def reply(self, data: bytes) -> bool:
         """Write the answer to a request, in order with messages, and behind it what was kept back.
@@ -123,6 +148,7 @@ class Gathering(Client):
                     self._hold(held, data, count)
                 return
             hub.gather(self)
+            self._withhold()
         gathered.add(data, count)
         if gathered.bytes >= MAX_BATCH_BYTES:  # as the hub does: the limit per client is for what was written
             self.write_gathered()
@@ -152,6 +178,9 @@ class Gathering(Client):
         super().resume_writing()
         if self._held is None and self.session.open:
             cast(MultiplexedProtocol, self.session.protocol).writable()
+
+    def _share(self, transport: asyncio.Transport, descriptor: int, descriptors: Descriptors) -> DirectSocket:
+        return _GatheringSocket(transport, descriptor, descriptors, self._gathered)
 
     def _write_long(self, data: bytes) -> None:
         if self._large or not self.session.open:

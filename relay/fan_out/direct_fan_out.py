@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 from array import array
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Final, cast
 
 from relay.fan_out import library
@@ -32,9 +33,10 @@ class _Members:
         descriptors: theirs, in the same order.
         address: of the descriptors in memory.
         others: all others of the group.
+        gather: whether some of `direct` gather what several channels bring them.
     """
 
-    __slots__ = ("address", "descriptors", "direct", "others")
+    __slots__ = ("address", "descriptors", "direct", "gather", "others")
 
     def __init__(self, group: Group, descriptors: Descriptors) -> None:
         self.direct: list[DirectSubscriber] = []
@@ -43,7 +45,7 @@ class _Members:
         for subscriber in group.values():
             # Those that are written to directly already are found without a call: groups may change with each flush.
             direct = getattr(getattr(subscriber, "_write", None), "__self__", None)
-            if type(direct) is DirectSocket:
+            if isinstance(direct, DirectSocket):
                 place = direct.descriptor
             else:
                 place = subscriber.open_directly(descriptors) if isinstance(subscriber, DirectSubscriber) else -1
@@ -52,6 +54,8 @@ class _Members:
             else:
                 self.direct.append(cast(DirectSubscriber, subscriber))
                 self.descriptors.append(place)
+        kinds: set[type[DirectSubscriber]] = set(map(type, self.direct))
+        self.gather = any(kind.gathers for kind in kinds)
         self.address, _ = self.descriptors.buffer_info()
 
 
@@ -72,16 +76,13 @@ class DirectFanOut:
         self._made: int | None = library.make(io_uring=io_uring)
         self._write = self._library.relay_fan_out_write
         self._descriptors = Descriptors()
-        # What was not taken: pairs of a place in the list and what came of it.
+        # What was not taken: what was meant, and what came of it, in as many numbers as the library says.
         self._left = array("i")
         self._left_address = 0
 
     def deliver(self, group: Group, data: bytes, without: Collection[Subscriber]) -> Collection[Subscriber]:
         """Write to the subscribers of a group that take it at once; see `FanOut`."""
-        members = group.kept
-        if not isinstance(members, _Members):
-            members = group.kept = _Members(group, self._descriptors)
-            self._make_room(len(members.direct))
+        members = self._members(group)
         skipped = self._skip(without)
         states = self._descriptors
         left = self._write(
@@ -98,10 +99,54 @@ class DirectFanOut:
             states.states[descriptor] = state
         others = _apart_from(without, members.others)
         if left > 0:
-            others += self._go_on(members.direct, data, left)
+            results, direct = self._left, members.direct
+            rests = _Rests()
+            for place in range(0, 2 * left, 2):
+                member, taken = direct[results[place]], results[place + 1]
+                if rests.nothing_written(member, data, taken):
+                    others.append(cast(Subscriber, member))
+            rests.end()
         elif left < 0:  # nothing was written
             others += _apart_from(without, cast(list[Subscriber], members.direct))
         return others
+
+    def gathers(self, group: Group) -> bool:
+        """Return whether subscribers of a group may get something of other groups, too; see `FanOut`."""
+        return self._members(group).gather
+
+    def deliver_together(self, deliveries: Sequence[tuple[Group, bytes]]) -> tuple[list[Collection[Subscriber]], int]:
+        """Write to each subscriber what several groups have for it; see `FanOut`."""
+        groups = [self._members(group) for group, _ in deliveries]
+        self._make_room(3 * sum(len(members.direct) for members in groups))
+        # Tuples, of which ctypes makes them faster than the caller could.
+        given = [
+            (members.address, len(members.direct), data, len(data))
+            for members, (_, data) in zip(groups, deliveries, strict=True)
+        ]
+        joined = ctypes.c_uint64()
+        left = self._library.relay_fan_out_write_together(
+            self._made,
+            (library.Delivery * len(groups))(*cast(list[library.Delivery], given)),
+            len(groups),
+            self._descriptors.address,
+            MOST_DESCRIPTORS,
+            self._left_address,
+            ctypes.byref(joined),
+        )
+        others = [members.others.copy() for members in groups]
+        if left > 0:
+            results = self._left
+            rests = _Rests()
+            for place in range(0, 3 * left, 3):
+                number = results[place]
+                member, taken = groups[number].direct[results[place + 1]], results[place + 2]
+                if rests.nothing_written(member, deliveries[number][1], taken):
+                    others[number].append(cast(Subscriber, member))
+            rests.end()
+        elif left < 0:  # nothing was written
+            for rest, members in zip(others, groups, strict=True):
+                rest += cast(list[Subscriber], members.direct)
+        return cast(list[Collection[Subscriber]], others), joined.value
 
     def close(self) -> None:
         """Let go of the ring; nothing is written directly any more."""
@@ -109,10 +154,17 @@ class DirectFanOut:
         if made is not None:
             self._library.relay_fan_out_close(made)
 
-    def _make_room(self, count: int) -> None:
-        """Make room for all of so many sockets to take less than everything."""
-        if len(self._left) < 2 * count:
-            self._left = array("i", bytes(2 * self._left.itemsize * count))
+    def _members(self, group: Group) -> _Members:
+        members = group.kept
+        if not isinstance(members, _Members):
+            members = group.kept = _Members(group, self._descriptors)
+            self._make_room(2 * len(members.direct))
+        return members
+
+    def _make_room(self, numbers: int) -> None:
+        """Make room for what may not be taken, in numbers."""
+        if len(self._left) < numbers:
+            self._left = array("i", bytes(self._left.itemsize * numbers))
             self._left_address, _ = self._left.buffer_info()
 
     def _skip(self, without: Collection[Subscriber]) -> list[tuple[int, int]]:
@@ -125,29 +177,40 @@ class DirectFanOut:
                 states[descriptor] = SKIPPED
         return skipped
 
-    def _go_on(self, members: list[DirectSubscriber], data: bytes, left: int) -> list[Subscriber]:
-        """Pass on the rests of what sockets have not taken whole; return the subscribers that have got nothing."""
-        nothing: list[Subscriber] = []
-        unknown = []
-        results = self._left
-        for place in range(0, 2 * left, 2):
-            member, taken = members[results[place]], results[place + 1]
-            if taken > 0:
-                # First of all: whatever else is written to it would stand in the middle of a frame.
-                try:
-                    member.write_rest(data[taken:])
-                except Exception:
-                    log.exception("rest not written")
-                    unknown.append(member)
-            elif taken == UNKNOWN:
-                unknown.append(member)
-            else:
-                if taken not in _FULL:
-                    member.write_failed(-taken)
-                nothing.append(cast(Subscriber, member))
-        for member in unknown:
+
+class _Rests:
+    """What sockets have not taken whole in one call, as it is passed on."""
+
+    def __init__(self) -> None:
+        self._unknown: list[DirectSubscriber] = []
+
+    def nothing_written(self, member: DirectSubscriber, data: bytes, taken: int) -> bool:
+        """Pass on the rest for a socket; return whether it has taken nothing, and the subscriber is to be delivered to.
+
+        Args:
+            member: whose socket it is.
+            data: what was written to it.
+            taken: bytes that it took; or the error, as a negative number.
+        """
+        if taken > 0:
+            # First of all: whatever else is written to it would stand in the middle of a frame.
+            try:
+                member.write_rest(data[taken:])
+            except Exception:
+                log.exception("rest not written")
+                self._unknown.append(member)
+            return False
+        if taken == UNKNOWN:
+            self._unknown.append(member)
+            return False
+        if taken not in _FULL:
+            member.write_failed(-taken)
+        return True
+
+    def end(self) -> None:
+        """Drop the sockets of which nobody knows what they have taken: after all rests, as others may be told of it."""
+        for member in self._unknown:
             member.abort()
-        return nothing
 
 
 def _apart_from(without: Collection[Subscriber], subscribers: list[Subscriber]) -> list[Subscriber]:

@@ -53,7 +53,7 @@ class DirectSocket:
         self._note()
 
     def withhold(self) -> None:
-        """Forbid direct writes until the transport has written to it, and nothing is left there.
+        """Forbid direct writes until its owner has written to it, and nothing is left there.
 
         For good, once the socket ends: its descriptor will be that of another one.
         """

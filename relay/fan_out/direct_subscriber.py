@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import ClassVar
 
 from relay.fan_out.direct_socket import Descriptors, DirectSocket, descriptor_of
 
@@ -12,9 +13,14 @@ class DirectSubscriber:
     """The way out of a subscriber, by its transport; messages of a group may be written to its socket directly, too.
 
     Everything that it writes itself goes by `_write`.
+
+    Attributes:
+        gathers: whether it gets what several groups have for it in one write.
     """
 
     __slots__ = ("_transport", "_write")
+
+    gathers: ClassVar[bool] = False
 
     def __init__(self) -> None:
         self._transport: asyncio.Transport | None = None
@@ -38,7 +44,7 @@ class DirectSubscriber:
             return direct.descriptor
         if self._transport is None or (descriptor := descriptor_of(self._transport)) < 0:
             return -1
-        self._write = DirectSocket(self._transport, descriptor, descriptors).write
+        self._write = self._share(self._transport, descriptor, descriptors).write
         return descriptor
 
     def write_rest(self, data: bytes) -> None:
@@ -57,10 +63,18 @@ class DirectSubscriber:
         self._transport = transport
         self._write = transport.write
 
-    def _disconnect(self) -> None:
-        """Write no more: the socket has ended, and its descriptor will be another one's."""
+    def _share(self, transport: asyncio.Transport, descriptor: int, descriptors: Descriptors) -> DirectSocket:
+        """Return its way to the socket from now on."""
+        return DirectSocket(transport, descriptor, descriptors)
+
+    def _withhold(self) -> None:
+        """Let nobody else write to its socket; see `DirectSocket.withhold`."""
         if (direct := self._direct) is not None:
             direct.withhold()
+
+    def _disconnect(self) -> None:
+        """Write no more: the socket has ended, and its descriptor will be another one's."""
+        self._withhold()
         self._transport = None
         self._write = _discard
 

@@ -10,11 +10,22 @@ from typing import Final
 
 from relay.errors import RelayError
 
-INTERFACE: Final = 1
+INTERFACE: Final = 2
 """Of the library that fits this module; `native.c` has the same number."""
 
 PATH: Final = Path(__file__).with_name("native.so.1")
 """Where the build leaves it."""
+
+
+class Delivery(ctypes.Structure):
+    """What one group of sockets gets; `struct delivery` of `native.c`."""
+
+    _fields_ = (
+        ("descriptors", ctypes.c_void_p),
+        ("count", ctypes.c_size_t),
+        ("data", ctypes.c_char_p),
+        ("bytes", ctypes.c_size_t),
+    )
 
 
 class FanOutUnavailable(RelayError):
@@ -51,6 +62,14 @@ def load() -> ctypes.CDLL:
         address,  # what was not taken
     ]
     library.relay_fan_out_write.restype = ctypes.c_int64
+    library.relay_fan_out_write_together.argtypes = [
+        address,  # what `make` has returned
+        *(ctypes.POINTER(Delivery), size),  # deliveries
+        *(address, size),  # states
+        address,  # what was not taken
+        ctypes.POINTER(ctypes.c_uint64),  # how many went out with another one
+    ]
+    library.relay_fan_out_write_together.restype = ctypes.c_int64
     return library
 
 

@@ -21,6 +21,7 @@ from tests.system.centrifuge_pair import FORMATS, NAMESPACES, WITH_TOKENS, Pair,
 from tests.system.centrifuge_pair import pair as pair
 
 
+@pytest.mark.usefixtures("each_fan_out")
 async def test_all_kinds_of_clients_share_a_channel(pair: Pair, redis_server: RedisServer, prefix: str) -> None:
     here, there = await pair()
     poll = PollClient(there.port, "news")
@@ -193,6 +194,7 @@ async def test_a_back_end_subscribes_unsubscribes_refreshes_and_disconnects(pair
         assert await client.ended() == (3503, "force disconnect")
 
 
+@pytest.mark.usefixtures("each_fan_out")
 async def test_ten_busy_channels_are_one_write_in_a_tick(embedded: EmbeddedFactory) -> None:
     (gateway,) = await embedded(1)
     channels = [f"c{number}" for number in range(10)]

@@ -27,6 +27,7 @@ async def test_a_drain_is_a_shutdown(pair: Pair, format: str) -> None:
         assert other.is_open
 
 
+@pytest.mark.usefixtures("each_fan_out")
 async def test_a_client_that_reads_too_slowly_is_closed(pair: Pair) -> None:
     here, there = await pair(send_buffer_bytes=500_000)
     async with centrifuge(there.url) as (publisher,), RawWebSocket(here.port, receive_buffer=4096) as slow:
@@ -114,6 +115,7 @@ async def test_who_says_nothing_is_stale(pair: Pair) -> None:
     assert await client.ended() == (3502, "stale")
 
 
+@pytest.mark.usefixtures("each_fan_out")
 async def test_clients_leave_nothing_behind(pair: Pair) -> None:
     here, there = await pair()
     async with leaving_nothing(here), leaving_nothing(there):

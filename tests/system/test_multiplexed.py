@@ -57,6 +57,7 @@ async def test_it_shares_its_channels_with_clients_of_other_protocols(pair: Pair
         assert await client.receive(3) == [("news", [1, 2]), ("news", {"a": "b"}), ("news", "no JSON")]
 
 
+@pytest.mark.usefixtures("each_fan_out")
 async def test_nothing_is_delivered_after_the_answer_to_an_unsubscription(pair: Pair) -> None:
     here, there = await pair()
     async with multiplexed(url_of(here), url_of(there)) as (publisher, listener):

@@ -32,6 +32,7 @@ async def stalled(stack_client: RawWebSocket, *channels: str) -> None:
         assert json.loads((await stack_client.frame()).payload) == {"id": number + 1, "ok": True}
 
 
+@pytest.mark.usefixtures("each_fan_out")
 async def test_a_slow_client_is_closed_with_the_code_of_the_protocol(
     pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -77,6 +78,7 @@ async def ask_for_ever(client: RawWebSocket, request: bytes) -> None:
         await asyncio.sleep(0)
 
 
+@pytest.mark.usefixtures("each_fan_out")
 async def test_a_drain_closes_with_the_code_of_the_protocol_behind_everything_else(pair: Pair) -> None:
     here, there = await pair()
     async with multiplexed(url_of(here), url_of(there)) as (client, other):
