@@ -22,7 +22,7 @@ from relay.version import __version__
 FILES: Final = "/proc/self/fd"
 MEMORY: Final = "/proc/self/statm"
 
-INTERVAL_SECONDS: Final = 0.1
+INTERVAL_SECONDS: Final = 0.25
 """How often the lag of the event loop is measured."""
 
 
@@ -113,6 +113,8 @@ class GcPauses:
 
 async def watch_event_loop(lag: Histogram, interval: float = INTERVAL_SECONDS) -> None:
     """Measure by how much the event loop is late for a timer, again and again, until cancelled.
+
+    Not by `pause`: what other work does in the moments that it shares would count each time.
 
     A stall hides the measurements that were due during it. They are added afterwards, each with what was left of the
     stall when it was due. So a fraction of the measurements is the same fraction of the time.

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from relay.logs import Logger
 from relay.metrics.counters import Counters
+from relay.pauses import pause
 from relay.settings import Settings
 from relay.web.open_connections import OpenConnections
 
@@ -56,7 +57,7 @@ class HttpPort:
     async def expire(self) -> None:
         """End the connections whose deadline has passed, again and again, until cancelled."""
         while True:
-            await asyncio.sleep(EXPIRE_SECONDS)
+            await pause(EXPIRE_SECONDS)
             self.connections.expire(self.loop.time())
 
     def drain(self) -> None:
