@@ -25,7 +25,7 @@ close."""
 UNSPREAD_PER_SECOND: Final = 100.0
 """Fewer of them are closed faster, at this pace."""
 
-LOOK_SECONDS: Final = 0.25
+LOOK_SECONDS: Final = 0.5
 """Between two looks at the buckets."""
 
 TURN_SECONDS: Final = 0.02

@@ -17,7 +17,7 @@ from relay.pauses import pause
 from relay.position import Position
 from relay.protocols.poll import Cursor, Poll
 
-SWEEP_SECONDS: Final = 0.25
+SWEEP_SECONDS: Final = 0.5
 """How often deadlines are checked: one sweep for all, instead of a timer for each."""
 
 IDLE_PART: Final = 2

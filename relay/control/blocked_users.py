@@ -35,7 +35,7 @@ RETRY_SECONDS: Final = 1.0
 SOON_SECONDS: Final = 0.1
 """How often it is looked whether the list can be read at last: the gateway isn't ready before."""
 
-LOOK_SECONDS: Final = 0.25
+LOOK_SECONDS: Final = 0.5
 """How often it is looked whether the bus was away."""
 
 MEMORY_SECONDS: Final = UNBLOCKED_SECONDS / 2

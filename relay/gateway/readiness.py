@@ -10,7 +10,7 @@ from relay.pauses import pause
 STARTING_SECONDS = 0.1
 """Pause between two looks at the readiness while the gateway isn't ready."""
 
-READINESS_SECONDS = 0.25
+READINESS_SECONDS = 0.5
 """Pause while it is."""
 
 LEFT_OUT_SECONDS = 1.0

@@ -14,7 +14,7 @@ from relay.pauses import pause
 from relay.settings import Settings
 from relay.web.open_connections import OpenConnections
 
-EXPIRE_SECONDS: Final = 0.25
+EXPIRE_SECONDS: Final = 0.5
 """How often deadlines are checked: one look at all connections costs less than a timer for each."""
 
 REQUEST_SECONDS: Final = 30.0
