@@ -29,7 +29,7 @@ LAYERS = [
     ["delivery"],
     ["replay", "subscribers"],
     ["metrics", "proxies", "logs", "message", "member", "rpc_call", "namespaces"],
-    ["channel", "tls", "position", "idempotency_key", "attributes"],
+    ["channel", "tls", "position", "idempotency_key", "attributes", "pauses"],
     ["errors", "redaction", "system_error", "version"],
 ]
 """Rooms from the outside in. A module imports from its own room, and from rooms of later layers. So two rooms of one
@@ -85,6 +85,7 @@ LIBRARIES = {
         "recovery",
         "presence",
         "paused_sources",
+        "pauses",
         "control",
         "gateway",
         "clients",

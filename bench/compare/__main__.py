@@ -27,7 +27,12 @@ MOST_CLIENTS = 1010  # of the measures without --connections
 @click.argument("revision")
 @click.option("--pairs", default=5, type=click.IntRange(1), help="Pairs of runs of each measure.")
 @click.option("--only", multiple=True, type=click.Choice(list(MEASURES)), help="Measure only this.")
-@click.option("--seconds", default=5.0, type=click.FloatRange(0.1), help="Length of each run, without its warm-up.")
+@click.option(
+    "--seconds",
+    default=5.0,
+    type=click.FloatRange(0.1),
+    help="Length of each run, without its warm-up; idle: 25 at least.",
+)
 @click.option("--connections", default=10_000, type=click.IntRange(1), help="Number of idle connections.")
 @click.option("--patience", default=60.0, help="Seconds to wait, in all, for a quiet machine.")
 @click.option("--json", "file", type=click.Path(path_type=Path), help="Write everything here.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from ..measures import RARE_LOOK, Launch, fanout, handshakes, idle, publish
+from ..measures import PING_INTERVAL, RARE_LOOK, Launch, fanout, handshakes, idle, publish
 from ..reading import Reading
 from ..run import drive
 from .comparison import Figure
@@ -58,8 +58,11 @@ def read_publish(launch: Launch, options: Options) -> tuple[Reading, ...]:
 
 
 def read_idle(launch: Launch, options: Options) -> tuple[Reading, ...]:
-    """Measure memory in bytes and CPU in µs/s of an idle connection."""
-    memory, cpu = idle(launch, options.seconds, options.connections)
+    """Measure memory in bytes and CPU in µs/s of an idle connection, for a whole interval at least.
+
+    Pings come in batches: a part of the interval may have few of them, or many.
+    """
+    memory, cpu = idle(launch, max(options.seconds, PING_INTERVAL), options.connections)
     return replace(memory, value=memory.value * 1024), cpu
 
 

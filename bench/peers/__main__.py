@@ -17,9 +17,10 @@ from .peer import Peer, output_of
 from .python import Everyday, Relay, RelayOverCentrifuge
 from .table import Report, markdown, print_report, write_json
 from .trial import TrialFailed, trial
+from .uwebsockets import UWebSockets
 from .workloads import WORKLOADS, Workload
 
-PEERS: tuple[type[Peer], ...] = (Relay, RelayOverCentrifuge, Everyday, Ws, SocketIO, Nchan, Centrifugo)
+PEERS: tuple[type[Peer], ...] = (Relay, RelayOverCentrifuge, Everyday, Ws, SocketIO, Nchan, Centrifugo, UWebSockets)
 SPARE_FILES = 200
 
 

@@ -16,6 +16,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from relay.pauses import pause
+
 SPREAD_SECONDS: Final = 10.0
 """Clients that expire together are closed over so many seconds: each comes back, and a handshake costs more than a
 close."""
@@ -23,7 +25,7 @@ close."""
 UNSPREAD_PER_SECOND: Final = 100.0
 """Fewer of them are closed faster, at this pace."""
 
-LOOK_SECONDS: Final = 0.25
+LOOK_SECONDS: Final = 0.5
 """Between two looks at the buckets."""
 
 TURN_SECONDS: Final = 0.02
@@ -148,7 +150,10 @@ class Expirations:
         loop = asyncio.get_running_loop()
         while True:
             more = self.turn(loop.time())
-            await asyncio.sleep(0 if more else TURN_SECONDS if self._batches else LOOK_SECONDS)
+            if more or self._batches:
+                await asyncio.sleep(0 if more else TURN_SECONDS)
+            else:
+                await pause(LOOK_SECONDS)
 
     def _open_buckets(self, at: float) -> bool:
         now = self.now()

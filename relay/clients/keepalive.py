@@ -4,9 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import random
-from typing import Protocol
+from collections.abc import Iterator
+from itertools import count
+from typing import Final, Protocol
 
-TICK_SECONDS = 0.1
+from relay.pauses import pause
+
+TICK_SECONDS: Final = 0.5
+"""A turn of the wheel at most: other work wakes the gateway so often anyway."""
+
+SHORTEST_TICK_SECONDS: Final = 0.05
+"""A turn at least; between the two it is a tenth of the timeout, which is kept so exactly."""
+
+BATCH: Final = 256
+"""Clients that are pinged together, while there are slots: for 2 ms others wait. To wake for a few, for their pings and
+for their pongs, costs more than these."""
 
 
 class Pingable(Protocol):
@@ -28,9 +40,8 @@ class Pingable(Protocol):
 class Keepalive:
     """Pings each client once per interval, and checks a timeout later whether it has answered.
 
-    A client gets a random slot, so that clients that came together are not pinged together. The wheel
-    turns one slot per tick and never catches up: after a stall of this process, clients' answers that wait in
-    the sockets are read before a client is closed.
+    Clients get slots in batches; the slot of a batch is random. The wheel turns one slot per tick and never catches up:
+    after a stall of this process, clients' answers that wait in the sockets are read before a client is closed.
 
     Args:
         interval: seconds between two pings of a client.
@@ -38,17 +49,23 @@ class Keepalive:
     """
 
     def __init__(self, interval: float, timeout: float) -> None:
-        self._count = max(1, round(interval / TICK_SECONDS))
+        longest = max(SHORTEST_TICK_SECONDS, min(TICK_SECONDS, timeout / 10))
+        self._count = max(1, round(interval / longest))
         self._tick = interval / self._count
-        # Only occupied slots are stored: an hour has 36,000, and empty sets would take 8 MB.
+        # Only occupied slots are stored: an hour has 7,200, and empty sets would take 1.5 MB.
         self._slots: dict[int, set[Pingable]] = {}
         self._delay = min(self._count, max(1, round(timeout / self._tick)))
         self._now = 0
+        # The slot that newcomers get, until its batch is whole.
+        self._filling = 0
 
     def add(self, client: Pingable) -> None:
-        """Begin to ping a client; its first ping comes at a random point of the interval."""
-        client.slot = random.randrange(self._count)  # noqa: S311  # spreads load, guards nothing
-        self._slots.setdefault(client.slot, set()).add(client)
+        """Begin to ping a client; its first ping comes within the interval."""
+        slots = self._slots
+        if len(slots.get(self._filling, ())) % BATCH == 0:
+            self._filling = self._choose()
+        client.slot = self._filling
+        slots.setdefault(client.slot, set()).add(client)
 
     def remove(self, client: Pingable) -> None:
         """Ping a client no more."""
@@ -57,19 +74,33 @@ class Keepalive:
         if not others:
             self._slots.pop(client.slot, None)
 
-    def turn(self) -> None:
-        """Check the clients that were pinged a timeout ago, and ping those of the next slot."""
+    def turn(self) -> Iterator[None]:
+        """Check the clients that were pinged a timeout ago, and ping those of the next slot.
+
+        Yields after each batch, as others should have their turn.
+        """
         self._now = (self._now + 1) % self._count
         for client in list(self._slots.get((self._now - self._delay) % self._count, ())):
             client.check_heard()
-        for client in list(self._slots.get(self._now, ())):
+        for number, client in enumerate(list(self._slots.get(self._now, ())), 1):
             client.ping()
+            if number % BATCH == 0:
+                yield
 
     async def run(self) -> None:
         """Turn, tick by tick, until cancelled."""
-        loop = asyncio.get_running_loop()
-        due = loop.time()
         while True:
-            due = max(due + self._tick, loop.time())
-            await asyncio.sleep(due - loop.time())
-            self.turn()
+            await pause(self._tick)
+            for _ in self.turn():
+                await asyncio.sleep(0)
+
+    def _choose(self) -> int:
+        """Return the next slot to be filled: one whose batch has shrunk, else one without clients, else any."""
+        slots = self._slots
+        start = random.randrange(self._count)  # noqa: S311  # spreads load, guards nothing
+        if len(slots) == self._count:
+            return start
+        for slot, clients in slots.items():
+            if len(clients) <= BATCH // 2:
+                return slot
+        return next(slot % self._count for slot in count(start) if slot % self._count not in slots)

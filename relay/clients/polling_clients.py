@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator
 from typing import Final
 
@@ -14,10 +13,11 @@ from relay.clients.long_poll import LongPoll
 from relay.clients.session import Session
 from relay.errors import Disconnect, NotAllowed, Refused
 from relay.logs import Logger
+from relay.pauses import pause
 from relay.position import Position
 from relay.protocols.poll import Cursor, Poll
 
-SWEEP_SECONDS: Final = 0.25
+SWEEP_SECONDS: Final = 0.5
 """How often deadlines are checked: one sweep for all, instead of a timer for each."""
 
 IDLE_PART: Final = 2
@@ -165,7 +165,7 @@ class PollingClients:
     async def sweep(self) -> None:
         """Answer polls and end clients whose time is over, again and again, until cancelled."""
         while True:
-            await asyncio.sleep(SWEEP_SECONDS)
+            await pause(SWEEP_SECONDS)
             self._check()
 
     def _check(self) -> None:

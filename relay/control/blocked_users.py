@@ -20,6 +20,7 @@ from relay.control.messages import ControlMessageError, UnblockCommand
 from relay.errors import Refused, Unavailable
 from relay.logs import Logger
 from relay.node import Node
+from relay.pauses import pause
 
 READ_SECONDS: Final = 60.0
 """Between two readings while the bus is heard. Each gateway adds up to half of it, or all would read at once."""
@@ -31,7 +32,10 @@ back to it."""
 RETRY_SECONDS: Final = 1.0
 """After one that has failed."""
 
-LOOK_SECONDS: Final = 0.1
+SOON_SECONDS: Final = 0.1
+"""How often it is looked whether the list can be read at last: the gateway isn't ready before."""
+
+LOOK_SECONDS: Final = 0.5
 """How often it is looked whether the bus was away."""
 
 MEMORY_SECONDS: Final = UNBLOCKED_SECONDS / 2
@@ -151,7 +155,7 @@ class BlockedUsers:
         while self._store.shared:
             if self._is_due():
                 await self.read()
-            await asyncio.sleep(LOOK_SECONDS)
+            await pause(LOOK_SECONDS if self._known else SOON_SECONDS)
 
     async def read(self) -> None:
         """Read the list, and close the clients of users that are newly blocked. A failure is logged and made up for."""
@@ -170,9 +174,10 @@ class BlockedUsers:
             self._changed = None
 
     def _is_due(self) -> bool:
-        if not all(self._node.bus.links.values()):
-            return False  # once they are open again, commands are heard: what is read then is not outdated at once
-        return self._node.counters.bus_connects != self._connects or self._loop.time() >= self._due_at
+        if self._node.counters.bus_connects == self._connects and self._loop.time() < self._due_at:
+            return False
+        # Once they are open again, commands are heard: what is read then is not outdated at once.
+        return all(self._node.bus.links.values())
 
     async def _take(self, found: Blocks, changed: dict[str, float | None]) -> None:
         """Make what was read the list.

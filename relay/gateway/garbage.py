@@ -11,6 +11,8 @@ import gc
 from collections.abc import Callable
 from typing import Final
 
+from relay.pauses import pause
+
 YOUNG_SECONDS: Final = 1.0
 """How often new objects are looked at. So often, they are few: about 10 ms for a thousand clients that are new."""
 
@@ -44,7 +46,7 @@ async def collect_garbage(
     now = asyncio.get_running_loop().time
     expected, looked_at = memory() - clients() * CLIENT_BYTES, now()
     while True:
-        await asyncio.sleep(seconds)
+        await pause(seconds)
         if not gc.isenabled():
             continue
         gc.collect(1)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 
 from relay.logs import Logger, log_left_out
+from relay.pauses import pause
 
-READINESS_SECONDS = 0.1
-"""Pause between two looks at the readiness."""
+STARTING_SECONDS = 0.1
+"""Pause between two looks at the readiness while the gateway isn't ready."""
+
+READINESS_SECONDS = 0.5
+"""Pause while it is."""
 
 LEFT_OUT_SECONDS = 1.0
 """Pause between two looks at the number of entries that were left out; see `relay.logs.rate`."""
@@ -33,11 +36,11 @@ async def report_readiness(draining: Callable[[], bool], problems: Callable[[], 
         elif not reasons and not reported:
             log.info("ready")
         reported = not reasons
-        await asyncio.sleep(READINESS_SECONDS)
+        await pause(READINESS_SECONDS if reported else STARTING_SECONDS)
 
 
 async def report_left_out(seconds: float = LEFT_OUT_SECONDS) -> None:
     """Log what was left out of the log, again and again, until cancelled: the next entry may be hours away."""
     while True:
-        await asyncio.sleep(seconds)
+        await pause(seconds)
         log_left_out()

@@ -10,10 +10,11 @@ from aiohttp import web
 
 from relay.logs import Logger
 from relay.metrics.counters import Counters
+from relay.pauses import pause
 from relay.settings import Settings
 from relay.web.open_connections import OpenConnections
 
-EXPIRE_SECONDS: Final = 0.25
+EXPIRE_SECONDS: Final = 0.5
 """How often deadlines are checked: one look at all connections costs less than a timer for each."""
 
 REQUEST_SECONDS: Final = 30.0
@@ -56,7 +57,7 @@ class HttpPort:
     async def expire(self) -> None:
         """End the connections whose deadline has passed, again and again, until cancelled."""
         while True:
-            await asyncio.sleep(EXPIRE_SECONDS)
+            await pause(EXPIRE_SECONDS)
             self.connections.expire(self.loop.time())
 
     def drain(self) -> None:

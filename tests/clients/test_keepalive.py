@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import tracemalloc
+from collections import Counter
+from collections.abc import Iterator
 
 import pytest
 
-from relay.clients.keepalive import TICK_SECONDS, Keepalive
+from relay.clients.keepalive import BATCH, TICK_SECONDS, Keepalive
 from tests.harness.conditions import stays_true, wait_until
 
 
@@ -36,26 +38,68 @@ def turn(wheel: Keepalive, clients: list[Client], ticks: int) -> None:
     for _ in range(ticks):
         for client in clients:
             client.now += 1
-        wheel.turn()
+        for _ in wheel.turn():
+            pass
 
 
-def test_each_client_is_pinged_once_per_interval_at_a_point_of_its_own() -> None:
-    wheel = Keepalive(interval=10.0, timeout=5.0)
-    clients = [Client() for _ in range(300)]
+def add(wheel: Keepalive, count: int) -> list[Client]:
+    """Let clients come."""
+    clients = [Client() for _ in range(count)]
     for client in clients:
         wheel.add(client)
-    turn(wheel, clients, 300)
+    return clients
+
+
+def sizes(clients: list[Client]) -> list[int]:
+    """Return how many clients each slot has that has any, falling."""
+    return sorted(Counter(client.slot for client in clients).values(), reverse=True)
+
+
+def test_each_client_is_pinged_once_per_interval() -> None:
+    wheel = Keepalive(interval=20.0, timeout=5.0)
+    clients = add(wheel, 10 * BATCH)
+    turn(wheel, clients, 120)
     assert all(len(client.pings) == 3 for client in clients)
     assert all(
-        later - earlier == 100
+        later - earlier == 40
         for client in clients
         for earlier, later in zip(client.pings, client.pings[1:], strict=False)
     )
-    assert len({client.pings[0] for client in clients}) > 60, "first pings are spread over the interval"
     assert all(client.closed_at is None for client in clients)
 
 
-@pytest.mark.parametrize(("timeout", "ticks"), [(3.0, 30), (0.1, 1), (10.0, 100)])
+def test_clients_are_pinged_in_batches_that_are_spread_over_the_interval() -> None:
+    """To wake for one client costs more than its ping."""
+    wheel = Keepalive(interval=20.0, timeout=5.0)
+    assert sizes(add(wheel, 10 * BATCH + 1)) == [BATCH] * 10 + [1]
+    firsts = set()
+    for _ in range(100):
+        wheel = Keepalive(interval=20.0, timeout=5.0)
+        firsts.add(add(wheel, 1)[0].slot)
+    assert len(firsts) > 20
+
+
+def test_newcomers_fill_the_batches_that_have_shrunk() -> None:
+    wheel = Keepalive(interval=20.0, timeout=5.0)
+    clients = add(wheel, 10 * BATCH)
+    left = {client for number, client in enumerate(clients) if number % 4}
+    for client in left:
+        wheel.remove(client)
+    stayed = [client for client in clients if client not in left]
+    assert sizes(stayed + add(wheel, len(left))) == [BATCH] * 10
+
+
+def test_more_clients_than_batches_are_spread_evenly_and_let_others_have_their_turn() -> None:
+    wheel = Keepalive(interval=20.0, timeout=5.0)
+    clients = add(wheel, 100 * BATCH)
+    assert len(sizes(clients)) == 40
+    assert sizes(clients)[0] <= 16 * BATCH
+    parts = [sum(1 for _ in wheel.turn()) for _ in range(40)]
+    assert sum(parts) == 100
+    assert all(len(client.pings) == 1 for client in clients)
+
+
+@pytest.mark.parametrize(("timeout", "ticks"), [(3.0, 10), (0.1, 2), (10.0, 20)])
 def test_a_silent_client_is_closed_a_timeout_after_its_ping(timeout: float, ticks: int) -> None:
     wheel = Keepalive(interval=10.0, timeout=timeout)
     client = Client(answers=False)
@@ -70,7 +114,7 @@ def test_a_newcomer_is_not_judged_before_its_first_ping() -> None:
     for _ in range(50):
         client = Client()
         wheel.add(client)
-        turn(wheel, [client], 10)
+        turn(wheel, [client], 20)
         assert client.closed_at is None
         assert len(client.pings) == 1
         wheel.remove(client)
@@ -113,9 +157,10 @@ async def test_it_turns_by_itself_and_never_catches_up() -> None:
     wheel = Keepalive(interval=10.0, timeout=5.0)
     turns = 0
 
-    def count() -> None:
+    def count() -> Iterator[None]:
         nonlocal turns
         turns += 1
+        return iter(())
 
     wheel.turn = count  # type: ignore[method-assign]
     task = asyncio.create_task(wheel.run())

@@ -23,6 +23,7 @@ from relay.brokers.redis.verbs import PUBSUB, Verbs, pack_publish, publish_templ
 from relay.channel import INTERNAL
 from relay.logs import Logger
 from relay.metrics.counters import Counters
+from relay.pauses import pause
 
 RETRY_PROBE_SECONDS = 0.1
 """Between two looks at the probe while messages don't get through."""
@@ -210,9 +211,9 @@ class Shard:
                 self._probe.give_up("bus probe failed")
                 log.exception("bus probe failed")
             unheard = self._probe.problem is not None and not self._probe.refused
-            pause = min(interval, RETRY_PROBE_SECONDS) if unheard else interval
-            due = time.monotonic() + pause
-            await asyncio.sleep(pause)
+            seconds = min(interval, RETRY_PROBE_SECONDS) if unheard else interval
+            due = time.monotonic() + seconds
+            await pause(seconds)
             if time.monotonic() - due > interval:
                 self._probe.give_up()  # this process was stalled, not the bus: ask again
 

@@ -16,6 +16,7 @@ from relay.brokers.redis.heartbeat import Heartbeat
 from relay.brokers.redis.link import Link, LinkClosed, Replies, pack
 from relay.logs import Logger
 from relay.metrics.counters import Counters
+from relay.pauses import pause
 
 BACKOFF_BASE_SECONDS = 0.1
 BACKOFF_LIMIT_SECONDS = 2.0
@@ -197,7 +198,7 @@ class SupervisedLink(abc.ABC):
         """Send heartbeats, and abort the link when no reply comes."""
         while not link.closed.done():
             due = time.monotonic() + self._interval
-            await asyncio.sleep(self._interval)
+            await pause(self._interval)
             now = time.monotonic()
             if now - due > self._interval:
                 continue  # this process was stalled, not Redis: read first what has arrived meanwhile
