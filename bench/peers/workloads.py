@@ -15,6 +15,7 @@ class Workload:
         name: for --workload.
         title: for the table.
         clients: connections that listen.
+        channels: over which both are spread.
         publishers: connections that send.
         rate: messages/s in all.
         connect_rate: connections opened per second.
@@ -24,6 +25,7 @@ class Workload:
     name: str
     title: str
     clients: int
+    channels: int
     publishers: int
     rate: float
     connect_rate: int
@@ -41,14 +43,17 @@ class Workload:
     def options(self, seconds: int) -> list[str]:
         """Return the options of `relay loadtest`."""
         return [
-            *("--clients", str(self.clients), "--channels", "1", "--publishers", str(self.publishers)),
+            *("--clients", str(self.clients), "--channels", str(self.channels), "--publishers", str(self.publishers)),
             *("--rate", f"{self.rate:g}", "--duration", f"{self.duration(seconds)}s"),
             *("--connect-rate", str(self.connect_rate), "--drain", f"{self.drain}s"),
         ]
 
 
 WORKLOADS = (
-    Workload("fanout", "1000 clients, 100 messages/s on one channel", 1000, 1, 100, 1000, 30),
-    Workload("throughput", "100 clients, 5000 messages/s on one channel, 10 publishers", 100, 10, 5000, 1000, 30),
-    Workload("idle", "10 000 idle clients of one channel, pinged every 25 s", 10_000, 1, 0, 10_000, 10),
+    Workload("fanout", "1000 clients, 100 messages/s on one channel", 1000, 1, 1, 100, 1000, 30),
+    Workload("throughput", "100 clients, 5000 messages/s on one channel, 10 publishers", 100, 1, 10, 5000, 1000, 30),
+    Workload("rooms", "500 clients, 50 channels, 200 messages/s for ten clients each", 500, 50, 50, 200, 1000, 30),
+    Workload("busy-rooms", "the same with 1000 messages/s", 500, 50, 50, 1000, 1000, 30),
+    Workload("pairs", "100 clients, 50 channels, 5000 messages/s for two clients each", 100, 50, 50, 5000, 1000, 30),
+    Workload("idle", "10 000 idle clients of one channel, pinged every 25 s", 10_000, 1, 1, 0, 10_000, 10),
 )
