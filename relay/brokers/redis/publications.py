@@ -218,19 +218,25 @@ class Publications(SupervisedLink):
     def replies_received(self, replies: Replies) -> None:
         """Settle the oldest message without a reply with each reply."""
         unexpected = self._replies.take(replies)
+        if self._queue.blocked:
+            self._unblock(unexpected is EXPECTED)
+        if self._paused or self.congested or self._drained is not None:  # looked at here: they seldom are
+            self._resume()
+        if unexpected is not EXPECTED:
+            self.abort(f"unexpected reply: {unexpected!r:.200}")
+
+    def _unblock(self, expected: bool) -> None:
+        """Write held messages again, once all that was written is answered; `expected`: the link stays."""
         queue = self._queue
         if queue.holding:
             self.passing = False
-            if len(queue.pending) == len(queue.unsent):  # all that was written is answered
+            if len(queue.pending) == len(queue.unsent):
                 queue.release()
                 self._scripting.load(self._ask)
-        if queue.blocked and not queue.holding:  # released; or dropped, when its sources had failed
+        if not queue.holding:  # released; or dropped, when its sources had failed
             queue.blocked = False
-            if unexpected is EXPECTED:
+            if expected:
                 self.update()
-        self._resume()
-        if unexpected is not EXPECTED:
-            self.abort(f"unexpected reply: {unexpected!r:.200}")
 
     def _flush(self) -> None:
         """Write all messages that wait, if they may go out now."""

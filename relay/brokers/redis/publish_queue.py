@@ -7,6 +7,8 @@ from collections.abc import Callable, Collection, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
+import msgspec
+
 from relay.brokers import Source
 from relay.brokers.redis.script_calls import ScriptCall, gather, pack_call
 from relay.brokers.shares import Share, limits
@@ -25,8 +27,10 @@ of 64 publishers that heard one another, others waited 55 ms. With 32 KiB it is 
 _CLIENTS = Share.CLIENTS
 
 
-class PendingPublish(NamedTuple):
+class PendingPublish(msgspec.Struct, frozen=True, gc=False, eq=False):
     """A command on its way to Redis: a PUBLISH, a probe or a heartbeat.
+
+    A msgspec struct for the reason that `Message` is one.
 
     Args:
         source: gets the failure; None for heartbeats and probes, which count for no share.
@@ -43,10 +47,8 @@ class PendingPublish(NamedTuple):
     receipt: Callable[[Any], None] | None = None
 
 
-class PendingScript(PendingPublish):
+class PendingScript(PendingPublish, frozen=True, gc=False, eq=False):
     """A message that a script publishes: the next one of the oldest call in `PublishQueue.calls` once it is written."""
-
-    __slots__ = ()
 
 
 class HeldCall(NamedTuple):

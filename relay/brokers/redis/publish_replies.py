@@ -48,13 +48,14 @@ class PublishReplies:
         latency = self._counters.publish_latency
         published, settled, batch, batch_began_at = 0, 0, 0, 0.0
         unexpected: object = EXPECTED
+        may_refuse = False
         reply: Any
         while (reply := replies()) is not False:
             if len(pending) <= unsent:
                 unexpected = reply
                 break
             entry = pending.popleft()
-            source, size, accepted_at, receipt = entry
+            size, source, receipt = entry.size, entry.source, entry.receipt
             settled += size
             if source is None:
                 if receipt is not None:
@@ -63,15 +64,17 @@ class PublishReplies:
             if receipt is not None:
                 queue.charge(source.share, -size)
             if type(reply) is int and type(entry) is PendingPublish:  # number of receivers
-                if accepted_at != batch_began_at:  # once for all messages of a tick
+                if entry.accepted_at != batch_began_at:  # once for all messages of a tick
                     if batch:
                         latency.observe(now - batch_began_at, batch)
                     published += batch
-                    batch, batch_began_at = 0, accepted_at
+                    batch, batch_began_at = 0, entry.accepted_at
                 batch += 1
                 if receipt is not None:
                     receipt(Published(reply))
-            elif type(entry) is PendingScript and (others := self._calls.take(entry, reply, now)) is not None:
+                continue
+            may_refuse = True
+            if type(entry) is PendingScript and (others := self._calls.take(entry, reply, now)) is not None:
                 settled += others
             elif isinstance(reply, hiredis.ReplyError):
                 self._failures.refused((entry,), str(reply))
@@ -85,5 +88,6 @@ class PublishReplies:
             latency.observe(now - batch_began_at, batch)
         queue.size -= settled
         self._counters.messages_published += published + batch
-        self._failures.tell_refused()
+        if may_refuse:
+            self._failures.tell_refused()
         return unexpected
