@@ -217,7 +217,8 @@ class Hub:
             senders = _senders(group, batch, frames) if any(message.origin in group for message in batch) else ()
             reached = len(group) - len(senders)
             for sender, own in senders:
-                self._deliver_to_sender(sender, data, own, batch)
+                if len(own) < count:
+                    self._deliver_to_sender(sender, data, own, batch)
             if together and not senders and self._gathers(group):
                 self._together.append(Delivery(group, data, sent, last))
             else:
@@ -261,8 +262,6 @@ class Hub:
     ) -> None:
         """Deliver a batch, whose joined frames are `data`, without the sender's own: from start to end of each."""
         count = len(batch) - len(own)
-        if not count:
-            return
         starts = [0, *(end for _, end in own)]
         ends = [*(start for start, _ in own), len(data)]
         others = b"".join([data[start:end] for start, end in zip(starts, ends, strict=True)])

@@ -83,7 +83,7 @@ class DirectFanOut:
     def deliver(self, group: Group, data: bytes, without: Collection[Subscriber]) -> Collection[Subscriber]:
         """Write to the subscribers of a group that take it at once; see `FanOut`."""
         members = self._members(group)
-        skipped = self._skip(without)
+        skipped = self._skip(without) if without else ()
         states = self._descriptors
         left = self._write(
             self._made,
@@ -97,7 +97,7 @@ class DirectFanOut:
         )
         for descriptor, state in skipped:
             states.states[descriptor] = state
-        others = _apart_from(without, members.others)
+        others = _apart_from(without, members.others) if members.others else []
         if left > 0:
             results, direct = self._left, members.direct
             rests = _Rests()
@@ -171,8 +171,10 @@ class DirectFanOut:
         """Let subscribers be passed over; return their descriptors, and the states that these get back afterwards."""
         states, skipped = self._descriptors.states, []
         for subscriber in without:
-            descriptor = subscriber.open_directly(self._descriptors) if isinstance(subscriber, DirectSubscriber) else -1
-            if descriptor >= 0:
+            # All that are written to directly are by now: the list of members has been made.
+            direct = getattr(getattr(subscriber, "_write", None), "__self__", None)
+            if isinstance(direct, DirectSocket):
+                descriptor = direct.descriptor
                 skipped.append((descriptor, states[descriptor]))
                 states[descriptor] = SKIPPED
         return skipped
