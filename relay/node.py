@@ -288,8 +288,7 @@ class Node:
         self._broker.unsubscribe(interest.channel)
 
     def _schedule_flush(self) -> None:
-        due = self._flushed_at + self._write_delay
-        if due <= self._loop.time():
+        if not self._write_delay or (due := self._flushed_at + self._write_delay) <= self._loop.time():
             self._loop.call_soon(self._flush)
         else:
             self._loop.call_at(due, self._flush)

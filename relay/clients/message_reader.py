@@ -148,11 +148,10 @@ class MessageReader(LibraryProtocol):
         receiver = self._receiver
         fragmented, max_size = self._fragments is not None, self._context.max_message_bytes
         messages, position, controls, pongs = whole_frames(data, max_size, start, most, fragmented)
-        following = iter(messages)
-        for kind, payload in following:
+        for number, (kind, payload) in enumerate(messages, 1):
             self._pass_on(kind, payload)
             if receiver.paused:
-                taken = frames_before(data, start, len(messages) - sum(1 for _ in following))
+                taken = frames_before(data, start, number)
                 messages, position, controls, pongs = whole_frames(data, max_size, start, taken, fragmented)
                 break
         if messages:  # as in `count`
@@ -167,7 +166,7 @@ class MessageReader(LibraryProtocol):
         """Pass one whole message to the client's protocol; text must be UTF-8 (RFC 6455, section 8.1)."""
         if self.muted:
             return
-        if kind is Kind.TEXT:
+        if kind is Kind.TEXT and not payload.isascii():  # the look takes a third of the time of decoding
             try:
                 payload.decode()
             except UnicodeDecodeError:
