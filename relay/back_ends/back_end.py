@@ -105,7 +105,7 @@ class BackEnd:
 
         Args:
             body, headers, wanted: of the request.
-            names: for whom the back end is asked: everybody has a share of the places, see `FairShares`.
+            names: for whom the back end is asked: each name has a share of the places, see `FairShares`.
 
         Raises:
             NotAsked: nothing was sent.

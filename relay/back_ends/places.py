@@ -8,7 +8,7 @@ from relay.limits.fair_shares import FairShares, Names
 
 
 class Places:
-    """Gives places to those who wait, in their order; but nobody gets more than its share, and others go before it.
+    """Gives places to calls that wait, in their order; but no name gets more than its share, and others go before it.
 
     A client that calls something slow again and again takes half of the places, and the others are asked for meanwhile.
 

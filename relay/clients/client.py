@@ -268,7 +268,7 @@ class Client(asyncio.BufferedProtocol, DirectSubscriber, abc.ABC):
             context.counters.deliveries_conflated += count - 1 + (before is not None)
             context.counters.bytes_dropped += len(data) - len(newest) + (before or 0)
         elif (count and not held) or waiting + len(data) <= context.send_buffer_bytes:
-            held.add(data)
+            held.add(data, count)
         else:
             if count:
                 context.counters.deliveries_dropped += count
@@ -280,6 +280,8 @@ class Client(asyncio.BufferedProtocol, DirectSubscriber, abc.ABC):
     def _drop_held(self) -> None:
         """Forget what waits, so that the end comes right behind what the transport has already."""
         if self._held is not None:
+            self._context.counters.deliveries_dropped += self._held.messages
+            self._context.counters.bytes_dropped += self._held.message_bytes
             self._held.clear()
 
     def _release_held(self) -> None:

@@ -210,7 +210,7 @@ class _Rests:
         return True
 
     def end(self) -> None:
-        """Drop the sockets of which nobody knows what they have taken: after all rests, as others may be told of it."""
+        """Drop the sockets of which it is unknown what they have taken: after all rests, as others may hear of it."""
         for member in self._unknown:
             member.abort()
 

@@ -68,7 +68,7 @@ class DirectSubscriber:
         return DirectSocket(transport, descriptor, descriptors)
 
     def _withhold(self) -> None:
-        """Let nobody else write to its socket; see `DirectSocket.withhold`."""
+        """Let no other code write to its socket; see `DirectSocket.withhold`."""
         if (direct := self._direct) is not None:
             direct.withhold()
 

@@ -14,7 +14,7 @@ from relay.metrics.counters import Counters
 class AddressShares:
     """Shares something out to addresses; see `FairShares`.
 
-    When all of it is held, nobody is refused here: whatever runs out of it says so.
+    When all of it is held, no address is refused here: whatever runs out of it says so.
 
     Args:
         limit: which one it is.

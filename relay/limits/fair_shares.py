@@ -1,4 +1,4 @@
-"""What many want some of, shared out so that nobody takes all of it, and nobody has a fixed share.
+"""What many want some of, shared out so that no name takes all of it, and none has a fixed share.
 
 Who wants more may have as much as is left for the others. So one alone gets half, the next one half of the rest, and a
 newcomer always finds something.

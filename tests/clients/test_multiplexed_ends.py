@@ -92,7 +92,8 @@ async def test_all_that_a_closed_slow_client_is_not_given_is_counted(embedded: E
         publish(node, TEN, b'"%b"' % (b"x" * 20_000))
         node.hub.flush()
         assert counters.fanned_out == 10
-        assert counters.deliveries_dropped == 6
+        assert counters.deliveries_dropped == 10, "also those that waited here"
+        assert counters.bytes_dropped > 10 * 20_000
         assert counters.disconnects == {"SLOW_CONSUMER": 1}
         frames = await client.frames_to_the_end()
         assert close_of(frames[-1]) == (4002, "slow consumer")
