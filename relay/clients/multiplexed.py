@@ -7,7 +7,7 @@ from typing import cast
 
 from relay.clients.command_turns import CommandTurns
 from relay.clients.context import Context
-from relay.clients.gathering import Gathered, Gathering
+from relay.clients.multiplexed_client import MultiplexedClient, PendingWrites
 from relay.clients.session import Session
 from relay.clients.websocket import WebSocket
 from relay.errors import PublishError
@@ -15,14 +15,14 @@ from relay.protocols.frame import masked_frame
 from relay.protocols.multiplexed import MultiplexedProtocol
 
 
-class MultiplexedWebSocket(Gathering, WebSocket, CommandTurns):
+class MultiplexedWebSocket(MultiplexedClient, WebSocket, CommandTurns):
     """A client of several channels."""
 
-    __slots__ = ("_gathered",)
+    __slots__ = ("_pending",)
 
     def __init__(self, context: Context, session: Session) -> None:
         super().__init__(context, session)
-        self._gathered = Gathered()
+        self._pending = PendingWrites()
 
     def take_over(self, transport: asyncio.Transport, response: bytes, received: bytes) -> None:
         """Begin; see `Client`. What the client has said with its request counts as its first message."""

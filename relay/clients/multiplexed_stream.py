@@ -11,7 +11,7 @@ from typing import cast
 from relay.clients.command_turns import CommandTurns
 from relay.clients.context import Context
 from relay.clients.event_stream import EventStream
-from relay.clients.gathering import Gathered, Gathering
+from relay.clients.multiplexed_client import MultiplexedClient, PendingWrites
 from relay.clients.session import Session
 from relay.errors import Disconnect, ProtocolError
 from relay.logs import Logger
@@ -21,7 +21,7 @@ from relay.protocols.streams import StreamProtocol
 log = Logger("relay.gateway")
 
 
-class MultiplexedStream(Gathering, EventStream, CommandTurns):
+class MultiplexedStream(MultiplexedClient, EventStream, CommandTurns):
     """A client of several channels that says nothing more.
 
     Args:
@@ -29,11 +29,11 @@ class MultiplexedStream(Gathering, EventStream, CommandTurns):
         session: the client's.
     """
 
-    __slots__ = ("_gathered",)
+    __slots__ = ("_pending",)
 
     def __init__(self, context: Context, session: Session) -> None:
         super().__init__(context, session)
-        self._gathered = Gathered()
+        self._pending = PendingWrites()
 
     @property
     def _spoken(self) -> StreamProtocol:

@@ -33,7 +33,7 @@ from relay.replay import Replay, Resume
 
 
 class MultiplexedClient(SessionClient, Connected, Protocol):
-    """A client of several channels; see `relay.clients.gathering` and `relay.clients.command_turns`."""
+    """A client of several channels; see `relay.clients.multiplexed_client` and `relay.clients.command_turns`."""
 
     def hold_deliveries(self) -> None:
         """Keep back what is delivered from now on."""

@@ -90,11 +90,11 @@ async def test_what_is_gathered_is_bounded_within_a_tick(embedded: EmbeddedFacto
         reading = asyncio.create_task(client.frames_to_the_end())
         for _ in range(20):
             publish(node, TEN, b'"%b"' % (b"x" * 50_000))
-            assert connection._gathered.bytes < MAX_BATCH_BYTES + 60_000
+            assert connection._pending.bytes < MAX_BATCH_BYTES + 60_000
         await one_tick()
-        assert connection._gathered.bytes == 0
-        assert not connection._gathered.chunks
-        assert not connection._gathered.counts
+        assert connection._pending.bytes == 0
+        assert not connection._pending.chunks
+        assert not connection._pending.counts
         connection.close(Disconnect.GOING_AWAY)
         frames = await reading
         assert close_of(frames[-1]) == (4001, "going away")

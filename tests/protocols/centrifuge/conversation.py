@@ -70,7 +70,7 @@ class Talker(Recorder):
         super().__init__(session, world.registry)
 
     def hold_deliveries(self) -> None:
-        """See `Gathering`, as for the next."""
+        """See `MultiplexedClient`, as for the next."""
         self._held = []
 
     def reply(self, data: bytes) -> bool:

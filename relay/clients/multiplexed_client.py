@@ -13,7 +13,7 @@ from relay.hub import MAX_BATCH_BYTES
 from relay.protocols.multiplexed import MultiplexedProtocol
 
 
-class Gathered:
+class PendingWrites:
     """What a client is to get at the end of the tick.
 
     Attributes:
@@ -50,46 +50,46 @@ class Gathered:
         return chunks, counts
 
 
-class _GatheringSocket(DirectSocket):
-    """The way to the socket of a client for which something may be gathered: that comes before what others write.
+class _MultiplexedSocket(DirectSocket):
+    """The way to the socket of a client with pending writes: these come before what others write.
 
     Args:
         transport: see `DirectSocket`, as for the others.
         descriptor: of the socket.
         descriptors: where its state is kept.
-        gathered: what is gathered.
+        pending: what waits.
     """
 
-    __slots__ = ("_gathered",)
+    __slots__ = ("_pending",)
 
     def __init__(
-        self, transport: asyncio.Transport, descriptor: int, descriptors: Descriptors, gathered: Gathered
+        self, transport: asyncio.Transport, descriptor: int, descriptors: Descriptors, pending: PendingWrites
     ) -> None:
-        self._gathered = gathered
+        self._pending = pending
         super().__init__(transport, descriptor, descriptors)
 
     def _note(self) -> None:
-        if self._gathered.chunks or self._gathered.holding:
+        if self._pending.chunks or self._pending.holding:
             self.withhold()
         else:
             super()._note()
 
 
-class Gathering(Client):
+class MultiplexedClient(Client):
     """The half of a client of several channels that writes to it; the other half is what has its socket.
 
     Each channel delivers for itself. Ten busy ones would be ten system calls a tick, and these are most of what a
     delivery costs. So chunks are gathered until the hub has delivered them all. Clients of one channel have nothing to
     do with that.
 
-    A subclass has a slot for `_gathered`: with one here, it could have no other base with slots.
+    A subclass has a slot for `_pending`: with one here, it could have no other base with slots.
     """
 
     __slots__ = ()
 
     gathers: ClassVar[bool] = True
 
-    _gathered: Gathered
+    _pending: PendingWrites
 
     def refresh(self, expires_at: float | None) -> None:
         """Give it another end, and tell it, so that it renews its right in time; see `Connected`."""
@@ -104,7 +104,7 @@ class Gathering(Client):
     def hold_deliveries(self) -> None:
         """Keep back what is delivered from now on until `reply`; one for which too much waits is slow."""
         self.write_gathered()  # what completes the handshake stands before the answer
-        self._gathered.holding = True
+        self._pending.holding = True
         self._withhold()
 
     def reply(self, data: bytes) -> bool:
@@ -116,11 +116,11 @@ class Gathering(Client):
         Returns:
             Whether the client has still to take some of what was written. Its protocol is told when it has.
         """
-        gathered = self._gathered
-        held_back, gathered.holding = gathered.holding, False
+        pending = self._pending
+        held_back, pending.holding = pending.holding, False
         if len(data) <= min(HIGH_WATER_BYTES, self._context.send_buffer_bytes):
             if held_back:
-                gathered.put_first(data)
+                pending.put_first(data)
                 self.write_gathered()
             else:
                 self.send(data)
@@ -138,9 +138,9 @@ class Gathering(Client):
 
     def deliver(self, data: bytes, count: int) -> None:
         """Keep messages for the end of the tick, if others may come with them; see `Subscriber`."""
-        gathered, hub = self._gathered, self._context.node.hub
-        if not gathered.chunks:
-            if hub.alone and not gathered.holding:
+        pending, hub = self._pending, self._context.node.hub
+        if not pending.chunks:
+            if hub.alone and not pending.holding:
                 # As `Client.deliver`, which would cost another call: no other channel brings anything in this tick.
                 if (held := self._held) is None:
                     self._write(data)
@@ -149,17 +149,17 @@ class Gathering(Client):
                 return
             hub.gather(self)
             self._withhold()
-        gathered.add(data, count)
-        if gathered.bytes >= MAX_BATCH_BYTES:  # as the hub does: the limit per client is for what was written
+        pending.add(data, count)
+        if pending.bytes >= MAX_BATCH_BYTES:  # as the hub does: the limit per client is for what was written
             self.write_gathered()
 
     def write_gathered(self) -> None:
         """Write what the tick has brought; see `Gatherer`."""
-        if self._gathered.holding and self.session.open:
-            if len(self._gathered.chunks) > 1 and self._gathered.bytes > self._context.send_buffer_bytes:
+        if self._pending.holding and self.session.open:
+            if len(self._pending.chunks) > 1 and self._pending.bytes > self._context.send_buffer_bytes:
                 self.close(Disconnect.SLOW_CONSUMER)
             return
-        chunks, counts = self._gathered.take()
+        chunks, counts = self._pending.take()
         if not self.session.open:  # it was aborted; each other way to leave has written or dropped it
             self._count_dropped(chunks, counts)
             return
@@ -180,7 +180,7 @@ class Gathering(Client):
             cast(MultiplexedProtocol, self.session.protocol).writable()
 
     def _share(self, transport: asyncio.Transport, descriptor: int, descriptors: Descriptors) -> DirectSocket:
-        return _GatheringSocket(transport, descriptor, descriptors, self._gathered)
+        return _MultiplexedSocket(transport, descriptor, descriptors, self._pending)
 
     def _write_long(self, data: bytes) -> None:
         if self._large or not self.session.open:
@@ -199,8 +199,8 @@ class Gathering(Client):
     def _release_held(self) -> None:
         """Write everything that waits, so that the end comes behind it; not what is kept back for an answer."""
         super()._release_held()
-        chunks, counts = self._gathered.take()
-        if self._gathered.holding:
+        chunks, counts = self._pending.take()
+        if self._pending.holding:
             self._count_dropped(chunks, counts)  # the client was never told of these channels
         elif chunks:
             self._write_together(chunks, counts)
@@ -208,7 +208,7 @@ class Gathering(Client):
     def _drop_held(self) -> None:
         """Forget everything that waits, so that the end comes at once."""
         super()._drop_held()
-        self._count_dropped(*self._gathered.take())
+        self._count_dropped(*self._pending.take())
 
     def _count_dropped(self, chunks: list[bytes], counts: list[int]) -> None:
         counters = self._context.counters

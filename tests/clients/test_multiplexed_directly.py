@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from relay import protocols
-from relay.clients.gathering import Gathering
 from relay.clients.multiplexed import MultiplexedWebSocket
+from relay.clients.multiplexed_client import MultiplexedClient
 from relay.errors import Disconnect
 from relay.fan_out.ways import Way
 from tests.clients.multiplexed_pair import joined, one_tick, publish, say
@@ -50,13 +50,13 @@ def native(request: pytest.FixtureRequest) -> str:
 def delivered(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """What clients of several channels were given one by one."""
     found: list[bytes] = []
-    usual = Gathering.deliver
+    usual = MultiplexedClient.deliver
 
-    def noted(self: Gathering, data: bytes, count: int) -> None:
+    def noted(self: MultiplexedClient, data: bytes, count: int) -> None:
         found.append(data)
         usual(self, data, count)
 
-    monkeypatch.setattr(Gathering, "deliver", noted)
+    monkeypatch.setattr(MultiplexedClient, "deliver", noted)
     return found
 
 

@@ -18,8 +18,8 @@ from relay.clients.multiplexed import MultiplexedWebSocket
 from relay.fan_out.ways import Way
 from relay.hub import MESSAGE_OVERHEAD_BYTES
 from tests.clients.multiplexed_pair import joined, one_tick, publish, say
-from tests.clients.test_gathered_directly import message, narrow, said_to
-from tests.clients.test_gathered_directly import way as way
+from tests.clients.test_multiplexed_directly import message, narrow, said_to
+from tests.clients.test_multiplexed_directly import way as way
 from tests.harness.examples import examples
 from tests.harness.inside import parts_of
 from tests.harness.raw_websocket import RawWebSocket
