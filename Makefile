@@ -30,7 +30,12 @@ WHOLE_RUNS := tests/attacks/test_planted_faults.py tests/bench/test_compare.py \
 	tests/system/test_resumed_load.py
 
 # Where cases are marked that `make test` leaves out.
-REPEATS := tests/system tests/web/test_demo_over_tls.py
+REPEATS := tests/system
+
+# Every page in a real browser, in detail. The first steps in it, and what the relay's clients do there, `make test` tries, too.
+PAGES := $(addprefix tests/,docs/test_guide_in_browser.py docs/test_guide_hook_in_browser.py loadtest/report/test_in_browser.py) \
+	$(addprefix tests/web/test_demo_,access_in_browser.py centrifuge_in_browser.py credentials_in_browser.py log_in_browser.py) \
+	$(addprefix tests/web/test_demo_,messages_in_browser.py outages.py over_tls.py rules_in_browser.py screen_in_browser.py)
 
 # What drives SDKs of other languages, which are installed first.
 SDKS := tests/centrifuge/sdk/test_other_sdks.py
@@ -41,8 +46,8 @@ SDKS := tests/centrifuge/sdk/test_other_sdks.py
 SLOW := $(addprefix --ignore=tests/,bench centrifuge compose conformance deploy docs faults fuzz harness_tests honesty loadtest system) \
 	$(addprefix --ignore=tests/,test_distribution.py test_imports.py test_sizes.py settings/test_text.py workers/test_hung_workers.py) \
 	$(addprefix --ignore=tests/cli/test_,client_token.py loadtest.py loadtest_run.py streams.py tls.py) \
-	$(addprefix --ignore=tests/web/,test_browser_behind_proxy.py test_client_types.py test_demo_over_tls.py test_relay_client_codes.py client) \
-	--ignore-glob='*_in_browser.py' --ignore-glob='*outages.py' $(addprefix --ignore=,$(WHOLE_RUNS))
+	$(addprefix --ignore=tests/web/,test_browser_behind_proxy.py test_client_types.py test_relay_client_codes.py client) \
+	--ignore-glob='*_in_browser.py' --ignore-glob='*outages.py' $(addprefix --ignore=,$(WHOLE_RUNS) $(PAGES))
 
 # Autobahn's test suite for WebSockets, and the Python with which alone it runs.
 AUTOBAHN := .venv-autobahn
@@ -57,7 +62,7 @@ SAY_LEFT_OUT := test -e $(NATIVE:.c=.so.1) || echo "no C compiler: the fan-out i
 HAS_CC := command -v $(firstword $(CC)) >/dev/null
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast fast oracle sdk honesty whole-runs properties conformance faults fuzz attacks lint native-check format bench peers loadtest redis programs compiler browser axe proxies curl faketime \
+.PHONY: help run test test-fast fast oracle sdk honesty whole-runs pages properties conformance faults fuzz attacks lint native-check format bench peers loadtest redis programs compiler browser axe proxies curl faketime \
 	promtool shellcheck image client lock env-example protobuf compose-test loadtest-compose clean
 
 help: ## show this list
@@ -67,6 +72,7 @@ help: ## show this list
 	@echo "make loadtest          load two gateways and a Redis, and write a report"
 	@echo "make honesty           run the load test against servers with faults: 2 minutes"
 	@echo "make whole-runs        try the commands that inject faults, fuzz, resume and compare commits: 10 minutes"
+	@echo "make pages             try each page in a browser, in detail: 1 minute"
 	@echo "make oracle            ask Centrifugo what its clients are answered: 5 minutes  options: ARGS=\"--record\""
 	@echo "make sdk               drive the official SDKs of Centrifuge through faults: 3 minutes"
 	@echo "make properties        try each property with all of its examples: 3 minutes"
@@ -106,7 +112,7 @@ test: compiler $(VENV)/bin/python ## run the tests
 	@trap 'kill $$programs' INT; $(MAKE) --silent redis programs & programs=$$!; \
 	$(MAKE) --silent $(VENV)/.stamp-dev; failed=$$?; wait $$programs && exit $$failed
 	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),$(XDIST) $(BRIEF) --ignore=tests/honesty --ignore=tests/compose \
-		$(addprefix --ignore=,$(WHOLE_RUNS) $(SDKS)) --cov --cov-report=term)
+		$(addprefix --ignore=,$(WHOLE_RUNS) $(PAGES) $(SDKS)) --cov --cov-report=term)
 
 # In an environment of its own for each version, so that the one of the other targets stays as it is.
 test-fast: ## run the fast tests with any Python
@@ -123,6 +129,9 @@ honesty: $(VENV)/.stamp-dev redis ## prove the load test honest
 whole-runs: $(VENV)/.stamp-dev redis ## run commands that take their time
 	@$(BIN)/python -m pytest $(WHOLE_RUNS) $(ARGS)
 	@$(if $(ARGS),,$(BIN)/python -m pytest -n 2 $(SPREAD) -m repeat $(REPEATS))
+
+pages: $(VENV)/.stamp-dev redis browser axe ## try each page in a browser
+	@$(BIN)/python -m pytest $(XDIST) $(PAGES) $(ARGS)
 
 # Centrifugo is what Go compiles, once; with ARGS=--record its answers are written anew.
 oracle: $(VENV)/.stamp-dev ## ask Centrifugo itself what the relay is compared with
@@ -268,7 +277,7 @@ compiler:
 	@$(HAS_CC) || sh tests/install.sh gcc || true
 
 # What only some tests need; where it can't be had they are skipped, and say so.
-programs: browser proxies curl faketime axe
+programs: browser proxies curl faketime
 	@$(MAKE) --silent promtool || true
 	@$(MAKE) --silent shellcheck || true
 

@@ -9,12 +9,11 @@ from playwright.sync_api import expect
 
 from tests.harness.browser import Browser
 from tests.harness.certificate_authority import CertificateAuthority
-from tests.harness.fan_outs import REPEAT
 from tests.harness.gateway_process import GatewayProcess, end
 from tests.web.demo_page import visit
 
 
-@pytest.fixture(params=["uvloop", pytest.param("asyncio", marks=REPEAT)])
+@pytest.fixture(params=["uvloop", "asyncio"])
 def gateway(request: pytest.FixtureRequest, certificate_authority: CertificateAuthority) -> Iterator[GatewayProcess]:
     """A gateway with TLS."""
     launched = GatewayProcess.secure(certificate_authority, event_loop=request.param)
