@@ -64,6 +64,26 @@ async def test_one_message_has_room_however_much_longer_json_makes_it(embedded: 
     assert gateway.counters.disconnects == {}
 
 
+async def test_small_ones_have_room_behind_one_that_has_waited(embedded: EmbeddedFactory) -> None:
+    gateway = await start(embedded)
+    async with upgraded(gateway.port, "/connection/websocket", 1, receive_buffer=4096) as (client,):
+        await subscribe(client, "a")
+        (inside,) = parts_of(gateway).context.registry
+        assert isinstance(inside, Client)
+        await gateway.publish("a", TEXTS[0])
+        await wait_until(lambda: inside.buffered > BUFFER)
+        await gateway.publish("a", TEXTS[1])
+        await wait_until(lambda: bool(inside._held))
+        assert await hear(client) == TEXTS[0]
+        await wait_until(lambda: inside._held is not None and not inside._held)
+        assert inside.stuck > BUFFER
+        for text in ("x", "y"):
+            await gateway.publish("a", text)
+            parts_of(gateway).context.node.hub.flush()
+        assert [await hear(client) for _ in range(3)] == [TEXTS[1], "x", "y"]
+    assert gateway.counters.disconnects == {}
+
+
 async def test_one_that_reads_nothing_is_closed_when_more_waits(embedded: EmbeddedFactory) -> None:
     gateway = await start(embedded)
     async with upgraded(gateway.port, "/connection/websocket", 1, receive_buffer=4096) as (client,):
