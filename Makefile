@@ -55,7 +55,8 @@ PYTHON2 ?= $(firstword $(wildcard $(HOME)/.pyenv/versions/2.7.*/bin/python) pyth
 
 # What is written in C; hatch_build.py compiles it when the relay is installed.
 NATIVE := relay/fan_out/native.c
-NATIVE_FLAGS := -std=gnu11 -Wall -Wextra -Werror
+# The second level warns of an address taken as one of another type, too.
+NATIVE_FLAGS := -std=gnu11 -Wall -Wextra -Wstrict-aliasing=2 -Werror
 SANITIZED := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 # pip doesn't show what a build says that succeeds.
 SAY_LEFT_OUT := test -e $(NATIVE:.c=.so.1) || echo "no C compiler: the fan-out isn't compiled, and Python writes to each client instead. To change that: install gcc, then make clean"

@@ -7,7 +7,8 @@ A flush joins the frames of a channel's batch once and passes the same bytes to 
 the cost per delivery is a share of one write. Only a subscriber that published a message of the batch itself, and does
 not want its echo, gets bytes of its own.
 
-A fault in one subscriber costs the others nothing: it is logged, and that subscriber is told what it has missed.
+A fault in one subscriber, encoder or fan-out costs the others nothing: it is logged, and whom it concerns is told what
+it has missed.
 """
 
 from __future__ import annotations
@@ -145,7 +146,8 @@ class Hub:
         channel.batch.append(message)
         channel.batch_bytes += len(message.payload) + MESSAGE_OVERHEAD_BYTES
         if channel.batch_bytes >= MAX_BATCH_BYTES:
-            self._fan_out_now(channel)
+            self._deliver_together()  # within a flush, some of it may be of this channel, and comes first
+            self._fan_out(channel)
 
     def flush(self) -> None:
         """Deliver all messages that were received since the last flush."""
@@ -161,7 +163,7 @@ class Hub:
         finally:
             self.alone = False
             # With a broker in this process, a delivery can lead to a message; and one that gathers can have a fault.
-            self._flushing = bool(self._dirty or self._gatherers or self._together)
+            self._flushing = bool(self._dirty or self._gatherers)
             if self._flushing:
                 self._schedule()
 
@@ -170,9 +172,10 @@ class Hub:
 
         So a subscriber that is added now gets only later ones.
         """
+        self._deliver_together()  # as in `receive`
         entry = self._channels.get(channel)
         if entry is not None and entry.batch:
-            self._fan_out_now(entry)
+            self._fan_out(entry)
 
     def gather(self, subscriber: Gatherer) -> None:
         """Call `write_gathered` of a subscriber at the end of the running flush, or else of the next one.
@@ -183,10 +186,6 @@ class Hub:
             self._flushing = True
             self._schedule()
         self._gatherers.append(subscriber)
-
-    def _fan_out_now(self, channel: _Channel) -> None:
-        self._deliver_together()  # some of it may be of this channel, and comes first
-        self._fan_out(channel)
 
     def _fan_out(self, channel: _Channel, *, together: bool = False) -> None:
         """Deliver the batch of a channel.
@@ -201,28 +200,28 @@ class Hub:
         counters.messages_delivered += count
         # Copies: a subscriber that turns out to be slow leaves during the loop.
         for encode, group in list(channel.groups.items()):
-            try:
+            try:  # costs nothing where there is no fault
                 frames = [encode(message) for message in batch]
+                sent = count
+                if b"" in frames:  # the format can't carry these messages
+                    left_out = frames.count(b"")
+                    counters.deliveries_left_out += left_out * len(group)
+                    if (sent := count - left_out) == 0:
+                        continue
+                data = b"".join(frames) if count > 1 else frames[0]
+                senders = _senders(group, batch, frames) if any(message.origin in group for message in batch) else ()
+                reached = len(group) - len(senders)
+                for sender, own in senders:
+                    if len(own) < count:
+                        self._deliver_to_sender(sender, data, own, batch)
+                if together and not senders and self._gathers(group):
+                    self._together.append(Delivery(group, data, sent, last))
+                else:
+                    deliver(self._write_at_once(group, data, senders), data, sent, last)
             except Exception:  # the other formats have no part in it
-                log.exception("messages not encoded", channel=last.channel, subscribers=len(group))
+                log.exception("messages not delivered", channel=last.channel, subscribers=len(group))
                 tell_missed(list(group.values()), last)
                 continue
-            sent = count
-            if b"" in frames:  # the format can't carry these messages
-                left_out = frames.count(b"")
-                counters.deliveries_left_out += left_out * len(group)
-                if (sent := count - left_out) == 0:
-                    continue
-            data = b"".join(frames) if count > 1 else frames[0]
-            senders = _senders(group, batch, frames) if any(message.origin in group for message in batch) else ()
-            reached = len(group) - len(senders)
-            for sender, own in senders:
-                if len(own) < count:
-                    self._deliver_to_sender(sender, data, own, batch)
-            if together and not senders and self._gathers(group):
-                self._together.append(Delivery(group, data, sent, last))
-            else:
-                deliver(self._write_at_once(group, data, senders), data, sent, last)
             counters.fanned_out += sent * reached
             counters.bytes_fanned_out += len(data) * reached
             counters.chunks_fanned_out += reached
@@ -235,12 +234,19 @@ class Hub:
     def _deliver_together(self) -> None:
         """Deliver what was left for the end of the flush."""
         together, self._together = self._together, []
-        if together:
-            assert self._at_once is not None
+        if not together:
+            return
+        assert self._at_once is not None
+        try:
             others, joined = self._at_once.deliver_together([(one.group, one.data) for one in together])
-            self._counters.chunks_joined += joined
-            for delivery, rest in zip(together, others, strict=True):
-                deliver(rest, delivery.data, delivery.count, delivery.last)
+        except Exception:
+            log.exception("messages not delivered", channels=len(together))
+            for one in together:
+                tell_missed(list(one.group.values()), one.last)
+            return
+        self._counters.chunks_joined += joined
+        for delivery, rest in zip(together, others, strict=True):
+            deliver(rest, delivery.data, delivery.count, delivery.last)
 
     def _write_at_once(
         self, group: Group, data: bytes, senders: Collection[tuple[Subscriber, object]]

@@ -9,6 +9,7 @@ import pytest
 from relay.hub import MAX_BATCH_BYTES, Hub
 from relay.message import Message
 from relay.metrics.counters import Counters
+from relay.position import Position
 from relay.subscribers import Group, Subscriber
 from tests.hub_bench import Listener
 
@@ -46,11 +47,23 @@ class Recorder:
         raise AssertionError
 
 
+class Member(Listener):
+    """A subscriber that notes of which channels it is told that messages are missing."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.told: list[str] = []
+
+    def missed(self, channel: str, position: Position | None) -> None:
+        self.told.append(channel)
+
+
 class World:
     """A hub: two subscribers of `a` and `b` gather; one of `b`, two of `c` and one of `few` don't."""
 
     def __init__(self) -> None:
-        self.even, self.odd, self.plain, self.apart, self.last = (Listener(n) for n in (2, 3, 5, 7, 8))
+        self.even, self.odd, self.plain, self.apart, self.last = (Member(n) for n in (2, 3, 5, 7, 8))
+        self.members = [self.even, self.odd, self.plain, self.apart, self.last]
         self.counters = Counters()
         self.fan_out = Recorder(self.even, self.odd)
         self.hub = Hub(self.counters, lambda: None, self.fan_out)
@@ -129,3 +142,51 @@ def test_who_leaves_before_the_end_of_the_flush_gets_nothing_more() -> None:
     world.publish("a", "c", "b")
     world.hub.flush()
     assert world.odd.chunks == [b"[b]"]
+
+
+def test_who_comes_within_a_flush_gets_nothing_of_before() -> None:
+    """What waits for the end of the flush is delivered first: the newcomer has it from the channel's history."""
+    world, newcomer = World(), Member(9)
+
+    def join() -> None:
+        world.hub.flush_channel("a")
+        world.hub.add("a", newcomer)
+
+    world.apart.on_delivery = join
+    world.publish("a", "c", "b")
+    world.hub.flush()
+    assert world.fan_out.together == [[b"[a]"], [b"[b]"]]
+    assert (world.odd.chunks, newcomer.chunks) == ([b"[a]", b"[b]"], [])
+    world.publish("a")
+    world.hub.flush()
+    assert newcomer.chunks == [b"[a]"]
+
+
+@pytest.mark.parametrize(
+    ("step", "told"),
+    [
+        ("deliver", ["", "", "", "c", "c"]),
+        ("gathers", ["ab", "ab", "b", "c", "c"]),
+        ("deliver_together", ["ab", "ab", "b", "", ""]),
+    ],
+)
+def test_a_fault_of_the_fan_out_costs_other_channels_nothing(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, step: str, told: list[str]
+) -> None:
+    world = World()
+
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.fan_out, step, fail)
+        world.publish("c", "a", "b", "few")
+        world.hub.flush()
+    assert ["".join(one.told) for one in world.members] == told
+    assert world.even.chunks == [b"[few]"]
+    assert "messages not delivered" in caplog.text
+    assert "subscriber not told" not in caplog.text
+    world.publish("a", "c", "b")
+    world.hub.flush()
+    assert world.odd.chunks[-2:] == [b"[a]", b"[b]"]
+    assert world.apart.chunks[-1] == b"[c]"

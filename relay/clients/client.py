@@ -50,7 +50,8 @@ class Client(asyncio.BufferedProtocol, DirectSubscriber, abc.ABC):
         self._context = context
         # What waits while the transport is full; None while it isn't.
         self._held: Held | None = None
-        # Whether the transport still has too much of one write that may be larger than the limit.
+        # Whether the transport still has too much of what may be more than the limit: what comes first, a fan-out or a
+        # long answer. It isn't counted then; only what waits here is.
         self._large = False
         self._close_timer: asyncio.TimerHandle | None = None
         self.session = session
@@ -183,8 +184,8 @@ class Client(asyncio.BufferedProtocol, DirectSubscriber, abc.ABC):
     def resume_writing(self) -> None:
         """Write what was kept; called by the transport when it has room again."""
         self._context.write_timeouts.discard(self)
+        self._large = False  # the next line may write what sets it again
         self._write_held()
-        self._large = False
 
     # Its beginning and its end.
 

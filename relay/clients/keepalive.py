@@ -40,8 +40,9 @@ class Pingable(Protocol):
 class Keepalive:
     """Pings each client once per interval, and checks a timeout later whether it has answered.
 
-    Clients get slots in batches; the slot of a batch is random. The wheel turns one slot per tick and never catches up:
-    after a stall of this process, clients' answers that wait in the sockets are read before a client is closed.
+    Clients get slots in batches. Newcomers fill one that has shrunk; else they begin one, in a slot without clients, or
+    in any when there is none. The wheel turns one slot per tick and never catches up: after a stall of this process,
+    clients' answers that wait in the sockets are read before a client is closed.
 
     Args:
         interval: seconds between two pings of a client.
@@ -82,8 +83,10 @@ class Keepalive:
         self._now = (self._now + 1) % self._count
         for client in list(self._slots.get((self._now - self._delay) % self._count, ())):
             client.check_heard()
-        for number, client in enumerate(list(self._slots.get(self._now, ())), 1):
-            client.ping()
+        clients = self._slots.get(self._now, set())
+        for number, client in enumerate(list(clients), 1):
+            if client in clients:  # others may have left since the last batch
+                client.ping()
             if number % BATCH == 0:
                 yield
 

@@ -21,15 +21,17 @@ class PendingWrites:
         counts: the number of messages in each chunk; 0 for an answer.
         bytes: in all chunks.
         holding: whether something has to be written before them.
+        answering: whether the client has still to take some of a long answer, which was written before them.
     """
 
-    __slots__ = ("bytes", "chunks", "counts", "holding")
+    __slots__ = ("answering", "bytes", "chunks", "counts", "holding")
 
     def __init__(self) -> None:
         self.chunks: list[bytes] = []
         self.counts: list[int] = []
         self.bytes = 0
         self.holding = False
+        self.answering = False
 
     def add(self, data: bytes, count: int) -> None:
         """Add a chunk."""
@@ -103,7 +105,9 @@ class MultiplexedClient(Client):
 
     def hold_deliveries(self) -> None:
         """Keep back what is delivered from now on until `reply`; one for which too much waits is slow."""
-        self.write_gathered()  # what completes the handshake stands before the answer
+        # What is pending comes before the answer, which `put_first` would put in front of it: what completes the
+        # handshake, answers to earlier requests, messages of this tick.
+        self.write_gathered()
         self._pending.holding = True
         self._withhold()
 
@@ -175,6 +179,7 @@ class MultiplexedClient(Client):
 
     def resume_writing(self) -> None:
         """Write what was kept, and let the protocol go on; called by the transport when it has room again."""
+        self._pending.answering = False
         super().resume_writing()
         if self._held is None and self.session.open:
             cast(MultiplexedProtocol, self.session.protocol).writable()
@@ -183,14 +188,15 @@ class MultiplexedClient(Client):
         return _MultiplexedSocket(transport, descriptor, descriptors, self._pending)
 
     def _write_long(self, data: bytes) -> None:
-        if self._large or not self.session.open:
+        pending = self._pending
+        if pending.answering or not self.session.open:
             super().deliver(data, 0)
             return
         self._large = True
         if self._held:
             self._write(self._held.take())
         self._write(data)
-        self._large = self._held is not None
+        pending.answering = self._large = self._held is not None
 
     def _write_together(self, chunks: list[bytes], counts: list[int]) -> None:
         self._context.counters.chunks_joined += max(0, len(counts) - counts.count(0) - 1)

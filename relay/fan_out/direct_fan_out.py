@@ -103,7 +103,7 @@ class DirectFanOut:
             rests = _Rests()
             for place in range(0, 2 * left, 2):
                 member, taken = direct[results[place]], results[place + 1]
-                if rests.nothing_written(member, data, taken):
+                if rests.pass_on(member, data, taken):
                     others.append(cast(Subscriber, member))
             rests.end()
         elif left < 0:  # nothing was written
@@ -140,7 +140,7 @@ class DirectFanOut:
             for place in range(0, 3 * left, 3):
                 number = results[place]
                 member, taken = groups[number].direct[results[place + 1]], results[place + 2]
-                if rests.nothing_written(member, deliveries[number][1], taken):
+                if rests.pass_on(member, deliveries[number][1], taken):
                     others[number].append(cast(Subscriber, member))
             rests.end()
         elif left < 0:  # nothing was written
@@ -186,8 +186,8 @@ class _Rests:
     def __init__(self) -> None:
         self._unknown: list[DirectSubscriber] = []
 
-    def nothing_written(self, member: DirectSubscriber, data: bytes, taken: int) -> bool:
-        """Pass on the rest for a socket; return whether it has taken nothing, and the subscriber is to be delivered to.
+    def pass_on(self, member: DirectSubscriber, data: bytes, taken: int) -> bool:
+        """Pass on the rest, or the error, of a socket; return whether it took nothing, and is still to be delivered to.
 
         Args:
             member: whose socket it is.

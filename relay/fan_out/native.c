@@ -430,28 +430,29 @@ EXPORT int64_t relay_fan_out_write(struct fan_out *self, const int *descriptors,
     return (int64_t)lefts;
 }
 
-/* Make an array anew; return whether there is memory for it. */
-static int renew(void **array, size_t count, size_t size)
+/* Return an array in place of another one; NULL: there is no memory for it. */
+static void *renew(void *array, size_t count, size_t size)
 {
-    free(*array);
-    *array = calloc(count, size);
-    return *array != NULL;
+    free(array);
+    return calloc(count, size);
 }
 
 static int make_room(struct plan *plan, size_t parts, size_t descriptors)
 {
     if (plan->descriptors < descriptors) {
         plan->descriptors = 0;
-        if (!renew((void **)&plan->numbers, descriptors, sizeof *plan->numbers))
+        plan->numbers = renew(plan->numbers, descriptors, sizeof *plan->numbers);
+        if (!plan->numbers)
             return -ENOMEM;
         plan->descriptors = descriptors;
     }
     if (plan->room < parts) {
         size_t room = parts + parts / 2; /* more clients may come */
         plan->room = 0;
-        if (!renew((void **)&plan->targets, room, sizeof *plan->targets) ||
-            !renew((void **)&plan->parts, room, sizeof *plan->parts) ||
-            !renew((void **)&plan->origins, room, sizeof *plan->origins))
+        plan->targets = renew(plan->targets, room, sizeof *plan->targets);
+        plan->parts = renew(plan->parts, room, sizeof *plan->parts);
+        plan->origins = renew(plan->origins, room, sizeof *plan->origins);
+        if (!plan->targets || !plan->parts || !plan->origins)
             return -ENOMEM;
         plan->room = room;
     }
@@ -544,7 +545,7 @@ static uint32_t report(const struct plan *plan, const struct target *target, int
  *     deliveries, count: what is written; a socket may be in several of them, but in none twice.
  *     states, states_count: as for `relay_fan_out_write`.
  *     left: gets the deliveries to a socket that it did not take whole, in the order of the deliveries for each socket;
- *         has room for all sockets of all deliveries. After one that was taken in part, others of it were not asked.
+ *         has room for all sockets of all deliveries. Those behind one that was taken in part have the result 0.
  *     joined: gets how many went out in one write with another one before them.
  *
  * Returns how many are in `left`, or a negative error, with which nothing was written.

@@ -130,6 +130,19 @@ def test_a_client_that_has_left_is_let_alone() -> None:
     assert client.pings == []
 
 
+def test_who_leaves_between_two_batches_of_a_slot_is_let_alone() -> None:
+    """Its close frame may be on its way, or the end of its stream: nothing may be written behind these."""
+    wheel = Keepalive(interval=0.01, timeout=0.01)
+    clients = add(wheel, BATCH + 2)
+    turning = wheel.turn()
+    next(turning)
+    gone = next(client for client in clients if not client.pings)
+    wheel.remove(gone)
+    assert list(turning) == []
+    assert [client for client in clients if len(client.pings) != 1] == [gone]
+    assert gone.pings == []
+
+
 def test_a_short_interval_has_one_slot_at_least() -> None:
     wheel = Keepalive(interval=0.01, timeout=0.01)
     client = Client()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -25,10 +26,10 @@ BUFFER = 1_048_576
 """What may wait for a client: the default, and more than the largest message."""
 
 
-async def start(embedded: EmbeddedFactory) -> Gateway:
+async def start(embedded: EmbeddedFactory, **more: Any) -> Gateway:
     """Start a gateway whose largest message has just room."""
     settings = {"max_message_bytes": SIZE, "send_buffer_bytes": BUFFER, "no_json": "string"}
-    (gateway,) = await embedded(1, **settings)
+    (gateway,) = await embedded(1, **settings, **more)
     return gateway
 
 
@@ -61,6 +62,46 @@ async def test_one_message_has_room_however_much_longer_json_makes_it(embedded: 
         assert [await hear(client) for _ in range(2)] == TEXTS[:2]
         await gateway.publish("a", TEXTS[2])
         assert await hear(client) == TEXTS[2]
+    assert gateway.counters.disconnects == {}
+
+
+async def test_small_ones_have_room_behind_one_that_has_waited(embedded: EmbeddedFactory) -> None:
+    gateway = await start(embedded)
+    async with upgraded(gateway.port, "/connection/websocket", 1, receive_buffer=4096) as (client,):
+        await subscribe(client, "a")
+        (inside,) = parts_of(gateway).context.registry
+        assert isinstance(inside, Client)
+        await gateway.publish("a", TEXTS[0])
+        await wait_until(lambda: inside.buffered > BUFFER)
+        await gateway.publish("a", TEXTS[1])
+        await wait_until(lambda: bool(inside._held))
+        assert await hear(client) == TEXTS[0]
+        await wait_until(lambda: inside._held is not None and not inside._held)
+        assert inside.stuck > BUFFER
+        for text in ("x", "y"):
+            await gateway.publish("a", text)
+            parts_of(gateway).context.node.hub.flush()
+        assert [await hear(client) for _ in range(3)] == [TEXTS[1], "x", "y"]
+    assert gateway.counters.disconnects == {}
+
+
+async def test_a_long_answer_has_room_behind_one(embedded: EmbeddedFactory) -> None:
+    gateway = await start(embedded, namespaces={"kept": {"history_size": 1, "history_bytes": 16 * SIZE}})
+    await gateway.publish("kept:a", TEXTS[0])
+    async with upgraded(gateway.port, "/connection/websocket", 1, receive_buffer=4096) as (client,):
+        await subscribe(client, "a")
+        (inside,) = parts_of(gateway).context.registry
+        assert isinstance(inside, Client)
+        await gateway.publish("a", TEXTS[1])
+        await wait_until(lambda: inside.buffered > BUFFER)
+        history = {"id": 3, "history": {"channel": "kept:a", "limit": -1}}
+        await client.send_frame(TEXT, json.dumps(history).encode())
+        await wait_until(lambda: inside.stuck > 6 * SIZE or not inside.session.open)
+        assert await hear(client) == TEXTS[1]
+        frame = await client.frame()
+        assert frame.opcode != CLOSE, close_of(frame)
+        (publication,) = json.loads(frame.payload)["history"]["publications"]
+        assert publication["data"] == TEXTS[0]
     assert gateway.counters.disconnects == {}
 
 

@@ -104,6 +104,17 @@ async def test_a_history_is_no_slowness_either(embedded: EmbeddedFactory) -> Non
     assert gateway.counters.disconnects == {}
 
 
+async def test_of_several_long_replies_at_a_time_only_the_first_is_no_slowness(embedded: EmbeddedFactory) -> None:
+    gateway = await start(embedded)
+    async with upgraded(gateway.port, "/connection/websocket", 1, receive_buffer=4096) as (client,):
+        await say(client, {"id": 1, "connect": {}}, {"id": 2, "history": {"channel": "kept:a", "limit": -1}})
+        (inside,) = parts_of(gateway).context.registry
+        assert isinstance(inside, MultiplexedWebSocket)
+        await wait_until(lambda: inside.buffered > BUFFER)
+        inside.reply(bytes(BUFFER + 1))
+        assert gateway.counters.disconnects == {"SLOW_CONSUMER": 1}
+
+
 async def test_what_comes_behind_may_not_be_more_than_may_wait(embedded: EmbeddedFactory) -> None:
     gateway = await start(embedded)
     async with upgraded(gateway.port, "/connection/websocket", 1, receive_buffer=4096) as (client,):
