@@ -141,9 +141,9 @@ class BackEnd:
             async with asyncio.timeout(self._patience):
                 await self._places.take(names)
         except TimeoutError:
-            raise self._busy() from None
+            raise self._busy(own_share=self._places.free > 0) from None
 
-    def _busy(self, own_share: bool = False) -> NotAsked:
+    def _busy(self, own_share: bool) -> NotAsked:
         if not own_share:
             self._log.warning("too many clients wait for the back end", back_end=self.host, waiting=self.pending)
         return NotAsked("busy", own_share)
