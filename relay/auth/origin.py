@@ -32,7 +32,7 @@ _SUBDOMAINS = re.compile(
 _ORIGIN_FIELD: Final = re.compile(rb"\r\norigin:([^\r]*)", re.IGNORECASE)
 _HOST_FIELD: Final = re.compile(rb"\r\nhost:([^\r]*)", re.IGNORECASE)
 
-_READABLE: Final = {"Access-Control-Expose-Headers": "Retry-After"}
+_EXPOSED: Final = {"Access-Control-Expose-Headers": "Retry-After"}
 """What pages may read besides the headers that browsers always show (Fetch standard, section 3.2.3)."""
 
 _LABELS = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\Z")
@@ -140,8 +140,8 @@ def cors_headers(origin: str | None, host: str | None, allowed: Collection[str] 
     # Caches must keep one response per origin, refusals included, unless the responses are the same for all origins.
     headers = {} if set(allowed) == {ANY} else {"Vary": "Origin"}
     if origin is None or not _is_listed(origin, allowed):
-        return headers | ({"Access-Control-Allow-Origin": ANY, **_READABLE} if ANY in allowed else {})
-    headers |= {"Access-Control-Allow-Origin": origin, **_READABLE}
+        return headers | ({"Access-Control-Allow-Origin": ANY, **_EXPOSED} if ANY in allowed else {})
+    headers |= {"Access-Control-Allow-Origin": origin, **_EXPOSED}
     if origin != OPAQUE:
         # For the cookies of load balancers, which keep a client on one gateway.
         headers["Access-Control-Allow-Credentials"] = "true"

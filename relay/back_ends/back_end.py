@@ -11,7 +11,7 @@ from relay.back_ends.circuit import Circuit
 from relay.back_ends.http_client import CallFailed, Failure, HttpClient, Reply
 from relay.back_ends.places import Places
 from relay.errors import RelayError
-from relay.limits.fair_shares import NOBODY, FairShares, Names
+from relay.limits.fair_shares import NO_NAMES, FairShares, Names
 from relay.logs import Logger
 from relay.metrics.counters import Histogram
 
@@ -99,7 +99,7 @@ class BackEnd:
         await self._client.close()
 
     async def post(
-        self, body: bytes, headers: Mapping[str, str], wanted: Collection[int], names: Names = NOBODY
+        self, body: bytes, headers: Mapping[str, str], wanted: Collection[int], names: Names = NO_NAMES
     ) -> Reply:
         """Send a POST when it is its turn, and return the answer; see `HttpClient.post`.
 
@@ -130,10 +130,10 @@ class BackEnd:
     def _enter(self, names: Names, size: int) -> None:
         """Count a client that waits; raises `NotAsked` where too many do, or where too many are its own."""
         if not self._pending.take(names, 1):
-            raise self._busy(own_share=self._pending.may_take(NOBODY, 1))
+            raise self._busy(own_share=self._pending.may_take(NO_NAMES, 1))
         if not self._pending_bytes.take(names, size):
             self._pending.give_back(names, 1)
-            raise self._busy(own_share=self._pending_bytes.may_take(NOBODY, size))
+            raise self._busy(own_share=self._pending_bytes.may_take(NO_NAMES, size))
 
     async def _turn(self, names: Names) -> None:
         """Wait for a place among the requests that are sent at once."""
@@ -141,9 +141,9 @@ class BackEnd:
             async with asyncio.timeout(self._patience):
                 await self._places.take(names)
         except TimeoutError:
-            raise self._busy() from None
+            raise self._busy(own_share=self._places.free > 0) from None
 
-    def _busy(self, own_share: bool = False) -> NotAsked:
+    def _busy(self, own_share: bool) -> NotAsked:
         if not own_share:
             self._log.warning("too many clients wait for the back end", back_end=self.host, waiting=self.pending)
         return NotAsked("busy", own_share)

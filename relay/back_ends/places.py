@@ -20,6 +20,11 @@ class Places:
         self._shares = FairShares(number)
         self._waiting: dict[asyncio.Future[None], Names] = {}
 
+    @property
+    def free(self) -> int:
+        """How many places are free."""
+        return self._shares.left
+
     async def take(self, names: Names) -> None:
         """Wait for a place; names as for `FairShares.take`."""
         if self._shares.take(names, 1):

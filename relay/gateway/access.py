@@ -33,6 +33,15 @@ def auth_kind(settings: Settings, authenticator: Authenticator | None = None) ->
     return settings.auth if settings.auth in AUTHENTICATORS else FUNCTION
 
 
+def identifies_users(kind: str) -> bool:
+    """Return whether a name is that of one user: with `none` any client can claim it, with `key` many may share it.
+
+    Args:
+        kind: see `auth_kind`.
+    """
+    return kind not in ("none", "key")
+
+
 def report_access(settings: Settings, kind: str) -> None:
     """Log what clients may do. That each may do everything is a warning where other machines can connect, too.
 

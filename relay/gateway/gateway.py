@@ -13,7 +13,7 @@ from relay.authenticators import make_authenticator
 from relay.brokers.schemes import describe
 from relay.clients.context import CLOSE_TIMEOUT_SECONDS
 from relay.clients.drain import close_evenly
-from relay.gateway.access import auth_kind, report_access
+from relay.gateway.access import auth_kind, identifies_users, report_access
 from relay.gateway.background import Background
 from relay.gateway.garbage import collect_garbage
 from relay.gateway.listener import Listener
@@ -71,7 +71,7 @@ class Gateway:
         self.counters = Counters()
         self._auth = auth_kind(self.settings, authenticator)
         self._authenticator = authenticator or make_authenticator(self.settings, self.counters)
-        self._rpc = make_rpc(self.settings, self.counters)
+        self._rpc = make_rpc(self.settings, self.counters, by_user=identifies_users(self._auth))
         self._remotes = Remotes(self._authenticator, rpc=self._rpc)
         self.port = self.settings.port
         self._parts: Parts | None = None

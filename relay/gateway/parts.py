@@ -26,7 +26,7 @@ from relay.clients.turns import Turns
 from relay.clients.unfinished_messages import UnfinishedMessages, message_timeout
 from relay.clients.write_timeouts import WriteTimeouts
 from relay.control import Control
-from relay.gateway.access import FUNCTION, PROGRAM
+from relay.gateway.access import FUNCTION, PROGRAM, identifies_users
 from relay.gateway.admission import Admission
 from relay.gateway.authentication import Authentication
 from relay.gateway.background import Work
@@ -213,7 +213,7 @@ def _make_node(settings: Settings, namespaces: Namespaces, counters: Counters, f
 def _limit_options(settings: Settings, auth: str) -> LimitOptions:
     per_user = settings.max_connections_per_user
     if per_user is None:
-        per_user = 0 if auth in ("none", "key") else defaults.CONNECTIONS_PER_USER
+        per_user = defaults.CONNECTIONS_PER_USER if identifies_users(auth) else 0
     return LimitOptions(
         connections_per_address=PerAddress.of(settings.max_connections_per_address, defaults.CONNECTIONS_PER_ADDRESS),
         connections_per_user=per_user,

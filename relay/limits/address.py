@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_network
-from typing import Self
+from typing import Final, Self
 
 from relay.proxies.forwarded import read_address
 
@@ -64,3 +64,8 @@ class PerAddress:
         if not self.most or not address or (self.public_only and not is_public(address)):
             return ""
         return network_of(address)
+
+
+PUBLIC_ADDRESSES: Final = PerAddress(1, public_only=True)
+"""Counts public addresses, whatever an operator has set: where the amount isn't one of an address, but a share of what
+all have, a balancer that no setting names must not have the share of one client."""

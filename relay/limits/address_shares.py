@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from relay.limits.address import PerAddress
-from relay.limits.fair_shares import NOBODY, FairShares
+from relay.limits.fair_shares import NO_NAMES, FairShares
 from relay.limits.limit import Limit, refusal
 from relay.metrics.counters import Counters
 
@@ -41,9 +41,9 @@ class AddressShares:
             Refused: with 429, it would hold more than is left for others.
         """
         key = self._per_address.key(address)
-        names = (key,) if key else NOBODY
+        names = (key,) if key else NO_NAMES
         if not self._shares.take(names, amount):
-            if self._shares.may_take(NOBODY, amount):
+            if self._shares.may_take(NO_NAMES, amount):
                 raise refusal(self._limit, self._counters, remote=address)
             yield
             return

@@ -1,7 +1,7 @@
 """What many want some of, shared out so that no name takes all of it, and none has a fixed share.
 
-Who wants more may have as much as is left for the others. So one alone gets half, the next one half of the rest, and a
-newcomer always finds something.
+A name may have as much as is left for the others: one alone gets half, the next one half of the rest. The last part is
+for names that have none. Many names can take all of it all the same, but so many that each of them has little.
 """
 
 from __future__ import annotations
@@ -10,11 +10,15 @@ from collections.abc import Sequence
 from typing import Final
 
 Names = Sequence[str]
-"""What somebody counts under, the narrowest first: such as a client, and then its address. Under the second name may be
-taken twice what is left, and so on: a neighbour is left something, too. No two may be the same. Without any name all
-that is left may be taken."""
+"""Under what an amount is counted, the narrowest first: such as a client, its user, and its address. Under the second
+name may be taken twice what is left, under the third three times, and so on: a neighbour is left something, too. No two
+may be the same. An amount without any name may be all that is left."""
 
-NOBODY: Final[Names] = ()
+NO_NAMES: Final[Names] = ()
+
+LAST_PART: Final = 4
+"""The last quarter is for names that have none: of 32 places, halves alone would be used up by six names. So it takes
+ten."""
 
 
 class FairShares:
@@ -29,6 +33,7 @@ class FairShares:
 
     def __init__(self, total: int) -> None:
         self._total = self.left = total
+        self._last = total // LAST_PART
         self._taken: dict[str, int] = {}
 
     def __len__(self) -> int:
@@ -51,9 +56,10 @@ class FairShares:
 
     def may_take(self, names: Names, amount: int) -> bool:
         """Return whether so much is left, and no more than that would be taken under each name; see `take`."""
-        return amount <= self.left and all(
-            self._taken.get(name, 0) + amount <= times * self.left for times, name in enumerate(names, 1)
-        )
+        taken = [self._taken.get(name, 0) for name in names]
+        if amount > (self.left - self._last if any(taken) else self.left):
+            return False
+        return all(had + amount <= times * self.left for times, had in enumerate(taken, 1))
 
     def give_back(self, names: Names, amount: int) -> None:
         """Give back what was taken."""

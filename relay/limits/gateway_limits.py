@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Self
 
-from relay.limits.address import PerAddress
+from relay.limits.address import PUBLIC_ADDRESSES, PerAddress
 from relay.limits.address_rate import AddressRate
 from relay.limits.address_shares import AddressShares
 from relay.limits.connections import ConnectionLimits
@@ -91,7 +91,7 @@ class GatewayLimits:
                 clock,
             ),
             AddressRate(Limit.PUBLISHES, options.publishes, PUBLISHES_PERIOD_SECONDS, counters, clock),
-            AddressShares(Limit.POSTED_BYTES, options.publishes, options.posted_bytes, counters),
+            AddressShares(Limit.POSTED_BYTES, PUBLIC_ADDRESSES, options.posted_bytes, counters),
             AddressRate(Limit.FORWARDED_BYTES, forwarded, FORWARDED_PERIOD_SECONDS, counters, clock),
             AddressRate(
                 Limit.FAILED_AUTHENTICATIONS, options.failed_authentications, FAILURES_PERIOD_SECONDS, counters, clock

@@ -115,7 +115,7 @@ class ChannelPresence:
         return not self.members and not self._users and not self.changed and self._sent is None
 
     @property
-    def forsaken(self) -> bool:
+    def forgettable(self) -> bool:
         """Whether no client is here, no user lingers, and the bus didn't take the last change or answered wrongly."""
         return not self.members and not self._users and self._kept is None and self._sent is None
 

@@ -24,6 +24,10 @@ class Deadlines(Generic[_K]):
         """Return how many keys wait."""
         return len(self._due)
 
+    def __iter__(self) -> Iterator[_K]:
+        """Return the keys, the first one that is due first."""
+        return iter(self._due)
+
     def __contains__(self, key: object) -> bool:
         """Return whether a key waits."""
         return key in self._due

@@ -15,7 +15,7 @@ from relay.metrics.counters import Counters
 from relay.namespaces import Namespaces
 from relay.presence.channel_presence import ChannelPresence
 from relay.presence.deadlines import Deadlines
-from relay.presence.waiting import Waiting
+from relay.presence.waiting import Waiting, to_be_forgotten
 
 JOIN_LEAVE_SECONDS: Final = 5.0
 """For how long a user without clients may come back before others are told that it has gone: a browser reconnects
@@ -185,9 +185,9 @@ class Presences:
 
     async def _tell(self) -> None:
         """Tell the bus of all that wait now; of each kind of call until one fails."""
-        if forsaken := self._changed.take_forsaken():
-            log.warning("channels without clients forgotten", channels=len(forsaken))
-            for found in forsaken:
+        if forgotten := to_be_forgotten(self._changed, self._refused):
+            log.warning("channels without clients forgotten", channels=len(forgotten))
+            for found in forgotten:
                 self._forget(found)
         told = failed = False
         for waiting, call in ((self._changed, self._update), (self._stale, self._refresh)):
@@ -214,6 +214,7 @@ class Presences:
                     self._lost(found)
                 if tallies is not None:  # the bus takes those of other channels
                     self._refused.add(found, self._clock())
+                    self._changed.discard(found)  # a client came or went meanwhile
             elif not found.settle(tally, dead=self._was_dead(found, began)):
                 self._lost(found)
                 succeeded = succeeded and not changes[number].whole  # there is a pause before the next one that is
@@ -279,6 +280,7 @@ class Presences:
 
     def _forget(self, found: ChannelPresence) -> None:
         del self._channels[found.channel]
+        self._changed.discard(found)
         self._stale.discard(found)
         self._fresh.discard(found)
         self._refused.discard(found)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import chain
 from typing import Final
 
 from relay.presence.channel_presence import ChannelPresence
+from relay.presence.deadlines import Deadlines
 
 GROUP: Final = 256
 """Channels in a group at most."""
@@ -12,7 +15,7 @@ GROUP: Final = 256
 GROUP_WEIGHT: Final = 2000
 """Clients and users in a group, unless one channel alone has more. What one group takes, all others wait for."""
 
-MAX_FORSAKEN: Final = 10_000
+MAX_WITHOUT_CLIENTS: Final = 10_000
 """Channels without clients that the bus doesn't take, at most: while it refuses, strangers may come to any number of
 channels, and go. Each takes 1 to 2 KB. What the bus has of the others, it buries as if this gateway were dead there."""
 
@@ -27,6 +30,10 @@ class Waiting:
         """Return how many channels wait."""
         return len(self._channels)
 
+    def __iter__(self) -> Iterator[ChannelPresence]:
+        """Return the channels, the first one first."""
+        return iter(self._channels)
+
     def add(self, channel: ChannelPresence) -> None:
         """Let a channel wait; nothing happens when it does."""
         self._channels[channel] = None
@@ -34,16 +41,6 @@ class Waiting:
     def discard(self, channel: ChannelPresence) -> None:
         """Let a channel wait no more; nothing happens when it doesn't."""
         self._channels.pop(channel, None)
-
-    def take_forsaken(self) -> list[ChannelPresence]:
-        """Return the first channels without clients beyond `MAX_FORSAKEN`; they wait no more."""
-        if len(self._channels) <= MAX_FORSAKEN:
-            return []
-        forsaken = [channel for channel in self._channels if channel.forsaken]
-        forsaken = forsaken[: max(0, len(forsaken) - MAX_FORSAKEN)]
-        for channel in forsaken:
-            del self._channels[channel]
-        return forsaken
 
     def take(self) -> list[ChannelPresence]:
         """Return the first channels, as many as make a group; they wait no more."""
@@ -57,3 +54,16 @@ class Waiting:
         for channel in group:
             del self._channels[channel]
         return group
+
+
+def to_be_forgotten(changed: Waiting, refused: Deadlines[ChannelPresence]) -> list[ChannelPresence]:
+    """Return the first channels without clients beyond `MAX_WITHOUT_CLIENTS`.
+
+    Args:
+        changed: those of which the bus has to be told.
+        refused: those of which it has to be told later; none is in both.
+    """
+    if len(changed) + len(refused) <= MAX_WITHOUT_CLIENTS:
+        return []
+    found = [channel for channel in chain(changed, refused) if channel.forgettable]
+    return found[: max(0, len(found) - MAX_WITHOUT_CLIENTS)]

@@ -20,7 +20,7 @@ from relay.back_ends.answer_error import AnswerError
 from relay.back_ends.back_end import BackEnd, NotAsked
 from relay.back_ends.http_client import CallFailed, Failure, HttpClient, warn_of_plain_http
 from relay.back_ends.passed_on import PassedOn, check_headers
-from relay.limits.address import PerAddress
+from relay.limits.address import PUBLIC_ADDRESSES
 from relay.limits.fair_shares import Names
 from relay.limits.limit import Limit, reached
 from relay.logs import Logger
@@ -34,17 +34,14 @@ from relay.settings import Settings
 MAX_ANSWER_BYTES: Final = 1_048_576
 """Of an answer, all of JSON: of binary data that is three quarters."""
 
-_ADDRESSES: Final = PerAddress(1, public_only=True)
-"""Which addresses have a share of the calls at once: a balancer without a name in the settings isn't one client."""
-
 log = Logger("relay.rpc")
 
 
-def make_rpc(settings: Settings, counters: Counters) -> RpcBackEnd:
-    """Return what answers the calls of clients, as the settings describe it."""
+def make_rpc(settings: Settings, counters: Counters, *, by_user: bool) -> RpcBackEnd:
+    """Return what answers the calls of clients, as the settings describe it; `by_user` as for `RpcBackEnd`."""
     passed_on = PassedOn(settings.rpc_headers or (), settings.rpc_cookies or ())
     if settings.rpc_url is None:
-        return RpcBackEnd(None, passed_on, counters)
+        return RpcBackEnd(None, passed_on, counters, by_user=by_user)
     warn_of_plain_http("RELAY_RPC_URL", settings.rpc_url)
     client = HttpClient(
         settings.rpc_url,
@@ -61,7 +58,7 @@ def make_rpc(settings: Settings, counters: Counters) -> RpcBackEnd:
         log,
         patience=settings.rpc_timeout,  # later its client has given up, and would see it done without an answer
     )
-    return RpcBackEnd(back_end, passed_on, counters)
+    return RpcBackEnd(back_end, passed_on, counters, by_user=by_user)
 
 
 class RpcBackEnd:
@@ -71,12 +68,14 @@ class RpcBackEnd:
         back_end: answers; None: there is none.
         passed_on: picks what the back end sees of the requests with which clients connect.
         counters: `rpc_calls` and `limits_reached` are used.
+        by_user: whether all clients of a user share places; not where any client can claim its name.
     """
 
-    def __init__(self, back_end: BackEnd | None, passed_on: PassedOn, counters: Counters) -> None:
+    def __init__(self, back_end: BackEnd | None, passed_on: PassedOn, counters: Counters, *, by_user: bool) -> None:
         self._back_end = back_end
         self._passed_on = passed_on
         self._counters = counters
+        self._by_user = by_user
 
     @property
     def notes(self) -> list[str]:
@@ -122,7 +121,7 @@ class RpcBackEnd:
     async def _ask(self, back_end: BackEnd, call: RpcCall) -> bytes:
         """Return the data of the answer; raises `RpcError`, `RpcDisconnect` and `RpcFailed`."""
         try:
-            reply = await back_end.post(body_of(call), headers_of(call), (200,), _names_of(call))
+            reply = await back_end.post(body_of(call), headers_of(call), (200,), self._names_of(call))
             return read_answer(reply.body, call.protocol == "json")
         except NotAsked as error:
             if error.own_share:
@@ -137,8 +136,11 @@ class RpcBackEnd:
         )
         raise RpcFailed(failure.value)
 
-
-def _names_of(call: RpcCall) -> Names:
-    """Return under what a call counts: its client, and all clients of its address."""
-    address = _ADDRESSES.key(call.remote)
-    return (call.client, address) if address else (call.client,)
+    def _names_of(self, call: RpcCall) -> Names:
+        """Return under what a call counts: its client, all clients of its user, and all of its address."""
+        names = [call.client]
+        if self._by_user and call.user is not None:
+            names.append(f"user:{call.user}")  # no client and no address is called so, whatever its user is
+        if address := PUBLIC_ADDRESSES.key(call.remote):
+            names.append(address)
+        return names

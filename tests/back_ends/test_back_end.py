@@ -156,3 +156,29 @@ async def test_who_has_waited_for_too_long_is_not_asked_for() -> None:
         assert (await first).status == 200
         assert (await back_end.post(b"{}", {}, (200,))).status == 200
         assert (server.requests, seconds.count, back_end.pending) == (2, 2, 0)
+
+
+async def test_who_waits_in_vain_while_places_are_free_has_taken_its_own_share(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    go_on = asyncio.Event()
+
+    async def wait(request: web.Request) -> web.StreamResponse:
+        await go_on.wait()
+        return web.json_response({})
+
+    async with HttpServer(wait) as server, back_end_at(server, concurrency=2, patience=0.05) as (back_end, _):
+        asking = [asyncio.create_task(back_end.post(b"{}", {}, (200,), ("ann",)))]
+        await wait_until(lambda: server.at_once == 1)
+        with pytest.raises(NotAsked) as caught:
+            await back_end.post(b"{}", {}, (200,), ("ann",))
+        assert caught.value.own_share
+        assert "too many clients" not in caplog.text
+        asking.append(asyncio.create_task(back_end.post(b"{}", {}, (200,), ("bob",))))
+        await wait_until(lambda: server.at_once == 2)
+        with pytest.raises(NotAsked) as caught:
+            await back_end.post(b"{}", {}, (200,), ("ann",))
+        assert not caught.value.own_share
+        assert "too many clients wait for the back end" in caplog.text
+        go_on.set()
+        await asyncio.gather(*asking)

@@ -58,7 +58,7 @@ async def test_it_answers_calls(back_end: Application) -> None:
     path = SETTINGS["rpc_url"].partition(".example.com")[2]
     given: dict[str, Any] = {**SETTINGS, "rpc_url": f"http://127.0.0.1:{back_end.port}{path}", "rpc_timeout": 60}
     counters = Counters()
-    rpc = make_rpc(Settings(**given), counters)
+    rpc = make_rpc(Settings(**given), counters, by_user=True)
     await rpc.open()
     try:
         await check_answers(rpc)

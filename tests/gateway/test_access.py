@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from relay import Gateway, Settings
-from relay.gateway.access import auth_kind, report_access
+from relay.gateway.access import FUNCTION, PROGRAM, auth_kind, identifies_users, report_access
 from tests.conftest import GatewayFactory
 from tests.gateway.admissions import Authenticator
 from tests.harness.gateway_process import GatewayProcess
@@ -103,3 +103,11 @@ async def test_of_several_workers_one_process_tells_it(gateways: GatewayFactory,
     (record,) = gateway.records("every client may use every channel")
     assert "worker" not in record
     assert json.dumps(record).count("RELAY_AUTH is none") == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "identified"),
+    [("none", False), ("key", False), ("jwt", True), ("http", True), (FUNCTION, True), (PROGRAM, True)],
+)
+def test_a_name_is_that_of_one_user_unless_clients_can_claim_or_share_it(kind: str, identified: bool) -> None:
+    assert identifies_users(kind) is identified

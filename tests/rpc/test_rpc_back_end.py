@@ -30,10 +30,12 @@ TOKEN = "s3cret-t0ken"
 
 
 @asynccontextmanager
-async def rpc_of(server: HttpServer, **given: Any) -> AsyncIterator[tuple[RpcBackEnd, Counters]]:
+async def rpc_of(
+    server: HttpServer, *, by_user: bool = False, **given: Any
+) -> AsyncIterator[tuple[RpcBackEnd, Counters]]:
     """Yield what asks a server, and its counters; its time-out is no matter unless a test says so."""
     counters = Counters()
-    rpc = make_rpc(Settings(**{"rpc_url": server.url, "rpc_timeout": 60, **given}), counters)
+    rpc = make_rpc(Settings(**{"rpc_url": server.url, "rpc_timeout": 60, **given}), counters, by_user=by_user)
     await rpc.open()
     try:
         yield rpc, counters
@@ -84,7 +86,7 @@ async def test_it_may_answer_with_an_error_and_close_the_client() -> None:
 
 async def test_without_a_back_end_there_are_no_calls() -> None:
     counters = Counters()
-    rpc = make_rpc(Settings(), counters)
+    rpc = make_rpc(Settings(), counters, by_user=False)
     await rpc.open()
     with pytest.raises(RpcNotAvailable, match="no back end answers calls"):
         await rpc.call(call())
@@ -202,17 +204,21 @@ async def test_calls_at_once_and_calls_that_wait_are_bounded() -> None:
         assert counters.rpc_calls == {"busy": 1, "answered": most}
 
 
-@pytest.mark.parametrize("neighbours", [False, True])
-async def test_a_client_that_calls_something_slow_leaves_places_to_others(neighbours: bool) -> None:
-    """However often it calls, and however many clients it is: they have one address."""
-    slow = [call(method="slow", remote="8.8.8.8", client=f"{n if neighbours else 0:032x}") for n in range(44)]
+@pytest.mark.parametrize(("same", "at_once", "refused"), [("client", 2, 22), ("user", 3, 14), ("address", 3, 14)])
+async def test_a_client_that_calls_something_slow_leaves_places_to_others(
+    same: str, at_once: int, refused: int
+) -> None:
+    """However often it calls, and however many clients it is: they have one user, or one address."""
+    remote = "10.0.0.1" if same == "user" else "8.8.8.8"
+    clients = [f"{0 if same == 'client' else number:032x}" for number in range(44)]
+    slow = [call(method="slow", user="eve", remote=remote, client=client) for client in clients]
 
     async def answer(request: web.Request) -> web.StreamResponse:
         return await (hang if b'"slow"' in server.bodies[-1] else PRICE)(request)
 
-    async with HttpServer(answer) as server, rpc_of(server, rpc_concurrency=4) as (rpc, counters):
+    by_user = same == "user"
+    async with HttpServer(answer) as server, rpc_of(server, by_user=by_user, rpc_concurrency=4) as (rpc, counters):
         calling = [asyncio.create_task(rpc.call(one)) for one in slow]
-        at_once, refused = (3, 14) if neighbours else (2, 22)
         await wait_until(lambda: server.at_once == at_once and sum(one.done() for one in calling) == refused)
         for number in range(100):
             assert await rpc.call(call(client=f"{number + 100:032x}", remote="1.1.1.1")) == b'{"price":4}'
@@ -235,7 +241,7 @@ async def test_the_call_of_a_client_that_has_left_is_given_up_and_not_counted() 
 
 
 async def test_what_is_passed_on_is_listed_in_the_settings() -> None:
-    given = {"rpc_headers": "X-Device,X-Forwarded-For", "rpc_cookies": "session"}
+    given: dict[str, Any] = {"rpc_headers": "X-Device,X-Forwarded-For", "rpc_cookies": "session"}
     headers = Headers({"X-Device": "phone", "X-Other": "1", "Cookie": "a=1; session=4f1c", "X-Forwarded-For": "::1"})
     async with HttpServer(PRICE) as server, rpc_of(server, **given) as (rpc, _):
         picked = rpc.headers_of(ConnectRequest("/", {}, headers, "203.0.113.7"))
@@ -257,5 +263,5 @@ async def test_a_flood_of_failures_does_not_flood_the_log(caplog: pytest.LogCapt
 
 def test_a_url_without_tls_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
-        make_rpc(Settings(rpc_url="http://back-end:9000/rpc"), Counters())
+        make_rpc(Settings(rpc_url="http://back-end:9000/rpc"), Counters(), by_user=False)
     assert "URL without TLS variable=RELAY_RPC_URL" in caplog.text

@@ -69,8 +69,8 @@ class Scripting:
         self._primary = b""
         self._refused = False
         self._clock = clock
-        self._apart = False
-        self._merge_again_at = 0.0
+        # When it is tried again to merge, as channels were refused together; None: they were not.
+        self._merge_again_at: float | None = None
         self._merge_pause, self._longest_merge_pause = MERGE_AGAIN_SECONDS
         self._in_vain = 0
         self._remind_at = 0.0
@@ -113,7 +113,7 @@ class Scripting:
         if self._clock() >= self._remind_at:
             self._remind_at = self._clock() + REMIND_SECONDS
             ask(self._announcement.remind, _ignore)
-        if self._apart:
+        if self._merge_again_at is not None:
             self._ask_to_merge(ask)
 
     def load(self, ask: Ask) -> None:
@@ -126,8 +126,7 @@ class Scripting:
     def refuse_merging(self, error: str) -> None:
         """Merge no more for a while: Redis has refused channels together. It may have concerned one of them alone."""
         self.merges = False
-        if not self._apart:
-            self._apart = True
+        if self._merge_again_at is None:
             seconds = self._merge_pause
             self._merge_again_at = self._clock() + seconds
             self._merge_pause = min(2 * seconds, self._longest_merge_pause)
@@ -154,14 +153,17 @@ class Scripting:
 
     def _ask_to_merge(self, ask: Ask) -> None:
         """Ask whether one call may have several channels, unless some were refused together a short while ago."""
-        if not self._apart or self._clock() >= self._merge_again_at:
-            self._merge_again_at = self._clock() + self._merge_pause
-            ask(self._question, self._may_merge)
+        if self._merge_again_at is not None:
+            now = self._clock()
+            if now < self._merge_again_at:
+                return
+            self._merge_again_at = now + self._merge_pause
+        ask(self._question, self._may_merge)
 
     def _may_merge(self, reply: Any) -> None:
         self.merges = isinstance(reply, list)
-        if self.merges and self._apart:
-            self._apart = False
+        if self.merges and self._merge_again_at is not None:
+            self._merge_again_at = None
             log.info("channels published together again")
 
     def _loaded(self, reply: Any) -> None:
