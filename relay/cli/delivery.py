@@ -62,7 +62,13 @@ async def deliver(
 
 
 async def deliver_once(
-    url: URL, channel: str, payload: str | bytes, idempotency_key: str, token: str | None, tls: ssl.SSLContext | None
+    url: URL,
+    channel: str,
+    payload: str | bytes,
+    idempotency_key: str,
+    token: str | None = None,
+    tls: ssl.SSLContext | None = None,
+    timeout_seconds: float = TIMEOUT_SECONDS,
 ) -> None:
     """Send one message by HTTP, and again after errors, until the bus has acknowledged it: it is published once.
 
@@ -73,16 +79,27 @@ async def deliver_once(
         idempotency_key: by which the message is known.
         token: key or token to come in with; None: none.
         tls: for https://; None: the authorities of the system are trusted.
+        timeout_seconds: for all tries together.
 
     Raises:
         NotDelivered: it was not published, or perhaps not.
+        NoGateway: another server is at that address.
     """
+    address = str(url.with_query(None))
     try:
-        async with Client(str(url.with_query(None)), token=token, tls=tls) as client:
+        async with asyncio.timeout(timeout_seconds), Client(address, token=token, tls=tls) as client:
             await client.publish(channel, payload, idempotency_key=idempotency_key)
+    except TimeoutError:
+        raise NotDelivered(url.origin(), f"did not acknowledge it within {timeout_seconds:g} s") from None
     except ClientRefused as error:
-        raise NotDelivered(url.origin(), f"answered HTTP {error.status}: {error.reason}") from None
+        await check_scheme(url, error.status)
+        reason = f"answered HTTP {error.status}: {error.reason}"
+        if error.status in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
+            reason = answered(error.status)  # a gateway has that path, and that method
+        raise NotDelivered(url.origin(), reason) from None
     except PublishError as error:
+        if isinstance(error.__cause__, ClientError | TimeoutError):
+            await check_gateway(url, error.__cause__)
         raise NotDelivered(url.origin(), f"did not publish it: {error}") from None
 
 
@@ -92,7 +109,7 @@ async def _send(session: ClientSession, url: URL, payload: str | bytes, tls: ssl
         async with asyncio.timeout(HANDSHAKE_SECONDS):
             connection = await opening
     except WSServerHandshakeError as error:
-        await check_scheme(url, error)
+        await check_scheme(url, error.status)
         raise
     except (ClientError, TimeoutError) as error:
         await check_gateway(url, error)

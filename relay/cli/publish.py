@@ -183,7 +183,8 @@ def _by_gateway(
             run_interruptible(lambda: deliver_once(url, channel, payload, idempotency_key, token, tls))
     except GatewayError as error:
         _fail(channel, str(error))
-    confirm(f"delivered by {url.origin()}")
+    # Only an echo shows that it is delivered.
+    confirm(f"{'delivered' if idempotency_key is None else 'published'} by {url.origin()}")
 
 
 def _fail(channel: str, reason: str) -> None:

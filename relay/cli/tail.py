@@ -114,7 +114,7 @@ class Tail:
             async with asyncio.timeout(HANDSHAKE_SECONDS):
                 connection = await opening
         except WSServerHandshakeError as error:
-            await check_scheme(self._url, error)
+            await check_scheme(self._url, error.status)
             if error.status in PERMANENT_REFUSALS or error.status < 400:
                 raise GatewayRefused(gateway, answered(error.status, self._token)) from None
             wait = error.headers.get("Retry-After", "") if error.headers else ""

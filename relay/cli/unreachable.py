@@ -5,12 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Final
 
-from aiohttp import (
-    ClientConnectorCertificateError,
-    ClientConnectorError,
-    ClientError,
-    WSServerHandshakeError,
-)
+from aiohttp import ClientConnectorCertificateError, ClientConnectorError, ClientError
 from yarl import URL
 
 from relay.cli.client_token import VARIABLE
@@ -51,11 +46,11 @@ def describe_absence(error: ClientError | OSError) -> str:
 
 
 async def check_gateway(url: URL, error: ClientError | TimeoutError) -> None:
-    """Find out whether a handshake failed because there is no gateway.
+    """Find out whether a request failed because there is no gateway.
 
     Args:
         url: that was connected to.
-        error: of the handshake.
+        error: of the request.
 
     Raises:
         NoGateway: another server is there, or TLS can't be used.
@@ -64,19 +59,21 @@ async def check_gateway(url: URL, error: ClientError | TimeoutError) -> None:
         raise NoGateway(url.origin(), describe_failure(error))
     if isinstance(error, ClientConnectorError) and isinstance(error.os_error, ConnectionRefusedError):
         return
-    found = await identify(url.host or "", url.port or 0, tls=url.scheme in ("wss", "https"))
-    if found is not None:
-        raise NoGateway(url.origin(), found)
+    await _check_server(url)
 
 
-async def check_scheme(url: URL, error: WSServerHandshakeError) -> None:
-    """Find out whether a handshake was refused because the gateway speaks TLS there.
+async def check_scheme(url: URL, status: int) -> None:
+    """Find out whether a request was refused because the gateway speaks TLS there.
+
+    Args:
+        url: of the request.
+        status: HTTP status of the answer.
 
     Raises:
         NoGateway: it does.
     """
-    if error.status == HTTPStatus.BAD_REQUEST and url.scheme == "ws":
-        await check_gateway(url, error)
+    if status == HTTPStatus.BAD_REQUEST and url.scheme == "ws":
+        await _check_server(url)
 
 
 def answered(status: int, token: str | None = None) -> str:
@@ -107,3 +104,9 @@ def answered(status: int, token: str | None = None) -> str:
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         return f"answered HTTP {status}: it is full, is shutting down, or can't reach its bus; ask `relay health`"
     return f"answered HTTP {status}"
+
+
+async def _check_server(url: URL) -> None:
+    found = await identify(url.host or "", url.port or 0, tls=url.scheme in ("wss", "https"))
+    if found is not None:
+        raise NoGateway(url.origin(), found)

@@ -271,9 +271,7 @@ class Client(asyncio.BufferedProtocol, DirectSubscriber, abc.ABC):
         elif (count and not held) or waiting + len(data) <= context.send_buffer_bytes:
             held.add(data, count)
         else:
-            if count:
-                context.counters.deliveries_dropped += count
-                context.counters.bytes_dropped += len(data)
+            context.counters.count_dropped("closed" if policy == "close" else "skipped", count, len(data))
             # A policy that lets a client miss messages doesn't let it miss answers.
             if not count or policy == "close":
                 self.close(Disconnect.SLOW_CONSUMER)
@@ -281,8 +279,7 @@ class Client(asyncio.BufferedProtocol, DirectSubscriber, abc.ABC):
     def _drop_held(self) -> None:
         """Forget what waits, so that the end comes right behind what the transport has already."""
         if self._held is not None:
-            self._context.counters.deliveries_dropped += self._held.messages
-            self._context.counters.bytes_dropped += self._held.message_bytes
+            self._context.counters.count_dropped("closed", self._held.messages, self._held.message_bytes)
             self._held.clear()
 
     def _release_held(self) -> None:

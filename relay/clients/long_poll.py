@@ -202,9 +202,8 @@ class LongPoll(SocketlessClient):
             counters.deliveries_conflated += messages + count - 1
             counters.bytes_dropped += size + len(data) - len(newest)
             return True
+        counters.count_dropped("skipped" if policy == "drop" else "closed", count, len(data))
         if count:
-            counters.deliveries_dropped += count
-            counters.bytes_dropped += len(data)
             self._backlog.add_gap()
         return count > 0 and policy == "drop"
 

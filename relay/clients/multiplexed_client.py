@@ -217,6 +217,5 @@ class MultiplexedClient(Client):
         self._count_dropped(*self._pending.take())
 
     def _count_dropped(self, chunks: list[bytes], counts: list[int]) -> None:
-        counters = self._context.counters
-        counters.deliveries_dropped += sum(counts)
-        counters.bytes_dropped += sum(len(data) for data, count in zip(chunks, counts, strict=True) if count)
+        message_bytes = sum(len(data) for data, count in zip(chunks, counts, strict=True) if count)
+        self._context.counters.count_dropped("closed", sum(counts), message_bytes)

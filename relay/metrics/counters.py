@@ -121,7 +121,7 @@ class Counters(Additive):
         fanned_out: messages handed to clients, including those that were then skipped.
         bytes_fanned_out: bytes of those, with their framing.
         deliveries_left_out: messages that the protocol of clients can't carry.
-        deliveries_dropped: messages skipped for slow consumers.
+        deliveries_dropped: messages that clients were not given, by reason; see `count_dropped`.
         deliveries_conflated: messages that a slow consumer did not get because a newer one took their place.
         bytes_dropped: bytes of both, with their framing.
         chunks_fanned_out: chunks of messages handed to clients.
@@ -187,7 +187,7 @@ class Counters(Additive):
     fanned_out: int = 0
     bytes_fanned_out: int = 0
     deliveries_left_out: int = 0
-    deliveries_dropped: int = 0
+    deliveries_dropped: Counter[str] = field(default_factory=Counter)
     deliveries_conflated: int = 0
     bytes_dropped: int = 0
     chunks_fanned_out: int = 0
@@ -229,7 +229,7 @@ class Counters(Additive):
     @property
     def deliveries(self) -> int:
         """Messages written to clients."""
-        return self.fanned_out - self.deliveries_dropped - self.deliveries_conflated
+        return self.fanned_out - self.deliveries_dropped.total() - self.deliveries_conflated
 
     @property
     def bytes_delivered(self) -> int:
@@ -240,6 +240,18 @@ class Counters(Additive):
     def writes(self) -> int:
         """Writes of messages to clients; `deliveries / writes` is the coalescing factor."""
         return self.chunks_fanned_out - self.chunks_joined
+
+    def count_dropped(self, reason: str, messages: int, message_bytes: int) -> None:
+        """Count messages that a client is not given.
+
+        Args:
+            reason: `skipped`, of a slow client that stays, or `closed`, of one that ends.
+            messages: how many; with 0 nothing is counted.
+            message_bytes: of those, with their framing.
+        """
+        if messages:
+            self.deliveries_dropped[reason] += messages
+            self.bytes_dropped += message_bytes
 
     def summary(self) -> dict[str, Any]:
         """Return the fields that are not zero, for a log, with the reasons as the metrics spell them; no histograms."""

@@ -13,6 +13,7 @@ DISCONNECTS = (
     "PROTOCOL_ERROR",
     "WRITE_TIMEOUT",
 )
+DROPS = ("skipped", "closed")
 FAILURES = tuple(error.disconnect.name for error in PublishError.__subclasses__())
 REFUSALS = (
     *(reason.cause for reason in Unavailable),

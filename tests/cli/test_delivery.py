@@ -1,4 +1,4 @@
-"""The delivery of one message through a gateway: its echo must come back."""
+"""The delivery of one message through a gateway: its echo must come back, or the answer to its request."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from aiohttp import WSCloseCode, web
 from yarl import URL
 
-from relay.cli.delivery import NotDelivered, deliver
+from relay.cli.delivery import NotDelivered, deliver, deliver_once
 from relay.cli.unreachable import START_ONE
 from tests.harness.free_port import free_port
 from tests.harness.stand_in import StandIn
@@ -93,3 +93,31 @@ async def test_a_refused_connection_is_reported() -> None:
     with pytest.raises(NotDelivered) as caught:
         await deliver(url, "hello")
     assert str(caught.value) == f"{url.origin()} can't be reached: connection refused; {START_ONE}"
+
+
+async def test_all_tries_of_a_message_with_a_key_have_one_time_together(stand_in: StandIn) -> None:
+    """The first is refused for now, and the next ones get no answer."""
+    tried = list[str]()
+
+    async def refuse_and_hang(request: web.Request) -> web.StreamResponse:
+        tried.append(await request.text())
+        if len(tried) > 1:
+            await asyncio.Event().wait()
+        return web.Response(status=503, headers={"Server": "relay"})
+
+    url = URL(await stand_in(refuse_and_hang)) / "ws" / "a"
+    with pytest.raises(NotDelivered, match=r"did not acknowledge it within 0\.3 s"):
+        await deliver_once(url, "a", "hello", "key", timeout_seconds=0.3)
+    assert tried[0] == "hello"
+
+
+@pytest.mark.parametrize("status", [404, 405])
+async def test_a_web_server_does_not_publish(stand_in: StandIn, status: int) -> None:
+    """Its own words wouldn't say what is wrong."""
+
+    async def refuse(request: web.Request) -> web.StreamResponse:
+        return web.Response(status=status)
+
+    url = URL(await stand_in(refuse)) / "ws" / "a"
+    with pytest.raises(NotDelivered, match=f"answered HTTP {status}: there is no relay at this address"):
+        await deliver_once(url, "a", "hello", "key")

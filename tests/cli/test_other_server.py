@@ -104,12 +104,23 @@ async def test_a_port_without_listener_says_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [("publish", "lobby", "hi", "--gateway"), ("subscribe", "lobby", "--gateway"), ("health", "--url")]
+    "command",
+    [
+        ("publish", "lobby", "hi", "--gateway"),
+        ("publish", "lobby", "hi", "--idempotency-key", "k", "--gateway"),
+        ("subscribe", "lobby", "--gateway"),
+        ("health", "--url"),
+    ],
 )
 async def test_every_command_names_what_is_there_and_ends(
-    serve: Serve, redis_server: RedisServer, embedded: EmbeddedFactory, command: tuple[str, ...]
+    serve: Serve,
+    redis_server: RedisServer,
+    embedded: EmbeddedFactory,
+    command: tuple[str, ...],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """With exit code 1, instead of trying for ever."""
+    monkeypatch.setattr("relay.sdk.backoff.FIRST_SECONDS", 0.0)
     (gateway,) = await embedded(1)
     places = {
         f"ws://127.0.0.1:{await serve(ssh)}": "is an SSH server",

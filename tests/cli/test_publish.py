@@ -85,7 +85,7 @@ async def test_a_key_counts_at_a_gateway_without_redis_too(embedded: EmbeddedFac
             for payload in ("hello", "again"):
                 flags = ("--gateway", url, "--idempotency-key", 'order "42"')
                 outcome = await invoke_aside("publish", *flags, channel, payload)
-                assert outcome == Outcome(0, f"delivered by {gateway.url}\n", "")
+                assert outcome == Outcome(0, f"published by {gateway.url}\n", "")
         assert (await run("publish", "--idempotency-key", "b", channel, "\xe4", RELAY_PORT=gateway.port)).code == 0
         assert await client.receive(2) == ["hello", "\xe4"]
 

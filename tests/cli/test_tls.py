@@ -123,7 +123,8 @@ def test_a_file_without_a_certificate_is_refused(tmp_path: Path) -> None:
 
 async def test_a_plain_address_of_a_port_with_tls_is_explained(secure: SecureFactory, channel: str) -> None:
     gateway = await secure()
-    for command in (("health", "--url"), ("publish", channel, "hello", "--gateway")):
+    keyed = ("publish", channel, "hello", "--idempotency-key", "k", "--gateway")
+    for command in (("health", "--url"), ("publish", channel, "hello", "--gateway"), keyed):
         outcome = await run(*command, f"http://127.0.0.1:{gateway.port}")
         assert outcome.code == 1
         assert "speaks TLS: write wss:// or https://" in outcome.errors

@@ -79,6 +79,20 @@ def test_the_manifests_let_in_no_client_without_a_credential() -> None:
     assert playground(given_facts).state is State.OK
 
 
+def test_the_policy_says_what_to_add_for_every_server_that_a_setting_names() -> None:
+    """Else it would cut the gateways off from it."""
+    policy = (DEPLOY / "kubernetes" / "network-policy.yaml").read_text()
+    servers = {f"RELAY_{name.upper()}" for name in Settings.model_fields if name.endswith("_url")}
+    assert "RELAY_AUTH_URL" in servers
+    assert servers == set(re.findall(r"RELAY_[A-Z]+_URL", policy))
+    assert servers <= set(re.findall(r"RELAY_[A-Z]+_URL", _kubernetes_page()))
+
+
+def test_the_page_says_what_to_change_before_it_applies_the_manifests() -> None:
+    page = _kubernetes_page()
+    assert page.index("First change:") < page.index("relay check") < page.index("kubectl apply")
+
+
 def test_no_manifest_has_a_secret() -> None:
     assert not [path for path in MANIFESTS if yaml.safe_load(path.read_text())["kind"] == "Secret"]
 
@@ -109,3 +123,7 @@ def test_systemd_understands_the_unit(tmp_path: Path) -> None:
 def test_the_script_has_no_known_pitfalls() -> None:
     done = subprocess.run(["shellcheck", DEPLOY / "rolling-restart"], capture_output=True, text=True, check=False)
     assert done.stdout == ""
+
+
+def _kubernetes_page() -> str:
+    return (DEPLOY / "README.md").read_text().partition("\n## Kubernetes\n")[2].partition("\n## ")[0]

@@ -38,3 +38,18 @@ def test_a_histogram_counts_a_bound_in_its_own_bucket() -> None:
         histogram.observe(bound)
     histogram.observe(BOUNDS[-1] + 1)
     assert histogram.counts == [1] * (len(BOUNDS) + 1)
+
+
+def test_what_a_client_is_not_given_is_no_delivery() -> None:
+    counters = Counters(fanned_out=10, bytes_fanned_out=100)
+    counters.count_dropped("skipped", 2, 20)
+    counters.count_dropped("closed", 3, 30)
+    counters.count_dropped("closed", 4, 40)
+    assert (counters.deliveries, counters.bytes_delivered) == (1, 10)
+    assert counters.summary()["deliveries_dropped"] == {"skipped": 2, "closed": 7}
+
+
+def test_a_client_that_lacks_nothing_is_no_entry() -> None:
+    counters = Counters()
+    counters.count_dropped("closed", 0, 0)
+    assert counters.summary() == {}

@@ -57,6 +57,8 @@ def test_reasons_are_shown_before_they_have_happened() -> None:
     assert read["relay_connections_closed_total", ("1006",)] == 0
     shares = {labels[0] for name, labels in read if name == "relay_bus_buffer_bytes"}
     assert shares == {share.value for share in Share}
+    dropped = {labels[0] for name, labels in read if name == "relay_deliveries_dropped_total"}
+    assert dropped == {"skipped", "closed"}
 
 
 def test_all_causes_of_refusals_are_shown_before_they_have_happened() -> None:
