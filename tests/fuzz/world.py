@@ -17,6 +17,7 @@ import relay.protocols.centrifuge.protobuf_format  # noqa: F401  # loaded with i
 from relay import Gateway, Settings
 from relay.brokers.envelope import EnvelopeError, open_envelope
 from relay.clients.context import CLOSE_TIMEOUT_SECONDS
+from relay.clients.polling_clients import SWEEP_SECONDS
 from relay.control.messages import CONTROL_CHANNEL
 from relay.gateway.proxy_phase import ProxyPhase
 from relay.message import PositionedMessage
@@ -45,8 +46,8 @@ PROXY: Final = "10.0.0.1"
 REST_SECONDS: Final = 75
 """Longer than any deadline of a connection: a message of 64 KiB may take 37 s and a check, a request 30."""
 
-LATER_SECONDS: Final = 0.3
-"""What isn't done at once is done by then: polls are looked at each quarter of a second."""
+LATER_SECONDS: Final = 2 * SWEEP_SECONDS
+"""What isn't done at once is done by then: a pause between two looks at polls is half as long again at most."""
 
 FORGOTTEN_SECONDS: Final = 1.5
 """By then the bus is unsubscribed from a channel without clients."""
