@@ -99,8 +99,8 @@ class HealthyClients:
         Raises:
             InvalidReply: a message between the healthy clients is missing, or something came that they can't read.
         """
-        if self._speaker.heard():
-            raise InvalidReply("a healthy client hears what it has said itself", b"")
+        if echoed := self._speaker.heard():
+            raise InvalidReply(f"a healthy client that only speaks heard {echoed[:3]!r:.200}", b"")
         heard = self._listener.heard()
         if heard != [(1, text) for text in self._missing]:
             raise InvalidReply(f"a healthy client heard {heard[:3]!r:.200}, not", b", ".join(self._missing[:3]))

@@ -33,7 +33,7 @@ SETTINGS: Final[Mapping[str, Any]] = {
     "handshake_timeout": 3,
     "keepalive_timeout": 4,
     "ping_interval": 5,
-    "ping_timeout": 2,
+    "ping_timeout": 3,  # healthy clients answer only once the outcome of an input is known: after 2.5 s
     "write_timeout": 3,
     "api_keys": API_KEY,
     "trusted_proxies": "10.0.0.0/8",
