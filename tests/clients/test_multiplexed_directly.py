@@ -16,6 +16,7 @@ from relay.errors import Disconnect
 from relay.fan_out.ways import Way
 from tests.clients.multiplexed_pair import joined, one_tick, publish, say
 from tests.conftest import EmbeddedFactory
+from tests.harness.conditions import PATIENCE_SECONDS
 from tests.harness.fan_outs import NATIVE, WAYS, need
 from tests.harness.inside import parts_of
 from tests.harness.raw_websocket import CLOSE, RawWebSocket, close_of
@@ -167,6 +168,7 @@ async def test_what_is_held_is_kept_when_the_transport_has_room_again(embedded: 
 async def test_the_close_frame_of_a_slow_client_is_the_last(embedded: EmbeddedFactory, way: Way) -> None:
     (gateway,) = await embedded(1, fanout=way, send_buffer_bytes=200_000)
     node, counters = parts_of(gateway).context.node, gateway.counters
+    parts_of(gateway).context.close_timeout = PATIENCE_SECONDS  # the slow one reads once the quick one has all
     async with joined(gateway, *TEN) as (slow, connection), joined(gateway, *TEN) as (quick, _):
         narrow(connection)
         reading = asyncio.create_task(said_to(quick, 100))
