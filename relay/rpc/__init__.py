@@ -8,6 +8,7 @@ late, with another status, too much, or what can't be    error 100, to be tried 
 read
 nothing; it is down                                      error 100, without a request          down
 too many wait, of all or of the client, or for too long  error 100, without a request          busy
+once its client has left                                 nothing: the request is given up      left
 there is no RELAY_RPC_URL                                error 108                             not counted
 """
 
@@ -110,13 +111,16 @@ class RpcBackEnd:
         """Return the data of the answer; see `Rpc.call`."""
         if self._back_end is None:
             raise RpcNotAvailable
+        outcome = "left"  # the call is cancelled with its client
         try:
             data = await self._ask(self._back_end, call)
+            outcome = "answered"
+            return data
         except (RpcError, RpcDisconnect, RpcFailed) as error:
-            self._counters.rpc_calls[error.outcome] += 1
+            outcome = error.outcome
             raise
-        self._counters.rpc_calls["answered"] += 1
-        return data
+        finally:
+            self._counters.rpc_calls[outcome] += 1
 
     async def _ask(self, back_end: BackEnd, call: RpcCall) -> bytes:
         """Return the data of the answer; raises `RpcError`, `RpcDisconnect` and `RpcFailed`."""

@@ -70,7 +70,8 @@ def test_all_causes_of_refusals_are_shown_before_they_have_happened() -> None:
     asked = {labels[0] for name, labels in read if name == "relay_auth_requests_total"}
     assert asked == {failure.value for failure in Failure} | {"allowed", "refused", "cached", "down", "busy"}
     called = {labels[0] for name, labels in read if name == "relay_rpc_calls_total"}
-    assert called == {failure.value for failure in Failure} | {"answered", "error", "disconnect", "down", "busy"}
+    others = {"answered", "error", "disconnect", "down", "busy", "left"}
+    assert called == {failure.value for failure in Failure} | others
 
 
 def test_an_issuer_is_shown_where_there_is_one() -> None:
