@@ -68,6 +68,8 @@ class WholeFile(pytest.Item):
             following: what runs after the last of them, and may go on with fixtures of the session.
         """
         tests = self._open()
+        if not tests:  # none is chosen: what ran before has kept what this file would have shared with it
+            self.session._setupstate.teardown_exact(following)
         place = self.session.items.index(self)  # where xdist compares what a report is about
         try:
             for test, after in zip(tests, [*tests[1:], following], strict=False):

@@ -104,3 +104,13 @@ def test_what_fails_is_told_file_by_file_and_hides_nothing_else(tmp_path: Path) 
         "SKIPPED [1] test_c.py:2: not here",
     ):
         assert words in told, told
+
+
+def test_a_file_of_which_no_test_is_chosen_leaves_nothing_set_up(tmp_path: Path) -> None:
+    """The next one may be in another folder."""
+    for name, test in (("a/test_a", "chosen"), ("a/test_b", "left_out"), ("c/test_c", "chosen")):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / f"{name}.py").write_text(f"def test_{test}():\n    pass\n")
+    said, _ = _run(tmp_path, "-k", "chosen")
+    assert "2 passed" in said
+    assert "error" not in said
