@@ -52,7 +52,7 @@ def command(url: str | None, ca_file: str | None, live: bool, timeout: float) ->
     if address.scheme == "ws":
         connection = http.client.HTTPConnection(address.host, address.port, timeout=timeout)
     else:
-        tls = trust(ca_file) if url is not None else _trust_anybody()
+        tls = trust(ca_file) if url is not None else _trust_any_certificate()
         connection = http.client.HTTPSConnection(address.host, address.port, timeout=timeout, context=tls)
     word = "alive" if live else "ready"
     reasons, notes = _ask(connection, address.path + ("/healthz" if live else "/readyz"))
@@ -76,7 +76,7 @@ def _configured_url() -> str:
     return f"{'http' if settings.tls_cert is None else 'https'}://{netloc}"
 
 
-def _trust_anybody() -> ssl.SSLContext:
+def _trust_any_certificate() -> ssl.SSLContext:
     """Return what TLS needs with a gateway whose certificate isn't checked.
 
     Nothing secret is sent. And a gateway may show another certificate than the one in its files: new ones that can't

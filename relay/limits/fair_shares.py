@@ -1,4 +1,4 @@
-"""What many want some of, shared out so that no name takes all of it, and none has a fixed share.
+"""An amount that clients share: no name takes all of it, and none has a fixed share.
 
 A name may have as much as is left for the others: one alone gets half, the next one half of the rest. The last part is
 for names that have none. Many names can take all of it all the same, but so many that each of them has little.

@@ -22,7 +22,7 @@ class Watchdog:
     """Checks for how long workers have owed an answer.
 
     Args:
-        counters: where silences are counted: a worker is mostly killed, or answers again, before anybody asks.
+        counters: where silences are counted: a worker is mostly killed, or answers again, before metrics are asked for.
         timeout_seconds: of silence, after which a worker is killed.
         suspect_seconds: of silence, after which a worker gets no new clients; at most half of `timeout_seconds`.
 

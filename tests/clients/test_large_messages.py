@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -33,12 +35,17 @@ async def start(embedded: EmbeddedFactory, **more: Any) -> Gateway:
     return gateway
 
 
-async def subscribe(client: RawWebSocket, channel: str) -> None:
-    """Subscribe a client of the Centrifuge protocol."""
-    commands = [{"id": 1, "connect": {}}, {"id": 2, "subscribe": {"channel": channel}}]
-    for command in commands:
-        await client.send_frame(TEXT, json.dumps(command).encode())
-        assert json.loads((await client.frame()).payload)["id"] == command["id"]
+@asynccontextmanager
+async def subscribed(gateway: Gateway) -> AsyncIterator[tuple[RawWebSocket, Client]]:
+    """Subscribe a client of the Centrifuge protocol with a small buffer to `a`; give it as seen from both ends."""
+    async with upgraded(gateway.port, "/connection/websocket", 1, receive_buffer=4096) as (client,):
+        commands: list[dict[str, Any]] = [{"id": 1, "connect": {}}, {"id": 2, "subscribe": {"channel": "a"}}]
+        for command in commands:
+            await client.send_frame(TEXT, json.dumps(command).encode())
+            assert json.loads((await client.frame()).payload)["id"] == command["id"]
+        (inside,) = parts_of(gateway).context.registry
+        assert isinstance(inside, Client)
+        yield client, inside
 
 
 async def hear(client: RawWebSocket) -> str:
@@ -52,10 +59,7 @@ async def hear(client: RawWebSocket) -> str:
 
 async def test_one_message_has_room_however_much_longer_json_makes_it(embedded: EmbeddedFactory) -> None:
     gateway = await start(embedded)
-    async with upgraded(gateway.port, "/connection/websocket", 1, receive_buffer=4096) as (client,):
-        await subscribe(client, "a")
-        (inside,) = parts_of(gateway).context.registry
-        assert isinstance(inside, Client)
+    async with subscribed(gateway) as (client, inside):
         await gateway.publish("a", TEXTS[0])
         await wait_until(lambda: inside.buffered > BUFFER)
         await gateway.publish("a", TEXTS[1])  # while the first is on its way
@@ -67,10 +71,7 @@ async def test_one_message_has_room_however_much_longer_json_makes_it(embedded: 
 
 async def test_small_ones_have_room_behind_one_that_has_waited(embedded: EmbeddedFactory) -> None:
     gateway = await start(embedded)
-    async with upgraded(gateway.port, "/connection/websocket", 1, receive_buffer=4096) as (client,):
-        await subscribe(client, "a")
-        (inside,) = parts_of(gateway).context.registry
-        assert isinstance(inside, Client)
+    async with subscribed(gateway) as (client, inside):
         await gateway.publish("a", TEXTS[0])
         await wait_until(lambda: inside.buffered > BUFFER)
         await gateway.publish("a", TEXTS[1])
@@ -88,10 +89,7 @@ async def test_small_ones_have_room_behind_one_that_has_waited(embedded: Embedde
 async def test_a_long_answer_has_room_behind_one(embedded: EmbeddedFactory) -> None:
     gateway = await start(embedded, namespaces={"kept": {"history_size": 1, "history_bytes": 16 * SIZE}})
     await gateway.publish("kept:a", TEXTS[0])
-    async with upgraded(gateway.port, "/connection/websocket", 1, receive_buffer=4096) as (client,):
-        await subscribe(client, "a")
-        (inside,) = parts_of(gateway).context.registry
-        assert isinstance(inside, Client)
+    async with subscribed(gateway) as (client, inside):
         await gateway.publish("a", TEXTS[1])
         await wait_until(lambda: inside.buffered > BUFFER)
         history = {"id": 3, "history": {"channel": "kept:a", "limit": -1}}
@@ -107,8 +105,7 @@ async def test_a_long_answer_has_room_behind_one(embedded: EmbeddedFactory) -> N
 
 async def test_one_that_reads_nothing_is_closed_when_more_waits(embedded: EmbeddedFactory) -> None:
     gateway = await start(embedded)
-    async with upgraded(gateway.port, "/connection/websocket", 1, receive_buffer=4096) as (client,):
-        await subscribe(client, "a")
+    async with subscribed(gateway) as (client, _):
         for text in TEXTS:
             await gateway.publish("a", text)
         await wait_until(lambda: gateway.counters.disconnects == {"SLOW_CONSUMER": 1})
